@@ -1,0 +1,1 @@
+//! Tells the value of the coins in a photo.

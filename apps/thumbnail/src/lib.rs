@@ -1,0 +1,1 @@
+//! Makes a picture of a video.

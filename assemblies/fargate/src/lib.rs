@@ -1,0 +1,1 @@
+//! The AWS hand: registers, compares and runs task definitions.

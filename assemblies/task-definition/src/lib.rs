@@ -1,0 +1,1 @@
+//! The ECS task definition as a type, its normal form, and its rules.

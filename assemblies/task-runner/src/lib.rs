@@ -1,0 +1,1 @@
+//! The local hand: runs a task definition as Fargate would.

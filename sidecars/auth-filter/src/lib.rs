@@ -1,0 +1,1 @@
+//! A token filter that stands in front of an app in the same task.

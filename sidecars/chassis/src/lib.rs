@@ -1,0 +1,1 @@
+//! What every process in a task shares: settings, health, shutdown, telemetry, HTTP.

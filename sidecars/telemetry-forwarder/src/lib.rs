@@ -1,0 +1,1 @@
+//! Receives OTLP from the containers of a task, batches it, and sends it on.

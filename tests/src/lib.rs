@@ -1,0 +1,1 @@
+//! The only place that sees both halves: rides, conformance, arrows, goldens.
