@@ -1,0 +1,128 @@
+//! The workspace under test, and a copy of its assemblies that a test may write into.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::Network;
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The built binary of that name, from the target directory these tests were built into.
+pub fn binary(name: &str) -> PathBuf {
+    let mut folder = std::env::current_exe().expect("a test is a file");
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "{} is not built: run `make build`",
+        path.display()
+    );
+    path
+}
+
+/// Every component folder there is: `sidecars/*` and `apps/*` that hold a `component.yaml`.
+pub fn component_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = ["sidecars", "apps"]
+        .iter()
+        .flat_map(|half| fs::read_dir(workspace().join(half)).expect("the folder exists"))
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.join("component.yaml").exists())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// Says by name what a test leaves out, and why.
+#[expect(
+    clippy::print_stderr,
+    reason = "a skipped test is said on the test's own output"
+)]
+pub fn skipped(name: &str, why: &str) {
+    eprintln!("skipped: {name}: {why}");
+}
+
+/// A project folder of its own: the shipped assemblies, values and component files, and an empty
+/// `.assemble/`.
+#[derive(Debug)]
+pub struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    /// Copies what `assemble` reads into an empty folder.
+    pub fn new() -> Self {
+        let folder = TempDir::new().expect("the temp folder is writable");
+        let root = folder.path();
+        copy_files(
+            &workspace().join("assemblies"),
+            &root.join("assemblies"),
+            ".yaml",
+        );
+        copy_files(
+            &workspace().join("assemblies/values"),
+            &root.join("assemblies/values"),
+            "",
+        );
+        for component in component_folders() {
+            let inside = component
+                .strip_prefix(workspace())
+                .expect("inside the workspace");
+            copy_files(&component, &root.join(inside), "component.yaml");
+            if component.join("samples").is_dir() {
+                copy_files(
+                    &component.join("samples"),
+                    &root.join(inside).join("samples"),
+                    "",
+                );
+            }
+        }
+        Self { folder }
+    }
+
+    /// The project's root.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `assemble`, run in this project and this network, with the binaries under test.
+    pub fn assemble(&self, network: &Network) -> Command {
+        let assemble = binary("assemble");
+        let mut command = network.command(&assemble);
+        command
+            .current_dir(self.root())
+            .env("ASSEMBLE_BIN_DIR", assemble.parent().expect("in a folder"))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("NO_COLOR", "1");
+        command
+    }
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn copy_files(from: &Path, to: &Path, ending: &str) {
+    fs::create_dir_all(to).expect("writable");
+    for entry in fs::read_dir(from).expect("the folder exists") {
+        let path = entry.expect("readable").path();
+        let name = path
+            .file_name()
+            .expect("named")
+            .to_string_lossy()
+            .into_owned();
+        if path.is_file() && name.ends_with(ending) {
+            fs::copy(&path, to.join(name)).expect("can be copied");
+        }
+    }
+}

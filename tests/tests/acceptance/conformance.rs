@@ -1,0 +1,477 @@
+//! Every component folder, held to the contract of `sidecars/README.md` by running its real binary.
+//!
+//! Nothing here names a component: a new folder is found and held by itself.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use acceptance::{Network, Process, Project, binary, component_folders};
+use serde_json::Value;
+
+const START: Duration = Duration::from_secs(20);
+const QUICK: Duration = Duration::from_secs(10);
+const MARKER: &str = "marker-that-must-not-print-7c1e";
+
+#[test]
+fn a_component_folder_is_complete() {
+    for component in Component::all() {
+        for file in [
+            "Cargo.toml",
+            "README.md",
+            "component.yaml",
+            "src/lib.rs",
+            "src/main.rs",
+        ] {
+            assert!(
+                component.folder.join(file).exists(),
+                "{}: {file} is missing",
+                component.name
+            );
+        }
+        let folder = component
+            .folder
+            .file_name()
+            .expect("named")
+            .to_string_lossy()
+            .into_owned();
+        assert_eq!(
+            component.name, folder,
+            "component.yaml names another component"
+        );
+    }
+}
+
+#[test]
+fn describe_agrees_with_component_yaml() {
+    let network = Network::new();
+    for component in Component::all() {
+        let described = component.describe(&network);
+        assert_eq!(described["name"], component.name.as_str());
+        assert_eq!(
+            described_settings(&described),
+            component.declared_settings(),
+            "{}: component.yaml and `describe` differ (left: describe)",
+            component.name
+        );
+        for port in described["ports"].as_array().expect("ports is a list") {
+            let number = port["port"].as_u64().expect("a port has a number");
+            assert!(
+                component.declared_ports().contains(&number),
+                "{}: port {number} is not provided in component.yaml",
+                component.name
+            );
+        }
+        assert_eq!(
+            described["admin"]["port"],
+            component.manifest["admin"]["port"]
+        );
+    }
+}
+
+#[test]
+fn every_bad_setting_is_reported_at_once_by_its_full_name() {
+    let network = Network::new();
+    for component in Component::all() {
+        let mut command = component.alone(&network, &Project::new());
+        command
+            .arg("check")
+            .env(component.variable("admin"), "nowhere")
+            .env(component.variable("drain_limit"), "soon")
+            .env(component.variable("no_such_setting"), "1");
+        let finished = Process::finish(command, QUICK);
+        assert_eq!(
+            finished.code,
+            2,
+            "{}: {}",
+            component.name,
+            finished.output()
+        );
+        for setting in ["admin", "drain_limit", "no_such_setting"] {
+            let variable = component.variable(setting);
+            assert!(
+                finished.output().contains(&variable),
+                "{}: {variable} is not named in: {}",
+                component.name,
+                finished.output()
+            );
+        }
+    }
+}
+
+#[test]
+fn an_unknown_verb_is_a_usage_error() {
+    let network = Network::new();
+    for component in Component::all() {
+        let mut command = component.command(&network);
+        command.arg("dance");
+        let finished = Process::finish(command, QUICK);
+        assert_eq!(
+            finished.code,
+            2,
+            "{}: {}",
+            component.name,
+            finished.output()
+        );
+        assert!(finished.output().contains("dance"), "{}", finished.output());
+    }
+}
+
+#[test]
+fn a_secret_is_never_printed() {
+    let network = Network::new();
+    for component in Component::all() {
+        let secrets = component.secret_settings();
+        for verb in ["describe", "check", "serve"] {
+            let mut command = component.alone(&network, &Project::new());
+            command.arg(verb).env(component.variable("log"), "trace");
+            for secret in &secrets {
+                command.env(component.variable(secret), MARKER);
+            }
+            let process = Process::start(command);
+            acceptance::wait_until(Duration::from_secs(2), || !process.stdout().is_empty());
+            process.signal("TERM");
+            let output = process.end_within(START).output();
+            assert!(
+                !output.contains(MARKER),
+                "{} {verb} printed a secret",
+                component.name
+            );
+        }
+    }
+}
+
+#[test]
+fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
+    for component in Component::all() {
+        let (network, project) = (Network::new(), Project::new());
+        assert_eq!(
+            component.probe(&network),
+            1,
+            "{}: probed before it runs",
+            component.name
+        );
+        let mut server = Process::start(component.alone(&network, &project));
+        component.wait_until_live(&network, &mut server);
+        server.signal("TERM");
+        let finished = server.end_within(START);
+        assert_eq!(
+            finished.code,
+            0,
+            "{}: {}",
+            component.name,
+            finished.output()
+        );
+        for line in finished.stdout.lines() {
+            let parsed: Result<Value, _> = serde_json::from_str(line);
+            assert!(
+                parsed.is_ok(),
+                "{}: not a JSON log line: {line}",
+                component.name
+            );
+        }
+    }
+}
+
+#[test]
+fn it_listens_on_loopback_unless_told_otherwise() {
+    let network = Network::new();
+    for component in Component::all() {
+        for port in component.describe(&network)["ports"]
+            .as_array()
+            .expect("a list")
+        {
+            let address = port["address"].as_str().unwrap_or_default();
+            let loopback = address.starts_with("127.") || address.starts_with("[::1]");
+            assert!(
+                loopback,
+                "{}: {port} is not loopback by default",
+                component.name
+            );
+        }
+    }
+}
+
+#[test]
+fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once() {
+    for component in Component::all() {
+        let (network, project) = (Network::new(), Project::new());
+        let mut command = component.alone(&network, &project);
+        command.env(component.variable("drain_delay"), "60s");
+        let mut server = Process::start(command);
+        component.wait_until_live(&network, &mut server);
+        server.signal("TERM");
+        let left = acceptance::wait_until(QUICK, || {
+            component.run(&network, &["probe", "--ready"]) == 1
+        });
+        assert!(left, "{}: still ready while draining", component.name);
+        assert_eq!(
+            component.probe(&network),
+            0,
+            "{}: not live while draining",
+            component.name
+        );
+        let second = Instant::now();
+        server.signal("TERM");
+        let finished = server.end_within(QUICK);
+        assert!(
+            second.elapsed() < Duration::from_secs(5),
+            "{}",
+            component.name
+        );
+        assert_eq!(
+            finished.code,
+            143,
+            "{}: {}",
+            component.name,
+            finished.output()
+        );
+    }
+}
+
+#[test]
+fn it_works_as_pid_1() {
+    for component in Component::all() {
+        let (network, project) = (Network::new(), Project::new());
+        let Some(init) = pid_namespace(&network) else {
+            return acceptance::skipped("it_works_as_pid_1", "PID namespaces are not allowed here");
+        };
+        let mut command = component.environment(init, &project);
+        command.arg(&component.binary);
+        let mut server = Process::start(command);
+        component.wait_until_live(&network, &mut server);
+        let inner = children_of(server.id());
+        assert_eq!(inner.len(), 1, "{}: one child of unshare", component.name);
+        signal(inner[0], "TERM");
+        let finished = server.end_within(START);
+        assert_eq!(
+            finished.code,
+            0,
+            "{}: {}",
+            component.name,
+            finished.output()
+        );
+    }
+}
+
+#[test]
+fn a_telemetry_backend_that_is_down_costs_nothing() {
+    for component in Component::all() {
+        let (network, project) = (Network::new(), Project::new());
+        let mut command = component.alone(&network, &project);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+        let mut server = Process::start(command);
+        component.wait_until_live(&network, &mut server);
+        let asked = Instant::now();
+        server.signal("TERM");
+        let finished = server.end_within(START);
+        assert_eq!(
+            finished.code,
+            0,
+            "{}: {}",
+            component.name,
+            finished.output()
+        );
+        assert!(
+            asked.elapsed() < QUICK,
+            "{}: waited for its telemetry",
+            component.name
+        );
+    }
+}
+
+/// One component folder with its `component.yaml` and its binary.
+struct Component {
+    name: String,
+    folder: PathBuf,
+    binary: PathBuf,
+    manifest: Value,
+}
+
+impl Component {
+    fn all() -> Vec<Self> {
+        let found: Vec<Self> = component_folders().into_iter().map(Self::read).collect();
+        assert!(
+            found.len() >= 5,
+            "only {} component folders were found",
+            found.len()
+        );
+        found
+    }
+
+    fn read(folder: PathBuf) -> Self {
+        let text = std::fs::read_to_string(folder.join("component.yaml")).expect("readable");
+        let manifest: Value = serde_saphyr::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let name = manifest["name"].as_str().expect("a name").to_owned();
+        let program = manifest["local"]["binary"].as_str().expect("local.binary");
+        Self {
+            binary: binary(program),
+            name,
+            folder,
+            manifest,
+        }
+    }
+
+    /// `TLS_PROXY_DRAIN_LIMIT` for `drain_limit`.
+    fn variable(&self, setting: &str) -> String {
+        let path = setting.replace('.', "__");
+        format!("{}_{path}", self.name)
+            .replace('-', "_")
+            .to_uppercase()
+    }
+
+    fn command(&self, network: &Network) -> Command {
+        network.command(&self.binary)
+    }
+
+    /// The binary with the settings under which `component.yaml` says that it starts alone.
+    fn alone(&self, network: &Network, project: &Project) -> Command {
+        self.environment(self.command(network), project)
+    }
+
+    fn environment(&self, mut command: Command, project: &Project) -> Command {
+        command.current_dir(project.root());
+        let Some(settings) = self.manifest["local"]["alone"].as_object() else {
+            return command;
+        };
+        make_dev_keys(project);
+        for (setting, value) in settings {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), ToOwned::to_owned);
+            command.env(self.variable(setting), text);
+        }
+        command
+    }
+
+    fn run(&self, network: &Network, arguments: &[&str]) -> i32 {
+        let mut command = self.command(network);
+        command.args(arguments);
+        Process::finish(command, QUICK).code
+    }
+
+    fn probe(&self, network: &Network) -> i32 {
+        self.run(network, &["probe"])
+    }
+
+    fn wait_until_live(&self, network: &Network, server: &mut Process) {
+        let live =
+            acceptance::wait_until(START, || self.probe(network) == 0 || !server.is_running());
+        let output = format!("{}\n{}", server.stdout(), server.stderr());
+        assert!(
+            live && server.is_running(),
+            "{} does not serve alone:\n{output}",
+            self.name
+        );
+    }
+
+    fn describe(&self, network: &Network) -> Value {
+        let mut command = self.command(network);
+        command.arg("describe");
+        let finished = Process::finish(command, QUICK);
+        serde_json::from_str(&finished.stdout)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.name, finished.output()))
+    }
+
+    fn declared_settings(&self) -> BTreeMap<String, Declared> {
+        let settings = self.manifest["settings"]
+            .as_object()
+            .expect("settings is a map");
+        settings
+            .iter()
+            .map(|(name, value)| (name.clone(), Declared::from(value)))
+            .collect()
+    }
+
+    fn secret_settings(&self) -> Vec<String> {
+        let declared = self.declared_settings();
+        declared
+            .into_iter()
+            .filter(|(_, value)| value.secret)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    fn declared_ports(&self) -> Vec<u64> {
+        let provides = self.manifest["provides"].as_object();
+        let ports = provides.into_iter().flat_map(|map| map.values());
+        ports
+            .filter_map(|provided| provided["port"].as_u64())
+            .collect()
+    }
+}
+
+/// What both sides must say alike of a setting.
+#[derive(Debug, PartialEq)]
+struct Declared {
+    kind: String,
+    default: Value,
+    secret: bool,
+    required: bool,
+    doc: String,
+}
+
+impl From<&Value> for Declared {
+    fn from(value: &Value) -> Self {
+        let truth = |key: &str| value[key].as_bool().unwrap_or(false);
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        Self {
+            kind: text("type"),
+            default: value["default"].clone(),
+            secret: truth("secret"),
+            required: truth("required"),
+            doc: text("doc"),
+        }
+    }
+}
+
+fn described_settings(described: &Value) -> BTreeMap<String, Declared> {
+    let settings = described["settings"]
+        .as_array()
+        .expect("settings is a list");
+    let named = |value: &Value| value["name"].as_str().expect("a name").to_owned();
+    settings
+        .iter()
+        .map(|value| (named(value), Declared::from(value)))
+        .collect()
+}
+
+/// `assemble dev-token` makes the development keys on first use.
+fn make_dev_keys(project: &Project) {
+    let mut command = project.assemble(&Network::new());
+    command.arg("dev-token");
+    let finished = Process::finish(command, QUICK);
+    assert_eq!(finished.code, 0, "{}", finished.output());
+}
+
+/// A command that makes its program PID 1, or nothing where that is not allowed.
+fn pid_namespace(network: &Network) -> Option<Command> {
+    let unshare = || {
+        let mut command = network.command("unshare");
+        command.args(["--pid", "--fork", "--kill-child", "--"]);
+        command
+    };
+    let mut trial = unshare();
+    trial.arg("true");
+    (Process::finish(trial, QUICK).code == 0).then(unshare)
+}
+
+fn children_of(id: u32) -> Vec<u32> {
+    let path = format!("/proc/{id}/task/{id}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}
+
+fn signal(id: u32, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), id.to_string()])
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "cannot signal {id}"
+    );
+}
