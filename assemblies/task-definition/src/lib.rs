@@ -1,1 +1,53 @@
 //! The ECS task definition as a type, its normal form, and its rules.
+//!
+//! # A tour
+//!
+//! ```text
+//! text ──source::parse──▶ Node ──read──▶ Located { definition, places } ──check──▶ findings
+//!                                              │
+//!                                              └─normalise─▶ the form in which two can be compared ─▶ difference
+//! ```
+//!
+//! - [`TaskDefinition`] and [`ContainerDefinition`] are the input of RegisterTaskDefinition, field by field.
+//!   The type, its JSON names and the table that [`read`] checks a text against are one declaration
+//!   (`record.rs`).
+//! - [`source`] parses YAML or JSON and keeps the place of every value.
+//! - [`rules`] are one file each in `src/rules/`; [`check`] runs them all and reports all they find.
+//! - [`fargate_sizes`] is the table of CPU and memory that Fargate sells.
+//!
+//! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
+//!
+//! ```
+//! use task_definition::{Color, check, read, source::Source};
+//!
+//! let source = Source::new("web.json", r#"{ "family": "my web", "containerDefinitions": [] }"#);
+//! let located = read(&source).expect("well-formed");
+//! let findings = check(&located);
+//! assert!(findings[0].render(Color::No).starts_with("error[T01]"));
+//! ```
+
+mod container;
+mod difference;
+pub mod fargate_sizes;
+mod finding;
+mod normal;
+mod place;
+mod read;
+mod record;
+mod rules;
+pub mod source;
+mod spelling;
+mod task;
+mod volume;
+
+pub use container::*;
+pub use difference::{Change, difference};
+pub use finding::{Color, Finding, Severity};
+pub use normal::normalise;
+pub use place::{Place, Places, escape};
+pub use read::{Located, read, read_node};
+pub use record::{Field, Shape, Shaped};
+pub use rules::{Report, Rule, check, rule, rules};
+pub use spelling::nearest;
+pub use task::*;
+pub use volume::*;

@@ -1,0 +1,195 @@
+//! Against moto, a third party's idea of ECS: the wire format, and what registering keeps.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests may fail loudly and talk"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use fargate::{
+    Client, Comparison, Error, Override, RunRequest, Wait, difference, latest, register, run,
+};
+use support::{Moto, definition};
+use task_definition::source::Source;
+use task_definition::{check, normalise, read};
+
+#[tokio::test]
+async fn what_was_registered_and_what_is_described_are_the_same() {
+    let Some(moto) = Moto::start("register against moto") else {
+        return;
+    };
+    let client = Client::emulator(&moto.url).await.unwrap();
+    let mut definition = definition();
+    assert_eq!(
+        difference(&client, &definition).await.unwrap(),
+        Comparison::New
+    );
+    assert_eq!(latest(&client, "web").await.unwrap(), None);
+
+    let first = register(&client, &definition).await.unwrap();
+    assert_eq!((first.family.as_str(), first.number), ("web", 1));
+    assert_eq!(
+        difference(&client, &definition).await.unwrap(),
+        Comparison::Same
+    );
+    let described = latest(&client, &first.arn).await.unwrap().unwrap();
+    assert_eq!(
+        normalise(&described).to_json(),
+        normalise(&definition).to_json()
+    );
+
+    definition.container_definitions[1].image = "app:2".to_owned();
+    definition.memory = Some("2048".to_owned());
+    let Comparison::Changed(changes) = difference(&client, &definition).await.unwrap() else {
+        panic!("nothing differs")
+    };
+    let pointers: Vec<_> = changes
+        .iter()
+        .map(|change| change.pointer.as_str())
+        .collect();
+    assert_eq!(pointers, ["/containerDefinitions/app/image", "/memory"]);
+    assert_eq!(register(&client, &definition).await.unwrap().number, 2);
+}
+
+#[tokio::test]
+async fn published_definitions_show_no_difference_once_registered() {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/task-definitions");
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        eprintln!("skipped: published task definitions needs ../shared/data");
+        return;
+    };
+    let Some(moto) = Moto::start("published definitions against moto") else {
+        return;
+    };
+    let client = Client::emulator(&moto.url).await.unwrap();
+    let mut registered = 0;
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        let name = path.display().to_string();
+        let Ok(located) = read(&Source::new(name.clone(), text)) else {
+            continue;
+        };
+        // moto takes families (T01) and network modes (T04, T19) that ECS refuses, and changes them.
+        if check(&located)
+            .iter()
+            .any(|finding| matches!(finding.rule, "T01" | "T04" | "T19"))
+        {
+            continue;
+        }
+        // A family that another file has as well would be a next revision; that is fine.
+        if register(&client, &located.definition).await.is_err() {
+            continue;
+        }
+        registered += 1;
+        let found = difference(&client, &located.definition).await.unwrap();
+        assert_eq!(found, Comparison::Same, "{name}");
+    }
+    assert!(registered > 40, "moto took {registered} only");
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_words() {
+    let Some(moto) = Moto::start("refusal by moto") else {
+        return;
+    };
+    let client = Client::emulator(&moto.url).await.unwrap();
+    let mut definition = definition();
+    definition.container_definitions[0].image = String::new();
+    definition.pid_mode = Some("host".to_owned());
+    let error = register(&client, &definition).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("ECS refused RegisterTaskDefinition: "),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn runs_a_task_until_it_has_stopped() {
+    let Some(moto) = Moto::start("run against moto") else {
+        return;
+    };
+    let client = Client::emulator(&moto.url).await.unwrap();
+    let json = "application/x-amz-json-1.1";
+    let ecs = "AmazonEC2ContainerServiceV20141113.CreateCluster";
+    moto.call("ecs", ecs, json, r#"{"clusterName":"main"}"#);
+    let form = "application/x-www-form-urlencoded";
+    let body = "Action=DescribeSubnets&Version=2016-11-15";
+    let subnets = moto.call("ec2", "", form, body);
+    let subnet = between(&subnets, "<subnetId>", "</subnetId>");
+    let groups = moto.call(
+        "ec2",
+        "",
+        form,
+        "Action=DescribeSecurityGroups&Version=2016-11-15",
+    );
+    let group = between(&groups, "<groupId>", "</groupId>");
+    register(&client, &definition()).await.unwrap();
+
+    let request = RunRequest {
+        cluster: "main".to_owned(),
+        task_definition: "web".to_owned(),
+        subnets: vec![subnet],
+        security_groups: vec![group],
+        overrides: vec![Override {
+            container: "app".to_owned(),
+            ..Override::default()
+        }],
+        wait: Wait {
+            pause: Duration::from_millis(1),
+            ..Wait::default()
+        },
+        ..RunRequest::default()
+    };
+    let finished = run(&client, &request).await.unwrap();
+    assert!(finished.task.contains(":task/main/"), "{finished:?}");
+    assert_eq!(finished.exit_code, Some(0));
+    assert_eq!(finished.containers[0].name, "proxy");
+}
+
+fn between(text: &str, start: &str, end: &str) -> String {
+    let rest = text.split_once(start).map(|(_, rest)| rest);
+    let found = rest.and_then(|rest| rest.split_once(end));
+    assert!(found.is_some(), "no {start} in {text}");
+    found.unwrap().0.to_owned()
+}
+
+/// The environment belongs to the process, so this test asks itself, in a process of its own.
+#[tokio::test]
+async fn the_environment_names_the_endpoint() {
+    if std::env::var_os("FARGATE_TEST_INNER").is_some() {
+        let client = Client::from_environment().await.unwrap();
+        assert_eq!(register(&client, &definition()).await.unwrap().number, 1);
+        return;
+    }
+    let Some(moto) = Moto::start("endpoint of the environment") else {
+        return;
+    };
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_environment_names_the_endpoint"])
+        .env_clear()
+        .env("FARGATE_TEST_INNER", "1")
+        .env("AWS_ENDPOINT_URL", &moto.url)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "x")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}

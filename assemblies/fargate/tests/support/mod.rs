@@ -1,0 +1,220 @@
+//! What the tests stand on: moto's server, and an ECS of a few lines that says what a test wants to hear.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::panic,
+    reason = "helpers of tests may fail loudly"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use task_definition::TaskDefinition;
+use task_definition::source::Source;
+
+/// A definition with much in it.
+pub(crate) fn definition() -> TaskDefinition {
+    let text = r#"{
+      "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+      "cpu": "512", "memory": "1024",
+      "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
+      "taskRoleArn": "arn:aws:iam::111122223333:role/task",
+      "runtimePlatform": { "cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX" },
+      "ephemeralStorage": { "sizeInGiB": 30 },
+      "volumes": [{ "name": "scratch" }],
+      "tags": [{ "key": "team", "value": "payments" }],
+      "containerDefinitions": [
+        {
+          "name": "proxy", "image": "proxy:1", "cpu": 64, "memory": 128,
+          "portMappings": [{ "containerPort": 8443, "name": "https" }],
+          "secrets": [{ "name": "CERTIFICATE",
+            "valueFrom": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:tls-a1B2c3" }],
+          "dependsOn": [{ "containerName": "app", "condition": "START" }],
+          "readonlyRootFilesystem": true, "user": "65532", "stopTimeout": 30,
+          "healthCheck": { "command": ["CMD", "/proxy", "probe"], "interval": 5, "timeout": 2 }
+        },
+        {
+          "name": "app", "image": "app:1", "cpu": 384, "memory": 512, "memoryReservation": 256,
+          "environment": [{ "name": "B", "value": "2" }, { "name": "A", "value": "1" }],
+          "mountPoints": [{ "sourceVolume": "scratch", "containerPath": "/tmp" }],
+          "linuxParameters": { "initProcessEnabled": false, "tmpfs": [{ "containerPath": "/run", "size": 16 }] },
+          "logConfiguration": { "logDriver": "awslogs", "options": {
+            "awslogs-group": "/ecs/web", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "app" } }
+        },
+        {
+          "name": "telemetry", "image": "telemetry:1", "essential": false, "memory": 64,
+          "restartPolicy": { "enabled": true, "restartAttemptPeriod": 60 }, "versionConsistency": "enabled"
+        }
+      ]
+    }"#;
+    let located = task_definition::read(&Source::new("web.json", text)).unwrap();
+    let findings = task_definition::check(&located);
+    assert!(findings.is_empty(), "{findings:?}");
+    located.definition
+}
+
+/// moto's server on a port of its own, ended with the test.
+pub(crate) struct Moto {
+    process: Child,
+    pub(crate) url: String,
+}
+
+impl Moto {
+    /// The server, or nothing when the workspace has no `.venv` with moto.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/moto_server");
+        if !program.exists() {
+            eprintln!("skipped: {test} needs .venv with moto[server]");
+            return None;
+        }
+        // The port is free now; that nobody takes it before moto does is likely, and checked below.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut process = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        let end = Instant::now() + Duration::from_mins(2);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(process.try_wait().unwrap().is_none(), "moto ended at once");
+            assert!(Instant::now() < end, "moto does not answer");
+            std::thread::yield_now();
+        }
+        Some(Self { process, url })
+    }
+
+    /// A call without a signature, for what is not ECS's.
+    pub(crate) fn call(&self, service: &str, target: &str, content: &str, body: &str) -> String {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        let credential = format!("Credential=x/20260101/eu-central-1/{service}/aws4_request");
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nhost: {service}.eu-central-1.amazonaws.com\r\n\
+             authorization: AWS4-HMAC-SHA256 {credential}\r\nx-amz-target: {target}\r\n\
+             content-type: {content}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One answer of the small ECS: a status and a body.
+pub(crate) type Answer = (u16, String);
+
+/// An ECS of a few lines: it writes down what it is asked and answers what the test says.
+pub(crate) struct FakeEcs {
+    pub(crate) url: String,
+    pub(crate) asked: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl FakeEcs {
+    /// A server that answers an operation and its body by `answer`. Its thread ends with the process.
+    pub(crate) fn start(answer: impl Fn(&str, &Value, usize) -> Answer + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let Some((operation, body)) = request(&stream) else {
+                    continue;
+                };
+                let before = written
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .filter(|(one, _)| *one == operation)
+                    .count();
+                let (status, text) = answer(&operation, &body, before);
+                written.lock().unwrap().push((operation, body));
+                let kind = if text.starts_with('<') {
+                    "text/html"
+                } else {
+                    "application/x-amz-json-1.1"
+                };
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+                     connection: close\r\n\r\n{text}",
+                    text.len()
+                );
+            }
+        });
+        Self { url, asked }
+    }
+
+    /// How often an operation was asked for.
+    pub(crate) fn count(&self, operation: &str) -> usize {
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(one, _)| one == operation)
+            .count()
+    }
+
+    /// The body of the first request for an operation.
+    pub(crate) fn body(&self, operation: &str) -> Value {
+        let asked = self.asked.lock().unwrap();
+        asked
+            .iter()
+            .find(|(one, _)| one == operation)
+            .unwrap()
+            .1
+            .clone()
+    }
+}
+
+fn request(stream: &TcpStream) -> Option<(String, Value)> {
+    let mut reader = BufReader::new(stream);
+    let (mut operation, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            if line.trim_end().is_empty() {
+                break;
+            }
+            continue;
+        };
+        match name.to_lowercase().as_str() {
+            "x-amz-target" => value.rsplit('.').next()?.clone_into(&mut operation),
+            "content-length" => length = value.parse().ok()?,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((
+        operation,
+        serde_json::from_slice(&body).unwrap_or(Value::Null),
+    ))
+}

@@ -1,0 +1,271 @@
+//! From a text to a task definition whose values know their places.
+
+use crate::finding::Finding;
+use crate::place::{Place, Places, escape};
+use crate::record::{Field, Shape, Shaped};
+use crate::source::{Key, Node, NodeValue, Source, Span, parse};
+use crate::spelling::nearest;
+use crate::task::TaskDefinition;
+
+/// A task definition and where each of its values comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// The definition.
+    pub definition: TaskDefinition,
+    /// Where its values come from.
+    pub places: Places,
+}
+
+/// Reads a task definition from JSON or YAML.
+///
+/// Unknown fields, missing fields and values of the wrong type are all reported together. What
+/// `describe-task-definition` adds to an answer is accepted and dropped.
+pub fn read(source: &Source) -> Result<Located, Vec<Finding>> {
+    read_node(source, &unwrapped(parse(source)?))
+}
+
+/// Reads a task definition from a part of a text that has been parsed already.
+pub fn read_node(source: &Source, node: &Node) -> Result<Located, Vec<Finding>> {
+    let mut reader = Reader {
+        source,
+        findings: Vec::new(),
+    };
+    if let Some((key, _)) = node
+        .entries()
+        .iter()
+        .find(|(key, _)| is_template(&key.name))
+    {
+        return Err(vec![reader.template(key.span)]);
+    }
+    reader.value(node, TaskDefinition::SHAPE, "");
+    if !reader.findings.is_empty() {
+        return Err(reader.findings);
+    }
+    let definition = serde_json::from_value(node.to_json()).map_err(|error| {
+        vec![reader.wrong(node.span, "", error.to_string(), "correct the value")]
+    })?;
+    Ok(Located {
+        definition,
+        places: Places::of_text(source, node),
+    })
+}
+
+/// `aws ecs describe-task-definition` wraps its answer once and puts the tags beside it.
+fn unwrapped(node: Node) -> Node {
+    let NodeValue::Map(entries) = node.value else {
+        return node;
+    };
+    let is_answer =
+        |(key, inner): &(Key, Node)| key.name == "taskDefinition" && inner.get("family").is_some();
+    let Some(at) = entries.iter().position(is_answer) else {
+        return Node {
+            value: NodeValue::Map(entries),
+            ..node
+        };
+    };
+    let tags = entries.iter().find(|(key, _)| key.name == "tags").cloned();
+    let (_, mut definition) = entries[at].clone();
+    if let (NodeValue::Map(fields), Some(tags)) = (&mut definition.value, tags) {
+        fields.push(tags);
+    }
+    definition
+}
+
+/// What an answer of ECS holds that an input may not.
+pub(crate) const RESPONSE_ONLY: [&str; 9] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+    "deleteRequestedAt",
+];
+
+/// Fields with a rule of their own for being absent, which says more than "missing".
+const ABSENCE_HAS_A_RULE: [&str; 3] = ["family", "name", "image"];
+
+struct Reader<'s> {
+    source: &'s Source,
+    findings: Vec<Finding>,
+}
+
+impl Reader<'_> {
+    fn value(&mut self, node: &Node, shape: Shape, pointer: &str) {
+        match (shape, &node.value) {
+            (Shape::Text, NodeValue::Text(_)) | (Shape::Bool, NodeValue::Bool(_)) => {}
+            (Shape::Integer(least), NodeValue::Number(number)) => {
+                let fits = number
+                    .as_i64()
+                    .is_some_and(|n| n >= least && n <= i64::from(u32::MAX));
+                if !fits {
+                    self.mistyped(node, shape, pointer);
+                }
+            }
+            (Shape::Choice(words), NodeValue::Text(word)) => {
+                self.choice(node, words, word, pointer);
+            }
+            (Shape::List(inner), NodeValue::List(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.value(item, *inner, &format!("{pointer}/{index}"));
+                }
+            }
+            (Shape::TextMap, NodeValue::Map(entries)) => {
+                for (key, value) in entries {
+                    self.value(
+                        value,
+                        Shape::Text,
+                        &format!("{pointer}/{}", escape(&key.name)),
+                    );
+                }
+            }
+            (Shape::Record(fields), NodeValue::Map(_)) => self.record(node, fields, pointer),
+            _ => self.mistyped(node, shape, pointer),
+        }
+    }
+
+    fn record(&mut self, node: &Node, fields: &[Field], pointer: &str) {
+        for (key, value) in node.entries() {
+            let below = format!("{pointer}/{}", escape(&key.name));
+            match fields.iter().find(|field| field.name == key.name) {
+                Some(field) => self.value(value, field.shape, &below),
+                None if pointer.is_empty() && RESPONSE_ONLY.contains(&key.name.as_str()) => {}
+                None => self.unknown(&key.name, key.span, fields, &below),
+            }
+        }
+        let missing = fields
+            .iter()
+            .filter(|f| f.required && node.get(f.name).is_none());
+        for field in missing.filter(|field| !has_rule(field.name, pointer)) {
+            let message = format!("{} needs `{}`", name_of(pointer), field.name);
+            let hint = format!("add \"{}\": {}", field.name, example(field.shape));
+            let finding = self.wrong(node.span, pointer, message, hint);
+            self.findings.push(finding);
+        }
+    }
+
+    fn unknown(&mut self, name: &str, span: Span, fields: &[Field], pointer: &str) {
+        let known = fields.iter().map(|field| field.name);
+        let hint = match nearest(name, known.clone()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!(
+                "remove it; known here: {}",
+                known.collect::<Vec<_>>().join(", ")
+            ),
+        };
+        let place = Place::in_text(self.source, span);
+        let around = pointer.rfind('/').map_or("", |end| &pointer[..end]);
+        let message = format!("{} has no field `{name}`", name_of(around));
+        self.findings
+            .push(Finding::error("C05", place, message, hint).about(pointer));
+    }
+
+    fn template(&self, span: Span) -> Finding {
+        let hint =
+            "give the Properties of its AWS::ECS::TaskDefinition, with names that begin small";
+        let message = "this is a CloudFormation template, not a task definition";
+        Finding::error("C05", Place::in_text(self.source, span), message, hint).about("")
+    }
+
+    fn choice(&mut self, node: &Node, words: &[&'static str], word: &str, pointer: &str) {
+        if words.contains(&word) {
+            return;
+        }
+        let hint = match nearest(word, words.iter().copied()) {
+            Some(meant) => format!("write `{meant}`"),
+            None => format!("choose one of {}", words.join(", ")),
+        };
+        let place = Place::in_text(self.source, node.span);
+        let message = format!("`{word}` is no condition; ECS knows {}", words.join(", "));
+        self.findings
+            .push(Finding::error("D05", place, message, hint).about(pointer));
+    }
+
+    fn mistyped(&mut self, node: &Node, shape: Shape, pointer: &str) {
+        // Of a number that is not the right one, the number says more than its kind.
+        let given = match (shape, &node.value) {
+            (Shape::Integer(_), NodeValue::Number(number)) => number.to_string(),
+            _ => node.kind().to_owned(),
+        };
+        let message = format!("{} must be {}, not {given}", name_of(pointer), kind(shape));
+        let finding = self.wrong(node.span, pointer, message, correction(node, shape));
+        self.findings.push(finding);
+    }
+
+    fn wrong(
+        &self,
+        span: Span,
+        pointer: &str,
+        message: String,
+        hint: impl Into<String>,
+    ) -> Finding {
+        Finding::error("C06", Place::in_text(self.source, span), message, hint).about(pointer)
+    }
+}
+
+/// Whether only a CloudFormation template has such a key.
+fn is_template(key: &str) -> bool {
+    matches!(key, "AWSTemplateFormatVersion" | "Resources")
+}
+
+fn has_rule(field: &str, pointer: &str) -> bool {
+    let depth = pointer.matches('/').count();
+    ABSENCE_HAS_A_RULE.contains(&field)
+        && (pointer.is_empty() || (pointer.starts_with("/containerDefinitions/") && depth == 2))
+}
+
+fn name_of(pointer: &str) -> String {
+    let last = pointer
+        .rsplit('/')
+        .find(|step| step.parse::<usize>().is_err())
+        .unwrap_or_default();
+    match last {
+        "" => "the task definition".to_owned(),
+        "containerDefinitions" => "a container".to_owned(),
+        name => format!("`{name}`"),
+    }
+}
+
+fn kind(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Text | Shape::Choice(_) => "a string",
+        Shape::Integer(0) => "a whole number from 0",
+        Shape::Integer(_) => "a whole number",
+        Shape::Bool => "true or false",
+        Shape::TextMap => "a map of strings",
+        Shape::List(_) => "a list",
+        Shape::Record(_) => "a map",
+    }
+}
+
+fn example(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Text | Shape::Choice(_) => "\"…\"",
+        Shape::Integer(_) => "1",
+        Shape::Bool => "true",
+        Shape::List(_) => "[…]",
+        Shape::TextMap | Shape::Record(_) => "{…}",
+    }
+}
+
+/// The value as it should have been written, where that can be told.
+fn correction(node: &Node, shape: Shape) -> String {
+    match (shape, &node.value) {
+        (_, NodeValue::Null) => "leave the field out; ECS does not take null".to_owned(),
+        (Shape::Text, NodeValue::Number(number)) => format!("write \"{number}\", with quotes"),
+        (Shape::Text, NodeValue::Bool(value)) => format!("write \"{value}\", with quotes"),
+        (Shape::Integer(_), NodeValue::Text(text)) if text.parse::<u32>().is_ok() => {
+            format!("write {text}, without quotes")
+        }
+        (Shape::Bool, NodeValue::Text(text)) if text.parse::<bool>().is_ok() => {
+            format!("write {text}, without quotes")
+        }
+        (Shape::List(Shape::Text), NodeValue::Text(text)) => {
+            format!("write [\"{text}\"]")
+        }
+        (Shape::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
+        _ => format!("write {}", kind(shape)),
+    }
+}

@@ -1,0 +1,331 @@
+//! The rules: one file each, with its explanation, its source, a case that passes and one that fails.
+
+use std::fmt;
+
+use crate::finding::{Finding, Severity};
+use crate::read::Located;
+use crate::spelling::nearest;
+
+mod shared;
+#[cfg(test)]
+mod tests;
+
+mod c01;
+mod c02;
+mod c03;
+mod c04;
+mod c05;
+mod c06;
+mod c07;
+mod c09;
+mod c10;
+mod c11;
+mod c12;
+mod c13;
+mod c14;
+mod c15;
+mod d01;
+mod d02;
+mod d03;
+mod d04;
+mod d05;
+mod d06;
+mod d07;
+mod h01;
+mod h02;
+mod h03;
+mod h05;
+mod h06;
+mod l01;
+mod l02;
+mod l03;
+mod l04;
+mod l05;
+mod l06;
+mod l07;
+mod l08;
+mod l09;
+mod p01;
+mod p02;
+mod p03;
+mod p04;
+mod p05;
+mod p06;
+mod p08;
+mod p10;
+mod r01;
+mod r02;
+mod r03;
+mod r04;
+mod r05;
+mod r07;
+mod s01;
+mod t01;
+mod t02;
+mod t03;
+mod t04;
+mod t05;
+mod t06;
+mod t07;
+mod t08;
+mod t09;
+mod t10;
+mod t11;
+mod t12;
+mod t13;
+mod t14;
+mod t15;
+mod t16;
+mod t18;
+mod t19;
+mod v01;
+mod v02;
+mod v03;
+mod v04;
+mod v05;
+mod v06;
+mod v07;
+mod x01;
+mod x02;
+mod x05;
+mod x06;
+mod x07;
+mod y01;
+mod y02;
+
+use shared::{
+    as_name, container, containers, edges, ends, is_name, larger, logs, ports, range,
+    shares_network, written_out,
+};
+
+/// A rule of ECS.
+pub struct Rule {
+    /// The id: a letter for what it is about and a number. It never changes its meaning.
+    pub id: &'static str,
+    /// How bad a breach is.
+    pub severity: Severity,
+    /// The rule in one line.
+    pub title: &'static str,
+    /// Why it is so and what happens otherwise.
+    pub explanation: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What to do, in general.
+    pub hint: &'static str,
+    /// A task definition that keeps the rule.
+    pub passing: &'static str,
+    /// A task definition that breaks this rule and no other.
+    pub failing: &'static str,
+    /// Looks for breaches.
+    pub check: fn(&Located, &mut Report),
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a rule has found.
+#[derive(Debug)]
+pub struct Report<'l> {
+    rule: &'static Rule,
+    located: &'l Located,
+    findings: Vec<Finding>,
+}
+
+impl Report<'_> {
+    /// Records a breach at a value, as bad as the rule says.
+    pub fn add(
+        &mut self,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(
+            self.rule.severity,
+            pointer.into(),
+            message.into(),
+            hint.into(),
+        );
+    }
+
+    /// Records something that hurts but is not refused.
+    pub fn warn(
+        &mut self,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(
+            Severity::Warning,
+            pointer.into(),
+            message.into(),
+            hint.into(),
+        );
+    }
+
+    /// Records that a value is missing, with the place of a value beside it.
+    pub fn add_absent(
+        &mut self,
+        pointer: &str,
+        beside: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(
+            self.rule.severity,
+            pointer.to_owned(),
+            message.into(),
+            hint.into(),
+        );
+        if let Some(finding) = self.findings.last_mut() {
+            finding.place = self.located.places.of(beside);
+        }
+    }
+
+    /// Records a value that is none of the words that are known there.
+    pub fn word(&mut self, pointer: &str, value: Option<&str>, known: &[&str]) {
+        let Some(value) = value.filter(|value| !known.contains(value)) else {
+            return;
+        };
+        let field = pointer
+            .rsplit('/')
+            .find(|step| step.parse::<usize>().is_err());
+        let message = format!("{} cannot be `{value}`", field.unwrap_or_default());
+        let hint = match nearest(value, known.iter().copied()) {
+            Some(meant) => format!("write `{meant}`"),
+            None => format!("choose one of {}", known.join(", ")),
+        };
+        self.add(pointer, message, hint);
+    }
+
+    fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
+        let place = self.located.places.of(&pointer);
+        let pointer = Some(pointer);
+        // A container without a name (C01) still has to be spoken of.
+        let message = message.replace("``", "the container");
+        self.findings.push(Finding {
+            rule: self.rule.id,
+            severity,
+            place,
+            pointer,
+            message,
+            hint,
+        });
+    }
+}
+
+/// Checks a definition against every rule; all findings, in the order of the text.
+pub fn check(located: &Located) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules() {
+        let mut report = Report {
+            rule,
+            located,
+            findings: Vec::new(),
+        };
+        (rule.check)(located, &mut report);
+        findings.append(&mut report.findings);
+    }
+    findings.sort_by_key(|finding| finding.place.order());
+    findings
+}
+
+/// Every rule.
+pub fn rules() -> &'static [Rule] {
+    &RULES
+}
+
+/// The rule of that id.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    rules().iter().find(|rule| rule.id == id)
+}
+
+/// In the order in which the README lists them.
+static RULES: [Rule; 82] = [
+    t01::RULE,
+    t02::RULE,
+    t03::RULE,
+    t04::RULE,
+    t05::RULE,
+    t06::RULE,
+    t07::RULE,
+    t08::RULE,
+    t09::RULE,
+    t10::RULE,
+    t11::RULE,
+    t12::RULE,
+    t13::RULE,
+    t14::RULE,
+    t15::RULE,
+    t16::RULE,
+    t18::RULE,
+    t19::RULE,
+    c01::RULE,
+    c02::RULE,
+    c03::RULE,
+    c04::RULE,
+    c05::RULE,
+    c06::RULE,
+    c07::RULE,
+    c09::RULE,
+    c10::RULE,
+    c11::RULE,
+    c12::RULE,
+    c13::RULE,
+    c14::RULE,
+    c15::RULE,
+    r01::RULE,
+    r02::RULE,
+    r03::RULE,
+    r04::RULE,
+    r05::RULE,
+    r07::RULE,
+    p01::RULE,
+    p02::RULE,
+    p03::RULE,
+    p04::RULE,
+    p05::RULE,
+    p06::RULE,
+    p08::RULE,
+    p10::RULE,
+    d01::RULE,
+    d02::RULE,
+    d03::RULE,
+    d04::RULE,
+    d05::RULE,
+    d06::RULE,
+    d07::RULE,
+    h01::RULE,
+    h02::RULE,
+    h03::RULE,
+    h05::RULE,
+    h06::RULE,
+    l01::RULE,
+    l02::RULE,
+    l03::RULE,
+    l04::RULE,
+    l05::RULE,
+    l06::RULE,
+    l07::RULE,
+    l08::RULE,
+    l09::RULE,
+    s01::RULE,
+    v01::RULE,
+    v02::RULE,
+    v03::RULE,
+    v04::RULE,
+    v05::RULE,
+    v06::RULE,
+    v07::RULE,
+    x01::RULE,
+    x02::RULE,
+    x05::RULE,
+    x06::RULE,
+    x07::RULE,
+    y01::RULE,
+    y02::RULE,
+];

@@ -1,0 +1,66 @@
+use super::{Report, Rule, containers};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "C12",
+    severity: Severity::Error,
+    title: "a restart policy waits 60 to 1800 seconds and ignores at most 50 exit codes",
+    explanation: "A container must have run for restartAttemptPeriod seconds to be started \
+                  again; 300 when nothing is said.",
+    source: "ECS API, ContainerRestartPolicy",
+    hint: "Write 60 to 1800.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "restartPolicy": { "enabled": true, "restartAttemptPeriod": 60 },
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "restartPolicy": { "enabled": true, "restartAttemptPeriod": 5 },
+      "memory": 128
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let Some(policy) = &one.restart_policy else {
+            continue;
+        };
+        let pointer = format!("{pointer}/restartPolicy");
+        let period = policy.restart_attempt_period.unwrap_or(300);
+        if !(60..=1800).contains(&period) {
+            let message =
+                format!("restartAttemptPeriod is {period} seconds; 60 to 1800 are allowed");
+            report.add(
+                format!("{pointer}/restartAttemptPeriod"),
+                message,
+                "write 60 to 1800",
+            );
+        }
+        if policy.ignored_exit_codes.len() > 50 {
+            let message = format!(
+                "{} ignored exit codes; 50 are allowed",
+                policy.ignored_exit_codes.len()
+            );
+            report.add(
+                format!("{pointer}/ignoredExitCodes"),
+                message,
+                "remove some",
+            );
+        }
+    }
+}

@@ -1,0 +1,53 @@
+use super::{Report, Rule, container, containers, edges};
+use crate::finding::Severity;
+use crate::read::Located;
+use crate::spelling::nearest;
+
+pub(super) const RULE: Rule = Rule {
+    id: "D01",
+    severity: Severity::Error,
+    title: "a dependency is a container of the task",
+    explanation: "ECS answers \"Cannot depend on container + 'X' because it does not exist\".",
+    source: "the answer of ECS; ECS API, ContainerDependency",
+    hint: "Correct the name.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "cache", "condition": "START" }],
+      "memory": 128
+    },
+    { "name": "cache", "image": "cache:1", "memory": 128 }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "cahce", "condition": "START" }],
+      "memory": 128
+    },
+    { "name": "cache", "image": "cache:1", "memory": 128 }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let names = || containers(located).map(|(_, one)| one.name.as_str());
+    for edge in edges(located).filter(|edge| container(located, edge.target).is_none()) {
+        let hint = match nearest(edge.target, names()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("choose one of {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!(
+            "`{}` depends on `{}`, which does not exist",
+            edge.from.name, edge.target
+        );
+        report.add(format!("{}/containerName", edge.pointer), message, hint);
+    }
+}

@@ -1,0 +1,55 @@
+use super::{Report, Rule, container, edges, ends};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "D04",
+    severity: Severity::Error,
+    title: "who is waited for to end is not essential",
+    explanation: "When an essential container ends, so does the task. ECS answers \"A dependency \
+                  container with SUCCESS or COMPLETE condition cannot be an essential \
+                  container\".",
+    source: "the answer of ECS",
+    hint: "Write \"essential\": false for the container that ends.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }],
+      "memory": 128
+    },
+    { "name": "init", "image": "init:1", "essential": false, "memory": 128 }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }],
+      "memory": 128
+    },
+    { "name": "init", "image": "init:1", "memory": 128 }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for edge in edges(located).filter(|edge| ends(edge.condition)) {
+        let Some((_, target)) = container(located, edge.target) else {
+            continue;
+        };
+        if target.is_essential() {
+            let message = format!(
+                "`{}` waits for `{}` to end, which would end the task: it is essential",
+                edge.from.name, target.name
+            );
+            let hint = format!("write \"essential\": false for `{}`", target.name);
+            report.add(format!("{}/condition", edge.pointer), message, hint);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use super::{Report, Rule, container, edges};
+use crate::container::Condition;
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "D06",
+    severity: Severity::Warning,
+    title: "a container gets enough time to become healthy",
+    explanation: "startTimeout stands at the container that is waited for and covers the whole \
+                  wait. When it is shorter than startPeriod and all retries together, the task \
+                  is given up while the health check may still succeed.",
+    source: "ECS API, ContainerDefinition, field startTimeout; HealthCheck",
+    hint: "Raise startTimeout, or check more often.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "cache", "condition": "HEALTHY" }],
+      "memory": 128
+    },
+    {
+      "name": "cache",
+      "image": "cache:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 10, "retries": 3 },
+      "startTimeout": 60,
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "cache", "condition": "HEALTHY" }],
+      "memory": 128
+    },
+    {
+      "name": "cache",
+      "image": "cache:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 30, "retries": 3 },
+      "startTimeout": 60,
+      "memory": 128
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let mut told: Vec<&str> = Vec::new();
+    for edge in edges(located).filter(|edge| edge.condition == Condition::Healthy) {
+        let Some((pointer, target)) = container(located, edge.target) else {
+            continue;
+        };
+        let (Some(check), Some(limit)) = (&target.health_check, target.start_timeout) else {
+            continue;
+        };
+        let (interval, retries) = (check.interval.unwrap_or(30), check.retries.unwrap_or(3));
+        let needed = check.start_period.unwrap_or(0) + interval * retries;
+        if limit < needed && !told.contains(&edge.target) {
+            told.push(edge.target);
+            let message = format!(
+                "`{}` is given up after {limit} s; its health check may take {needed} s to decide",
+                target.name
+            );
+            let hint = if needed <= 120 {
+                format!("write \"startTimeout\": {needed}, or shorten the interval")
+            } else {
+                "shorten interval, retries or startPeriod; startTimeout is 120 at most".to_owned()
+            };
+            report.add(format!("{pointer}/startTimeout"), message, hint);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use super::{Report, Rule, containers};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "H01",
+    severity: Severity::Error,
+    title: "a health check begins with CMD or CMD-SHELL",
+    explanation: "CMD runs a program with its arguments, CMD-SHELL hands one line to the shell \
+                  of the image. Without one of them ECS takes the first word for it and refuses.",
+    source: "ECS API, HealthCheck, field command",
+    hint: "Put \"CMD\" in front.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"] },
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "healthCheck": { "command": ["/app", "probe"] },
+      "memory": 128
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let Some(check) = &one.health_check else {
+            continue;
+        };
+        let pointer = format!("{pointer}/healthCheck/command");
+        let words = &check.command;
+        match words.first().map(String::as_str) {
+            Some("NONE") if words.len() == 1 => {}
+            Some("CMD" | "CMD-SHELL") if words.len() >= 2 => {
+                if words[0] == "CMD-SHELL" && words.len() > 2 {
+                    let message =
+                        format!("the health check of `{}` has more than one line", one.name);
+                    report.warn(pointer, message, "join the words after CMD-SHELL into one");
+                }
+            }
+            Some("CMD" | "CMD-SHELL") | None => {
+                let message = format!("the health check of `{}` has nothing to run", one.name);
+                report.add(
+                    pointer,
+                    message,
+                    "write [\"CMD\", \"/program\", \"argument\"]",
+                );
+            }
+            Some(first) => {
+                let message = format!("the health check of `{}` begins with `{first}`", one.name);
+                let hint = if first.contains(' ') {
+                    "CMD-SHELL"
+                } else {
+                    "CMD"
+                };
+                report.add(pointer, message, format!("put \"{hint}\" in front of it"));
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use super::{Report, Rule, containers};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "H05",
+    severity: Severity::Error,
+    title: "stopTimeout and startTimeout are 2 to 120 seconds on Fargate",
+    explanation: "stopTimeout is 30 when nothing is said. 120 is the most because that is how \
+                  long Fargate waits.",
+    source: "ECS API, ContainerDefinition, fields startTimeout and stopTimeout",
+    hint: "Write 2 to 120.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "stopTimeout": 60 }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "stopTimeout": 300 }]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    if !located.definition.is_fargate() {
+        return;
+    }
+    for (pointer, one) in containers(located) {
+        for (field, seconds) in [
+            ("startTimeout", one.start_timeout),
+            ("stopTimeout", one.stop_timeout),
+        ] {
+            if let Some(seconds) = seconds.filter(|seconds| !(2..=120).contains(seconds)) {
+                let message = format!(
+                    "{field} of `{}` is {seconds} s; Fargate allows 2 to 120",
+                    one.name
+                );
+                report.add(format!("{pointer}/{field}"), message, "write 2 to 120");
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use super::{Report, Rule, logs};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "L05",
+    severity: Severity::Warning,
+    title: "a log group that is to be made needs the right to make it",
+    explanation: "awslogs-create-group lets the execution role make the group. The managed \
+                  policy AmazonECSTaskExecutionRolePolicy does not hold logs:CreateLogGroup, so \
+                  the task stops before it starts unless the right was added. A group that is \
+                  made so also keeps its logs for ever.",
+    source: "ECS API, LogConfiguration, option awslogs-create-group",
+    hint: "Create the group beside the definition, or add logs:CreateLogGroup.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "logConfiguration": {
+        "logDriver": "awslogs",
+        "options": {
+          "awslogs-group": "/ecs/web",
+          "awslogs-region": "eu-central-1",
+          "awslogs-stream-prefix": "app"
+        }
+      }
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "logConfiguration": {
+        "logDriver": "awslogs",
+        "options": {
+          "awslogs-group": "/ecs/web",
+          "awslogs-region": "eu-central-1",
+          "awslogs-stream-prefix": "app",
+          "awslogs-create-group": "true"
+        }
+      }
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs") {
+        if log
+            .options
+            .get("awslogs-create-group")
+            .is_some_and(|value| value == "true")
+        {
+            let message = format!(
+                "`{}` makes its log group, for which the execution role needs logs:CreateLogGroup",
+                one.name
+            );
+            let hint = "create the group beside the definition, or add that right to the role";
+            report.add(
+                format!("{pointer}/options/awslogs-create-group"),
+                message,
+                hint,
+            );
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use super::{Report, Rule, containers};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "L09",
+    severity: Severity::Warning,
+    title: "the log router is essential",
+    explanation: "When a router that is not essential ends, the task goes on and its log is \
+                  lost. ECS's own examples make it essential.",
+    source: "ECS developer guide, FireLens, example task definitions",
+    hint: "Remove \"essential\": false from the router, or give it a restart policy.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "router",
+      "image": "fluent-bit:1",
+      "firelensConfiguration": { "type": "fluentbit" }
+    },
+    { "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "router",
+      "image": "fluent-bit:1",
+      "essential": false,
+      "firelensConfiguration": { "type": "fluentbit" }
+    },
+    { "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let restarts = one
+            .restart_policy
+            .as_ref()
+            .is_some_and(|policy| policy.enabled);
+        if one.firelens_configuration.is_some() && !one.is_essential() && !restarts {
+            let message = format!("when the log router `{}` ends, the log is lost", one.name);
+            let hint =
+                "remove \"essential\": false, or add \"restartPolicy\": { \"enabled\": true }";
+            report.add(format!("{pointer}/essential"), message, hint);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+use super::{Report, Rule, ports, shares_network};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "P02",
+    severity: Severity::Error,
+    title: "with awsvpc and host the outer port is the inner one",
+    explanation: "The task has its own network interface, so nothing is mapped. ECS answers \
+                  \"When networkMode=awsvpc, the host ports and container ports in port mappings \
+                  must match.\"",
+    source: "the answer of ECS; cfn-lint E3053",
+    hint: "Remove hostPort.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "portMappings": [{ "containerPort": 8080, "hostPort": 8080 }]
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "portMappings": [{ "containerPort": 8080, "hostPort": 80 }]
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    if !shares_network(located) {
+        return;
+    }
+    for (pointer, one, port) in ports(located) {
+        let (Some(inner), Some(outer)) = (port.container_port, port.host_port) else {
+            continue;
+        };
+        if inner != outer {
+            let message = format!(
+                "`{}` maps {outer} to {inner}; awsvpc and host map nothing",
+                one.name
+            );
+            let hint = format!("remove `hostPort`, or let the program listen on {outer}");
+            report.add(format!("{pointer}/hostPort"), message, hint);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+use super::{Report, Rule, ports};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "P05",
+    severity: Severity::Error,
+    title: "a port's name has up to 64 small letters, digits, _ and -, and is its own",
+    explanation: "Service Connect and VPC Lattice find the port by its name.",
+    source: "ECS API, PortMapping, field name",
+    hint: "Use small letters, digits, - and _, not beginning with -.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "portMappings": [{ "containerPort": 8443, "name": "https" }]
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "portMappings": [{ "containerPort": 8443, "name": "HTTPS" }]
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let mut seen: Vec<&str> = Vec::new();
+    for (pointer, one, port) in ports(located) {
+        let Some(name) = port.name.as_deref() else {
+            continue;
+        };
+        let pointer = format!("{pointer}/name");
+        if !is_port_name(name) {
+            let hint = "use up to 64 small letters, digits, - and _, not beginning with -";
+            report.add(
+                pointer,
+                format!("`{name}` cannot be the name of a port of `{}`", one.name),
+                hint,
+            );
+        } else if seen.contains(&name) {
+            report.add(
+                pointer,
+                format!("two ports are called `{name}`"),
+                "rename one of them",
+            );
+        }
+        seen.push(name);
+    }
+}
+
+fn is_port_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    (1..=64).contains(&name.len()) && !name.starts_with('-') && name.chars().all(allowed)
+}

@@ -1,0 +1,64 @@
+use super::{Report, Rule, ports};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "P06",
+    severity: Severity::Error,
+    title: "a port's protocols are words ECS knows, and appProtocol has a name beside it",
+    explanation: "protocol is tcp or udp; appProtocol is http, http2 or grpc and is for Service \
+                  Connect, which finds the port by its name and speaks tcp only.",
+    source: "ECS API, PortMapping, fields protocol, name and appProtocol",
+    hint: "Add a name, or correct the protocol.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "portMappings": [{ "containerPort": 8080, "name": "web", "appProtocol": "http" }]
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "portMappings": [{ "containerPort": 8080, "appProtocol": "http" }]
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one, port) in ports(located) {
+        report.word(
+            &format!("{pointer}/protocol"),
+            port.protocol.as_deref(),
+            &["tcp", "udp"],
+        );
+        let Some(app) = port.app_protocol.as_deref() else {
+            continue;
+        };
+        let pointer = format!("{pointer}/appProtocol");
+        report.word(&pointer, Some(app), &["http", "http2", "grpc"]);
+        if port.name.is_none() {
+            let message = format!("a port of `{}` has an appProtocol and no name", one.name);
+            report.add(pointer, message, "add \"name\", or remove `appProtocol`");
+        } else if port.protocol.as_deref() == Some("udp") {
+            let message = format!("a port of `{}` speaks {app} over udp", one.name);
+            report.add(pointer, message, "write \"protocol\": \"tcp\"");
+        }
+    }
+}

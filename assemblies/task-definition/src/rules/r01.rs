@@ -1,0 +1,56 @@
+use super::{Report, Rule, containers, larger, written_out};
+use crate::fargate_sizes::parse_cpu;
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "R01",
+    severity: Severity::Error,
+    title: "the containers ask for no more CPU than the task has",
+    explanation: "ECS answers \"The sum of all container 'cpu' values cannot be greater than the \
+                  value of the task 'cpu'.\"",
+    source: "the answer of ECS; ECS API, ContainerDefinition, field cpu",
+    hint: "Enlarge the task, or give containers less.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    { "name": "app", "image": "app:1", "cpu": 192 },
+    { "name": "proxy", "image": "proxy:1", "cpu": 64 }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    { "name": "app", "image": "app:1", "cpu": 192 },
+    { "name": "proxy", "image": "proxy:1", "cpu": 128 }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let definition = &located.definition;
+    let Some(task) = definition.cpu.as_deref().and_then(parse_cpu) else {
+        return;
+    };
+    let asked: Vec<_> = containers(located)
+        .filter_map(|(_, one)| Some((one.name.as_str(), one.cpu?)))
+        .collect();
+    let sum: u32 = asked.iter().map(|(_, cpu)| cpu).sum();
+    if sum > task {
+        let message = format!(
+            "{} CPU units; the task has {task}",
+            written_out(&asked, sum)
+        );
+        let hint = larger(&located.definition, sum, 0, "give containers less CPU");
+        report.add("/cpu", message, hint);
+    }
+}

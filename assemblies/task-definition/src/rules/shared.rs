@@ -1,0 +1,143 @@
+//! What several rules use: walks over a definition, and words for what they find.
+
+use crate::container::{Condition, ContainerDefinition, LogConfiguration, PortMapping};
+use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
+use crate::read::Located;
+use crate::task::TaskDefinition;
+
+/// Every container and its pointer.
+pub(super) fn containers(
+    located: &Located,
+) -> impl Iterator<Item = (String, &ContainerDefinition)> {
+    let all = located.definition.container_definitions.iter().enumerate();
+    all.map(|(index, one)| (format!("/containerDefinitions/{index}"), one))
+}
+
+/// The container of that name and its pointer.
+pub(super) fn container<'l>(
+    located: &'l Located,
+    name: &str,
+) -> Option<(String, &'l ContainerDefinition)> {
+    containers(located).find(|(_, one)| one.name == name)
+}
+
+/// One entry of a dependsOn.
+pub(super) struct Edge<'l> {
+    /// Its pointer.
+    pub(super) pointer: String,
+    /// Who waits.
+    pub(super) from: &'l ContainerDefinition,
+    /// Who is waited for.
+    pub(super) target: &'l str,
+    /// For what.
+    pub(super) condition: Condition,
+}
+
+/// Every entry of every dependsOn.
+pub(super) fn edges(located: &Located) -> impl Iterator<Item = Edge<'_>> {
+    containers(located).flat_map(|(pointer, from)| {
+        from.depends_on
+            .iter()
+            .enumerate()
+            .map(move |(index, one)| Edge {
+                pointer: format!("{pointer}/dependsOn/{index}"),
+                from,
+                target: &one.container_name,
+                condition: one.condition,
+            })
+    })
+}
+
+/// Whether the condition waits for an end.
+pub(super) fn ends(condition: Condition) -> bool {
+    matches!(condition, Condition::Complete | Condition::Success)
+}
+
+/// Every port mapping, its container and its pointer.
+pub(super) fn ports(
+    located: &Located,
+) -> impl Iterator<Item = (String, &ContainerDefinition, &PortMapping)> {
+    containers(located).flat_map(|(pointer, one)| {
+        one.port_mappings
+            .iter()
+            .enumerate()
+            .map(move |(index, port)| (format!("{pointer}/portMappings/{index}"), one, port))
+    })
+}
+
+/// The first and the last port of a mapping.
+pub(super) fn range(port: &PortMapping) -> Option<(u32, u32)> {
+    if let Some(single) = port.container_port {
+        return Some((single, single));
+    }
+    let (first, last) = port.container_port_range.as_deref()?.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+/// Every log configuration, its container and its pointer.
+pub(super) fn logs(
+    located: &Located,
+) -> impl Iterator<Item = (String, &ContainerDefinition, &LogConfiguration)> {
+    containers(located).filter_map(|(pointer, one)| {
+        let log = one.log_configuration.as_ref()?;
+        Some((format!("{pointer}/logConfiguration"), one, log))
+    })
+}
+
+/// Whether all containers share one network interface.
+pub(super) fn shares_network(located: &Located) -> bool {
+    let mode = located.definition.network_mode.as_deref();
+    located.definition.is_fargate() || matches!(mode, Some("awsvpc" | "host"))
+}
+
+/// Whether the text is 1 to 255 letters, digits, hyphens and underscores.
+pub(super) fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=255).contains(&text.len()) && text.chars().all(allowed)
+}
+
+/// The text as a name: what is not allowed becomes a hyphen.
+pub(super) fn as_name(text: &str) -> String {
+    let replaced = text
+        .chars()
+        .map(|c| if is_name(&c.to_string()) { c } else { '-' });
+    let name: String = replaced.take(255).collect();
+    if name.is_empty() {
+        "app".to_owned()
+    } else {
+        name
+    }
+}
+
+/// `app 192 + proxy 128 = 320`.
+pub(super) fn written_out(parts: &[(&str, u32)], sum: u32) -> String {
+    let terms: Vec<_> = parts
+        .iter()
+        .map(|(name, amount)| format!("{name} {amount}"))
+        .collect();
+    match terms.len() {
+        1 => terms.concat(),
+        _ => format!("{} = {sum}", terms.join(" + ")),
+    }
+}
+
+/// What to do about a task that is too small: on Fargate, the size that would do.
+pub(super) fn larger(
+    definition: &TaskDefinition,
+    cpu: u32,
+    memory: u32,
+    otherwise: &str,
+) -> String {
+    let has = |text: &Option<String>, parse: fn(&str) -> Option<u32>| {
+        text.as_deref().and_then(parse).unwrap_or(0)
+    };
+    let cpu = cpu.max(has(&definition.cpu, parse_cpu));
+    let memory = memory.max(has(&definition.memory, parse_memory));
+    match smallest(cpu, memory).filter(|_| definition.is_fargate()) {
+        Some(size) => format!(
+            "enlarge the task to {} / {}, or {otherwise}",
+            size.cpu, size.memory
+        ),
+        None => format!("enlarge the task, or {otherwise}"),
+    }
+}

@@ -1,0 +1,40 @@
+use super::{Report, Rule, as_name, is_name};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "T01",
+    severity: Severity::Error,
+    title: "the family is 1 to 255 letters, digits, hyphens and underscores",
+    explanation: "The family is the name under which ECS counts revisions, and under which \
+                  services and policies refer to them. RegisterTaskDefinition refuses any other \
+                  character.",
+    source: "ECS API, RegisterTaskDefinition, field family",
+    hint: "Use letters, digits, - and _ only, at most 255.",
+    passing: r#"{
+  "family": "my-app",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    failing: r#"{
+  "family": "my app",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let family = &located.definition.family;
+    if family.is_empty() {
+        report.add(
+            "/family",
+            "the task definition has no family",
+            "add \"family\": \"my-app\"",
+        );
+    } else if !is_name(family) {
+        let hint = format!(
+            "use letters, digits, - and _, at most 255; try `{}`",
+            as_name(family)
+        );
+        report.add("/family", format!("`{family}` cannot be a family"), hint);
+    }
+}

@@ -1,0 +1,57 @@
+use super::{Report, Rule};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "T08",
+    severity: Severity::Error,
+    title: "Fargate has the process namespace task only, and on Windows none",
+    explanation: "pidMode task lets the containers of a task see each other's processes. host \
+                  would show those of the machine, which on Fargate is not yours.",
+    source: "ECS API, RegisterTaskDefinition, field pidMode",
+    hint: "Write \"pidMode\": \"task\", or leave it out.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "pidMode": "task",
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "pidMode": "host",
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let definition = &located.definition;
+    let Some(mode) = definition
+        .pid_mode
+        .as_deref()
+        .filter(|_| definition.is_fargate())
+    else {
+        return;
+    };
+    if definition.is_windows() {
+        report.add(
+            "/pidMode",
+            "Windows containers on Fargate have no pidMode",
+            "remove `pidMode`",
+        );
+    } else if mode != "task" {
+        let message = format!("pidMode is `{mode}`; Fargate only has task");
+        report.add(
+            "/pidMode",
+            message,
+            "write \"pidMode\": \"task\", or remove it",
+        );
+    }
+}

@@ -1,0 +1,41 @@
+use super::{Report, Rule};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "T09",
+    severity: Severity::Error,
+    title: "Fargate has no ipcMode",
+    explanation: "The namespace of shared memory and semaphores cannot be chosen on Fargate.",
+    source: "ECS API, RegisterTaskDefinition, field ipcMode",
+    hint: "Remove ipcMode.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "ipcMode": "task",
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let definition = &located.definition;
+    if definition.is_fargate() && definition.ipc_mode.is_some() {
+        report.add(
+            "/ipcMode",
+            "ipcMode is not supported on Fargate",
+            "remove `ipcMode`",
+        );
+    }
+}

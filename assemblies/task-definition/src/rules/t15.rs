@@ -1,0 +1,40 @@
+use super::{Report, Rule};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "T15",
+    severity: Severity::Error,
+    title: "fault injection needs the network mode awsvpc or host",
+    explanation: "enableFaultInjection lets a fault tool break the network of the task. It works \
+                  on network interfaces that awsvpc and host have, and ECS refuses it elsewhere.",
+    source: "ECS API, RegisterTaskDefinition, field enableFaultInjection",
+    hint: "Write \"networkMode\": \"awsvpc\", or remove enableFaultInjection.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "enableFaultInjection": true,
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "networkMode": "bridge",
+  "enableFaultInjection": true,
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let definition = &located.definition;
+    let mode = definition.network_mode.as_deref().unwrap_or("bridge");
+    let wanted = definition.enable_fault_injection == Some(true);
+    if wanted && !definition.is_fargate() && !matches!(mode, "awsvpc" | "host") {
+        let message = format!("faults cannot be injected in network mode `{mode}`");
+        let hint = "write \"networkMode\": \"awsvpc\", or remove `enableFaultInjection`";
+        report.add("/enableFaultInjection", message, hint);
+    }
+}

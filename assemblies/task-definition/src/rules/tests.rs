@@ -1,0 +1,233 @@
+//! Every rule has a case that passes and one that fails, and the failing one breaks no other rule.
+
+use super::{Rule, check, rules};
+use crate::finding::{Color, Finding};
+use crate::read::read;
+use crate::source::Source;
+
+fn findings(name: &str, text: &str) -> Vec<Finding> {
+    let source = Source::new(name, text);
+    read(&source).map_or_else(|findings| findings, |located| check(&located))
+}
+
+fn rendered(rule: &Rule, text: &str) -> String {
+    findings(rule.id, text)
+        .iter()
+        .map(|finding| finding.render(Color::No))
+        .collect()
+}
+
+#[test]
+fn every_passing_case_passes_all_rules() {
+    for rule in rules() {
+        assert_eq!(rendered(rule, rule.passing), "", "{}", rule.id);
+    }
+}
+
+#[test]
+fn every_failing_case_breaks_its_rule_once_and_no_other() {
+    for rule in rules() {
+        let found: Vec<_> = findings(rule.id, rule.failing)
+            .into_iter()
+            .map(|finding| (finding.rule, finding.severity))
+            .collect();
+        let shown = rendered(rule, rule.failing);
+        assert_eq!(found, [(rule.id, rule.severity)], "{}: {shown}", rule.id);
+    }
+}
+
+#[test]
+fn every_finding_of_a_failing_case_has_a_place_a_pointer_and_a_hint() {
+    for rule in rules() {
+        for finding in findings(rule.id, rule.failing) {
+            let text = finding.render(Color::No);
+            assert!(text.contains(&format!("--> {}:", rule.id)), "{text}");
+            assert!(text.contains('^'), "{text}");
+            // What the parser refuses has no value yet.
+            assert!(
+                finding.pointer.is_some() || rule.id.starts_with('Y'),
+                "{text}"
+            );
+            assert!(text.contains("= source: "), "{text}");
+            let first = finding.hint.chars().next();
+            assert!(
+                first.is_some_and(char::is_lowercase),
+                "hint: {}",
+                finding.hint
+            );
+        }
+    }
+}
+
+#[test]
+fn ids_are_unique_and_every_word_of_explanation_is_there() {
+    let mut ids: Vec<_> = rules().iter().map(|rule| rule.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), rules().len());
+    for rule in rules() {
+        let texts = [rule.title, rule.explanation, rule.source, rule.hint];
+        assert!(texts.iter().all(|text| !text.is_empty()), "{}", rule.id);
+    }
+}
+
+fn ids(text: &str) -> Vec<&'static str> {
+    findings("case", text)
+        .iter()
+        .map(|finding| finding.rule)
+        .collect()
+}
+
+#[test]
+fn what_two_containers_wait_for_in_vain_is_no_circle() {
+    let text = r#"{ "family": "web", "containerDefinitions": [
+      { "name": "a", "image": "a:1", "memory": 8, "dependsOn": [
+        { "containerName": "nobody", "condition": "START" }, { "containerName": "b", "condition": "START" }] },
+      { "name": "b", "image": "b:1", "memory": 8, "dependsOn": [
+        { "containerName": "nobody", "condition": "START" }] }] }"#;
+    assert_eq!(ids(text), ["D01", "D01"]);
+}
+
+#[test]
+fn a_circle_is_told_once_and_where_it_is() {
+    let edge =
+        |to: &str| format!(r#""dependsOn": [{{ "containerName": "{to}", "condition": "START" }}]"#);
+    let text = format!(
+        r#"{{ "family": "web", "containerDefinitions": [
+          {{ "name": "outside", "image": "a:1", "memory": 8, {} }},
+          {{ "name": "one", "image": "a:1", "memory": 8, {} }},
+          {{ "name": "two", "image": "a:1", "memory": 8, {} }},
+          {{ "name": "self", "image": "a:1", "memory": 8, {} }}] }}"#,
+        edge("one"),
+        edge("two"),
+        edge("one"),
+        edge("self"),
+    );
+    let found = findings("case", &text);
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| (one.pointer.as_deref(), one.message.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                Some("/containerDefinitions/1/dependsOn"),
+                "containers wait for each other: one -> two -> one"
+            ),
+            (
+                Some("/containerDefinitions/3/dependsOn"),
+                "containers wait for each other: self -> self"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn each_limit_is_where_the_sources_say() {
+    let container = |fields: &str| {
+        format!(
+            r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+              "cpu": "256", "memory": "512",
+              "containerDefinitions": [{{ "name": "app", "image": "app:1", {fields} }}] }}"#
+        )
+    };
+    for (fields, expected) in [
+        (r#""stopTimeout": 2"#, None),
+        (r#""stopTimeout": 1"#, Some("H05")),
+        (r#""stopTimeout": 120"#, None),
+        (r#""stopTimeout": 121"#, Some("H05")),
+        (r#""startTimeout": 121"#, Some("H05")),
+        (r#""portMappings": [{ "containerPort": 65535 }]"#, None),
+        (r#""portMappings": [{ "containerPort": 0 }]"#, Some("P01")),
+        (
+            r#""portMappings": [{ "containerPort": 65536 }]"#,
+            Some("P01"),
+        ),
+        (
+            r#""portMappings": [{ "containerPort": 53 }, { "containerPort": 53, "protocol": "udp" }]"#,
+            None,
+        ),
+        (
+            r#""portMappings": [{ "containerPort": 53 }, { "containerPortRange": "50-60" }]"#,
+            Some("P03"),
+        ),
+        (
+            r#""healthCheck": { "command": ["CMD", "/a"], "timeout": 60, "interval": 61 }"#,
+            None,
+        ),
+        (
+            r#""healthCheck": { "command": ["CMD", "/a"], "timeout": 61, "interval": 62 }"#,
+            Some("H02"),
+        ),
+        (
+            r#""healthCheck": { "command": ["CMD", "/a"], "interval": 300, "startPeriod": 300 }"#,
+            None,
+        ),
+        (
+            r#""healthCheck": { "command": ["CMD", "/a"], "interval": 301 }"#,
+            Some("H02"),
+        ),
+        (
+            r#""healthCheck": { "command": ["CMD", "/a"], "startPeriod": 301 }"#,
+            Some("H02"),
+        ),
+        (
+            r#""restartPolicy": { "enabled": true, "restartAttemptPeriod": 1800 }"#,
+            None,
+        ),
+        (
+            r#""restartPolicy": { "enabled": true, "restartAttemptPeriod": 1801 }"#,
+            Some("C12"),
+        ),
+        (r#""memory": 512, "cpu": 256"#, None),
+        (r#""memory": 513"#, Some("R03")),
+        (r#""cpu": 257"#, Some("R01")),
+        (r#""user": "0:0""#, None),
+        (r#""user": "-1""#, Some("C11")),
+        (r#""user": "a:b:c""#, Some("C11")),
+    ] {
+        assert_eq!(
+            ids(&container(fields)),
+            expected.into_iter().collect::<Vec<_>>(),
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn each_form_of_a_secret_is_known() {
+    let secret = |value: &str| {
+        format!(
+            r#"{{ "family": "web", "executionRoleArn": "arn:aws:iam::111122223333:role/x", "containerDefinitions": [
+              {{ "name": "app", "image": "app:1", "memory": 8,
+                 "secrets": [{{ "name": "KEY", "valueFrom": "{value}" }}] }}] }}"#
+        )
+    };
+    let manager = "arn:aws:secretsmanager:eu-central-1:111122223333:secret";
+    for right in [
+        "plain-name",
+        "/path/to/name",
+        "arn:aws:ssm:eu-central-1:111122223333:parameter/path/name",
+        "arn:aws-us-gov:ssm:us-gov-west-1:111122223333:parameter/name",
+        &format!("{manager}:web/key-a1B2c3"),
+        &format!("{manager}:web-a1B2c3:key::"),
+        &format!("{manager}:web-a1B2c3::AWSPREVIOUS:"),
+    ] {
+        assert_eq!(ids(&secret(right)), [""; 0], "{right}");
+    }
+    for wrong in [
+        "",
+        "has space",
+        "arn:aws:ssm:eu-central-1:111122223333:parameter//name",
+        "arn:aws:ssm:eu-central-1:111122223333:parameter/",
+        "arn:aws:s3:::bucket/key",
+        "arn:aws:ssm:region:111122223333:parameter/name",
+        "arn:aws:ssm:eu-central-1:1111:parameter/name",
+        &format!("{manager}:web"),
+        &format!("{manager}:web-a1B2c3:key"),
+        &format!("{manager}:web-a1B2c3:key:"),
+    ] {
+        assert_eq!(ids(&secret(wrong)), ["S01"], "{wrong}");
+    }
+}

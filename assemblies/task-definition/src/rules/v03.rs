@@ -1,0 +1,62 @@
+use super::{Report, Rule, container, containers};
+use crate::finding::Severity;
+use crate::read::Located;
+use crate::spelling::nearest;
+
+pub(super) const RULE: Rule = Rule {
+    id: "V03",
+    severity: Severity::Error,
+    title: "mounts are taken from a container of the task",
+    explanation: "volumesFrom names another container, whose mounts are taken over.",
+    source: "ECS API, VolumeFrom",
+    hint: "Correct the name.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "volumesFrom": [{ "sourceContainer": "data" }],
+      "memory": 128
+    },
+    { "name": "data", "image": "data:1", "memory": 128 }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "volumesFrom": [{ "sourceContainer": "date" }],
+      "memory": 128
+    },
+    { "name": "data", "image": "data:1", "memory": 128 }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        for (index, from) in one.volumes_from.iter().enumerate() {
+            let name = &from.source_container;
+            if container(located, name).is_some() {
+                continue;
+            }
+            let hint = match nearest(name, containers(located).map(|(_, one)| one.name.as_str())) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "name a container of the task".to_owned(),
+            };
+            let message = format!(
+                "`{}` takes mounts from `{name}`, which does not exist",
+                one.name
+            );
+            report.add(
+                format!("{pointer}/volumesFrom/{index}/sourceContainer"),
+                message,
+                hint,
+            );
+        }
+    }
+}

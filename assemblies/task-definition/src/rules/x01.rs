@@ -1,0 +1,82 @@
+use super::{Report, Rule, containers};
+use crate::container::ContainerDefinition;
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "X01",
+    severity: Severity::Error,
+    title: "what belongs to the machine or to Docker's own network does not exist on Fargate",
+    explanation: "privileged, devices, swap, shared memory size, links, security options and \
+                  disableNetworking need your own machine. hostname, extraHosts and DNS settings \
+                  do not go together with awsvpc, which is all that Fargate has.",
+    source: "ECS API, ContainerDefinition and LinuxParameters; developer guide, Fargate",
+    hint: "Remove the field.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "readonlyRootFilesystem": true }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "privileged": true }]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    if !located.definition.is_fargate() {
+        return;
+    }
+    for (pointer, one) in containers(located) {
+        for field in forbidden(one) {
+            let message = format!(
+                "`{}` of `{}` does not exist on Fargate",
+                last(field),
+                one.name
+            );
+            report.add(
+                format!("{pointer}/{field}"),
+                message,
+                format!("remove `{}`", last(field)),
+            );
+        }
+    }
+}
+
+fn last(field: &str) -> &str {
+    field.rsplit('/').next().unwrap_or(field)
+}
+
+fn forbidden(one: &ContainerDefinition) -> impl Iterator<Item = &'static str> {
+    let linux = one.linux_parameters.clone().unwrap_or_default();
+    [
+        ("privileged", one.privileged == Some(true)),
+        ("links", !one.links.is_empty()),
+        ("hostname", one.hostname.is_some()),
+        ("extraHosts", !one.extra_hosts.is_empty()),
+        ("dnsServers", !one.dns_servers.is_empty()),
+        ("dnsSearchDomains", !one.dns_search_domains.is_empty()),
+        (
+            "dockerSecurityOptions",
+            !one.docker_security_options.is_empty(),
+        ),
+        ("disableNetworking", one.disable_networking == Some(true)),
+        ("linuxParameters/devices", !linux.devices.is_empty()),
+        (
+            "linuxParameters/sharedMemorySize",
+            linux.shared_memory_size.is_some(),
+        ),
+        ("linuxParameters/maxSwap", linux.max_swap.is_some()),
+        ("linuxParameters/swappiness", linux.swappiness.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(field, is_set)| is_set.then_some(field))
+}

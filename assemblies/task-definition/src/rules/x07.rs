@@ -1,0 +1,111 @@
+use super::{Report, Rule, containers};
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "X07",
+    severity: Severity::Error,
+    title: "a folder in memory has a path and options that exist",
+    explanation: "tmpfs is an absolute path, a size of at least 1 MiB and options of mount. \
+                  Since January 2026 Fargate has it too; older guides say otherwise.",
+    source: "ECS API, Tmpfs; aws/containers-roadmap#736",
+    hint: "Write an absolute path and a size.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "linuxParameters": {
+        "tmpfs": [{ "containerPath": "/tmp", "size": 64, "mountOptions": ["noexec", "nosuid"] }]
+      }
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "linuxParameters": { "tmpfs": [{ "containerPath": "tmp", "size": 64 }] }
+    }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let tmpfs = one.linux_parameters.iter().flat_map(|linux| &linux.tmpfs);
+        for (index, folder) in tmpfs.enumerate() {
+            let pointer = format!("{pointer}/linuxParameters/tmpfs/{index}");
+            if !folder.container_path.starts_with('/') {
+                let message = format!("`{}` is no absolute path", folder.container_path);
+                let hint = format!("write /{}", folder.container_path);
+                report.add(format!("{pointer}/containerPath"), message, hint);
+            }
+            if folder.size == 0 {
+                report.add(
+                    format!("{pointer}/size"),
+                    "a folder of 0 MiB holds nothing",
+                    "write 1 or more",
+                );
+            }
+            for (number, option) in folder.mount_options.iter().enumerate() {
+                let word = option.split('=').next();
+                report.word(&format!("{pointer}/mountOptions/{number}"), word, &OPTIONS);
+            }
+        }
+    }
+}
+
+const OPTIONS: [&str; 39] = [
+    "defaults",
+    "ro",
+    "rw",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "exec",
+    "noexec",
+    "sync",
+    "async",
+    "dirsync",
+    "remount",
+    "mand",
+    "nomand",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "bind",
+    "rbind",
+    "unbindable",
+    "runbindable",
+    "private",
+    "rprivate",
+    "shared",
+    "rshared",
+    "slave",
+    "rslave",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "mode",
+    "uid",
+    "gid",
+    "nr_inodes",
+    "nr_blocks",
+    "mpol",
+];

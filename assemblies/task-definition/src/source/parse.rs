@@ -1,0 +1,228 @@
+//! From YAML events to [`Node`]s.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError};
+
+use super::{Key, Node, NodeValue, Source, Span, lines, scalar};
+use crate::finding::Finding;
+
+/// Aliases can make a small text grow without end; nobody's definition comes near this.
+const MOST_NODES: usize = 200_000;
+
+pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
+    let mut builder = Builder::new(source);
+    for next in Parser::new_from_str(&source.text) {
+        match next {
+            Ok((event, span)) => builder.event(event, bytes(&span)),
+            Err(error) => {
+                builder.findings.push(syntax(source, &error));
+                break;
+            }
+        }
+        if builder.nodes > MOST_NODES {
+            builder.refuse(Span::default(), "the aliases make the text too big");
+            break;
+        }
+    }
+    builder.finish()
+}
+
+/// A collection that is still open.
+enum Open {
+    List(Vec<Node>),
+    Map {
+        entries: Vec<(Key, Node)>,
+        key: Option<Key>,
+    },
+}
+
+struct Builder<'s> {
+    source: &'s Source,
+    open: Vec<(Open, usize, Span)>,
+    root: Option<Node>,
+    anchors: HashMap<usize, Node>,
+    findings: Vec<Finding>,
+    documents: usize,
+    nodes: usize,
+}
+
+impl<'s> Builder<'s> {
+    fn new(source: &'s Source) -> Self {
+        Self {
+            source,
+            open: Vec::new(),
+            root: None,
+            anchors: HashMap::new(),
+            findings: Vec::new(),
+            documents: 0,
+            nodes: 0,
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) {
+        match event {
+            Event::DocumentStart(..) => self.document(span),
+            Event::Scalar(text, style, anchor, tag) => {
+                let quoted = style != ScalarStyle::Plain;
+                let as_text = quoted || tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+                let value = if as_text {
+                    NodeValue::Text(text.into_owned())
+                } else {
+                    scalar::plain(&text)
+                };
+                self.place(Node { value, span }, anchor);
+            }
+            Event::SequenceStart(_, anchor, _) => self.open(Open::List(Vec::new()), anchor, span),
+            Event::MappingStart(_, anchor, _) => {
+                self.open(
+                    Open::Map {
+                        entries: Vec::new(),
+                        key: None,
+                    },
+                    anchor,
+                    span,
+                );
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(anchor) => self.alias(anchor, span),
+            _ => {}
+        }
+    }
+
+    fn document(&mut self, span: Span) {
+        self.documents += 1;
+        if self.documents == 2 {
+            self.refuse(span, "a second document begins here");
+        }
+    }
+
+    fn open(&mut self, collection: Open, anchor: usize, span: Span) {
+        self.open.push((collection, anchor, span));
+    }
+
+    fn close(&mut self, end: Span) {
+        let Some((collection, anchor, start)) = self.open.pop() else {
+            return;
+        };
+        let value = match collection {
+            Open::List(items) => NodeValue::List(items),
+            Open::Map { entries, .. } => NodeValue::Map(entries),
+        };
+        let span = Span {
+            start: start.start,
+            end: end.end.max(start.end),
+        };
+        self.place(Node { value, span }, anchor);
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) {
+        match self.anchors.get(&anchor).cloned() {
+            Some(mut node) => {
+                self.nodes += size(&node);
+                node.span = span;
+                self.place(node, 0);
+            }
+            // An anchor is known only once its value is complete.
+            None => self.refuse(span, "the alias is inside of what it stands for"),
+        }
+    }
+
+    fn place(&mut self, node: Node, anchor: usize) {
+        self.nodes += 1;
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            None => self.root = self.root.take().or(Some(node)),
+            Some((Open::List(items), ..)) => items.push(node),
+            Some((Open::Map { entries, key }, ..)) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => self.key(node),
+            },
+        }
+    }
+
+    fn key(&mut self, node: Node) {
+        let Some(name) = scalar::key(&node, self.source) else {
+            self.refuse(node.span, "a key must be a word");
+            return self.set_key(String::new(), node.span);
+        };
+        let twice = match self.open.last() {
+            Some((Open::Map { entries, .. }, ..)) => entries
+                .iter()
+                .find(|(key, _)| key.name == name)
+                .map(|(key, _)| key.span),
+            _ => None,
+        };
+        if let Some(first) = twice {
+            let line = lines::position(&self.source.text, first.start).0;
+            self.findings.push(Finding::error(
+                "Y02",
+                lines::place(self.source, node.span),
+                format!("the key `{name}` comes twice; the first is in line {line}"),
+                format!("remove one `{name}`, or join the two values"),
+            ));
+        }
+        self.set_key(name, node.span);
+    }
+
+    fn set_key(&mut self, name: String, span: Span) {
+        if let Some((Open::Map { key, .. }, ..)) = self.open.last_mut() {
+            *key = Some(Key { name, span });
+        }
+    }
+
+    fn refuse(&mut self, span: Span, message: &str) {
+        self.findings.push(Finding::error(
+            "Y01",
+            lines::place(self.source, span),
+            message,
+            "write one plain YAML or JSON document",
+        ));
+    }
+
+    fn finish(self) -> Result<Node, Vec<Finding>> {
+        if self.findings.is_empty() {
+            Ok(self.root.unwrap_or(Node {
+                value: NodeValue::Null,
+                span: Span::default(),
+            }))
+        } else {
+            Err(self.findings)
+        }
+    }
+}
+
+fn size(node: &Node) -> usize {
+    let below: usize = node
+        .items()
+        .iter()
+        .chain(node.entries().iter().map(|(_, n)| n))
+        .map(size)
+        .sum();
+    below + 1
+}
+
+fn bytes(span: &granit_parser::Span) -> Span {
+    span.byte_range().map_or_else(Span::default, |range| Span {
+        start: range.start,
+        end: range.end,
+    })
+}
+
+fn syntax(source: &Source, error: &ScanError) -> Finding {
+    let start = error.marker().byte_offset().unwrap_or(source.text.len());
+    let place = lines::place(source, Span { start, end: start });
+    let hint = if lines::begins_with_tab(&source.text, start) {
+        "replace the tab at the start of the line by spaces"
+    } else {
+        "correct the syntax here or just before; quotes, brackets, commas and indentation are the usual reasons"
+    };
+    Finding::error(
+        "Y01",
+        place,
+        format!("not YAML or JSON: {}", error.info()),
+        hint,
+    )
+}

@@ -1,0 +1,222 @@
+//! Texts become nodes and definitions, and all that is wrong is said at once, with its place.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail loudly and talk"
+)]
+
+use task_definition::source::{NodeValue, Source, parse};
+use task_definition::{Color, Finding, Place, Severity, check, read};
+
+fn refused(text: &str) -> Vec<Finding> {
+    read(&Source::new("task.json", text)).unwrap_err()
+}
+
+fn ids(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().map(|finding| finding.rule).collect()
+}
+
+#[test]
+fn says_all_that_is_wrong_with_types_and_names_at_once() {
+    let findings = refused(
+        r#"{
+  "family": "web",
+  "cpu": 256,
+  "memry": "512",
+  "containerDefinitions": [
+    {
+      "name": "app", "image": "app:1",
+      "cpu": "64",
+      "essential": "true",
+      "command": "serve",
+      "environment": { "PORT": "8080" },
+      "dependsOn": [{ "containerName": "app", "condition": "HEALTY" }],
+      "secrets": [{ "name": "KEY" }],
+      "stopTimeout": -1,
+      "logConfiguration": null
+    }
+  ]
+}"#,
+    );
+    let said: Vec<_> = findings
+        .iter()
+        .map(|one| {
+            let Place::Text { line, column, .. } = &one.place else {
+                panic!("{one:?}")
+            };
+            format!(
+                "{} {line}:{column} {} ({})",
+                one.rule, one.message, one.hint
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "C06 3:10 `cpu` must be a string, not a number (write \"256\", with quotes)",
+            "C05 4:3 the task definition has no field `memry` (did you mean `memory`?)",
+            "C06 8:14 `cpu` must be a whole number from 0, not a string (write 64, without quotes)",
+            "C06 9:20 `essential` must be true or false, not a string (write true, without quotes)",
+            "C06 10:18 `command` must be a list, not a string (write [\"serve\"])",
+            "C06 11:22 `environment` must be a list, not a map (put the map into a list: [{…}])",
+            "D05 12:60 `HEALTY` is no condition; ECS knows START, COMPLETE, SUCCESS, HEALTHY (write `HEALTHY`)",
+            "C06 13:19 `secrets` needs `valueFrom` (add \"valueFrom\": \"…\")",
+            "C06 14:22 `stopTimeout` must be a whole number from 0, not -1 (write a whole number from 0)",
+            "C06 15:27 `logConfiguration` must be a map, not null (leave the field out; ECS does not take null)",
+        ]
+    );
+}
+
+#[test]
+fn reads_yaml_as_it_reads_json() {
+    let yaml = "family: web\ncontainerDefinitions:\n  - name: app\n    image: app:1\n    memory: 128\n    \
+                environment:\n      - { name: COUNTRY, value: no }\n      - { name: TIME, value: 22:22 }\n";
+    let json = r#"{"family":"web","containerDefinitions":[{"name":"app","image":"app:1","memory":128,
+        "environment":[{"name":"COUNTRY","value":"no"},{"name":"TIME","value":"22:22"}]}]}"#;
+    let one = read(&Source::new("a.yaml", yaml)).unwrap();
+    let other = read(&Source::new("a.json", json)).unwrap();
+    assert_eq!(one.definition, other.definition);
+}
+
+#[test]
+fn reads_json_in_every_shape_that_tools_print() {
+    let text = "\u{feff}{\r\n\t\"family\": \"a\\/b \\u00e9 \\ud83d\\ude00\",\r\n\t\"containerDefinitions\":[]\r\n}";
+    let node = parse(&Source::new("task.json", text)).unwrap();
+    assert_eq!(
+        node.get("family").and_then(|node| node.text()),
+        Some("a/b é 😀")
+    );
+}
+
+#[test]
+fn accepts_what_describe_adds_to_an_answer_and_drops_it() {
+    let text = r#"{ "taskDefinition": {
+        "taskDefinitionArn": "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3", "revision": 3,
+        "status": "ACTIVE", "compatibilities": ["EC2"], "requiresAttributes": [{ "name": "x" }],
+        "registeredAt": 1700000000.5, "registeredBy": "me",
+        "family": "web", "containerDefinitions": [] }, "tags": [{ "key": "team", "value": "payments" }] }"#;
+    let definition = read(&Source::new("answer.json", text)).unwrap().definition;
+    let kept =
+        serde_json::json!({ "family": "web", "tags": [{ "key": "team", "value": "payments" }] });
+    assert_eq!(serde_json::to_value(definition).unwrap(), kept);
+}
+
+#[test]
+fn finds_keys_that_come_twice() {
+    let findings = refused("{\n  \"family\": \"a\",\n  \"family\": \"b\"\n}");
+    assert_eq!(ids(&findings), ["Y02"]);
+    assert_eq!(
+        findings[0].message,
+        "the key `family` comes twice; the first is in line 2"
+    );
+}
+
+#[test]
+fn points_at_a_syntax_error() {
+    let findings = refused("{\n  \"family\": \"web\"\n  \"cpu\": \"256\"\n}");
+    assert_eq!(ids(&findings), ["Y01"]);
+    assert!(
+        matches!(findings[0].place, Place::Text { line: 2..=3, .. }),
+        "{:?}",
+        findings[0]
+    );
+}
+
+#[test]
+fn refuses_a_second_document_and_aliases_without_end() {
+    assert_eq!(ids(&refused("family: a\n---\nfamily: b\n")), ["Y01"]);
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let inner = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb = format!("{bomb}a{level}: &a{level} [{inner}]\n");
+    }
+    assert_eq!(ids(&refused(&bomb)), ["Y01"]);
+}
+
+#[test]
+fn an_empty_text_is_no_definition() {
+    assert_eq!(ids(&refused("")), ["C06"]);
+    assert_eq!(ids(&refused("[]")), ["C06"]);
+}
+
+#[test]
+fn knows_the_place_of_every_value() {
+    let source = Source::new("a.yaml", "list:\n  - one\n  - key: 'two'\n");
+    let node = parse(&source).unwrap();
+    let two = node.at("/list/1/key").unwrap();
+    assert_eq!(two.value, NodeValue::Text("two".to_owned()));
+    assert_eq!(source.excerpt(two.span), "'two'");
+    assert_eq!(source.excerpt(node.at("/list/0").unwrap().span), "one");
+    assert!(node.at("/list/2").is_none());
+    assert_eq!(
+        node.to_json(),
+        serde_json::json!({ "list": ["one", { "key": "two" }] })
+    );
+}
+
+#[test]
+fn draws_a_caret_under_the_value() {
+    let text = "{\n\t\"family\": \"web\", \"requiresCompatibilities\": [\"FARGATE\"], \"networkMode\": \"awsvpc\",\n\
+                \t\"cpu\": \"512\",\n\t\"memory\": \"1500\",\n\
+                \t\"containerDefinitions\": [{ \"name\": \"app\", \"image\": \"app:1\" }]\n}";
+    let located = read(&Source::new("task.json", text)).unwrap();
+    let findings = check(&located);
+    assert_eq!(
+        findings
+            .iter()
+            .map(|one| one.render(Color::No))
+            .collect::<String>(),
+        "error[T06]: 512 CPU units with 1500 MiB is no Fargate size
+ --> task.json:4:12
+  |
+4 |     \"memory\": \"1500\",
+  |               ^^^^^^
+  = value: /memory
+  = hint: choose 512 / 2048 or 512 / 1024
+  = source: ECS developer guide, task CPU and memory; cfn-lint E3047
+"
+    );
+    assert!(
+        findings[0]
+            .render(Color::Yes)
+            .contains("\u{1b}[1;31merror[T06]\u{1b}[0m")
+    );
+}
+
+#[test]
+fn draws_where_a_derived_value_comes_from() {
+    let source = Source::new("web.yaml", "app: web\n");
+    let node = parse(&source).unwrap();
+    let manifest = Place::in_text(&source, node.get("app").unwrap().span);
+    let finding = Finding {
+        rule: "P03",
+        severity: Severity::Error,
+        place: Place::derived(
+            "port 8080, given to web because it is the app",
+            Some(manifest),
+        ),
+        pointer: None,
+        message: "8080/tcp is taken".to_owned(),
+        hint: "give it another port".to_owned(),
+    };
+    let text = finding.render(Color::No);
+    assert!(
+        text.contains(" --> worked out: port 8080, given to web because it is the app\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains(" --> web.yaml:1:6\n  |\n1 | app: web\n  |      ^^^\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn knows_a_cloudformation_template_when_it_sees_one() {
+    let findings = refused("Resources:\n  Task:\n    Type: AWS::ECS::TaskDefinition\n");
+    assert_eq!(ids(&findings), ["C05"]);
+    assert!(
+        findings[0].message.contains("CloudFormation template"),
+        "{:?}",
+        findings[0]
+    );
+}
