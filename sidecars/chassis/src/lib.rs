@@ -1,1 +1,90 @@
-//! What every process in a task shares: settings, health, shutdown, telemetry, HTTP.
+//! What every process in a task shares: settings, health, shutdown, telemetry and HTTP.
+//!
+//! A component is a type that implements [`Component`]; its `main.rs` is one paragraph:
+//!
+//! ```no_run
+//! # use chassis::{BoxError, Component, Port, Process, Settings, http::{self, Limits}};
+//! # use {schemars::JsonSchema, serde::{Deserialize, Serialize}, tokio::net::TcpListener};
+//! fn main() -> std::process::ExitCode {
+//!     chassis::main::<Hello>()
+//! }
+//!
+//! struct Hello;
+//!
+//! #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+//! #[serde(default, deny_unknown_fields)]
+//! struct Config {
+//!     /// Where it listens.
+//!     listen: std::net::SocketAddr,
+//!     /// Limits of the listener.
+//!     limits: Limits,
+//! }
+//!
+//! # impl Default for Config {
+//! #     fn default() -> Self {
+//! #         Self { listen: ([127, 0, 0, 1], 8080).into(), limits: Limits::default() }
+//! #     }
+//! # }
+//! impl Settings for Config {}
+//!
+//! impl Component for Hello {
+//!     const NAME: &'static str = "hello";
+//!     const SUMMARY: &'static str = "Says hello";
+//!     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+//!     const ADMIN_PORT: u16 = 9910;
+//!     type Config = Config;
+//!
+//!     fn ports(config: &Config) -> Vec<Port> {
+//!         vec![Port { name: "http", setting: "listen", address: config.listen }]
+//!     }
+//!
+//!     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
+//!         let latch = process.readiness.latch("listener");
+//!         let listener = TcpListener::bind(config.listen).await?;
+//!         latch.release();
+//!         let limits = Limits { drain: process.common.drain_limit, ..config.limits };
+//!         let hello = |_| async { ::http::Response::new(http::full("hello")) };
+//!         http::serve(listener, hello, limits, process.shutdown).await
+//!     }
+//! }
+//! ```
+//!
+//! [`main`] reads the verb and the settings, starts logs and telemetry, answers `/live` and
+//! `/ready`, watches the signals and calls [`Component::serve`] with a [`Process`]. The component
+//! binds what its `Config` names, serves until [`Shutdown::requested`] resolves, drains and returns.
+//!
+//! ```text
+//! arguments, environment ─▶ settings ─▶ check ─▶ Component::serve ─▶ drain ─▶ flush ─▶ exit code
+//!                                                   │      ▲
+//!                                       readiness ◀─┘      └── shutdown ◀── SIGTERM, drain delay
+//! ```
+//!
+//! Where to start reading: [`Component`] for the contract, `run.rs` for the life of a process,
+//! `settings/` for how a value gets into a `Config`, `http/server.rs` for the accept loop,
+//! `http/connection.rs` for what becomes of a connection.
+//! Nothing here is installed process-wide unless [`main`] is what runs the process: the parts in
+//! [`http`] work in any tokio program.
+
+mod admin;
+mod arguments;
+mod component;
+mod describe;
+mod error;
+pub mod http;
+mod period;
+mod readiness;
+mod run;
+mod secret;
+mod settings;
+mod shutdown;
+mod signals;
+pub mod telemetry;
+
+pub use component::{BoxError, Common, Component, Port, Process, Verb};
+pub use describe::{AdminDescription, Description, PortDescription, SettingDescription};
+pub use period::{InvalidPeriod, Period};
+pub use readiness::{Latch, Readiness};
+pub use run::main;
+pub use secret::Secret;
+pub use settings::{Loaded, Problem, Settings, Sources, load};
+pub use shutdown::{Shutdown, Trigger};

@@ -1,0 +1,80 @@
+//! The verb and its arguments.
+
+use std::fmt::Write as _;
+
+use crate::{Component, admin::Question};
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    Serve,
+    Probe(Question),
+    Describe,
+    Check,
+    Own {
+        verb: &'static str,
+        arguments: Vec<String>,
+    },
+    Help,
+    Version,
+}
+
+/// Reads the arguments after the program's name; the error is a sentence.
+pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["serve"] => Ok(Command::Serve),
+        ["probe"] => Ok(Command::Probe(Question::Live)),
+        ["probe", "--ready"] => Ok(Command::Probe(Question::Ready)),
+        ["describe"] => Ok(Command::Describe),
+        ["check"] => Ok(Command::Check),
+        ["help" | "--help" | "-h", ..] => Ok(Command::Help),
+        ["version" | "--version" | "-V"] => Ok(Command::Version),
+        [word, ..] => match C::verbs().iter().find(|verb| verb.name == *word) {
+            Some(verb) => Ok(Command::Own {
+                verb: verb.name,
+                arguments: arguments[1..].to_vec(),
+            }),
+            None if COMMON_VERBS.iter().any(|(name, _)| name == word) => {
+                Err(format!("`{word}` does not take `{}`", words[1..].join(" ")))
+            }
+            None => Err(format!("`{word}` is not a verb of {}", C::NAME)),
+        },
+    }
+}
+
+/// The help text.
+pub(crate) fn help<C: Component>() -> String {
+    let own = C::verbs()
+        .iter()
+        .map(|verb| (format!("{} {}", verb.name, verb.arguments), verb.summary));
+    let common = COMMON_VERBS
+        .iter()
+        .map(|(name, summary)| ((*name).to_owned(), *summary));
+    let mut text = format!("{} {}: {}\n\n", C::NAME, C::VERSION, C::SUMMARY);
+    for (usage, summary) in common.chain(own) {
+        let _ = writeln!(text, "  {usage:<24} {summary}");
+    }
+    let prefix = crate::settings::prefix(C::NAME);
+    let _ = write!(
+        text,
+        "\nSettings are variables that begin with {prefix}; `describe` lists them."
+    );
+    text
+}
+
+const COMMON_VERBS: [(&str, &str); 4] = [
+    (
+        "serve",
+        "Serves until SIGTERM; the verb when none is given.",
+    ),
+    (
+        "probe",
+        "Exits 0 when the component is live; with --ready, when it is ready.",
+    ),
+    ("describe", "Prints settings, ports and verbs as JSON."),
+    (
+        "check",
+        "Reads the settings, says all that is wrong, exits 0 or 2.",
+    ),
+];

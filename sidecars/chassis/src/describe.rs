@@ -1,0 +1,143 @@
+//! What a component says about itself, as JSON: the other half of the house reads only this.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    Common, Component, Settings, Verb,
+    settings::{Shape, shape_of, variable},
+};
+
+/// Everything `describe` prints.
+#[derive(Debug, Clone, Serialize)]
+pub struct Description {
+    /// The component's name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Where it answers `/live` and `/ready`.
+    pub admin: AdminDescription,
+    /// The ports it listens on with its defaults.
+    pub ports: Vec<PortDescription>,
+    /// The verbs of its own.
+    pub verbs: &'static [Verb],
+    /// Its settings, in order of name.
+    pub settings: Vec<SettingDescription>,
+}
+
+/// The admin port, as `describe` prints it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdminDescription {
+    /// The setting that moves it.
+    pub setting: &'static str,
+    /// The default port.
+    pub port: u16,
+}
+
+/// A port, as `describe` prints it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PortDescription {
+    /// The interface offered there.
+    pub name: &'static str,
+    /// The setting that moves it.
+    pub setting: &'static str,
+    /// The default port.
+    pub port: u16,
+}
+
+/// A setting, as `describe` prints it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SettingDescription {
+    /// The dotted path.
+    pub name: String,
+    /// The environment variable.
+    pub env: String,
+    /// JSON Schema's word for what it takes.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The default, where there is one to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    /// Whether it must not be seen.
+    pub secret: bool,
+    /// Whether the component cannot do without it.
+    pub required: bool,
+    /// What it is.
+    pub doc: String,
+}
+
+impl Description {
+    /// The description of a component, made from its `Config` type alone.
+    pub fn of<C: Component>() -> Self {
+        let defaults = C::Config::default();
+        let ports = C::ports(&defaults).into_iter().map(|port| PortDescription {
+            name: port.name,
+            setting: port.setting,
+            port: port.address.port(),
+        });
+        Self {
+            name: C::NAME,
+            version: C::VERSION,
+            summary: C::SUMMARY,
+            admin: AdminDescription {
+                setting: "admin",
+                port: C::ADMIN_PORT,
+            },
+            ports: ports.collect(),
+            verbs: C::verbs(),
+            settings: settings::<C>(&defaults),
+        }
+    }
+}
+
+fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
+    let common = Common::with_admin_port(C::ADMIN_PORT);
+    // What the defaults alone lack is what must be set.
+    let lacking: Vec<String> = defaults
+        .problems()
+        .into_iter()
+        .map(|problem| problem.setting)
+        .collect();
+    let mut all = described::<C>(&shape_of::<Common>(), &to_value(&common), &[]);
+    all.extend(described::<C>(
+        &shape_of::<C::Config>(),
+        &to_value(defaults),
+        &lacking,
+    ));
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+fn described<C: Component>(
+    shape: &Shape,
+    defaults: &Value,
+    lacking: &[String],
+) -> Vec<SettingDescription> {
+    let mut found = Vec::new();
+    shape.each_leaf("", &mut |name, shape| {
+        let required = lacking.contains(&name);
+        let default =
+            at(defaults, &name).filter(|value| !shape.secret && !required && !value.is_null());
+        found.push(SettingDescription {
+            env: variable(C::NAME, &name),
+            kind: shape.kind.word(),
+            default: default.cloned(),
+            secret: shape.secret,
+            required,
+            doc: shape.doc.clone(),
+            name,
+        });
+    });
+    found
+}
+
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(value, |value, name| value.get(name))
+}
+
+fn to_value(settings: &impl Serialize) -> Value {
+    serde_json::to_value(settings).unwrap_or_default()
+}

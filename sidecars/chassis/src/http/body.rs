@@ -1,0 +1,162 @@
+//! Bodies: boxed, ready-made, and read whole under a limit.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+use serde::Serialize;
+
+use crate::BoxError;
+
+/// A body of any origin; streams.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// Why a body could not be read whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The body is longer than allowed: 413.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// The most bytes allowed.
+        limit: usize,
+    },
+    /// The sender broke off or sent nonsense: 400, if anybody is still there to read it.
+    #[error("the body could not be read")]
+    Io(#[source] BoxError),
+}
+
+/// Boxes a body, such as hyper's `Incoming`.
+pub fn boxed<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// A body with nothing in it.
+pub fn empty() -> Body {
+    boxed(Empty::new())
+}
+
+/// A body that is all there.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    boxed(Full::new(bytes.into()))
+}
+
+/// An answer with a JSON body.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => with_type(status, "application/json", bytes),
+        Err(error) => {
+            tracing::error!(%error, "answer could not be written as JSON");
+            with_type(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "application/json",
+                Bytes::new(),
+            )
+        }
+    }
+}
+
+/// An answer that says what went wrong: `{"error":{"code":…,"message":…}}`.
+pub fn problem(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    json(
+        status,
+        &serde_json::json!({ "error": { "code": code, "message": message } }),
+    )
+}
+
+/// Reads a whole body, up to `max_bytes`.
+pub fn read_limited<B>(
+    body: B,
+    max_bytes: usize,
+) -> impl Future<Output = Result<Bytes, ReadError>> + Send
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // Boxed outside the future: the compiler cannot show that the future of a generic body is
+    // `Send` where the body's error is a box itself.
+    read_boxed(boxed(body), max_bytes)
+}
+
+async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
+    // What announces too much is refused before the first byte of it is read.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ReadError::TooLarge { limit });
+    }
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(ReadError::Io)?.into_data() {
+            if data.len() > limit - read.len() {
+                return Err(ReadError::TooLarge { limit });
+            }
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok(read.freeze())
+}
+
+fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    bytes: impl Into<Bytes>,
+) -> Response<Body> {
+    let mut response = Response::new(full(bytes));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use http_body::Frame;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_a_body_up_to_the_limit() {
+        assert_eq!(read_limited(full("12345"), 5).await.unwrap(), "12345");
+    }
+
+    #[tokio::test]
+    async fn refuses_a_longer_body_announced_or_not() {
+        let announced = read_limited(full("123456"), 5).await;
+        assert!(matches!(announced, Err(ReadError::TooLarge { limit: 5 })));
+        let unannounced = read_limited(Parts(vec!["456", "123"]), 5).await;
+        assert!(matches!(unannounced, Err(ReadError::TooLarge { limit: 5 })));
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_json_with_a_code() {
+        let response = problem(StatusCode::NOT_FOUND, "no_such_path", "nothing here");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        let bytes = read_limited(response.into_body(), 1024).await.unwrap();
+        assert_eq!(
+            bytes,
+            r#"{"error":{"code":"no_such_path","message":"nothing here"}}"#
+        );
+    }
+
+    struct Parts(Vec<&'static str>);
+
+    impl http_body::Body for Parts {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.0.pop().map(|part| Ok(Frame::data(part.into()))))
+        }
+    }
+}

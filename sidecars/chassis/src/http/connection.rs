@@ -1,0 +1,281 @@
+//! The life of one connection, under its limits.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    Body, Limits, Peer, Protocol,
+    activity::{Activity, Expired, InFlight},
+    strip_hop_by_hop,
+    upgrade::{Slot, Tunnel},
+    watched::Watched,
+};
+use crate::{BoxError, Shutdown, error::chain};
+
+/// One connection: opened, served, ended.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) address: SocketAddr,
+    pub(super) limits: Limits,
+    pub(super) shutdown: Shutdown,
+    pub(super) activity: Activity,
+    /// Given back when the connection has ended.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    pub(super) async fn run<Io, S, F>(
+        self,
+        transport: impl Future<Output = io::Result<(Io, Protocol)>>,
+        service: S,
+    ) where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let opening = async {
+            let (io, protocol) = transport.await?;
+            self.open(io, protocol).await
+        };
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = self.drained_without_a_request() => return,
+        };
+        match opened {
+            Ok((io, protocol)) => self.serve(io, protocol, service).await,
+            Err(error) => {
+                tracing::debug!(peer = %self.address, error = %chain(&error), "connection not opened");
+            }
+        }
+    }
+
+    async fn open<Io>(&self, io: Io, protocol: Protocol) -> io::Result<(Watched<Io>, Protocol)>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut io = Watched::new(io, self.activity.restarted());
+        if protocol != Protocol::Auto {
+            return Ok((io, protocol));
+        }
+        tokio::select! {
+            sniffed = io.sniff() => Ok((io, sniffed?)),
+            limit = self.activity.expired(protocol, &self.limits) => Err(limit.into()),
+        }
+    }
+
+    async fn serve<Io, S, F>(self, io: Watched<Io>, protocol: Protocol, service: S)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let slot = Slot::default();
+        let wishes = slot.clone();
+        let peer = Peer {
+            address: self.address,
+            protocol,
+        };
+        let activity = self.activity.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            wishes.note_wish(&mut request);
+            // At the door, so that `Connection` cannot name a header a component adds on the way.
+            strip_hop_by_hop(request.headers_mut());
+            let in_flight = activity.begin();
+            let answering = service(request);
+            async move {
+                let response = answering.await;
+                Ok::<_, Infallible>(response.map(|body| Tracked {
+                    body,
+                    _in_flight: in_flight,
+                }))
+            }
+        });
+        let io = TokioIo::new(io);
+        let ended = if protocol == Protocol::Http2 {
+            let connection = h2(&self.limits).serve_connection(io, service);
+            self.drive(connection, protocol).await
+        } else {
+            let connection = h1(&self.limits).serve_connection(io, service);
+            self.drive(connection.with_upgrades(), protocol).await
+        };
+        match (ended, slot.take()) {
+            (Ok(()), Some(tunnel)) => self.carry(tunnel).await,
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                tracing::debug!(peer = %self.address, error = %chain(&*error), "connection failed");
+            }
+        }
+    }
+
+    /// Carries a tunnel until it ends or stalls; it counts as a request in flight.
+    async fn carry(&self, tunnel: Tunnel) {
+        let _in_flight = self.activity.begin();
+        tokio::select! {
+            () = tunnel => {}
+            limit = self.activity.expired(Protocol::Http1, &self.limits) => {
+                tracing::debug!(peer = %self.address, ?limit, "tunnel ended");
+            }
+        }
+    }
+
+    /// Runs the connection to its end, its limit, or through the drain.
+    async fn drive(&self, connection: impl Graceful, protocol: Protocol) -> Result<(), BoxError> {
+        let mut connection = pin!(connection);
+        let limit = tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(Into::into),
+            () = self.shutdown.requested() => None,
+            limit = self.activity.expired(protocol, &self.limits) => Some(limit),
+        };
+        match limit {
+            None | Some(Expired::Idle) => connection.as_mut().graceful_shutdown(),
+            Some(limit) => return Err(io::Error::from(limit).into()),
+        }
+        tokio::select! {
+            ended = connection.as_mut() => ended.map_err(Into::into),
+            limit = self.activity.expired(protocol, &self.limits) => Err(io::Error::from(limit).into()),
+            () = self.quiet() => Ok(()),
+        }
+    }
+
+    /// Resolves when a closing connection has had no request in flight for a moment: its client
+    /// neither uses nor closes it, or never got as far as a request.
+    async fn quiet(&self) {
+        loop {
+            let since = Instant::now();
+            sleep_until(since + LAST_MOMENT).await;
+            if self.activity.quiet_for(LAST_MOMENT) {
+                return;
+            }
+        }
+    }
+
+    /// Resolves when the drain has begun and this connection has had its last moment to open.
+    async fn drained_without_a_request(&self) {
+        self.shutdown.requested().await;
+        sleep(LAST_MOMENT).await;
+    }
+}
+
+impl From<Expired> for io::Error {
+    fn from(limit: Expired) -> Self {
+        let what = match limit {
+            Expired::FirstByte => "no byte arrived within `limits.first_byte`",
+            Expired::Header => "no whole head arrived within `limits.header`",
+            Expired::Idle => "no request arrived within `limits.idle`",
+            Expired::Stall => "no byte passed within `limits.stall`",
+        };
+        Self::new(io::ErrorKind::TimedOut, what)
+    }
+}
+
+fn h1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // This timer would also end idle connections; `Activity` limits the head.
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes.max(H1_SMALLEST_BUFFER));
+    builder
+}
+
+fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX))
+        .max_concurrent_streams(H2_STREAMS)
+        .keep_alive_interval(Some(H2_PING))
+        .keep_alive_timeout(H2_PING);
+    builder
+}
+
+/// The graceful end both kinds of hyper connection have, under one name.
+trait Graceful: Future<Output = hyper::Result<()>> {
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<Io, S, B> Graceful for http1::UpgradeableConnection<Io, S>
+where
+    Self: Future<Output = hyper::Result<()>>,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<BoxError>,
+    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: http_body::Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<Io, S, B> Graceful for http2::Connection<Io, S, TokioExecutor>
+where
+    Self: Future<Output = hyper::Result<()>>,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<BoxError>,
+    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: http_body::Body + 'static,
+    B::Error: Into<BoxError>,
+    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// A body that keeps its request in flight until it has been sent.
+struct Tracked {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How long a connection without a request is kept once it has been asked to end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// hyper refuses smaller buffers.
+const H1_SMALLEST_BUFFER: usize = 8192;
+const H2_STREAMS: u32 = 250;
+const H2_PING: Duration = Duration::from_secs(20);

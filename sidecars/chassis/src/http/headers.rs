@@ -1,0 +1,101 @@
+//! Headers that speak about one hop only.
+
+use http::{HeaderMap, HeaderName, header};
+
+/// Removes the headers that belong to one connection, those named in `Connection` among them.
+///
+/// What `Connection` may not remove is what steers a message: naming `host`, `content-length` or
+/// `authorization` there is an attempt to lose them on the way, and is ignored.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !is_end_to_end(name))
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn is_end_to_end(name: &HeaderName) -> bool {
+    END_TO_END.contains(name) || name.as_str().starts_with("x-forwarded-")
+}
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+const END_TO_END: [HeaderName; 9] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CACHE_CONTROL,
+    header::COOKIE,
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(pairs: &[(&str, &str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<String> = headers.keys().map(ToString::to_string).collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn removes_what_belongs_to_one_hop() {
+        let left = stripped(&[
+            ("connection", "keep-alive"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("proxy-authorization", "Basic x"),
+            ("accept", "*/*"),
+        ]);
+        assert_eq!(left, ["accept"]);
+    }
+
+    #[test]
+    fn removes_what_connection_names_in_every_line_of_it() {
+        let left = stripped(&[
+            ("connection", "close, X-One"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+        ]);
+        assert_eq!(left, ["x-three"]);
+    }
+
+    #[test]
+    fn connection_cannot_take_away_what_steers_the_message() {
+        let left = stripped(&[
+            ("connection", "authorization, host, x-forwarded-for"),
+            ("authorization", "Bearer x"),
+            ("host", "a"),
+            ("x-forwarded-for", "1.2.3.4"),
+        ]);
+        assert_eq!(left, ["authorization", "host", "x-forwarded-for"]);
+    }
+}

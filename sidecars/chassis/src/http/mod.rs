@@ -1,0 +1,26 @@
+//! HTTP as a sidecar needs it: an accept loop that survives its clients, and one upstream.
+//!
+//! ```text
+//! TcpListener ─▶ serve / serve_with ─▶ your service ─▶ Upstream::send ─▶ next hop
+//!                 (server.rs)           traced(…)       (upstream.rs)
+//! ```
+//!
+//! Bodies stream both ways. [`read_limited`] is for the places that need a whole one.
+
+mod activity;
+mod body;
+mod connection;
+mod headers;
+mod limits;
+mod server;
+mod trace;
+mod upgrade;
+mod upstream;
+mod watched;
+
+pub use body::{Body, ReadError, boxed, empty, full, json, problem, read_limited};
+pub use headers::strip_hop_by_hop;
+pub use limits::{Limits, UpstreamLimits};
+pub use server::{Peer, Protocol, serve, serve_with};
+pub use trace::traced;
+pub use upstream::{InvalidUpstream, Upstream, UpstreamError};

@@ -1,0 +1,323 @@
+//! The next hop: one base address, a pool of connections, limits on every wait.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Response, StatusCode, Uri, Version,
+    header::{EXPECT, HOST, RETRY_AFTER},
+    uri::{Authority, Scheme},
+};
+use http_body::{Frame, SizeHint};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, timeout},
+};
+use tracing::Instrument;
+
+use super::{Body, UpstreamLimits, boxed, problem, strip_hop_by_hop, trace, upgrade::Upgrading};
+use crate::BoxError;
+
+/// One upstream base address, such as `http://127.0.0.1:8081`, with a pool of connections.
+#[derive(Clone)]
+pub struct Upstream {
+    client: Client<HttpConnector, Body>,
+    authority: Authority,
+    base_path: Arc<str>,
+    limits: UpstreamLimits,
+}
+
+/// Why an address cannot be an upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidUpstream {
+    /// The text is no URL at all.
+    #[error("`{text}` is not a URL; write one like http://127.0.0.1:8080")]
+    NotUrl {
+        /// What was given.
+        text: String,
+        /// What the parser says.
+        source: http::uri::InvalidUri,
+    },
+    /// The URL is not one this client can use.
+    #[error("`{text}` {problem}; write a URL like http://127.0.0.1:8080")]
+    Unusable {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+/// Why there is no answer from the upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// Nobody accepts connections there (yet): 503 with `Retry-After`.
+    #[error("the upstream cannot be connected to")]
+    Connect(#[source] BoxError),
+    /// The head of the answer did not come in time: 504.
+    #[error("the upstream did not answer within {0:?}")]
+    Timeout(Duration),
+    /// The body of the request could not be read from whoever sends it: 400.
+    #[error("the body of the request broke off")]
+    RequestBody(#[source] BoxError),
+    /// Everything else: 502.
+    #[error("the upstream broke off")]
+    Failed(#[source] BoxError),
+}
+
+impl Upstream {
+    /// An upstream at `base`; nothing is connected to until something is sent.
+    pub fn new(base: &str, limits: UpstreamLimits) -> Result<Self, InvalidUpstream> {
+        let unusable = |problem| InvalidUpstream::Unusable {
+            text: base.to_owned(),
+            problem,
+        };
+        let uri: Uri = base.parse().map_err(|source| InvalidUpstream::NotUrl {
+            text: base.to_owned(),
+            source,
+        })?;
+        if uri.scheme() != Some(&Scheme::HTTP) {
+            return Err(unusable("does not begin with `http://`"));
+        }
+        if uri.query().is_some() {
+            return Err(unusable("has a query"));
+        }
+        let authority = uri
+            .authority()
+            .cloned()
+            .ok_or_else(|| unusable("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(unusable("has a user or a password in it"));
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(limits.connect.duration()));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(limits.idle.duration())
+            .build(connector);
+        let base_path = uri.path().trim_end_matches('/').into();
+        Ok(Self {
+            client,
+            authority,
+            base_path,
+            limits,
+        })
+    }
+
+    /// The host and port of the upstream.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Sends a request and returns the answer as soon as its head is there; bodies stream.
+    ///
+    /// The path of the request is put behind the base address. The host is the one the request
+    /// names in its target or `Host` header, else the upstream's. Headers of one hop are removed
+    /// both ways, and the trace context is passed on in a CLIENT span.
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+        let span = trace::client_span(&request, &self.authority);
+        let sending = self.send_in_span(request);
+        let result = sending.instrument(span.clone()).await;
+        trace::record_client(
+            &span,
+            result.as_ref().map(Response::status).map_err(|e| e as _),
+        );
+        result
+    }
+
+    /// Whether something accepts connections at the upstream's address.
+    pub async fn reachable(&self) -> bool {
+        let host = self
+            .authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let connecting = TcpStream::connect((host, self.authority.port_u16().unwrap_or(80)));
+        matches!(
+            timeout(self.limits.connect.duration(), connecting).await,
+            Ok(Ok(_))
+        )
+    }
+
+    async fn send_in_span(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let mut request = self.prepare(request, &broken)?;
+        let upgrading = Upgrading::ask(&mut request);
+        let limit = self.limits.response.duration();
+        let mut answer = match timeout(limit, self.client.request(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.is_connect() => {
+                return Err(UpstreamError::Connect(error.into()));
+            }
+            Ok(Err(error)) if broken.load(Ordering::Relaxed) => {
+                return Err(UpstreamError::RequestBody(error.into()));
+            }
+            Ok(Err(error)) => return Err(UpstreamError::Failed(error.into())),
+            Err(_) => return Err(UpstreamError::Timeout(limit)),
+        };
+        let stall = self.limits.stall.duration();
+        strip_hop_by_hop(answer.headers_mut());
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let unasked = || UpstreamError::Failed("it switched protocols unasked".into());
+            upgrading.ok_or_else(unasked)?.agreed(&mut answer);
+        }
+        Ok(answer.map(|body| boxed(Patient::new(boxed(body), stall))))
+    }
+
+    fn prepare(
+        &self,
+        mut request: Request<Body>,
+        broken: &Arc<AtomicBool>,
+    ) -> Result<Request<Body>, UpstreamError> {
+        let uri = self
+            .target(request.uri())
+            .map_err(|error| UpstreamError::Failed(error.into()))?;
+        let asked_for = std::mem::replace(request.uri_mut(), uri);
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        strip_hop_by_hop(headers);
+        // Our own listener has answered it: the body is on its way already.
+        headers.remove(EXPECT);
+        // RFC 9112, 3.2.2: where the target names the host, the `Host` header has no say.
+        if let Some(authority) = asked_for.authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            headers.insert(HOST, host);
+        }
+        trace::inject(headers);
+        let broken = Arc::clone(broken);
+        Ok(request.map(|body| boxed(Source { body, broken })))
+    }
+
+    fn target(&self, asked_for: &Uri) -> Result<Uri, http::Error> {
+        let path = asked_for
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
+        let path = if path.starts_with('/') { path } else { "/" };
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.authority.clone())
+            .path_and_query(format!("{}{path}", self.base_path))
+            .build()
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("authority", &self.authority)
+            .field("base_path", &self.base_path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UpstreamError {
+    /// What the client is told: 503 with `Retry-After`, 504, 400 or 502.
+    pub fn response(&self) -> Response<Body> {
+        let (status, code) = match self {
+            Self::Connect(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable"),
+            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Self::RequestBody(_) => (StatusCode::BAD_REQUEST, "request_body_broken"),
+            Self::Failed(_) => (StatusCode::BAD_GATEWAY, "upstream_failed"),
+        };
+        let mut response = problem(status, code, &self.to_string());
+        if matches!(self, Self::Connect(_)) {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// The body of a request, remembering whether it was the one that failed.
+struct Source {
+    body: Body,
+    broken: Arc<AtomicBool>,
+}
+
+impl http_body::Body for Source {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if matches!(frame, Some(Err(_))) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer, with a limit on the wait for each of its parts.
+struct Patient {
+    body: Body,
+    limit: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(body: Body, limit: Duration) -> Self {
+        Self {
+            body,
+            limit,
+            waiting: None,
+        }
+    }
+}
+
+impl http_body::Body for Patient {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.waiting = None;
+            return Poll::Ready(frame);
+        }
+        let limit = self.limit;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(waiting.as_mut().poll(cx));
+        waiting.as_mut().reset(Instant::now() + limit);
+        Poll::Ready(Some(Err(format!(
+            "no byte of the answer arrived within {limit:?}"
+        )
+        .into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

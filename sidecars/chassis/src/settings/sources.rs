@@ -1,0 +1,272 @@
+//! Where values come from: a file, one document, single variables.
+
+use std::{env, fs};
+
+use figment::providers::{Format, Toml};
+use serde_json::{Map, Value};
+
+use super::{
+    Kind, Problem, Shape,
+    name::{nearest, prefix, variable},
+    shape::join,
+};
+
+/// The environment a component reads its settings from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    variables: Vec<(String, String)>,
+}
+
+/// One value of one setting, and where it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    pub(super) path: String,
+    pub(super) value: Value,
+}
+
+/// Values of one source, least important source first.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) given: Vec<Given>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Sources {
+    /// The environment of this process.
+    pub fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((
+                name.into_string().ok()?,
+                value.to_string_lossy().into_owned(),
+            ))
+        };
+        Self {
+            variables: env::vars_os().filter_map(text).collect(),
+        }
+    }
+
+    /// An environment made up by the caller.
+    pub fn from_variables<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Self {
+            variables: variables.collect(),
+        }
+    }
+
+    /// Everything given for the settings in `shape`, and what could not be read at all.
+    pub(super) fn layers(&self, component: &str, shape: &Shape) -> Layers {
+        let mut layers = Layers::default();
+        self.file(component, shape, &mut layers);
+        self.document(component, shape, &mut layers);
+        self.single(component, shape, &mut layers);
+        layers
+    }
+
+    fn file(&self, component: &str, shape: &Shape, layers: &mut Layers) {
+        let name = format!("{}SETTINGS_FILE", prefix(component));
+        let Some(path) = self.value(&name).filter(|path| !path.is_empty()) else {
+            return;
+        };
+        let read = fs::read_to_string(path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| {
+                if is_json(path) {
+                    json(&text)
+                } else {
+                    toml(&text)
+                }
+            });
+        match read {
+            Ok(document) => layers.take_document(document, &name, shape),
+            Err(error) => layers.problems.push(Problem::new(
+                name,
+                format!("names `{path}`, which cannot be read: {error}"),
+                "name a TOML or JSON file that this process can read",
+            )),
+        }
+    }
+
+    fn document(&self, component: &str, shape: &Shape, layers: &mut Layers) {
+        let name = format!("{}SETTINGS", prefix(component));
+        let Some(text) = self.value(&name).filter(|text| !text.is_empty()) else {
+            return;
+        };
+        match json(text) {
+            Ok(document) => layers.take_document(document, &name, shape),
+            Err(error) => layers.problems.push(Problem::new(
+                name,
+                format!("is not a JSON document: {error}"),
+                "write one JSON object, such as {\"log\":\"debug\"}",
+            )),
+        }
+    }
+
+    fn single(&self, component: &str, shape: &Shape, layers: &mut Layers) {
+        let prefix = prefix(component);
+        let mut known = Vec::new();
+        name_all(component, "", shape, &mut known);
+        for (name, text) in self
+            .variables
+            .iter()
+            .filter(|(name, _)| name.starts_with(&prefix))
+        {
+            match known.iter().find(|(variable, ..)| variable == name) {
+                Some((_, path, shape)) => layers.take_text(path, text, shape),
+                None if *name == format!("{prefix}SETTINGS") => {}
+                None if *name == format!("{prefix}SETTINGS_FILE") => {}
+                None => {
+                    let names = known.iter().map(|(variable, ..)| variable.as_str());
+                    layers
+                        .problems
+                        .push(unknown(name, nearest(name, names), component));
+                }
+            }
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.variables
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Layers {
+    fn take_document(&mut self, document: Value, origin: &str, shape: &Shape) {
+        if document.is_object() {
+            self.take_value("", document, origin, shape);
+        } else {
+            self.problems.push(Problem::new(
+                origin,
+                "is not an object",
+                "write one JSON object, such as {\"log\":\"debug\"}",
+            ));
+        }
+    }
+
+    /// Takes a value apart into the settings it holds.
+    fn take_value(&mut self, path: &str, value: Value, origin: &str, shape: &Shape) {
+        match (&shape.kind, value) {
+            // Nothing is said about a setting that is null.
+            (_, Value::Null) => {}
+            (Kind::Group(members), Value::Object(values)) => {
+                for (name, value) in values {
+                    let below = join(path, &name);
+                    if let Some(member) = members.get(&name) {
+                        self.take_value(&below, value, origin, member);
+                        continue;
+                    }
+                    let near = nearest(&name, members.keys().map(String::as_str));
+                    let near = near.map(|near| join(path, near));
+                    self.problems.push(unknown(&below, near.as_deref(), origin));
+                }
+            }
+            (_, value) => self.given.push(Given {
+                path: path.to_owned(),
+                value,
+            }),
+        }
+    }
+
+    /// Takes the text of a variable, as the setting's kind reads it.
+    fn take_text(&mut self, path: &str, text: &str, shape: &Shape) {
+        match coerced(text, &shape.kind) {
+            Ok(value) => self.take_value(path, value, path, shape),
+            Err(wanted) => {
+                let shown = if shape.secret {
+                    "its text"
+                } else {
+                    &format!("`{text}`")
+                };
+                self.problems
+                    .push(Problem::new(path, format!("cannot be {shown}"), wanted));
+            }
+        }
+    }
+}
+
+fn unknown(name: &str, near: Option<&str>, origin: &str) -> Problem {
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "remove it, or see `describe` for the settings there are".to_owned(),
+    };
+    let origin = if origin.ends_with("SETTINGS") || origin.ends_with("SETTINGS_FILE") {
+        format!("in {origin} ")
+    } else {
+        String::new()
+    };
+    Problem::new(name, format!("{origin}is not a setting"), hint)
+}
+
+/// Every variable there may be, with the setting or group of settings it gives.
+fn name_all<'a>(
+    component: &str,
+    path: &str,
+    shape: &'a Shape,
+    known: &mut Vec<(String, String, &'a Shape)>,
+) {
+    if !path.is_empty() {
+        known.push((variable(component, path), path.to_owned(), shape));
+    }
+    if let Kind::Group(members) = &shape.kind {
+        for (name, member) in members {
+            name_all(component, &join(path, name), member, known);
+        }
+    }
+}
+
+fn coerced(text: &str, kind: &Kind) -> Result<Value, &'static str> {
+    let trimmed = text.trim();
+    match kind {
+        Kind::Text => Ok(text.into()),
+        Kind::Integer => whole_number(trimmed).ok_or("write a whole number"),
+        Kind::Number => trimmed
+            .parse::<f64>()
+            .map(Value::from)
+            .map_err(|_| "write a number"),
+        Kind::Boolean => match trimmed {
+            "true" => Ok(true.into()),
+            "false" => Ok(false.into()),
+            _ => Err("write `true` or `false`"),
+        },
+        Kind::List { of_texts: true } if !trimmed.starts_with('[') => Ok(comma_separated(trimmed)),
+        Kind::List { .. } => json(trimmed).map_err(|_| "write a JSON array"),
+        Kind::Map | Kind::Group(_) => json(trimmed).map_err(|_| "write a JSON object"),
+        Kind::Any => Ok(json(trimmed).unwrap_or_else(|_| text.into())),
+    }
+}
+
+fn whole_number(text: &str) -> Option<Value> {
+    let positive = text.parse::<u64>().map(Value::from);
+    positive
+        .or_else(|_| text.parse::<i64>().map(Value::from))
+        .ok()
+}
+
+fn comma_separated(text: &str) -> Value {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+fn is_json(path: &str) -> bool {
+    std::path::Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "json")
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn toml(text: &str) -> Result<Value, String> {
+    Toml::from_str::<Map<String, Value>>(text)
+        .map(Value::Object)
+        .map_err(|error| error.to_string())
+}

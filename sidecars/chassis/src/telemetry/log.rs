@@ -1,0 +1,166 @@
+//! Logs: one JSON object a line.
+
+use std::{fmt, io};
+
+use opentelemetry::{Context, trace::TraceContextExt};
+use opentelemetry_sdk::trace::Tracer;
+use serde_json::{Map, Value};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::LevelFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::Writer,
+        time::{FormatTime, SystemTime as Rfc3339},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For `serve`: the process has nothing else to say.
+    Stdout,
+    /// For a component's own verb: stdout is for its answer.
+    Stderr,
+}
+
+/// Installs the process-wide subscriber; a second call leaves the first one in place.
+pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) {
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer().event_format(JsonLine);
+    let lines = match output {
+        Output::Stdout => lines.with_writer(io::stdout).with_filter(filter).boxed(),
+        Output::Stderr => lines.with_writer(io::stderr).with_filter(filter).boxed(),
+    };
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_filter(LevelFilter::INFO)
+    });
+    let _ = tracing_subscriber::registry()
+        .with(spans)
+        .with(lines)
+        .try_init();
+}
+
+/// What is wrong with log directives, if anything is.
+pub(crate) fn fault_of_directives(directives: &str) -> Option<String> {
+    EnvFilter::try_new(directives)
+        .err()
+        .map(|error| error.to_string())
+}
+
+/// `{"time":…,"level":…,"message":…,"target":…, fields…, "trace_id":…}`.
+struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut time = String::new();
+        Rfc3339.format_time(&mut Writer::new(&mut time))?;
+        let line = line(time, event);
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+fn line(time: String, event: &Event<'_>) -> Map<String, Value> {
+    let mut fields = Fields::default();
+    event.record(&mut fields);
+    let metadata = event.metadata();
+    let mut line = Map::new();
+    line.insert("time".into(), time.into());
+    line.insert("level".into(), level(*metadata.level()).into());
+    line.insert("message".into(), fields.message.into());
+    line.insert("target".into(), metadata.target().into());
+    line.extend(fields.others);
+    let context = Context::current();
+    let span = context.span();
+    if span.span_context().is_valid() {
+        line.insert(
+            "trace_id".into(),
+            span.span_context().trace_id().to_string().into(),
+        );
+        line.insert(
+            "span_id".into(),
+            span.span_context().span_id().to_string().into(),
+        );
+    }
+    line
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Map<String, Value>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.others.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = text,
+            _ => self.put(field, text.into()),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            _ => self.put(field, value.into()),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.put(field, crate::error::chain(value).into());
+    }
+}

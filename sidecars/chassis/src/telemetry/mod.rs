@@ -1,0 +1,82 @@
+//! Logs as JSON lines, and metrics and traces by OTLP.
+//!
+//! Components use [`counter`], [`histogram`] and the `tracing` macros; [`crate::main`] installs
+//! what receives them. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported.
+
+mod log;
+mod otlp;
+mod reported;
+
+use std::{sync::OnceLock, time::Duration};
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Gauge, Histogram, Meter},
+};
+
+pub(crate) use log::{Output, fault_of_directives};
+pub(crate) use otlp::{Installed, install};
+
+/// A counter of this process: `tls_proxy.handshakes`, unit `{handshake}`.
+pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
+    meter()
+        .u64_counter(name)
+        .with_unit(unit)
+        .with_description(description)
+        .build()
+}
+
+/// A histogram of this process, of seconds or bytes.
+pub fn histogram(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+) -> Histogram<f64> {
+    meter()
+        .f64_histogram(name)
+        .with_unit(unit)
+        .with_description(description)
+        .build()
+}
+
+/// A gauge of this process: the last value recorded is what is exported.
+pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Gauge<f64> {
+    meter()
+        .f64_gauge(name)
+        .with_unit(unit)
+        .with_description(description)
+        .build()
+}
+
+/// Counts one answered request into `http.server.request.duration`.
+pub(crate) fn server_request(route: &'static str, method: &str, status: u16, duration: Duration) {
+    static DURATION: OnceLock<Histogram<f64>> = OnceLock::new();
+    let histogram = DURATION.get_or_init(|| {
+        histogram(
+            "http.server.request.duration",
+            "s",
+            "Duration of requests answered here.",
+        )
+    });
+    let attributes = [
+        KeyValue::new("http.route", route),
+        KeyValue::new("http.request.method", known_method(method)),
+        KeyValue::new("http.response.status_code", i64::from(status)),
+    ];
+    histogram.record(duration.as_secs_f64(), &attributes);
+}
+
+/// Methods come from clients; anything else than the known ones would be a series each.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("_OTHER")
+}
+
+fn meter() -> Meter {
+    global::meter("chassis")
+}

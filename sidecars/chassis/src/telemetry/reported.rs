@@ -1,0 +1,105 @@
+//! Exporters that say so when nothing arrives.
+//!
+//! The SDK drops what it cannot send without a word; here each loss is counted, and the log tells
+//! when it begins and when it ends, not every time.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use opentelemetry::{KeyValue, metrics::Counter};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    metrics::{Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
+    trace::{SpanData, SpanExporter},
+};
+
+/// An exporter whose failures are counted and logged.
+#[derive(Debug)]
+pub(super) struct Reported<E> {
+    exporter: E,
+    signal: &'static str,
+    failures: AtomicU64,
+}
+
+impl<E> Reported<E> {
+    pub(super) fn new(exporter: E, signal: &'static str) -> Self {
+        Self {
+            exporter,
+            signal,
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    fn report(&self, result: OTelSdkResult) -> OTelSdkResult {
+        let signal = self.signal;
+        match &result {
+            Ok(()) => {
+                let lost = self.failures.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    tracing::info!(signal, lost, "telemetry arrives again");
+                }
+            }
+            Err(error) => {
+                lost().add(1, &[KeyValue::new("signal", signal)]);
+                if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!(signal, %error, "telemetry does not arrive");
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Made when it is first needed: by then the meters of this process are installed.
+fn lost() -> &'static Counter<u64> {
+    static LOST: OnceLock<Counter<u64>> = OnceLock::new();
+    LOST.get_or_init(|| {
+        super::counter(
+            "chassis.telemetry.lost",
+            "{batch}",
+            "Batches of own telemetry that could not be sent.",
+        )
+    })
+}
+
+impl<E: SpanExporter> SpanExporter for Reported<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.report(self.exporter.export(batch).await)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for Reported<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.report(self.exporter.export(metrics).await)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+}

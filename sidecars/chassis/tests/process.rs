@@ -1,0 +1,557 @@
+//! A component as a process: `examples/echo.rs`, its signals, its exit codes, its telemetry.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Output, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use chassis::http::{Limits, boxed, read_limited};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use support::{Raw, Request, Served, answer, ask, served, within};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines},
+    net::TcpListener,
+    process::{Child, ChildStdout, Command},
+};
+
+/// The example, which `cargo test` builds first; with `--test process` alone it may be an old one.
+fn echo(variables: &[(&str, &str)]) -> Command {
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/echo");
+    assert!(
+        path.exists(),
+        "build it first: cargo build -p chassis --example echo"
+    );
+    let mut command = Command::new(path);
+    command.env_clear().kill_on_drop(true).stdin(Stdio::null());
+    command.envs(variables.iter().copied());
+    command
+}
+
+async fn output(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    within(echo(variables).args(arguments).output())
+        .await
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A serving process, past its start.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Running {
+    async fn start(variables: &[(&str, &str)]) -> Self {
+        let ports = [
+            ("ECHO_LISTEN", "127.0.0.1:0"),
+            ("ECHO_ADMIN", "127.0.0.1:0"),
+            ("ECHO_NAME", "x"),
+        ];
+        let mut command = echo(&ports);
+        let mut child = command
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let starting = next_line(&mut lines, "starting").await;
+        let listening = next_line(&mut lines, "listening").await;
+        let address = |line: &Value, field: &str| line[field].as_str().unwrap().parse().unwrap();
+        let (admin, address) = (address(&starting, "admin"), address(&listening, "address"));
+        Self {
+            child,
+            lines,
+            address,
+            admin,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    async fn line(&mut self, message: &str) -> Value {
+        next_line(&mut self.lines, message).await
+    }
+
+    async fn code(&mut self) -> Option<i32> {
+        within(self.child.wait()).await.unwrap().code()
+    }
+}
+
+/// The next log line with this message; every line on the way must be a JSON object.
+async fn next_line(lines: &mut Lines<impl AsyncBufRead + Unpin>, message: &str) -> Value {
+    loop {
+        let line = within(lines.next_line())
+            .await
+            .unwrap()
+            .expect("the process still talks");
+        let line: Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == message {
+            return line;
+        }
+    }
+}
+
+#[tokio::test]
+async fn serves_answers_health_and_ends_with_zero_on_sigterm() {
+    let mut running = Running::start(&[]).await;
+    assert!(
+        ask(running.address, "GET / HTTP/1.1")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        ask(running.admin, "GET /live HTTP/1.1")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        ask(running.admin, "GET /ready HTTP/1.1")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    let admin = running.admin.to_string();
+    for arguments in [&["probe"][..], &["probe", "--ready"]] {
+        let probe = output(arguments, &[("ECHO_ADMIN", &admin)]).await;
+        assert_eq!(probe.status.code(), Some(0));
+    }
+    running.signal(Signal::TERM);
+    assert_eq!(running.line("stopped").await["level"], "info");
+    assert_eq!(running.code().await, Some(0));
+    let probe = output(&["probe"], &[("ECHO_ADMIN", &admin)]).await;
+    assert_eq!(probe.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn log_lines_have_time_level_message_and_target() {
+    let mut running = Running::start(&[("ECHO_LOG", "info,echo=debug")]).await;
+    ask(running.address, "GET /path HTTP/1.1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").await;
+    let line = running.line("asked").await;
+    assert_eq!(
+        (&line["level"], &line["path"]),
+        (&"debug".into(), &"/path".into())
+    );
+    assert_eq!(line["target"], "echo");
+    assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    let time = line["time"].as_str().unwrap();
+    assert!(
+        time.len() >= 20 && time.contains('T') && time.ends_with('Z'),
+        "{time}"
+    );
+}
+
+#[tokio::test]
+async fn keeps_accepting_but_is_not_ready_during_the_drain_delay() {
+    let mut running = Running::start(&[("ECHO_DRAIN_DELAY", "1h")]).await;
+    running.signal(Signal::TERM);
+    running.line("stopping").await;
+    let ready = within(async {
+        loop {
+            let answer = ask(running.admin, "GET /ready HTTP/1.1").await;
+            if !answer.starts_with("HTTP/1.1 200") {
+                return answer;
+            }
+        }
+    });
+    let ready = ready.await;
+    assert!(
+        ready.starts_with("HTTP/1.1 503") && ready.contains("drain"),
+        "{ready}"
+    );
+    assert!(
+        ask(running.admin, "GET /live HTTP/1.1")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        ask(running.address, "GET / HTTP/1.1")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(143));
+}
+
+#[tokio::test]
+async fn finishes_what_is_in_flight_after_sigterm() {
+    let mut running = Running::start(&[]).await;
+    let mut client = Raw::connect(running.address).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nbef")
+        .await;
+    client.read_until("bef").await;
+    running.signal(Signal::TERM);
+    running.line("stopping").await;
+    client.send("ore").await;
+    client.read_until("ore").await;
+    assert_eq!(running.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn says_what_is_still_open_at_the_drain_limit() {
+    let mut running = Running::start(&[("ECHO_DRAIN_LIMIT", "50ms")]).await;
+    let mut client = Raw::connect(running.address).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nbef")
+        .await;
+    client.read_until("bef").await;
+    running.signal(Signal::TERM);
+    assert_eq!(
+        running
+            .line("connections still open at the drain limit")
+            .await["open"],
+        1
+    );
+    assert_eq!(running.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let mut running = Running::start(&[]).await;
+    let mut client = Raw::connect(running.address).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nbef")
+        .await;
+    client.read_until("bef").await;
+    running.signal(Signal::INT);
+    running.line("stopping").await;
+    running.signal(Signal::INT);
+    assert_eq!(running.code().await, Some(130));
+}
+
+#[tokio::test]
+async fn says_every_fault_of_the_settings_and_exits_with_two() {
+    let faulty = [
+        ("ECHO_LISTN", "127.0.0.1:1"),
+        ("ECHO_ADMIN", "nowhere"),
+        ("ECHO_LIMITS__IDLE", "5"),
+        ("ECHO_SETTINGS", r#"{"limits":{"heder":"1s"}}"#),
+    ];
+    for (arguments, stream) in [(["check"], "stderr"), (["serve"], "stdout")] {
+        let output = output(&arguments, &faulty).await;
+        assert_eq!(output.status.code(), Some(2));
+        let said = if stream == "stdout" {
+            text(&output.stdout)
+        } else {
+            text(&output.stderr)
+        };
+        let wanted = [
+            "`ECHO_LISTEN`",
+            "ECHO_ADMIN",
+            "ECHO_LIMITS__IDLE",
+            "`limits.header`",
+            "ECHO_NAME",
+        ];
+        for name in wanted {
+            assert!(said.contains(name), "{name} is missing in {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn exits_with_two_and_shows_the_verbs_for_a_wrong_one() {
+    let output = output(&["srve"], &[]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("probe"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[tokio::test]
+async fn a_verb_of_its_own_decides_the_exit_code() {
+    let variables = [("ECHO_NAME", "x"), ("ECHO_ADMIN", "127.0.0.1:0")];
+    assert_eq!(
+        output(&["say", "7"], &variables).await.status.code(),
+        Some(7)
+    );
+    assert_eq!(
+        output(&["say", "x"], &variables).await.status.code(),
+        Some(1)
+    );
+}
+
+#[tokio::test]
+async fn a_verb_that_is_cut_off_has_failed() {
+    let variables = [
+        ("ECHO_NAME", "x"),
+        ("ECHO_ADMIN", "127.0.0.1:0"),
+        ("ECHO_DRAIN_LIMIT", "1ms"),
+    ];
+    let mut child = echo(&variables)
+        .args(["say", "never"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    next_line(&mut lines, "waiting").await;
+    kill_process(
+        Pid::from_raw(child.id().unwrap().cast_signed()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    assert_eq!(within(child.wait()).await.unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn exits_with_one_when_the_port_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let variables = [
+        ("ECHO_NAME", "x"),
+        ("ECHO_ADMIN", "127.0.0.1:0"),
+        ("ECHO_LISTEN", &*address),
+    ];
+    assert_eq!(output(&["serve"], &variables).await.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn never_prints_a_secret() {
+    let secret = "hunter2-do-not-print";
+    let bad = format!(r#"{{"token":["{secret}"]}}"#);
+    for variables in [[("ECHO_TOKEN", secret)], [("ECHO_SETTINGS", &*bad)]] {
+        for verb in ["serve", "check", "describe"] {
+            let output = output(&[verb], &variables).await;
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(!said.contains(secret), "{verb}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn describes_its_settings_as_json() {
+    let output = output(&["describe"], &[]).await;
+    let described: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let setting = |name: &str| {
+        let settings = described["settings"].as_array().unwrap();
+        settings
+            .iter()
+            .find(|setting| setting["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(described["ports"][0]["port"], 8070);
+    assert_eq!(setting("name")["required"], true);
+    assert_eq!(setting("token")["secret"], true);
+    assert_eq!(setting("token").get("default"), None);
+    assert_eq!(setting("limits.idle")["env"], "ECHO_LIMITS__IDLE");
+    assert_eq!(setting("limits.idle")["default"], "60s");
+    assert_eq!(setting("words")["type"], "array");
+    assert_eq!(setting("log")["default"], "info");
+}
+
+/// A telemetry backend: what was posted to which path.
+struct Sink {
+    served: Served,
+    posts: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+}
+
+async fn sink() -> Sink {
+    let posts: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+    let service = {
+        let posts = Arc::clone(&posts);
+        move |request: Request| {
+            let posts = Arc::clone(&posts);
+            async move {
+                let path = request.uri().path().to_owned();
+                let body = read_limited(boxed(request.into_body()), 1 << 20)
+                    .await
+                    .unwrap();
+                posts.lock().unwrap().entry(path).or_default().extend(body);
+                answer("")
+            }
+        }
+    };
+    Sink {
+        served: served(service, Limits::default()).await,
+        posts,
+    }
+}
+
+impl Sink {
+    fn holds(&self, path: &str, text: &[u8]) -> bool {
+        let posts = self.posts.lock().unwrap();
+        posts
+            .get(path)
+            .is_some_and(|bytes| bytes.windows(text.len()).any(|window| window == text))
+    }
+}
+
+#[tokio::test]
+async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
+    let sink = sink().await;
+    let endpoint = format!("http://{}", sink.served.address);
+    let mut running = Running::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "container.name=beside,deployment.environment=test",
+        ),
+    ])
+    .await;
+    ask(running.address, "GET / HTTP/1.1").await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    for (path, texts) in [
+        (
+            "/v1/traces",
+            [
+                "echo",
+                "service.name",
+                "container.name",
+                "beside",
+                "url.path",
+            ],
+        ),
+        (
+            "/v1/metrics",
+            [
+                "echo",
+                "service.name",
+                "container.name",
+                "http.server.request.duration",
+                "http.route",
+            ],
+        ),
+    ] {
+        for text in texts {
+            assert!(
+                sink.holds(path, text.as_bytes()),
+                "{text} is missing in {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_service_name_of_the_environment_wins() {
+    let sink = sink().await;
+    let endpoint = format!("http://{}", sink.served.address);
+    let mut running = Running::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_SERVICE_NAME", "named-by-hand"),
+    ])
+    .await;
+    ask(running.address, "GET / HTTP/1.1").await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    assert!(sink.holds("/v1/traces", b"named-by-hand"));
+}
+
+#[tokio::test]
+async fn a_trace_goes_through_with_a_span_of_its_own() {
+    let sink = sink().await;
+    let endpoint = format!("http://{}", sink.served.address);
+    let target = |request: Request| async move {
+        let trace = request
+            .headers()
+            .get("traceparent")
+            .map(|value| value.to_str().unwrap());
+        answer(trace.unwrap_or("none"))
+    };
+    let target = served(target, Limits::default()).await;
+    let upstream = format!("http://{}", target.address);
+    let mut running = Running::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("ECHO_UPSTREAM", &upstream),
+    ])
+    .await;
+    let came_in = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let answer = ask(
+        running.address,
+        &format!("GET / HTTP/1.1\r\ntraceparent: {came_in}"),
+    )
+    .await;
+    let went_on = answer.rsplit("\r\n").next().unwrap();
+    assert_eq!(went_on[..36], came_in[..36], "another trace");
+    assert_ne!(went_on, came_in, "no span of its own");
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    let trace_id = 0x0af7651916cd43dd8448eb211c80319c_u128.to_be_bytes();
+    assert!(sink.holds("/v1/traces", &trace_id));
+}
+
+#[tokio::test]
+async fn nothing_is_exported_when_the_sdk_is_disabled() {
+    let sink = sink().await;
+    let endpoint = format!("http://{}", sink.served.address);
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_SDK_DISABLED", "true"),
+    ];
+    let mut running = Running::start(&variables).await;
+    ask(running.address, "GET / HTTP/1.1").await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    assert!(sink.posts.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_backend_that_hangs_costs_no_request_and_two_seconds_at_the_end() {
+    let hanging = served(|_: Request| std::future::pending(), Limits::default()).await;
+    let endpoint = format!("http://{}", hanging.address);
+    let mut running = Running::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+    assert!(
+        ask(running.address, "GET / HTTP/1.1")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    running.signal(Signal::TERM);
+    running.line("stopped").await;
+    let stopped = std::time::Instant::now();
+    assert_eq!(running.code().await, Some(0));
+    assert!(stopped.elapsed().as_secs() < 5, "{:?}", stopped.elapsed());
+}
+
+#[tokio::test]
+async fn says_that_telemetry_does_not_arrive_and_counts_what_is_lost() {
+    let sink = sink().await;
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut running = Running::start(&[
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            &format!("http://{nobody}/v1/traces"),
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            &format!("http://{}/v1/metrics", sink.served.address),
+        ),
+        ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+    ])
+    .await;
+    ask(running.address, "GET / HTTP/1.1").await;
+    let line = running.line("telemetry does not arrive").await;
+    assert_eq!(
+        (&line["level"], &line["signal"]),
+        (&"warn".into(), &"traces".into())
+    );
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    assert!(sink.holds("/v1/metrics", b"chassis.telemetry.lost"));
+}

@@ -1,0 +1,361 @@
+//! The proxy from its client's side, over real TLS on the loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod support;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use chassis::{Period, Secret, Settings, http::empty};
+use support::{
+    Authority, BOTH, Request, answer, get, h1, h2, handshake, next_hop, proxy, text, within,
+};
+use tls_proxy::{Config, MinVersion, Proxy};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore},
+};
+
+/// Answers with the request line and the headers it saw, one a line.
+async fn mirror() -> SocketAddr {
+    next_hop(|request: Request| async move {
+        let headers = request.headers().iter();
+        let lines = headers.map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
+        answer(format!(
+            "{} {}\n{}",
+            request.method(),
+            request.uri(),
+            lines.collect::<String>()
+        ))
+    })
+    .await
+}
+
+async fn closed_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn carries_http1_to_the_next_hop() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let mut client = h1(&proxy).await;
+    for _ in 0..2 {
+        let seen = text(
+            within(client.send_request(get("/coins?x=1")))
+                .await
+                .unwrap(),
+        )
+        .await;
+        assert!(seen.starts_with("GET /coins?x=1\n"), "{seen}");
+        for line in [
+            "host: localhost",
+            "x-forwarded-proto: https",
+            "x-forwarded-for: 127.0.0.1",
+        ] {
+            assert!(seen.contains(line), "{line} is missing in {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn carries_http2_to_the_next_hop() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let mut client = h2(&proxy).await;
+    let request = ::http::Request::get("https://localhost/coins")
+        .body(empty())
+        .unwrap();
+    let seen = text(within(client.send_request(request)).await.unwrap()).await;
+    assert!(seen.starts_with("GET /coins\n"), "{seen}");
+    assert!(seen.contains("host: localhost\n"), "{seen}");
+    assert!(seen.contains("x-forwarded-host: localhost\n"), "{seen}");
+}
+
+#[tokio::test]
+async fn carries_bodies_both_ways() {
+    let echo = next_hop(|request: Request| async move {
+        support::Response::new(chassis::http::boxed(request.into_body()))
+    });
+    let proxy = proxy(echo.await, |_| {}).await;
+    let body = "coin".repeat(250_000);
+    let request = || {
+        let request = ::http::Request::post("https://localhost/").header("host", "localhost");
+        request.body(chassis::http::full(body.clone())).unwrap()
+    };
+    let mut one = h1(&proxy).await;
+    assert_eq!(
+        text(within(one.send_request(request())).await.unwrap()).await,
+        body
+    );
+    let mut two = h2(&proxy).await;
+    assert_eq!(
+        text(within(two.send_request(request())).await.unwrap()).await,
+        body
+    );
+}
+
+#[tokio::test]
+async fn replaces_what_clients_claim_about_themselves() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let mut request = get("/");
+    request
+        .headers_mut()
+        .insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+    let seen = text(
+        within(h1(&proxy).await.send_request(request))
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert!(!seen.contains("10.0.0.1"), "{seen}");
+}
+
+#[tokio::test]
+async fn passes_the_trace_on() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let mut request = get("/");
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    request
+        .headers_mut()
+        .insert("traceparent", trace.parse().unwrap());
+    let seen = text(
+        within(h1(&proxy).await.send_request(request))
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert!(
+        seen.contains("traceparent: 00-0af7651916cd43dd8448eb211c80319c-"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_trusts_another_authority_does_not_connect() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let other = Authority::new().root;
+    let error = handshake(proxy.address, &other, "h2", BOTH)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    // And the proxy goes on.
+    assert_eq!(
+        within(h1(&proxy).await.send_request(get("/")))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn refuses_tls_1_2_when_1_3_is_the_least() {
+    let proxy = proxy(mirror().await, |config| {
+        config.min_version = MinVersion::Tls13;
+    })
+    .await;
+    let old = &[&rustls::version::TLS12];
+    assert!(
+        handshake(proxy.address, &proxy.root, "h2", old)
+            .await
+            .is_err()
+    );
+    assert!(
+        handshake(proxy.address, &proxy.root, "h2", BOTH)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn accepts_tls_1_2_by_default() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let old = &[&rustls::version::TLS12];
+    assert!(
+        handshake(proxy.address, &proxy.root, "h2", old)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn closes_on_plain_http_and_goes_on() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let mut plain = TcpStream::connect(proxy.address).await.unwrap();
+    plain
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = within(plain.read_to_end(&mut answer)).await;
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    assert_eq!(
+        within(h1(&proxy).await.send_request(get("/")))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn closes_a_handshake_that_takes_too_long() {
+    let limit = Period::from_millis(50);
+    let proxy = proxy(mirror().await, |config| config.handshake_limit = limit).await;
+    let mut silent = TcpStream::connect(proxy.address).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = within(silent.read_to_end(&mut answer)).await;
+    assert!(answer.is_empty());
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_holds_up_nobody() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let _silent = TcpStream::connect(proxy.address).await.unwrap();
+    assert_eq!(
+        within(h1(&proxy).await.send_request(get("/")))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn says_503_with_retry_after_while_the_next_hop_is_not_there() {
+    let proxy = proxy(closed_port().await, |_| {}).await;
+    let response = within(h1(&proxy).await.send_request(get("/")))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn refuses_a_request_with_two_hosts() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let mut request = get("/");
+    request
+        .headers_mut()
+        .append("host", "other".parse().unwrap());
+    let response = within(h1(&proxy).await.send_request(request))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+}
+
+/// A next hop that says when a request has arrived and answers when it is let.
+struct Slow {
+    address: SocketAddr,
+    arrived: Arc<Semaphore>,
+    release: Arc<Notify>,
+}
+
+async fn slow() -> Slow {
+    let (arrived, release) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
+    let service = {
+        let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
+        move |_: Request| {
+            let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
+            async move {
+                arrived.add_permits(1);
+                release.notified().await;
+                answer("finished")
+            }
+        }
+    };
+    Slow {
+        address: next_hop(service).await,
+        arrived,
+        release,
+    }
+}
+
+#[tokio::test]
+async fn the_drain_finishes_an_answer_in_flight_on_http1() {
+    let slow = slow().await;
+    let proxy = proxy(slow.address, |_| {}).await;
+    let mut client = h1(&proxy).await;
+    let answer = tokio::spawn(client.send_request(get("/")));
+    within(slow.arrived.acquire()).await.unwrap().forget();
+    proxy.trigger.fire();
+    slow.release.notify_one();
+    let response = within(answer).await.unwrap().unwrap();
+    assert_eq!(response.headers()["connection"], "close");
+    assert_eq!(text(response).await, "finished");
+    within(proxy.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_drain_finishes_an_answer_in_flight_on_http2_and_takes_no_other() {
+    let slow = slow().await;
+    let proxy = proxy(slow.address, |_| {}).await;
+    let mut client = h2(&proxy).await;
+    let request = || {
+        ::http::Request::get("https://localhost/")
+            .body(empty())
+            .unwrap()
+    };
+    let answer = tokio::spawn(client.send_request(request()));
+    within(slow.arrived.acquire()).await.unwrap().forget();
+    proxy.trigger.fire();
+    slow.release.notify_one();
+    assert_eq!(
+        text(within(answer).await.unwrap().unwrap()).await,
+        "finished"
+    );
+    within(proxy.task).await.unwrap();
+    assert!(within(client.send_request(request())).await.is_err());
+}
+
+#[test]
+fn says_what_is_wrong_with_a_key_before_anything_is_served() {
+    let (one, other) = (Authority::new(), Authority::new());
+    let config = Config {
+        upstream: Some("http://127.0.0.1:1".into()),
+        certificate: Secret::new(one.certificate),
+        key: Secret::new(other.key),
+        ..Config::default()
+    };
+    assert!(config.problems().is_empty());
+    let problems = Proxy::new(&config).unwrap_err().into_problems();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].setting, "key");
+    assert_eq!(problems[0].message, "is not the key of the certificate");
+}
+
+#[test]
+fn loads_the_certificate_from_files() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, key) = (
+        folder.path().join("chain.pem"),
+        folder.path().join("key.pem"),
+    );
+    std::fs::write(&chain, authority.certificate).unwrap();
+    let mut config = Config {
+        upstream: Some("http://127.0.0.1:1".into()),
+        certificate_file: Some(chain),
+        key_file: Some(key.clone()),
+        ..Config::default()
+    };
+    let missing = Proxy::new(&config).unwrap_err().into_problems();
+    assert_eq!(missing[0].setting, "key_file");
+    assert!(
+        missing[0].message.contains("key.pem"),
+        "{}",
+        missing[0].message
+    );
+    std::fs::write(&key, authority.key).unwrap();
+    assert!(Proxy::new(&config).is_ok());
+    config.key_file = None;
+    let missing = Proxy::new(&config).unwrap_err().into_problems();
+    assert_eq!(missing[0].message, "holds no private key");
+}

@@ -1,0 +1,186 @@
+//! What the tests share: certificates of their own, a next hop, and a real TLS client.
+
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use chassis::{
+    Secret, Shutdown, Trigger,
+    http::{self, Body, Limits, empty},
+};
+use http_body_util::BodyExt;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, version};
+use rustls_pki_types::{CertificateDer, ServerName};
+use tls_proxy::Config;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+pub(crate) type Request = ::http::Request<Incoming>;
+pub(crate) type Response = ::http::Response<Body>;
+
+/// A certificate authority of one test, and a certificate it has signed for `localhost`.
+pub(crate) struct Authority {
+    pub(crate) root: CertificateDer<'static>,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let ca_key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::new([]).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = ca.self_signed(&ca_key).unwrap().der().clone();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = leaf
+            .signed_by(&key, &Issuer::new(ca, ca_key))
+            .unwrap()
+            .pem();
+        Self {
+            root,
+            certificate,
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+/// A running proxy.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) root: CertificateDer<'static>,
+    pub(crate) trigger: Trigger,
+    pub(crate) task: JoinHandle<()>,
+}
+
+/// Runs a proxy in front of `upstream`.
+pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Running {
+    let Authority {
+        root,
+        certificate,
+        key,
+    } = Authority::new();
+    let mut config = Config {
+        upstream: Some(format!("http://{upstream}")),
+        certificate: Secret::new(certificate),
+        key: Secret::new(key),
+        ..Config::default()
+    };
+    change(&mut config);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (trigger, shutdown) = Shutdown::pair();
+    let task = tokio::spawn(async move {
+        tls_proxy::serve(config, listener, shutdown).await.unwrap();
+    });
+    Running {
+        address,
+        root,
+        trigger,
+        task,
+    }
+}
+
+/// Runs a next hop that lives as long as the test.
+pub(crate) async fn next_hop<S, F>(service: S) -> SocketAddr
+where
+    S: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(http::serve(
+        listener,
+        service,
+        Limits::default(),
+        Shutdown::never(),
+    ));
+    address
+}
+
+pub(crate) fn answer(text: impl Into<String>) -> Response {
+    Response::new(http::full(text.into()))
+}
+
+/// Waits for something that must happen.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    timeout(Duration::from_secs(20), future)
+        .await
+        .expect("this should have happened by now")
+}
+
+/// Connects and shakes hands, as a client that trusts `root` alone.
+pub(crate) async fn handshake(
+    address: SocketAddr,
+    root: &CertificateDer<'static>,
+    alpn: &str,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    within(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
+}
+
+pub(crate) const BOTH: &[&rustls::SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+
+/// A connection that speaks HTTP/1.1.
+pub(crate) async fn h1(proxy: &Running) -> http1::SendRequest<Body> {
+    let stream = handshake(proxy.address, &proxy.root, "http/1.1", BOTH)
+        .await
+        .unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// A connection that speaks HTTP/2.
+pub(crate) async fn h2(proxy: &Running) -> http2::SendRequest<Body> {
+    let stream = handshake(proxy.address, &proxy.root, "h2", BOTH)
+        .await
+        .unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let io = TokioIo::new(stream);
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// A request without a body, as HTTP/1.1 writes it.
+pub(crate) fn get(path: &str) -> ::http::Request<Body> {
+    ::http::Request::get(path)
+        .header("host", "localhost")
+        .body(empty())
+        .unwrap()
+}
+
+pub(crate) async fn text(response: ::http::Response<Incoming>) -> String {
+    let bytes = within(response.into_body().collect())
+        .await
+        .unwrap()
+        .to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
