@@ -1,0 +1,236 @@
+//! A public key, made from one member of a JSON Web Key Set.
+
+use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use super::algorithm::{Algorithm, Check, Curve, verification};
+use super::header::present;
+use super::roca;
+
+/// A public key and the algorithms it may be used with.
+///
+/// Made only by [`Key::from_jwk`], so whoever holds one holds a key that was found fit.
+#[derive(Debug)]
+pub struct Key {
+    id: Option<String>,
+    /// One parsed form per algorithm: which algorithm a key is for was settled before any token came.
+    forms: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+/// A JSON Web Key as it was published (RFC 7517, 7518, 8037).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Jwk {
+    kty: String,
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<String>,
+    #[serde(default, deserialize_with = "present", rename = "use")]
+    purpose: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    key_ops: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    alg: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    crv: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    n: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    e: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    x: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    y: Option<String>,
+}
+
+/// Why a published key is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// The key is a shared secret, or of a kind this filter does not know.
+    #[error("`kty` is none of RSA, EC and OKP")]
+    Kind,
+    /// The key is for encryption, or not for checking signatures.
+    #[error("the key is not meant for checking signatures")]
+    Purpose,
+    /// The key names an algorithm that is not offered, or not its own.
+    #[error("`alg` does not fit the key or is not allowed")]
+    Algorithm,
+    /// A part of the key is missing or malformed.
+    #[error("a part of the key is missing or malformed")]
+    Malformed,
+    /// The RSA modulus or exponent is outside of what is safe.
+    #[error("the RSA key is not between 2048 and 8192 bits with a sound exponent")]
+    Weak,
+    /// The private half of the RSA key can be computed: see `roca.rs`.
+    #[error("the RSA key was made by a library whose keys can be broken (CVE-2017-15361)")]
+    Broken,
+    /// The curve is unknown or the point is not on it.
+    #[error("the point is not on a curve that is offered")]
+    Curve,
+}
+
+impl Jwk {
+    /// The id of the key, when it has one.
+    pub fn id(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+}
+
+impl Key {
+    /// Makes a key of a published one, for those of its algorithms that are `allowed`.
+    pub fn from_jwk(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Self, KeyFault> {
+        let for_signatures = jwk
+            .purpose
+            .as_deref()
+            .is_none_or(|purpose| purpose == "sig")
+            && jwk
+                .key_ops
+                .as_ref()
+                .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+        if !for_signatures {
+            return Err(KeyFault::Purpose);
+        }
+        let forms = match jwk.kty.as_str() {
+            "RSA" => rsa(jwk, allowed),
+            "EC" => curve(jwk, allowed),
+            "OKP" => edwards(jwk, allowed),
+            _ => Err(KeyFault::Kind),
+        }?;
+        Ok(Self {
+            id: jwk.kid.clone(),
+            forms,
+        })
+    }
+
+    /// The id under which the key was published.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The algorithms this key checks.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
+        self.forms.iter().map(|(algorithm, _)| *algorithm)
+    }
+
+    /// Whether `signature` over `signed` is by this key; `None` when the key is not for `algorithm`.
+    pub(super) fn verifies(
+        &self,
+        algorithm: Algorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Option<bool> {
+        let (_, form) = self.forms.iter().find(|(of, _)| *of == algorithm)?;
+        Some(form.verify_sig(signed, signature).is_ok())
+    }
+}
+
+type Forms = Vec<(Algorithm, ParsedPublicKey)>;
+
+fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
+    let (n, e) = (bytes(jwk.n.as_ref())?, bytes(jwk.e.as_ref())?);
+    if !is_sound(&n, &e) {
+        return Err(KeyFault::Weak);
+    }
+    if roca::is_marked(&n) {
+        return Err(KeyFault::Broken);
+    }
+    let components = RsaPublicKeyComponents { n, e };
+    candidates(jwk, allowed, |check| matches!(check, Check::Rsa(_)))?
+        .into_iter()
+        .map(|algorithm| match algorithm.check() {
+            Check::Rsa(parameters) => components
+                .to_parsed_public_key(parameters)
+                .map(|form| (algorithm, form))
+                .map_err(|_| KeyFault::Malformed),
+            _ => Err(KeyFault::Algorithm),
+        })
+        .collect()
+}
+
+/// Sizes are settled here because aws-lc would only say so at the first signature. An even modulus
+/// or an exponent of 1 makes "signatures" anybody can write; a huge exponent makes checking slow.
+fn is_sound(n: &[u8], e: &[u8]) -> bool {
+    let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    let exponent = e.len() <= 4 && odd(e) && e != [1] && e.first() != Some(&0);
+    (2048..=8192).contains(&bits) && odd(n) && n.first() != Some(&0) && exponent
+}
+
+fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
+    let name = jwk.crv.as_deref().ok_or(KeyFault::Malformed)?;
+    let curve = Curve::named(name).ok_or(KeyFault::Curve)?;
+    let (x, y) = (bytes(jwk.x.as_ref())?, bytes(jwk.y.as_ref())?);
+    if x.len() != curve.coordinate_bytes() || y.len() != curve.coordinate_bytes() {
+        return Err(KeyFault::Malformed);
+    }
+    let point = [&[UNCOMPRESSED][..], &x, &y].concat();
+    parsed(
+        jwk,
+        allowed,
+        &point,
+        |check| matches!(check, Check::Curve(of, _) if *of == curve),
+    )
+}
+
+fn edwards(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
+    if jwk.crv.as_deref() != Some("Ed25519") {
+        return Err(KeyFault::Curve);
+    }
+    let x = bytes(jwk.x.as_ref())?;
+    parsed(jwk, allowed, &x, |check| matches!(check, Check::Edwards(_)))
+}
+
+fn parsed(
+    jwk: &Jwk,
+    allowed: &[Algorithm],
+    point: &[u8],
+    fits: impl Fn(&Check) -> bool,
+) -> Result<Forms, KeyFault> {
+    candidates(jwk, allowed, fits)?
+        .into_iter()
+        .map(|algorithm| {
+            ParsedPublicKey::new(verification(&algorithm.check()), point)
+                .map(|form| (algorithm, form))
+                .map_err(|_| KeyFault::Curve)
+        })
+        .collect()
+}
+
+/// The algorithms of a key: the one it names, or all that fit its kind; never one not allowed.
+fn candidates(
+    jwk: &Jwk,
+    allowed: &[Algorithm],
+    fits: impl Fn(&Check) -> bool,
+) -> Result<Vec<Algorithm>, KeyFault> {
+    let named = jwk
+        .alg
+        .as_deref()
+        .map(|name| Algorithm::named(name).ok_or(KeyFault::Algorithm));
+    let named = named.transpose()?;
+    let found: Vec<_> = allowed
+        .iter()
+        .copied()
+        .filter(|algorithm| fits(&algorithm.check()))
+        .filter(|algorithm| named.is_none_or(|named| named == *algorithm))
+        .collect();
+    if found.is_empty() {
+        Err(KeyFault::Algorithm)
+    } else {
+        Ok(found)
+    }
+}
+
+fn bytes(text: Option<&String>) -> Result<Vec<u8>, KeyFault> {
+    let text = text.ok_or(KeyFault::Malformed)?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| KeyFault::Malformed)?;
+    if bytes.is_empty() {
+        Err(KeyFault::Malformed)
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// The first octet of a point with both coordinates (SEC 1, 2.3.3).
+const UNCOMPRESSED: u8 = 4;

@@ -1,0 +1,159 @@
+//! A JSON Web Key Set, and which of its keys are fit to be used.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::jws::{Algorithm, Jwk, Key, KeyFault, object};
+
+/// The keys of an issuer at one moment. There is at least one: an empty set cannot be made.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<Key>,
+    ignored: Vec<Ignored>,
+}
+
+/// A published key that is not used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// Its id, when it has one.
+    pub id: Option<String>,
+    /// Why it is not used.
+    pub reason: Reason,
+}
+
+/// Why a published key is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The key itself is unfit.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// A member has the wrong type.
+    #[error("the key is not a JSON Web Key")]
+    Malformed,
+    /// Two keys have the same id, so that neither can be meant.
+    #[error("another key has the same `kid`")]
+    Twice,
+}
+
+/// Why a document is no key set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetFault {
+    /// The document is not `{"keys": […]}`.
+    #[error("not a JSON Web Key Set")]
+    Malformed,
+    /// There are more keys than any issuer has.
+    #[error("more than {} keys", KeySet::MAX_KEYS)]
+    TooMany,
+    /// No key can be used; a good set is never replaced by such a one.
+    #[error("no usable key{}", listed(.0))]
+    Empty(Vec<Ignored>),
+}
+
+impl KeySet {
+    /// More keys than this are refused: a token without a key id is tried on all of them.
+    pub const MAX_KEYS: usize = 64;
+
+    /// Reads a key set and keeps the keys that are fit for one of the `allowed` algorithms.
+    pub fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, SetFault> {
+        let published: Published = object(json).ok_or(SetFault::Malformed)?;
+        if published.keys.len() > Self::MAX_KEYS {
+            return Err(SetFault::TooMany);
+        }
+        let mut set = Self {
+            keys: Vec::new(),
+            ignored: Vec::new(),
+        };
+        let seen = times_seen(&published.keys);
+        for value in published.keys {
+            let id = id_of(&value).map(str::to_owned);
+            let twice = id
+                .as_ref()
+                .is_some_and(|id| seen.get(id).is_some_and(|times| *times > 1));
+            match if twice {
+                Err(Reason::Twice)
+            } else {
+                key(value, allowed)
+            } {
+                Ok(key) => set.keys.push(key),
+                Err(reason) => set.ignored.push(Ignored { id, reason }),
+            }
+        }
+        if set.keys.is_empty() {
+            Err(SetFault::Empty(set.ignored))
+        } else {
+            Ok(set)
+        }
+    }
+
+    /// The keys a token may have been signed with: the one it names, or all when it names none.
+    pub fn candidates<'s>(&'s self, id: Option<&'s str>) -> impl Iterator<Item = &'s Key> {
+        self.keys
+            .iter()
+            .filter(move |key| id.is_none() || key.id() == id)
+    }
+
+    /// Whether the set has a key with this id.
+    pub fn knows(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id() == Some(id))
+    }
+
+    /// The ids of the usable keys, `-` for a key without one.
+    pub fn ids(&self) -> Vec<&str> {
+        self.keys
+            .iter()
+            .map(|key| key.id().unwrap_or("-"))
+            .collect()
+    }
+
+    /// What was published but is not used.
+    pub fn ignored(&self) -> &[Ignored] {
+        &self.ignored
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is ignored: {}",
+            self.id.as_deref().unwrap_or("-"),
+            self.reason
+        )
+    }
+}
+
+#[derive(Deserialize)]
+struct Published {
+    keys: Vec<serde_json::Value>,
+}
+
+fn key(value: serde_json::Value, allowed: &[Algorithm]) -> Result<Key, Reason> {
+    let jwk: Jwk = value
+        .is_object()
+        .then(|| serde_json::from_value(value))
+        .ok_or(Reason::Malformed)?
+        .map_err(|_| Reason::Malformed)?;
+    Ok(Key::from_jwk(&jwk, allowed)?)
+}
+
+fn id_of(value: &serde_json::Value) -> Option<&str> {
+    value.get("kid")?.as_str()
+}
+
+fn times_seen(keys: &[serde_json::Value]) -> HashMap<String, usize> {
+    let mut seen = HashMap::new();
+    for id in keys.iter().filter_map(id_of) {
+        *seen.entry(id.to_owned()).or_insert(0) += 1;
+    }
+    seen
+}
+
+fn listed(ignored: &[Ignored]) -> String {
+    ignored
+        .iter()
+        .map(|key| format!("; {key}"))
+        .collect::<Vec<_>>()
+        .concat()
+}

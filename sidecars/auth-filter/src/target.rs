@@ -1,0 +1,362 @@
+//! The target of a request: judged only if it can be read in one way.
+//!
+//! Every filter that decided on one reading of a path and forwarded another has been walked around.
+//! So nothing is normalised here: a target with two readings is refused, and what was judged is
+//! forwarded byte for byte.
+
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
+
+/// A request target with exactly one reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    wire: PathAndQuery,
+    segments: Vec<String>,
+}
+
+/// Why a target is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetFault {
+    /// The target is not a path: `*`, or an authority as of CONNECT.
+    #[error("the target is not an absolute path")]
+    Form,
+    /// The target is longer than any target needs to be.
+    #[error("the target is longer than {} bytes", Target::MAX_BYTES)]
+    TooLong,
+    /// A byte has no place in a path or query, or means different things to different readers.
+    #[error("the target has a byte that readers differ about")]
+    Byte,
+    /// A percent sign is not followed by two hexadecimal digits.
+    #[error("the target has a broken percent escape")]
+    Escape,
+    /// An escape hides a byte that steers how a path is read.
+    #[error("the target hides a delimiter, a dot or a control byte in a percent escape")]
+    Hidden,
+    /// The escapes are not UTF-8 once decoded.
+    #[error("the target is not UTF-8 once decoded")]
+    Utf8,
+    /// A segment is `.` or `..`.
+    #[error("the target has a dot segment")]
+    Dots,
+    /// Two slashes follow each other.
+    #[error("the target has an empty segment")]
+    Empty,
+    /// There is not exactly one valid host.
+    #[error("the request has not exactly one valid host")]
+    Host,
+    /// Target and `Host` name different authorities.
+    #[error("the target and `Host` name different authorities")]
+    Authority,
+}
+
+impl Target {
+    /// Longer targets are refused unread.
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// The target of a request, which must also say in one way only which host it is for.
+    pub fn of(request: &Parts) -> Result<Self, TargetFault> {
+        one_host(request)?;
+        let wire = request.uri.path_and_query().ok_or(TargetFault::Form)?;
+        // CONNECT has an authority and no path; `http` then shows an empty one.
+        if request.method == http::Method::CONNECT {
+            return Err(TargetFault::Form);
+        }
+        Self::read(wire.clone())
+    }
+
+    /// Reads a path with an optional query.
+    pub fn parse(text: &str) -> Result<Self, TargetFault> {
+        // Checked first: the parser below cuts a fragment off without a word.
+        if text.contains('#') {
+            return Err(TargetFault::Byte);
+        }
+        Self::read(text.parse().map_err(|_| TargetFault::Byte)?)
+    }
+
+    fn read(wire: PathAndQuery) -> Result<Self, TargetFault> {
+        if wire.as_str().len() > Self::MAX_BYTES {
+            return Err(TargetFault::TooLong);
+        }
+        if !wire.query().unwrap_or_default().bytes().all(is_query_byte) {
+            return Err(TargetFault::Byte);
+        }
+        // `path()` shows a slash that is not on the wire for `?a` and `http://host?a`.
+        let path = wire
+            .path()
+            .strip_prefix('/')
+            .filter(|_| wire.as_str().starts_with('/'));
+        let path = path.ok_or(TargetFault::Form)?;
+        let last = path.split('/').count() - 1;
+        let segments = path
+            .split('/')
+            .enumerate()
+            .map(|(at, text)| segment(text, if at == last { End::Last } else { End::Inner }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { wire, segments })
+    }
+
+    /// The bytes that came and that are forwarded.
+    pub fn wire(&self) -> &PathAndQuery {
+        &self.wire
+    }
+
+    /// The decoded segments of the path, which rules are held against. The last one is empty when
+    /// the path ends with a slash.
+    pub fn segments(&self) -> &[String] {
+        &self.segments
+    }
+}
+
+/// Where a segment stands: only the last may be empty, as in `/` and `/photos/`.
+#[derive(PartialEq)]
+enum End {
+    Inner,
+    Last,
+}
+
+fn segment(text: &str, end: End) -> Result<String, TargetFault> {
+    if text.is_empty() && end == End::Inner {
+        return Err(TargetFault::Empty);
+    }
+    if matches!(text, "." | "..") {
+        return Err(TargetFault::Dots);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        decoded.push(match byte {
+            b'%' => {
+                let [high, low, after @ ..] = rest else {
+                    return Err(TargetFault::Escape);
+                };
+                rest = after;
+                escaped(*high, *low)?
+            }
+            byte if is_path_byte(*byte) => *byte,
+            _ => return Err(TargetFault::Byte),
+        });
+    }
+    let decoded = String::from_utf8(decoded).map_err(|_| TargetFault::Utf8)?;
+    if decoded
+        .chars()
+        .any(|c| c.is_control() || LOOKALIKES.contains(&c))
+    {
+        Err(TargetFault::Hidden)
+    } else {
+        Ok(decoded)
+    }
+}
+
+fn escaped(high: u8, low: u8) -> Result<u8, TargetFault> {
+    let digit = |byte: u8| (byte as char).to_digit(16).ok_or(TargetFault::Escape);
+    let byte = (digit(high)? * 16 + digit(low)?) as u8;
+    // Delimiters, dots and `%` itself: whoever decodes twice, or cuts after decoding, reads another path.
+    let steers = byte.is_ascii_control() || b"/\\.;%?#".contains(&byte);
+    if steers {
+        Err(TargetFault::Hidden)
+    } else {
+        Ok(byte)
+    }
+}
+
+/// The characters of RFC 3986 segments, without `;`: servers cut path parameters off or do not.
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+}
+
+/// A query is not judged, only carried; what could end it early is refused.
+fn is_query_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
+}
+
+fn one_host(request: &Parts) -> Result<(), TargetFault> {
+    let mut named = request.headers.get_all(HOST).iter();
+    let host = named.next();
+    if named.next().is_some() {
+        return Err(TargetFault::Host);
+    }
+    let host = host
+        .map(|host| authority(host.as_bytes()).ok_or(TargetFault::Host))
+        .transpose()?;
+    match (host, request.uri.authority()) {
+        (None, None) => Err(TargetFault::Host),
+        (Some(host), Some(target)) if !host.as_str().eq_ignore_ascii_case(target.as_str()) => {
+            Err(TargetFault::Authority)
+        }
+        (None, Some(target)) => authority(target.as_str().as_bytes())
+            .map(|_| ())
+            .ok_or(TargetFault::Host),
+        _ => Ok(()),
+    }
+}
+
+/// A host and an optional port; a user name before it has no place in a request.
+fn authority(text: &[u8]) -> Option<Authority> {
+    let authority = Authority::try_from(text).ok()?;
+    let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
+    // `host:` and `host:99999` parse too, as authorities without a port.
+    let has_port = authority.as_str().len() > authority.host().len();
+    (plain && has_port == authority.port_u16().is_some()).then_some(authority)
+}
+
+/// Dots and slashes that Unicode normalisation turns into the ASCII ones.
+const LOOKALIKES: [char; 8] = [
+    '\u{2024}', '\u{2025}', '\u{2026}', '\u{fe52}', '\u{fe68}', '\u{ff0e}', '\u{ff0f}', '\u{ff3c}',
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_plain_targets_in_their_one_way() {
+        for (text, segments) in [
+            ("/", vec![""]),
+            ("/v1/coins", vec!["v1", "coins"]),
+            ("/v1/coins/", vec!["v1", "coins", ""]),
+            ("/v1/coins?at=50%25&x=/../", vec!["v1", "coins"]),
+            ("/caf%C3%A9/a%20b", vec!["café", "a b"]),
+            ("/%61dmin", vec!["admin"]),
+            (
+                "/.well-known/a.b...c/..x",
+                vec![".well-known", "a.b...c", "..x"],
+            ),
+            ("/~ada/(1)!$&'*+,=:@", vec!["~ada", "(1)!$&'*+,=:@"]),
+        ] {
+            let target = Target::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            assert_eq!(target.segments(), segments, "{text}");
+            assert_eq!(target.wire().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_every_target_with_two_readings() {
+        for (text, fault) in [
+            ("/public/../admin", TargetFault::Dots),
+            ("/public/..", TargetFault::Dots),
+            ("/./admin", TargetFault::Dots),
+            ("/public/%2e%2e/admin", TargetFault::Hidden),
+            ("/public/.%2e/admin", TargetFault::Hidden),
+            ("/public/%2E./admin", TargetFault::Hidden),
+            ("/public/%252e%252e/admin", TargetFault::Hidden),
+            ("/public/..;/admin", TargetFault::Byte),
+            ("/public/..%3b/admin", TargetFault::Hidden),
+            ("/admin;a=b/", TargetFault::Byte),
+            ("/public;/../admin", TargetFault::Byte),
+            ("//admin", TargetFault::Empty),
+            ("/public//admin", TargetFault::Empty),
+            ("///", TargetFault::Empty),
+            ("/public/%2fadmin", TargetFault::Hidden),
+            ("/public%2F..%2Fadmin", TargetFault::Hidden),
+            ("/public/%5c../admin", TargetFault::Hidden),
+            ("/public\\..\\admin", TargetFault::Byte),
+            ("/public/%00", TargetFault::Hidden),
+            ("/admin%0d%0aX-Auth-Subject:root", TargetFault::Hidden),
+            ("/admin%7f", TargetFault::Hidden),
+            ("/public/%c0%ae%c0%ae/admin", TargetFault::Utf8),
+            ("/public/%c0%af", TargetFault::Utf8),
+            ("/public/%e0%80%ae", TargetFault::Utf8),
+            ("/public/%ef%bc%8fadmin", TargetFault::Hidden),
+            ("/public/%ef%bc%8e%ef%bc%8e/admin", TargetFault::Hidden),
+            ("/public/%c2%85", TargetFault::Hidden),
+            ("/public/%u002e%u002e/admin", TargetFault::Escape),
+            ("/public/%", TargetFault::Escape),
+            ("/public/%2", TargetFault::Escape),
+            ("/public/%zz", TargetFault::Escape),
+            ("/public/%+1", TargetFault::Escape),
+            ("/public#/../admin", TargetFault::Byte),
+            ("/public?a#b", TargetFault::Byte),
+            ("/public%23/admin", TargetFault::Hidden),
+            ("/public%3f/admin", TargetFault::Hidden),
+            ("/a{b}", TargetFault::Byte),
+            ("/a|b", TargetFault::Byte),
+            ("/caf\u{e9}", TargetFault::Byte),
+            ("*", TargetFault::Form),
+            ("?a", TargetFault::Form),
+        ] {
+            assert_eq!(Target::parse(text), Err(fault), "{text}");
+        }
+        let long = format!("/{}", "a".repeat(Target::MAX_BYTES));
+        assert_eq!(Target::parse(&long), Err(TargetFault::TooLong));
+    }
+
+    fn of(uri: &str, hosts: &[&str]) -> Result<Target, TargetFault> {
+        let mut request = Request::get(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        Target::of(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn wants_exactly_one_valid_host() {
+        for hosts in [
+            &["a.test"][..],
+            &["a.test:8080"],
+            &["127.0.0.1:1"],
+            &["[::1]:8080"],
+        ] {
+            assert!(of("/", hosts).is_ok(), "{hosts:?}");
+        }
+        for hosts in [
+            &[][..],
+            &["a.test", "a.test"],
+            &["a.test", "b.test"],
+            &[""],
+            &["a b"],
+            &["a.test:"],
+            &["a.test:99999"],
+            &["a.test:x"],
+            &["u@a.test"],
+            &["a.test, b.test"],
+            &["a.test/x"],
+        ] {
+            assert_eq!(of("/", hosts), Err(TargetFault::Host), "{hosts:?}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_must_agree_with_the_host() {
+        assert!(of("http://a.test/x", &["a.test"]).is_ok());
+        assert!(of("http://a.test/x", &["A.TEST"]).is_ok());
+        assert!(of("http://a.test/x", &[]).is_ok(), "as in HTTP/2");
+        assert_eq!(
+            of("http://b.test/x", &["a.test"]),
+            Err(TargetFault::Authority)
+        );
+        assert_eq!(
+            of("http://a.test:81/x", &["a.test"]),
+            Err(TargetFault::Authority)
+        );
+        assert_eq!(of("http://u@a.test/x", &[]), Err(TargetFault::Host));
+        assert_eq!(of("http://a.test?x", &["a.test"]), Err(TargetFault::Form));
+        assert_eq!(
+            of("http://a.test", &["a.test"]).unwrap().wire().as_str(),
+            "/"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_judged_is_what_came(text in "/[ -~]{0,40}") {
+            if let Ok(target) = Target::parse(&text) {
+                prop_assert_eq!(target.wire().as_str(), text);
+            }
+        }
+
+        #[test]
+        fn decoding_twice_or_resolving_dots_changes_nothing(
+            text in "(/(\\.{1,3}|%2[0-9a-fA-F]|%5[cC]|%[0-9a-f]{2}|[a-c.;%\\\\]){0,4}){1,4}"
+        ) {
+            if let Ok(target) = Target::parse(&text) {
+                let segments = target.segments();
+                prop_assert!(segments.iter().all(|s| s != "." && s != ".." && !s.contains(['/', '\\', '%'])));
+                prop_assert!(segments[..segments.len() - 1].iter().all(|s| !s.is_empty()));
+            }
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Requests that mean to be judged as one thing and served as another. None may reach the app as
+//! anything but what it was judged to be.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests too"
+)]
+
+mod support;
+
+use serde_json::json;
+use support::stage::Stage;
+use support::upstream::Seen;
+
+/// A public front room and a back room for which a scope is needed.
+async fn rooms() -> Stage {
+    Stage::ruled(json!([
+        {"path": "/public/**", "public": true},
+        {"path": "/admin/**", "scopes": ["admin"]},
+    ]))
+    .await
+}
+
+#[tokio::test]
+async fn no_path_with_two_readings_reaches_the_app() {
+    let stage = rooms().await;
+    for path in [
+        "/public/../admin",
+        "/public/./../admin",
+        "/public/..",
+        "/public/%2e%2e/admin",
+        "/public/%2E%2E/admin",
+        "/public/.%2e/admin",
+        "/public/%2e./admin",
+        "/public/%252e%252e/admin",
+        "/public/%25252e%25252e/admin",
+        "/public/..%2fadmin",
+        "/public/..%2Fadmin",
+        "/public%2f..%2fadmin",
+        "/public/..%5cadmin",
+        "/public/..%5Cadmin",
+        "/public/..\\admin",
+        "/public\\..\\admin",
+        "/public/..;/admin",
+        "/public/..;a=b/admin",
+        "/public/..%3b/admin",
+        "/public;/../admin",
+        "/public/%c0%ae%c0%ae/admin",
+        "/public/%c0%af../admin",
+        "/public/%e0%80%ae%e0%80%ae/admin",
+        "/public/%ef%bc%8e%ef%bc%8e/admin",
+        "/public/%u002e%u002e/admin",
+        "/public/%00/../admin",
+        "/public/%00",
+        "/public/%0d%0aX-Auth-Subject:%20root",
+        "/public//../admin",
+        "//public/x",
+        "//admin",
+        "/public//admin",
+        "/public/%",
+        "/public/%zz",
+        "/public/%3f/../admin",
+        "/public/%23/../admin",
+        "/public?\u{7f}",
+        "*",
+        "public/x",
+        "",
+    ] {
+        let answer = stage
+            .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+        assert_eq!(answer.status(), 400, "{path}");
+        assert!(stage.upstream.take().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
+    let stage = rooms().await;
+    for path in [
+        "/public/",
+        "/public/x?y=../../admin&z=%2f%2e%2e",
+        "/public/%61dmin",
+        "/public/caf%C3%A9/%20",
+        "/public/a:b@c,d=e+f",
+        "/public/.hidden/a..b",
+        "/public?",
+    ] {
+        let answer = stage
+            .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let [seen] = &stage.upstream.take()[..] else {
+            panic!("not one request")
+        };
+        assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
+    }
+    // The parser cuts a fragment off before anybody judges; what is judged is what is left.
+    stage
+        .send("GET /public/#/../admin HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    let lines: Vec<_> = stage
+        .upstream
+        .take()
+        .into_iter()
+        .map(|seen| seen.line)
+        .collect();
+    assert!(
+        lines.is_empty() || lines == ["GET /public/ HTTP/1.1"],
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn no_header_makes_a_closed_path_public() {
+    let stage = rooms().await;
+    for header in [
+        "X-Original-URL: /public/x",
+        "X-Rewrite-URL: /public/x",
+        "X-Forwarded-Uri: /public/x",
+        "X-Forwarded-Prefix: /public",
+        "X-Envoy-Original-Path: /public/x",
+        "X-HTTP-Method-Override: OPTIONS",
+        "User-Agent: GoogleHC/1.0",
+        "User-Agent: ELB-HealthChecker/2.0",
+        "X-Auth-Subject: root",
+        "X-Amzn-Oidc-Data: a.b.c",
+        "X-Forwarded-For: 127.0.0.1",
+        "Connection: authorization",
+    ] {
+        let request = format!("GET /admin/x HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n");
+        assert_eq!(stage.send(&request).await.status(), 401, "{header}");
+    }
+    assert!(stage.upstream.take().is_empty());
+}
+
+#[tokio::test]
+async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
+    let stage = rooms().await;
+    for name in [
+        "X-Original-URL",
+        "x_original_url",
+        "X.Original.Url",
+        "X-Rewrite-URL",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Prefix",
+        "X-HTTP-Method-Override",
+        "X-Auth-Subject",
+        "X-AUTH-SUBJECT",
+        "x_auth_subject",
+        "x.auth.subject",
+        "X-Auth_Subject",
+    ] {
+        let request = format!("GET /public/x HTTP/1.1\r\nHost: a\r\n{name}: /admin\r\n\r\n");
+        assert_eq!(stage.send(&request).await.status(), 200, "{name}");
+        let [seen] = &stage.upstream.take()[..] else {
+            panic!("not one request")
+        };
+        assert!(seen.header(name).is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn connection_cannot_take_the_identity_away() {
+    let stage = Stage::new().await;
+    let token = stage.token("admin");
+    for named in [
+        "close, x-auth-subject, x-auth-scopes",
+        "X-Auth-Subject",
+        "x-auth-subject, host",
+    ] {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: {named}\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        );
+        assert_eq!(stage.send(request).await.status(), 200, "{named}");
+        let [seen] = &stage.upstream.take()[..] else {
+            panic!("not one request")
+        };
+        assert_eq!(seen.header("x-auth-subject"), ["ada"], "{named}");
+        assert_eq!(seen.header("host"), ["a"], "{named}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_in_a_trailer_does_not_arrive() {
+    let stage = rooms().await;
+    let request = "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+                   Trailer: X-Auth-Subject\r\nTE: trailers\r\n\r\n\
+                   5\r\nphoto\r\n0\r\nX-Auth-Subject: root\r\n\r\n";
+    assert_eq!(stage.send(request).await.status(), 200);
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    assert_eq!(seen.body, b"photo");
+    assert!(seen.header("x-auth-subject").is_empty());
+}
+
+#[tokio::test]
+async fn a_request_is_for_exactly_one_host() {
+    let stage = rooms().await;
+    for (target, hosts) in [
+        ("/public/x", ""),
+        ("/public/x", "Host: a\r\nHost: a\r\n"),
+        ("/public/x", "Host: a\r\nHost: b\r\n"),
+        ("/public/x", "Host: a b\r\n"),
+        ("/public/x", "Host: \r\n"),
+        ("/public/x", "Host: a/../b\r\n"),
+        ("/public/x", "Host: u@a\r\n"),
+        ("http://b/public/x", "Host: a\r\n"),
+        ("http://a@b/public/x", "Host: b\r\n"),
+        ("http://a/public/../admin", "Host: a\r\n"),
+    ] {
+        let answer = stage
+            .send(format!("GET {target} HTTP/1.1\r\n{hosts}\r\n"))
+            .await;
+        assert_eq!(answer.status(), 400, "{target} {hosts}");
+    }
+    assert!(stage.upstream.take().is_empty());
+    // One host, said twice: fine, and forwarded as a path.
+    let answer = stage
+        .send("GET http://a/public/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    assert_eq!(answer.status(), 200);
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    assert_eq!(seen.line, "GET /public/x HTTP/1.1");
+}
+
+#[tokio::test]
+async fn tunnels_and_upgrades_are_not_opened() {
+    let stage = rooms().await;
+    let answer = stage
+        .send_raw("CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n")
+        .await;
+    assert_eq!(answer.status(), 400);
+    let upgrade =
+        "GET /admin/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    assert_eq!(stage.send_raw(upgrade).await.status(), 401);
+    let h2c = "GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+               Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
+    assert_eq!(stage.send_raw(h2c).await.status(), 200);
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    for name in ["upgrade", "http2-settings", "connection"] {
+        assert!(seen.header(name).is_empty(), "{name}");
+    }
+}
+
+/// A second request in the body of the first.
+const HIDDEN: &str = "GET /admin/x HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn framed(headers: &str, body: &str) -> String {
+    format!("POST /public/x HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}")
+}
+
+#[tokio::test]
+async fn framing_never_hides_a_second_request() {
+    let stage = rooms().await;
+    let length = HIDDEN.len();
+    let chunked = format!("{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n");
+    let (te, cl) = (
+        "Transfer-Encoding: chunked\r\n",
+        format!("Content-Length: {length}\r\n"),
+    );
+    for (case, request) in [
+        ("length and chunked", framed(&format!("{cl}{te}"), &chunked)),
+        ("chunked and length", framed(&format!("{te}{cl}"), &chunked)),
+        (
+            "length 0 and chunked",
+            framed(&format!("Content-Length: 0\r\n{te}"), &chunked),
+        ),
+        (
+            "short length, chunked end first",
+            framed(
+                &format!("Content-Length: 5\r\n{te}"),
+                &format!("0\r\n\r\n{HIDDEN}"),
+            ),
+        ),
+        (
+            "two lengths",
+            framed(&format!("Content-Length: 0\r\n{cl}"), HIDDEN),
+        ),
+        (
+            "two lengths in one",
+            framed(&format!("Content-Length: 0, {length}\r\n"), HIDDEN),
+        ),
+        (
+            "length with a sign",
+            framed(&format!("Content-Length: +{length}\r\n"), HIDDEN),
+        ),
+        ("negative length", framed("Content-Length: -1\r\n", HIDDEN)),
+        (
+            "hexadecimal length",
+            framed(&format!("Content-Length: 0x{length:x}\r\n"), HIDDEN),
+        ),
+        (
+            "huge length",
+            framed("Content-Length: 99999999999999999999\r\n", HIDDEN),
+        ),
+        (
+            "xchunked",
+            framed("Transfer-Encoding: xchunked\r\n", &chunked),
+        ),
+        (
+            "chunked, identity",
+            framed("Transfer-Encoding: chunked, identity\r\n", &chunked),
+        ),
+        (
+            "identity",
+            framed(&format!("Transfer-Encoding: identity\r\n{cl}"), HIDDEN),
+        ),
+        (
+            "space before the colon",
+            framed(&format!("Transfer-Encoding : chunked\r\n{cl}"), &chunked),
+        ),
+        (
+            "vertical tab",
+            framed(&format!("Transfer-Encoding:\u{b}chunked\r\n{cl}"), &chunked),
+        ),
+        (
+            "folded",
+            framed(
+                &format!("X: y\r\n Transfer-Encoding: chunked\r\n{cl}"),
+                &chunked,
+            ),
+        ),
+        (
+            "NUL in the size",
+            framed(te, &format!("{length:x}\0\r\n{HIDDEN}\r\n0\r\n\r\n")),
+        ),
+        (
+            "size with 0x",
+            framed(te, &format!("0x{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n")),
+        ),
+        ("negative size", framed(te, &format!("-1\r\n{HIDDEN}"))),
+        (
+            "overflowing size",
+            framed(te, &format!("10000000000000000\r\n{HIDDEN}")),
+        ),
+        (
+            "size without end",
+            framed(te, &format!("{length:x};x=\n{HIDDEN}\r\n0\r\n\r\n")),
+        ),
+        (
+            "bare CR",
+            framed("X: a\rTransfer-Encoding: chunked\r\n", &chunked),
+        ),
+        ("LF in a value", framed("X: a\nContent-Length: 0\r\n", "")),
+        (
+            "name with a space",
+            framed(&format!("Content-Length : {length}\r\n"), HIDDEN),
+        ),
+        (
+            "HTTP/1.0 chunked",
+            framed(te, &chunked).replace("HTTP/1.1\r\nHost: a\r\nT", "HTTP/1.0\r\nHost: a\r\nT"),
+        ),
+        (
+            "connection: content-length",
+            framed(&format!("Connection: content-length\r\n{cl}"), HIDDEN),
+        ),
+        (
+            "connection: transfer-encoding",
+            framed(&format!("Connection: transfer-encoding\r\n{te}"), &chunked),
+        ),
+        (
+            "GET with a body",
+            framed(&cl, HIDDEN).replace("POST", "GET"),
+        ),
+    ] {
+        stage.send_raw(request).await;
+        let seen = stage.upstream.take();
+        assert!(seen.len() <= 1, "{case}: {seen:?}");
+        assert!(seen.iter().all(is_the_first), "{case}: {seen:?}");
+    }
+    // The same body in honest frames arrives whole.
+    for honest in [framed(&cl, HIDDEN), framed(te, &chunked)] {
+        assert_eq!(stage.send(honest).await.status(), 200);
+        let [seen] = &stage.upstream.take()[..] else {
+            panic!("not one request")
+        };
+        assert_eq!(seen.body, HIDDEN.as_bytes());
+    }
+}
+
+fn is_the_first(seen: &Seen) -> bool {
+    let one_length = seen.header("content-length").len() + seen.header("transfer-encoding").len();
+    seen.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
+}

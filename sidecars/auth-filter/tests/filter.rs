@@ -1,0 +1,412 @@
+//! What a client and an app see of the filter.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests too"
+)]
+
+mod support;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
+use support::signer::{Signer, b64};
+use support::stage::{ISSUER, Stage, claims, now};
+use support::until;
+
+#[tokio::test]
+async fn without_a_token_the_answer_is_401_and_nothing_reaches_the_app() {
+    let stage = Stage::new().await;
+    let answer = stage
+        .send("GET /v1/coins HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(
+        answer.header("www-authenticate"),
+        Some("Bearer realm=\"auth-filter\"")
+    );
+    assert!(
+        answer
+            .0
+            .ends_with(r#"{"error":{"code":"no_token","message":"a bearer token is needed"}}"#)
+    );
+    assert!(stage.upstream.take().is_empty());
+}
+
+#[tokio::test]
+async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
+    let stage = Stage::new().await;
+    let mut claims = claims();
+    claims["scope"] = json!("coins.read coins.write");
+    claims["azp"] = json!("web");
+    let token = stage.signer.token(&claims);
+    let answer = stage
+        .send(format!(
+            "POST /v1/coins?side=both HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\n\
+             X-Auth-Subject: root\r\nx_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
+             X-Auth-Roles: admin\r\nX-Forwarded-User: root\r\nX-Original-URL: /admin\r\n\
+             X-Forwarded-For: 10.1.2.3\r\nContent-Length: 5\r\n\r\nphoto"
+        ))
+        .await;
+    assert_eq!(answer.status(), 200);
+    assert!(answer.0.ends_with("ok"));
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    assert_eq!(seen.line, "POST /v1/coins?side=both HTTP/1.1");
+    assert_eq!(seen.body, b"photo");
+    assert_eq!(seen.header("host"), ["app.test"]);
+    assert_eq!(seen.header("x-auth-subject"), ["ada"]);
+    assert_eq!(seen.header("x-auth-issuer"), [ISSUER]);
+    assert_eq!(seen.header("x-auth-scopes"), ["coins.read coins.write"]);
+    assert_eq!(seen.header("x-auth-client"), ["web"]);
+    assert_eq!(seen.header("x-forwarded-for"), ["10.1.2.3"]);
+    for gone in [
+        "authorization",
+        "x_auth_subject",
+        "x.auth.scopes",
+        "x-auth-roles",
+        "x-forwarded-user",
+        "x-original-url",
+    ] {
+        assert!(seen.header(gone).is_empty(), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
+    let stage = Stage::new().await;
+    let good = claims();
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        stage.signer.token(&claims)
+    };
+    let without = |name: &str| {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        stage.signer.token(&claims)
+    };
+    let payload = good.to_string();
+    let stranger = Signer::p256("first");
+    let header = |value: Value| stage.signer.sign(&value, payload.as_bytes());
+    for (case, token) in [
+        ("expired", with("exp", json!(now() - 61))),
+        (
+            "expiry as text",
+            with("exp", json!((now() + 300).to_string())),
+        ),
+        ("no expiry", without("exp")),
+        ("not yet", with("nbf", json!(now() + 120))),
+        ("not before as text", with("nbf", json!("0"))),
+        ("another audience", with("aud", json!("coin"))),
+        ("no audience", without("aud")),
+        ("another issuer", with("iss", json!("https://issuer.test/"))),
+        ("issuer in a list", with("iss", json!([ISSUER]))),
+        ("no issuer", without("iss")),
+        ("another key of the same name", stranger.token(&good)),
+        (
+            "crit",
+            header(json!({"alg": "ES256", "kid": "first", "crit": ["x"], "x": 1})),
+        ),
+        (
+            "b64",
+            header(json!({"alg": "ES256", "kid": "first", "b64": false})),
+        ),
+        (
+            "a logout token",
+            header(json!({"alg": "ES256", "kid": "first", "typ": "logout+jwt"})),
+        ),
+        (
+            "a key that is a path",
+            header(json!({"alg": "ES256", "kid": "../../../etc/passwd"})),
+        ),
+        (
+            "none",
+            format!("{}.{}.", b64(br#"{"alg":"none"}"#), b64(payload.as_bytes())),
+        ),
+        ("five parts", "a.b.c.d.e".to_owned()),
+        ("no token at all", "x".to_owned()),
+    ] {
+        let answer = stage.get("/v1/coins", &token).await;
+        assert_eq!(answer.status(), 401, "{case}");
+        let challenge = "Bearer realm=\"auth-filter\", error=\"invalid_token\"";
+        assert_eq!(answer.header("www-authenticate"), Some(challenge), "{case}");
+        assert!(
+            answer
+                .0
+                .ends_with(r#""message":"the token is not valid here"}}"#),
+            "{case}"
+        );
+    }
+    assert!(stage.upstream.take().is_empty());
+    assert_eq!(
+        stage
+            .get("/v1/coins", &stage.signer.token(&good))
+            .await
+            .status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn clocks_may_be_a_little_apart() {
+    let stage = Stage::new().await;
+    let mut claims = claims();
+    claims["exp"] = json!(now() - 30);
+    claims["nbf"] = json!(now() + 30);
+    assert_eq!(
+        stage.get("/", &stage.signer.token(&claims)).await.status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_token_may_name_no_key() {
+    let stage = Stage::new().await;
+    let token = stage
+        .signer
+        .sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
+    assert_eq!(stage.get("/", &token).await.status(), 200);
+    let stranger = Signer::p256("first");
+    let token = stranger.sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
+    assert_eq!(stage.get("/", &token).await.status(), 401);
+}
+
+#[tokio::test]
+async fn tokens_in_other_places_are_not_tokens() {
+    let stage = Stage::new().await;
+    let token = stage.token("");
+    for request in [
+        format!("GET /?access_token={token} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: access_token={token}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nX-Amzn-Oidc-Data: {token}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {token}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Bearer {token}\r\n\r\n"),
+    ] {
+        assert_eq!(stage.send(&request).await.status(), 401, "{request}");
+    }
+    let twice = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+         Authorization: Bearer {token}\r\n\r\n"
+    );
+    let answer = stage.send(&twice).await;
+    assert_eq!(answer.status(), 400);
+    let challenge = "Bearer realm=\"auth-filter\", error=\"invalid_request\"";
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    assert!(stage.upstream.take().is_empty());
+}
+
+fn rules() -> Value {
+    json!([
+        {"method": "GET", "path": "/healthz", "public": true},
+        {"method": ["GET", "HEAD"], "path": "/v1/**", "scopes": ["coins.read"]},
+        {"method": "POST", "path": "/v1/coins", "scopes": ["coins.read", "coins.write"]},
+        {"path": "/me"},
+    ])
+}
+
+#[tokio::test]
+async fn rules_say_who_may_do_what() {
+    let stage = Stage::ruled(rules()).await;
+    let (none, read) = (stage.token(""), stage.token("other coins.read"));
+    assert_eq!(stage.get("/me", &none).await.status(), 200);
+    assert_eq!(stage.get("/v1/coins", &read).await.status(), 200);
+    let answer = stage.get("/v1/coins", &none).await;
+    assert_eq!(answer.status(), 403);
+    let challenge =
+        "Bearer realm=\"auth-filter\", error=\"insufficient_scope\", scope=\"coins.read\"";
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    assert_eq!(stage.get("/other", &read).await.status(), 403);
+    assert_eq!(stage.get("/healthz/x", &read).await.status(), 403);
+    let post = format!(
+        "POST /v1/coins HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {read}\r\nContent-Length: 0\r\n\r\n"
+    );
+    assert_eq!(stage.send(&post).await.status(), 403);
+    // A scope is a word, not a part of one.
+    assert_eq!(
+        stage
+            .get("/v1/coins", &stage.token("coins.reader"))
+            .await
+            .status(),
+        403
+    );
+}
+
+#[tokio::test]
+async fn strangers_do_not_learn_which_rules_there_are() {
+    let stage = Stage::ruled(rules()).await;
+    for path in ["/v1/coins", "/me", "/other"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(stage.send(&request).await.status(), 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_request_passes_as_nobody_whatever_it_says() {
+    let stage = Stage::with(|config| {
+        config.rules = serde_json::from_value(rules()).unwrap();
+        config.forward_authorization = true;
+    })
+    .await;
+    for token in ["nonsense".to_owned(), stage.token("coins.read")] {
+        let answer = stage
+            .send(format!(
+                "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Auth-Subject: root\r\n\
+                 Authorization: Bearer {token}\r\n\r\n"
+            ))
+            .await;
+        assert_eq!(answer.status(), 200);
+        let [seen] = &stage.upstream.take()[..] else {
+            panic!("not one request")
+        };
+        assert!(seen.header("x-auth-subject").is_empty());
+        assert!(seen.header("authorization").is_empty(), "nobody checked it");
+    }
+}
+
+#[tokio::test]
+async fn a_checked_token_can_be_forwarded() {
+    let stage = Stage::with(|config| config.forward_authorization = true).await;
+    let token = stage.token("");
+    stage.get("/", &token).await;
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    assert_eq!(seen.header("authorization"), [format!("Bearer {token}")]);
+}
+
+#[tokio::test]
+async fn claims_cannot_write_headers() {
+    let stage = Stage::new().await;
+    for subject in [
+        "a\r\nX-Auth-Scopes: admin",
+        "a\nb",
+        "a\u{0}b",
+        " a",
+        "\u{85}",
+    ] {
+        let mut claims = claims();
+        claims["sub"] = json!(subject);
+        assert_eq!(
+            stage.get("/", &stage.signer.token(&claims)).await.status(),
+            200
+        );
+        let [seen] = &stage.upstream.take()[..] else {
+            panic!("not one request")
+        };
+        assert!(seen.header("x-auth-subject").is_empty(), "{subject:?}");
+        assert!(seen.header("x-auth-scopes").is_empty(), "{subject:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_is_not_there_yet_is_503_and_not_ready() {
+    let gone = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    let stage = Stage::unready(|config| config.upstream = format!("http://{gone}")).await;
+    until("keys", || {
+        stage.filter.readiness.waiting_for() == ["upstream"]
+    })
+    .await;
+    let answer = stage.get("/", &stage.token("")).await;
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+async fn http2(stage: &Stage, request: http::request::Builder) -> u16 {
+    let stream = tokio::net::TcpStream::connect(stage.filter.address)
+        .await
+        .unwrap();
+    let io = TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .unwrap();
+    let driving = tokio::spawn(connection);
+    let request = request
+        .body(http_body_util::Empty::<bytes::Bytes>::new())
+        .unwrap();
+    let status = sender.send_request(request).await.unwrap().status();
+    driving.abort();
+    status.as_u16()
+}
+
+#[tokio::test]
+async fn speaks_http2_and_names_the_host_to_an_http1_app() {
+    let stage = Stage::new().await;
+    let request = |token: &str| {
+        http::Request::get("http://app.test/v1/coins?x=1")
+            .header("authorization", format!("Bearer {token}"))
+    };
+    assert_eq!(http2(&stage, request("x")).await, 401);
+    assert_eq!(
+        http2(&stage, request(&stage.token("")).header("host", "b.test")).await,
+        400
+    );
+    assert!(stage.upstream.take().is_empty());
+    assert_eq!(http2(&stage, request(&stage.token(""))).await, 200);
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    assert_eq!(seen.line, "GET /v1/coins?x=1 HTTP/1.1");
+    assert_eq!(seen.header("host"), ["app.test"]);
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let stage = Stage::new().await;
+    for megabytes in [1, 8, 32] {
+        let photo = "x".repeat(megabytes << 20);
+        let length = photo.len();
+        let head =
+            format!("POST /v1/coins HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        assert_eq!(
+            stage.send(head + &photo).await.status(),
+            401,
+            "{megabytes} MiB"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_the_proxy_in_front_while_it_is_still_sending() {
+    use chassis::http::{Upstream, UpstreamLimits, full};
+    let stage = Stage::new().await;
+    let proxy = format!("http://{}", stage.filter.address);
+    let proxy = Upstream::new(&proxy, UpstreamLimits::default()).unwrap();
+    for _ in 0..20 {
+        let body = full(vec![b'x'; 8 << 20]);
+        let request = http::Request::post("http://a/v1/coins").body(body).unwrap();
+        assert_eq!(proxy.send(request).await.unwrap().status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn the_trace_goes_on() {
+    let stage = Stage::new().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let token = stage.token("");
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+         Traceparent: {trace}\r\nTracestate: a=b\r\n\r\n"
+    );
+    assert_eq!(stage.send(request).await.status(), 200);
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("not one request")
+    };
+    let [parent] = seen.header("traceparent")[..] else {
+        panic!("not one parent")
+    };
+    assert_eq!(parent[..36], trace[..36], "the same trace");
+    assert_eq!(seen.header("tracestate"), ["a=b"]);
+}
+
+#[tokio::test]
+async fn on_stop_it_finishes_and_returns() {
+    let mut stage = Stage::new().await;
+    stage.filter.trigger.take().unwrap().fire();
+    until("the end", || stage.filter.task.is_finished()).await;
+    (&mut stage.filter.task).await.unwrap();
+}

@@ -1,0 +1,136 @@
+//! An issuer that publishes what it is told to, and counts how often it was asked.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+pub struct Issuer {
+    pub address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    answer: String,
+    asked: Vec<String>,
+}
+
+impl Issuer {
+    /// An issuer that publishes `jwks` at every path.
+    pub async fn publishing(jwks: &Value) -> Self {
+        let issuer = Self::bound(None).await;
+        issuer.publish(jwks);
+        issuer
+    }
+
+    pub async fn with_tls(jwks: &Value, acceptor: TlsAcceptor) -> Self {
+        let issuer = Self::bound(Some(acceptor)).await;
+        issuer.publish(jwks);
+        issuer
+    }
+
+    async fn bound(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Mutex::new(Shared {
+            answer: String::new(),
+            asked: Vec::new(),
+        }));
+        let theirs = shared.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (shared, tls) = (theirs.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => answer(stream, address, &shared).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                answer(stream, address, &shared).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            shared,
+            task,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/jwks", self.address)
+    }
+
+    pub fn publish(&self, jwks: &Value) {
+        self.answer("200 OK", &jwks.to_string());
+    }
+
+    pub fn answer(&self, status: &str, body: &str) {
+        self.shared.lock().unwrap().answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    }
+
+    /// Answers with exactly these bytes.
+    pub fn answer_raw(&self, answer: String) {
+        self.shared.lock().unwrap().answer = answer;
+    }
+
+    /// The paths it was asked for so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.lock().unwrap().asked.clone()
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    shared: &Mutex<Shared>,
+) {
+    let mut head = Vec::new();
+    let mut part = [0; 1024];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => head.extend_from_slice(&part[..count]),
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    let answer = {
+        let mut shared = shared.lock().unwrap();
+        let discovery = path == "/.well-known/openid-configuration";
+        shared.asked.push(path);
+        if discovery {
+            configuration(address)
+        } else {
+            shared.answer.clone()
+        }
+    };
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+fn configuration(address: SocketAddr) -> String {
+    let issuer = format!("http://{address}");
+    let body = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/found")}).to_string();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}

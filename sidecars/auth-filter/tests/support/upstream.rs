@@ -1,0 +1,124 @@
+//! An upstream that reads HTTP/1.1 byte by byte and writes down every request that reaches it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub struct Recorder {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: JoinHandle<()>,
+}
+
+/// A request as it was on the wire.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub line: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Vec<&str> {
+        let same = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        self.headers
+            .iter()
+            .filter(same)
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+}
+
+impl Recorder {
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let theirs = seen.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let seen = theirs.clone();
+                tokio::spawn(async move { record(stream, &seen).await });
+            }
+        });
+        Self {
+            address,
+            seen,
+            task,
+        }
+    }
+
+    /// What has reached the upstream since this was last asked.
+    pub fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn record(stream: TcpStream, seen: &Mutex<Vec<Seen>>) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream).await {
+        seen.lock().unwrap().push(request);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+        if stream.get_mut().write_all(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+    let line = read_line(stream).await?;
+    let mut seen = Seen {
+        line,
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    read_headers(stream, &mut seen).await?;
+    if seen.header("transfer-encoding") == ["chunked"] {
+        loop {
+            let size = usize::from_str_radix(&read_line(stream).await?, 16).unwrap();
+            if size == 0 {
+                break;
+            }
+            let mut chunk = vec![0; size];
+            stream.read_exact(&mut chunk).await.ok()?;
+            seen.body.extend(chunk);
+            read_line(stream).await?;
+        }
+        // Trailers count as headers: a careless app would believe them.
+        read_headers(stream, &mut seen).await?;
+    } else if let [length] = seen.header("content-length")[..] {
+        seen.body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut seen.body).await.ok()?;
+    }
+    Some(seen)
+}
+
+async fn read_headers(stream: &mut BufReader<TcpStream>, seen: &mut Seen) -> Option<()> {
+    loop {
+        let line = read_line(stream).await?;
+        if line.is_empty() {
+            return Some(());
+        }
+        let (name, value) = line.split_once(':').unwrap();
+        seen.headers
+            .push((name.to_owned(), value.trim().to_owned()));
+    }
+}
+
+async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    match stream.read_line(&mut line).await {
+        Ok(count) if count > 0 => Some(line.trim_end().to_owned()),
+        _ => None,
+    }
+}
