@@ -91,6 +91,22 @@ async fn says_502_when_the_upstream_breaks_off() {
 }
 
 #[tokio::test]
+async fn the_version_of_an_old_upstream_stays_behind() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut raw = Raw(stream);
+        raw.read_until("\r\n\r\n").await;
+        raw.send("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .await;
+    });
+    let response = within(upstream(address).send(get("/"))).await.unwrap();
+    assert_eq!(response.version(), ::http::Version::HTTP_11);
+    assert_eq!(text(response.into_body()).await, "ok");
+}
+
+#[tokio::test]
 async fn the_body_of_an_answer_may_not_stall() {
     let stalling = |_: Request| async {
         let (mut sender, body) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);

@@ -1,6 +1,6 @@
 //! Headers that speak about one hop only.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Removes the headers that belong to one connection, those named in `Connection` among them.
 ///
@@ -17,6 +17,22 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
+    }
+}
+
+/// Makes one `Cookie` line of several, as RFC 9113 section 8.2.3 asks of whoever takes a request from
+/// HTTP/2 to an HTTP/1 hop.
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let Some(first) = lines.next() else { return };
+    let joined = lines.fold(first.to_vec(), |joined, line| {
+        [&joined, line].join(&b"; "[..])
+    });
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, joined);
     }
 }
 
@@ -61,6 +77,19 @@ mod tests {
         let mut left: Vec<String> = headers.keys().map(ToString::to_string).collect();
         left.sort();
         left
+    }
+
+    #[test]
+    fn several_cookie_lines_become_one() {
+        let mut headers = HeaderMap::new();
+        join_cookies(&mut headers);
+        assert!(headers.is_empty());
+        for cookie in ["a=1", "b=2", "c=3"] {
+            headers.append(header::COOKIE, cookie.parse().unwrap());
+        }
+        join_cookies(&mut headers);
+        let lines: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+        assert_eq!(lines, ["a=1; b=2; c=3"]);
     }
 
     #[test]

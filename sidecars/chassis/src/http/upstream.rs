@@ -28,7 +28,10 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Body, UpstreamLimits, boxed, problem, strip_hop_by_hop, trace, upgrade::Upgrading};
+use super::{
+    Body, UpstreamLimits, boxed, headers::join_cookies, problem, strip_hop_by_hop, trace,
+    upgrade::Upgrading,
+};
 use crate::BoxError;
 
 /// One upstream base address, such as `http://127.0.0.1:8081`, with a pool of connections.
@@ -171,6 +174,8 @@ impl Upstream {
         };
         let stall = self.limits.stall.duration();
         strip_hop_by_hop(answer.headers_mut());
+        // Our listener answers in its own version (RFC 9110 section 2.5), whatever the app speaks.
+        *answer.version_mut() = Version::HTTP_11;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let unasked = || UpstreamError::Failed("it switched protocols unasked".into());
             upgrading.ok_or_else(unasked)?.agreed(&mut answer);
@@ -190,6 +195,7 @@ impl Upstream {
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
         strip_hop_by_hop(headers);
+        join_cookies(headers);
         // Our own listener has answered it: the body is on its way already.
         headers.remove(EXPECT);
         // RFC 9112, 3.2.2: where the target names the host, the `Host` header has no say.

@@ -1,0 +1,193 @@
+//! The forwarder's life: receive and send side by side, then stop in the order that loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::http::serve as serve_http;
+use chassis::{BoxError, Latch, Period, Process, Shutdown};
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::{Config, Endpoint};
+use crate::enrichment::Enrichment;
+use crate::otlp::Signal;
+use crate::queue::{Queue, Shape};
+use crate::receive::{Budget, Intake, Limits, answer};
+use crate::send::{Destination, TlsFault, Worker};
+use crate::tally::{Fate, Tally};
+
+/// Where the forwarder listens; both understand both protocols.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The address the senders know for OTLP/HTTP.
+    pub http: TcpListener,
+    /// The address the senders know for OTLP/gRPC.
+    pub grpc: TcpListener,
+}
+
+/// Why the forwarder cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The endpoint's TLS cannot be set up.
+    #[error("`ca_file` cannot be used")]
+    Tls(#[from] TlsFault),
+    /// A sender has ended before its time.
+    #[error("a sender has failed")]
+    Sender(#[source] JoinError),
+    /// A listener has failed.
+    #[error("a listener has failed")]
+    Listener(#[source] BoxError),
+}
+
+/// Forwards until the shutdown is requested, then delivers what it has accepted.
+///
+/// `metadata` is the base of the ECS metadata endpoint; `ready` is released once requests are
+/// served.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    metadata: Option<String>,
+    process: Process,
+    ready: Latch,
+) -> Result<(), Error> {
+    let tally = Arc::new(Tally::new());
+    let queue = Queue::new(config.queue_bytes);
+    let (drain, draining) = Shutdown::pair();
+    let mut workers = start_workers(&config, &queue, &tally, &draining)?;
+    let enrichment = Enrichment::default();
+
+    let learning = async {
+        enrichment
+            .learn(&config.resource, metadata.as_deref())
+            .await;
+        ready.release();
+    };
+    let limit = process.common.drain_limit.duration();
+    let deadline = async {
+        process.shutdown.requested().await;
+        Instant::now() + limit.saturating_sub(MARGIN)
+    };
+    let intake = Intake::new(
+        queue.clone(),
+        enrichment.clone(),
+        Arc::clone(&tally),
+        limits(&config),
+    );
+    let receiving = receive(&config, listeners, &intake, &process.shutdown, limit);
+    // The listeners end after the shutdown, when the last request in flight has its answer.
+    let running = Box::pin(async { tokio::join!(learning, deadline, receiving) });
+    let ((), deadline, received) = tokio::select! {
+        ended = running => ended,
+        // Without its sender a signal would fill the queue and be refused for ever.
+        Some(Err(error)) = workers.join_next() => return Err(Error::Sender(error)),
+    };
+
+    queue.close();
+    drain.fire();
+    finish(&mut workers, deadline).await;
+    report(&queue, &tally);
+    received.map_err(Error::Listener)
+}
+
+fn start_workers(
+    config: &Config,
+    queue: &Queue,
+    tally: &Arc<Tally>,
+    draining: &Shutdown,
+) -> Result<JoinSet<()>, TlsFault> {
+    if config.endpoint() == Ok(Endpoint::Discard) {
+        tracing::warn!("`endpoint` is empty, telemetry is counted and discarded");
+    }
+    let destination = Destination::new(config)?;
+    let shape = Shape {
+        bytes: config.batch_bytes,
+        items: config.batch_items,
+        delay: config.batch_delay.duration(),
+    };
+    let mut workers = JoinSet::new();
+    for signal in Signal::ALL {
+        let worker = Worker {
+            signal,
+            queue: queue.clone(),
+            shape,
+            destination: destination.clone(),
+            tally: Arc::clone(tally),
+            draining: draining.clone(),
+        };
+        workers.spawn(worker.run());
+    }
+    Ok(workers)
+}
+
+async fn receive(
+    config: &Config,
+    listeners: Listeners,
+    intake: &Intake,
+    shutdown: &Shutdown,
+    drain_limit: Duration,
+) -> Result<(), BoxError> {
+    tracing::info!(
+        http = %listeners.http.local_addr()?,
+        grpc = %listeners.grpc.local_addr()?,
+        "listening"
+    );
+    let mut limits = config.limits.clone();
+    // Half of the time is for what is in flight, the rest for what is in the queue.
+    limits.drain = Period::from_millis((drain_limit / 2).as_millis() as u64);
+    let service = {
+        let intake = intake.clone();
+        move |request| answer(intake.clone(), request)
+    };
+    let http = serve_http(
+        listeners.http,
+        service.clone(),
+        limits.clone(),
+        shutdown.clone(),
+    );
+    let grpc = serve_http(listeners.grpc, service, limits, shutdown.clone());
+    tokio::try_join!(http, grpc).map(|_| ())
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        bytes: config.request_bytes,
+        timeout: config.request_timeout.duration(),
+        // One request of the largest size fits, packed and unpacked.
+        budget: Budget::new(config.request_bytes.saturating_mul(2)),
+    }
+}
+
+async fn finish(workers: &mut JoinSet<()>, deadline: Instant) {
+    let all = async {
+        while let Some(ended) = workers.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a sender ended early");
+            }
+        }
+    };
+    if timeout_at(deadline, all).await.is_err() {
+        tracing::debug!("the drain limit is reached");
+    }
+}
+
+fn report(queue: &Queue, tally: &Tally) {
+    let accepted = tally.total(Fate::Accepted);
+    let sent = tally.total(Fate::Sent);
+    let rejected = tally.total(Fate::Rejected);
+    let dropped = tally.total(Fate::Dropped(""));
+    tracing::info!(
+        accepted,
+        sent,
+        rejected,
+        dropped,
+        "all requests answered, senders stopped"
+    );
+    let undelivered = queue.items();
+    if undelivered > 0 {
+        tracing::error!(undelivered, "{undelivered} items undelivered");
+    }
+}
+
+/// What is kept of the drain limit for the report and the exit.
+const MARGIN: Duration = Duration::from_millis(500);

@@ -1,0 +1,240 @@
+//! Adds resource attributes to a request: those that are missing, never in place of one that is
+//! there.
+
+use std::borrow::Cow;
+
+use super::wire::{Fault, Record, Records, Value, put_delimited, put_head, varint_length};
+
+/// Attributes to add, encoded once.
+#[derive(Debug, Clone, Default)]
+pub struct Attributes {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    key: String,
+    /// The whole `attributes` field of a `Resource`, key and length included.
+    field: Vec<u8>,
+}
+
+impl Attributes {
+    /// Encodes string attributes; of two with one key the first counts.
+    pub fn new<K: Into<String>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut attributes = Self::default();
+        for (key, value) in pairs {
+            attributes.insert(key.into(), value.as_ref());
+        }
+        attributes
+    }
+
+    /// Says whether there is nothing to add.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The keys, in the order in which they are added.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.key.as_str())
+    }
+
+    fn insert(&mut self, key: String, value: &str) {
+        if self.entries.iter().any(|entry| entry.key == key) {
+            return;
+        }
+        let mut any_value = Vec::new();
+        put_delimited(&mut any_value, ANY_VALUE_STRING, value.as_bytes());
+        let mut key_value = Vec::new();
+        put_delimited(&mut key_value, KEY_VALUE_KEY, key.as_bytes());
+        put_delimited(&mut key_value, KEY_VALUE_VALUE, &any_value);
+        let mut field = Vec::new();
+        put_delimited(&mut field, RESOURCE_ATTRIBUTES, &key_value);
+        self.entries.push(Entry { key, field });
+    }
+}
+
+/// Adds the missing attributes to every resource of a request that the validator has accepted.
+///
+/// A resource that stands twice in its envelope is merged into one, which protobuf allows and which
+/// not every backend does for itself.
+pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, Fault> {
+    if attributes.is_empty() {
+        return Ok(Cow::Borrowed(request));
+    }
+    let added: usize = attributes
+        .entries
+        .iter()
+        .map(|entry| entry.field.len())
+        .sum();
+    let mut out = Vec::with_capacity(request.len() + added + 16);
+    for record in Records::new(request) {
+        match record? {
+            Record {
+                number: ENVELOPES,
+                value: Value::Delimited(envelope),
+                ..
+            } => {
+                put_envelope(&mut out, envelope, attributes)?;
+            }
+            other => out.extend_from_slice(other.raw),
+        }
+    }
+    Ok(Cow::Owned(out))
+}
+
+fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> Result<(), Fault> {
+    let mut resources: Vec<&[u8]> = Vec::with_capacity(1);
+    let mut rest = 0;
+    for record in Records::new(envelope) {
+        match record? {
+            Record {
+                number: RESOURCE,
+                value: Value::Delimited(resource),
+                ..
+            } => {
+                resources.push(resource);
+            }
+            other => rest += other.raw.len(),
+        }
+    }
+    let missing = missing(&resources, attributes)?;
+    let resource_length = resources
+        .iter()
+        .map(|resource| resource.len())
+        .sum::<usize>()
+        + missing.iter().map(|field| field.len()).sum::<usize>();
+    let head = 1 + varint_length(resource_length as u64);
+
+    put_head(out, ENVELOPES, head + resource_length + rest);
+    put_head(out, RESOURCE, resource_length);
+    for part in resources.iter().copied().chain(missing) {
+        out.extend_from_slice(part);
+    }
+    for record in Records::new(envelope) {
+        let record = record?;
+        if record.number != RESOURCE {
+            out.extend_from_slice(record.raw);
+        }
+    }
+    Ok(())
+}
+
+fn missing<'a>(resources: &[&[u8]], attributes: &'a Attributes) -> Result<Vec<&'a [u8]>, Fault> {
+    let mut present: Vec<&[u8]> = Vec::with_capacity(16);
+    for resource in resources {
+        for record in Records::new(resource) {
+            if let Record {
+                number: RESOURCE_ATTRIBUTES,
+                value: Value::Delimited(pair),
+                ..
+            } = record?
+            {
+                present.extend(key_of(pair)?);
+            }
+        }
+    }
+    let absent = |entry: &&Entry| !present.contains(&entry.key.as_bytes());
+    Ok(attributes
+        .entries
+        .iter()
+        .filter(absent)
+        .map(|entry| entry.field.as_slice())
+        .collect())
+}
+
+/// The key of a `KeyValue`; the last one, should there be several.
+fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, Fault> {
+    let mut key = None;
+    for record in Records::new(pair) {
+        if let Record {
+            number: KEY_VALUE_KEY,
+            value: Value::Delimited(bytes),
+            ..
+        } = record?
+        {
+            key = Some(bytes);
+        }
+    }
+    Ok(key)
+}
+
+const ENVELOPES: u32 = 1;
+const RESOURCE: u32 = 1;
+const RESOURCE_ATTRIBUTES: u32 = 1;
+const KEY_VALUE_KEY: u32 = 1;
+const KEY_VALUE_VALUE: u32 = 2;
+const ANY_VALUE_STRING: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message;
+
+    use super::*;
+    use crate::otlp::{Signal, samples, validate::validate};
+
+    fn attributes_of(request: &[u8]) -> Vec<(String, String)> {
+        let request = ExportTraceServiceRequest::decode(request).unwrap();
+        let resource = request.resource_spans[0].resource.clone().unwrap();
+        resource
+            .attributes
+            .into_iter()
+            .map(samples::text_pair)
+            .collect()
+    }
+
+    #[test]
+    fn adds_what_is_missing_and_keeps_what_is_there() {
+        let request = samples::request(Signal::Traces, 2);
+        let added = Attributes::new([("service.name", "other"), ("cloud.region", "eu-west-1")]);
+        let enriched = enrich(&request, &added).unwrap();
+        assert_eq!(
+            attributes_of(&enriched),
+            [
+                ("service.name".to_owned(), "sample".to_owned()),
+                ("cloud.region".to_owned(), "eu-west-1".to_owned()),
+            ]
+        );
+        assert_eq!(validate(Signal::Traces, &enriched), Ok(2));
+    }
+
+    #[test]
+    fn gives_an_envelope_without_a_resource_one() {
+        let added = Attributes::new([("a", "1".repeat(200))]);
+        let enriched = enrich(&[0x0a, 0x00], &added).unwrap();
+        assert_eq!(
+            attributes_of(&enriched),
+            [("a".to_owned(), "1".repeat(200))]
+        );
+    }
+
+    #[test]
+    fn merges_two_resources_of_one_envelope() {
+        let resource = |key: &str| {
+            let one = Attributes::new([(key, "x")]);
+            let field = one.entries[0].field.clone();
+            let mut out = Vec::new();
+            put_delimited(&mut out, RESOURCE, &field);
+            out
+        };
+        let mut request = Vec::new();
+        put_delimited(
+            &mut request,
+            ENVELOPES,
+            &[resource("a"), resource("b")].concat(),
+        );
+        let enriched = enrich(&request, &Attributes::new([("b", "new"), ("c", "new")])).unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            attributes_of(&enriched),
+            [pair("a", "x"), pair("b", "x"), pair("c", "new")]
+        );
+    }
+
+    #[test]
+    fn copies_nothing_when_there_is_nothing_to_add() {
+        let request = samples::request(Signal::Logs, 1);
+        let enriched = enrich(&request, &Attributes::default()).unwrap();
+        assert!(matches!(enriched, Cow::Borrowed(_)));
+    }
+}

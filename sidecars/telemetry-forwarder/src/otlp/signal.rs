@@ -1,0 +1,64 @@
+//! The three signals and what differs between them.
+
+use super::tables::{LOGS, METRICS, Message, TRACES};
+
+/// One of the three kinds of telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Data points.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    /// All three, in the order of their indexes.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// A small number to keep things of the three signals in an array.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Traces => 0,
+            Self::Metrics => 1,
+            Self::Logs => 2,
+        }
+    }
+
+    /// The signal's name in settings, logs and paths.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// Its path in OTLP/HTTP.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
+        }
+    }
+
+    /// The path of its only method in OTLP/gRPC.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        }
+    }
+
+    /// The table of its request.
+    pub fn request(self) -> &'static Message {
+        match self {
+            Self::Traces => &TRACES,
+            Self::Metrics => &METRICS,
+            Self::Logs => &LOGS,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! OTLP over gRPC: one method per signal, the framing written out.
+//!
+//! It is a five-byte prefix and a few trailers. A gRPC library would decode every message into
+//! structs, and would answer a request that is too large with a code that tells the sender to try
+//! again.
+
+use std::fmt::Write as _;
+use std::pin::Pin;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::{Buf, Bytes};
+use chassis::BoxError;
+use chassis::http::{Body, boxed, empty, full};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+
+use super::body::{Fault, Reading, gunzip};
+use super::intake::Intake;
+use crate::otlp::Signal;
+use crate::otlp::status::{Code, Status};
+
+/// Says whether a request is meant for gRPC, by its content type.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map_or(&[][..], HeaderValue::as_bytes);
+    let essence = content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
+    matches!(
+        essence.trim_ascii(),
+        b"application/grpc" | b"application/grpc+proto"
+    )
+}
+
+pub(super) async fn answer<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if head.method != Method::POST {
+        let mut response = Response::new(empty());
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    let path = head.uri.path();
+    let Some(signal) = Signal::ALL
+        .into_iter()
+        .find(|signal| signal.method() == path)
+    else {
+        return refuse(&Status::new(
+            Code::Unimplemented,
+            "this method is not known",
+        ));
+    };
+    match receive(intake, signal, &head.headers, body).await {
+        Ok(()) => success(),
+        Err(status) => {
+            intake.count_refused(signal, &status);
+            refuse(&status)
+        }
+    }
+}
+
+async fn receive<B>(
+    intake: &Intake,
+    signal: Signal,
+    headers: &HeaderMap,
+    body: Pin<&mut B>,
+) -> Result<(), Status>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let encoding = headers
+        .get(ENCODING)
+        .map_or(&b"identity"[..], HeaderValue::as_bytes);
+    let gzip = match encoding {
+        b"identity" => false,
+        b"gzip" => true,
+        _ => {
+            return Err(Status::new(
+                Code::Unimplemented,
+                "use gzip or identity as encoding",
+            ));
+        }
+    };
+    let limits = intake.limits();
+    let (limit, timeout) = (limits.bytes, limits.timeout);
+    let mut lease = limits.budget.lease();
+    // The prefix tells the length, so a message that is too large is refused before it arrives.
+    let inspect = |seen: &[u8]| match prefix(seen) {
+        Some((_, length)) if length > limit => Err(Fault::TooLarge(limit)),
+        _ => Ok(()),
+    };
+    let reading = Reading {
+        lease: &mut lease,
+        limit: limit + PREFIX,
+        timeout,
+        inspect,
+    };
+    let mut bytes = reading.read(body).await?;
+    let Some((flag, length)) = prefix(&bytes) else {
+        return Err(Status::new(Code::Internal, "the request holds no message"));
+    };
+    bytes.advance(PREFIX);
+    if bytes.len() != length {
+        return Err(Status::new(
+            Code::Internal,
+            "the request does not hold exactly one message",
+        ));
+    }
+    let message = match (flag, gzip) {
+        (0, _) => bytes,
+        (1, true) => gunzip(&bytes, limit, &mut lease)?.into(),
+        (1, false) => {
+            return Err(Status::new(
+                Code::Internal,
+                "a compressed message needs `grpc-encoding`",
+            ));
+        }
+        _ => {
+            return Err(Status::new(
+                Code::Internal,
+                "the message has an unknown flag",
+            ));
+        }
+    };
+    intake.accept(signal, message).await
+}
+
+/// The flag and the length of the message that follows.
+fn prefix(bytes: &[u8]) -> Option<(u8, usize)> {
+    let ([flag, length @ ..], _) = bytes.split_first_chunk::<PREFIX>()?;
+    Some((*flag, u32::from_be_bytes(*length) as usize))
+}
+
+/// One empty message, and a trailer that says that all is well.
+fn success() -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert(STATUS, HeaderValue::from_static("0"));
+    let message = Full::new(Bytes::from_static(&[0; PREFIX]));
+    response(boxed(
+        message.with_trailers(std::future::ready(Some(Ok(trailers)))),
+    ))
+}
+
+/// A refusal is headers only: what would be trailers stands there.
+fn refuse(status: &Status) -> Response<Body> {
+    let mut response = response(full(Bytes::new()));
+    let headers = response.headers_mut();
+    headers.insert(STATUS, HeaderValue::from(status.code as u16));
+    let mut insert = |name: &HeaderName, text: String| {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    };
+    insert(&MESSAGE, percent_encode(&status.message));
+    insert(&DETAILS, STANDARD_NO_PAD.encode(status.to_protobuf()));
+    // The standard place is the one above; the Python SDK looks here.
+    if let Some(info) = status.retry_info() {
+        insert(&RETRY_INFO, STANDARD_NO_PAD.encode(info));
+    }
+    response
+}
+
+fn response(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
+    response
+}
+
+/// `grpc-message` is printable ASCII; everything else is percent-encoded.
+fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' | 0..=0x1f | 0x7f.. => drop(write!(out, "%{byte:02X}")),
+            plain => out.push(char::from(plain)),
+        }
+    }
+    out
+}
+
+const PREFIX: usize = 5;
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+const RETRY_INFO: HeaderName = HeaderName::from_static("google.rpc.retryinfo-bin");

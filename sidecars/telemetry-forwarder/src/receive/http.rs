@@ -1,0 +1,175 @@
+//! OTLP over HTTP: `POST /v1/traces`, `/v1/metrics` and `/v1/logs`, in protobuf or JSON.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use chassis::BoxError;
+use chassis::http::{Body, empty, full};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::body::{Reading, gunzip};
+use super::intake::Intake;
+use crate::otlp::Signal;
+use crate::otlp::from_json::from_json;
+use crate::otlp::status::{Code, Status};
+
+/// The encoding of a request, and so of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Protobuf,
+    Json,
+}
+
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Gzip,
+}
+
+pub(super) async fn answer<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let path = head.uri.path();
+    let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.path() == path) else {
+        let message = "nothing is here, send to `/v1/traces`, `/v1/metrics` or `/v1/logs`";
+        let status = Status::new(Code::NotFound, message);
+        return refuse(StatusCode::NOT_FOUND, Format::Json, &status);
+    };
+    if head.method != Method::POST {
+        let status = Status::new(Code::Unimplemented, "use POST here");
+        let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, Format::Json, &status);
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    let (Some(format), packing) = (format(&head.headers), packing(&head.headers)) else {
+        let message = "send `application/x-protobuf` or `application/json` as Content-Type";
+        return unsupported(intake, signal, Format::Json, message);
+    };
+    let Some(packing) = packing else {
+        return unsupported(intake, signal, format, "use gzip or no Content-Encoding");
+    };
+    match receive(intake, signal, format, packing, body).await {
+        Ok(()) => success(format),
+        Err(status) => {
+            intake.count_refused(signal, &status);
+            refuse(http_status(&status), format, &status)
+        }
+    }
+}
+
+async fn receive<B>(
+    intake: &Intake,
+    signal: Signal,
+    format: Format,
+    packing: Packing,
+    body: Pin<&mut B>,
+) -> Result<(), Status>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let limits = intake.limits();
+    let (limit, timeout) = (limits.bytes, limits.timeout);
+    let mut lease = limits.budget.lease();
+    let reading = Reading {
+        lease: &mut lease,
+        limit,
+        timeout,
+        inspect: |_: &[u8]| Ok(()),
+    };
+    let bytes = reading.read(body).await?;
+    let bytes = match packing {
+        // Nothing is nothing, packed or not.
+        Packing::Gzip if !bytes.is_empty() => gunzip(&bytes, limit, &mut lease)?.into(),
+        _ => bytes,
+    };
+    let request = match format {
+        Format::Protobuf => bytes,
+        Format::Json => from_json(signal, &bytes)
+            .map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?
+            .into(),
+    };
+    intake.accept(signal, request).await
+}
+
+fn format(headers: &HeaderMap) -> Option<Format> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/x-protobuf") {
+        Some(Format::Protobuf)
+    } else if essence.eq_ignore_ascii_case("application/json") {
+        Some(Format::Json)
+    } else {
+        None
+    }
+}
+
+fn packing(headers: &HeaderMap) -> Option<Packing> {
+    let mut lines = headers.get_all(CONTENT_ENCODING).iter();
+    match (lines.next().map(HeaderValue::as_bytes), lines.next()) {
+        (None, _) => Some(Packing::Plain),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Some(Packing::Plain),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"gzip") => Some(Packing::Gzip),
+        _ => None,
+    }
+}
+
+fn http_status(status: &Status) -> StatusCode {
+    match status.code {
+        Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// `partial_success` stays unset, which is an empty message.
+fn success(format: Format) -> Response<Body> {
+    let body = match format {
+        Format::Protobuf => empty(),
+        Format::Json => full("{}"),
+    };
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, content_type(format));
+    response
+}
+
+fn unsupported(intake: &Intake, signal: Signal, format: Format, message: &str) -> Response<Body> {
+    let status = Status::new(Code::Unimplemented, message);
+    intake.count_refused(signal, &status);
+    refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format, &status)
+}
+
+fn refuse(code: StatusCode, format: Format, status: &Status) -> Response<Body> {
+    let body = match format {
+        Format::Protobuf => full(status.to_protobuf()),
+        Format::Json => full(status.to_json().to_string()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, content_type(format));
+    if let Some(after) = status.retry_after {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+    }
+    response
+}
+
+fn content_type(format: Format) -> HeaderValue {
+    HeaderValue::from_static(match format {
+        Format::Protobuf => "application/x-protobuf",
+        Format::Json => "application/json",
+    })
+}

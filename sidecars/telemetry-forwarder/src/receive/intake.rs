@@ -1,0 +1,121 @@
+//! What both protocols do with a request once it is there: check, enrich, queue.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::body::{Budget, Fault};
+use crate::enrichment::Enrichment;
+use crate::otlp::enrich::enrich;
+use crate::otlp::status::{Code, Status};
+use crate::otlp::{Signal, validate::validate};
+use crate::queue::{Queue, Refusal};
+use crate::tally::{Fate, Tally};
+
+/// The receiving side of the forwarder; clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Queue,
+    enrichment: Enrichment,
+    tally: Arc<Tally>,
+    limits: Limits,
+}
+
+/// The limits of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Most bytes, compressed or not.
+    pub(crate) bytes: usize,
+    /// How long it may take to arrive.
+    pub(crate) timeout: Duration,
+    /// What all requests together may take.
+    pub(crate) budget: Budget,
+}
+
+impl Intake {
+    /// Feeds a queue.
+    pub(crate) fn new(
+        queue: Queue,
+        enrichment: Enrichment,
+        tally: Arc<Tally>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                queue,
+                enrichment,
+                tally,
+                limits,
+            }),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Takes a request in protobuf; when it returns `Ok`, the request may be acknowledged.
+    pub(super) async fn accept(&self, signal: Signal, request: Bytes) -> Result<(), Status> {
+        let malformed = |message: String| Status::new(Code::InvalidArgument, message);
+        let items = validate(signal, &request).map_err(|fault| malformed(fault.to_string()))?;
+        if items == 0 {
+            // An envelope with nothing in it is fine, and nobody needs it.
+            return Ok(());
+        }
+        let attributes = self.shared.enrichment.attributes().await;
+        let enriched = match enrich(&request, attributes) {
+            Ok(Cow::Borrowed(_)) => request,
+            Ok(Cow::Owned(enriched)) => Bytes::from(enriched),
+            Err(fault) => return Err(malformed(fault.to_string())),
+        };
+        self.shared
+            .queue
+            .push(signal, enriched, items)
+            .map_err(refusal)?;
+        self.shared.tally.add(signal, Fate::Accepted, items);
+        Ok(())
+    }
+
+    pub(super) fn count_refused(&self, signal: Signal, status: &Status) {
+        let reason = match status.code {
+            Code::InvalidArgument => "malformed",
+            Code::ResourceExhausted => "too large",
+            Code::Unavailable => "no room",
+            _ => "other",
+        };
+        self.shared.tally.add(signal, Fate::Refused(reason), 1);
+        tracing::debug!(
+            signal = signal.name(),
+            reason,
+            error = status.message,
+            "request refused"
+        );
+    }
+}
+
+fn refusal(refusal: Refusal) -> Status {
+    Status::unavailable(refusal.to_string(), RETRY_AFTER)
+}
+
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        let message = fault.to_string();
+        match fault {
+            Fault::TooLarge(_) => Self::new(Code::ResourceExhausted, message),
+            Fault::Busy => Self::unavailable(message, RETRY_AFTER),
+            Fault::Slow(_) => Self::new(Code::DeadlineExceeded, message),
+            Fault::Broken(_) => Self::new(Code::Internal, message),
+            Fault::Gzip => Self::new(Code::InvalidArgument, message),
+        }
+    }
+}
+
+/// Short, since a queue that is full empties as fast as the destination answers.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,250 @@
+//! OTLP/HTTP out: what is sent, and what the answer means.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::Full;
+
+use super::connection::{Answer, Connection, Target, TlsFault};
+use super::retry::retry_after;
+use super::{Cut, Outcome, Prepared};
+use crate::config::{Compression, Config};
+use crate::otlp::Signal;
+use crate::otlp::wire::{Records, Value};
+
+/// An OTLP/HTTP server.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpSink {
+    connection: Connection,
+    base_path: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The level of gzip, if it is used.
+    gzip: Option<u32>,
+    timeout: Duration,
+}
+
+impl HttpSink {
+    pub(super) fn new(base: &Uri, config: &Config) -> Result<Self, TlsFault> {
+        Ok(Self {
+            connection: Connection::new(Target::new(base, &config.ca_file)?),
+            base_path: base.path().trim_end_matches('/').to_owned(),
+            headers: config.header_pairs().unwrap_or_default(),
+            gzip: (config.compression == Compression::Gzip).then_some(config.compression_level),
+            timeout: config.export_timeout.duration(),
+        })
+    }
+
+    pub(super) fn prepare(&self, request: Bytes) -> Result<Prepared, String> {
+        let Some(level) = self.gzip else {
+            return Ok(Prepared {
+                body: request,
+                gzip: false,
+            });
+        };
+        let packed = Vec::with_capacity(request.len() / 4);
+        let mut encoder = GzEncoder::new(packed, flate2::Compression::new(level));
+        let body = encoder.write_all(&request).and_then(|()| encoder.finish());
+        Ok(Prepared {
+            body: body.map_err(|error| error.to_string())?.into(),
+            gzip: true,
+        })
+    }
+
+    pub(super) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> Outcome {
+        let request = match self.request(signal, prepared) {
+            Ok(request) => request,
+            Err(error) => {
+                return Outcome::Refused {
+                    why: error.to_string(),
+                    cut: Cut::Pointless,
+                };
+            }
+        };
+        match self.connection.send(request, self.timeout).await {
+            Ok(answer) => outcome(&answer, SystemTime::now()),
+            Err(error) => Outcome::Retry {
+                after: None,
+                why: chain(&*error),
+            },
+        }
+    }
+
+    fn request(
+        &self,
+        signal: Signal,
+        prepared: &Prepared,
+    ) -> Result<Request<Full<Bytes>>, http::Error> {
+        let path = format!("{}{}", self.base_path, signal.path());
+        let mut request = Request::post(path).body(Full::new(prepared.body.clone()))?;
+        let headers = request.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-protobuf"),
+        );
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if prepared.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        headers.extend(self.headers.iter().cloned());
+        Ok(request)
+    }
+}
+
+/// The table of the specification: what may be tried again, what may not.
+fn outcome(answer: &Answer, now: SystemTime) -> Outcome {
+    let why = || match describe(&answer.body) {
+        Some(text) => format!("{}: {text}", answer.status),
+        None => answer.status.to_string(),
+    };
+    match answer.status {
+        status if status.is_success() => {
+            let (rejected, message) = partial_success(&answer.headers, &answer.body);
+            Outcome::Delivered { rejected, message }
+        }
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Outcome::Retry {
+            after: retry_after(answer.headers.get(RETRY_AFTER), now),
+            why: why(),
+        },
+        // One item may have spoiled the others.
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Outcome::Refused {
+            why: why(),
+            cut: Cut::Worthwhile,
+        },
+        _ => Outcome::Refused {
+            why: why(),
+            cut: Cut::Pointless,
+        },
+    }
+}
+
+/// `partial_success` of an answer: how many items were rejected, and what is said about it.
+fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
+    if headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(JSON))
+    {
+        return partial_success_json(body).unwrap_or_default();
+    }
+    let mut found = (0, String::new());
+    for record in Records::new(body).map_while(Result::ok) {
+        let (1, Value::Delimited(partial)) = (record.number, record.value) else {
+            continue;
+        };
+        for record in Records::new(partial).map_while(Result::ok) {
+            match (record.number, record.value) {
+                (1, Value::Varint(rejected)) => found.0 = usize::try_from(rejected).unwrap_or(0),
+                (2, Value::Delimited(text)) => found.1 = readable(text),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Some servers answer in JSON whatever they are sent.
+fn partial_success_json(body: &[u8]) -> Option<(usize, String)> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let partial = body.get("partialSuccess")?;
+    let rejected = ["rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"]
+        .iter()
+        .find_map(|name| partial.get(name))
+        .and_then(|count| {
+            count
+                .as_str()
+                .map_or(count.as_u64(), |text| text.parse().ok())
+        });
+    let message = partial
+        .get("errorMessage")
+        .and_then(|text| text.as_str())
+        .unwrap_or_default();
+    Some((rejected.unwrap_or(0) as usize, message.to_owned()))
+}
+
+/// The message of a `google.rpc.Status`, or the text that stands in its place.
+fn describe(body: &[u8]) -> Option<String> {
+    let in_status = Records::new(body).map_while(Result::ok).find_map(|record| {
+        match (record.number, record.value) {
+            (2, Value::Delimited(text)) => std::str::from_utf8(text).ok().map(|_| readable(text)),
+            _ => None,
+        }
+    });
+    in_status.or_else(|| (!body.is_empty()).then(|| readable(body)))
+}
+
+/// Text of a stranger, short enough for a log.
+fn readable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(200)
+        .collect()
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+const JSON: &[u8] = b"application/json";
+const AGENT: &str = concat!("sidecar-telemetry-forwarder/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static [u8]) -> Outcome {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body),
+        };
+        outcome(&answer, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn tries_again_exactly_what_the_specification_lists() {
+        for status in 300..600 {
+            let retried = matches!(answer(status, b""), Outcome::Retry { .. });
+            assert_eq!(retried, [429, 502, 503, 504].contains(&status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_partial_success_is_delivered() {
+        // partial_success { rejected: 3, error_message: "no" }
+        let outcome = answer(200, &[0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o']);
+        let Outcome::Delivered { rejected, message } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!((rejected, message.as_str()), (3, "no"));
+    }
+
+    #[test]
+    fn a_partial_success_may_come_in_json() {
+        let body = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"old"}}"#;
+        assert_eq!(partial_success_json(body), Some((2, "old".to_owned())));
+    }
+
+    #[test]
+    fn only_refusals_of_the_content_are_worth_cutting() {
+        let cut = |status| match answer(status, b"") {
+            Outcome::Refused { cut, .. } => Some(cut),
+            _ => None,
+        };
+        assert_eq!(cut(400), Some(Cut::Worthwhile));
+        assert_eq!(cut(413), Some(Cut::Worthwhile));
+        assert_eq!(cut(401), Some(Cut::Pointless));
+        assert_eq!(cut(404), Some(Cut::Pointless));
+    }
+}

@@ -1,0 +1,238 @@
+//! The verb `show`: the traces of a file sink, as trees, for people.
+
+mod tree;
+
+use std::io::{self, ErrorKind, Write};
+
+use chassis::BoxError;
+use serde::Deserialize;
+
+use tree::{Span, trees};
+
+/// Prints the traces of a file, or the ones whose id begins with the second argument.
+pub(crate) fn run(arguments: &[String]) -> Result<u8, BoxError> {
+    let (path, wanted) = match arguments {
+        [path] => (path, ""),
+        [path, id] => (path, id.as_str()),
+        _ => return complain("error: name one file: telemetry-forwarder show FILE [TRACE-ID]"),
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return complain(&format!("error: `{path}` cannot be read: {error}")),
+    };
+    let (spans, unread) = read(&text);
+    if unread > 0 {
+        complain(&format!(
+            "warning: {unread} lines of `{path}` are not OTLP/JSON"
+        ))?;
+    }
+    let trees = trees(&spans, &wanted.to_lowercase());
+    if trees.is_empty() {
+        complain(&format!("no traces in `{path}`"))?;
+        return Ok(NOTHING);
+    }
+    match io::stdout().write_all(trees.as_bytes()) {
+        // A reader such as `head` may have seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(0),
+    }
+}
+
+/// The spans of all lines, and how many lines could not be read.
+fn read(text: &str) -> (Vec<Span>, usize) {
+    let mut spans = Vec::new();
+    let mut unread = 0;
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match serde_json::from_str::<Request>(line) {
+            Ok(request) => spans.extend(request.resource_spans.into_iter().flat_map(spans_of)),
+            Err(_) => unread += 1,
+        }
+    }
+    (spans, unread)
+}
+
+fn spans_of(resource: ResourceSpans) -> impl Iterator<Item = Span> {
+    let attributes = resource.resource.attributes;
+    let named = |key: &str| {
+        attributes
+            .iter()
+            .find(|pair| pair.key == key)
+            .and_then(Pair::text)
+    };
+    let service = named("service.name").or_else(|| named("container.name"));
+    let service = service.unwrap_or_else(|| "unknown".to_owned());
+    let spans = resource
+        .scope_spans
+        .into_iter()
+        .flat_map(|scope| scope.spans);
+    spans.map(move |span| span.into_span(&service))
+}
+
+fn complain(text: &str) -> Result<u8, BoxError> {
+    writeln!(io::stderr(), "{text}")?;
+    Ok(UNUSABLE)
+}
+
+/// A line; those of metrics and logs have no spans.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    #[serde(default)]
+    resource_spans: Vec<ResourceSpans>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourceSpans {
+    #[serde(default)]
+    resource: Resource,
+    #[serde(default)]
+    scope_spans: Vec<ScopeSpans>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Resource {
+    #[serde(default)]
+    attributes: Vec<Pair>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ScopeSpans {
+    #[serde(default)]
+    spans: Vec<JsonSpan>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pair {
+    key: String,
+    #[serde(default)]
+    value: serde_json::Value,
+}
+
+impl Pair {
+    /// The value as people write it; nothing for lists and maps.
+    fn text(&self) -> Option<String> {
+        match self.value.as_object()?.values().next()? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            other if other.is_number() || other.is_boolean() => Some(other.to_string()),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct JsonSpan {
+    trace_id: String,
+    span_id: String,
+    parent_span_id: String,
+    name: String,
+    kind: i64,
+    start_time_unix_nano: Nanos,
+    end_time_unix_nano: Nanos,
+    attributes: Vec<Pair>,
+    status: JsonStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct JsonStatus {
+    code: i64,
+    message: String,
+}
+
+/// 64-bit integers are text in OTLP/JSON, and some writers make them numbers.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Nanos {
+    Text(String),
+    Number(u64),
+}
+
+impl Default for Nanos {
+    fn default() -> Self {
+        Self::Number(0)
+    }
+}
+
+impl Nanos {
+    fn value(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.parse().unwrap_or(0),
+            Self::Number(number) => *number,
+        }
+    }
+}
+
+impl JsonSpan {
+    fn into_span(self, service: &str) -> Span {
+        let attribute = |key: &str| self.attributes.iter().find(|pair| pair.key == key);
+        let mut notes = Vec::new();
+        notes.extend(
+            KINDS
+                .get(self.kind as usize)
+                .filter(|kind| !kind.is_empty())
+                .map(ToString::to_string),
+        );
+        notes.extend(attribute("http.response.status_code").and_then(Pair::text));
+        if self.status.code == STATUS_ERROR {
+            notes.push(
+                format!("error {}", self.status.message)
+                    .trim_end()
+                    .to_owned(),
+            );
+        }
+        Span {
+            trace: self.trace_id.to_lowercase(),
+            id: self.span_id.to_lowercase(),
+            parent: self.parent_span_id.to_lowercase(),
+            service: service.to_owned(),
+            start: self.start_time_unix_nano.value(),
+            end: self.end_time_unix_nano.value(),
+            name: self.name,
+            notes,
+        }
+    }
+}
+
+/// By number; unspecified and internal ones need no word.
+const KINDS: [&str; 6] = ["", "", "server", "client", "producer", "consumer"];
+const STATUS_ERROR: i64 = 2;
+/// Exit codes.
+const NOTHING: u8 = 1;
+const UNUSABLE: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = concat!(
+        r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"coins"}}]},"scopeSpans":[{"spans":[{"traceId":"AA","spanId":"03","parentSpanId":"02","name":"count","startTimeUnixNano":"2000000","endTimeUnixNano":"5000000","status":{"code":2,"message":"no coins"}}]}]}]}"#,
+        "\n",
+        r#"{"resourceMetrics":[]}"#,
+        "\nnot json\n",
+        r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"tls-proxy"}}]},"scopeSpans":[{"spans":[{"traceId":"aa","spanId":"01","name":"POST","kind":2,"startTimeUnixNano":1000000,"endTimeUnixNano":"13500000","attributes":[{"key":"http.response.status_code","value":{"intValue":"200"}}]},{"traceId":"aa","spanId":"02","parentSpanId":"01","name":"POST","kind":3,"startTimeUnixNano":"1500000","endTimeUnixNano":"13000000"}]}]}]}"#,
+        "\n",
+    );
+
+    #[test]
+    fn shows_one_trace_over_two_services_as_a_tree() {
+        let (spans, unread) = read(FILE);
+        assert_eq!(unread, 1);
+        assert_eq!(
+            trees(&spans, ""),
+            "trace aa  3 spans, 2 services, 12.5 ms\n\
+             └─ tls-proxy  POST (server, 200)        +0.00 ms  12.5 ms\n   \
+                └─ tls-proxy  POST (client)          +0.50 ms  11.5 ms\n      \
+                   └─ coins  count (error no coins)  +1.00 ms  3.00 ms\n\n"
+        );
+    }
+
+    #[test]
+    fn shows_only_the_trace_that_is_asked_for() {
+        let (spans, _) = read(FILE);
+        assert_eq!(trees(&spans, "bb"), "");
+        assert_ne!(trees(&spans, "a"), "");
+    }
+}

@@ -1,0 +1,166 @@
+//! Spans as trees: parents above children, times relative to the beginning of the trace.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Write;
+
+/// What is shown of a span.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) trace: String,
+    pub(super) id: String,
+    pub(super) parent: String,
+    pub(super) service: String,
+    pub(super) name: String,
+    pub(super) notes: Vec<String>,
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+/// All traces whose id begins with `wanted`, the earliest first.
+pub(super) fn trees(spans: &[Span], wanted: &str) -> String {
+    let mut traces: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.trace.starts_with(wanted)) {
+        traces.entry(&span.trace).or_default().push(span);
+    }
+    let mut traces: Vec<Vec<&Span>> = traces.into_values().collect();
+    for spans in &mut traces {
+        spans.sort_by_key(|span| (span.start, span.end));
+    }
+    traces.sort_by_key(|spans| spans.first().map(|span| span.start));
+    traces
+        .iter()
+        .map(|spans| Tree::new(spans).print())
+        .collect()
+}
+
+/// One trace.
+struct Tree<'a> {
+    spans: &'a [&'a Span],
+    children: HashMap<&'a str, Vec<&'a Span>>,
+    start: u64,
+}
+
+impl<'a> Tree<'a> {
+    fn new(spans: &'a [&'a Span]) -> Self {
+        let mut children: HashMap<&str, Vec<&Span>> = HashMap::new();
+        for span in spans.iter().copied().filter(|span| !span.parent.is_empty()) {
+            children.entry(&span.parent).or_default().push(span);
+        }
+        Self {
+            spans,
+            children,
+            start: spans.first().map_or(0, |span| span.start),
+        }
+    }
+
+    fn print(&self) -> String {
+        let services: BTreeSet<&str> = self.spans.iter().map(|span| &*span.service).collect();
+        let end = self.spans.iter().map(|span| span.end).max().unwrap_or(0);
+        let mut rows = Vec::new();
+        let mut seen = HashSet::new();
+        let roots = self.roots();
+        for (index, root) in roots.iter().enumerate() {
+            self.add(root, "", last(index, &roots), &mut rows, &mut seen);
+        }
+        // What hangs on nothing but itself is shown all the same.
+        for span in self.spans {
+            if !seen.contains(&*span.id) {
+                self.add(span, "", Branch::Last, &mut rows, &mut seen);
+            }
+        }
+        let mut out = format!(
+            "trace {}  {}, {}, {}\n",
+            self.spans.first().map_or("", |span| &*span.trace),
+            several(self.spans.len(), "span"),
+            several(services.len(), "service"),
+            milliseconds(end.saturating_sub(self.start)),
+        );
+        let width = rows
+            .iter()
+            .map(|(text, _)| text.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (text, span) in rows {
+            let offset = milliseconds(span.start.saturating_sub(self.start));
+            let length = milliseconds(span.end.saturating_sub(span.start));
+            let _ = writeln!(out, "{text:width$}  +{offset}  {length}");
+        }
+        out.push('\n');
+        out
+    }
+
+    /// Spans without a parent, or whose parent was not seen.
+    fn roots(&self) -> Vec<&'a Span> {
+        let known: HashSet<&str> = self.spans.iter().map(|span| &*span.id).collect();
+        let orphan = |span: &&Span| !known.contains(&*span.parent);
+        self.spans.iter().copied().filter(orphan).collect()
+    }
+
+    fn add(
+        &self,
+        span: &'a Span,
+        indent: &str,
+        branch: Branch,
+        rows: &mut Vec<(String, &'a Span)>,
+        seen: &mut HashSet<&'a str>,
+    ) {
+        if !seen.insert(&span.id) {
+            return;
+        }
+        let (twig, below) = match branch {
+            Branch::Middle => ("├─ ", "│  "),
+            Branch::Last => ("└─ ", "   "),
+        };
+        let notes = match span.notes.join(", ") {
+            notes if notes.is_empty() => notes,
+            notes => format!(" ({notes})"),
+        };
+        rows.push((
+            format!("{indent}{twig}{}  {}{notes}", span.service, span.name),
+            span,
+        ));
+        let children = self.children.get(&*span.id).map_or(&[][..], Vec::as_slice);
+        for (index, child) in children.iter().enumerate() {
+            self.add(
+                child,
+                &format!("{indent}{below}"),
+                last(index, children),
+                rows,
+                seen,
+            );
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Branch {
+    Middle,
+    Last,
+}
+
+fn last<T>(index: usize, all: &[T]) -> Branch {
+    if index + 1 == all.len() {
+        Branch::Last
+    } else {
+        Branch::Middle
+    }
+}
+
+fn several(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+/// Three digits, as far as they say something.
+fn milliseconds(nanos: u64) -> String {
+    let millis = nanos as f64 / 1e6;
+    let decimals = match millis {
+        ..10.0 => 2,
+        10.0..100.0 => 1,
+        _ => 0,
+    };
+    format!("{millis:.decimals$} ms")
+}

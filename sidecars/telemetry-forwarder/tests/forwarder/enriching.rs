@@ -1,0 +1,77 @@
+//! Resource attributes from settings and from ECS.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use telemetry_forwarder::Config;
+
+use crate::support::client::deliver;
+use crate::support::samples::traces;
+use crate::support::sink::{Reply, Sink};
+use crate::support::{Running, config, until};
+
+fn attributes(sink: &Sink) -> BTreeMap<String, String> {
+    let resource = sink.traces()[0].resource_spans[0].resource.clone().unwrap();
+    let pairs = resource.attributes.into_iter().map(|pair| {
+        let Some(Value::StringValue(text)) = pair.value.unwrap().value else {
+            panic!("no text")
+        };
+        (pair.key, text)
+    });
+    pairs.collect()
+}
+
+async fn metadata() -> Sink {
+    let endpoint = Sink::start().await;
+    endpoint.decide(|_| Reply {
+        body: br#"{"Cluster":"local","TaskARN":"arn:aws:ecs:us-east-1:000000000000:task/local/0a1b","Family":"coins","Revision":"3","LaunchType":"FARGATE","KnownStatus":"RUNNING"}"#.to_vec(),
+        ..Reply::status(200)
+    });
+    endpoint
+}
+
+#[tokio::test]
+async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
+    let (sink, endpoint) = (Sink::start().await, metadata().await);
+    let resource = [
+        ("service.name", "other"),
+        ("deployment.environment.name", "test"),
+    ];
+    let resource = resource
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    let settings = Config {
+        resource,
+        ..config(sink.url())
+    };
+    let base = format!("{}/v4/id", endpoint.url());
+    let limit = std::time::Duration::from_secs(20);
+    let forwarder = Running::start_with(settings, Some(base), limit).await;
+    deliver(forwarder.http, traces(["a"])).await;
+    until("the span", || sink.spans() == ["a"]).await;
+    assert_eq!(endpoint.received()[0].path, "/v4/id/task");
+    let found = attributes(&sink);
+    assert_eq!(found["service.name"], "sample");
+    assert_eq!(found["deployment.environment.name"], "test");
+    assert_eq!(found["aws.ecs.task.family"], "coins");
+    assert_eq!(found["aws.ecs.task.id"], "0a1b");
+    assert_eq!(
+        found["aws.ecs.cluster.arn"],
+        "arn:aws:ecs:us-east-1:000000000000:cluster/local"
+    );
+    assert_eq!(found["cloud.region"], "us-east-1");
+}
+
+#[tokio::test]
+async fn goes_on_without_ecs_when_it_does_not_answer() {
+    let (sink, endpoint) = (Sink::start().await, Sink::start().await);
+    endpoint.decide(|_| Reply::status(500));
+    let limit = std::time::Duration::from_secs(20);
+    let forwarder = Running::start_with(config(sink.url()), Some(endpoint.url()), limit).await;
+    assert!(!forwarder.readiness.is_ready());
+    deliver(forwarder.http, traces(["a"])).await;
+    until("the span", || sink.spans() == ["a"]).await;
+    assert!(forwarder.readiness.is_ready());
+    assert_eq!(attributes(&sink).len(), 1);
+    assert!(endpoint.received().len() > 1);
+}

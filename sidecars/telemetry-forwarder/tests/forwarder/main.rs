@@ -1,0 +1,14 @@
+//! The forwarder as its neighbours see it: senders on one side, a scripted backend on the other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod enriching;
+mod receiving_grpc;
+mod receiving_http;
+mod sdk;
+mod sending;
+mod stopping;
+mod support;

@@ -1,0 +1,339 @@
+//! OTLP/HTTP in: every line of the receiver's checklist.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+use chassis::Period;
+use http::StatusCode;
+use http_body_util::Full;
+use prost::Message;
+use serde_json::Value;
+use telemetry_forwarder::Config;
+
+use crate::support::client::{post, post_traces, send, send_h2};
+use crate::support::samples::{gzip, numbered, traces};
+use crate::support::sink::{Reply, Sink};
+use crate::support::{Running, config, until};
+
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+const JSON: (&str, &str) = ("content-type", "application/json");
+const GZIP: (&str, &str) = ("content-encoding", "gzip");
+
+/// `google.rpc.Status`, without its details.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+#[tokio::test]
+async fn answers_protobuf_with_an_empty_message_and_forwards_it() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let answer = send(forwarder.http, post_traces(traces(["a", "b"]))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+    assert!(answer.body.is_empty());
+    until("two spans", || sink.spans() == ["a", "b"]).await;
+}
+
+#[tokio::test]
+async fn answers_json_with_an_empty_object_and_forwards_it_as_protobuf() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let json = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"from json","kind":1}]}]}]}"#;
+    let headers = [("content-type", "application/json; charset=utf-8")];
+    let answer = send(forwarder.http, post("/v1/traces", &headers, json)).await;
+    assert_eq!(
+        (answer.status, &answer.body[..]),
+        (StatusCode::OK, &b"{}"[..])
+    );
+    assert_eq!(answer.headers["content-type"], "application/json");
+    until("the span", || sink.spans() == ["from json"]).await;
+}
+
+#[tokio::test]
+async fn takes_requests_with_nothing_in_them_and_sends_none() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    for (headers, body) in [
+        (&[PROTOBUF][..], Vec::new()),
+        (&[PROTOBUF, GZIP][..], gzip(b"")),
+        (&[PROTOBUF, GZIP][..], Vec::new()),
+        (&[PROTOBUF][..], traces(Vec::<String>::new())),
+        (&[JSON][..], b"{}".to_vec()),
+    ] {
+        let answer = send(forwarder.http, post("/v1/traces", headers, body)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{headers:?}");
+    }
+    forwarder.stop().await;
+    assert!(sink.received().is_empty());
+}
+
+#[tokio::test]
+async fn unpacks_gzip_and_takes_identity_as_it_is() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let identity = ("content-encoding", "identity");
+    let packed = post("/v1/traces", &[PROTOBUF, GZIP], gzip(&traces(["packed"])));
+    let plain = post("/v1/traces", &[PROTOBUF, identity], traces(["plain"]));
+    assert_eq!(send(forwarder.http, packed).await.status, StatusCode::OK);
+    assert_eq!(send(forwarder.http, plain).await.status, StatusCode::OK);
+    until("both", || sink.spans() == ["packed", "plain"]).await;
+}
+
+#[tokio::test]
+async fn refuses_what_is_too_large_before_and_after_unpacking() {
+    let small = Config {
+        request_bytes: 100_000,
+        ..config("")
+    };
+    let forwarder = Running::start(small).await;
+    let large = vec![0; 100_001];
+    let bomb = gzip(&vec![0; 100 << 20]);
+    assert!(bomb.len() < 1 << 20);
+    let bomb = &bomb[..];
+    for (headers, body) in [
+        (&[PROTOBUF][..], &large[..]),
+        (&[PROTOBUF, GZIP], &gzip(&large)),
+    ] {
+        let answer = send(forwarder.http, post("/v1/traces", headers, body.to_vec())).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let roomy = Running::start(Config {
+        request_bytes: 1 << 20,
+        ..config("")
+    })
+    .await;
+    let answer = send(
+        roomy.http,
+        post("/v1/traces", &[PROTOBUF, GZIP], bomb.to_vec()),
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+}
+
+#[tokio::test]
+async fn a_sender_in_full_flow_reads_the_refusal_all_the_same() {
+    let forwarder = Running::start(Config {
+        request_bytes: 1000,
+        ..config("")
+    })
+    .await;
+    // Written without an eye on the answer, as simple clients do.
+    let sending = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(forwarder.http).unwrap();
+        let head = "POST /v1/traces HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+            Content-Type: application/x-protobuf\r\nContent-Length: 41943040\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![0; 40 << 20]).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = sending.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+/// Writes one part, waits for an answer that begins in some way, writes the next, reads to the end.
+async fn talk(
+    address: SocketAddr,
+    first: Vec<u8>,
+    expected: &'static str,
+    then: Vec<u8>,
+) -> String {
+    let talking = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&first).unwrap();
+        let mut seen = vec![0; expected.len()];
+        stream.read_exact(&mut seen).unwrap();
+        assert_eq!(String::from_utf8_lossy(&seen), expected);
+        stream.write_all(&then).unwrap();
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        rest
+    });
+    talking.await.unwrap()
+}
+
+fn head(more: &str) -> Vec<u8> {
+    let fixed = "POST /v1/traces HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+        Content-Type: application/x-protobuf\r\n";
+    format!("{fixed}{more}\r\n\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn takes_chunks_and_says_continue_to_whoever_asks() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let body = traces(["asked"]);
+    let length = body.len();
+    let asking = head(&format!("Expect: 100-continue\r\nContent-Length: {length}"));
+    let rest = talk(
+        forwarder.http,
+        asking,
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        body,
+    )
+    .await;
+    assert!(rest.starts_with("HTTP/1.1 200"), "{rest}");
+
+    let body = traces(["chunked"]);
+    let (left, right) = body.split_at(7);
+    let mut chunked = head("Transfer-Encoding: chunked");
+    for part in [left, right, &[]] {
+        chunked.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        chunked.extend_from_slice(part);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    talk(forwarder.http, chunked, "HTTP/1.1 200 OK\r\n", Vec::new()).await;
+    until("both", || sink.spans() == ["asked", "chunked"]).await;
+}
+
+#[tokio::test]
+async fn whoever_asks_first_is_refused_before_sending() {
+    let forwarder = Running::start(Config {
+        request_bytes: 1000,
+        ..config("")
+    })
+    .await;
+    let asking = head("Expect: 100-continue\r\nContent-Length: 1001");
+    talk(forwarder.http, asking, "HTTP/1.1 413", Vec::new()).await;
+}
+
+#[tokio::test]
+async fn a_sender_that_stops_half_way_is_answered_in_time() {
+    let request_timeout = Period::from_millis(300);
+    let forwarder = Running::start(Config {
+        request_timeout,
+        ..config("")
+    })
+    .await;
+    let start = Instant::now();
+    let half = [head("Content-Length: 100"), vec![0; 50]].concat();
+    talk(forwarder.http, half, "HTTP/1.1 408", Vec::new()).await;
+    assert!(start.elapsed() >= request_timeout.duration());
+}
+
+#[tokio::test]
+async fn refuses_what_is_malformed_with_a_status_in_its_own_encoding() {
+    let forwarder = Running::start(config("")).await;
+    let broken = post_traces(&b"\x0a\x05\x01"[..]);
+    let answer = send(forwarder.http, broken).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+    let status = RpcStatus::decode(&answer.body[..]).unwrap();
+    assert!(status.message.contains("ends too early"), "{status:?}");
+    assert_eq!(status.code, 3);
+
+    let answer = send(
+        forwarder.http,
+        post("/v1/traces", &[JSON], "{\"resourceSpans\":1}"),
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let status: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(status["code"], 3);
+    let kind = &status["details"][0]["@type"];
+    assert_eq!(kind, "type.googleapis.com/google.rpc.BadRequest");
+
+    let not_gzip = post("/v1/traces", &[PROTOBUF, GZIP], "plain");
+    assert_eq!(
+        send(forwarder.http, not_gzip).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn names_the_encodings_types_methods_and_paths_it_does_not_know() {
+    let forwarder = Running::start(config("")).await;
+    let brotli = ("content-encoding", "br");
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[PROTOBUF, brotli],
+    ] {
+        let answer = send(forwarder.http, post("/v1/traces", headers, "x")).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{headers:?}"
+        );
+    }
+    let mut odd = post_traces("x");
+    odd.headers_mut().insert(
+        "content-type",
+        http::HeaderValue::from_bytes(b"a\xff").unwrap(),
+    );
+    assert_eq!(
+        send(forwarder.http, odd).await.status,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+
+    let get = http::Request::get("/v1/traces")
+        .body(Full::default())
+        .unwrap();
+    let answer = send(forwarder.http, get).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "POST");
+
+    let elsewhere = post("/v1/profiles", &[PROTOBUF], "");
+    assert_eq!(
+        send(forwarder.http, elsewhere).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn tells_senders_to_come_again_when_the_queue_is_full() {
+    let sink = Sink::start().await;
+    sink.decide(|_| Reply::status(503));
+    let first = traces(numbered("first", 20));
+    let small = Config {
+        request_bytes: 2000,
+        queue_bytes: first.len() + 1,
+        ..config(sink.url())
+    };
+    let forwarder = Running::start(small).await;
+    let accepted = send(forwarder.http, post_traces(first)).await;
+    assert_eq!(accepted.status, StatusCode::OK);
+    let answer = send(forwarder.http, post_traces(traces(["second"]))).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers["retry-after"], "1");
+    // Once there is room again, so is the answer.
+    sink.decide(|_| Reply::status(200));
+    until("room", || sink.spans().len() == 20).await;
+    let answer = send(forwarder.http, post_traces(traces(["third"]))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn understands_http_2_and_either_protocol_on_either_port() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let uri = format!("http://{}/v1/traces", forwarder.grpc);
+    let h2 = send_h2(forwarder.grpc, post(&uri, &[PROTOBUF], traces(["h2"]))).await;
+    assert_eq!(h2.status, StatusCode::OK);
+    until("the span", || sink.spans() == ["h2"]).await;
+}
+
+#[tokio::test]
+async fn metrics_and_logs_go_to_their_own_paths() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let metrics = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#;
+    let logs =
+        r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"l"}}]}]}]}"#;
+    for (path, json) in [("/v1/metrics", metrics), ("/v1/logs", logs)] {
+        let answer = send(forwarder.http, post(path, &[JSON], json)).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    until("both", || sink.received().len() == 2).await;
+    let mut paths: Vec<String> = sink.received().into_iter().map(|one| one.path).collect();
+    paths.sort();
+    assert_eq!(paths, ["/v1/logs", "/v1/metrics"]);
+}

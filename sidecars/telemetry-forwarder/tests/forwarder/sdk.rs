@@ -1,0 +1,38 @@
+//! A real OpenTelemetry SDK as the sender.
+
+use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::runtime::Tokio;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
+
+use crate::support::samples::numbered;
+use crate::support::sink::Sink;
+use crate::support::{Running, config};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_span_of_the_sdk_arrives() {
+    let sink = Sink::start().await;
+    let forwarder = Running::start(config(sink.url())).await;
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("http://{}/v1/traces", forwarder.http))
+        .build()
+        .unwrap();
+    let processor = BatchSpanProcessor::builder(exporter, Tokio).build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .build();
+    let tracer = provider.tracer("test");
+    for name in numbered("", 100) {
+        tracer.in_span(name, |_| {});
+    }
+    let flushing = provider.clone();
+    tokio::task::spawn_blocking(move || flushing.force_flush())
+        .await
+        .unwrap()
+        .unwrap();
+    forwarder.stop().await;
+    assert_eq!(sink.spans(), numbered("", 100));
+}

@@ -1,0 +1,90 @@
+//! A running forwarder, a backend that answers from a script, clients, and samples.
+
+pub(crate) mod client;
+pub(crate) mod samples;
+pub(crate) mod sink;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use chassis::{Common, Period, Process, Readiness, Shutdown, Trigger};
+use telemetry_forwarder::{Config, Error, Listeners, serve};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A forwarder in this process.
+pub(crate) struct Running {
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) readiness: Readiness,
+    trigger: Trigger,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    pub(crate) async fn start(config: Config) -> Self {
+        Self::start_with(config, None, Duration::from_secs(20)).await
+    }
+
+    pub(crate) async fn start_with(
+        config: Config,
+        metadata: Option<String>,
+        drain_limit: Duration,
+    ) -> Self {
+        let listeners = Listeners {
+            http: bind().await,
+            grpc: bind().await,
+        };
+        let (http, grpc) = (listeners.http.local_addr(), listeners.grpc.local_addr());
+        let (trigger, shutdown) = Shutdown::pair();
+        let readiness = Readiness::new();
+        let mut common = Common::with_admin_port(0);
+        common.drain_limit = Period::from_millis(drain_limit.as_millis() as u64);
+        let process = Process {
+            shutdown,
+            readiness: readiness.clone(),
+            common,
+        };
+        let ready = readiness.latch("listeners");
+        let task = tokio::spawn(serve(config, listeners, metadata, process, ready));
+        Self {
+            http: http.unwrap(),
+            grpc: grpc.unwrap(),
+            readiness,
+            trigger,
+            task,
+        }
+    }
+
+    /// Asks it to stop and waits until it has; says how long that took.
+    pub(crate) async fn stop(self) -> Duration {
+        let start = Instant::now();
+        self.trigger.fire();
+        self.task.await.unwrap().unwrap();
+        start.elapsed()
+    }
+}
+
+/// Settings that send at once to an address.
+pub(crate) fn config(endpoint: impl Into<String>) -> Config {
+    Config {
+        endpoint: endpoint.into(),
+        batch_delay: Period::from_millis(20),
+        ..Config::default()
+    }
+}
+
+/// Waits until something holds, and fails the test when it never does.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LIMIT, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) async fn bind() -> TcpListener {
+    TcpListener::bind(("127.0.0.1", 0)).await.unwrap()
+}
+
+const LIMIT: Duration = Duration::from_secs(15);

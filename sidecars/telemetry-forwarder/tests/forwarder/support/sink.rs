@@ -1,0 +1,203 @@
+//! A backend that answers from a script and keeps what it took.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use chassis::Shutdown;
+use chassis::http::{Body, Limits, Protocol, full, read_limited, serve, serve_with};
+use flate2::read::GzDecoder;
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+/// One answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A request as it arrived, unpacked.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) status: u16,
+    pub(crate) at: Instant,
+}
+
+/// The backend; clones are the same.
+#[derive(Clone)]
+pub(crate) struct Sink {
+    pub(crate) address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+type Decide = Box<dyn Fn(&[u8]) -> Reply + Send>;
+
+struct State {
+    script: VecDeque<Reply>,
+    /// What is answered when the script has ended.
+    then: Decide,
+    received: Vec<Received>,
+}
+
+impl Reply {
+    pub(crate) fn status(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl Sink {
+    /// Takes everything.
+    pub(crate) async fn start() -> Self {
+        Self::scripted([]).await
+    }
+
+    /// Gives these answers first, and then takes everything.
+    pub(crate) async fn scripted(script: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = super::bind().await;
+        let sink = Self::new(listener.local_addr().unwrap(), script);
+        let service = sink.service();
+        tokio::spawn(serve(
+            listener,
+            service,
+            Limits::default(),
+            Shutdown::never(),
+        ));
+        sink
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn secure(acceptor: TlsAcceptor) -> Self {
+        let listener = super::bind().await;
+        let sink = Self::new(listener.local_addr().unwrap(), []);
+        let service = sink.service();
+        let transport = move |stream: TcpStream| {
+            let acceptor = acceptor.clone();
+            async move { Ok((acceptor.accept(stream).await?, Protocol::Http1)) }
+        };
+        let (limits, shutdown) = (Limits::default(), Shutdown::never());
+        tokio::spawn(serve_with(listener, transport, service, limits, shutdown));
+        sink
+    }
+
+    fn new(address: SocketAddr, script: impl IntoIterator<Item = Reply>) -> Self {
+        let script = script.into_iter().collect();
+        let then: Decide = Box::new(|_| Reply::status(200));
+        let state = State {
+            script,
+            then,
+            received: Vec::new(),
+        };
+        Self {
+            address,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on answers by what is in the request.
+    pub(crate) fn decide(&self, decide: impl Fn(&[u8]) -> Reply + Send + 'static) {
+        self.state.lock().unwrap().then = Box::new(decide);
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.state.lock().unwrap().received.clone()
+    }
+
+    /// The names of all spans it took, sorted.
+    pub(crate) fn spans(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.traces().iter().flat_map(names).collect();
+        names.sort();
+        names
+    }
+
+    /// The trace requests it took, as another implementation reads them.
+    pub(crate) fn traces(&self) -> Vec<ExportTraceServiceRequest> {
+        let received = self.received();
+        let taken = received
+            .iter()
+            .filter(|one| one.status == 200 && one.path == "/v1/traces");
+        taken
+            .map(|one| ExportTraceServiceRequest::decode(&one.body[..]).unwrap())
+            .collect()
+    }
+
+    fn service(
+        &self,
+    ) -> impl Fn(Request<Incoming>) -> BoxFuture + Clone + Send + Sync + 'static + use<> {
+        let sink = self.clone();
+        move |request| {
+            let sink = sink.clone();
+            Box::pin(async move { sink.answer(request).await })
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let packed = read_limited(body, 64 << 20).await.unwrap();
+        let body = match head.headers.get("content-encoding") {
+            Some(_) => gunzip(&packed),
+            None => packed,
+        };
+        let mut state = self.state.lock().unwrap();
+        let reply = match state.script.pop_front() {
+            Some(reply) => reply,
+            None => (state.then)(&body),
+        };
+        state.received.push(Received {
+            path: head.uri.path().to_owned(),
+            headers: head.headers,
+            body,
+            status: reply.status,
+            at: Instant::now(),
+        });
+        let mut response = Response::builder().status(reply.status);
+        for (name, value) in reply.headers {
+            response = response.header(name, value);
+        }
+        response.body(full(reply.body)).unwrap()
+    }
+}
+
+type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// The names of the spans of a request.
+pub(crate) fn names(request: &ExportTraceServiceRequest) -> Vec<String> {
+    let scopes = request
+        .resource_spans
+        .iter()
+        .flat_map(|resource| &resource.scope_spans);
+    scopes
+        .flat_map(|scope| &scope.spans)
+        .map(|span| span.name.clone())
+        .collect()
+}
+
+fn gunzip(packed: &[u8]) -> Bytes {
+    let mut out = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut out).unwrap();
+    out.into()
+}
