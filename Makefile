@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 CARGO := cargo
 A ?= coins-secure
+# Every component there is, by its folder's name.
+COMPONENTS = $(notdir $(patsubst %/component.yaml,%,$(wildcard sidecars/*/component.yaml apps/*/component.yaml)))
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ build: ## build every program
 # INPUT and OUTPUT are for a task that works on a file, OTLP for where telemetry goes.
 up: ## run an assembly here, as Fargate would: make up A=coins-secure
 	@tests/setup build
-	@$(CARGO) build --locked --quiet --workspace --bins
+	@$(CARGO) build --locked --quiet -p assemble $(addprefix -p ,$(COMPONENTS)) --no-default-features --features assemble/up
 	@target/debug/assemble up $(A) \
 	    $(if $(INPUT),--env thumbnail:THUMBNAIL_INPUT="$(abspath $(INPUT))" --env thumbnail:THUMBNAIL_OUTPUT="$(abspath $(or $(OUTPUT),$(basename $(INPUT)).jpg))") \
 	    $(if $(OTLP),--value otlp="$(OTLP)") $(ARGS)

@@ -1,1 +1,63 @@
-//! Manifest to plan to documents.
+//! Manifest to plan to documents: the assembler, without a hand to touch anything.
+//!
+//! Text comes in, text goes out; no file, clock, environment or network is touched here.
+//!
+//! ```text
+//! Source ─▶ Manifest ┐
+//! Source ─▶ Catalog  ┼ resolve ▶ Cast ─ wire ▶ Wiring ─ plan ▶ Plan ─ render ▶ Vec<Document>
+//! Source ─▶ Values   ┘
+//! ```
+//!
+//! Each stage has its own type, which only the stage before it can make, so an unchecked plan cannot be
+//! rendered. Start reading at [`plan()`], then follow the modules in the order of the picture:
+//! [`manifest`] (what the user writes), [`component`] (what stands beside each program), [`values`]
+//! (what differs by environment), [`resolve`] (who stands where, with which settings), [`wire`] (ports,
+//! addresses, order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
+//! What can be wrong with a manifest is told by [`mod@rules`], one file a rule.
+
+use task_definition::Finding;
+use task_definition::source::Source;
+
+pub mod component;
+pub mod graph;
+pub mod manifest;
+pub mod plan;
+pub mod render;
+pub mod resolve;
+pub mod rules;
+pub mod schema;
+pub mod values;
+pub mod wire;
+
+mod shape;
+mod text;
+
+pub use component::Catalog;
+pub use manifest::Manifest;
+pub use plan::Plan;
+pub use render::{Document, render};
+pub use rules::{Rule, rule, rules};
+pub use values::Values;
+
+/// Takes a manifest through every stage; the findings of a text and of what it names come together.
+pub fn plan(source: &Source, catalog: &Catalog, values: &Values) -> Result<Plan, Vec<Finding>> {
+    let (manifest, mut findings) = manifest::read(source, values);
+    let Some(manifest) = manifest else {
+        return Err(findings);
+    };
+    let cast = match resolve::resolve(manifest, catalog, values) {
+        Ok(cast) if findings.is_empty() => cast,
+        Ok(_) => return Err(findings),
+        Err(more) => {
+            findings.extend(more);
+            return Err(text::in_order(findings));
+        }
+    };
+    plan::plan(wire::wire(cast)?)
+}
+
+/// The README's example, tried by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct ReadmeExamples;

@@ -1,0 +1,72 @@
+//! The command line, verb by verb.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// Builds complete Fargate tasks out of small programs.
+#[derive(Debug, Parser)]
+#[command(name = "assemble", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Says nothing beside the data and the failures.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// The project: a folder that holds `assemblies/`. Looked for upwards when left out.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) project: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Says all that is wrong with manifests and task definitions.
+    Check(commands::check::Arguments),
+    /// Writes an assembly's documents into `assemblies/rendered/`.
+    Render(commands::render::Arguments),
+    /// Prints the picture of an assembly.
+    Graph(commands::graph::Arguments),
+    /// Explains a rule.
+    Explain(commands::explain::Arguments),
+    /// Lists all rules.
+    Rules(commands::rules::Arguments),
+    /// Prints the JSON Schema of a file, for editors.
+    Schema(commands::schema::Arguments),
+    /// Shows what registering would change.
+    #[cfg(feature = "aws")]
+    Diff(commands::diff::Arguments),
+    /// Registers an assembly's task definition with ECS.
+    #[cfg(feature = "aws")]
+    Register(commands::register::Arguments),
+    /// Runs a registered task on Fargate and waits for its end.
+    #[cfg(feature = "aws")]
+    Run(commands::run::Arguments),
+    /// Runs an assembly or a task definition here, as Fargate would.
+    #[cfg(feature = "up")]
+    Up(commands::up::Arguments),
+    /// Prints a token that auth-filter accepts under `up`.
+    #[cfg(feature = "up")]
+    DevToken(commands::dev_token::Arguments),
+}
+
+/// Which values fill the `${…}` of an assembly.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ValueArguments {
+    /// The environment: a name under `assemblies/values/`, or a file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) values: Option<String>,
+    /// One value, which wins over the file's.
+    #[arg(long = "value", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) value: Vec<(String, String)>,
+}
+
+/// Splits `name=value`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("is not of the form NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,50 @@
+//! The verbs, a file each. Every one has `Arguments` and a `run` that answers with the exit code.
+
+use crate::cli::{Cli, Verb};
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::talk::Talk;
+
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod graph;
+pub(crate) mod render;
+pub(crate) mod rules;
+pub(crate) mod schema;
+
+#[cfg(feature = "aws")]
+pub(crate) mod diff;
+#[cfg(feature = "aws")]
+pub(crate) mod register;
+#[cfg(feature = "aws")]
+pub(crate) mod remote;
+#[cfg(feature = "aws")]
+pub(crate) mod run;
+
+#[cfg(feature = "up")]
+pub(crate) mod dev_token;
+#[cfg(feature = "up")]
+pub(crate) mod up;
+
+/// Runs the verb.
+pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
+    let project = || Project::find(cli.project.as_deref());
+    match cli.verb {
+        Verb::Check(arguments) => check::run(&arguments, &project()?, talk),
+        Verb::Render(arguments) => render::run(&arguments, &project()?, talk),
+        Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),
+        Verb::Explain(arguments) => explain::run(&arguments, talk),
+        Verb::Rules(arguments) => rules::run(&arguments, talk),
+        Verb::Schema(arguments) => Ok(schema::run(&arguments, talk)),
+        #[cfg(feature = "aws")]
+        Verb::Diff(arguments) => diff::run(&arguments, &project()?, talk),
+        #[cfg(feature = "aws")]
+        Verb::Register(arguments) => register::run(&arguments, &project()?, talk),
+        #[cfg(feature = "aws")]
+        Verb::Run(arguments) => run::run(&arguments, talk),
+        #[cfg(feature = "up")]
+        Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, talk)),
+        #[cfg(feature = "up")]
+        Verb::DevToken(arguments) => dev_token::run(&arguments, &project()?, talk),
+    }
+}

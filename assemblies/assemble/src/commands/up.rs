@@ -1,0 +1,164 @@
+//! `assemble up`: runs an assembly, or anybody's task definition, here with Fargate's rules.
+//!
+//! | file | does |
+//! |---|---|
+//! | `target` | says what is to be run, from a manifest or a task definition |
+//! | `programs` | finds the program for each image |
+//! | `environment` | fills in what differs here: secrets, addresses, `--env` |
+//! | `life` | runs it until it ends or somebody has enough |
+//! | `screen` | tells what happens, for people; `json`, for programs |
+//! | `ready` | waits until everybody is ready and says what to try |
+//! | `summary` | says at the end how everybody ended |
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use task_runner::RunPlan;
+
+use super::dev_token::period;
+use crate::cli::{ValueArguments, pair};
+use crate::dev_keys::private_folder;
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::talk::Talk;
+
+mod environment;
+mod json;
+mod life;
+mod programs;
+mod ready;
+mod screen;
+mod summary;
+mod target;
+
+/// What to run, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// An assembly's name, its manifest, or any task definition in JSON or YAML.
+    pub(crate) what: String,
+    #[command(flatten)]
+    pub(crate) values: ValueArguments,
+    /// A variable that wins over the definition's; for all containers when none is named.
+    #[arg(long, value_name = "[CONTAINER:]NAME=VALUE", value_parser = environment::over)]
+    pub(crate) env: Vec<environment::Over>,
+    /// The program for a container whose image is none of the components'.
+    #[arg(long, value_name = "CONTAINER=FILE", value_parser = pair)]
+    pub(crate) program: Vec<(String, String)>,
+    /// Divides the intervals and start periods of health checks.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) fast_health: u32,
+    /// Tells everything as JSON, one object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Starts, waits until all are ready, stops: a smoke test.
+    #[arg(long)]
+    pub(crate) until_ready: bool,
+    /// Stops, with exit code 124, after this long; with --until-ready when not ready after it.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    pub(crate) timeout: Option<Duration>,
+    /// Leaves listeners on 0.0.0.0 as they are, so that the network around can reach them.
+    #[arg(long)]
+    pub(crate) bind_all: bool,
+}
+
+/// Called before the command line is read: answers when this process is a container's init.
+pub(crate) fn intercept() -> Option<ExitCode> {
+    task_runner::init::intercept()
+}
+
+/// Runs it. The exit code is the task's; 125 says that it did not even begin.
+pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
+    match prepare(arguments, project, talk).and_then(|ready| ready.live(arguments, project, talk)) {
+        Ok(code) => code,
+        Err(failure) => {
+            talk.failure(&failure);
+            NOT_BEGUN
+        }
+    }
+}
+
+/// A task about to run.
+struct Prepared {
+    target: target::Target,
+    plan: RunPlan,
+}
+
+fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prepared, Failure> {
+    let target = target::Target::find(arguments, project, talk)?;
+    let mut definition = target.definition.clone();
+    if !arguments.bind_all {
+        environment::keep_to_loopback(&mut definition, talk);
+    }
+    let overrides = environment::overrides(&arguments.env, &definition)?;
+    let programs = programs::find(&target, arguments, project)?;
+    let secrets = environment::secrets(&definition, project)?;
+    environment::ports_are_free(&definition)?;
+    environment::not_enforced(&definition, talk);
+    let folder = private_folder(
+        project.root(),
+        &format!("run/{}", run_name(&definition.family)),
+    )?;
+    forget_old_runs(&folder);
+    Ok(Prepared {
+        plan: RunPlan {
+            definition,
+            programs,
+            environment: overrides,
+            defaults: defaults(&target),
+            secrets,
+            folder,
+            init: PathBuf::from("/proc/self/exe"),
+            fast_health: arguments.fast_health,
+        },
+        target,
+    })
+}
+
+impl Prepared {
+    fn live(self, arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
+        runtime.block_on(life::live(self.plan, self.target, arguments, project, talk))
+    }
+}
+
+/// What ECS puts into every container's environment.
+fn defaults(target: &target::Target) -> BTreeMap<String, String> {
+    let region = target.region.iter();
+    let named = region.flat_map(|region| ["AWS_REGION", "AWS_DEFAULT_REGION"].map(|n| (n, region)));
+    named
+        .map(|(name, region)| (name.to_owned(), region.clone()))
+        .collect()
+}
+
+/// The family and something that no other run of it has.
+fn run_name(family: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    format!("{family}-{:x}-{:x}", now.as_secs(), std::process::id())
+}
+
+/// Keeps the logs of the last runs. What cannot be deleted is in nobody's way.
+fn forget_old_runs(newest: &Path) {
+    let runs = newest.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let dated = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+    let mut runs: Vec<_> = runs
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(dated)
+        .collect();
+    runs.sort();
+    for (_, old) in runs.iter().rev().skip(KEPT_RUNS) {
+        let _ = fs::remove_dir_all(old);
+    }
+}
+
+const KEPT_RUNS: usize = 20;
+const NOT_BEGUN: u8 = 125;

@@ -1,0 +1,281 @@
+//! What differs between AWS and this machine: secrets, addresses, variables of the day.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use task_definition::TaskDefinition;
+use task_runner::Secrets;
+
+use crate::dev_keys::DevKeys;
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::talk::Talk;
+
+/// `[container:]NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Over {
+    container: Option<String>,
+    name: String,
+    value: String,
+}
+
+/// Reads one. A container's name has no `=` before its colon.
+pub(super) fn over(text: &str) -> Result<Over, String> {
+    let (left, value) = text.split_once('=').unwrap_or((text, ""));
+    let (container, name) = match left.split_once(':') {
+        Some((container, name)) => (Some(container.to_owned()), name),
+        None => (None, left),
+    };
+    if name.is_empty() || !text.contains('=') {
+        return Err("is not of the form [CONTAINER:]NAME=VALUE".to_owned());
+    }
+    Ok(Over {
+        container,
+        name: name.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
+/// The variables of `--env`, by container.
+pub(super) fn overrides(
+    all: &[Over],
+    definition: &TaskDefinition,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+    let names: Vec<_> = definition
+        .container_definitions
+        .iter()
+        .map(|one| &one.name)
+        .collect();
+    let mut chosen = BTreeMap::<String, BTreeMap<String, String>>::new();
+    for one in all {
+        if let Some(stranger) = one.container.as_ref().filter(|name| !names.contains(name)) {
+            return Err(Failure::Usage(format!(
+                "`--env`: there is no container `{stranger}`"
+            )));
+        }
+        for name in names
+            .iter()
+            .filter(|name| one.container.as_ref().is_none_or(|c| c == **name))
+        {
+            let variables = chosen.entry((*name).clone()).or_default();
+            variables.insert(one.name.clone(), one.value.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+/// Here there is no network of the task's own: 0.0.0.0 would be open to whoever shares the network.
+pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, talk: &Talk) {
+    for container in &mut definition.container_definitions {
+        for variable in &mut container.environment {
+            let address = variable.value.parse::<SocketAddr>();
+            let open = address.ok().filter(|address| address.ip().is_unspecified());
+            let Some(open) = open else { continue };
+            let kept = SocketAddr::from(([127, 0, 0, 1], open.port()));
+            let (name, whose) = (&variable.name, &container.name);
+            talk.say(&format!(
+                "{whose}: {name} is {kept} here, not {open} (--bind-all leaves it)"
+            ));
+            variable.value = kept.to_string();
+        }
+    }
+}
+
+/// Says which ports are taken before anything is started.
+pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure> {
+    let mut taken = Vec::new();
+    for container in &definition.container_definitions {
+        for variable in container
+            .environment
+            .iter()
+            .filter(|one| one.name.contains("LISTEN"))
+        {
+            let Ok(address) = variable.value.parse::<SocketAddr>() else {
+                continue;
+            };
+            let busy = TcpListener::bind(address)
+                .is_err_and(|failure| failure.kind() == io::ErrorKind::AddrInUse);
+            if address.port() != 0 && busy {
+                taken.push(format!("`{}` wants {address}", container.name));
+            }
+        }
+    }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let taken = taken.join("\n  ");
+    Err(Failure::Usage(format!(
+        "these ports are in use; stop whoever holds them:\n  {taken}"
+    )))
+}
+
+/// One line for what Fargate would hold the task to and this machine does not.
+pub(super) fn not_enforced(definition: &TaskDefinition, talk: &Talk) {
+    let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
+        definition.container_definitions.iter().any(test)
+    };
+    let words = [
+        (true, "cpu and memory"),
+        (
+            any(|one| one.readonly_root_filesystem == Some(true)),
+            "readonlyRootFilesystem",
+        ),
+        (any(|one| one.user.is_some()), "user"),
+        (any(|one| !one.mount_points.is_empty()), "volumes"),
+    ];
+    let words: Vec<_> = words
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, word)| *word)
+        .collect();
+    talk.say(&format!("not enforced here: {}", words.join(", ")));
+}
+
+/// The values of all secrets: keys made here, or what `.assemble/secrets.toml` says. All that is
+/// missing comes back together, ready to paste.
+pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<Secrets, Failure> {
+    let containers = &definition.container_definitions;
+    let wanted: BTreeSet<&str> = containers
+        .iter()
+        .flat_map(|one| &one.secrets)
+        .map(|one| one.value_from.as_str())
+        .collect();
+    let mentions = |one: &task_definition::KeyValue| one.value.contains(".assemble/dev/");
+    let made = wanted
+        .iter()
+        .any(|name| secret_name(name).starts_with(MADE_HERE))
+        || containers
+            .iter()
+            .flat_map(|one| &one.environment)
+            .any(mentions);
+    let keys = made.then(|| DevKeys::of(project.root())).transpose()?;
+    let written = read(&project.root().join(".assemble/secrets.toml"))?;
+    let (mut secrets, mut missing) = (Secrets::default(), Vec::new());
+    for name in wanted {
+        let own = written
+            .get(name)
+            .or_else(|| written.get(secret_name(name)))
+            .cloned();
+        match (own, secret_name(name), &keys) {
+            (Some(value), ..) => secrets.insert(name, value),
+            (None, "assemble-dev-tls", Some(keys)) => {
+                let path = keys.certificate();
+                let pem = fs::read_to_string(&path).map_err(|source| Failure::File {
+                    act: "read",
+                    path,
+                    source,
+                })?;
+                secrets.insert(name, pem);
+            }
+            _ => missing.push(format!("{name:?} = \"\"")),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(secrets);
+    }
+    Err(Failure::Usage(format!(
+        "these secrets have no value here; write them into `.assemble/secrets.toml` (mode 0600):\n{}",
+        missing.join("\n")
+    )))
+}
+
+/// The file of secrets, unless others could read it.
+fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let failure = |source| Failure::File {
+        act: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let mode = match fs::metadata(path) {
+        Ok(file) => file.permissions().mode(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(failure(error)),
+    };
+    if mode & 0o077 != 0 {
+        let path = path.display();
+        return Err(Failure::Usage(format!(
+            "`{path}` can be read by others (mode {:04o}); run `chmod 600 {path}`",
+            mode & 0o777
+        )));
+    }
+    let text = fs::read_to_string(path).map_err(failure)?;
+    // The parser's own message would quote the line, and with it the secret.
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().map_or(0, |span| span.start);
+        let line = text
+            .get(..before)
+            .unwrap_or_default()
+            .lines()
+            .count()
+            .max(1);
+        Failure::Usage(format!(
+            "`{}` line {line} is not of the form \"name\" = \"value\"",
+            path.display()
+        ))
+    })
+}
+
+/// `arn:aws:secretsmanager:…:secret:assemble-dev-tls-000000` is `assemble-dev-tls`; a parameter's
+/// name stays as it is.
+fn secret_name(value_from: &str) -> &str {
+    let Some((_, name)) = value_from.split_once(":secret:") else {
+        return value_from;
+    };
+    let name = name.split(':').next().unwrap_or(name);
+    match name.rsplit_once('-') {
+        Some((name, random)) if random.len() == 6 => name,
+        _ => name,
+    }
+}
+
+const MADE_HERE: &str = "assemble-dev-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_may_be_for_one_container() {
+        let all = over("A=b=c:d").unwrap();
+        assert_eq!(
+            (all.container, all.name.as_str(), all.value.as_str()),
+            (None, "A", "b=c:d")
+        );
+        let one = over("app:A=").unwrap();
+        assert_eq!(
+            (one.container.as_deref(), one.name.as_str()),
+            (Some("app"), "A")
+        );
+        assert!(over("A").is_err() && over("app:=x").is_err());
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name() {
+        let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:assemble-dev-tls-000000";
+        assert_eq!(secret_name(arn), "assemble-dev-tls");
+        assert_eq!(secret_name(&format!("{arn}:key::")), "assemble-dev-tls");
+        assert_eq!(secret_name("/prod/token"), "/prod/token");
+    }
+
+    #[test]
+    fn a_file_of_secrets_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.toml");
+        assert!(read(&path).unwrap().is_empty());
+        fs::write(&path, "\"a\" = \"b\"\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read(&path).unwrap()["a"], "b");
+        fs::write(&path, "good = \"x\"\nbad = hush\n").unwrap();
+        let words = read(&path).unwrap_err().to_string();
+        assert!(
+            words.contains("line 2") && !words.contains("hush"),
+            "{words}"
+        );
+    }
+}

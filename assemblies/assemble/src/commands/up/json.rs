@@ -1,0 +1,152 @@
+//! What happens, told to programs: one JSON object a line, in the shape of ECS's own events.
+
+use std::collections::BTreeMap;
+use std::io::{Write, stdout};
+
+use serde_json::{Value, json};
+use task_definition::TaskDefinition;
+use task_runner::machine::TaskStatus;
+use task_runner::{RunnerEvent, What};
+
+use super::screen::Show;
+
+/// Remembers of each container what an event has to repeat.
+#[derive(Debug)]
+pub(super) struct Lines {
+    family: String,
+    order: Vec<String>,
+    containers: BTreeMap<String, Value>,
+    task: Value,
+}
+
+impl Lines {
+    /// Nothing has happened yet.
+    pub(super) fn new(definition: &TaskDefinition) -> Self {
+        let order: Vec<_> = definition
+            .container_definitions
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
+        let fresh = |name: &String| {
+            let one = json!({ "name": name, "lastStatus": "PENDING", "healthStatus": "UNKNOWN" });
+            (name.clone(), one)
+        };
+        Self {
+            family: definition.family.clone(),
+            containers: order.iter().map(fresh).collect(),
+            order,
+            task: json!({ "lastStatus": "PENDING", "desiredStatus": "RUNNING" }),
+        }
+    }
+
+    fn note(&mut self, event: &RunnerEvent) {
+        let mut nobody = Value::Null;
+        let whose = event.container.as_deref().unwrap_or_default();
+        let one = self.containers.get_mut(whose).unwrap_or(&mut nobody);
+        match &event.what {
+            What::Started { pid, run, .. } => {
+                one["lastStatus"] = "RUNNING".into();
+                one["healthStatus"] = "UNKNOWN".into();
+                one["pid"] = (*pid).into();
+                one["restartCount"] = (run - 1).into();
+            }
+            What::Health { health, .. } => one["healthStatus"] = health.to_string().into(),
+            What::Stopped { code, reason } => {
+                one["lastStatus"] = "STOPPED".into();
+                one["exitCode"] = (*code).into();
+                one["reason"] = reason.clone().into();
+            }
+            What::TaskStopping { code, reason } => {
+                self.task["desiredStatus"] = "STOPPED".into();
+                self.task["stopCode"] = code.to_string().into();
+                self.task["stoppedReason"] = reason.clone().into();
+            }
+            What::Task { status, health } => {
+                self.task["lastStatus"] = status.to_string().into();
+                self.task["healthStatus"] = health.to_string().into();
+                if *status == TaskStatus::Stopped {
+                    self.task["desiredStatus"] = "STOPPED".into();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&self, event: &RunnerEvent) -> Value {
+        let at = event.at.as_secs_f64();
+        if let What::Log { stream, line } = &event.what {
+            let stream = format!("{stream:?}").to_lowercase();
+            return json!({ "type": "log", "at": at, "container": event.container,
+                "stream": stream, "line": line });
+        }
+        if let What::Warning(words) = &event.what {
+            return json!({ "type": "warning", "at": at, "container": event.container,
+                "message": words });
+        }
+        let kind = match event.container {
+            Some(_) => "ECS Container State Change",
+            None => "ECS Task State Change",
+        };
+        let mut detail = self.task.clone();
+        detail["group"] = format!("family:{}", self.family).into();
+        let containers = self
+            .order
+            .iter()
+            .filter_map(|name| self.containers.get(name));
+        detail["containers"] = containers.cloned().collect();
+        json!({ "type": "event", "at": at, "source": "assemble.local", "detail-type": kind,
+            "container": event.container, "detail": detail })
+    }
+}
+
+impl Show for Lines {
+    fn event(&mut self, event: &RunnerEvent) {
+        self.note(event);
+        let _ = writeln!(stdout(), "{}", self.told(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use task_runner::machine::{Health, StopCode};
+
+    #[test]
+    fn an_event_repeats_what_is_known_of_everybody() {
+        let definition = json!({ "family": "f", "containerDefinitions": [
+            { "name": "app", "image": "app" }, { "name": "proxy", "image": "proxy" } ] });
+        let mut lines = Lines::new(&serde_json::from_value(definition).unwrap());
+        let event = |container: Option<&str>, what| RunnerEvent {
+            at: Duration::from_millis(1500),
+            container: container.map(str::to_owned),
+            what,
+        };
+        let stopped = What::Stopped {
+            code: Some(3),
+            reason: None,
+        };
+        lines.note(&event(Some("app"), stopped));
+        let reason = "Essential container in task exited".to_owned();
+        let stopping = What::TaskStopping {
+            code: StopCode::EssentialContainerExited,
+            reason,
+        };
+        lines.note(&event(None, stopping));
+        let last = event(
+            None,
+            What::Task {
+                status: TaskStatus::Stopped,
+                health: Health::Unknown,
+            },
+        );
+        lines.note(&last);
+        let told = lines.told(&last);
+        assert_eq!(told["detail-type"], "ECS Task State Change");
+        assert_eq!(told["at"], 1.5);
+        assert_eq!(told["detail"]["stopCode"], "EssentialContainerExited");
+        assert_eq!(told["detail"]["lastStatus"], "STOPPED");
+        assert_eq!(told["detail"]["containers"][0]["exitCode"], 3);
+        assert_eq!(told["detail"]["containers"][1]["lastStatus"], "PENDING");
+    }
+}

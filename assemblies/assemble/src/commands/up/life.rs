@@ -1,0 +1,153 @@
+//! The life of a task that runs here: until it ends, or somebody has enough.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use task_runner::machine::StopCode;
+use task_runner::{Control, Finished, RunPlan, run};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::screen::{Screen, Show};
+use super::target::Target;
+use super::{Arguments, json, ready, summary};
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::talk::Talk;
+
+/// Why we told the task to stop, if we did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// It was ready, and that was all anybody wanted to know.
+    Ready,
+    /// The time was over.
+    Late,
+    /// Somebody asked.
+    Stop,
+    /// Somebody asked twice.
+    Kill,
+}
+
+/// Runs a plan and answers with the exit code.
+pub(super) async fn live(
+    plan: RunPlan,
+    target: Target,
+    arguments: &Arguments,
+    project: &Project,
+    talk: &Talk,
+) -> Result<u8, Failure> {
+    let mut signals = Signals::new().map_err(|failure| Failure::Usage(failure.to_string()))?;
+    let (events, heard) = mpsc::channel(EVENTS);
+    let (control, controlled) = mpsc::channel(CONTROLS);
+    let show: Box<dyn Show> = if arguments.json {
+        Box::new(json::Lines::new(&plan.definition))
+    } else {
+        Box::new(Screen::new(&plan.definition, talk))
+    };
+    let folder = plan.folder.clone();
+    let waiting = ready::Waiting::new(&plan, &target);
+    let handle = tokio::runtime::Handle::current();
+    // A thread of its own: a terminal that does not take our words must not hold up a signal.
+    let (say_running, running) = oneshot::channel();
+    let teller = thread::spawn(move || super::screen::tell(&handle, heard, show, say_running));
+    let task = run(plan, events, controlled);
+    tokio::pin!(task);
+
+    let ready = waiting.all(running);
+    tokio::pin!(ready);
+    let late = arguments.timeout.or(arguments.until_ready.then_some(SMOKE));
+    let late = sleep_until(Instant::now() + late.unwrap_or(NEVER));
+    tokio::pin!(late);
+    let (mut told, mut is_ready) = (Told::Nothing, false);
+    let finished = loop {
+        tokio::select! {
+            finished = &mut task => break finished,
+            () = &mut ready, if !is_ready => {
+                is_ready = true;
+                if !arguments.json && !arguments.until_ready && target.serves {
+                    ready::invite(&target, project, talk);
+                }
+                if arguments.until_ready && told == Told::Nothing {
+                    told = Told::Ready;
+                    ask(&control, stop("Task stopped: it was ready")).await;
+                }
+            }
+            () = &mut late, if told == Told::Nothing => {
+                told = Told::Late;
+                ask(&control, stop("Task stopped: the time given was over")).await;
+            }
+            () = signals.next() => {
+                told = if told == Told::Nothing { Told::Stop } else { Told::Kill };
+                let word = match told {
+                    Told::Kill => Control::Kill { reason: "Task killed by user".into() },
+                    _ => stop("Task stopped by user"),
+                };
+                ask(&control, word).await;
+            }
+        }
+    };
+    let finished = finished.map_err(|failure| Failure::Usage(failure.to_string()))?;
+    let _ = teller.join();
+    if !arguments.json {
+        summary::tell(&finished, &folder, project, talk);
+    }
+    Ok(code(&finished, told))
+}
+
+/// A shell's number for how it went.
+fn code(finished: &Finished, told: Told) -> u8 {
+    let own = finished.exit_code();
+    let code = match told {
+        // It ended by itself, whatever was asked meanwhile.
+        _ if finished.guilty.is_some() => own,
+        Told::Late => 124,
+        Told::Kill => 137,
+        Told::Stop if !finished.was_running => 130,
+        _ => own,
+    };
+    u8::try_from(code).unwrap_or(1)
+}
+
+fn stop(reason: &str) -> Control {
+    Control::Stop {
+        code: StopCode::UserInitiated,
+        reason: reason.into(),
+    }
+}
+
+/// A task that has ended meanwhile does not listen any more, and need not.
+async fn ask(control: &mpsc::Sender<Control>, word: Control) {
+    let _ = control.send(word).await;
+}
+
+/// Ctrl-C, a polite end, a closed terminal: all mean stop.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let [interrupt, terminate, hangup] = kinds.map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+const EVENTS: usize = 4096;
+const CONTROLS: usize = 4;
+const SMOKE: Duration = Duration::from_mins(1);
+const NEVER: Duration = Duration::from_hours(10 * 365 * 24);

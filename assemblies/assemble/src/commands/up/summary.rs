@@ -1,0 +1,84 @@
+//! How everybody ended, in one table, and the last words of whoever is to blame.
+
+use std::path::Path;
+
+use task_runner::{ContainerReport, Finished};
+
+use crate::project::Project;
+use crate::talk::Talk;
+
+/// Says it when all is over.
+pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: &Talk) {
+    let mut rows = vec![TITLES.map(str::to_owned)];
+    rows.extend(finished.containers.iter().map(row));
+    talk.say("");
+    for row in &rows {
+        talk.say(line(row, &rows).trim_end());
+    }
+    let code = finished
+        .stop_code
+        .map_or_else(|| "ended".to_owned(), |code| code.to_string());
+    let named = finished
+        .guilty
+        .as_ref()
+        .map(|name| format!(" (`{name}`)"))
+        .unwrap_or_default();
+    let reason = &finished.stopped_reason;
+    talk.say(&format!(
+        "{code}{}{reason}{named}",
+        if reason.is_empty() { "" } else { ": " }
+    ));
+    let guilty = finished.guilty.as_ref();
+    let guilty = guilty.and_then(|name| finished.containers.iter().find(|one| one.name == *name));
+    if let Some(guilty) = guilty.filter(|one| one.code != Some(0) && !one.last_lines.is_empty()) {
+        talk.say(&format!("the last words of `{}`:", guilty.name));
+        guilty
+            .last_lines
+            .iter()
+            .for_each(|line| talk.say(&format!("  {line}")));
+    }
+    if finished.unheard > 0 {
+        talk.say(&format!(
+            "{} lines came too fast to be shown",
+            finished.unheard
+        ));
+    }
+    let folder = folder.strip_prefix(project.root()).unwrap_or(folder);
+    talk.say(&format!("logs: {}", folder.display()));
+}
+
+fn row(one: &ContainerReport) -> [String; 5] {
+    let code = match one.code {
+        Some(code) => code.to_string(),
+        None if one.started.is_none() => "never ran".to_owned(),
+        None => "unknown".to_owned(),
+    };
+    let took = one
+        .asked
+        .map(|asked| one.stopped.saturating_sub(asked).as_secs_f32());
+    let took = took.map(|took| {
+        let killed = if one.killed { ", killed" } else { "" };
+        format!("{took:.1} of {} s{killed}", one.stop_timeout.as_secs())
+    });
+    let ran = one
+        .started
+        .map(|since| one.stopped.saturating_sub(since).as_secs_f32());
+    [
+        one.name.clone(),
+        ran.map_or_else(String::new, |ran| format!("{ran:.1} s")),
+        code,
+        took.unwrap_or_default(),
+        one.restarts.to_string(),
+    ]
+}
+
+fn line(row: &[String; 5], rows: &[[String; 5]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let cells = row
+        .iter()
+        .enumerate()
+        .map(|(at, cell)| format!("{cell:0$}", width(at)));
+    cells.collect::<Vec<_>>().join("   ")
+}
+
+const TITLES: [&str; 5] = ["container", "ran", "exit", "stop took", "restarts"];

@@ -1,0 +1,52 @@
+//! What makes the command give up, and the exit code it then has.
+
+use std::path::PathBuf;
+
+use task_definition::Finding;
+
+/// Why a verb could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A file could not be read or written.
+    #[error("cannot {act} `{}`: {source}", path.display())]
+    File {
+        /// `read`, `write`, `list`.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// What was asked for does not make sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The input has findings; they say it all.
+    #[error("{} found", count(.0.len()))]
+    Findings(Vec<Finding>),
+    /// The remote side said no.
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(dead_code, reason = "only the AWS verbs meet it")
+    )]
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Failure {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Findings(_) => 1,
+            Self::File { .. } | Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+        }
+    }
+}
+
+/// `1 finding`, `2 findings`.
+pub(crate) fn count(findings: usize) -> String {
+    match findings {
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
+    }
+}

@@ -1,0 +1,153 @@
+//! The project's files: the only place where the command reads assemblies, components and values.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assembly::{Catalog, Plan, Values};
+use task_definition::source::Source;
+
+use crate::cli::ValueArguments;
+use crate::failure::Failure;
+
+/// A folder that holds `assemblies/`, and perhaps `sidecars/` and `apps/`.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The named folder, or the nearest one upwards from here that holds `assemblies/`.
+    pub(crate) fn find(named: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(root) = named {
+            return Ok(Self {
+                root: root.to_owned(),
+            });
+        }
+        let here = env::current_dir().map_err(|source| Failure::File {
+            act: "find",
+            path: ".".into(),
+            source,
+        })?;
+        let found = here
+            .ancestors()
+            .find(|folder| folder.join("assemblies").is_dir());
+        // `check` of a plain task definition works anywhere.
+        Ok(Self {
+            root: found.unwrap_or(&here).to_owned(),
+        })
+    }
+
+    /// The folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The names of the assemblies that are there, sorted.
+    pub(crate) fn assemblies(&self) -> Result<Vec<String>, Failure> {
+        let mut names: Vec<String> = list(&self.root.join("assemblies"))?
+            .iter()
+            .filter(|path| path.is_file() && path.extension().is_some_and(|end| end == "yaml"))
+            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The manifest of that name, or in that file.
+    pub(crate) fn manifest(&self, what: &str) -> Result<Source, Failure> {
+        let file = PathBuf::from(what);
+        let named = self.root.join("assemblies").join(format!("{what}.yaml"));
+        if !named.is_file() && !file.is_file() {
+            let known = self.assemblies().unwrap_or_default();
+            return Err(Failure::Usage(format!(
+                "there is no assembly `{what}`; choose one of: {}",
+                known.join(", ")
+            )));
+        }
+        self.source(if named.is_file() { &named } else { &file })
+    }
+
+    /// Every `component.yaml` of the project.
+    pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
+        let mut sources = Vec::new();
+        for folder in ["sidecars", "apps", "assemblies/components"] {
+            let folder = self.root.join(folder);
+            if !folder.is_dir() {
+                continue;
+            }
+            for component in list(&folder)? {
+                let file = component.join("component.yaml");
+                if file.is_file() {
+                    sources.push(self.source(&file)?);
+                }
+            }
+        }
+        Ok(Catalog::read(&sources))
+    }
+
+    /// The values of an environment, with those of the command line over them.
+    pub(crate) fn values(
+        &self,
+        arguments: &ValueArguments,
+        otherwise: &str,
+    ) -> Result<Values, Failure> {
+        let chosen = arguments.values.as_deref().unwrap_or(otherwise);
+        let named = self
+            .root
+            .join("assemblies/values")
+            .join(format!("{chosen}.yaml"));
+        let values = if named.is_file() {
+            Values::read(&self.source(&named)?).map_err(Failure::Findings)?
+        } else if Path::new(chosen).is_file() {
+            Values::read(&self.source(Path::new(chosen))?).map_err(Failure::Findings)?
+        } else if arguments.values.is_some() {
+            return Err(Failure::Usage(format!(
+                "there are no values `{chosen}`; write them into `assemblies/values/{chosen}.yaml`"
+            )));
+        } else {
+            Values::default()
+        };
+        let over = arguments.value.iter();
+        Ok(over.fold(values, |values, (name, value)| values.with(name, value)))
+    }
+
+    /// The plan of an assembly, by name or file.
+    pub(crate) fn plan(
+        &self,
+        what: &str,
+        arguments: &ValueArguments,
+        otherwise: &str,
+    ) -> Result<Plan, Failure> {
+        let manifest = self.manifest(what)?;
+        let values = self.values(arguments, otherwise)?;
+        assembly::plan(&manifest, &self.catalog()?, &values).map_err(Failure::Findings)
+    }
+
+    /// A file's text under the name by which the user knows it.
+    pub(crate) fn source(&self, path: &Path) -> Result<Source, Failure> {
+        let text = fs::read_to_string(path).map_err(|source| Failure::File {
+            act: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        let name = path.strip_prefix(&self.root).unwrap_or(path);
+        Ok(Source::new(name.display().to_string(), text))
+    }
+}
+
+/// The entries of a folder, sorted.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failure = |source| Failure::File {
+        act: "list",
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = fs::read_dir(folder).map_err(failure)?;
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,77 @@
+//! Where words go: data to stdout, talk to stderr, colour only to people.
+
+use std::env;
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+use task_definition::{Color, Finding};
+
+use crate::failure::{Failure, count};
+
+/// The two ways out of the program.
+#[derive(Debug, Clone)]
+pub(crate) struct Talk {
+    quiet: bool,
+    color_out: Color,
+    color_err: Color,
+}
+
+impl Talk {
+    /// Looks at the terminal and at `NO_COLOR` once.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let color = |terminal: bool| {
+            if wanted && terminal {
+                Color::Yes
+            } else {
+                Color::No
+            }
+        };
+        Self {
+            quiet,
+            color_out: color(stdout().is_terminal()),
+            color_err: color(stderr().is_terminal()),
+        }
+    }
+
+    /// Prints data. A reader who has gone away is no failure.
+    #[expect(clippy::unused_self, reason = "data and talk leave by the same door")]
+    pub(crate) fn data(&self, text: &str) {
+        let _ = stdout().write_all(text.as_bytes());
+    }
+
+    /// Says a line, unless asked to be quiet.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(stderr(), "{line}");
+        }
+    }
+
+    /// Whether only data and failures are wanted.
+    #[cfg_attr(not(feature = "up"), expect(dead_code, reason = "only `up` asks"))]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// The colour of stdout.
+    pub(crate) fn color(&self) -> Color {
+        self.color_out
+    }
+
+    /// Says a failure, with its findings if it has any.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if let Failure::Findings(findings) = failure {
+            for finding in findings {
+                let _ = writeln!(stderr(), "{}\n", finding.render(self.color_err).trim_end());
+            }
+        }
+        let _ = writeln!(stderr(), "assemble: {failure}");
+    }
+
+    /// Says how many findings were printed.
+    pub(crate) fn total(&self, findings: &[Finding]) {
+        self.say(&match findings.len() {
+            0 => "no findings".to_owned(),
+            many => count(many),
+        });
+    }
+}

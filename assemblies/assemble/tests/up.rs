@@ -1,0 +1,269 @@
+//! `assemble up` as somebody at a terminal meets it; a shell stands for every image.
+#![cfg(feature = "up")]
+#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A project with one task definition in it: containers that run a line of shell each.
+struct Project(TempDir);
+
+impl Project {
+    fn new(containers: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("assemblies")).unwrap();
+        let definition = json!({ "family": "test", "containerDefinitions": containers });
+        fs::write(folder.path().join("task.json"), definition.to_string()).unwrap();
+        Self(folder)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
+        command
+            .arg("up")
+            .arg(self.0.path().join("task.json"))
+            .args(arguments);
+        command
+            .current_dir(self.0.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn up(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code(), text(stdout), text(stderr))
+    }
+
+    /// Starts it and waits for its first line.
+    fn started(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("ready"), "{line}");
+        child
+    }
+}
+
+fn shell(name: &str, line: &str) -> Value {
+    json!({ "name": name, "image": "sh", "memory": 64, "entryPoint": ["/bin/sh"],
+        "command": ["-c", line] })
+}
+
+fn interrupt(child: &Child) {
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+const AS_SHELL: [&str; 2] = ["--program", "app=/bin/sh"];
+
+#[test]
+fn the_exit_code_is_that_of_the_essential_container() {
+    let project = Project::new(json!([shell("app", "echo hello; echo oh >&2; exit 3")]));
+    let (code, stdout, stderr) = project.up(&AS_SHELL);
+    assert_eq!(code, Some(3), "{stderr}");
+    assert!(stdout.contains("app  | hello"), "{stdout}");
+    assert!(
+        stderr.contains("EssentialContainerExited: Essential container in task exited (`app`)")
+    );
+    assert!(
+        stderr.contains("the last words of `app`:\n  oh"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_containers_environment_is_its_own() {
+    let project = Project::new(json!([shell("app", "echo \"$OWN $FOREIGN.\"")]));
+    let mut command = project.command(&AS_SHELL);
+    command
+        .args(["--env", "app:OWN=mine"])
+        .env("FOREIGN", "theirs");
+    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(stdout.contains("| mine .\n"), "{stdout}");
+}
+
+#[test]
+fn all_missing_secrets_are_told_ready_to_paste() {
+    let mut app = shell("app", "echo \"got $ONE\"");
+    app["secrets"] = json!([
+        { "name": "ONE", "valueFrom": "arn:aws:secretsmanager:eu-central-1:000000000000:secret:one-abcdef" },
+        { "name": "TWO", "valueFrom": "/parameter/two" },
+    ]);
+    let project = Project::new(json!([app]));
+    let (code, _, stderr) = project.up(&AS_SHELL);
+    assert_eq!(code, Some(125));
+    let arn = "\"arn:aws:secretsmanager:eu-central-1:000000000000:secret:one-abcdef\" = \"\"\n";
+    assert!(
+        stderr.contains(arn) && stderr.contains("\"/parameter/two\" = \"\"\n"),
+        "{stderr}"
+    );
+
+    let folder = project.0.path().join(".assemble");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("secrets.toml");
+    fs::write(&file, "one = \"hush\"\n\"/parameter/two\" = \"x\"\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, stdout, _) = project.up(&AS_SHELL);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("got hush"));
+}
+
+#[test]
+fn every_container_without_a_program_is_told() {
+    let project = Project::new(json!([shell("app", ""), shell("other", "")]));
+    let (code, _, stderr) = project.up(&[]);
+    assert_eq!(code, Some(125));
+    assert!(stderr.contains("--program app=FILE") && stderr.contains("--program other=FILE"));
+}
+
+#[test]
+fn json_tells_logs_and_states_a_line_each() {
+    let project = Project::new(json!([shell("app", "echo hello; exit 4")]));
+    let (code, stdout, _) = project.up(&[AS_SHELL.as_slice(), &["--json"]].concat());
+    assert_eq!(code, Some(4));
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["type"] == "log" && line["line"] == "hello")
+    );
+    let last = lines.last().unwrap();
+    assert_eq!(last["detail"]["lastStatus"], "STOPPED");
+    assert_eq!(last["detail"]["containers"][0]["exitCode"], 4);
+}
+
+#[test]
+fn the_first_interrupt_stops_in_order() {
+    let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let project = Project::new(json!([shell("app", line)]));
+    let mut child = project.started(&AS_SHELL);
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_second_interrupt_kills() {
+    let line = "trap 'echo stopping' TERM; echo ready; while :; do sleep 0.01; done";
+    let project = Project::new(json!([shell("app", line)]));
+    let mut command = project.command(&AS_SHELL);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("ready"));
+    interrupt(&child);
+    assert!(lines.next().unwrap().unwrap().contains("stopping"));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+}
+
+#[test]
+fn a_smoke_test_starts_and_stops() {
+    let line = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+    let project = Project::new(json!([shell("app", line)]));
+    let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--until-ready"]].concat());
+    // The shell may be told to stop before it has set its trap; both are a stop by us.
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("UserInitiated: Task stopped: it was ready"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_task_that_takes_too_long_is_stopped_with_124() {
+    let line = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+    let project = Project::new(json!([shell("app", line)]));
+    let (code, ..) = project.up(&[AS_SHELL.as_slice(), &["--timeout", "300ms"]].concat());
+    assert_eq!(code, Some(124));
+}
+
+#[test]
+fn a_listener_is_kept_on_the_loopback_and_a_busy_port_is_told() {
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = busy.local_addr().unwrap().port();
+    let mut app = shell("app", "echo \"$APP_LISTEN\"");
+    app["environment"] = json!([{ "name": "APP_LISTEN", "value": format!("0.0.0.0:{port}") }]);
+    let project = Project::new(json!([app]));
+    let (code, _, stderr) = project.up(&AS_SHELL);
+    assert_eq!(code, Some(125));
+    assert!(
+        stderr.contains(&format!("`app` wants 127.0.0.1:{port}")),
+        "{stderr}"
+    );
+    drop(busy);
+    let (code, stdout, _) = project.up(&AS_SHELL);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains(&format!("| 127.0.0.1:{port}")), "{stdout}");
+}
+
+#[test]
+fn a_development_token_has_the_claims_that_were_asked_for() {
+    let project = Project::new(json!([]));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
+    command.args([
+        "dev-token",
+        "--audience",
+        "films",
+        "--scope",
+        "read",
+        "--ttl",
+        "90s",
+    ]);
+    let output = command
+        .arg("--project")
+        .arg(project.0.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let token = String::from_utf8(output.stdout).unwrap();
+    let parts: Vec<_> = token.trim().split('.').collect();
+    assert_eq!(parts.len(), 3);
+    let decode = |part: &str| {
+        use base64::Engine;
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(part)
+            .unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    let (header, claims) = (decode(parts[0]), decode(parts[1]));
+    assert_eq!(header["alg"], "ES256");
+    assert_eq!(
+        (&claims["aud"], &claims["scope"]),
+        (&json!("films"), &json!("read"))
+    );
+    let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    assert_eq!(life, 90);
+    let keys = project.0.path().join(".assemble/dev/jwks.json");
+    let keys: Value = serde_json::from_slice(&fs::read(keys).unwrap()).unwrap();
+    assert_eq!(keys["keys"][0]["kid"], header["kid"]);
+}

@@ -1,0 +1,290 @@
+//! `component.yaml`, field by field: all that the assembler ever sees of a component.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A program that can stand in a task, as its `component.yaml` describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Component")]
+pub struct ComponentFile {
+    /// The version of this file's form: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub schema: u32,
+    /// The name: folder, package, binary and container are all called so.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9-]*$"))]
+    pub name: String,
+    /// Where in a task it can stand.
+    pub kind: Kind,
+    /// What it does, in one line.
+    pub summary: String,
+    /// The image; `${…}` are values.
+    pub image: String,
+    /// The interfaces it offers.
+    #[serde(default)]
+    pub provides: BTreeMap<String, Provided>,
+    /// The interfaces it must be given. `upstream` on a proxy is the next hop.
+    #[serde(default)]
+    pub requires: BTreeMap<String, Required>,
+    /// Whether it sends OpenTelemetry and is to be told where.
+    #[serde(default)]
+    pub telemetry: bool,
+    /// Whether it waits for what it requires by itself. One that does not is held back until that is
+    /// healthy, which costs a health interval at every start.
+    #[serde(default = "yes")]
+    pub waits: bool,
+    /// Where it answers `/live` and `/ready`.
+    #[serde(default)]
+    pub admin: Option<Admin>,
+    /// What follows the program's name on the command line.
+    #[serde(default)]
+    pub commands: Commands,
+    /// Its settings, by dotted name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, SettingDeclaration>,
+    /// How ECS asks whether it is well.
+    #[serde(default)]
+    pub health: Option<Health>,
+    /// What it needs of the task's size.
+    pub size: Size,
+    /// How it ends.
+    #[serde(default)]
+    pub stop: Stop,
+    /// What it calls in AWS, and why.
+    #[serde(default)]
+    pub permissions: Vec<Permission>,
+    /// Folders it must be able to write; everything else is read-only.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// How to run it on a developer's machine.
+    #[serde(default)]
+    pub local: Option<Local>,
+}
+
+/// Where in a task a component can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// What a task exists for; also useful beside another app.
+    App,
+    /// A hop in front of the app.
+    Proxy,
+    /// A helper beside the app.
+    Sidecar,
+    /// Runs to its end before the app starts.
+    Init,
+}
+
+/// An interface that is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provided {
+    /// The setting that says where to listen, `address:port`.
+    pub setting: String,
+    /// The port it listens on when nobody says otherwise.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// What Service Connect and load balancers may assume.
+    #[serde(default)]
+    pub app_protocol: Option<AppProtocol>,
+}
+
+/// What a load balancer may assume about a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AppProtocol {
+    /// HTTP/1.1.
+    Http,
+    /// HTTP/2.
+    Http2,
+    /// gRPC.
+    Grpc,
+}
+
+/// An interface that must be given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Required {
+    /// The interface.
+    pub interface: String,
+    /// The setting that is told where it is.
+    pub setting: String,
+    /// How it is told: `{address}` is replaced by `127.0.0.1:8081`.
+    #[serde(default = "http_address")]
+    pub form: String,
+    /// Whether it also works without.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Where a component answers `/live` and `/ready`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// The setting that says where.
+    pub setting: String,
+    /// The port when nobody says otherwise.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+}
+
+/// What follows the program's name on the command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// To serve until told to stop; `[serve]` when left out.
+    #[serde(default)]
+    pub service: Option<Vec<String>>,
+    /// To do one thing and end.
+    #[serde(default)]
+    pub on_demand: Option<Vec<String>>,
+}
+
+/// A setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingDeclaration {
+    /// What its value looks like.
+    #[serde(rename = "type")]
+    pub kind: SettingKind,
+    /// The value when nobody says otherwise.
+    #[serde(default)]
+    pub default: Option<Value>,
+    /// Whether somebody must say.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether it is a secret: it then comes from Secrets Manager or Parameter Store only.
+    #[serde(default)]
+    pub secret: bool,
+    /// The environment variable, where it does not follow from the names.
+    #[serde(default)]
+    pub env: Option<String>,
+    /// What it is for.
+    #[serde(default)]
+    pub doc: String,
+}
+
+/// What a setting's value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingKind {
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A list.
+    Array,
+    /// A map.
+    Object,
+}
+
+/// How ECS asks whether a component is well. Seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// What follows the program's name: `[probe]`.
+    pub command: Vec<String>,
+    /// Between two checks.
+    pub interval: u32,
+    /// That one check may take.
+    pub timeout: u32,
+    /// Failures in a row that make it unhealthy.
+    pub retries: u32,
+    /// At the start, in which failures do not count.
+    #[serde(default)]
+    pub start_period: u32,
+}
+
+/// What a component needs of the task's size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// CPU units it must have; 1024 are a vCPU.
+    #[schemars(range(min = 1))]
+    pub cpu: u32,
+    /// MiB it must have.
+    #[schemars(range(min = 6))]
+    pub memory: u32,
+    /// Its part of what is left over when the task's size is larger than the sum.
+    #[serde(default)]
+    pub weight: u32,
+}
+
+/// How a component ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Seconds between SIGTERM and SIGKILL.
+    pub timeout: u32,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { timeout: 30 }
+    }
+}
+
+/// What a component calls in AWS, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    /// The actions: `s3:GetObject`.
+    pub actions: Vec<String>,
+    /// The resources; `${…}` are values, `${settings.x}` the component's settings and
+    /// `${on_demand.x}` the fields of the assembly's trigger; a permission that names the
+    /// trigger is left out where there is none.
+    pub resources: Vec<String>,
+    /// What it is for; printed beside the statement.
+    pub why: String,
+    /// The statement's id; made from the actions when left out.
+    #[serde(default)]
+    pub sid: Option<String>,
+}
+
+/// How to run a component on a developer's machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Local {
+    /// The program.
+    pub binary: String,
+    /// The command that builds it.
+    #[serde(default)]
+    pub build: String,
+    /// Debian packages it needs to be built and run.
+    #[serde(default)]
+    pub setup: Vec<String>,
+    /// A request worth trying once it runs.
+    #[serde(default, rename = "try")]
+    pub attempt: Option<Attempt>,
+}
+
+/// A request worth trying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The type of the body.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// A file with the body, from the root of the project.
+    #[serde(default)]
+    pub sample: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn http_address() -> String {
+    "http://{address}".to_owned()
+}

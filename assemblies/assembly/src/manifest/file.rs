@@ -1,0 +1,149 @@
+//! The manifest, field by field: what the user writes.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A task: an app, what stands in front of it and beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Assembly")]
+pub struct ManifestFile {
+    /// The name: of the assembly, the task definition's family, the log group and the roles.
+    pub name: String,
+    /// What it does, in one line.
+    #[serde(default)]
+    pub summary: String,
+    /// The component the task exists for.
+    pub app: String,
+    /// The proxies in front of the app, outermost first.
+    #[serde(default)]
+    pub ingress: Vec<String>,
+    /// The components beside the app.
+    #[serde(default)]
+    pub sidecars: Vec<String>,
+    /// The components that run to their end, one after the other, before the app starts.
+    #[serde(default)]
+    pub init: Vec<String>,
+    /// Settings by component and name; a nested setting can be written nested or dotted.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Map<String, Value>>,
+    /// Secret settings by component and name: the ARN of a secret or parameter.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, BTreeMap<String, String>>,
+    /// Says that the task serves until it is told to stop.
+    #[serde(default)]
+    pub service: Option<Service>,
+    /// Says that the task is started by an event and ends by itself.
+    #[serde(default)]
+    pub on_demand: Option<OnDemand>,
+    /// The task's size, where the smallest that fits is not wanted.
+    #[serde(default)]
+    pub size: TaskSize,
+    /// Fields of one container, in the task definition's words; they win over what was derived.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Map<String, Value>>,
+    /// Task-definition JSON laid over the result at the very end. Lists whose items have a `name` are
+    /// merged by it; `null` takes a field away.
+    #[serde(default)]
+    pub patch: Option<Map<String, Value>>,
+    /// Values for `${…}` in this file that the environment's values may replace.
+    #[serde(default)]
+    pub values: BTreeMap<String, Value>,
+}
+
+/// A task that serves until it is told to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The fewest tasks.
+    #[serde(default = "one")]
+    pub min: u32,
+    /// The most tasks.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub max: u32,
+    /// What to keep steady by starting and stopping tasks.
+    #[serde(default)]
+    pub target: Option<Target>,
+}
+
+/// What to keep steady by starting and stopping tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Requests a minute that one task gets.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub requests_per_task: Option<u32>,
+    /// The average CPU use in percent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub cpu: Option<u32>,
+    /// The average memory use in percent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub memory: Option<u32>,
+}
+
+/// A task that is started when an object lands in a bucket, and ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnDemand {
+    /// The bucket whose new objects start a task.
+    pub bucket: String,
+    /// Only objects whose key begins so.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// Only objects whose key ends so.
+    #[serde(default)]
+    pub suffix: Option<String>,
+    /// The bucket the results go to.
+    #[serde(default)]
+    pub output_bucket: Option<String>,
+}
+
+/// The task's size, where the smallest that fits is not wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSize {
+    /// CPU units; 1024 are a vCPU.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub cpu: Option<u32>,
+    /// MiB.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub memory: Option<u32>,
+    /// The machine type.
+    #[serde(default)]
+    pub architecture: Architecture,
+}
+
+/// The machine type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Architecture {
+    /// Intel and AMD.
+    #[default]
+    #[serde(rename = "X86_64")]
+    X86,
+    /// Graviton.
+    #[serde(rename = "ARM64")]
+    Arm,
+}
+
+impl Architecture {
+    /// The word ECS uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::X86 => "X86_64",
+            Self::Arm => "ARM64",
+        }
+    }
+}
+
+fn one() -> u32 {
+    1
+}

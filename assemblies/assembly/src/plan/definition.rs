@@ -1,0 +1,333 @@
+//! The task definition of a wiring, every field with the line or the reason it comes from.
+
+use serde_json::Value;
+use task_definition::source::Source;
+use task_definition::{
+    Condition, ContainerDefinition, Dependency, Finding, HealthCheck, KeyValue, LinuxParameters,
+    Located, LogConfiguration, MountPoint, Place, Places, PortMapping, RestartPolicy,
+    RuntimePlatform, Secret, TaskDefinition, Volume, escape, read,
+};
+
+use super::iam::{Statements, role_arn};
+use super::merge;
+use super::share::{Share, Shares, shares};
+use crate::component::AppProtocol;
+use crate::resolve::{Life, Member, Role};
+use crate::wire::{Wired, Wiring};
+
+/// Builds it, lays the user's own words over it, and reads the result as if it were somebody's file, so
+/// that a misspelt field in an override is found like any other.
+pub(super) fn definition(
+    wiring: &Wiring,
+    statements: &Statements,
+) -> Result<Located, Vec<Finding>> {
+    let mut places = Places::new();
+    let derived = task(wiring, statements, &mut places);
+    let mut value = serde_json::to_value(&derived).unwrap_or_default();
+    lay_over(wiring, &mut value, &mut places);
+    let text = Source::new("task-definition.json", format!("{value:#}\n"));
+    match read(&text) {
+        Ok(located) => Ok(Located {
+            definition: located.definition,
+            places,
+        }),
+        Err(findings) => Err(findings
+            .into_iter()
+            .map(|finding| placed(finding, &places))
+            .collect()),
+    }
+}
+
+/// A finding about the merged text, said about the line that led to it.
+fn placed(finding: Finding, places: &Places) -> Finding {
+    let place = finding.pointer.as_deref().map(|pointer| places.of(pointer));
+    Finding {
+        place: place.unwrap_or_else(|| finding.place.clone()),
+        ..finding
+    }
+}
+
+/// The overrides of containers, then the patch of the whole.
+fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
+    let manifest = &wiring.cast.manifest;
+    for (index, member) in wiring.cast.members.iter().enumerate() {
+        let Some(overrides) = manifest.file().overrides.get(member.name()) else {
+            continue;
+        };
+        let at = format!("/containerDefinitions/{index}");
+        let from = format!("/overrides/{}", escape(member.name()));
+        if let Some(container) = value.pointer_mut(&at) {
+            let over = Value::Object(overrides.clone());
+            merge::merge(container, &over, &at, &from, &mut |pointer, from| {
+                places.insert(pointer, manifest.place(from));
+            });
+        }
+    }
+    if let Some(patch) = &manifest.file().patch {
+        let patch = Value::Object(patch.clone());
+        merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
+            places.insert(pointer, manifest.place(from));
+        });
+    }
+}
+
+fn task(wiring: &Wiring, statements: &Statements, places: &mut Places) -> TaskDefinition {
+    let cast = &wiring.cast;
+    let file = cast.manifest.file();
+    let Shares { size, shares } = shares(cast);
+    task_places(wiring, places);
+    let containers = cast.members.iter().enumerate().map(|(index, member)| {
+        let at = format!("/containerDefinitions/{index}");
+        places.insert(at.clone(), member.place.clone());
+        container(wiring, index, shares[index], &at, places)
+    });
+    let containers = containers.collect();
+    TaskDefinition {
+        family: file.name.clone(),
+        task_role_arn: (!statements.task_role.is_empty())
+            .then(|| role_arn(&cast.account, &file.name, "task")),
+        execution_role_arn: Some(role_arn(&cast.account, &file.name, "execution")),
+        network_mode: Some("awsvpc".to_owned()),
+        container_definitions: containers,
+        volumes: cast.members.iter().flat_map(volumes).collect(),
+        requires_compatibilities: vec!["FARGATE".to_owned()],
+        cpu: Some(size.cpu.to_string()),
+        memory: Some(size.memory.to_string()),
+        runtime_platform: Some(RuntimePlatform {
+            cpu_architecture: Some(file.size.architecture.word().to_owned()),
+            operating_system_family: Some("LINUX".to_owned()),
+        }),
+        ..TaskDefinition::default()
+    }
+}
+
+/// Where the fields of the task itself come from.
+fn task_places(wiring: &Wiring, places: &mut Places) {
+    let manifest = &wiring.cast.manifest;
+    places.insert("", manifest.place("/name"));
+    places.insert("/family", manifest.place("/name"));
+    for field in ["cpu", "memory"] {
+        let pointer = format!("/size/{field}");
+        let named = match field {
+            "cpu" => manifest.file().size.cpu,
+            _ => manifest.file().size.memory,
+        };
+        let place = if named.is_some() {
+            manifest.place(&pointer)
+        } else {
+            let because = "the smallest Fargate size that holds the sum of the containers";
+            Place::derived(because, Some(manifest.place("/name")))
+        };
+        places.insert(format!("/{field}"), place);
+    }
+}
+
+fn container(
+    wiring: &Wiring,
+    index: usize,
+    share: Share,
+    at: &str,
+    places: &mut Places,
+) -> ContainerDefinition {
+    let member = &wiring.cast.members[index];
+    let wired = &wiring.containers[index];
+    let file = member.component.file();
+    let essential = matches!(member.role, Role::Ingress | Role::App);
+    let restart = (member.role == Role::Sidecar).then(|| RestartPolicy {
+        enabled: true,
+        restart_attempt_period: Some(60),
+        ..RestartPolicy::default()
+    });
+    ContainerDefinition {
+        name: member.name().to_owned(),
+        image: member.image.clone(),
+        cpu: Some(share.cpu),
+        memory: Some(share.memory),
+        memory_reservation: Some(share.reservation),
+        port_mappings: port_mappings(wiring, index),
+        essential: Some(essential),
+        restart_policy: restart,
+        command: command(member),
+        environment: environment(member, wired, at, places),
+        mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
+        linux_parameters: Some(LinuxParameters {
+            init_process_enabled: Some(false),
+            ..LinuxParameters::default()
+        }),
+        secrets: secrets(member, at, places),
+        depends_on: depends_on(wiring, wired, at, places),
+        start_timeout: start_timeout(wiring, index),
+        stop_timeout: Some(file.stop.timeout),
+        user: Some(USER.to_owned()),
+        readonly_root_filesystem: Some(true),
+        log_configuration: Some(logs(wiring, member)),
+        health_check: health(member),
+        ..ContainerDefinition::default()
+    }
+}
+
+/// The number that distroless images and many others have for "nobody in particular".
+const USER: &str = "65532:65532";
+
+fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
+    let public = wiring
+        .public
+        .as_ref()
+        .filter(|public| public.member == index);
+    let mapping = public.map(|public| PortMapping {
+        container_port: Some(u32::from(public.port)),
+        protocol: Some("tcp".to_owned()),
+        name: Some(public.interface.clone()),
+        app_protocol: public.protocol.map(|protocol| protocol.word().to_owned()),
+        ..PortMapping::default()
+    });
+    mapping.into_iter().collect()
+}
+
+impl AppProtocol {
+    /// The word ECS uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Http2 => "http2",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
+fn command(member: &Member) -> Vec<String> {
+    let commands = &member.component.file().commands;
+    let command = if member.life == Life::Ends {
+        commands.on_demand.clone()
+    } else {
+        commands.service.clone()
+    };
+    command.unwrap_or_else(|| vec!["serve".to_owned()])
+}
+
+/// What was derived and what the user set, sorted by name; the user wins.
+fn environment(member: &Member, wired: &Wired, at: &str, places: &mut Places) -> Vec<KeyValue> {
+    let mut variables = wired.environment.clone();
+    for (setting, given) in &member.settings {
+        let name = member.component.variable(setting);
+        variables.insert(name, (given.text.clone(), given.place.clone()));
+    }
+    let mut environment = Vec::new();
+    for (name, (value, place)) in variables {
+        places.insert(format!("{at}/environment/{}", environment.len()), place);
+        environment.push(KeyValue { name, value });
+    }
+    environment
+}
+
+fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
+    let mut secrets = Vec::new();
+    for (setting, given) in &member.secrets {
+        places.insert(
+            format!("{at}/secrets/{}", secrets.len()),
+            given.place.clone(),
+        );
+        let name = member.component.variable(setting);
+        secrets.push(Secret {
+            name,
+            value_from: given.value_from.clone(),
+        });
+    }
+    secrets
+}
+
+fn depends_on(wiring: &Wiring, wired: &Wired, at: &str, places: &mut Places) -> Vec<Dependency> {
+    let mut dependencies = Vec::new();
+    for (on, condition, place) in &wired.depends_on {
+        places.insert(
+            format!("{at}/dependsOn/{}", dependencies.len()),
+            place.clone(),
+        );
+        dependencies.push(Dependency {
+            container_name: wiring.cast.members[*on].name().to_owned(),
+            condition: *condition,
+        });
+    }
+    dependencies
+}
+
+/// Without a limit a task whose dependency never gets healthy hangs in PENDING for hours.
+fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
+    let edges = wiring.containers.iter().flat_map(|wired| &wired.depends_on);
+    let mut conditions = edges
+        .filter(|(on, ..)| *on == index)
+        .map(|(_, condition, _)| *condition);
+    let is_awaited = conditions.any(|condition| condition == Condition::Healthy);
+    let health = wiring.cast.members[index]
+        .component
+        .file()
+        .health
+        .as_ref()?;
+    let settles =
+        health.start_period + (health.interval + health.timeout) * health.retries + health.interval;
+    is_awaited.then(|| settles.clamp(2, LONGEST_START))
+}
+
+/// Fargate's limit, in seconds.
+const LONGEST_START: u32 = 120;
+
+fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
+    let name = &wiring.cast.manifest.file().name;
+    let options = [
+        ("awslogs-group", format!("/ecs/{name}")),
+        ("awslogs-region", wiring.cast.account.region.clone()),
+        ("awslogs-stream-prefix", member.name().to_owned()),
+        // A log service that is down must not stop the answers.
+        ("mode", "non-blocking".to_owned()),
+    ];
+    LogConfiguration {
+        log_driver: "awslogs".to_owned(),
+        options: options.map(|(name, value)| (name.to_owned(), value)).into(),
+        secret_options: Vec::new(),
+    }
+}
+
+/// The image holds nothing but the program, at the root.
+fn health(member: &Member) -> Option<HealthCheck> {
+    let health = member.component.file().health.as_ref()?;
+    if member.life == Life::Ends {
+        return None;
+    }
+    let mut command = vec!["CMD".to_owned(), format!("/{}", member.name())];
+    command.extend(health.command.iter().cloned());
+    Some(HealthCheck {
+        command,
+        interval: Some(health.interval),
+        timeout: Some(health.timeout),
+        retries: Some(health.retries),
+        start_period: (health.start_period > 0).then_some(health.start_period),
+    })
+}
+
+fn mount(member: &Member, path: &str) -> MountPoint {
+    MountPoint {
+        source_volume: volume_name(member, path),
+        container_path: path.to_owned(),
+        read_only: Some(false),
+    }
+}
+
+fn volumes(member: &Member) -> Vec<Volume> {
+    let files = &member.component.file().files;
+    files
+        .iter()
+        .map(|path| Volume {
+            name: volume_name(member, path),
+            ..Volume::default()
+        })
+        .collect()
+}
+
+/// `/tmp` of `thumbnail` is `thumbnail-tmp`.
+fn volume_name(member: &Member, path: &str) -> String {
+    let path: String = path
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("{}-{}", member.name(), path.trim_matches('-'))
+}

@@ -1,0 +1,79 @@
+//! Lays one JSON value over another: maps field by field, lists whose items have a `name` by that
+//! name, everything else as a whole; `null` takes away.
+
+use serde_json::Value;
+
+/// Lays `over` (found at `from` in the manifest) over `value` (at `at` in the definition), and says of
+/// every value that was replaced where it is now and where it came from.
+pub(super) fn merge(
+    value: &mut Value,
+    over: &Value,
+    at: &str,
+    from: &str,
+    placed: &mut impl FnMut(String, &str),
+) {
+    match (value, over) {
+        (Value::Object(fields), Value::Object(over)) => {
+            for (name, over) in over {
+                let (at, from) = (format!("{at}/{name}"), format!("{from}/{name}"));
+                if over.is_null() {
+                    fields.shift_remove(name);
+                    placed(at, &from);
+                } else if let Some(field) = fields.get_mut(name) {
+                    merge(field, over, &at, &from, placed);
+                } else {
+                    fields.insert(name.clone(), over.clone());
+                    placed(at, &from);
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(over)) if named(items) && named(over) => {
+            for (index, over) in over.iter().enumerate() {
+                let from = format!("{from}/{index}");
+                let known = items.iter().position(|item| item["name"] == over["name"]);
+                if let Some(known) = known {
+                    merge(
+                        &mut items[known],
+                        over,
+                        &format!("{at}/{known}"),
+                        &from,
+                        placed,
+                    );
+                } else {
+                    placed(format!("{at}/{}", items.len()), &from);
+                    items.push(over.clone());
+                }
+            }
+        }
+        (value, over) => {
+            *value = over.clone();
+            placed(at.to_owned(), from);
+        }
+    }
+}
+
+fn named(items: &[Value]) -> bool {
+    !items.is_empty() && items.iter().all(|item| item["name"].is_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn merges_by_name_and_takes_away_what_is_null() {
+        let mut value = json!({ "list": [{ "name": "a", "x": 1 }], "gone": 1, "kept": [1, 2] });
+        let over = json!({ "list": [{ "name": "b" }, { "name": "a", "x": 2 }], "gone": null });
+        let mut places = Vec::new();
+        merge(&mut value, &over, "", "/patch", &mut |at, from| {
+            places.push((at, from.to_owned()));
+        });
+        assert_eq!(
+            value,
+            json!({ "list": [{ "name": "a", "x": 2 }, { "name": "b" }], "kept": [1, 2] })
+        );
+        assert!(places.contains(&("/list/0/x".to_owned(), "/patch/list/1/x".to_owned())));
+    }
+}

@@ -1,0 +1,323 @@
+//! From names to components: who stands where, with which settings, and who gives what to whom.
+
+use std::collections::BTreeMap;
+
+use task_definition::{Finding, Place};
+
+use crate::component::{Catalog, Component, Kind};
+use crate::manifest::Manifest;
+use crate::rules;
+use crate::text::{in_order, meant};
+use crate::values::Values;
+
+mod links;
+mod settings;
+
+pub use settings::{Secret, Setting};
+
+/// Every component in its role, every setting checked, every requirement answered.
+#[derive(Debug, Clone)]
+pub struct Cast {
+    pub(crate) manifest: Manifest,
+    pub(crate) members: Vec<Member>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) account: Account,
+    pub(crate) values: Values,
+}
+
+/// A component in a task.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub(crate) component: Component,
+    pub(crate) role: Role,
+    pub(crate) image: String,
+    pub(crate) settings: BTreeMap<String, Setting>,
+    pub(crate) secrets: BTreeMap<String, Secret>,
+    /// The word of the manifest that names it.
+    pub(crate) place: Place,
+    pub(crate) life: Life,
+}
+
+/// How long a member of a task is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Until it is told to stop.
+    Serves,
+    /// Until its work is done; nobody asks it whether it is well, and it offers nothing.
+    Ends,
+}
+
+/// What a component is for in a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A hop in front of the app.
+    Ingress,
+    /// What the task exists for.
+    App,
+    /// Beside the app.
+    Sidecar,
+    /// Before the app.
+    Init,
+}
+
+/// One member is given an interface by another: positions in the cast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub(crate) user: usize,
+    pub(crate) provider: usize,
+    /// The name of the requirement; none for telemetry.
+    pub(crate) requirement: Option<String>,
+    pub(crate) interface: String,
+}
+
+/// Where in AWS the task is to live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// The region.
+    pub region: String,
+    /// `aws`, or another partition.
+    pub partition: String,
+}
+
+/// Looks everything up; all that is wrong comes back together.
+pub fn resolve(
+    manifest: Manifest,
+    catalog: &Catalog,
+    values: &Values,
+) -> Result<Cast, Vec<Finding>> {
+    let mut findings = Vec::new();
+    let members = members(&manifest, catalog, values, &mut findings);
+    mode(&manifest, &members, &mut findings);
+    strangers(&manifest, &members, &mut findings);
+    let links = links::links(&members, &manifest, &mut findings);
+    let account = account(&manifest, values, &mut findings);
+    if !findings.is_empty() {
+        return Err(in_order(findings));
+    }
+    Ok(Cast {
+        manifest,
+        members,
+        links,
+        account,
+        values: values.clone(),
+    })
+}
+
+impl Member {
+    /// The component's name, which is the container's.
+    pub fn name(&self) -> &str {
+        self.component.name()
+    }
+
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How long it is there.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+}
+
+/// Everybody who stands in the task: the hops outermost first, the app, those beside it, those before.
+fn members(
+    manifest: &Manifest,
+    catalog: &Catalog,
+    values: &Values,
+    findings: &mut Vec<Finding>,
+) -> Vec<Member> {
+    let mut members: Vec<Member> = Vec::new();
+    for (role, name, pointer) in cast_list(manifest) {
+        let place = manifest.place(&pointer);
+        if members.iter().any(|member| member.name() == name) {
+            findings.push(rules::m06::twice(place, name));
+            continue;
+        }
+        match catalog.component(name) {
+            None => {
+                let hint = meant(name, catalog.names());
+                findings.push(rules::m05::unknown_component(place, name, &hint));
+            }
+            Some(Err(broken)) => findings.extend_from_slice(broken),
+            Some(Ok(component)) => {
+                if !allowed(role).contains(&component.file().kind) {
+                    let (kind, wanted) = (article(component.file().kind), wanted(role));
+                    findings.push(rules::m07::wrong_place(place.clone(), name, kind, wanted));
+                }
+                members.push(member(component, role, place, manifest, values, findings));
+            }
+        }
+    }
+    members
+}
+
+fn member(
+    component: &Component,
+    role: Role,
+    place: Place,
+    manifest: &Manifest,
+    values: &Values,
+    findings: &mut Vec<Finding>,
+) -> Member {
+    let (settings, secrets) = settings::settings(component, manifest, &place, findings);
+    let image = image(component, manifest, values, findings);
+    let life = match role {
+        Role::Init => Life::Ends,
+        Role::App if manifest.file().on_demand.is_some() => Life::Ends,
+        _ => Life::Serves,
+    };
+    Member {
+        life,
+        component: component.clone(),
+        role,
+        image,
+        settings,
+        secrets,
+        place,
+    }
+}
+
+/// The image the user names for this container, or else the component's; who may pull it follows from it.
+fn image(
+    component: &Component,
+    manifest: &Manifest,
+    values: &Values,
+    findings: &mut Vec<Finding>,
+) -> String {
+    let overrides = manifest.file().overrides.get(component.name());
+    if let Some(named) = overrides.and_then(|fields| fields.get("image")?.as_str()) {
+        return named.to_owned();
+    }
+    values
+        .fill(&component.file().image)
+        .unwrap_or_else(|missing| {
+            for name in missing {
+                let place = component.place("/image");
+                findings.push(rules::m14::no_value(place, &name, values.names()));
+            }
+            String::new()
+        })
+}
+
+/// Role, name and JSON pointer of everybody the manifest names.
+fn cast_list(manifest: &Manifest) -> Vec<(Role, &str, String)> {
+    let file = manifest.file();
+    let list = |role, names: &'_ [String], field: &'static str| {
+        let named = names.iter().enumerate();
+        named
+            .map(|(i, name)| (role, name.clone(), format!("/{field}/{i}")))
+            .collect::<Vec<_>>()
+    };
+    let mut all = list(Role::Ingress, &file.ingress, "ingress");
+    all.push((Role::App, file.app.clone(), "/app".to_owned()));
+    all.extend(list(Role::Sidecar, &file.sidecars, "sidecars"));
+    all.extend(list(Role::Init, &file.init, "init"));
+    let names = file
+        .ingress
+        .iter()
+        .chain([&file.app])
+        .chain(&file.sidecars)
+        .chain(&file.init);
+    names
+        .zip(all)
+        .map(|(name, (role, _, pointer))| (role, name.as_str(), pointer))
+        .collect()
+}
+
+fn allowed(role: Role) -> &'static [Kind] {
+    match role {
+        Role::Ingress => &[Kind::Proxy],
+        Role::App => &[Kind::App],
+        Role::Sidecar => &[Kind::Sidecar, Kind::App],
+        Role::Init => &[Kind::Init],
+    }
+}
+
+fn wanted(role: Role) -> &'static str {
+    match role {
+        Role::Ingress => "a proxy",
+        Role::App => "an app",
+        Role::Sidecar => "a sidecar or an app",
+        Role::Init => "an init",
+    }
+}
+
+fn article(kind: Kind) -> &'static str {
+    match kind {
+        Kind::App => "an app",
+        Kind::Proxy => "a proxy",
+        Kind::Sidecar => "a sidecar",
+        Kind::Init => "an init",
+    }
+}
+
+/// Serving or ending, and whether the app can.
+fn mode(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+    let file = manifest.file();
+    match (&file.service, &file.on_demand) {
+        (Some(_), Some(_)) => {
+            findings.push(rules::m15::both(manifest.key_place("", "on_demand")));
+        }
+        (None, None) => findings.push(rules::m15::neither(manifest.place("/name"))),
+        (Some(service), None) if service.min > service.max => {
+            let place = manifest.place("/service/min");
+            findings.push(rules::m16::disordered(place, service.min, service.max));
+        }
+        (Some(service), None) if service.min < service.max && service.target.is_none() => {
+            let place = manifest.place("/service/max");
+            findings.push(rules::m16::no_target(place, service.min, service.max));
+        }
+        (None, Some(_)) => {
+            let app = members.iter().find(|member| member.role == Role::App);
+            let cannot = app.filter(|app| app.component.file().commands.on_demand.is_none());
+            findings
+                .extend(cannot.map(|app| rules::m20::cannot_end(app.place.clone(), app.name())));
+        }
+        (Some(_), None) => {}
+    }
+}
+
+/// Words about components that are not in the task.
+fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+    let file = manifest.file();
+    let said = file.settings.keys().map(|name| ("/settings", name));
+    let said = said.chain(file.secrets.keys().map(|name| ("/secrets", name)));
+    let said = said.chain(file.overrides.keys().map(|name| ("/overrides", name)));
+    // A name that no component has is told where the task names it.
+    let named: Vec<&str> = cast_list(manifest)
+        .iter()
+        .map(|(_, name, _)| *name)
+        .collect();
+    for (list, name) in said {
+        if !named.contains(&name.as_str()) {
+            let hint = meant(name, members.iter().map(Member::name));
+            let place = manifest.key_place(list, name);
+            findings.push(rules::m17::not_in_task(place, name, &hint));
+        }
+    }
+}
+
+/// The three values that every task definition needs.
+fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) -> Account {
+    let mut value = |name: &str| {
+        if let Some(value) = values.get(name) {
+            return value.to_owned();
+        }
+        let place = manifest.place("/name");
+        findings.push(rules::m14::no_value(place, name, values.names()));
+        String::new()
+    };
+    Account {
+        id: value("account"),
+        region: value("region"),
+        partition: values.get("partition").unwrap_or("aws").to_owned(),
+    }
+}

@@ -1,0 +1,57 @@
+//! M02: a value is of the wrong kind.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The rule.
+pub(crate) const RULE: Rule = Rule {
+    id: "M02",
+    title: "a value is of the wrong kind",
+    explanation: "Every field wants text, a number, a list or a map; anything else cannot be meant.",
+    source: "assemblies/README.md",
+    hint: "write the kind of value that the field wants",
+    passing: "\
+name: shop
+app: web
+service: {}
+",
+    failing: "\
+name: shop
+app: web
+ingress: tls
+service: {}
+",
+};
+
+/// A value of another kind.
+pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) -> Finding {
+    let found = if found == "null" { "empty" } else { found };
+    let message = format!("`{path}` must be {wanted}, but this is {found}");
+    Finding::error(RULE.id, place, message, format!("write {wanted}"))
+}
+
+/// A word that is none of those that are allowed.
+pub(crate) fn wrong_word(place: Place, path: &str, word: &str, hint: &str) -> Finding {
+    Finding::error(RULE.id, place, format!("`{path}` cannot be `{word}`"), hint)
+}
+
+/// A number that is too small or too large.
+pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high: i64) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{path}` is {number}"),
+        format!("write a number from {low} to {high}"),
+    )
+}
+
+/// Anything the reader of shapes did not foresee.
+pub(crate) fn misfit(place: Place, error: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("the file does not fit its form: {error}"),
+        "compare it with the JSON Schema in `assemblies/schema/`",
+    )
+}

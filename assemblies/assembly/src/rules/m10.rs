@@ -1,0 +1,38 @@
+//! M10: a setting does not exist.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The rule.
+pub(crate) const RULE: Rule = Rule {
+    id: "M10",
+    title: "a setting does not exist",
+    explanation: "The settings of a component are those of its `component.yaml`, which are those of the program (`<program> describe`). The program refuses an unknown one when it starts; better now than then.",
+    source: "assemblies/README.md",
+    hint: "correct the name",
+    passing: "\
+name: shop
+app: web
+settings:
+  web: { greeting: hello }
+service: {}
+",
+    failing: "\
+name: shop
+app: web
+settings:
+  web: { greting: hello }
+service: {}
+",
+};
+
+/// A setting the component does not have.
+pub(crate) fn unknown_setting(place: Place, name: &str, setting: &str, hint: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{name}` has no setting `{setting}`"),
+        hint,
+    )
+}

@@ -1,0 +1,42 @@
+//! M22: an inner hop would listen to the world.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The rule.
+pub(crate) const RULE: Rule = Rule {
+    id: "M22",
+    title: "an inner hop would listen to the world",
+    explanation: "On Fargate every port that is listened on can be reached on the address of the task, whatever the port mappings say. An inner hop on 0.0.0.0 could be reached around the filters in front of it.",
+    source: "assemblies/README.md",
+    hint: "listen on 127.0.0.1",
+    passing: "\
+name: shop
+app: web
+ingress: [tls]
+settings:
+  web: { listen: '127.0.0.1:9000' }
+service: {}
+",
+    failing: "\
+name: shop
+app: web
+ingress: [tls]
+settings:
+  web: { listen: '0.0.0.0:9000' }
+service: {}
+",
+};
+
+/// An inner hop that anybody can reach.
+pub(crate) fn exposed(place: Place, name: &str, address: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!(
+            "`{name}` would listen on {address}, where it can be reached around the hops in front of it"
+        ),
+        "write `127.0.0.1:PORT`",
+    )
+}

@@ -1,0 +1,80 @@
+//! What can be wrong with a manifest, one file a rule: its words, a case that passes, one that fails.
+//!
+//! A rule is looked for by the stage that can see it; the file of a rule holds what is said about it.
+
+pub(crate) mod m01;
+pub(crate) mod m02;
+pub(crate) mod m03;
+pub(crate) mod m04;
+pub(crate) mod m05;
+pub(crate) mod m06;
+pub(crate) mod m07;
+pub(crate) mod m08;
+pub(crate) mod m09;
+pub(crate) mod m10;
+pub(crate) mod m11;
+pub(crate) mod m12;
+pub(crate) mod m13;
+pub(crate) mod m14;
+pub(crate) mod m15;
+pub(crate) mod m16;
+pub(crate) mod m17;
+pub(crate) mod m18;
+pub(crate) mod m19;
+pub(crate) mod m20;
+pub(crate) mod m21;
+pub(crate) mod m22;
+
+/// A rule about manifests, or about components.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The id. It never changes its meaning.
+    pub id: &'static str,
+    /// The rule in one line.
+    pub title: &'static str,
+    /// Why it is so and what happens otherwise.
+    pub explanation: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What to do, in general.
+    pub hint: &'static str,
+    /// A file that keeps the rule.
+    pub passing: &'static str,
+    /// A file that breaks this rule and no other.
+    pub failing: &'static str,
+}
+
+/// Every rule.
+pub fn rules() -> &'static [Rule] {
+    &RULES
+}
+
+/// The rule of that id.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    rules().iter().find(|rule| rule.id == id)
+}
+
+static RULES: [Rule; 22] = [
+    m01::RULE,
+    m02::RULE,
+    m03::RULE,
+    m04::RULE,
+    m05::RULE,
+    m06::RULE,
+    m07::RULE,
+    m08::RULE,
+    m09::RULE,
+    m10::RULE,
+    m11::RULE,
+    m12::RULE,
+    m13::RULE,
+    m14::RULE,
+    m15::RULE,
+    m16::RULE,
+    m17::RULE,
+    m18::RULE,
+    m19::RULE,
+    m20::RULE,
+    m21::RULE,
+    m22::RULE,
+];

@@ -1,0 +1,23 @@
+//! The JSON Schemas of the files that people write, for editors.
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use crate::component::ComponentFile;
+use crate::manifest::ManifestFile;
+use crate::shape::schema_of;
+
+/// The schema of a manifest.
+pub fn assembly() -> String {
+    pretty::<ManifestFile>()
+}
+
+/// The schema of a `component.yaml`.
+pub fn component() -> String {
+    pretty::<ComponentFile>()
+}
+
+fn pretty<T: JsonSchema>() -> String {
+    let schema: Value = schema_of::<T>();
+    format!("{schema:#}\n")
+}

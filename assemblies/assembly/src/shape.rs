@@ -1,0 +1,275 @@
+//! Holds a text against a JSON Schema and turns it into a type.
+//!
+//! The schema is the one that is committed for editors (made from the types), so what an editor accepts
+//! and what the assembler accepts cannot drift apart. All faults are gathered; what is wrong is left
+//! out, so that the stages after this one can still say what else is wrong.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use task_definition::source::{Node, NodeValue, Source};
+use task_definition::{Finding, Place};
+
+use crate::rules;
+use crate::text::meant;
+
+/// The JSON Schema of a type.
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
+
+/// The value of a text, as far as it fits the type, and everything that does not fit.
+pub(crate) fn read<T: JsonSchema + DeserializeOwned>(
+    source: &Source,
+    node: &Node,
+) -> (Option<T>, Vec<Finding>) {
+    let schema = schema_of::<T>();
+    let mut reader = Reader {
+        source,
+        root: &schema,
+        findings: Vec::new(),
+    };
+    let fitting = reader.value(node, &schema, "");
+    let Some(fitting) = fitting else {
+        return (None, reader.findings);
+    };
+    match serde_json::from_value(fitting) {
+        Ok(value) => (Some(value), reader.findings),
+        Err(error) => {
+            // A missing field has been told already; anything else must not pass unseen.
+            if reader.findings.is_empty() {
+                let place = Place::in_text(source, node.span);
+                reader
+                    .findings
+                    .push(rules::m02::misfit(place, &error.to_string()));
+            }
+            (None, reader.findings)
+        }
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+    root: &'a Value,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+        let schema = self.followed(schema);
+        if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
+            return self.optional(node, choices, path);
+        }
+        if let Some(words) = words(schema) {
+            return self.word(node, &words, path);
+        }
+        match kind(schema) {
+            Some(_) if nullable(schema) && node.value == NodeValue::Null => Some(Value::Null),
+            Some("object") => self.map(node, schema, path),
+            Some("array") => self.list(node, schema, path),
+            Some("string") => self.text(node, path),
+            Some("boolean") => self.truth(node, path),
+            Some("integer") => self.whole(node, schema, path),
+            _ => Some(node.to_json()),
+        }
+    }
+
+    fn followed(&self, schema: &'a Value) -> &'a Value {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        reference
+            .and_then(|reference| self.root.pointer(reference.strip_prefix('#')?))
+            .unwrap_or(schema)
+    }
+
+    /// `Option` of a record comes as `anyOf [record, null]`.
+    fn optional(&mut self, node: &Node, choices: &'a [Value], path: &str) -> Option<Value> {
+        if node.value == NodeValue::Null {
+            return Some(Value::Null);
+        }
+        let other = choices.iter().find(|choice| kind(choice) != Some("null"))?;
+        self.value(node, other, path)
+    }
+
+    fn word(&mut self, node: &Node, words: &[&str], path: &str) -> Option<Value> {
+        match node.text() {
+            Some(text) if words.contains(&text) => Some(node.to_json()),
+            Some(text) => {
+                let hint = meant(text, words.iter().copied());
+                self.add(rules::m02::wrong_word(self.place(node), path, text, &hint));
+                None
+            }
+            None => self.misfit(node, path, "a word"),
+        }
+    }
+
+    fn map(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+        let NodeValue::Map(entries) = &node.value else {
+            return self.misfit(node, path, "a map");
+        };
+        let fields = schema.get("properties").and_then(Value::as_object);
+        let others = schema.get("additionalProperties");
+        let mut fitting = Map::new();
+        for (key, value) in entries {
+            let path = join(path, &key.name);
+            if let Some(field) = fields.and_then(|fields| fields.get(&key.name)) {
+                fitting.extend(
+                    self.value(value, field, &path)
+                        .map(|value| (key.name.clone(), value)),
+                );
+            } else if others == Some(&Value::Bool(false)) {
+                let known = fields.into_iter().flatten().map(|(name, _)| name.as_str());
+                let place = Place::in_text(self.source, key.span);
+                self.add(rules::m01::unknown_field(
+                    place,
+                    &path,
+                    &meant(&key.name, known),
+                ));
+            } else {
+                let schema = others.unwrap_or(&Value::Bool(true));
+                fitting.extend(
+                    self.value(value, schema, &path)
+                        .map(|value| (key.name.clone(), value)),
+                );
+            }
+        }
+        for missing in schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let name = missing.as_str().unwrap_or_default();
+            // A field that is there but wrong has had its finding.
+            if node.get(name).is_none() {
+                self.add(rules::m03::missing_field(
+                    self.place(node),
+                    &join(path, name),
+                ));
+            }
+        }
+        Some(Value::Object(fitting))
+    }
+
+    fn list(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+        let NodeValue::List(items) = &node.value else {
+            return self.misfit(node, path, "a list");
+        };
+        let shape = schema.get("items").unwrap_or(&Value::Bool(true));
+        let fitting = items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.value(item, shape, &format!("{path}[{index}]")));
+        Some(Value::Array(fitting.collect()))
+    }
+
+    fn text(&mut self, node: &Node, path: &str) -> Option<Value> {
+        if node.text().is_none() {
+            return self.misfit(node, path, "text");
+        }
+        Some(node.to_json())
+    }
+
+    fn truth(&mut self, node: &Node, path: &str) -> Option<Value> {
+        match (&node.value, node.text()) {
+            (NodeValue::Bool(_), _) => Some(node.to_json()),
+            // A value filled in for `${…}` is text.
+            (_, Some("true")) => Some(Value::Bool(true)),
+            (_, Some("false")) => Some(Value::Bool(false)),
+            _ => self.misfit(node, path, "`true` or `false`"),
+        }
+    }
+
+    fn whole(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
+        let number = match &node.value {
+            NodeValue::Number(number) => number.as_i64(),
+            // A value filled in for `${…}` is text.
+            NodeValue::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let Some(number) = number else {
+            return self.misfit(node, path, "a whole number");
+        };
+        let bound = |name| schema.get(name).and_then(Value::as_i64);
+        let low = bound("minimum").unwrap_or(0);
+        let high = bound("maximum").unwrap_or(match schema.get("format").and_then(Value::as_str) {
+            Some("uint16") => i64::from(u16::MAX),
+            _ => i64::from(u32::MAX),
+        });
+        if number < low || number > high {
+            self.add(rules::m02::out_of_range(
+                self.place(node),
+                path,
+                number,
+                low,
+                high,
+            ));
+            return None;
+        }
+        Some(Value::from(number))
+    }
+
+    fn misfit(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Value> {
+        // A `${…}` that could not be filled has had its finding.
+        if !node.text().is_some_and(|text| text.contains("${")) {
+            let path = if path.is_empty() { "the file" } else { path };
+            self.add(rules::m02::wrong_type(
+                self.place(node),
+                path,
+                wanted,
+                node.kind(),
+            ));
+        }
+        None
+    }
+
+    fn place(&self, node: &Node) -> Place {
+        Place::in_text(self.source, node.span)
+    }
+
+    fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+}
+
+/// The type a schema asks for, without `null`.
+fn kind(schema: &Value) -> Option<&str> {
+    match schema.get("type")? {
+        Value::Array(kinds) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|kind| *kind != "null"),
+        kind => kind.as_str(),
+    }
+}
+
+fn nullable(schema: &Value) -> bool {
+    schema
+        .get("type")
+        .and_then(Value::as_array)
+        .is_some_and(|kinds| kinds.iter().any(|k| k == "null"))
+}
+
+/// The words of an enum: a list, or one `const` each when they have docs.
+fn words(schema: &Value) -> Option<Vec<&str>> {
+    if let Some(list) = schema.get("enum").and_then(Value::as_array) {
+        return Some(list.iter().filter_map(Value::as_str).collect());
+    }
+    let choices = schema.get("oneOf")?.as_array()?;
+    Some(
+        choices
+            .iter()
+            .filter_map(|choice| choice.get("const")?.as_str())
+            .collect(),
+    )
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}

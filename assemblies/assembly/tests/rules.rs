@@ -1,0 +1,65 @@
+//! Every rule's failing case breaks that rule and no other; its passing case breaks none.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use assembly::component::Component;
+use assembly::{Rule, plan, rules};
+use task_definition::Finding;
+use task_definition::source::Source;
+
+mod support;
+
+fn findings(text: &str) -> Vec<Finding> {
+    let source = Source::new("case.yaml", text);
+    if text.starts_with("schema:") {
+        return Component::read(&source).err().unwrap_or_default();
+    }
+    let catalog = support::catalog("tests/rule-catalog");
+    match plan(&source, &catalog, &support::values()) {
+        Ok(plan) => plan.warnings().to_vec(),
+        Err(findings) => findings,
+    }
+}
+
+#[test]
+fn every_failing_case_breaks_its_rule_and_no_other() {
+    for Rule { id, failing, .. } in rules() {
+        let findings = findings(failing);
+        let ids: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
+        assert_eq!(ids, [*id], "{}", support::told(&findings));
+    }
+}
+
+#[test]
+fn every_passing_case_breaks_no_rule() {
+    for Rule { id, passing, .. } in rules() {
+        let findings = findings(passing);
+        assert!(findings.is_empty(), "{id}: {}", support::told(&findings));
+    }
+}
+
+#[test]
+fn ids_are_in_order_and_words_are_there() {
+    for (index, rule) in rules().iter().enumerate() {
+        assert_eq!(rule.id, format!("M{:02}", index + 1));
+        for words in [rule.title, rule.explanation, rule.hint, rule.source] {
+            assert!(!words.is_empty(), "{}", rule.id);
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_every_rule() {
+    let readme = support::source(&support::here("README.md"), "README.md").text;
+    let rows = rules()
+        .iter()
+        .map(|Rule { id, title, .. }| format!("| {id} | {title} |\n"));
+    let table = format!(
+        "| id | what it says |\n|---|---|\n{}",
+        rows.collect::<String>()
+    );
+    assert!(
+        readme.contains(&table),
+        "write this into README.md:\n{table}"
+    );
+}
