@@ -1,0 +1,64 @@
+//! `thumbnail` as a component: what the chassis runs.
+
+use chassis::{BoxError, Component, Port, Problem, Process, Verb};
+use tokio::net::TcpListener;
+
+use crate::s3::Aws;
+use crate::settings::Config;
+use crate::{libav, run, service};
+
+/// The component `thumbnail`.
+#[derive(Debug)]
+pub struct Thumbnail;
+
+impl Component for Thumbnail {
+    const NAME: &'static str = "thumbnail";
+    const SUMMARY: &'static str = "Makes a picture of a video";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ADMIN_PORT: u16 = 9905;
+    type Config = Config;
+
+    fn ports(config: &Config) -> Vec<Port> {
+        let port = |name| Port {
+            name,
+            setting: "listen",
+            address: config.listen,
+        };
+        vec![port("thumbnail"), port("http")]
+    }
+
+    fn verbs() -> &'static [Verb] {
+        &[Verb {
+            name: "run",
+            arguments: "[INPUT [OUTPUT]]",
+            summary: "Makes one picture, prints one line of JSON about it, and ends.",
+        }]
+    }
+
+    fn check(config: &Config) -> Vec<Problem> {
+        let opened = config.access(Aws::from_variables(|_| None));
+        let hint = "name a file of PEM certificates";
+        let problem = opened
+            .err()
+            .map(|error| Problem::new("ca_file", error.chain(), hint));
+        problem.into_iter().collect()
+    }
+
+    async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
+        let bound = process.readiness.latch("listener");
+        let listener = TcpListener::bind(config.listen).await?;
+        tracing::info!(address = %listener.local_addr()?, libav = libav::version()?, "serving");
+        bound.release();
+        let aws = Aws::from_variables(|name| std::env::var(name).ok());
+        service::serve(config, aws, listener, &process).await
+    }
+
+    async fn verb(
+        _name: &str,
+        arguments: Vec<String>,
+        config: Config,
+        process: Process,
+    ) -> Result<u8, BoxError> {
+        run::run(arguments, config, process).await
+    }
+}

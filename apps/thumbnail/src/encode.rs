@@ -1,0 +1,112 @@
+//! Pixels to a JPEG or a PNG.
+
+use image::ExtendedColorType::Rgb8;
+use image::ImageEncoder as _;
+use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Pixels;
+use crate::{Error, Kind};
+
+/// The form in which a picture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Small, with losses: for photographs and films.
+    Jpeg,
+    /// Without losses: for drawings and screens.
+    Png,
+}
+
+impl Format {
+    /// The format that a file name asks for by its extension.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (_, extension) = name.rsplit_once('.')?;
+        match extension.to_ascii_lowercase().as_str() {
+            "jpg" | "jpeg" => Some(Self::Jpeg),
+            "png" => Some(Self::Png),
+            _ => None,
+        }
+    }
+
+    /// What HTTP and S3 call it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.to_ascii_lowercase().as_str() {
+            "jpeg" | "jpg" => Ok(Self::Jpeg),
+            "png" => Ok(Self::Png),
+            _ => Err(Error::new(
+                Kind::Usage,
+                format!("format `{text}` is not known; use `jpeg` or `png`"),
+            )),
+        }
+    }
+}
+
+/// Encodes a picture; `quality` (1 to 100) is for JPEG.
+pub(crate) fn encode(pixels: &Pixels, format: Format, quality: u8) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let (width, height) = (pixels.width, pixels.height);
+    let written = match format {
+        Format::Jpeg => JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100))
+            .write_image(&pixels.rgb, width, height, Rgb8),
+        Format::Png => PngEncoder::new(&mut bytes).write_image(&pixels.rgb, width, height, Rgb8),
+    };
+    written
+        .map_err(|error| Error::new(Kind::Encode, "cannot encode the picture").because(error))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradient() -> Pixels {
+        let rgb = (0..64u32 * 48).flat_map(|at| [(at % 64 * 4) as u8, (at / 64 * 5) as u8, 90]);
+        Pixels {
+            width: 64,
+            height: 48,
+            rgb: rgb.collect(),
+        }
+    }
+
+    #[test]
+    fn png_keeps_every_pixel() {
+        let bytes = encode(&gradient(), Format::Png, 0).unwrap();
+        let back = image::load_from_memory(&bytes).unwrap().to_rgb8();
+        assert_eq!(back.into_raw(), gradient().rgb);
+    }
+
+    #[test]
+    fn jpeg_keeps_the_picture_and_quality_costs_bytes() {
+        let good = encode(&gradient(), Format::Jpeg, 90).unwrap();
+        let poor = encode(&gradient(), Format::Jpeg, 20).unwrap();
+        assert!(poor.len() < good.len());
+        let back = image::load_from_memory(&good).unwrap().to_rgb8().into_raw();
+        let worst = back
+            .iter()
+            .zip(&gradient().rgb)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max()
+            .unwrap();
+        assert!(worst < 24, "{worst}");
+    }
+
+    #[test]
+    fn the_extension_says_the_format() {
+        assert_eq!(Format::of_name("a/b.JPG"), Some(Format::Jpeg));
+        assert_eq!(Format::of_name("b.png"), Some(Format::Png));
+        assert_eq!(Format::of_name("png"), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Packets in, frames out.
+
+use std::ffi::c_int;
+use std::ptr::null;
+
+use super::media::pixel_aspect;
+use super::{CODECS, Media, Options, Packet, Stream, is_end, known, library, sys};
+use crate::{Error, Kind};
+
+/// The decoder of one stream.
+pub(crate) struct Decoder {
+    context: *mut sys::AVCodecContext,
+    library: &'static sys::Constants,
+}
+
+impl Decoder {
+    /// A decoder for this stream that refuses pictures of more than `max_pixels`.
+    pub(crate) fn new(media: &Media, stream: &Stream, max_pixels: u64) -> Result<Self, Error> {
+        let library = library()?;
+        let refuse = || {
+            let codec = stream.codec_name();
+            Error::new(
+                Kind::Unsupported,
+                format!("codec `{codec}` cannot be decoded here"),
+            )
+        };
+        let parameters = media.parameters(stream).ok_or_else(refuse)?;
+        // SAFETY: takes any number, returns null or static memory.
+        let codec = unsafe { sys::avcodec_find_decoder(stream.codec) };
+        if codec.is_null() {
+            return Err(refuse());
+        }
+        // SAFETY: plain allocation; freed in `Drop`.
+        let context = unsafe { sys::avcodec_alloc_context3(codec) };
+        if context.is_null() {
+            return Err(Error::new(Kind::WorkerLost, "there is no memory to decode"));
+        }
+        let decoder = Self { context, library };
+        let max_pixels = max_pixels.to_string();
+        // One thread: the first frame comes out without waiting for others to fill a pipeline.
+        let mut options = Options::new(&[
+            (c"threads", "1"),
+            (c"max_pixels", &max_pixels),
+            (c"codec_whitelist", CODECS),
+        ]);
+        // SAFETY: the parameters belong to `media`, which is open, and are copied.
+        let code = unsafe {
+            let code = sys::avcodec_parameters_to_context(context, parameters);
+            if code < 0 {
+                code
+            } else {
+                sys::avcodec_open2(context, codec, &raw mut options.0)
+            }
+        };
+        if code < 0 { Err(refuse()) } else { Ok(decoder) }
+    }
+
+    /// Gives a packet to decode. A damaged one is skipped: frames may still come.
+    pub(crate) fn send(&mut self, packet: &Packet) {
+        self.push(packet.raw);
+    }
+
+    /// Says that no packet will come: all frames held back come out now.
+    pub(crate) fn finish(&mut self) {
+        self.push(null());
+    }
+
+    /// Forgets everything, to go on at another place.
+    pub(crate) fn reset(&mut self) {
+        // SAFETY: the context is open.
+        unsafe { sys::avcodec_flush_buffers(self.context) };
+    }
+
+    /// The next frame that is ready, if there is one.
+    pub(crate) fn receive(&mut self) -> Result<Option<Frame>, Error> {
+        let frame = Frame::new()?;
+        for _ in 0..DAMAGED_IN_A_ROW {
+            // SAFETY: the context is open, the frame is ours.
+            let code = unsafe { sys::avcodec_receive_frame(self.context, frame.raw) };
+            if code >= 0 {
+                return Ok(Some(frame));
+            }
+            if code == self.library.error_again || is_end(code, self.library) {
+                return Ok(None);
+            }
+            // Any other error is of one damaged picture, and taken out of the queue by the call.
+            if code != self.library.error_invalid_data {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn push(&mut self, packet: *const sys::AVPacket) -> c_int {
+        // SAFETY: the context is open; the packet is valid or null, which ends the stream.
+        unsafe { sys::avcodec_send_packet(self.context, packet) }
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new`, freed once.
+        unsafe { sys::avcodec_free_context(&raw mut self.context) };
+    }
+}
+
+/// A decoded picture, in whatever form the codec keeps it.
+pub(crate) struct Frame {
+    raw: *mut sys::AVFrame,
+}
+
+impl Frame {
+    fn new() -> Result<Self, Error> {
+        // SAFETY: plain allocation.
+        let raw = unsafe { sys::av_frame_alloc() };
+        if raw.is_null() {
+            return Err(Error::new(Kind::WorkerLost, "there is no memory to decode"));
+        }
+        Ok(Self { raw })
+    }
+
+    /// When it is shown, in ticks of its stream.
+    pub(crate) fn time(&self) -> Option<i64> {
+        known(self.describe().pts)
+    }
+
+    /// Whether it was decoded from nothing but itself.
+    pub(crate) fn is_key(&self) -> bool {
+        self.describe().is_key != 0
+    }
+
+    /// Its size in stored pixels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        let frame = self.describe();
+        (frame.width.max(0) as u32, frame.height.max(0) as u32)
+    }
+
+    /// Width to height of one pixel; `None` when square or unknown.
+    pub(crate) fn pixel_aspect(&self) -> Option<(u32, u32)> {
+        let frame = self.describe();
+        pixel_aspect((frame.sample_aspect_num, frame.sample_aspect_den))
+    }
+
+    pub(super) fn describe(&self) -> sys::Frame {
+        let mut frame = std::mem::MaybeUninit::uninit();
+        // SAFETY: the frame is ours and the function writes the whole struct.
+        unsafe {
+            sys::tn_frame_describe(self.raw, frame.as_mut_ptr());
+            frame.assume_init()
+        }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new`, freed once, with the picture it refers to.
+        unsafe { sys::av_frame_free(&raw mut self.raw) };
+    }
+}
+
+/// How many damaged pictures are passed over in one call.
+const DAMAGED_IN_A_ROW: usize = 64;

@@ -1,0 +1,141 @@
+//! libav, made safe: containers, packets, decoders, frames, scaling.
+//!
+//! This is the only module with `unsafe` in it. Its types own what libav allocated and free it when
+//! dropped; none of libav's memory is reachable after that. What they promise to the rest of the
+//! crate is ordinary Rust: no call here can be misused from safe code.
+//!
+//! - [`sys`] declares the functions, `layout.c` reads and writes the structures.
+//! - [`reader`] is how libav gets its bytes: from a [`RangeSource`](crate::RangeSource), never
+//!   from a protocol of its own.
+//! - [`media`] opens and reads a container, [`decoder`] turns packets into frames, [`scaler`]
+//!   turns a frame into a small RGB picture.
+//!
+//! What is opened is untrusted. Containers and codecs are lists of names ([`CONTAINERS`],
+//! [`CODECS`]); a file that names another file is refused; decoders get one thread and a limit of
+//! pixels; every read looks at the deadline.
+#![allow(
+    unsafe_code,
+    reason = "the one place where C is called, each block with its reason"
+)]
+
+mod decoder;
+mod media;
+mod reader;
+mod scaler;
+mod sys;
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+
+pub(crate) use decoder::{Decoder, Frame};
+pub(crate) use media::{Media, Packet, Stream};
+pub(crate) use scaler::scale;
+
+use crate::{Error, Kind};
+
+/// The containers that are opened, by libav's names. Everything that can name other files or
+/// addresses (playlists, concat scripts, SDP, image sequences) is missing on purpose.
+const CONTAINERS: &str =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,dv,ivf,gif";
+
+/// The decoders that are used, by libav's names.
+const CODECS: &str = "h264,hevc,vp8,vp9,libdav1d,libaom-av1,mpeg1video,mpeg2video,mpeg4,\
+    msmpeg4v1,msmpeg4v2,msmpeg4,h263,flv,prores,dnxhd,mjpeg,vc1,wmv1,wmv2,wmv3,theora,dvvideo,\
+    gif,rawvideo,ffv1,png,cinepak,svq1,svq3,vp6,vp6a,vp6f";
+
+/// Asks libav once whether it is the one this program was compiled against.
+///
+/// Within a major version structures only grow at their end, so an equal major is enough.
+fn library() -> Result<&'static sys::Constants, Error> {
+    static LIBRARY: OnceLock<Result<sys::Constants, String>> = OnceLock::new();
+    LIBRARY
+        .get_or_init(|| {
+            let mut constants = sys::Constants::default();
+            // SAFETY: the pointer is to a struct of the layout that the function writes.
+            unsafe { sys::tn_constants(&raw mut constants) };
+            // SAFETY: these functions read a constant of the loaded library and the log level is
+            // an atomic of libav.
+            let loaded = unsafe {
+                sys::av_log_set_level(sys::LOG_QUIET);
+                [
+                    ("avcodec", constants.avcodec_major, sys::avcodec_version()),
+                    (
+                        "avformat",
+                        constants.avformat_major,
+                        sys::avformat_version(),
+                    ),
+                    ("avutil", constants.avutil_major, sys::avutil_version()),
+                    ("swscale", constants.swscale_major, sys::swscale_version()),
+                ]
+            };
+            for (name, compiled, version) in loaded {
+                if version >> 16 != compiled {
+                    return Err(format!(
+                        "lib{name} {} is loaded, {compiled} is needed; rebuild `thumbnail` here",
+                        version >> 16
+                    ));
+                }
+            }
+            Ok(constants)
+        })
+        .as_ref()
+        .map_err(|message| Error::new(Kind::Unsupported, message.clone()))
+}
+
+/// The name and major version of the decoding library that is loaded.
+pub(crate) fn version() -> Result<String, Error> {
+    Ok(format!("libavcodec {}", library()?.avcodec_major))
+}
+
+/// A list of options for libav, freed when dropped.
+struct Options(*mut sys::AVDictionary);
+
+impl Options {
+    fn new(pairs: &[(&CStr, &str)]) -> Self {
+        let mut options = Self(null_mut());
+        for (key, value) in pairs {
+            // A value with a zero byte in it cannot come from the constants and numbers used here.
+            let Ok(value) = CString::new(*value) else {
+                continue;
+            };
+            // SAFETY: `options.0` is null or a dictionary of libav's; both strings are
+            // zero-terminated and copied by the call.
+            unsafe { sys::av_dict_set(&raw mut options.0, key.as_ptr(), value.as_ptr(), 0) };
+        }
+        options
+    }
+}
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: the dictionary was made by `av_dict_set` and is freed once; null is allowed.
+        unsafe { sys::av_dict_free(&raw mut self.0) };
+    }
+}
+
+/// A name that libav holds in static memory.
+///
+/// # Safety
+/// `name` is null or zero-terminated, and is never freed.
+unsafe fn static_name(name: *const c_char) -> String {
+    if name.is_null() {
+        return "unknown".to_owned();
+    }
+    // SAFETY: the caller says so, and null is excluded above.
+    unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn known(time: i64) -> Option<i64> {
+    (time != sys::NO_TIME).then_some(time)
+}
+
+/// Whether a return value says that nothing more will come.
+fn is_end(code: c_int, library: &sys::Constants) -> bool {
+    code == library.error_eof
+}
+
+const NO_FILTER: *mut sys::SwsFilter = null_mut();
+const NO_PARAMETERS: *const f64 = null();

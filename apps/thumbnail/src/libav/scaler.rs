@@ -1,0 +1,113 @@
+//! A frame of any form to a small RGB picture.
+
+use std::ffi::c_int;
+use std::ptr::null_mut;
+
+use super::{Frame, NO_FILTER, NO_PARAMETERS, library, sys};
+use crate::frame::Pixels;
+use crate::{Error, Kind};
+
+/// Scales a frame to `width` x `height` pixels of RGB, with the frame's own colour matrix.
+pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Error> {
+    let library = library()?;
+    let refuse = || Error::new(Kind::Unsupported, "the decoded picture cannot be converted");
+    let raw = frame.describe();
+    if raw.width <= 0 || raw.height <= 0 || width == 0 || height == 0 {
+        return Err(refuse());
+    }
+    // SAFETY: plain allocation; the sizes are positive, unknown formats give null.
+    let context = unsafe {
+        sys::sws_getContext(
+            raw.width,
+            raw.height,
+            raw.format,
+            c_int::try_from(width).map_err(|_| refuse())?,
+            c_int::try_from(height).map_err(|_| refuse())?,
+            library.rgb24,
+            library.bicubic | library.accurate,
+            NO_FILTER,
+            NO_FILTER,
+            NO_PARAMETERS,
+        )
+    };
+    if context.is_null() {
+        return Err(refuse());
+    }
+    let context = Context(context);
+    context.set_colours(&raw);
+
+    // Rows are padded: vector code may write past the last pixel of one.
+    let row = width as usize * 3;
+    let stride = row.next_multiple_of(64) + 64;
+    let mut padded = vec![0u8; stride * height as usize + 64];
+    let planes = [padded.as_mut_ptr(), null_mut(), null_mut(), null_mut()];
+    let strides = [stride as c_int, 0, 0, 0];
+    // SAFETY: the source planes and strides are those of a live frame of the size and format
+    // that the context was made for; the one plane of RGB has room for every padded row.
+    let rows = unsafe {
+        sys::sws_scale(
+            context.0,
+            raw.data,
+            raw.stride,
+            0,
+            raw.height,
+            planes.as_ptr(),
+            strides.as_ptr(),
+        )
+    };
+    if u32::try_from(rows) != Ok(height) {
+        return Err(refuse());
+    }
+    let rgb = padded
+        .chunks_exact(stride)
+        .take(height as usize)
+        .flat_map(|line| &line[..row]);
+    Ok(Pixels {
+        width,
+        height,
+        rgb: rgb.copied().collect(),
+    })
+}
+
+struct Context(*mut sys::SwsContext);
+
+impl Context {
+    /// Without this, everything would be read as standard definition.
+    fn set_colours(&self, frame: &sys::Frame) {
+        let source = if frame.is_bt709 != 0 {
+            sys::COEFFICIENTS_709
+        } else if frame.is_bt2020 != 0 {
+            sys::COEFFICIENTS_2020
+        } else if frame.is_bt601 != 0 || frame.height < HIGH_DEFINITION {
+            sys::COEFFICIENTS_601
+        } else {
+            sys::COEFFICIENTS_709
+        };
+        let full_range = 1;
+        let neutral = 1 << 16;
+        // SAFETY: the context is ours, the tables are static memory of libav's. A refusal (the
+        // source is RGB already) leaves the context as it was.
+        unsafe {
+            sys::sws_setColorspaceDetails(
+                self.0,
+                sys::sws_getCoefficients(source),
+                frame.is_full_range,
+                sys::sws_getCoefficients(sys::COEFFICIENTS_709),
+                full_range,
+                0,
+                neutral,
+                neutral,
+            );
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: made by `sws_getContext`, freed once.
+        unsafe { sys::sws_freeContext(self.0) };
+    }
+}
+
+/// From this height on, a video that does not say its colour matrix means BT.709, as players do.
+const HIGH_DEFINITION: c_int = 720;

@@ -1,0 +1,284 @@
+//! The service over a real socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::{Common, Period, Process, Readiness, Shutdown, Trigger};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use thumbnail::{Aws, Config};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::clips::{self, film};
+use crate::server::{Conduct, Server};
+
+struct Service {
+    address: SocketAddr,
+    stop: Trigger,
+    ended: JoinHandle<()>,
+}
+
+impl Service {
+    async fn start(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, shutdown) = Shutdown::pair();
+        let process = Process {
+            shutdown,
+            readiness: Readiness::new(),
+            common: Common::with_admin_port(0),
+        };
+        let ended = tokio::spawn(async move {
+            let aws = Aws::from_variables(|_| None);
+            thumbnail::serve(config, aws, listener, &process)
+                .await
+                .unwrap();
+        });
+        Self {
+            address,
+            stop,
+            ended,
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        let driver = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "service")
+            .body(Full::new(body.into()))
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        driver.abort();
+        Response::from_parts(head, body)
+    }
+
+    async fn post(&self, query: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+        self.ask(Method::POST, &format!("/v1/thumbnail{query}"), body)
+            .await
+    }
+
+    async fn get(&self, source: &str) -> Response<Bytes> {
+        self.ask(Method::GET, &format!("/v1/thumbnail?src={source}"), "")
+            .await
+    }
+
+    async fn stop(self) {
+        self.stop.fire();
+        tokio::time::timeout(Duration::from_secs(20), self.ended)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// The answer has this status and names this class.
+fn refuses(response: &Response<Bytes>, status: StatusCode, code: &str) {
+    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(response.status(), status, "{body}");
+    assert_eq!(body["error"]["code"], code, "{body}");
+}
+
+fn bytes_of(film: std::path::PathBuf) -> Bytes {
+    std::fs::read(film).unwrap().into()
+}
+
+#[tokio::test]
+async fn a_film_is_answered_with_its_picture() {
+    let Some(film) = clips::mp4() else { return };
+    let service = Service::start(Config::default()).await;
+    let response = service
+        .post("?at=50%25&width=1600&format=png&seek=exact", bytes_of(film))
+        .await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "image/png");
+    assert_eq!(clips::number(response.body()), 100);
+    let report: Value =
+        serde_json::from_str(response.headers()["x-thumbnail-report"].to_str().unwrap()).unwrap();
+    assert_eq!(report["pts"], 4.0);
+    assert_eq!(report["width"], 320);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_film_goes_through_a_temporary_file() {
+    let Some(film) = clips::mp4() else { return };
+    let service = Service::start(Config {
+        memory_body: 1000,
+        ..Config::default()
+    })
+    .await;
+    let response = service.post("?at=4", bytes_of(film)).await;
+    assert_eq!(response.headers()["content-type"], "image/jpeg");
+    assert_eq!(clips::number(response.body()), 100);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn failures_have_the_status_of_their_class() {
+    let service = Service::start(Config {
+        max_body: 2_000_000,
+        ..Config::default()
+    })
+    .await;
+    refuses(
+        &service.post("", "").await,
+        StatusCode::BAD_REQUEST,
+        "empty",
+    );
+    refuses(
+        &service.post("?at=noon", "x").await,
+        StatusCode::BAD_REQUEST,
+        "usage",
+    );
+    refuses(
+        &service.post("?size=1", "x").await,
+        StatusCode::BAD_REQUEST,
+        "usage",
+    );
+    refuses(
+        &service.post("", "no film").await,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not_media",
+    );
+    let playlist = "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n";
+    refuses(
+        &service.post("", playlist).await,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not_media",
+    );
+    let cut = &b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\x10\0moov"[..];
+    refuses(
+        &service.post("", cut).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "damaged",
+    );
+    let long = vec![0; 2_000_001];
+    refuses(
+        &service.post("", long).await,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "source_too_big",
+    );
+    if let Some(sound) = film("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
+        let response = service.post("", bytes_of(sound)).await;
+        refuses(&response, StatusCode::UNPROCESSABLE_ENTITY, "no_video");
+    }
+    let response = service.ask(Method::DELETE, "/v1/thumbnail", "").await;
+    refuses(
+        &response,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+    );
+    refuses(
+        &service.ask(Method::GET, "/", "").await,
+        StatusCode::NOT_FOUND,
+        "not_found",
+    );
+    let response = service.ask(Method::GET, "/healthz", "").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn only_sources_that_are_allowed_are_asked() {
+    let Some(film) = clips::mp4() else { return };
+    let server = Server::start();
+    let source = server.serve("/films/a.mp4", Conduct::Film(std::fs::read(film).unwrap()));
+    let away = server.serve(
+        "/films/away",
+        Conduct::Status(302, "location", "/secret".to_owned()),
+    );
+    server.serve("/secret", Conduct::Film(vec![0; 10]));
+    let sources = vec![format!("http://{}/films/", server.address)];
+
+    // Nothing is allowed unless it is named; and what is named must be on the public internet.
+    let closed = Service::start(Config::default()).await;
+    refuses(
+        &closed.get(&source).await,
+        StatusCode::FORBIDDEN,
+        "source_denied",
+    );
+    closed.stop().await;
+    let public = Service::start(Config {
+        sources: sources.clone(),
+        ..Config::default()
+    })
+    .await;
+    refuses(
+        &public.get(&source).await,
+        StatusCode::FORBIDDEN,
+        "source_denied",
+    );
+    public.stop().await;
+    assert!(server.asked().is_empty());
+
+    let config = Config {
+        sources,
+        insecure_private_sources: true,
+        ..Config::default()
+    };
+    let service = Service::start(config).await;
+    let response = service.get(&format!("{source}&at=4")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(clips::number(response.body()), 100);
+    refuses(
+        &service.get(&away).await,
+        StatusCode::BAD_GATEWAY,
+        "source_network",
+    );
+    let outside = format!("http://{}/secret", server.address);
+    refuses(
+        &service.get(&outside).await,
+        StatusCode::FORBIDDEN,
+        "source_denied",
+    );
+    assert!(server.asked().iter().all(|asked| asked.path != "/secret"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_others_are_sent_away() {
+    let server = Server::start();
+    let source = server.serve("/films/silent", Conduct::Silent);
+    let config = Config {
+        sources: vec![format!("http://{}/films", server.address)],
+        insecure_private_sources: true,
+        workers: 1,
+        queue: 0,
+        timeout: Period::from_secs(2),
+        ..Config::default()
+    };
+    let service = Arc::new(Service::start(config).await);
+    let first = tokio::spawn({
+        let service = service.clone();
+        async move { service.get(&source).await }
+    });
+    // The place is taken once the source is asked.
+    let asked = tokio::time::timeout(Duration::from_secs(10), async {
+        while server.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+    asked.await.unwrap();
+    let refused = service.post("", "no film").await;
+    refuses(&refused, StatusCode::SERVICE_UNAVAILABLE, "busy");
+    assert_eq!(refused.headers()["retry-after"], "1");
+
+    let first = first.await.unwrap();
+    refuses(&first, StatusCode::GATEWAY_TIMEOUT, "timeout");
+    // And the place is given back.
+    let response = service.post("", "no film").await;
+    refuses(&response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_media");
+}
