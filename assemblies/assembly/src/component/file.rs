@@ -260,6 +260,10 @@ pub struct Local {
     /// Debian packages it needs to be built and run.
     #[serde(default)]
     pub setup: Vec<String>,
+    /// Settings under which it starts without an assembly; the conformance tests run it so. Paths
+    /// are from the root of a project whose development keys have been made.
+    #[serde(default)]
+    pub alone: BTreeMap<String, String>,
     /// A request worth trying once it runs.
     #[serde(default, rename = "try")]
     pub attempt: Option<Attempt>,

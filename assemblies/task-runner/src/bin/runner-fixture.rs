@@ -1,0 +1,157 @@
+//! What the tests of the runner run: a program that behaves, or misbehaves, as its words say.
+//!
+//! | words | does |
+//! |---|---|
+//! | `serve` | prints `ready`, ends with 0 at SIGTERM |
+//! | `stubborn` | prints `ready`, hears SIGTERM and stays |
+//! | `deaf` | prints `ready`, has no handler for SIGTERM |
+//! | `exit CODE` | ends at once |
+//! | `exit-when FILE CODE` | ends once the file exists |
+//! | `lines COUNT` | prints that many lines and ends |
+//! | `orphan` | starts a `deaf` one in a session of its own, prints `orphan <pid>`, then as `serve` |
+//! | `exists FILE` | ends with 0 when the file exists, otherwise with 1 |
+//! | `environment` | prints its environment and ends |
+//! | `supervise FOLDER` | runs a task of two, as the parent of everything |
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+use std::{env, thread};
+
+use task_runner::{Program, RunPlan, RunnerEvent, Secrets, init, run};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+type Failure = Box<dyn std::error::Error>;
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+fn main() -> ExitCode {
+    if let Some(code) = init::intercept() {
+        return code;
+    }
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match behave(&words) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "fixture: {failure}");
+            ExitCode::from(99)
+        }
+    }
+}
+
+fn behave(words: &[&str]) -> Result<u8, Failure> {
+    match words {
+        ["serve"] => block_on(serve())?,
+        ["stubborn"] => block_on(stubborn())?,
+        ["deaf"] => {
+            say("ready")?;
+            loop {
+                thread::sleep(Duration::from_hours(1));
+            }
+        }
+        ["exit", code] => return Ok(code.parse()?),
+        ["exit-when", file, code] => {
+            while !Path::new(file).exists() {
+                thread::sleep(PAUSE);
+            }
+            return Ok(code.parse()?);
+        }
+        ["lines", count] => {
+            for number in 0..count.parse::<u32>()? {
+                say(&format!("line {number}"))?;
+            }
+        }
+        ["orphan"] => {
+            orphan()?;
+            block_on(serve())?;
+        }
+        ["detached"] => {
+            rustix::process::setsid()?;
+            return Err(Command::new("/proc/self/exe").arg("deaf").exec().into());
+        }
+        ["exists", file] => return Ok(u8::from(!Path::new(file).exists())),
+        ["environment"] => {
+            for (name, value) in env::vars() {
+                say(&format!("{name}={value}"))?;
+            }
+        }
+        ["supervise", folder] => block_on(supervise(folder))?,
+        _ => return Err(format!("no such behaviour: {words:?}").into()),
+    }
+    Ok(0)
+}
+
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+async fn serve() -> Result<(), Failure> {
+    let mut stop = signal(SignalKind::terminate())?;
+    say("ready")?;
+    stop.recv().await;
+    say("bye")?;
+    Ok(())
+}
+
+async fn stubborn() -> Result<(), Failure> {
+    let mut stop = signal(SignalKind::terminate())?;
+    say("ready")?;
+    loop {
+        stop.recv().await;
+        say("no")?;
+    }
+}
+
+fn orphan() -> Result<(), Failure> {
+    let child = Command::new("/proc/self/exe").arg("detached").spawn()?;
+    say(&format!("orphan {}", child.id()))?;
+    Ok(())
+}
+
+async fn supervise(folder: &str) -> Result<(), Failure> {
+    let definition = serde_json::from_value(serde_json::json!({
+        "family": "supervised",
+        "containerDefinitions": [
+            { "name": "one", "image": "one", "command": ["orphan"] },
+            { "name": "two", "image": "two", "command": ["stubborn"] }
+        ]
+    }))?;
+    let program = Program {
+        binary: env::current_exe()?,
+        arguments: vec![],
+        folder: folder.into(),
+    };
+    let plan = RunPlan {
+        definition,
+        programs: ["one", "two"]
+            .map(|name| (name.to_owned(), program.clone()))
+            .into(),
+        environment: [].into(),
+        defaults: [].into(),
+        secrets: Secrets::default(),
+        folder: folder.into(),
+        init: "/proc/self/exe".into(),
+        fast_health: 1,
+    };
+    let (events, mut heard) = mpsc::channel::<RunnerEvent>(256);
+    let (_control, controlled) = mpsc::channel(1);
+    let listen = async {
+        while let Some(event) = heard.recv().await {
+            let _ = say(&format!("{:?}", event.what));
+        }
+    };
+    let (finished, ()) = tokio::join!(run(plan, events, controlled), listen);
+    finished?;
+    Ok(())
+}

@@ -1,0 +1,430 @@
+//! What must hold for every task and every course of events.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const CASES: u32 = 2000;
+
+/// How a simulated container behaves; times in milliseconds.
+#[derive(Debug, Clone)]
+struct Nature {
+    starts_in: Option<u64>,
+    lives: Option<u64>,
+    code: i32,
+    heeds_term: Option<u64>,
+    probes: Vec<bool>,
+}
+
+#[derive(Debug, Clone)]
+struct World {
+    spec: Spec,
+    natures: Vec<Nature>,
+    stop_at: u64,
+    kill_at: Option<u64>,
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        3 => Just(Condition::Start),
+        1 => Just(Condition::Complete),
+        1 => Just(Condition::Success),
+        2 => Just(Condition::Healthy),
+    ]
+}
+
+fn some_container(index: usize) -> impl Strategy<Value = Container> {
+    let needs = prop::collection::vec((0..index.max(1), condition()), 0..=index.min(3));
+    let health = prop::option::of((1u64..8, 1u64..4, 1u32..4, 0u64..20));
+    let restart = prop::option::weighted(0.3, (1u64..60, prop::collection::vec(0..4i32, 0..2)));
+    let start_timeout = prop::option::of(1u64..40);
+    (
+        any::<bool>(),
+        needs,
+        start_timeout,
+        0u64..20,
+        health,
+        restart,
+    )
+        .prop_map(
+            move |(essential, needs, start_timeout, stop_timeout, health, restart)| Container {
+                name: format!("c{index}"),
+                essential: essential || index == 0,
+                depends_on: (needs.into_iter().filter(|_| index > 0))
+                    .map(|(on, condition)| Need { on, condition })
+                    .collect(),
+                start_timeout: start_timeout.map(Duration::from_secs),
+                stop_timeout: Duration::from_secs(stop_timeout),
+                health: health.map(|(interval, timeout, retries, start)| HealthCheck {
+                    interval: Duration::from_secs(interval),
+                    timeout: Duration::from_secs(timeout),
+                    retries,
+                    start_period: Duration::from_secs(start),
+                }),
+                restart: restart.map(|(period, codes)| RestartPolicy {
+                    ignored_exit_codes: codes,
+                    period: Duration::from_secs(period),
+                }),
+            },
+        )
+}
+
+fn nature() -> impl Strategy<Value = Nature> {
+    (
+        prop::option::weighted(0.95, 0u64..2000),
+        prop::option::weighted(0.6, 0u64..90_000),
+        prop_oneof![2 => Just(0), 1 => 1..4i32],
+        prop::option::weighted(0.7, 0u64..30_000),
+        prop::collection::vec(any::<bool>(), 1..6),
+    )
+        .prop_map(|(starts_in, lives, code, heeds_term, probes)| Nature {
+            starts_in,
+            lives,
+            code,
+            heeds_term,
+            probes,
+        })
+}
+
+fn world() -> impl Strategy<Value = World> {
+    (1usize..6).prop_flat_map(|count| {
+        let containers: Vec<_> = (0..count)
+            .map(|index| some_container(index).boxed())
+            .collect();
+        let natures = prop::collection::vec(nature(), count);
+        let kill_at = prop::option::weighted(0.2, 0u64..150_000);
+        (containers, natures, 0u64..120_000, kill_at).prop_map(
+            |(containers, natures, stop_at, kill_at)| World {
+                spec: Spec { containers },
+                natures,
+                stop_at,
+                kill_at,
+            },
+        )
+    })
+}
+
+/// What an onlooker who knows nothing of the machine's insides remembers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    spawns: u32,
+    alive: bool,
+    first_run: Option<u64>,
+    last_restart: Option<u64>,
+    stopped: bool,
+    code: Option<i32>,
+    health: Health,
+    asked: Asked,
+}
+
+/// The hardest word that a container has heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    Nothing,
+    Term,
+    Kill,
+}
+
+/// Plays a task to its end and checks each promise with nothing but what can be seen.
+struct Play {
+    world: World,
+    state: State,
+    seen: Vec<Seen>,
+    queue: BTreeMap<(u64, u32), Event>,
+    tickets: u32,
+    stopping: Option<u64>,
+    killing: bool,
+    essential_gone: bool,
+    status: TaskStatus,
+}
+
+impl Play {
+    fn new(world: World) -> Self {
+        let mut play = Self {
+            state: State::new(world.spec.clone()),
+            seen: vec![Seen::default(); world.natures.len()],
+            queue: BTreeMap::new(),
+            tickets: 0,
+            stopping: None,
+            killing: false,
+            essential_gone: false,
+            status: TaskStatus::Pending,
+            world,
+        };
+        let stop = Event::StopRequested {
+            code: StopCode::UserInitiated,
+            reason: "x".into(),
+        };
+        play.post(play.world.stop_at, stop);
+        if let Some(at) = play.world.kill_at {
+            play.post(at, Event::KillRequested { reason: "x".into() });
+        }
+        play
+    }
+
+    fn post(&mut self, at: u64, event: Event) {
+        self.tickets += 1;
+        self.queue.insert((at, self.tickets), event);
+    }
+
+    fn run(&mut self) -> Result<(), TestCaseError> {
+        let (mut now, mut event) = (0, Event::Tick);
+        for _ in 0..20_000 {
+            self.notice(&event, now);
+            let time = Duration::from_millis(now);
+            let (state, actions, deadline) = step(self.state.clone(), event, time);
+            self.state = state;
+            for action in actions {
+                self.act(action, now)?;
+            }
+            self.check_status()?;
+            if self.status == TaskStatus::Stopped {
+                prop_assert_eq!(deadline, None);
+                return Ok(());
+            }
+            let due = deadline.map(|at| at.as_millis() as u64);
+            prop_assert!(due.is_none_or(|at| at > now), "a deadline must lie ahead");
+            let posted = self.queue.keys().next().map(|key| key.0);
+            let Some(next) = [due, posted].into_iter().flatten().min() else {
+                return Err(TestCaseError::fail("the task will never end"));
+            };
+            now = next.max(now);
+            event = match posted {
+                Some(at) if at <= now => self.queue.pop_first().unwrap().1,
+                _ => Event::Tick,
+            };
+        }
+        Err(TestCaseError::fail("the task does not come to an end"))
+    }
+
+    /// Keeps the onlooker's books on what happens in the world.
+    fn notice(&mut self, event: &Event, now: u64) {
+        match *event {
+            Event::Spawned { container } => {
+                self.seen[container].alive = true;
+                self.seen[container].first_run.get_or_insert(now);
+                self.seen[container].health = Health::Unknown;
+            }
+            Event::Exited { container, .. } => self.seen[container].alive = false,
+            Event::StopRequested { .. } => {
+                self.stopping.get_or_insert(now);
+            }
+            Event::KillRequested { .. } => {
+                self.stopping.get_or_insert(now);
+                self.killing = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, action: Action, now: u64) -> Result<(), TestCaseError> {
+        match action {
+            Action::Spawn { container } => self.spawn(container, now),
+            Action::Terminate { container } => {
+                self.check_order(container)?;
+                let seen = &mut self.seen[container];
+                prop_assert!(seen.alive && seen.asked == Asked::Nothing && self.stopping.is_some());
+                seen.asked = Asked::Term;
+                if let Some(delay) = self.world.natures[container].heeds_term {
+                    self.exit(container, now + delay, Some(143));
+                }
+                Ok(())
+            }
+            Action::Kill { container } => {
+                let seen = &mut self.seen[container];
+                prop_assert!(seen.alive && seen.asked != Asked::Kill);
+                prop_assert!(self.killing || seen.asked == Asked::Term);
+                seen.asked = Asked::Kill;
+                self.exit(container, now + 5, Some(137));
+                Ok(())
+            }
+            Action::Probe {
+                container,
+                run,
+                timeout,
+            } => {
+                let seen = self.seen[container];
+                prop_assert!(seen.alive && seen.asked == Asked::Nothing);
+                let probes = &self.world.natures[container].probes;
+                let good = probes[now as usize % probes.len()];
+                let outcome = if good {
+                    Outcome::Passed
+                } else {
+                    Outcome::Failed
+                };
+                let takes = if good { 20 } else { timeout.as_millis() as u64 };
+                let began = Duration::from_millis(now);
+                self.post(
+                    now + takes,
+                    Event::Probed {
+                        container,
+                        run,
+                        began,
+                        outcome,
+                    },
+                );
+                Ok(())
+            }
+            Action::Publish(change) => self.hear(change, now),
+        }
+    }
+
+    /// Promises (1) and (5): no start before its conditions hold, and restarts only by the rule.
+    fn spawn(&mut self, container: usize, now: u64) -> Result<(), TestCaseError> {
+        prop_assert!(self.stopping.is_none() && !self.essential_gone);
+        let seen = self.seen[container];
+        prop_assert!(!seen.alive && !seen.stopped);
+        if seen.spawns == 0 {
+            for need in &self.world.spec.containers[container].depends_on {
+                let on = self.seen[need.on];
+                let holds = match need.condition {
+                    Condition::Start => on.first_run.is_some(),
+                    Condition::Complete => on.stopped && on.code.is_some(),
+                    Condition::Success => on.stopped && on.code == Some(0),
+                    Condition::Healthy => on.alive && on.health == Health::Healthy,
+                };
+                prop_assert!(holds, "c{container} started before {need:?}");
+            }
+        }
+        self.seen[container].spawns += 1;
+        let nature = self.world.natures[container].clone();
+        match nature.starts_in {
+            Some(delay) => {
+                self.post(now + delay, Event::Spawned { container });
+                if let Some(lives) = nature.lives {
+                    self.exit(container, now + delay + lives, Some(nature.code));
+                }
+            }
+            None => {
+                self.post(
+                    now + 1,
+                    Event::SpawnFailed {
+                        container,
+                        reason: "cannot".into(),
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A process ends once for each time it was started, whatever would end it first.
+    fn exit(&mut self, container: usize, at: u64, code: Option<i32>) {
+        let same =
+            |event: &Event| matches!(event, Event::Exited { container: c, .. } if *c == container);
+        let planned = self
+            .queue
+            .iter()
+            .find(|(_, event)| same(event))
+            .map(|(key, _)| *key);
+        if let Some(key) = planned {
+            if key.0 <= at {
+                return;
+            }
+            self.queue.remove(&key);
+        }
+        self.post(
+            at,
+            Event::Exited {
+                container,
+                code,
+                out_of_memory: false,
+            },
+        );
+    }
+
+    /// Promise (2): nobody is asked to stop while a dependent lives.
+    fn check_order(&self, container: usize) -> Result<(), TestCaseError> {
+        for (other, spec) in self.world.spec.containers.iter().enumerate() {
+            if spec.depends_on.iter().any(|need| need.on == container) {
+                prop_assert!(
+                    !self.seen[other].alive,
+                    "c{container} stopped before c{other}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, change: Change, now: u64) -> Result<(), TestCaseError> {
+        match change {
+            Change::Stopped {
+                container, code, ..
+            } => {
+                let spec = &self.world.spec.containers[container];
+                if let (Some(code), Some(first), true, Some(policy)) = (
+                    code,
+                    self.seen[container].first_run,
+                    self.stopping.is_none(),
+                    &spec.restart,
+                ) {
+                    let since = self.seen[container].last_restart.unwrap_or(first);
+                    let long = u128::from(now - since) >= policy.period.as_millis();
+                    prop_assert!(!long || policy.ignored_exit_codes.contains(&code));
+                }
+                self.essential_gone |= spec.essential;
+                self.seen[container].stopped = true;
+                self.seen[container].code = code;
+                // Promise (3): a stop takes no longer than the longest path of stop timeouts,
+                // apart from starts and kills under way (2 s and 5 ms each here).
+                if let Some(since) = self.stopping {
+                    let limit = self.world.spec.longest_stop().as_millis() as u64 + 2000 + 50;
+                    prop_assert!(now - since <= limit, "{} > {limit}", now - since);
+                }
+            }
+            Change::Restarting { container, code } => {
+                let seen = &mut self.seen[container];
+                let policy = self.world.spec.containers[container]
+                    .restart
+                    .clone()
+                    .unwrap();
+                let since = seen.last_restart.or(seen.first_run).unwrap();
+                prop_assert!(self.stopping.is_none());
+                prop_assert!(!policy.ignored_exit_codes.contains(&code));
+                prop_assert!(u128::from(now - since) >= policy.period.as_millis());
+                seen.last_restart = Some(now);
+            }
+            Change::Health {
+                container, health, ..
+            } => self.seen[container].health = health,
+            Change::TaskStopping(_) => {
+                self.stopping.get_or_insert(now);
+            }
+            Change::Task(status) => {
+                prop_assert!(status > self.status, "a task's status never goes back");
+                self.status = status;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Promises (4) and (6): an essential exit stops the task, and it is RUNNING if and only if
+    /// everything has run and nothing essential is over.
+    fn check_status(&self) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.essential_gone && self.stopping.is_none(), false);
+        let all_ran = self
+            .seen
+            .iter()
+            .all(|seen| seen.first_run.is_some() || seen.stopped);
+        let expected = if self.seen.iter().all(|seen| seen.stopped) {
+            TaskStatus::Stopped
+        } else if self.status == TaskStatus::Running || (self.stopping.is_none() && all_ran) {
+            TaskStatus::Running
+        } else {
+            TaskStatus::Pending
+        };
+        prop_assert_eq!(self.status, expected);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
+
+    #[test]
+    fn every_task_keeps_the_promises(world in world()) {
+        Play::new(world).run()?;
+    }
+}

@@ -1,0 +1,150 @@
+//! What is run, and with what.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use task_definition::{ContainerDefinition, TaskDefinition};
+
+use crate::machine::{Spec, SpecError};
+
+/// A task definition, and what this machine has to put in the place of what AWS would.
+#[derive(Debug, Clone)]
+pub struct RunPlan {
+    /// The very document that would be registered.
+    pub definition: TaskDefinition,
+    /// The program that stands for each container's image, by container.
+    pub programs: BTreeMap<String, Program>,
+    /// Variables that win over the definition's, by container.
+    pub environment: BTreeMap<String, BTreeMap<String, String>>,
+    /// Variables that every container gets unless its definition says otherwise.
+    pub defaults: BTreeMap<String, String>,
+    /// The values of `secrets`, by `valueFrom`.
+    pub secrets: Secrets,
+    /// Where log files go; it must exist.
+    pub folder: PathBuf,
+    /// The program that calls [`init::intercept`](crate::init::intercept); normally this one,
+    /// `/proc/self/exe`.
+    pub init: PathBuf,
+    /// Divides intervals and start periods of health checks; 1 leaves them as they are.
+    pub fast_health: u32,
+}
+
+/// A program that stands for an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The file to run.
+    pub binary: PathBuf,
+    /// Arguments before those of the definition.
+    pub arguments: Vec<String>,
+    /// Where to run it.
+    pub folder: PathBuf,
+}
+
+/// Secret values by the name under which a definition asks for them; they never print.
+#[derive(Clone, Default)]
+pub struct Secrets(BTreeMap<String, String>);
+
+/// Why a task cannot even be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The definition leaves no order to start or stop in.
+    #[error("cannot run this definition: {}", list(.0))]
+    Definition(Vec<SpecError>),
+    /// Nothing stands for these containers' images.
+    #[error("no program stands for {}; name one for each", list(.0))]
+    Programs(Vec<String>),
+    /// Nobody said what these secrets are.
+    #[error("these secrets have no value here: {}", list(.0))]
+    Secrets(Vec<String>),
+    /// A log file could not be opened.
+    #[error("cannot write logs to `{}`: {source}", folder.display())]
+    Logs {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl RunPlan {
+    /// The rules' view of the definition, once everything needed is there.
+    pub(crate) fn spec(&self) -> Result<Spec, RunError> {
+        let spec = Spec::read(&self.definition).map_err(RunError::Definition)?;
+        let containers = &self.definition.container_definitions;
+        let homeless = containers
+            .iter()
+            .filter(|one| !self.programs.contains_key(&one.name));
+        let homeless: Vec<_> = homeless.map(|one| format!("`{}`", one.name)).collect();
+        if !homeless.is_empty() {
+            return Err(RunError::Programs(homeless));
+        }
+        let wanted = containers
+            .iter()
+            .flat_map(|one| &one.secrets)
+            .map(|one| &one.value_from);
+        let missing: Vec<_> = wanted
+            .filter(|name| !self.secrets.0.contains_key(*name))
+            .collect();
+        if !missing.is_empty() {
+            return Err(RunError::Secrets(missing.into_iter().cloned().collect()));
+        }
+        Ok(spec.with_fast_health(self.fast_health))
+    }
+
+    /// A container's whole environment: nothing of the caller's own gets in.
+    pub(crate) fn environment_of(
+        &self,
+        container: &ContainerDefinition,
+    ) -> BTreeMap<String, String> {
+        let fixed = [
+            ("PATH", PATH),
+            ("HOME", "/"),
+            ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
+        ];
+        let mut all: BTreeMap<_, _> = fixed.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        all.extend(self.defaults.clone());
+        all.extend(
+            container
+                .environment
+                .iter()
+                .map(|one| (one.name.clone(), one.value.clone())),
+        );
+        all.extend(container.secrets.iter().filter_map(|one| {
+            Some((
+                one.name.clone(),
+                self.secrets.0.get(&one.value_from)?.clone(),
+            ))
+        }));
+        all.extend(
+            self.environment
+                .get(&container.name)
+                .cloned()
+                .unwrap_or_default(),
+        );
+        all
+    }
+}
+
+impl Secrets {
+    /// Says what a secret is.
+    pub fn insert(&mut self, value_from: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(value_from.into(), value.into());
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn list<T: fmt::Display>(all: &[T]) -> String {
+    all.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What an image without a PATH of its own gets.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,0 +1,519 @@
+//! The loop around the machine: what it wants is done, what happens is told to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use task_definition::ContainerDefinition;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::journal::Journal;
+use crate::launch::Launch;
+use crate::machine::{
+    Action, Change, Condition, Event, Health, Outcome, State, Stop, TaskStatus, Verdict, step,
+};
+use crate::probe::{Answer, ask};
+use crate::process::{News, Order, tend};
+use crate::{ContainerReport, Control, Finished, Program, RunError, RunPlan, RunnerEvent, What};
+
+/// Runs a task from its first process to its last.
+///
+/// Everything that happens is sent to `events`; a listener that falls behind loses lines of output
+/// first, and never holds the task up. The task ends by itself, by [`Control`], or, when the sender
+/// of controls is dropped, as if it had been told to stop.
+pub async fn run(
+    plan: RunPlan,
+    events: mpsc::Sender<RunnerEvent>,
+    control: mpsc::Receiver<Control>,
+) -> Result<Finished, RunError> {
+    let state = State::new(plan.spec()?);
+    let (post, inbox) = mpsc::channel(INBOX);
+    let listener = Listener {
+        events,
+        begun: Instant::now(),
+        unheard: Arc::default(),
+    };
+    let members = (plan.definition.container_definitions.iter())
+        .map(|one| Member::new(one, &plan, &listener))
+        .collect::<Result<_, _>>()?;
+    let runner = Runner {
+        state,
+        members,
+        listener,
+        plan,
+        post,
+        tasks: JoinSet::new(),
+        stop: None,
+        was_running: false,
+        health: Health::Unknown,
+        hang_told: false,
+    };
+    Ok(runner.run(inbox, control).await)
+}
+
+struct Runner {
+    plan: RunPlan,
+    state: State,
+    members: Vec<Member>,
+    listener: Listener,
+    post: mpsc::Sender<Message>,
+    tasks: JoinSet<()>,
+    stop: Option<Stop>,
+    was_running: bool,
+    health: Health,
+    hang_told: bool,
+}
+
+/// What the runner keeps of one container.
+struct Member {
+    definition: ContainerDefinition,
+    program: Program,
+    journal: Arc<Journal>,
+    report: ContainerReport,
+    orders: Option<mpsc::Sender<Order>>,
+    /// Dropped, it ends the probe that is under way.
+    probe: Option<oneshot::Sender<()>>,
+    pid: Option<u32>,
+    /// Dropped, once its start has been told, it lets its output be read.
+    told: Option<oneshot::Sender<()>>,
+    said: String,
+    stuck_told: bool,
+}
+
+/// What the tasks of the runner send to it.
+enum Message {
+    News(usize, News),
+    Probed {
+        container: usize,
+        run: u32,
+        began: Duration,
+        answer: Answer,
+    },
+}
+
+impl Runner {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Message>,
+        mut control: mpsc::Receiver<Control>,
+    ) -> Finished {
+        let mut event = Event::Tick;
+        let mut controlled = true;
+        loop {
+            let deadline = self.step(event);
+            if self.state.status() == TaskStatus::Stopped {
+                break;
+            }
+            let far_away = Duration::from_hours(1);
+            let wake = self.listener.begun + deadline.unwrap_or(far_away);
+            event = tokio::select! {
+                Some(message) = inbox.recv() => self.event(message),
+                told = control.recv(), if controlled => {
+                    controlled = told.is_some();
+                    asked(told)
+                }
+                () = sleep_until(wake) => Event::Tick,
+                Some(_) = self.tasks.join_next() => Event::Tick,
+            };
+        }
+        // Whatever is left are probes on their way out.
+        while self.tasks.join_next().await.is_some() {}
+        self.finish()
+    }
+
+    fn step(&mut self, event: Event) -> Option<Duration> {
+        let now = self.listener.begun.elapsed();
+        let (state, actions, mut deadline) = step(self.state.clone(), event, now);
+        self.state = state;
+        for action in actions {
+            self.act(action, now);
+        }
+        self.members
+            .iter_mut()
+            .for_each(|member| member.told = None);
+        self.tell_health();
+        self.tell_stuck(now);
+        if self.state.status() == TaskStatus::Pending && !self.hang_told {
+            deadline = Some(deadline.unwrap_or(HANG).min(HANG));
+        }
+        deadline
+    }
+
+    fn act(&mut self, action: Action, now: Duration) {
+        match action {
+            Action::Spawn { container } => self.spawn(container),
+            Action::Terminate { container } => {
+                self.warn_without_handler(container);
+                self.members[container].tell(Order::Terminate);
+            }
+            Action::Kill { container } => self.members[container].tell(Order::Kill),
+            Action::Probe {
+                container,
+                run,
+                timeout,
+            } => {
+                self.probe(container, run, timeout, now);
+            }
+            Action::Publish(change) => self.publish(change, now),
+        }
+    }
+
+    fn spawn(&mut self, container: usize) {
+        let member = &mut self.members[container];
+        let (orders, taken) = mpsc::channel(ORDERS);
+        member.orders = Some(orders);
+        let launch = Launch::main(&self.plan, &member.definition, &member.program);
+        let (journal, post) = (Arc::clone(&member.journal), self.post.clone());
+        self.tasks.spawn(async move {
+            // The inbox is read as long as any container lives.
+            let tell = |news| async { drop(post.send(Message::News(container, news)).await) };
+            tend(launch, journal, taken, tell).await;
+        });
+    }
+
+    fn probe(&mut self, container: usize, run: u32, limit: Duration, began: Duration) {
+        let member = &mut self.members[container];
+        let Some(check) = &member.definition.health_check else {
+            return;
+        };
+        let (end, ended) = oneshot::channel::<()>();
+        member.probe = Some(end);
+        let launch = Launch::beside(
+            &self.plan,
+            &member.definition,
+            &member.program,
+            &check.command,
+        );
+        let post = self.post.clone();
+        self.tasks.spawn(async move {
+            let answer = ask(&launch, limit, async { drop(ended.await) }).await;
+            let _ = post
+                .send(Message::Probed {
+                    container,
+                    run,
+                    began,
+                    answer,
+                })
+                .await;
+        });
+    }
+
+    /// What a message is to the machine.
+    fn event(&mut self, message: Message) -> Event {
+        match message {
+            Message::News(container, News::Started { pid, told }) => {
+                let member = &mut self.members[container];
+                (member.pid, member.told) = (Some(pid), Some(told));
+                Event::Spawned { container }
+            }
+            Message::News(container, News::Failed { reason }) => {
+                Event::SpawnFailed { container, reason }
+            }
+            Message::News(container, News::Exited { code }) => {
+                let member = &mut self.members[container];
+                (member.orders, member.probe, member.pid) = (None, None, None);
+                Event::Exited {
+                    container,
+                    code,
+                    out_of_memory: false,
+                }
+            }
+            Message::Probed {
+                container,
+                run,
+                began,
+                answer,
+            } => {
+                self.members[container].said = answer.output;
+                let outcome = if answer.passed {
+                    Outcome::Passed
+                } else {
+                    Outcome::Failed
+                };
+                Event::Probed {
+                    container,
+                    run,
+                    began,
+                    outcome,
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, change: Change, now: Duration) {
+        let (container, what) = match change {
+            Change::Starting { .. } => return,
+            Change::Running { container, run } => {
+                let member = &mut self.members[container];
+                member.report.started.get_or_insert(now);
+                let after = if run == 1 {
+                    member.dependencies()
+                } else {
+                    Vec::new()
+                };
+                (
+                    container,
+                    What::Started {
+                        pid: member.pid.unwrap_or_default(),
+                        run,
+                        after,
+                    },
+                )
+            }
+            Change::Health {
+                container,
+                health,
+                streak,
+            } => {
+                let output = self.members[container].said.clone();
+                (
+                    container,
+                    What::Health {
+                        health,
+                        streak,
+                        output,
+                    },
+                )
+            }
+            Change::Restarting { container, code } => {
+                self.members[container].report.restarts += 1;
+                (container, What::Restarting { code })
+            }
+            Change::Stopping { container, kill_at } => {
+                let member = &mut self.members[container];
+                member.probe = None;
+                member.report.asked = Some(now);
+                (
+                    container,
+                    What::Stopping {
+                        limit: kill_at.saturating_sub(now),
+                    },
+                )
+            }
+            Change::Killing { container } => {
+                let report = &mut self.members[container].report;
+                report.asked.get_or_insert(now);
+                report.killed = true;
+                (container, What::Killing)
+            }
+            Change::Stopped {
+                container,
+                code,
+                reason,
+            } => {
+                let report = &mut self.members[container].report;
+                (report.code, report.reason) = (code, reason.clone());
+                report.stopped = now;
+                (container, What::Stopped { code, reason })
+            }
+            Change::TaskStopping(stop) => {
+                let what = What::TaskStopping {
+                    code: stop.code,
+                    reason: stop.reason.clone(),
+                };
+                self.stop = Some(stop);
+                return self.listener.hear(None, what);
+            }
+            Change::Task(status) => {
+                self.was_running |= status == TaskStatus::Running;
+                self.health = self.state.health();
+                return self.listener.hear(
+                    None,
+                    What::Task {
+                        status,
+                        health: self.health,
+                    },
+                );
+            }
+        };
+        self.listener
+            .hear(Some(&self.members[container].definition.name), what);
+    }
+
+    /// The task's health follows from its containers' and has no change of its own.
+    fn tell_health(&mut self) {
+        let (status, health) = (self.state.status(), self.state.health());
+        if health != self.health && status != TaskStatus::Stopped {
+            self.health = health;
+            self.listener.hear(None, What::Task { status, health });
+        }
+    }
+
+    /// Says who waits for something that cannot come, or has waited long without a limit.
+    fn tell_stuck(&mut self, now: Duration) {
+        let late = now >= HANG && !self.hang_told;
+        for index in 0..self.members.len() {
+            let pending = self
+                .state
+                .view(index)
+                .is_some_and(|v| v.status == TaskStatus::Pending);
+            if !pending || self.members[index].stuck_told {
+                continue;
+            }
+            let stuck = self.state.waits_for_ever(index, now).is_some();
+            let Verdict::Waits(need) = self.state.verdict(index, now) else {
+                continue;
+            };
+            let on = &self.state.spec().containers[need.on];
+            let text = if stuck {
+                format!("waits for `{}` to be healthy, which has ended", on.name)
+            } else if late && need.condition != Condition::Start && on.start_timeout.is_none() {
+                format!("still waits for `{}` {}", on.name, need.condition.word())
+            } else {
+                continue;
+            };
+            let end = "on Fargate the task would hang for hours; give it a startTimeout";
+            self.listener.hear(
+                Some(&self.members[index].definition.name),
+                What::Warning(format!("{text}: {end}")),
+            );
+            self.members[index].stuck_told = true;
+        }
+        self.hang_told |= late;
+    }
+
+    /// As PID 1, which it is on Fargate, a process without a handler does not hear SIGTERM.
+    fn warn_without_handler(&self, container: usize) {
+        let member = &self.members[container];
+        let Some(false) = member.pid.and_then(hears_sigterm) else {
+            return;
+        };
+        let has_init = member.definition.linux_parameters.as_ref();
+        if has_init.and_then(|linux| linux.init_process_enabled) == Some(true) {
+            return;
+        }
+        let text = format!(
+            "has no handler for SIGTERM: on Fargate it is PID 1, does not hear the signal, and is \
+             killed after {} s with exit code 137",
+            member.report.stop_timeout.as_secs()
+        );
+        self.listener
+            .hear(Some(&member.definition.name), What::Warning(text));
+    }
+
+    fn finish(self) -> Finished {
+        let (stop, members) = (self.stop, self.members);
+        let guilty = stop.as_ref().and_then(|stop| stop.guilty);
+        Finished {
+            guilty: guilty.map(|index| members[index].definition.name.clone()),
+            stop_code: stop.as_ref().map(|stop| stop.code),
+            stopped_reason: stop.map_or_else(String::new, |stop| stop.reason),
+            was_running: self.was_running,
+            containers: members.into_iter().map(Member::into_report).collect(),
+            unheard: self.listener.unheard.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Member {
+    fn new(
+        definition: &ContainerDefinition,
+        plan: &RunPlan,
+        listener: &Listener,
+    ) -> Result<Self, RunError> {
+        let name = definition.name.clone();
+        let (ear, called) = (listener.clone(), name.clone());
+        let listen = move |stream, line| ear.hear(Some(&called), What::Log { stream, line });
+        let journal =
+            Journal::open(&plan.folder, &name, listen).map_err(|source| RunError::Logs {
+                folder: plan.folder.clone(),
+                source,
+            })?;
+        let Some(program) = plan.programs.get(&name).cloned() else {
+            return Err(RunError::Programs(vec![name]));
+        };
+        let limit = Duration::from_secs(u64::from(definition.stop_timeout.unwrap_or(30)));
+        let report = ContainerReport {
+            essential: definition.is_essential(),
+            stop_timeout: limit,
+            name,
+            ..ContainerReport::default()
+        };
+        Ok(Self {
+            definition: definition.clone(),
+            program,
+            journal: Arc::new(journal),
+            report,
+            orders: None,
+            probe: None,
+            pid: None,
+            told: None,
+            said: String::new(),
+            stuck_told: false,
+        })
+    }
+
+    /// A run that has just ended takes no more orders.
+    fn tell(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            let _ = orders.try_send(order);
+        }
+    }
+
+    fn dependencies(&self) -> Vec<String> {
+        let all = self.definition.depends_on.iter();
+        all.map(|one| format!("{} {}", one.container_name, one.condition.word()))
+            .collect()
+    }
+
+    fn into_report(mut self) -> ContainerReport {
+        self.report.last_lines = self.journal.last_lines();
+        self.report
+    }
+}
+
+/// The way to whoever watches.
+#[derive(Clone)]
+struct Listener {
+    events: mpsc::Sender<RunnerEvent>,
+    begun: Instant,
+    unheard: Arc<AtomicU64>,
+}
+
+impl Listener {
+    /// Never waits: output gives way first, so that there is room for what matters.
+    fn hear(&self, container: Option<&str>, what: What) {
+        let room = if matches!(what, What::Log { .. }) {
+            self.events.max_capacity() / 4
+        } else {
+            0
+        };
+        let event = RunnerEvent {
+            at: self.begun.elapsed(),
+            container: container.map(Into::into),
+            what,
+        };
+        if self.events.capacity() <= room || self.events.try_send(event).is_err() {
+            self.unheard.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn asked(control: Option<Control>) -> Event {
+    match control {
+        Some(Control::Stop { code, reason }) => Event::StopRequested { code, reason },
+        Some(Control::Kill { reason }) => Event::KillRequested { reason },
+        None => Event::StopRequested {
+            code: crate::machine::StopCode::UserInitiated,
+            reason: "Task stopped: nobody holds its controls".into(),
+        },
+    }
+}
+
+/// Bit 15 of the signals a process catches; nobody knows for one that is gone.
+fn hears_sigterm(pid: u32) -> Option<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let caught = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))?;
+    let mask = u64::from_str_radix(caught.trim(), 16).ok()?;
+    Some(mask & (1 << 14) != 0)
+}
+
+const INBOX: usize = 64;
+/// One terminate and one kill is all a run is ever told.
+const ORDERS: usize = 4;
+/// After this long a wait without a limit deserves a word.
+const HANG: Duration = Duration::from_secs(30);

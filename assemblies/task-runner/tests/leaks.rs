@@ -1,0 +1,60 @@
+//! Alone in its process, so that it can count: many tasks leave no process and no descriptor.
+
+#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod support;
+
+use serde_json::json;
+use std::fs;
+use support::{Running, container};
+
+#[tokio::test]
+async fn two_hundred_tasks_leave_nothing_behind() {
+    one_task().await;
+    let before = (descriptors(), children());
+    for _ in 0..200 {
+        one_task().await;
+    }
+    assert_eq!((descriptors(), children()), before);
+}
+
+async fn one_task() {
+    let mut task = Running::new(vec![
+        container("init", &["exit", "0"], json!({ "essential": false })),
+        container(
+            "app",
+            &["serve"],
+            json!({
+            "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }] }),
+        ),
+    ]);
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (finished, _) = task.end().await;
+    assert_eq!(finished.exit_code(), 0);
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Everybody whose parent this process is, zombies too.
+fn children() -> usize {
+    let own = std::process::id().to_string();
+    let stat = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("stat")).ok();
+    let parent = |stat: String| {
+        Some(
+            stat.rsplit_once(')')?
+                .1
+                .split_whitespace()
+                .nth(1)?
+                .to_owned(),
+        )
+    };
+    let all = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(stat)
+        .filter_map(parent);
+    all.filter(|parent| *parent == own).count()
+}

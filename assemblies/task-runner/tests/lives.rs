@@ -1,0 +1,448 @@
+//! Tasks of real processes: how they begin, end, and what is left of them.
+
+mod support;
+
+use serde_json::json;
+use std::fs;
+use std::time::Duration;
+use support::{Running, alive, code, container, lives, until_gone};
+use task_runner::machine::{Health, StopCode, TaskStatus};
+use task_runner::{Control, Stream, What, once};
+
+fn after(name: &str, condition: &str) -> serde_json::Value {
+    json!({ "dependsOn": [{ "containerName": name, "condition": condition }] })
+}
+
+#[tokio::test]
+async fn starts_in_order_and_stops_in_reverse() {
+    let mut task = Running::new(vec![
+        container("proxy", &["serve"], after("app", "START")),
+        container("app", &["serve"], after("telemetry", "START")),
+        container("telemetry", &["serve"], json!({})),
+    ]);
+    task.until_ready(&["telemetry", "app", "proxy"]).await;
+    task.stop().await;
+    let (finished, heard) = task.end().await;
+    assert_eq!(
+        lives(&heard),
+        [
+            "telemetry started",
+            "app started",
+            "proxy started",
+            "proxy stopping",
+            "proxy stopped 0",
+            "app stopping",
+            "app stopped 0",
+            "telemetry stopping",
+            "telemetry stopped 0",
+        ]
+    );
+    assert_eq!(finished.exit_code(), 0);
+    assert!(finished.was_running);
+    assert_eq!(finished.stop_code, Some(StopCode::UserInitiated));
+}
+
+#[tokio::test]
+async fn the_task_ends_with_the_code_of_its_essential_container() {
+    let mut task = Running::new(vec![
+        container("telemetry", &["serve"], json!({ "essential": false })),
+        container(
+            "app",
+            &["exit-when", "go", "7"],
+            after("telemetry", "START"),
+        ),
+    ]);
+    task.until_ready(&["telemetry"]).await;
+    fs::write(task.folder.path().join("go"), "").unwrap();
+    let (finished, heard) = task.end().await;
+    assert_eq!(finished.exit_code(), 7);
+    assert_eq!(finished.guilty.as_deref(), Some("app"));
+    assert_eq!(finished.stop_code, Some(StopCode::EssentialContainerExited));
+    assert_eq!(
+        finished.stopped_reason,
+        "Essential container in task exited"
+    );
+    assert_eq!(
+        lives(&heard)[2..],
+        ["app stopped 7", "telemetry stopping", "telemetry stopped 0"]
+    );
+}
+
+#[tokio::test]
+async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
+    let mut task = Running::new(vec![container(
+        "app",
+        &["stubborn"],
+        json!({ "stopTimeout": 1 }),
+    )]);
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (finished, heard) = task.end().await;
+    assert_eq!(code(&finished, "app"), Some(137));
+    assert_eq!(finished.exit_code(), 137);
+    assert_eq!(
+        lives(&heard),
+        [
+            "app started",
+            "app stopping",
+            "app killing",
+            "app stopped 137"
+        ]
+    );
+    let report = &finished.containers[0];
+    let took = report.stopped.saturating_sub(report.asked.unwrap());
+    assert!(
+        took >= Duration::from_secs(1) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+}
+
+#[tokio::test]
+async fn warns_of_a_process_that_would_not_hear_sigterm_on_fargate() {
+    let mut task = Running::new(vec![container("app", &["deaf"], json!({}))]);
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (finished, heard) = task.end().await;
+    // Here it dies of the signal, which is fine for the exit code.
+    assert_eq!(
+        (code(&finished, "app"), finished.exit_code()),
+        (Some(143), 0)
+    );
+    let warned = heard.iter().any(
+        |event| matches!(&event.what, What::Warning(text) if text.contains("no handler for SIGTERM")),
+    );
+    assert!(warned);
+}
+
+#[tokio::test]
+async fn a_program_that_hears_sigterm_earns_no_warning() {
+    let mut task = Running::new(vec![container("app", &["serve"], json!({}))]);
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (_, heard) = task.end().await;
+    assert!(
+        !heard
+            .iter()
+            .any(|event| matches!(event.what, What::Warning(_)))
+    );
+}
+
+#[tokio::test]
+async fn grandchildren_in_sessions_of_their_own_end_with_their_container() {
+    let mut task = Running::new(vec![container("app", &["orphan"], json!({}))]);
+    let pid = task.until_said("app", "orphan ").await;
+    let pid: u32 = pid.trim_start_matches("orphan ").parse().unwrap();
+    task.until_said("app", "ready").await;
+    assert!(alive(pid));
+    task.stop().await;
+    task.end().await;
+    assert!(!alive(pid));
+}
+
+#[tokio::test]
+async fn killing_the_task_takes_everybody_at_once() {
+    let mut task = Running::new(vec![
+        container("proxy", &["stubborn"], after("app", "START")),
+        container("app", &["stubborn"], json!({})),
+    ]);
+    task.until_ready(&["app", "proxy"]).await;
+    task.control
+        .send(Control::Kill {
+            reason: "enough".into(),
+        })
+        .await
+        .unwrap();
+    let (finished, _) = task.end().await;
+    assert_eq!(
+        (code(&finished, "proxy"), code(&finished, "app")),
+        (Some(137), Some(137))
+    );
+    assert!(finished.containers.iter().all(|one| one.killed));
+}
+
+#[tokio::test]
+async fn nothing_is_left_when_the_supervisor_is_killed() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let mut supervisor = tokio::process::Command::new(support::FIXTURE)
+        .args(["supervise", folder.path().to_str().unwrap()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines();
+    let (mut pids, mut ready) = (Vec::new(), 0);
+    while ready < 3 {
+        let next = tokio::time::timeout(support::LIMIT, lines.next_line()).await;
+        let line = next.unwrap().unwrap().expect("the supervisor lives");
+        // The orphan says `ready` as well.
+        ready += usize::from(line.contains("\"ready\""));
+        let (_, pid) = line
+            .split_once("pid: ")
+            .or_else(|| line.split_once("\"orphan "))
+            .unwrap_or_default();
+        pids.extend(
+            pid.split(|c: char| !c.is_ascii_digit())
+                .next()
+                .and_then(|pid| pid.parse::<u32>().ok()),
+        );
+    }
+    assert_eq!(pids.len(), 3, "two containers and an orphan: {pids:?}");
+    assert!(pids.iter().copied().all(alive));
+    supervisor.start_kill().unwrap();
+    supervisor.wait().await.unwrap();
+    for pid in pids {
+        until_gone(pid).await;
+    }
+}
+
+#[tokio::test]
+async fn a_container_ends_with_its_killed_init() {
+    let mut task = Running::new(vec![container("app", &["serve"], json!({}))]);
+    task.until_ready(&["app"]).await;
+    let pid = task.heard.iter().find_map(|event| match event.what {
+        What::Started { pid, .. } => Some(pid),
+        _ => None,
+    });
+    let pid = pid.unwrap();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let init: i32 = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let init = rustix::process::Pid::from_raw(init).unwrap();
+    rustix::process::kill_process(init, rustix::process::Signal::KILL).unwrap();
+    until_gone(pid).await;
+    let (finished, _) = task.end().await;
+    assert_eq!(finished.exit_code(), 137);
+}
+
+#[tokio::test]
+async fn health_goes_up_and_down_with_the_probe() {
+    let check = json!({ "healthCheck": {
+        "command": ["CMD", "/runner-fixture", "exists", "well"],
+        "interval": 1, "timeout": 5, "retries": 2 } });
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = support::plan(folder.path(), vec![container("app", &["serve"], check)]);
+    plan.fast_health = 20;
+    let well = folder.path().join("well");
+    let mut task = Running::of(folder, plan);
+    let is = |wanted| move |event: &task_runner::RunnerEvent| matches!(event.what, What::Health { health, .. } if health == wanted);
+    task.until(is(Health::Unhealthy)).await;
+    fs::write(&well, "").unwrap();
+    task.until(is(Health::Healthy)).await;
+    fs::remove_file(&well).unwrap();
+    task.until(is(Health::Unhealthy)).await;
+    task.stop().await;
+    let (_, heard) = task.end().await;
+    let streaks: Vec<_> = heard
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Health { health, streak, .. } => Some(format!("{health}/{streak}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(streaks[..2], ["UNKNOWN/1", "UNHEALTHY/2"]);
+    let well = streaks.iter().position(|one| one == "HEALTHY/0").unwrap();
+    assert_eq!(
+        streaks[well..well + 3],
+        ["HEALTHY/0", "HEALTHY/1", "UNHEALTHY/2"]
+    );
+    assert!(heard.iter().any(|event| matches!(
+        event.what,
+        What::Task {
+            status: TaskStatus::Running,
+            health: Health::Healthy
+        }
+    )));
+}
+
+#[tokio::test]
+async fn a_probe_that_hangs_is_killed_and_counts_as_failed() {
+    let check = json!({ "healthCheck": {
+        "command": ["CMD-SHELL", "echo still here; exec sleep 1000"],
+        "interval": 1, "timeout": 1, "retries": 1 } });
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = support::plan(folder.path(), vec![container("app", &["serve"], check)]);
+    plan.fast_health = 20;
+    let mut task = Running::of(folder, plan);
+    let event = task
+        .until(|event| matches!(event.what, What::Health { .. }))
+        .await;
+    let What::Health {
+        health: Health::Unhealthy,
+        output,
+        ..
+    } = event.what
+    else {
+        panic!("{event:?}")
+    };
+    assert!(
+        output.contains("not done in 1s") && output.contains("still here"),
+        "{output}"
+    );
+    task.stop().await;
+    task.end().await;
+}
+
+#[tokio::test]
+async fn a_restart_policy_does_nothing_before_its_period() {
+    let policy = json!({ "essential": false, "restartPolicy": { "enabled": true, "restartAttemptPeriod": 60 } });
+    let mut task = Running::new(vec![
+        container("sidecar", &["exit", "3"], policy),
+        container("app", &["serve"], json!({})),
+    ]);
+    task.until(|event| matches!(event.what, What::Stopped { code: Some(3), .. }))
+        .await;
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (finished, _) = task.end().await;
+    assert_eq!(
+        (finished.exit_code(), finished.containers[0].restarts),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_restart_policy_brings_a_container_back() {
+    // The registered minimum is 60 s; the runner takes what it is given.
+    let policy = json!({ "restartPolicy": { "enabled": true, "restartAttemptPeriod": 0 } });
+    let mut task = Running::new(vec![container("app", &["exit-when", "go", "3"], policy)]);
+    let go = task.folder.path().join("go");
+    task.until(|event| matches!(event.what, What::Started { run: 1, .. }))
+        .await;
+    fs::write(&go, "").unwrap();
+    task.until(|event| matches!(event.what, What::Restarting { code: 3 }))
+        .await;
+    task.until(|event| matches!(event.what, What::Started { run: 2, .. }))
+        .await;
+    task.stop().await;
+    let (finished, _) = task.end().await;
+    assert!(finished.containers[0].restarts >= 1);
+    assert_eq!(finished.stop_code, Some(StopCode::UserInitiated));
+}
+
+#[tokio::test]
+async fn a_dependency_that_fails_to_succeed_stops_the_task_with_143() {
+    let task = Running::new(vec![
+        container("init", &["exit", "2"], json!({ "essential": false })),
+        container("app", &["serve"], after("init", "SUCCESS")),
+    ]);
+    let (finished, heard) = task.end().await;
+    assert_eq!(finished.exit_code(), 143);
+    assert_eq!(finished.stop_code, Some(StopCode::TaskFailedToStart));
+    assert!(
+        finished
+            .stopped_reason
+            .contains("`init` had to succeed and exited 2")
+    );
+    assert_eq!(
+        lives(&heard),
+        ["init started", "init stopped 2", "app stopped 143"]
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_fails_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = support::plan(folder.path(), vec![container("app", &[], json!({}))]);
+    plan.programs.get_mut("app").unwrap().binary = "/nowhere/app".into();
+    let (finished, _) = Running::of(folder, plan).end().await;
+    assert_eq!(finished.stop_code, Some(StopCode::TaskFailedToStart));
+    assert!(
+        finished.stopped_reason.contains("`/nowhere/app`"),
+        "{}",
+        finished.stopped_reason
+    );
+    assert!(!finished.was_running);
+}
+
+#[tokio::test]
+async fn every_line_is_there_before_the_end_is_told() {
+    let task = Running::new(vec![container("app", &["lines", "2000"], json!({}))]);
+    let file = task.folder.path().join("app.log");
+    let folder = task.folder.path().to_owned();
+    let (_, heard) = task.end().await;
+    let last = heard
+        .iter()
+        .rposition(|event| matches!(event.what, What::Log { .. }))
+        .unwrap();
+    let end = heard
+        .iter()
+        .position(|event| matches!(event.what, What::Stopped { .. }))
+        .unwrap();
+    assert!(last < end);
+    assert!(
+        matches!(&heard[last].what, What::Log { stream: Stream::Stdout, line } if line == "line 1999")
+    );
+    drop((file, folder));
+}
+
+#[tokio::test]
+async fn a_listener_that_does_not_listen_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = support::plan(
+        folder.path(),
+        vec![container("app", &["lines", "50000"], json!({}))],
+    );
+    let (sender, _deaf) = tokio::sync::mpsc::channel(64);
+    let (_control, controlled) = tokio::sync::mpsc::channel(1);
+    let task = task_runner::run(plan, sender, controlled);
+    let finished = tokio::time::timeout(support::LIMIT, task)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(finished.exit_code(), 0);
+    assert!(finished.unheard > 49_000, "{}", finished.unheard);
+    let log = fs::read_to_string(folder.path().join("app.log")).unwrap();
+    assert_eq!(log.lines().count(), 50_000);
+}
+
+#[tokio::test]
+async fn a_container_sees_only_what_its_definition_gives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = json!({
+        "environment": [{ "name": "GIVEN", "value": "yes" }, { "name": "OVER", "value": "no" }],
+        "secrets": [{ "name": "TOKEN", "valueFrom": "arn:secret" }],
+    });
+    let mut plan = support::plan(
+        folder.path(),
+        vec![container("app", &["environment"], more)],
+    );
+    plan.secrets.insert("arn:secret", "hush");
+    plan.environment
+        .insert("app".into(), [("OVER".into(), "ridden".into())].into());
+    assert!(!format!("{plan:?}").contains("hush"));
+    let (_, heard) = Running::of(folder, plan).end().await;
+    let mut lines: Vec<_> = heard
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Log { line, .. } => Some(line.split_once('=').unwrap()),
+            _ => None,
+        })
+        .filter(|(name, _)| *name != "PATH")
+        .collect();
+    lines.sort_unstable();
+    let expected = [
+        ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
+        ("GIVEN", "yes"),
+        ("HOME", "/"),
+        ("OVER", "ridden"),
+        ("TOKEN", "hush"),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn asks_a_container_beside_its_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = support::plan(folder.path(), vec![container("app", &["serve"], json!({}))]);
+    let limit = Duration::from_secs(10);
+    assert!(!once(&plan, "app", &["exists", "file"], limit).await);
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(once(&plan, "app", &["exists", "file"], limit).await);
+}

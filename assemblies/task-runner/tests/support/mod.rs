@@ -1,0 +1,191 @@
+//! A task of fixtures, and everything that was heard of it.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are the tests' own hands: what goes wrong here is a failed test"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use task_runner::machine::StopCode;
+use task_runner::{Control, Finished, Program, RunError, RunPlan, RunnerEvent, Secrets, What, run};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const FIXTURE: &str = env!("CARGO_BIN_EXE_runner-fixture");
+
+/// A container that behaves as the words say, with more fields of its own.
+pub(crate) fn container(name: &str, words: &[&str], more: Value) -> Value {
+    let mut one = json!({
+        "name": name, "image": "fixture", "entryPoint": ["/runner-fixture"], "command": words,
+    });
+    one.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    one
+}
+
+pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
+    let definition = json!({ "family": "test", "containerDefinitions": containers });
+    let definition: task_definition::TaskDefinition = serde_json::from_value(definition).unwrap();
+    let program = Program {
+        binary: FIXTURE.into(),
+        arguments: vec![],
+        folder: folder.to_owned(),
+    };
+    let names = definition
+        .container_definitions
+        .iter()
+        .map(|one| one.name.clone());
+    RunPlan {
+        programs: names.map(|name| (name, program.clone())).collect(),
+        definition,
+        environment: [].into(),
+        defaults: [].into(),
+        secrets: Secrets::default(),
+        folder: folder.to_owned(),
+        init: FIXTURE.into(),
+        fast_health: 1,
+    }
+}
+
+/// A task that runs, until it is told to stop.
+pub(crate) struct Running {
+    pub(crate) folder: TempDir,
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) heard: Vec<RunnerEvent>,
+    events: mpsc::Receiver<RunnerEvent>,
+    task: JoinHandle<Result<Finished, RunError>>,
+}
+
+impl Running {
+    pub(crate) fn new(containers: Vec<Value>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path(), containers);
+        Self::of(folder, plan)
+    }
+
+    pub(crate) fn of(folder: TempDir, plan: RunPlan) -> Self {
+        let (sender, events) = mpsc::channel(4096);
+        let (control, controlled) = mpsc::channel(4);
+        let task = tokio::spawn(run(plan, sender, controlled));
+        Self {
+            folder,
+            control,
+            heard: Vec::new(),
+            events,
+            task,
+        }
+    }
+
+    /// Listens until something is heard, or fails.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&RunnerEvent) -> bool) -> RunnerEvent {
+        loop {
+            let next = timeout(LIMIT, self.events.recv()).await;
+            let Ok(Some(event)) = next else {
+                panic!("not heard; but: {:#?}", self.heard)
+            };
+            self.heard.push(event.clone());
+            if wanted(&event) {
+                return event;
+            }
+        }
+    }
+
+    /// Listens until these have printed a line that begins so.
+    pub(crate) async fn until_said(&mut self, container: &str, beginning: &str) -> String {
+        let event = self.until(|event| said(event, container, beginning)).await;
+        match event.what {
+            What::Log { line, .. } => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Listens until each has printed `ready`, in whatever order.
+    pub(crate) async fn until_ready(&mut self, containers: &[&str]) {
+        for name in containers {
+            if !self.heard.iter().any(|event| said(event, name, "ready")) {
+                self.until_said(name, "ready").await;
+            }
+        }
+    }
+
+    pub(crate) async fn stop(&self) {
+        let stop = Control::Stop {
+            code: StopCode::UserInitiated,
+            reason: "Task stopped by user".into(),
+        };
+        self.control.send(stop).await.unwrap();
+    }
+
+    /// Listens to the end.
+    pub(crate) async fn end(mut self) -> (Finished, Vec<RunnerEvent>) {
+        let listen = async {
+            while let Some(event) = self.events.recv().await {
+                self.heard.push(event);
+            }
+        };
+        timeout(LIMIT, listen).await.expect("the task ends in time");
+        (self.task.await.unwrap().unwrap(), self.heard)
+    }
+}
+
+fn said(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
+    let named = event.container.as_deref() == Some(container);
+    named && matches!(&event.what, What::Log { line, .. } if line.starts_with(beginning))
+}
+
+/// The lives and deaths among what was heard, one short word each.
+pub(crate) fn lives(heard: &[RunnerEvent]) -> Vec<String> {
+    let word = |event: &RunnerEvent| {
+        let name = event.container.as_deref().unwrap_or("task");
+        Some(match &event.what {
+            What::Started { .. } => format!("{name} started"),
+            What::Stopping { .. } => format!("{name} stopping"),
+            What::Killing => format!("{name} killing"),
+            What::Restarting { code } => format!("{name} restarting {code}"),
+            What::Stopped {
+                code: Some(code), ..
+            } => format!("{name} stopped {code}"),
+            What::Stopped { code: None, .. } => format!("{name} stopped"),
+            _ => return None,
+        })
+    };
+    heard.iter().filter_map(word).collect()
+}
+
+pub(crate) fn code(finished: &Finished, container: &str) -> Option<i32> {
+    finished
+        .containers
+        .iter()
+        .find(|one| one.name == container)
+        .unwrap()
+        .code
+}
+
+/// Whether a process is there and not just waiting to be buried.
+pub(crate) fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Waits until it is gone.
+pub(crate) async fn until_gone(pid: u32) {
+    let gone = async {
+        while alive(pid) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, gone)
+        .await
+        .unwrap_or_else(|_| panic!("{pid} is still there"));
+}
