@@ -1,7 +1,7 @@
 //! A loopback of its own for each test, so that tests which bind the same ports run side by side and
 //! nothing they serve is reachable from outside.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -50,6 +50,31 @@ impl Network {
                 command
             }
         }
+    }
+
+    /// Which of these programs still run in this network; on a shared one, which run at all.
+    pub fn programs_left(&self, names: &[&str]) -> Vec<String> {
+        let holder = match self {
+            Self::Own { holder, .. } => holder.id(),
+            Self::Shared(_) => std::process::id(),
+        };
+        let namespace = |id: &str| fs::read_link(format!("/proc/{id}/ns/net")).ok();
+        let here = namespace(&holder.to_string());
+        let processes = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        let ids = processes.filter_map(|entry| entry.file_name().into_string().ok());
+        ids.filter(|id| namespace(id) == here)
+            .filter_map(|id| fs::read_to_string(format!("/proc/{id}/comm")).ok())
+            .map(|name| name.trim().to_owned())
+            // The kernel cuts a process's name after 15 bytes.
+            .filter(|name| {
+                names
+                    .iter()
+                    .any(|wanted| name == &wanted[..wanted.len().min(15)])
+            })
+            .collect()
     }
 
     /// `setpriv` ties the holder to this test: when the test is killed, the namespace goes too.

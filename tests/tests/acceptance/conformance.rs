@@ -74,7 +74,8 @@ fn describe_agrees_with_component_yaml() {
 fn every_bad_setting_is_reported_at_once_by_its_full_name() {
     let network = Network::new();
     for component in Component::all() {
-        let mut command = component.alone(&network, &Project::new());
+        let project = Project::new();
+        let mut command = component.alone(&network, &project);
         command
             .arg("check")
             .env(component.variable("admin"), "nowhere")
@@ -124,7 +125,8 @@ fn a_secret_is_never_printed() {
     for component in Component::all() {
         let secrets = component.secret_settings();
         for verb in ["describe", "check", "serve"] {
-            let mut command = component.alone(&network, &Project::new());
+            let project = Project::new();
+            let mut command = component.alone(&network, &project);
             command.arg(verb).env(component.variable("log"), "trace");
             for secret in &secrets {
                 command.env(component.variable(secret), MARKER);
@@ -178,17 +180,13 @@ fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
 fn it_listens_on_loopback_unless_told_otherwise() {
     let network = Network::new();
     for component in Component::all() {
-        for port in component.describe(&network)["ports"]
-            .as_array()
-            .expect("a list")
-        {
-            let address = port["address"].as_str().unwrap_or_default();
+        let described = component.describe(&network);
+        let settings = described_settings(&described);
+        for port in described["ports"].as_array().expect("a list") {
+            let setting = port["setting"].as_str().expect("a setting");
+            let address = settings[setting].default.as_str().unwrap_or_default();
             let loopback = address.starts_with("127.") || address.starts_with("[::1]");
-            assert!(
-                loopback,
-                "{}: {port} is not loopback by default",
-                component.name
-            );
+            assert!(loopback, "{}: `{setting}` is {address} by default", component.name);
         }
     }
 }
@@ -440,7 +438,8 @@ fn described_settings(described: &Value) -> BTreeMap<String, Declared> {
 
 /// `assemble dev-token` makes the development keys on first use.
 fn make_dev_keys(project: &Project) {
-    let mut command = project.assemble(&Network::new());
+    let network = Network::new();
+    let mut command = project.assemble(&network);
     command.arg("dev-token");
     let finished = Process::finish(command, QUICK);
     assert_eq!(finished.code, 0, "{}", finished.output());

@@ -8,3 +8,5 @@
 
 mod arrows;
 mod conformance;
+mod oracles;
+mod rides;

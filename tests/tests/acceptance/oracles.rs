@@ -46,8 +46,13 @@ fn rendered() -> Vec<PathBuf> {
 
 fn judge(script: &str, definitions: &[PathBuf]) -> Finished {
     let python = workspace().join(".venv/bin/python");
-    assert!(python.exists(), "the oracles are not installed: run `make setup`");
+    assert!(
+        python.exists(),
+        "the oracles are not installed: run `make setup`"
+    );
     let mut command = Command::new(python);
-    command.arg(workspace().join("tests/oracles").join(script)).args(definitions);
-    Process::finish(command, Duration::from_secs(120))
+    command
+        .arg(workspace().join("tests/oracles").join(script))
+        .args(definitions);
+    Process::finish(command, Duration::from_mins(2))
 }

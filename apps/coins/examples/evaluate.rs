@@ -1,0 +1,283 @@
+//! Measures the counter on labelled photos.
+//!
+//! ```text
+//! cargo run --release -p coins --example evaluate -- PHOTOS [--negatives FOLDER] [--verbose]
+//!     [--currency] [--fold SOURCE,SOURCE… MODELS.bin]…
+//! ```
+//!
+//! Each `--fold` measures the photos of the named sources with models that did not see them;
+//! without one all photos are measured with the shipped models, which did. `--currency` tells the
+//! counter the currency of each photo.
+
+#![expect(clippy::print_stdout, reason = "a tool whose output is its purpose")]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use coins::classify::Models;
+use coins::money::Currency;
+use coins::{Options, count_with};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Label {
+    file: String,
+    currency: Currency,
+    coins: Vec<LabelledCoin>,
+    count: usize,
+    total: u32,
+}
+
+#[derive(Deserialize)]
+struct LabelledCoin {
+    denomination: u32,
+    x: f32,
+    y: f32,
+    r: Option<f32>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let plan = Plan::from_arguments()?;
+    let text = std::fs::read(plan.photos.join("labels.json"))?;
+    let labels: Vec<Label> = serde_json::from_slice(&text)?;
+    let mut sums = [Sums::default(), Sums::default(), Sums::default()];
+    for (sources, models) in &plan.folds {
+        for label in labels.iter().filter(|label| is_of(sources, &label.file)) {
+            let one = measure(&plan, models, label)?;
+            let currency = usize::from(label.currency == Currency::Eur);
+            sums[currency].add(&one);
+            sums[2].add(&one);
+        }
+    }
+    for (name, sum) in ["USD", "EUR", "all"].iter().zip(&sums) {
+        sum.print(name);
+    }
+    sums[2].print_calibration();
+    if let Some(folder) = &plan.negatives {
+        negatives(folder, &plan)?;
+    }
+    Ok(())
+}
+
+struct Plan {
+    photos: PathBuf,
+    negatives: Option<PathBuf>,
+    verbose: bool,
+    told: bool,
+    folds: Vec<(Vec<String>, Models)>,
+}
+
+impl Plan {
+    fn from_arguments() -> Result<Self, Box<dyn Error>> {
+        let mut arguments = std::env::args().skip(1);
+        let mut plan = Self {
+            photos: PathBuf::new(),
+            negatives: None,
+            verbose: false,
+            told: false,
+            folds: Vec::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--negatives" => plan.negatives = arguments.next().map(PathBuf::from),
+                "--verbose" => plan.verbose = true,
+                "--currency" => plan.told = true,
+                "--fold" => {
+                    let sources = arguments.next().ok_or("name the sources of the fold")?;
+                    let file = arguments.next().ok_or("name the models of the fold")?;
+                    let bytes = std::fs::read(file)?;
+                    let bytes = bytes
+                        .as_slice()
+                        .try_into()
+                        .map_err(|_| "not a file of models")?;
+                    let sources = sources.split(',').map(str::to_owned).collect();
+                    plan.folds.push((sources, Models::from_bytes(bytes)));
+                }
+                folder => plan.photos = PathBuf::from(folder),
+            }
+        }
+        if plan.folds.is_empty() {
+            plan.folds.push((Vec::new(), Models::shipped()));
+        }
+        Ok(plan)
+    }
+}
+
+fn is_of(sources: &[String], file: &str) -> bool {
+    let source = file.split('_').nth(1).unwrap_or_default();
+    sources.is_empty() || sources.iter().any(|known| known == source)
+}
+
+/// What one photo came to.
+#[expect(clippy::struct_excessive_bools, reason = "each is summed on its own")]
+struct Measured {
+    counted: bool,
+    right_total: bool,
+    among_three: bool,
+    right_currency: bool,
+    confidence: f32,
+    coins: usize,
+    found: usize,
+    claimed: usize,
+    named: usize,
+    milliseconds: u32,
+}
+
+fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<dyn Error>> {
+    let bytes = std::fs::read(plan.photos.join(&label.file))?;
+    let currency = plan.told.then_some(label.currency);
+    let count = count_with(
+        models,
+        &bytes,
+        Options {
+            currency,
+            ..Options::default()
+        },
+    )?
+    .count;
+    let right_currency = count.currency == Some(label.currency);
+    let (mut found, mut named) = (0, 0);
+    let mut mistakes = Vec::new();
+    for coin in &label.coins {
+        let near = count.coins.iter().find(|c| {
+            let r = coin.r.unwrap_or(c.r);
+            (c.x - coin.x).hypot(c.y - coin.y) < 0.5 * r
+        });
+        found += usize::from(near.is_some());
+        let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
+        named += usize::from(right);
+        if !right {
+            let got = near.map(|c| c.denomination);
+            mistakes.push(format!(
+                "{}->{}",
+                coin.denomination,
+                got.map_or("none".into(), |d| d.to_string())
+            ));
+        }
+    }
+    let right_total = right_currency && count.total.minor == label.total;
+    let listed = count
+        .alternatives
+        .iter()
+        .take(2)
+        .any(|a| a.minor == label.total);
+    if plan.verbose {
+        println!(
+            "{:42} count {:2} of {:2}{} total {:4} of {:4}{} conf {:.2} {} {}",
+            label.file,
+            count.coins.len(),
+            label.count,
+            if count.coins.len() == label.count {
+                " "
+            } else {
+                "!"
+            },
+            count.total.minor,
+            label.total,
+            if right_total { " " } else { "!" },
+            count.total.confidence,
+            if right_currency { "" } else { "WRONG CURRENCY" },
+            mistakes.join(" "),
+        );
+    }
+    let timing = count.timing_ms;
+    Ok(Measured {
+        counted: count.coins.len() == label.count,
+        right_total,
+        among_three: right_total || (right_currency && listed),
+        right_currency,
+        confidence: if count.ambiguous {
+            0.0
+        } else {
+            count.total.confidence
+        },
+        coins: label.count,
+        found,
+        claimed: count.coins.len(),
+        named,
+        milliseconds: timing.decode + timing.detect + timing.classify,
+    })
+}
+
+#[derive(Default)]
+struct Sums {
+    photos: usize,
+    counted: usize,
+    right_total: usize,
+    among_three: usize,
+    right_currency: usize,
+    coins: usize,
+    found: usize,
+    claimed: usize,
+    named: usize,
+    milliseconds: u32,
+    sure: Vec<(f32, bool)>,
+}
+
+impl Sums {
+    fn add(&mut self, one: &Measured) {
+        self.photos += 1;
+        self.counted += usize::from(one.counted);
+        self.right_total += usize::from(one.right_total);
+        self.among_three += usize::from(one.among_three);
+        self.right_currency += usize::from(one.right_currency);
+        self.coins += one.coins;
+        self.found += one.found;
+        self.claimed += one.claimed;
+        self.named += one.named;
+        self.milliseconds += one.milliseconds;
+        self.sure.push((one.confidence, one.right_total));
+    }
+
+    fn print(&self, name: &str) {
+        let photos = self.photos;
+        println!(
+            "{name}: {photos} photos | count exact {} | total exact {} | among 3 totals {} | \
+             currency {} | coins {} found {} claimed {} denomination right {} ({:.1}%) | {} ms a photo",
+            self.counted,
+            self.right_total,
+            self.among_three,
+            self.right_currency,
+            self.coins,
+            self.found,
+            self.claimed,
+            self.named,
+            100.0 * self.named as f32 / self.coins.max(1) as f32,
+            self.milliseconds as usize / photos.max(1),
+        );
+    }
+
+    fn print_calibration(&self) {
+        for least in [0.6, 0.8, 0.9] {
+            let sure: Vec<_> = self.sure.iter().filter(|(c, _)| *c >= least).collect();
+            let right = sure.iter().filter(|(_, right)| *right).count();
+            println!("confidence >= {least}: {right} right of {}", sure.len());
+        }
+    }
+}
+
+fn negatives(folder: &Path, plan: &Plan) -> Result<(), Box<dyn Error>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.sort();
+    let mut none = 0;
+    for (i, file) in files.iter().enumerate() {
+        // Models trained on `kaa…` saw every second picture, the others the rest: judge crosswise.
+        let models = &plan.folds[(i + 1) % plan.folds.len()].1;
+        let count = count_with(models, &std::fs::read(file)?, Options::default())?.count;
+        none += usize::from(count.coins.is_empty());
+        if !count.coins.is_empty() {
+            println!(
+                "{}: {} coins where there are none",
+                file.display(),
+                count.coins.len()
+            );
+        }
+    }
+    println!(
+        "pictures without coins: {none} of {} are answered with none",
+        files.len()
+    );
+    Ok(())
+}

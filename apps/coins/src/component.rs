@@ -1,0 +1,91 @@
+//! The coin counter as a component of a task.
+
+use std::io::Write;
+
+use chassis::{BoxError, Component, Port, Process, Verb};
+use tokio::net::TcpListener;
+
+use crate::photo::PhotoLimits;
+use crate::{Config, Options, count, service};
+
+/// The component: photo in, value of the coins out.
+#[derive(Debug)]
+pub struct Coins;
+
+impl Component for Coins {
+    const NAME: &'static str = "coins";
+    const SUMMARY: &'static str = "Tells the value of the coins in a photo";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ADMIN_PORT: u16 = 9904;
+    type Config = Config;
+
+    fn ports(config: &Config) -> Vec<Port> {
+        vec![Port {
+            name: "http",
+            setting: "listen",
+            address: config.listen,
+        }]
+    }
+
+    fn verbs() -> &'static [Verb] {
+        &[Verb {
+            name: "count",
+            arguments: "FILE...",
+            summary: "Counts the coins in photos and prints one line of JSON for each",
+        }]
+    }
+
+    async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
+        let bound = process.readiness.latch("listener");
+        let listener = TcpListener::bind(config.listen).await?;
+        config.limits.drain = process.common.drain_limit;
+        tracing::info!(address = %listener.local_addr()?, "taking photos");
+        bound.release();
+        service::serve(config, listener, process.shutdown).await
+    }
+
+    async fn verb(
+        _name: &str,
+        arguments: Vec<String>,
+        config: Config,
+        _process: Process,
+    ) -> Result<u8, BoxError> {
+        if arguments.is_empty() {
+            return Err("no photo is named; give the files to count".into());
+        }
+        tokio::task::spawn_blocking(move || count_files(&arguments, &config)).await?
+    }
+}
+
+/// Prints one line for each file: the count, or what is wrong with the file. 1 if any is wrong.
+fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
+    let limits = PhotoLimits {
+        pixels: config.pixels,
+        side: config.side,
+    };
+    let mut code = 0;
+    for file in files {
+        let counted = std::fs::read(file)
+            .map_err(BoxError::from)
+            .and_then(|bytes| {
+                count(
+                    &bytes,
+                    Options {
+                        currency: None,
+                        limits,
+                    },
+                )
+                .map_err(BoxError::from)
+            });
+        let mut line = match counted {
+            Ok(count) => serde_json::to_value(&count)?,
+            Err(error) => {
+                code = 1;
+                serde_json::json!({ "error": { "message": error.to_string() } })
+            }
+        };
+        line["file"] = file.as_str().into();
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,90 @@
+//! The settings.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use chassis::http::{Limits, Upstream, UpstreamLimits};
+use chassis::{Period, Problem, Settings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The settings of the coin counter.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address on which photos are taken in.
+    pub listen: SocketAddr,
+    /// Base URL of a thumbnail service; with it, videos are taken in as well.
+    pub thumbnail: Option<String>,
+    /// Photos counted at once; 0 means one for each processor.
+    pub workers: usize,
+    /// Photos that may wait for a worker; more are answered 503.
+    pub queue: usize,
+    /// Largest photo in bytes.
+    pub body_bytes: usize,
+    /// How long a photo may take to arrive.
+    pub body_time: Period,
+    /// Most pixels of a photo.
+    pub pixels: u64,
+    /// Most pixels along one side of a photo.
+    pub side: u32,
+    /// Limits of the listener.
+    pub limits: Limits,
+    /// Limits of the thumbnail service.
+    pub thumbnail_limits: UpstreamLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            thumbnail: None,
+            workers: 0,
+            queue: 16,
+            body_bytes: 20 << 20,
+            body_time: Period::from_secs(30),
+            pixels: 50_000_000,
+            side: 16_384,
+            limits: Limits::default(),
+            thumbnail_limits: UpstreamLimits::default(),
+        }
+    }
+}
+
+impl Settings for Config {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(Err(error)) = self.thumbnail_service() {
+            problems.push(Problem::new(
+                "thumbnail",
+                format!("is not usable: {error}"),
+                "",
+            ));
+        }
+        if self.body_bytes == 0 {
+            problems.push(Problem::new(
+                "body_bytes",
+                "is 0",
+                "give the largest photo in bytes",
+            ));
+        }
+        problems
+    }
+}
+
+impl Config {
+    /// The thumbnail service, if one is set.
+    pub(crate) fn thumbnail_service(
+        &self,
+    ) -> Option<Result<Upstream, chassis::http::InvalidUpstream>> {
+        let base = self.thumbnail.as_deref().filter(|base| !base.is_empty())?;
+        Some(Upstream::new(base, self.thumbnail_limits.clone()))
+    }
+
+    /// How many photos are counted at once.
+    pub(crate) fn worker_count(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            some => some,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The stages in their order, from bytes to an answer.
+
+mod find;
+mod report;
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use tracing::info_span;
+
+use crate::Error;
+use crate::answer::{Count, Timing};
+use crate::classify::Models;
+use crate::fit::{Ranking, Seen, rank};
+use crate::money::Currency;
+use crate::photo::{Photo, PhotoLimits, decode};
+use crate::raster::{Pyramid, Raster};
+
+pub use find::{Found, coins, metals};
+
+/// How to count.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The currency, or `None` to tell it from the coins.
+    pub currency: Option<Currency>,
+    /// What a picture may be at most.
+    pub limits: PhotoLimits,
+}
+
+/// An answer, and the picture it was found in.
+#[derive(Debug)]
+pub struct Counted {
+    /// The answer.
+    pub count: Count,
+    /// The upright photo at working size.
+    pub working: Raster,
+    /// How many pixels of the full photo one of the working picture is.
+    pub scale: f32,
+}
+
+/// Counts the coins in the bytes of a photo.
+pub fn count(bytes: &[u8], options: Options) -> Result<Count, Error> {
+    static SHIPPED: LazyLock<Models> = LazyLock::new(Models::shipped);
+    count_with(&SHIPPED, bytes, options).map(|counted| counted.count)
+}
+
+/// Counts with given models, and gives the picture as well.
+pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Counted, Error> {
+    let mut clock = Clock::start();
+    let mut photo = info_span!("decode").in_scope(|| decode(bytes, options.limits))?;
+    let decode = clock.lap();
+
+    let pyramid = Pyramid::new(std::mem::replace(
+        &mut photo.working,
+        Raster::filled(1, 1, [0; 3]),
+    ));
+    let mut found = info_span!("detect").in_scope(|| coins(&pyramid, models));
+    report::in_reading_order(&mut found);
+    let detect = clock.lap();
+
+    let _classify = info_span!("classify").entered();
+    let colourless = is_colourless(pyramid.full());
+    let mut metals = metals(&pyramid, models, &found);
+    if colourless {
+        metals.fill([0.0; 5]);
+    }
+    let ranking = best(
+        options.currency,
+        &seen(&photo, pyramid.full(), &found, &metals),
+    );
+    let mut count = report::report(&photo, pyramid.full(), &found, ranking, options.currency);
+    if colourless {
+        count.warnings.push(report::no_colour());
+    }
+    count.timing_ms = Timing {
+        decode,
+        detect,
+        classify: clock.lap(),
+    };
+    Ok(Counted {
+        count,
+        scale: photo.scale,
+        working: pyramid.into_full(),
+    })
+}
+
+/// The ranking of the currency that was asked for, or of the one that explains the photo best.
+fn best(asked: Option<Currency>, seen: &[Seen]) -> Option<Ranking> {
+    let tried: &[Currency] = asked.as_ref().map_or(&Currency::ALL, std::slice::from_ref);
+    let rankings = tried.iter().filter_map(|currency| rank(*currency, seen));
+    rankings.max_by(|a, b| a.evidence.total_cmp(&b.evidence))
+}
+
+fn seen(photo: &Photo, picture: &Raster, found: &[Found], metals: &[[f32; 5]]) -> Vec<Seen> {
+    let (width, height) = (picture.width() as f32, picture.height() as f32);
+    let long = width.max(height);
+    found
+        .iter()
+        .zip(metals)
+        .map(|(found, metals)| Seen {
+            place: (
+                (found.circle.x - width / 2.0) / long,
+                (found.circle.y - height / 2.0) / long,
+            ),
+            diameter: 2.0 * found.circle.r * photo.scale,
+            metals: *metals,
+        })
+        .collect()
+}
+
+/// Whether the picture is grey: then colour tells nothing.
+fn is_colourless(picture: &Raster) -> bool {
+    let spread = |p: &[u8]| p[0].max(p[1]).max(p[2]) - p[0].min(p[1]).min(p[2]);
+    let coloured = picture
+        .pixels()
+        .chunks_exact(3)
+        .filter(|p| spread(p) > 12)
+        .count();
+    coloured * 200 < picture.width() * picture.height()
+}
+
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since the last lap.
+    fn lap(&mut self) -> u32 {
+        let now = Instant::now();
+        let lap: Duration = now - self.0;
+        self.0 = now;
+        lap.as_millis() as u32
+    }
+}

@@ -1,0 +1,71 @@
+//! Finds circles: edges vote for the centres they point at, rays then measure each circle.
+
+mod edges;
+mod rays;
+mod vote;
+
+use crate::raster::{Pyramid, grow};
+
+/// A circle in the working picture and how much of an edge it has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Circle {
+    /// The centre, from the left.
+    pub x: f32,
+    /// The centre, from the top.
+    pub y: f32,
+    /// The radius.
+    pub r: f32,
+    /// The share of rays that meet an edge at the radius, 0 to 1.
+    pub coverage: f32,
+    /// How strong that edge is in the mean, 0 to 1.
+    pub contrast: f32,
+}
+
+/// Finds every circle that might be a coin, the surest first; most of them are not.
+pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
+    let mut found = Vec::new();
+    for (level, raster) in pyramid.levels().iter().enumerate() {
+        let factor = (1_usize << level) as f32;
+        let edges = edges::thinned(raster);
+        for peak in vote::peaks(raster, &edges) {
+            let (x, y) = (grow(peak.x, factor), grow(peak.y, factor));
+            found.push((x, y, peak.r * factor, peak.score));
+        }
+    }
+    found.sort_by(|a, b| b.3.total_cmp(&a.3));
+    found.truncate(MOST_PEAKS);
+    let coarse = found
+        .iter()
+        .filter_map(|&(x, y, r, _)| rays::coarse(pyramid, x, y, r));
+    let distinct = without_twins(
+        coarse
+            .filter(|circle| circle.coverage > LEAST_COVERAGE)
+            .collect(),
+    );
+    let fine = distinct
+        .iter()
+        .filter_map(|circle| rays::fine(pyramid, circle));
+    without_twins(
+        fine.filter(|circle| circle.coverage > LEAST_COVERAGE)
+            .collect(),
+    )
+}
+
+/// Keeps one of several circles that are the same within a few percent.
+fn without_twins(mut circles: Vec<Circle>) -> Vec<Circle> {
+    circles.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
+    let mut kept: Vec<Circle> = Vec::new();
+    for circle in circles {
+        let twin = |other: &Circle| {
+            let apart = (circle.x - other.x).hypot(circle.y - other.y);
+            apart < 0.12 * other.r && (circle.r / other.r - 1.0).abs() < 0.05
+        };
+        if !kept.iter().any(twin) {
+            kept.push(circle);
+        }
+    }
+    kept
+}
+
+const MOST_PEAKS: usize = 1500;
+const LEAST_COVERAGE: f32 = 0.4;

@@ -1,0 +1,313 @@
+//! Finds the scale, the tilt and the denominations that fit all coins at once.
+//!
+//! No coin is known beforehand: a coin is as wide as its picture says only if the scale is right,
+//! and the scale follows from coins whose denomination is right. So many scales are tried, each
+//! settles on an assignment, and the assignments compete. Those that are nearly as good as the best
+//! are the alternatives; how much of the weight they share is the confidence.
+
+use std::collections::HashMap;
+
+use crate::classify::softmax;
+use crate::money::{Currency, Kind, Metal};
+
+/// What is seen of one coin.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// The place relative to the middle of the photo, in long sides of it.
+    pub place: (f32, f32),
+    /// The diameter in pixels.
+    pub diameter: f32,
+    /// The score of each metal, in the order of [`Metal::ALL`].
+    pub metals: [f32; Metal::ALL.len()],
+}
+
+/// One way to name all coins.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// For each coin the index of its kind in [`Currency::coins`].
+    pub kinds: Vec<usize>,
+    /// How badly it fits; the smaller the better.
+    pub cost: f32,
+    /// Pixels a millimetre in the middle of the photo.
+    pub scale: f32,
+    /// How the logarithm of the scale changes over one long side of the photo, right and down.
+    pub tilt: (f32, f32),
+}
+
+/// All that came out for one currency, the best first; the weights of all sum to one.
+#[derive(Debug, Clone)]
+pub struct Ranking {
+    /// The currency that was assumed.
+    pub currency: Currency,
+    /// The ways to name the coins with the weight of each.
+    pub ways: Vec<(Assignment, f32)>,
+    /// How well the currency explains the photo; to be compared with another's.
+    pub evidence: f32,
+}
+
+impl Ranking {
+    /// The distinct totals with the weight of each and the index of the best way to it, the
+    /// heaviest first.
+    pub fn totals(&self) -> Vec<(u32, f32, usize)> {
+        let mut totals: Vec<(u32, f32, usize)> = Vec::new();
+        for (i, (way, weight)) in self.ways.iter().enumerate() {
+            let total = self.total(way);
+            match totals.iter_mut().find(|known| known.0 == total) {
+                Some(known) => known.1 += weight,
+                None => totals.push((total, *weight, i)),
+            }
+        }
+        totals.sort_by(|a, b| b.1.total_cmp(&a.1));
+        totals
+    }
+
+    /// What the coins are worth in one of the ways.
+    pub fn total(&self, way: &Assignment) -> u32 {
+        let coins = self.currency.coins();
+        way.kinds.iter().map(|&kind| coins[kind].value).sum()
+    }
+}
+
+/// Ranks the ways to name the coins in one currency; `None` when there are no coins.
+pub fn rank(currency: Currency, seen: &[Seen]) -> Option<Ranking> {
+    let problem = Problem::new(currency.coins(), seen)?;
+    let mut found: HashMap<Vec<usize>, Assignment> = HashMap::new();
+    let mut keep = |way: Assignment| {
+        let known = found
+            .entry(way.kinds.clone())
+            .or_insert_with(|| way.clone());
+        if way.cost < known.cost {
+            *known = way;
+        }
+    };
+    for step in 0..problem.steps {
+        keep(problem.settle(problem.lowest + step as f32 * SCALE_STEP));
+    }
+    let mut ways: Vec<Assignment> = found.into_values().collect();
+    sort(&mut ways);
+    for way in ways.clone().iter().take(MOST_FLIPPED) {
+        for flipped in problem.flips(way) {
+            if !ways.iter().any(|known| known.kinds == flipped.kinds) {
+                ways.push(flipped);
+            }
+        }
+    }
+    sort(&mut ways);
+    ways.truncate(MOST_WAYS);
+    Some(weighed(currency, ways))
+}
+
+fn sort(ways: &mut [Assignment]) {
+    ways.sort_by(|a, b| {
+        a.cost
+            .total_cmp(&b.cost)
+            .then_with(|| a.kinds.cmp(&b.kinds))
+    });
+}
+
+fn weighed(currency: Currency, ways: Vec<Assignment>) -> Ranking {
+    let best = ways.first().map_or(0.0, |way| way.cost);
+    let powers: Vec<f32> = ways
+        .iter()
+        .map(|w| (-(w.cost - best) / TEMPERATURE).exp())
+        .collect();
+    let sum: f32 = powers.iter().sum();
+    let evidence = sum.ln() * TEMPERATURE - best;
+    let ways = ways
+        .into_iter()
+        .zip(powers)
+        .map(|(way, power)| (way, power / sum))
+        .collect();
+    Ranking {
+        currency,
+        ways,
+        evidence,
+    }
+}
+
+/// The tables one fit works on.
+struct Problem<'a> {
+    seen: &'a [Seen],
+    /// The logarithm of each kind's diameter.
+    sizes: Vec<f32>,
+    /// For each coin and kind what its colour costs.
+    colour: Vec<Vec<f32>>,
+    /// The logarithm of each coin's diameter.
+    widths: Vec<f32>,
+    lowest: f32,
+    steps: usize,
+}
+
+impl<'a> Problem<'a> {
+    fn new(kinds: &[Kind], seen: &'a [Seen]) -> Option<Self> {
+        let sizes: Vec<f32> = kinds.iter().map(|kind| kind.diameter.ln()).collect();
+        let widths: Vec<f32> = seen.iter().map(|coin| coin.diameter.ln()).collect();
+        let colour = seen.iter().map(|coin| colour_costs(kinds, coin)).collect();
+        let mut sorted = widths.clone();
+        sorted.sort_by(f32::total_cmp);
+        let middle = *sorted.get(sorted.len() / 2)?;
+        let least = sizes.iter().copied().fold(f32::MAX, f32::min);
+        let most = sizes.iter().copied().fold(f32::MIN, f32::max);
+        let lowest = middle - most - 0.05;
+        let steps = ((middle - least + 0.05 - lowest) / SCALE_STEP).ceil() as usize;
+        Some(Self {
+            seen,
+            sizes,
+            colour,
+            widths,
+            lowest,
+            steps,
+        })
+    }
+
+    /// Starts at a scale, names each coin, measures scale and tilt again, and so on.
+    fn settle(&self, scale: f32) -> Assignment {
+        let mut view = [f64::from(scale), 0.0, 0.0];
+        let mut kinds = self.name(view);
+        for _ in 0..ROUNDS {
+            view = self.view(&kinds, view);
+            let next = self.name(view);
+            if next == kinds {
+                break;
+            }
+            kinds = next;
+        }
+        self.assignment(kinds, view)
+    }
+
+    /// The kind of least cost for each coin.
+    fn name(&self, view: [f64; 3]) -> Vec<usize> {
+        let cheapest = |coin: usize| {
+            (0..self.sizes.len())
+                .min_by(|&a, &b| {
+                    self.cost(coin, a, view)
+                        .total_cmp(&self.cost(coin, b, view))
+                })
+                .unwrap_or(0)
+        };
+        (0..self.seen.len()).map(cheapest).collect()
+    }
+
+    fn cost(&self, coin: usize, kind: usize, view: [f64; 3]) -> f32 {
+        let z = self.miss(coin, kind, view) / SIZE_SPREAD;
+        self.colour[coin][kind] + (0.5 * z * z).min(WORST_SIZE)
+    }
+
+    /// How much wider the coin is than it should be, as a logarithm.
+    fn miss(&self, coin: usize, kind: usize, view: [f64; 3]) -> f32 {
+        let (x, y) = self.seen[coin].place;
+        let scale = view[0] as f32 + view[1] as f32 * x + view[2] as f32 * y;
+        self.widths[coin] - scale - self.sizes[kind]
+    }
+
+    /// Scale and tilt that fit the names best; coins that fit badly count little.
+    fn view(&self, kinds: &[usize], before: [f64; 3]) -> [f64; 3] {
+        let mut m = [[0.0_f64; 4]; 3];
+        for (coin, &kind) in kinds.iter().enumerate() {
+            let z = f64::from(self.miss(coin, kind, before) / SIZE_SPREAD);
+            let weight = 1.0 / (1.0 + z * z / 6.0);
+            let (x, y) = self.seen[coin].place;
+            let row = [1.0, f64::from(x), f64::from(y)];
+            let target = f64::from(self.widths[coin] - self.sizes[kind]);
+            for i in 0..3 {
+                for j in 0..3 {
+                    m[i][j] += weight * row[i] * row[j];
+                }
+                m[i][3] += weight * row[i] * target;
+            }
+        }
+        let stiff = f64::from(SIZE_SPREAD / TILT_SPREAD).powi(2);
+        m[1][1] += stiff;
+        m[2][2] += stiff;
+        solve3(m).unwrap_or(before)
+    }
+
+    fn assignment(&self, kinds: Vec<usize>, view: [f64; 3]) -> Assignment {
+        let tilt = (view[1] as f32, view[2] as f32);
+        let lean = (tilt.0 * tilt.0 + tilt.1 * tilt.1) / (2.0 * TILT_SPREAD * TILT_SPREAD);
+        let coins: f32 = kinds
+            .iter()
+            .enumerate()
+            .map(|(i, &kind)| self.cost(i, kind, view))
+            .sum();
+        Assignment {
+            kinds,
+            cost: coins + lean,
+            scale: (view[0] as f32).exp(),
+            tilt,
+        }
+    }
+
+    /// The same way with one coin named differently, for each coin and kind that could be.
+    fn flips(&self, way: &Assignment) -> Vec<Assignment> {
+        let view = [
+            f64::from(way.scale.ln()),
+            f64::from(way.tilt.0),
+            f64::from(way.tilt.1),
+        ];
+        let mut flips = Vec::new();
+        for coin in 0..way.kinds.len() {
+            for kind in 0..self.sizes.len() {
+                let more = self.cost(coin, kind, view) - self.cost(coin, way.kinds[coin], view);
+                if kind != way.kinds[coin] && more < 6.0 {
+                    let mut kinds = way.kinds.clone();
+                    kinds[coin] = kind;
+                    let view = self.view(&kinds, view);
+                    flips.push(self.assignment(kinds, view));
+                }
+            }
+        }
+        flips
+    }
+}
+
+/// What it costs to call the coin each kind, going by its colour.
+fn colour_costs(kinds: &[Kind], coin: &Seen) -> Vec<f32> {
+    let shares = softmax(coin.metals);
+    let cost = |kind: &Kind| {
+        let share = Metal::ALL
+            .iter()
+            .zip(shares)
+            .find(|(metal, _)| **metal == kind.metal)
+            .map_or(0.0, |(_, share)| share);
+        -(share * (1.0 - DOUBT) + DOUBT / Metal::ALL.len() as f32).ln()
+    };
+    // Every coin could be any kind: a currency with more kinds must explain more to be as likely.
+    let prior = (kinds.len() as f32).ln();
+    kinds.iter().map(|kind| cost(kind) + prior).collect()
+}
+
+/// Solves three linear equations.
+pub(crate) fn solve3(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
+    for i in 0..3 {
+        let pivot = (i..3).max_by(|&a, &b| m[a][i].abs().total_cmp(&m[b][i].abs()))?;
+        m.swap(i, pivot);
+        if m[i][i].abs() < 1e-12 {
+            return None;
+        }
+        let pivot_row = m[i];
+        for (_, row) in m.iter_mut().enumerate().filter(|(j, _)| *j != i) {
+            let share = row[i] / pivot_row[i];
+            for (value, above) in row.iter_mut().zip(pivot_row) {
+                *value -= share * above;
+            }
+        }
+    }
+    Some([m[0][3] / m[0][0], m[1][3] / m[1][1], m[2][3] / m[2][2]])
+}
+
+/// The step between the scales tried, as a logarithm.
+const SCALE_STEP: f32 = 0.012;
+/// How far a measured diameter is off, as a logarithm.
+const SIZE_SPREAD: f32 = 0.026;
+/// The most that one coin's size may cost: a shadow can look like a rim.
+const WORST_SIZE: f32 = 6.0;
+/// How much scale changes over a photo held at a slant.
+const TILT_SPREAD: f32 = 0.2;
+/// The share of colours that are anything.
+const DOUBT: f32 = 0.02;
+/// Costs are over-confident: sizes in one photo are off together.
+const TEMPERATURE: f32 = 1.0;
+const ROUNDS: usize = 4;
+const MOST_FLIPPED: usize = 12;
+const MOST_WAYS: usize = 400;

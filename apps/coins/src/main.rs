@@ -1,0 +1,5 @@
+//! The coin counter as a process; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    chassis::main::<coins::Coins>()
+}

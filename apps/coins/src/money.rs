@@ -1,0 +1,162 @@
+//! The coins that are known: what each is worth, how wide it is, and what colour it has.
+
+use serde::{Deserialize, Serialize};
+
+/// A currency whose coins are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Currency {
+    /// United States dollar.
+    #[serde(rename = "USD")]
+    Usd,
+    /// Euro.
+    #[serde(rename = "EUR")]
+    Eur,
+}
+
+impl Currency {
+    /// Every currency, in the order in which they are tried.
+    pub const ALL: [Self; 2] = [Self::Usd, Self::Eur];
+
+    /// The coins in circulation. Half dollars and dollar coins are left out on purpose: they are
+    /// rare enough that knowing them costs more right answers than it gives.
+    pub fn coins(self) -> &'static [Kind] {
+        match self {
+            Self::Usd => &USD,
+            Self::Eur => &EUR,
+        }
+    }
+
+    /// An amount as people write it: `$0.53`, `€3.88`.
+    pub fn display(self, minor: u32) -> String {
+        let sign = match self {
+            Self::Usd => '$',
+            Self::Eur => '€',
+        };
+        format!("{sign}{}.{:02}", minor / 100, minor % 100)
+    }
+
+    /// The code of ISO 4217.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Usd => "USD",
+            Self::Eur => "EUR",
+        }
+    }
+}
+
+/// One kind of coin.
+#[derive(Debug, PartialEq)]
+pub struct Kind {
+    /// What it is worth, in cents.
+    pub value: u32,
+    /// What it is called.
+    pub name: &'static str,
+    /// How wide it is, in millimetres.
+    pub diameter: f32,
+    /// What it looks to be made of.
+    pub metal: Metal,
+}
+
+/// The colour classes of coins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metal {
+    /// Reddish brown: cents.
+    Copper,
+    /// Grey all over: nickels, dimes, quarters.
+    Silver,
+    /// Yellow all over: 10, 20 and 50 euro cents.
+    Gold,
+    /// A grey centre in a yellow ring: 1 euro.
+    GreyInGold,
+    /// A yellow centre in a grey ring: 2 euro.
+    GoldInGrey,
+}
+
+impl Metal {
+    /// Every class, in the order of the classifier's outputs.
+    pub const ALL: [Self; 5] = [
+        Self::Copper,
+        Self::Silver,
+        Self::Gold,
+        Self::GreyInGold,
+        Self::GoldInGrey,
+    ];
+}
+
+const USD: [Kind; 4] = [
+    Kind {
+        value: 1,
+        name: "penny",
+        diameter: 19.05,
+        metal: Metal::Copper,
+    },
+    Kind {
+        value: 5,
+        name: "nickel",
+        diameter: 21.21,
+        metal: Metal::Silver,
+    },
+    Kind {
+        value: 10,
+        name: "dime",
+        diameter: 17.91,
+        metal: Metal::Silver,
+    },
+    Kind {
+        value: 25,
+        name: "quarter",
+        diameter: 24.26,
+        metal: Metal::Silver,
+    },
+];
+
+const EUR: [Kind; 8] = [
+    Kind {
+        value: 1,
+        name: "1 cent",
+        diameter: 16.25,
+        metal: Metal::Copper,
+    },
+    Kind {
+        value: 2,
+        name: "2 cents",
+        diameter: 18.75,
+        metal: Metal::Copper,
+    },
+    Kind {
+        value: 5,
+        name: "5 cents",
+        diameter: 21.25,
+        metal: Metal::Copper,
+    },
+    Kind {
+        value: 10,
+        name: "10 cents",
+        diameter: 19.75,
+        metal: Metal::Gold,
+    },
+    Kind {
+        value: 20,
+        name: "20 cents",
+        diameter: 22.25,
+        metal: Metal::Gold,
+    },
+    Kind {
+        value: 50,
+        name: "50 cents",
+        diameter: 24.25,
+        metal: Metal::Gold,
+    },
+    Kind {
+        value: 100,
+        name: "1 euro",
+        diameter: 23.25,
+        metal: Metal::GreyInGold,
+    },
+    Kind {
+        value: 200,
+        name: "2 euro",
+        diameter: 25.75,
+        metal: Metal::GoldInGrey,
+    },
+];

@@ -1,0 +1,223 @@
+//! A picture as the stages see it: upright 8-bit RGB, and the same picture at halved sizes.
+
+/// An RGB picture in memory, row by row, three bytes a pixel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raster {
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+impl Raster {
+    /// Makes a picture of one colour.
+    pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
+        let pixels = colour.repeat(width * height);
+        Self {
+            width,
+            height,
+            pixels,
+        }
+    }
+
+    /// Takes rows of RGB bytes; what is missing at the end is black, what is too much is cut.
+    pub fn from_pixels(width: usize, height: usize, mut pixels: Vec<u8>) -> Self {
+        pixels.resize(width * height * 3, 0);
+        Self {
+            width,
+            height,
+            pixels,
+        }
+    }
+
+    /// The width in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The height in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The bytes, three a pixel, row by row.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The colour of one pixel; outside the picture it is that of the nearest edge.
+    pub fn at(&self, x: isize, y: isize) -> [u8; 3] {
+        let x = x.clamp(0, self.width as isize - 1) as usize;
+        let y = y.clamp(0, self.height as isize - 1) as usize;
+        let i = (y * self.width + x) * 3;
+        [self.pixels[i], self.pixels[i + 1], self.pixels[i + 2]]
+    }
+
+    /// Sets one pixel; outside the picture nothing happens.
+    pub fn set(&mut self, x: isize, y: isize, colour: [u8; 3]) {
+        if x < 0 || y < 0 || x >= self.width as isize || y >= self.height as isize {
+            return;
+        }
+        let i = (y as usize * self.width + x as usize) * 3;
+        self.pixels[i..i + 3].copy_from_slice(&colour);
+    }
+
+    /// The colour between pixels, in floating point; pixel centres are at whole numbers.
+    pub fn between(&self, x: f32, y: f32) -> [f32; 3] {
+        let x = x.clamp(0.0, (self.width - 1) as f32);
+        let y = y.clamp(0.0, (self.height - 1) as f32);
+        let (x0, y0) = (x as usize, y as usize);
+        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+        let right = usize::from(x0 + 1 < self.width) * 3;
+        let below = usize::from(y0 + 1 < self.height) * self.width * 3;
+        let i = (y0 * self.width + x0) * 3;
+        let mut out = [0.0; 3];
+        for (c, value) in out.iter_mut().enumerate() {
+            let a = self.pixels[i + c] as f32;
+            let b = self.pixels[i + right + c] as f32;
+            let d = self.pixels[i + below + c] as f32;
+            let e = self.pixels[i + below + right + c] as f32;
+            let top = a + (b - a) * fx;
+            *value = top + (d + (e - d) * fx - top) * fy;
+        }
+        out
+    }
+
+    /// The same picture with its long side at most `side`, each pixel the mean of what it covers.
+    pub fn fitted(&self, side: usize) -> Self {
+        let long = self.width.max(self.height);
+        if long <= side {
+            return self.clone();
+        }
+        let width = (self.width * side).div_ceil(long).max(1);
+        let height = (self.height * side).div_ceil(long).max(1);
+        self.averaged(width, height)
+    }
+
+    /// The same picture at half the size.
+    pub fn halved(&self) -> Self {
+        self.averaged((self.width / 2).max(1), (self.height / 2).max(1))
+    }
+
+    fn averaged(&self, width: usize, height: usize) -> Self {
+        let columns = spans(self.width, width);
+        let rows = spans(self.height, height);
+        let mut pixels = Vec::with_capacity(width * height * 3);
+        let mut sums = vec![0.0_f32; width * 3];
+        for row in &rows {
+            sums.fill(0.0);
+            for &(y, weight) in row {
+                let line = &self.pixels[y * self.width * 3..][..self.width * 3];
+                for (sum, column) in sums.chunks_exact_mut(3).zip(&columns) {
+                    for &(x, share) in column {
+                        let share = share * weight;
+                        sum[0] += line[x * 3] as f32 * share;
+                        sum[1] += line[x * 3 + 1] as f32 * share;
+                        sum[2] += line[x * 3 + 2] as f32 * share;
+                    }
+                }
+            }
+            pixels.extend(sums.iter().map(|sum| sum.round() as u8));
+        }
+        Self {
+            width,
+            height,
+            pixels,
+        }
+    }
+}
+
+/// For each of `to` cells: which of `from` cells it covers, and with what share of its own length.
+fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
+    let ratio = from as f32 / to as f32;
+    let cover = |cell: usize| {
+        let (start, end) = (cell as f32 * ratio, (cell + 1) as f32 * ratio);
+        (start as usize..from.min(end.ceil() as usize))
+            .map(|i| (i, ((i + 1) as f32).min(end) - (i as f32).max(start)))
+            .map(|(i, length)| (i, length / ratio))
+            .collect()
+    };
+    (0..to).map(cover).collect()
+}
+
+/// The picture at its working size and at halves of it.
+#[derive(Debug)]
+pub struct Pyramid {
+    levels: Vec<Raster>,
+}
+
+impl Pyramid {
+    /// Halves the picture until its long side is under 64 pixels, five times at most.
+    pub fn new(raster: Raster) -> Self {
+        let mut levels = vec![raster];
+        while let Some(last) = levels.last()
+            && levels.len() < MOST_LEVELS
+            && last.width.max(last.height) >= 64
+        {
+            let next = last.halved();
+            levels.push(next);
+        }
+        Self { levels }
+    }
+
+    /// All sizes, the largest first.
+    pub fn levels(&self) -> &[Raster] {
+        &self.levels
+    }
+
+    /// The working size.
+    pub fn full(&self) -> &Raster {
+        &self.levels[0]
+    }
+
+    /// The working size alone.
+    pub fn into_full(mut self) -> Raster {
+        self.levels.swap_remove(0)
+    }
+
+    /// The smallest size in which a circle of this radius is still `least` pixels in radius,
+    /// and by how much that size is smaller than the full one.
+    pub fn level_for(&self, radius: f32, least: f32) -> (&Raster, f32) {
+        let mut level = 0;
+        let mut factor = 1.0;
+        while level + 1 < self.levels.len() && radius / (factor * 2.0) >= least {
+            level += 1;
+            factor *= 2.0;
+        }
+        (&self.levels[level], factor)
+    }
+}
+
+/// Turns a place in the full picture into the place in one that is `factor` times smaller.
+pub fn shrink(value: f32, factor: f32) -> f32 {
+    (value + 0.5) / factor - 0.5
+}
+
+/// Turns a place in a picture that is `factor` times smaller into the place in the full one.
+pub fn grow(value: f32, factor: f32) -> f32 {
+    (value + 0.5) * factor - 0.5
+}
+
+const MOST_LEVELS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averaging_keeps_the_mean_and_the_shape() {
+        let mut raster = Raster::filled(31, 20, [10, 20, 30]);
+        raster.set(3, 3, [250, 250, 250]);
+        let small = raster.fitted(10);
+        assert_eq!((small.width(), small.height()), (10, 7));
+        assert_eq!(small.at(9, 6), [10, 20, 30]);
+        assert!(small.at(1, 1)[0] > 10);
+    }
+
+    #[test]
+    fn between_pixels_lies_between_their_colours() {
+        let raster = Raster::from_pixels(2, 1, vec![0, 0, 0, 100, 200, 40]);
+        let whole = |x, y| raster.between(x, y).map(|value| value.round() as u8);
+        assert_eq!(whole(0.5, 0.0), [50, 100, 20]);
+        assert_eq!(whole(-3.0, 5.0), [0, 0, 0]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The HTTP side: photos and videos in, JSON or an annotated picture out.
+//!
+//! ```text
+//! request ─▶ a place in the queue ─▶ body ─▶ a worker's thread: count ─▶ JSON or picture
+//!                  │ none: 503         ▲
+//!                  ▼                   │ picture
+//!                                 video ─▶ thumbnail service
+//! ```
+
+mod query;
+mod refusal;
+mod video;
+mod work;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chassis::http::{Body, Limits, Upstream, full, json, read_limited, traced};
+use chassis::{BoxError, Shutdown};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+
+use crate::Config;
+use crate::picture::Format;
+use query::Query;
+use refusal::Refusal;
+use work::Workers;
+
+/// Serves until the shutdown, then finishes what is in flight under `limits.drain`.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), BoxError> {
+    let limits: Limits = config.limits.clone();
+    let service = Arc::new(Service::new(config)?);
+    let answer = move |request: Request<Incoming>| {
+        let service = Arc::clone(&service);
+        async move { service.answer(request).await }
+    };
+    chassis::http::serve(listener, answer, limits, shutdown).await
+}
+
+struct Service {
+    workers: Workers,
+    thumbnail: Option<Upstream>,
+    config: Config,
+}
+
+impl Service {
+    fn new(config: Config) -> Result<Self, BoxError> {
+        let thumbnail = config.thumbnail_service().transpose()?;
+        Ok(Self {
+            workers: Workers::new(&config),
+            thumbnail,
+            config,
+        })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (name, picture) = match request.uri().path() {
+            "/v1/coins" => ("/v1/coins", None),
+            "/v1/coins/annotated" => ("/v1/coins/annotated", Some(Format::Jpeg)),
+            "/healthz" => {
+                return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
+            }
+            _ => return Refusal::NoSuchPath.response(),
+        };
+        if request.method() != Method::POST {
+            let mut response = Refusal::OnlyPost.response();
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+        let handler = |request| async move {
+            self.coins(request, picture)
+                .await
+                .unwrap_or_else(Refusal::response)
+        };
+        traced(name, request, handler).await
+    }
+
+    async fn coins(
+        &self,
+        request: Request<Incoming>,
+        picture: Option<Format>,
+    ) -> Result<Response<Body>, Refusal> {
+        let query = Query::parse(request.uri().query().unwrap_or_default())?;
+        let picture = wanted_picture(request.headers(), &query, picture);
+        if let Some(subject) = request.headers().get("x-auth-subject") {
+            tracing::debug!(?subject, "photo of a known subject");
+        }
+        let kind = Kind::of(request.headers())?;
+        let place = self.workers.place()?;
+        let bytes = match kind {
+            Kind::Picture => self.body(request.into_body()).await?,
+            Kind::Video => match &self.thumbnail {
+                None => return Err(Refusal::NoVideos),
+                Some(upstream) => {
+                    let limit = self.config.body_bytes;
+                    video::picture(upstream, request, &query, limit).await?
+                }
+            },
+        };
+        let (count, picture) = place.count(bytes, query.currency, picture).await?;
+        Ok(match picture {
+            None => json(StatusCode::OK, &count),
+            Some((format, bytes)) => {
+                let mut response = Response::new(full(bytes));
+                let media_type = HeaderValue::from_static(format.media_type());
+                response.headers_mut().insert(CONTENT_TYPE, media_type);
+                response
+            }
+        })
+    }
+
+    async fn body(&self, body: Incoming) -> Result<Bytes, Refusal> {
+        let reading = read_limited(body, self.config.body_bytes);
+        match tokio::time::timeout(self.config.body_time.duration(), reading).await {
+            Ok(read) => Ok(read?),
+            Err(_) => Err(Refusal::TooSlow),
+        }
+    }
+}
+
+/// What a body claims to be.
+#[derive(Clone, Copy)]
+enum Kind {
+    Picture,
+    Video,
+}
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let Some(value) = headers.get(CONTENT_TYPE) else {
+            return Ok(Self::Picture);
+        };
+        let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
+        let media_type = text.split(';').next().unwrap_or_default().trim();
+        match media_type {
+            "image/jpeg" | "image/jpg" | "image/png" | "image/webp" => Ok(Self::Picture),
+            // What curl says of every body, and what says nothing: the bytes decide.
+            "application/octet-stream" | "application/x-www-form-urlencoded" | "" | "image/*" => {
+                Ok(Self::Picture)
+            }
+            video if video.starts_with("video/") => Ok(Self::Video),
+            other => Err(Refusal::Unsupported(other.to_owned())),
+        }
+    }
+}
+
+/// Whether a picture is wanted, and in what format: the path, `annotate=1`, or `Accept: image/…`.
+fn wanted_picture(headers: &HeaderMap, query: &Query, path: Option<Format>) -> Option<Format> {
+    let accept = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let first = accept.split([',', ';']).next().unwrap_or_default().trim();
+    match first {
+        "image/png" => Some(Format::Png),
+        "image/jpeg" | "image/*" => Some(Format::Jpeg),
+        _ if query.annotate => Some(Format::Jpeg),
+        _ => path,
+    }
+}

@@ -1,0 +1,101 @@
+//! What a request asks for in its query.
+
+use super::refusal::Refusal;
+use crate::money::Currency;
+
+/// The query of a request.
+#[derive(Debug, PartialEq)]
+pub(super) struct Query {
+    /// `currency=auto|usd|eur`; `None` is auto.
+    pub(super) currency: Option<Currency>,
+    /// `annotate=0|1`.
+    pub(super) annotate: bool,
+    /// `at=`, still percent-encoded: where in a video to take the picture.
+    pub(super) at: Option<String>,
+}
+
+impl Query {
+    pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
+        let mut parsed = Self {
+            currency: None,
+            annotate: false,
+            at: None,
+        };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("currency", value) => parsed.currency = currency(value)?,
+                ("annotate", "1" | "true") => parsed.annotate = true,
+                ("annotate", "0" | "false") => parsed.annotate = false,
+                ("at", value) if is_encoded(value) => parsed.at = Some(value.to_owned()),
+                ("at", value) => return Err(bad("at", value, "50%25 or 12.5")),
+                ("annotate", value) => return Err(bad("annotate", value, "0 or 1")),
+                (name, _) => return Err(Refusal::BadQuery(unknown(name))),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn currency(value: &str) -> Result<Option<Currency>, Refusal> {
+    match value.to_ascii_lowercase().as_str() {
+        "auto" => Ok(None),
+        "usd" => Ok(Some(Currency::Usd)),
+        "eur" => Ok(Some(Currency::Eur)),
+        _ => Err(bad("currency", value, "auto, usd or eur")),
+    }
+}
+
+/// Whether a value can be put into another query as it is.
+fn is_encoded(value: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%:+".contains(&b);
+    !value.is_empty() && value.len() <= 64 && value.bytes().all(plain)
+}
+
+fn bad(name: &str, value: &str, good: &str) -> Refusal {
+    Refusal::BadQuery(format!("`{value}` is no value of `{name}`; give {good}"))
+}
+
+fn unknown(name: &str) -> String {
+    format!("`{name}` is not known; leave it out or give `currency`, `annotate` or `at`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_is_asked_for() {
+        let query = Query::parse("currency=eur&annotate=1&at=50%25")
+            .ok()
+            .unwrap();
+        let at = Some("50%25".to_owned());
+        assert_eq!(
+            query,
+            Query {
+                currency: Some(Currency::Eur),
+                annotate: true,
+                at
+            }
+        );
+        let nothing = Query {
+            currency: None,
+            annotate: false,
+            at: None,
+        };
+        assert_eq!(Query::parse("").ok().unwrap(), nothing);
+        assert_eq!(Query::parse("currency=auto").ok().unwrap(), nothing);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for query in [
+            "currency=gbp",
+            "annotate=yes",
+            "curency=usd",
+            "at=%0a&at=a/b",
+            "at=",
+        ] {
+            assert!(Query::parse(query).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What a caller of the service sees: a real listener on the loopback, plain HTTP/1.1 to it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the message"
+)]
+
+use std::net::SocketAddr;
+
+use chassis::{Shutdown, Trigger};
+use coins::Config;
+use coins::drawing::Scene;
+use coins::money::Currency;
+use coins::picture::{Format, encode};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A service that runs until it is told to stop.
+struct Running {
+    address: SocketAddr,
+    stop: Trigger,
+    task: JoinHandle<Result<(), chassis::BoxError>>,
+}
+
+impl Running {
+    async fn start(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, shutdown) = Shutdown::pair();
+        let task = tokio::spawn(coins::service::serve(config, listener, shutdown));
+        Self {
+            address,
+            stop,
+            task,
+        }
+    }
+
+    async fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        self.send("POST", path, headers, body).await
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: coins\r\nconnection: close\r\n{headers}\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // A service that refuses early may close before it has read everything.
+        let _ = stream.write_all(body).await;
+        Answer::read(stream).await
+    }
+
+    async fn stop(self) {
+        self.stop.fire();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    async fn read(mut stream: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        let end = bytes
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .expect("a whole head");
+        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self {
+            status,
+            head,
+            body: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The status and the code of the error.
+    fn refusal(&self) -> (u16, String) {
+        (
+            self.status,
+            self.json()["error"]["code"].as_str().unwrap().to_owned(),
+        )
+    }
+}
+
+fn photo() -> Vec<u8> {
+    let scene = Scene::new(1000, 800, 6.0).coins(Currency::Usd, &[25, 10, 5, 1, 1]);
+    encode(&scene.draw(), Format::Jpeg).unwrap()
+}
+
+const JPEG: &str = "content-type: image/jpeg\r\n";
+const VIDEO: &str = "content-type: video/mp4\r\n";
+
+#[tokio::test]
+async fn a_photo_is_answered_with_its_value() {
+    let service = Running::start(Config::default()).await;
+    let answer = service.post("/v1/coins?currency=usd", JPEG, &photo()).await;
+    assert_eq!(answer.status, 200);
+    let count = answer.json();
+    assert_eq!(count["total"]["minor"], 42);
+    assert_eq!(count["total"]["display"], "$0.42");
+    assert_eq!(count["coins"].as_array().unwrap().len(), 5);
+    assert_eq!(count["coins"][0]["name"], "quarter");
+    assert_eq!(count["image"]["width"], 1000);
+    assert!(count["timing_ms"]["detect"].is_u64());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_picture_is_drawn_for_those_who_ask_for_one() {
+    let service = Running::start(Config::default()).await;
+    let (photo, both) = (photo(), format!("{JPEG}accept: image/png\r\n"));
+    let drawn = service.post("/v1/coins/annotated", JPEG, &photo).await;
+    assert!(
+        drawn.status == 200 && drawn.head.contains("image/jpeg"),
+        "{}",
+        drawn.head
+    );
+    assert!(drawn.body.starts_with(&[0xff, 0xd8]));
+    let drawn = service.post("/v1/coins?annotate=1", JPEG, &photo).await;
+    assert!(drawn.body.starts_with(&[0xff, 0xd8]));
+    let drawn = service.post("/v1/coins", &both, &photo).await;
+    assert!(drawn.head.contains("image/png") && drawn.body.starts_with(b"\x89PNG"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_is_refused_in_words() {
+    let service = Running::start(Config {
+        body_bytes: 200_000,
+        ..Config::default()
+    })
+    .await;
+    let (post, photo) = (
+        |headers, body| service.post("/v1/coins", headers, body),
+        photo(),
+    );
+    let refused = |status, code: &str| (status, code.to_owned());
+    assert_eq!(
+        post("", b"hello").await.refusal(),
+        refused(422, "not_an_image")
+    );
+    assert_eq!(post("", b"").await.refusal(), refused(422, "not_an_image"));
+    let half = &photo[..photo.len() / 2];
+    assert_eq!(
+        post(JPEG, half).await.refusal(),
+        refused(422, "truncated_image")
+    );
+    let long = vec![0; 200_001];
+    assert_eq!(
+        post(JPEG, &long).await.refusal(),
+        refused(413, "body_too_large")
+    );
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    for headers in ["", "content-type: image/heic\r\n"] {
+        let answer = post(headers, heic).await;
+        assert_eq!(answer.refusal(), refused(415, "unsupported_media_type"));
+        let error = &answer.json()["error"];
+        assert!(
+            error["message"].as_str().unwrap().contains("image/heic"),
+            "{error}"
+        );
+        assert_eq!(error["accepted"][0], "image/jpeg");
+    }
+    let answer = service.post("/v1/coins?currency=gbp", JPEG, &photo).await;
+    assert_eq!(answer.refusal(), refused(400, "bad_query"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_photo_over_the_pixel_limit_is_refused() {
+    let service = Running::start(Config {
+        pixels: 1000,
+        ..Config::default()
+    })
+    .await;
+    let answer = service.post("/v1/coins", JPEG, &photo()).await;
+    assert_eq!(answer.refusal(), (413, "image_too_large".to_owned()));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn only_post_and_only_known_paths() {
+    let service = Running::start(Config::default()).await;
+    let answer = service.send("GET", "/v1/coins", "", b"").await;
+    assert_eq!(answer.refusal(), (405, "only_post".to_owned()));
+    assert!(answer.head.contains("allow: post"));
+    assert_eq!(service.send("GET", "/nothing", "", b"").await.status, 404);
+    assert_eq!(service.send("GET", "/healthz", "", b"").await.status, 200);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_says_come_again() {
+    let service = Running::start(Config {
+        workers: 1,
+        queue: 0,
+        ..Config::default()
+    })
+    .await;
+    // The only place is held by a request whose body is slow to come.
+    let mut slow = TcpStream::connect(service.address).await.unwrap();
+    slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
+        .await
+        .unwrap();
+    let mut answer = service.post("/v1/coins", JPEG, b"hello").await;
+    for _ in 0..1000 {
+        if answer.status == 503 {
+            break;
+        }
+        tokio::task::yield_now().await;
+        answer = service.post("/v1/coins", JPEG, b"hello").await;
+    }
+    assert_eq!(answer.refusal(), (503, "busy".to_owned()));
+    assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    slow.write_all(b"cdefghi").await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let body_time = "50ms".parse().unwrap();
+    let service = Running::start(Config {
+        body_time,
+        ..Config::default()
+    })
+    .await;
+    let mut slow = TcpStream::connect(service.address).await.unwrap();
+    slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
+        .await
+        .unwrap();
+    let mut bytes = [0; 12];
+    slow.read_exact(&mut bytes).await.unwrap();
+    assert_eq!(&bytes, b"HTTP/1.1 408");
+    drop(slow);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_thumbnail_service_videos_are_refused() {
+    let service = Running::start(Config::default()).await;
+    let answer = service.post("/v1/coins", VIDEO, b"a film").await;
+    assert_eq!(answer.refusal(), (415, "no_videos".to_owned()));
+    service.stop().await;
+}
+
+/// A thumbnail service that answers one request with what it is given, and tells what it was sent.
+async fn thumbnail(answer: Vec<u8>) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains("end of film") {
+            assert!(
+                stream.read_buf(&mut request).await.unwrap() > 0,
+                "the film ends early"
+            );
+        }
+        stream.write_all(&answer).await.unwrap();
+        String::from_utf8_lossy(&request).into_owned()
+    });
+    (base, task)
+}
+
+fn http(status: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[tokio::test]
+async fn the_coins_on_the_picture_of_a_video_are_counted() {
+    let (base, film) = thumbnail(http("200 OK", &photo())).await;
+    let service = Running::start(Config {
+        thumbnail: Some(base),
+        ..Config::default()
+    })
+    .await;
+    let answer = service
+        .post("/v1/coins?at=12.5", VIDEO, b"a film, end of film")
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["total"]["minor"], 42);
+    let request = film.await.unwrap();
+    assert!(request.starts_with("POST /v1/thumbnail?at=12.5&width=1600&format=jpeg HTTP/1.1\r\n"));
+    assert!(request.contains("content-type: video/mp4\r\n"), "{request}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_thumbnail_service_refuses_is_passed_on() {
+    let words = br#"{"error":{"code":"no_video","message":"there is no video stream"}}"#;
+    for (told, status, code) in [
+        ("422 Unprocessable Entity", 422, "video_refused"),
+        ("503 Service Unavailable", 503, "thumbnail_busy"),
+        ("500 Internal Server Error", 502, "thumbnail_failed"),
+    ] {
+        let (base, film) = thumbnail(http(told, words)).await;
+        let service = Running::start(Config {
+            thumbnail: Some(base),
+            ..Config::default()
+        })
+        .await;
+        let answer = service.post("/v1/coins", VIDEO, b"end of film").await;
+        assert_eq!(answer.refusal(), (status, code.to_owned()));
+        let message = answer.json()["error"]["message"].to_string();
+        assert!(message.contains("there is no video stream"), "{message}");
+        assert!(film.await.unwrap().contains("at=50%25&"));
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_thumbnail_service_that_is_not_there_yet_means_later() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let service = Running::start(Config {
+        thumbnail: Some(base),
+        ..Config::default()
+    })
+    .await;
+    let answer = service.post("/v1/coins", VIDEO, b"a film").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains("retry-after"));
+    service.stop().await;
+}

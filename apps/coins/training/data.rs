@@ -1,0 +1,149 @@
+//! Labelled photos, with the circles found in them sorted into coins and others.
+
+use std::error::Error;
+use std::path::Path;
+
+use coins::detect::{self, Circle};
+use coins::money::{Currency, Metal};
+use coins::photo::{PhotoLimits, decode};
+use coins::raster::Pyramid;
+use serde::Deserialize;
+
+/// One picture and what is known of the circles in it.
+pub(crate) struct Scene {
+    pub(crate) pyramid: Pyramid,
+    /// One circle a coin, with its metal: the detector's where it found one, else the label's.
+    pub(crate) coins: Vec<(Circle, usize)>,
+    /// Further circles that are right, with the metal.
+    pub(crate) others: Vec<(Circle, usize)>,
+    /// Circles that are no coins.
+    pub(crate) wrong: Vec<Circle>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    file: String,
+    currency: Currency,
+    coins: Vec<LabelledCoin>,
+}
+
+#[derive(Deserialize)]
+struct LabelledCoin {
+    denomination: u32,
+    x: f32,
+    y: f32,
+    r: Option<f32>,
+}
+
+/// Reads the photos of the named sources and the negatives that go with them.
+pub(crate) fn scenes(
+    photos: &Path,
+    negatives: &Path,
+    sources: &[&str],
+) -> Result<Vec<Scene>, Box<dyn Error>> {
+    let mut labels: Vec<Label> =
+        serde_json::from_slice(&std::fs::read(photos.join("labels.json"))?)?;
+    let named = |label: &Label| {
+        let source = label.file.split('_').nth(1).unwrap_or_default();
+        sources.is_empty() || sources.contains(&source)
+    };
+    labels.retain(named);
+    let mut others: Vec<_> = std::fs::read_dir(negatives)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    others.sort();
+    // Sources that begin with `kaa` go with the even negatives, others with the odd ones.
+    let even = sources.first() == Some(&"kaa");
+    let mut index = 0;
+    others.retain(|_| {
+        index += 1;
+        sources.is_empty() || (index % 2 == 0) == even
+    });
+    let mut scenes = Vec::new();
+    for label in &labels {
+        scenes.push(labelled(&photos.join(&label.file), label)?);
+    }
+    for path in &others {
+        let pyramid = Pyramid::new(decode(&std::fs::read(path)?, PhotoLimits::default())?.working);
+        let wrong = detect::circles(&pyramid);
+        scenes.push(Scene {
+            pyramid,
+            coins: Vec::new(),
+            others: Vec::new(),
+            wrong,
+        });
+    }
+    Ok(scenes)
+}
+
+fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
+    let photo = decode(&std::fs::read(path)?, PhotoLimits::default())?;
+    let scale = photo.scale;
+    let pyramid = Pyramid::new(photo.working);
+    let mut known: Vec<f32> = label.coins.iter().filter_map(|coin| coin.r).collect();
+    known.sort_by(f32::total_cmp);
+    let middle = known[known.len() / 2];
+    let truth: Vec<(Circle, usize, bool)> = label
+        .coins
+        .iter()
+        .map(|coin| {
+            let r = coin.r.unwrap_or(middle) / scale;
+            let (x, y) = (coin.x / scale, coin.y / scale);
+            let circle = Circle {
+                x,
+                y,
+                r,
+                coverage: 1.0,
+                contrast: 0.5,
+            };
+            (
+                circle,
+                metal(label.currency, coin.denomination),
+                coin.r.is_some(),
+            )
+        })
+        .collect();
+    let mut best: Vec<Option<(f32, Circle)>> = vec![None; truth.len()];
+    let (mut others, mut wrong) = (Vec::new(), Vec::new());
+    for circle in detect::circles(&pyramid) {
+        let fits = |coin: &Circle, known: bool| {
+            let apart = (circle.x - coin.x).hypot(circle.y - coin.y) / coin.r;
+            let wider = (circle.r / coin.r).ln().abs() * if known { 1.0 } else { 0.4 };
+            apart.max(wider)
+        };
+        let nearest = truth
+            .iter()
+            .enumerate()
+            .map(|(i, (coin, _, known))| (i, fits(coin, *known)))
+            .min_by(|a, b| a.1.total_cmp(&b.1));
+        match nearest {
+            Some((i, off)) if off < 0.07 => {
+                others.push((circle, truth[i].1));
+                if best[i].is_none_or(|(least, _)| off < least) {
+                    best[i] = Some((off, circle));
+                }
+            }
+            Some((_, off)) if off < 0.13 => {}
+            _ => wrong.push(circle),
+        }
+    }
+    let coins = truth
+        .iter()
+        .zip(best)
+        .filter(|((_, _, known), best)| *known || best.is_some())
+        .map(|((circle, metal, _), best)| (best.map_or(*circle, |best| best.1), *metal))
+        .collect();
+    Ok(Scene {
+        pyramid,
+        coins,
+        others,
+        wrong,
+    })
+}
+
+fn metal(currency: Currency, value: u32) -> usize {
+    let kind = currency.coins().iter().find(|kind| kind.value == value);
+    let position = |metal| Metal::ALL.iter().position(|known| *known == metal);
+    kind.and_then(|kind| position(kind.metal))
+        .expect("a label names a coin that is known")
+}
