@@ -186,7 +186,11 @@ fn it_listens_on_loopback_unless_told_otherwise() {
             let setting = port["setting"].as_str().expect("a setting");
             let address = settings[setting].default.as_str().unwrap_or_default();
             let loopback = address.starts_with("127.") || address.starts_with("[::1]");
-            assert!(loopback, "{}: `{setting}` is {address} by default", component.name);
+            assert!(
+                loopback,
+                "{}: `{setting}` is {address} by default",
+                component.name
+            );
         }
     }
 }
