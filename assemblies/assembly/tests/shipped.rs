@@ -73,3 +73,26 @@ fn every_assembly_is_without_findings_in_every_environment_and_rendered_twice_th
         }
     }
 }
+
+#[test]
+fn a_container_drains_as_long_as_its_stop_timeout_lets_it_and_no_longer() {
+    let catalog = Catalog::read(&components());
+    let text = fs::read_to_string(root().join("assemblies/coins-secure.yaml")).expect("shipped");
+    let values = root().join("assemblies/values/example.yaml");
+    let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
+    for (stop, limit) in [(30, "25s"), (90, "85s"), (4, "1s")] {
+        let changed = text.replace(
+            "telemetry-forwarder: { stopTimeout: 30 }",
+            &format!("telemetry-forwarder: {{ stopTimeout: {stop} }}"),
+        );
+        let source = Source::new("coins-secure.yaml", changed);
+        let plan = plan(&source, &catalog, &values);
+        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+        let container = plan.definition().container("telemetry-forwarder");
+        let container = container.expect("the sidecar");
+        assert_eq!(container.stop_timeout, Some(stop));
+        let limits = container.environment.iter();
+        let mut limits = limits.filter(|one| one.name == "TELEMETRY_FORWARDER_DRAIN_LIMIT");
+        assert_eq!(limits.next().map(|one| one.value.as_str()), Some(limit));
+    }
+}

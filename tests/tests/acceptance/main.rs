@@ -8,5 +8,7 @@
 
 mod arrows;
 mod conformance;
+mod documents;
 mod oracles;
+mod remote;
 mod rides;

@@ -148,7 +148,7 @@ fn container(
         essential: Some(essential),
         restart_policy: restart,
         command: command(member),
-        environment: environment(member, wired, at, places),
+        environment: environment(wiring, index, at, places),
         mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
         linux_parameters: Some(LinuxParameters {
             init_process_enabled: Some(false),
@@ -206,8 +206,10 @@ fn command(member: &Member) -> Vec<String> {
 }
 
 /// What was derived and what the user set, sorted by name; the user wins.
-fn environment(member: &Member, wired: &Wired, at: &str, places: &mut Places) -> Vec<KeyValue> {
-    let mut variables = wired.environment.clone();
+fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> Vec<KeyValue> {
+    let member = &wiring.cast.members[index];
+    let mut variables = wiring.containers[index].environment.clone();
+    variables.extend(drain_limit(wiring, member));
     for (setting, given) in &member.settings {
         let name = member.component.variable(setting);
         variables.insert(name, (given.text.clone(), given.place.clone()));
@@ -219,6 +221,26 @@ fn environment(member: &Member, wired: &Wired, at: &str, places: &mut Places) ->
     }
     environment
 }
+
+/// A component that drains does so for as long as ECS lets it, less a moment for its last words.
+fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Place))> {
+    let file = member.component.file();
+    file.settings.get("drain_limit")?;
+    let manifest = &wiring.cast.manifest;
+    let given = manifest.file().overrides.get(member.name());
+    let given = given.and_then(|fields| fields.get("stopTimeout")?.as_u64());
+    let stop = given.unwrap_or_else(|| u64::from(file.stop.timeout));
+    let limit = stop.saturating_sub(LAST_WORDS).max(1);
+    let because = format!("stopTimeout {stop} s, less {LAST_WORDS} s to flush and end");
+    let place = Place::derived(because, Some(member.place.clone()));
+    Some((
+        member.component.variable("drain_limit"),
+        (format!("{limit}s"), place),
+    ))
+}
+
+/// Seconds between the end of the drain and SIGKILL.
+const LAST_WORDS: u64 = 5;
 
 fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
     let mut secrets = Vec::new();

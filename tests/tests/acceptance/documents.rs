@@ -1,0 +1,113 @@
+//! What `make assemble` and `assemble check` show to a new user.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use acceptance::{Network, Process, Project, workspace};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn rendering_gives_the_committed_documents_and_a_second_run_changes_no_byte() {
+    let (network, project) = (Network::new(), Project::new());
+    let render = || {
+        let mut command = project.assemble(&network);
+        command.args(["render", "--all"]);
+        let finished = Process::finish(command, LIMIT);
+        assert_eq!(finished.code, 0, "{}", finished.output());
+        finished
+    };
+    let first = render();
+    for word in [
+        "assembly",
+        "containers",
+        "Fargate size",
+        "findings",
+        "coins-secure",
+    ] {
+        assert!(first.stdout.contains(word), "{}", first.stdout);
+    }
+    let rendered = documents(&project.root().join("assemblies/rendered"));
+    assert_eq!(
+        rendered,
+        documents(&workspace().join("assemblies/rendered"))
+    );
+    for wanted in [
+        "task-definition.json",
+        "iam/execution-role.json",
+        "graph.mmd",
+        "graph.svg",
+    ] {
+        assert!(
+            rendered.contains_key(&Path::new("coins-secure").join(wanted)),
+            "{wanted}"
+        );
+    }
+    assert!(render().stderr.contains("nothing changed"));
+}
+
+#[test]
+fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
+    let (network, project) = (Network::new(), Project::new());
+    fs::write(project.root().join("bad.yaml"), BAD).expect("writable");
+    let mut command = project.assemble(&network);
+    command.args(["check", "bad.yaml"]);
+    let finished = Process::finish(command, LIMIT);
+    assert_eq!(finished.code, 1, "{}", finished.output());
+    assert_eq!(
+        finished.stdout.matches("error[").count(),
+        5,
+        "{}",
+        finished.stdout
+    );
+    for line in [3, 4, 8, 9, 11] {
+        let place = format!("bad.yaml:{line}:");
+        assert_eq!(
+            finished.stdout.matches(&place).count(),
+            1,
+            "{place}\n{}",
+            finished.stdout
+        );
+    }
+    for mark in ["^", "= hint: "] {
+        assert!(
+            finished.stdout.matches(mark).count() >= 5,
+            "{mark}\n{}",
+            finished.stdout
+        );
+    }
+}
+
+const BAD: &str = "\
+name: bad
+summary: A manifest with five different mistakes
+app: coinz
+ingres: [auth-filter]
+sidecars: [telemetry-forwarder]
+settings:
+  telemetry-forwarder:
+    queue_byte: 1000000
+    request_bytes: plenty
+service:
+  min: many
+  max: 1
+";
+
+fn documents(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let inside = path.strip_prefix(folder).expect("inside").to_owned();
+                found.insert(inside, fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    found
+}
