@@ -2,12 +2,12 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stderr,
     reason = "helpers of tests may fail loudly and talk"
 )]
 
 mod support;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -62,7 +62,11 @@ async fn published_definitions_show_no_difference_once_registered() {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/task-definitions");
     let Ok(entries) = std::fs::read_dir(folder) else {
-        eprintln!("skipped: published task definitions needs ../shared/data");
+        // Not eprintln: what libtest captures of a passing test is never seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: published task definitions needs ../shared/data"
+        );
         return;
     };
     let Some(moto) = Moto::start("published definitions against moto") else {

@@ -1,5 +1,6 @@
 //! Films whose frames carry their number, and what ffprobe says about them.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -45,11 +46,16 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
                 why.contains("Unknown encoder"),
                 "ffmpeg cannot make `{name}`: {why}"
             );
-            eprintln!("skipped: {name} needs an encoder of ffmpeg: {why}");
+            // Not eprintln: what libtest captures of a passing test is never seen.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {name} needs an encoder of ffmpeg: {why}"
+            );
             return None;
         }
         Err(_) => {
-            eprintln!("skipped: {name} needs ffmpeg");
+            // Not eprintln: what libtest captures of a passing test is never seen.
+            let _ = writeln!(std::io::stderr(), "skipped: {name} needs ffmpeg");
             return None;
         }
     };

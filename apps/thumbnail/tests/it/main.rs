@@ -4,7 +4,6 @@
 //! one of its encoders, what needs it is skipped by name.
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stderr,
     reason = "all of this is tests, helpers of tests included"
 )]
 

@@ -45,8 +45,11 @@ pub(crate) fn with_client<T>(
         .build()
         .map_err(|error| Failure::Usage(format!("no runtime could be made: {error}")))?;
     let outcome = runtime.block_on(async { work(Client::from_environment().await?).await });
-    outcome.map_err(|error| match error.is_remote() {
-        true => Failure::Refused(error.to_string()),
-        false => Failure::Usage(error.to_string()),
+    outcome.map_err(|error| {
+        if error.is_remote() {
+            Failure::Refused(error.to_string())
+        } else {
+            Failure::Usage(error.to_string())
+        }
     })
 }

@@ -107,22 +107,19 @@ fn variable(text: &str) -> Result<(String, String, String), String> {
 }
 
 fn summary(finished: &Finished) -> String {
-    let mut text = String::new();
-    for end in &finished.containers {
-        let code = end
-            .exit_code
-            .map_or_else(|| "never ran".to_owned(), |code| format!("exit {code}"));
-        let reason = end
-            .reason
-            .as_ref()
-            .map(|reason| format!("  {reason}"))
-            .unwrap_or_default();
-        text.push_str(&format!("{}  {code}{reason}\n", end.name));
-    }
+    let ends = finished.containers.iter().map(|end| {
+        let ran = |code: i32| format!("exit {code}");
+        let code = end.exit_code.map_or_else(|| "never ran".to_owned(), ran);
+        let reason = end.reason.as_deref().unwrap_or_default();
+        format!("{}  {code}  {reason}", end.name)
+            .trim_end()
+            .to_owned()
+            + "\n"
+    });
     let code = finished.stop_code.as_deref().unwrap_or("STOPPED");
     let reason = finished
         .stopped_reason
         .as_deref()
         .unwrap_or("no reason was given");
-    text + &format!("{code}: {reason}\n")
+    ends.collect::<String>() + &format!("{code}: {reason}\n")
 }

@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stderr,
     clippy::panic,
     reason = "helpers of tests may fail loudly"
 )]
@@ -71,7 +70,11 @@ impl Moto {
     pub(crate) fn start(test: &str) -> Option<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/moto_server");
         if !program.exists() {
-            eprintln!("skipped: {test} needs .venv with moto[server]");
+            // Not eprintln: what libtest captures of a passing test is never seen.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {test} needs .venv with moto[server]"
+            );
             return None;
         }
         // The port is free now; that nobody takes it before moto does is likely, and checked below.
