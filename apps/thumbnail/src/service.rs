@@ -16,7 +16,6 @@ use chassis::http::{Body, full, problem, traced};
 use chassis::{BoxError, Process};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as HttpBody;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
@@ -43,7 +42,7 @@ pub async fn serve(
     let mut limits = config.limits.clone();
     limits.drain = process.common.drain_limit;
     let service = Arc::new(Service::new(config, aws)?);
-    let answer = move |request: Request<Incoming>| {
+    let answer = move |request: Request<Body>| {
         let service = service.clone();
         async move { service.answer(request).await }
     };

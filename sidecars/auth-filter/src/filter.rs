@@ -1,10 +1,9 @@
 //! HTTP around the judge: what is refused is answered here, what passes goes to the upstream.
 
-use chassis::http::{Body, Upstream, boxed, strip_hop_by_hop};
+use chassis::http::{Body, Upstream, strip_hop_by_hop};
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::Incoming;
 
 use crate::judge::{Judge, Passed};
 use crate::{audit, identity};
@@ -37,13 +36,12 @@ impl Filter {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         match self.judge.judge(&head).await {
             Ok(passed) => {
                 audit::passed(&head, &passed);
-                let request =
-                    Request::from_parts(forwarded(head, &passed, self.token), boxed(body));
+                let request = Request::from_parts(forwarded(head, &passed, self.token), body);
                 self.upstream.send(request).await.unwrap_or_else(|error| {
                     tracing::debug!(error = %error, "no answer from the upstream");
                     error.response()

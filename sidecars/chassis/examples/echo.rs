@@ -8,7 +8,6 @@ use chassis::{
     BoxError, Component, Port, Problem, Process, Secret, Settings, Verb,
     http::{self, Body, Limits, Upstream, UpstreamLimits},
 };
-use hyper::body::Incoming;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -96,11 +95,9 @@ impl Component for Echo {
             .upstream
             .map(|base| Upstream::new(&base, UpstreamLimits::default()));
         let upstream = upstream.transpose()?;
-        let service = move |request: ::http::Request<Incoming>| {
+        let service = move |request: ::http::Request<Body>| {
             let upstream = upstream.clone();
-            http::traced("echo", request, move |request| {
-                answer(request.map(http::boxed), upstream)
-            })
+            http::traced("echo", request, move |request| answer(request, upstream))
         };
         http::serve(listener, service, limits, process.shutdown).await
     }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -34,7 +33,7 @@ impl Question {
 
 /// Answers `/live` and `/ready` until it is dropped.
 pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) -> Result<(), BoxError> {
-    let service = move |request: Request<Incoming>| {
+    let service = move |request: Request<Body>| {
         let response = respond(request.method(), request.uri().path(), &readiness);
         async move { response }
     };

@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 
-use chassis::http::{Body, Peer, Upstream, boxed, problem};
+use chassis::http::{Body, Peer, Upstream, problem};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::HOST, uri::Authority,
 };
-use hyper::body::Incoming;
 
 /// Sends requests on to the next hop.
 #[derive(Debug, Clone)]
@@ -30,7 +29,7 @@ impl Forward {
         Self { upstream, inbound }
     }
 
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
         if let Some(refusal) = Refusal::of(&request) {
             return refusal.response();
         }
@@ -41,7 +40,7 @@ impl Forward {
         let host = host(request.uri(), request.headers());
         let forwarded = Forwarded { client, host };
         forwarded.write(request.headers_mut(), self.inbound);
-        match self.upstream.send(request.map(boxed)).await {
+        match self.upstream.send(request).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::debug!(

@@ -6,7 +6,6 @@ use chassis::{
     BoxError, Latch, Problem, Settings, Shutdown,
     http::{self, Limits, Upstream},
 };
-use hyper::body::Incoming;
 use tokio::{net::TcpListener, time::sleep};
 
 use crate::{
@@ -80,7 +79,7 @@ impl Proxy {
             let handshake = handshake.clone();
             async move { handshake.accept(stream).await }
         };
-        let service = move |request: ::http::Request<Incoming>| {
+        let service = move |request: ::http::Request<http::Body>| {
             let forward = Arc::clone(&forward);
             http::traced("proxy", request, move |request| async move {
                 forward.answer(request).await

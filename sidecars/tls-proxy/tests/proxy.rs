@@ -10,6 +10,7 @@ mod support;
 use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{Period, Secret, Settings, http::empty};
+use http_body_util::channel::Channel;
 use support::{
     Authority, BOTH, Request, answer, get, h1, h2, handshake, next_hop, proxy, text, within,
 };
@@ -99,6 +100,37 @@ async fn carries_bodies_both_ways() {
         text(within(two.send_request(request())).await.unwrap()).await,
         body
     );
+}
+
+/// A next hop that refuses without a look at the body, to a client that has not sent all of it.
+#[tokio::test]
+async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+    let refusing = next_hop(|_: Request| async {
+        chassis::http::problem(::http::StatusCode::UNAUTHORIZED, "no", "no")
+    });
+    let proxy = proxy(refusing.await, |_| {}).await;
+    let part = vec![b'x'; 64 * 1024];
+    for version in ["h1", "h2"] {
+        let (mut body, receiver) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);
+        let request = ::http::Request::post("https://localhost/").header("host", "localhost");
+        let request = request.body(chassis::http::boxed(receiver)).unwrap();
+        let answering = async {
+            match version {
+                "h1" => h1(&proxy).await.send_request(request).await,
+                _ => h2(&proxy).await.send_request(request).await,
+            }
+        };
+        let sending = async {
+            for _ in 0..100 {
+                body.send_data(part.clone().into()).await?;
+            }
+            drop(body);
+            Ok::<_, http_body_util::channel::SendError>(())
+        };
+        let (response, sent) = within(async { tokio::join!(answering, sending) }).await;
+        assert_eq!(response.unwrap().status(), 401, "{version}");
+        assert!(sent.is_ok(), "{version}: the proxy stopped taking the body");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use chassis::http::{Body, Limits, Upstream, full, json, read_limited, traced};
 use chassis::{BoxError, Shutdown};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 
 use crate::Config;
@@ -36,7 +35,7 @@ pub async fn serve(
 ) -> Result<(), BoxError> {
     let limits: Limits = config.limits.clone();
     let service = Arc::new(Service::new(config)?);
-    let answer = move |request: Request<Incoming>| {
+    let answer = move |request: Request<Body>| {
         let service = Arc::clone(&service);
         async move { service.answer(request).await }
     };
@@ -59,7 +58,7 @@ impl Service {
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (name, picture) = match request.uri().path() {
             "/v1/coins" => ("/v1/coins", None),
             "/v1/coins/annotated" => ("/v1/coins/annotated", Some(Format::Jpeg)),
@@ -85,7 +84,7 @@ impl Service {
 
     async fn coins(
         &self,
-        request: Request<Incoming>,
+        request: Request<Body>,
         picture: Option<Format>,
     ) -> Result<Response<Body>, Refusal> {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
@@ -117,7 +116,7 @@ impl Service {
         })
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn body(&self, body: Body) -> Result<Bytes, Refusal> {
         let reading = read_limited(body, self.config.body_bytes);
         match tokio::time::timeout(self.config.body_time.duration(), reading).await {
             Ok(read) => Ok(read?),

@@ -1,10 +1,9 @@
 //! Gets a picture of a video from the thumbnail service, streaming the video through.
 
 use bytes::Bytes;
-use chassis::http::{Upstream, boxed, read_limited};
+use chassis::http::{Body, Upstream, read_limited};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
 
 use super::query::Query;
 use super::refusal::Refusal;
@@ -12,13 +11,13 @@ use super::refusal::Refusal;
 /// The picture, whole, of at most `limit` bytes.
 pub(super) async fn picture(
     upstream: &Upstream,
-    request: Request<Incoming>,
+    request: Request<Body>,
     query: &Query,
     limit: usize,
 ) -> Result<Bytes, Refusal> {
     let at = query.at.as_deref().unwrap_or(MIDDLE);
     let (head, body) = request.into_parts();
-    let mut outgoing = Request::new(boxed(body));
+    let mut outgoing = Request::new(body);
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = format!("/v1/thumbnail?at={at}&width={WIDTH}&format=jpeg")
         .parse()

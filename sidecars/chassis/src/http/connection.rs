@@ -28,6 +28,8 @@ use tokio::{
 use super::{
     Body, Limits, Peer, Protocol,
     activity::{Activity, Expired, InFlight},
+    boxed,
+    read_out::ReadOut,
     strip_hop_by_hop,
     upgrade::{Slot, Tunnel},
     watched::Watched,
@@ -53,7 +55,7 @@ impl Connection {
         service: S,
     ) where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let opening = async {
@@ -89,7 +91,7 @@ impl Connection {
     async fn serve<Io, S, F>(self, io: Watched<Io>, protocol: Protocol, service: S)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let slot = Slot::default();
@@ -105,7 +107,9 @@ impl Connection {
             // At the door, so that `Connection` cannot name a header a component adds on the way.
             strip_hop_by_hop(request.headers_mut());
             let in_flight = activity.begin();
-            let answering = service(request);
+            let (head, body) = request.into_parts();
+            let body = ReadOut::new(body, &head.headers);
+            let answering = service(Request::from_parts(head, boxed(body)));
             async move {
                 let response = answering.await;
                 Ok::<_, Infallible>(response.map(|body| Tracked {

@@ -12,6 +12,7 @@ mod body;
 mod connection;
 mod headers;
 mod limits;
+mod read_out;
 mod server;
 mod trace;
 mod upgrade;

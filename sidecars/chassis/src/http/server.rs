@@ -3,7 +3,6 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -45,7 +44,7 @@ pub async fn serve<S, F>(
     shutdown: Shutdown,
 ) -> Result<(), BoxError>
 where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let cleartext = |stream: TcpStream| async move { Ok((stream, Protocol::Auto)) };
@@ -67,7 +66,7 @@ where
     T: Fn(TcpStream) -> TF + Clone + Send + Sync + 'static,
     TF: Future<Output = io::Result<(Io, Protocol)>> + Send + 'static,
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(

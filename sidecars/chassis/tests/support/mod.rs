@@ -13,7 +13,6 @@ use chassis::{
     http::{self, Body, Limits},
 };
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) type Request = ::http::Request<Incoming>;
+pub(crate) type Request = ::http::Request<Body>;
 pub(crate) type Response = ::http::Response<Body>;
 
 /// How long anything may take that is expected to happen.

@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-pub(crate) type Request = ::http::Request<Incoming>;
+pub(crate) type Request = ::http::Request<Body>;
 pub(crate) type Response = ::http::Response<Body>;
 
 /// A certificate authority of one test, and a certificate it has signed for `localhost`.

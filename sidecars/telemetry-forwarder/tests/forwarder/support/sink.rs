@@ -11,7 +11,6 @@ use chassis::Shutdown;
 use chassis::http::{Body, Limits, Protocol, full, read_limited, serve, serve_with};
 use flate2::read::GzDecoder;
 use http::{HeaderMap, Request, Response};
-use hyper::body::Incoming;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tokio::net::TcpStream;
@@ -147,7 +146,7 @@ impl Sink {
 
     fn service(
         &self,
-    ) -> impl Fn(Request<Incoming>) -> BoxFuture + Clone + Send + Sync + 'static + use<> {
+    ) -> impl Fn(Request<Body>) -> BoxFuture + Clone + Send + Sync + 'static + use<> {
         let sink = self.clone();
         move |request| {
             let sink = sink.clone();
@@ -155,7 +154,7 @@ impl Sink {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let packed = read_limited(body, 64 << 20).await.unwrap();
         let body = match head.headers.get("content-encoding") {
