@@ -97,13 +97,8 @@ fn listen(
                 findings.push(rules::m21::no_address(place, &text));
                 continue;
             };
-            let is_public = public.is_some_and(|public| public.member == index);
-            if !address.ip().is_loopback() && !is_public {
-                findings.push(rules::m22::exposed(
-                    place,
-                    member.name(),
-                    &address.to_string(),
-                ));
+            if !address.ip().is_loopback() && !may_be_reached(public, index, member, &setting) {
+                findings.push(exposed(member, &setting, place, address));
             } else if let Some(holder) = taken.insert(address.port(), member.name()) {
                 let finding = rules::m21::taken(place, address.port(), member.name(), holder);
                 findings.push(finding);
@@ -147,13 +142,47 @@ fn listen(
     Ok(())
 }
 
-/// The settings that say where a member listens, each once, with its usual port.
+/// Whether a setting may name an address that the world reaches: nothing stands in front of the public
+/// member, but its admin address is for the task alone.
+pub(crate) fn may_be_reached(
+    public: Option<&Public>,
+    index: usize,
+    member: &Member,
+    setting: &str,
+) -> bool {
+    let mut provided = member.component.file().provides.values();
+    public.is_some_and(|public| public.member == index)
+        && provided.any(|one| one.setting == setting)
+}
+
+/// What is said about an address that must not be reached.
+pub(crate) fn exposed(
+    member: &Member,
+    setting: &str,
+    place: Place,
+    address: SocketAddr,
+) -> Finding {
+    let (file, address) = (member.component.file(), address.to_string());
+    match &file.admin {
+        Some(admin) if admin.setting == setting => {
+            rules::m22::open_admin(place, member.name(), &address)
+        }
+        _ => rules::m22::exposed(place, member.name(), &address),
+    }
+}
+
+/// Where a member listens while it serves: one that ends offers nothing.
 fn listening(member: &Member) -> Vec<(String, u16)> {
+    match member.life {
+        Life::Serves => addresses(member),
+        Life::Ends => Vec::new(),
+    }
+}
+
+/// The settings that say where a member listens, each once, with its usual port.
+pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
     let file = member.component.file();
     let mut all: Vec<(String, u16)> = Vec::new();
-    if member.life == Life::Ends {
-        return all;
-    }
     let admin = file.admin.iter().map(|admin| (&admin.setting, admin.port));
     let provided = file
         .provides

@@ -79,6 +79,15 @@ impl Places {
         self.0.insert(pointer.into(), place);
     }
 
+    /// Records where a value comes from that was replaced as a whole: what was recorded inside it no
+    /// longer speaks.
+    pub fn replace(&mut self, pointer: impl Into<String>, place: Place) {
+        let pointer = pointer.into();
+        let inside = format!("{pointer}/");
+        self.0.retain(|known, _| !known.starts_with(&inside));
+        self.0.insert(pointer, place);
+    }
+
     /// Where the value comes from; the nearest value around it speaks for one that was not recorded.
     pub fn of(&self, pointer: &str) -> Place {
         let mut around = pointer;
@@ -121,4 +130,21 @@ impl Places {
 /// A key as a step of a JSON pointer.
 pub fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Places};
+
+    #[test]
+    fn a_value_that_was_replaced_speaks_for_all_inside_it_and_for_nothing_beside_it() {
+        let place = |text: &str| Place::Pointer(text.to_owned());
+        let mut places = Places::new();
+        for pointer in ["/list", "/list/0", "/list/0/value", "/lists"] {
+            places.insert(pointer, place("before"));
+        }
+        places.replace("/list", place("after"));
+        assert_eq!(places.of("/list/0/value"), place("after"));
+        assert_eq!(places.of("/lists"), place("before"));
+    }
 }

@@ -31,6 +31,7 @@ mod d04;
 mod d05;
 mod d06;
 mod d07;
+mod d09;
 mod h01;
 mod h02;
 mod h03;
@@ -58,6 +59,7 @@ mod r02;
 mod r03;
 mod r04;
 mod r05;
+mod r06;
 mod r07;
 mod s01;
 mod t01;
@@ -245,7 +247,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 }
 
 /// In the order in which the README lists them.
-static RULES: [Rule; 82] = [
+static RULES: [Rule; 84] = [
     t01::RULE,
     t02::RULE,
     t03::RULE,
@@ -283,6 +285,7 @@ static RULES: [Rule; 82] = [
     r03::RULE,
     r04::RULE,
     r05::RULE,
+    r06::RULE,
     r07::RULE,
     p01::RULE,
     p02::RULE,
@@ -299,6 +302,7 @@ static RULES: [Rule; 82] = [
     d05::RULE,
     d06::RULE,
     d07::RULE,
+    d09::RULE,
     h01::RULE,
     h02::RULE,
     h03::RULE,

@@ -59,10 +59,14 @@ impl Component {
             .get(setting)
             .and_then(|one| one.env.clone());
         named.unwrap_or_else(|| {
-            let prefix = self.name().to_uppercase().replace('-', "_");
             let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
-            format!("{prefix}_{name}")
+            format!("{}{name}", self.prefix())
         })
+    }
+
+    /// How the environment variables that are meant for it begin: `TLS_PROXY_`.
+    pub fn prefix(&self) -> String {
+        format!("{}_", self.name().to_uppercase().replace('-', "_"))
     }
 
     /// The line of a field.

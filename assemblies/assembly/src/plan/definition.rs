@@ -11,7 +11,7 @@ use task_definition::{
 use super::iam::{Statements, role_arn};
 use super::merge;
 use super::share::{Share, Shares, shares};
-use crate::component::AppProtocol;
+use crate::component::{AppProtocol, Kind};
 use crate::resolve::{Life, Member, Role};
 use crate::wire::{Wired, Wiring};
 
@@ -59,14 +59,14 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
         if let Some(container) = value.pointer_mut(&at) {
             let over = Value::Object(overrides.clone());
             merge::merge(container, &over, &at, &from, &mut |pointer, from| {
-                places.insert(pointer, manifest.place(from));
+                places.replace(pointer, manifest.place(from));
             });
         }
     }
     if let Some(patch) = &manifest.file().patch {
         let patch = Value::Object(patch.clone());
         merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
-            places.insert(pointer, manifest.place(from));
+            places.replace(pointer, manifest.place(from));
         });
     }
 }
@@ -132,7 +132,8 @@ fn container(
     let member = &wiring.cast.members[index];
     let wired = &wiring.containers[index];
     let file = member.component.file();
-    let essential = matches!(member.role, Role::Ingress | Role::App);
+    // A whole service that stands beside the app is there because the app needs it.
+    let essential = matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App;
     let restart = (member.role == Role::Sidecar).then(|| RestartPolicy {
         enabled: true,
         restart_attempt_period: Some(60),

@@ -2,9 +2,10 @@
 //! name, everything else as a whole; `null` takes away.
 
 use serde_json::Value;
+use task_definition::escape;
 
 /// Lays `over` (found at `from` in the manifest) over `value` (at `at` in the definition), and says of
-/// every value that was replaced where it is now and where it came from.
+/// every value that was replaced, and of all inside it, where it is now and where it came from.
 pub(super) fn merge(
     value: &mut Value,
     over: &Value,
@@ -15,7 +16,8 @@ pub(super) fn merge(
     match (value, over) {
         (Value::Object(fields), Value::Object(over)) => {
             for (name, over) in over {
-                let (at, from) = (format!("{at}/{name}"), format!("{from}/{name}"));
+                let step = escape(name);
+                let (at, from) = (format!("{at}/{step}"), format!("{from}/{step}"));
                 if over.is_null() {
                     fields.shift_remove(name);
                     placed(at, &from);
@@ -23,7 +25,7 @@ pub(super) fn merge(
                     merge(field, over, &at, &from, placed);
                 } else {
                     fields.insert(name.clone(), over.clone());
-                    placed(at, &from);
+                    place(over, &at, &from, placed);
                 }
             }
         }
@@ -40,15 +42,41 @@ pub(super) fn merge(
                         placed,
                     );
                 } else {
-                    placed(format!("{at}/{}", items.len()), &from);
+                    place(over, &format!("{at}/{}", items.len()), &from, placed);
                     items.push(over.clone());
                 }
             }
         }
         (value, over) => {
             *value = over.clone();
-            placed(at.to_owned(), from);
+            place(over, at, from, placed);
         }
+    }
+}
+
+/// Says of a value and of all inside it where it is and where it came from.
+fn place(value: &Value, at: &str, from: &str, placed: &mut impl FnMut(String, &str)) {
+    placed(at.to_owned(), from);
+    let inside = |step: &str, value: &Value, placed: &mut _| {
+        place(
+            value,
+            &format!("{at}/{step}"),
+            &format!("{from}/{step}"),
+            placed,
+        );
+    };
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                inside(&escape(name), value, placed);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                inside(&index.to_string(), value, placed);
+            }
+        }
+        _ => {}
     }
 }
 

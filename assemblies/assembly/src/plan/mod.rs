@@ -5,9 +5,11 @@ use task_definition::{Finding, Located, Severity, TaskDefinition};
 use crate::component::Component;
 use crate::manifest::{OnDemand, Service};
 use crate::resolve::{Link, Member, Role};
+use crate::text::in_order;
 use crate::wire::{Public, Wiring};
 
 mod definition;
+mod finished;
 pub mod iam;
 mod merge;
 pub mod price;
@@ -50,7 +52,9 @@ impl std::fmt::Display for Size {
 pub fn plan(wiring: Wiring) -> Result<Plan, Vec<Finding>> {
     let statements = iam::statements(&wiring.cast)?;
     let located = definition::definition(&wiring, &statements)?;
-    let findings = task_definition::check(&located);
+    let mut findings = finished::judge(&wiring, &located);
+    findings.extend(task_definition::check(&located));
+    let findings = in_order(findings);
     if findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)

@@ -8,7 +8,7 @@ use super::Rule;
 pub(crate) const RULE: Rule = Rule {
     id: "M10",
     title: "a setting does not exist",
-    explanation: "The settings of a component are those of its `component.yaml`, which are those of the program (`<program> describe`). The program refuses an unknown one when it starts; better now than then.",
+    explanation: "The settings of a component are those of its `component.yaml`, which are those of the program (`<program> describe`). The program refuses an unknown one when it starts; better now than then. The same goes for a variable with the component's prefix that an override or a patch brings in.",
     source: "assemblies/README.md",
     hint: "correct the name",
     passing: "\
@@ -33,6 +33,16 @@ pub(crate) fn unknown_setting(place: Place, name: &str, setting: &str, hint: &st
         RULE.id,
         place,
         format!("`{name}` has no setting `{setting}`"),
+        hint,
+    )
+}
+
+/// A variable that is meant for the component, which it does not know.
+pub(crate) fn unknown_variable(place: Place, name: &str, variable: &str, hint: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{name}` has no setting whose variable is `{variable}`"),
         hint,
     )
 }

@@ -8,7 +8,7 @@ use super::Rule;
 pub(crate) const RULE: Rule = Rule {
     id: "M22",
     title: "an inner hop would listen to the world",
-    explanation: "On Fargate every port that is listened on can be reached on the address of the task, whatever the port mappings say. An inner hop on 0.0.0.0 could be reached around the filters in front of it.",
+    explanation: "On Fargate every port that is listened on can be reached on the address of the task, whatever the port mappings say. An inner hop on 0.0.0.0 could be reached around the filters in front of it, and an admin address by everybody. The finished definition is judged, so `overrides:` and `patch:` are no way around.",
     source: "assemblies/README.md",
     hint: "listen on 127.0.0.1",
     passing: "\
@@ -38,5 +38,35 @@ pub(crate) fn exposed(place: Place, name: &str, address: &str) -> Finding {
             "`{name}` would listen on {address}, where it can be reached around the hops in front of it"
         ),
         "write `127.0.0.1:PORT`",
+    )
+}
+
+/// An admin address that anybody can reach.
+pub(crate) fn open_admin(place: Place, name: &str, address: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{name}` would answer on {address} what is for the task alone"),
+        "write `127.0.0.1:PORT`",
+    )
+}
+
+/// An address that comes from where nobody can see it.
+pub(crate) fn unseen(place: Place, name: &str, variable: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{variable}` is a secret, so nobody can see where `{name}` would listen"),
+        "write `127.0.0.1:PORT` under `settings:`; an address is no secret",
+    )
+}
+
+/// An address that was taken away.
+pub(crate) fn unsaid(place: Place, name: &str, variable: &str) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{variable}` was taken away, so nothing says where `{name}` listens"),
+        "leave the variable in, or change it under `settings:`",
     )
 }

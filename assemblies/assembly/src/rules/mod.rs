@@ -24,6 +24,7 @@ pub(crate) mod m19;
 pub(crate) mod m20;
 pub(crate) mod m21;
 pub(crate) mod m22;
+pub(crate) mod m23;
 
 /// A rule about manifests, or about components.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().iter().find(|rule| rule.id == id)
 }
 
-static RULES: [Rule; 22] = [
+static RULES: [Rule; 23] = [
     m01::RULE,
     m02::RULE,
     m03::RULE,
@@ -77,4 +78,5 @@ static RULES: [Rule; 22] = [
     m20::RULE,
     m21::RULE,
     m22::RULE,
+    m23::RULE,
 ];

@@ -196,6 +196,56 @@ fn each_limit_is_where_the_sources_say() {
 }
 
 #[test]
+fn a_watcher_is_known_by_its_image_and_a_router_or_a_restarted_one_is_let_be() {
+    let beside = |essential: &str, image: &str, fields: &str| {
+        format!(
+            r#"{{ "family": "web", "containerDefinitions": [
+              {{ "name": "app", "image": "app:1", "memory": 8, "essential": {essential} }},
+              {{ "name": "it", "image": "{image}", "memory": 8 {fields} }}] }}"#
+        )
+    };
+    for (image, fields, expected) in [
+        ("public.ecr.aws/datadog/agent:7", "", vec!["D09"]),
+        ("example.com/my/agent:7", "", vec![]),
+        ("localhost:5000/aws-xray-daemon:3", "", vec!["D09"]),
+        ("fluent-bit:3", "", vec!["D09"]),
+        (
+            "fluent-bit:3",
+            r#", "firelensConfiguration": { "type": "fluentbit" }"#,
+            vec![],
+        ),
+        (
+            "fluent-bit:3",
+            r#", "restartPolicy": { "enabled": true }"#,
+            vec![],
+        ),
+    ] {
+        assert_eq!(
+            ids(&beside("true", image, fields)),
+            expected,
+            "{image}{fields}"
+        );
+    }
+    assert_eq!(ids(&beside("false", "fluent-bit:3", "")), [""; 0]);
+}
+
+#[test]
+fn a_helper_without_a_limit_is_let_be_where_it_ends_first_or_the_app_has_none_either() {
+    let task = |limit: &str, waits: &str| {
+        format!(
+            r#"{{ "family": "web", "memory": "512", "containerDefinitions": [
+              {{ "name": "app", "image": "app:1" {limit} {waits} }},
+              {{ "name": "it", "image": "it:1", "essential": false }}] }}"#
+        )
+    };
+    let after = r#", "dependsOn": [{ "containerName": "it", "condition": "SUCCESS" }]"#;
+    let limit = r#", "memory": 128"#;
+    assert_eq!(ids(&task(limit, "")), ["R06"]);
+    assert_eq!(ids(&task(limit, after)), [""; 0]);
+    assert_eq!(ids(&task("", "")), [""; 0]);
+}
+
+#[test]
 fn each_form_of_a_secret_is_known() {
     let secret = |value: &str| {
         format!(

@@ -92,7 +92,7 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
         for variable in container
             .environment
             .iter()
-            .filter(|one| one.name.contains("LISTEN"))
+            .filter(|one| one.name.contains("LISTEN") || one.name.ends_with("_ADMIN"))
         {
             let Ok(address) = variable.value.parse::<SocketAddr>() else {
                 continue;

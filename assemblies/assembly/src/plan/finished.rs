@@ -1,0 +1,126 @@
+//! The finished definition held against what the components say about themselves.
+//!
+//! `overrides:` and `patch:` win over what was derived and checked, so what they bring in is judged once
+//! more, here, whoever wrote it.
+//!
+//! Single variables win over documents of settings, and `environment` wins over `environmentFiles`: where
+//! the address of a container that serves stands in its environment, nothing else can move it.
+
+use task_definition::{Finding, Located, Place};
+
+use crate::resolve::{Life, Member};
+use crate::text::meant;
+use crate::wire::{self, Wiring, addresses, may_be_reached};
+use crate::{component::Component, rules};
+
+/// Every variable that is meant for a component, and every address a component listens on.
+pub(super) fn judge(wiring: &Wiring, located: &Located) -> Vec<Finding> {
+    let members = wiring.cast.members.iter().enumerate();
+    members
+        .flat_map(|(index, member)| {
+            let variables = variables(located, index);
+            let mut findings = strangers(&member.component, &variables);
+            findings.extend(exposed(wiring, index, &variables, located));
+            findings
+        })
+        .collect()
+}
+
+/// A variable of a container.
+struct Variable<'l> {
+    name: &'l str,
+    /// None for a secret.
+    value: Option<&'l str>,
+    /// Where it is named, and where its value is.
+    named: Place,
+    place: Place,
+}
+
+/// The containers stand in the order of the members, since lists are merged by name and only grow.
+fn variables(located: &Located, index: usize) -> Vec<Variable<'_>> {
+    let Some(container) = located.definition.container_definitions.get(index) else {
+        return Vec::new();
+    };
+    let place = |list: &str, at: usize, field: &str| {
+        let pointer = format!("/containerDefinitions/{index}/{list}/{at}/{field}");
+        located.places.of(&pointer)
+    };
+    let plain = container.environment.iter().enumerate();
+    let plain = plain.map(|(at, one)| Variable {
+        name: &one.name,
+        value: Some(&one.value),
+        named: place("environment", at, "name"),
+        place: place("environment", at, "value"),
+    });
+    let secret = container.secrets.iter().enumerate();
+    let secret = secret.map(|(at, one)| Variable {
+        name: &one.name,
+        value: None,
+        named: place("secrets", at, "name"),
+        place: place("secrets", at, "valueFrom"),
+    });
+    plain.chain(secret).collect()
+}
+
+/// Variables with the component's prefix that are none of its settings.
+fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> {
+    let file = component.file();
+    let admin = file.admin.iter().map(|admin| &admin.setting);
+    let settings = file.settings.keys().chain(admin);
+    let known: Vec<String> = settings.map(|one| component.variable(one)).collect();
+    let prefix = component.prefix();
+    let mut findings = Vec::new();
+    for Variable { name, named, .. } in variables {
+        let Some(rest) = name.strip_prefix(&prefix) else {
+            continue;
+        };
+        let (place, of) = (named.clone(), component.name());
+        if known.iter().any(|one| one == name) {
+            continue;
+        }
+        findings.push(if matches!(rest, "SETTINGS" | "SETTINGS_FILE") {
+            rules::m23::document(place, of, name)
+        } else {
+            let hint = meant(name, known.iter().map(String::as_str));
+            rules::m10::unknown_variable(place, of, name, &hint)
+        });
+    }
+    findings
+}
+
+/// Addresses that are not on loopback, though they must be.
+fn exposed(
+    wiring: &Wiring,
+    index: usize,
+    variables: &[Variable<'_>],
+    located: &Located,
+) -> Vec<Finding> {
+    let member = &wiring.cast.members[index];
+    let mut findings = Vec::new();
+    for (setting, _) in addresses(member) {
+        if may_be_reached(wiring.public.as_ref(), index, member, &setting) {
+            continue;
+        }
+        let name = member.component.variable(&setting);
+        let mut said = variables.iter().filter(|one| one.name == name).peekable();
+        if said.peek().is_none() && member.life == Life::Serves {
+            let list = format!("/containerDefinitions/{index}/environment");
+            let place = located.places.of(&list);
+            findings.push(rules::m22::unsaid(place, member.name(), &name));
+        }
+        findings.extend(said.filter_map(|one| outside(member, &setting, one)));
+    }
+    findings
+}
+
+fn outside(member: &Member, setting: &str, variable: &Variable<'_>) -> Option<Finding> {
+    let (name, place) = (member.name(), variable.place.clone());
+    let Some(text) = variable.value else {
+        return Some(rules::m22::unseen(place, name, variable.name));
+    };
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => None,
+        Ok(address) => Some(wire::exposed(member, setting, place, address)),
+        Err(_) => Some(rules::m21::no_address(place, text)),
+    }
+}

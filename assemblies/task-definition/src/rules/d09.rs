@@ -1,0 +1,81 @@
+use super::{Report, Rule, containers};
+use crate::container::ContainerDefinition;
+use crate::finding::Severity;
+use crate::read::Located;
+
+pub(super) const RULE: Rule = Rule {
+    id: "D09",
+    severity: Severity::Warning,
+    title: "a task goes on without what watches it",
+    explanation: "When an essential container ends, the task ends. A collector of metrics, traces \
+                  or logs that crashes should cost its numbers, not the answers of the app. Known \
+                  by the names of well-known images; the log router of FireLens has L09.",
+    source: "ECS API, ContainerDefinition, field essential; aws/copilot-cli#4179",
+    hint: "Write \"essential\": false beside the collector, or give it a restart policy.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    { "name": "app", "image": "app:1", "memory": 128 },
+    { "name": "otel", "image": "aws-otel-collector:v0.43.0", "memory": 64, "essential": false }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    { "name": "app", "image": "app:1", "memory": 128 },
+    { "name": "otel", "image": "aws-otel-collector:v0.43.0", "memory": 64 }
+  ]
+}"#,
+    check,
+};
+
+fn check(located: &Located, report: &mut Report) {
+    let mut all = containers(located);
+    // A task of watchers only exists for them.
+    if !all.any(|(_, one)| one.is_essential() && !watches(one) && !routes(one)) {
+        return;
+    }
+    for (pointer, one) in containers(located) {
+        let restarts = one
+            .restart_policy
+            .as_ref()
+            .is_some_and(|policy| policy.enabled);
+        if one.is_essential() && watches(one) && !restarts {
+            let message = format!("when `{}` ends, the whole task ends with it", one.name);
+            let hint =
+                "write \"essential\": false, or add \"restartPolicy\": { \"enabled\": true }";
+            let pointer = format!("{pointer}/essential");
+            report.add(pointer, message, hint);
+        }
+    }
+}
+
+/// Whether the image is known to collect metrics, traces or logs, and is not the log router.
+fn watches(one: &ContainerDefinition) -> bool {
+    let reference = one.image.split('@').next().unwrap_or_default();
+    let mut steps = reference.rsplit('/');
+    let name = steps.next().unwrap_or_default();
+    let name = name.split(':').next().unwrap_or_default();
+    // Datadog's image is called just `agent`.
+    let datadog = name == "agent" && matches!(steps.next(), Some("datadog" | "datadoghq"));
+    !routes(one) && (datadog || WATCHERS.contains(&name))
+}
+
+fn routes(one: &ContainerDefinition) -> bool {
+    one.firelens_configuration.is_some()
+}
+
+const WATCHERS: [&str; 12] = [
+    "aws-for-fluent-bit",
+    "aws-otel-collector",
+    "aws-xray-daemon",
+    "cloudwatch-agent",
+    "datadog-agent",
+    "fluent-bit",
+    "fluentd",
+    "opentelemetry-collector",
+    "opentelemetry-collector-contrib",
+    "splunk-otel-collector",
+    "telemetry-forwarder",
+    "xray-daemon",
+];
