@@ -5,17 +5,14 @@ CARGO := cargo
 A ?= coins-secure
 # Every component there is, by its folder's name.
 COMPONENTS = $(notdir $(patsubst %/component.yaml,%,$(wildcard sidecars/*/component.yaml apps/*/component.yaml)))
-export CARGO_TERM_COLOR ?= auto
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export A INPUT OUTPUT OTLP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build assemble up test lint drift bench
+.PHONY: help setup build assemble up test lint drift bench require-rust
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-
-require-rust:
-	@command -v $(CARGO) >/dev/null || { echo "make: cargo is missing. Install Rust 1.95 or newer with rustup and run this again." >&2; exit 1; }
-.PHONY: require-rust
 
 assemble: require-rust ## write the documents of every assembly (needs only Rust)
 	@$(CARGO) build --locked --quiet --profile quick -p assemble --no-default-features
@@ -28,13 +25,17 @@ build: ## build every program
 	@tests/setup build
 	$(CARGO) build --locked --workspace
 
-# INPUT and OUTPUT are for a task that works on a file, OTLP for where telemetry goes.
+# INPUT (a file or an address) and OUTPUT are for a task that works on a film; OTLP is where telemetry goes.
 up: ## run an assembly here, as Fargate would: make up A=coins-secure
 	@tests/setup build
 	@$(CARGO) build --locked --quiet -p assemble $(addprefix -p ,$(COMPONENTS)) --no-default-features --features assemble/up
-	@target/debug/assemble up $(A) \
-	    $(if $(INPUT),--env thumbnail:THUMBNAIL_INPUT="$(abspath $(INPUT))" --env thumbnail:THUMBNAIL_OUTPUT="$(abspath $(or $(OUTPUT),$(basename $(INPUT)).jpg))") \
-	    $(if $(OTLP),--value otlp="$(OTLP)") $(ARGS)
+	@place() { case "$$1" in *://*) echo "$$1" ;; *) realpath -m -- "$$1" ;; esac; }; \
+	picture="$${INPUT##*/}"; picture="$${picture%.*}.jpg"; \
+	set -- "$$A"; \
+	[ -z "$$INPUT" ] || set -- "$$@" --env "thumbnail:THUMBNAIL_INPUT=$$(place "$$INPUT")" \
+	    --env "thumbnail:THUMBNAIL_OUTPUT=$$(place "$${OUTPUT:-$$picture}")"; \
+	[ -z "$$OTLP" ] || set -- "$$@" --value "otlp=$$OTLP"; \
+	exec target/debug/assemble up "$$@" $(ARGS)
 
 test: ## every test; says by name what it skips
 	@tests/setup test
@@ -48,5 +49,10 @@ lint: ## format and clippy, warnings denied
 drift: ## fail when a committed document is not what the code would write
 	@tests/drift
 
-bench: ## measure; figures stand in the README of each part
+bench: build ## measure; figures stand in the README of each part
 	@tests/bench
+
+require-rust:
+	@command -v $(CARGO) >/dev/null || { echo "make: cargo is missing. Install Rust 1.95 or newer with rustup and run this again." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "make: Rust needs a C linker, and there is no cc. On Debian: apt-get install gcc libc6-dev" >&2; exit 1; }
+	@rustc --version | awk '{ split($$2, v, "."); exit !(v[1] > 1 || v[2] >= 95) }' || { echo "make: $$(rustc --version) is too old: Rust 1.95 or newer is needed; run: rustup update" >&2; exit 1; }

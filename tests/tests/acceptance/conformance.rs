@@ -239,7 +239,7 @@ fn it_works_as_pid_1() {
         let Some(init) = pid_namespace(&network) else {
             return acceptance::skipped("it_works_as_pid_1", "PID namespaces are not allowed here");
         };
-        let mut command = component.environment(init, &project);
+        let mut command = component.environment(init, &network, &project);
         command.arg(&component.binary);
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
@@ -330,15 +330,15 @@ impl Component {
 
     /// The binary with the settings under which `component.yaml` says that it starts alone.
     fn alone(&self, network: &Network, project: &Project) -> Command {
-        self.environment(self.command(network), project)
+        self.environment(self.command(network), network, project)
     }
 
-    fn environment(&self, mut command: Command, project: &Project) -> Command {
+    fn environment(&self, mut command: Command, network: &Network, project: &Project) -> Command {
         command.current_dir(project.root());
         let Some(settings) = self.manifest["local"]["alone"].as_object() else {
             return command;
         };
-        make_dev_keys(project);
+        make_dev_keys(network, project);
         for (setting, value) in settings {
             let text = value
                 .as_str()
@@ -441,9 +441,8 @@ fn described_settings(described: &Value) -> BTreeMap<String, Declared> {
 }
 
 /// `assemble dev-token` makes the development keys on first use.
-fn make_dev_keys(project: &Project) {
-    let network = Network::new();
-    let mut command = project.assemble(&network);
+fn make_dev_keys(network: &Network, project: &Project) {
+    let mut command = project.assemble(network);
     command.arg("dev-token");
     let finished = Process::finish(command, QUICK);
     assert_eq!(finished.code, 0, "{}", finished.output());

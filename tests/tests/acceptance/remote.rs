@@ -116,10 +116,11 @@ impl Cloud {
         )
     }
 
-    /// A subnet and the default security group of the network that moto has from the start.
+    /// A cluster, and a subnet and security group of the network that moto has from the start.
     fn network(&self) -> (String, String) {
         const ASK: &str = "
 import boto3, json
+boto3.client('ecs').create_cluster(clusterName='default')
 ec2 = boto3.client('ec2')
 print(json.dumps([ec2.describe_subnets()['Subnets'][0]['SubnetId'],
                   ec2.describe_security_groups()['SecurityGroups'][0]['GroupId']]))";

@@ -11,6 +11,13 @@ use serde_json::Value;
 const READY: Duration = Duration::from_mins(1);
 const END: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_mins(1);
+const PROGRAMS: &[&str] = &[
+    "tls-proxy",
+    "auth-filter",
+    "coins",
+    "thumbnail",
+    "telemetry-forwarder",
+];
 
 #[test]
 fn coins_secure_answers_the_printed_command_and_nothing_else() {
@@ -76,15 +83,82 @@ fn one_trace_spans_proxy_filter_and_app_and_arrives_at_the_users_endpoint() {
 }
 
 #[test]
-fn a_stop_goes_in_reverse_order_and_leaves_nothing_running() {
+fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
     let ride = Ride::start("coins-secure", &[]);
-    let (finished, _) = ride.stop();
+    let slow = format!("{} --silent --limit-rate 40k", ride.printed_command());
+    let mut command = ride.network.command("sh");
+    command.args(["-c", &slow]).current_dir(ride.project.root());
+    let mut upload = Process::start(command);
+    // At 40 kB a second the photo is under way for about two.
+    let ended = acceptance::wait_until(Duration::from_millis(500), || !upload.is_running());
+    assert!(!ended, "the upload was too quick to be interrupted");
+
+    let (finished, project) = ride.stop();
     let order = stop_order(&finished.output());
     assert_eq!(
         order,
         ["tls-proxy", "auth-filter", "coins", "telemetry-forwarder"],
         "{finished:?}"
     );
+    let answer = upload.end_within(ANSWER);
+    let counted: Value = serde_json::from_str(&answer.stdout).expect("the request was finished");
+    assert!(
+        counted["total"]["minor"]
+            .as_u64()
+            .is_some_and(|total| total > 0),
+        "{counted}"
+    );
+    let telemetry = fs::read_to_string(project.root().join(".assemble/telemetry.jsonl"));
+    let requests = telemetry.expect("telemetry was flushed");
+    let requests = requests
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON line"));
+    let spans: Vec<Span> = requests
+        .flat_map(|request: Value| Span::all_in(&request))
+        .collect();
+    assert!(
+        spans.iter().any(|span| span.service == "tls-proxy"),
+        "{spans:?}"
+    );
+}
+
+#[test]
+fn no_log_shows_a_token_or_a_key_even_at_trace() {
+    let loud = [
+        "--env",
+        "tls-proxy:TLS_PROXY_LOG=trace",
+        "--env",
+        "auth-filter:AUTH_FILTER_LOG=trace",
+    ];
+    let ride = Ride::start("coins-secure", &loud);
+    let token = ride
+        .shell("$ASSEMBLE dev-token --audience coins")
+        .stdout
+        .trim()
+        .to_owned();
+    assert!(token.len() > 100, "{token}");
+    let command = ride.printed_command();
+    let start = command.find("$(").expect("a token");
+    let end = start + command[start..].find(')').expect("its end") + 1;
+    let with_token = format!("{}{token}{}", &command[..start], &command[end..]);
+    assert!(ride.json(&with_token)["total"]["minor"].is_u64());
+
+    let (finished, project) = ride.stop();
+    let output = finished.output();
+    assert!(
+        output.contains("\"level\":\"trace\""),
+        "nothing was logged at trace"
+    );
+    let signature = token.rsplit('.').next().expect("three parts");
+    assert!(!output.contains(signature), "the token was printed");
+    let pem = fs::read_to_string(project.root().join(".assemble/dev/tls.pem")).expect("readable");
+    let (_, key) = pem.split_once("PRIVATE KEY-----").expect("a key");
+    for line in key
+        .lines()
+        .filter(|line| line.len() > 20 && !line.starts_with('-'))
+    {
+        assert!(!output.contains(line), "the key was printed");
+    }
 }
 
 #[test]
@@ -138,11 +212,18 @@ fn coins_in_video_counts_the_coins_on_the_picture_of_a_video() {
     let command = ride.printed_command();
     let of_photo: Value = ride.json(&with_body(&command, &sample(), "image/jpeg"));
     let of_video: Value = ride.json(&with_body(&command, &video, "video/mp4"));
-    assert_eq!(
-        of_video["total"]["minor"], of_photo["total"]["minor"],
-        "{of_video}\n{of_photo}"
-    );
-    ride.stop();
+    let total = of_photo["total"]["minor"].as_u64();
+    assert!(total.is_some_and(|total| total > 0), "{of_photo}");
+    assert_eq!(of_video["total"]["minor"].as_u64(), total, "{of_video}");
+    let order = stop_order(&ride.stop().0.output());
+    let wanted = [
+        "tls-proxy",
+        "auth-filter",
+        "coins",
+        "thumbnail",
+        "telemetry-forwarder",
+    ];
+    assert_eq!(order, wanted);
 }
 
 /// An assembly under `assemble up`, ready, in a project of its own.
@@ -189,6 +270,7 @@ impl Ride {
     fn shell(&self, line: &str) -> Finished {
         let mut command = self.network.command("sh");
         command.args(["-c", line]).current_dir(self.project.root());
+        command.env("ASSEMBLE", binary("assemble"));
         Process::finish(command, ANSWER)
     }
 
@@ -234,9 +316,7 @@ impl Ride {
         self.up.signal("INT");
         let finished = self.up.end_within(END);
         assert_eq!(finished.code, 0, "{}", finished.output());
-        let left = self
-            .network
-            .programs_left(&["tls-proxy", "auth-filter", "coins", "thumbnail"]);
+        let left = self.network.programs_left(PROGRAMS);
         assert!(left.is_empty(), "left running: {left:?}");
         (finished, self.project)
     }
@@ -261,7 +341,10 @@ impl OtlpSink {
     const FILE: &str = "users-endpoint.jsonl";
 
     fn start(network: &Network, project: &Project) -> Self {
-        let mut command = network.command(binary("telemetry-forwarder"));
+        // Under a name of its own, so that what is left of the ride can be told from it.
+        let program = project.root().join("users-endpoint");
+        std::os::unix::fs::symlink(binary("telemetry-forwarder"), &program).expect("writable");
+        let mut command = network.command(program);
         command
             .current_dir(project.root())
             .env("TELEMETRY_FORWARDER_LISTEN", "127.0.0.1:14318")
