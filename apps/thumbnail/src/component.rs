@@ -35,6 +35,15 @@ impl Component for Thumbnail {
         }]
     }
 
+    fn default_verb() -> &'static str {
+        if run::is_replacement(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+        {
+            "run"
+        } else {
+            "serve"
+        }
+    }
+
     fn check(config: &Config) -> Vec<Problem> {
         let opened = config.access(Aws::from_variables(|_| None));
         let hint = "name a file of PEM certificates";

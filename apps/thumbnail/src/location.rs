@@ -1,11 +1,11 @@
 //! Where a film is read from and a picture goes to: `film.mp4`, `https://…`, `s3://bucket/key`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use http::Uri;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::{Error, Kind};
 
@@ -40,6 +40,23 @@ impl Location {
         let name = path.rsplit('/').next().unwrap_or_default();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         if stem.is_empty() { "thumbnail" } else { stem }
+    }
+
+    /// Whether both are one place: what is written to the one is then gone from the other.
+    ///
+    /// Files are compared as the file system knows them, through links and `./`; what is not
+    /// there is no place yet.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => {
+                identity(one).is_some_and(|id| identity(other) == Some(id))
+            }
+            (Self::S3(one), Self::S3(other)) => one == other,
+            (Self::Http(uri), Self::S3(object)) | (Self::S3(object), Self::Http(uri)) => {
+                object.is_at(uri)
+            }
+            _ => false,
+        }
     }
 
     /// The name that an extension can be read from.
@@ -110,6 +127,30 @@ impl Object {
             key: key.to_owned(),
         })
     }
+
+    /// Whether S3 itself gives this object at the address: the bucket in the host or in the path.
+    fn is_at(&self, uri: &Uri) -> bool {
+        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+        let Some(service) = host.strip_suffix(".amazonaws.com") else {
+            return false;
+        };
+        let Self { bucket, key } = self;
+        let is_s3 = |name: &str| name == "s3" || name.starts_with("s3.") || name.starts_with("s3-");
+        let in_host = service
+            .strip_prefix(bucket.as_str())
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(is_s3);
+        (in_host && path.strip_prefix('/') == Some(key))
+            || (is_s3(service) && *path == format!("/{bucket}/{key}"))
+    }
+}
+
+/// The device and the inode of a file.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Reads an address in which a space or an umlaut was left as it is, as S3 events give them.
@@ -184,6 +225,36 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn one_object_is_one_place_however_it_is_written() {
+        let film = location("s3://films/2026/a film.mp4");
+        for same in [
+            "s3://films/2026/a film.mp4",
+            "https://films.s3.amazonaws.com/2026/a film.mp4?X-Amz-Signature=1",
+            "https://films.s3.eu-west-1.amazonaws.com/2026/a%20film.mp4",
+            "https://s3.eu-west-1.amazonaws.com/films/2026/a%20film.mp4",
+        ] {
+            assert!(
+                film.is(&location(same)) && location(same).is(&film),
+                "{same}"
+            );
+        }
+        for other in [
+            "s3://films/2026/a film.jpg",
+            "s3://film/2026/a film.mp4",
+            "2026/a film.mp4",
+            "https://films.s3.amazonaws.com/a film.mp4",
+            "https://films.example.com/2026/a film.mp4",
+        ] {
+            assert!(!film.is(&location(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_no_place_yet() {
+        assert!(!location("no-such.mp4").is(&location("no-such.mp4")));
     }
 
     #[test]

@@ -128,6 +128,13 @@ impl Job {
                 "a picture cannot be stored on a web server; use a file or s3://bucket/key",
             ));
         }
+        if self.output.is(&self.input) {
+            let message = format!(
+                "`{}` is the film itself, which the picture would replace; name another output",
+                self.output
+            );
+            return Err(Error::new(Kind::Usage, message));
+        }
         let opening = self
             .access
             .open(&self.input, self.request.deadline, traffic);
@@ -142,6 +149,11 @@ impl Job {
             .await?;
         Ok(picture)
     }
+}
+
+/// Whether this stands where the original task stood: that one had no verbs, and made one picture.
+pub(crate) fn is_replacement(is_set: impl Fn(&str) -> bool) -> bool {
+    ORIGINAL_NAMES.into_iter().any(is_set)
 }
 
 /// Where the original task stored its picture: `OUTPUT_S3_PATH` is a bucket and perhaps a folder.
@@ -178,6 +190,13 @@ fn beside(input: &Location, config: &Config) -> Location {
     }
 }
 
+/// The variables that only the original task has.
+const ORIGINAL_NAMES: [&str; 4] = [
+    "INPUT_VIDEO_FILE_URL",
+    "POSITION_TIME_DURATION",
+    "OUTPUT_S3_PATH",
+    "OUTPUT_THUMBS_FILE_NAME",
+];
 /// Ended by SIGTERM, as shells say it.
 const STOPPED: u8 = 143;
 
@@ -219,6 +238,12 @@ mod tests {
         assert_eq!(job.output.to_string(), "s3://pictures/small/a.png");
         assert_eq!(job.request.at, Position::After(5_000_000));
         assert_eq!(job.request.format, Format::Png);
+    }
+
+    #[test]
+    fn the_original_tasks_names_say_that_a_run_is_meant() {
+        assert!(is_replacement(|name| name == "INPUT_VIDEO_FILE_URL"));
+        assert!(!is_replacement(|name| name == "AWS_REGION"));
     }
 
     #[test]

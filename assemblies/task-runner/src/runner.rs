@@ -76,6 +76,8 @@ struct Member {
     /// Dropped, it ends the probe that is under way.
     probe: Option<oneshot::Sender<()>>,
     pid: Option<u32>,
+    /// When the run that is under way began.
+    up_since: Option<Duration>,
     /// Dropped, once its start has been told, it lets its output be read.
     told: Option<oneshot::Sender<()>>,
     said: String,
@@ -145,7 +147,7 @@ impl Runner {
         match action {
             Action::Spawn { container } => self.spawn(container),
             Action::Terminate { container } => {
-                self.warn_without_handler(container);
+                self.warn_without_handler(container, now);
                 self.members[container].tell(Order::Terminate);
             }
             Action::Kill { container } => self.members[container].tell(Order::Kill),
@@ -248,6 +250,7 @@ impl Runner {
             Change::Running { container, run } => {
                 let member = &mut self.members[container];
                 member.report.started.get_or_insert(now);
+                member.up_since = Some(now);
                 let after = if run == 1 {
                     member.dependencies()
                 } else {
@@ -375,8 +378,14 @@ impl Runner {
     }
 
     /// As PID 1, which it is on Fargate, a process without a handler does not hear SIGTERM.
-    fn warn_without_handler(&self, container: usize) {
+    fn warn_without_handler(&self, container: usize, now: Duration) {
         let member = &self.members[container];
+        if member
+            .up_since
+            .is_none_or(|since| now.saturating_sub(since) < SETTLED)
+        {
+            return;
+        }
         let Some(false) = member.pid.and_then(hears_sigterm) else {
             return;
         };
@@ -439,6 +448,7 @@ impl Member {
             orders: None,
             probe: None,
             pid: None,
+            up_since: None,
             told: None,
             said: String::new(),
             stuck_told: false,
@@ -515,5 +525,7 @@ fn hears_sigterm(pid: u32) -> Option<bool> {
 const INBOX: usize = 64;
 /// One terminate and one kill is all a run is ever told.
 const ORDERS: usize = 4;
+/// Younger than this a process may not have come to its handler yet: nothing is known about it.
+const SETTLED: Duration = Duration::from_secs(1);
 /// After this long a wait without a limit deserves a word.
 const HANG: Duration = Duration::from_secs(30);

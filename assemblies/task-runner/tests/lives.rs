@@ -101,6 +101,8 @@ async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
 async fn warns_of_a_process_that_would_not_hear_sigterm_on_fargate() {
     let mut task = Running::new(vec![container("app", &["deaf"], json!({}))]);
     task.until_ready(&["app"]).await;
+    // The rule is about time that goes by: nothing can be waited for but the time itself.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     task.stop().await;
     let (finished, heard) = task.end().await;
     // Here it dies of the signal, which is fine for the exit code.
@@ -112,6 +114,20 @@ async fn warns_of_a_process_that_would_not_hear_sigterm_on_fargate() {
         |event| matches!(&event.what, What::Warning(text) if text.contains("no handler for SIGTERM")),
     );
     assert!(warned);
+}
+
+#[tokio::test]
+async fn a_process_that_has_only_begun_earns_no_warning() {
+    let mut task = Running::new(vec![container("app", &["deaf"], json!({}))]);
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (finished, heard) = task.end().await;
+    assert_eq!(code(&finished, "app"), Some(143));
+    assert!(
+        !heard
+            .iter()
+            .any(|event| matches!(event.what, What::Warning(_)))
+    );
 }
 
 #[tokio::test]

@@ -21,15 +21,22 @@ pub(crate) enum Command {
 
 /// Reads the arguments after the program's name; the error is a sentence.
 pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, String> {
+    let default = [C::default_verb().to_owned()];
+    let arguments = if arguments.is_empty() {
+        &default
+    } else {
+        arguments
+    };
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [] | ["serve"] => Ok(Command::Serve),
+        ["serve"] => Ok(Command::Serve),
         ["probe"] => Ok(Command::Probe(Question::Live)),
         ["probe", "--ready"] => Ok(Command::Probe(Question::Ready)),
         ["describe"] => Ok(Command::Describe),
         ["check"] => Ok(Command::Check),
         ["help" | "--help" | "-h", ..] => Ok(Command::Help),
         ["version" | "--version" | "-V"] => Ok(Command::Version),
+        [] => Err("there is no verb".to_owned()),
         [word, ..] => match C::verbs().iter().find(|verb| verb.name == *word) {
             Some(verb) => Ok(Command::Own {
                 verb: verb.name,
@@ -66,7 +73,7 @@ pub(crate) fn help<C: Component>() -> String {
 const COMMON_VERBS: [(&str, &str); 4] = [
     (
         "serve",
-        "Serves until SIGTERM; the verb when none is given.",
+        "Serves until SIGTERM; usually the verb when none is given.",
     ),
     (
         "probe",

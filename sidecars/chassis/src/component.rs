@@ -31,6 +31,14 @@ pub trait Component: Send + Sync + 'static {
         &[]
     }
 
+    /// Names the verb that runs when the command line has none.
+    ///
+    /// One of the component's own may stand in where the environment shows that it is meant: for
+    /// a program that never served, say, whose place this one takes.
+    fn default_verb() -> &'static str {
+        "serve"
+    }
+
     /// Looks deeper than the settings alone: do files parse, do keys load.
     fn check(config: &Self::Config) -> Vec<Problem> {
         let _ = config;

@@ -182,6 +182,63 @@ fn each_class_of_failure_has_its_exit_code() {
 }
 
 #[test]
+fn the_film_itself_is_no_place_for_the_picture() {
+    let Some(film) = clips::mp4() else { return };
+    let folder = clips::scratch();
+    let path = folder.path().join("film.mp4");
+    std::fs::copy(&film, &path).unwrap();
+    std::os::unix::fs::symlink("film.mp4", folder.path().join("link.jpg")).unwrap();
+    let absolute = path.to_str().unwrap();
+    for arguments in [
+        ["film.mp4", "film.mp4"],
+        ["film.mp4", "./film.mp4"],
+        [absolute, "film.mp4"],
+        ["film.mp4", "link.jpg"],
+        ["link.jpg", "film.mp4"],
+    ] {
+        fails(&run(folder.path(), &arguments, &[]), Kind::Usage);
+    }
+    // A film with the name of a picture: the name that is made up would be its own.
+    std::fs::copy(&film, folder.path().join("odd.jpg")).unwrap();
+    fails(&run(folder.path(), &["odd.jpg"], &[]), Kind::Usage);
+    let bytes = std::fs::read(film).unwrap();
+    assert!(std::fs::read(&path).unwrap() == bytes);
+    assert!(std::fs::read(folder.path().join("odd.jpg")).unwrap() == bytes);
+    assert!(folder.path().join("link.jpg").is_symlink());
+}
+
+#[test]
+fn an_object_is_not_replaced_by_its_own_picture() {
+    let server = Server::start();
+    let endpoint = format!("http://{}", server.address);
+    let output = run(
+        clips::scratch().path(),
+        &["s3://films/a.mp4", "s3://films/a.mp4"],
+        &[
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ],
+    );
+    fails(&output, Kind::Usage);
+    assert!(server.asked().is_empty());
+}
+
+#[test]
+fn the_original_tasks_definition_needs_no_verb() {
+    let folder = clips::scratch();
+    let output = Command::new(env!("CARGO_BIN_EXE_thumbnail"))
+        .current_dir(folder.path())
+        .env_clear()
+        .env("THUMBNAIL_ADMIN", "127.0.0.1:0")
+        .env("INPUT_VIDEO_FILE_URL", "no-such-film.mp4")
+        .env("OUTPUT_THUMBS_FILE_NAME", "a.jpg")
+        .output()
+        .unwrap();
+    fails(&output, Kind::SourceNotFound);
+}
+
+#[test]
 fn a_playlist_is_refused_and_what_it_names_is_not_asked() {
     let server = Server::start();
     let secret = server.serve("/secret.ts", Conduct::Film(vec![0x47; 188 * 10]));

@@ -4,7 +4,7 @@
 
 use std::{future::Future, time::Instant};
 
-use http::{HeaderMap, Request, Response, StatusCode, uri::Authority};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, uri::Authority};
 use opentelemetry::{
     Context, context::FutureExt, propagation::TextMapPropagator, trace::TraceContextExt,
 };
@@ -101,6 +101,10 @@ pub(super) fn inject(headers: &mut HeaderMap) {
     let context = Context::current();
     if context.span().span_context().is_valid() {
         TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(headers));
+        // Injected even when there is no state; a header without a value says nothing.
+        if headers.get(TRACESTATE).is_some_and(HeaderValue::is_empty) {
+            headers.remove(TRACESTATE);
+        }
     }
 }
 
@@ -108,5 +112,39 @@ fn record_status(span: &Span, status: StatusCode, failed: bool) {
     span.record("http.response.status_code", status.as_u16());
     if failed {
         span.record("otel.status_code", "error");
+    }
+}
+
+const TRACESTATE: &str = "tracestate";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn injected(state: Option<&'static str>) -> HeaderMap {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", HeaderValue::from_static(trace));
+        if let Some(state) = state {
+            headers.insert(TRACESTATE, HeaderValue::from_static(state));
+        }
+        let remote = TraceContextPropagator::new().extract(&HeaderExtractor(&headers));
+        let _entered = remote.attach();
+        inject(&mut headers);
+        headers
+    }
+
+    #[test]
+    fn a_trace_without_state_leaves_without_the_header() {
+        for state in [None, Some("")] {
+            let headers = injected(state);
+            assert!(headers.contains_key("traceparent"));
+            assert!(!headers.contains_key(TRACESTATE), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_came_in_is_passed_on() {
+        assert_eq!(injected(Some("a=b"))[TRACESTATE], "a=b");
     }
 }
