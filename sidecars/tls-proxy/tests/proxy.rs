@@ -127,7 +127,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
             drop(body);
             Ok::<_, http_body_util::channel::SendError>(())
         };
-        let (response, sent) = within(async { tokio::join!(answering, sending) }).await;
+        let (response, sent) = within(Box::pin(async { tokio::join!(answering, sending) })).await;
         assert_eq!(response.unwrap().status(), 401, "{version}");
         assert!(sent.is_ok(), "{version}: the proxy stopped taking the body");
     }
