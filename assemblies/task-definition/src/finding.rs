@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use crate::place::Place;
 use crate::rules::rule;
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The rule's id, for `explain`.
     pub rule: &'static str,
@@ -20,6 +22,26 @@ pub struct Finding {
     pub message: String,
     /// What to do: a sentence that starts with a verb.
     pub hint: String,
+    /// How to mend it, where there is nothing to decide.
+    pub fix: Option<Fix>,
+}
+
+/// A way to mend a finding that leaves nothing to decide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fix {
+    /// What it does: a sentence that starts with a verb.
+    pub title: String,
+    /// The changes, all of which belong together.
+    pub edits: Vec<Edit>,
+}
+
+/// A change of one value of a task definition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// The value at a JSON pointer becomes this one, and is added where there is none.
+    Set(String, Value),
+    /// The value at a JSON pointer goes, with its key.
+    Remove(String),
 }
 
 /// How bad a finding is.
@@ -65,6 +87,7 @@ impl Finding {
             pointer: None,
             message: message.into(),
             hint: hint.into(),
+            fix: None,
         }
     }
 

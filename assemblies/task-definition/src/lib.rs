@@ -42,7 +42,7 @@ mod volume;
 
 pub use container::*;
 pub use difference::{Change, difference};
-pub use finding::{Color, Finding, Severity};
+pub use finding::{Color, Edit, Finding, Fix, Severity};
 pub use normal::normalise;
 pub use place::{Place, Places, escape};
 pub use read::{Located, read, read_node};

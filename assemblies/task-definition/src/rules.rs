@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Edit, Finding, Fix, Severity};
 use crate::read::Located;
 use crate::spelling::nearest;
 
@@ -188,6 +188,14 @@ impl Report<'_> {
         }
     }
 
+    /// Says how the finding that was recorded last is mended without a choice to be made.
+    pub fn fix(&mut self, title: impl Into<String>, edits: Vec<Edit>) {
+        if let Some(finding) = self.findings.last_mut() {
+            let title = title.into();
+            finding.fix = Some(Fix { title, edits });
+        }
+    }
+
     /// Records a value that is none of the words that are known there.
     pub fn word(&mut self, pointer: &str, value: Option<&str>, known: &[&str]) {
         let Some(value) = value.filter(|value| !known.contains(value)) else {
@@ -216,6 +224,7 @@ impl Report<'_> {
             pointer,
             message,
             hint,
+            fix: None,
         });
     }
 }
@@ -238,7 +247,7 @@ pub fn check(located: &Located) -> Vec<Finding> {
 
 /// Every rule.
 pub fn rules() -> &'static [Rule] {
-    &RULES
+    RULES
 }
 
 /// The rule of that id.
@@ -247,7 +256,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 }
 
 /// In the order in which the README lists them.
-static RULES: [Rule; 84] = [
+static RULES: &[Rule] = &[
     t01::RULE,
     t02::RULE,
     t03::RULE,

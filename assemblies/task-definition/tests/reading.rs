@@ -198,6 +198,7 @@ fn draws_where_a_derived_value_comes_from() {
         pointer: None,
         message: "8080/tcp is taken".to_owned(),
         hint: "give it another port".to_owned(),
+        fix: None,
     };
     let text = finding.render(Color::No);
     assert!(

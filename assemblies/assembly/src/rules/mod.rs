@@ -47,7 +47,7 @@ pub struct Rule {
 
 /// Every rule.
 pub fn rules() -> &'static [Rule] {
-    &RULES
+    RULES
 }
 
 /// The rule of that id.
@@ -55,7 +55,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().iter().find(|rule| rule.id == id)
 }
 
-static RULES: [Rule; 23] = [
+static RULES: &[Rule] = &[
     m01::RULE,
     m02::RULE,
     m03::RULE,
