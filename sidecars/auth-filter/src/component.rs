@@ -39,7 +39,7 @@ impl Component for AuthFilter {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        let fault = config.origin().err();
+        let fault = config.fetcher().err();
         let hint = "name a PEM file with the authority's certificate";
         fault
             .map(|fault| Problem::new("jwks_ca", fault.to_string(), hint))

@@ -119,18 +119,20 @@ impl Config {
 
     /// Where the keys come from.
     pub fn origin(&self) -> Result<Origin, OriginFault> {
+        let source = self.source()?;
+        let fetcher = self.fetcher()?;
+        Ok(Origin::new(source, fetcher, self.algorithms.clone()))
+    }
+
+    /// What fetches the keys; reads the certificate authorities.
+    pub(crate) fn fetcher(&self) -> Result<Fetcher, RootsFault> {
         let roots = self.jwks_ca.clone().map_or(Roots::Public, Roots::File);
         let plain = if self.insecure_jwks_http {
             PlainHttp::Anywhere
         } else {
             PlainHttp::Loopback
         };
-        let source = self.source()?;
-        Ok(Origin::new(
-            source,
-            Fetcher::new(&roots, plain)?,
-            self.algorithms.clone(),
-        ))
+        Fetcher::new(&roots, plain)
     }
 
     /// How fresh the keys are kept.

@@ -2,7 +2,7 @@
 //!
 //! The tests of the chassis run it as a process of its own.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use chassis::{
     BoxError, Component, Port, Problem, Process, Secret, Settings, Verb,
@@ -30,6 +30,8 @@ struct Config {
     token: Secret,
     /// Words it likes.
     words: Vec<String>,
+    /// A file it looks for before it starts.
+    greeting_file: Option<PathBuf>,
     /// Who answers instead.
     upstream: Option<String>,
     /// Limits of the listener.
@@ -43,6 +45,7 @@ impl Default for Config {
             name: None,
             token: Secret::default(),
             words: Vec::new(),
+            greeting_file: None,
             upstream: None,
             limits: Limits::default(),
         }
@@ -72,6 +75,13 @@ impl Component for Echo {
             setting: "listen",
             address: config.listen,
         }]
+    }
+
+    fn check(config: &Config) -> Vec<Problem> {
+        let missing = config.greeting_file.as_ref().filter(|path| !path.is_file());
+        let hint = "name a file";
+        let problem = missing.map(|_| Problem::new("greeting_file", "is no file", hint));
+        problem.into_iter().collect()
     }
 
     fn verbs() -> &'static [Verb] {

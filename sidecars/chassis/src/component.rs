@@ -40,6 +40,9 @@ pub trait Component: Send + Sync + 'static {
     }
 
     /// Looks deeper than the settings alone: do files parse, do keys load.
+    ///
+    /// It is asked even where [`problems`](Settings::problems) has found something, so that all is said
+    /// at once; it names only what it has looked at itself.
     fn check(config: &Self::Config) -> Vec<Problem> {
         let _ = config;
         Vec::new()

@@ -16,8 +16,7 @@ use crate::{
     Sources, Trigger,
     admin::{self, Question},
     arguments::{self, Command},
-    load,
-    settings::load_common,
+    settings::{load_checked, load_common},
     signals::Signals,
     telemetry::{self, Output},
 };
@@ -61,7 +60,7 @@ fn describe<C: Component>() -> ExitCode {
 }
 
 fn check<C: Component>(sources: &Sources) -> ExitCode {
-    match checked::<C>(sources) {
+    match load_checked::<C>(sources) {
         Ok(_) => print("settings are fine"),
         Err(problems) => {
             for problem in &problems {
@@ -143,7 +142,7 @@ impl<C: Component> Started<C> {
             tracing::error!(%error, "signals cannot be watched");
             FAILED
         })?;
-        let loaded = checked::<C>(sources).map_err(|problems| {
+        let loaded = load_checked::<C>(sources).map_err(|problems| {
             for problem in &problems {
                 tracing::error!(setting = problem.setting, "{}", problem.sentence(C::NAME));
             }
@@ -273,16 +272,6 @@ impl Life {
             () = second => {}
             () = drain => {}
         }
-    }
-}
-
-fn checked<C: Component>(sources: &Sources) -> Result<Loaded<C::Config>, Vec<Problem>> {
-    let loaded = load::<C>(sources)?;
-    let problems = C::check(&loaded.config);
-    if problems.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(problems)
     }
 }
 

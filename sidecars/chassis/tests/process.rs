@@ -246,6 +246,7 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
         ("ECHO_LISTN", "127.0.0.1:1"),
         ("ECHO_ADMIN", "nowhere"),
         ("ECHO_LIMITS__IDLE", "5"),
+        ("ECHO_GREETING_FILE", "/nowhere/greeting"),
         ("ECHO_SETTINGS", r#"{"limits":{"heder":"1s"}}"#),
     ];
     for (arguments, stream) in [(["check"], "stderr"), (["serve"], "stdout")] {
@@ -262,6 +263,7 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
             "ECHO_LIMITS__IDLE",
             "`limits.header`",
             "ECHO_NAME",
+            "ECHO_GREETING_FILE",
         ];
         for name in wanted {
             assert!(said.contains(name), "{name} is missing in {said}");

@@ -3,7 +3,12 @@
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use chassis::{Problem, Secret};
-use rustls::{Error as TlsError, InconsistentKeys, crypto::CryptoProvider, sign::CertifiedKey};
+use rustls::{
+    Error as TlsError, InconsistentKeys,
+    crypto::CryptoProvider,
+    sign::{CertifiedKey, SigningKey},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{
     Config,
@@ -75,6 +80,12 @@ pub(crate) struct Fault {
     error: CertificateError,
 }
 
+impl Fault {
+    fn new(setting: &'static str, error: CertificateError) -> Self {
+        Self { setting, error }
+    }
+}
+
 impl From<Fault> for Problem {
     fn from(Fault { setting, error }: Fault) -> Self {
         let hint = error.hint();
@@ -82,64 +93,86 @@ impl From<Fault> for Problem {
     }
 }
 
-/// Loads what the settings name, and makes sure that the two belong together.
-pub(crate) fn load(config: &Config, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Fault> {
+/// Loads what the settings name, and makes sure that the two belong together; the certificate and the key
+/// are looked at each for itself, so that both faults are told.
+pub(crate) fn load(
+    config: &Config,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, Vec<Fault>> {
     let chain_at = if config.certificate_file.is_some() {
         "certificate_file"
     } else {
         "certificate"
     };
-    let chain = blocks(
-        chain_at,
-        config.certificate_file.as_ref(),
-        &config.certificate,
-    )?;
-    let apart = config.key_file.is_some() || !config.key.is_empty();
-    let (key_at, mut keys) = if apart {
-        let key_at = if config.key_file.is_some() {
-            "key_file"
-        } else {
-            "key"
-        };
-        (
-            key_at,
-            blocks(key_at, config.key_file.as_ref(), &config.key)?.keys,
-        )
+    let key_at = match (&config.key_file, config.key.is_empty()) {
+        (Some(_), _) => "key_file",
+        (None, false) => "key",
+        (None, true) => chain_at,
+    };
+    let text = read(config.certificate_file.as_ref(), &config.certificate);
+    let (chain, key) = if key_at == chain_at {
+        // One text with both: a fault of the text is told once.
+        let both = text.map_err(|error| vec![Fault::new(chain_at, error)])?;
+        (chain(both.certificates), key(both.keys, provider))
     } else {
-        (chain_at, chain.keys)
+        let apart = read(config.key_file.as_ref(), &config.key);
+        (
+            text.and_then(|blocks| chain(blocks.certificates)),
+            apart.and_then(|blocks| key(blocks.keys, provider)),
+        )
     };
-    let at = |setting: &'static str| move |error| Fault { setting, error };
-    if chain.certificates.is_empty() {
-        return Err(at(chain_at)(CertificateError::NoCertificate));
-    }
-    let key = match keys.len() {
-        0 => return Err(at(key_at)(CertificateError::NoKey)),
-        1 => keys.remove(0),
-        count => return Err(at(key_at)(CertificateError::SeveralKeys(count))),
+    let (chain, key) = match (chain, key) {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (chain, key) => {
+            let chain = chain.err().map(|error| Fault::new(chain_at, error));
+            let key = key.err().map(|error| Fault::new(key_at, error));
+            return Err(chain.into_iter().chain(key).collect());
+        }
     };
-    let key = provider.key_provider.load_private_key(key);
-    let key = key
-        .map_err(CertificateError::UnusableKey)
-        .map_err(at(key_at))?;
-    let certified = CertifiedKey::new(chain.certificates, key);
+    let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified.into()),
-        Err(TlsError::InconsistentKeys(_)) => Err(at(key_at)(CertificateError::Mismatch)),
-        Err(error) => Err(at(chain_at)(CertificateError::UnusableCertificate(error))),
+        Err(TlsError::InconsistentKeys(_)) => {
+            Err(vec![Fault::new(key_at, CertificateError::Mismatch)])
+        }
+        Err(error) => Err(vec![Fault::new(
+            chain_at,
+            CertificateError::UnusableCertificate(error),
+        )]),
     }
 }
 
-fn blocks(setting: &'static str, file: Option<&PathBuf>, text: &Secret) -> Result<Blocks, Fault> {
-    let read = match file {
-        Some(path) => fs::read_to_string(path)
-            .map_err(|source| CertificateError::Unreadable {
-                path: path.clone(),
-                source,
-            })
-            .and_then(|text| pem::read(&text)),
-        None => pem::read(text.expose()),
+fn chain(
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    if certificates.is_empty() {
+        return Err(CertificateError::NoCertificate);
+    }
+    Ok(certificates)
+}
+
+fn key(
+    mut keys: Vec<PrivateKeyDer<'static>>,
+    provider: &CryptoProvider,
+) -> Result<Arc<dyn SigningKey>, CertificateError> {
+    let key = match keys.len() {
+        0 => return Err(CertificateError::NoKey),
+        1 => keys.remove(0),
+        count => return Err(CertificateError::SeveralKeys(count)),
     };
-    read.map_err(|error| Fault { setting, error })
+    let key = provider.key_provider.load_private_key(key);
+    key.map_err(CertificateError::UnusableKey)
+}
+
+fn read(file: Option<&PathBuf>, text: &Secret) -> Result<Blocks, CertificateError> {
+    let Some(path) = file else {
+        return pem::read(text.expose());
+    };
+    let text = fs::read_to_string(path).map_err(|source| CertificateError::Unreadable {
+        path: path.clone(),
+        source,
+    })?;
+    pem::read(&text)
 }
 
 #[cfg(test)]
@@ -160,10 +193,14 @@ mod tests {
             key: Secret::new(key),
             ..Config::default()
         };
-        load(&config, &rustls::crypto::aws_lc_rs::default_provider()).map_err(|fault| {
-            let problem = Problem::from(fault);
-            assert!(!problem.hint.is_empty());
-            format!("{} {}", problem.setting, problem.message)
+        let loaded = load(&config, &rustls::crypto::aws_lc_rs::default_provider());
+        loaded.map_err(|faults| {
+            let problems = faults.into_iter().map(Problem::from);
+            let sentences = problems.map(|problem| {
+                assert!(!problem.hint.is_empty());
+                format!("{} {}", problem.setting, problem.message)
+            });
+            sentences.collect::<Vec<_>>().join("; ")
         })
     }
 
@@ -199,6 +236,14 @@ mod tests {
         assert_eq!(
             loaded(&certificate, &format!("{key}{key}")).unwrap_err(),
             "key holds 2 private keys"
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_both_at_once() {
+        assert_eq!(
+            loaded("rubbish", "-----BEGIN EC PRIVATE KEY-----").unwrap_err(),
+            "certificate is neither PEM nor base64 of PEM; key holds a broken `EC PRIVATE KEY` block"
         );
     }
 

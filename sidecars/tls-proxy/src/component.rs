@@ -3,7 +3,7 @@
 use chassis::{BoxError, Component, Port, Problem, Process};
 use tokio::net::TcpListener;
 
-use crate::{Config, Proxy};
+use crate::{Config, Proxy, certificate, tls};
 
 /// The `tls-proxy` component.
 #[derive(Debug)]
@@ -25,10 +25,9 @@ impl Component for TlsProxy {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        Proxy::new(config)
-            .err()
-            .map(crate::Error::into_problems)
-            .unwrap_or_default()
+        let faults = certificate::load(config, &tls::provider()).err();
+        let faults = faults.unwrap_or_default().into_iter();
+        faults.map(Problem::from).collect()
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {

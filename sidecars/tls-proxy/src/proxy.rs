@@ -122,9 +122,9 @@ impl Error {
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Settings(vec![fault.into()])
+impl From<Vec<Fault>> for Error {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Settings(faults.into_iter().map(Problem::from).collect())
     }
 }
 

@@ -21,6 +21,20 @@ pub struct Loaded<C> {
 
 /// Reads the settings of a component; on failure, everything that is wrong with them.
 pub fn load<C: Component>(sources: &Sources) -> Result<Loaded<C::Config>, Vec<Problem>> {
+    load_with::<C>(sources, |_| Vec::new())
+}
+
+/// Reads the settings and looks deeper, as far as what was read allows; on failure, all there is to say.
+pub(crate) fn load_checked<C: Component>(
+    sources: &Sources,
+) -> Result<Loaded<C::Config>, Vec<Problem>> {
+    load_with::<C>(sources, C::check)
+}
+
+fn load_with<C: Component>(
+    sources: &Sources,
+    deeper: impl FnOnce(&C::Config) -> Vec<Problem>,
+) -> Result<Loaded<C::Config>, Vec<Problem>> {
     let (common_shape, own_shape) = (shape_of::<Common>(), shape_of::<C::Config>());
     let Layers {
         given,
@@ -38,12 +52,8 @@ pub fn load<C: Component>(sources: &Sources) -> Result<Loaded<C::Config>, Vec<Pr
     );
     let config = extract(&C::Config::default(), &own_shape, own_given, &mut problems);
     if let Some(config) = &config {
-        let reported: Vec<String> = problems
-            .iter()
-            .map(|problem| problem.setting.clone())
-            .collect();
-        let across = config.problems().into_iter();
-        problems.extend(across.filter(|problem| !reported.contains(&problem.setting)));
+        add_new(&mut problems, config.problems());
+        add_new(&mut problems, deeper(config));
     }
     match (common, config) {
         (Some(common), Some(config)) if problems.is_empty() => Ok(Loaded { common, config }),
@@ -65,6 +75,17 @@ pub(crate) fn load_common<C: Component>(sources: &Sources) -> Result<Common, Vec
     let common = Common::with_admin_port(C::ADMIN_PORT);
     let common = extract(&common, &common_shape, given, &mut problems);
     common.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// Takes on the problems of settings that nothing was said of yet: where a value is refused, the default
+/// stands in, and what is wrong with that is nobody's fault.
+fn add_new(problems: &mut Vec<Problem>, more: Vec<Problem>) {
+    let reported: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.setting.clone())
+        .collect();
+    let more = more.into_iter();
+    problems.extend(more.filter(|problem| !reported.contains(&problem.setting)));
 }
 
 fn directives_problem(log: &str) -> Option<Problem> {

@@ -14,8 +14,8 @@ use std::fmt::Debug;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use load::load_common;
 pub use load::{Loaded, load};
+pub(crate) use load::{load_checked, load_common};
 pub(crate) use name::{prefix, variable};
 pub(crate) use shape::{Kind, Shape, shape_of};
 pub use sources::Sources;
