@@ -13,6 +13,7 @@
 //!   (`record.rs`).
 //! - [`source`] parses YAML or JSON and keeps the place of every value.
 //! - [`rules`] are one file each in `src/rules/`; [`check`] runs them all and reports all they find.
+//! - A [`Judgement`] silences, lowers and raises findings, with reasons.
 //! - [`fargate_sizes`] is the table of CPU and memory that Fargate sells.
 //!
 //! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
@@ -30,6 +31,7 @@ mod container;
 mod difference;
 pub mod fargate_sizes;
 mod finding;
+mod judgement;
 mod normal;
 mod place;
 mod read;
@@ -43,6 +45,7 @@ mod volume;
 pub use container::*;
 pub use difference::{Change, difference};
 pub use finding::{Color, Edit, Finding, Fix, Severity};
+pub use judgement::{Authority, Judged, Judgement, Ruling, Silenced, Verdict};
 pub use normal::normalise;
 pub use place::{Place, Places, escape};
 pub use read::{Located, read, read_node};
