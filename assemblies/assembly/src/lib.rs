@@ -13,18 +13,21 @@
 //! [`manifest`] (what the user writes), [`component`] (what stands beside each program), [`values`]
 //! (what differs by environment), [`resolve`] (who stands where, with which settings), [`wire`] (ports,
 //! addresses, order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
-//! What can be wrong with a manifest is told by [`mod@rules`], one file a rule.
+//! What can be wrong with a manifest is told by [`mod@rules`], one file a rule; a [`Hearing`] collects it on
+//! the way, and [`rulings`] say what is silenced, and why.
 
-use task_definition::Finding;
 use task_definition::source::Source;
+use task_definition::{Finding, Judged, Judgement};
 
 pub mod component;
 pub mod graph;
+pub mod hearing;
 pub mod manifest;
 pub mod plan;
 pub mod render;
 pub mod resolve;
 pub mod rules;
+pub mod rulings;
 pub mod schema;
 pub mod values;
 pub mod wire;
@@ -33,6 +36,7 @@ mod shape;
 mod text;
 
 pub use component::Catalog;
+pub use hearing::Hearing;
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use render::{Document, render};
@@ -41,19 +45,32 @@ pub use values::Values;
 
 /// Takes a manifest through every stage; the findings of a text and of what it names come together.
 pub fn plan(source: &Source, catalog: &Catalog, values: &Values) -> Result<Plan, Vec<Finding>> {
-    let (manifest, mut findings) = manifest::read(source, values);
+    let planned = plan_under(source, catalog, values, &Judgement::default());
+    planned.map_err(|judged| judged.findings)
+}
+
+/// The same under what somebody beside the manifest says about rules: flags, and a project's file.
+pub fn plan_under(
+    source: &Source,
+    catalog: &Catalog,
+    values: &Values,
+    judgement: &Judgement,
+) -> Result<Plan, Judged> {
+    let mut hearing = Hearing::new(judgement);
+    let (manifest, findings) = manifest::read(source, values);
     let Some(manifest) = manifest else {
-        return Err(findings);
+        hearing.refuse(findings);
+        return Err(hearing.end());
     };
-    let cast = match resolve::resolve(manifest, catalog, values) {
-        Ok(cast) if findings.is_empty() => cast,
-        Ok(_) => return Err(findings),
-        Err(more) => {
-            findings.extend(more);
-            return Err(text::in_order(findings));
-        }
-    };
-    plan::plan(wire::wire(cast)?)
+    let (own, more) = rulings::of(&manifest);
+    hearing.add(own);
+    hearing.hear(findings);
+    hearing.hear(more);
+    let cast = resolve::resolve(manifest, catalog, values, &mut hearing);
+    match cast.and_then(|cast| wire::wire(cast, &mut hearing)) {
+        Some(wiring) => plan::plan(wiring, hearing),
+        None => Err(hearing.end()),
+    }
 }
 
 /// The README's example, tried by `cargo test`.

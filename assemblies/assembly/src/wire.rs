@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use task_definition::{Condition, Finding, Place};
 
 use crate::component::{AppProtocol, Provided};
+use crate::hearing::Hearing;
 use crate::resolve::{Cast, Life, Link, Member, Role};
 use crate::rules;
 
@@ -38,10 +39,12 @@ pub struct Public {
 }
 
 /// Gives out ports, tells every member what it must know, and puts them in order.
-pub fn wire(cast: Cast) -> Result<Wiring, Vec<Finding>> {
+pub fn wire(cast: Cast, hearing: &mut Hearing) -> Option<Wiring> {
     let mut containers = vec![Wired::default(); cast.members.len()];
     let public = public(&cast);
-    listen(&cast, public.as_ref(), &mut containers)?;
+    if !hearing.hear(listen(&cast, public.as_ref(), &mut containers)) {
+        return None;
+    }
     connect(&cast, &mut containers);
     observe(&cast, &mut containers);
     order(&cast, &mut containers);
@@ -49,7 +52,7 @@ pub fn wire(cast: Cast) -> Result<Wiring, Vec<Finding>> {
         port: at(&cast, &containers, &public),
         ..public
     });
-    Ok(Wiring {
+    Some(Wiring {
         cast,
         containers,
         public,
@@ -84,11 +87,7 @@ fn at(cast: &Cast, containers: &[Wired], public: &Public) -> u16 {
 
 /// One port for each setting that says where to listen. What the user wrote comes first, then the
 /// component's own port, then the next one that is free.
-fn listen(
-    cast: &Cast,
-    public: Option<&Public>,
-    containers: &mut [Wired],
-) -> Result<(), Vec<Finding>> {
+fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec<Finding> {
     let mut taken = BTreeMap::new();
     let mut findings = Vec::new();
     for (index, member) in cast.members.iter().enumerate() {
@@ -105,9 +104,6 @@ fn listen(
             }
             containers[index].listens.insert(setting, address);
         }
-    }
-    if !findings.is_empty() {
-        return Err(findings);
     }
     for (index, member) in cast.members.iter().enumerate() {
         let outer = public.filter(|public| public.member == index);
@@ -139,7 +135,7 @@ fn listen(
             );
         }
     }
-    Ok(())
+    findings
 }
 
 /// Whether a setting may name an address that the world reaches: nothing stands in front of the public

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use assembly::component::Component;
+use assembly::rules::severity;
 use assembly::{Rule, plan, rules};
 use task_definition::Finding;
 use task_definition::source::Source;
@@ -27,6 +28,7 @@ fn every_failing_case_breaks_its_rule_and_no_other() {
         let findings = findings(failing);
         let ids: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
         assert_eq!(ids, [*id], "{}", support::told(&findings));
+        assert_eq!(findings[0].severity, severity(id), "{id}");
     }
 }
 

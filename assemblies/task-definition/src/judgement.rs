@@ -186,7 +186,12 @@ mod tests {
     }
 
     fn finding(rule: &'static str) -> Finding {
-        Finding::error(rule, Place::Pointer("/x".to_owned()), "it is wrong", "mend it")
+        Finding::error(
+            rule,
+            Place::Pointer("/x".to_owned()),
+            "it is wrong",
+            "mend it",
+        )
     }
 
     #[test]
@@ -202,7 +207,11 @@ mod tests {
         };
         let findings = vec![finding("S01"), finding("T01"), warning, finding("T02")];
         let judged = judgement.judge(findings, |_| true);
-        let left: Vec<_> = judged.findings.iter().map(|f| (f.rule, f.severity)).collect();
+        let left: Vec<_> = judged
+            .findings
+            .iter()
+            .map(|f| (f.rule, f.severity))
+            .collect();
         assert_eq!(
             left,
             [

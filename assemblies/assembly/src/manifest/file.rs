@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::rulings::RuleWords;
+
 /// A task: an app, what stands in front of it and beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +54,9 @@ pub struct ManifestFile {
     /// Values for `${…}` in this file that the environment's values may replace.
     #[serde(default)]
     pub values: BTreeMap<String, Value>,
+    /// By the id of a rule: how bad its findings are here, and why.
+    #[serde(default)]
+    pub rules: BTreeMap<String, RuleWords>,
 }
 
 /// A task that serves until it is told to stop.

@@ -1,11 +1,12 @@
 //! An assembly with everything decided and every rule passed.
 
-use task_definition::{Finding, Located, Severity, TaskDefinition};
+use task_definition::{Authority, Finding, Judged, Located, Silenced, TaskDefinition};
 
 use crate::component::Component;
+use crate::hearing::Hearing;
 use crate::manifest::{OnDemand, Service};
 use crate::resolve::{Link, Member, Role};
-use crate::text::in_order;
+use crate::rulings;
 use crate::wire::{Public, Wiring};
 
 mod definition;
@@ -26,7 +27,7 @@ pub struct Plan {
     pub(crate) task_role: Vec<iam::Statement>,
     size: Size,
     price: Option<Price>,
-    warnings: Vec<Finding>,
+    judged: Judged,
 }
 
 /// A Fargate size in words: `0.25 vCPU · 0.5 GB`.
@@ -49,17 +50,26 @@ impl std::fmt::Display for Size {
 }
 
 /// Sizes, permissions, the definition; then every rule.
-pub fn plan(wiring: Wiring) -> Result<Plan, Vec<Finding>> {
-    let statements = iam::statements(&wiring.cast)?;
-    let located = definition::definition(&wiring, &statements)?;
+pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
+    let made = iam::statements(&wiring.cast).and_then(|statements| {
+        let located = definition::definition(&wiring, &statements)?;
+        Ok((statements, located))
+    });
+    let (statements, located) = match made {
+        Ok(made) => made,
+        Err(findings) => {
+            hearing.refuse(findings);
+            return Err(hearing.end());
+        }
+    };
     let mut findings = finished::judge(&wiring, &located);
     findings.extend(task_definition::check(&located));
-    let findings = in_order(findings);
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
-        return Err(findings);
+    if !hearing.hear(findings) {
+        return Err(hearing.end());
+    }
+    let judged = everything_heard(hearing);
+    if judged.has_errors() {
+        return Err(judged);
     }
     let Located { definition, .. } = located;
     let size = size_of(&definition);
@@ -76,8 +86,17 @@ pub fn plan(wiring: Wiring) -> Result<Plan, Vec<Finding>> {
         task_role,
         size,
         price,
-        warnings: findings,
+        judged,
     })
+}
+
+/// Only now can it be said which entries of the manifest silence nothing.
+fn everything_heard(mut hearing: Hearing) -> Judged {
+    let own = hearing.rulings().iter();
+    let own = own.filter(|ruling| ruling.authority == Authority::Manifest);
+    let stale = rulings::stale(own, |rule| hearing.has_seen(rule));
+    hearing.hear(stale);
+    hearing.end()
 }
 
 fn size_of(definition: &TaskDefinition) -> Size {
@@ -161,7 +180,17 @@ impl Plan {
 
     /// What is accepted and will hurt.
     pub fn warnings(&self) -> &[Finding] {
-        &self.warnings
+        &self.judged.findings
+    }
+
+    /// What is wrong and was said to be right here, with the reasons.
+    pub fn silenced(&self) -> &[Silenced] {
+        &self.judged.silenced
+    }
+
+    /// Everything that was found on the way, told or silenced.
+    pub fn judged(&self) -> &Judged {
+        &self.judged
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use task_definition::{Finding, Place};
 
 use crate::component::{Catalog, Component, Kind};
+use crate::hearing::Hearing;
 use crate::manifest::Manifest;
 use crate::rules;
-use crate::text::{in_order, meant};
+use crate::text::meant;
 use crate::values::Values;
 
 mod links;
@@ -81,22 +82,20 @@ pub struct Account {
     pub partition: String,
 }
 
-/// Looks everything up; all that is wrong comes back together.
+/// Looks everything up; all that is wrong is heard together.
 pub fn resolve(
     manifest: Manifest,
     catalog: &Catalog,
     values: &Values,
-) -> Result<Cast, Vec<Finding>> {
+    hearing: &mut Hearing,
+) -> Option<Cast> {
     let mut findings = Vec::new();
     let members = members(&manifest, catalog, values, &mut findings);
     mode(&manifest, &members, &mut findings);
     strangers(&manifest, &members, &mut findings);
     let links = links::links(&members, &manifest, &mut findings);
     let account = account(&manifest, values, &mut findings);
-    if !findings.is_empty() {
-        return Err(in_order(findings));
-    }
-    Ok(Cast {
+    hearing.hear(findings).then(|| Cast {
         manifest,
         members,
         links,

@@ -2,6 +2,8 @@
 //!
 //! A rule is looked for by the stage that can see it; the file of a rule holds what is said about it.
 
+use task_definition::Severity;
+
 pub(crate) mod m01;
 pub(crate) mod m02;
 pub(crate) mod m03;
@@ -25,6 +27,10 @@ pub(crate) mod m20;
 pub(crate) mod m21;
 pub(crate) mod m22;
 pub(crate) mod m23;
+pub(crate) mod m24;
+pub(crate) mod m25;
+pub(crate) mod m26;
+pub(crate) mod m27;
 
 /// A rule about manifests, or about components.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +61,41 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().iter().find(|rule| rule.id == id)
 }
 
+/// How bad a breach of a rule about manifests is.
+pub fn severity(id: &str) -> Severity {
+    if WARNINGS.contains(&id) {
+        Severity::Warning
+    } else {
+        Severity::Error
+    }
+}
+
+/// Whether something can be made in spite of what a rule finds. Most of ECS's own rules judge a definition
+/// that is there; of the rules about manifests only a few do.
+pub fn may_be_silenced(id: &str) -> bool {
+    match rule(id) {
+        Some(_) => JUDGES.contains(&id) || severity(id) == Severity::Warning,
+        None => !UNREADABLE.contains(&id),
+    }
+}
+
+/// Whether a rule keeps strangers out of the task: that it is silenced is told every time.
+pub fn guards(id: &str) -> bool {
+    GUARDS.contains(&id)
+}
+
+/// Rules that find what is accepted and will hurt.
+const WARNINGS: &[&str] = &["M25"];
+
+/// Rules whose errors can be passed over.
+const JUDGES: &[&str] = &["M17", "M22", "M23"];
+
+/// ECS's rules that leave nothing to judge: no text, no value of the right type.
+const UNREADABLE: &[&str] = &["Y01", "Y02", "C06", "D05"];
+
+/// Rules about who may come in.
+const GUARDS: &[&str] = &["M22", "M23"];
+
 static RULES: &[Rule] = &[
     m01::RULE,
     m02::RULE,
@@ -79,4 +120,8 @@ static RULES: &[Rule] = &[
     m21::RULE,
     m22::RULE,
     m23::RULE,
+    m24::RULE,
+    m25::RULE,
+    m26::RULE,
+    m27::RULE,
 ];
