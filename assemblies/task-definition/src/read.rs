@@ -104,6 +104,7 @@ impl Reader<'_> {
                     self.mistyped(node, shape, pointer);
                 }
             }
+            (Shape::Number, NodeValue::Number(_)) | (Shape::Any, _) => {}
             (Shape::Choice(words), NodeValue::Text(word)) => {
                 self.choice(node, words, word, pointer);
             }
@@ -233,6 +234,8 @@ fn kind(shape: Shape) -> &'static str {
         Shape::Text | Shape::Choice(_) => "a string",
         Shape::Integer(0) => "a whole number from 0",
         Shape::Integer(_) => "a whole number",
+        Shape::Number => "a number",
+        Shape::Any => "a value",
         Shape::Bool => "true or false",
         Shape::TextMap => "a map of strings",
         Shape::List(_) => "a list",
@@ -243,10 +246,10 @@ fn kind(shape: Shape) -> &'static str {
 fn example(shape: Shape) -> &'static str {
     match shape {
         Shape::Text | Shape::Choice(_) => "\"…\"",
-        Shape::Integer(_) => "1",
+        Shape::Integer(_) | Shape::Number => "1",
         Shape::Bool => "true",
         Shape::List(_) => "[…]",
-        Shape::TextMap | Shape::Record(_) => "{…}",
+        Shape::TextMap | Shape::Record(_) | Shape::Any => "{…}",
     }
 }
 

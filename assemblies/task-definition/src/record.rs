@@ -2,6 +2,10 @@
 //! a text against. Three tables that had to agree are one.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a value of the RegisterTaskDefinition input may look like.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +14,8 @@ pub enum Shape {
     Text,
     /// A whole number, not smaller than the given one.
     Integer(i64),
+    /// Any number.
+    Number,
     /// `true` or `false`.
     Bool,
     /// One of these words, exactly so.
@@ -20,6 +26,8 @@ pub enum Shape {
     List(&'static Shape),
     /// An object with exactly these fields.
     Record(&'static [Field]),
+    /// Whatever JSON can say.
+    Any,
 }
 
 /// One field of a [`Shape::Record`].
@@ -58,6 +66,13 @@ impl Shaped for bool {
     const SHAPE: Shape = Shape::Bool;
 }
 
+impl Shaped for f64 {
+    const SHAPE: Shape = Shape::Number;
+}
+impl Shaped for Value {
+    const SHAPE: Shape = Shape::Any;
+}
+
 impl Shaped for BTreeMap<String, String> {
     const SHAPE: Shape = Shape::TextMap;
     const OPTIONAL: bool = true;
@@ -80,6 +95,23 @@ impl<T: Shaped> Shaped for Vec<T> {
     fn is_absent(&self) -> bool {
         self.is_empty()
     }
+}
+
+/// A list that has to be there, although it may be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Required<T>(pub T);
+
+impl<T> Deref for Required<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Shaped> Shaped for Required<T> {
+    const SHAPE: Shape = T::SHAPE;
 }
 
 /// Declares structs of the API. Every field is written `"nameInJson" rust_name: Type`, in the order

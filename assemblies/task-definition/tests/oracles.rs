@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use task_definition::fargate_sizes::{Size, is_sold, sizes};
 use task_definition::source::Source;
-use task_definition::{Shape, Shaped, TaskDefinition, read, rules};
+use task_definition::{RunTask, Service, Shape, Shaped, TaskDefinition, read, rules};
 
 /// What a Python program prints, as JSON, or nothing when there is no Python with that module.
 fn printed(test: &str, module: &str, program: &str) -> Option<Value> {
@@ -70,10 +70,11 @@ fn kind(shape: Shape) -> &'static str {
     match shape {
         Shape::Text | Shape::Choice(_) => "string",
         Shape::Integer(_) => "integer",
+        Shape::Number => "double",
         Shape::Bool => "boolean",
         Shape::TextMap => "map",
         Shape::List(_) => "list",
-        Shape::Record(_) => "structure",
+        Shape::Record(_) | Shape::Any => "structure",
     }
 }
 
@@ -90,7 +91,8 @@ def walk(shape, path):
         for name, member in shape.members.items():
             found.append(f"{path}/{name} {member.type_name}")
             walk(member, f"{path}/{name}")
-walk(model.operation_model("RegisterTaskDefinition").input_shape, "")
+for operation in ["RegisterTaskDefinition", "CreateService", "RunTask"]:
+    walk(model.operation_model(operation).input_shape, operation)
 print(json.dumps(found))
 "#;
     let Some(theirs) = printed("the shape of the API", "botocore", program) else {
@@ -98,7 +100,9 @@ print(json.dumps(found))
     };
     let theirs: BTreeSet<String> = serde_json::from_value(theirs).unwrap();
     let mut ours = BTreeSet::new();
-    fields(TaskDefinition::SHAPE, "", &mut ours);
+    fields(TaskDefinition::SHAPE, "RegisterTaskDefinition", &mut ours);
+    fields(Service::SHAPE, "CreateService", &mut ours);
+    fields(RunTask::SHAPE, "RunTask", &mut ours);
     assert_eq!(
         ours.difference(&theirs).collect::<Vec<_>>(),
         [""; 0],
