@@ -6,6 +6,8 @@ use crate::finding::{Edit, Finding, Fix, Severity};
 use crate::read::Located;
 use crate::spelling::nearest;
 
+mod images;
+mod network;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,7 @@ mod c04;
 mod c05;
 mod c06;
 mod c07;
+mod c08;
 mod c09;
 mod c10;
 mod c11;
@@ -31,10 +34,12 @@ mod d04;
 mod d05;
 mod d06;
 mod d07;
+mod d08;
 mod d09;
 mod h01;
 mod h02;
 mod h03;
+mod h04;
 mod h05;
 mod h06;
 mod l01;
@@ -53,6 +58,7 @@ mod p04;
 mod p05;
 mod p06;
 mod p08;
+mod p09;
 mod p10;
 mod r01;
 mod r02;
@@ -62,6 +68,7 @@ mod r05;
 mod r06;
 mod r07;
 mod s01;
+mod s02;
 mod t01;
 mod t02;
 mod t03;
@@ -78,6 +85,7 @@ mod t13;
 mod t14;
 mod t15;
 mod t16;
+mod t17;
 mod t18;
 mod t19;
 mod v01;
@@ -87,8 +95,11 @@ mod v04;
 mod v05;
 mod v06;
 mod v07;
+mod v08;
+mod v09;
 mod x01;
 mod x02;
+mod x04;
 mod x05;
 mod x06;
 mod x07;
@@ -273,6 +284,7 @@ static RULES: &[Rule] = &[
     t14::RULE,
     t15::RULE,
     t16::RULE,
+    t17::RULE,
     t18::RULE,
     t19::RULE,
     c01::RULE,
@@ -282,6 +294,7 @@ static RULES: &[Rule] = &[
     c05::RULE,
     c06::RULE,
     c07::RULE,
+    c08::RULE,
     c09::RULE,
     c10::RULE,
     c11::RULE,
@@ -303,6 +316,7 @@ static RULES: &[Rule] = &[
     p05::RULE,
     p06::RULE,
     p08::RULE,
+    p09::RULE,
     p10::RULE,
     d01::RULE,
     d02::RULE,
@@ -311,10 +325,12 @@ static RULES: &[Rule] = &[
     d05::RULE,
     d06::RULE,
     d07::RULE,
+    d08::RULE,
     d09::RULE,
     h01::RULE,
     h02::RULE,
     h03::RULE,
+    h04::RULE,
     h05::RULE,
     h06::RULE,
     l01::RULE,
@@ -327,6 +343,7 @@ static RULES: &[Rule] = &[
     l08::RULE,
     l09::RULE,
     s01::RULE,
+    s02::RULE,
     v01::RULE,
     v02::RULE,
     v03::RULE,
@@ -334,8 +351,11 @@ static RULES: &[Rule] = &[
     v05::RULE,
     v06::RULE,
     v07::RULE,
+    v08::RULE,
+    v09::RULE,
     x01::RULE,
     x02::RULE,
+    x04::RULE,
     x05::RULE,
     x06::RULE,
     x07::RULE,

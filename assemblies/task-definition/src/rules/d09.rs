@@ -1,3 +1,4 @@
+use super::images::watches;
 use super::{Report, Rule, containers};
 use crate::container::ContainerDefinition;
 use crate::finding::Severity;
@@ -50,32 +51,6 @@ fn check(located: &Located, report: &mut Report) {
     }
 }
 
-/// Whether the image is known to collect metrics, traces or logs, and is not the log router.
-fn watches(one: &ContainerDefinition) -> bool {
-    let reference = one.image.split('@').next().unwrap_or_default();
-    let mut steps = reference.rsplit('/');
-    let name = steps.next().unwrap_or_default();
-    let name = name.split(':').next().unwrap_or_default();
-    // Datadog's image is called just `agent`.
-    let datadog = name == "agent" && matches!(steps.next(), Some("datadog" | "datadoghq"));
-    !routes(one) && (datadog || WATCHERS.contains(&name))
-}
-
 fn routes(one: &ContainerDefinition) -> bool {
     one.firelens_configuration.is_some()
 }
-
-const WATCHERS: [&str; 12] = [
-    "aws-for-fluent-bit",
-    "aws-otel-collector",
-    "aws-xray-daemon",
-    "cloudwatch-agent",
-    "datadog-agent",
-    "fluent-bit",
-    "fluentd",
-    "opentelemetry-collector",
-    "opentelemetry-collector-contrib",
-    "splunk-otel-collector",
-    "telemetry-forwarder",
-    "xray-daemon",
-];

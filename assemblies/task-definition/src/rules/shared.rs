@@ -1,7 +1,10 @@
 //! What several rules use: walks over a definition, and words for what they find.
 
+use serde_json::json;
+
 use crate::container::{Condition, ContainerDefinition, LogConfiguration, PortMapping};
 use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
+use crate::finding::Edit;
 use crate::read::Located;
 use crate::task::TaskDefinition;
 
@@ -51,6 +54,18 @@ pub(super) fn edges(located: &Located) -> impl Iterator<Item = Edge<'_>> {
 /// Whether the condition waits for an end.
 pub(super) fn ends(condition: Condition) -> bool {
     matches!(condition, Condition::Complete | Condition::Success)
+}
+
+/// The edit that makes a container wait until another one has been started.
+pub(super) fn depend(pointer: &str, one: &ContainerDefinition, on: &str) -> Edit {
+    let edge = json!({ "containerName": on, "condition": "START" });
+    if one.depends_on.is_empty() {
+        return Edit::Set(format!("{pointer}/dependsOn"), json!([edge]));
+    }
+    Edit::Set(
+        format!("{pointer}/dependsOn/{}", one.depends_on.len()),
+        edge,
+    )
 }
 
 /// Every port mapping, its container and its pointer.

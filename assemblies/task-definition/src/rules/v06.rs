@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
+  "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "volumes": [
     {
       "name": "data",
@@ -35,6 +36,7 @@ pub(super) const RULE: Rule = Rule {
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
+  "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "volumes": [
     {
       "name": "data",
