@@ -14,6 +14,7 @@
 //! - [`source`] parses YAML or JSON and keeps the place of every value.
 //! - [`rules`] are one file each in `src/rules/`; [`check`] runs them all and reports all they find.
 //! - A [`Judgement`] silences, lowers and raises findings, with reasons.
+//! - [`mend`] applies the fixes of findings to the text, and keeps all the rest of it byte for byte.
 //! - [`fargate_sizes`] is the table of CPU and memory that Fargate sells.
 //!
 //! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
@@ -32,6 +33,7 @@ mod difference;
 pub mod fargate_sizes;
 mod finding;
 mod judgement;
+mod mend;
 mod normal;
 mod place;
 mod read;
@@ -48,6 +50,7 @@ pub use container::*;
 pub use difference::{Change, difference};
 pub use finding::{Color, Edit, Finding, Fix, Severity};
 pub use judgement::{Authority, Judged, Judgement, Ruling, Silenced, Verdict};
+pub use mend::{Unmendable, mend};
 pub use normal::normalise;
 pub use place::{Place, Places, escape};
 pub use read::{Located, read, read_node};

@@ -84,6 +84,11 @@ pub fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     parse::parse(source)
 }
 
+/// Whether YAML reads these characters without quotes as a text.
+pub(crate) fn is_word(text: &str) -> bool {
+    matches!(scalar::plain(text), NodeValue::Text(_))
+}
+
 impl Node {
     /// The value without places.
     pub fn to_json(&self) -> Value {

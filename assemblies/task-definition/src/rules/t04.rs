@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -47,5 +49,11 @@ fn check(located: &Located, report: &mut Report) {
             "the network mode is missing; Fargate only has awsvpc",
             hint,
         ),
+    }
+    if definition.network_mode.as_deref() != Some("awsvpc") {
+        report.fix(
+            "set the network mode to awsvpc",
+            vec![Edit::Set("/networkMode".to_owned(), json!("awsvpc"))],
+        );
     }
 }

@@ -1,0 +1,358 @@
+//! From changes to a text: which bytes go, and what comes in their place.
+
+use serde_json::Value;
+
+use super::{Change, Inside};
+use crate::source::{Node, NodeValue, is_word};
+
+/// The text after the changes.
+pub(super) fn rewrite(text: &str, root: &Node, change: &Change) -> String {
+    let mut writer = Writer {
+        text,
+        json: text.trim_start().starts_with(['{', '[']),
+        newline: if text.contains("\r\n") { "\r\n" } else { "\n" },
+        splices: Vec::new(),
+    };
+    writer.change(root, change);
+    writer.finish()
+}
+
+/// Bytes that go, and what comes in their place.
+struct Splice {
+    start: usize,
+    end: usize,
+    new: String,
+}
+
+struct Writer<'t> {
+    text: &'t str,
+    json: bool,
+    newline: &'static str,
+    splices: Vec<Splice>,
+}
+
+/// A member of a collection: where it begins, where it ends, and what becomes of it.
+struct Member {
+    start: usize,
+    end: usize,
+    goes: bool,
+}
+
+impl Writer<'_> {
+    fn finish(mut self) -> String {
+        // Stable: what was said first about a place comes first, and inner values speak first.
+        self.splices.sort_by_key(|splice| splice.start);
+        let mut text = String::with_capacity(self.text.len() + 64);
+        let mut done = 0;
+        for splice in &self.splices {
+            text.push_str(self.text.get(done..splice.start).unwrap_or_default());
+            text.push_str(&splice.new);
+            done = done.max(splice.end);
+        }
+        text.push_str(self.text.get(done..).unwrap_or_default());
+        text
+    }
+
+    fn splice(&mut self, start: usize, end: usize, new: impl Into<String>) {
+        let new = new.into();
+        self.splices.push(Splice { start, end, new });
+    }
+
+    fn change(&mut self, node: &Node, change: &Change) {
+        match change {
+            Change::Keep | Change::Gone => {}
+            Change::New(value) => self.replace(node, value),
+            Change::Inside(inside) => self.inside(node, inside),
+        }
+    }
+
+    fn inside(&mut self, node: &Node, inside: &Inside) {
+        let mut added: Vec<_> = inside.added.iter().collect();
+        let renamed = self.rename(node, inside, &mut added);
+        let mut members = self.members(node, inside);
+        for position in renamed {
+            members[position].goes = false;
+        }
+        if members.iter().all(|member| member.goes) {
+            let whole = match node.value {
+                NodeValue::List(_) => added.into_iter().map(|(_, value)| value.clone()).collect(),
+                _ => Value::Object(added.into_iter().cloned().collect()),
+            };
+            return self.replace(node, &whole);
+        }
+        for (position, child) in children(node).enumerate() {
+            if let Some(change) = inside.members.get(&position) {
+                self.change(child, change);
+            }
+        }
+        if self.is_flow(node) {
+            self.flow(node, &members, &added);
+        } else {
+            self.block(node, &members, &added);
+        }
+    }
+
+    /// A member that goes while one with its value comes is the same under another name.
+    fn rename(
+        &mut self,
+        node: &Node,
+        inside: &Inside,
+        added: &mut Vec<&(String, Value)>,
+    ) -> Vec<usize> {
+        let mut renamed = Vec::new();
+        for (position, (key, child)) in node.entries().iter().enumerate() {
+            if inside.members.get(&position) != Some(&Change::Gone) {
+                continue;
+            }
+            let value = child.to_json();
+            let Some(at) = added.iter().position(|(_, new)| *new == value) else {
+                continue;
+            };
+            let name = self.key(&added.remove(at).0, key.span.start);
+            self.splice(key.span.start, key.span.end, name);
+            renamed.push(position);
+        }
+        renamed
+    }
+
+    fn members(&self, node: &Node, inside: &Inside) -> Vec<Member> {
+        let goes = |position: &usize| inside.members.get(position) == Some(&Change::Gone);
+        let entries = node.entries().iter().map(|(key, child)| {
+            let start = key.span.start;
+            (start, self.end(child).max(key.span.end))
+        });
+        let items = node.items().iter().map(|child| {
+            let start = if self.is_flow(node) {
+                child.span.start
+            } else {
+                self.dash(child.span.start)
+            };
+            (start, self.end(child))
+        });
+        let each = entries.chain(items).enumerate();
+        each.map(|(position, (start, end))| Member {
+            start,
+            end,
+            goes: goes(&position),
+        })
+        .collect()
+    }
+
+    /// `{ … }` and `[ … ]`.
+    fn flow(&mut self, node: &Node, members: &[Member], added: &[&(String, Value)]) {
+        let last = members.iter().rposition(|member| !member.goes).unwrap_or(0);
+        for (position, member) in members.iter().enumerate().take(last) {
+            // With its comma and up to where the next one begins, whose place it takes.
+            if member.goes {
+                self.splice(member.start, members[position + 1].start, "");
+            }
+        }
+        let style = self.style(node, &members[last]);
+        let mut new = String::new();
+        for (key, value) in added {
+            let value = self.value(value, &style);
+            let item = match node.value {
+                NodeValue::Map(_) => format!("{}: {value}", self.key(key, members[last].start)),
+                _ => value,
+            };
+            let gap = style.indent.as_ref().map_or_else(
+                || " ".to_owned(),
+                |indent| format!("{}{indent}", self.newline),
+            );
+            new.extend([",", gap.as_str(), item.as_str()]);
+        }
+        let end = members.last().map_or(0, |member| member.end);
+        self.splice(members[last].end, end, new);
+    }
+
+    /// Members on lines of their own, as YAML has them.
+    fn block(&mut self, node: &Node, members: &[Member], added: &[&(String, Value)]) {
+        let last = members.iter().rposition(|member| !member.goes).unwrap_or(0);
+        for (position, member) in members.iter().enumerate().filter(|(_, one)| one.goes) {
+            let line = self.line_start(member.start);
+            let alone = self.text[line..member.start].trim().is_empty();
+            match members.get(position + 1) {
+                // The first key of an item stands behind its dash, and the next one takes its place.
+                Some(next) if !alone => self.splice(member.start, next.start, ""),
+                _ => self.splice(line, self.after_line(member.end), ""),
+            }
+        }
+        let start = members[last].start;
+        let line = self.line_start(start);
+        let indent: String = self.text[line..start]
+            .chars()
+            .map(|c| if c.is_whitespace() { c } else { ' ' })
+            .collect();
+        let style = Style::default();
+        let end = self.line_end(members[last].end);
+        for (key, value) in added {
+            let value = self.value(value, &style);
+            let item = match node.value {
+                NodeValue::Map(_) => format!("{}: {value}", self.key(key, start)),
+                _ => format!("- {value}"),
+            };
+            self.splice(end, end, format!("{}{indent}{item}", self.newline));
+        }
+    }
+
+    fn replace(&mut self, node: &Node, value: &Value) {
+        let new = self.value(value, &Style::default());
+        let (mut start, end) = (node.span.start, self.end(node));
+        if !self.is_flow(node) && children(node).next().is_some() {
+            // From behind the colon or dash: the value moves up into that line.
+            start = self.text[..start].trim_end().len();
+        }
+        let tight = self.text[..start].ends_with([':', '-']);
+        let new = if tight { format!(" {new}") } else { new };
+        self.splice(start, end, new);
+    }
+
+    /// Where a value ends, without the space that the parser counts to a block.
+    fn end(&self, node: &Node) -> usize {
+        // What an alias stands for ends elsewhere.
+        let last = children(node)
+            .last()
+            .filter(|last| !self.is_flow(node) && node.span.end >= last.span.end);
+        if let Some(last) = last.filter(|last| node.span.start <= last.span.start) {
+            return self.end(last);
+        }
+        let end = node.span.end;
+        let inner = &self.text[node.span.start..end];
+        node.span.start + inner.trim_end().len()
+    }
+
+    fn is_flow(&self, node: &Node) -> bool {
+        let bracket = match node.value {
+            NodeValue::Map(_) => '{',
+            NodeValue::List(_) => '[',
+            _ => return false,
+        };
+        self.text[node.span.start..].starts_with(bracket)
+    }
+
+    /// The dash before an item.
+    fn dash(&self, start: usize) -> usize {
+        let before = self.text[..start].trim_end();
+        before.len() - usize::from(before.ends_with('-'))
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+
+    fn line_end(&self, at: usize) -> usize {
+        let after = self.after_line(at);
+        at + self.text[at..after].trim_end_matches(['\n', '\r']).len()
+    }
+
+    fn after_line(&self, at: usize) -> usize {
+        let newline = self.text[at..].find('\n');
+        newline.map_or(self.text.len(), |newline| at + newline + 1)
+    }
+
+    /// How members beside this one are written.
+    fn style(&self, node: &Node, beside: &Member) -> Style {
+        let line = self.line_start(beside.start);
+        let indent = &self.text[line..beside.start];
+        if !indent.trim().is_empty() || node.span.start >= line {
+            return Style::default();
+        }
+        let outer = self.line_start(node.span.start);
+        let outer: String = self.text[outer..]
+            .chars()
+            .take_while(|c| matches!(c, ' ' | '\t'))
+            .collect();
+        let unit = indent.strip_prefix(&outer).filter(|unit| !unit.is_empty());
+        let spread = children(node).any(|child| {
+            let text = &self.text[child.span.start..child.span.end];
+            children(child).next().is_some() && text.contains('\n')
+        });
+        Style {
+            indent: Some(indent.to_owned()),
+            unit: unit.unwrap_or("  ").to_owned(),
+            spread,
+        }
+    }
+
+    fn key(&self, name: &str, beside: usize) -> String {
+        let quoted = self.json || self.text[beside..].starts_with('"');
+        if !quoted && is_plain(name) {
+            name.to_owned()
+        } else {
+            Value::from(name).to_string()
+        }
+    }
+
+    fn value(&self, value: &Value, style: &Style) -> String {
+        let compact = self.compact(value);
+        match &style.indent {
+            Some(indent) if style.spread || compact.len() > 60 => {
+                self.spread(value, indent, &style.unit)
+            }
+            _ => compact,
+        }
+    }
+
+    fn compact(&self, value: &Value) -> String {
+        match value {
+            Value::Array(items) => {
+                let items: Vec<_> = items.iter().map(|one| self.compact(one)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Object(members) if members.is_empty() => "{}".to_owned(),
+            Value::Object(members) => {
+                let members: Vec<_> = members
+                    .iter()
+                    .map(|(key, one)| format!("{}: {}", self.key(key, 0), self.compact(one)))
+                    .collect();
+                format!("{{ {} }}", members.join(", "))
+            }
+            Value::String(word) if !self.json && is_plain(word) => word.clone(),
+            _ => value.to_string(),
+        }
+    }
+
+    /// Members on lines of their own, within brackets.
+    fn spread(&self, value: &Value, indent: &str, unit: &str) -> String {
+        let inner = format!("{indent}{unit}");
+        let (open, lines, close): (_, Vec<_>, _) = match value {
+            Value::Array(items) if items.iter().any(|one| one.is_array() || one.is_object()) => {
+                let each = items.iter().map(|one| self.spread(one, &inner, unit));
+                ('[', each.collect(), ']')
+            }
+            Value::Object(members) if !members.is_empty() => {
+                let each = members.iter().map(|(key, one)| {
+                    format!("{}: {}", self.key(key, 0), self.spread(one, &inner, unit))
+                });
+                ('{', each.collect(), '}')
+            }
+            _ => return self.compact(value),
+        };
+        let newline = self.newline;
+        let lines = lines.join(&format!(",{newline}{inner}"));
+        format!("{open}{newline}{inner}{lines}{newline}{indent}{close}")
+    }
+}
+
+/// How members of a collection are written.
+#[derive(Default)]
+struct Style {
+    /// What stands before each on its line, where each has a line.
+    indent: Option<String>,
+    /// By how much an inner line is further in.
+    unit: String,
+    /// Whether the values beside it are spread over lines.
+    spread: bool,
+}
+
+fn children(node: &Node) -> impl Iterator<Item = &Node> {
+    let entries = node.entries().iter().map(|(_, child)| child);
+    node.items().iter().chain(entries)
+}
+
+/// Whether YAML reads the text without quotes as this text, wherever it stands.
+fn is_plain(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-./@".contains(c);
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || c == '_');
+    begins && text.chars().all(allowed) && is_word(text)
+}

@@ -1,0 +1,445 @@
+//! Mending changes what a fix says and no other byte.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail loudly and talk"
+)]
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+use task_definition::source::{Source, parse};
+use task_definition::{Edit, Fix, Severity, Unmendable, check, mend, read, rules};
+
+fn fix(edits: Vec<Edit>) -> Fix {
+    Fix {
+        title: "change it".to_owned(),
+        edits,
+    }
+}
+
+fn mended(text: &str, edits: Vec<Edit>) -> Result<String, Unmendable> {
+    mend(&Source::new("case", text), &[fix(edits)])
+}
+
+fn set(pointer: &str, value: Value) -> Edit {
+    Edit::Set(pointer.to_owned(), value)
+}
+
+fn remove(pointer: &str) -> Edit {
+    Edit::Remove(pointer.to_owned())
+}
+
+const JSON: &str = r#"{
+    "family": "web",
+    "cpu":    "256",
+    "containerDefinitions": [
+        {
+            "name": "app", "image": "app:1",
+            "dependsOn": [
+                {
+                    "containerName": "a",
+                    "condition": "START"
+                }
+            ]
+        }
+    ]
+}
+"#;
+
+const YAML: &str = "\
+family: web # the name
+cpu: '256'
+
+# what runs
+containerDefinitions:
+  - name: app   # the app
+    image: app:1
+    command: [serve, --fast]
+    dependsOn:
+      - containerName: a
+        condition: START
+  - name: a
+    image: a:1
+";
+
+#[test]
+fn changes_one_value_and_leaves_the_rest_of_its_line() {
+    for (text, before, after) in [
+        (JSON, r#""cpu":    "256","#, r#""cpu":    "512","#),
+        (YAML, "cpu: '256'", "cpu: \"512\""),
+    ] {
+        let done = mended(text, vec![set("/cpu", json!("512"))]).unwrap();
+        assert_eq!(done, text.replace(before, after));
+    }
+}
+
+#[test]
+fn takes_a_member_away_with_its_line_or_its_comma() {
+    for (text, pointer, before, after) in [
+        (JSON, "/cpu", "\"cpu\":    \"256\",\n    ", ""),
+        (
+            JSON,
+            "/containerDefinitions/0/image",
+            r#""name": "app", "image": "app:1","#,
+            r#""name": "app", "#,
+        ),
+        (
+            JSON,
+            "/containerDefinitions/0/dependsOn/0/condition",
+            ",\n                    \"condition\": \"START\"",
+            "",
+        ),
+        (YAML, "/cpu", "cpu: '256'\n", ""),
+        (YAML, "/family", "family: web # the name\n", ""),
+        (
+            YAML,
+            "/containerDefinitions/0/command/0",
+            "[serve, --fast]",
+            "[--fast]",
+        ),
+        (
+            YAML,
+            "/containerDefinitions/1/name",
+            "- name: a\n    image",
+            "- image",
+        ),
+        (
+            YAML,
+            "/containerDefinitions/1",
+            "  - name: a\n    image: a:1\n",
+            "",
+        ),
+        (
+            YAML,
+            "/containerDefinitions/0/dependsOn/0",
+            "dependsOn:\n      - containerName: a\n        condition: START",
+            "dependsOn: []",
+        ),
+    ] {
+        let done = mended(text, vec![remove(pointer)]).unwrap();
+        let expected = text.replace(before, after);
+        let expected = expected.replace("\"app\",             ", "\"app\",\n            ");
+        if pointer == "/containerDefinitions/0/image" && text == JSON {
+            // The next member takes the place of the one that went.
+            let moved = text.replace("\"image\": \"app:1\",\n            ", "");
+            assert_eq!(done, moved);
+        } else {
+            assert_eq!(done, expected, "{pointer}");
+        }
+    }
+}
+
+#[test]
+fn adds_a_member_as_its_neighbours_are_written() {
+    let edge = json!({ "containerName": "b", "condition": "START" });
+    let pointer = "/containerDefinitions/0/dependsOn/1";
+    let done = mended(JSON, vec![set(pointer, edge.clone())]).unwrap();
+    let tail = "                }\n            ]";
+    let new = r#"                },
+                {
+                    "condition": "START",
+                    "containerName": "b"
+                }
+            ]"#;
+    let done = sorted(&done);
+    assert_eq!(done, JSON.replace(tail, new));
+    let done = mended(YAML, vec![set(pointer, edge)]).unwrap();
+    let new = "condition: START\n      - { condition: START, containerName: b }\n";
+    assert_eq!(sorted(&done), YAML.replace("condition: START\n", new));
+    let done = mended(JSON, vec![set("/networkMode", json!("awsvpc"))]).unwrap();
+    assert_eq!(
+        done,
+        JSON.replace("    ]\n}", "    ],\n    \"networkMode\": \"awsvpc\"\n}")
+    );
+    let done = mended(YAML, vec![set("/networkMode", json!("awsvpc"))]).unwrap();
+    assert_eq!(done, format!("{YAML}networkMode: awsvpc\n"));
+}
+
+/// Whether maps keep their order is a feature of the JSON crate that others may switch on.
+fn sorted(text: &str) -> String {
+    let new = [
+        "\"containerName\": \"b\",\n                    \"condition\": \"START\"",
+        "{ containerName: b, condition: START }",
+    ];
+    let old = [
+        "\"condition\": \"START\",\n                    \"containerName\": \"b\"",
+        "{ condition: START, containerName: b }",
+    ];
+    text.replace(new[0], old[0]).replace(new[1], old[1])
+}
+
+#[test]
+fn makes_the_map_around_a_new_member_once_for_all_fixes() {
+    let at = "/containerDefinitions/1/linuxParameters";
+    let fixes = [
+        fix(vec![set(&format!("{at}/initProcessEnabled"), json!(true))]),
+        fix(vec![set(&format!("{at}/maxSwap"), json!(0))]),
+    ];
+    let done = mend(&Source::new("case", YAML), &fixes).unwrap();
+    let line = "    linuxParameters: { initProcessEnabled: true, maxSwap: 0 }\n";
+    assert_eq!(done, format!("{YAML}{line}"));
+}
+
+#[test]
+fn renames_a_member_in_its_place() {
+    let edits = vec![set("/memory", json!("256")), remove("/cpu")];
+    let done = mended(YAML, edits).unwrap();
+    assert_eq!(done, YAML.replace("cpu:", "memory:"));
+}
+
+#[test]
+fn the_indices_of_all_fixes_are_those_of_the_text_before() {
+    let text = "[10, 11, 12, 13]";
+    let edits = vec![remove("/0"), set("/3", json!(9)), remove("/2")];
+    assert_eq!(mended(text, edits).unwrap(), "[11, 9]");
+}
+
+#[test]
+fn mends_the_definition_inside_of_an_answer_of_ecs() {
+    let text = r#"{ "taskDefinition": { "family": "web", "cpu": "1" }, "tags": [] }"#;
+    let done = mended(text, vec![set("/cpu", json!("256"))]).unwrap();
+    assert_eq!(done, text.replace("\"1\"", "\"256\""));
+}
+
+#[test]
+fn keeps_the_line_ends_of_windows() {
+    let text = YAML.replace('\n', "\r\n");
+    let done = mended(&text, vec![set("/memory", json!("512")), remove("/cpu")]).unwrap();
+    let expected = YAML.replace("cpu: '256'\n", "") + "memory: \"512\"\n";
+    assert_eq!(done, expected.replace('\n', "\r\n"));
+}
+
+#[test]
+fn says_why_it_does_not_mend() {
+    let shared = "a: &x [1, 2]\nb: *x\n";
+    assert_eq!(
+        mended(shared, vec![remove("/b/0")]),
+        Err(Unmendable::Entangled)
+    );
+    assert_eq!(
+        mended(shared, vec![remove("/a/0")]),
+        Err(Unmendable::Entangled)
+    );
+    let two = vec![set("/cpu", json!("1")), set("/cpu", json!("2"))];
+    assert_eq!(
+        mended(YAML, two),
+        Err(Unmendable::Conflict("/cpu".to_owned()))
+    );
+    assert_eq!(
+        mended(YAML, vec![remove("/cpu/0")]),
+        Err(Unmendable::Nowhere("/cpu/0".to_owned()))
+    );
+    assert!(matches!(mended("{", vec![]), Err(Unmendable::Unread(_))));
+}
+
+#[test]
+fn every_fix_mends_what_its_rule_found_and_breaks_nothing() {
+    let mut mended = 0;
+    for rule in rules() {
+        let source = Source::new(rule.id, rule.failing);
+        let findings = |source: &Source| {
+            read(source).map_or_else(|findings| findings, |located| check(&located))
+        };
+        for fix in findings(&source).into_iter().filter_map(|one| one.fix) {
+            let first = fix.title.chars().next();
+            assert!(first.is_some_and(char::is_lowercase), "{}", fix.title);
+            let text = mend(&source, &[fix]).unwrap();
+            let left: Vec<_> = findings(&Source::new(rule.id, text.as_str()))
+                .into_iter()
+                .filter(|one| one.rule == rule.id || one.severity == Severity::Error)
+                .map(|one| one.message)
+                .collect();
+            assert_eq!(left, [""; 0], "{}: {text}", rule.id);
+            mended += 1;
+        }
+    }
+    assert!(mended >= LEAST, "only {mended} rules mend their case");
+}
+
+/// So many rules mend their failing case.
+const LEAST: usize = 2;
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    Compact,
+    Pretty,
+    Block,
+    Mixed,
+}
+
+fn written(value: &Value, layout: Layout) -> String {
+    match layout {
+        Layout::Compact => value.to_string(),
+        Layout::Pretty => serde_json::to_string_pretty(value).unwrap() + "\n",
+        Layout::Block => block(value, "", 9),
+        Layout::Mixed => block(value, "", 1),
+    }
+}
+
+/// YAML with `depth` levels in block style and JSON below.
+fn block(value: &Value, indent: &str, depth: usize) -> String {
+    let inner = format!("{indent}  ");
+    let nested = |one: &Value, first: &str| {
+        let open = one.as_array().is_some_and(|one| !one.is_empty())
+            || one.as_object().is_some_and(|one| !one.is_empty());
+        if depth == 0 || !open {
+            format!("{first} {one} # {}\n", one.is_string())
+        } else if one.is_object() && first.ends_with('-') {
+            let text = block(one, &inner, depth - 1);
+            format!("{first} {}", text.trim_start())
+        } else {
+            format!("{first}\n{}", block(one, &inner, depth - 1))
+        }
+    };
+    match value {
+        Value::Array(items) if !items.is_empty() => items
+            .iter()
+            .map(|one| nested(one, &format!("{indent}-")))
+            .collect(),
+        Value::Object(members) if !members.is_empty() => members
+            .iter()
+            .map(|(key, one)| nested(one, &format!("{indent}{key}:")))
+            .collect(),
+        _ => format!("{value}\n"),
+    }
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        (-5..500i64).prop_map(Value::from),
+        "[a-z é#:,'\"{}-]{0,6}".prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    let inner = scalar.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-f]", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    });
+    prop::collection::btree_map("[a-f]", inner, 1..5)
+        .prop_map(|map| Value::Object(map.into_iter().collect()))
+}
+
+fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
+    let each: Vec<(String, &Value)> = match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(i, one)| (i.to_string(), one))
+            .collect(),
+        Value::Object(members) => members.iter().map(|(k, one)| (k.clone(), one)).collect(),
+        _ => Vec::new(),
+    };
+    for (step, one) in each {
+        let pointer = format!("{at}/{step}");
+        pointers(one, &pointer, all);
+        all.push(pointer);
+    }
+}
+
+/// One edit applied the plain way.
+fn applied(mut value: Value, edit: &Edit) -> Value {
+    let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
+    let (around, step) = pointer.rsplit_once('/').unwrap();
+    match (value.pointer_mut(around).unwrap(), edit) {
+        (Value::Object(members), Edit::Set(_, new)) => {
+            members.insert(step.to_owned(), new.clone());
+        }
+        (Value::Object(members), Edit::Remove(_)) => {
+            members.remove(step);
+        }
+        (Value::Array(items), Edit::Set(_, new)) => match step.parse::<usize>().unwrap() {
+            index if index < items.len() => items[index] = new.clone(),
+            _ => items.push(new.clone()),
+        },
+        (Value::Array(items), Edit::Remove(_)) => {
+            items.remove(step.parse().unwrap());
+        }
+        _ => unreachable!("pointers end in maps and lists"),
+    }
+    value
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Set(Value),
+    Add(Value),
+    Remove,
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        values().prop_map(Kind::Set),
+        "[a-z]{1,4}".prop_map(|word| Kind::Set(word.into())),
+        values().prop_map(Kind::Add),
+        (0..9i64).prop_map(|number| Kind::Add(number.into())),
+        Just(Kind::Remove),
+    ]
+}
+
+fn edit(value: &Value, index: Index, kind: Kind) -> Edit {
+    let mut all = Vec::new();
+    pointers(value, "", &mut all);
+    let pointer = all[index.index(all.len())].clone();
+    match (kind, value.pointer(&pointer).unwrap()) {
+        (Kind::Remove, _) => Edit::Remove(pointer),
+        (Kind::Add(new), Value::Array(items)) => {
+            Edit::Set(format!("{pointer}/{}", items.len()), new)
+        }
+        (Kind::Add(new), Value::Object(_)) => Edit::Set(format!("{pointer}/new"), new),
+        (Kind::Set(new) | Kind::Add(new), _) => Edit::Set(pointer, new),
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_mended_text_means_what_the_edit_means_and_keeps_the_other_lines(
+        value in values(),
+        layout in prop_oneof![Just(Layout::Compact), Just(Layout::Pretty), Just(Layout::Block), Just(Layout::Mixed)],
+        index in any::<Index>(),
+        kind in kinds(),
+    ) {
+        let text = written(&value, layout);
+        let source = Source::new("case", text.as_str());
+        prop_assert_eq!(parse(&source).unwrap().to_json(), value.clone(), "{}", &text);
+        let edit = edit(&value, index, kind);
+        let done = mend(&source, &[fix(vec![edit.clone()])]);
+        let done = done.map_err(|error| TestCaseError::fail(format!("{error}: {edit:?} of\n{text}")))?;
+        let meant = applied(value, &edit);
+        prop_assert_eq!(parse(&Source::new("done", done.as_str())).unwrap().to_json(), meant);
+        prop_assert!(keeps_lines(&text, &done, &edit), "{:?} of\n{}gave\n{}", edit, text, done);
+    }
+}
+
+/// Whether all lines are the same but those of the value that changed, of its key, and of the one before,
+/// which may get or lose a comma.
+fn keeps_lines(before: &str, after: &str, edit: &Edit) -> bool {
+    let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
+    let root = parse(&Source::new("case", before)).unwrap();
+    let around = pointer.rsplit_once('/').unwrap().0;
+    // A member that comes or goes changes nothing outside of its collection; another value nothing
+    // outside of itself.
+    let node = match edit {
+        Edit::Set(..) => root.at(pointer).or_else(|| root.at(around)),
+        Edit::Remove(_) => root.at(around),
+    }
+    .unwrap();
+    let first = before[..node.span.start]
+        .matches('\n')
+        .count()
+        .saturating_sub(1);
+    let last = before[node.span.end..]
+        .matches('\n')
+        .count()
+        .saturating_sub(1);
+    let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
+    let head = old.len().min(first);
+    let tail = old.len().saturating_sub(head).min(last);
+    new.len() >= head + tail
+        && old[..head] == new[..head]
+        && old[old.len() - tail..] == new[new.len() - tail..]
+}
