@@ -1,8 +1,11 @@
 //! From a text to a task definition whose values know their places.
 
-use crate::finding::Finding;
+use serde_json::{Number, Value, json};
+
+use crate::finding::{Edit, Finding, Fix};
 use crate::place::{Place, Places, escape};
 use crate::record::{Field, Shape, Shaped};
+use crate::rules::renaming;
 use crate::source::{Key, Node, NodeValue, Source, Span, parse};
 use crate::spelling::nearest;
 use crate::task::TaskDefinition;
@@ -133,7 +136,7 @@ impl Reader<'_> {
             match fields.iter().find(|field| field.name == key.name) {
                 Some(field) => self.value(value, field.shape, &below),
                 None if pointer.is_empty() && RESPONSE_ONLY.contains(&key.name.as_str()) => {}
-                None => self.unknown(&key.name, key.span, fields, &below),
+                None => self.unknown(node, (key, value), fields, &below),
             }
         }
         let missing = fields
@@ -147,20 +150,36 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown(&mut self, name: &str, span: Span, fields: &[Field], pointer: &str) {
+    fn unknown(
+        &mut self,
+        node: &Node,
+        (key, value): (&Key, &Node),
+        fields: &[Field],
+        pointer: &str,
+    ) {
+        let name = &key.name;
         let known = fields.iter().map(|field| field.name);
-        let hint = match nearest(name, known.clone()) {
+        let meant = nearest(name, known.clone());
+        let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!(
                 "remove it; known here: {}",
                 known.collect::<Vec<_>>().join(", ")
             ),
         };
-        let place = Place::in_text(self.source, span);
+        let place = Place::in_text(self.source, key.span);
         let around = pointer.rfind('/').map_or("", |end| &pointer[..end]);
         let message = format!("{} has no field `{name}`", name_of(around));
-        self.findings
-            .push(Finding::error("C05", place, message, hint).about(pointer));
+        let mut finding = Finding::error("C05", place, message, hint).about(pointer);
+        // A field that is there already stays, and the other one has nothing to add to it.
+        let value = value.to_json();
+        finding.fix = meant
+            .filter(|meant| node.get(meant).is_none_or(|other| other.to_json() == value))
+            .map(|meant| Fix {
+                title: format!("rename it to `{meant}`"),
+                edits: renaming(around, name, meant, value),
+            });
+        self.findings.push(finding);
     }
 
     fn template(&self, span: Span) -> Finding {
@@ -174,14 +193,19 @@ impl Reader<'_> {
         if words.contains(&word) {
             return;
         }
-        let hint = match nearest(word, words.iter().copied()) {
+        let meant = nearest(word, words.iter().copied());
+        let hint = match meant {
             Some(meant) => format!("write `{meant}`"),
             None => format!("choose one of {}", words.join(", ")),
         };
         let place = Place::in_text(self.source, node.span);
         let message = format!("`{word}` is no condition; ECS knows {}", words.join(", "));
-        self.findings
-            .push(Finding::error("D05", place, message, hint).about(pointer));
+        let mut finding = Finding::error("D05", place, message, hint).about(pointer);
+        finding.fix = meant.map(|meant| Fix {
+            title: format!("write `{meant}`"),
+            edits: vec![Edit::Set(pointer.to_owned(), meant.into())],
+        });
+        self.findings.push(finding);
     }
 
     fn mistyped(&mut self, node: &Node, shape: Shape, pointer: &str) {
@@ -191,7 +215,8 @@ impl Reader<'_> {
             _ => node.kind().to_owned(),
         };
         let message = format!("{} must be {}, not {given}", name_of(pointer), kind(shape));
-        let finding = self.wrong(node.span, pointer, message, correction(node, shape));
+        let mut finding = self.wrong(node.span, pointer, message, self.correction(node, shape));
+        finding.fix = self.corrected(node, shape, pointer);
         self.findings.push(finding);
     }
 
@@ -203,6 +228,64 @@ impl Reader<'_> {
         hint: impl Into<String>,
     ) -> Finding {
         Finding::error("C06", Place::in_text(self.source, span), message, hint).about(pointer)
+    }
+
+    /// The value as it should have been written, where that can be told.
+    fn correction(&self, node: &Node, shape: Shape) -> String {
+        match (shape, &node.value) {
+            (_, NodeValue::Null) => "leave the field out; ECS does not take null".to_owned(),
+            (Shape::Text, NodeValue::Number(number)) => {
+                format!("write \"{}\", with quotes", self.as_written(node, number))
+            }
+            (Shape::Text, NodeValue::Bool(value)) => format!("write \"{value}\", with quotes"),
+            (Shape::Integer(_), NodeValue::Text(text)) if text.parse::<u32>().is_ok() => {
+                format!("write {text}, without quotes")
+            }
+            (Shape::Bool, NodeValue::Text(text)) if text.parse::<bool>().is_ok() => {
+                format!("write {text}, without quotes")
+            }
+            (Shape::List(Shape::Text), NodeValue::Text(text)) => {
+                format!("write [\"{text}\"]")
+            }
+            (Shape::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
+            _ => format!("write {}", kind(shape)),
+        }
+    }
+
+    /// The same as an edit, where nothing is to be decided.
+    fn corrected(&self, node: &Node, shape: Shape, pointer: &str) -> Option<Fix> {
+        let value: Value = match (shape, &node.value) {
+            (_, NodeValue::Null) => {
+                return Some(Fix {
+                    title: "leave the field out".to_owned(),
+                    edits: vec![Edit::Remove(pointer.to_owned())],
+                });
+            }
+            (Shape::Text, NodeValue::Number(number)) => json!(self.as_written(node, number)),
+            (Shape::Text, NodeValue::Bool(value)) => json!(value.to_string()),
+            (Shape::Integer(_), NodeValue::Text(text)) => json!(text.parse::<u32>().ok()?),
+            (Shape::Bool, NodeValue::Text(text)) => json!(text.parse::<bool>().ok()?),
+            (Shape::List(Shape::Text), NodeValue::Text(text)) => json!([text]),
+            (Shape::List(_), NodeValue::Map(entries)) if !entries.is_empty() => {
+                json!([node.to_json()])
+            }
+            _ => return None,
+        };
+        Some(Fix {
+            title: format!("write {value}"),
+            edits: vec![Edit::Set(pointer.to_owned(), value)],
+        })
+    }
+
+    /// A number as it was written: of the version 1.10 no digit is lost.
+    fn as_written(&self, node: &Node, number: &Number) -> String {
+        let text = self.source.excerpt(node.span);
+        let is_alias = text.starts_with('*');
+        if is_alias {
+            number.to_string()
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -250,25 +333,5 @@ fn example(shape: Shape) -> &'static str {
         Shape::Bool => "true",
         Shape::List(_) => "[…]",
         Shape::TextMap | Shape::Record(_) | Shape::Any => "{…}",
-    }
-}
-
-/// The value as it should have been written, where that can be told.
-fn correction(node: &Node, shape: Shape) -> String {
-    match (shape, &node.value) {
-        (_, NodeValue::Null) => "leave the field out; ECS does not take null".to_owned(),
-        (Shape::Text, NodeValue::Number(number)) => format!("write \"{number}\", with quotes"),
-        (Shape::Text, NodeValue::Bool(value)) => format!("write \"{value}\", with quotes"),
-        (Shape::Integer(_), NodeValue::Text(text)) if text.parse::<u32>().is_ok() => {
-            format!("write {text}, without quotes")
-        }
-        (Shape::Bool, NodeValue::Text(text)) if text.parse::<bool>().is_ok() => {
-            format!("write {text}, without quotes")
-        }
-        (Shape::List(Shape::Text), NodeValue::Text(text)) => {
-            format!("write [\"{text}\"]")
-        }
-        (Shape::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
-        _ => format!("write {}", kind(shape)),
     }
 }

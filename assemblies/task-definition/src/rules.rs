@@ -1,8 +1,12 @@
 //! The rules: one file each, with its explanation, its source, a case that passes and one that fails.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::finding::{Edit, Finding, Fix, Severity};
+use crate::place::escape;
 use crate::read::Located;
 use crate::spelling::nearest;
 
@@ -207,6 +211,32 @@ impl Report<'_> {
         }
     }
 
+    /// Says that the finding that was recorded last is mended by this text at a pointer, if there is one.
+    pub(crate) fn say(&mut self, pointer: impl Into<String>, meant: Option<&str>) {
+        if let Some(meant) = meant {
+            let edits = vec![Edit::Set(pointer.into(), meant.into())];
+            self.fix(format!("write `{meant}`"), edits);
+        }
+    }
+
+    /// Says that the finding that was recorded last is mended by another key for a value of a map; one
+    /// that is there already with the same value stays alone.
+    pub(crate) fn rename(
+        &mut self,
+        around: &str,
+        values: &BTreeMap<String, String>,
+        key: &str,
+        meant: Option<&str>,
+    ) {
+        let (Some(meant), Some(value)) = (meant, values.get(key)) else {
+            return;
+        };
+        if values.get(meant).is_none_or(|other| other == value) {
+            let edits = renaming(around, key, meant, value.as_str().into());
+            self.fix(format!("rename it to `{meant}`"), edits);
+        }
+    }
+
     /// Records a value that is none of the words that are known there.
     pub fn word(&mut self, pointer: &str, value: Option<&str>, known: &[&str]) {
         let Some(value) = value.filter(|value| !known.contains(value)) else {
@@ -216,11 +246,13 @@ impl Report<'_> {
             .rsplit('/')
             .find(|step| step.parse::<usize>().is_err());
         let message = format!("{} cannot be `{value}`", field.unwrap_or_default());
-        let hint = match nearest(value, known.iter().copied()) {
+        let meant = nearest(value, known.iter().copied());
+        let hint = match meant {
             Some(meant) => format!("write `{meant}`"),
             None => format!("choose one of {}", known.join(", ")),
         };
         self.add(pointer, message, hint);
+        self.say(pointer, meant);
     }
 
     fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
@@ -238,6 +270,14 @@ impl Report<'_> {
             fix: None,
         });
     }
+}
+
+/// The edits that give a member of a map another key.
+pub(crate) fn renaming(around: &str, key: &str, meant: &str, value: Value) -> Vec<Edit> {
+    vec![
+        Edit::Remove(format!("{around}/{}", escape(key))),
+        Edit::Set(format!("{around}/{}", escape(meant)), value),
+    ]
 }
 
 /// Checks a definition against every rule; all findings, in the order of the text.

@@ -59,3 +59,25 @@ fn survives_every_value_replaced_by_another_kind() {
         }
     }
 }
+
+#[test]
+fn survives_sums_that_no_number_holds() {
+    let one = |name: &str, after: &str| {
+        format!(
+            r#"{{ "name": "{name}", "image": "app:1", "cpu": 4294967295, "memory": 4294967295,
+            "stopTimeout": 4294967295, "startTimeout": 4294967295, "dependsOn": [{after}],
+            "healthCheck": {{ "command": ["CMD", "/a"], "interval": 4294967295, "retries": 4294967295,
+            "startPeriod": 4294967295 }} }}"#
+        )
+    };
+    let after = r#"{ "containerName": "a", "condition": "HEALTHY" }"#;
+    for size in ["", r#""cpu": "4294967295", "memory": "4294967295","#] {
+        let text = format!(
+            r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], {size}
+            "containerDefinitions": [{}, {}] }}"#,
+            one("a", ""),
+            one("b", after)
+        );
+        assert!(survive(&text) > 1000);
+    }
+}

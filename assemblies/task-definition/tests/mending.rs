@@ -235,7 +235,7 @@ fn says_why_it_does_not_mend() {
 
 #[test]
 fn every_fix_mends_what_its_rule_found_and_breaks_nothing() {
-    let mut mended = 0;
+    let mut mended = Vec::new();
     for rule in rules() {
         let source = Source::new(rule.id, rule.failing);
         let findings = |source: &Source| {
@@ -251,14 +251,18 @@ fn every_fix_mends_what_its_rule_found_and_breaks_nothing() {
                 .map(|one| one.message)
                 .collect();
             assert_eq!(left, [""; 0], "{}: {text}", rule.id);
-            mended += 1;
+            mended.push(rule.id);
         }
     }
-    assert!(mended >= LEAST, "only {mended} rules mend their case");
+    assert_eq!(mended, MEND_THEIR_CASE);
 }
 
-/// So many rules mend their failing case.
-const LEAST: usize = 2;
+/// The rules that leave nothing to decide about their failing case.
+const MEND_THEIR_CASE: [&str; 35] = [
+    "T03", "T04", "T07", "T08", "T09", "T10", "T12", "T19", "C05", "C06", "C12", "C13", "P02",
+    "P04", "P08", "P09", "D01", "D04", "D05", "D06", "D07", "D08", "H01", "H02", "H05", "L03",
+    "L04", "V02", "V03", "V06", "X01", "X02", "X04", "X05", "X07",
+];
 
 /// How a value is written.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use task_definition::source::Source;
-use task_definition::{Color, Finding, Place, check, difference, normalise, read};
+use task_definition::{Color, Finding, Place, check, difference, mend, normalise, read};
 
 fn folder() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -94,6 +94,31 @@ fn every_finding_points_at_a_line_of_its_file() {
             );
         }
     }
+}
+
+#[test]
+fn all_fixes_of_a_definition_go_in_together_and_break_nothing() {
+    let Some(folder) = folder() else { return };
+    let mut mended = 0;
+    for source in sources(&folder) {
+        let found = findings(&source);
+        let fixes: Vec<_> = found.iter().filter_map(|one| one.fix.clone()).collect();
+        if fixes.is_empty() {
+            continue;
+        }
+        mended += fixes.len();
+        let text = mend(&source, &fixes).unwrap();
+        let left = findings(&Source::new(source.name.as_str(), text.as_str()));
+        for one in &found {
+            let same = |left: &Finding| left.rule == one.rule && left.message == one.message;
+            assert!(
+                one.fix.is_none() || !left.iter().any(same),
+                "{}: {text}",
+                one.message
+            );
+        }
+    }
+    assert!(mended > 10, "only {mended} fixes");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -36,7 +36,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &Located, report: &mut Report) {
-    for (pointer, one) in containers(located) {
+    for (at, one) in containers(located) {
         let plain = one.environment.iter().enumerate();
         let secret = one.secrets.iter().enumerate();
         let all = plain
@@ -44,7 +44,7 @@ fn check(located: &Located, report: &mut Report) {
             .chain(secret.map(|(index, one)| ("secrets", index, &one.name)));
         let mut seen: Vec<(&str, &String)> = Vec::new();
         for (list, index, name) in all {
-            let pointer = format!("{pointer}/{list}/{index}/name");
+            let pointer = format!("{at}/{list}/{index}/name");
             match seen.iter().find(|(_, other)| *other == name) {
                 Some((first, _)) if *first == list => {
                     let message = format!("`{name}` stands twice in {list} of `{}`", one.name);
@@ -53,6 +53,11 @@ fn check(located: &Located, report: &mut Report) {
                 Some(_) => {
                     let message = format!("`{name}` of `{}` is plain and secret at once", one.name);
                     report.add(pointer, message, "remove it from environment");
+                    let plain = one.environment.iter().position(|one| one.name == *name);
+                    if let Some(plain) = plain {
+                        let edits = vec![Edit::Remove(format!("{at}/environment/{plain}"))];
+                        report.fix(format!("remove the plain `{name}`"), edits);
+                    }
                 }
                 None => seen.push((list, name)),
             }

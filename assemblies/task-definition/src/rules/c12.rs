@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -45,10 +47,12 @@ fn check(located: &Located, report: &mut Report) {
         if !(60..=1800).contains(&period) {
             let message =
                 format!("restartAttemptPeriod is {period} seconds; 60 to 1800 are allowed");
-            report.add(
-                format!("{pointer}/restartAttemptPeriod"),
-                message,
-                "write 60 to 1800",
+            let pointer = format!("{pointer}/restartAttemptPeriod");
+            report.add(pointer.clone(), message, "write 60 to 1800");
+            let near = period.clamp(60, 1800);
+            report.fix(
+                format!("write {near}"),
+                vec![Edit::Set(pointer, json!(near))],
             );
         }
         if policy.ignored_exit_codes.len() > 50 {

@@ -1,5 +1,5 @@
 use super::{Report, Rule, container, edges, ends};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -63,6 +63,8 @@ fn check(located: &Located, report: &mut Report) {
                 message,
                 "remove the restart policy",
             );
+            let edits = vec![Edit::Remove(format!("{pointer}/restartPolicy"))];
+            report.fix("remove the restart policy", edits);
         }
     }
 }

@@ -40,7 +40,8 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &Located, report: &mut Report) {
     let names = || containers(located).map(|(_, one)| one.name.as_str());
     for edge in edges(located).filter(|edge| container(located, edge.target).is_none()) {
-        let hint = match nearest(edge.target, names()) {
+        let meant = nearest(edge.target, names());
+        let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("choose one of {}", names().collect::<Vec<_>>().join(", ")),
         };
@@ -48,6 +49,8 @@ fn check(located: &Located, report: &mut Report) {
             "`{}` depends on `{}`, which does not exist",
             edge.from.name, edge.target
         );
-        report.add(format!("{}/containerName", edge.pointer), message, hint);
+        let pointer = format!("{}/containerName", edge.pointer);
+        report.add(pointer.clone(), message, hint);
+        report.say(pointer, meant.filter(|meant| *meant != edge.from.name));
     }
 }

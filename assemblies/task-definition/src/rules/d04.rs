@@ -1,5 +1,7 @@
-use super::{Report, Rule, container, edges, ends};
-use crate::finding::Severity;
+use serde_json::json;
+
+use super::{Report, Rule, container, containers, edges, ends};
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -40,7 +42,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &Located, report: &mut Report) {
     for edge in edges(located).filter(|edge| ends(edge.condition)) {
-        let Some((_, target)) = container(located, edge.target) else {
+        let Some((pointer, target)) = container(located, edge.target) else {
             continue;
         };
         if target.is_essential() {
@@ -49,7 +51,12 @@ fn check(located: &Located, report: &mut Report) {
                 edge.from.name, target.name
             );
             let hint = format!("write \"essential\": false for `{}`", target.name);
-            report.add(format!("{}/condition", edge.pointer), message, hint);
+            report.add(format!("{}/condition", edge.pointer), message, hint.clone());
+            let mut others = containers(located).map(|(_, one)| one);
+            if others.any(|one| one.is_essential() && one.name != target.name) {
+                let edits = vec![Edit::Set(format!("{pointer}/essential"), json!(false))];
+                report.fix(hint, edits);
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
+use serde_json::json;
+
 use super::{Report, Rule, container, edges};
 use crate::container::Condition;
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -61,7 +63,10 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let (interval, retries) = (check.interval.unwrap_or(30), check.retries.unwrap_or(3));
-        let needed = check.start_period.unwrap_or(0) + interval * retries;
+        let needed = check
+            .start_period
+            .unwrap_or(0)
+            .saturating_add(interval.saturating_mul(retries));
         if limit < needed && !told.contains(&edge.target) {
             told.push(edge.target);
             let message = format!(
@@ -73,7 +78,14 @@ fn check(located: &Located, report: &mut Report) {
             } else {
                 "shorten interval, retries or startPeriod; startTimeout is 120 at most".to_owned()
             };
-            report.add(format!("{pointer}/startTimeout"), message, hint);
+            let pointer = format!("{pointer}/startTimeout");
+            report.add(pointer.clone(), message, hint);
+            if needed <= 120 {
+                report.fix(
+                    format!("wait {needed} s"),
+                    vec![Edit::Set(pointer, json!(needed))],
+                );
+            }
         }
     }
 }

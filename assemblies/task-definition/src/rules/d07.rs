@@ -1,6 +1,8 @@
+use serde_json::json;
+
 use super::{Report, Rule, container, edges};
 use crate::container::Condition;
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -51,7 +53,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &Located, report: &mut Report) {
     for edge in edges(located).filter(|edge| edge.condition == Condition::Healthy) {
-        let Some((_, target)) = container(located, edge.target) else {
+        let Some((pointer, target)) = container(located, edge.target) else {
             continue;
         };
         if target.start_timeout.is_none() && target.health_check.is_some() {
@@ -60,7 +62,9 @@ fn check(located: &Located, report: &mut Report) {
                 edge.from.name, target.name
             );
             let hint = format!("add \"startTimeout\": 120 to `{}`", target.name);
-            report.add(edge.pointer, message, hint);
+            report.add(edge.pointer, message, hint.clone());
+            let edits = vec![Edit::Set(format!("{pointer}/startTimeout"), json!(120))];
+            report.fix(hint, edits);
         }
     }
 }

@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -48,7 +50,14 @@ fn check(located: &Located, report: &mut Report) {
                 if words[0] == "CMD-SHELL" && words.len() > 2 {
                     let message =
                         format!("the health check of `{}` has more than one line", one.name);
-                    report.warn(pointer, message, "join the words after CMD-SHELL into one");
+                    report.warn(
+                        pointer.clone(),
+                        message,
+                        "join the words after CMD-SHELL into one",
+                    );
+                    let line = words[1..].join(" ");
+                    let edits = vec![Edit::Set(pointer, json!(["CMD-SHELL", line]))];
+                    report.fix("join the words into one line", edits);
                 }
             }
             Some("CMD" | "CMD-SHELL") | None => {
@@ -66,7 +75,13 @@ fn check(located: &Located, report: &mut Report) {
                 } else {
                     "CMD"
                 };
-                report.add(pointer, message, format!("put \"{hint}\" in front of it"));
+                let title = format!("put \"{hint}\" in front of it");
+                report.add(pointer.clone(), message, title.clone());
+                let more: Vec<_> = [hint]
+                    .into_iter()
+                    .chain(words.iter().map(String::as_str))
+                    .collect();
+                report.fix(title, vec![Edit::Set(pointer, json!(more))]);
             }
         }
     }

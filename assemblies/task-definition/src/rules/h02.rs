@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -56,7 +58,12 @@ fn check(located: &Located, report: &mut Report) {
             );
             let hint = format!("write {least} to {most_documented}");
             if !(least..=most).contains(&value) {
-                report.add(pointer, message, hint);
+                report.add(pointer.clone(), message, hint);
+                let near = value.clamp(least, most_documented);
+                report.fix(
+                    format!("write {near}"),
+                    vec![Edit::Set(pointer, json!(near))],
+                );
             } else if value > most_documented {
                 report.warn(pointer, message, hint);
             }

@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -43,7 +45,13 @@ fn check(located: &Located, report: &mut Report) {
                     "{field} of `{}` is {seconds} s; Fargate allows 2 to 120",
                     one.name
                 );
-                report.add(format!("{pointer}/{field}"), message, "write 2 to 120");
+                let pointer = format!("{pointer}/{field}");
+                report.add(pointer.clone(), message, "write 2 to 120");
+                let near = seconds.clamp(2, 120);
+                report.fix(
+                    format!("write {near}"),
+                    vec![Edit::Set(pointer, json!(near))],
+                );
             }
         }
     }

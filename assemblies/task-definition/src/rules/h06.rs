@@ -88,5 +88,6 @@ fn chain<'l>(located: &'l Located, name: &'l str, path: &mut Vec<&'l str>) -> (u
         .unwrap_or_default();
     path.pop();
     names.insert(0, name);
-    (seconds + one.stop_timeout.unwrap_or(30), names)
+    let own = one.stop_timeout.unwrap_or(30);
+    (seconds.saturating_add(own), names)
 }

@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule, logs};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -64,7 +66,9 @@ fn check(located: &Located, report: &mut Report) {
                 "add \"awslogs-stream-prefix\": \"{}\" to its options",
                 one.name
             );
-            report.add(format!("{pointer}/options"), message, hint);
+            report.add(format!("{pointer}/options"), message, hint.clone());
+            let prefix = format!("{pointer}/options/awslogs-stream-prefix");
+            report.fix(hint, vec![Edit::Set(prefix, json!(one.name))]);
         }
     }
 }

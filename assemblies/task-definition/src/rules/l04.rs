@@ -70,12 +70,14 @@ fn check(located: &Located, report: &mut Report) {
             .keys()
             .filter(|option| !OPTIONS.contains(&option.as_str()))
         {
-            let hint = match nearest(option, OPTIONS) {
+            let meant = nearest(option, OPTIONS);
+            let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("choose one of {}", OPTIONS.join(", ")),
             };
             let message = format!("awslogs has no option `{option}` (in `{}`)", one.name);
             report.add(format!("{pointer}/{}", escape(option)), message, hint);
+            report.rename(&pointer, &log.options, option, meant);
         }
         let mode = log.options.get("mode").map(String::as_str);
         report.word(

@@ -1,5 +1,5 @@
 use super::{Report, Rule, ports, shares_network};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -56,7 +56,9 @@ fn check(located: &Located, report: &mut Report) {
                 one.name
             );
             let hint = format!("remove `hostPort`, or let the program listen on {outer}");
-            report.add(format!("{pointer}/hostPort"), message, hint);
+            let pointer = format!("{pointer}/hostPort");
+            report.add(pointer.clone(), message, hint);
+            report.fix("remove `hostPort`", vec![Edit::Remove(pointer)]);
         }
     }
 }

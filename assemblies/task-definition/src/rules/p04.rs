@@ -43,7 +43,10 @@ fn check(located: &Located, report: &mut Report) {
             Some((Ok(first), Ok(last))) if first >= 1 && first < last && last <= 65_535 => {}
             Some((Ok(first), Ok(last))) if first >= last => {
                 let message = format!("the range `{text}` of `{}` does not go up", one.name);
-                report.add(pointer, message, hint);
+                report.add(pointer.clone(), message, hint);
+                if first > last && last >= 1 && first <= 65_535 {
+                    report.say(pointer, Some(&format!("{last}-{first}")));
+                }
             }
             _ => report.add(pointer, format!("`{text}` is no range of ports"), hint),
         }

@@ -56,7 +56,11 @@ fn check(located: &Located, report: &mut Report) {
                 let pointer = format!("{pointer}/environment/{index}/value");
                 let message = format!("`{value}` does not resolve: containers share one loopback");
                 let hint = format!("write 127.0.0.1 in place of `{}`", other.name);
-                report.add(pointer, message, hint);
+                report.add(pointer.clone(), message, hint);
+                let near = value.replacen(&other.name, "127.0.0.1", 1);
+                if calls(&near, "127.0.0.1") {
+                    report.say(pointer, Some(&near));
+                }
             }
         }
     }

@@ -44,7 +44,9 @@ fn check(located: &Located, report: &mut Report) {
     let asked: Vec<_> = containers(located)
         .filter_map(|(_, one)| Some((one.name.as_str(), one.cpu?)))
         .collect();
-    let sum: u32 = asked.iter().map(|(_, cpu)| cpu).sum();
+    let sum: u32 = asked
+        .iter()
+        .fold(0, |sum, (_, cpu)| sum.saturating_add(*cpu));
     if sum > task {
         let message = format!(
             "{} CPU units; the task has {task}",

@@ -1,5 +1,5 @@
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -39,11 +39,9 @@ fn check(located: &Located, report: &mut Report) {
             );
         } else if reserved == limit {
             let message = format!("`{}` reserves exactly its limit of {limit} MiB", one.name);
-            report.warn(
-                pointer,
-                message,
-                "leave out `memoryReservation`, which says nothing more",
-            );
+            let hint = "leave out `memoryReservation`, which says nothing more";
+            report.warn(pointer.clone(), message, hint);
+            report.fix("remove `memoryReservation`", vec![Edit::Remove(pointer)]);
         }
     }
 }

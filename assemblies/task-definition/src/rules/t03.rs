@@ -1,6 +1,6 @@
 use super::{Report, Rule};
 use crate::container::ContainerDefinition;
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -36,5 +36,12 @@ fn check(located: &Located, report: &mut Report) {
         containers[0].name
     );
     let message = "no container is essential: the task could never count as running";
-    report.add("/containerDefinitions/0/essential", message, hint);
+    let pointer = "/containerDefinitions/0/essential";
+    report.add(pointer, message, hint);
+    if containers.len() == 1 {
+        report.fix(
+            "let the only container be essential",
+            vec![Edit::Remove(pointer.to_owned())],
+        );
+    }
 }

@@ -51,11 +51,12 @@ fn check(located: &Located, report: &mut Report) {
 /// The size that the containers would need.
 fn enough(located: &Located) -> String {
     let containers = &located.definition.container_definitions;
-    let cpu = containers.iter().filter_map(|one| one.cpu).sum();
+    let sum = u32::saturating_add;
+    let cpu = containers.iter().filter_map(|one| one.cpu).fold(0, sum);
     let memory = containers
         .iter()
         .filter_map(|one| one.memory_reservation.or(one.memory))
-        .sum();
+        .fold(0, sum);
     match smallest(cpu, memory) {
         Some(size) => format!("the containers fit into {} / {}", size.cpu, size.memory),
         None => "see the table of Fargate sizes".to_owned(),

@@ -1,5 +1,5 @@
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -40,6 +40,8 @@ fn check(located: &Located, report: &mut Report) {
     if size == 20 {
         let message = "20 GiB is what a task has without asking; ephemeralStorage begins at 21";
         report.add(pointer, message, "remove `ephemeralStorage`");
+        let edits = vec![Edit::Remove("/ephemeralStorage".to_owned())];
+        report.fix("remove `ephemeralStorage`", edits);
     } else if !(21..=200).contains(&size) {
         report.add(
             pointer,

@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -46,6 +48,10 @@ fn check(located: &Located, report: &mut Report) {
             "Windows containers on Fargate have no pidMode",
             "remove `pidMode`",
         );
+        report.fix(
+            "remove `pidMode`",
+            vec![Edit::Remove("/pidMode".to_owned())],
+        );
     } else if mode != "task" {
         let message = format!("pidMode is `{mode}`; Fargate only has task");
         report.add(
@@ -53,5 +59,7 @@ fn check(located: &Located, report: &mut Report) {
             message,
             "write \"pidMode\": \"task\", or remove it",
         );
+        let edits = vec![Edit::Set("/pidMode".to_owned(), json!("task"))];
+        report.fix("share processes within the task only", edits);
     }
 }

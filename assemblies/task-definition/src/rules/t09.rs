@@ -1,5 +1,5 @@
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -36,6 +36,10 @@ fn check(located: &Located, report: &mut Report) {
             "/ipcMode",
             "ipcMode is not supported on Fargate",
             "remove `ipcMode`",
+        );
+        report.fix(
+            "remove `ipcMode`",
+            vec![Edit::Remove("/ipcMode".to_owned())],
         );
     }
 }

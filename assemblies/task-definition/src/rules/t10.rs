@@ -1,5 +1,5 @@
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -40,5 +40,7 @@ fn check(located: &Located, report: &mut Report) {
             message,
             "remove `placementConstraints`",
         );
+        let edits = vec![Edit::Remove("/placementConstraints".to_owned())];
+        report.fix("remove `placementConstraints`", edits);
     }
 }

@@ -51,7 +51,8 @@ fn check(located: &Located, report: &mut Report) {
             let pointer = format!("{pointer}/mountPoints/{index}");
             let (name, path) = (mount.source_volume.as_str(), &mount.container_path);
             if !volumes().any(|volume| volume == name) {
-                let hint = match nearest(name, volumes()) {
+                let meant = nearest(name, volumes());
+                let hint = match meant {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("add {{ \"name\": \"{name}\" }} to volumes"),
                 };
@@ -59,7 +60,9 @@ fn check(located: &Located, report: &mut Report) {
                     "`{}` mounts `{name}`, which is no volume of the task",
                     one.name
                 );
-                report.add(format!("{pointer}/sourceVolume"), message, hint);
+                let pointer = format!("{pointer}/sourceVolume");
+                report.add(pointer.clone(), message, hint);
+                report.say(pointer, meant);
             }
             let pointer = format!("{pointer}/containerPath");
             let windows = path.chars().nth(1) == Some(':');
@@ -68,7 +71,8 @@ fn check(located: &Located, report: &mut Report) {
                     "`{}` mounts `{name}` at `{path}`, which is not absolute",
                     one.name
                 );
-                report.add(pointer, message, format!("write /{path}"));
+                report.add(pointer.clone(), message, format!("write /{path}"));
+                report.say(pointer, Some(&format!("/{path}")));
             } else if one.mount_points[..index]
                 .iter()
                 .any(|other| other.container_path == *path)

@@ -44,7 +44,8 @@ fn check(located: &Located, report: &mut Report) {
             if container(located, name).is_some() {
                 continue;
             }
-            let hint = match nearest(name, containers(located).map(|(_, one)| one.name.as_str())) {
+            let meant = nearest(name, containers(located).map(|(_, one)| one.name.as_str()));
+            let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name a container of the task".to_owned(),
             };
@@ -52,11 +53,9 @@ fn check(located: &Located, report: &mut Report) {
                 "`{}` takes mounts from `{name}`, which does not exist",
                 one.name
             );
-            report.add(
-                format!("{pointer}/volumesFrom/{index}/sourceContainer"),
-                message,
-                hint,
-            );
+            let pointer = format!("{pointer}/volumesFrom/{index}/sourceContainer");
+            report.add(pointer.clone(), message, hint);
+            report.say(pointer, meant.filter(|meant| *meant != one.name));
         }
     }
 }

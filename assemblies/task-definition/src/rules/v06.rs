@@ -1,5 +1,5 @@
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -77,6 +77,7 @@ fn check(located: &Located, report: &mut Report) {
                 message,
                 "write \"transitEncryption\": \"ENABLED\"",
             );
+            report.say(format!("{pointer}/transitEncryption"), Some("ENABLED"));
         }
         let root = efs.root_directory.as_deref().unwrap_or("/");
         if access.access_point_id.is_some() && root != "/" {
@@ -89,6 +90,8 @@ fn check(located: &Located, report: &mut Report) {
                 message,
                 "remove `rootDirectory`",
             );
+            let edits = vec![Edit::Remove(format!("{pointer}/rootDirectory"))];
+            report.fix("remove `rootDirectory`", edits);
         }
     }
 }

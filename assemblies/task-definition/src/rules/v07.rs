@@ -1,5 +1,5 @@
 use super::{Report, Rule};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -61,6 +61,8 @@ fn check(located: &Located, report: &mut Report) {
                 message,
                 "remove `rootDirectory`",
             );
+            let edits = vec![Edit::Remove(format!("{pointer}/rootDirectory"))];
+            report.fix("remove `rootDirectory`", edits);
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::{Report, Rule, containers};
 use crate::container::ContainerDefinition;
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -47,6 +47,8 @@ fn check(located: &Located, report: &mut Report) {
                 message,
                 format!("remove `{}`", last(field)),
             );
+            let edits = vec![Edit::Remove(format!("{pointer}/{field}"))];
+            report.fix(format!("remove `{}`", last(field)), edits);
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -57,11 +57,9 @@ fn check(located: &Located, report: &mut Report) {
                     list == "add" && located.definition.is_fargate() && word != "SYS_PTRACE";
                 if refused && KNOWN.contains(&word.as_str()) {
                     let message = format!("`{}` cannot have {word} on Fargate", one.name);
-                    report.add(
-                        pointer,
-                        message,
-                        "remove it; SYS_PTRACE is the only one that can be added",
-                    );
+                    let hint = "remove it; SYS_PTRACE is the only one that can be added";
+                    report.add(pointer.clone(), message, hint);
+                    report.fix(format!("remove {word}"), vec![Edit::Remove(pointer)]);
                 } else {
                     report.word(&pointer, Some(word), &KNOWN);
                 }

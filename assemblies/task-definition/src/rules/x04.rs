@@ -1,5 +1,5 @@
 use super::{Report, Rule, containers, shares_network};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -53,12 +53,14 @@ fn check(located: &Located, report: &mut Report) {
     for (pointer, one) in containers(located) {
         for (index, control) in one.system_controls.iter().enumerate() {
             let (key, value) = (control.namespace.as_str(), control.value.as_str());
-            let pointer = format!("{pointer}/systemControls/{index}/namespace");
+            let control_at = format!("{pointer}/systemControls/{index}");
+            let pointer = format!("{control_at}/namespace");
             let network = key.starts_with("net.");
             if !network && !is_ipc(key) {
                 let message = format!("`{key}` of `{}` is a setting of the machine", one.name);
                 let hint = "remove it; net.*, fs.mqueue.* and some of kernel.* can be set";
                 report.add(pointer, message, hint);
+                report.fix(format!("remove `{key}`"), vec![Edit::Remove(control_at)]);
             } else if machines && !network {
                 let message = format!("with ipcMode host, `{key}` is a setting of the machine");
                 report.add(pointer, message, "remove it, or `ipcMode`");

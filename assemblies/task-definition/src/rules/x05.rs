@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use super::{Report, Rule, containers};
-use crate::finding::Severity;
+use crate::finding::{Edit, Severity};
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -58,11 +60,10 @@ fn check(located: &Located, report: &mut Report) {
                     "{} of `{}` begins at {} and ends at {}",
                     limit.name, one.name, limit.soft_limit, limit.hard_limit
                 );
-                report.add(
-                    format!("{pointer}/softLimit"),
-                    message,
-                    "lower the soft limit",
-                );
+                let pointer = format!("{pointer}/softLimit");
+                report.add(pointer.clone(), message, "lower the soft limit");
+                let edits = vec![Edit::Set(pointer, json!(limit.hard_limit))];
+                report.fix("begin at the hard limit", edits);
             } else if limit.name == "nofile" && limit.hard_limit > MOST_FILES {
                 let message = format!("{} open files; {MOST_FILES} are the most", limit.hard_limit);
                 report.add(

@@ -51,7 +51,9 @@ fn check(located: &Located, report: &mut Report) {
             if !folder.container_path.starts_with('/') {
                 let message = format!("`{}` is no absolute path", folder.container_path);
                 let hint = format!("write /{}", folder.container_path);
-                report.add(format!("{pointer}/containerPath"), message, hint);
+                let pointer = format!("{pointer}/containerPath");
+                report.add(pointer.clone(), message, hint);
+                report.say(pointer, Some(&format!("/{}", folder.container_path)));
             }
             if folder.size == 0 {
                 report.add(
@@ -61,8 +63,15 @@ fn check(located: &Located, report: &mut Report) {
                 );
             }
             for (number, option) in folder.mount_options.iter().enumerate() {
-                let word = option.split('=').next();
-                report.word(&format!("{pointer}/mountOptions/{number}"), word, &OPTIONS);
+                let pointer = format!("{pointer}/mountOptions/{number}");
+                match option.split_once('=') {
+                    None => report.word(&pointer, Some(option), &OPTIONS),
+                    Some((word, _)) if !OPTIONS.contains(&word) => {
+                        let message = format!("`{word}` is no option of a mount");
+                        report.add(pointer, message, "remove it, or correct its spelling");
+                    }
+                    Some(_) => {}
+                }
             }
         }
     }
