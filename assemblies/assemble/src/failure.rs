@@ -23,6 +23,9 @@ pub(crate) enum Failure {
     /// The input has findings; they say it all.
     #[error("{} found", count(.0.len()))]
     Findings(Vec<Finding>),
+    /// Several files could not be read.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nassemble: "))]
+    Several(Vec<Self>),
     /// The remote side said no.
     #[cfg_attr(
         not(feature = "aws"),
@@ -33,11 +36,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// All of them as one, if there are any.
+    pub(crate) fn all(mut failures: Vec<Self>) -> Result<(), Self> {
+        match failures.len() {
+            0 => Ok(()),
+            1 => Err(failures.remove(0)),
+            _ => Err(Self::Several(failures)),
+        }
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Findings(_) => 1,
-            Self::File { .. } | Self::Usage(_) => 2,
+            Self::File { .. } | Self::Usage(_) | Self::Several(_) => 2,
             Self::Refused(_) => 3,
         }
     }

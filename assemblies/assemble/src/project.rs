@@ -2,13 +2,14 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use assembly::{Catalog, Plan, Values};
 use task_definition::source::Source;
 
 use crate::cli::ValueArguments;
 use crate::failure::Failure;
+use crate::judging::{Judging, RuleArguments};
 
 /// A folder that holds `assemblies/`, and perhaps `sidecars/` and `apps/`.
 #[derive(Debug, Clone)]
@@ -43,29 +44,61 @@ impl Project {
         &self.root
     }
 
+    /// Whether a file lies in it. A folder without `assemblies/` is no project and holds nothing.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        let root = absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        root.join("assemblies").is_dir() && path.starts_with(root)
+    }
+
+    /// A file's name as somebody at the project's folder knows it, with `/`.
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        let root = absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        let path = Path::new(name);
+        let from_here = absolute(path).unwrap_or_else(|_| path.to_owned());
+        // Names are from the project's folder already, unless a file beside us was named.
+        let inside = if root.join(path).is_file() {
+            path.strip_prefix(&root).unwrap_or(path)
+        } else {
+            from_here.strip_prefix(&root).unwrap_or(&from_here)
+        };
+        inside.to_string_lossy().replace('\\', "/")
+    }
+
+    /// What the project says about rules, if it does.
+    pub(crate) fn rules_file(&self) -> Option<PathBuf> {
+        let file = self.root.join("assemblies").join(RULES);
+        file.is_file().then_some(file)
+    }
+
     /// The names of the assemblies that are there, sorted.
     pub(crate) fn assemblies(&self) -> Result<Vec<String>, Failure> {
         let mut names: Vec<String> = list(&self.root.join("assemblies"))?
             .iter()
             .filter(|path| path.is_file() && path.extension().is_some_and(|end| end == "yaml"))
+            .filter(|path| !path.ends_with(RULES))
             .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
             .collect();
         names.sort();
         Ok(names)
     }
 
+    /// Where the manifest of that name is, or the file itself.
+    pub(crate) fn manifest_path(&self, what: &str) -> PathBuf {
+        let named = self.root.join("assemblies").join(format!("{what}.yaml"));
+        if named.is_file() { named } else { what.into() }
+    }
+
     /// The manifest of that name, or in that file.
     pub(crate) fn manifest(&self, what: &str) -> Result<Source, Failure> {
-        let file = PathBuf::from(what);
-        let named = self.root.join("assemblies").join(format!("{what}.yaml"));
-        if !named.is_file() && !file.is_file() {
+        let path = self.manifest_path(what);
+        if !path.is_file() {
             let known = self.assemblies().unwrap_or_default();
             return Err(Failure::Usage(format!(
                 "there is no assembly `{what}`; choose one of: {}",
                 known.join(", ")
             )));
         }
-        self.source(if named.is_file() { &named } else { &file })
+        self.source(&path)
     }
 
     /// Every `component.yaml` of the project.
@@ -121,7 +154,10 @@ impl Project {
     ) -> Result<Plan, Failure> {
         let manifest = self.manifest(what)?;
         let values = self.values(arguments, otherwise)?;
-        assembly::plan(&manifest, &self.catalog()?, &values).map_err(Failure::Findings)
+        let judgement =
+            Judging::new(&RuleArguments::default(), self)?.of(&self.manifest_path(what))?;
+        assembly::plan_under(&manifest, &self.catalog()?, &values, &judgement)
+            .map_err(|judged| Failure::Findings(judged.findings))
     }
 
     /// A file's text under the name by which the user knows it.
@@ -135,6 +171,9 @@ impl Project {
         Ok(Source::new(name.display().to_string(), text))
     }
 }
+
+/// What is said about rules: the one file beside the assemblies that is none.
+const RULES: &str = "rules.yaml";
 
 /// The entries of a folder, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -3,9 +3,9 @@
 use std::env;
 use std::io::{IsTerminal, Write, stderr, stdout};
 
-use task_definition::{Color, Finding};
+use task_definition::{Color, Place, Silenced};
 
-use crate::failure::{Failure, count};
+use crate::failure::Failure;
 
 /// The two ways out of the program.
 #[derive(Debug, Clone)]
@@ -67,11 +67,34 @@ impl Talk {
         let _ = writeln!(stderr(), "assemble: {failure}");
     }
 
-    /// Says how many findings were printed.
-    pub(crate) fn total(&self, findings: &[Finding]) {
-        self.say(&match findings.len() {
-            0 => "no findings".to_owned(),
-            many => count(many),
-        });
+    /// Says that something which keeps strangers out is silenced, even when asked to be quiet.
+    #[expect(clippy::unused_self, reason = "all talk leaves by the same door")]
+    pub(crate) fn guards(&self, silenced: &[Silenced]) {
+        let guards = silenced
+            .iter()
+            .filter(|one| assembly::rules::guards(one.finding.rule));
+        for Silenced { finding, ruling } in guards {
+            let place = written(&ruling.place);
+            let place = place.map(|(file, line, _)| format!(" ({file}:{line})"));
+            let _ = writeln!(
+                stderr(),
+                "{} is silenced: {}; because: {}{}",
+                finding.rule,
+                finding.message,
+                ruling.reason,
+                place.unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// The written line that a place goes back to.
+pub(crate) fn written(place: &Place) -> Option<(&str, usize, usize)> {
+    match place {
+        Place::Text {
+            file, line, column, ..
+        } => Some((file, *line, *column)),
+        Place::Derived { from, .. } => written(from.as_deref()?),
+        Place::Pointer(_) => None,
     }
 }

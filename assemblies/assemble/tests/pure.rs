@@ -117,6 +117,7 @@ fn findings_come_as_json_too() {
     let file = project.write("bad.yaml", FIVE_MISTAKES);
     let output = project.assemble(&["check", "--format", "json", &file.to_string_lossy()]);
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let list = &list["findings"];
     let rules: Vec<&str> = list
         .as_array()
         .expect("a list")

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::component::ComponentFile;
 use crate::manifest::ManifestFile;
+use crate::rulings::RulesFile;
 use crate::shape::schema_of;
 
 /// The schema of a manifest.
@@ -15,6 +16,11 @@ pub fn assembly() -> String {
 /// The schema of a `component.yaml`.
 pub fn component() -> String {
     pretty::<ComponentFile>()
+}
+
+/// The schema of a file of rules.
+pub fn rules() -> String {
+    pretty::<RulesFile>()
 }
 
 fn pretty<T: JsonSchema>() -> String {

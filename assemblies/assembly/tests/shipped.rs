@@ -20,6 +20,7 @@ fn committed_schemas_are_those_of_the_types() {
     for (name, now) in [
         ("assembly", schema::assembly()),
         ("component", schema::component()),
+        ("rules", schema::rules()),
     ] {
         let committed = root().join(format!("assemblies/schema/{name}.json"));
         let committed = fs::read_to_string(committed).expect("a committed schema");

@@ -1,17 +1,30 @@
 //! `assemble check`: all findings of manifests and task definitions.
+//!
+//! | file | does |
+//! |---|---|
+//! | `report` | what was found, told and silenced |
+//! | `text`, `json`, `sarif`, `github` | write it down, a form each |
 
 use std::path::{Path, PathBuf};
 
-use assembly::Catalog;
+use assembly::{Catalog, Values, plan_under};
 use clap::{Args, ValueEnum};
-use serde_json::json;
 use task_definition::source::{self, Source};
-use task_definition::{Finding, Place, Severity};
+use task_definition::{Judged, Judgement};
 
 use crate::cli::ValueArguments;
 use crate::failure::Failure;
+use crate::judging::{Judging, RuleArguments};
 use crate::project::Project;
 use crate::talk::Talk;
+
+mod github;
+mod json;
+mod report;
+mod sarif;
+mod text;
+
+use report::Report;
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -22,6 +35,14 @@ pub(crate) struct Arguments {
     /// How to print the findings.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Fails on warnings too.
+    #[arg(long)]
+    strict: bool,
+    /// Lists what is silenced, with the reasons.
+    #[arg(long)]
+    show_silenced: bool,
+    #[command(flatten)]
+    rules: RuleArguments,
     #[command(flatten)]
     values: ValueArguments,
 }
@@ -31,64 +52,99 @@ pub(crate) struct Arguments {
 enum Format {
     /// For people: the line, a caret, a hint.
     Text,
-    /// For programs: a list of objects.
+    /// For programs: one object; the README says what is in it.
     Json,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For GitHub: workflow commands that put each finding on its line.
+    Github,
 }
 
-/// Checks, prints, and answers 1 when something is an error.
+/// Checks, prints, and answers 1 when something is an error, or anything with `--strict`.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+    let mut judging = Judging::new(&arguments.rules, project)?;
+    let (report, unreadable) = gather(arguments, project, &mut judging)?;
+    talk.data(&match arguments.format {
+        Format::Text => text::write(&report, arguments.show_silenced, talk.color()),
+        Format::Json => json::write(&report),
+        Format::Sarif => sarif::write(&report, project),
+        Format::Github => github::write(&report, project),
+    });
+    talk.guards(&report.silenced);
+    talk.say(&report.total());
+    unreadable?;
+    Ok(u8::from(report.fails(arguments.strict)))
+}
+
+/// Checks every file there is. One that cannot be read does not keep the others from being checked.
+fn gather(
+    arguments: &Arguments,
+    project: &Project,
+    judging: &mut Judging<'_>,
+) -> Result<(Report, Result<(), Failure>), Failure> {
     let catalog = project.catalog()?;
-    let mut findings = Vec::new();
+    let mut report = Report::default();
+    let mut unreadable = Vec::new();
+    let mut values = None;
     for file in files(arguments, project)? {
-        let source = project.source(&file)?;
-        for finding in check(&source, arguments, project, &catalog)? {
-            // Several assemblies may name the same broken component.
-            if !findings.contains(&finding) {
-                findings.push(finding);
+        let source = match project.source(&file) {
+            Ok(source) => source,
+            Err(failure) => {
+                unreadable.push(failure);
+                continue;
             }
-        }
+        };
+        let judgement = judging.of(&file)?;
+        let judged = if is_task_definition(&source) {
+            definition(&source, &judgement)
+        } else {
+            let values = match &values {
+                Some(values) => values,
+                None => values.insert(project.values(&arguments.values, "example")?),
+            };
+            manifest(&source, &catalog, values, &judgement)
+        };
+        judging.seen(&file, &judged.seen);
+        report.add(judged);
     }
-    match arguments.format {
-        Format::Text => print_text(&findings, talk),
-        Format::Json => print_json(&findings, talk),
+    report.add_findings(judging.findings().cloned());
+    if unreadable.is_empty() {
+        report.add_findings(judging.stale(arguments.files.is_empty()));
     }
-    talk.total(&findings);
-    Ok(u8::from(
-        findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error),
-    ))
+    Ok((report, Failure::all(unreadable)))
 }
 
 fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, Failure> {
     if !arguments.files.is_empty() {
         return Ok(arguments.files.clone());
     }
-    let folder = project.root().join("assemblies");
     let names = project.assemblies()?;
     Ok(names
         .iter()
-        .map(|name| folder.join(format!("{name}.yaml")))
+        .map(|name| project.manifest_path(name))
         .collect())
 }
 
-fn check(
-    source: &Source,
-    arguments: &Arguments,
-    project: &Project,
-    catalog: &Catalog,
-) -> Result<Vec<Finding>, Failure> {
-    if is_task_definition(source) {
-        return Ok(match task_definition::read(source) {
-            Ok(located) => task_definition::check(&located),
-            Err(findings) => findings,
-        });
+/// Findings of anybody's task definition.
+pub(crate) fn definition(source: &Source, judgement: &Judgement) -> Judged {
+    let (findings, may_be_judged) = match task_definition::read(source) {
+        Ok(located) => (task_definition::check(&located), true),
+        Err(findings) => (findings, false),
+    };
+    let mut judged = judgement.judge(findings, |finding| {
+        may_be_judged && assembly::rules::may_be_silenced(finding.rule)
+    });
+    let in_vain = judged.in_vain.iter();
+    let in_vain: Vec<_> = in_vain.map(assembly::rulings::cannot_be_silenced).collect();
+    judged.findings.extend(in_vain);
+    judged
+}
+
+fn manifest(source: &Source, catalog: &Catalog, values: &Values, judgement: &Judgement) -> Judged {
+    match plan_under(source, catalog, values, judgement) {
+        Ok(plan) => plan.judged().clone(),
+        Err(judged) => judged,
     }
-    let values = project.values(&arguments.values, "example")?;
-    Ok(match assembly::plan(source, catalog, &values) {
-        Ok(plan) => plan.warnings().to_vec(),
-        Err(findings) => findings,
-    })
 }
 
 /// A definition has containers or a family; a manifest has neither.
@@ -99,46 +155,4 @@ pub(crate) fn is_task_definition(source: &Source) -> bool {
     source::parse(source).map_or(is_json, |node| {
         node.get("containerDefinitions").is_some() || node.get("family").is_some()
     })
-}
-
-fn print_text(findings: &[Finding], talk: &Talk) {
-    for finding in findings {
-        talk.data(&format!("{}\n\n", finding.render(talk.color()).trim_end()));
-    }
-}
-
-fn print_json(findings: &[Finding], talk: &Talk) {
-    let list: Vec<_> = findings.iter().map(to_json).collect();
-    talk.data(&format!("{:#}\n", json!(list)));
-}
-
-fn to_json(finding: &Finding) -> serde_json::Value {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    let mut object = json!({
-        "rule": finding.rule,
-        "severity": severity,
-        "message": finding.message,
-        "hint": finding.hint,
-        "pointer": finding.pointer,
-    });
-    if let Some((file, line, column)) = position(&finding.place) {
-        object["file"] = json!(file);
-        object["line"] = json!(line);
-        object["column"] = json!(column);
-    }
-    object
-}
-
-/// The written line that a finding goes back to.
-fn position(place: &Place) -> Option<(&str, usize, usize)> {
-    match place {
-        Place::Text {
-            file, line, column, ..
-        } => Some((file, *line, *column)),
-        Place::Derived { from, .. } => position(from.as_deref()?),
-        Place::Pointer(_) => None,
-    }
 }

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
     talk.data(&format!(
         "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nrefused:\n{}\n\naccepted:\n{}\n",
         rule.id,
-        rule.severity,
+        rule.severity.word(),
         rule.title,
         rule.explanation,
         rule.hint,

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use assembly::{Document, Plan};
 use clap::Args;
-use task_definition::{Finding, Severity};
+use task_definition::{Finding, Judged, Severity};
 
 use crate::cli::ValueArguments;
 use crate::failure::{Failure, count};
+use crate::judging::{Judging, RuleArguments};
 use crate::project::Project;
 use crate::talk::Talk;
 
@@ -21,6 +22,8 @@ pub(crate) struct Arguments {
     /// All assemblies of the project.
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    rules: RuleArguments,
     #[command(flatten)]
     values: ValueArguments,
 }
@@ -37,14 +40,17 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut all: Vec<Finding> = Vec::new();
     let mut written = 0;
+    let mut judging = Judging::new(&arguments.rules, project)?;
     for name in &names {
-        match assembly::plan(&project.manifest(name)?, &catalog, &values) {
+        let judgement = judging.of(&project.manifest_path(name))?;
+        match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &judgement) {
             Ok(plan) => {
+                talk.guards(plan.silenced());
                 written += write(&plan, project)?;
                 rows.push(row(&plan));
                 add(&mut all, plan.warnings().to_vec());
             }
-            Err(findings) => {
+            Err(Judged { findings, .. }) => {
                 rows.push([
                     name.clone(),
                     "-".into(),

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {}
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) id: &'static str,
-    pub(crate) severity: &'static str,
+    pub(crate) severity: Severity,
     pub(crate) title: &'static str,
     pub(crate) explanation: &'static str,
     pub(crate) source: &'static str,
@@ -32,7 +32,9 @@ pub(crate) fn run(_: &Arguments, talk: &Talk) -> Result<u8, Failure> {
     for rule in all() {
         talk.data(&format!(
             "{:<4} {:<8} {}\n",
-            rule.id, rule.severity, rule.title
+            rule.id,
+            rule.severity.word(),
+            rule.title
         ));
     }
     Ok(0)
@@ -42,7 +44,7 @@ pub(crate) fn run(_: &Arguments, talk: &Talk) -> Result<u8, Failure> {
 pub(crate) fn all() -> Vec<Row> {
     let of_definitions = task_definition::rules().iter().map(|rule| Row {
         id: rule.id,
-        severity: word(rule.severity),
+        severity: rule.severity,
         title: rule.title,
         explanation: rule.explanation,
         source: rule.source,
@@ -52,7 +54,7 @@ pub(crate) fn all() -> Vec<Row> {
     });
     let of_manifests = assembly::rules().iter().map(|rule| Row {
         id: rule.id,
-        severity: "error",
+        severity: assembly::rules::severity(rule.id),
         title: rule.title,
         explanation: rule.explanation,
         source: rule.source,
@@ -63,9 +65,26 @@ pub(crate) fn all() -> Vec<Row> {
     of_manifests.chain(of_definitions).collect()
 }
 
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
+impl Row {
+    /// What the rule says, for a page.
+    pub(crate) fn markdown(&self) -> String {
+        format!(
+            "{}\n\n**What to do:** {}.\n\n**Source:** {}\n\nRefused:\n\n```{}\n{}\n```\n\nAccepted:\n\n```{}\n{}\n```\n",
+            self.explanation,
+            self.hint.trim_end_matches('.'),
+            self.source,
+            language(self.failing),
+            self.failing.trim_matches('\n'),
+            language(self.passing),
+            self.passing.trim_matches('\n'),
+        )
+    }
+}
+
+fn language(text: &str) -> &'static str {
+    if text.trim_start().starts_with('{') {
+        "json"
+    } else {
+        "yaml"
     }
 }

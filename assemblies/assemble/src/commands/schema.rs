@@ -19,6 +19,8 @@ enum Of {
     Assembly,
     /// `component.yaml`.
     Component,
+    /// `assemblies/rules.yaml` and `.assemble-rules.yaml`.
+    Rules,
 }
 
 /// Prints the schema.
@@ -26,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> u8 {
     talk.data(&match arguments.of {
         Of::Assembly => assembly::schema::assembly(),
         Of::Component => assembly::schema::component(),
+        Of::Rules => assembly::schema::rules(),
     });
     0
 }

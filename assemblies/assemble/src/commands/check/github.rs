@@ -1,0 +1,61 @@
+//! Findings as GitHub's workflow commands, which put each one on its line of a change.
+
+use std::fmt::Write as _;
+
+use task_definition::{Finding, Place};
+
+use super::report::Report;
+use crate::project::Project;
+use crate::talk::written;
+
+/// A line a finding.
+pub(super) fn write(report: &Report, project: &Project) -> String {
+    let findings = report.findings.iter();
+    findings.map(|finding| command(finding, project)).collect()
+}
+
+fn command(finding: &Finding, project: &Project) -> String {
+    let mut properties = Vec::new();
+    if let Some((file, line, column)) = written(&finding.place) {
+        properties.push(format!("file={}", property(&project.path_of(file))));
+        properties.push(format!("line={line}"));
+        properties.push(format!("col={column}"));
+    }
+    properties.push(format!("title={}", property(finding.rule)));
+    let mut message = finding.message.clone();
+    if let Place::Derived { because, .. } = &finding.place {
+        let _ = write!(message, "\nworked out: {because}");
+    }
+    if !finding.hint.is_empty() {
+        let _ = write!(message, "\nhint: {}", finding.hint);
+    }
+    format!(
+        "::{} {}::{}\n",
+        finding.severity.word(),
+        properties.join(","),
+        data(&message)
+    )
+}
+
+/// The message ends with the line, so line ends are escaped, and the sign that escapes.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// A property ends with a comma or a colon.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{data, property};
+
+    #[test]
+    fn escapes_what_would_end_a_property_or_the_line() {
+        assert_eq!(data("100%: a, b\r\nc"), "100%25: a, b%0D%0Ac");
+        assert_eq!(property("a:b,c%\n.yaml"), "a%3Ab%2Cc%25%0A.yaml");
+    }
+}

@@ -1,0 +1,130 @@
+//! A project of its own for each test, and the command run in it.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A folder with one component, values and one good assembly.
+pub(crate) struct Project(TempDir);
+
+impl Project {
+    pub(crate) fn new() -> Self {
+        let project = Self::empty();
+        project.write("apps/web/component.yaml", WEB);
+        project.write("assemblies/values/example.yaml", VALUES);
+        project.write("assemblies/shop.yaml", SHOP);
+        project
+    }
+
+    /// A folder that is no project.
+    pub(crate) fn empty() -> Self {
+        Self(TempDir::new().expect("a folder"))
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).expect("a file")
+    }
+
+    pub(crate) fn assemble(&self, arguments: &[&str]) -> Said {
+        assemble(self.root(), arguments)
+    }
+}
+
+/// What the command said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// The data, as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).expect("JSON on stdout")
+    }
+}
+
+pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> Said {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the command runs");
+    Said {
+        code: status.code(),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        err: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+pub(crate) const WEB: &str = r#"schema: 1
+name: web
+kind: app
+summary: Answers
+image: ${registry}/web:1
+provides: { http: { setting: listen, port: 8080 } }
+settings:
+  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
+  greeting: { type: string, default: hello, doc: what to say }
+health: { command: [probe], interval: 5, timeout: 2, retries: 3 }
+size: { cpu: 64, memory: 64, weight: 1 }
+"#;
+
+pub(crate) const PROXY: &str = r#"schema: 1
+name: tls
+kind: proxy
+summary: Ends TLS
+image: ${registry}/tls:1
+provides: { https: { setting: listen, port: 8443 } }
+requires: { upstream: { interface: http, setting: upstream, form: "http://{address}" } }
+settings:
+  listen: { type: string, default: "127.0.0.1:8443", doc: where to listen }
+  upstream: { type: string, required: true, doc: where to send it on }
+health: { command: [probe], interval: 5, timeout: 2, retries: 3 }
+size: { cpu: 64, memory: 64, weight: 1 }
+"#;
+
+pub(crate) const VALUES: &str = r#"account: "111122223333"
+region: eu-central-1
+registry: registry.example
+"#;
+
+pub(crate) const SHOP: &str = "name: shop
+app: web
+service: {}
+";
+
+/// Somebody's definition with an error (T01), another one (T03) and a warning (C04).
+pub(crate) const PLAIN: &str = r#"{
+  "family": "my web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [
+    { "name": "web", "image": "web:latest", "essential": false }
+  ]
+}
+"#;
