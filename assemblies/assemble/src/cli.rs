@@ -35,6 +35,10 @@ pub(crate) enum Verb {
     Rules(commands::rules::Arguments),
     /// Prints the JSON Schema of a file, for editors.
     Schema(commands::schema::Arguments),
+    /// Prints the script that lets a shell complete verbs and flags.
+    Completions(commands::completions::Arguments),
+    /// Prints the manual.
+    Man(commands::man::Arguments),
     /// Shows what registering would change.
     #[cfg(feature = "aws")]
     Diff(commands::diff::Arguments),

@@ -4,7 +4,7 @@
 
 use assembly::component::Component;
 use assembly::rules::severity;
-use assembly::{Rule, plan, rules};
+use assembly::{Rule, plan, rules, rules::example};
 use task_definition::Finding;
 use task_definition::source::Source;
 
@@ -64,4 +64,17 @@ fn the_readme_lists_every_rule() {
         readme.contains(&table),
         "write this into README.md:\n{table}"
     );
+}
+
+#[test]
+fn what_explain_shows_of_an_example_is_what_is_found_in_it() {
+    for Rule { failing, .. } in rules() {
+        let shown: Vec<_> = example::findings(failing);
+        let found = findings(failing);
+        let words = |all: &[Finding]| {
+            let words = all.iter().map(|one| (one.rule, one.message.clone()));
+            words.collect::<Vec<_>>()
+        };
+        assert_eq!(words(&shown), words(&found));
+    }
 }

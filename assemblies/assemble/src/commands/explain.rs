@@ -1,30 +1,44 @@
-//! `assemble explain`: what a rule says, why, and an example of each kind.
+//! `assemble explain`: what a rule says, why, an example of each kind, and what `check` says about it.
+
+use std::fmt::Write as _;
 
 use clap::Args;
 
-use crate::commands::rules::all;
+use super::rules::{Row, all};
 use crate::failure::Failure;
+use crate::judging::known;
 use crate::talk::Talk;
 
 /// Which rule.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The rule's id: `T06`, `M03`.
-    id: String,
+    #[arg(required_unless_present = "all")]
+    id: Option<String>,
+    /// Explains all rules, one after the other.
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
 }
 
 /// Prints the rule.
 pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
-    let id = arguments.id.to_uppercase();
-    let rules = all();
-    let Some(rule) = rules.iter().find(|rule| rule.id == id) else {
-        return Err(Failure::Usage(format!(
-            "there is no rule `{}`; see `assemble rules`",
-            arguments.id
-        )));
-    };
-    talk.data(&format!(
-        "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nrefused:\n{}\n\naccepted:\n{}\n",
+    let mut rules = all();
+    if let Some(id) = &arguments.id {
+        let id = id.trim().to_uppercase();
+        known(&id)?;
+        rules.retain(|rule| rule.id == id);
+    }
+    let explained: Vec<String> = rules.iter().map(|rule| explained(rule, talk)).collect();
+    talk.data(&explained.join("\n\n"));
+    Ok(0)
+}
+
+fn explained(rule: &Row, talk: &Talk) -> String {
+    let found = rule.found();
+    let found = found.iter().map(|finding| finding.render(talk.color()));
+    let found = found.collect::<Vec<_>>().join("\n");
+    let mut text = format!(
+        "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nrefused:\n{}\n",
         rule.id,
         rule.severity.word(),
         rule.title,
@@ -32,9 +46,14 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
         rule.hint,
         rule.source,
         indented(rule.failing),
-        indented(rule.passing),
-    ));
-    Ok(0)
+    );
+    if !found.is_empty() {
+        let _ = write!(text, "\n`assemble check` says:\n{}\n", indented(&found));
+    }
+    if let Some(title) = rule.mended() {
+        let _ = write!(text, "\n`assemble check --fix` mends it: {title}\n");
+    }
+    text + &format!("\naccepted:\n{}\n", indented(rule.passing))
 }
 
 fn indented(text: &str) -> String {

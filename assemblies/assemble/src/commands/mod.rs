@@ -6,8 +6,10 @@ use crate::project::Project;
 use crate::talk::Talk;
 
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod graph;
+pub(crate) mod man;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
@@ -36,6 +38,8 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Explain(arguments) => explain::run(&arguments, talk),
         Verb::Rules(arguments) => rules::run(&arguments, talk),
         Verb::Schema(arguments) => Ok(schema::run(&arguments, talk)),
+        Verb::Completions(arguments) => Ok(completions::run(&arguments, talk)),
+        Verb::Man(arguments) => man::run(&arguments, talk),
         #[cfg(feature = "aws")]
         Verb::Diff(arguments) => diff::run(&arguments, &project()?, talk),
         #[cfg(feature = "aws")]

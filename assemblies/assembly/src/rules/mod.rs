@@ -4,6 +4,7 @@
 
 use task_definition::Severity;
 
+pub mod example;
 pub(crate) mod m01;
 pub(crate) mod m02;
 pub(crate) mod m03;

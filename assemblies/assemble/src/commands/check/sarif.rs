@@ -58,7 +58,7 @@ fn descriptor(rule: &Row) -> Value {
         "fullDescription": { "text": rule.explanation },
         "help": {
             "text": format!("{}\n\n{}\n\nSource: {}", rule.explanation, rule.hint, rule.source),
-            "markdown": rule.markdown(),
+            "markdown": rule.markdown(""),
         },
         "defaultConfiguration": { "level": rule.severity.word() },
         "properties": { "tags": [about] },

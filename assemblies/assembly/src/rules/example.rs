@@ -1,0 +1,68 @@
+//! The shop: the components that the examples of the rules name.
+
+use task_definition::Finding;
+use task_definition::source::Source;
+
+use crate::component::{Catalog, Component};
+use crate::plan;
+use crate::values::Values;
+
+/// What is found in an example of a rule, which is a manifest of the shop or a `component.yaml`.
+pub fn findings(text: &str) -> Vec<Finding> {
+    let source = Source::new("example.yaml", text);
+    if text.starts_with("schema:") {
+        return Component::read(&source).err().unwrap_or_default();
+    }
+    match plan(&source, &catalog(), &values()) {
+        Ok(plan) => plan.warnings().to_vec(),
+        Err(findings) => findings,
+    }
+}
+
+fn catalog() -> Catalog {
+    let sources = COMPONENTS.map(|(name, text)| Source::new(name, text));
+    Catalog::read(&sources)
+}
+
+fn values() -> Values {
+    let text = [
+        ("account", "111122223333"),
+        ("region", "eu-central-1"),
+        ("registry", "registry.example"),
+        ("version", "1"),
+    ];
+    let with = |values: Values, (name, value): (&str, &str)| values.with(name, value);
+    text.into_iter().fold(Values::default(), with)
+}
+
+/// The tests hold this list against the folder.
+const COMPONENTS: [(&str, &str); 7] = [
+    (
+        "auth.yaml",
+        include_str!("../../tests/rule-catalog/auth.yaml"),
+    ),
+    (
+        "batch.yaml",
+        include_str!("../../tests/rule-catalog/batch.yaml"),
+    ),
+    (
+        "cart.yaml",
+        include_str!("../../tests/rule-catalog/cart.yaml"),
+    ),
+    (
+        "otel.yaml",
+        include_str!("../../tests/rule-catalog/otel.yaml"),
+    ),
+    (
+        "store.yaml",
+        include_str!("../../tests/rule-catalog/store.yaml"),
+    ),
+    (
+        "tls.yaml",
+        include_str!("../../tests/rule-catalog/tls.yaml"),
+    ),
+    (
+        "web.yaml",
+        include_str!("../../tests/rule-catalog/web.yaml"),
+    ),
+];
