@@ -3,7 +3,9 @@
 use crate::graph;
 use crate::plan::Plan;
 
+mod compose;
 mod iam;
+mod yaml;
 
 /// A file of an assembly's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub fn render(plan: &Plan) -> Vec<Document> {
     if !plan.task_role.is_empty() {
         documents.push(("iam/task-role.json", iam::policy(&plan.task_role)));
     }
+    documents.push(("compose.yaml", compose::compose(plan)));
+    documents.extend(compose::example(plan).map(|text| (".env.example", text)));
     documents.push(("graph.mmd", graph::mermaid(plan)));
     documents.push(("graph.svg", graph::svg(plan)));
     let named = documents.into_iter();

@@ -1,0 +1,52 @@
+//! Secrets: on ECS they come from Secrets Manager and Parameter Store, here from the environment of compose.
+
+use std::fmt::Write as _;
+
+use task_definition::{ContainerDefinition, Secret, TaskDefinition};
+
+/// The name under which compose finds the secret: its own, or with the container's in front where another
+/// container has another secret of that name.
+pub(super) fn variable(
+    task: &TaskDefinition,
+    one: &ContainerDefinition,
+    secret: &Secret,
+) -> String {
+    let others = task
+        .container_definitions
+        .iter()
+        .flat_map(|other| &other.secrets);
+    let mut same = others.filter(|other| other.name == secret.name);
+    if same.all(|other| other.value_from == secret.value_from) && is_variable(&secret.name) {
+        return secret.name.clone();
+    }
+    let name = format!("{}_{}", one.name, secret.name).to_uppercase();
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+}
+
+/// ECS takes any name; compose only one that a shell would take.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The file to copy to `.env` and fill in.
+pub(super) fn example(task: &TaskDefinition) -> Option<String> {
+    let mut page = format!(
+        "# Secrets of {}, which ECS reads when a container starts; `docker compose` reads them from `.env`.\n\
+         # A value of several lines stands in single quotes. Keep `.env` out of git.\n",
+        task.family
+    );
+    let mut known: Vec<String> = Vec::new();
+    for container in &task.container_definitions {
+        for secret in &container.secrets {
+            let variable = variable(task, container, secret);
+            if known.contains(&variable) {
+                continue;
+            }
+            let (name, from) = (&container.name, &secret.value_from);
+            let _ = write!(page, "\n# {name}: {from}\n{variable}=\n");
+            known.push(variable);
+        }
+    }
+    (!known.is_empty()).then_some(page)
+}

@@ -1,0 +1,358 @@
+//! `compose.yaml` read back: what it says is what the task definition says.
+//!
+//! The second half asks a judge: `docker compose config`, where there is a docker-compose in `.venv` or on the
+//! path.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assembly::{Catalog, Plan, Values, plan, render};
+use serde_json::{Value, json};
+use task_definition::source::{Source, parse};
+use task_definition::{Condition, ContainerDefinition};
+
+mod support;
+
+/// Every assembly that ships and every golden case that can be planned.
+fn plans() -> Vec<(String, Plan)> {
+    let mut plans = Vec::new();
+    let catalog = support::catalog("tests/catalog");
+    for case in support::entries(&support::here("tests/cases")) {
+        let source = support::source(&case.join("assembly.yaml"), "assembly.yaml");
+        if let Ok(plan) = plan(&source, &catalog, &support::values()) {
+            plans.push((format!("case {}", support::name(&case)), plan));
+        }
+    }
+    let root = support::here("../..");
+    let folders = ["sidecars", "apps"].map(|folder| support::entries(&root.join(folder)));
+    let files = folders
+        .into_iter()
+        .flatten()
+        .map(|folder| folder.join("component.yaml"));
+    let files = files.filter(|file| file.is_file());
+    let catalog = Catalog::read(
+        &files
+            .map(|f| support::source(&f, &f.to_string_lossy()))
+            .collect::<Vec<_>>(),
+    );
+    let values = support::source(&root.join("assemblies/values/example.yaml"), "example.yaml");
+    let values = Values::read(&values).expect("values");
+    for file in support::entries(&root.join("assemblies")) {
+        if file.extension().is_some_and(|end| end == "yaml") {
+            let plan = plan(
+                &support::source(&file, &support::name(&file)),
+                &catalog,
+                &values,
+            );
+            plans.push((support::name(&file), plan.expect("a plan")));
+        }
+    }
+    // Everything that the others do not have.
+    let strange = Source::new("strange.yaml", STRANGE);
+    let plan = plan(
+        &strange,
+        &support::catalog("tests/catalog"),
+        &support::values(),
+    );
+    let plan = plan
+        .map_err(|findings| support::told(&findings))
+        .expect("a plan");
+    plans.push(("strange".to_owned(), plan));
+    plans
+}
+
+const STRANGE: &str = r#"
+name: strange
+app: coins
+service: {}
+overrides: { coins: { cpu: 500, memory: 900, memoryReservation: 512 } }
+patch:
+  pidMode: task
+  containerDefinitions:
+    - name: coins
+      command: ["serve", "$HOME", "$${NOT_OURS}", "it's: 'odd' # \"here\""]
+      environment: [{ name: PRICE, value: "5 $ a day\n" }, { name: TRUTH, value: "no" }]
+      secrets:
+        - { name: KEY, valueFrom: "arn:aws:ssm:eu-central-1:111122223333:parameter/one" }
+      healthCheck: { command: ["CMD-SHELL", "curl -f localhost:$PORT || exit 1"] }
+      restartPolicy: { enabled: true, ignoredExitCodes: [0] }
+      workingDirectory: /srv
+      dockerLabels: { "team.name": "$coins" }
+      ulimits: [{ name: nofile, softLimit: 1024, hardLimit: 65535 }]
+      systemControls: [{ namespace: net.core.somaxconn, value: "1024" }]
+      linuxParameters:
+        initProcessEnabled: true
+        capabilities: { drop: [ALL] }
+      dependsOn: [{ containerName: once, condition: COMPLETE }]
+    - name: once
+      image: registry.example/once:1
+      essential: false
+      memory: 8
+      cpu: 1
+      entryPoint: [/once]
+      secrets:
+        - { name: KEY, valueFrom: "arn:aws:ssm:eu-central-1:111122223333:parameter/two" }
+      logConfiguration: { logDriver: awslogs, options: { awslogs-group: /ecs/strange, awslogs-region: eu-central-1, awslogs-stream-prefix: once } }
+"#;
+
+fn document(plan: &Plan, path: &str) -> Option<String> {
+    let documents = render(plan).into_iter();
+    documents
+        .filter(|one| one.path == path)
+        .map(|one| one.text)
+        .next()
+}
+
+fn read(plan: &Plan) -> Value {
+    let text = document(plan, "compose.yaml").expect("a compose file");
+    parse(&Source::new("compose.yaml", text))
+        .expect("YAML")
+        .to_json()
+}
+
+/// What compose makes of a text without variables; its `config` doubles every `$` again.
+fn plain(value: &Value) -> String {
+    value.as_str().expect("text").replace("$$", "$")
+}
+
+fn object(value: &Value) -> BTreeMap<String, Value> {
+    serde_json::from_value(value.clone()).expect("a map")
+}
+
+#[test]
+fn every_service_says_what_its_container_says() {
+    for (name, plan) in plans() {
+        let file = read(&plan);
+        for container in &plan.definition().container_definitions {
+            let service = &file["services"][&container.name];
+            let about = format!("{name}: {}\n{service:#}", container.name);
+            assert_eq!(plain(&service["image"]), container.image, "{about}");
+            assert_eq!(texts(&service["command"]), container.command, "{about}");
+            assert_eq!(
+                texts(&service["entrypoint"]),
+                container.entry_point,
+                "{about}"
+            );
+            assert_eq!(
+                service["user"].as_str(),
+                container.user.as_deref(),
+                "{about}"
+            );
+            assert_eq!(
+                service["read_only"].as_bool(),
+                container.readonly_root_filesystem,
+                "{about}"
+            );
+            let stop = container.stop_timeout.unwrap_or(30);
+            assert_eq!(service["stop_grace_period"], format!("{stop}s"), "{about}");
+            let memory = container.memory.map(|memory| format!("{memory}m"));
+            assert_eq!(service["mem_limit"].as_str(), memory.as_deref(), "{about}");
+            let shares = container.cpu.map(|cpu| u64::from(cpu.max(2)));
+            assert_eq!(service["cpu_shares"].as_u64(), shares, "{about}");
+            assert_eq!(environment(service), variables(container), "{about}");
+            assert_eq!(order(service), dependencies(container), "{about}");
+            assert_eq!(service["healthcheck"], check(container), "{about}");
+        }
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(plain).collect()
+}
+
+/// Plain variables by value, secrets as they must be given.
+fn environment(service: &Value) -> BTreeMap<String, Option<String>> {
+    let all = object(&service["environment"]).into_iter();
+    let given = all.filter(|(_, value)| !value.is_null());
+    given
+        .map(|(name, value)| {
+            let text = value.as_str().expect("text").to_owned();
+            let is_asked = text.starts_with("${") && text.contains(":?");
+            (name, (!is_asked).then(|| text.replace("$$", "$")))
+        })
+        .collect()
+}
+
+fn variables(container: &ContainerDefinition) -> BTreeMap<String, Option<String>> {
+    let plain = container
+        .environment
+        .iter()
+        .map(|one| (one.name.clone(), Some(one.value.clone())));
+    plain
+        .chain(container.secrets.iter().map(|one| (one.name.clone(), None)))
+        .collect()
+}
+
+fn order(service: &Value) -> BTreeMap<String, (Value, bool)> {
+    let edges = service["depends_on"].as_object().into_iter().flatten();
+    let edges = edges.map(|(name, edge)| {
+        let required = edge["required"].as_bool().unwrap_or(true);
+        (name.clone(), (edge["condition"].clone(), required))
+    });
+    edges.collect()
+}
+
+fn dependencies(container: &ContainerDefinition) -> BTreeMap<String, (Value, bool)> {
+    let edges = container.depends_on.iter().map(|edge| {
+        let (condition, required) = match edge.condition {
+            Condition::Start => ("service_started", true),
+            Condition::Healthy => ("service_healthy", true),
+            Condition::Success => ("service_completed_successfully", true),
+            Condition::Complete => ("service_completed_successfully", false),
+        };
+        (edge.container_name.clone(), (json!(condition), required))
+    });
+    edges.collect()
+}
+
+fn check(container: &ContainerDefinition) -> Value {
+    container
+        .health_check
+        .as_ref()
+        .map_or(Value::Null, |check| {
+            let test: Vec<String> = check
+                .command
+                .iter()
+                .map(|word| word.replace('$', "$$"))
+                .collect();
+            json!({
+                "test": test,
+                "interval": format!("{}s", check.interval.unwrap_or(30)),
+                "timeout": format!("{}s", check.timeout.unwrap_or(5)),
+                "retries": check.retries.unwrap_or(3),
+                "start_period": format!("{}s", check.start_period.unwrap_or(0)),
+            })
+        })
+}
+
+#[test]
+fn one_service_holds_the_network_and_all_ports_and_the_others_join_it() {
+    for (name, plan) in plans() {
+        let services = object(&read(&plan)["services"]);
+        let containers = &plan.definition().container_definitions;
+        assert_eq!(services.len(), containers.len() + 1, "{name}");
+        for container in containers {
+            assert_eq!(
+                services[&container.name]["network_mode"], "service:network",
+                "{name}"
+            );
+            assert!(services[&container.name]["ports"].is_null(), "{name}");
+        }
+        let mapped = containers.iter().flat_map(|one| &one.port_mappings);
+        let mapped = mapped.filter_map(|one| one.container_port);
+        let expected: Vec<String> = mapped
+            .map(|port| format!("127.0.0.1:{port}:{port}/tcp"))
+            .collect();
+        assert_eq!(texts(&services["network"]["ports"]), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_example_lists_every_secret_that_the_file_asks_for_and_no_other() {
+    for (name, plan) in plans() {
+        let text = document(&plan, "compose.yaml").expect("a compose file");
+        let asked = text
+            .split("${")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once(":?")?.0.to_owned()));
+        let mut asked: Vec<String> = asked.filter(|one| !one.contains('}')).collect();
+        let example = document(&plan, ".env.example").unwrap_or_default();
+        let listed = example.lines().filter(|line| !line.starts_with('#'));
+        let mut listed: Vec<String> = listed
+            .filter_map(|line| Some(line.split_once('=')?.0.to_owned()))
+            .collect();
+        asked.sort();
+        asked.dedup();
+        listed.sort();
+        assert_eq!(listed, asked, "{name}");
+    }
+}
+
+#[test]
+fn two_secrets_of_one_name_stay_two() {
+    let (_, strange) = plans().pop().expect("the strange one");
+    let example = document(&strange, ".env.example").expect("an example");
+    assert!(
+        example.contains("\nCOINS_KEY=\n") && example.contains("\nONCE_KEY=\n"),
+        "{example}"
+    );
+}
+
+/// `docker-compose`, as the tests' own venv or the machine has it.
+fn judge() -> Option<PathBuf> {
+    let own = support::here("../../.venv/bin/docker-compose");
+    let found = [own, PathBuf::from("docker-compose")]
+        .into_iter()
+        .find(|program| {
+            let version = Command::new(program).arg("version").output();
+            version.is_ok_and(|output| output.status.success())
+        });
+    if found.is_none() {
+        // Not eprintln: what libtest captures of a passing test is never seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: what docker compose reads needs docker-compose 2 or later"
+        );
+    }
+    found
+}
+
+#[test]
+fn docker_compose_reads_what_we_mean() {
+    let Some(judge) = judge() else { return };
+    for (name, plan) in plans() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in ["compose.yaml", ".env.example"] {
+            let Some(text) = document(&plan, path) else {
+                continue;
+            };
+            let (path, text) = match path {
+                ".env.example" => (".env", text.replace("=\n", "='first\nsecond $1'\n")),
+                _ => (path, text),
+            };
+            fs::write(folder.path().join(path), text).expect("a file");
+        }
+        let read = config(&judge, folder.path(), &name);
+        for container in &plan.definition().container_definitions {
+            let service = &read["services"][&container.name];
+            let about = format!("{name}: {}\n{service:#}", container.name);
+            let secret =
+                |given: Option<String>| given.unwrap_or_else(|| "first\nsecond $1".to_owned());
+            let expected = variables(container)
+                .into_iter()
+                .map(|(name, given)| (name, secret(given)));
+            let expected: BTreeMap<String, String> = expected.collect();
+            let found = object(&service["environment"])
+                .into_iter()
+                .filter(|(_, value)| !value.is_null());
+            let found: BTreeMap<String, String> =
+                found.map(|(name, value)| (name, plain(&value))).collect();
+            assert_eq!(found, expected, "{about}");
+            let bytes = container
+                .memory
+                .map(|memory| (u64::from(memory) << 20).to_string());
+            assert_eq!(service["mem_limit"].as_str(), bytes.as_deref(), "{about}");
+            let mut expected = dependencies(container);
+            expected.insert("network".to_owned(), (json!("service_started"), true));
+            assert_eq!(order(service), expected, "{about}");
+        }
+    }
+}
+
+fn config(judge: &Path, folder: &Path, name: &str) -> Value {
+    let output = Command::new(judge)
+        .args(["config", "--format", "json"])
+        .current_dir(folder)
+        .env_clear()
+        .output()
+        .expect("docker-compose runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {said}");
+    assert_eq!(said, "", "{name}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
