@@ -84,13 +84,16 @@ impl<'a> Reader<'a> {
             .unwrap_or(schema)
     }
 
-    /// `Option` of a record comes as `anyOf [record, null]`.
+    /// `Option` of a record comes as `anyOf [record, null]`, a word or a record as `anyOf [word, record]`.
     fn optional(&mut self, node: &Node, choices: &'a [Value], path: &str) -> Option<Value> {
         if node.value == NodeValue::Null {
             return Some(Value::Null);
         }
-        let other = choices.iter().find(|choice| kind(choice) != Some("null"))?;
-        self.value(node, other, path)
+        let mut others = choices.iter().filter(|one| kind(one) != Some("null"));
+        let first = others.next()?;
+        let is_map = matches!(node.value, NodeValue::Map(_));
+        let map = others.find(|one| kind(self.followed(one)) == Some("object"));
+        self.value(node, map.filter(|_| is_map).unwrap_or(first), path)
     }
 
     fn word(&mut self, node: &Node, words: &[&str], path: &str) -> Option<Value> {

@@ -62,10 +62,12 @@ pub fn wire(cast: Cast, hearing: &mut Hearing) -> Option<Wiring> {
 /// Only the outermost hop of a service is reached from outside.
 fn public(cast: &Cast) -> Option<Public> {
     cast.manifest.file().service.as_ref()?;
+    let file = cast.manifest.file();
+    let outermost = file.ingress.first().unwrap_or(&file.app);
     let member = cast
         .members
         .iter()
-        .position(|m| matches!(m.role, Role::Ingress | Role::App))?;
+        .position(|member| member.component.name() == outermost)?;
     let provides = &cast.members[member].component.file().provides;
     let named = |name: &str| provides.get_key_value(name);
     let (interface, provided) = named("https")
@@ -88,7 +90,7 @@ fn at(cast: &Cast, containers: &[Wired], public: &Public) -> u16 {
 /// One port for each setting that says where to listen. What the user wrote comes first, then the
 /// component's own port, then the next one that is free.
 fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec<Finding> {
-    let mut taken = BTreeMap::new();
+    let mut taken = fixed_ports(&cast.members);
     let mut findings = Vec::new();
     for (index, member) in cast.members.iter().enumerate() {
         for (setting, place, text) in wishes(member) {
@@ -138,6 +140,17 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
     findings
 }
 
+/// The ports of programs that cannot be told where to listen; nobody else may have them.
+fn fixed_ports(members: &[Member]) -> BTreeMap<u16, &str> {
+    let serving = members.iter().filter(|member| member.life == Life::Serves);
+    let fixed = serving.flat_map(|member| {
+        let provided = member.component.file().provides.values();
+        let fixed = provided.filter(|one| one.setting.is_empty());
+        fixed.map(|one| (one.port, member.name()))
+    });
+    fixed.collect()
+}
+
 /// Whether a setting may name an address that the world reaches: nothing stands in front of the public
 /// member, but its admin address is for the task alone.
 pub(crate) fn may_be_reached(
@@ -185,7 +198,7 @@ pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
         .values()
         .map(|Provided { setting, port, .. }| (setting, *port));
     for (setting, port) in provided.chain(admin) {
-        if all.iter().all(|(known, _)| known != setting) {
+        if !setting.is_empty() && all.iter().all(|(known, _)| known != setting) {
             all.push((setting.clone(), port));
         }
     }
@@ -310,7 +323,10 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
         .enumerate()
         .filter(|(_, member)| member.role == Role::Sidecar);
     let beside = beside.filter_map(|(sidecar, _)| Some((app?, sidecar)));
-    for (user, provider) in edges.chain(beside) {
+    let router = cast.router.as_ref().map(|router| router.member);
+    let logging = (0..cast.members.len()).filter_map(|user| Some((user, router?)));
+    let logging = logging.filter(|(user, router)| user != router);
+    for (user, provider) in edges.chain(beside).chain(logging) {
         // Someone beside the app may use the app; then the app cannot wait for it.
         if reaches(containers, provider, user) {
             continue;
@@ -335,10 +351,15 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
 /// Init programs run one after the other, and the app waits until all have succeeded.
 fn initialise(cast: &Cast, app: Option<usize>, containers: &mut [Wired]) {
     let members = cast.members.iter().enumerate();
-    let inits: Vec<usize> = members
+    let mut inits: Vec<usize> = members
         .filter(|(_, member)| member.role == Role::Init)
         .map(|(index, _)| index)
         .collect();
+    let listed = &cast.manifest.file().init;
+    inits.sort_by_key(|index| {
+        let name = cast.members[*index].component.name();
+        listed.iter().position(|one| one == name)
+    });
     for pair in inits.windows(2) {
         let because = "programs that run before the app run one after the other".to_owned();
         add(

@@ -3,6 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `target` | says what is to be run, from a manifest or a task definition |
+//! | `stand_in` | takes out, or puts to sleep, what has no program here |
 //! | `programs` | finds the program for each image |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
 //! | `life` | runs it until it ends or somebody has enough |
@@ -31,6 +32,7 @@ mod life;
 mod programs;
 mod ready;
 mod screen;
+mod stand_in;
 mod summary;
 mod target;
 
@@ -89,11 +91,12 @@ struct Prepared {
 fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prepared, Failure> {
     let target = target::Target::find(arguments, project, talk)?;
     let mut definition = target.definition.clone();
+    let stubs = stand_in::apply(&mut definition, &target, arguments, talk);
     if !arguments.bind_all {
         environment::keep_to_loopback(&mut definition, talk);
     }
     let overrides = environment::overrides(&arguments.env, &definition)?;
-    let programs = programs::find(&target, arguments, project)?;
+    let programs = programs::find(&definition, &stubs, &target, arguments, project)?;
     let secrets = environment::secrets(&definition, project)?;
     environment::ports_are_free(&definition)?;
     environment::not_enforced(&definition, talk);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A program that can stand in a task, as its `component.yaml` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,8 +14,9 @@ pub struct ComponentFile {
     /// The version of this file's form: 1.
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// The name: folder, package, binary and container are all called so.
-    #[schemars(regex(pattern = "^[a-z][a-z0-9-]*$"))]
+    /// The name: folder, package, binary and container are all called so. Small letters, digits and
+    /// `-`; where `container` stands, everything that ECS allows.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))]
     pub name: String,
     /// Where in a task it can stand.
     pub kind: Kind,
@@ -59,9 +60,17 @@ pub struct ComponentFile {
     /// Folders it must be able to write; everything else is read-only.
     #[serde(default)]
     pub files: Vec<String>,
-    /// How to run it on a developer's machine.
+    /// How to run it on a developer's machine: a program, `skip` or `stub`.
     #[serde(default)]
     pub local: Option<Local>,
+    /// Says that the image does not keep the component contract, and what its container must have, in
+    /// the task definition's words. Nothing else is then assumed: entry point, command, user and root
+    /// file system are the image's own, and defaults of settings are written out.
+    #[serde(default)]
+    pub container: Option<Map<String, Value>>,
+    /// Makes it the task's log router: the others log through it.
+    #[serde(default)]
+    pub firelens: Option<Firelens>,
 }
 
 /// Where in a task a component can stand.
@@ -82,7 +91,9 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provided {
-    /// The setting that says where to listen, `address:port`.
+    /// The setting that says where to listen, `address:port`. Left out for a program that cannot be
+    /// told: it listens on `port`, on all addresses.
+    #[serde(default)]
     pub setting: String,
     /// The port it listens on when nobody says otherwise.
     #[schemars(range(min = 1))]
@@ -189,7 +200,8 @@ pub enum SettingKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
-    /// What follows the program's name: `[probe]`.
+    /// What follows the program's name: `[probe]`; or a whole check as ECS takes it, which begins with
+    /// `CMD` or `CMD-SHELL`.
     pub command: Vec<String>,
     /// Between two checks.
     pub interval: u32,
@@ -248,10 +260,75 @@ pub struct Permission {
     pub sid: Option<String>,
 }
 
-/// How to run a component on a developer's machine.
+/// The log router of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Local {
+pub struct Firelens {
+    /// Which router it is.
+    #[serde(rename = "type")]
+    pub kind: Router,
+    /// Options of `firelensConfiguration`.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// The setting, a map, that holds the options of everybody's log driver: where lines go. `${…}` in
+    /// it are values; `${assembly}` and `${container}` are the names of the task and of who logs.
+    pub output: String,
+}
+
+/// A log router that ECS knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Router {
+    /// Fluent Bit.
+    Fluentbit,
+    /// Fluentd.
+    Fluentd,
+}
+
+impl Router {
+    /// The word ECS uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fluentbit => "fluentbit",
+            Self::Fluentd => "fluentd",
+        }
+    }
+}
+
+/// How to run a component on a developer's machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Local {
+    /// There is no program here for it.
+    StandIn(StandIn),
+    /// This program.
+    Program(LocalProgram),
+}
+
+impl Local {
+    /// The program, if there is one.
+    pub fn program(&self) -> Option<&LocalProgram> {
+        match self {
+            Self::Program(program) => Some(program),
+            Self::StandIn(_) => None,
+        }
+    }
+}
+
+/// What is done without a component whose program is not here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StandIn {
+    /// The container is left out; who waits for it does not.
+    Skip,
+    /// Something that only sleeps stands in its place.
+    Stub,
+}
+
+/// The program of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalProgram {
     /// The program.
     pub binary: String,
     /// The command that builds it.

@@ -10,8 +10,9 @@ use crate::{rules, shape};
 
 mod file;
 pub use file::{
-    Admin, AppProtocol, Attempt, Commands, ComponentFile, Health, Kind, Local, Permission,
-    Provided, Required, SettingDeclaration, SettingKind, Size, Stop,
+    Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
+    LocalProgram, Permission, Provided, Required, Router, SettingDeclaration, SettingKind, Size,
+    StandIn, Stop,
 };
 
 /// A component and the lines that describe it.
@@ -91,7 +92,7 @@ impl Component {
             .map(|(name, one)| ("requires", name, &one.setting));
         let settings = provided.chain(required);
         let mut findings: Vec<Finding> = settings
-            .filter(|(_, _, setting)| !file.settings.contains_key(*setting))
+            .filter(|(_, _, setting)| !setting.is_empty() && !file.settings.contains_key(*setting))
             .map(|(list, name, setting)| {
                 let place = self.place(&format!("/{list}/{name}/setting"));
                 rules::m18::unknown_setting(place, setting)
@@ -103,10 +104,29 @@ impl Component {
                 &file.name,
             ));
         }
-        if !crate::manifest::is_name(&file.name) {
+        if let Some(firelens) = &file.firelens
+            && !file.settings.contains_key(&firelens.output)
+        {
+            let place = self.place("/firelens/output");
+            findings.push(rules::m18::unknown_setting(place, &firelens.output));
+        }
+        if !is_fitting(file) {
             findings.push(rules::m04::bad_name(self.place("/name"), &file.name));
         }
         findings
+    }
+}
+
+/// A component of ours is also a package and a binary; an image of others is a container only.
+fn is_fitting(
+    ComponentFile {
+        name, container, ..
+    }: &ComponentFile,
+) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match container {
+        None => crate::manifest::is_name(name),
+        Some(_) => (1..=255).contains(&name.len()) && name.chars().all(fits),
     }
 }
 

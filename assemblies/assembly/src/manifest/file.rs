@@ -41,6 +41,10 @@ pub struct ManifestFile {
     /// Says that the task is started by an event and ends by itself.
     #[serde(default)]
     pub on_demand: Option<OnDemand>,
+    /// The order of the containers in the definition, where it is not ingress, app, sidecars, init. It
+    /// says nothing about the order in which they start.
+    #[serde(default)]
+    pub order: Vec<String>,
     /// The task's size, where the smallest that fits is not wanted.
     #[serde(default)]
     pub size: TaskSize,

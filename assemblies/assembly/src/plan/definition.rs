@@ -1,19 +1,21 @@
 //! The task definition of a wiring, every field with the line or the reason it comes from.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use task_definition::source::Source;
 use task_definition::{
-    Condition, ContainerDefinition, Dependency, Finding, HealthCheck, KeyValue, LinuxParameters,
-    Located, LogConfiguration, MountPoint, Place, Places, PortMapping, RestartPolicy,
-    RuntimePlatform, Secret, TaskDefinition, Volume, escape, read,
+    Condition, ContainerDefinition, Dependency, Finding, FirelensConfiguration, HealthCheck,
+    KeyValue, LinuxParameters, Located, LogConfiguration, MountPoint, Place, Places, PortMapping,
+    RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read,
 };
 
 use super::iam::{Statements, role_arn};
 use super::merge;
 use super::share::{Share, Shares, shares};
-use crate::component::{AppProtocol, Kind};
+use crate::component::{AppProtocol, ComponentFile, Firelens, Kind};
 use crate::resolve::{Life, Member, Role};
-use crate::wire::{Wired, Wiring};
+use crate::wire::{Wired, Wiring, addresses};
 
 /// Builds it, lays the user's own words over it, and reads the result as if it were somebody's file, so
 /// that a misspelt field in an override is found like any other.
@@ -47,15 +49,22 @@ fn placed(finding: Finding, places: &Places) -> Finding {
     }
 }
 
-/// The overrides of containers, then the patch of the whole.
+/// What components say of their containers, the overrides of containers, then the patch of the whole.
 fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
     let manifest = &wiring.cast.manifest;
     for (index, member) in wiring.cast.members.iter().enumerate() {
-        let Some(overrides) = manifest.file().overrides.get(member.name()) else {
+        let at = format!("/containerDefinitions/{index}");
+        let own = &member.component.file().container;
+        if let (Some(container), Some(own)) = (value.pointer_mut(&at), own) {
+            let over = Value::Object(own.clone());
+            merge::merge(container, &over, &at, "/container", &mut |pointer, from| {
+                places.replace(pointer, member.component.place(from));
+            });
+        }
+        let Some(overrides) = manifest.file().overrides.get(member.component.name()) else {
             continue;
         };
-        let at = format!("/containerDefinitions/{index}");
-        let from = format!("/overrides/{}", escape(member.name()));
+        let from = format!("/overrides/{}", escape(member.component.name()));
         if let Some(container) = value.pointer_mut(&at) {
             let over = Value::Object(overrides.clone());
             merge::merge(container, &over, &at, &from, &mut |pointer, from| {
@@ -132,9 +141,13 @@ fn container(
     let member = &wiring.cast.members[index];
     let wired = &wiring.containers[index];
     let file = member.component.file();
-    // A whole service that stands beside the app is there because the app needs it.
-    let essential = matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App;
-    let restart = (member.role == Role::Sidecar).then(|| RestartPolicy {
+    // A whole service that stands beside the app is there because the app needs it. Without the log
+    // router nobody would see why the task goes on or ends.
+    let routes = file.firelens.is_some();
+    let essential =
+        matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App || routes;
+    let ours = file.container.is_none();
+    let restart = (member.role == Role::Sidecar && !routes).then(|| RestartPolicy {
         enabled: true,
         restart_attempt_period: Some(60),
         ..RestartPolicy::default()
@@ -151,7 +164,7 @@ fn container(
         command: command(member),
         environment: environment(wiring, index, at, places),
         mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
-        linux_parameters: Some(LinuxParameters {
+        linux_parameters: ours.then(|| LinuxParameters {
             init_process_enabled: Some(false),
             ..LinuxParameters::default()
         }),
@@ -159,10 +172,11 @@ fn container(
         depends_on: depends_on(wiring, wired, at, places),
         start_timeout: start_timeout(wiring, index),
         stop_timeout: Some(file.stop.timeout),
-        user: Some(USER.to_owned()),
-        readonly_root_filesystem: Some(true),
+        user: ours.then(|| USER.to_owned()),
+        readonly_root_filesystem: ours.then_some(true),
         log_configuration: Some(logs(wiring, member)),
         health_check: health(member),
+        firelens_configuration: file.firelens.as_ref().map(firelens),
         ..ContainerDefinition::default()
     }
 }
@@ -197,21 +211,42 @@ impl AppProtocol {
 }
 
 fn command(member: &Member) -> Vec<String> {
-    let commands = &member.component.file().commands;
+    let ComponentFile {
+        commands,
+        container,
+        ..
+    } = member.component.file();
     let command = if member.life == Life::Ends {
         commands.on_demand.clone()
     } else {
         commands.service.clone()
     };
-    command.unwrap_or_else(|| vec!["serve".to_owned()])
+    // An image of others knows what it starts.
+    let usual = if container.is_none() {
+        vec!["serve".to_owned()]
+    } else {
+        Vec::new()
+    };
+    command.unwrap_or(usual)
 }
 
 /// What was derived and what the user set, sorted by name; the user wins.
 fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> Vec<KeyValue> {
     let member = &wiring.cast.members[index];
-    let mut variables = wiring.containers[index].environment.clone();
+    let mut variables = spelt_out(member);
+    variables.extend(wiring.containers[index].environment.clone());
     variables.extend(drain_limit(wiring, member));
+    let output = member
+        .component
+        .file()
+        .firelens
+        .as_ref()
+        .map(|one| &one.output);
     for (setting, given) in &member.settings {
+        // Where the lines go is said to everybody's log driver.
+        if output == Some(setting) {
+            continue;
+        }
         let name = member.component.variable(setting);
         variables.insert(name, (given.text.clone(), given.place.clone()));
     }
@@ -223,12 +258,33 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
     environment
 }
 
+/// The defaults of an image that knows nothing of its `component.yaml`.
+fn spelt_out(member: &Member) -> BTreeMap<String, (String, Place)> {
+    let component = &member.component;
+    let file = component.file();
+    if file.container.is_none() {
+        return BTreeMap::new();
+    }
+    let listens = addresses(member);
+    let output = file.firelens.as_ref().map(|one| &one.output);
+    let declared = file.settings.iter().filter(|(name, one)| {
+        let is_address = listens.iter().any(|(setting, _)| setting == *name);
+        !is_address && !one.secret && output != Some(name) && !member.secrets.contains_key(*name)
+    });
+    let defaults = declared.filter_map(|(name, one)| {
+        let text = one.kind.text(one.default.as_ref()?)?;
+        let place = component.place(&format!("/settings/{}/default", escape(name)));
+        Some((component.variable(name), (text, place)))
+    });
+    defaults.collect()
+}
+
 /// A component that drains does so for as long as ECS lets it, less a moment for its last words.
 fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Place))> {
     let file = member.component.file();
     file.settings.get("drain_limit")?;
     let manifest = &wiring.cast.manifest;
-    let given = manifest.file().overrides.get(member.name());
+    let given = manifest.file().overrides.get(member.component.name());
     let given = given.and_then(|fields| fields.get("stopTimeout")?.as_u64());
     let stop = given.unwrap_or_else(|| u64::from(file.stop.timeout));
     let limit = stop.saturating_sub(LAST_WORDS).max(1);
@@ -295,6 +351,15 @@ fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
 const LONGEST_START: u32 = 120;
 
 fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
+    if let Some(router) = wiring.cast.router.as_ref()
+        && member.component.file().firelens.is_none()
+    {
+        return LogConfiguration {
+            log_driver: "awsfirelens".to_owned(),
+            options: router.options_of(member.name()),
+            secret_options: Vec::new(),
+        };
+    }
     let name = &wiring.cast.manifest.file().name;
     let options = [
         ("awslogs-group", format!("/ecs/{name}")),
@@ -310,13 +375,28 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
     }
 }
 
-/// The image holds nothing but the program, at the root.
+fn firelens(firelens: &Firelens) -> FirelensConfiguration {
+    FirelensConfiguration {
+        kind: firelens.kind.word().to_owned(),
+        options: firelens.options.clone(),
+    }
+}
+
+/// An image of ours holds nothing but the program, at the root.
 fn health(member: &Member) -> Option<HealthCheck> {
     let health = member.component.file().health.as_ref()?;
     if member.life == Life::Ends {
         return None;
     }
-    let mut command = vec!["CMD".to_owned(), format!("/{}", member.name())];
+    let is_whole = matches!(
+        health.command.first().map(String::as_str),
+        Some("CMD" | "CMD-SHELL")
+    );
+    let mut command = if is_whole {
+        Vec::new()
+    } else {
+        vec!["CMD".to_owned(), format!("/{}", member.component.name())]
+    };
     command.extend(health.command.iter().cloned());
     Some(HealthCheck {
         command,

@@ -202,6 +202,7 @@ fn granted(
     let known = |name: &str| match name.split_once('.') {
         Some(("settings", setting)) => setting_text(member, setting),
         Some(("on_demand", field)) => trigger(manifest.file().on_demand.as_ref()?, field),
+        None if name == "assembly" => Some(manifest.file().name.clone()),
         _ => values.get(name).map(str::to_owned),
     };
     let filled: Result<Vec<String>, Vec<String>> = permission

@@ -46,6 +46,7 @@ pub(super) fn merge(
                     items.push(over.clone());
                 }
             }
+            take_away(items, over, at, from, placed);
         }
         (value, over) => {
             *value = over.clone();
@@ -53,6 +54,33 @@ pub(super) fn merge(
         }
     }
 }
+
+/// An item that is left with nothing but its name, because `null` took the rest, goes as a whole.
+/// Containers never go: what was said about them would then be said about others.
+fn take_away(
+    items: &mut Vec<Value>,
+    over: &[Value],
+    at: &str,
+    from: &str,
+    placed: &mut impl FnMut(String, &str),
+) {
+    let empties = |one: &Value| {
+        let mut fields = one.as_object().into_iter().flatten();
+        fields.any(|(name, value)| name != "name" && value.is_null())
+    };
+    let before = items.len();
+    items.retain(|item| {
+        let is_empty = item.as_object().is_some_and(|fields| fields.len() == 1);
+        let over = over.iter().find(|over| over["name"] == item["name"]);
+        at == CONTAINERS || !is_empty || !over.is_some_and(empties)
+    });
+    // The ones behind it have moved, so the line that took it away speaks for the list.
+    if items.len() < before {
+        placed(at.to_owned(), from);
+    }
+}
+
+const CONTAINERS: &str = "/containerDefinitions";
 
 /// Says of a value and of all inside it where it is and where it came from.
 fn place(value: &Value, at: &str, from: &str, placed: &mut impl FnMut(String, &str)) {
@@ -89,6 +117,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn takes_away_an_item_of_which_only_the_name_is_left_but_never_a_container() {
+        for (at, left) in [("/list", 1), ("/containerDefinitions", 2)] {
+            let mut list = json!([{ "name": "a", "value": "1" }, { "name": "b", "value": "2" }]);
+            let over = json!([{ "name": "a", "value": null }]);
+            merge(&mut list, &over, at, "/patch", &mut |_, _| {});
+            assert_eq!(list.as_array().map(Vec::len), Some(left));
+        }
+    }
 
     #[test]
     fn merges_by_name_and_takes_away_what_is_null() {

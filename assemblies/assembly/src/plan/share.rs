@@ -96,7 +96,7 @@ struct Floor {
 impl Floor {
     /// An override of `cpu` or `memory` is what that container gets; the others share the rest.
     fn of(cast: &Cast, member: &Member) -> Self {
-        let overrides = cast.manifest.file().overrides.get(member.name());
+        let overrides = cast.manifest.file().overrides.get(member.component.name());
         let over = |field: &str| {
             let number = overrides?.get(field)?.as_u64()?;
             u32::try_from(number).ok()

@@ -64,11 +64,14 @@ fn next_hop(
     let hop = &members[user];
     let file = manifest.file();
     let chain: Vec<&String> = file.ingress.iter().chain([&file.app]).collect();
-    let behind = chain.iter().position(|name| *name == hop.name())? + 1;
+    let behind = chain
+        .iter()
+        .position(|name| *name == hop.component.name())?
+        + 1;
     // A name that could not be found has had its finding.
     let next = members
         .iter()
-        .position(|one| one.name() == chain[behind].as_str())?;
+        .position(|one| one.component.name() == chain[behind].as_str())?;
     if offers(&members[next], &required.interface) {
         return Some(next);
     }

@@ -12,8 +12,10 @@ use crate::text::meant;
 use crate::values::Values;
 
 mod links;
+mod router;
 mod settings;
 
+pub use router::LogRouter;
 pub use settings::{Secret, Setting};
 
 /// Every component in its role, every setting checked, every requirement answered.
@@ -22,6 +24,7 @@ pub struct Cast {
     pub(crate) manifest: Manifest,
     pub(crate) members: Vec<Member>,
     pub(crate) links: Vec<Link>,
+    pub(crate) router: Option<LogRouter>,
     pub(crate) account: Account,
     pub(crate) values: Values,
 }
@@ -30,6 +33,8 @@ pub struct Cast {
 #[derive(Debug, Clone)]
 pub struct Member {
     pub(crate) component: Component,
+    /// The container's name: the component's, or the one that `overrides` gives it.
+    pub(crate) container: String,
     pub(crate) role: Role,
     pub(crate) image: String,
     pub(crate) settings: BTreeMap<String, Setting>,
@@ -94,20 +99,22 @@ pub fn resolve(
     mode(&manifest, &members, &mut findings);
     strangers(&manifest, &members, &mut findings);
     let links = links::links(&members, &manifest, &mut findings);
+    let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
     hearing.hear(findings).then(|| Cast {
         manifest,
         members,
         links,
+        router,
         account,
         values: values.clone(),
     })
 }
 
 impl Member {
-    /// The component's name, which is the container's.
+    /// The container's name.
     pub fn name(&self) -> &str {
-        self.component.name()
+        &self.container
     }
 
     /// What it is for.
@@ -136,7 +143,7 @@ fn members(
     let mut members: Vec<Member> = Vec::new();
     for (role, name, pointer) in cast_list(manifest) {
         let place = manifest.place(&pointer);
-        if members.iter().any(|member| member.name() == name) {
+        if members.iter().any(|one| one.component.name() == name) {
             findings.push(rules::m06::twice(place, name));
             continue;
         }
@@ -155,6 +162,11 @@ fn members(
             }
         }
     }
+    let order = &manifest.file().order;
+    members.sort_by_key(|one| {
+        let named = order.iter().position(|name| name == one.component.name());
+        named.unwrap_or(order.len())
+    });
     members
 }
 
@@ -168,6 +180,8 @@ fn member(
 ) -> Member {
     let (settings, secrets) = settings::settings(component, manifest, &place, findings);
     let image = image(component, manifest, values, findings);
+    let overrides = manifest.file().overrides.get(component.name());
+    let container = overrides.and_then(|fields| fields.get("name")?.as_str());
     let life = match role {
         Role::Init => Life::Ends,
         Role::App if manifest.file().on_demand.is_some() => Life::Ends,
@@ -176,6 +190,7 @@ fn member(
     Member {
         life,
         component: component.clone(),
+        container: container.unwrap_or(component.name()).to_owned(),
         role,
         image,
         settings,
@@ -295,6 +310,13 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
         .iter()
         .map(|(_, name, _)| *name)
         .collect();
+    for (index, name) in file.order.iter().enumerate() {
+        if !named.contains(&name.as_str()) {
+            let hint = meant(name, named.iter().copied());
+            let place = manifest.place(&format!("/order/{index}"));
+            findings.push(rules::m17::not_in_task(place, name, &hint));
+        }
+    }
     for (list, name) in said {
         if !named.contains(&name.as_str()) {
             let hint = meant(name, members.iter().map(Member::name));

@@ -1,10 +1,11 @@
 //! The program that stands for each container's image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use task_definition::TaskDefinition;
 use task_runner::Program;
 
 use super::Arguments;
@@ -14,6 +15,8 @@ use crate::project::Project;
 
 /// Finds all of them; those that are missing come back together, each with what to do.
 pub(super) fn find(
+    definition: &TaskDefinition,
+    stubs: &BTreeSet<String>,
     target: &Target,
     arguments: &Arguments,
     project: &Project,
@@ -24,7 +27,7 @@ pub(super) fn find(
         .unwrap_or_else(|_| project.root().to_owned());
     let places = places(&folder);
     let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
-    for container in &target.definition.container_definitions {
+    for container in &definition.container_definitions {
         let named = arguments
             .program
             .iter()
@@ -33,10 +36,13 @@ pub(super) fn find(
         let local = target
             .components
             .get(&container.name)
-            .and_then(|one| one.local.as_ref());
+            .and_then(|one| one.local.as_ref()?.program());
+        let is_stub = stubs.contains(&container.name);
         let found = match (named, local) {
             (Some((_, file)), _) => absolute(file)
                 .ok_or_else(|| format!("`{}`: there is no program `{file}`", container.name)),
+            (None, _) if is_stub => look("sleep", &places)
+                .ok_or_else(|| format!("`{}`: there is no `sleep` here", container.name)),
             (None, Some(local)) => look(&local.binary, &places)
                 .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
             (None, None) => Err(format!(
@@ -49,7 +55,7 @@ pub(super) fn find(
             Ok(binary) => {
                 let program = Program {
                     binary,
-                    arguments: Vec::new(),
+                    arguments: is_stub.then(|| "infinity".to_owned()).into_iter().collect(),
                     folder: folder.clone(),
                 };
                 programs.insert(container.name.clone(), program);

@@ -47,10 +47,16 @@ pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
     let Some(public) = &target.public else {
         return talk.say("ready");
     };
-    let attempt = target
-        .app
-        .as_ref()
-        .and_then(|app| target.components.get(app)?.local.as_ref()?.attempt.as_ref());
+    let attempt = target.app.as_ref().and_then(|app| {
+        target
+            .components
+            .get(app)?
+            .local
+            .as_ref()?
+            .program()?
+            .attempt
+            .as_ref()
+    });
     let path = attempt.map_or("/", |attempt| attempt.path.as_str());
     let mut words = vec!["curl".to_owned()];
     if public.interface == "https" {

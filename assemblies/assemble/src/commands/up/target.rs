@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use assembly::component::ComponentFile;
+use assembly::component::{ComponentFile, Local};
 use task_definition::source;
 use task_definition::{Severity, TaskDefinition};
 
@@ -123,7 +123,7 @@ impl Target {
         let asked = names.filter(|name| {
             self.components
                 .get(*name)
-                .is_some_and(|component| component.admin.is_some())
+                .is_some_and(|one| one.admin.is_some() && !is_stand_in(one))
         });
         if self.serves {
             asked.cloned().collect()
@@ -131,6 +131,10 @@ impl Target {
             Vec::new()
         }
     }
+}
+
+fn is_stand_in(component: &ComponentFile) -> bool {
+    matches!(component.local, Some(Local::StandIn(_)))
 }
 
 /// `registry/team/coins:1.2@sha256:…` is `coins`.
