@@ -43,7 +43,7 @@ fn every_case_comes_out_as_expected() {
 /// The documents of a manifest that can be planned, the findings of one that cannot.
 fn outcome(case: &Path) -> BTreeMap<String, String> {
     let manifest = support::source(&case.join("assembly.yaml"), "assembly.yaml");
-    let catalog = support::catalog("tests/catalog");
+    let catalog = support::catalog_and_shipped("tests/catalog");
     match plan(&manifest, &catalog, &support::values()) {
         Ok(plan) => {
             let mut documents: BTreeMap<String, String> = render(&plan)

@@ -32,7 +32,8 @@ fn committed_schemas_are_those_of_the_types() {
 }
 
 fn components() -> Vec<Source> {
-    let folders = ["sidecars", "apps"].map(|folder| support::entries(&root().join(folder)));
+    let folders = ["sidecars", "apps", "assemblies/components"]
+        .map(|folder| support::entries(&root().join(folder)));
     let files = folders
         .into_iter()
         .flatten()

@@ -48,11 +48,28 @@ pub(crate) fn catalog(folder: &str) -> Catalog {
     Catalog::read(&sources)
 }
 
+/// The components of a folder of `*.yaml`, and the images of others that this project ships.
+pub(crate) fn catalog_and_shipped(folder: &str) -> Catalog {
+    let shipped = entries(&here("../components"));
+    let shipped = shipped.iter().map(|folder| folder.join("component.yaml"));
+    let files = entries(&here(folder)).into_iter().chain(shipped);
+    let named = |file: &PathBuf| source(file, &file.display().to_string().replace(ROOT, ""));
+    let sources: Vec<Source> = files.map(|file| named(&file)).collect();
+    Catalog::read(&sources)
+}
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+
 /// The values that every test assembly is planned with.
 pub(crate) fn values() -> Values {
     let text =
         "account: '111122223333'\nregion: eu-central-1\nregistry: registry.example\nversion: '1'\n";
-    Values::read(&Source::new("values.yaml", text)).expect("values")
+    let values = Values::read(&Source::new("values.yaml", text)).expect("values");
+    let pinned = ["envoy", "nginx", "adot", "fluent_bit", "datadog"];
+    let pinned = pinned.map(|image| format!("{image}_version"));
+    pinned
+        .iter()
+        .fold(values, |values, name| values.with(name, "1.2.3"))
 }
 
 /// Findings as a person sees them.
