@@ -40,6 +40,16 @@ mod d06;
 mod d07;
 mod d08;
 mod d09;
+mod f01;
+mod f02;
+mod f03;
+mod f04;
+mod f05;
+mod f06;
+mod f07;
+mod f08;
+mod f09;
+mod f10;
 mod h01;
 mod h02;
 mod h03;
@@ -64,6 +74,7 @@ mod p06;
 mod p08;
 mod p09;
 mod p10;
+mod p11;
 mod r01;
 mod r02;
 mod r03;
@@ -358,6 +369,7 @@ static RULES: &[Rule] = &[
     p08::RULE,
     p09::RULE,
     p10::RULE,
+    p11::RULE,
     d01::RULE,
     d02::RULE,
     d03::RULE,
@@ -367,6 +379,16 @@ static RULES: &[Rule] = &[
     d07::RULE,
     d08::RULE,
     d09::RULE,
+    f01::RULE,
+    f02::RULE,
+    f03::RULE,
+    f04::RULE,
+    f05::RULE,
+    f06::RULE,
+    f07::RULE,
+    f08::RULE,
+    f09::RULE,
+    f10::RULE,
     h01::RULE,
     h02::RULE,
     h03::RULE,

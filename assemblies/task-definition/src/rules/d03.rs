@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
     {
       "name": "cache",
       "image": "cache:1",
-      "healthCheck": { "command": ["CMD", "/app", "probe"] },
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 10 },
       "startTimeout": 120,
       "memory": 128
     }

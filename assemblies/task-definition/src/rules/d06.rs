@@ -44,7 +44,7 @@ pub(super) const RULE: Rule = Rule {
     {
       "name": "cache",
       "image": "cache:1",
-      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 30, "retries": 3 },
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 25, "retries": 3 },
       "startTimeout": 60,
       "memory": 128
     }
@@ -80,7 +80,7 @@ fn check(located: &Located, report: &mut Report) {
             };
             let pointer = format!("{pointer}/startTimeout");
             report.add(pointer.clone(), message, hint);
-            if needed <= 120 {
+            if needed <= 120 && (2..=120).contains(&limit) {
                 report.fix(
                     format!("wait {needed} s"),
                     vec![Edit::Set(pointer, json!(needed))],

@@ -43,8 +43,7 @@ fn check(located: &Located, report: &mut Report) {
             .is_some_and(|policy| policy.enabled);
         if one.is_essential() && watches(one) && !restarts {
             let message = format!("when `{}` ends, the whole task ends with it", one.name);
-            let hint =
-                "write \"essential\": false, or add \"restartPolicy\": { \"enabled\": true }";
+            let hint = "write \"essential\": false, or give it a restart policy with \"restartAttemptPeriod\": 60";
             let pointer = format!("{pointer}/essential");
             report.add(pointer, message, hint);
         }

@@ -38,6 +38,12 @@ pub(super) fn has_no_shell(image: &str) -> bool {
     !debugged && (bare || image.contains("distroless") || image.contains("chainguard/static"))
 }
 
+/// Whether the image is a server: left to itself it does not end.
+pub(super) fn stays(one: &ContainerDefinition) -> bool {
+    let itself = one.command.is_empty() && one.entry_point.is_empty();
+    itself && (watches(one) || SERVERS.contains(&name(&one.image)))
+}
+
 /// Whether the image is known to write into its own files when it starts.
 pub(super) fn writes(image: &str) -> bool {
     WRITERS.contains(&name(image))
@@ -56,6 +62,22 @@ const BARE: [&str; 3] = [
     "aws-otel-collector",
     "opentelemetry-collector",
     "opentelemetry-collector-contrib",
+];
+
+const SERVERS: [&str; 13] = [
+    "envoy",
+    "grafana",
+    "haproxy",
+    "httpd",
+    "mariadb",
+    "memcached",
+    "mysql",
+    "nginx",
+    "postgres",
+    "prometheus",
+    "rabbitmq",
+    "redis",
+    "traefik",
 ];
 
 const WATCHERS: [&str; 12] = [

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::{Report, Rule, logs};
 use crate::finding::{Edit, Severity};
 use crate::read::Located;
+use crate::spelling::nearest;
 
 pub(super) const RULE: Rule = Rule {
     id: "L03",
@@ -68,7 +69,13 @@ fn check(located: &Located, report: &mut Report) {
             );
             report.add(format!("{pointer}/options"), message, hint.clone());
             let prefix = format!("{pointer}/options/awslogs-stream-prefix");
-            report.fix(hint, vec![Edit::Set(prefix, json!(one.name))]);
+            // A prefix that is misspelt (L04) is there already.
+            let meant = |option: &String| nearest(option, [PREFIX]).is_some();
+            if !log.options.keys().any(meant) {
+                report.fix(hint, vec![Edit::Set(prefix, json!(one.name))]);
+            }
         }
     }
 }
+
+const PREFIX: &str = "awslogs-stream-prefix";

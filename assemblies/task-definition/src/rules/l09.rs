@@ -52,8 +52,7 @@ fn check(located: &Located, report: &mut Report) {
             .is_some_and(|policy| policy.enabled);
         if one.firelens_configuration.is_some() && !one.is_essential() && !restarts {
             let message = format!("when the log router `{}` ends, the log is lost", one.name);
-            let hint =
-                "remove \"essential\": false, or add \"restartPolicy\": { \"enabled\": true }";
+            let hint = "remove \"essential\": false, or give it a restart policy with \"restartAttemptPeriod\": 60";
             report.add(format!("{pointer}/essential"), message, hint);
         }
     }

@@ -137,7 +137,6 @@ fn each_limit_is_where_the_sources_say() {
         (r#""stopTimeout": 1"#, Some("H05")),
         (r#""stopTimeout": 120"#, None),
         (r#""stopTimeout": 121"#, Some("H05")),
-        (r#""startTimeout": 121"#, Some("H05")),
         (r#""portMappings": [{ "containerPort": 65535 }]"#, None),
         (r#""portMappings": [{ "containerPort": 0 }]"#, Some("P01")),
         (
@@ -193,6 +192,74 @@ fn each_limit_is_where_the_sources_say() {
             "{fields}"
         );
     }
+}
+
+#[test]
+fn a_wait_is_as_long_as_fargate_allows() {
+    let task = |seconds: u32| {
+        format!(
+            r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+              "cpu": "256", "memory": "512", "containerDefinitions": [
+              {{ "name": "app", "image": "app:1",
+                 "dependsOn": [{{ "containerName": "init", "condition": "SUCCESS" }}] }},
+              {{ "name": "init", "image": "init:1", "essential": false, "startTimeout": {seconds} }}] }}"#
+        )
+    };
+    assert_eq!(ids(&task(120)), [""; 0]);
+    assert_eq!(ids(&task(121)), ["H05"]);
+}
+
+#[test]
+fn the_waits_of_a_chain_add_up() {
+    let one = |name: &str, interval: u32, rest: &str| {
+        format!(
+            r#"{{ "name": "{name}", "image": "app:1", "memory": 8, "startTimeout": 120, {rest}
+              "healthCheck": {{ "command": ["CMD", "/a"], "interval": {interval}, "timeout": 2 }} }}"#
+        )
+    };
+    let after = |name: &str, condition: &str| {
+        format!(r#""dependsOn": [{{ "containerName": "{name}", "condition": "{condition}" }}],"#)
+    };
+    let task = |condition: &str| {
+        format!(
+            r#"{{ "family": "web", "containerDefinitions": [{}, {},
+              {{ "name": "app", "image": "app:1", "memory": 8, {} "cpu": 1 }}] }}"#,
+            one("a", 15, ""),
+            one("b", 15, &after("a", "HEALTHY")),
+            after("b", condition)
+        )
+    };
+    let found = findings("case", &task("HEALTHY"));
+    let told: Vec<_> = found.iter().map(|one| (one.rule, &*one.message)).collect();
+    assert_eq!(
+        told,
+        [(
+            "F02",
+            "every start waits at least 30 s for HEALTHY: `a` 15 s + `b` 15 s"
+        )]
+    );
+    assert_eq!(ids(&task("START")), ["F07"]);
+}
+
+#[test]
+fn a_circle_of_fronts_is_told_the_right_way_round() {
+    let task = |proxy: &str, app: &str| {
+        format!(
+            r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+              "cpu": "256", "memory": "512", "containerDefinitions": [
+              {{ "name": "proxy", "image": "proxy:1", "dependsOn": [{proxy}],
+                 "environment": [{{ "name": "API_UPSTREAM", "value": "localhost:8080" }}] }},
+              {{ "name": "app", "image": "app:1", "dependsOn": [{app}],
+                 "environment": [{{ "name": "PORT", "value": "8080" }}] }}] }}"#
+        )
+    };
+    let on = |name: &str| format!(r#"{{ "containerName": "{name}", "condition": "START" }}"#);
+    assert_eq!(ids(&task(&on("app"), "")), [""; 0]);
+    let wrong = findings("case", &task("", &on("proxy")));
+    assert_eq!(wrong[0].rule, "D08");
+    assert_eq!(wrong[0].fix, None, "an edge more would make a circle");
+    assert!(wrong[0].hint.starts_with("turn the dependency round"));
+    assert!(findings("case", &task("", ""))[0].fix.is_some());
 }
 
 #[test]
