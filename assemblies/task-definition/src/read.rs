@@ -98,7 +98,10 @@ struct Reader<'s> {
 impl Reader<'_> {
     fn value(&mut self, node: &Node, shape: Shape, pointer: &str) {
         match (shape, &node.value) {
-            (Shape::Text, NodeValue::Text(_)) | (Shape::Bool, NodeValue::Bool(_)) => {}
+            (Shape::Text, NodeValue::Text(_))
+            | (Shape::Bool, NodeValue::Bool(_))
+            | (Shape::Number, NodeValue::Number(_))
+            | (Shape::Any, _) => {}
             (Shape::Integer(least), NodeValue::Number(number)) => {
                 let fits = number
                     .as_i64()
@@ -107,7 +110,6 @@ impl Reader<'_> {
                     self.mistyped(node, shape, pointer);
                 }
             }
-            (Shape::Number, NodeValue::Number(_)) | (Shape::Any, _) => {}
             (Shape::Choice(words), NodeValue::Text(word)) => {
                 self.choice(node, words, word, pointer);
             }
