@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Writes a starter of an assembly or a component.
+    New(commands::new::Arguments),
     /// Says all that is wrong with manifests and task definitions.
     Check(commands::check::Arguments),
     /// Writes an assembly's documents into `assemblies/rendered/`.

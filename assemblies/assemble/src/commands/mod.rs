@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod man;
+pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
@@ -32,6 +33,7 @@ pub(crate) mod up;
 pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
     let project = || Project::find(cli.project.as_deref());
     match cli.verb {
+        Verb::New(arguments) => new::run(&arguments, &project()?, talk),
         Verb::Check(arguments) => check::run(&arguments, &project()?, talk),
         Verb::Render(arguments) => render::run(&arguments, &project()?, talk),
         Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),

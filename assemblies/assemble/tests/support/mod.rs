@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A folder with one component, values and one good assembly.
-pub(crate) struct Project(TempDir);
+pub(crate) struct Project(PathBuf, Option<TempDir>);
 
 impl Project {
     pub(crate) fn new() -> Self {
@@ -23,11 +23,19 @@ impl Project {
 
     /// A folder that is no project.
     pub(crate) fn empty() -> Self {
-        Self(TempDir::new().expect("a folder"))
+        let folder = TempDir::new().expect("a folder");
+        Self(folder.path().to_owned(), Some(folder))
+    }
+
+    /// This folder, emptied, which stays.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        Self(folder, None)
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.0.path()
+        &self.0
     }
 
     pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> PathBuf {

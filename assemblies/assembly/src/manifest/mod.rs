@@ -71,7 +71,7 @@ impl Manifest {
 }
 
 /// Names become container names, families, log groups and roles; this is what all of them allow.
-pub(crate) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
     letters
         .next()

@@ -1,0 +1,255 @@
+//! Starters: they pass `check`, they render, their crates are crates, and nothing is written over.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+mod support;
+
+use support::{PROXY, Project};
+
+#[test]
+fn from_an_empty_folder_to_a_rendered_task_in_three_commands() {
+    let project = Project::empty();
+    let none = project.assemble(&["new", "assembly", "shop"]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.err.contains("assemble new component"), "{}", none.err);
+
+    let made = project.assemble(&["new", "component", "web", "--image", "nginx:1.29"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    assert!(
+        made.err.contains("assembly my-web --app web"),
+        "{}",
+        made.err
+    );
+    let shop = project.assemble(&["new", "assembly", "shop"]);
+    assert_eq!(shop.code, Some(0), "{}", shop.err);
+    assert!(
+        shop.err
+            .contains("next: assemble check assemblies/shop.yaml"),
+        "{}",
+        shop.err
+    );
+    let check = project.assemble(&["check", "--strict"]);
+    assert_eq!(check.code, Some(0), "{}{}", check.out, check.err);
+    let rendered = project.assemble(&["render", "shop"]);
+    assert_eq!(rendered.code, Some(0), "{}", rendered.err);
+    assert!(
+        project
+            .read("assemblies/rendered/shop/task-definition.json")
+            .contains("nginx:1.29")
+    );
+}
+
+#[test]
+fn images_of_every_kind_stand_in_one_task() {
+    let project = Project::empty();
+    for kind in ["app", "proxy", "sidecar", "init"] {
+        let name = format!("my-{kind}");
+        let made = project.assemble(&[
+            "new",
+            "component",
+            &name,
+            "--kind",
+            kind,
+            "--image",
+            "busybox:1.37",
+        ]);
+        assert_eq!(made.code, Some(0), "{}", made.err);
+    }
+    let arguments = [
+        "new",
+        "assembly",
+        "all",
+        "--ingress",
+        "my-proxy",
+        "--sidecar",
+        "my-sidecar",
+    ];
+    let made = project.assemble(&arguments);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let manifest = project.read("assemblies/all.yaml") + "init: [my-init]\n";
+    project.write("assemblies/all.yaml", manifest);
+    let check = project.assemble(&["check"]);
+    assert_eq!(check.code, Some(0), "{}{}", check.out, check.err);
+}
+
+#[test]
+fn what_only_the_user_knows_is_left_open_and_named() {
+    let project = Project::new();
+    let proxy = PROXY.replace(
+        "settings:\n",
+        "settings:\n  certificate: { type: string, required: true, secret: true }\n  mode: { type: string, required: true }\n",
+    );
+    project.write("sidecars/tls/component.yaml", proxy);
+    let made = project.assemble(&[
+        "new",
+        "assembly",
+        "secure",
+        "--app",
+        "web",
+        "--ingress",
+        "tls",
+    ]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    for name in ["secrets.tls.certificate", "settings.tls.mode"] {
+        assert!(
+            made.err.contains(&format!("fill in `{name}`")),
+            "{}",
+            made.err
+        );
+    }
+    let manifest = project.read("assemblies/secure.yaml");
+    assert!(
+        manifest.contains("ingress: [tls]") && manifest.contains("FILL-ME-IN"),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let project = Project::new();
+    let before = project.read("assemblies/shop.yaml");
+    let said = project.assemble(&["new", "assembly", "shop"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.err.contains("`assemblies/shop.yaml` is there already"),
+        "{}",
+        said.err
+    );
+    assert_eq!(project.read("assemblies/shop.yaml"), before);
+    let said = project.assemble(&["new", "component", "web", "--image", "web:2"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.err.contains("there is a component `web` already"),
+        "{}",
+        said.err
+    );
+    assert!(!project.root().join("assemblies/components").exists());
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_refused_with_one_that_can() {
+    let project = Project::new();
+    let said = project.assemble(&["new", "assembly", "My Shop"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("write `my-shop`"), "{}", said.err);
+    let said = project.assemble(&["new", "assembly", "shop2", "--app", "wbe"]);
+    assert!(said.err.contains("did you mean `web`?"), "{}", said.err);
+    let said = project.assemble(&["new", "component", "filter"]);
+    assert!(said.err.contains("--image"), "{}", said.err);
+}
+
+/// The crates of all kinds, in a workspace with the real chassis and the real root manifest.
+#[test]
+fn new_crates_fit_the_workspace_and_compile() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Always the same folder, since cargo keeps what it builds by the path of the source.
+    let project = Project::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-crates"));
+    let root = fs::read_to_string(house.join("Cargo.toml")).expect("the root manifest");
+    let (head, rest) = root.split_once("members = [").expect("members");
+    let (_, rest) = rest.split_once("]\n").expect("the end of the members");
+    project.write(
+        "Cargo.toml",
+        format!("{head}members = [\"sidecars/*\", \"apps/*\"]\n{rest}"),
+    );
+    project.write(
+        "assemblies/values/example.yaml",
+        support::VALUES.to_owned() + "version: '1'\n",
+    );
+    fs::copy(house.join("Cargo.lock"), project.root().join("Cargo.lock")).expect("a copy");
+    copy(
+        &house.join("sidecars/chassis"),
+        &project.root().join("sidecars/chassis"),
+    );
+    let kinds = ["app", "proxy", "sidecar", "init"];
+    for kind in kinds {
+        let made = project.assemble(&["new", "component", &format!("my-{kind}"), "--kind", kind]);
+        assert_eq!(made.code, Some(0), "{}", made.err);
+    }
+    let task = [
+        "new",
+        "assembly",
+        "all",
+        "--app",
+        "my-app",
+        "--ingress",
+        "my-proxy",
+        "--sidecar",
+        "my-sidecar",
+    ];
+    assert_eq!(project.assemble(&task).code, Some(0));
+    let check = project.assemble(&["check", "--strict"]);
+    assert_eq!(check.code, Some(0), "{}{}", check.out, check.err);
+
+    let cargo = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .args(arguments)
+            .arg("--offline")
+            .current_dir(project.root())
+            .env("CARGO_TARGET_DIR", target())
+            .output()
+            .expect("cargo runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    cargo(&[
+        "build",
+        "--quiet",
+        "-p",
+        "my-app",
+        "-p",
+        "my-proxy",
+        "-p",
+        "my-sidecar",
+        "-p",
+        "my-init",
+    ]);
+    for kind in kinds {
+        let name = format!("my-{kind}");
+        let program = target().join("debug").join(&name);
+        let described = Command::new(program)
+            .arg("describe")
+            .output()
+            .expect("it runs");
+        let described: serde_json::Value = serde_json::from_slice(&described.stdout).expect("JSON");
+        let half = if kind == "app" { "apps" } else { "sidecars" };
+        let declared = project.read(&format!("{half}/{name}/component.yaml"));
+        let settings = described["settings"].as_array().expect("settings");
+        for setting in settings {
+            let line = format!("\n  {}: {{", setting["name"].as_str().expect("a name"));
+            assert!(declared.contains(&line), "{name}: {setting}");
+        }
+        let lines = declared.lines().filter(|line| line.contains("doc: "));
+        assert_eq!(lines.count(), settings.len(), "{name}");
+    }
+}
+
+/// The folder this test was built into: what the workspace depends on is compiled there already.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("a path");
+    program
+        .ancestors()
+        .nth(3)
+        .expect("target/debug/deps")
+        .to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let into = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &into);
+        } else {
+            fs::copy(&path, &into).expect("a copy");
+        }
+    }
+}
