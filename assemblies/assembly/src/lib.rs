@@ -22,6 +22,7 @@ use task_definition::{Finding, Judged, Judgement};
 pub mod component;
 pub mod graph;
 pub mod hearing;
+pub mod lock;
 pub mod manifest;
 pub mod plan;
 pub mod render;
@@ -37,6 +38,7 @@ mod text;
 
 pub use component::Catalog;
 pub use hearing::Hearing;
+pub use lock::{Demand, Lock};
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use render::{Document, render};

@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 use task_definition::source::{self, Node, NodeValue, Source};
 use task_definition::{Finding, Place};
 
+use crate::lock::Lock;
 use crate::rules;
 
-/// Names with their text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Values(BTreeMap<String, String>);
+/// Names with their text, and the images that tags stand for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    texts: BTreeMap<String, String>,
+    lock: Lock,
+}
 
 impl Values {
     /// Reads a file of values: a flat map of scalars.
@@ -30,7 +34,7 @@ impl Values {
         }
         for (key, value) in node.entries() {
             if let Some(text) = scalar(source, value) {
-                values.0.insert(key.name.clone(), text);
+                values.texts.insert(key.name.clone(), text);
             } else {
                 let place = Place::in_text(source, value.span);
                 findings.push(rules::m02::wrong_type(
@@ -50,18 +54,28 @@ impl Values {
 
     /// These values and one more, which wins.
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.0.insert(name.to_owned(), value.to_owned());
+        self.texts.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// These values, with this lock.
+    pub fn locked(self, lock: Lock) -> Self {
+        Self { lock, ..self }
+    }
+
+    /// The lock, which is empty where nobody gave one.
+    pub fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     /// The text of a value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.texts.get(name).map(String::as_str)
     }
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.0.keys().map(String::as_str)
+        self.texts.keys().map(String::as_str)
     }
 
     /// The values of a manifest's own `values` under these.
@@ -69,10 +83,10 @@ impl Values {
         let mut values = Self::default();
         for (key, value) in node.get("values").map(Node::entries).unwrap_or_default() {
             values
-                .0
+                .texts
                 .extend(scalar(source, value).map(|text| (key.name.clone(), text)));
         }
-        values.0.extend(self.0.clone());
+        values.texts.extend(self.texts.clone());
         values
     }
 

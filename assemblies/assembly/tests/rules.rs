@@ -4,7 +4,7 @@
 
 use assembly::component::Component;
 use assembly::rules::severity;
-use assembly::{Rule, plan, rules, rules::example};
+use assembly::{Demand, Lock, Rule, plan, rules, rules::example};
 use task_definition::Finding;
 use task_definition::source::Source;
 
@@ -15,11 +15,25 @@ fn findings(text: &str) -> Vec<Finding> {
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }
+    if text.starts_with("lock:") {
+        return findings_of_lock(&source);
+    }
     let catalog = support::catalog("tests/rule-catalog");
     match plan(&source, &catalog, &support::values()) {
         Ok(plan) => plan.warnings().to_vec(),
         Err(findings) => findings,
     }
+}
+
+/// A lock file is held against an assembly of one image.
+fn findings_of_lock(source: &Source) -> Vec<Finding> {
+    let manifest = Source::new("shop.yaml", "name: shop\napp: web\nservice: {}\n");
+    let catalog = support::catalog("tests/rule-catalog");
+    let planned = Lock::read(source).and_then(|lock| {
+        let lock = lock.demanding(Demand::Everything);
+        plan(&manifest, &catalog, &support::values().locked(lock))
+    });
+    planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec())
 }
 
 #[test]
@@ -42,8 +56,8 @@ fn every_passing_case_breaks_no_rule() {
 
 #[test]
 fn ids_are_in_order_and_words_are_there() {
-    for (index, rule) in rules().iter().enumerate() {
-        assert_eq!(rule.id, format!("M{:02}", index + 1));
+    assert!(rules().is_sorted_by(|one, next| one.id < next.id));
+    for rule in rules() {
         for words in [rule.title, rule.explanation, rule.hint, rule.source] {
             assert!(!words.is_empty(), "{}", rule.id);
         }

@@ -4,6 +4,7 @@ use task_definition::{Authority, Finding, Judged, Located, Silenced, TaskDefinit
 
 use crate::component::Component;
 use crate::hearing::Hearing;
+use crate::lock;
 use crate::manifest::{OnDemand, Service};
 use crate::resolve::{Link, Member, Role};
 use crate::rulings;
@@ -55,7 +56,7 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
         let located = definition::definition(&wiring, &statements)?;
         Ok((statements, located))
     });
-    let (statements, located) = match made {
+    let (statements, mut located) = match made {
         Ok(made) => made,
         Err(findings) => {
             hearing.refuse(findings);
@@ -63,6 +64,7 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
         }
     };
     let mut findings = finished::judge(&wiring, &located);
+    findings.extend(lock::pin(&mut located, wiring.cast.values.lock()));
     // What M22 knows for sure of an assembly, P09 guesses of any definition.
     let known = |one: &Finding| {
         let mut said = findings.iter();
@@ -135,6 +137,11 @@ impl Plan {
     /// Exactly what would be registered.
     pub fn definition(&self) -> &TaskDefinition {
         &self.definition
+    }
+
+    /// What it runs on, in the words of image indexes: `linux/amd64`.
+    pub fn platform(&self) -> String {
+        lock::platform(&self.definition)
     }
 
     /// The containers in the order of the definition, with the component each one comes from.

@@ -4,19 +4,33 @@ use task_definition::Finding;
 use task_definition::source::Source;
 
 use crate::component::{Catalog, Component};
+use crate::lock::{Demand, Lock};
 use crate::plan;
 use crate::values::Values;
 
-/// What is found in an example of a rule, which is a manifest of the shop or a `component.yaml`.
+/// What is found in an example of a rule, which is a manifest of the shop, a `component.yaml` or a lock file.
 pub fn findings(text: &str) -> Vec<Finding> {
     let source = Source::new("example.yaml", text);
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }
+    if text.starts_with("lock:") {
+        return findings_of_lock(&source);
+    }
     match plan(&source, &catalog(), &values()) {
         Ok(plan) => plan.warnings().to_vec(),
         Err(findings) => findings,
     }
+}
+
+/// A lock file is held against a task of one image, all of which must be locked.
+fn findings_of_lock(source: &Source) -> Vec<Finding> {
+    let manifest = Source::new("shop.yaml", "name: shop\napp: web\nservice: {}\n");
+    let planned = Lock::read(source).and_then(|lock| {
+        let lock = lock.demanding(Demand::Everything);
+        plan(&manifest, &catalog(), &values().locked(lock))
+    });
+    planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec())
 }
 
 fn catalog() -> Catalog {

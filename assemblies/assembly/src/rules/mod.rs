@@ -32,6 +32,9 @@ pub(crate) mod m24;
 pub(crate) mod m25;
 pub(crate) mod m26;
 pub(crate) mod m27;
+pub(crate) mod m50;
+pub(crate) mod m51;
+pub(crate) mod m52;
 
 /// A rule about manifests, or about components.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +92,7 @@ pub fn guards(id: &str) -> bool {
 const WARNINGS: &[&str] = &["M25"];
 
 /// Rules whose errors can be passed over.
-const JUDGES: &[&str] = &["M17", "M22", "M23"];
+const JUDGES: &[&str] = &["M17", "M22", "M23", "M50", "M51"];
 
 /// ECS's rules that leave nothing to judge: no text, no value of the right type.
 const UNREADABLE: &[&str] = &["Y01", "Y02", "C06", "D05"];
@@ -125,4 +128,7 @@ static RULES: &[Rule] = &[
     m25::RULE,
     m26::RULE,
     m27::RULE,
+    m50::RULE,
+    m51::RULE,
+    m52::RULE,
 ];

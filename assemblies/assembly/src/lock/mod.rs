@@ -1,0 +1,202 @@
+//! The lock file: which image each tag was when it was locked.
+//!
+//! `assemblies/locks/NAME.yaml` belongs to the environment `assemblies/values/NAME.yaml`. It is written by
+//! `assemble lock`, committed, and read whenever an assembly is planned: a tag that it knows becomes the
+//! digest, and the tag stays behind as a label. Images are known by their whole reference, since the same
+//! name in another registry is another image.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use task_definition::source::{self, Node, Source};
+use task_definition::{Finding, Place, escape};
+
+use crate::{rules, shape};
+
+mod pin;
+mod reference;
+
+pub use pin::{Demand, LABEL};
+pub(crate) use pin::{pin, platform};
+pub use reference::is_open;
+
+/// What was locked, with the lines that say so.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Lock {
+    file: LockFile,
+    demand: Demand,
+    text: Option<(Source, Node)>,
+}
+
+/// `assemblies/locks/*.yaml`, field by field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Lock")]
+struct LockFile {
+    /// The version of this file's form: 1.
+    #[schemars(range(min = 1, max = 1))]
+    lock: u32,
+    /// Images, by the reference that manifests and components write.
+    #[serde(default)]
+    images: BTreeMap<String, Locked>,
+}
+
+/// The image that a tag stood for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Locked {
+    /// The digest of the image, or of the index of its variants: `sha256:` and 64 digits.
+    pub digest: String,
+    /// What it runs on: `linux/amd64`, `linux/arm64`.
+    #[serde(default)]
+    pub platforms: Vec<String>,
+}
+
+impl Lock {
+    /// Reads a lock file.
+    pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
+        let node = source::parse(source)?;
+        let (file, mut findings) = shape::read::<LockFile>(source, &node);
+        let Some(file) = file else {
+            return Err(findings);
+        };
+        let lock = Self {
+            file,
+            demand: Demand::default(),
+            text: Some((source.clone(), node)),
+        };
+        findings.extend(lock.nonsense());
+        if findings.is_empty() {
+            Ok(lock)
+        } else {
+            Err(findings)
+        }
+    }
+
+    /// The same lock, with this much of a task to be in it.
+    pub fn demanding(self, demand: Demand) -> Self {
+        Self { demand, ..self }
+    }
+
+    /// The image that a reference with a tag was locked to.
+    pub fn get(&self, image: &str) -> Option<&Locked> {
+        self.file.images.get(image)
+    }
+
+    /// Every reference and its image, sorted.
+    pub fn images(&self) -> impl Iterator<Item = (&str, &Locked)> {
+        self.file
+            .images
+            .iter()
+            .map(|(image, locked)| (image.as_str(), locked))
+    }
+
+    /// Locks a reference, in place of what was locked before.
+    pub fn insert(&mut self, image: impl Into<String>, locked: Locked) {
+        self.file.images.insert(image.into(), locked);
+    }
+
+    /// Forgets every reference that is not among these.
+    pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.file.images.retain(|image, _| is_wanted(image));
+    }
+
+    /// The file: sorted, and always the same bytes for the same images.
+    pub fn to_yaml(&self) -> String {
+        let mut text = HEADER.to_owned();
+        if self.file.images.is_empty() {
+            text.push_str("images: {}\n");
+            return text;
+        }
+        text.push_str("images:\n");
+        for (image, Locked { digest, platforms }) in self.images() {
+            let _ = writeln!(text, "  \"{image}\":\n    digest: {digest}");
+            if !platforms.is_empty() {
+                let _ = writeln!(text, "    platforms: [{}]", platforms.join(", "));
+            }
+        }
+        text
+    }
+
+    /// The other tags under which an image of this repository is locked.
+    fn siblings<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
+        let repository = reference::repository(image);
+        let others = self.file.images.keys().map(String::as_str);
+        others.filter(move |other| reference::repository(other) == repository)
+    }
+
+    /// The line of an entry.
+    fn place(&self, image: &str, field: &str) -> Option<Place> {
+        let (source, node) = self.text.as_ref()?;
+        let node = node.at(&format!("/images/{}{field}", escape(image)))?;
+        Some(Place::in_text(source, node.span))
+    }
+
+    /// Entries that no registry can have given.
+    fn nonsense(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (image, locked) in self.images() {
+            let at = |field| self.place(image, field).into_iter();
+            if !is_open(image) {
+                findings.extend(at("").map(|place| rules::m52::not_open(place, image)));
+            }
+            if !is_digest(&locked.digest) {
+                let digest = &locked.digest;
+                findings.extend(at("/digest").map(|place| rules::m52::no_digest(place, digest)));
+            }
+        }
+        findings
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or_default();
+    let is_hex = |digit: char| matches!(digit, '0'..='9' | 'a'..='f');
+    digits.len() == 64 && digits.chars().all(is_hex)
+}
+
+const HEADER: &str = "\
+# The image that each tag stood for when it was locked. Commit this file.
+# `assemble lock` writes it; `assemble lock --check` asks the registries whether a tag has moved since.
+lock: 1
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locked(digit: &str) -> Locked {
+        Locked {
+            digest: format!("sha256:{}", digit.repeat(64)),
+            platforms: vec!["linux/amd64".to_owned()],
+        }
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let mut lock = Lock::default();
+        lock.insert("registry.example:5000/b:1", locked("b"));
+        lock.insert("a", locked("a"));
+        let text = lock.to_yaml();
+        let again = Lock::read(&Source::new("lock.yaml", text.clone())).unwrap();
+        assert_eq!(
+            again.images().collect::<Vec<_>>(),
+            lock.images().collect::<Vec<_>>()
+        );
+        assert_eq!(again.to_yaml(), text);
+    }
+
+    #[test]
+    fn reads_an_empty_one_that_it_wrote() {
+        let text = Lock::default().to_yaml();
+        assert_eq!(
+            Lock::read(&Source::new("lock.yaml", text))
+                .unwrap()
+                .images()
+                .count(),
+            0
+        );
+    }
+}

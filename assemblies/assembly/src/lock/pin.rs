@@ -1,0 +1,88 @@
+//! Puts digests in the place of tags in a finished task definition.
+
+use task_definition::{Finding, Located, Place, TaskDefinition};
+
+use super::{Lock, is_open, reference};
+use crate::rules;
+
+/// How much of a task must be locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Demand {
+    /// Everything: a tag that is not in the lock is an error (`--locked`).
+    Everything,
+    /// What happens to be locked; where there is a lock, a tag that it does not know is a warning.
+    #[default]
+    AsFarAsLocked,
+}
+
+/// The docker label that keeps the tag, which ECS and its console would otherwise no longer show.
+pub const LABEL: &str = "assemble.image-tag";
+
+/// Pins every image of a definition, also those that overrides and the patch brought in.
+pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let platform = platform(&located.definition);
+    let containers = located.definition.container_definitions.iter_mut();
+    for (index, container) in containers.enumerate() {
+        let pointer = format!("/containerDefinitions/{index}/image");
+        let place = located.places.of(&pointer);
+        if !is_open(&container.image) {
+            continue;
+        }
+        let Some(locked) = lock.get(&container.image) else {
+            let finding = missing(&container.image, place, lock);
+            findings.extend(finding.map(|finding| finding.about(pointer)));
+            continue;
+        };
+        if !locked.platforms.is_empty() && !locked.platforms.contains(&platform) {
+            let place = lock.place(&container.image, "/platforms").unwrap_or(place);
+            let finding =
+                rules::m52::no_platform(place, &container.image, &platform, &locked.platforms);
+            findings.push(finding.about(pointer.as_str()));
+        }
+        // The documented forms are NAME:TAG and NAME@DIGEST; agents have failed on one with both.
+        let tag = reference::tag(&container.image).to_owned();
+        let pinned = format!(
+            "{}@{}",
+            reference::repository(&container.image),
+            locked.digest
+        );
+        container.image = pinned;
+        container
+            .docker_labels
+            .entry(LABEL.to_owned())
+            .or_insert(tag);
+    }
+    findings
+}
+
+/// Nobody promised anything where there is no lock at all, unless `--locked` asks.
+fn missing(image: &str, place: Place, lock: &Lock) -> Option<Finding> {
+    let demand = lock.demand;
+    if lock.text.is_none() && demand == Demand::AsFarAsLocked {
+        return None;
+    }
+    let siblings: Vec<&str> = lock.siblings(image).map(reference::tag).collect();
+    Some(if siblings.is_empty() {
+        rules::m50::not_locked(place, image, demand)
+    } else {
+        rules::m51::other_tag(place, image, &siblings, demand)
+    })
+}
+
+/// The platform of a task in the words of image indexes: `linux/amd64`.
+pub(crate) fn platform(definition: &TaskDefinition) -> String {
+    let platform = definition.runtime_platform.as_ref();
+    let system = platform.and_then(|one| one.operating_system_family.as_deref());
+    let is_windows = system.is_some_and(|system| system.starts_with("WINDOWS"));
+    let architecture = platform.and_then(|one| one.cpu_architecture.as_deref());
+    format!(
+        "{}/{}",
+        if is_windows { "windows" } else { "linux" },
+        if architecture == Some("ARM64") {
+            "arm64"
+        } else {
+            "amd64"
+        },
+    )
+}
