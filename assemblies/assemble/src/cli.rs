@@ -67,6 +67,9 @@ pub(crate) struct ValueArguments {
     /// One value, which wins over the file's.
     #[arg(long = "value", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) value: Vec<(String, String)>,
+    /// Fails where an image is not in the environment's lock file.
+    #[arg(long)]
+    pub(crate) locked: bool,
 }
 
 /// Splits `name=value`.

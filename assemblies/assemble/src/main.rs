@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod failure;
 mod judging;
+mod locks;
 mod project;
 mod talk;
 

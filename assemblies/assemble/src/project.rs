@@ -141,6 +141,7 @@ impl Project {
         } else {
             Values::default()
         };
+        let values = values.locked(self.lock(arguments, otherwise)?);
         let over = arguments.value.iter();
         Ok(over.fold(values, |values, (name, value)| values.with(name, value)))
     }

@@ -178,6 +178,39 @@ fn a_value_of_the_command_line_wins() {
 }
 
 #[test]
+fn the_lock_of_the_environment_gives_the_digest() {
+    let project = Project::new();
+    let digest = format!("sha256:{}", "5".repeat(64));
+    let lock = format!("lock: 1\nimages:\n  registry.example/web:1: {{ digest: '{digest}' }}\n");
+    project.write("assemblies/locks/example.yaml", &lock);
+    let output = project.assemble(&["render", "shop", "--locked"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let definition = project.read("assemblies/rendered/shop/task-definition.json");
+    assert!(definition.contains(&format!("registry.example/web@{digest}")));
+    assert!(definition.contains("\"assemble.image-tag\": \"1\""));
+}
+
+#[test]
+fn locked_fails_where_the_lock_is_of_another_tag() {
+    let project = Project::new();
+    let lock = format!(
+        "lock: 1\nimages:\n  registry.example/web:0: {{ digest: 'sha256:{}' }}\n",
+        "5".repeat(64)
+    );
+    project.write("assemblies/locks/example.yaml", &lock);
+    for verb in [["check", "assemblies/shop.yaml"], ["render", "shop"]] {
+        let loose = project.assemble(&verb);
+        assert_eq!(loose.status.code(), Some(0), "{}", err(&loose));
+        let locked = project.assemble(&[verb[0], verb[1], "--locked"]);
+        assert_eq!(locked.status.code(), Some(1));
+        let said = out(&locked) + &err(&locked);
+        assert!(said.contains("error[M51]"), "{said}");
+    }
+    let elsewhere = project.assemble(&["render", "shop", "--values", "mars", "--locked"]);
+    assert_eq!(elsewhere.status.code(), Some(2), "there are no such values");
+}
+
+#[test]
 fn explains_every_rule_it_lists() {
     let folder = TempDir::new().expect("a folder");
     let listed = out(&assemble(folder.path(), &["rules"]));
