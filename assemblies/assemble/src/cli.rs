@@ -50,6 +50,9 @@ pub(crate) enum Verb {
     /// Runs a registered task on Fargate and waits for its end.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
+    /// Asks the registries which image each tag is, and writes `assemblies/locks/`.
+    #[cfg(feature = "lock")]
+    Lock(commands::lock::Arguments),
     /// Runs an assembly or a task definition here, as Fargate would.
     #[cfg(feature = "up")]
     Up(commands::up::Arguments),

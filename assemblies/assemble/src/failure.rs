@@ -28,8 +28,8 @@ pub(crate) enum Failure {
     Several(Vec<Self>),
     /// The remote side said no.
     #[cfg_attr(
-        not(feature = "aws"),
-        expect(dead_code, reason = "only the AWS verbs meet it")
+        not(any(feature = "aws", feature = "lock")),
+        expect(dead_code, reason = "only AWS and registries refuse")
     )]
     #[error("{0}")]
     Refused(String),

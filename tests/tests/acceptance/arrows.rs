@@ -45,10 +45,17 @@ fn each_crate_of_the_assembler_knows_only_what_design_draws() {
         ("task-definition", &[]),
         ("assembly", &["task-definition"]),
         ("fargate", &["assembly", "task-definition"]),
+        ("registry", &[]),
         ("task-runner", &["task-definition"]),
         (
             "assemble",
-            &["assembly", "fargate", "task-definition", "task-runner"],
+            &[
+                "assembly",
+                "fargate",
+                "registry",
+                "task-definition",
+                "task-runner",
+            ],
         ),
     ];
     for (package, allowed) in drawn {

@@ -24,6 +24,9 @@ pub(crate) mod remote;
 #[cfg(feature = "aws")]
 pub(crate) mod run;
 
+#[cfg(feature = "lock")]
+pub(crate) mod lock;
+
 #[cfg(feature = "up")]
 pub(crate) mod dev_token;
 #[cfg(feature = "up")]
@@ -48,6 +51,8 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Register(arguments) => register::run(&arguments, &project()?, talk),
         #[cfg(feature = "aws")]
         Verb::Run(arguments) => run::run(&arguments, talk),
+        #[cfg(feature = "lock")]
+        Verb::Lock(arguments) => lock::run(&arguments, &project()?, talk),
         #[cfg(feature = "up")]
         Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, talk)),
         #[cfg(feature = "up")]
