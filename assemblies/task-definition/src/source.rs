@@ -10,6 +10,7 @@ use crate::finding::Finding;
 pub(crate) mod lines;
 mod parse;
 mod scalar;
+mod tag;
 
 /// A text and the name under which messages speak of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

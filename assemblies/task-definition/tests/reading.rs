@@ -221,3 +221,21 @@ fn knows_a_cloudformation_template_when_it_sees_one() {
         findings[0]
     );
 }
+
+#[test]
+fn the_short_tags_of_cloudformation_are_their_functions() {
+    let text = "a: !Ref Name\nb: !GetAtt Role.Arn\nc: !Join\n  - ''\n  - [x, !Ref Name]\nd: !Sub '${Name}'\ne: !If [On, 1, 2]\nf: !Sub 12\ng: !other 12\n";
+    let node = parse(&Source::new("template.yaml", text)).unwrap();
+    assert_eq!(
+        node.to_json(),
+        serde_json::json!({
+            "a": { "Ref": "Name" },
+            "b": { "Fn::GetAtt": "Role.Arn" },
+            "c": { "Fn::Join": ["", ["x", { "Ref": "Name" }]] },
+            "d": { "Fn::Sub": "${Name}" },
+            "e": { "Fn::If": ["On", 1, 2] },
+            "f": { "Fn::Sub": "12" },
+            "g": 12,
+        })
+    );
+}

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Key, Node, NodeValue, Source, Span, lines, scalar};
+use super::{Key, Node, NodeValue, Source, Span, lines, scalar, tag};
 use crate::finding::Finding;
 
 /// Aliases can make a small text grow without end; nobody's definition comes near this.
@@ -39,7 +39,7 @@ enum Open {
 
 struct Builder<'s> {
     source: &'s Source,
-    open: Vec<(Open, usize, Span)>,
+    open: Vec<(Open, usize, Span, Option<&'static str>)>,
     root: Option<Node>,
     anchors: HashMap<usize, Node>,
     findings: Vec<Finding>,
@@ -65,24 +65,25 @@ impl<'s> Builder<'s> {
             Event::DocumentStart(..) => self.document(span),
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = style != ScalarStyle::Plain;
-                let as_text = quoted || tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+                let function = tag.as_deref().and_then(tag::function);
+                let as_text = quoted
+                    || function.is_some()
+                    || tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 let value = if as_text {
                     NodeValue::Text(text.into_owned())
                 } else {
                     scalar::plain(&text)
                 };
-                self.place(Node { value, span }, anchor);
+                let node = tag::applied(function, Node { value, span });
+                self.place(node, anchor);
             }
-            Event::SequenceStart(_, anchor, _) => self.open(Open::List(Vec::new()), anchor, span),
-            Event::MappingStart(_, anchor, _) => {
-                self.open(
-                    Open::Map {
-                        entries: Vec::new(),
-                        key: None,
-                    },
-                    anchor,
-                    span,
-                );
+            Event::SequenceStart(_, anchor, tag) => {
+                self.open(Open::List(Vec::new()), anchor, span, tag.as_deref());
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                let entries = Vec::new();
+                let map = Open::Map { entries, key: None };
+                self.open(map, anchor, span, tag.as_deref());
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(anchor) => self.alias(anchor, span),
@@ -97,12 +98,13 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn open(&mut self, collection: Open, anchor: usize, span: Span) {
-        self.open.push((collection, anchor, span));
+    fn open(&mut self, collection: Open, anchor: usize, span: Span, tag: Option<&Tag>) {
+        let function = tag.and_then(tag::function);
+        self.open.push((collection, anchor, span, function));
     }
 
     fn close(&mut self, end: Span) {
-        let Some((collection, anchor, start)) = self.open.pop() else {
+        let Some((collection, anchor, start, function)) = self.open.pop() else {
             return;
         };
         let value = match collection {
@@ -113,7 +115,7 @@ impl<'s> Builder<'s> {
             start: start.start,
             end: end.end.max(start.end),
         };
-        self.place(Node { value, span }, anchor);
+        self.place(tag::applied(function, Node { value, span }), anchor);
     }
 
     fn alias(&mut self, anchor: usize, span: Span) {
