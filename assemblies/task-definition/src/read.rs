@@ -1,5 +1,6 @@
 //! From a text to a task definition whose values know their places.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
 use crate::finding::{Edit, Finding, Fix};
@@ -29,28 +30,38 @@ pub fn read(source: &Source) -> Result<Located, Vec<Finding>> {
 
 /// Reads a task definition from a part of a text that has been parsed already.
 pub fn read_node(source: &Source, node: &Node) -> Result<Located, Vec<Finding>> {
-    let mut reader = Reader {
-        source,
-        findings: Vec::new(),
-    };
-    if let Some((key, _)) = node
+    let template = node
         .entries()
         .iter()
-        .find(|(key, _)| is_template(&key.name))
-    {
-        return Err(vec![reader.template(key.span)]);
+        .find(|(key, _)| is_template(&key.name));
+    if let Some((key, _)) = template {
+        return Err(vec![a_template(source, key.span)]);
     }
-    reader.value(node, TaskDefinition::SHAPE, "");
+    Ok(Located {
+        definition: record(source, node, "the task definition", &RESPONSE_ONLY)?,
+        places: Places::of_text(source, node),
+    })
+}
+
+/// Reads any record of the API, which messages call `what`; fields of answers are passed over.
+pub(crate) fn record<T: Shaped + DeserializeOwned>(
+    source: &Source,
+    node: &Node,
+    what: &'static str,
+    of_answers: &'static [&'static str],
+) -> Result<T, Vec<Finding>> {
+    let mut reader = Reader {
+        source,
+        what,
+        of_answers,
+        findings: Vec::new(),
+    };
+    reader.value(node, T::SHAPE, "");
     if !reader.findings.is_empty() {
         return Err(reader.findings);
     }
-    let definition = serde_json::from_value(node.to_json()).map_err(|error| {
-        vec![reader.wrong(node.span, "", error.to_string(), "correct the value")]
-    })?;
-    Ok(Located {
-        definition,
-        places: Places::of_text(source, node),
-    })
+    serde_json::from_value(node.to_json())
+        .map_err(|error| vec![reader.wrong(node.span, "", error.to_string(), "correct the value")])
 }
 
 /// `aws ecs describe-task-definition` wraps its answer once and puts the tags beside it.
@@ -92,6 +103,8 @@ const ABSENCE_HAS_A_RULE: [&str; 3] = ["family", "name", "image"];
 
 struct Reader<'s> {
     source: &'s Source,
+    what: &'static str,
+    of_answers: &'static [&'static str],
     findings: Vec<Finding>,
 }
 
@@ -137,7 +150,7 @@ impl Reader<'_> {
             let below = format!("{pointer}/{}", escape(&key.name));
             match fields.iter().find(|field| field.name == key.name) {
                 Some(field) => self.value(value, field.shape, &below),
-                None if pointer.is_empty() && RESPONSE_ONLY.contains(&key.name.as_str()) => {}
+                None if pointer.is_empty() && self.of_answers.contains(&key.name.as_str()) => {}
                 None => self.unknown(node, (key, value), fields, &below),
             }
         }
@@ -145,7 +158,7 @@ impl Reader<'_> {
             .iter()
             .filter(|f| f.required && node.get(f.name).is_none());
         for field in missing.filter(|field| !has_rule(field.name, pointer)) {
-            let message = format!("{} needs `{}`", name_of(pointer), field.name);
+            let message = format!("{} needs `{}`", self.name_of(pointer), field.name);
             let hint = format!("add \"{}\": {}", field.name, example(field.shape));
             let finding = self.wrong(node.span, pointer, message, hint);
             self.findings.push(finding);
@@ -171,7 +184,7 @@ impl Reader<'_> {
         };
         let place = Place::in_text(self.source, key.span);
         let around = pointer.rfind('/').map_or("", |end| &pointer[..end]);
-        let message = format!("{} has no field `{name}`", name_of(around));
+        let message = format!("{} has no field `{name}`", self.name_of(around));
         let mut finding = Finding::error("C05", place, message, hint).about(pointer);
         // A field that is there already stays, and the other one has nothing to add to it.
         let value = value.to_json();
@@ -182,13 +195,6 @@ impl Reader<'_> {
                 edits: renaming(around, name, meant, value),
             });
         self.findings.push(finding);
-    }
-
-    fn template(&self, span: Span) -> Finding {
-        let hint =
-            "give the Properties of its AWS::ECS::TaskDefinition, with names that begin small";
-        let message = "this is a CloudFormation template, not a task definition";
-        Finding::error("C05", Place::in_text(self.source, span), message, hint).about("")
     }
 
     fn choice(&mut self, node: &Node, words: &[&'static str], word: &str, pointer: &str) {
@@ -216,7 +222,11 @@ impl Reader<'_> {
             (Shape::Integer(_), NodeValue::Number(number)) => number.to_string(),
             _ => node.kind().to_owned(),
         };
-        let message = format!("{} must be {}, not {given}", name_of(pointer), kind(shape));
+        let message = format!(
+            "{} must be {}, not {given}",
+            self.name_of(pointer),
+            kind(shape)
+        );
         let mut finding = self.wrong(node.span, pointer, message, self.correction(node, shape));
         finding.fix = self.corrected(node, shape, pointer);
         self.findings.push(finding);
@@ -230,6 +240,18 @@ impl Reader<'_> {
         hint: impl Into<String>,
     ) -> Finding {
         Finding::error("C06", Place::in_text(self.source, span), message, hint).about(pointer)
+    }
+
+    fn name_of(&self, pointer: &str) -> String {
+        let last = pointer
+            .rsplit('/')
+            .find(|step| step.parse::<usize>().is_err())
+            .unwrap_or_default();
+        match last {
+            "" => self.what.to_owned(),
+            "containerDefinitions" => "a container".to_owned(),
+            name => format!("`{name}`"),
+        }
     }
 
     /// The value as it should have been written, where that can be told.
@@ -291,6 +313,12 @@ impl Reader<'_> {
     }
 }
 
+fn a_template(source: &Source, span: Span) -> Finding {
+    let hint = "give the Properties of its AWS::ECS::TaskDefinition, with names that begin small";
+    let message = "this is a CloudFormation template, not a task definition";
+    Finding::error("C05", Place::in_text(source, span), message, hint).about("")
+}
+
 /// Whether only a CloudFormation template has such a key.
 fn is_template(key: &str) -> bool {
     matches!(key, "AWSTemplateFormatVersion" | "Resources")
@@ -300,18 +328,6 @@ fn has_rule(field: &str, pointer: &str) -> bool {
     let depth = pointer.matches('/').count();
     ABSENCE_HAS_A_RULE.contains(&field)
         && (pointer.is_empty() || (pointer.starts_with("/containerDefinitions/") && depth == 2))
-}
-
-fn name_of(pointer: &str) -> String {
-    let last = pointer
-        .rsplit('/')
-        .find(|step| step.parse::<usize>().is_err())
-        .unwrap_or_default();
-    match last {
-        "" => "the task definition".to_owned(),
-        "containerDefinitions" => "a container".to_owned(),
-        name => format!("`{name}`"),
-    }
 }
 
 fn kind(shape: Shape) -> &'static str {
