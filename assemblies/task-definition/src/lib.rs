@@ -32,6 +32,7 @@ mod container;
 mod difference;
 pub mod fargate_sizes;
 mod finding;
+pub mod forms;
 mod judgement;
 mod mend;
 mod normal;

@@ -1,0 +1,3 @@
+//! The forms in which people hold task definitions, services and requests to run tasks.
+
+pub mod names;
