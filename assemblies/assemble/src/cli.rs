@@ -31,6 +31,8 @@ pub(crate) enum Verb {
     Render(commands::render::Arguments),
     /// Prints the picture of an assembly.
     Graph(commands::graph::Arguments),
+    /// Writes somebody's task definition as an assembly.
+    Import(commands::import::Arguments),
     /// Explains a rule.
     Explain(commands::explain::Arguments),
     /// Lists all rules.

@@ -23,6 +23,7 @@ pub mod component;
 pub mod graph;
 pub mod hearing;
 pub mod lock;
+pub mod import;
 pub mod manifest;
 pub mod plan;
 pub mod render;
@@ -73,6 +74,20 @@ pub fn plan_under(
         Some(wiring) => plan::plan(wiring, hearing),
         None => Err(hearing.end()),
     }
+}
+
+/// A manifest's wiring, and whatever stands in its way.
+pub(crate) fn wiring(
+    source: &Source,
+    catalog: &Catalog,
+    values: &Values,
+) -> Result<wire::Wiring, Vec<Finding>> {
+    let mut hearing = Hearing::new(&Judgement::default());
+    let (manifest, findings) = manifest::read(source, values);
+    hearing.hear(findings);
+    let cast = manifest.and_then(|one| resolve::resolve(one, catalog, values, &mut hearing));
+    let wiring = cast.and_then(|cast| wire::wire(cast, &mut hearing));
+    wiring.ok_or_else(|| hearing.end().findings)
 }
 
 /// The README's example, tried by `cargo test`.

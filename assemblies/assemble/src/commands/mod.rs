@@ -11,6 +11,7 @@ pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod import;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Check(arguments) => check::run(&arguments, &project()?, talk),
         Verb::Render(arguments) => render::run(&arguments, &project()?, talk),
         Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),
+        Verb::Import(arguments) => import::run(&arguments, &project()?, talk),
         Verb::Explain(arguments) => explain::run(&arguments, talk),
         Verb::Rules(arguments) => rules::run(&arguments, talk),
         Verb::Schema(arguments) => Ok(schema::run(&arguments, talk)),

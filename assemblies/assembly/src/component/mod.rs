@@ -70,6 +70,11 @@ impl Component {
         format!("{}_", self.name().to_uppercase().replace('-', "_"))
     }
 
+    /// Its file, as it was written.
+    pub fn text(&self) -> &str {
+        &self.source.text
+    }
+
     /// The line of a field.
     pub fn place(&self, pointer: &str) -> Place {
         let span = self
@@ -146,6 +151,12 @@ impl Catalog {
             .iter()
             .map(|source| (name_of(source), Component::read(source)));
         Self(named.collect())
+    }
+
+    /// These components and one more, which wins.
+    pub fn with(mut self, source: &Source) -> Self {
+        self.0.insert(name_of(source), Component::read(source));
+        self
     }
 
     /// The component of that name, or what is wrong with its file; nothing when there is none.

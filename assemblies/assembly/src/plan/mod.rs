@@ -99,6 +99,12 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     })
 }
 
+/// The definition alone, whatever rules it breaks.
+pub(crate) fn derived(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
+    let statements = iam::statements(&wiring.cast)?;
+    Ok(definition::definition(wiring, &statements)?.definition)
+}
+
 /// Only now can it be said which entries of the manifest silence nothing.
 fn everything_heard(mut hearing: Hearing) -> Judged {
     let own = hearing.rulings().iter();
