@@ -129,6 +129,27 @@ pub struct TaskSize {
     /// The machine type.
     #[serde(default)]
     pub architecture: Architecture,
+    /// By container: what it must have, and its part of what is left over, where the component says
+    /// otherwise.
+    #[serde(default)]
+    pub containers: BTreeMap<String, ContainerSize>,
+}
+
+/// What a container must have of the task's size.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerSize {
+    /// CPU units it must have.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub cpu: Option<u32>,
+    /// MiB it must have.
+    #[serde(default)]
+    #[schemars(range(min = 6))]
+    pub memory: Option<u32>,
+    /// Its part of what is left over when the task's size is larger than the sum.
+    #[serde(default)]
+    pub weight: Option<u32>,
 }
 
 /// The machine type.

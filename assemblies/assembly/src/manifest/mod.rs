@@ -8,7 +8,7 @@ use crate::values::Values;
 use crate::{rules, shape};
 
 mod file;
-pub use file::{Architecture, ManifestFile, OnDemand, Service, Target, TaskSize};
+pub use file::{Architecture, ContainerSize, ManifestFile, OnDemand, Service, Target, TaskSize};
 
 /// A manifest that fits its form, with its values filled in.
 #[derive(Debug, Clone)]

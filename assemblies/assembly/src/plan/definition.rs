@@ -24,7 +24,8 @@ pub(super) fn definition(
     statements: &Statements,
 ) -> Result<Located, Vec<Finding>> {
     let mut places = Places::new();
-    let derived = task(wiring, statements, &mut places);
+    let shares = shares(&wiring.cast)?;
+    let derived = task(wiring, &shares, statements, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
     lay_over(wiring, &mut value, &mut places);
     let text = Source::new("task-definition.json", format!("{value:#}\n"));
@@ -80,10 +81,14 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
     }
 }
 
-fn task(wiring: &Wiring, statements: &Statements, places: &mut Places) -> TaskDefinition {
+fn task(
+    wiring: &Wiring,
+    Shares { size, shares }: &Shares,
+    statements: &Statements,
+    places: &mut Places,
+) -> TaskDefinition {
     let cast = &wiring.cast;
     let file = cast.manifest.file();
-    let Shares { size, shares } = shares(cast);
     task_places(wiring, places);
     let containers = cast.members.iter().enumerate().map(|(index, member)| {
         let at = format!("/containerDefinitions/{index}");

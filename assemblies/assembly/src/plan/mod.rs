@@ -15,7 +15,7 @@ mod finished;
 pub mod iam;
 mod merge;
 pub mod price;
-mod share;
+pub(crate) mod share;
 
 pub use price::Price;
 

@@ -305,6 +305,8 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
     let said = file.settings.keys().map(|name| ("/settings", name));
     let said = said.chain(file.secrets.keys().map(|name| ("/secrets", name)));
     let said = said.chain(file.overrides.keys().map(|name| ("/overrides", name)));
+    let sizes = file.size.containers.keys();
+    let said = said.chain(sizes.map(|name| ("/size/containers", name)));
     // A name that no component has is told where the task names it.
     let named: Vec<&str> = cast_list(manifest)
         .iter()

@@ -35,6 +35,7 @@ pub(crate) mod m27;
 pub(crate) mod m50;
 pub(crate) mod m51;
 pub(crate) mod m52;
+pub(crate) mod m33;
 
 /// A rule about manifests, or about components.
 #[derive(Debug, Clone, Copy)]
@@ -131,4 +132,5 @@ static RULES: &[Rule] = &[
     m50::RULE,
     m51::RULE,
     m52::RULE,
+    m33::RULE,
 ];
