@@ -29,6 +29,8 @@ pub(crate) enum Verb {
     Check(commands::check::Arguments),
     /// Writes an assembly's documents into `assemblies/rendered/`.
     Render(commands::render::Arguments),
+    /// Says what makes a task as large as it is, what it costs, and what would make it cheaper.
+    Size(commands::size::Arguments),
     /// Prints the picture of an assembly.
     Graph(commands::graph::Arguments),
     /// Writes somebody's task definition as an assembly.
@@ -75,6 +77,14 @@ pub(crate) struct ValueArguments {
     /// Fails where an image is not in the environment's lock file.
     #[arg(long)]
     pub(crate) locked: bool,
+}
+
+/// Whose prices are shown.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PriceArguments {
+    /// A table of prices; otherwise `assemblies/prices.yaml`, or the table that comes with the command.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
 }
 
 /// Splits `name=value`.

@@ -4,10 +4,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
-use assembly::{Catalog, Plan, Values};
+use assembly::{Catalog, Plan, Prices, Values};
 use task_definition::source::Source;
 
-use crate::cli::ValueArguments;
+use crate::cli::{PriceArguments, ValueArguments};
 use crate::failure::Failure;
 use crate::judging::{Judging, RuleArguments};
 
@@ -77,6 +77,7 @@ impl Project {
             .filter(|path| path.is_file() && path.extension().is_some_and(|end| end == "yaml"))
             .filter(|path| !path.ends_with(RULES))
             .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .filter(|name| name != PRICES)
             .collect();
         names.sort();
         Ok(names)
@@ -146,6 +147,17 @@ impl Project {
         Ok(over.fold(values, |values, (name, value)| values.with(name, value)))
     }
 
+    /// The prices that are named, or else the project's, or else those that come with the library.
+    pub(crate) fn prices(&self, arguments: &PriceArguments) -> Result<Prices, Failure> {
+        let own = self.root.join(format!("assemblies/{PRICES}.yaml"));
+        let file = match &arguments.prices {
+            Some(named) => named.clone(),
+            None if own.is_file() => own,
+            None => return Ok(Prices::built_in().clone()),
+        };
+        Prices::read(&self.source(&file)?).map_err(Failure::Findings)
+    }
+
     /// The plan of an assembly, by name or file.
     pub(crate) fn plan(
         &self,
@@ -173,8 +185,11 @@ impl Project {
     }
 }
 
-/// What is said about rules: the one file beside the assemblies that is none.
+/// What is said about rules: a file beside the assemblies that is none.
 const RULES: &str = "rules.yaml";
+
+/// What a task costs: another.
+const PRICES: &str = "prices";
 
 /// The entries of a folder, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

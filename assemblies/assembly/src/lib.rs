@@ -26,11 +26,13 @@ pub mod lock;
 pub mod import;
 pub mod manifest;
 pub mod plan;
+pub mod prices;
 pub mod render;
 pub mod resolve;
 pub mod rules;
 pub mod rulings;
 pub mod schema;
+pub mod sizing;
 pub mod values;
 pub mod wire;
 
@@ -42,8 +44,10 @@ pub use hearing::Hearing;
 pub use lock::{Demand, Lock};
 pub use manifest::Manifest;
 pub use plan::Plan;
+pub use prices::Prices;
 pub use render::{Document, render};
 pub use rules::{Rule, rule, rules};
+pub use sizing::Sizing;
 pub use values::Values;
 
 /// Takes a manifest through every stage; the findings of a text and of what it names come together.

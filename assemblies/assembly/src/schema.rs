@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::component::ComponentFile;
 use crate::manifest::ManifestFile;
+use crate::prices::PricesFile;
 use crate::rulings::RulesFile;
 use crate::shape::schema_of;
 
@@ -21,6 +22,11 @@ pub fn component() -> String {
 /// The schema of a file of rules.
 pub fn rules() -> String {
     pretty::<RulesFile>()
+}
+
+/// The schema of a table of prices.
+pub fn prices() -> String {
+    pretty::<PricesFile>()
 }
 
 fn pretty<T: JsonSchema>() -> String {

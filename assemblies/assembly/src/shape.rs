@@ -73,6 +73,7 @@ impl<'a> Reader<'a> {
             Some("string") => self.text(node, path),
             Some("boolean") => self.truth(node, path),
             Some("integer") => self.whole(node, schema, path),
+            Some("number") => self.number(node, schema, path),
             _ => Some(node.to_json()),
         }
     }
@@ -209,6 +210,27 @@ impl<'a> Reader<'a> {
                 low,
                 high,
             ));
+            return None;
+        }
+        Some(Value::from(number))
+    }
+
+    fn number(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
+        let number = match &node.value {
+            NodeValue::Number(number) => number.as_f64(),
+            // A value filled in for `${…}` is text.
+            NodeValue::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let Some(number) = number.filter(|number| number.is_finite()) else {
+            return self.misfit(node, path, "a number");
+        };
+        let bound = |name| schema.get(name).and_then(Value::as_f64);
+        let (low, high) = (bound("minimum"), bound("maximum"));
+        let fits = low.is_none_or(|low| number >= low) && high.is_none_or(|high| number <= high);
+        if !fits {
+            let place = self.place(node);
+            self.add(rules::m02::beyond(place, path, number, low, high));
             return None;
         }
         Some(Value::from(number))

@@ -21,6 +21,7 @@ fn committed_schemas_are_those_of_the_types() {
         ("assembly", schema::assembly()),
         ("component", schema::component()),
         ("rules", schema::rules()),
+        ("prices", schema::prices()),
     ] {
         let committed = root().join(format!("assemblies/schema/{name}.json"));
         let committed = fs::read_to_string(committed).expect("a committed schema");

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::ValueArguments;
+use crate::cli::{PriceArguments, ValueArguments};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
     format: Format,
     #[command(flatten)]
     values: ValueArguments,
+    #[command(flatten)]
+    prices: PriceArguments,
 }
 
 /// The language of the picture.
@@ -31,6 +33,7 @@ enum Format {
 /// Prints the picture.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
     let plan = project.plan(&arguments.name, &arguments.values, "example")?;
+    let plan = plan.priced(&project.prices(&arguments.prices)?);
     talk.data(&match arguments.format {
         Format::Mermaid => assembly::graph::mermaid(&plan),
         Format::Svg => assembly::graph::svg(&plan),

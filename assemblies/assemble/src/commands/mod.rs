@@ -15,6 +15,7 @@ pub(crate) mod import;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
+pub(crate) mod size;
 
 #[cfg(feature = "aws")]
 pub(crate) mod diff;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::New(arguments) => new::run(&arguments, &project()?, talk),
         Verb::Check(arguments) => check::run(&arguments, &project()?, talk),
         Verb::Render(arguments) => render::run(&arguments, &project()?, talk),
+        Verb::Size(arguments) => size::run(&arguments, &project()?, talk),
         Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),
         Verb::Import(arguments) => import::run(&arguments, &project()?, talk),
         Verb::Explain(arguments) => explain::run(&arguments, talk),

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use assembly::{Document, Plan};
+use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
 use task_definition::{Finding, Judged, Severity};
 
-use crate::cli::ValueArguments;
+use crate::cli::{PriceArguments, ValueArguments};
 use crate::failure::{Failure, count};
 use crate::judging::{Judging, RuleArguments};
 use crate::project::Project;
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     rules: RuleArguments,
     #[command(flatten)]
     values: ValueArguments,
+    #[command(flatten)]
+    prices: PriceArguments,
 }
 
 /// Renders them all before it gives up, so that every finding is seen.
@@ -37,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     };
     let catalog = project.catalog()?;
     let values = project.values(&arguments.values, "example")?;
+    let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut all: Vec<Finding> = Vec::new();
     let mut written = 0;
@@ -46,13 +49,15 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &judgement) {
             Ok(plan) => {
                 talk.guards(plan.silenced());
+                let plan = plan.priced(&prices);
                 written += write(&plan, project)?;
-                rows.push(row(&plan));
+                rows.push(row(&plan, &prices));
                 add(&mut all, plan.warnings().to_vec());
             }
             Err(Judged { findings, .. }) => {
                 rows.push([
                     name.clone(),
+                    "-".into(),
                     "-".into(),
                     "-".into(),
                     "-".into(),
@@ -87,15 +92,18 @@ fn add(all: &mut Vec<Finding>, findings: Vec<Finding>) {
     }
 }
 
-const HEADINGS: [&str; 5] = [
+const COLUMNS: usize = 6;
+
+const HEADINGS: [&str; COLUMNS] = [
     "assembly",
     "containers",
     "Fargate size",
+    "set by",
     "price",
     "findings",
 ];
 
-fn row(plan: &Plan) -> [String; 5] {
+fn row(plan: &Plan, prices: &Prices) -> [String; COLUMNS] {
     let findings = match plan.warnings().len() {
         0 => "none".to_owned(),
         many => count(many),
@@ -104,6 +112,7 @@ fn row(plan: &Plan) -> [String; 5] {
         plan.name().to_owned(),
         plan.containers().len().to_string(),
         plan.size().to_string(),
+        Sizing::of_plan(plan, prices).set_by(),
         price(plan),
         findings,
     ]
@@ -175,14 +184,14 @@ fn files_under(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Columns as wide as their widest cell.
-fn table(rows: &[[String; 5]]) -> String {
-    let mut widths = [0; 5];
+fn table(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; 5]| {
+    let line = |row: &[String; COLUMNS]| {
         let cells = row
             .iter()
             .zip(widths)

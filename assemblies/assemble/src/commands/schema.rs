@@ -21,6 +21,8 @@ enum Of {
     Component,
     /// `assemblies/rules.yaml` and `.assemble-rules.yaml`.
     Rules,
+    /// `assemblies/prices.yaml`.
+    Prices,
 }
 
 /// Prints the schema.
@@ -29,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> u8 {
         Of::Assembly => assembly::schema::assembly(),
         Of::Component => assembly::schema::component(),
         Of::Rules => assembly::schema::rules(),
+        Of::Prices => assembly::schema::prices(),
     });
     0
 }

@@ -6,6 +6,7 @@ use crate::component::Component;
 use crate::hearing::Hearing;
 use crate::lock;
 use crate::manifest::{OnDemand, Service};
+use crate::prices::{Billed, Prices};
 use crate::resolve::{Link, Member, Role};
 use crate::rulings;
 use crate::wire::{Public, Wiring};
@@ -14,10 +15,9 @@ mod definition;
 mod finished;
 pub mod iam;
 mod merge;
-pub mod price;
 pub(crate) mod share;
 
-pub use price::Price;
+pub use crate::prices::Price;
 
 /// The only thing that can be rendered, run or deployed.
 #[derive(Debug, Clone)]
@@ -82,21 +82,20 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     }
     let Located { definition, .. } = located;
     let size = size_of(&definition);
-    let architecture = wiring.cast.manifest.file().size.architecture;
-    let price = price::of(size, architecture, &wiring.cast.account.region);
     let iam::Statements {
         execution_role,
         task_role,
     } = statements;
-    Ok(Plan {
+    let plan = Plan {
         wiring,
         definition,
         execution_role,
         task_role,
         size,
-        price,
+        price: None,
         judged,
-    })
+    };
+    Ok(plan.priced(Prices::built_in()))
 }
 
 /// The definition alone, whatever rules it breaks.
@@ -114,7 +113,8 @@ fn everything_heard(mut hearing: Hearing) -> Judged {
     hearing.end()
 }
 
-fn size_of(definition: &TaskDefinition) -> Size {
+/// The size that a definition names; 0 where it names none.
+pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
     use task_definition::fargate_sizes::{parse_cpu, parse_memory};
     let cpu = definition
         .cpu
@@ -196,6 +196,13 @@ impl Plan {
     /// What one task costs, if the price is known.
     pub fn price(&self) -> Option<&Price> {
         self.price.as_ref()
+    }
+
+    /// The same plan with the prices of another table.
+    pub fn priced(mut self, prices: &Prices) -> Self {
+        let billed = Billed::of(&self.definition);
+        self.price = prices.of(billed, &self.wiring.cast.account.region);
+        self
     }
 
     /// What is accepted and will hurt.

@@ -46,6 +46,23 @@ pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high
     )
 }
 
+/// A number with a fraction that is too small or too large.
+pub(crate) fn beyond(
+    place: Place,
+    path: &str,
+    number: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+) -> Finding {
+    let hint = match (low, high) {
+        (Some(low), Some(high)) => format!("write a number from {low} to {high}"),
+        (Some(low), None) => format!("write {low} or more"),
+        (None, Some(high)) => format!("write {high} or less"),
+        (None, None) => "write a number".to_owned(),
+    };
+    Finding::error(RULE.id, place, format!("`{path}` is {number}"), hint)
+}
+
 /// Anything the reader of shapes did not foresee.
 pub(crate) fn misfit(place: Place, error: &str) -> Finding {
     Finding::error(

@@ -1,0 +1,99 @@
+//! Sizes whose reasons are known.
+
+use task_definition::{read, source::Source};
+
+use super::*;
+
+fn sizing(cpu: u32, memory: u32, containers: &str) -> Sizing {
+    let text = format!(
+        r#"{{ "family": "f", "cpu": "{cpu}", "memory": "{memory}", "containerDefinitions": [{containers}] }}"#
+    );
+    let located = read(&Source::new("task.json", text)).expect("a definition");
+    Sizing::of_definition(&located.definition, "us-east-1", Prices::built_in())
+}
+
+fn text(sizing: &Sizing) -> String {
+    sizing.text(Prices::built_in())
+}
+
+#[test]
+fn names_the_container_that_asks_for_the_most_of_what_is_too_much() {
+    let sizing = sizing(
+        512,
+        1024,
+        r#"{ "name": "coins", "cpu": 128, "memory": 512, "memoryReservation": 400 },
+           { "name": "tls", "cpu": 64, "memory": 200, "memoryReservation": 152 }"#,
+    );
+    // 256 CPU units hold the 192; 512 MiB do not hold the 552.
+    let text = text(&sizing);
+    assert!(
+        text.contains("the containers ask for 192 CPU units and 552 MiB"),
+        "{text}"
+    );
+    assert!(
+        text.contains("which 0.25 vCPU · 1 GB would hold: $7.39 less a month"),
+        "{text}"
+    );
+}
+
+#[test]
+fn says_what_would_bring_the_smallest_size_down() {
+    let sizing = sizing(
+        256,
+        1024,
+        r#"{ "name": "coins", "cpu": 128, "memory": 512, "memoryReservation": 400 },
+           { "name": "tls", "cpu": 64, "memory": 200, "memoryReservation": 152 }"#,
+    );
+    let text = text(&sizing);
+    assert!(
+        text.contains("coins asks for 400 of the 552 MiB\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("40 MiB less would fit 0.25 vCPU · 0.5 GB: $1.62 less a month"),
+        "{text}"
+    );
+    assert_eq!(sizing.set_by(), "coins (memory)");
+    assert_eq!(
+        sizing.larger,
+        Some(Size {
+            cpu: 256,
+            memory: 2048
+        })
+    );
+}
+
+#[test]
+fn does_not_guess_what_a_silent_container_needs() {
+    let sizing = sizing(1024, 2048, r#"{ "name": "app" }"#);
+    assert!(text(&sizing).contains("app says neither cpu nor memory"));
+    assert!(sizing.push.is_none());
+}
+
+#[test]
+fn has_no_price_for_what_fargate_does_not_sell() {
+    let sizing = sizing(512, 1500, r#"{ "name": "app", "cpu": 64, "memory": 128 }"#);
+    let text = text(&sizing);
+    assert!(
+        text.contains("Fargate does not sell this size; it sells 0.5 vCPU · 2 GB\n"),
+        "{text}"
+    );
+    let this = text.lines().find(|line| line.starts_with("this "));
+    assert!(this.is_some_and(|line| !line.contains('$')), "{text}");
+}
+
+#[test]
+fn knows_the_smallest_of_all_and_the_largest_of_all() {
+    let smallest = sizing(256, 512, r#"{ "name": "app", "cpu": 64, "memory": 128 }"#);
+    assert!(text(&smallest).contains("the smallest size that there is"));
+    let largest = sizing(
+        32768,
+        249_856,
+        r#"{ "name": "app", "cpu": 32768, "memory": 249856 }"#,
+    );
+    assert_eq!(largest.larger, None);
+    assert_eq!(
+        largest.json(Prices::built_in())["because"][0]["container"],
+        "app"
+    );
+}
