@@ -14,6 +14,7 @@ pub struct Config {
     /// Address on which photos are taken in.
     pub listen: SocketAddr,
     /// Base URL of a thumbnail service; with it, videos are taken in as well.
+    #[schemars(url)]
     pub thumbnail: Option<String>,
     /// Photos counted at once; 0 means one for each processor.
     pub workers: usize,

@@ -41,6 +41,7 @@ pub struct Config {
     /// Format of the picture: `jpeg` or `png`. Unset: by the extension of `output`, else `jpeg`.
     pub format: Option<Format>,
     /// Quality of a JPEG, 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
     pub quality: u8,
     /// Longest that making one picture may take.
     pub timeout: Period,

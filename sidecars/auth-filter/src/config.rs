@@ -22,6 +22,7 @@ pub struct Config {
     /// Address the filter listens on, for HTTP/1 and cleartext HTTP/2.
     pub listen: SocketAddr,
     /// Base address of the next hop, without a path: `http://127.0.0.1:8080`.
+    #[schemars(url)]
     pub upstream: String,
     /// Allows an upstream outside of this task, where anybody may walk around the filter.
     pub insecure_upstream: bool,

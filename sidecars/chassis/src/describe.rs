@@ -60,6 +60,21 @@ pub struct SettingDescription {
     /// The default, where there is one to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
+    /// The words it can be, or the items of a list can be, where they are counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The least it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<Value>,
+    /// The most it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<Value>,
+    /// What its text looks like: `address` (`127.0.0.1:8080`), `duration` (`30s`), `uri`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The kind of a list's items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<&'static str>,
     /// Whether it must not be seen.
     pub secret: bool,
     /// Whether the component cannot do without it.
@@ -106,6 +121,14 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
         &to_value(defaults),
         &lacking,
     ));
+    // Where it listens is an address, as the schema does not say.
+    let ports = C::ports(defaults).into_iter().map(|port| port.setting);
+    let listening: Vec<&str> = ports.chain(["admin"]).collect();
+    for setting in &mut all {
+        if listening.contains(&setting.name.as_str()) {
+            setting.format = Some("address".to_owned());
+        }
+    }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
@@ -120,10 +143,16 @@ fn described<C: Component>(
         let required = lacking.contains(&name);
         let default =
             at(defaults, &name).filter(|value| !shape.secret && !required && !value.is_null());
+        let limits = shape.limits.clone();
         found.push(SettingDescription {
             env: variable(C::NAME, &name),
             kind: shape.kind.word(),
             default: default.cloned(),
+            choices: limits.choices,
+            min: limits.min,
+            max: limits.max,
+            format: limits.format,
+            items: limits.items,
             secret: shape.secret,
             required,
             doc: shape.doc.clone(),

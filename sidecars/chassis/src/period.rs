@@ -104,7 +104,11 @@ impl JsonSchema for Period {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" })
+        json_schema!({
+            "type": "string",
+            "format": "duration",
+            "pattern": "^[0-9]+(ms|s|m|h)$"
+        })
     }
 }
 

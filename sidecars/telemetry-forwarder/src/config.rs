@@ -29,6 +29,7 @@ pub struct Config {
     /// How requests to the endpoint are compressed.
     pub compression: Compression,
     /// How hard gzip tries, from 1 (fast) to 9 (small).
+    #[schemars(range(min = 1, max = 9))]
     pub compression_level: u32,
     /// Resource attributes added to everything that does not have them.
     pub resource: BTreeMap<String, String>,

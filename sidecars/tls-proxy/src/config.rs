@@ -19,6 +19,7 @@ pub struct Config {
     /// Address that takes TLS connections.
     pub listen: SocketAddr,
     /// Base address of the next hop, such as `http://127.0.0.1:8081`.
+    #[schemars(url)]
     pub upstream: Option<String>,
     /// Certificate chain, leaf first: PEM, PEM with `\n` for line ends, or base64 of PEM. May hold the key too.
     pub certificate: Secret,

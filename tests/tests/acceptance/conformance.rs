@@ -410,6 +410,11 @@ impl Component {
 struct Declared {
     kind: String,
     default: Value,
+    choices: Value,
+    min: Value,
+    max: Value,
+    format: Value,
+    items: Value,
     secret: bool,
     required: bool,
     doc: String,
@@ -422,6 +427,11 @@ impl From<&Value> for Declared {
         Self {
             kind: text("type"),
             default: value["default"].clone(),
+            choices: value["choices"].clone(),
+            min: value["min"].clone(),
+            max: value["max"].clone(),
+            format: value["format"].clone(),
+            items: value["items"].clone(),
             secret: truth("secret"),
             required: truth("required"),
             doc: text("doc"),

@@ -11,6 +11,20 @@ pub(crate) struct Shape {
     pub(crate) kind: Kind,
     pub(crate) secret: bool,
     pub(crate) doc: String,
+    pub(crate) limits: Limits,
+}
+
+/// What of its kind a setting takes; of a list, what its items may be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Limits {
+    /// The words, where it is one of some.
+    pub(crate) choices: Vec<String>,
+    pub(crate) min: Option<Value>,
+    pub(crate) max: Option<Value>,
+    /// JSON Schema's word, or one of ours: `uri`, `duration`.
+    pub(crate) format: Option<String>,
+    /// The kind of a list's items.
+    pub(crate) items: Option<&'static str>,
 }
 
 /// What a setting takes.
@@ -91,7 +105,56 @@ fn read(schema: &Value) -> Shape {
             .unwrap_or_default(),
         doc => doc.split_whitespace().collect::<Vec<_>>().join(" "),
     };
-    Shape { kind, secret, doc }
+    let limits = inner.map_or_else(|| limits(schema, &kind), |inner| inner.limits);
+    Shape {
+        kind,
+        secret,
+        doc,
+        limits,
+    }
+}
+
+fn limits(schema: &Value, of: &Kind) -> Limits {
+    let format = schema.get("format").and_then(Value::as_str);
+    // Of the widths of numbers (`uint32`) only the bounds matter to who writes a setting.
+    let format = format.filter(|_| matches!(of, Kind::Text));
+    let items = schema
+        .get("items")
+        .filter(|_| matches!(of, Kind::List { .. }));
+    let bound = |name| schema.get(name).filter(|bound| bound.is_number()).cloned();
+    Limits {
+        choices: words(items.unwrap_or(schema)),
+        min: bound("minimum"),
+        max: bound("maximum"),
+        format: format.map(str::to_owned),
+        items: items.map(|items| kind(items).word()),
+    }
+}
+
+/// The words of an enum: a list, or a branch for each that has a doc.
+fn words(schema: &Value) -> Vec<String> {
+    let texts = |list: &Value| -> Vec<String> {
+        let list = list.as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    if let Some(list) = schema.get("enum") {
+        return texts(list);
+    }
+    let branches = schema.get("oneOf").or_else(|| schema.get("anyOf"));
+    let branches = branches.and_then(Value::as_array).into_iter().flatten();
+    let mut all = Vec::new();
+    for branch in branches.filter(|branch| type_of(branch) != Some("null")) {
+        match (
+            branch.get("const").and_then(Value::as_str),
+            branch.get("enum"),
+        ) {
+            (Some(word), _) => all.push(word.to_owned()),
+            (None, Some(list)) => all.extend(texts(list)),
+            // Any text is taken beside the words.
+            (None, None) => return Vec::new(),
+        }
+    }
+    all
 }
 
 fn holds_secret(schema: &Value) -> bool {
@@ -238,6 +301,22 @@ mod tests {
             "upstream string",
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn knows_what_of_its_kind_a_setting_takes() {
+        let Kind::Group(members) = shape_of::<Sample>().kind else {
+            panic!("no group")
+        };
+        assert_eq!(members["level"].limits.choices, ["Low", "High"]);
+        assert_eq!(members["tags"].limits.items, Some("string"));
+        assert_eq!(members["count"].limits.min, Some(Value::from(0)));
+        assert_eq!(members["count"].limits.format, None);
+        assert_eq!(members["upstream"].limits, Limits::default());
+        let Kind::Group(inner) = &members["inner"].kind else {
+            panic!("no group")
+        };
+        assert_eq!(inner["wait"].limits.format.as_deref(), Some("duration"));
     }
 
     #[test]
