@@ -145,7 +145,7 @@ impl Open {
                         format!("{SECRET}{}-{setting}-AbCdEf", file.name),
                     )
                 } else {
-                    let alone = file.local.as_ref();
+                    let alone = file.local.as_ref().and_then(|local| local.program());
                     let alone = alone.and_then(|local| local.alone.get(setting));
                     (
                         &mut open.settings,
