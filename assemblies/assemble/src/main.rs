@@ -15,6 +15,7 @@ mod judging;
 mod locks;
 mod project;
 mod talk;
+mod unified;
 
 #[cfg(feature = "up")]
 mod dev_keys;

@@ -2,6 +2,7 @@
 //!
 //! | file | does |
 //! |---|---|
+//! | `fix` | mends what leaves nothing to decide |
 //! | `report` | what was found, told and silenced |
 //! | `text`, `json`, `sarif`, `github` | write it down, a form each |
 
@@ -18,16 +19,19 @@ use crate::judging::{Judging, RuleArguments};
 use crate::project::Project;
 use crate::talk::Talk;
 
+mod fix;
 mod github;
 mod json;
 mod report;
 mod sarif;
 mod text;
 
+use fix::Mending;
 use report::Report;
 
 /// What to check.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
     /// Manifests and task definitions, YAML or JSON; all assemblies of the project when left out.
     #[arg(value_name = "FILE")]
@@ -38,6 +42,12 @@ pub(crate) struct Arguments {
     /// Fails on warnings too.
     #[arg(long)]
     strict: bool,
+    /// Mends, in the files, what leaves nothing to decide; the rest of a file stays as it is.
+    #[arg(long)]
+    fix: bool,
+    /// Prints what `--fix` would change, as a unified diff, and changes nothing.
+    #[arg(long, visible_alias = "dry-run")]
+    diff: bool,
     /// Lists what is silenced, with the reasons.
     #[arg(long)]
     show_silenced: bool,
@@ -63,7 +73,12 @@ enum Format {
 /// Checks, prints, and answers 1 when something is an error, or anything with `--strict`.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
     let mut judging = Judging::new(&arguments.rules, project)?;
-    let (report, unreadable) = gather(arguments, project, &mut judging)?;
+    let (report, unreadable) = gather(arguments, project, &mut judging, talk)?;
+    if arguments.diff {
+        talk.say(&format!("then: {}", report.total()));
+        unreadable?;
+        return Ok(u8::from(report.differs || report.fails(arguments.strict)));
+    }
     talk.data(&match arguments.format {
         Format::Text => text::write(&report, arguments.show_silenced, talk.color()),
         Format::Json => json::write(&report),
@@ -76,11 +91,43 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     Ok(u8::from(report.fails(arguments.strict)))
 }
 
+impl Arguments {
+    fn mending(&self) -> Mending {
+        match (self.diff, self.fix) {
+            (true, _) => Mending::Show,
+            (false, true) => Mending::Write,
+            (false, false) => Mending::No,
+        }
+    }
+
+    /// The file as it is now, or as it would be.
+    fn mended(
+        &self,
+        source: Source,
+        path: &Path,
+        judgement: &Judgement,
+        report: &mut Report,
+        talk: &Talk,
+    ) -> Result<Source, Failure> {
+        let mending = self.mending();
+        let source = if mending == Mending::No {
+            source
+        } else {
+            let (mended, titles) = fix::mended(&source, judgement, definition);
+            report.differs |= fix::keep(&source, &mended, &titles, path, mending, talk)?;
+            mended
+        };
+        report.add_source(&source);
+        Ok(source)
+    }
+}
+
 /// Checks every file there is. One that cannot be read does not keep the others from being checked.
 fn gather(
     arguments: &Arguments,
     project: &Project,
     judging: &mut Judging<'_>,
+    talk: &Talk,
 ) -> Result<(Report, Result<(), Failure>), Failure> {
     let catalog = project.catalog()?;
     let mut report = Report::default();
@@ -96,6 +143,7 @@ fn gather(
         };
         let judgement = judging.of(&file)?;
         let judged = if is_task_definition(&source) {
+            let source = arguments.mended(source, &file, &judgement, &mut report, talk)?;
             definition(&source, &judgement)
         } else {
             let values = match &values {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use task_definition::source::Source;
 use task_definition::{Finding, Judged, Severity, Silenced};
 
 use crate::failure::count;
@@ -11,6 +12,10 @@ use crate::failure::count;
 pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
     pub(super) silenced: Vec<Silenced>,
+    /// The task definitions, as they are when what can be mended is mended.
+    sources: Vec<Source>,
+    /// Whether mending changes a file.
+    pub(super) differs: bool,
 }
 
 impl Report {
@@ -30,6 +35,15 @@ impl Report {
                 self.findings.push(finding);
             }
         }
+    }
+
+    pub(super) fn add_source(&mut self, source: &Source) {
+        self.sources.push(source.clone());
+    }
+
+    /// The text of a task definition that was checked.
+    pub(super) fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
     }
 
     /// How many are so bad.

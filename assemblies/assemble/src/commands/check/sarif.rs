@@ -6,16 +6,19 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use task_definition::{Finding, Place, Severity, Silenced};
+use task_definition::{Finding, Place, Severity, Silenced, mend};
 
+use super::fix::is_mendable;
 use super::report::Report;
 use crate::commands::rules::{Row, all};
 use crate::project::Project;
+use crate::talk::written;
 
 /// One run with everything that was found, what is silenced included.
 pub(super) fn write(report: &Report, project: &Project) -> String {
     let rules = all();
     let mut writer = Writer {
+        report,
         rules: &rules,
         project,
         fingerprints: Vec::new(),
@@ -66,6 +69,7 @@ fn descriptor(rule: &Row) -> Value {
 }
 
 struct Writer<'w> {
+    report: &'w Report,
     rules: &'w [Row],
     project: &'w Project,
     /// Those given so far: a second finding with the same words gets another one.
@@ -94,6 +98,9 @@ impl Writer<'_> {
         });
         if let Some(index) = self.rules.iter().position(|rule| rule.id == finding.rule) {
             result["ruleIndex"] = json!(index);
+        }
+        if let Some(fix) = self.fix(finding) {
+            result["fixes"] = json!([fix]);
         }
         // An empty list says that nothing is suppressed, which a viewer can rely on.
         result["suppressions"] = match silenced {
@@ -147,6 +154,21 @@ impl Writer<'_> {
         }
     }
 
+    /// What mending this finding alone replaces in the text.
+    fn fix(&self, finding: &Finding) -> Option<Value> {
+        let fix = finding.fix.as_ref()?;
+        let (file, _, _) = written(&finding.place)?;
+        let source = self.report.source(file).filter(|one| is_mendable(one))?;
+        let mended = mend(source, std::slice::from_ref(fix)).ok()?;
+        Some(json!({
+            "description": { "text": fix.title },
+            "artifactChanges": [{
+                "artifactLocation": self.artifact(file),
+                "replacements": [replacement(&source.text, &mended)?],
+            }],
+        }))
+    }
+
     fn suppression(&self, one: &Silenced) -> Value {
         // What a manifest says of itself stands in the source that is judged.
         let in_source = one.ruling.authority == task_definition::Authority::Manifest;
@@ -162,7 +184,7 @@ impl Writer<'_> {
     }
 
     fn fingerprint(&mut self, finding: &Finding) -> String {
-        let file = crate::talk::written(&finding.place).map(|(file, _, _)| file);
+        let file = written(&finding.place).map(|(file, _, _)| file);
         let file = file.map(|file| self.project.path_of(file));
         let pointer = finding.pointer.as_deref().unwrap_or_default();
         let words = [
@@ -180,6 +202,33 @@ impl Writer<'_> {
         self.fingerprints.push(first.clone());
         format!("{first}:{}", again + 1)
     }
+}
+
+/// The smallest part of a text that has to be replaced to make another one of it.
+fn replacement(before: &str, after: &str) -> Option<Value> {
+    let (old, new): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
+    let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let ends = old[start..].iter().rev().zip(new[start..].iter().rev());
+    let tail = ends.take_while(|(a, b)| a == b).count();
+    let (start_line, start_column) = position(&old[..start]);
+    let (end_line, end_column) = position(&old[..old.len() - tail]);
+    let inserted: String = new[start..new.len() - tail].iter().collect();
+    (before != after).then(|| {
+        json!({
+            "deletedRegion": {
+                "startLine": start_line, "startColumn": start_column,
+                "endLine": end_line, "endColumn": end_column,
+            },
+            "insertedContent": { "text": inserted },
+        })
+    })
+}
+
+/// Line and column, from 1, of what follows.
+fn position(before: &[char]) -> (usize, usize) {
+    let lines = before.iter().filter(|c| **c == '\n').count();
+    let column = before.iter().rev().take_while(|c| **c != '\n').count();
+    (lines + 1, column + 1)
 }
 
 /// FNV-1a: short, and the same for ever, which the standard library's hash does not promise.
@@ -203,7 +252,18 @@ fn encoded(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{encoded, hash};
+    use super::{encoded, hash, replacement};
+
+    #[test]
+    fn a_replacement_is_as_small_as_it_can_be() {
+        let found = replacement("a: 1\nb: bridge\nc: 3\n", "a: 1\nb: awsvpc\nc: 3\n");
+        let expected = serde_json::json!({
+            "deletedRegion": { "startLine": 2, "startColumn": 4, "endLine": 2, "endColumn": 10 },
+            "insertedContent": { "text": "awsvpc" },
+        });
+        assert_eq!(found, Some(expected));
+        assert_eq!(replacement("same", "same"), None);
+    }
 
     #[test]
     fn a_path_becomes_a_uri() {
