@@ -3,10 +3,11 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
-use crate::finding::{Edit, Finding, Fix};
+use crate::finding::{Edit, Finding, Fix, Severity};
 use crate::place::{Place, Places, escape};
+use crate::placeholder::placeholder;
 use crate::record::{Field, Shape, Shaped};
-use crate::rules::renaming;
+use crate::rules::{renaming, y03};
 use crate::source::{Key, Node, NodeValue, Source, Span, parse};
 use crate::spelling::nearest;
 use crate::task::TaskDefinition;
@@ -198,7 +199,7 @@ impl Reader<'_> {
     }
 
     fn choice(&mut self, node: &Node, words: &[&'static str], word: &str, pointer: &str) {
-        if words.contains(&word) {
+        if words.contains(&word) || self.open(node, pointer) {
             return;
         }
         let meant = nearest(word, words.iter().copied());
@@ -216,7 +217,22 @@ impl Reader<'_> {
         self.findings.push(finding);
     }
 
+    /// Says so when a text is a value that is still to be filled in.
+    fn open(&mut self, node: &Node, pointer: &str) -> bool {
+        let Some(found) = node.text().and_then(placeholder) else {
+            return false;
+        };
+        let place = Place::in_text(self.source, node.span);
+        let mut finding = Finding::error("Y03", place, y03::message(found), y03::HINT);
+        finding.severity = Severity::Warning;
+        self.findings.push(finding.about(pointer));
+        true
+    }
+
     fn mistyped(&mut self, node: &Node, shape: Shape, pointer: &str) {
+        if self.open(node, pointer) {
+            return;
+        }
         // Of a number that is not the right one, the number says more than its kind.
         let given = match (shape, &node.value) {
             (Shape::Integer(_), NodeValue::Number(number)) => number.to_string(),

@@ -120,10 +120,11 @@ mod x06;
 mod x07;
 mod y01;
 mod y02;
+pub(crate) mod y03;
 
 use shared::{
-    as_name, container, containers, edges, ends, is_name, larger, logs, ports, range,
-    shares_network, written_out,
+    as_name, container, containers, edges, ends, has_open_names, is_name, knows_platform, larger,
+    logs, ports, range, shares_network, written_out,
 };
 
 /// A rule of ECS.
@@ -303,8 +304,19 @@ pub fn check(located: &Located) -> Vec<Finding> {
         (rule.check)(located, &mut report);
         findings.append(&mut report.findings);
     }
+    let open = y03::open(located);
+    if !open.is_empty() {
+        findings.retain(|finding| finding.rule == y03::RULE.id || !speaks_of(finding, &open));
+    }
     findings.sort_by_key(|finding| finding.place.order());
     findings
+}
+
+/// Whether a finding is about a value that is still to be filled in, of which Y03 has spoken.
+fn speaks_of(finding: &Finding, open: &[(String, String)]) -> bool {
+    let pointer = finding.pointer.as_deref();
+    // Of an image whose registry is open, the tag is still what it is.
+    finding.rule != c04::RULE.id && open.iter().any(|(one, _)| pointer == Some(one))
 }
 
 /// Every rule.
@@ -423,4 +435,5 @@ static RULES: &[Rule] = &[
     x07::RULE,
     y01::RULE,
     y02::RULE,
+    y03::RULE,
 ];

@@ -239,3 +239,18 @@ fn the_short_tags_of_cloudformation_are_their_functions() {
         })
     );
 }
+
+#[test]
+fn a_placeholder_without_quotes_is_called_one() {
+    let findings = refused(
+        r#"{ "family": "web", "cpu": {{cpu}}, "containerDefinitions": [{ "memory": {{ memory }} }] }"#,
+    );
+    let said: Vec<_> = findings.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "`{{cpu}}` is a placeholder: fill it in",
+            "`{{ memory }}` is a placeholder: fill it in"
+        ]
+    );
+}

@@ -32,10 +32,10 @@ pub(crate) mod m24;
 pub(crate) mod m25;
 pub(crate) mod m26;
 pub(crate) mod m27;
+pub(crate) mod m33;
 pub(crate) mod m50;
 pub(crate) mod m51;
 pub(crate) mod m52;
-pub(crate) mod m33;
 
 /// A rule about manifests, or about components.
 #[derive(Debug, Clone, Copy)]

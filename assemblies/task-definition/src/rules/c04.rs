@@ -1,5 +1,6 @@
 use super::{Report, Rule, containers};
 use crate::finding::Severity;
+use crate::placeholder::placeholder;
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -31,6 +32,9 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         }
         let name = one.image.rsplit('/').next().unwrap_or_default();
+        if placeholder(name).is_some() {
+            continue;
+        }
         let tag = name.split_once(':').map(|(_, tag)| tag);
         let hint = "write the tag of a version, or a digest";
         match tag {

@@ -1,4 +1,4 @@
-use super::{Report, Rule, container, containers, edges};
+use super::{Report, Rule, container, containers, edges, has_open_names};
 use crate::finding::Severity;
 use crate::read::Located;
 use crate::spelling::nearest;
@@ -38,6 +38,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &Located, report: &mut Report) {
+    if has_open_names(located) {
+        return;
+    }
     let names = || containers(located).map(|(_, one)| one.name.as_str());
     for edge in edges(located).filter(|edge| container(located, edge.target).is_none()) {
         let meant = nearest(edge.target, names());

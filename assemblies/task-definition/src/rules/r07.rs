@@ -1,4 +1,4 @@
-use super::{Report, Rule, containers};
+use super::{Report, Rule, containers, knows_platform};
 use crate::finding::Severity;
 use crate::read::Located;
 
@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &Located, report: &mut Report) {
     let definition = &located.definition;
-    if definition.memory.is_some() || definition.is_fargate() {
+    if definition.memory.is_some() || definition.is_fargate() || !knows_platform(located) {
         return;
     }
     for (pointer, one) in containers(located) {

@@ -1,5 +1,6 @@
 use super::{Report, Rule, containers, logs};
 use crate::finding::Severity;
+use crate::placeholder::placeholder;
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -52,7 +53,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &Located, report: &mut Report) {
-    let Some(home) = home(located) else { return };
+    let Some(home) = home(located).filter(|home| placeholder(home).is_none()) else {
+        return;
+    };
     let values = || {
         containers(located).flat_map(|(pointer, one)| {
             let each = one.secrets.iter().enumerate();
@@ -60,6 +63,7 @@ fn check(located: &Located, report: &mut Report) {
         })
     };
     let regions: Vec<_> = values()
+        .filter(|(_, secret)| placeholder(&secret.value_from).is_none())
         .filter_map(|(_, secret)| region(&secret.value_from))
         .collect();
     // Where one secret is at home, the bare name can be too.

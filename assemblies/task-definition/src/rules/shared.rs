@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::container::{Condition, ContainerDefinition, LogConfiguration, PortMapping};
 use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
 use crate::finding::Edit;
+use crate::placeholder::placeholder;
 use crate::read::Located;
 use crate::task::TaskDefinition;
 
@@ -97,6 +98,17 @@ pub(super) fn logs(
         let log = one.log_configuration.as_ref()?;
         Some((format!("{pointer}/logConfiguration"), one, log))
     })
+}
+
+/// Whether it is said where the task runs, and not left to be filled in.
+pub(super) fn knows_platform(located: &Located) -> bool {
+    let mut places = located.definition.requires_compatibilities.iter();
+    !places.any(|place| placeholder(place).is_some())
+}
+
+/// Whether the name of a container is left to be filled in: it may be any.
+pub(super) fn has_open_names(located: &Located) -> bool {
+    containers(located).any(|(_, one)| placeholder(&one.name).is_some())
 }
 
 /// Whether all containers share one network interface.

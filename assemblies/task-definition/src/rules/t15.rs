@@ -1,5 +1,6 @@
-use super::{Report, Rule};
+use super::{Report, Rule, knows_platform};
 use crate::finding::Severity;
+use crate::placeholder::placeholder;
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -31,7 +32,9 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &Located, report: &mut Report) {
     let definition = &located.definition;
     let mode = definition.network_mode.as_deref().unwrap_or("bridge");
-    let wanted = definition.enable_fault_injection == Some(true);
+    let wanted = definition.enable_fault_injection == Some(true)
+        && knows_platform(located)
+        && placeholder(mode).is_none();
     if wanted && !definition.is_fargate() && !matches!(mode, "awsvpc" | "host") {
         let message = format!("faults cannot be injected in network mode `{mode}`");
         let hint = "write \"networkMode\": \"awsvpc\", or remove `enableFaultInjection`";

@@ -1,5 +1,6 @@
 use super::{Report, Rule};
 use crate::finding::Severity;
+use crate::placeholder::placeholder;
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -37,7 +38,7 @@ fn check(located: &Located, report: &mut Report) {
     let elsewhere = definition
         .requires_compatibilities
         .iter()
-        .find(|one| *one != "MANAGED_INSTANCES");
+        .find(|one| *one != "MANAGED_INSTANCES" && placeholder(one).is_none());
     if let Some(other) = elsewhere {
         let message = format!("trustedExecutionConfiguration does not work on {other}");
         report.add(

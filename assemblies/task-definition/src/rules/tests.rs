@@ -1,7 +1,7 @@
 //! Every rule has a case that passes and one that fails, and the failing one breaks no other rule.
 
 use super::{Rule, check, rules};
-use crate::finding::{Color, Finding};
+use crate::finding::{Color, Finding, Severity};
 use crate::read::read;
 use crate::source::Source;
 
@@ -263,6 +263,71 @@ fn a_circle_of_fronts_is_told_the_right_way_round() {
 }
 
 #[test]
+fn a_definition_with_only_placeholders_open_has_no_false_errors() {
+    let text = r#"{
+      "family": "web-{{stage}}",
+      "taskRoleArn": "<role_arn>",
+      "executionRoleArn": "arn:aws:iam::ACCOUNT:role/x",
+      "networkMode": "{{mode}}",
+      "requiresCompatibilities": ["{{launchtype}}"],
+      "cpu": "${cpu}",
+      "memory": "[memory]",
+      "pidMode": "{{pid}}",
+      "enableFaultInjection": true,
+      "runtimePlatform": { "cpuArchitecture": "<ARCHITECTURE>", "operatingSystemFamily": "YOUR_OS" },
+      "volumes": [{ "name": "{{volume}}", "efsVolumeConfiguration": {
+        "fileSystemId": "fs-XXXXXXXX", "transitEncryption": "${encryption}",
+        "authorizationConfig": { "iam": "ENABLED" } } }],
+      "containerDefinitions": [
+        { "name": "<app>", "image": "YOUR_APP_IMAGE", "user": "<user>",
+          "versionConsistency": "<consistency>",
+          "portMappings": [{ "containerPort": 80, "name": "<port>", "protocol": "<protocol>" }],
+          "dependsOn": [{ "containerName": "helper", "condition": "START" }],
+          "mountPoints": [{ "sourceVolume": "data", "containerPath": "<path>" }],
+          "volumesFrom": [{ "sourceContainer": "helper" }],
+          "repositoryCredentials": { "credentialsParameter": "<secret>" },
+          "environmentFiles": [{ "value": "<file>", "type": "s3" }],
+          "secrets": [{ "name": "KEY", "valueFrom": "{{key}}" }],
+          "ulimits": [{ "name": "<limit>", "softLimit": 1, "hardLimit": 1 }],
+          "linuxParameters": { "capabilities": { "add": ["<capability>"] },
+            "tmpfs": [{ "containerPath": "<path>", "size": 1, "mountOptions": ["<option>"] }] },
+          "logConfiguration": { "logDriver": "<driver>" } },
+        { "name": "<helper>", "image": "111122223333.dkr.ecr.region.amazonaws.com/helper:1",
+          "logConfiguration": { "logDriver": "awslogs", "options": {
+            "awslogs-group": "/ecs/<group>", "awslogs-region": "${region}", "mode": "<mode>" } } }] }"#;
+    let found = findings("case", text);
+    let others: Vec<_> = found.iter().filter(|one| one.rule != "Y03").collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert_eq!(found.len(), 32);
+}
+
+#[test]
+fn a_placeholder_in_place_of_a_number_or_a_condition_is_no_wrong_type() {
+    let text = r#"{ "family": "web", "containerDefinitions": [
+      { "name": "app", "image": "app:1", "memory": "<memory>",
+        "dependsOn": [{ "containerName": "a", "condition": "{{condition}}" }] }] }"#;
+    let found = findings("case", text);
+    let told: Vec<_> = found.iter().map(|one| (one.rule, &*one.message)).collect();
+    assert_eq!(
+        told,
+        [
+            ("Y03", "`<memory>` is a placeholder: fill it in"),
+            ("Y03", "`{{condition}}` is a placeholder: fill it in"),
+        ]
+    );
+    assert!(found.iter().all(|one| one.severity == Severity::Warning));
+}
+
+#[test]
+fn free_text_is_no_placeholder() {
+    let text = r#"{ "family": "web", "containerDefinitions": [
+      { "name": "app", "image": "app:1", "memory": 8, "command": ["echo", "${HOME} <b>{{x}}</b>"],
+        "environment": [{ "name": "MY_ACCOUNT_ID", "value": "${HOME}/[a-z]" }],
+        "dockerLabels": { "rule": "Host(`<x>`)" } }] }"#;
+    assert_eq!(ids(text), [""; 0]);
+}
+
+#[test]
 fn a_watcher_is_known_by_its_image_and_a_router_or_a_restarted_one_is_let_be() {
     let beside = |essential: &str, image: &str, fields: &str| {
         format!(
@@ -339,7 +404,7 @@ fn each_form_of_a_secret_is_known() {
         "arn:aws:ssm:eu-central-1:111122223333:parameter//name",
         "arn:aws:ssm:eu-central-1:111122223333:parameter/",
         "arn:aws:s3:::bucket/key",
-        "arn:aws:ssm:region:111122223333:parameter/name",
+        "arn:aws:ssm:nowhere:111122223333:parameter/name",
         "arn:aws:ssm:eu-central-1:1111:parameter/name",
         &format!("{manager}:web"),
         &format!("{manager}:web-a1B2c3:key"),

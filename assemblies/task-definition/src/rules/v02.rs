@@ -1,5 +1,6 @@
 use super::{Report, Rule, containers};
 use crate::finding::Severity;
+use crate::placeholder::placeholder;
 use crate::read::Located;
 use crate::spelling::nearest;
 
@@ -50,7 +51,8 @@ fn check(located: &Located, report: &mut Report) {
         for (index, mount) in one.mount_points.iter().enumerate() {
             let pointer = format!("{pointer}/mountPoints/{index}");
             let (name, path) = (mount.source_volume.as_str(), &mount.container_path);
-            if !volumes().any(|volume| volume == name) {
+            let open = volumes().any(|volume| placeholder(volume).is_some());
+            if !open && !volumes().any(|volume| volume == name) {
                 let meant = nearest(name, volumes());
                 let hint = match meant {
                     Some(meant) => format!("did you mean `{meant}`?"),

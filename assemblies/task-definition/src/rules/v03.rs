@@ -1,4 +1,4 @@
-use super::{Report, Rule, container, containers};
+use super::{Report, Rule, container, containers, has_open_names};
 use crate::finding::Severity;
 use crate::read::Located;
 use crate::spelling::nearest;
@@ -38,6 +38,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &Located, report: &mut Report) {
+    if has_open_names(located) {
+        return;
+    }
     for (pointer, one) in containers(located) {
         for (index, from) in one.volumes_from.iter().enumerate() {
             let name = &from.source_container;

@@ -1,5 +1,6 @@
 use super::{Report, Rule};
 use crate::finding::{Edit, Severity};
+use crate::placeholder::placeholder;
 use crate::read::Located;
 
 pub(super) const RULE: Rule = Rule {
@@ -56,7 +57,8 @@ fn check(located: &Located, report: &mut Report) {
         let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
         let encryption = efs.transit_encryption.as_deref();
         report.word(&format!("{pointer}/transitEncryption"), encryption, &SWITCH);
-        let encrypted = encryption == Some("ENABLED");
+        let encrypted =
+            encryption.is_some_and(|word| word == "ENABLED" || placeholder(word).is_some());
         let access = efs.authorization_config.clone().unwrap_or_default();
         report.word(
             &format!("{pointer}/authorizationConfig/iam"),

@@ -6,6 +6,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::{Key, Node, NodeValue, Source, Span, lines, scalar, tag};
 use crate::finding::Finding;
+use crate::rules::y03;
 
 /// Aliases can make a small text grow without end; nobody's definition comes near this.
 const MOST_NODES: usize = 200_000;
@@ -147,7 +148,15 @@ impl<'s> Builder<'s> {
 
     fn key(&mut self, node: Node) {
         let Some(name) = scalar::key(&node, self.source) else {
-            self.refuse(node.span, "a key must be a word");
+            match self.braces(node.span) {
+                Some(found) => self.findings.push(Finding::error(
+                    y03::RULE.id,
+                    lines::place(self.source, node.span),
+                    y03::message(found),
+                    y03::HINT,
+                )),
+                None => self.refuse(node.span, "a key must be a word"),
+            }
             return self.set_key(String::new(), node.span);
         };
         let twice = match self.open.last() {
@@ -167,6 +176,15 @@ impl<'s> Builder<'s> {
             ));
         }
         self.set_key(name, node.span);
+    }
+
+    /// `{{x}}` around a map that stands where a key should.
+    fn braces(&self, span: Span) -> Option<&'s str> {
+        let text = self.source.text.as_str();
+        let outer = text.get(span.start.checked_sub(1)?..)?;
+        let end = outer.find("}}")? + 2;
+        let found = &outer[..end];
+        (found.starts_with("{{") && !found.contains('\n')).then_some(found)
     }
 
     fn set_key(&mut self, name: String, span: Span) {
