@@ -227,7 +227,13 @@ fn explains_every_rule_it_lists() {
 #[test]
 fn draws_and_describes_itself() {
     let project = Project::new();
-    assert!(out(&project.assemble(&["graph", "shop"])).contains("flowchart LR"));
+    assert!(out(&project.assemble(&["graph", "shop"])).contains("flowchart TB"));
+    let letters = out(&project.assemble(&["graph", "shop", "--format", "ascii"]));
+    assert!(
+        letters.is_ascii() && letters.contains("internet (http :8080)"),
+        "{letters}"
+    );
+    assert!(out(&project.assemble(&["graph", "shop", "--format", "text"])).contains('┌'));
     let svg = out(&project.assemble(&["graph", "shop", "--format", "svg"]));
     assert!(
         svg.starts_with("<svg") && svg.ends_with("</svg>\n"),
@@ -236,6 +242,23 @@ fn draws_and_describes_itself() {
     let schema = project.assemble(&["schema", "assembly"]);
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).expect("JSON");
     assert!(schema["properties"]["ingress"].is_object());
+}
+
+#[test]
+fn draws_a_plain_task_definition_of_anybody() {
+    let folder = TempDir::new().expect("a folder");
+    let text =
+        r#"{ "family": "my app", "containerDefinitions": [{ "name": "web", "image": "nginx" }] }"#;
+    fs::write(folder.path().join("task.json"), text).expect("a file");
+    for (format, word) in [
+        ("svg", "<svg"),
+        ("mermaid", "flowchart TB"),
+        ("ascii", "| web  container"),
+    ] {
+        let output = assemble(folder.path(), &["graph", "task.json", "--format", format]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(out(&output).contains(word), "{}", out(&output));
+    }
 }
 
 #[test]

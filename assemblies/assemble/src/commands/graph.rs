@@ -1,7 +1,11 @@
-//! `assemble graph`: the picture of an assembly.
+//! `assemble graph`: the picture of an assembly, or of anybody's task definition.
 
+use std::path::Path;
+
+use assembly::graph::{Letters, Picture, mermaid, svg, text};
 use clap::{Args, ValueEnum};
 
+use super::check::is_task_definition;
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -10,7 +14,7 @@ use crate::talk::Talk;
 /// What to draw.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The assembly, by name or file.
+    /// The assembly, by name or file; or a task definition.
     name: String,
     /// As what.
     #[arg(long, value_enum, default_value = "mermaid")]
@@ -28,15 +32,36 @@ enum Format {
     Mermaid,
     /// A picture.
     Svg,
+    /// Letters and lines, for a terminal.
+    Text,
+    /// The same in ASCII alone.
+    Ascii,
 }
 
 /// Prints the picture.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
-    let plan = project.plan(&arguments.name, &arguments.values, "example")?;
-    let plan = plan.priced(&project.prices(&arguments.prices)?);
+    let picture = picture(arguments, project)?;
     talk.data(&match arguments.format {
-        Format::Mermaid => assembly::graph::mermaid(&plan),
-        Format::Svg => assembly::graph::svg(&plan),
+        Format::Mermaid => mermaid(&picture),
+        Format::Svg => svg(&picture),
+        Format::Text => text(&picture, Letters::Unicode),
+        Format::Ascii => text(&picture, Letters::Ascii),
     });
     Ok(0)
+}
+
+/// A definition is drawn as it stands, whatever rules it breaks.
+fn picture(arguments: &Arguments, project: &Project) -> Result<Picture, Failure> {
+    let path = Path::new(&arguments.name);
+    if path.is_file() {
+        let source = project.source(path)?;
+        if is_task_definition(&source) {
+            let located = task_definition::read(&source).map_err(Failure::Findings)?;
+            return Ok(Picture::from(&located.definition));
+        }
+    }
+    let plan = project.plan(&arguments.name, &arguments.values, "example")?;
+    Ok(Picture::from(
+        &plan.priced(&project.prices(&arguments.prices)?),
+    ))
 }

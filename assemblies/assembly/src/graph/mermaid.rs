@@ -2,53 +2,109 @@
 
 use std::fmt::Write as _;
 
-use super::layout::{Line, arrows, caption};
-use crate::plan::Plan;
-use crate::resolve::Role;
+use super::picture::{Kind, Line, Node, Picture, Reach};
 
 /// The picture as Mermaid text.
-pub fn mermaid(plan: &Plan) -> String {
-    let mut text = format!("%% {}\nflowchart LR\n", caption(plan));
-    let _ = writeln!(text, "  subgraph task[\"{}\"]", plan.name());
-    for member in plan.containers() {
-        let name = member.name();
-        let shape = match member.role() {
-            Role::App => format!("[[\"{name}\"]]"),
-            Role::Ingress => format!("[\"{name}\"]"),
-            Role::Sidecar => format!("([\"{name}\"])"),
-            Role::Init => format!("{{{{\"{name}\"}}}}"),
-        };
-        let _ = writeln!(text, "    {name}{shape}");
+pub fn mermaid(picture: &Picture) -> String {
+    let mut text = format!("%% {}\nflowchart TB\n", one_line(&picture.caption()));
+    if let Some(outside) = &picture.outside {
+        let label = format!("{}<br/>{}", quoted(&outside.name), quoted(&outside.detail));
+        let _ = writeln!(text, "  outside([\"{label}\"])");
+    }
+    let _ = writeln!(text, "  subgraph task[\"{}\"]", quoted(&picture.name));
+    for (index, node) in picture.nodes.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "    c{index}[\"{}\"]:::{}",
+            label(node),
+            class(node.kind)
+        );
     }
     text.push_str("  end\n");
-    entrance(&mut text, plan);
-    for arrow in arrows(plan) {
-        let (from, to) = (
-            plan.containers()[arrow.from].name(),
-            plan.containers()[arrow.to].name(),
-        );
-        let line = if arrow.line == Line::Dashed {
-            "-.->"
-        } else {
-            "-->"
-        };
-        let _ = writeln!(text, "  {from} {line}|\"{}\"| {to}", arrow.label);
+    if let Some(outside) = &picture.outside {
+        let arrow = arrow(outside.line);
+        for door in &outside.doors {
+            let _ = writeln!(text, "  outside {arrow} c{door}");
+        }
     }
+    for edge in &picture.edges {
+        let (from, to, label) = (edge.from, edge.to, quoted(&edge.label));
+        let _ = writeln!(text, "  c{from} {}|\"{label}\"| c{to}", arrow(edge.line));
+    }
+    text.push_str(CLASSES);
     text
 }
 
-/// What leads into the task from outside.
-fn entrance(text: &mut String, plan: &Plan) {
-    if let Some(public) = plan.public() {
-        let (interface, port, container) =
-            (public.interface(), public.port(), public.container(plan));
-        let _ = writeln!(
-            text,
-            "  internet((internet)) -->|\"{interface} :{port}\"| {container}"
-        );
+/// Names are words of their own to Mermaid (`end`), so containers are numbered and named by their labels.
+fn label(node: &Node) -> String {
+    let mut lines = vec![
+        format!("<b>{}</b>", quoted(&node.name)),
+        quoted(&node.words()),
+    ];
+    for port in &node.ports {
+        let reach = match port.reach {
+            Reach::Outside => "open to outside",
+            Reach::Loopback => "loopback",
+        };
+        lines.push(format!("{}, {reach}", quoted(&port.words())));
     }
-    if let (Some(trigger), Some(app)) = (plan.on_demand(), plan.app()) {
-        let (bucket, app) = (&trigger.bucket, app.name());
-        let _ = writeln!(text, "  bucket[(\"{bucket}\")] -.->|\"new object\"| {app}");
+    let amounts = [
+        node.cpu.map(|cpu| format!("{cpu} CPU")),
+        node.memory.map(|memory| format!("{memory} MiB")),
+    ];
+    let amounts: Vec<String> = amounts.into_iter().flatten().collect();
+    if !amounts.is_empty() {
+        lines.push(amounts.join(" · "));
+    }
+    lines.push(format!("starts {} · {}", node.start, node.stop_words()));
+    lines.join("<br/>")
+}
+
+fn class(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Hop => "hop",
+        Kind::App => "app",
+        Kind::Sidecar => "sidecar",
+        Kind::Init => "init",
+        Kind::Container => "container",
     }
 }
+
+fn arrow(line: Line) -> &'static str {
+    match line {
+        Line::Request => "-->",
+        Line::Telemetry | Line::Wait => "-.->",
+    }
+}
+
+/// Text inside of `"…"`: what Mermaid or HTML would read otherwise becomes an entity.
+fn quoted(text: &str) -> String {
+    // Mermaid takes no empty text.
+    if text.is_empty() {
+        return "no name".to_owned();
+    }
+    let mut quoted = String::new();
+    for c in one_line(text).chars() {
+        match c {
+            '"' | '<' | '>' | '&' | '#' | '`' | ';' => {
+                let _ = write!(quoted, "#{};", u32::from(c));
+            }
+            _ => quoted.push(c),
+        }
+    }
+    quoted
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// Colours with their own letters, so that they read on light and on dark.
+const CLASSES: &str = "  classDef hop fill:#dbeafe,stroke:#2563eb,color:#1e293b
+  classDef app fill:#fef3c7,stroke:#d97706,color:#1e293b
+  classDef sidecar fill:#dcfce7,stroke:#16a34a,color:#1e293b
+  classDef init fill:#f3e8ff,stroke:#9333ea,color:#1e293b
+  classDef container fill:#cffafe,stroke:#0891b2,color:#1e293b
+";

@@ -1,9 +1,27 @@
-//! The picture of a plan: who stands where, which port leads where, what it costs.
+//! The picture of a task: who starts when, which port leads where, what can be reached from outside, what
+//! it takes and what it costs.
+//!
+//! ```text
+//! Plan ────────────┐
+//!                  ├─▶ Picture ─▶ routes ─▶ svg, text
+//! TaskDefinition ──┘       └──────────────▶ mermaid
+//! ```
+//!
+//! Containers stand one below the other, those that start last on top: what they wait for is always below
+//! them, so requests run downwards, and the start upwards. Any number of containers fits the width of a page.
 
-mod layout;
+mod canvas;
+mod measure;
 mod mermaid;
-mod pen;
+mod of_definition;
+mod of_plan;
+mod order;
+mod picture;
+mod routes;
 mod svg;
+mod text;
 
 pub use mermaid::mermaid;
+pub use picture::Picture;
 pub use svg::svg;
+pub use text::{Letters, text};

@@ -1,6 +1,6 @@
 //! The documents of a plan, as text.
 
-use crate::graph;
+use crate::graph::{self, Picture};
 use crate::plan::Plan;
 
 mod compose;
@@ -18,6 +18,7 @@ pub struct Document {
 
 /// Every document, always in the same order and with the same bytes.
 pub fn render(plan: &Plan) -> Vec<Document> {
+    let picture = Picture::from(plan);
     let mut documents = vec![("task-definition.json", plan.definition().to_json())];
     documents.push(("iam/README.md", iam::readme(plan)));
     documents.push(("iam/trust.json", iam::trust()));
@@ -28,8 +29,8 @@ pub fn render(plan: &Plan) -> Vec<Document> {
     }
     documents.push(("compose.yaml", compose::compose(plan)));
     documents.extend(compose::example(plan).map(|text| (".env.example", text)));
-    documents.push(("graph.mmd", graph::mermaid(plan)));
-    documents.push(("graph.svg", graph::svg(plan)));
+    documents.push(("graph.mmd", graph::mermaid(&picture)));
+    documents.push(("graph.svg", graph::svg(&picture)));
     let named = documents.into_iter();
     named
         .map(|(path, text)| Document {

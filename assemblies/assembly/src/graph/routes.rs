@@ -1,0 +1,103 @@
+//! The ways of the arrows: straight to the neighbour below, or along a lane at the side.
+//!
+//! Arrows of one kind that end at one container share a lane and a head, like a bus.
+
+use super::picture::{Edge, Line, Picture};
+
+/// All ways of a picture, and how many lanes each side needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Routes {
+    pub(super) straight: Vec<Edge>,
+    pub(super) buses: Vec<Bus>,
+    pub(super) left: usize,
+    pub(super) right: usize,
+}
+
+/// Arrows of one kind to one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bus {
+    pub(super) from: Vec<usize>,
+    pub(super) to: usize,
+    pub(super) line: Line,
+    pub(super) side: Side,
+    /// Counted from the containers outwards.
+    pub(super) lane: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+impl Bus {
+    /// The first and the last row it passes.
+    pub(super) fn rows(&self) -> (usize, usize) {
+        let all = self.from.iter().chain([&self.to]);
+        (
+            all.clone().copied().min().unwrap_or(self.to),
+            all.copied().max().unwrap_or(self.to),
+        )
+    }
+}
+
+/// Requests go left, the rest goes right. The shortest ways get the innermost lanes.
+pub(super) fn routes(picture: &Picture) -> Routes {
+    let (mut straight, mut buses) = (Vec::new(), Vec::<Bus>::new());
+    for edge in &picture.edges {
+        match buses
+            .iter_mut()
+            .find(|bus| bus.to == edge.to && bus.line == edge.line)
+        {
+            Some(bus) => bus.from.push(edge.from),
+            None => buses.push(Bus {
+                from: vec![edge.from],
+                to: edge.to,
+                line: edge.line,
+                side: if edge.line == Line::Request {
+                    Side::Left
+                } else {
+                    Side::Right
+                },
+                lane: 0,
+            }),
+        }
+    }
+    // One that is used by its upper neighbour alone needs no lane.
+    let is_straight = |bus: &Bus| bus.from.len() == 1 && bus.from[0] + 1 == bus.to;
+    for bus in buses.iter().filter(|bus| is_straight(bus)) {
+        let edges = picture.edges.iter();
+        straight.extend(
+            edges
+                .filter(|e| e.to == bus.to && e.line == bus.line)
+                .cloned(),
+        );
+    }
+    buses.retain(|bus| !is_straight(bus));
+    buses.sort_by_key(|bus| (bus.rows().1 - bus.rows().0, bus.rows().0));
+    let left = lanes(&mut buses, Side::Left);
+    let right = lanes(&mut buses, Side::Right);
+    Routes {
+        straight,
+        buses,
+        left,
+        right,
+    }
+}
+
+/// Gives every bus of a side the innermost lane in which nobody is in its way.
+fn lanes(buses: &mut [Bus], side: Side) -> usize {
+    let mut taken: Vec<Vec<(usize, usize)>> = Vec::new();
+    for bus in buses.iter_mut().filter(|bus| bus.side == side) {
+        let (first, last) = bus.rows();
+        let is_free =
+            |lane: &Vec<(usize, usize)>| lane.iter().all(|(from, to)| last < *from || *to < first);
+        let free = taken.iter().position(is_free).unwrap_or(taken.len());
+        if free == taken.len() {
+            taken.push(Vec::new());
+        }
+        taken[free].push((first, last));
+        bus.lane = free;
+    }
+    taken.len()
+}

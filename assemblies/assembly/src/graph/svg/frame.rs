@@ -1,0 +1,200 @@
+//! All around the containers: the page, the task's edge, what stands before it, the legend.
+
+use super::scene::{Align, Box, End, Scene, Style};
+use super::{LINE, MARGIN, OUTSIDE, PAD, Sheet, TASK};
+use crate::graph::measure::{fitted, width};
+use crate::graph::picture::{Line, Outside, Picture, Reach};
+
+pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
+    let page = Box {
+        x: 0,
+        y: 0,
+        width: scene.width,
+        height: scene.height,
+    };
+    scene.rect("page", page, 12, None);
+    scene.rect(
+        "task",
+        sheet.task(),
+        10,
+        Some(format!("The task's network: {}", sheet.picture.boundary)),
+    );
+    head(sheet, scene);
+    if let Some(outside) = &sheet.picture.outside {
+        door(sheet, outside, scene);
+    }
+    legend(sheet, scene);
+}
+
+/// Room for the price at the right of the summary, and for the size above it.
+const FACTS: i32 = 250;
+
+/// The summary in lines; what two lines cannot hold is cut.
+pub(super) fn summary(picture: &Picture) -> Vec<String> {
+    let room = TASK - 2 * PAD - if picture.price.is_some() { FACTS } else { 0 };
+    let font = Style::Plain.font();
+    let mut lines: Vec<String> = Vec::new();
+    for word in picture.summary.split_whitespace() {
+        let is_last = lines.len() == 2;
+        match lines.last_mut() {
+            Some(line) if is_last || width(&format!("{line} {word}"), font) <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    if lines.is_empty() && picture.price.is_some() {
+        lines.push(String::new());
+    }
+    lines.iter().map(|line| fitted(line, font, room)).collect()
+}
+
+fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
+    let (picture, task) = (sheet.picture, sheet.task());
+    let facts = Box {
+        x: task.right() - PAD - FACTS,
+        y: task.y + 12,
+        width: FACTS,
+        height: 24,
+    };
+    let left = Box {
+        x: task.x + PAD,
+        width: TASK - 2 * PAD - FACTS - PAD,
+        ..facts
+    };
+    scene.words(Style::Title, &picture.name, Align::Start, left);
+    scene.words(Style::Name, &picture.size, Align::End, facts);
+    let below = Box {
+        y: facts.y + 24,
+        height: LINE,
+        ..facts
+    };
+    if let Some((price, _)) = &picture.price {
+        scene.words(Style::Plain, price, Align::End, below);
+    }
+    for (number, line) in sheet.summary.iter().enumerate() {
+        let y = below.y + number as i32 * LINE;
+        let room = Box {
+            x: left.x,
+            y,
+            width: TASK - 2 * PAD - if picture.price.is_some() { FACTS } else { 0 },
+            height: LINE,
+        };
+        scene.words(Style::Plain, line, Align::Start, room);
+    }
+}
+
+/// What stands before the task, beside the first container that it reaches.
+fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
+    let Some(first) = outside.doors.first() else {
+        return;
+    };
+    let height = 36;
+    let y = sheet.card(*first).middle() - height / 2;
+    let place = Box {
+        x: MARGIN,
+        y,
+        width: OUTSIDE,
+        height,
+    };
+    scene.rect("outside", place, height / 2, None);
+    let inside = Box {
+        x: place.x + 8,
+        y: place.y + 7,
+        width: place.width - 16,
+        height: 21,
+    };
+    scene.words(Style::Name, &outside.name, Align::Middle, inside);
+    let below = Box {
+        x: MARGIN - 8,
+        y: place.bottom() + 4,
+        width: OUTSIDE + 16,
+        height: LINE,
+    };
+    scene.words(Style::Small, &outside.detail, Align::Middle, below);
+}
+
+/// What the lines and the colours mean, and what the numbers in the head hold for.
+fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
+    let picture = sheet.picture;
+    let task = sheet.task();
+    let mut room = Box {
+        x: task.x,
+        y: task.bottom() + 10,
+        width: TASK,
+        height: 16,
+    };
+    let has = |line| picture.edges.iter().any(|edge| edge.line == line);
+    let enters = picture
+        .outside
+        .as_ref()
+        .is_some_and(|outside| outside.line == Line::Request);
+    let triggers = picture
+        .outside
+        .as_ref()
+        .is_some_and(|outside| outside.line == Line::Wait);
+    let kinds = [
+        (Line::Request, "requests", has(Line::Request) || enters),
+        (Line::Telemetry, "telemetry", has(Line::Telemetry)),
+        (Line::Wait, "only waits", has(Line::Wait)),
+        (Line::Wait, "starts it", triggers),
+    ];
+    for (line, words, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
+        scene.way(
+            line,
+            &[(room.x, room.middle()), (room.x + 30, room.middle())],
+            End::Head,
+        );
+        key(scene, &mut room, 36, words);
+    }
+    let reaches = |reach| {
+        let mut ports = picture.nodes.iter().flat_map(|node| &node.ports);
+        ports.any(|port| port.reach == reach)
+    };
+    let areas = [
+        ("open", "open to outside", 6, reaches(Reach::Outside)),
+        ("chip", "loopback only", 6, reaches(Reach::Loopback)),
+        ("task", "task's network", 3, true),
+    ];
+    for (class, words, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
+        let area = Box {
+            x: room.x,
+            y: room.y + 2,
+            width: 22,
+            height: 12,
+        };
+        scene.rect(class, area, round, None);
+        key(scene, &mut room, 28, words);
+    }
+    let mut facts = format!(
+        "step 1 goes first · stops within {} s",
+        picture.stops_within
+    );
+    if let Some((_, of)) = &picture.price {
+        facts = format!("{facts} · price of {of}");
+    }
+    let line = Box {
+        x: task.x,
+        y: task.bottom() + 32,
+        width: TASK,
+        height: 16,
+    };
+    scene.words(Style::Small, &facts, Align::Start, line);
+}
+
+/// Words of the legend, and the place of what follows.
+fn key(scene: &mut Scene, room: &mut Box, away: i32, words: &str) {
+    let wide = width(words, Style::Small.font());
+    scene.words(
+        Style::Small,
+        words,
+        Align::Start,
+        Box {
+            x: room.x + away,
+            width: wide,
+            ..*room
+        },
+    );
+    room.x += away + wide + 15;
+}

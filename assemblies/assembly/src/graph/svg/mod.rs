@@ -1,0 +1,115 @@
+//! The picture as SVG. It has a background of its own and follows the reader's preference for light or dark.
+
+use super::picture::Picture;
+use super::routes::{Routes, routes};
+
+mod card;
+mod frame;
+mod scene;
+mod style;
+mod ways;
+
+#[cfg(test)]
+mod tests;
+
+use scene::{Box, Scene};
+
+/// The picture as SVG text.
+pub fn svg(picture: &Picture) -> String {
+    scene(picture).text()
+}
+
+/// Every shape with its place.
+fn scene(picture: &Picture) -> Scene {
+    let sheet = Sheet::new(picture);
+    let mut scene = Scene::new(sheet.width(), sheet.height(), picture);
+    frame::frame(&sheet, &mut scene);
+    ways::ways(&sheet, &mut scene);
+    for index in 0..picture.nodes.len() {
+        card::card(&sheet, index, &mut scene);
+    }
+    scene
+}
+
+/// All measures of one picture, in pixels.
+struct Sheet<'p> {
+    picture: &'p Picture,
+    routes: Routes,
+    /// The summary, in as many lines as it needs, two at most.
+    summary: Vec<String>,
+}
+
+const MARGIN: i32 = 16;
+/// The place of what stands before the task, and of the arrow that leads in.
+const OUTSIDE: i32 = 104;
+const DOOR: i32 = 44;
+/// The task is as wide as a page of a README allows.
+const TASK: i32 = 740;
+const PAD: i32 = 16;
+const CARD_HEIGHT: i32 = 64;
+const GAP: i32 = 24;
+/// Between two lanes, and from a card to its first lane: an arrow needs room for its head.
+const LANE: i32 = 12;
+const STUB: i32 = 16;
+const LINE: i32 = 18;
+const FOOT: i32 = 62;
+
+impl<'p> Sheet<'p> {
+    fn new(picture: &'p Picture) -> Self {
+        Self {
+            picture,
+            routes: routes(picture),
+            summary: frame::summary(picture),
+        }
+    }
+
+    fn width(&self) -> i32 {
+        self.task().x + TASK + MARGIN
+    }
+
+    fn height(&self) -> i32 {
+        self.task().bottom() + FOOT
+    }
+
+    /// The edge of the task.
+    fn task(&self) -> Box {
+        let x = if self.picture.outside.is_some() {
+            MARGIN + OUTSIDE + DOOR
+        } else {
+            MARGIN
+        };
+        let rows = self.picture.nodes.len() as i32;
+        let height = self.head() + rows * CARD_HEIGHT + (rows - 1).max(0) * GAP + PAD;
+        Box {
+            x,
+            y: MARGIN,
+            width: TASK,
+            height,
+        }
+    }
+
+    /// The title and what stands beneath it.
+    fn head(&self) -> i32 {
+        44 + self.summary.len() as i32 * LINE + 6
+    }
+
+    fn card(&self, index: usize) -> Box {
+        let (task, routes) = (self.task(), &self.routes);
+        let (left, right) = (margin(routes.left), margin(routes.right));
+        Box {
+            x: task.x + left,
+            y: task.y + self.head() + index as i32 * (CARD_HEIGHT + GAP),
+            width: TASK - left - right,
+            height: CARD_HEIGHT,
+        }
+    }
+}
+
+/// Room for lanes beside the cards.
+fn margin(lanes: usize) -> i32 {
+    if lanes == 0 {
+        PAD
+    } else {
+        STUB + lanes as i32 * LANE
+    }
+}

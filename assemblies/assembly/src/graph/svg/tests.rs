@@ -1,0 +1,271 @@
+//! Nothing overlaps, nothing sticks out, every arrow leads from a container to a container.
+
+use serde_json::{Value, json};
+use task_definition::source::Source;
+
+use super::scene::{Align, Box, End, Shape};
+use super::*;
+use crate::graph::measure::width;
+use crate::graph::picture::Reach;
+
+/// A task of so many containers, as tangled as they can be: everybody waits for, uses and reports to others.
+fn tangled(containers: usize, name: &str) -> Picture {
+    let container = |index: usize| -> Value {
+        let below = index + 1..containers;
+        let awaited = below.clone().filter(|other| (index + other) % 3 != 1);
+        let conditions = ["START", "HEALTHY", "SUCCESS", "COMPLETE"];
+        let waits: Vec<Value> = awaited
+            .map(|other| json!({ "containerName": format!("{name}-{other}"), "condition": conditions[(index * other) % 4] }))
+            .collect();
+        let uses: Vec<Value> = (0..containers)
+            .filter(|other| (index * 7 + other * 5).is_multiple_of(4))
+            .map(|other| {
+                let kind = if other.is_multiple_of(2) { "OTEL" } else { "URL" };
+                json!({ "name": format!("{kind}_{other}"), "value": format!("http://localhost:{}", 8000 + other) })
+            })
+            .collect();
+        let ports: Vec<Value> = (0..index % 5)
+            .map(|port| json!({ "containerPort": 8000 + index + 1000 * port, "name": format!("{name}-{port}") }))
+            .collect();
+        json!({
+            "name": format!("{name}-{index}"), "image": "x", "cpu": 100 * index, "memory": 64 + 900 * index,
+            "stopTimeout": 120, "essential": index.is_multiple_of(2), "portMappings": ports, "dependsOn": waits,
+            "environment": uses, "secrets": vec![json!({ "name": "A", "valueFrom": "x" }); index],
+        })
+    };
+    let task = json!({
+        "family": format!("{name}-family"), "cpu": "16384", "memory": "32768",
+        "containerDefinitions": (0..containers).map(container).collect::<Vec<_>>(),
+    });
+    let read = task_definition::read(&Source::new("task.json", task.to_string()));
+    let mut picture = read.map_or_else(
+        |_| Picture::from(&task_definition::TaskDefinition::default()),
+        |located| Picture::from(&located.definition),
+    );
+    assert_eq!(
+        picture.nodes.len(),
+        containers,
+        "the definition could be read"
+    );
+    picture.summary = format!("{name} ").repeat(20);
+    picture.price = Some((
+        "$1,234.56 a month".to_owned(),
+        "us-gov-east-1, 2026-03".to_owned(),
+    ));
+    for port in picture
+        .nodes
+        .iter_mut()
+        .flat_map(|node| &mut node.ports)
+        .step_by(2)
+    {
+        port.reach = Reach::Loopback;
+    }
+    picture
+}
+
+fn pictures() -> Vec<Picture> {
+    let names = [
+        "a",
+        "telemetry-forwarder",
+        "W",
+        "a-name-that-nobody-would-want-to-type-twice-in-a-day",
+    ];
+    names
+        .iter()
+        .flat_map(|name| (1..=10).map(|count| tangled(count, name)))
+        .collect()
+}
+
+fn cards(picture: &Picture) -> Vec<Box> {
+    let sheet = Sheet::new(picture);
+    (0..picture.nodes.len())
+        .map(|index| sheet.card(index))
+        .collect()
+}
+
+fn holds(outer: Box, inner: Box) -> bool {
+    outer.x <= inner.x
+        && outer.y <= inner.y
+        && inner.right() <= outer.right()
+        && inner.bottom() <= outer.bottom()
+}
+
+fn overlap(one: Box, other: Box) -> bool {
+    one.x < other.right()
+        && other.x < one.right()
+        && one.y < other.bottom()
+        && other.y < one.bottom()
+}
+
+#[test]
+fn no_two_containers_overlap_and_all_are_in_the_task() {
+    for picture in pictures() {
+        let (cards, task) = (cards(&picture), Sheet::new(&picture).task());
+        for (index, card) in cards.iter().enumerate() {
+            assert!(holds(task, *card) && card.width > 500, "{card:?}");
+            assert!(cards[..index].iter().all(|other| !overlap(*card, *other)));
+        }
+    }
+}
+
+#[test]
+fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
+    for picture in pictures() {
+        let scene = scene(&picture);
+        let page = Box {
+            x: 0,
+            y: 0,
+            width: scene.width,
+            height: scene.height,
+        };
+        let mut places: Vec<(Box, String)> = Vec::new();
+        for shape in &scene.shapes {
+            let Shape::Text {
+                style,
+                x,
+                y,
+                side,
+                words,
+                room,
+                ..
+            } = shape
+            else {
+                continue;
+            };
+            let wide = width(words, style.font());
+            let left = match side {
+                Align::Start => *x,
+                Align::Middle => x - wide / 2,
+                Align::End => x - wide,
+            };
+            let size = style.font().size;
+            let place = Box {
+                x: left,
+                y: y - size * 3 / 4,
+                width: wide,
+                height: size,
+            };
+            assert!(holds(page, *room), "{words}: {room:?}");
+            assert!(
+                wide <= room.width && room.y <= place.y && place.bottom() <= room.bottom() + 1,
+                "{words}: {room:?}"
+            );
+            let other = places.iter().find(|(other, _)| overlap(*other, place));
+            assert_eq!(other, None, "{words}");
+            places.push((place, words.clone()));
+        }
+    }
+}
+
+#[test]
+fn the_words_of_a_container_stay_inside_of_it() {
+    for picture in pictures() {
+        let (scene, cards) = (scene(&picture), cards(&picture));
+        let rooms = scene.shapes.iter().filter_map(|shape| match shape {
+            Shape::Text { room, words, .. } => Some((*room, words)),
+            _ => None,
+        });
+        for (room, words) in rooms {
+            let touched = cards.iter().find(|card| overlap(**card, room));
+            assert!(
+                touched.is_none_or(|card| holds(*card, room)),
+                "{words}: {room:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_arrow_leads_to_a_container_and_through_none() {
+    for picture in pictures() {
+        let (scene, sheet) = (scene(&picture), Sheet::new(&picture));
+        let (cards, task) = (cards(&picture), sheet.task());
+        let on_edge = |(x, y): (i32, i32)| {
+            cards.iter().any(|card| {
+                let beside =
+                    (x == card.x || x == card.right()) && card.y <= y && y <= card.bottom();
+                let across =
+                    (y == card.y || y == card.bottom()) && card.x <= x && x <= card.right();
+                beside || across
+            })
+        };
+        let mut heads = 0;
+        for shape in &scene.shapes {
+            let Shape::Way { points, end, .. } = shape else {
+                continue;
+            };
+            let (first, last) = (points[0], points[points.len() - 1]);
+            if first.1 > task.bottom() {
+                continue; // the legend
+            }
+            assert!(on_edge(first) || first.0 == MARGIN + OUTSIDE, "{points:?}");
+            assert!(*end == End::Plain || on_edge(last), "{points:?}");
+            heads += usize::from(*end == End::Head);
+            for pair in points.windows(2) {
+                let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
+                let segment = Box {
+                    x: x.min(to_x),
+                    y: y.min(to_y),
+                    width: (x - to_x).abs(),
+                    height: (y - to_y).abs(),
+                };
+                assert!(
+                    cards.iter().all(|card| !overlap(*card, segment)),
+                    "{points:?}"
+                );
+                assert!(
+                    segment.right() < task.right() && segment.y > task.y,
+                    "{points:?}"
+                );
+            }
+        }
+        let targets: std::collections::BTreeSet<_> = picture
+            .edges
+            .iter()
+            .map(|edge| (edge.to, edge.line))
+            .collect();
+        assert!(heads >= targets.len(), "{heads} heads for {targets:?}");
+    }
+}
+
+#[test]
+fn arrows_that_end_at_one_container_end_apart() {
+    for picture in pictures() {
+        let scene = scene(&picture);
+        let mut ends: Vec<((i32, i32), crate::graph::picture::Line)> = Vec::new();
+        for shape in &scene.shapes {
+            let Shape::Way {
+                points,
+                end: End::Head,
+                line,
+            } = shape
+            else {
+                continue;
+            };
+            let end = points[points.len() - 1];
+            assert!(
+                ends.iter()
+                    .all(|(other, kind)| *other != end || kind == line),
+                "{end:?}"
+            );
+            ends.push((end, *line));
+        }
+    }
+}
+
+#[test]
+fn whatever_the_names_are_the_text_is_xml() {
+    let mut picture = tangled(2, "a");
+    picture.nodes[0].name = "<&\"'\u{0}\u{7}>]]>".to_owned();
+    picture.summary = "5 < 6 & \"so\" on".to_owned();
+    let text = svg(&picture);
+    assert!(text.contains("&lt;&amp;&quot;'&gt;]]&gt;"), "{text}");
+    assert!(text.contains("5 &lt; 6 &amp; &quot;so&quot; on"));
+    assert!(text.contains("<title id=\"name\">") && text.contains("<desc id=\"what\">"));
+    let bare = text.split('&').skip(1).filter(|rest| {
+        !["lt;", "gt;", "amp;", "quot;"]
+            .iter()
+            .any(|entity| rest.starts_with(entity))
+    });
+    assert_eq!(bare.count(), 0, "{text}");
+}

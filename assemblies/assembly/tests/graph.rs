@@ -1,0 +1,233 @@
+//! Pictures in letters and in Mermaid: golden ones, and those of everybody's definitions.
+//!
+//! `BLESS=1 cargo test -p assembly --test graph` writes what comes now; read it before you keep it.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assembly::graph::{Letters, Picture, mermaid, svg, text};
+use assembly::plan;
+use task_definition::source::Source;
+
+mod support;
+
+/// The picture of a golden case.
+fn case(name: &str) -> Picture {
+    let file = support::here("tests/cases")
+        .join(name)
+        .join("assembly.yaml");
+    let plan = plan(
+        &support::source(&file, "assembly.yaml"),
+        &support::catalog("tests/catalog"),
+        &support::values(),
+    );
+    Picture::from(
+        &plan
+            .map_err(|findings| support::told(&findings))
+            .expect("a plan"),
+    )
+}
+
+fn definition(text: &str) -> Picture {
+    let located = task_definition::read(&Source::new("task.json", text))
+        .map_err(|findings| support::told(&findings));
+    Picture::from(&located.expect("a definition").definition)
+}
+
+/// What nobody's assembly has: a program that runs first, a check that is awaited, a name that is long.
+const PLAIN: &str = r#"{ "family": "shop", "cpu": "512", "memory": "1024", "networkMode": "awsvpc", "containerDefinitions": [
+  { "name": "web", "image": "web", "portMappings": [{ "containerPort": 8080 }],
+    "environment": [{ "name": "API", "value": "http://localhost:9000/" }],
+    "dependsOn": [{ "containerName": "migrate", "condition": "SUCCESS" }, { "containerName": "api", "condition": "HEALTHY" }] },
+  { "name": "api", "image": "api", "cpu": 128, "memory": 256, "portMappings": [{ "containerPort": 9000, "name": "api" }],
+    "secrets": [{ "name": "KEY", "valueFrom": "arn:x" }], "stopTimeout": 60 },
+  { "name": "migrate", "image": "m", "essential": false },
+  { "name": "end", "image": "m", "essential": false, "restartPolicy": { "enabled": true } },
+  { "name": "a-name-that-is-so-long-that-no-picture-has-room-for-it-beside-all-that-has-to-be-said-as-well", "image": "m", "essential": false }
+] }"#;
+
+#[test]
+fn letters_are_as_they_were_blessed() {
+    let mut wrong = Vec::new();
+    for (name, picture) in [
+        ("coins-in-video", case("coins-in-video")),
+        ("init", case("init-and-overrides")),
+        ("plain", definition(PLAIN)),
+    ] {
+        for (letters, end) in [(Letters::Unicode, "txt"), (Letters::Ascii, "ascii.txt")] {
+            let file = support::here("tests/graph").join(format!("{name}.{end}"));
+            let found = text(&picture, letters);
+            if std::env::var_os("BLESS").is_some() {
+                fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+                fs::write(&file, &found).expect("a file");
+            }
+            if fs::read_to_string(&file).ok().as_deref() != Some(&found) {
+                wrong.push(format!("{}\n{found}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_plain_definition_tells_what_can_be_reached_and_in_which_order() {
+    let drawn = svg(&definition(PLAIN));
+    for words in [
+        "network",
+        "tcp :8080",
+        "api :9000",
+        "runs first",
+        "after migrate SUCCESS",
+        "1 secret",
+        "stops 2 · 60 s",
+        "128 CPU",
+        "0.5 vCPU · 1 GB",
+    ] {
+        assert!(drawn.contains(words), "{words}\n{drawn}");
+    }
+    let mermaid = mermaid(&definition(PLAIN));
+    // `end` is a word of Mermaid's own.
+    assert!(
+        !mermaid
+            .lines()
+            .any(|line| line.trim_start().starts_with("end[")),
+        "{mermaid}"
+    );
+    assert!(mermaid.contains("-->|\"uses :9000\"|"), "{mermaid}");
+}
+
+#[test]
+fn an_assembly_tells_size_price_and_who_sends_telemetry() {
+    let picture = case("coins-in-video");
+    let drawn = svg(&picture);
+    for words in [
+        "internet",
+        "https :8443",
+        "a month",
+        "telemetry",
+        "1 secret",
+        "starts 5",
+        "stops 1 · ",
+        "prefers-color-scheme",
+    ] {
+        assert!(drawn.contains(words), "{words}\n{drawn}");
+    }
+    // Four senders, one head: their arrows share a lane.
+    assert_eq!(
+        drawn.matches("way telemetry telemetry-head").count(),
+        2,
+        "one of them is the legend's"
+    );
+    assert_eq!(mermaid(&picture).matches("-.->|\"otlp :4318\"|").count(), 4);
+}
+
+/// Every published definition, where the corpus is.
+fn corpus() -> Vec<(String, Picture)> {
+    let folder = support::here("../../../shared/data/task-definitions");
+    if !folder.is_dir() {
+        // Not eprintln: what libtest captures of a passing test is never seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: pictures of published definitions needs ../shared/data"
+        );
+        return Vec::new();
+    }
+    let mut pictures = Vec::new();
+    for file in files(&folder) {
+        let source = Source::new(
+            support::name(&file),
+            fs::read_to_string(&file).unwrap_or_default(),
+        );
+        if let Ok(located) = task_definition::read(&source) {
+            pictures.push((support::name(&file), Picture::from(&located.definition)));
+        }
+    }
+    assert!(pictures.len() > 50, "only {} could be read", pictures.len());
+    pictures
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = support::entries(folder).into_iter();
+    let all = entries.flat_map(|path| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![path]
+        }
+    });
+    all.filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect()
+}
+
+#[test]
+fn no_line_is_longer_than_a_hundred_letters_and_ascii_is_ascii() {
+    let mut pictures = corpus();
+    pictures.extend(
+        ["coins-in-video", "coins-plain", "init-and-overrides"]
+            .map(|name| (name.to_owned(), case(name))),
+    );
+    pictures.push(("plain".to_owned(), definition(PLAIN)));
+    for (name, picture) in pictures {
+        let unicode = text(&picture, Letters::Unicode);
+        let longest = unicode.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(100), "{name}\n{unicode}");
+        assert!(text(&picture, Letters::Ascii).is_ascii(), "{name}");
+        assert!(svg(&picture).ends_with("</svg>\n"), "{name}");
+    }
+}
+
+/// Mermaid's own parser, where npm has put it.
+const PARSE: &str = "
+import purify from 'dompurify';
+purify.addHook = () => {};
+purify.sanitize = text => text; // there is no page to keep clean
+const { default: mermaid } = await import('mermaid');
+let text = '';
+for await (const part of process.stdin) text += part;
+for (const one of text.split('\\0')) console.log((await mermaid.parse(one)).diagramType);
+";
+
+#[test]
+fn mermaid_reads_what_we_write() {
+    let root = support::here("../..");
+    if !root.join("node_modules/mermaid").is_dir() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: what Mermaid reads needs node_modules with mermaid"
+        );
+        return;
+    }
+    let mut pictures = corpus();
+    pictures
+        .extend(["coins-in-video", "init-and-overrides"].map(|name| (name.to_owned(), case(name))));
+    let odd = definition(&PLAIN.replace("\"shop\"", r#""a \"b\" <c> & #d; `e` end""#));
+    pictures.push(("odd".to_owned(), odd));
+    let texts: Vec<String> = pictures
+        .iter()
+        .map(|(_, picture)| mermaid(picture))
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("input");
+    fs::write(&input, texts.join("\0")).expect("a file");
+    let output = Command::new("node")
+        .args(["--input-type=module", "--eval", PARSE])
+        .current_dir(&root)
+        .stdin(fs::File::open(&input).expect("the file"))
+        .output()
+        .expect("node runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        said.lines().filter(|line| *line == "flowchart-v2").count(),
+        texts.len(),
+        "{said}"
+    );
+}
