@@ -123,8 +123,8 @@ mod y02;
 pub(crate) mod y03;
 
 use shared::{
-    as_name, container, containers, edges, ends, has_open_names, is_name, knows_platform, larger,
-    logs, ports, range, shares_network, written_out,
+    as_name, container, containers, edges, ends, has_open_names, is_name, is_part, knows_platform,
+    larger, logs, ports, range, shares_network, written_out,
 };
 
 /// A rule of ECS.
@@ -308,9 +308,15 @@ pub fn check(located: &Located) -> Vec<Finding> {
     if !open.is_empty() {
         findings.retain(|finding| finding.rule == y03::RULE.id || !speaks_of(finding, &open));
     }
+    if is_part(located) {
+        findings.retain(|finding| !OF_THE_WHOLE.contains(&finding.rule));
+    }
     findings.sort_by_key(|finding| finding.place.order());
     findings
 }
+
+/// What the rest of a definition would bring, of which a part needs no reminder: T01 says what it is.
+const OF_THE_WHOLE: [&str; 5] = ["C01", "C03", "L07", "R07", "T14"];
 
 /// Whether a finding is about a value that is still to be filled in, of which Y03 has spoken.
 fn speaks_of(finding: &Finding, open: &[(String, String)]) -> bool {

@@ -61,22 +61,31 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &Located, report: &mut Report) {
-    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs") {
-        if log
-            .options
-            .get("awslogs-create-group")
-            .is_some_and(|value| value == "true")
-        {
-            let message = format!(
-                "`{}` makes its log group, for which the execution role needs logs:CreateLogGroup",
-                one.name
-            );
-            let hint = "create the group beside the definition, or add that right to the role";
-            report.add(
-                format!("{pointer}/options/awslogs-create-group"),
-                message,
-                hint,
-            );
-        }
-    }
+    let makes = logs(located).filter(|(_, _, log)| {
+        let wanted = log.options.get("awslogs-create-group");
+        log.log_driver == "awslogs" && wanted.is_some_and(|value| value == "true")
+    });
+    // The role is the same for all of them.
+    let all: Vec<_> = makes.collect();
+    let Some((pointer, first, _)) = all.first() else {
+        return;
+    };
+    let who = match all.len() - 1 {
+        0 => format!("`{}` makes its log group", first.name),
+        1 => format!(
+            "`{}` and another container make their log group",
+            first.name
+        ),
+        more => format!(
+            "`{}` and {more} other containers make their log group",
+            first.name
+        ),
+    };
+    let message = format!("{who}, for which the execution role needs logs:CreateLogGroup");
+    let hint = "create the group beside the definition, or add that right to the role";
+    report.add(
+        format!("{pointer}/options/awslogs-create-group"),
+        message,
+        hint,
+    );
 }

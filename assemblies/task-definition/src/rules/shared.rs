@@ -111,6 +111,14 @@ pub(super) fn has_open_names(located: &Located) -> bool {
     containers(located).any(|(_, one)| placeholder(&one.name).is_some())
 }
 
+/// Whether this is no whole definition, but what an article shows of one: nothing in it has a name.
+pub(super) fn is_part(located: &Located) -> bool {
+    let nameless = |one: &ContainerDefinition| one.name.is_empty() && one.image.is_empty();
+    let definition = &located.definition;
+    let containers = &definition.container_definitions;
+    definition.family.is_empty() && !containers.is_empty() && containers.iter().all(nameless)
+}
+
 /// Whether all containers share one network interface.
 pub(super) fn shares_network(located: &Located) -> bool {
     let mode = located.definition.network_mode.as_deref();

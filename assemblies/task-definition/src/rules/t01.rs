@@ -1,4 +1,4 @@
-use super::{Report, Rule, as_name, is_name};
+use super::{Report, Rule, as_name, is_name, is_part};
 use crate::finding::Severity;
 use crate::read::Located;
 
@@ -24,7 +24,11 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &Located, report: &mut Report) {
     let family = &located.definition.family;
-    if family.is_empty() {
+    if is_part(located) {
+        let message = "this is a part of a task definition: it has no family, and its containers \
+                       have neither name nor image";
+        report.add("/family", message, "check the whole definition");
+    } else if family.is_empty() {
         report.add(
             "/family",
             "the task definition has no family",
