@@ -7,8 +7,10 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "the log router is essential",
     explanation: "When a router that is not essential ends, the task goes on and its log is \
-                  lost. ECS's own examples make it essential.",
-    source: "ECS developer guide, FireLens, example task definitions",
+                  lost. ECS's own examples make it essential. A dependsOn is not needed: the agent \
+                  itself lets whoever logs with awsfirelens wait for the start of the router.",
+    source: "ECS developer guide, FireLens, example task definitions; Amazon ECS agent, FireLens \
+                  setup",
     hint: "Remove \"essential\": false from the router, or give it a restart policy.",
     passing: r#"{
   "family": "web",

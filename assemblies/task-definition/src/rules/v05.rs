@@ -49,7 +49,10 @@ fn check(located: &Located, report: &mut Report) {
             .is_some_and(|host| host.source_path.is_some())
             || volume.docker_volume_configuration.is_some()
             || volume.efs_volume_configuration.is_some()
-            || volume.s3files_volume_configuration.is_some();
+            || volume.s3files_volume_configuration.is_some()
+            || volume
+                .fsx_windows_file_server_volume_configuration
+                .is_some();
         let mounted = containers(located).any(|(_, one)| {
             one.mount_points
                 .iter()

@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     title: "what belongs to the machine or to Docker's own network does not exist on Fargate",
     explanation: "privileged, devices, swap, shared memory size, links, security options and \
                   disableNetworking need your own machine. hostname, extraHosts and DNS settings \
-                  do not go together with awsvpc, which is all that Fargate has.",
+                  do not go together with awsvpc, which is all that Fargate has; links, hostname and extraHosts do not on EC2 either.",
     source: "ECS API, ContainerDefinition and LinuxParameters; developer guide, Fargate",
     hint: "Remove the field.",
     passing: r#"{
@@ -32,26 +32,28 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &Located, report: &mut Report) {
-    if !located.definition.is_fargate() {
-        return;
-    }
+    let fargate = located.definition.is_fargate();
+    let awsvpc = located.definition.network_mode.as_deref() == Some("awsvpc");
     for (pointer, one) in containers(located) {
         for field in forbidden(one) {
-            let message = format!(
-                "`{}` of `{}` does not exist on Fargate",
-                last(field),
-                one.name
-            );
-            report.add(
-                format!("{pointer}/{field}"),
-                message,
-                format!("remove `{}`", last(field)),
-            );
-            let edits = vec![Edit::Remove(format!("{pointer}/{field}"))];
-            report.fix(format!("remove `{}`", last(field)), edits);
+            let why = if fargate {
+                "does not exist on Fargate"
+            } else if awsvpc && OF_DOCKERS_NETWORK.contains(&field) {
+                "does not go together with the network mode awsvpc"
+            } else {
+                continue;
+            };
+            let message = format!("`{}` of `{}` {why}", last(field), one.name);
+            let pointer = format!("{pointer}/{field}");
+            let hint = format!("remove `{}`", last(field));
+            report.add(pointer.clone(), message, hint.clone());
+            report.fix(hint, vec![Edit::Remove(pointer)]);
         }
     }
 }
+
+/// What awsvpc leaves no room for, wherever the task runs.
+const OF_DOCKERS_NETWORK: [&str; 3] = ["links", "hostname", "extraHosts"];
 
 fn last(field: &str) -> &str {
     field.rsplit('/').next().unwrap_or(field)
