@@ -14,6 +14,8 @@ mod failure;
 mod judging;
 mod locks;
 mod project;
+#[cfg(test)]
+mod readme;
 mod talk;
 mod unified;
 
