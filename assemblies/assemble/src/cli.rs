@@ -35,6 +35,8 @@ pub(crate) enum Verb {
     Graph(commands::graph::Arguments),
     /// Writes somebody's task definition as an assembly.
     Import(commands::import::Arguments),
+    /// Puts a component into somebody's task definition, with all the wiring.
+    Inject(commands::inject::Arguments),
     /// Explains a rule.
     Explain(commands::explain::Arguments),
     /// Lists all rules.

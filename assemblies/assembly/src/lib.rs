@@ -23,6 +23,7 @@ pub mod component;
 pub mod graph;
 pub mod hearing;
 pub mod import;
+pub mod inject;
 pub mod lock;
 pub mod manifest;
 pub mod plan;

@@ -1,9 +1,11 @@
 //! Import: what is written renders to the definition it was written from, byte for byte in normal form.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::panic, reason = "helpers of tests may fail loudly")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said by name")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -51,7 +53,7 @@ fn rendered(imported: &Imported) -> TaskDefinition {
 fn text(imported: &Imported) -> String {
     let mut text = format!("{}--- values\n{}", imported.manifest, imported.values);
     for (name, component) in &imported.components {
-        text += &format!("--- {name}\n{component}");
+        let _ = write!(text, "--- {name}\n{component}");
     }
     text
 }

@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod import;
+pub(crate) mod inject;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod render;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Size(arguments) => size::run(&arguments, &project()?, talk),
         Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),
         Verb::Import(arguments) => import::run(&arguments, &project()?, talk),
+        Verb::Inject(arguments) => inject::run(&arguments, &project()?, talk),
         Verb::Explain(arguments) => explain::run(&arguments, talk),
         Verb::Rules(arguments) => rules::run(&arguments, talk),
         Verb::Schema(arguments) => Ok(schema::run(&arguments, talk)),

@@ -5,7 +5,7 @@ use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 use crate::component::{Catalog, Component, Kind};
 
 /// Which container is the app: the one that is named, or else the one that most looks like it.
-pub(super) fn app(
+pub(crate) fn app(
     definition: &TaskDefinition,
     catalog: &Catalog,
     named: Option<&str>,
@@ -89,7 +89,7 @@ const HELPERS: [&str; 15] = [
 ];
 
 /// The component of the catalog whose image this is, if it stands for what the container does.
-pub(super) fn known<'c>(
+pub(crate) fn known<'c>(
     container: &ContainerDefinition,
     catalog: &'c Catalog,
 ) -> Option<&'c Component> {
@@ -105,15 +105,16 @@ pub(super) fn known<'c>(
 fn same_image(component: &Component, image: &str) -> bool {
     let own = path_of(&component.file().image);
     let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    match component.file().container {
-        None => last(own) == last(image),
-        Some(_) => {
-            let tail = own.split_once('/').map_or(own, |(_, tail)| tail);
-            image == own || image == tail || image.ends_with(&format!("/{tail}"))
-                // `amazon/aws-for-fluent-bit` is the same thing as the one in the public registry.
-                || (component.file().kind == Kind::Sidecar && last(tail).contains('-') && last(tail) == last(image))
-        }
+    if component.file().container.is_none() {
+        return last(own) == last(image);
     }
+    let tail = own.split_once('/').map_or(own, |(_, tail)| tail);
+    // `amazon/aws-for-fluent-bit` is the same thing as the one in the public registry.
+    let is_telling = component.file().kind == Kind::Sidecar && last(tail).contains('-');
+    image == own
+        || image == tail
+        || image.ends_with(&format!("/{tail}"))
+        || (is_telling && last(tail) == last(image))
 }
 
 /// A proxy of others is that proxy only when it is told where to hand on to.

@@ -9,7 +9,6 @@ pub(super) fn over(derived: Option<&Value>, wanted: Option<&Value>) -> Option<Va
     match (derived, wanted) {
         (derived, wanted) if derived == wanted => None,
         (_, None) => Some(Value::Null),
-        (None, Some(wanted)) => Some(wanted.clone()),
         (Some(Value::Object(derived)), Some(Value::Object(wanted))) => {
             Some(Value::Object(fields(derived, wanted)))
         }
@@ -18,7 +17,7 @@ pub(super) fn over(derived: Option<&Value>, wanted: Option<&Value>) -> Option<Va
         {
             Some(Value::Array(items(derived, wanted)))
         }
-        (Some(_), Some(wanted)) => Some(wanted.clone()),
+        (_, Some(wanted)) => Some(wanted.clone()),
     }
 }
 

@@ -416,7 +416,7 @@ fn headed(head: &str, said: String) -> String {
 }
 
 /// A family as a name: small letters, digits and `-`.
-fn named(family: &str) -> String {
+pub(crate) fn named(family: &str) -> String {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let letters = family.to_ascii_lowercase();
     let letters: String = letters
@@ -484,7 +484,7 @@ fn of_known(
 }
 
 /// A variable's text as a person would write it: maps and lists as such.
-fn typed(text: &str) -> Value {
+pub(crate) fn typed(text: &str) -> Value {
     let parsed = serde_json::from_str(text).ok();
     let parsed = parsed.filter(|one: &Value| one.is_object() || one.is_array());
     parsed.unwrap_or_else(|| json!(text))

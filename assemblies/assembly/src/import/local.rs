@@ -5,14 +5,14 @@ use task_definition::TaskDefinition;
 
 /// The account and region a definition was written for, as far as it says.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Local {
+pub(crate) struct Local {
     account: Option<String>,
     region: Option<String>,
 }
 
 impl Local {
     /// Looks at roles, images, secrets and logs.
-    pub(super) fn of(definition: &TaskDefinition) -> Self {
+    pub(crate) fn of(definition: &TaskDefinition) -> Self {
         let mut local = Self::default();
         let roles = [&definition.execution_role_arn, &definition.task_role_arn];
         for text in roles.into_iter().flatten() {
@@ -23,8 +23,8 @@ impl Local {
             for secret in &container.secrets {
                 local.learn_arn(&secret.value_from);
             }
-            let options = container.log_configuration.iter().map(|log| &log.options);
-            if let Some(region) = options.filter_map(|all| all.get("awslogs-region")).next() {
+            let mut options = container.log_configuration.iter().map(|log| &log.options);
+            if let Some(region) = options.find_map(|all| all.get("awslogs-region")) {
                 local.learn(None, Some(region));
             }
         }
@@ -51,6 +51,14 @@ impl Local {
             // A registry may be somebody else's; its region alone says where the task runs.
             self.learn(None, Some(region));
         }
+    }
+
+    /// The account and region that the definition names.
+    pub(crate) fn named(&self) -> [(&'static str, Option<&str>); 2] {
+        [
+            ("account", self.account.as_deref()),
+            ("region", self.region.as_deref()),
+        ]
     }
 
     /// The account; one that does not exist where the definition names none.

@@ -16,12 +16,12 @@ use task_definition::{Finding, Place, Severity, TaskDefinition, difference, norm
 use crate::component::Catalog;
 use crate::values::Values;
 
-mod casting;
+pub(crate) mod casting;
 mod describe;
 mod differing;
-mod draft;
+pub(crate) mod draft;
 mod fargate;
-mod local;
+pub(crate) mod local;
 pub(crate) mod yaml;
 
 /// What is said about an import beside the definition.
@@ -79,6 +79,15 @@ pub fn import(
         (Ok(known), Err(_)) => Ok(known),
         (_, plain) => plain,
     }
+}
+
+/// A definition as YAML, as a person would write it.
+pub fn yaml(definition: &TaskDefinition) -> String {
+    let fields = serde_json::json!(definition);
+    let fields = fields.as_object().into_iter().flatten();
+    fields
+        .map(|(key, value)| yaml::entry(key, value, 0))
+        .collect()
 }
 
 impl Imported {

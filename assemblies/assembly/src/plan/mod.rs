@@ -104,6 +104,12 @@ pub(crate) fn derived(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
     Ok(definition::definition(wiring, &statements)?.definition)
 }
 
+/// What the execution role and the task role may do.
+pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Finding>> {
+    let statements = iam::statements(&wiring.cast)?;
+    Ok([statements.execution_role, statements.task_role])
+}
+
 /// Only now can it be said which entries of the manifest silence nothing.
 fn everything_heard(mut hearing: Hearing) -> Judged {
     let own = hearing.rulings().iter();

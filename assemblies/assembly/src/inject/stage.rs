@@ -1,0 +1,180 @@
+//! The pseudo-assembly: what is there stands as components that cannot be told anything, and what is
+//! injected as what it is.
+
+use serde_json::{Map, Value, json};
+use task_definition::source::Source;
+use task_definition::{ContainerDefinition, TaskDefinition};
+
+use super::Refused;
+use super::mark::Ask;
+use crate::component::{Catalog, Kind};
+use crate::import::casting;
+use crate::import::draft::{named, typed};
+use crate::import::local::Local;
+use crate::plan;
+use crate::plan::iam::Statement;
+use crate::values::Values;
+
+/// What the assembler makes of it.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// The app's name.
+    pub(super) app: String,
+    /// The port on which it serves, if something is put in front of it.
+    pub(super) port: Option<u32>,
+    /// The derived containers, those that are there included.
+    pub(super) derived: TaskDefinition,
+    pub(super) roles: [Vec<Statement>; 2],
+}
+
+impl Stage {
+    pub(super) fn of(
+        base: &TaskDefinition,
+        catalog: &Catalog,
+        values: &Values,
+        asks: &[Ask],
+        app: Option<&str>,
+        port: Option<u16>,
+    ) -> Result<Self, Refused> {
+        strangers(base, asks)?;
+        let app = casting::app(base, catalog, app).map_err(Refused::Because)?;
+        let app = &base.container_definitions[app];
+        let port = port.map(u32::from).or_else(|| served(app));
+        if port.is_none() && asks.iter().any(|ask| is_proxy(catalog, ask)) {
+            return Err(Refused::Because(format!(
+                "`{}` maps no port; say with --port on which one it serves",
+                app.name
+            )));
+        }
+        let manifest = manifest(base, catalog, asks, &app.name);
+        let existing = base.container_definitions.iter();
+        let catalog = existing.fold(catalog.clone(), |catalog, one| {
+            let port = port.filter(|_| one.name == app.name);
+            catalog.with(&component(one, app, port))
+        });
+        let mut values = values.clone();
+        for (name, known) in Local::of(base).named() {
+            if let Some(known) = known {
+                values = values.with(name, known);
+            }
+        }
+        let source = Source::new("what is to be injected", format!("{manifest:#}\n"));
+        let wiring = crate::wiring(&source, &catalog, &values).map_err(Refused::Findings)?;
+        let derived = plan::derived(&wiring).map_err(Refused::Findings)?;
+        let roles = plan::roles(&wiring).map_err(Refused::Findings)?;
+        Ok(Self {
+            app: app.name.clone(),
+            port,
+            derived,
+            roles,
+        })
+    }
+}
+
+/// A container of that name that somebody else put there is not ours to replace.
+fn strangers(base: &TaskDefinition, asks: &[Ask]) -> Result<(), Refused> {
+    let names = asks.iter().map(|ask| &ask.component);
+    match names
+        .into_iter()
+        .find(|name| base.container(name).is_some())
+    {
+        None => Ok(()),
+        Some(name) => Err(Refused::Because(format!(
+            "there is a container `{name}` already that was not injected; take it out first"
+        ))),
+    }
+}
+
+pub(super) fn is_proxy(catalog: &Catalog, ask: &Ask) -> bool {
+    let component = catalog.component(&ask.component);
+    component.is_some_and(|one| one.is_ok_and(|one| one.file().kind == Kind::Proxy))
+}
+
+/// The first port that is mapped.
+fn served(app: &ContainerDefinition) -> Option<u32> {
+    let mappings = app.port_mappings.iter();
+    let mut tcp = mappings.filter(|one| one.protocol.as_deref() != Some("udp"));
+    tcp.find_map(|one| one.container_port)
+}
+
+fn manifest(base: &TaskDefinition, catalog: &Catalog, asks: &[Ask], app: &str) -> Value {
+    let (mut ingress, mut sidecars) = (Vec::new(), Vec::new());
+    let others = base
+        .container_definitions
+        .iter()
+        .filter(|one| one.name != app);
+    sidecars.extend(others.map(|one| one.name.clone()));
+    let [mut settings, mut secrets, mut overrides] = [(); 3].map(|()| Map::new());
+    for ask in asks {
+        let name = ask.component.clone();
+        let list = if is_proxy(catalog, ask) {
+            &mut ingress
+        } else {
+            &mut sidecars
+        };
+        list.push(name.clone());
+        let given = ask
+            .settings
+            .iter()
+            .map(|(key, text)| (key.clone(), typed(text)));
+        settings.insert(name.clone(), Value::Object(given.collect()));
+        secrets.insert(name.clone(), json!(ask.secrets));
+        overrides.insert(name, own(catalog, ask));
+    }
+    json!({
+        "name": named(&base.family), "app": app, "ingress": ingress, "sidecars": sidecars,
+        "settings": settings, "secrets": secrets, "overrides": overrides, "service": {},
+    })
+}
+
+/// Its floor, and as much again before it is killed: what is left over belongs to who was there first.
+fn own(catalog: &Catalog, ask: &Ask) -> Value {
+    let mut own = Map::new();
+    if let Some(Ok(component)) = catalog.component(&ask.component) {
+        let size = &component.file().size;
+        own.insert("cpu".to_owned(), json!(size.cpu));
+        own.insert("memory".to_owned(), json!(size.memory * 2));
+        own.insert("memoryReservation".to_owned(), json!(size.memory));
+    }
+    own.extend(
+        ask.image
+            .iter()
+            .map(|image| ("image".to_owned(), json!(image))),
+    );
+    Value::Object(own)
+}
+
+/// A container that is there: its ports are taken, it can be told nothing, and it sends telemetry.
+fn component(
+    container: &ContainerDefinition,
+    app: &ContainerDefinition,
+    port: Option<u32>,
+) -> Source {
+    let mut provides = Map::new();
+    if let Some(port) = port {
+        provides.insert("http".to_owned(), json!({ "port": port }));
+    }
+    for other in container
+        .port_mappings
+        .iter()
+        .filter_map(|one| one.container_port)
+    {
+        if Some(other) != port && (1..=65535).contains(&other) {
+            provides.insert(format!("port-{other}"), json!({ "port": other }));
+        }
+    }
+    let kind = if container.name == app.name {
+        "app"
+    } else {
+        "sidecar"
+    };
+    let text = json!({
+        "schema": 1, "name": container.name, "kind": kind, "summary": "stands there already",
+        "image": "there", "provides": provides, "telemetry": true, "container": {},
+        "size": { "cpu": 1, "memory": 6 },
+    });
+    Source::new(
+        format!("{}/component.yaml", container.name),
+        text.to_string(),
+    )
+}
