@@ -56,7 +56,6 @@ fn every_passing_case_breaks_no_rule() {
 
 #[test]
 fn ids_are_in_order_and_words_are_there() {
-    assert!(rules().is_sorted_by(|one, next| one.id < next.id));
     let ids: Vec<&str> = rules().iter().map(|rule| rule.id).collect();
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
     for rule in rules() {

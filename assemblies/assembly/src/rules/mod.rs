@@ -129,8 +129,8 @@ static RULES: &[Rule] = &[
     m25::RULE,
     m26::RULE,
     m27::RULE,
+    m33::RULE,
     m50::RULE,
     m51::RULE,
     m52::RULE,
-    m33::RULE,
 ];
