@@ -2,10 +2,11 @@
 
 use std::env;
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf, absolute};
 
 use assembly::{Catalog, Plan, Prices, Values};
-use task_definition::source::Source;
+use task_definition::source::{Source, limits};
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::failure::Failure;
@@ -175,7 +176,7 @@ impl Project {
 
     /// A file's text under the name by which the user knows it.
     pub(crate) fn source(&self, path: &Path) -> Result<Source, Failure> {
-        let text = fs::read_to_string(path).map_err(|source| Failure::File {
+        let text = read(path).map_err(|source| Failure::File {
             act: "read",
             path: path.to_owned(),
             source,
@@ -190,6 +191,22 @@ const RULES: &str = "rules.yaml";
 
 /// What a task costs: another.
 const PRICES: &str = "prices";
+
+/// A file's text. Its length is asked for first: a text beyond the limit is not even read, and of what
+/// does not know its length (a pipe, a device) no more than the limit.
+fn read(path: &Path) -> io::Result<String> {
+    let file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut text = String::new();
+    if length <= limits::BYTES {
+        file.take(limits::BYTES + 1).read_to_string(&mut text)?;
+    }
+    let length = length.max(text.len() as u64);
+    if length > limits::BYTES {
+        return Err(io::Error::other(limits::too_long(length)));
+    }
+    Ok(text)
+}
 
 /// The entries of a folder, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -166,6 +166,20 @@ fn an_unreadable_input_is_2() {
 }
 
 #[test]
+fn a_file_of_a_hundred_megabytes_is_not_read() {
+    let project = Project::new();
+    let file = project.write("assemblies/huge.yaml", "");
+    let huge = fs::File::options().write(true).open(&file).expect("a file");
+    huge.set_len(104_857_600).expect("a long file");
+    for path in [file.to_string_lossy().into_owned(), "/dev/zero".to_owned()] {
+        let output = project.assemble(&["check", &path]);
+        assert_eq!(output.status.code(), Some(2));
+        let said = err(&output);
+        assert!(said.contains("bytes; the limit is 1,048,576"), "{said}");
+    }
+}
+
+#[test]
 fn a_value_of_the_command_line_wins() {
     let project = Project::new();
     let arguments = ["render", "shop", "--value", "registry=other.example"];

@@ -152,17 +152,22 @@ fn draw(text: &mut String, place: &Place, gutter: usize, tone: &str, paint: Pain
             column,
             end_column,
             excerpt_line,
+            excerpt_column,
         } => {
+            let before = column.saturating_sub(*excerpt_column);
             // A tab is as wide as the terminal likes; spaces keep the caret under its value.
             let shown = excerpt_line.replace('\t', "    ");
             let tabs = excerpt_line
                 .chars()
-                .take(column - 1)
+                .take(before)
                 .filter(|c| *c == '\t')
                 .count();
-            let caret = "^".repeat(end_column.saturating_sub(*column).max(1));
+            // A long value of a long line ends where the line is cut.
+            let width = excerpt_line.chars().count().saturating_sub(before);
+            let width = width.min(end_column.saturating_sub(*column));
+            let caret = "^".repeat(width.max(1));
             let number = paint.with("1;34", &format!("{line:>gutter$}"));
-            let indent = " ".repeat(column - 1 + 3 * tabs);
+            let indent = " ".repeat(before + 3 * tabs);
             let _ = writeln!(text, "{margin}{arrow} {file}:{line}:{column}");
             let _ = writeln!(text, "{margin} {bar}");
             let _ = writeln!(text, "{number} {bar} {shown}");

@@ -1,8 +1,8 @@
 //! Where a value comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{Node, NodeValue, Source, lines};
+use crate::source::{Node, Source, lines};
 
 /// Where a value comes from: a line of a text, a derivation, or just its name in the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub enum Place {
         column: usize,
         /// One after the last character's column, in the same line.
         end_column: usize,
-        /// The whole line.
+        /// The line; of one that is too long to be shown, the part around the first character.
         excerpt_line: String,
+        /// The column at which `excerpt_line` begins: 1 but for lines too long to be shown.
+        excerpt_column: usize,
     },
     /// Worked out from something else.
     Derived {
@@ -58,8 +60,15 @@ impl Place {
 }
 
 /// JSON pointers of a document and where their values come from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Places(BTreeMap<String, Place>);
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Places {
+    recorded: BTreeMap<String, Place>,
+    /// Pointers inside which only what was recorded speaks.
+    replaced: BTreeSet<String>,
+    /// A text speaks for what was not recorded. It is looked into when somebody asks: a place holds its
+    /// line, and one for every value of a long line would be the text many times over.
+    text: Option<(Source, Node)>,
+}
 
 impl Places {
     /// No places yet.
@@ -69,14 +78,15 @@ impl Places {
 
     /// The place of every value of a text.
     pub fn of_text(source: &Source, node: &Node) -> Self {
-        let mut places = Self::new();
-        places.walk(source, node, &mut String::new());
-        places
+        Self {
+            text: Some((source.clone(), node.clone())),
+            ..Self::default()
+        }
     }
 
     /// Records where a value comes from, in place of what was recorded before.
     pub fn insert(&mut self, pointer: impl Into<String>, place: Place) {
-        self.0.insert(pointer.into(), place);
+        self.recorded.insert(pointer.into(), place);
     }
 
     /// Records where a value comes from that was replaced as a whole: what was recorded inside it no
@@ -84,16 +94,20 @@ impl Places {
     pub fn replace(&mut self, pointer: impl Into<String>, place: Place) {
         let pointer = pointer.into();
         let inside = format!("{pointer}/");
-        self.0.retain(|known, _| !known.starts_with(&inside));
-        self.0.insert(pointer, place);
+        self.recorded.retain(|known, _| !known.starts_with(&inside));
+        self.replaced.insert(pointer.clone());
+        self.recorded.insert(pointer, place);
     }
 
     /// Where the value comes from; the nearest value around it speaks for one that was not recorded.
     pub fn of(&self, pointer: &str) -> Place {
         let mut around = pointer;
         loop {
-            if let Some(place) = self.0.get(around) {
+            if let Some(place) = self.recorded.get(around) {
                 return place.clone();
+            }
+            if let Some(place) = self.in_text(around) {
+                return place;
             }
             match around.rfind('/') {
                 Some(end) => around = &around[..end],
@@ -102,28 +116,17 @@ impl Places {
         }
     }
 
-    fn walk(&mut self, source: &Source, node: &Node, pointer: &mut String) {
-        self.insert(pointer.clone(), lines::place(source, node.span));
-        let length = pointer.len();
-        match &node.value {
-            NodeValue::List(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    pointer.push('/');
-                    pointer.push_str(&index.to_string());
-                    self.walk(source, item, pointer);
-                    pointer.truncate(length);
-                }
-            }
-            NodeValue::Map(entries) => {
-                for (key, value) in entries {
-                    pointer.push('/');
-                    pointer.push_str(&escape(&key.name));
-                    self.walk(source, value, pointer);
-                    pointer.truncate(length);
-                }
-            }
-            _ => {}
+    fn in_text(&self, pointer: &str) -> Option<Place> {
+        let is_around = |one: &String| {
+            pointer
+                .strip_prefix(&**one)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        if self.replaced.iter().any(is_around) {
+            return None;
         }
+        let (source, node) = self.text.as_ref()?;
+        Some(lines::place(source, node.at(pointer)?.span))
     }
 }
 
@@ -135,6 +138,19 @@ pub fn escape(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Place, Places};
+    use crate::source::Source;
+
+    #[test]
+    fn a_replaced_value_of_a_text_speaks_for_all_inside_it_too() {
+        let source = Source::new("a.yaml", "list: [{ a: 1 }]\nother: 2\n");
+        let node = crate::source::parse(&source).unwrap();
+        let mut places = Places::of_text(&source, &node);
+        let after = Place::Pointer("after".to_owned());
+        places.replace("/list", after.clone());
+        assert_eq!(places.of("/list/0/a"), after);
+        assert_eq!(places.of("/other/x"), places.of("/other"));
+        assert_eq!(places.of("/other").order(), (2, 8));
+    }
 
     #[test]
     fn a_value_that_was_replaced_speaks_for_all_inside_it_and_for_nothing_beside_it() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::finding::Finding;
 
+pub mod limits;
 pub(crate) mod lines;
 mod parse;
 mod scalar;
@@ -19,14 +20,18 @@ pub struct Source {
     pub name: String,
     /// The text.
     pub text: String,
+    /// Where its lines begin, so that a place is found without reading the text again.
+    line_starts: Vec<usize>,
 }
 
 impl Source {
     /// A text and its name.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
         Self {
             name: name.into(),
-            text: text.into(),
+            line_starts: lines::starts(&text),
+            text,
         }
     }
 

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Key, Node, NodeValue, Source, Span, lines, scalar, tag};
+use super::{Key, Node, NodeValue, Source, Span, limits, lines, scalar, tag};
 use crate::finding::Finding;
 use crate::rules::y03;
 
-/// Aliases can make a small text grow without end; nobody's definition comes near this.
-const MOST_NODES: usize = 200_000;
-
 pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     let mut builder = Builder::new(source);
-    for next in Parser::new_from_str(&source.text) {
+    let length = source.text.len() as u64;
+    if length > limits::BYTES {
+        builder.refuse_length(limits::too_long(length), Span::default());
+        return builder.finish();
+    }
+    let mut options = Options::default();
+    options.flow_nesting_limit = limits::DEPTH;
+    options.block_nesting_limit = limits::DEPTH;
+    for next in Parser::new_from_str_with_options(&source.text, options) {
         match next {
             Ok((event, span)) => builder.event(event, bytes(&span)),
             Err(error) => {
@@ -21,8 +26,7 @@ pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
                 break;
             }
         }
-        if builder.nodes > MOST_NODES {
-            builder.refuse(Span::default(), "the aliases make the text too big");
+        if builder.is_over() {
             break;
         }
     }
@@ -35,6 +39,8 @@ enum Open {
     Map {
         entries: Vec<(Key, Node)>,
         key: Option<Key>,
+        /// Where each key stands: a look at all of them for each new one would be too slow.
+        names: HashMap<String, Span>,
     },
 }
 
@@ -46,6 +52,8 @@ struct Builder<'s> {
     findings: Vec<Finding>,
     documents: usize,
     nodes: usize,
+    /// Bytes that anchors and aliases made twice.
+    repeated: usize,
 }
 
 impl<'s> Builder<'s> {
@@ -58,6 +66,7 @@ impl<'s> Builder<'s> {
             findings: Vec::new(),
             documents: 0,
             nodes: 0,
+            repeated: 0,
         }
     }
 
@@ -82,8 +91,11 @@ impl<'s> Builder<'s> {
                 self.open(Open::List(Vec::new()), anchor, span, tag.as_deref());
             }
             Event::MappingStart(_, anchor, tag) => {
-                let entries = Vec::new();
-                let map = Open::Map { entries, key: None };
+                let map = Open::Map {
+                    entries: Vec::new(),
+                    key: None,
+                    names: HashMap::new(),
+                };
                 self.open(map, anchor, span, tag.as_deref());
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -97,6 +109,33 @@ impl<'s> Builder<'s> {
         if self.documents == 2 {
             self.refuse(span, "a second document begins here");
         }
+    }
+
+    /// Whether a limit is passed, which is told once, or there is more wrong than anybody reads.
+    fn is_over(&mut self) -> bool {
+        let at = self
+            .open
+            .last()
+            .map_or_else(Span::default, |(_, _, span, _)| *span);
+        let passed = if self.open.len() > limits::DEPTH {
+            format!(
+                "lists and maps stand {} deep in each other; the limit is {}",
+                self.open.len(),
+                limits::DEPTH
+            )
+        } else if self.nodes > limits::VALUES {
+            let limit = limits::grouped(limits::VALUES as u64);
+            format!(
+                "the file has more values than the limit of {limit}, those repeated by aliases included"
+            )
+        } else if self.repeated > limits::REPEATED {
+            let limit = limits::grouped(limits::REPEATED as u64);
+            format!("anchors and aliases repeat more than the limit of {limit} bytes")
+        } else {
+            return self.findings.len() >= MOST_FINDINGS;
+        };
+        self.refuse_length(passed, at);
+        true
     }
 
     fn open(&mut self, collection: Open, anchor: usize, span: Span, tag: Option<&Tag>) {
@@ -122,7 +161,7 @@ impl<'s> Builder<'s> {
     fn alias(&mut self, anchor: usize, span: Span) {
         match self.anchors.get(&anchor).cloned() {
             Some(mut node) => {
-                self.nodes += size(&node);
+                self.repeat(&node);
                 node.span = span;
                 self.place(node, 0);
             }
@@ -131,15 +170,23 @@ impl<'s> Builder<'s> {
         }
     }
 
+    /// Counts a value that is there once more.
+    fn repeat(&mut self, node: &Node) {
+        let (values, bytes) = size(node);
+        self.nodes += values;
+        self.repeated += bytes;
+    }
+
     fn place(&mut self, node: Node, anchor: usize) {
         self.nodes += 1;
         if anchor != 0 {
+            self.repeat(&node);
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
             None => self.root = self.root.take().or(Some(node)),
             Some((Open::List(items), ..)) => items.push(node),
-            Some((Open::Map { entries, key }, ..)) => match key.take() {
+            Some((Open::Map { entries, key, .. }, ..)) => match key.take() {
                 Some(key) => entries.push((key, node)),
                 None => self.key(node),
             },
@@ -159,15 +206,25 @@ impl<'s> Builder<'s> {
             }
             return self.set_key(String::new(), node.span);
         };
-        let twice = match self.open.last() {
-            Some((Open::Map { entries, .. }, ..)) => entries
-                .iter()
-                .find(|(key, _)| key.name == name)
-                .map(|(key, _)| key.span),
+        if name.len() > limits::KEY {
+            let limit = limits::grouped(limits::KEY as u64);
+            let length = limits::grouped(name.len() as u64);
+            self.refuse_length(
+                format!("a key has {length} bytes; the limit is {limit}"),
+                node.span,
+            );
+            return self.set_key(String::new(), node.span);
+        }
+        let twice = match self.open.last_mut() {
+            Some((Open::Map { names, .. }, ..)) => {
+                let first = names.get(&name).copied();
+                names.entry(name.clone()).or_insert(node.span);
+                first
+            }
             _ => None,
         };
         if let Some(first) = twice {
-            let line = lines::position(&self.source.text, first.start).0;
+            let line = lines::position(self.source, first.start).0;
             self.findings.push(Finding::error(
                 "Y02",
                 lines::place(self.source, node.span),
@@ -202,6 +259,15 @@ impl<'s> Builder<'s> {
         ));
     }
 
+    fn refuse_length(&mut self, message: String, span: Span) {
+        self.findings.push(Finding::error(
+            "Y01",
+            lines::place(self.source, span),
+            message,
+            NOT_THIS_FILE,
+        ));
+    }
+
     fn finish(self) -> Result<Node, Vec<Finding>> {
         if self.findings.is_empty() {
             Ok(self.root.unwrap_or(Node {
@@ -214,15 +280,24 @@ impl<'s> Builder<'s> {
     }
 }
 
-fn size(node: &Node) -> usize {
-    let below: usize = node
-        .items()
-        .iter()
-        .chain(node.entries().iter().map(|(_, n)| n))
-        .map(size)
-        .sum();
-    below + 1
+/// Values and bytes of text.
+fn size(node: &Node) -> (usize, usize) {
+    let mut all = (1, node.text().map_or(0, str::len));
+    let keys = node.entries().iter().map(|(key, _)| key.name.len());
+    all.1 += keys.sum::<usize>();
+    let below = node.entries().iter().map(|(_, value)| value);
+    for (values, bytes) in node.items().iter().chain(below).map(size) {
+        all.0 += values;
+        all.1 += bytes;
+    }
+    all
 }
+
+const NOT_THIS_FILE: &str =
+    "check that this is the file that was meant; a task definition has up to 64 KiB";
+
+/// Whoever has this many keys twice has pasted something wrong.
+const MOST_FINDINGS: usize = 100;
 
 fn bytes(span: &granit_parser::Span) -> Span {
     span.byte_range().map_or_else(Span::default, |range| Span {
@@ -234,6 +309,13 @@ fn bytes(span: &granit_parser::Span) -> Span {
 fn syntax(source: &Source, error: &ScanError) -> Finding {
     let start = error.marker().byte_offset().unwrap_or(source.text.len());
     let place = lines::place(source, Span { start, end: start });
+    if *error.kind() == ErrorKind::RecursionLimitExceeded {
+        let message = format!(
+            "lists and maps stand too deep in each other; the limit is {}",
+            limits::DEPTH
+        );
+        return Finding::error("Y01", place, message, NOT_THIS_FILE);
+    }
     let hint = if lines::begins_with_tab(&source.text, start) {
         "replace the tab at the start of the line by spaces"
     } else {

@@ -131,6 +131,7 @@ impl Writer<'_> {
                 column,
                 end_column,
                 excerpt_line,
+                ..
             } => Some(json!({
                 "artifactLocation": self.artifact(file),
                 "region": {
