@@ -34,6 +34,7 @@ pub mod rules;
 pub mod rulings;
 pub mod schema;
 pub mod sizing;
+pub mod trigger;
 pub mod values;
 pub mod wire;
 

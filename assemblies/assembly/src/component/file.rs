@@ -49,6 +49,10 @@ pub struct ComponentFile {
     /// How ECS asks whether it is well.
     #[serde(default)]
     pub health: Option<Health>,
+    /// What `run` is told about the new object that started the task, by setting. `{bucket}`, `{key}`, `{size}`,
+    /// `{etag}`, `{sequencer}` and `{event}` come from the event, `{output_bucket}` from the assembly.
+    #[serde(default)]
+    pub trigger: BTreeMap<String, String>,
     /// What it needs of the task's size.
     pub size: Size,
     /// How it ends.

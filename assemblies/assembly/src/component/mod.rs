@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Place, escape};
 
 use crate::{rules, shape};
 
@@ -114,6 +114,15 @@ impl Component {
         {
             let place = self.place("/firelens/output");
             findings.push(rules::m18::unknown_setting(place, &firelens.output));
+        }
+        for (setting, text) in &file.trigger {
+            let place = self.place(&format!("/trigger/{}", escape(setting)));
+            if !file.settings.contains_key(setting) {
+                findings.push(rules::m42::unknown_setting(place.clone(), setting));
+            }
+            let unknown = crate::trigger::fields(text).into_iter();
+            let unknown = unknown.filter(|field| !rules::m42::is_known(field));
+            findings.extend(unknown.map(|field| rules::m42::unknown_field(place.clone(), field)));
         }
         if !is_fitting(file) {
             findings.push(rules::m04::bad_name(self.place("/name"), &file.name));

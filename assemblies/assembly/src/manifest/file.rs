@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
 use crate::rulings::RuleWords;
 
 /// A task: an app, what stands in front of it and beside it.
@@ -35,6 +36,9 @@ pub struct ManifestFile {
     /// Secret settings by component and name: the ARN of a secret or parameter.
     #[serde(default)]
     pub secrets: BTreeMap<String, BTreeMap<String, String>>,
+    /// The KMS keys of secrets that are not encrypted with AWS's own: their ARNs.
+    #[serde(default)]
+    pub secret_keys: Vec<String>,
     /// Says that the task serves until it is told to stop.
     #[serde(default)]
     pub service: Option<Service>,
@@ -55,6 +59,9 @@ pub struct ManifestFile {
     /// merged by it; `null` takes a field away.
     #[serde(default)]
     pub patch: Option<Map<String, Value>>,
+    /// CloudFormation laid over the stack at the very end, as `patch` is over the task definition.
+    #[serde(default)]
+    pub stack: Option<Map<String, Value>>,
     /// Values for `${…}` in this file that the environment's values may replace.
     #[serde(default)]
     pub values: BTreeMap<String, Value>,
@@ -77,6 +84,29 @@ pub struct Service {
     /// What to keep steady by starting and stopping tasks.
     #[serde(default)]
     pub target: Option<Target>,
+    /// Seconds between two looks at CPU and memory: 60, or 20, which costs more and sees a crowd four times
+    /// as early.
+    #[serde(default)]
+    pub resolution: Option<u32>,
+    /// How long scaling waits for its last step to show.
+    #[serde(default)]
+    pub cooldown: Option<Cooldown>,
+    /// Whether tasks are taken away again when there is less to do.
+    #[serde(default = "yes")]
+    pub scale_in: bool,
+    /// What stands between the clients and the tasks. Left out, `application` where requests are counted or
+    /// the outermost hop speaks plain HTTP, otherwise `network`.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
+    /// Which part of the tasks runs on Spot; none when left out.
+    #[serde(default)]
+    pub spot: Option<Spot>,
+    /// Whether `aws ecs execute-command` may open a shell in a container.
+    #[serde(default)]
+    pub exec: bool,
+    /// How many tasks run while a new version takes over from the old one.
+    #[serde(default)]
+    pub deployment: Deployment,
 }
 
 /// What to keep steady by starting and stopping tasks.
@@ -112,6 +142,16 @@ pub struct OnDemand {
     /// The bucket the results go to.
     #[serde(default)]
     pub output_bucket: Option<String>,
+    /// Whether events wait in a queue, so that more may come than tasks can be started.
+    #[serde(default)]
+    pub queue: bool,
+    /// How often starting a task is tried again before the event goes to the queue `NAME-undelivered`.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 185))]
+    pub retries: Option<u32>,
+    /// What becomes of a task that ended without having done its work.
+    #[serde(default)]
+    pub on_failure: OnFailure,
 }
 
 /// The task's size, where the smallest that fits is not wanted.
@@ -176,4 +216,8 @@ impl Architecture {
 
 fn one() -> u32 {
     1
+}
+
+fn yes() -> bool {
+    true
 }

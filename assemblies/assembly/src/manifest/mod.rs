@@ -8,7 +8,9 @@ use crate::values::Values;
 use crate::{rules, shape};
 
 mod file;
+mod running;
 pub use file::{Architecture, ContainerSize, ManifestFile, OnDemand, Service, Target, TaskSize};
+pub use running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
 
 /// A manifest that fits its form, with its values filled in.
 #[derive(Debug, Clone)]

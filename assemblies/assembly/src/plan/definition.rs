@@ -10,7 +10,7 @@ use task_definition::{
     RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read,
 };
 
-use super::iam::{Statements, role_arn};
+use super::iam::{Statement, role_arn};
 use super::merge;
 use super::share::{Share, Shares, shares};
 use crate::component::{AppProtocol, ComponentFile, Firelens, Kind};
@@ -21,11 +21,11 @@ use crate::wire::{Wired, Wiring, addresses};
 /// that a misspelt field in an override is found like any other.
 pub(super) fn definition(
     wiring: &Wiring,
-    statements: &Statements,
+    task_role: &[Statement],
 ) -> Result<Located, Vec<Finding>> {
     let mut places = Places::new();
     let shares = shares(&wiring.cast)?;
-    let derived = task(wiring, &shares, statements, &mut places);
+    let derived = task(wiring, &shares, task_role, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
     lay_over(wiring, &mut value, &mut places);
     let text = Source::new("task-definition.json", format!("{value:#}\n"));
@@ -84,7 +84,7 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
 fn task(
     wiring: &Wiring,
     Shares { size, shares }: &Shares,
-    statements: &Statements,
+    task_role: &[Statement],
     places: &mut Places,
 ) -> TaskDefinition {
     let cast = &wiring.cast;
@@ -98,8 +98,7 @@ fn task(
     let containers = containers.collect();
     TaskDefinition {
         family: file.name.clone(),
-        task_role_arn: (!statements.task_role.is_empty())
-            .then(|| role_arn(&cast.account, &file.name, "task")),
+        task_role_arn: (!task_role.is_empty()).then(|| role_arn(&cast.account, &file.name, "task")),
         execution_role_arn: Some(role_arn(&cast.account, &file.name, "execution")),
         network_mode: Some("awsvpc".to_owned()),
         container_definitions: containers,
@@ -178,12 +177,18 @@ fn container(
         start_timeout: start_timeout(wiring, index),
         stop_timeout: Some(file.stop.timeout),
         user: ours.then(|| USER.to_owned()),
-        readonly_root_filesystem: ours.then_some(true),
+        readonly_root_filesystem: ours.then_some(!has_shells(wiring)),
         log_configuration: Some(logs(wiring, member)),
         health_check: health(member),
         firelens_configuration: file.firelens.as_ref().map(firelens),
         ..ContainerDefinition::default()
     }
+}
+
+/// Whether ECS puts its agent into the containers, which writes into their file system.
+fn has_shells(wiring: &Wiring) -> bool {
+    let service = wiring.cast.manifest.file().service.as_ref();
+    service.is_some_and(|service| service.exec)
 }
 
 /// The number that distroless images and many others have for "nobody in particular".
@@ -292,7 +297,7 @@ fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Pla
     let given = manifest.file().overrides.get(member.component.name());
     let given = given.and_then(|fields| fields.get("stopTimeout")?.as_u64());
     let stop = given.unwrap_or_else(|| u64::from(file.stop.timeout));
-    let limit = stop.saturating_sub(LAST_WORDS).max(1);
+    let limit = stop.saturating_sub(u64::from(LAST_WORDS)).max(1);
     let because = format!("stopTimeout {stop} s, less {LAST_WORDS} s to flush and end");
     let place = Place::derived(because, Some(member.place.clone()));
     Some((
@@ -302,7 +307,7 @@ fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Pla
 }
 
 /// Seconds between the end of the drain and SIGKILL.
-const LAST_WORDS: u64 = 5;
+pub(crate) const LAST_WORDS: u32 = 5;
 
 fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
     let mut secrets = Vec::new();

@@ -1,18 +1,20 @@
-//! What the two roles of a task may do, each statement with its reason.
+//! What the roles of an assembly may do, each statement with its reason.
 //!
 //! The execution role is ECS's own: it pulls images, reads secrets, writes logs. The task role is the
-//! programs'.
+//! programs'. Where tasks are started by an event, a third role is that of whoever starts them.
 
-use task_definition::Finding;
+use serde_json::{Map, Value, json};
 
-use crate::component::{Component, Permission};
-use crate::manifest::{Manifest, OnDemand};
-use crate::resolve::{Account, Cast, Member};
-use crate::rules;
-use crate::values::{Values, fill};
+use super::Plan;
+use crate::resolve::Account;
+
+pub(super) mod execution;
+pub(super) mod task;
+mod trigger;
+mod wide;
 
 /// A statement of a policy and why it is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Statement {
     /// The id, unique in its policy.
     pub sid: String,
@@ -20,56 +22,63 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// The resources.
     pub resources: Vec<String>,
+    /// What must hold besides, in IAM's form; empty for nothing.
+    pub condition: Map<String, Value>,
     /// Who needs it.
     pub component: String,
     /// What for.
     pub why: String,
 }
 
-/// The statements of both roles.
-#[derive(Debug, Clone)]
-pub(super) struct Statements {
-    pub(super) execution_role: Vec<Statement>,
-    pub(super) task_role: Vec<Statement>,
+/// A role: who may take it on, and what it may do then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// The word behind the assembly's name: `execution`.
+    pub word: &'static str,
+    /// The role's name.
+    pub name: String,
+    /// What it is for, in a few words.
+    pub purpose: &'static str,
+    /// The AWS service that may take it on.
+    pub trusted: &'static str,
+    /// For which of its resources the service may do so.
+    pub source: String,
+    /// What it may do.
+    pub statements: Vec<Statement>,
 }
 
-/// Works them out from images, logs, secrets and what components declare.
-pub(super) fn statements(cast: &Cast) -> Result<Statements, Vec<Finding>> {
-    let mut execution_role = images(cast);
-    execution_role.push(logs(cast));
-    execution_role.extend(cast.members.iter().flat_map(|member| secrets(cast, member)));
-    let mut findings = Vec::new();
-    let mut task_role = Vec::new();
-    for member in &cast.members {
-        let on_demand = cast.manifest.file().on_demand.is_some();
-        let permissions = member.component.file().permissions.iter();
-        // What is about the trigger is of no use where there is none.
-        for permission in permissions.filter(|one| on_demand || !is_about_trigger(one)) {
-            match granted(member, permission, &cast.manifest, &cast.values) {
-                Ok(statement) => task_role.push(statement),
-                Err(unknown) => findings.extend(unknown.iter().map(|unknown| {
-                    rules::m19::unknown(member.place.clone(), member.name(), unknown)
-                })),
-            }
-        }
+/// Every role of an assembly whose tasks run in that cluster.
+pub fn roles(plan: &Plan, cluster: &str) -> Vec<Role> {
+    let account = &plan.wiring.cast.account;
+    let role = |word, purpose, statements: &[Statement]| Role {
+        word,
+        name: role_name(plan.name(), word),
+        purpose,
+        trusted: "ecs-tasks.amazonaws.com",
+        source: account.arn("ecs", "*"),
+        statements: statements.to_vec(),
+    };
+    let mut roles = vec![role(
+        EXECUTION,
+        "what ECS itself does",
+        &plan.execution_role,
+    )];
+    // A policy without statements is no policy; such a task has no task role.
+    if !plan.task_role.is_empty() {
+        roles.push(role(TASK, "what the containers do", &plan.task_role));
     }
-    if !findings.is_empty() {
-        return Err(findings);
-    }
-    number_twins(&mut execution_role);
-    number_twins(&mut task_role);
-    Ok(Statements {
-        execution_role,
-        task_role,
-    })
+    roles.extend(trigger::role(plan, cluster));
+    roles
 }
 
-fn is_about_trigger(permission: &Permission) -> bool {
-    permission
-        .resources
-        .iter()
-        .any(|resource| resource.contains("${on_demand."))
-}
+/// The role of ECS itself.
+pub const EXECUTION: &str = "execution";
+/// The role of the programs.
+pub const TASK: &str = "task";
+/// The role of the rule that starts tasks.
+pub const EVENTS: &str = "events";
+/// The role of the pipe that starts tasks.
+pub const PIPE: &str = "pipe";
 
 /// The name of a role of an assembly.
 pub(crate) fn role_name(name: &str, role: &str) -> String {
@@ -77,185 +86,27 @@ pub(crate) fn role_name(name: &str, role: &str) -> String {
 }
 
 /// The ARN of a role of an assembly.
-pub(super) fn role_arn(account: &Account, name: &str, role: &str) -> String {
+pub(crate) fn role_arn(account: &Account, name: &str, role: &str) -> String {
     let Account { id, partition, .. } = account;
     format!("arn:{partition}:iam::{id}:role/{}", role_name(name, role))
 }
 
-/// Pulling images that are kept in ECR; others need no rights.
-fn images(cast: &Cast) -> Vec<Statement> {
-    let mut repositories: Vec<String> = cast
-        .members
-        .iter()
-        .filter_map(|member| repository(cast, &member.image))
-        .collect();
-    repositories.sort();
-    repositories.dedup();
-    if repositories.is_empty() {
-        return Vec::new();
+impl Account {
+    /// The ARN of something in this account and region.
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        self.arn_in(None, service, resource)
     }
-    vec![
-        Statement {
-            sid: "LogInToRegistry".to_owned(),
-            actions: vec!["ecr:GetAuthorizationToken".to_owned()],
-            resources: vec!["*".to_owned()],
-            component: "all".to_owned(),
-            why: "ECS logs in to ECR before it pulls; this action knows no resource".to_owned(),
-        },
-        Statement {
-            sid: "PullImages".to_owned(),
-            actions: [
-                "BatchCheckLayerAvailability",
-                "BatchGetImage",
-                "GetDownloadUrlForLayer",
-            ]
-            .map(|action| format!("ecr:{action}"))
-            .to_vec(),
-            resources: repositories,
-            component: "all".to_owned(),
-            why: "ECS pulls the images of the containers".to_owned(),
-        },
-    ]
-}
 
-/// The ARN of the repository of an image in ECR: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/name:tag`.
-fn repository(cast: &Cast, image: &str) -> Option<String> {
-    let (host, path) = image.split_once('/')?;
-    let (account, rest) = host.split_once(".dkr.ecr.")?;
-    let region = rest.split('.').next()?;
-    let name = path.split(['@', ':']).next()?;
-    Some(format!(
-        "arn:{}:ecr:{region}:{account}:repository/{name}",
-        cast.account.partition
-    ))
-}
-
-fn logs(cast: &Cast) -> Statement {
-    let Account {
-        id,
-        region,
-        partition,
-    } = &cast.account;
-    let name = &cast.manifest.file().name;
-    Statement {
-        sid: "WriteLogs".to_owned(),
-        actions: vec![
-            "logs:CreateLogStream".to_owned(),
-            "logs:PutLogEvents".to_owned(),
-        ],
-        resources: vec![format!(
-            "arn:{partition}:logs:{region}:{id}:log-group:/ecs/{name}:*"
-        )],
-        component: "all".to_owned(),
-        why: "ECS writes what the containers print into the log group".to_owned(),
+    /// The ARN of something in this account and a region that was named, perhaps.
+    fn arn_in(&self, region: Option<&String>, service: &str, resource: &str) -> String {
+        let (id, partition) = (&self.id, &self.partition);
+        let region = region.unwrap_or(&self.region);
+        format!("arn:{partition}:{service}:{region}:{id}:{resource}")
     }
-}
-
-fn secrets(cast: &Cast, member: &Member) -> Vec<Statement> {
-    let secrets = member.secrets.iter().map(|(setting, secret)| {
-        let (action, resource) = reading(cast, &secret.value_from);
-        Statement {
-            sid: format!("Read{}{}", pascal(member.name()), pascal(setting)),
-            actions: vec![action.to_owned()],
-            resources: vec![resource],
-            component: member.name().to_owned(),
-            why: format!(
-                "ECS puts the secret setting `{setting}` into the container's environment"
-            ),
-        }
-    });
-    secrets.collect()
-}
-
-/// The action and the resource of a `valueFrom`.
-fn reading(cast: &Cast, value_from: &str) -> (&'static str, String) {
-    let parts: Vec<&str> = value_from.split(':').collect();
-    match parts.get(2) {
-        // Behind the name may come a key, a stage and a version, which are no part of the ARN.
-        Some(&"secretsmanager") => (
-            "secretsmanager:GetSecretValue",
-            parts[..parts.len().min(7)].join(":"),
-        ),
-        Some(_) => ("ssm:GetParameters", value_from.to_owned()),
-        None => {
-            let Account {
-                id,
-                region,
-                partition,
-            } = &cast.account;
-            let name = value_from.trim_start_matches('/');
-            (
-                "ssm:GetParameters",
-                format!("arn:{partition}:ssm:{region}:{id}:parameter/{name}"),
-            )
-        }
-    }
-}
-
-/// A permission with its resources filled, or what is not known.
-fn granted(
-    member: &Member,
-    permission: &Permission,
-    manifest: &Manifest,
-    values: &Values,
-) -> Result<Statement, Vec<String>> {
-    let known = |name: &str| match name.split_once('.') {
-        Some(("settings", setting)) => setting_text(member, setting),
-        Some(("on_demand", field)) => trigger(manifest.file().on_demand.as_ref()?, field),
-        None if name == "assembly" => Some(manifest.file().name.clone()),
-        _ => values.get(name).map(str::to_owned),
-    };
-    let filled: Result<Vec<String>, Vec<String>> = permission
-        .resources
-        .iter()
-        .map(|resource| fill(resource, known))
-        .collect();
-    Ok(Statement {
-        sid: permission
-            .sid
-            .clone()
-            .unwrap_or_else(|| sid(&member.component, permission)),
-        actions: permission.actions.clone(),
-        resources: filled?,
-        component: member.name().to_owned(),
-        why: permission.why.clone(),
-    })
-}
-
-/// What the user set, or else the component's default, if it says anything.
-fn setting_text(member: &Member, setting: &str) -> Option<String> {
-    if let Some(given) = member.settings.get(setting) {
-        return Some(given.text.clone());
-    }
-    let declared = member.component.file().settings.get(setting)?;
-    let text = declared.kind.text(declared.default.as_ref()?)?;
-    (!text.is_empty()).then_some(text)
-}
-
-fn trigger(on_demand: &OnDemand, field: &str) -> Option<String> {
-    match field {
-        "bucket" => Some(on_demand.bucket.clone()),
-        "prefix" => Some(on_demand.prefix.clone().unwrap_or_default()),
-        "suffix" => Some(on_demand.suffix.clone().unwrap_or_default()),
-        // Results beside the input, where no other bucket is named.
-        "output_bucket" => Some(
-            on_demand
-                .output_bucket
-                .clone()
-                .unwrap_or_else(|| on_demand.bucket.clone()),
-        ),
-        _ => None,
-    }
-}
-
-/// `ThumbnailS3GetObject`.
-fn sid(component: &Component, permission: &Permission) -> String {
-    let actions = permission.actions.iter().map(|action| pascal(action));
-    pascal(component.name()) + &actions.collect::<String>()
 }
 
 /// Letters and digits only, a capital at every beginning: all that a Sid may hold.
-fn pascal(text: &str) -> String {
+pub(crate) fn pascal(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let words = words.filter_map(|word| {
         let mut letters = word.chars();
@@ -275,4 +126,17 @@ fn number_twins(statements: &mut [Statement]) {
             number += 1;
         }
     }
+}
+
+/// An object of JSON as the map it is.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A condition that a value equals this.
+fn equals(key: &str, value: impl Into<Value>) -> Map<String, Value> {
+    object(json!({ "StringEquals": { key: value.into() } }))
 }

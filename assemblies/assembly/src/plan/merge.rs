@@ -6,7 +6,7 @@ use task_definition::escape;
 
 /// Lays `over` (found at `from` in the manifest) over `value` (at `at` in the definition), and says of
 /// every value that was replaced, and of all inside it, where it is now and where it came from.
-pub(super) fn merge(
+pub(crate) fn merge(
     value: &mut Value,
     over: &Value,
     at: &str,

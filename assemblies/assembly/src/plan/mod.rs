@@ -5,7 +5,7 @@ use task_definition::{Authority, Finding, Judged, Located, Silenced, TaskDefinit
 use crate::component::Component;
 use crate::hearing::Hearing;
 use crate::lock;
-use crate::manifest::{OnDemand, Service};
+use crate::manifest::{LoadBalancer, OnDemand, Service};
 use crate::prices::{Billed, Prices};
 use crate::resolve::{Link, Member, Role};
 use crate::rulings;
@@ -14,10 +14,12 @@ use crate::wire::{Public, Wiring};
 mod definition;
 mod finished;
 pub mod iam;
-mod merge;
+pub(crate) mod merge;
+mod running;
 pub(crate) mod share;
 
 pub use crate::prices::Price;
+pub(crate) use definition::LAST_WORDS;
 
 /// The only thing that can be rendered, run or deployed.
 #[derive(Debug, Clone)]
@@ -52,11 +54,11 @@ impl std::fmt::Display for Size {
 
 /// Sizes, permissions, the definition; then every rule.
 pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
-    let made = iam::statements(&wiring.cast).and_then(|statements| {
-        let located = definition::definition(&wiring, &statements)?;
-        Ok((statements, located))
+    let made = iam::task::statements(&wiring.cast).and_then(|(task_role, wide)| {
+        let located = definition::definition(&wiring, &task_role)?;
+        Ok((task_role, wide, located))
     });
-    let (statements, mut located) = match made {
+    let (task_role, wide, mut located) = match made {
         Ok(made) => made,
         Err(findings) => {
             hearing.refuse(findings);
@@ -73,6 +75,8 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     let mut others = task_definition::check(&located);
     others.retain(|one| !known(one));
     findings.extend(others);
+    findings.extend(wide);
+    findings.extend(running::judge(&wiring));
     if !hearing.hear(findings) {
         return Err(hearing.end());
     }
@@ -82,10 +86,7 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     }
     let Located { definition, .. } = located;
     let size = size_of(&definition);
-    let iam::Statements {
-        execution_role,
-        task_role,
-    } = statements;
+    let execution_role = iam::execution::statements(&wiring.cast, &definition);
     let plan = Plan {
         wiring,
         definition,
@@ -100,8 +101,8 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
 
 /// The definition alone, whatever rules it breaks.
 pub(crate) fn derived(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
-    let statements = iam::statements(&wiring.cast)?;
-    Ok(definition::definition(wiring, &statements)?.definition)
+    let (task_role, _) = iam::task::statements(&wiring.cast)?;
+    Ok(definition::definition(wiring, &task_role)?.definition)
 }
 
 /// What the execution role and the task role may do.
@@ -187,6 +188,11 @@ impl Plan {
     /// How many tasks serve, if they do.
     pub fn service(&self) -> Option<&Service> {
         self.wiring.cast.manifest.file().service.as_ref()
+    }
+
+    /// What stands between the clients and the tasks.
+    pub fn load_balancer(&self) -> LoadBalancer {
+        running::load_balancer(&self.wiring)
     }
 
     /// What starts a task, if it is started by something.

@@ -3,6 +3,7 @@
 use crate::graph::{self, Picture};
 use crate::plan::Plan;
 
+mod cloudformation;
 mod compose;
 mod iam;
 mod yaml;
@@ -19,23 +20,14 @@ pub struct Document {
 /// Every document, always in the same order and with the same bytes.
 pub fn render(plan: &Plan) -> Vec<Document> {
     let picture = Picture::from(plan);
-    let mut documents = vec![("task-definition.json", plan.definition().to_json())];
-    documents.push(("iam/README.md", iam::readme(plan)));
-    documents.push(("iam/trust.json", iam::trust()));
-    documents.push(("iam/execution-role.json", iam::policy(&plan.execution_role)));
-    // A policy without statements is no policy; such a task has no task role.
-    if !plan.task_role.is_empty() {
-        documents.push(("iam/task-role.json", iam::policy(&plan.task_role)));
-    }
-    documents.push(("compose.yaml", compose::compose(plan)));
-    documents.extend(compose::example(plan).map(|text| (".env.example", text)));
-    documents.push(("graph.mmd", graph::mermaid(&picture)));
-    documents.push(("graph.svg", graph::svg(&picture)));
+    let own = |(path, text): (&str, String)| (path.to_owned(), text);
+    let mut documents = vec![own(("task-definition.json", plan.definition().to_json()))];
+    documents.push(own(("cloudformation.yaml", cloudformation::text(plan))));
+    documents.extend(iam::documents(plan));
+    documents.push(own(("compose.yaml", compose::compose(plan))));
+    documents.extend(compose::example(plan).map(|text| own((".env.example", text))));
+    documents.push(own(("graph.mmd", graph::mermaid(&picture))));
+    documents.push(own(("graph.svg", graph::svg(&picture))));
     let named = documents.into_iter();
-    named
-        .map(|(path, text)| Document {
-            path: path.to_owned(),
-            text,
-        })
-        .collect()
+    named.map(|(path, text)| Document { path, text }).collect()
 }

@@ -13,6 +13,7 @@ use crate::values::Values;
 
 mod links;
 mod router;
+mod running;
 mod settings;
 
 pub use router::LogRouter;
@@ -85,6 +86,8 @@ pub struct Account {
     pub region: String,
     /// `aws`, or another partition.
     pub partition: String,
+    /// The cluster's name.
+    pub cluster: String,
 }
 
 /// Looks everything up; all that is wrong is heard together.
@@ -98,6 +101,7 @@ pub fn resolve(
     let members = members(&manifest, catalog, values, &mut findings);
     mode(&manifest, &members, &mut findings);
     strangers(&manifest, &members, &mut findings);
+    findings.extend(running::judge(&manifest));
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
@@ -328,7 +332,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
     }
 }
 
-/// The three values that every task definition needs.
+/// The values that every task needs; the last two have a default.
 fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) -> Account {
     let mut value = |name: &str| {
         if let Some(value) = values.get(name) {
@@ -342,5 +346,6 @@ fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) ->
         id: value("account"),
         region: value("region"),
         partition: values.get("partition").unwrap_or("aws").to_owned(),
+        cluster: values.get("cluster").unwrap_or("default").to_owned(),
     }
 }

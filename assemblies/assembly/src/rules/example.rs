@@ -50,7 +50,7 @@ fn values() -> Values {
 }
 
 /// The tests hold this list against the folder.
-const COMPONENTS: [(&str, &str); 7] = [
+const COMPONENTS: [(&str, &str); 12] = [
     (
         "auth.yaml",
         include_str!("../../tests/rule-catalog/auth.yaml"),
@@ -60,12 +60,32 @@ const COMPONENTS: [(&str, &str); 7] = [
         include_str!("../../tests/rule-catalog/batch.yaml"),
     ),
     (
+        "careful.yaml",
+        include_str!("../../tests/rule-catalog/careful.yaml"),
+    ),
+    (
         "cart.yaml",
         include_str!("../../tests/rule-catalog/cart.yaml"),
     ),
     (
+        "greedy.yaml",
+        include_str!("../../tests/rule-catalog/greedy.yaml"),
+    ),
+    (
+        "lavish.yaml",
+        include_str!("../../tests/rule-catalog/lavish.yaml"),
+    ),
+    (
         "otel.yaml",
         include_str!("../../tests/rule-catalog/otel.yaml"),
+    ),
+    (
+        "parrot.yaml",
+        include_str!("../../tests/rule-catalog/parrot.yaml"),
+    ),
+    (
+        "press.yaml",
+        include_str!("../../tests/rule-catalog/press.yaml"),
     ),
     (
         "store.yaml",

@@ -33,6 +33,17 @@ pub(crate) mod m25;
 pub(crate) mod m26;
 pub(crate) mod m27;
 pub(crate) mod m33;
+pub(crate) mod m34;
+pub(crate) mod m35;
+pub(crate) mod m36;
+pub(crate) mod m37;
+pub(crate) mod m38;
+pub(crate) mod m39;
+pub(crate) mod m40;
+pub(crate) mod m41;
+pub(crate) mod m42;
+pub(crate) mod m43;
+pub(crate) mod m44;
 pub(crate) mod m50;
 pub(crate) mod m51;
 pub(crate) mod m52;
@@ -90,10 +101,10 @@ pub fn guards(id: &str) -> bool {
 }
 
 /// Rules that find what is accepted and will hurt.
-const WARNINGS: &[&str] = &["M25"];
+const WARNINGS: &[&str] = &["M25", "M34", "M35", "M39", "M41"];
 
 /// Rules whose errors can be passed over.
-const JUDGES: &[&str] = &["M17", "M22", "M23", "M50", "M51"];
+const JUDGES: &[&str] = &["M17", "M22", "M23", "M40", "M50", "M51"];
 
 /// ECS's rules that leave nothing to judge: no text, no value of the right type.
 const UNREADABLE: &[&str] = &["Y01", "Y02", "C06", "D05"];
@@ -133,4 +144,16 @@ static RULES: &[Rule] = &[
     m50::RULE,
     m51::RULE,
     m52::RULE,
+    m33::RULE,
+    m34::RULE,
+    m35::RULE,
+    m36::RULE,
+    m37::RULE,
+    m38::RULE,
+    m39::RULE,
+    m40::RULE,
+    m41::RULE,
+    m42::RULE,
+    m43::RULE,
+    m44::RULE,
 ];

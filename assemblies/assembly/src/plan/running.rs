@@ -1,0 +1,103 @@
+//! How tasks are run, held against what the plan has decided.
+
+use task_definition::Finding;
+
+use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
+use crate::resolve::{Member, Role};
+use crate::rules;
+use crate::trigger;
+use crate::wire::Wiring;
+
+/// What stands between the clients and the tasks: what the manifest says, or else what fits.
+pub(super) fn load_balancer(wiring: &Wiring) -> LoadBalancer {
+    let (Some(service), Some(public)) = (&wiring.cast.manifest.file().service, &wiring.public)
+    else {
+        return LoadBalancer::None;
+    };
+    let counts = service
+        .target
+        .as_ref()
+        .is_some_and(|one| one.requests_per_task.is_some());
+    let fitting = if counts || public.interface == "http" {
+        LoadBalancer::Application
+    } else {
+        LoadBalancer::Network
+    };
+    service.load_balancer.unwrap_or(fitting)
+}
+
+/// What does not go together, and what will be missed.
+pub(super) fn judge(wiring: &Wiring) -> Vec<Finding> {
+    let manifest = &wiring.cast.manifest;
+    let file = manifest.file();
+    let mut findings = Vec::new();
+    if let Some(service) = &file.service {
+        balanced(wiring, service, &mut findings);
+    }
+    if let Some(on_demand) = &file.on_demand {
+        findings.extend(started(wiring, manifest, on_demand));
+    }
+    findings
+}
+
+fn balanced(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
+    let manifest = &wiring.cast.manifest;
+    let balancer = load_balancer(wiring);
+    let counted = service
+        .target
+        .as_ref()
+        .and_then(|one| one.requests_per_task);
+    if counted.is_some() && balancer != LoadBalancer::Application {
+        let place = manifest.place("/service/target/requests_per_task");
+        findings.push(rules::m37::nobody_counts(place));
+    }
+    let asked = service
+        .load_balancer
+        .is_some_and(|one| one != LoadBalancer::None);
+    if asked && wiring.public.is_none() {
+        let place = manifest.place("/service/load_balancer");
+        findings.push(rules::m37::nothing_to_reach(place, &manifest.file().app));
+    }
+}
+
+fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if on_demand.on_failure == OnFailure::Ignore {
+        findings.push(rules::m41::unseen(manifest.place("/on_demand/on_failure")));
+    }
+    let variables = trigger::variables(&wiring.cast);
+    for text in variables.iter().map(|one| &one.text) {
+        if let Some(key) = lands_again(on_demand, text) {
+            let place = manifest.place("/on_demand/output_bucket");
+            findings.push(rules::m40::starts_again(place, &on_demand.bucket, &key));
+        }
+    }
+    let members = wiring.cast.members.iter();
+    let mut apps = members.filter(|member| member.role() == Role::App);
+    let app = apps.next().map_or("", Member::name);
+    let longest = trigger::longest(app, &variables);
+    if longest > MOST_OVERRIDES {
+        let place = manifest.place("/app");
+        findings.push(rules::m43::too_long(place, app, longest, MOST_OVERRIDES));
+    }
+    findings
+}
+
+/// Characters that RunTask takes as overrides.
+const MOST_OVERRIDES: usize = 8192;
+
+/// The key of a result that would start a task itself: one that a variable names, in the bucket that is watched,
+/// with the ends that are watched for.
+fn lands_again(on_demand: &OnDemand, text: &str) -> Option<String> {
+    let watched = format!("s3://{}/", on_demand.bucket);
+    let (prefix, suffix) = (on_demand.prefix.as_deref(), on_demand.suffix.as_deref());
+    let example = format!(
+        "{}EXAMPLE{}",
+        prefix.unwrap_or_default(),
+        suffix.unwrap_or_default()
+    );
+    let key = text.strip_prefix(&watched)?.replace("{key}", &example);
+    let lands =
+        key.starts_with(prefix.unwrap_or_default()) && key.ends_with(suffix.unwrap_or_default());
+    lands.then_some(key)
+}

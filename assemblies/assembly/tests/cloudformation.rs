@@ -1,0 +1,318 @@
+//! Stacks, judged by others: cfn-lint, botocore's model, AWS's table of actions. All of them come from the workspace's
+//! `.venv`, which `make setup` makes; without it these tests are skipped, by name.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use assembly::{Catalog, Plan, Values, plan, render};
+use serde_json::{Value, json};
+use task_definition::source::Source;
+
+mod support;
+
+/// What a Python program answers, as JSON, or nothing when there is no Python with that module.
+fn answered(test: &str, module: &str, program: &str, input: &Value) -> Option<Value> {
+    let python = support::here("../../.venv/bin/python");
+    let has = Command::new(&python)
+        .args(["-c", &format!("import {module}")])
+        .output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        // Not eprintln: what libtest captures of a passing test is never seen.
+        let line = format!("skipped: {test} needs .venv with {module}");
+        let _ = writeln!(std::io::stderr(), "{line}");
+        return None;
+    }
+    let mut process = Command::new(&python)
+        .args(["-c", program])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut stdin = process.stdin.take().expect("a pipe");
+    stdin
+        .write_all(input.to_string().as_bytes())
+        .expect("written");
+    drop(stdin);
+    let output = process.wait_with_output().expect("Python ends");
+    assert!(output.status.success(), "{test}: Python failed");
+    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+/// The plans of the stacks that stand in `tests/stacks/`, of the golden cases that can be planned, and of what ships.
+fn plans() -> BTreeMap<String, Plan> {
+    let mut plans = BTreeMap::new();
+    let catalog = support::catalog("tests/catalog");
+    let cases = support::entries(&support::here("tests/cases"));
+    let cases = cases.iter().map(|case| case.join("assembly.yaml"));
+    for file in cases {
+        let source = support::source(&file, &support::name(&file));
+        if let Ok(plan) = plan(&source, &catalog, &support::values()) {
+            plans.insert(file.to_string_lossy().into_owned(), plan);
+        }
+    }
+    for file in support::entries(&support::here("tests/stacks")) {
+        let source = support::source(&file, &support::name(&file));
+        let plan = plan(&source, &catalog, &support::values());
+        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+        plans.insert(file.to_string_lossy().into_owned(), plan);
+    }
+    let values = root().join("assemblies/values/example.yaml");
+    let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
+    let catalog = Catalog::read(&components());
+    for file in support::entries(&root().join("assemblies")) {
+        if file.extension().is_some_and(|end| end == "yaml") {
+            let source = support::source(&file, &support::name(&file));
+            let plan = plan(&source, &catalog, &values).expect("what ships can be planned");
+            plans.insert(file.to_string_lossy().into_owned(), plan);
+        }
+    }
+    plans
+}
+
+fn root() -> PathBuf {
+    support::here("../..")
+}
+
+fn components() -> Vec<Source> {
+    let folders = ["sidecars", "apps"].map(|folder| support::entries(&root().join(folder)));
+    let files = folders
+        .into_iter()
+        .flatten()
+        .map(|one| one.join("component.yaml"));
+    let files = files.filter(|file| file.is_file());
+    files
+        .map(|f| support::source(&f, &f.to_string_lossy()))
+        .collect()
+}
+
+fn documents(plan: &Plan) -> BTreeMap<String, String> {
+    let documents = render(plan).into_iter();
+    documents.map(|one| (one.path, one.text)).collect()
+}
+
+fn template(plan: &Plan) -> String {
+    documents(plan)
+        .remove("cloudformation.yaml")
+        .expect("a stack")
+}
+
+fn judged(stacks: &BTreeMap<String, Value>) -> Option<BTreeMap<String, Vec<String>>> {
+    let program = include_str!("cloudformation.py");
+    let said = answered("the stacks", "cfnlint", program, &json!(stacks))?;
+    Some(serde_json::from_value(said).expect("findings by name"))
+}
+
+#[test]
+fn cfn_lint_finds_nothing_and_every_stack_says_what_the_files_beside_it_say() {
+    let plans = plans();
+    let stacks: BTreeMap<String, Value> = plans
+        .iter()
+        .map(|(name, plan)| {
+            let stack = json!({ "template": template(plan), "documents": documents(plan) });
+            (name.clone(), stack)
+        })
+        .collect();
+    let variants = support::entries(&support::here("tests/stacks")).len();
+    assert!(stacks.len() > variants + 8, "only {:?}", stacks.keys());
+    let Some(said) = judged(&stacks) else { return };
+    let wrong: BTreeMap<_, _> = said.iter().filter(|(_, said)| !said.is_empty()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(said.len(), stacks.len());
+}
+
+/// The value at a place of a stack, as text; functions are seen by what they name.
+fn said(stack: &str, pointer: &str) -> String {
+    let file = support::here(&format!("tests/stacks/{stack}.yaml"));
+    let source = support::source(&file, stack);
+    let catalog = support::catalog("tests/catalog");
+    let plan = plan(&source, &catalog, &support::values()).expect("a plan");
+    let text = Source::new("cloudformation.yaml", template(&plan));
+    let node = task_definition::source::parse(&text).expect("YAML");
+    let value = node.to_json();
+    let found = value.pointer(pointer);
+    found.map_or_else(|| "nothing".to_owned(), Value::to_string)
+}
+
+#[test]
+fn every_word_about_running_shows_in_the_stack() {
+    let properties = |resource: &str| format!("/Resources/{resource}/Properties");
+    let service = |field: &str| format!("{}/{field}", properties("Service"));
+    let group = |field: &str| format!("{}/{field}", properties("TargetGroup"));
+    let tracking = "TargetTrackingScalingPolicyConfiguration";
+    let cpu = |field: &str| format!("{}/{tracking}/{field}", properties("CpuScaling"));
+    let metric = "PredefinedMetricSpecification/PredefinedMetricType";
+    for (stack, pointer, wanted) in [
+        ("balanced-by-requests", cpu("ScaleOutCooldown"), "30"),
+        ("balanced-by-requests", cpu("ScaleInCooldown"), "120"),
+        ("balanced-by-requests", cpu("DisableScaleIn"), "true"),
+        (
+            "balanced-by-requests",
+            cpu(metric),
+            "\"ECSServiceAverageCPUUtilizationHighResolution\"",
+        ),
+        ("balanced-by-requests", group("Protocol"), "\"HTTPS\""),
+        ("balanced-by-requests", service("DesiredCount"), "nothing"),
+        ("passed-through", group("Protocol"), "\"TCP\""),
+        (
+            "passed-through",
+            cpu(metric),
+            "\"ECSServiceAverageCPUUtilization\"",
+        ),
+        ("passed-through", service("LaunchType"), "\"FARGATE\""),
+        ("found-by-itself", group("Protocol"), "nothing"),
+        ("found-by-itself", service("LoadBalancers"), "nothing"),
+        ("found-by-itself", service("DesiredCount"), "1"),
+        (
+            "found-by-itself",
+            service("DeploymentConfiguration/MinimumHealthyPercent"),
+            "50",
+        ),
+        ("on-spot", service("LaunchType"), "nothing"),
+        (
+            "on-spot",
+            service("CapacityProviderStrategy"),
+            r#"[{"CapacityProvider":"FARGATE","Base":2,"Weight":1},{"CapacityProvider":"FARGATE_SPOT","Weight":3}]"#,
+        ),
+        (
+            "all-on-spot",
+            service("CapacityProviderStrategy"),
+            r#"[{"CapacityProvider":"FARGATE_SPOT","Weight":1}]"#,
+        ),
+        (
+            "on-arm-with-shells",
+            service("EnableExecuteCommand"),
+            "true",
+        ),
+        (
+            "queued",
+            format!("{}/RedrivePolicy/maxReceiveCount", properties("Queue")),
+            "3",
+        ),
+        (
+            "queued",
+            format!(
+                "{}/Targets/0/InputTransformer/InputTemplate",
+                properties("Rule")
+            ),
+            r#""{\"THUMBNAIL_INPUT\":\"s3://<bucket>/<key>\",\"THUMBNAIL_OUTPUT\":\"s3://pictures/<key>.jpg\"}""#,
+        ),
+        (
+            "same-bucket",
+            format!("{}/EventPattern/detail/object/key", properties("Rule")),
+            r#"[{"wildcard":"in\\*/*.mp4"}]"#,
+        ),
+        (
+            "same-bucket",
+            format!(
+                "{}/Targets/0/RetryPolicy/MaximumRetryAttempts",
+                properties("Rule")
+            ),
+            "3",
+        ),
+        (
+            "same-bucket",
+            "/Resources/FailedQueue".to_owned(),
+            "nothing",
+        ),
+        ("overlaid", "/Resources/ExecutionRole".to_owned(), "nothing"),
+        (
+            "overlaid",
+            format!(
+                "{}/Policies/0/PolicyDocument/Statement/0/Sid",
+                properties("TaskRole")
+            ),
+            "\"MountShared\"",
+        ),
+        ("overlaid", "/Outputs/TaskDefinition".to_owned(), "nothing"),
+        (
+            "overlaid",
+            format!("{}/RetentionInDays", properties("LogGroup")),
+            "7",
+        ),
+    ] {
+        assert_eq!(said(stack, &pointer), wanted, "{stack} {pointer}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_manual_can_be_planned() {
+    let readme = support::source(&root().join("assemblies/README.md"), "README.md").text;
+    let catalog = Catalog::read(&components());
+    let from = readme.find("### A service").expect("the section");
+    let to = readme.find("## What is derived").expect("the next section");
+    let blocks: Vec<&str> = readme[from..to].split("```yaml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let text = block.split("```").next().expect("a block");
+        let plan = plan(
+            &Source::new("README.md", text),
+            &catalog,
+            &support::values(),
+        );
+        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+        assert!(
+            plan.warnings().is_empty(),
+            "{}",
+            support::told(plan.warnings())
+        );
+    }
+}
+
+/// A judge that finds nothing proves nothing until it has been seen to find something.
+#[test]
+fn the_judge_sees_a_wrong_protocol_and_a_task_that_differs() {
+    let plans = plans();
+    let (_, plan) = plans
+        .iter()
+        .find(|(name, _)| name.contains("passed-through"))
+        .expect("a plan");
+    let broken = template(plan)
+        .replace("Protocol: TCP", "Protocol: TPC")
+        .replace("ECSServiceAverageCPUUtilization", "ECSServiceAverageCPUUse")
+        .replace(
+            "Default: registry.example/coins:1",
+            "Default: registry.example/coins:2",
+        );
+    let stack = json!({ "template": broken, "documents": documents(plan) });
+    let Some(said) = judged(&[("broken".to_owned(), stack)].into()) else {
+        return;
+    };
+    let said = said["broken"].join("\n");
+    assert!(said.contains("'TPC' is not one of"), "{said}");
+    assert!(
+        said.contains("ECSServiceAverageCPUUse is not one of"),
+        "{said}"
+    );
+    assert!(said.contains("the task definition differs"), "{said}");
+}
+
+#[test]
+fn actions_without_a_resource_are_those_of_aws() {
+    let program = r#"
+import json, pathlib, cfnlint
+folder = pathlib.Path(cfnlint.__file__).parent / "data/AdditionalSpecs"
+table = json.loads((folder / "Policies.json").read_text())
+print(json.dumps({
+    service: sorted(name for name, action in one["Actions"].items() if not action.get("Resources"))
+    for service, one in table.items() if "Actions" in one
+}))
+"#;
+    let Some(theirs) = answered("actions without a resource", "cfnlint", program, &json!({}))
+    else {
+        return;
+    };
+    let ours = include_str!("../data/actions-without-resource.txt");
+    for line in ours.lines().filter(|line| !line.starts_with('#')) {
+        let (service, actions) = line.split_once(':').expect("a service");
+        let actions: Vec<&str> = actions.split_whitespace().collect();
+        assert_eq!(json!(actions), theirs[service], "{service}");
+    }
+}
