@@ -168,6 +168,21 @@ pub struct SettingDeclaration {
     /// The value when nobody says otherwise.
     #[serde(default)]
     pub default: Option<Value>,
+    /// The words it can be; of a list, those its items can be.
+    #[serde(default)]
+    pub choices: Vec<String>,
+    /// The least number it may be.
+    #[serde(default)]
+    pub min: Option<f64>,
+    /// The greatest number it may be.
+    #[serde(default)]
+    pub max: Option<f64>,
+    /// What its text looks like.
+    #[serde(default)]
+    pub format: Option<SettingFormat>,
+    /// The kind of a list's items.
+    #[serde(default)]
+    pub items: Option<SettingKind>,
     /// Whether somebody must say.
     #[serde(default)]
     pub required: bool,
@@ -198,6 +213,18 @@ pub enum SettingKind {
     Array,
     /// A map.
     Object,
+}
+
+/// What the text of a setting looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingFormat {
+    /// Where to listen: `127.0.0.1:8080`.
+    Address,
+    /// How long: `250ms`, `30s`, `5m`, `1h`.
+    Duration,
+    /// A URL: `http://127.0.0.1:8080`.
+    Uri,
 }
 
 /// How ECS asks whether a component is well. Seconds.

@@ -8,11 +8,13 @@ use task_definition::{Finding, Place, escape};
 
 use crate::{rules, shape};
 
+mod fault;
+pub(crate) use fault::Fault;
 mod file;
 pub use file::{
     Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
-    LocalProgram, Permission, Provided, Required, Router, SettingDeclaration, SettingKind, Size,
-    StandIn, Stop,
+    LocalProgram, Permission, Provided, Required, Router, SettingDeclaration, SettingFormat,
+    SettingKind, Size, StandIn, Stop,
 };
 
 /// A component and the lines that describe it.

@@ -20,6 +20,7 @@ pub(super) fn judge(wiring: &Wiring, located: &Located) -> Vec<Finding> {
         .flat_map(|(index, member)| {
             let variables = variables(located, index);
             let mut findings = strangers(&member.component, &variables);
+            findings.extend(misfits(member, &variables));
             findings.extend(exposed(wiring, index, &variables, located));
             findings
         })
@@ -84,6 +85,39 @@ fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> 
             let hint = meant(name, known.iter().map(String::as_str));
             rules::m10::unknown_variable(place, of, name, &hint)
         });
+    }
+    findings
+}
+
+/// Variables with a value that the component does not take. What stands under `settings:` has been judged
+/// there, and addresses to listen on are judged below.
+fn misfits(member: &Member, variables: &[Variable<'_>]) -> Vec<Finding> {
+    let component = &member.component;
+    let listens = addresses(member);
+    let judged = |setting: &String| {
+        member.settings.contains_key(setting) || listens.iter().any(|(one, _)| one == setting)
+    };
+    let declared = component.file().settings.iter();
+    let declared = declared.filter(|(setting, one)| !judged(setting) && !one.secret);
+    let mut findings = Vec::new();
+    for (setting, one) in declared {
+        let name = component.variable(setting);
+        let variable = variables.iter().find(|variable| variable.name == name);
+        let Some((text, place)) = variable.and_then(|one| Some((one.value?, one.place.clone())))
+        else {
+            continue;
+        };
+        let of = component.name();
+        match one.value_of(text) {
+            None => {
+                let wanted = one.kind.words();
+                findings.push(rules::m11::wrong_kind(place, of, setting, wanted, "text"));
+            }
+            Some(value) => {
+                let fault = one.fault(&value);
+                findings.extend(fault.map(|fault| rules::m28::refused(place, of, setting, fault)));
+            }
+        }
     }
     findings
 }

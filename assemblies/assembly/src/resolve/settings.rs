@@ -118,6 +118,10 @@ impl Reader<'_> {
             return;
         }
         if let Some(text) = declared.kind.text(value) {
+            let fault = declared.fault(value);
+            self.findings.extend(
+                fault.map(|fault| rules::m28::refused(place.clone(), name, setting, fault)),
+            );
             self.settings
                 .insert(setting.to_owned(), Setting { text, place });
         } else {

@@ -32,6 +32,7 @@ pub(crate) mod m24;
 pub(crate) mod m25;
 pub(crate) mod m26;
 pub(crate) mod m27;
+pub(crate) mod m28;
 pub(crate) mod m33;
 pub(crate) mod m34;
 pub(crate) mod m35;
@@ -144,6 +145,7 @@ static RULES: &[Rule] = &[
     m50::RULE,
     m51::RULE,
     m52::RULE,
+    m28::RULE,
     m33::RULE,
     m34::RULE,
     m35::RULE,
