@@ -107,8 +107,10 @@ pub(crate) fn derived(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
 
 /// What the execution role and the task role may do.
 pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Finding>> {
-    let statements = iam::statements(&wiring.cast)?;
-    Ok([statements.execution_role, statements.task_role])
+    let (task_role, _) = iam::task::statements(&wiring.cast)?;
+    let definition = definition::definition(wiring, &task_role)?.definition;
+    let execution_role = iam::execution::statements(&wiring.cast, &definition);
+    Ok([execution_role, task_role])
 }
 
 /// Only now can it be said which entries of the manifest silence nothing.

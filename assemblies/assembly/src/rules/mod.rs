@@ -141,10 +141,6 @@ static RULES: &[Rule] = &[
     m25::RULE,
     m26::RULE,
     m27::RULE,
-    m33::RULE,
-    m50::RULE,
-    m51::RULE,
-    m52::RULE,
     m28::RULE,
     m33::RULE,
     m34::RULE,
@@ -158,4 +154,7 @@ static RULES: &[Rule] = &[
     m42::RULE,
     m43::RULE,
     m44::RULE,
+    m50::RULE,
+    m51::RULE,
+    m52::RULE,
 ];
