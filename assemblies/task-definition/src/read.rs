@@ -295,6 +295,8 @@ impl Reader<'_> {
     /// The same as an edit, where nothing is to be decided.
     fn corrected(&self, node: &Node, shape: Shape, pointer: &str) -> Option<Fix> {
         let value: Value = match (shape, &node.value) {
+            // A text without any value has nothing that could be left out.
+            (_, NodeValue::Null) if pointer.is_empty() => return None,
             (_, NodeValue::Null) => {
                 return Some(Fix {
                     title: "leave the field out".to_owned(),

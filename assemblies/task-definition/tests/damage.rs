@@ -1,7 +1,8 @@
 //! No damaged text makes reading, checking or drawing panic.
 
-use task_definition::source::Source;
-use task_definition::{Color, check, normalise, read, rules};
+use serde_json::Value;
+use task_definition::source::{Source, parse};
+use task_definition::{Color, Edit, Fix, check, mend, normalise, read, rules};
 
 fn survive(text: &str) -> usize {
     let source = Source::new("damaged", text);
@@ -12,6 +13,12 @@ fn survive(text: &str) -> usize {
         }
         Err(findings) => findings,
     };
+    let fixes: Vec<_> = findings.iter().filter_map(|one| one.fix.clone()).collect();
+    if !fixes.is_empty() {
+        // Nothing panics, and only an alias can be in the way.
+        let mended = mend(&source, &fixes).is_ok();
+        assert!(mended || text.contains('*'), "{text}");
+    }
     findings
         .iter()
         .map(|finding| finding.render(Color::Yes).len())
@@ -79,5 +86,56 @@ fn survives_sums_that_no_number_holds() {
             one("b", after)
         );
         assert!(survive(&text) > 1000);
+    }
+}
+
+#[test]
+fn survives_every_value_taken_away_or_replaced_wherever_it_is_written() {
+    let texts = [
+        "a: &x { b: [1, 2] }\nc: *x\nd:\n  - *x\n  - &y\n    e: é\n  - f: *y\n",
+        "- - a\n  - b\n- {c: d, e: }\n-\n  g: |\n    text\n\n    more\n-\n",
+        "? a\n: b\n\"c d\" :   e # end",
+        "{a: [b, ], \"c\": {}, }",
+        "\u{feff}a:\r\n- b\r\n- c: >-\r\n    d\r\n",
+        "--- # start\na: b\n...\n",
+    ];
+    let mut mended = 0;
+    for text in texts {
+        let source = Source::new("odd", text);
+        let node = parse(&source).unwrap_or_else(|_| panic!("{text}"));
+        let mut pointers = vec![String::new()];
+        walk(&node.to_json(), "", &mut pointers);
+        for pointer in pointers {
+            let value = serde_json::json!({ "new": ["x: y", 1] });
+            for edit in [
+                Edit::Remove(pointer.clone()),
+                Edit::Set(pointer.clone(), value.clone()),
+                Edit::Set(format!("{pointer}/9"), value.clone()),
+            ] {
+                let title = "change it".to_owned();
+                let edits = vec![edit];
+                mended += usize::from(mend(&source, &[Fix { title, edits }]).is_ok());
+            }
+        }
+    }
+    assert!(mended > 50, "only {mended} could be mended");
+}
+
+fn walk(value: &Value, at: &str, all: &mut Vec<String>) {
+    let each: Vec<(String, &Value)> = match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, one)| (index.to_string(), one))
+            .collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, one)| (key.clone(), one))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (step, one) in each {
+        all.push(format!("{at}/{step}"));
+        walk(one, &format!("{at}/{step}"), all);
     }
 }

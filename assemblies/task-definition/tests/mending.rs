@@ -189,6 +189,22 @@ fn renames_a_member_in_its_place() {
 }
 
 #[test]
+fn fills_in_and_takes_away_a_value_that_is_left_out() {
+    for (text, edit, expected) in [
+        ("a: 1\nb:\n", set("/b", json!(2)), "a: 1\nb: 2\n"),
+        ("a: 1\nb:\n", remove("/b"), "a: 1\n"),
+        ("{ \"a\": 1, \"b\": }", remove("/b"), "{ \"a\": 1 }"),
+        (
+            "{ \"b\": , \"a\": 1 }",
+            set("/b", json!("x")),
+            "{ \"b\": \"x\" , \"a\": 1 }",
+        ),
+    ] {
+        assert_eq!(mended(text, vec![edit]).unwrap(), expected);
+    }
+}
+
+#[test]
 fn the_indices_of_all_fixes_are_those_of_the_text_before() {
     let text = "[10, 11, 12, 13]";
     let edits = vec![remove("/0"), set("/3", json!(9)), remove("/2")];

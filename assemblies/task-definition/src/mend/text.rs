@@ -202,6 +202,9 @@ impl Writer<'_> {
             // From behind the colon or dash: the value moves up into that line.
             start = self.text[..start].trim_end().len();
         }
+        if start == node.span.end {
+            start = end;
+        }
         let tight = self.text[..start].ends_with([':', '-']);
         let new = if tight { format!(" {new}") } else { new };
         self.splice(start, end, new);
@@ -217,8 +220,19 @@ impl Writer<'_> {
             return self.end(last);
         }
         let end = node.span.end;
+        if node.span.start == end {
+            return self.after_colon(end);
+        }
         let inner = &self.text[node.span.start..end];
         node.span.start + inner.trim_end().len()
+    }
+
+    /// A value that is left out is counted to the key: it begins behind the colon.
+    fn after_colon(&self, at: usize) -> usize {
+        let rest = &self.text[at..];
+        let blank = rest.len() - rest.trim_start().len();
+        let colon = rest[blank..].starts_with(':');
+        at + if colon { blank + 1 } else { 0 }
     }
 
     fn is_flow(&self, node: &Node) -> bool {
