@@ -26,6 +26,7 @@ pub(crate) enum Verb {
     /// Writes a starter of an assembly or a component.
     New(commands::new::Arguments),
     /// Says all that is wrong with manifests and task definitions.
+    #[command(alias = "lint", alias = "validate")]
     Check(commands::check::Arguments),
     /// Writes an assembly's documents into `assemblies/rendered/`.
     Render(commands::render::Arguments),
@@ -93,6 +94,6 @@ pub(crate) struct PriceArguments {
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("is not of the form NAME=VALUE".to_owned()),
+        _ => Err("it has to be of the form NAME=VALUE".to_owned()),
     }
 }

@@ -14,6 +14,7 @@ mod failure;
 mod judging;
 mod locks;
 mod project;
+mod reading;
 #[cfg(test)]
 mod readme;
 mod talk;

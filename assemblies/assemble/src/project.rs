@@ -2,15 +2,16 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf, absolute};
 
 use assembly::{Catalog, Plan, Prices, Values};
-use task_definition::source::{Source, limits};
+use task_definition::nearest;
+use task_definition::source::Source;
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::failure::Failure;
 use crate::judging::{Judging, RuleArguments};
+use crate::reading;
 
 /// A folder that holds `assemblies/`, and perhaps `sidecars/` and `apps/`.
 #[derive(Debug, Clone)]
@@ -73,7 +74,15 @@ impl Project {
 
     /// The names of the assemblies that are there, sorted.
     pub(crate) fn assemblies(&self) -> Result<Vec<String>, Failure> {
-        let mut names: Vec<String> = list(&self.root.join("assemblies"))?
+        let folder = self.root.join("assemblies");
+        if !folder.is_dir() {
+            return Err(Failure::Usage(format!(
+                "there is no folder `assemblies` in `{}` or above it; name a file, or begin with: \
+                 assemble new assembly NAME",
+                self.root.display()
+            )));
+        }
+        let mut names: Vec<String> = list(&folder)?
             .iter()
             .filter(|path| path.is_file() && path.extension().is_some_and(|end| end == "yaml"))
             .filter(|path| !path.ends_with(RULES))
@@ -94,13 +103,27 @@ impl Project {
     pub(crate) fn manifest(&self, what: &str) -> Result<Source, Failure> {
         let path = self.manifest_path(what);
         if !path.is_file() {
-            let known = self.assemblies().unwrap_or_default();
-            return Err(Failure::Usage(format!(
-                "there is no assembly `{what}`; choose one of: {}",
-                known.join(", ")
-            )));
+            return Err(self.no_assembly(what));
         }
         self.source(&path)
+    }
+
+    fn no_assembly(&self, what: &str) -> Failure {
+        let known = match self.assemblies() {
+            Ok(known) => known,
+            Err(failure) => return failure,
+        };
+        let misnamed = format!("{what}.yml");
+        let hint = if self.root.join("assemblies").join(&misnamed).is_file() {
+            format!("rename `assemblies/{misnamed}` to `.yaml`")
+        } else if let Some(meant) = nearest(what, known.iter().map(String::as_str)) {
+            format!("did you mean `{meant}`?")
+        } else if known.is_empty() {
+            "`assemble new assembly NAME` writes a first one".to_owned()
+        } else {
+            format!("choose one of: {}", known.join(", "))
+        };
+        Failure::Usage(format!("there is no assembly `{what}`; {hint}"))
     }
 
     /// Every `component.yaml` of the project.
@@ -176,11 +199,7 @@ impl Project {
 
     /// A file's text under the name by which the user knows it.
     pub(crate) fn source(&self, path: &Path) -> Result<Source, Failure> {
-        let text = read(path).map_err(|source| Failure::File {
-            act: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = reading::text(path)?;
         let name = path.strip_prefix(&self.root).unwrap_or(path);
         Ok(Source::new(name.display().to_string(), text))
     }
@@ -191,22 +210,6 @@ const RULES: &str = "rules.yaml";
 
 /// What a task costs: another.
 const PRICES: &str = "prices";
-
-/// A file's text. Its length is asked for first: a text beyond the limit is not even read, and of what
-/// does not know its length (a pipe, a device) no more than the limit.
-fn read(path: &Path) -> io::Result<String> {
-    let file = fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut text = String::new();
-    if length <= limits::BYTES {
-        file.take(limits::BYTES + 1).read_to_string(&mut text)?;
-    }
-    let length = length.max(text.len() as u64);
-    if length > limits::BYTES {
-        return Err(io::Error::other(limits::too_long(length)));
-    }
-    Ok(text)
-}
 
 /// The entries of a folder, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

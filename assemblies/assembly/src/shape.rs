@@ -239,13 +239,12 @@ impl<'a> Reader<'a> {
     fn misfit(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Value> {
         // A `${…}` that could not be filled has had its finding.
         if !node.text().is_some_and(|text| text.contains("${")) {
-            let path = if path.is_empty() { "the file" } else { path };
-            self.add(rules::m02::wrong_type(
-                self.place(node),
-                path,
-                wanted,
-                node.kind(),
-            ));
+            let (place, found) = (self.place(node), node.kind());
+            self.add(if path.is_empty() {
+                rules::m02::no_fields(place, found)
+            } else {
+                rules::m02::wrong_type(place, path, wanted, found)
+            });
         }
         None
     }

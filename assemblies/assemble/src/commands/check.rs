@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `fix` | mends what leaves nothing to decide |
 //! | `report` | what was found, told and silenced |
+//! | `strict` | JSON that only a YAML parser takes |
 //! | `text`, `json`, `sarif`, `github` | write it down, a form each |
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ mod github;
 mod json;
 mod report;
 mod sarif;
+mod strict;
 mod text;
 
 use fix::Mending;
@@ -86,7 +88,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         Format::Github => github::write(&report, project),
     });
     talk.guards(&report.silenced);
-    talk.say(&report.total());
+    if unreadable.is_ok() || !report.is_empty() {
+        talk.say(&report.total());
+    }
     unreadable?;
     Ok(u8::from(report.fails(arguments.strict)))
 }
@@ -142,6 +146,7 @@ fn gather(
             }
         };
         let judgement = judging.of(&file)?;
+        report.add(judgement.judge(strict::findings(&source), |_| true));
         let judged = if is_task_definition(&source) {
             let source = arguments.mended(source, &file, &judgement, &mut report, talk)?;
             definition(&source, &judgement)
@@ -164,13 +169,22 @@ fn gather(
 
 fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, Failure> {
     if !arguments.files.is_empty() {
-        return Ok(arguments.files.clone());
+        let files = arguments.files.iter();
+        return Ok(files.map(|file| file_of(file, project)).collect());
     }
     let names = project.assemblies()?;
     Ok(names
         .iter()
         .map(|name| project.manifest_path(name))
         .collect())
+}
+
+/// An assembly can be named too.
+fn file_of(file: &Path, project: &Project) -> PathBuf {
+    match file.to_str() {
+        Some(name) if !file.exists() => project.manifest_path(name),
+        _ => file.to_owned(),
+    }
 }
 
 /// Findings of anybody's task definition.

@@ -34,8 +34,8 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
 }
 
 fn explained(rule: &Row, talk: &Talk) -> String {
-    let found = rule.found();
-    let found = found.iter().map(|finding| finding.render(talk.color()));
+    let findings = rule.found();
+    let found = findings.iter().map(|finding| finding.render(talk.color()));
     let found = found.collect::<Vec<_>>().join("\n");
     let mut text = format!(
         "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nrefused:\n{}\n",
@@ -50,7 +50,7 @@ fn explained(rule: &Row, talk: &Talk) -> String {
     if !found.is_empty() {
         let _ = write!(text, "\n`assemble check` says:\n{}\n", indented(&found));
     }
-    if let Some(title) = rule.mended() {
+    if let Some(title) = Row::mended(&findings) {
         let _ = write!(text, "\n`assemble check --fix` mends it: {title}\n");
     }
     text + &format!("\naccepted:\n{}\n", indented(rule.passing))

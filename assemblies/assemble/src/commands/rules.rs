@@ -117,7 +117,7 @@ impl Row {
             "hint": self.hint,
             "passing": self.passing,
             "failing": self.failing,
-            "mended": self.mended(),
+            "mended": Self::mended(&self.found()),
         })
     }
 
@@ -131,11 +131,10 @@ impl Row {
         check::definition(&source, &Judgement::default()).findings
     }
 
-    /// What `check --fix` would do about the failing example.
-    pub(crate) fn mended(&self) -> Option<String> {
-        let found = self.found();
-        let fix = found.into_iter().find_map(|finding| finding.fix);
-        fix.map(|fix| fix.title)
+    /// What `check --fix` would do about what was found in the failing example.
+    pub(crate) fn mended(found: &[Finding]) -> Option<&str> {
+        let fix = found.iter().find_map(|finding| finding.fix.as_ref());
+        fix.map(|fix| fix.title.as_str())
     }
 
     /// What the rule says, for a page; with what `check` says about the failing example, if it is given.

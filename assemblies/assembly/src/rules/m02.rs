@@ -28,7 +28,24 @@ service: {}
 pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) -> Finding {
     let found = if found == "null" { "empty" } else { found };
     let message = format!("`{path}` must be {wanted}, but this is {found}");
-    Finding::error(RULE.id, place, message, format!("write {wanted}"))
+    let hint = match (wanted, found) {
+        ("a map", "a list") => "write a map: the same lines without `-`".to_owned(),
+        ("a list", "a string") => "write a list: put it into `[` and `]`".to_owned(),
+        ("a list", "a map") => "write a list: a `-` in front of each item".to_owned(),
+        _ => format!("write {wanted}"),
+    };
+    Finding::error(RULE.id, place, message, hint)
+}
+
+/// A file that is no map of fields at all.
+pub(crate) fn no_fields(place: Place, found: &str) -> Finding {
+    let message = if found == "empty" || found == "null" {
+        "the file is empty".to_owned()
+    } else {
+        format!("the file must hold fields, but this is {found}")
+    };
+    let hint = "write `name: …` and the other fields; `assemble new` writes a starter";
+    Finding::error(RULE.id, place, message, hint)
 }
 
 /// A word that is none of those that are allowed.

@@ -42,10 +42,15 @@ pub(crate) fn taken(place: Place, port: u16, name: &str, holder: &str) -> Findin
 
 /// Something that is not an address.
 pub(crate) fn no_address(place: Place, text: &str) -> Finding {
+    // A name has to be looked up, and may be ::1 on one machine and 127.0.0.1 on the next.
+    let hint = match text.strip_prefix("localhost:") {
+        Some(port) => format!("write `127.0.0.1:{port}`"),
+        None => "write `127.0.0.1:PORT`, or `0.0.0.0:PORT` for the outermost hop".to_owned(),
+    };
     Finding::error(
         RULE.id,
         place,
         format!("`{text}` is no address to listen on"),
-        "write `127.0.0.1:PORT`, or `0.0.0.0:PORT` for the outermost hop",
+        hint,
     )
 }

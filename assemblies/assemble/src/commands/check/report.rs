@@ -46,6 +46,11 @@ impl Report {
         self.sources.iter().find(|source| source.name == name)
     }
 
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.findings.is_empty() && self.silenced.is_empty()
+    }
+
     /// How many are so bad.
     pub(super) fn count(&self, severity: Severity) -> usize {
         let as_bad = |finding: &&Finding| finding.severity == severity;

@@ -42,9 +42,9 @@ pub(super) fn write(rules: &[Row]) -> String {
 fn section(rule: &Row) -> String {
     let (id, severity, title) = (rule.id, rule.severity.word(), rule.title);
     let found = rule.found();
+    let mended = Row::mended(&found);
     let found: Vec<String> = found.iter().map(|one| one.render(Color::No)).collect();
     let says = rule.markdown(&found.join("\n"));
-    let mended = rule.mended();
     let mended = mended.map(|title| format!("\n`check --fix` mends it: {title}.\n"));
     let mended = mended.unwrap_or_default();
     format!("\n### {id}\n\n**{title}** ({severity})\n\n{says}{mended}")

@@ -1,0 +1,49 @@
+//! JSON that only a YAML parser takes: trailing commas, comments, single quotes.
+
+use std::path::Path;
+
+use serde_json::Value;
+use task_definition::source::{Source, Span, parse};
+use task_definition::{Finding, Place, Severity};
+
+/// What keeps other programs from reading a `.json` file that we can read.
+pub(super) fn findings(source: &Source) -> Vec<Finding> {
+    let is_json = Path::new(&source.name)
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let text = source.text.trim_start_matches('\u{feff}');
+    // What is filled in by another tool is JSON only after that.
+    let is_template = ["{{", "${", "<%"].iter().any(|mark| text.contains(mark));
+    if !is_json || is_template || parse(source).is_err() {
+        return Vec::new();
+    }
+    let Err(error) = serde_json::from_str::<Value>(text) else {
+        return Vec::new();
+    };
+    let lines = text.split_inclusive('\n');
+    let before: usize = lines
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let begin = source.text.len() - text.len() + before;
+    let at = (begin + error.column().saturating_sub(1)).min(source.text.len());
+    let at = (0..=at)
+        .rev()
+        .find(|at| source.text.is_char_boundary(*at))
+        .unwrap_or(0);
+    let place = Place::in_text(
+        source,
+        Span {
+            start: at,
+            end: at + 1,
+        },
+    );
+    let message = "this is YAML but not JSON, which is all that the AWS CLI reads here";
+    let what = error.to_string();
+    let what = what.split(" at line ").next().unwrap_or_default();
+    let hint = format!("correct it ({what}), or call the file `.yaml`");
+    vec![Finding {
+        severity: Severity::Warning,
+        ..Finding::error("Y01", place, message, hint)
+    }]
+}
