@@ -66,6 +66,16 @@ fn renders_everything_and_a_second_time_nothing() {
     );
     let definition = project.read("assemblies/rendered/shop/task-definition.json");
     assert!(definition.contains("\"family\": \"shop\""));
+    let index = project.read("assemblies/rendered/README.md");
+    assert!(
+        index.contains("[shop](#shop)") && index.contains("0.25 vCPU · 0.5 GB"),
+        "{index}"
+    );
+    assert!(index.contains("![](shop/graph.svg)"), "{index}");
+    assert!(
+        index.contains("[`iam/trust.json`](shop/iam/trust.json)"),
+        "{index}"
+    );
     let second = project.assemble(&["render", "--all"]);
     assert!(err(&second).contains("nothing changed"), "{}", err(&second));
     assert_eq!(out(&first), out(&second));

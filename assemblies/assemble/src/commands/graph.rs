@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use assembly::Prices;
 use assembly::graph::{Letters, Picture, mermaid, svg, text};
+use assembly::prices::Billed;
 use clap::{Args, ValueEnum};
+use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
 use crate::cli::{PriceArguments, ValueArguments};
@@ -57,11 +60,25 @@ fn picture(arguments: &Arguments, project: &Project) -> Result<Picture, Failure>
         let source = project.source(path)?;
         if is_task_definition(&source) {
             let located = task_definition::read(&source).map_err(Failure::Findings)?;
-            return Ok(Picture::from(&located.definition));
+            return Ok(plain(
+                &located.definition,
+                &project.prices(&arguments.prices)?,
+            ));
         }
     }
     let plan = project.plan(&arguments.name, &arguments.values, "example")?;
     Ok(Picture::from(
         &plan.priced(&project.prices(&arguments.prices)?),
     ))
+}
+
+/// Only Fargate has a price for a task; a definition says no region, so it is the table's usual one.
+fn plain(definition: &TaskDefinition, prices: &Prices) -> Picture {
+    let picture = Picture::from(definition);
+    let billed = Billed::of(definition);
+    let price = prices.of(billed, "us-east-1");
+    match price.filter(|_| definition.is_fargate() && billed.size.cpu > 0) {
+        Some(price) => picture.priced(&price),
+        None => picture,
+    }
 }

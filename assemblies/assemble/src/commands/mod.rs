@@ -11,6 +11,7 @@ pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod inject;
+pub(crate) mod index;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod render;

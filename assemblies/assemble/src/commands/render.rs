@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut all: Vec<Finding> = Vec::new();
     let mut written = 0;
+    let mut plans = Vec::new();
     let mut judging = Judging::new(&arguments.rules, project)?;
     for name in &names {
         let judgement = judging.of(&project.manifest_path(name))?;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
                 written += write(&plan, project)?;
                 rows.push(row(&plan, &prices));
                 add(&mut all, plan.warnings().to_vec());
+                plans.push(plan);
             }
             Err(Judged { findings, .. }) => {
                 rows.push([
@@ -66,6 +68,10 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
                 add(&mut all, findings);
             }
         }
+    }
+    // A page that lacks an assembly would be worse than one of yesterday.
+    if arguments.all && plans.len() == names.len() {
+        written += super::index::write(&plans, project)?;
     }
     talk.data(&table(&rows));
     talk.say(&match written {
@@ -151,7 +157,7 @@ fn write(plan: &Plan, project: &Project) -> Result<usize, Failure> {
     Ok(written)
 }
 
-fn write_if_different(path: &Path, text: &str) -> Result<bool, Failure> {
+pub(super) fn write_if_different(path: &Path, text: &str) -> Result<bool, Failure> {
     if fs::read(path).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
@@ -167,7 +173,7 @@ fn write_if_different(path: &Path, text: &str) -> Result<bool, Failure> {
     Ok(true)
 }
 
-fn files_under(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(super) fn files_under(folder: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };

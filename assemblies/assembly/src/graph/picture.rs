@@ -3,6 +3,7 @@
 use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 
 use super::order::{Order, order};
+use crate::prices::Price;
 
 /// A task as it is drawn: its containers in the order of the picture, and what is between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +207,14 @@ impl Picture {
             outside.doors.sort_unstable();
             outside.doors.dedup();
         }
+        self
+    }
+
+    /// The picture with the price of a task that runs all month.
+    #[must_use]
+    pub fn priced(mut self, price: &Price) -> Self {
+        let of = format!("{}, {}", price.region, price.date);
+        self.price = Some((format!("${:.2} a month", price.month()), of));
         self
     }
 

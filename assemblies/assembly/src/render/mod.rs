@@ -6,7 +6,10 @@ use crate::plan::Plan;
 mod cloudformation;
 mod compose;
 mod iam;
+mod index;
 mod yaml;
+
+pub use index::{Entry, index};
 
 /// A file of an assembly's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

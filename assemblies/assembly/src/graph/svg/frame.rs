@@ -26,13 +26,12 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
     legend(sheet, scene);
 }
 
-/// Room for the price at the right of the summary, and for the size above it.
+/// Room for the size and the price at the right.
 const FACTS: i32 = 250;
 
 /// The summary in lines; what two lines cannot hold is cut.
 pub(super) fn summary(picture: &Picture) -> Vec<String> {
-    let room = TASK - 2 * PAD - if picture.price.is_some() { FACTS } else { 0 };
-    let font = Style::Plain.font();
+    let (room, font) = (beside_price(picture), Style::Plain.font());
     let mut lines: Vec<String> = Vec::new();
     for word in picture.summary.split_whitespace() {
         let is_last = lines.len() == 2;
@@ -48,6 +47,15 @@ pub(super) fn summary(picture: &Picture) -> Vec<String> {
         lines.push(String::new());
     }
     lines.iter().map(|line| fitted(line, font, room)).collect()
+}
+
+/// What the price leaves of the lines beneath the title.
+fn beside_price(picture: &Picture) -> i32 {
+    let price = picture.price.as_ref();
+    let taken = price.map_or(0, |(price, _)| {
+        width(price, Style::Plain.font()).min(FACTS) + PAD
+    });
+    TASK - 2 * PAD - taken
 }
 
 fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
@@ -78,7 +86,7 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
         let room = Box {
             x: left.x,
             y,
-            width: TASK - 2 * PAD - if picture.price.is_some() { FACTS } else { 0 },
+            width: beside_price(picture),
             height: LINE,
         };
         scene.words(Style::Plain, line, Align::Start, room);

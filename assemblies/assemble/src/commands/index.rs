@@ -1,0 +1,35 @@
+//! The page in front of `assemblies/rendered/`, which GitHub and others show with the folder.
+
+use std::path::Path;
+
+use assembly::Plan;
+use assembly::render::{Entry, index};
+
+use super::render::{files_under, write_if_different};
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// Writes the page where it is different, and answers with the number of files written.
+pub(crate) fn write(plans: &[Plan], project: &Project) -> Result<usize, Failure> {
+    let rendered = project.root().join("assemblies/rendered");
+    let entries: Vec<Entry<'_>> = plans
+        .iter()
+        .map(|plan| Entry {
+            plan,
+            paths: paths(&rendered.join(plan.name())),
+        })
+        .collect();
+    let is_new = write_if_different(&rendered.join("README.md"), &index(&entries))?;
+    Ok(usize::from(is_new))
+}
+
+/// The documents of a folder, sorted, those in folders of their own last.
+fn paths(folder: &Path) -> Vec<String> {
+    let files = files_under(folder).into_iter();
+    let inside = files.filter_map(|file| Some(file.strip_prefix(folder).ok()?.to_owned()));
+    let mut paths: Vec<String> = inside
+        .map(|path| path.display().to_string().replace('\\', "/"))
+        .collect();
+    paths.sort_by_key(|path| (path.matches('/').count(), path.clone()));
+    paths
+}
