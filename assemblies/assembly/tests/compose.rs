@@ -274,6 +274,44 @@ fn the_example_lists_every_secret_that_the_file_asks_for_and_no_other() {
 }
 
 #[test]
+fn the_head_tells_what_concerns_this_task_and_nothing_else() {
+    for (name, plan) in plans() {
+        let text = document(&plan, "compose.yaml").expect("a compose file");
+        let says = |word: &str| {
+            text.lines()
+                .any(|line| line.starts_with(&format!("# - {word}:")))
+        };
+        let any = |what: fn(&ContainerDefinition) -> bool| {
+            plan.definition().container_definitions.iter().any(what)
+        };
+        assert!(
+            says("Essential") && says("Stop order") && says("Size"),
+            "{name}\n{text}"
+        );
+        assert_eq!(
+            says("Health"),
+            any(|one| one.health_check.is_some()),
+            "{name}"
+        );
+        assert_eq!(
+            says("Log router"),
+            any(|one| one.firelens_configuration.is_some()),
+            "{name}"
+        );
+        assert_eq!(
+            says("Rights"),
+            plan.definition().task_role_arn.is_some(),
+            "{name}"
+        );
+        assert_eq!(
+            text.contains("# - startTimeout"),
+            any(|one| one.start_timeout.is_some()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn two_secrets_of_one_name_stay_two() {
     let (_, strange) = plans().pop().expect("the strange one");
     let example = document(&strange, ".env.example").expect("an example");

@@ -107,6 +107,16 @@ fn differences(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let mut routers = task
+        .container_definitions
+        .iter()
+        .filter(|one| one.firelens_configuration.is_some());
+    if let Some(router) = routers.next() {
+        all.push(format!(
+            "Log router: FireLens belongs to ECS; here `{}` runs, and nobody sends it logs.",
+            router.name
+        ));
+    }
     if any(&|one| !one.environment_files.is_empty()) {
         all.push(
             "Files of variables: copy them from S3 to here, under their own names.".to_owned(),
