@@ -140,6 +140,39 @@ fn every_container_without_a_program_is_told() {
     assert!(stderr.contains("--program app=FILE") && stderr.contains("--program other=FILE"));
 }
 
+/// A component of others: no program here stands for it.
+fn of_others(project: &Project, name: &str, word: &str) {
+    let folder = project.0.path().join("assemblies/components").join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let text = format!(
+        "schema: 1\nname: {name}\nkind: sidecar\nsummary: Is not here\nimage: {name}:1\n\
+         size: {{ cpu: 32, memory: 64 }}\ncontainer: {{}}\nlocal: {word}\n"
+    );
+    fs::write(folder.join("component.yaml"), text).unwrap();
+}
+
+#[test]
+fn who_is_skipped_is_left_out_and_a_stub_only_sleeps() {
+    let mut app = shell("app", "echo went on");
+    app["dependsOn"] = json!([
+        { "containerName": "agent", "condition": "HEALTHY" },
+        { "containerName": "hop", "condition": "HEALTHY" },
+    ]);
+    let agent = json!({ "name": "agent", "image": "agent:1", "memory": 64, "essential": false,
+        "healthCheck": { "command": ["CMD", "/agent", "health"] },
+        "secrets": [{ "name": "KEY", "valueFrom": "nobody-knows" }] });
+    let mut hop = agent.clone();
+    (hop["name"], hop["image"]) = (json!("hop"), json!("hop:1"));
+    let project = Project::new(json!([app, agent, hop]));
+    of_others(&project, "agent", "skip");
+    of_others(&project, "hop", "stub");
+    let (code, stdout, stderr) = project.up(&AS_SHELL);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("| went on"), "{stdout}");
+    assert!(stderr.contains("agent: left out here"), "{stderr}");
+    assert!(stderr.contains("hop: only sleeps here"), "{stderr}");
+}
+
 #[test]
 fn json_tells_logs_and_states_a_line_each() {
     let project = Project::new(json!([shell("app", "echo hello; exit 4")]));
