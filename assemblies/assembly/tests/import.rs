@@ -106,7 +106,13 @@ fn every_published_definition_for_fargate_comes_back_as_it_was() {
     for file in support::entries(&folder) {
         let source = support::source(&file, &support::name(&file));
         let outcome = match read(&source) {
-            Err(_) => "unreadable",
+            Err(_) => {
+                // What cannot be read is nothing that Fargate would have taken.
+                if source.text.contains("\"FARGATE\"") {
+                    wrong.push(format!("{}: cannot be read", source.name));
+                }
+                "unreadable"
+            }
             Ok(located) => match import(&located.definition, &shipped(), &wishes(&file)) {
                 Err(Refused::NotFargate(reasons)) => {
                     let flagged = located.definition.is_fargate();
