@@ -4,6 +4,10 @@
 //! and what the assembler accepts cannot drift apart. All faults are gathered; what is wrong is left
 //! out, so that the stages after this one can still say what else is wrong.
 
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -21,12 +25,23 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
         .to_value()
 }
 
+/// The same, made once for each type: of a thousand files each would otherwise make it anew.
+fn kept_schema_of<T: JsonSchema + 'static>() -> Arc<Value> {
+    static KEPT: Mutex<BTreeMap<TypeId, Arc<Value>>> = Mutex::new(BTreeMap::new());
+    // Whatever a thread that panicked left behind is whole: values go in and are never changed.
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let schema = kept
+        .entry(TypeId::of::<T>())
+        .or_insert_with(|| Arc::new(schema_of::<T>()));
+    schema.clone()
+}
+
 /// The value of a text, as far as it fits the type, and everything that does not fit.
-pub(crate) fn read<T: JsonSchema + DeserializeOwned>(
+pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
     source: &Source,
     node: &Node,
 ) -> (Option<T>, Vec<Finding>) {
-    let schema = schema_of::<T>();
+    let schema = kept_schema_of::<T>();
     let mut reader = Reader {
         source,
         root: &schema,

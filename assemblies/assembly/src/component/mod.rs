@@ -1,6 +1,7 @@
 //! The catalog: every component that an assembly may name, as its `component.yaml` describes it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use task_definition::source::{self, Node, Source};
@@ -17,9 +18,12 @@ pub use file::{
     SettingKind, Size, StandIn, Stop,
 };
 
-/// A component and the lines that describe it.
+/// A component and the lines that describe it. Every assembly that names it shares them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Component {
+pub struct Component(Arc<Described>);
+
+#[derive(Debug, PartialEq)]
+struct Described {
     file: ComponentFile,
     source: Source,
     node: Node,
@@ -31,11 +35,11 @@ impl Component {
         let node = source::parse(source)?;
         let (file, mut findings) = shape::read::<ComponentFile>(source, &node);
         if let Some(file) = file {
-            let component = Self {
+            let component = Self(Arc::new(Described {
                 file,
                 source: source.clone(),
                 node,
-            };
+            }));
             findings.extend(component.contradictions());
             if findings.is_empty() {
                 return Ok(component);
@@ -46,17 +50,18 @@ impl Component {
 
     /// The fields.
     pub fn file(&self) -> &ComponentFile {
-        &self.file
+        &self.0.file
     }
 
     /// The name.
     pub fn name(&self) -> &str {
-        &self.file.name
+        &self.0.file.name
     }
 
     /// The environment variable of a setting.
     pub fn variable(&self, setting: &str) -> String {
         let named = self
+            .0
             .file
             .settings
             .get(setting)
@@ -74,21 +79,22 @@ impl Component {
 
     /// Its file, as it was written.
     pub fn text(&self) -> &str {
-        &self.source.text
+        &self.0.source.text
     }
 
     /// The line of a field.
     pub fn place(&self, pointer: &str) -> Place {
         let span = self
+            .0
             .node
             .at(pointer)
-            .map_or(self.node.span, |node| node.span);
-        Place::in_text(&self.source, span)
+            .map_or(self.0.node.span, |node| node.span);
+        Place::in_text(&self.0.source, span)
     }
 
     /// What the file says in one place and denies in another.
     fn contradictions(&self) -> Vec<Finding> {
-        let file = &self.file;
+        let file = &self.0.file;
         let provided = file
             .provides
             .iter()
