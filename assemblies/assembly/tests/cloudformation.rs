@@ -249,7 +249,7 @@ fn the_examples_of_the_manual_can_be_planned() {
     let from = readme.find("### A service").expect("the section");
     let to = readme.find("## What is derived").expect("the next section");
     let blocks: Vec<&str> = readme[from..to].split("```yaml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 2);
+    assert!(blocks.len() >= 2);
     for block in blocks {
         let text = block.split("```").next().expect("a block");
         let plan = plan(
