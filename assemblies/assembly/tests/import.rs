@@ -106,6 +106,7 @@ fn every_published_definition_for_fargate_comes_back_as_it_was() {
     for file in support::entries(&folder) {
         let source = support::source(&file, &support::name(&file));
         let outcome = match read(&source) {
+            Err(_) if source.text.contains("AWSTemplateFormatVersion") => "a template",
             Err(_) => {
                 // What cannot be read is nothing that Fargate would have taken.
                 if source.text.contains("\"FARGATE\"") {
