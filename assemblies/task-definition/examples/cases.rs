@@ -11,7 +11,10 @@ fn main() {
     let cases = rules().iter().filter_map(|rule| {
         // What is no YAML and no JSON (Y01, Y02) nobody else could read either.
         let node = parse(&Source::new(rule.id, rule.failing)).ok()?;
-        Some((rule.id.to_owned(), node.to_json()))
+        // Services and requests are no definitions.
+        node.get("taskDefinition")
+            .is_none()
+            .then(|| (rule.id.to_owned(), node.to_json()))
     });
     println!("{}", Value::Object(cases.collect::<Map<_, _>>()));
 }

@@ -2,14 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
+use task_definition::forms::judge;
 use task_definition::source::Source;
-use task_definition::{Color, check, read, rules};
+use task_definition::{Color, rules};
 
 fn main() {
     for rule in rules() {
         let source = Source::new(format!("{}.json", rule.id.to_lowercase()), rule.failing);
-        let findings = read(&source).map_or_else(|findings| findings, |located| check(&located));
-        for finding in findings {
+        for finding in judge(&source) {
             println!("{}", finding.render(Color::No));
         }
     }

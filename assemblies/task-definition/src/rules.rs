@@ -6,8 +6,9 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::finding::{Edit, Finding, Fix, Severity};
-use crate::place::escape;
+use crate::place::{Places, escape};
 use crate::read::Located;
+use crate::request::Situation;
 use crate::spelling::nearest;
 
 mod images;
@@ -71,10 +72,21 @@ mod p03;
 mod p04;
 mod p05;
 mod p06;
+mod p07;
 mod p08;
 mod p09;
 mod p10;
 mod p11;
+mod q01;
+mod q02;
+mod q03;
+mod q04;
+mod q05;
+mod q06;
+mod q07;
+mod q08;
+mod q09;
+mod q10;
 mod r01;
 mod r02;
 mod r03;
@@ -123,8 +135,8 @@ mod y02;
 pub(crate) mod y03;
 
 use shared::{
-    as_name, container, containers, edges, ends, has_open_names, is_name, is_part, knows_platform,
-    larger, logs, ports, range, shares_network, written_out,
+    as_name, container, container_meant, containers, edges, ends, has_open_names, is_name, is_part,
+    is_port_name, knows_platform, larger, logs, ports, range, shares_network, written_out,
 };
 
 /// A rule of ECS.
@@ -161,7 +173,7 @@ impl fmt::Debug for Rule {
 #[derive(Debug)]
 pub struct Report<'l> {
     rule: &'static Rule,
-    located: &'l Located,
+    places: &'l Places,
     findings: Vec<Finding>,
 }
 
@@ -211,7 +223,7 @@ impl Report<'_> {
             hint.into(),
         );
         if let Some(finding) = self.findings.last_mut() {
-            finding.place = self.located.places.of(beside);
+            finding.place = self.places.of(beside);
         }
     }
 
@@ -268,7 +280,7 @@ impl Report<'_> {
     }
 
     fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
-        let place = self.located.places.of(&pointer);
+        let place = self.places.of(&pointer);
         let pointer = Some(pointer);
         // A container without a name (C01) still has to be spoken of.
         let message = message.replace("``", "the container");
@@ -294,22 +306,43 @@ pub(crate) fn renaming(around: &str, key: &str, meant: &str, value: Value) -> Ve
 
 /// Checks a definition against every rule; all findings, in the order of the text.
 pub fn check(located: &Located) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for rule in rules() {
-        let mut report = Report {
-            rule,
-            located,
-            findings: Vec::new(),
-        };
-        (rule.check)(located, &mut report);
-        findings.append(&mut report.findings);
-    }
+    let mut findings = gathered(&located.places, rules(), |rule, report| {
+        (rule.check)(located, report);
+    });
     let open = y03::open(located);
     if !open.is_empty() {
         findings.retain(|finding| finding.rule == y03::RULE.id || !speaks_of(finding, &open));
     }
     if is_part(located) {
         findings.retain(|finding| !OF_THE_WHOLE.contains(&finding.rule));
+    }
+    findings
+}
+
+/// Checks a service or a request to run tasks; all findings, in the order of its text.
+pub(crate) fn check_use(situation: &Situation<'_>, places: &Places) -> Vec<Finding> {
+    gathered(places, rules(), |rule, report| {
+        let own = OF_USES.iter().find(|(id, _)| *id == rule.id);
+        if let Some((_, check)) = own {
+            check(situation, report);
+        }
+    })
+}
+
+fn gathered(
+    places: &Places,
+    rules: &'static [Rule],
+    run: impl Fn(&'static Rule, &mut Report<'_>),
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules {
+        let mut report = Report {
+            rule,
+            places,
+            findings: Vec::new(),
+        };
+        run(rule, &mut report);
+        findings.append(&mut report.findings);
     }
     findings.sort_by_key(|finding| finding.place.order());
     findings
@@ -324,6 +357,10 @@ fn speaks_of(finding: &Finding, open: &[(String, String)]) -> bool {
     // Of an image whose registry is open, the tag is still what it is.
     finding.rule != c04::RULE.id && open.iter().any(|(one, _)| pointer == Some(one))
 }
+
+/// What a rule about services and requests says of a definition by itself: nothing. `OF_USES` has what
+/// it says of them.
+fn of_uses(_: &Located, _: &mut Report) {}
 
 /// Every rule.
 pub fn rules() -> &'static [Rule] {
@@ -384,6 +421,7 @@ static RULES: &[Rule] = &[
     p04::RULE,
     p05::RULE,
     p06::RULE,
+    p07::RULE,
     p08::RULE,
     p09::RULE,
     p10::RULE,
@@ -439,7 +477,33 @@ static RULES: &[Rule] = &[
     x05::RULE,
     x06::RULE,
     x07::RULE,
+    q01::RULE,
+    q02::RULE,
+    q03::RULE,
+    q04::RULE,
+    q05::RULE,
+    q06::RULE,
+    q07::RULE,
+    q08::RULE,
+    q09::RULE,
+    q10::RULE,
     y01::RULE,
     y02::RULE,
     y03::RULE,
+];
+
+/// The rules about services and requests, by id, and how each looks at them.
+type OfUses = (&'static str, fn(&Situation<'_>, &mut Report<'_>));
+static OF_USES: &[OfUses] = &[
+    ("P07", p07::check_use),
+    ("Q01", q01::check_use),
+    ("Q02", q02::check_use),
+    ("Q03", q03::check_use),
+    ("Q04", q04::check_use),
+    ("Q05", q05::check_use),
+    ("Q06", q06::check_use),
+    ("Q07", q07::check_use),
+    ("Q08", q08::check_use),
+    ("Q09", q09::check_use),
+    ("Q10", q10::check_use),
 ];

@@ -70,7 +70,7 @@ fn walk(shape: Shape, parent: &str, path: &str, all: &mut Vec<String>) {
     }
 }
 
-const SCHEMAS: &str = r##"
+const SCHEMAS: &str = r#"
 import json
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER as manager
 found = []
@@ -88,4 +88,4 @@ for resource in ("AWS::ECS::TaskDefinition", "AWS::ECS::Service"):
                 walk(below, path + [name])
     walk(schema, [])
 print(json.dumps(found))
-"##;
+"#;

@@ -1,4 +1,4 @@
-use super::{Report, Rule, ports};
+use super::{Report, Rule, is_port_name, ports};
 use crate::finding::Severity;
 use crate::read::Located;
 
@@ -63,9 +63,4 @@ fn check(located: &Located, report: &mut Report) {
         }
         seen.push(name);
     }
-}
-
-fn is_port_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    (1..=64).contains(&name.len()) && !name.starts_with('-') && name.chars().all(allowed)
 }

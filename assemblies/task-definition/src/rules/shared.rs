@@ -7,6 +7,7 @@ use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
 use crate::finding::Edit;
 use crate::placeholder::placeholder;
 use crate::read::Located;
+use crate::spelling::nearest;
 use crate::task::TaskDefinition;
 
 /// Every container and its pointer.
@@ -175,4 +176,20 @@ pub(super) fn larger(
         ),
         None => format!("enlarge the task, or {otherwise}"),
     }
+}
+
+/// Which container was probably meant by a name that none has.
+pub(super) fn container_meant(definition: &TaskDefinition, name: &str) -> String {
+    let containers = definition.container_definitions.iter();
+    let names: Vec<&str> = containers.map(|one| one.name.as_str()).collect();
+    match nearest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("name one of its containers: {}", names.join(", ")),
+    }
+}
+
+/// Whether the text is 1 to 64 small letters, digits, _ and -, with no - in front.
+pub(super) fn is_port_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    (1..=64).contains(&text.len()) && !text.starts_with('-') && text.chars().all(allowed)
 }

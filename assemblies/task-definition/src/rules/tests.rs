@@ -1,13 +1,12 @@
 //! Every rule has a case that passes and one that fails, and the failing one breaks no other rule.
 
-use super::{Rule, check, rules};
+use super::{Rule, rules};
 use crate::finding::{Color, Finding, Severity};
-use crate::read::read;
+use crate::forms::judge;
 use crate::source::Source;
 
 fn findings(name: &str, text: &str) -> Vec<Finding> {
-    let source = Source::new(name, text);
-    read(&source).map_or_else(|findings| findings, |located| check(&located))
+    judge(&Source::new(name, text))
 }
 
 fn rendered(rule: &Rule, text: &str) -> String {
