@@ -247,7 +247,7 @@ fn the_examples_of_the_manual_can_be_planned() {
     let readme = support::source(&root().join("assemblies/README.md"), "README.md").text;
     let catalog = Catalog::read(&components());
     let from = readme.find("### A service").expect("the section");
-    let to = readme.find("## What is derived").expect("the next section");
+    let to = readme.find("### Every word").expect("the next section");
     let blocks: Vec<&str> = readme[from..to].split("```yaml\n").skip(1).collect();
     assert!(blocks.len() >= 2);
     for block in blocks {
