@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Check(commands::check::Arguments),
     /// Writes an assembly's documents into `assemblies/rendered/`.
     Render(commands::render::Arguments),
+    /// Says what differs between two environments.
+    Compare(commands::compare::Arguments),
     /// Says what makes a task as large as it is, what it costs, and what would make it cheaper.
     Size(commands::size::Arguments),
     /// Prints the picture of an assembly.
@@ -71,15 +73,24 @@ pub(crate) enum Verb {
 /// Which values fill the `${…}` of an assembly.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ValueArguments {
-    /// The environment: a name under `assemblies/values/`, or a file.
+    /// The environment: a name under `assemblies/values/`, or a file. Of several the last one wins.
     #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) values: Option<String>,
+    pub(crate) values: Vec<String>,
     /// One value, which wins over the file's.
     #[arg(long = "value", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) value: Vec<(String, String)>,
     /// Fails where an image is not in the environment's lock file.
     #[arg(long)]
     pub(crate) locked: bool,
+}
+
+impl ValueArguments {
+    /// The same with one more environment, which wins over the others.
+    pub(crate) fn and(&self, environment: &str) -> Self {
+        let mut more = self.clone();
+        more.values.push(environment.to_owned());
+        more
+    }
 }
 
 /// Whose prices are shown.

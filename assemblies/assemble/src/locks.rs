@@ -20,9 +20,10 @@ impl Project {
         Ok(lock.demanding(demand))
     }
 
-    /// `assemblies/locks/prod.yaml` for `--values prod`, and for `--values somewhere/prod.yaml`.
+    /// `assemblies/locks/prod.yaml` for `--values prod`, and for `--values somewhere/prod.yaml`; of several
+    /// environments that of the last.
     pub(crate) fn lock_file(&self, values: &ValueArguments, otherwise: &str) -> PathBuf {
-        let chosen = Path::new(values.values.as_deref().unwrap_or(otherwise));
+        let chosen = Path::new(values.values.last().map_or(otherwise, String::as_str));
         let name = chosen.file_stem().unwrap_or(chosen.as_os_str());
         let mut file = name.to_owned();
         file.push(".yaml");

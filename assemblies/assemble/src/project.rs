@@ -126,8 +126,13 @@ impl Project {
         Failure::Usage(format!("there is no assembly `{what}`; {hint}"))
     }
 
-    /// Every `component.yaml` of the project.
+    /// Every `component.yaml` of the project, read.
     pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
+        Ok(Catalog::read(&self.components()?))
+    }
+
+    /// Every `component.yaml` of the project.
+    pub(crate) fn components(&self) -> Result<Vec<Source>, Failure> {
         let mut sources = Vec::new();
         for folder in ["sidecars", "apps", "assemblies/components"] {
             let folder = self.root.join(folder);
@@ -141,34 +146,47 @@ impl Project {
                 }
             }
         }
-        Ok(Catalog::read(&sources))
+        Ok(sources)
     }
 
-    /// The values of an environment, with those of the command line over them.
+    /// The values of the environments, a later one over an earlier one, and those of the command line over
+    /// them all.
     pub(crate) fn values(
         &self,
         arguments: &ValueArguments,
         otherwise: &str,
     ) -> Result<Values, Failure> {
-        let chosen = arguments.values.as_deref().unwrap_or(otherwise);
-        let named = self
-            .root
-            .join("assemblies/values")
-            .join(format!("{chosen}.yaml"));
-        let values = if named.is_file() {
-            Values::read(&self.source(&named)?).map_err(Failure::Findings)?
-        } else if Path::new(chosen).is_file() {
-            Values::read(&self.source(Path::new(chosen))?).map_err(Failure::Findings)?
-        } else if arguments.values.is_some() {
-            return Err(Failure::Usage(format!(
-                "there are no values `{chosen}`; write them into `assemblies/values/{chosen}.yaml`"
-            )));
-        } else {
-            Values::default()
-        };
+        let mut values = Values::default();
+        for chosen in &arguments.values {
+            let Some(more) = self.environment(chosen)? else {
+                return Err(Failure::Usage(format!(
+                    "there are no values `{chosen}`; write them into `assemblies/values/{chosen}.yaml`"
+                )));
+            };
+            values = values.and(more);
+        }
+        if arguments.values.is_empty() {
+            values = self.environment(otherwise)?.unwrap_or_default();
+        }
         let values = values.locked(self.lock(arguments, otherwise)?);
         let over = arguments.value.iter();
         Ok(over.fold(values, |values, (name, value)| values.with(name, value)))
+    }
+
+    /// The values of one environment, by name or file; it is called as its file is.
+    fn environment(&self, chosen: &str) -> Result<Option<Values>, Failure> {
+        let named = self.root.join(format!("assemblies/values/{chosen}.yaml"));
+        let file = if named.is_file() {
+            &named
+        } else {
+            Path::new(chosen)
+        };
+        if !file.is_file() {
+            return Ok(None);
+        }
+        let values = Values::read(&self.source(file)?).map_err(Failure::Findings)?;
+        let name = file.file_stem().unwrap_or_default();
+        Ok(Some(values.of_environment(&name.to_string_lossy())))
     }
 
     /// The prices that are named, or else the project's, or else those that come with the library.

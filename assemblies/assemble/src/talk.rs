@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{IsTerminal, Write, stderr, stdout};
 
-use task_definition::{Color, Place, Silenced};
+use task_definition::{Color, Finding, Place, Silenced};
 
 use crate::failure::Failure;
 
@@ -55,6 +55,19 @@ impl Talk {
     /// The colour of stdout.
     pub(crate) fn color(&self) -> Color {
         self.color_out
+    }
+
+    /// Says which values are missing in all of the findings, ready to be pasted into a file of values.
+    pub(crate) fn missing(&self, findings: &[Finding]) {
+        let missing = assembly::rules::missing_values(findings);
+        if missing.len() > 1 {
+            let lines = missing.iter().map(|name| format!("  {name}: \n"));
+            let lines: String = lines.collect();
+            self.say(&format!(
+                "missing values, for assemblies/values/:\n{}",
+                lines.trim_end()
+            ));
+        }
     }
 
     /// Says a failure, with its findings if it has any.

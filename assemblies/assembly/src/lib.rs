@@ -75,7 +75,8 @@ pub fn plan_under(
     hearing.add(own);
     hearing.hear(findings);
     hearing.hear(more);
-    let cast = resolve::resolve(manifest, catalog, values, &mut hearing);
+    let values = manifest.values().clone();
+    let cast = resolve::resolve(manifest, catalog, &values, &mut hearing);
     match cast.and_then(|cast| wire::wire(cast, &mut hearing)) {
         Some(wiring) => plan::plan(wiring, hearing),
         None => Err(hearing.end()),

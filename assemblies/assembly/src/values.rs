@@ -1,8 +1,9 @@
 //! What differs by environment: names with text, and how `${name}` is filled.
 //!
-//! `$${` stands for `${` itself.
+//! A value may name others; `${settings.COMPONENT.NAME}` is what the manifest says of a setting; `$${` stands
+//! for `${` itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use task_definition::source::{self, Node, NodeValue, Source};
 use task_definition::{Finding, Place};
@@ -10,11 +11,28 @@ use task_definition::{Finding, Place};
 use crate::lock::Lock;
 use crate::rules;
 
-/// Names with their text, and the images that tags stand for.
+/// Names with their text, the environments they are of, and the images that tags stand for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
-    texts: BTreeMap<String, String>,
+    entries: BTreeMap<String, Entry>,
+    environments: Vec<String>,
     lock: Lock,
+}
+
+/// A value, and its line if it stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    text: String,
+    place: Option<Place>,
+}
+
+/// Why a text could not be filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfilled {
+    /// Nobody gave a value.
+    Missing(String),
+    /// Values that name each other in a ring, the first one last as well.
+    Ring(Vec<String>),
 }
 
 impl Values {
@@ -33,10 +51,13 @@ impl Values {
             ));
         }
         for (key, value) in node.entries() {
+            let place = Place::in_text(source, value.span);
             if let Some(text) = scalar(source, value) {
-                values.texts.insert(key.name.clone(), text);
+                let place = Some(place);
+                values
+                    .entries
+                    .insert(key.name.clone(), Entry { text, place });
             } else {
-                let place = Place::in_text(source, value.span);
                 findings.push(rules::m02::wrong_type(
                     place,
                     &key.name,
@@ -54,7 +75,22 @@ impl Values {
 
     /// These values and one more, which wins.
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.texts.insert(name.to_owned(), value.to_owned());
+        let (text, place) = (value.to_owned(), None);
+        self.entries.insert(name.to_owned(), Entry { text, place });
+        self
+    }
+
+    /// These values and others, which win.
+    pub fn and(mut self, others: Self) -> Self {
+        self.entries.extend(others.entries);
+        self.environments.extend(others.environments);
+        self
+    }
+
+    /// The same values, said to be those of an environment: what a manifest has under `environments` for
+    /// that name is laid over it.
+    pub fn of_environment(mut self, name: &str) -> Self {
+        self.environments.push(name.to_owned());
         self
     }
 
@@ -68,79 +104,219 @@ impl Values {
         &self.lock
     }
 
-    /// The text of a value.
+    /// The environments these are the values of; a later one wins.
+    pub fn environments(&self) -> &[String] {
+        &self.environments
+    }
+
+    /// The text of a value, as it was written.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.texts.get(name).map(String::as_str)
+        self.entries.get(name).map(|entry| entry.text.as_str())
+    }
+
+    /// The line of a value, if it stands in a file.
+    pub fn place(&self, name: &str) -> Option<&Place> {
+        self.entries.get(name)?.place.as_ref()
     }
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.texts.keys().map(String::as_str)
+        self.entries.keys().map(String::as_str)
     }
 
-    /// The values of a manifest's own `values` under these.
-    fn over(&self, source: &Source, node: &Node) -> Self {
+    /// A manifest's own `values`, and these over them. What names others is filled, as far as it can be.
+    pub(crate) fn over(&self, source: &Source, node: &Node) -> Self {
         let mut values = Self::default();
         for (key, value) in node.get("values").map(Node::entries).unwrap_or_default() {
+            let place = Some(Place::in_text(source, value.span));
+            let entry = scalar(source, value).map(|text| Entry { text, place });
             values
-                .texts
-                .extend(scalar(source, value).map(|text| (key.name.clone(), text)));
+                .entries
+                .extend(entry.map(|entry| (key.name.clone(), entry)));
         }
-        values.texts.extend(self.texts.clone());
+        values.entries.extend(self.entries.clone());
+        values.environments.clone_from(&self.environments);
+        values.lock.clone_from(&self.lock);
         values
     }
 
-    /// A manifest with its `${…}` filled; all that is missing comes back together.
-    pub(crate) fn filled(&self, source: &Source, node: &Node) -> (Node, Vec<Finding>) {
-        let mut findings = Vec::new();
-        let filled = self
-            .over(source, node)
-            .fill_node(source, node, &mut findings);
-        (filled, findings)
+    /// The same, each with what it names filled in, as far as that is known.
+    pub(crate) fn settled(&self) -> Self {
+        let mut settled = self.clone();
+        for entry in settled.entries.values_mut() {
+            if let Ok(text) = self.fill(&entry.text) {
+                entry.text = text;
+            }
+        }
+        settled
     }
 
-    fn fill_node(&self, source: &Source, node: &Node, findings: &mut Vec<Finding>) -> Node {
+    /// Names of passwords with text that can be one.
+    pub(crate) fn plain_secrets(&self) -> Vec<Finding> {
+        let entries = self.entries.iter();
+        let plain = entries.filter_map(|(name, entry)| {
+            let place = entry.place.clone()?;
+            rules::m31::is_plain_secret(name, &entry.text)
+                .then(|| rules::m31::written_out(place, name))
+        });
+        plain.collect()
+    }
+
+    /// A text with its `${…}` filled, or why that cannot be.
+    pub fn fill(&self, text: &str) -> Result<String, Vec<Unfilled>> {
+        fill_deep(text, &|name| self.get(name).map(str::to_owned), &[])
+    }
+}
+
+/// A manifest's texts and what may fill them.
+pub(crate) struct Filler<'f> {
+    pub(crate) values: &'f Values,
+    pub(crate) source: &'f Source,
+    /// The manifest, unfilled, for its settings.
+    pub(crate) node: &'f Node,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Filler<'_> {
+    /// The manifest with its `${…}` filled; all that is missing is found together. `values` and
+    /// `environments` are left as they are: they count where they are used.
+    pub(crate) fn manifest(&mut self) -> Node {
+        let NodeValue::Map(entries) = &self.node.value else {
+            return self.node.clone();
+        };
+        let filled = entries.iter().map(|(key, value)| {
+            let is_source = matches!(key.name.as_str(), "values" | "environments");
+            let value = if is_source {
+                value.clone()
+            } else {
+                self.node(value)
+            };
+            (key.clone(), value)
+        });
+        let value = NodeValue::Map(filled.collect());
+        let span = self.node.span;
+        Node { value, span }
+    }
+
+    fn node(&mut self, node: &Node) -> Node {
         let value = match &node.value {
-            NodeValue::Text(text) => match self.fill(text) {
-                Ok(filled) => NodeValue::Text(filled),
-                Err(missing) => {
-                    for name in missing {
-                        let place = Place::in_text(source, node.span);
-                        findings.push(rules::m14::no_value(place, &name, self.names()));
-                    }
-                    node.value.clone()
-                }
-            },
-            NodeValue::List(items) => NodeValue::List(
-                items
-                    .iter()
-                    .map(|item| self.fill_node(source, item, findings))
-                    .collect(),
-            ),
+            NodeValue::Text(text) => NodeValue::Text(self.text(text, node)),
+            NodeValue::List(items) => {
+                NodeValue::List(items.iter().map(|item| self.node(item)).collect())
+            }
             NodeValue::Map(entries) => NodeValue::Map(
                 entries
                     .iter()
-                    .map(|(key, value)| (key.clone(), self.fill_node(source, value, findings)))
+                    .map(|(key, value)| (key.clone(), self.node(value)))
                     .collect(),
             ),
             other => other.clone(),
         };
-        Node {
-            value,
-            span: node.span,
+        let span = node.span;
+        Node { value, span }
+    }
+
+    fn text(&mut self, text: &str, node: &Node) -> String {
+        match fill_deep(text, &|name| self.value(name), &[]) {
+            Ok(filled) => filled,
+            Err(unfilled) => {
+                let place = Place::in_text(self.source, node.span);
+                let names = self.values.names();
+                let told = unfilled
+                    .into_iter()
+                    .map(|one| one.told(&place, names.clone()));
+                self.findings.extend(told);
+                text.to_owned()
+            }
         }
     }
 
-    /// A text with its `${…}` filled, or the names that have no value.
-    pub fn fill(&self, text: &str) -> Result<String, Vec<String>> {
-        fill(text, |name| self.get(name).map(str::to_owned))
+    /// A value, or what the manifest says of a setting.
+    fn value(&self, name: &str) -> Option<String> {
+        let Some(setting) = name.strip_prefix("settings.") else {
+            return self.values.get(name).map(str::to_owned);
+        };
+        let (component, setting) = setting.split_once('.')?;
+        let given = self.node.get("settings")?.get(component)?;
+        scalar(self.source, below(given, setting)?)
     }
+}
+
+/// A setting that is written dotted, nested, or half and half.
+fn below<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
+    let nested = || {
+        let dots = setting.match_indices('.');
+        let mut halves = dots.map(|(at, _)| (&setting[..at], &setting[at + 1..]));
+        halves.find_map(|(first, rest)| below(node.get(first)?, rest))
+    };
+    node.get(setting).or_else(nested)
+}
+
+impl Unfilled {
+    /// What is said about it, at the line of the text.
+    pub(crate) fn told<'a>(
+        self,
+        place: &Place,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Finding {
+        match self {
+            Self::Missing(name) => rules::m14::no_value(place.clone(), &name, known),
+            Self::Ring(names) => rules::m30::ring(place.clone(), &names),
+        }
+    }
+}
+
+/// A text with its `${…}` filled, and those of what they are filled with. `through` are the names that led
+/// here.
+fn fill_deep(
+    text: &str,
+    value: &dyn Fn(&str) -> Option<String>,
+    through: &[String],
+) -> Result<String, Vec<Unfilled>> {
+    let mut troubles = Vec::new();
+    let filled = fill(text, |name| {
+        if let Some(start) = through.iter().position(|one| one == name) {
+            let mut ring = through[start..].to_vec();
+            ring.push(name.to_owned());
+            troubles.push(Unfilled::Ring(ring));
+            return Some(String::new());
+        }
+        let Some(text) = value(name) else {
+            troubles.push(Unfilled::Missing(name.to_owned()));
+            return Some(String::new());
+        };
+        let through = [through, &[name.to_owned()]].concat();
+        match fill_deep(&text, value, &through) {
+            Ok(text) => Some(text),
+            Err(more) => {
+                troubles.extend(more);
+                Some(String::new())
+            }
+        }
+    });
+    match filled {
+        Ok(filled) if troubles.is_empty() => Ok(filled),
+        _ => {
+            troubles.dedup();
+            Err(troubles)
+        }
+    }
+}
+
+/// The names that stand in a text as `${name}`.
+pub fn references(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let _ = fill(text, |name| {
+        names.insert(name.to_owned());
+        None
+    });
+    names
 }
 
 /// A text with its `${…}` filled from anywhere, or the names that have no value.
 pub(crate) fn fill(
     text: &str,
-    value: impl Fn(&str) -> Option<String>,
+    mut value: impl FnMut(&str) -> Option<String>,
 ) -> Result<String, Vec<String>> {
     let (mut filled, mut missing) = (String::new(), Vec::new());
     let mut rest = text;
@@ -191,7 +367,31 @@ mod tests {
 
     #[test]
     fn tells_all_that_is_missing() {
-        let missing = Values::default().fill("${a} ${b}");
-        assert_eq!(missing, Err(vec!["a".to_owned(), "b".to_owned()]));
+        let missing = |name: &str| Unfilled::Missing(name.to_owned());
+        let values = Values::default().with("a", "${inner}");
+        assert_eq!(
+            values.fill("${a} ${b}"),
+            Err(vec![missing("inner"), missing("b")])
+        );
+    }
+
+    #[test]
+    fn fills_what_values_name_and_finds_rings() {
+        let values = Values::default()
+            .with("a", "<${b}>")
+            .with("b", "${c}${c}")
+            .with("c", "x");
+        assert_eq!(values.fill("${a}").as_deref(), Ok("<xx>"));
+        let values = values.with("c", "${a}");
+        let ring = ["a", "b", "c", "a"].map(str::to_owned).to_vec();
+        assert_eq!(values.fill("${a}"), Err(vec![Unfilled::Ring(ring)]));
+    }
+
+    #[test]
+    fn a_later_file_wins() {
+        let file = |text: &str| Values::read(&Source::new("v.yaml", text)).expect("values");
+        let values = file("a: 1\nb: 1\n").and(file("b: 2\n")).with("c", "3");
+        let all = values.fill("${a}${b}${c}");
+        assert_eq!(all.as_deref(), Ok("123"));
     }
 }

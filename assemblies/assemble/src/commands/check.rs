@@ -7,12 +7,15 @@
 //! | `strict` | JSON that only a YAML parser takes |
 //! | `text`, `json`, `sarif`, `github` | write it down, a form each |
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use assembly::rules::unused_value;
+use assembly::values::references;
 use assembly::{Catalog, Values, plan_under};
 use clap::{Args, ValueEnum};
 use task_definition::source::{self, Source};
-use task_definition::{Judged, Judgement};
+use task_definition::{Finding, Judged, Judgement};
 
 use crate::cli::ValueArguments;
 use crate::failure::Failure;
@@ -88,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         Format::Github => github::write(&report, project),
     });
     talk.guards(&report.silenced);
+    talk.missing(&report.findings);
     if unreadable.is_ok() || !report.is_empty() {
         talk.say(&report.total());
     }
@@ -160,12 +164,44 @@ fn gather(
         judging.seen(&file, &judged.seen);
         report.add(judged);
     }
+    if let Some(values) = values.filter(|_| arguments.files.is_empty()) {
+        report.add_findings(unused(&values, project)?);
+    }
     report.add_findings(judging.findings().cloned());
     if unreadable.is_empty() {
         report.add_findings(judging.stale(arguments.files.is_empty()));
     }
     Ok((report, Failure::all(unreadable)))
 }
+
+/// Values of the environment that no assembly and no component names.
+fn unused(values: &Values, project: &Project) -> Result<Vec<Finding>, Failure> {
+    let mut used = BTreeSet::from(USUAL.map(str::to_owned));
+    for source in project.components()? {
+        used.extend(references(&source.text));
+    }
+    for name in project.assemblies()? {
+        used.extend(references(&project.manifest(&name)?.text));
+    }
+    let texts = values.names().filter_map(|name| values.get(name));
+    used.extend(texts.flat_map(references));
+    let unused = values.names().filter(|name| !used.contains(*name));
+    // What the command line gives is nobody's leftover.
+    let placed = unused.filter_map(|name| Some((name, values.place(name)?.clone())));
+    Ok(placed
+        .map(|(name, place)| unused_value(place, name))
+        .collect())
+}
+
+/// Values that every environment has: where the task lives, and what images are usually named by.
+const USUAL: [&str; 6] = [
+    "account",
+    "region",
+    "partition",
+    "cluster",
+    "registry",
+    "version",
+];
 
 fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, Failure> {
     if !arguments.files.is_empty() {

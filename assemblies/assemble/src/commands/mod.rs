@@ -6,6 +6,7 @@ use crate::project::Project;
 use crate::talk::Talk;
 
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod graph;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::New(arguments) => new::run(&arguments, &project()?, talk),
         Verb::Check(arguments) => check::run(&arguments, &project()?, talk),
         Verb::Render(arguments) => render::run(&arguments, &project()?, talk),
+        Verb::Compare(arguments) => compare::run(&arguments, &project()?, talk),
         Verb::Size(arguments) => size::run(&arguments, &project()?, talk),
         Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),
         Verb::Import(arguments) => import::run(&arguments, &project()?, talk),

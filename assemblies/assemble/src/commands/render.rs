@@ -1,7 +1,7 @@
 //! `assemble render`: writes the documents of assemblies, and says what they are in one table.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
@@ -22,6 +22,13 @@ pub(crate) struct Arguments {
     /// All assemblies of the project.
     #[arg(long)]
     all: bool,
+    /// An environment under `assemblies/values/`, rendered into a folder of its own; several stand side by
+    /// side.
+    #[arg(long, value_name = "NAME")]
+    environment: Vec<String>,
+    /// The folder to write into, instead of `assemblies/rendered/`.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,
     #[command(flatten)]
@@ -38,47 +45,51 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         arguments.names.clone()
     };
     let catalog = project.catalog()?;
-    let values = project.values(&arguments.values, "example")?;
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut all: Vec<Finding> = Vec::new();
     let mut written = 0;
     let mut plans = Vec::new();
     let mut judging = Judging::new(&arguments.rules, project)?;
-    for name in &names {
-        let judgement = judging.of(&project.manifest_path(name))?;
-        match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &judgement) {
-            Ok(plan) => {
-                talk.guards(plan.silenced());
-                let plan = plan.priced(&prices);
-                written += write(&plan, project)?;
-                rows.push(row(&plan, &prices));
-                add(&mut all, plan.warnings().to_vec());
-                plans.push(plan);
-            }
-            Err(Judged { findings, .. }) => {
-                rows.push([
-                    name.clone(),
-                    "-".into(),
-                    "-".into(),
-                    "-".into(),
-                    "-".into(),
-                    count(findings.len()),
-                ]);
-                add(&mut all, findings);
+    for target in targets(arguments, project)? {
+        let values = project.values(&target.values, "example")?;
+        for name in &names {
+            let judgement = judging.of(&project.manifest_path(name))?;
+            let manifest = project.manifest(name)?;
+            match assembly::plan_under(&manifest, &catalog, &values, &judgement) {
+                Ok(plan) => {
+                    talk.guards(plan.silenced());
+                    let plan = plan.priced(&prices);
+                    written += write(&plan, &target)?;
+                    rows.push(row(&plan, &prices, &target));
+                    add(&mut all, plan.warnings().to_vec());
+                    plans.push(plan);
+                }
+                Err(Judged { findings, .. }) => {
+                    rows.push(failed(target.called(name), &findings));
+                    add(&mut all, findings);
+                }
             }
         }
     }
     // A page that lacks an assembly would be worse than one of yesterday.
-    if arguments.all && plans.len() == names.len() {
+    let is_usual = arguments.environment.is_empty() && arguments.out.is_none();
+    if arguments.all && is_usual && plans.len() == names.len() {
         written += super::index::write(&plans, project)?;
     }
     talk.data(&table(&rows));
+    let place = arguments
+        .out
+        .as_deref()
+        .map_or("assemblies/rendered/".to_owned(), |out| {
+            out.display().to_string()
+        });
     talk.say(&match written {
-        0 => "nothing changed in assemblies/rendered/".to_owned(),
-        1 => "1 file written into assemblies/rendered/".to_owned(),
-        many => format!("{many} files written into assemblies/rendered/"),
+        0 => format!("nothing changed in {place}"),
+        1 => format!("1 file written into {place}"),
+        many => format!("{many} files written into {place}"),
     });
+    talk.missing(&all);
     if all
         .iter()
         .any(|finding| finding.severity == Severity::Error)
@@ -87,6 +98,73 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     } else {
         Ok(0)
     }
+}
+
+/// Where one environment goes, and with which values.
+struct Target {
+    environment: Option<String>,
+    values: ValueArguments,
+    folder: PathBuf,
+    stale: Stale,
+}
+
+/// What becomes of files that are no longer made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stale {
+    Goes,
+    /// The folder is the user's, who may have more in it.
+    Stays,
+}
+
+impl Target {
+    /// `production/shop`.
+    fn called(&self, name: &str) -> String {
+        match &self.environment {
+            Some(environment) => format!("{environment}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, Failure> {
+    let own = project.root().join("assemblies/rendered");
+    let (folder, stale) = match &arguments.out {
+        Some(out) => (out.clone(), Stale::Stays),
+        None => (own, Stale::Goes),
+    };
+    if arguments.environment.is_empty() {
+        let values = arguments.values.clone();
+        let environment = None;
+        return Ok(vec![Target {
+            environment,
+            values,
+            folder,
+            stale,
+        }]);
+    }
+    let assemblies = project.assemblies()?;
+    let mut targets = Vec::new();
+    for environment in &arguments.environment {
+        if assemblies.contains(environment) {
+            return Err(Failure::Usage(format!(
+                "`{environment}` is an assembly and an environment, and both would be written into one folder; rename one of them"
+            )));
+        }
+        targets.push(Target {
+            values: arguments.values.and(environment),
+            folder: folder.join(environment),
+            environment: Some(environment.clone()),
+            stale,
+        });
+    }
+    Ok(targets)
+}
+
+fn failed(name: String, findings: &[Finding]) -> [String; COLUMNS] {
+    let mut row = [const { String::new() }; COLUMNS].map(|_| "-".to_owned());
+    row[0] = name;
+    row[COLUMNS - 1] = count(findings.len());
+    row
 }
 
 /// Several assemblies may name the same broken component; it is told once.
@@ -109,13 +187,13 @@ const HEADINGS: [&str; COLUMNS] = [
     "findings",
 ];
 
-fn row(plan: &Plan, prices: &Prices) -> [String; COLUMNS] {
+fn row(plan: &Plan, prices: &Prices, target: &Target) -> [String; COLUMNS] {
     let findings = match plan.warnings().len() {
         0 => "none".to_owned(),
         many => count(many),
     };
     [
-        plan.name().to_owned(),
+        target.called(plan.name()),
         plan.containers().len().to_string(),
         plan.size().to_string(),
         Sizing::of_plan(plan, prices).set_by(),
@@ -134,12 +212,15 @@ fn price(plan: &Plan) -> String {
 }
 
 /// Writes what is new or different; takes away documents that are no longer made.
-fn write(plan: &Plan, project: &Project) -> Result<usize, Failure> {
-    let folder = project.root().join("assemblies/rendered").join(plan.name());
+fn write(plan: &Plan, target: &Target) -> Result<usize, Failure> {
+    let folder = target.folder.join(plan.name());
     let documents = assembly::render(plan);
     let mut written = 0;
     for Document { path, text } in &documents {
         written += usize::from(write_if_different(&folder.join(path), text)?);
+    }
+    if target.stale == Stale::Stays {
+        return Ok(written);
     }
     for stale in files_under(&folder) {
         let known = documents
@@ -173,7 +254,7 @@ pub(super) fn write_if_different(path: &Path, text: &str) -> Result<bool, Failur
     Ok(true)
 }
 
-pub(super) fn files_under(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(super) fn files_under(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };

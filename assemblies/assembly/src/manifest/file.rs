@@ -62,12 +62,46 @@ pub struct ManifestFile {
     /// CloudFormation laid over the stack at the very end, as `patch` is over the task definition.
     #[serde(default)]
     pub stack: Option<Map<String, Value>>,
+    /// By environment (the name of its values), what is different there; it is laid over the rest.
+    #[serde(default)]
+    pub environments: BTreeMap<String, EnvironmentFile>,
     /// Values for `${…}` in this file that the environment's values may replace.
     #[serde(default)]
     pub values: BTreeMap<String, Value>,
     /// By the id of a rule: how bad its findings are here, and why.
     #[serde(default)]
     pub rules: BTreeMap<String, RuleWords>,
+}
+
+/// What is different in one environment. Words are laid over those of the manifest field by field; `null`
+/// takes one away.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentFile {
+    /// Settings by component and name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Map<String, Value>>,
+    /// Secret settings by component and name; `null` takes one away.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Map<String, Value>>,
+    /// How many tasks serve.
+    #[serde(default)]
+    pub service: Option<Map<String, Value>>,
+    /// What starts a task.
+    #[serde(default)]
+    pub on_demand: Option<Map<String, Value>>,
+    /// The task's size.
+    #[serde(default)]
+    pub size: Option<Map<String, Value>>,
+    /// Fields of one container, in the task definition's words.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Map<String, Value>>,
+    /// Task-definition JSON laid over the result at the very end.
+    #[serde(default)]
+    pub patch: Option<Map<String, Value>>,
+    /// CloudFormation laid over the stack at the very end.
+    #[serde(default)]
+    pub stack: Option<Map<String, Value>>,
 }
 
 /// A task that serves until it is told to stop.

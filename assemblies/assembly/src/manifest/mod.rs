@@ -1,15 +1,20 @@
 //! What the user writes: the manifest as a type, with the line of every word.
 
+use std::collections::BTreeSet;
+
 use task_definition::Finding;
 use task_definition::Place;
 use task_definition::source::{self, Node, Source};
 
-use crate::values::Values;
+use crate::values::{Filler, Values};
 use crate::{rules, shape};
 
+mod environment;
 mod file;
 mod running;
-pub use file::{Architecture, ContainerSize, ManifestFile, OnDemand, Service, Target, TaskSize};
+pub use file::{
+    Architecture, ContainerSize, EnvironmentFile, ManifestFile, OnDemand, Service, Target, TaskSize,
+};
 pub use running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
 
 /// A manifest that fits its form, with its values filled in.
@@ -18,6 +23,8 @@ pub struct Manifest {
     file: ManifestFile,
     source: Source,
     node: Node,
+    values: Values,
+    references: BTreeSet<String>,
 }
 
 /// Reads a manifest; what does not fit is a finding, and left out.
@@ -26,7 +33,18 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         Ok(node) => node,
         Err(findings) => return (None, findings),
     };
-    let (node, mut findings) = values.filled(source, &node);
+    let node = environment::laid_over(node, values.environments());
+    let values = values.over(source, &node);
+    let mut filler = Filler {
+        values: &values,
+        source,
+        node: &node,
+        findings: Vec::new(),
+    };
+    let (filled, mut findings) = (filler.manifest(), filler.findings);
+    findings.extend(values.plain_secrets());
+    let references = environment::references(&node);
+    let node = filled;
     let (file, more) = shape::read::<ManifestFile>(source, &node);
     findings.extend(more);
     if let Some(name) = node.get("name").and_then(|name| Some((name, name.text()?)))
@@ -41,6 +59,8 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         file,
         source: source.clone(),
         node,
+        values: values.settled(),
+        references,
     });
     (manifest, findings)
 }
@@ -49,6 +69,16 @@ impl Manifest {
     /// The fields.
     pub fn file(&self) -> &ManifestFile {
         &self.file
+    }
+
+    /// Its own values, and those of the environment over them.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The names that stand in it as `${name}`, in all environments.
+    pub(crate) fn references(&self) -> &BTreeSet<String> {
+        &self.references
     }
 
     /// The line of a value, by JSON pointer; the nearest value around it when there is none.

@@ -42,8 +42,9 @@ pub(crate) fn merge(
                         placed,
                     );
                 } else {
-                    place(over, &format!("{at}/{}", items.len()), &from, placed);
-                    items.push(over.clone());
+                    let Some(over) = said(over) else { continue };
+                    place(&over, &format!("{at}/{}", items.len()), &from, placed);
+                    items.push(over);
                 }
             }
             take_away(items, over, at, from, placed);
@@ -53,6 +54,19 @@ pub(crate) fn merge(
             place(over, at, from, placed);
         }
     }
+}
+
+/// An item that is new, without what `null` would take away; nothing when that is all it says.
+fn said(item: &Value) -> Option<Value> {
+    let mut item = item.clone();
+    if let Some(fields) = item.as_object_mut() {
+        let before = fields.len();
+        fields.retain(|_, value| !value.is_null());
+        if fields.len() == 1 && before > 1 {
+            return None;
+        }
+    }
+    Some(item)
 }
 
 /// An item that is left with nothing but its name, because `null` took the rest, goes as a whole.
@@ -126,6 +140,16 @@ mod tests {
             merge(&mut list, &over, at, "/patch", &mut |_, _| {});
             assert_eq!(list.as_array().map(Vec::len), Some(left));
         }
+    }
+
+    #[test]
+    fn takes_nothing_away_from_what_is_not_there() {
+        let mut list = json!([{ "name": "a", "value": "1" }]);
+        let over =
+            json!([{ "name": "b", "value": null }, { "name": "c", "value": "3", "x": null }]);
+        merge(&mut list, &over, "/list", "/patch", &mut |_, _| {});
+        let wanted = json!([{ "name": "a", "value": "1" }, { "name": "c", "value": "3" }]);
+        assert_eq!(list, wanted);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::hearing::Hearing;
 use crate::manifest::Manifest;
 use crate::rules;
 use crate::text::meant;
-use crate::values::Values;
+use crate::values::{Values, references};
 
 mod links;
 mod router;
@@ -102,6 +102,7 @@ pub fn resolve(
     mode(&manifest, &members, &mut findings);
     strangers(&manifest, &members, &mut findings);
     findings.extend(running::judge(&manifest));
+    unused(&manifest, &members, &mut findings);
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
@@ -217,10 +218,11 @@ fn image(
     values
         .fill(&component.file().image)
         .unwrap_or_else(|missing| {
-            for name in missing {
-                let place = component.place("/image");
-                findings.push(rules::m14::no_value(place, &name, values.names()));
-            }
+            let place = component.place("/image");
+            let told = missing
+                .into_iter()
+                .map(|one| one.told(&place, values.names()));
+            findings.extend(told);
             String::new()
         })
 }
@@ -328,6 +330,24 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
             let hint = meant(name, members.iter().map(Member::name));
             let place = manifest.key_place(list, name);
             findings.push(rules::m17::not_in_task(place, name, &hint));
+        }
+    }
+}
+
+/// Values of the manifest that nothing in the task names.
+fn unused(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+    let mut used: Vec<String> = manifest.references().iter().cloned().collect();
+    for member in members {
+        let file = member.component.file();
+        let resources = file.permissions.iter().flat_map(|one| &one.resources);
+        let texts = resources.chain([&file.image]);
+        used.extend(texts.flat_map(|text| references(text)));
+    }
+    used.extend(["account", "region", "partition", "cluster"].map(str::to_owned));
+    for name in manifest.file().values.keys() {
+        if !used.contains(name) {
+            let place = manifest.key_place("/values", name);
+            findings.push(rules::m32::unused(place, name));
         }
     }
 }

@@ -28,6 +28,17 @@ service: {}
 ",
 };
 
+/// The names of the values that these findings miss, each once.
+pub fn missing(findings: &[Finding]) -> Vec<String> {
+    let of_rule = findings.iter().filter(|finding| finding.rule == RULE.id);
+    let names =
+        of_rule.filter_map(|finding| finding.message.strip_prefix(MISSING)?.strip_suffix('`'));
+    let names: std::collections::BTreeSet<String> = names.map(str::to_owned).collect();
+    names.into_iter().collect()
+}
+
+const MISSING: &str = "there is no value `";
+
 /// A value nobody gave.
 pub(crate) fn no_value<'a>(
     place: Place,
@@ -38,5 +49,5 @@ pub(crate) fn no_value<'a>(
         Some(near) => format!("write `${{{near}}}`"),
         None => format!("add `{name}` to the values, or pass `--value {name}=…`"),
     };
-    Finding::error(RULE.id, place, format!("there is no value `{name}`"), hint)
+    Finding::error(RULE.id, place, format!("{MISSING}{name}`"), hint)
 }

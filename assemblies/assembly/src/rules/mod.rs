@@ -5,6 +5,7 @@
 use task_definition::Severity;
 
 pub mod example;
+
 pub(crate) mod m01;
 pub(crate) mod m02;
 pub(crate) mod m03;
@@ -33,6 +34,9 @@ pub(crate) mod m25;
 pub(crate) mod m26;
 pub(crate) mod m27;
 pub(crate) mod m28;
+pub(crate) mod m30;
+pub(crate) mod m31;
+pub(crate) mod m32;
 pub(crate) mod m33;
 pub(crate) mod m34;
 pub(crate) mod m35;
@@ -48,6 +52,9 @@ pub(crate) mod m44;
 pub(crate) mod m50;
 pub(crate) mod m51;
 pub(crate) mod m52;
+
+pub use m14::missing as missing_values;
+pub use m32::unused as unused_value;
 
 /// A rule about manifests, or about components.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +109,7 @@ pub fn guards(id: &str) -> bool {
 }
 
 /// Rules that find what is accepted and will hurt.
-const WARNINGS: &[&str] = &["M25", "M34", "M35", "M39", "M41"];
+const WARNINGS: &[&str] = &["M25", "M31", "M32", "M34", "M35", "M39", "M41"];
 
 /// Rules whose errors can be passed over.
 const JUDGES: &[&str] = &["M17", "M22", "M23", "M40", "M50", "M51"];
@@ -142,6 +149,9 @@ static RULES: &[Rule] = &[
     m26::RULE,
     m27::RULE,
     m28::RULE,
+    m30::RULE,
+    m31::RULE,
+    m32::RULE,
     m33::RULE,
     m34::RULE,
     m35::RULE,

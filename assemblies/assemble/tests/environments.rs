@@ -1,0 +1,242 @@
+//! Values, environments and what wins over what, as a user meets them.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn project() -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    for (path, text) in [
+        ("apps/web/component.yaml", WEB),
+        ("assemblies/values/example.yaml", BASE),
+        ("assemblies/values/base.yaml", BASE),
+        ("assemblies/values/staging.yaml", "level: debug\n"),
+        (
+            "assemblies/values/production.yaml",
+            "level: warn\nmost: 9\n",
+        ),
+        ("assemblies/shop.yaml", SHOP),
+    ] {
+        write(folder.path(), path, text);
+    }
+    folder
+}
+
+fn write(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+    fs::write(&path, text).expect("a file");
+}
+
+fn assemble(folder: &TempDir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the command runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A variable of the only container of a rendered definition.
+fn variable(folder: &TempDir, rendered: &str, name: &str) -> Option<String> {
+    let path = format!("{rendered}/shop/task-definition.json");
+    let text = fs::read_to_string(folder.path().join(path)).expect("a definition");
+    let definition: Value = serde_json::from_str(&text).expect("JSON");
+    let variables = definition["containerDefinitions"][0]["environment"].clone();
+    let variables = variables.as_array().expect("variables").clone();
+    let found = variables.iter().find(|one| one["name"] == name)?;
+    found["value"].as_str().map(str::to_owned)
+}
+
+const RENDERED: &str = "assemblies/rendered";
+
+#[test]
+fn a_later_file_wins_and_the_command_line_over_all() {
+    let project = project();
+    for (arguments, level) in [
+        (&["--values", "base"][..], "info"),
+        (&["--values", "base", "--values", "production"], "warn"),
+        (&["--values", "production", "--values", "base"], "info"),
+        (
+            &[
+                "--values",
+                "base",
+                "--values",
+                "production",
+                "--value",
+                "level=error",
+            ],
+            "error",
+        ),
+    ] {
+        let output = assemble(&project, &[&["render", "shop"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let found = variable(&project, RENDERED, "WEB_LOG");
+        assert_eq!(found.as_deref(), Some(level), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_is_said_of_an_environment_wins_over_the_rest_of_the_manifest() {
+    let project = project();
+    let output = assemble(
+        &project,
+        &[
+            "render",
+            "--all",
+            "--values",
+            "base",
+            "--environment",
+            "staging",
+            "--environment",
+            "production",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("production/shop"), "{}", out(&output));
+    for (environment, name, value) in [
+        // settings < environments.NAME.settings < overrides < environments.NAME.overrides
+        ("staging", "WEB_GREETING", Some("hello")),
+        ("production", "WEB_GREETING", Some("welcome to production")),
+        ("staging", "WEB_WORKERS", Some("2")),
+        ("production", "WEB_WORKERS", Some("8")),
+        ("staging", "TZ", Some("Europe/Berlin")),
+        ("production", "TZ", None),
+        ("staging", "WEB_LOG", Some("debug")),
+        ("production", "WEB_LOG", Some("warn")),
+    ] {
+        let found = variable(&project, &format!("{RENDERED}/{environment}"), name);
+        assert_eq!(found.as_deref(), value, "{name} in {environment}");
+    }
+    assert!(!project.path().join(RENDERED).join("shop").exists());
+}
+
+#[test]
+fn compares_two_environments() {
+    let project = project();
+    let compare = |other: &str| {
+        let environments = ["--environment", "staging", "--environment", other];
+        let arguments = [&["compare", "shop", "--values", "base"][..], &environments].concat();
+        assemble(&project, &arguments)
+    };
+    let output = compare("production");
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let text = out(&output);
+    for words in [
+        "service\n  - {\"min\":1,\"max\":3,",
+        "  + {\"min\":2,\"max\":9,",
+        "environment/WEB_GREETING/value\n  - \"hello\"\n  + \"welcome to production\"",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let same = compare("staging");
+    assert_eq!((same.status.code(), out(&same).as_str()), (Some(0), ""));
+    let one = assemble(&project, &["compare", "shop", "--environment", "staging"]);
+    assert_eq!(one.status.code(), Some(2));
+}
+
+#[test]
+fn what_is_missing_in_all_assemblies_is_told_together() {
+    let project = project();
+    write(
+        project.path(),
+        "assemblies/other.yaml",
+        &SHOP
+            .replace("name: shop", "name: other")
+            .replace("${level}", "${other_level}"),
+    );
+    let output = assemble(&project, &["render", "--all", "--values", "staging"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = err(&output);
+    let list = "missing values, for assemblies/values/:\n  account: \n  other_level: \n  region: \n  registry:";
+    assert!(text.contains(list), "{text}");
+}
+
+#[test]
+fn says_which_values_nothing_names() {
+    let project = project();
+    write(
+        project.path(),
+        "assemblies/values/example.yaml",
+        &format!("{BASE}levl: info\n"),
+    );
+    let output = assemble(&project, &["check"]);
+    let text = out(&output);
+    assert!(
+        text.contains("warning[M32]: the value `levl` is used nowhere"),
+        "{text}"
+    );
+    assert!(text.contains("assemblies/values/example.yaml:5:"), "{text}");
+    assert_eq!(text.matches("[M32]").count(), 1, "{text}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn writes_elsewhere_and_leaves_what_is_there() {
+    let project = project();
+    write(project.path(), "mine/shop/notes.txt", "kept");
+    let output = assemble(&project, &["render", "shop", "--out", "mine"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(variable(&project, "mine", "WEB_LOG").is_some());
+    assert!(project.path().join("mine/shop/notes.txt").exists());
+    assert!(!project.path().join(RENDERED).exists());
+}
+
+#[test]
+fn an_environment_is_not_called_like_an_assembly() {
+    let project = project();
+    write(project.path(), "assemblies/values/shop.yaml", BASE);
+    let output = assemble(&project, &["render", "--all", "--environment", "shop"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("is an assembly and an environment"));
+}
+
+const WEB: &str = r#"schema: 1
+name: web
+kind: app
+summary: Answers
+image: ${registry}/web:1
+provides: { http: { setting: listen, port: 8080 } }
+settings:
+  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
+  greeting: { type: string, default: hi, doc: what to say }
+  workers: { type: integer, default: 1, doc: how many at once }
+  log: { type: string, default: info, choices: [error, warn, info, debug], doc: what is logged }
+size: { cpu: 64, memory: 64, weight: 1 }
+"#;
+
+const BASE: &str = r#"account: "111122223333"
+region: eu-central-1
+registry: registry.example
+level: info
+"#;
+
+const SHOP: &str = "name: shop
+app: web
+service: { min: 1, max: '${most}', target: { cpu: 60 } }
+settings:
+  web: { greeting: hello, log: '${level}', workers: 1 }
+overrides:
+  web:
+    environment: [{ name: TZ, value: Europe/Berlin }, { name: WEB_WORKERS, value: '2' }]
+environments:
+  production:
+    service: { min: 2 }
+    settings: { web: { greeting: 'welcome to ${stage}' } }
+    overrides:
+      web: { environment: [{ name: WEB_WORKERS, value: '8' }, { name: TZ, value: null }] }
+values: { most: 3, stage: production }
+";
