@@ -22,5 +22,5 @@ mod stand_in;
 mod template;
 mod words;
 
-pub use judge::{judge, judge_all};
+pub use judge::{judge, judge_all, judge_beside};
 pub use reading::{Document, Reading, Subject, read_any, recognises};

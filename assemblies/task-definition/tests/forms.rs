@@ -6,7 +6,7 @@
 )]
 
 use task_definition::forms::{Subject, judge, judge_all, read_any, recognises};
-use task_definition::source::Source;
+use task_definition::source::{Source, parse};
 use task_definition::{Color, Finding, Place};
 
 fn said(name: &str, text: &str) -> Vec<String> {
@@ -308,7 +308,7 @@ fn a_fix_is_in_the_words_of_the_file_and_only_for_what_is_written_there() {
 
 #[test]
 fn knows_its_forms_and_nothing_else() {
-    let yes = |text: &str| recognises(&Source::new("file", text));
+    let yes = |text: &str| recognises(&parse(&Source::new("file", text)).unwrap());
     assert!(yes("Resources: {}"));
     assert!(yes("family: web"));
     assert!(yes("{ serviceName: web, taskDefinition: web }"));

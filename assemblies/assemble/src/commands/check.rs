@@ -1,8 +1,9 @@
-//! `assemble check`: all findings of manifests and task definitions.
+//! `assemble check`: all findings of manifests, task definitions, templates, services and requests.
 //!
 //! | file | does |
 //! |---|---|
 //! | `fix` | mends what leaves nothing to decide |
+//! | `forms` | which files are task definitions, templates, services, and which are manifests |
 //! | `report` | what was found, told and silenced |
 //! | `strict` | JSON that only a YAML parser takes |
 //! | `text`, `json`, `sarif`, `github` | write it down, a form each |
@@ -14,6 +15,7 @@ use assembly::rules::unused_value;
 use assembly::values::references;
 use assembly::{Catalog, Values, plan_under};
 use clap::{Args, ValueEnum};
+use task_definition::forms::{Document, Reading, judge_beside, read_any};
 use task_definition::source::{self, Source};
 use task_definition::{Finding, Judged, Judgement};
 
@@ -24,6 +26,7 @@ use crate::project::Project;
 use crate::talk::Talk;
 
 mod fix;
+mod forms;
 mod github;
 mod json;
 mod report;
@@ -141,7 +144,9 @@ fn gather(
     let mut report = Report::default();
     let mut unreadable = Vec::new();
     let mut values = None;
-    for file in files(arguments, project)? {
+    let files = files(arguments, project)?;
+    let beside = forms::beside(&files, project);
+    for file in files {
         let source = match project.source(&file) {
             Ok(source) => source,
             Err(failure) => {
@@ -151,9 +156,9 @@ fn gather(
         };
         let judgement = judging.of(&file)?;
         report.add(judgement.judge(strict::findings(&source), |_| true));
-        let judged = if is_task_definition(&source) {
+        let judged = if forms::is_document(&source) {
             let source = arguments.mended(source, &file, &judgement, &mut report, talk)?;
-            definition(&source, &judgement)
+            documents(&read_any(&source), &beside, &judgement)
         } else {
             let values = match &values {
                 Some(values) => values,
@@ -223,12 +228,14 @@ fn file_of(file: &Path, project: &Project) -> PathBuf {
     }
 }
 
-/// Findings of anybody's task definition.
+/// Findings of anybody's task definition, service or request, in any form.
 pub(crate) fn definition(source: &Source, judgement: &Judgement) -> Judged {
-    let (findings, may_be_judged) = match task_definition::read(source) {
-        Ok(located) => (task_definition::check(&located), true),
-        Err(findings) => (findings, false),
-    };
+    documents(&read_any(source), &[], judgement)
+}
+
+fn documents(reading: &Reading, beside: &[Document], judgement: &Judgement) -> Judged {
+    let findings = judge_beside(reading, beside);
+    let may_be_judged = reading.findings.is_empty();
     let mut judged = judgement.judge(findings, |finding| {
         may_be_judged && assembly::rules::may_be_silenced(finding.rule)
     });

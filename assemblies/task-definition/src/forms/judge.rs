@@ -15,35 +15,35 @@ use super::stand_in::{Vocabulary, candidates, shown};
 
 /// All that is wrong in a text, whatever its form.
 pub fn judge(source: &Source) -> Vec<Finding> {
-    judge_all(std::slice::from_ref(source))
+    judge_beside(&read_any(source), &[])
 }
 
 /// All that is wrong in several texts, of which services may use definitions of others.
 pub fn judge_all(sources: &[Source]) -> Vec<Finding> {
     let readings: Vec<Reading> = sources.iter().map(read_any).collect();
-    let mut all = Vec::new();
-    for (index, reading) in readings.iter().enumerate() {
-        let others = readings.iter().enumerate();
-        let others: Vec<&Document> = others
-            .filter(|(other, _)| *other != index)
-            .filter_map(|(_, other)| other.worlds.first())
-            .flatten()
-            .collect();
-        let mut found = reading.findings.clone();
-        for world in &reading.worlds {
-            for document in world {
-                let definition = used(document, world.iter().chain(others.iter().copied()));
-                for finding in findings(document, definition) {
-                    if !found.contains(&finding) {
-                        found.push(finding);
-                    }
+    let documents = readings.iter().flat_map(Reading::documents);
+    let documents: Vec<Document> = documents.cloned().collect();
+    let found = readings
+        .iter()
+        .flat_map(|one| judge_beside(one, &documents));
+    found.collect()
+}
+
+/// All that is wrong in the documents of a text; what they use may be in other texts.
+pub fn judge_beside(reading: &Reading, others: &[Document]) -> Vec<Finding> {
+    let mut found = reading.findings.clone();
+    for world in &reading.worlds {
+        for document in world {
+            let definition = used(document, world.iter().chain(others));
+            for finding in findings(document, definition) {
+                if !found.contains(&finding) {
+                    found.push(finding);
                 }
             }
         }
-        found.sort_by_key(|finding| finding.place.order());
-        all.extend(found);
     }
-    all
+    found.sort_by_key(|finding| finding.place.order());
+    found
 }
 
 /// The definition that a service or a request uses.

@@ -29,6 +29,19 @@ pub struct Reading {
     pub findings: Vec<Finding>,
 }
 
+impl Reading {
+    /// A text in which nothing could be read, and why.
+    pub fn failed(findings: Vec<Finding>) -> Self {
+        let worlds = Vec::new();
+        Self { worlds, findings }
+    }
+
+    /// The documents; of a template with conditions, those of its usual way to turn out.
+    pub fn documents(&self) -> &[Document] {
+        self.worlds.first().map_or(&[], Vec::as_slice)
+    }
+}
+
 /// A task definition, a service or a request to run tasks, and where it stands.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -54,25 +67,16 @@ pub enum Subject {
     Use(Request, Places),
 }
 
-/// Whether the text is in one of the forms that can be judged here.
-pub fn recognises(source: &Source) -> bool {
-    parse(source).is_ok_and(|node| !parts(&node).is_empty())
+/// Whether a text is in one of the forms that can be judged here.
+pub fn recognises(node: &Node) -> bool {
+    !parts(node).is_empty()
 }
 
 /// Reads every task definition, service and request of a text, whatever its form.
 pub fn read_any(source: &Source) -> Reading {
-    let mut reading = Reading {
-        worlds: Vec::new(),
-        findings: Vec::new(),
-    };
     let root = match parse(source) {
         Ok(root) => root,
-        Err(findings) => {
-            return Reading {
-                findings,
-                ..reading
-            };
-        }
+        Err(findings) => return Reading::failed(findings),
     };
     let mut parts = parts(&root);
     if parts.is_empty() {
@@ -80,6 +84,14 @@ pub fn read_any(source: &Source) -> Reading {
         let (form, pointer) = (Form::Definition, String::new());
         parts.push(Part { form, pointer });
     }
+    read_parts(source, &root, parts)
+}
+
+fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> Reading {
+    let mut reading = Reading {
+        worlds: Vec::new(),
+        findings: Vec::new(),
+    };
     let mut always = Vec::new();
     for part in parts {
         let Some(node) = root.at(&part.pointer) else {
@@ -89,7 +101,7 @@ pub fn read_any(source: &Source) -> Reading {
             template(source, node, &part.pointer, &mut reading);
             continue;
         }
-        match single(source, &root, node, &part) {
+        match single(source, root, node, &part) {
             Ok(document) => always.push(document),
             Err(findings) => reading.findings.extend(findings),
         }
@@ -249,12 +261,21 @@ fn said(words: &Words, findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 impl Document {
-    /// Says of values whose text does not show them why they are what they are.
-    pub(super) fn explain(&mut self, reasons: &BTreeMap<String, String>) {
-        let places = match &mut self.subject {
+    /// Says where the whole of it stands.
+    pub(super) fn stands_at(&mut self, place: Place) {
+        self.places().insert("", place);
+    }
+
+    fn places(&mut self) -> &mut Places {
+        match &mut self.subject {
             Subject::Definition(located) => &mut located.places,
             Subject::Use(_, places) => places,
-        };
+        }
+    }
+
+    /// Says of values whose text does not show them why they are what they are.
+    pub(super) fn explain(&mut self, reasons: &BTreeMap<String, String>) {
+        let places = self.places();
         for (pointer, because) in reasons {
             let from = places.of(pointer);
             places.replace(pointer.clone(), Place::derived(because.clone(), Some(from)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::finding::Finding;
-use crate::place::escape;
+use crate::place::{Place, escape};
 use crate::record::Shaped;
 use crate::service::Service;
 use crate::source::{Key, Node, NodeValue, Source};
@@ -77,7 +77,11 @@ fn resources(
         };
         let node = resource.get("Properties").unwrap_or(&empty);
         match properties(source, kind, node, &at, &key.name, evaluator, &mut findings) {
-            Ok(document) => documents.push(document),
+            Ok(mut document) => {
+                // What is missing is missing from the resource, not from its first property.
+                document.stands_at(Place::in_text(source, key.span));
+                documents.push(document);
+            }
             Err(more) => findings.extend(more),
         }
     }
