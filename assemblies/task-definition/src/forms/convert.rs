@@ -24,6 +24,8 @@ pub(super) struct Hole {
     pub(super) pieces: Vec<Piece>,
     /// Whether it may as well be absent.
     pub(super) optional: bool,
+    /// Whether its key is the user's own, so that something can be wrong with that.
+    pub(super) own_key: bool,
 }
 
 /// The properties of a resource in the API's words.
@@ -48,6 +50,8 @@ struct At<'a> {
     api: &'a str,
     /// The pointer in the file.
     user: &'a str,
+    /// Whether the key is the user's own.
+    own_key: bool,
 }
 
 /// Turns properties of resources of one type into records.
@@ -63,7 +67,14 @@ impl Converter<'_, '_> {
     /// The record, with stand-ins for what is unknown.
     pub(super) fn properties(&mut self, node: &Node, shape: Shape, user: &str) -> Option<Node> {
         let (field, api) = ("", "");
-        self.value(node, shape, At { field, api, user })
+        let own_key = false;
+        let at = At {
+            field,
+            api,
+            user,
+            own_key,
+        };
+        self.value(node, shape, at)
     }
 
     fn value(&mut self, node: &Node, shape: Shape, at: At<'_>) -> Option<Node> {
@@ -78,6 +89,7 @@ impl Converter<'_, '_> {
                     shape,
                     pieces,
                     optional: false,
+                    own_key: at.own_key,
                 });
                 Some(node_of(&stand_in, node.span))
             }
@@ -119,7 +131,14 @@ impl Converter<'_, '_> {
                     let api = format!("{}/{}", at.api, escape(&key.name));
                     let user = format!("{}/{}", at.user, escape(&key.name));
                     let (api, user) = (&*api, &*user);
-                    let value = self.value(value, Shape::Text, At { api, user, ..at });
+                    let own_key = true;
+                    let below = At {
+                        api,
+                        user,
+                        own_key,
+                        ..at
+                    };
+                    let value = self.value(value, Shape::Text, below);
                     kept.extend(value.map(|value| (key.clone(), value)));
                 }
                 NodeValue::Map(kept)
@@ -147,6 +166,7 @@ impl Converter<'_, '_> {
                     field: field.name,
                     api: &api,
                     user: &user,
+                    own_key: false,
                 };
                 let name = field.name.to_owned();
                 let key = Key {

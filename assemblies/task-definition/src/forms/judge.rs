@@ -241,12 +241,13 @@ fn set(value: &mut Value, pointer: &str, to: Option<&Value>) {
     }
 }
 
-/// Whether it is about a value of which nothing is known.
+/// Whether it is about a value of which nothing is known. (Of an entry with the user's own key it may be
+/// about the key; if it is about the value, it does not stand with every value.)
 fn is_about_a_hole(finding: &Finding, holes: &[Hole]) -> bool {
     let pointer = finding.pointer.as_deref().unwrap_or_default();
     holes
         .iter()
-        .filter(|hole| !hole.is_partly_known())
+        .filter(|hole| !hole.is_partly_known() && !hole.own_key)
         .any(|hole| {
             let inside = pointer.strip_prefix(&*hole.pointer);
             inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

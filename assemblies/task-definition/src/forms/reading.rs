@@ -202,6 +202,7 @@ fn task_fields() -> Vec<Hole> {
         shape: field.shape,
         pieces: vec![Piece::Open(field.name.to_owned())],
         optional: true,
+        own_key: false,
     });
     holes.collect()
 }

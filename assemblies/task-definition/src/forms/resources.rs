@@ -177,8 +177,11 @@ fn properties(
         return Err(Vec::new());
     }
     document.names.push(id.to_owned());
-    document.uses = logical_id(&holes).or(document.uses);
-    document.holes = holes;
+    let resource = logical_id(&holes);
+    // What the service uses is in the same template, so nothing about it is unknown.
+    let known = |hole: &Hole| resource.is_some() && hole.pointer == "/taskDefinition";
+    document.holes = holes.into_iter().filter(|hole| !known(hole)).collect();
+    document.uses = resource.or(document.uses);
     document.explain(&reasons);
     Ok(document)
 }

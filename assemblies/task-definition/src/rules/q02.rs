@@ -88,11 +88,17 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         let message = format!("{what} has no network configuration, which awsvpc needs");
         let hint = "add \"networkConfiguration\" with the subnets of the tasks";
         report.add("/networkConfiguration", message, hint);
-    } else if !awsvpc && network.is_some() && definition.network_mode.is_some() {
+    } else if network.is_some() && has_other_mode(definition) {
         let message = "the network configuration is for awsvpc, which the definition does not have";
         let hint = "remove it, or write \"networkMode\": \"awsvpc\" in the definition";
         report.add("/networkConfiguration", message, hint);
     }
+}
+
+/// On Fargate T04 tells that the mode is not awsvpc.
+fn has_other_mode(definition: &TaskDefinition) -> bool {
+    let mode = definition.network_mode.as_deref();
+    !definition.is_fargate() && mode.is_some_and(|mode| mode != "awsvpc")
 }
 
 fn on_fargate(situation: &Situation<'_>, report: &mut Report) {
