@@ -306,7 +306,12 @@ pub(crate) fn renaming(around: &str, key: &str, meant: &str, value: Value) -> Ve
 
 /// Checks a definition against every rule; all findings, in the order of the text.
 pub fn check(located: &Located) -> Vec<Finding> {
-    let mut findings = gathered(&located.places, rules(), |rule, report| {
+    check_by(located, |_| true)
+}
+
+/// Checks a definition against some of the rules.
+pub(crate) fn check_by(located: &Located, wanted: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let mut findings = gathered(&located.places, wanted, |rule, report| {
         (rule.check)(located, report);
     });
     let open = y03::open(located);
@@ -319,9 +324,13 @@ pub fn check(located: &Located) -> Vec<Finding> {
     findings
 }
 
-/// Checks a service or a request to run tasks; all findings, in the order of its text.
-pub(crate) fn check_use(situation: &Situation<'_>, places: &Places) -> Vec<Finding> {
-    gathered(places, rules(), |rule, report| {
+/// Checks a service or a request to run tasks against some of the rules.
+pub(crate) fn check_use_by(
+    situation: &Situation<'_>,
+    places: &Places,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    gathered(places, wanted, |rule, report| {
         let own = OF_USES.iter().find(|(id, _)| *id == rule.id);
         if let Some((_, check)) = own {
             check(situation, report);
@@ -331,11 +340,11 @@ pub(crate) fn check_use(situation: &Situation<'_>, places: &Places) -> Vec<Findi
 
 fn gathered(
     places: &Places,
-    rules: &'static [Rule],
+    wanted: impl Fn(&str) -> bool,
     run: impl Fn(&'static Rule, &mut Report<'_>),
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for rule in rules {
+    for rule in rules().iter().filter(|rule| wanted(rule.id)) {
         let mut report = Report {
             rule,
             places,

@@ -1,11 +1,13 @@
 //! All findings about documents, in the user's words, and none that hangs on an unknown value.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::read::Located;
 use crate::request::{Request, Situation};
-use crate::rules::{check, check_use};
+use crate::rules::{check_by, check_use_by};
 use crate::source::Source;
 use crate::task::TaskDefinition;
 
@@ -32,9 +34,14 @@ pub fn judge_all(sources: &[Source]) -> Vec<Finding> {
 /// All that is wrong in the documents of a text; what they use may be in other texts.
 pub fn judge_beside(reading: &Reading, others: &[Document]) -> Vec<Finding> {
     let mut found = reading.findings.clone();
+    let mut judged = BTreeSet::new();
     for world in &reading.worlds {
         for document in world {
             let definition = used(document, world.iter().chain(others));
+            // Most documents come out the same in most worlds.
+            if !judged.insert((document.identity(), definition.map(Document::identity))) {
+                continue;
+            }
             for finding in findings(document, definition) {
                 if !found.contains(&finding) {
                     found.push(finding);
@@ -59,7 +66,7 @@ fn used<'d>(
 fn findings(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
     let found = match &document.subject {
         Subject::Definition(located) => about_definition(document, located),
-        Subject::Use(request, _) => about_use(document, request, definition),
+        Subject::Use(..) => about_use(document, definition),
     };
     found
         .into_iter()
@@ -68,37 +75,19 @@ fn findings(document: &Document, definition: Option<&Document>) -> Vec<Finding> 
 }
 
 fn about_definition(document: &Document, located: &Located) -> Vec<Finding> {
-    let first = check(located);
-    let parts = [Part::of(document)];
-    settled(first, &parts, |values| {
-        let definition: TaskDefinition = serde_json::from_value(values[0].clone()).ok()?;
-        let places = located.places.clone();
-        Some(check(&Located { definition, places }))
+    let mut trial = located.clone();
+    settled(&[Part::of(document)], |values, wanted| {
+        trial.definition = serde_json::from_value(values[0].clone()).ok()?;
+        Some(check_by(&trial, wanted))
     })
 }
 
-fn about_use(
-    document: &Document,
-    request: &Request,
-    definition: Option<&Document>,
-) -> Vec<Finding> {
-    let Subject::Use(_, places) = &document.subject else {
+fn about_use(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
+    let Subject::Use(request, places) = &document.subject else {
         return Vec::new();
     };
-    let known = definition.and_then(|one| match &one.subject {
-        Subject::Definition(located) => Some(&located.definition),
-        Subject::Use(..) => None,
-    });
-    let definition_is = |definition| Situation {
-        request,
-        definition,
-    };
-    let first = check_use(&definition_is(known), places);
-    let parts: Vec<Part> = std::iter::once(document)
-        .chain(definition)
-        .map(Part::of)
-        .collect();
-    settled(first, &parts, |values| {
+    let parts = std::iter::once(document).chain(definition).map(Part::of);
+    settled(&parts.collect::<Vec<_>>(), |values, wanted| {
         let request = again(request, &values[0])?;
         let definition: Option<TaskDefinition> = match values.get(1) {
             Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
@@ -108,7 +97,7 @@ fn about_use(
             request: &request,
             definition: definition.as_ref(),
         };
-        Some(check_use(&situation, places))
+        Some(check_use_by(&situation, places, wanted))
     })
 }
 
@@ -144,14 +133,16 @@ struct Open<'d> {
 }
 
 /// The findings that are made whatever the unknown values are.
+///
+/// `judge` is asked for the findings of the wanted rules; it has no answer for values that make no record.
 fn settled(
-    first: Vec<Finding>,
     parts: &[Part<'_>],
-    judge: impl Fn(&[Value]) -> Option<Vec<Finding>>,
+    mut judge: impl FnMut(&[Value], &dyn Fn(&str) -> bool) -> Option<Vec<Finding>>,
 ) -> Vec<Finding> {
     let usual: Vec<Value> = parts.iter().map(|part| part.json.clone()).collect();
     let open = open(parts);
-    let mut left: Vec<Finding> = first
+    let mut left: Vec<Finding> = judge(&usual, &|_| true)
+        .unwrap_or_default()
         .into_iter()
         .filter(|finding| !is_about_a_hole(finding, parts[0].holes))
         .map(|finding| told(finding, &open, &usual))
@@ -160,13 +151,12 @@ fn settled(
         if left.is_empty() {
             break;
         }
-        let Some(found) = judge(&values) else {
+        let rules: BTreeSet<&str> = left.iter().map(|finding| finding.rule).collect();
+        let Some(found) = judge(&values, &|rule| rules.contains(rule)) else {
             continue;
         };
-        let found: Vec<_> = found
-            .into_iter()
-            .map(|one| told(one, &open, &values))
-            .collect();
+        let found = found.into_iter().map(|one| told(one, &open, &values));
+        let found: Vec<_> = found.collect();
         left.retain_mut(|one| stands(one, &found));
     }
     left
@@ -198,31 +188,34 @@ fn open<'d>(parts: &[Part<'d>]) -> Vec<Open<'d>> {
     open.collect()
 }
 
-/// All unknown values at once, then each by itself.
+/// The unknown values with one candidate after the other: all of them at once, then about half of them, so
+/// that of any two there are trials in which the one is varied and the other is as usual. To vary each by
+/// itself would take as many trials as there are unknown values.
 fn variations<'v>(
     open: &'v [Open<'_>],
     usual: &'v [Value],
 ) -> impl Iterator<Item = Vec<Value>> + 'v {
     let most = open.iter().map(|one| one.candidates.len()).max();
-    let together = (0..most.unwrap_or(0)).map(move |turn| {
+    let bits = usize::BITS - open.len().saturating_sub(1).leading_zeros();
+    let halves = (0..bits).flat_map(|bit| [(bit, 0), (bit, 1)].map(Some));
+    let groups: Vec<Option<(u32, usize)>> = std::iter::once(None).chain(halves).collect();
+    let turns = 0..most.unwrap_or(0);
+    let trials =
+        turns.flat_map(move |turn| groups.clone().into_iter().map(move |group| (turn, group)));
+    let values = trials.map(move |(turn, group)| {
         let mut values = usual.to_vec();
-        for one in open {
-            let candidate = &one.candidates[turn % one.candidates.len().max(1)];
-            set(&mut values[one.part], &one.hole.pointer, candidate.as_ref());
+        for (index, one) in open.iter().enumerate() {
+            if group.is_none_or(|(bit, half)| (index >> bit) & 1 == half) {
+                let candidate = &one.candidates[turn % one.candidates.len().max(1)];
+                set(&mut values[one.part], &one.hole.pointer, candidate.as_ref());
+            }
         }
         values
     });
-    let alone = open.iter().flat_map(move |one| {
-        one.candidates.iter().map(move |candidate| {
-            let mut values = usual.to_vec();
-            set(&mut values[one.part], &one.hole.pointer, candidate.as_ref());
-            values
-        })
-    });
-    together.chain(alone).take(MOST_VARIATIONS)
+    values.take(MOST_VARIATIONS)
 }
 
-/// Enough for a hundred unknown values; a text made to be slow is not.
+/// Enough for hundreds of unknown values; a text made to be slow is not.
 const MOST_VARIATIONS: usize = 4000;
 
 fn set(value: &mut Value, pointer: &str, to: Option<&Value>) {

@@ -267,6 +267,12 @@ impl Document {
         self.places().insert("", place);
     }
 
+    /// What tells it from the same document in another world.
+    pub(super) fn identity(&self) -> String {
+        let holes: Vec<_> = self.holes.iter().map(|hole| &hole.pointer).collect();
+        format!("{} {} {holes:?}", self.pointer, self.json)
+    }
+
     fn places(&mut self) -> &mut Places {
         match &mut self.subject {
             Subject::Definition(located) => &mut located.places,

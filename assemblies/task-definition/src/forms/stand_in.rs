@@ -29,9 +29,12 @@ impl Vocabulary {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
             Value::Object(entries) => {
+                // A variable's name names nothing else.
+                let is_variable =
+                    entries.contains_key("value") || entries.contains_key("valueFrom");
                 for (key, value) in entries {
                     match value {
-                        Value::String(text) if NAMES.contains(&key.as_str()) => {
+                        Value::String(text) if !is_variable && NAMES.contains(&key.as_str()) => {
                             self.names.insert(text.clone());
                         }
                         Value::Number(number) => self.numbers.extend(number.as_i64()),
