@@ -7,7 +7,7 @@
 
 use task_definition::forms::{Subject, judge, judge_all, read_any, recognises};
 use task_definition::source::{Source, parse};
-use task_definition::{Color, Finding, Place};
+use task_definition::{Color, Finding, Place, mend};
 
 fn said(name: &str, text: &str) -> Vec<String> {
     let findings = judge(&Source::new(name, text));
@@ -295,15 +295,31 @@ fn a_request_is_judged_beside_a_definition_of_another_file() {
     );
 }
 
+fn mended(text: &str) -> String {
+    let source = Source::new("stack.yaml", text);
+    let fixes: Vec<_> = judge(&source)
+        .into_iter()
+        .filter_map(|one| one.fix)
+        .collect();
+    mend(&source, &fixes).unwrap()
+}
+
 #[test]
 fn a_fix_is_in_the_words_of_the_file_and_only_for_what_is_written_there() {
-    let text = template("", &format!("{SIZE}{APP}")).replace("awsvpc", "bridge");
-    let found = judge(&Source::new("stack.yaml", text));
+    let right = template("", &format!("{SIZE}{APP}"));
+    let wrong = right
+        .replace("awsvpc", "bridge")
+        .replace("Image:", "image:");
+    assert_eq!(mended(&mended(&wrong)), right);
+    let head = "Parameters: { Mode: { Type: String, Default: bridge } }\n";
+    let elsewhere = template(head, &format!("{SIZE}{APP}")).replace("awsvpc", "!Ref Mode");
+    let found = judge(&Source::new("stack.yaml", elsewhere));
     assert_eq!(found.len(), 1);
     assert!(
         found[0].hint.contains("\"NetworkMode\": \"awsvpc\""),
         "{found:?}"
     );
+    assert_eq!(found[0].fix, None);
 }
 
 #[test]

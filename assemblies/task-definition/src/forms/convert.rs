@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Fix};
 use crate::place::{Place, escape};
 use crate::record::{Field, Shape};
+use crate::rules::renaming;
 use crate::source::{Key, Node, NodeValue, Source, Span};
 use crate::spelling::nearest;
 
@@ -178,7 +179,7 @@ impl Converter<'_, '_> {
                         .map(|value| (key, value)),
                 );
             } else if !ONLY_CLOUDFORMATION.contains(&(self.resource, &key.name)) {
-                self.unknown(key, fields, at, user);
+                self.unknown((key, value), entries, fields, at, user);
             }
         }
         kept
@@ -190,12 +191,20 @@ impl Converter<'_, '_> {
         })
     }
 
-    fn unknown(&mut self, key: &Key, fields: &[Field], at: At<'_>, user: String) {
+    fn unknown(
+        &mut self,
+        (key, value): (&Key, &Node),
+        beside: &[(Key, Node)],
+        fields: &[Field],
+        at: At<'_>,
+        user: String,
+    ) {
         let all = fields
             .iter()
             .map(|field| cloudformation(at.field, field.name));
         let known: Vec<String> = all.filter(|name| self.is_known(name)).collect();
-        let hint = match nearest(&key.name, known.iter().map(String::as_str)) {
+        let meant = nearest(&key.name, known.iter().map(String::as_str));
+        let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("remove it; known here: {}", known.join(", ")),
         };
@@ -206,7 +215,13 @@ impl Converter<'_, '_> {
         };
         let message = format!("{holder} has no property `{}`", key.name);
         let place = Place::in_text(self.source, key.span);
-        let finding = Finding::error("C05", place, message, hint).about(user);
+        let mut finding = Finding::error("C05", place, message, hint).about(user);
+        // What is there already under the right name stays.
+        let free = meant.filter(|meant| beside.iter().all(|(other, _)| other.name != *meant));
+        finding.fix = free.map(|meant| Fix {
+            title: format!("rename it to `{meant}`"),
+            edits: renaming(at.user, &key.name, meant, value.to_json()),
+        });
         self.converted.findings.push(finding);
     }
 }
