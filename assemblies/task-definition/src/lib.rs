@@ -11,7 +11,10 @@
 //! - [`TaskDefinition`] and [`ContainerDefinition`] are the input of RegisterTaskDefinition, field by field.
 //!   The type, its JSON names and the table that [`read`] checks a text against are one declaration
 //!   (`record.rs`).
+//! - [`Service`] and [`RunTask`] are what uses a definition, in the same way.
 //! - [`source`] parses YAML or JSON and keeps the place of every value.
+//! - [`forms`] reads them from whatever people hold them in: CloudFormation templates, answers of ECS,
+//!   Terraform's lists of containers. [`forms::judge`] tells all that is wrong, in the words of the file.
 //! - [`rules`] are one file each in `src/rules/`; [`check`] runs them all and reports all they find.
 //! - A [`Judgement`] silences, lowers and raises findings, with reasons.
 //! - [`mend`] applies the fixes of findings to the text, and keeps all the rest of it byte for byte.
@@ -26,6 +29,28 @@
 //! let located = read(&source).expect("well-formed");
 //! let findings = check(&located);
 //! assert!(findings[0].render(Color::No).starts_with("error[T01]"));
+//! ```
+//!
+//! A template, with values that nobody knows before there is a stack:
+//!
+//! ```
+//! use task_definition::{forms::judge, source::Source};
+//!
+//! let text = "
+//! Resources:
+//!   Task:
+//!     Type: AWS::ECS::TaskDefinition
+//!     Properties:
+//!       RequiresCompatibilities: [FARGATE]
+//!       NetworkMode: bridge
+//!       Cpu: !Ref Cpu
+//!       Memory: 512
+//!       ContainerDefinitions: [{ Name: app, Image: !Ref Image }]
+//! ";
+//! let findings = judge(&Source::new("stack.yaml", text));
+//! assert_eq!(findings.len(), 1);
+//! assert_eq!(findings[0].rule, "T04");
+//! assert_eq!(findings[0].pointer.as_deref(), Some("/Resources/Task/Properties/NetworkMode"));
 //! ```
 
 mod container;

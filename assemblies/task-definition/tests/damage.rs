@@ -1,6 +1,7 @@
 //! No damaged text makes reading, checking or drawing panic.
 
 use serde_json::Value;
+use task_definition::forms::judge;
 use task_definition::source::{Source, parse};
 use task_definition::{Color, Edit, Fix, check, mend, normalise, read, rules};
 
@@ -138,4 +139,35 @@ fn walk(value: &Value, at: &str, all: &mut Vec<String>) {
         all.push(format!("{at}/{step}"));
         walk(one, &format!("{at}/{step}"), all);
     }
+}
+
+/// A template with a function of every kind.
+const TEMPLATE: &str = "Parameters: { Env: { Type: String, Default: dev } }
+Mappings: { M: { dev: { Cpu: 256 } } }
+Conditions: { A: !Or [!Equals [!Ref Env, dev], !Not [Condition: B]], B: !And [!Condition A, !Condition B] }
+Resources:
+  T:
+    Type: AWS::ECS::TaskDefinition
+    Condition: A
+    Properties:
+      Cpu: !FindInMap [M, !Ref Env, Cpu]
+      Memory: !Select [1, !Split [',', '1,512']]
+      ContainerDefinitions:
+        - { Name: !Join ['-', [a, !Ref Env]], Image: !Sub ['${X}:${!Y}', { X: !Ref Z }] }
+        - !If [B, { Name: b, Image: b, Memory: !GetAtt Q.R }, !Ref AWS::NoValue]
+  S: { Type: AWS::ECS::Service, Properties: { TaskDefinition: !Ref T, LaunchType: FARGATE } }
+";
+
+#[test]
+fn survives_damaged_templates() {
+    let mut found = 0;
+    for (at, lost) in TEMPLATE.char_indices().step_by(3) {
+        let cut = &TEMPLATE[..at];
+        let without = format!("{cut}{}", &TEMPLATE[at + lost.len_utf8()..]);
+        let turned = format!("{cut}[{}", &TEMPLATE[at + lost.len_utf8()..]);
+        for text in [cut, &without, &turned] {
+            found += judge(&Source::new("damaged", text)).len();
+        }
+    }
+    assert!(found > 300, "hardly anything was refused: {found}");
 }
