@@ -289,3 +289,20 @@ fn images_of_others_can_be_injected_too() {
         normalise(&shop())
     );
 }
+
+#[test]
+fn a_port_that_a_container_listens_on_is_not_given_out_again() {
+    let mut shop = shop();
+    let variable = |name: &str, value: &str| task_definition::KeyValue {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    shop.container_definitions[1].environment = vec![
+        variable("CACHE_LISTEN", "127.0.0.1:8443"),
+        variable("CACHE_UPSTREAM", "127.0.0.1:8444"),
+    ];
+    let task = put(&shop, &tls()).definition;
+    let proxy = task.container("tls-proxy").expect("it");
+    assert_eq!(proxy.variable("TLS_PROXY_LISTEN"), Some("0.0.0.0:8444"));
+    assert_eq!(proxy.port_mappings[0].container_port, Some(8444));
+}

@@ -1,6 +1,8 @@
 //! The pseudo-assembly: what is there stands as components that cannot be told anything, and what is
 //! injected as what it is.
 
+use std::net::SocketAddr;
+
 use serde_json::{Map, Value, json};
 use task_definition::source::Source;
 use task_definition::{ContainerDefinition, TaskDefinition};
@@ -154,11 +156,11 @@ fn component(
     if let Some(port) = port {
         provides.insert("http".to_owned(), json!({ "port": port }));
     }
-    for other in container
+    let mapped = container
         .port_mappings
         .iter()
-        .filter_map(|one| one.container_port)
-    {
+        .filter_map(|one| one.container_port);
+    for other in mapped.chain(listening(container)) {
         if Some(other) != port && (1..=65535).contains(&other) {
             provides.insert(format!("port-{other}"), json!({ "port": other }));
         }
@@ -177,4 +179,20 @@ fn component(
         format!("{}/component.yaml", container.name),
         text.to_string(),
     )
+}
+
+/// Ports that its variables say it listens on: one address for all containers means one owner for each.
+fn listening(container: &ContainerDefinition) -> impl Iterator<Item = u32> {
+    let about_listening = |name: &str| {
+        let name = name.to_uppercase();
+        ["LISTEN", "BIND", "ADMIN"]
+            .iter()
+            .any(|word| name.contains(word))
+    };
+    let variables = container.environment.iter();
+    let variables = variables.filter(move |one| about_listening(&one.name));
+    variables.filter_map(|one| {
+        let address: SocketAddr = one.value.parse().ok()?;
+        Some(u32::from(address.port()))
+    })
 }
