@@ -253,7 +253,8 @@ impl<'a> Reader<'a> {
 
     fn misfit(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Value> {
         // A `${…}` that could not be filled has had its finding.
-        if !node.text().is_some_and(|text| text.contains("${")) {
+        let is_unfilled = |text| crate::values::fill(text, |_| None).is_err();
+        if !node.text().is_some_and(is_unfilled) {
             let (place, found) = (self.place(node), node.kind());
             self.add(if path.is_empty() {
                 rules::m02::no_fields(place, found)

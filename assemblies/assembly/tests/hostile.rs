@@ -48,6 +48,14 @@ fn the_manifest_that_is_spoilt_is_a_good_one() {
     assert!(told.is_ok(), "{told:?}");
 }
 
+#[test]
+fn a_text_with_an_open_placeholder_is_not_refused_without_a_word() {
+    let source = Source::new("shop.yaml", "loccoc${oc");
+    let catalog = support::catalog("tests/rule-catalog");
+    let findings = plan(&source, &catalog, &support::values()).expect_err("no manifest");
+    assert_eq!(findings[0].rule, "M02");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
