@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 export A INPUT OUTPUT OTLP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build assemble up test lint drift bench require-rust
+.PHONY: help setup build assemble up test lint drift bench fuzz require-rust
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ drift: ## fail when a committed document is not what the code would write
 
 bench: build ## measure; figures stand in the README of each part
 	@tests/bench
+
+fuzz: ## bytes against the parsers, FUZZ_SECONDS (60) for each target
+	@tests/fuzz/run
 
 require-rust:
 	@command -v $(CARGO) >/dev/null || { echo "make: cargo is missing. Install Rust 1.95 or newer with rustup and run this again." >&2; exit 1; }

@@ -1,0 +1,26 @@
+//! Any bytes as a `component.yaml`; what is accepted can stand in an assembly.
+#![no_main]
+
+use assembly::component::Component;
+use assembly::{Catalog, Values, plan, render};
+use libfuzzer_sys::fuzz_target;
+use task_definition::Color;
+use task_definition::source::Source;
+
+fuzz_target!(|bytes: &[u8]| {
+    let source = Source::new("fuzz.yaml", String::from_utf8_lossy(bytes));
+    let component = match Component::read(&source) {
+        Ok(component) => component,
+        Err(findings) => {
+            assert!(!findings.is_empty(), "refused without a word");
+            findings.iter().for_each(|finding| drop(finding.render(Color::No)));
+            return;
+        }
+    };
+    let manifest = format!("name: shop\napp: {}\nservice: {{}}\n", component.name());
+    let values = Values::default().with("account", "111122223333").with("region", "eu-central-1");
+    let planned = plan(&Source::new("shop.yaml", manifest), &Catalog::read(&[source]), &values);
+    if let Ok(plan) = planned {
+        assert!(!render(&plan).is_empty());
+    }
+});

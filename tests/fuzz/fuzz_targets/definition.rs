@@ -1,0 +1,31 @@
+//! Any bytes as a task definition: read, judged, drawn, and read back the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use task_definition::source::Source;
+use task_definition::{Color, Place, check, normalise, read};
+
+fuzz_target!(|bytes: &[u8]| {
+    let text = String::from_utf8_lossy(bytes);
+    let source = Source::new("fuzz.yaml", text);
+    let findings = match read(&source) {
+        Ok(located) => {
+            let again = Source::new("again.json", located.definition.to_json());
+            let again = read(&again).expect("what was written can be read");
+            assert_eq!(normalise(&again.definition), normalise(&located.definition));
+            check(&located)
+        }
+        Err(findings) => {
+            assert!(!findings.is_empty(), "refused without a word");
+            findings
+        }
+    };
+    let lines = source.text.split('\n').count();
+    for finding in findings {
+        let drawn = finding.render(Color::Yes);
+        assert!(drawn.len() < 100_000, "a finding of {} bytes", drawn.len());
+        if let Place::Text { line, .. } = finding.place {
+            assert!(line <= lines, "line {line} of {lines}");
+        }
+    }
+});
