@@ -242,30 +242,6 @@ fn every_word_about_running_shows_in_the_stack() {
     }
 }
 
-#[test]
-fn the_examples_of_the_manual_can_be_planned() {
-    let readme = support::source(&root().join("assemblies/README.md"), "README.md").text;
-    let catalog = Catalog::read(&components());
-    let from = readme.find("### A service").expect("the section");
-    let to = readme.find("### Every word").expect("the next section");
-    let blocks: Vec<&str> = readme[from..to].split("```yaml\n").skip(1).collect();
-    assert!(blocks.len() >= 2);
-    for block in blocks {
-        let text = block.split("```").next().expect("a block");
-        let plan = plan(
-            &Source::new("README.md", text),
-            &catalog,
-            &support::values(),
-        );
-        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
-        assert!(
-            plan.warnings().is_empty(),
-            "{}",
-            support::told(plan.warnings())
-        );
-    }
-}
-
 /// A judge that finds nothing proves nothing until it has been seen to find something.
 #[test]
 fn the_judge_sees_a_wrong_protocol_and_a_task_that_differs() {
