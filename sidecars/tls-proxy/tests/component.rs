@@ -6,26 +6,11 @@
 )]
 
 use chassis::Description;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tls_proxy::TlsProxy;
 
 fn component() -> Value {
     serde_saphyr::from_str(include_str!("../component.yaml")).unwrap()
-}
-
-#[test]
-fn the_settings_are_those_of_describe() {
-    let mut described = Map::new();
-    for setting in Description::of::<TlsProxy>().settings {
-        let mut entry = Map::new();
-        entry.insert("type".into(), setting.kind.into());
-        entry.extend(setting.secret.then(|| ("secret".into(), true.into())));
-        entry.extend(setting.required.then(|| ("required".into(), true.into())));
-        entry.extend(setting.default.map(|default| ("default".into(), default)));
-        entry.insert("doc".into(), setting.doc.into());
-        described.insert(setting.name, entry.into());
-    }
-    assert_eq!(component()["settings"], Value::Object(described));
 }
 
 #[test]

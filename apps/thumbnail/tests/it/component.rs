@@ -9,21 +9,6 @@ fn component() -> Value {
 }
 
 #[test]
-fn the_settings_are_those_of_describe() {
-    let mut described = Map::new();
-    for setting in Description::of::<Thumbnail>().settings {
-        let mut entry = Map::new();
-        entry.insert("type".into(), setting.kind.into());
-        entry.extend(setting.secret.then(|| ("secret".into(), true.into())));
-        entry.extend(setting.required.then(|| ("required".into(), true.into())));
-        entry.extend(setting.default.map(|default| ("default".into(), default)));
-        entry.insert("doc".into(), setting.doc.into());
-        described.insert(setting.name, entry.into());
-    }
-    assert_eq!(component()["settings"], Value::Object(described));
-}
-
-#[test]
 fn the_ports_are_those_of_describe() {
     let described = Description::of::<Thumbnail>();
     let component = component();
