@@ -82,7 +82,7 @@ pub use mend::{Unmendable, mend};
 pub use normal::normalise;
 pub use place::{Place, Places, escape};
 pub use placeholder::placeholder;
-pub use read::{Located, read, read_node};
+pub use read::{Located, read, read_node, read_value};
 pub use record::{Field, Required, Shape, Shaped};
 pub use request::{Request, Situation};
 pub use rules::{Report, Rule, check, rule, rules};

@@ -44,6 +44,28 @@ pub fn read_node(source: &Source, node: &Node) -> Result<Located, Vec<Finding>> 
     })
 }
 
+/// Reads a task definition that was put together as JSON by somebody who knows where its values come from.
+///
+/// It is judged as [`read`] judges a text; the findings speak of the places.
+pub fn read_value(value: Value, places: Places) -> Result<Located, Vec<Finding>> {
+    let source = Source::new("task-definition.json", "");
+    let placed = |finding: Finding| match finding.pointer.as_deref() {
+        Some(pointer) => Finding {
+            place: places.of(pointer),
+            ..finding
+        },
+        None => finding,
+    };
+    let node = Node::without_place(&value);
+    let what = "the task definition";
+    match judged(&source, &node, TaskDefinition::SHAPE, what, &RESPONSE_ONLY)
+        .and_then(|()| typed(&source, &node, value))
+    {
+        Ok(definition) => Ok(Located { definition, places }),
+        Err(findings) => Err(findings.into_iter().map(placed).collect()),
+    }
+}
+
 /// Reads any record of the API, which messages call `what`; fields of answers are passed over.
 pub(crate) fn record<T: Shaped + DeserializeOwned>(
     source: &Source,
@@ -51,18 +73,42 @@ pub(crate) fn record<T: Shaped + DeserializeOwned>(
     what: &'static str,
     of_answers: &'static [&'static str],
 ) -> Result<T, Vec<Finding>> {
+    judged(source, node, T::SHAPE, what, of_answers)?;
+    typed(source, node, node.to_json())
+}
+
+/// Everything that keeps a record from being read.
+fn judged(
+    source: &Source,
+    node: &Node,
+    shape: Shape,
+    what: &'static str,
+    of_answers: &'static [&'static str],
+) -> Result<(), Vec<Finding>> {
     let mut reader = Reader {
         source,
         what,
         of_answers,
         findings: Vec::new(),
     };
-    reader.value(node, T::SHAPE, "");
-    if !reader.findings.is_empty() {
-        return Err(reader.findings);
+    reader.value(node, shape, "");
+    if reader.findings.is_empty() {
+        Ok(())
+    } else {
+        Err(reader.findings)
     }
-    serde_json::from_value(node.to_json())
-        .map_err(|error| vec![reader.wrong(node.span, "", error.to_string(), "correct the value")])
+}
+
+/// A record that has been judged.
+fn typed<T: DeserializeOwned>(
+    source: &Source,
+    node: &Node,
+    value: Value,
+) -> Result<T, Vec<Finding>> {
+    serde_json::from_value(value).map_err(|error| {
+        let place = Place::in_text(source, node.span);
+        vec![Finding::error("C06", place, error.to_string(), "correct the value").about("")]
+    })
 }
 
 /// `aws ecs describe-task-definition` wraps its answer once and puts the tags beside it.
@@ -322,8 +368,8 @@ impl Reader<'_> {
     /// A number as it was written: of the version 1.10 no digit is lost.
     fn as_written(&self, node: &Node, number: &Number) -> String {
         let text = self.source.excerpt(node.span);
-        let is_alias = text.starts_with('*');
-        if is_alias {
+        let is_elsewhere = text.is_empty() || text.starts_with('*');
+        if is_elsewhere {
             number.to_string()
         } else {
             text.to_owned()

@@ -314,8 +314,8 @@ pub(crate) fn check_by(located: &Located, wanted: impl Fn(&str) -> bool) -> Vec<
     let mut findings = gathered(&located.places, wanted, |rule, report| {
         (rule.check)(located, report);
     });
-    let open = y03::open(located);
-    if !open.is_empty() {
+    if findings.iter().any(|finding| finding.rule != y03::RULE.id) {
+        let open = y03::open(located);
         findings.retain(|finding| finding.rule == y03::RULE.id || !speaks_of(finding, &open));
     }
     if is_part(located) {

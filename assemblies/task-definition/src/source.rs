@@ -113,6 +113,27 @@ impl Node {
         }
     }
 
+    /// A value that stands in no text.
+    pub fn without_place(value: &Value) -> Self {
+        let value = match value {
+            Value::Null => NodeValue::Null,
+            Value::Bool(value) => NodeValue::Bool(*value),
+            Value::Number(value) => NodeValue::Number(value.clone()),
+            Value::String(value) => NodeValue::Text(value.clone()),
+            Value::Array(items) => NodeValue::List(items.iter().map(Self::without_place).collect()),
+            Value::Object(fields) => {
+                let entries = fields.iter().map(|(name, value)| {
+                    let span = Span::default();
+                    let name = name.clone();
+                    (Key { name, span }, Self::without_place(value))
+                });
+                NodeValue::Map(entries.collect())
+            }
+        };
+        let span = Span::default();
+        Self { value, span }
+    }
+
     /// The value that a JSON pointer names: `/containerDefinitions/0/cpu`.
     pub fn at(&self, pointer: &str) -> Option<&Self> {
         if pointer.is_empty() {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use task_definition::source::Source;
 use task_definition::{
     Condition, ContainerDefinition, Dependency, Finding, FirelensConfiguration, HealthCheck,
     KeyValue, LinuxParameters, Located, LogConfiguration, MountPoint, Place, Places, PortMapping,
-    RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read,
+    RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read_value,
 };
 
 use super::iam::{Statement, role_arn};
@@ -28,26 +27,7 @@ pub(super) fn definition(
     let derived = task(wiring, &shares, task_role, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
     lay_over(wiring, &mut value, &mut places);
-    let text = Source::new("task-definition.json", format!("{value:#}\n"));
-    match read(&text) {
-        Ok(located) => Ok(Located {
-            definition: located.definition,
-            places,
-        }),
-        Err(findings) => Err(findings
-            .into_iter()
-            .map(|finding| placed(finding, &places))
-            .collect()),
-    }
-}
-
-/// A finding about the merged text, said about the line that led to it.
-fn placed(finding: Finding, places: &Places) -> Finding {
-    let place = finding.pointer.as_deref().map(|pointer| places.of(pointer));
-    Finding {
-        place: place.unwrap_or_else(|| finding.place.clone()),
-        ..finding
-    }
+    read_value(value, places)
 }
 
 /// What components say of their containers, the overrides of containers, then the patch of the whole.
