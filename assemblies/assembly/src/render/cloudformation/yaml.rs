@@ -14,79 +14,99 @@ pub(super) type Comments = BTreeMap<String, String>;
 pub(super) fn text(value: &Value, comments: &Comments) -> String {
     let mut writer = Writer {
         text: String::new(),
+        at: String::new(),
         comments,
     };
-    writer.block(value, "", 0);
+    writer.block(value, 0);
     writer.text.trim_start_matches('\n').to_owned()
 }
 
 struct Writer<'c> {
     text: String,
+    /// The pointer of the value that is being written.
+    at: String,
     comments: &'c Comments,
 }
 
 impl Writer<'_> {
     /// A value in lines of its own; whatever leads to it stands already.
-    fn block(&mut self, value: &Value, at: &str, indent: usize) {
+    fn block(&mut self, value: &Value, indent: usize) {
         match value {
             Value::Object(fields) if !fields.is_empty() && function(value).is_none() => {
-                self.map(fields, at, indent, Lead::Line);
+                self.map(fields, indent, Lead::Line);
             }
-            Value::Array(items) if !items.is_empty() => self.list(items, at, indent),
+            Value::Array(items) if !items.is_empty() => self.list(items, indent),
             other => {
-                let _ = writeln!(self.text, "{}", inline(other).unwrap_or_default());
+                inline(&mut self.text, other);
+                self.text.push('\n');
             }
         }
     }
 
-    fn map(&mut self, fields: &Map<String, Value>, at: &str, indent: usize, mut lead: Lead) {
+    fn map(&mut self, fields: &Map<String, Value>, indent: usize, mut lead: Lead) {
         for (name, value) in fields {
-            let at = format!("{at}/{}", escape(name));
+            let around = self.step(&escape(name));
             if lead == Lead::Line {
                 // A section of the template, and each of its things, gets air around it.
-                if indent == 0 || (indent == 2 && self.comments.contains_key(&at)) {
+                if indent == 0 || (indent == 2 && self.comments.contains_key(&self.at)) {
                     self.air();
                 }
-                self.comment(&at, indent);
+                self.comment(indent);
                 self.indent(indent);
             }
             lead = Lead::Line;
-            let _ = write!(self.text, "{}:", scalar(name, Context::Block));
-            self.after(value, &at, indent + 2);
+            scalar(&mut self.text, name, Context::Block);
+            self.text.push(':');
+            self.after(value, indent + 2);
+            self.at.truncate(around);
         }
     }
 
-    fn list(&mut self, items: &[Value], at: &str, indent: usize) {
+    fn list(&mut self, items: &[Value], indent: usize) {
         for (index, item) in items.iter().enumerate() {
-            let at = format!("{at}/{index}");
-            self.comment(&at, indent);
+            let around = self.step(&index.to_string());
+            self.comment(indent);
             self.indent(indent);
             self.text.push('-');
             match item {
                 Value::Object(fields) if !fields.is_empty() && function(item).is_none() => {
                     self.text.push(' ');
-                    self.map(fields, &at, indent + 2, Lead::Dash);
+                    self.map(fields, indent + 2, Lead::Dash);
                 }
-                item => self.after(item, &at, indent + 2),
+                item => self.after(item, indent + 2),
             }
+            self.at.truncate(around);
         }
     }
 
     /// What follows `key:` or `-`.
-    fn after(&mut self, value: &Value, at: &str, indent: usize) {
-        if let Some(text) = inline(value) {
-            let _ = writeln!(self.text, " {text}");
-        } else if let Some((tag, argument)) = function(value) {
-            let _ = writeln!(self.text, " {tag}");
-            self.block(argument, at, indent);
+    fn after(&mut self, value: &Value, indent: usize) {
+        let before = self.text.len();
+        self.text.push(' ');
+        if inline(&mut self.text, value) {
+            self.text.push('\n');
+            return;
+        }
+        self.text.truncate(before);
+        if let Some((tag, argument)) = function(value) {
+            let _ = writeln!(self.text, " !{tag}");
+            self.block(argument, indent);
         } else {
             self.text.push('\n');
-            self.block(value, at, indent);
+            self.block(value, indent);
         }
     }
 
-    fn comment(&mut self, at: &str, indent: usize) {
-        let Some(comment) = self.comments.get(at) else {
+    /// Goes down to a value; returns how long the pointer was before.
+    fn step(&mut self, name: &str) -> usize {
+        let around = self.at.len();
+        self.at.push('/');
+        self.at.push_str(name);
+        around
+    }
+
+    fn comment(&mut self, indent: usize) {
+        let Some(comment) = self.comments.get(&self.at) else {
             return;
         };
         let mut line = String::new();
@@ -136,76 +156,86 @@ enum Context {
 
 const WIDTH: usize = 110;
 
-/// A value that fits into the rest of a line.
-fn inline(value: &Value) -> Option<String> {
-    flow(value, Context::Block).filter(|text| text.len() < WIDTH || is_scalar(value))
+/// Writes a value that fits into the rest of a line; whether it does. Where not, the rest is to be cut off.
+fn inline(line: &mut String, value: &Value) -> bool {
+    let before = line.len();
+    flow(line, value, Context::Block) && (line.len() - before < WIDTH || is_scalar(value))
 }
 
-fn flow(value: &Value, context: Context) -> Option<String> {
+fn flow(line: &mut String, value: &Value, context: Context) -> bool {
     if let Some((tag, argument)) = function(value) {
-        return Some(format!("{tag} {}", flow(argument, context)?));
+        let _ = write!(line, "!{tag} ");
+        return flow(line, argument, context);
     }
     match value {
-        Value::Array(items) if items.is_empty() => Some("[]".to_owned()),
-        Value::Object(fields) if fields.is_empty() => Some("{}".to_owned()),
+        Value::Array(items) if items.is_empty() => line.push_str("[]"),
+        Value::Object(fields) if fields.is_empty() => line.push_str("{}"),
+        Value::Object(_) => return false,
         Value::Array(items) => {
-            let flat = items
-                .iter()
-                .all(|item| is_scalar(item) || function(item).is_some());
-            let items: Option<Vec<String>> =
-                items.iter().map(|item| flow(item, Context::Flow)).collect();
-            items
-                .filter(|_| flat)
-                .map(|items| format!("[{}]", items.join(", ")))
+            let is_flat = |item| is_scalar(item) || function(item).is_some();
+            if !items.iter().all(is_flat) {
+                return false;
+            }
+            line.push('[');
+            for (index, item) in items.iter().enumerate() {
+                line.push_str(if index == 0 { "" } else { ", " });
+                if !flow(line, item, Context::Flow) {
+                    return false;
+                }
+            }
+            line.push(']');
         }
-        Value::Object(_) => None,
-        Value::String(text) => Some(scalar(text, context)),
-        other => Some(other.to_string()),
+        Value::String(text) => scalar(line, text, context),
+        other => {
+            let _ = write!(line, "{other}");
+        }
     }
+    true
 }
 
 fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
 }
 
-/// The short form of a function of CloudFormation: `{"Fn::GetAtt": ["Queue", "Arn"]}` is `!GetAtt Queue.Arn`.
-fn function(value: &Value) -> Option<(String, &Value)> {
+/// The short form of a function of CloudFormation: `{"Fn::GetAtt": ["Queue", "Arn"]}` is `!GetAtt
+/// Queue.Arn`; its name and its argument.
+fn function(value: &Value) -> Option<(&str, &Value)> {
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
     let (name, argument) = fields.iter().next()?;
     let short = match name.as_str() {
         "Ref" => "Ref",
         long => long.strip_prefix("Fn::")?,
     };
-    FUNCTIONS
-        .contains(&short)
-        .then(|| (format!("!{short}"), argument))
+    FUNCTIONS.contains(&short).then_some((short, argument))
 }
 
 const FUNCTIONS: [&str; 10] = [
     "Ref", "Sub", "GetAtt", "If", "Equals", "Not", "And", "Join", "Select", "Split",
 ];
 
-/// A string, quoted only where YAML would take it for something else.
-fn scalar(text: &str, context: Context) -> String {
+/// Writes a string, quoted only where YAML would take it for something else.
+fn scalar(line: &mut String, text: &str, context: Context) {
     if is_plain(text, context) {
-        return text.to_owned();
+        line.push_str(text);
+        return;
     }
     let printable = !text.contains(is_unprintable);
     if text.contains(['"', '\\']) && printable {
-        return format!("'{}'", text.replace('\'', "''"));
+        let _ = write!(line, "'{}'", text.replace('\'', "''"));
+        return;
     }
-    let mut quoted = String::from('"');
+    line.push('"');
     for letter in text.chars() {
         match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            '\n' => quoted.push_str("\\n"),
+            '"' | '\\' => line.extend(['\\', letter]),
+            '\n' => line.push_str("\\n"),
             letter if is_unprintable(letter) => {
-                let _ = write!(quoted, "\\U{:08X}", u32::from(letter));
+                let _ = write!(line, "\\U{:08X}", u32::from(letter));
             }
-            letter => quoted.push(letter),
+            letter => line.push(letter),
         }
     }
-    quoted + "\""
+    line.push('"');
 }
 
 /// Letters that a quoted string cannot hold as they are.
@@ -226,7 +256,7 @@ fn is_plain(text: &str, context: Context) -> bool {
             || (context == Context::Block && ",;$".contains(letter))
     });
     let colons = !text.contains(": ") && !text.ends_with([':', ' ']);
-    begins && letters && colons && !WORDS.contains(&text.to_ascii_lowercase().as_str())
+    begins && letters && colons && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// What YAML, of whatever version, takes for something other than text.
