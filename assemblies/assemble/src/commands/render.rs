@@ -1,7 +1,13 @@
 //! `assemble render`: writes the documents of assemblies, and says what they are in one table.
 
+use std::collections::HashMap;
 use std::fs;
+use std::iter;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 
 use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
@@ -47,31 +53,42 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let catalog = project.catalog()?;
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
-    let mut all: Vec<Finding> = Vec::new();
+    let mut all = Told::default();
     let mut written = 0;
     let mut plans = Vec::new();
     let mut judging = Judging::new(&arguments.rules, project)?;
     for target in targets(arguments, project)? {
         let values = project.values(&target.values, "example")?;
+        let mut asked = Vec::new();
         for name in &names {
             let judgement = judging.of(&project.manifest_path(name))?;
-            let manifest = project.manifest(name)?;
-            match assembly::plan_under(&manifest, &catalog, &values, &judgement) {
-                Ok(plan) => {
+            asked.push((name, project.manifest(name)?, judgement));
+        }
+        let made = side_by_side(&asked, |(_, manifest, judgement)| {
+            let planned = assembly::plan_under(manifest, &catalog, &values, judgement);
+            planned.map(|plan| {
+                let plan = plan.priced(&prices);
+                let written = write(&plan, &target);
+                (plan, written)
+            })
+        });
+        for ((name, ..), outcome) in asked.iter().zip(made) {
+            match outcome {
+                Ok((plan, files)) => {
                     talk.guards(plan.silenced());
-                    let plan = plan.priced(&prices);
-                    written += write(&plan, &target)?;
+                    written += files?;
                     rows.push(row(&plan, &prices, &target));
-                    add(&mut all, plan.warnings().to_vec());
+                    all.add(plan.warnings());
                     plans.push(plan);
                 }
                 Err(Judged { findings, .. }) => {
                     rows.push(failed(target.called(name), &findings));
-                    add(&mut all, findings);
+                    all.add(&findings);
                 }
             }
         }
     }
+    let all = all.in_order;
     // A page that lacks an assembly would be worse than one of yesterday.
     let is_usual = arguments.environment.is_empty() && arguments.out.is_none();
     if arguments.all && is_usual && plans.len() == names.len() {
@@ -167,11 +184,49 @@ fn failed(name: String, findings: &[Finding]) -> [String; COLUMNS] {
     row
 }
 
-/// Several assemblies may name the same broken component; it is told once.
-fn add(all: &mut Vec<Finding>, findings: Vec<Finding>) {
-    for finding in findings {
-        if !all.contains(&finding) {
-            all.push(finding);
+/// Does the work for every item, as many at a time as there are processors; the results come in the order
+/// of the items.
+fn side_by_side<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    if workers == 1 || items.len() < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let (done, results) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..workers.min(items.len()) {
+            let (done, next, work) = (done.clone(), &next, &work);
+            scope.spawn(move || {
+                let indices = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+                for (index, item) in indices.map_while(|index| Some((index, items.get(index)?))) {
+                    // Nobody listens only where another worker has panicked, which ends this scope.
+                    let _ = done.send((index, work(item)));
+                }
+            });
+        }
+    });
+    drop(done);
+    let mut results: Vec<(usize, R)> = results.into_iter().collect();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What was found, each thing once: several assemblies may name the same broken component.
+#[derive(Default)]
+struct Told {
+    in_order: Vec<Finding>,
+    /// Where the findings of one message stand among them.
+    by_message: HashMap<String, Vec<usize>>,
+}
+
+impl Told {
+    fn add(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            let same = self.by_message.entry(finding.message.clone()).or_default();
+            if same.iter().all(|index| self.in_order[*index] != *finding) {
+                same.push(self.in_order.len());
+                self.in_order.push(finding.clone());
+            }
         }
     }
 }
