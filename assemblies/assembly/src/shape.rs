@@ -209,6 +209,10 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         let Some(number) = number else {
+            if let Some((text, amount)) = node.text().and_then(|text| Some((text, amount(text)?))) {
+                self.add(rules::m02::with_unit(self.place(node), path, text, amount));
+                return None;
+            }
             return self.misfit(node, path, "a whole number");
         };
         let bound = |name| schema.get(name).and_then(Value::as_i64);
@@ -252,9 +256,9 @@ impl<'a> Reader<'a> {
     }
 
     fn misfit(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Value> {
-        // A `${…}` that could not be filled has had its finding.
+        // A `${…}` that could not be filled has had its finding, but where it is all there is.
         let is_unfilled = |text| crate::values::fill(text, |_| None).is_err();
-        if !node.text().is_some_and(is_unfilled) {
+        if path.is_empty() || !node.text().is_some_and(is_unfilled) {
             let (place, found) = (self.place(node), node.kind());
             self.add(if path.is_empty() {
                 rules::m02::no_fields(place, found)
@@ -272,6 +276,24 @@ impl<'a> Reader<'a> {
     fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
+}
+
+/// What people write for an amount of memory or CPU, in MiB or CPU units: `2GB`, `512 MiB`, `0.5 vCPU`.
+fn amount(text: &str) -> Option<u32> {
+    let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let factor = match text[unit..].to_ascii_lowercase().as_str() {
+        "m" | "mb" | "mib" => 1.0,
+        "g" | "gb" | "gib" | "vcpu" | "vcpus" => 1024.0,
+        _ => return None,
+    };
+    let amount = text[..unit].trim().parse::<f64>().ok()? * factor;
+    let fits = amount.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&amount);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is whole and in range"
+    )]
+    fits.then_some(amount as u32)
 }
 
 /// The type a schema asks for, without `null`.

@@ -47,23 +47,19 @@ pub fn read_node(source: &Source, node: &Node) -> Result<Located, Vec<Finding>> 
 /// Reads a task definition that was put together as JSON by somebody who knows where its values come from.
 ///
 /// It is judged as [`read`] judges a text; the findings speak of the places.
-pub fn read_value(value: Value, places: Places) -> Result<Located, Vec<Finding>> {
+pub fn read_value(value: &Value, places: &Places) -> Result<TaskDefinition, Vec<Finding>> {
     let source = Source::new("task-definition.json", "");
-    let placed = |finding: Finding| match finding.pointer.as_deref() {
-        Some(pointer) => Finding {
-            place: places.of(pointer),
-            ..finding
-        },
-        None => finding,
+    let node = Node::without_place(value);
+    let placed = |mut finding: Finding| {
+        if let Some(pointer) = finding.pointer.as_deref() {
+            finding.place = places.of(pointer);
+        }
+        finding
     };
-    let node = Node::without_place(&value);
     let what = "the task definition";
-    match judged(&source, &node, TaskDefinition::SHAPE, what, &RESPONSE_ONLY)
+    judged(&source, &node, TaskDefinition::SHAPE, what, &RESPONSE_ONLY)
         .and_then(|()| typed(&source, &node, value))
-    {
-        Ok(definition) => Ok(Located { definition, places }),
-        Err(findings) => Err(findings.into_iter().map(placed).collect()),
-    }
+        .map_err(|findings| findings.into_iter().map(placed).collect())
 }
 
 /// Reads any record of the API, which messages call `what`; fields of answers are passed over.
@@ -74,7 +70,7 @@ pub(crate) fn record<T: Shaped + DeserializeOwned>(
     of_answers: &'static [&'static str],
 ) -> Result<T, Vec<Finding>> {
     judged(source, node, T::SHAPE, what, of_answers)?;
-    typed(source, node, node.to_json())
+    typed(source, node, &node.to_json())
 }
 
 /// Everything that keeps a record from being read.
@@ -103,9 +99,9 @@ fn judged(
 fn typed<T: DeserializeOwned>(
     source: &Source,
     node: &Node,
-    value: Value,
+    value: &Value,
 ) -> Result<T, Vec<Finding>> {
-    serde_json::from_value(value).map_err(|error| {
+    T::deserialize(value).map_err(|error| {
         let place = Place::in_text(source, node.span);
         vec![Finding::error("C06", place, error.to_string(), "correct the value").about("")]
     })

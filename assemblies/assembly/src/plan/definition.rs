@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use task_definition::{
-    Condition, ContainerDefinition, Dependency, Finding, FirelensConfiguration, HealthCheck,
+    Condition, ContainerDefinition, Dependency, Edit, Finding, FirelensConfiguration, HealthCheck,
     KeyValue, LinuxParameters, Located, LogConfiguration, MountPoint, Place, Places, PortMapping,
     RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read_value,
 };
@@ -27,7 +27,53 @@ pub(super) fn definition(
     let derived = task(wiring, &shares, task_role, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
     lay_over(wiring, &mut value, &mut places);
-    read_value(value, places)
+    let definition = read_value(&value, &places).or_else(|findings| {
+        if typed_references(&mut value, &findings) {
+            read_value(&value, &places)
+        } else {
+            Err(findings)
+        }
+    })?;
+    Ok(Located { definition, places })
+}
+
+/// What is filled in for `${…}` is text: where a number or a truth is wanted, it becomes one. Whether any did.
+fn typed_references(value: &mut Value, findings: &[Finding]) -> bool {
+    let mut any = false;
+    for finding in findings.iter().filter(|one| is_reference(&one.place)) {
+        for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
+            if let Edit::Set(pointer, typed) = edit
+                && let Some(text) = value.pointer_mut(pointer)
+            {
+                *text = typed.clone();
+                any = true;
+            }
+        }
+    }
+    any
+}
+
+/// Whether a value was written as `${…}` and nothing else.
+fn is_reference(place: &Place) -> bool {
+    let Place::Text {
+        column,
+        end_column,
+        excerpt_line,
+        excerpt_column,
+        ..
+    } = place
+    else {
+        return false;
+    };
+    let letters = excerpt_line
+        .chars()
+        .skip(column.saturating_sub(*excerpt_column));
+    let written: String = letters.take(end_column.saturating_sub(*column)).collect();
+    let written = written.trim_matches(['"', '\'']);
+    let inside = written
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    inside.is_some_and(|name| !name.contains('}'))
 }
 
 /// What components say of their containers, the overrides of containers, then the patch of the whole.

@@ -37,6 +37,17 @@ pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) ->
     Finding::error(RULE.id, place, message, hint)
 }
 
+/// An amount with its unit where a number of MiB or CPU units is wanted.
+pub(crate) fn with_unit(place: Place, path: &str, text: &str, amount: u32) -> Finding {
+    let message = format!("`{path}` must be a whole number, without a unit as in `{text}`");
+    let unit = if text.to_ascii_lowercase().contains("cpu") {
+        "1024 CPU units are 1 vCPU"
+    } else {
+        "memory is in MiB"
+    };
+    Finding::error(RULE.id, place, message, format!("write {amount}: {unit}"))
+}
+
 /// A file that is no map of fields at all.
 pub(crate) fn no_fields(place: Place, found: &str) -> Finding {
     let message = if found == "empty" || found == "null" {
