@@ -11,26 +11,43 @@
 //!
 //! - [`machine`] knows the rules: order, health, restarts, the stop. It is pure and can be tested
 //!   without a clock.
-//! - [`run`] is the loop around it. It starts what the machine wants started and tells it what
+//! - `run` is the loop around it. It starts what the machine wants started and tells it what
 //!   happened, until everything has ended.
+//! - [`Timeline`] plays the machine through with nothing run. It and the machine need no feature; the rest
+//!   is behind `run`.
 //! - `init` is a small process between the runner and each container: it outlives neither, and when
 //!   either goes, everything the container started goes with it, even after `kill -9` of the runner.
-//!   The program that calls [`run`] therefore calls [`init::intercept`] first thing in `main`.
+//!   The program that calls `run` therefore calls `init::intercept` first thing in `main`.
 //! - `journal` takes the output of a container, line by line, and never keeps it waiting.
 //!
-//! The library prints nothing: [`RunnerEvent`]s and [`Finished`] are all there is to show.
+//! The library prints nothing: `RunnerEvent`s and `Finished` are all there is to show.
 
+#[cfg(feature = "run")]
 mod event;
+#[cfg(feature = "run")]
 pub mod init;
+#[cfg(feature = "run")]
 mod journal;
+#[cfg(feature = "run")]
 mod launch;
 pub mod machine;
+#[cfg(feature = "run")]
 mod plan;
+#[cfg(feature = "run")]
 mod probe;
+#[cfg(feature = "run")]
 mod process;
+#[cfg(feature = "run")]
 mod runner;
+mod timeline;
 
+pub use timeline::{Latest, Moment, Timeline};
+
+#[cfg(feature = "run")]
 pub use event::{ContainerReport, Control, Finished, RunnerEvent, Stream, What};
+#[cfg(feature = "run")]
 pub use plan::{Program, RunError, RunPlan, Secrets};
+#[cfg(feature = "run")]
 pub use probe::once;
+#[cfg(feature = "run")]
 pub use runner::run;

@@ -7,6 +7,7 @@
 //! | `report` | what was found, told and silenced |
 //! | `strict` | JSON that only a YAML parser takes |
 //! | `text`, `json`, `sarif`, `github` | write it down, a form each |
+//! | `timeline` | says how long a start and a stop take |
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ mod report;
 mod sarif;
 mod strict;
 mod text;
+mod timeline;
 
 use fix::Mending;
 use report::Report;
@@ -56,6 +58,9 @@ pub(crate) struct Arguments {
     /// Prints what `--fix` would change, as a unified diff, and changes nothing.
     #[arg(long, visible_alias = "dry-run")]
     diff: bool,
+    /// Prints, in place of findings, how long the start and the stop take, at best and at worst.
+    #[arg(long, conflicts_with_all = ["fix", "diff", "strict", "show_silenced"])]
+    timeline: bool,
     /// Lists what is silenced, with the reasons.
     #[arg(long)]
     show_silenced: bool,
@@ -80,6 +85,9 @@ enum Format {
 
 /// Checks, prints, and answers 1 when something is an error, or anything with `--strict`.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+    if arguments.timeline {
+        return timeline::run(arguments, project, talk);
+    }
     let mut judging = Judging::new(&arguments.rules, project)?;
     let (report, unreadable) = gather(arguments, project, &mut judging, talk)?;
     if arguments.diff {
