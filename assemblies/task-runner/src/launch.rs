@@ -13,13 +13,14 @@ use task_definition::ContainerDefinition;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use crate::init::INIT;
+use crate::init::{INIT, Space};
 use crate::{Program, RunPlan};
 
 /// A program ready to be started under an init of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     init: PathBuf,
+    space: Space,
     program: PathBuf,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
@@ -36,7 +37,10 @@ impl Launch {
             .skip(1)
             .chain(&container.command);
         let arguments = program.arguments.iter().chain(words).cloned().collect();
-        Self::new(plan, container, program, program.binary.clone(), arguments)
+        Self {
+            space: space(plan, container),
+            ..Self::new(plan, container, program, program.binary.clone(), arguments)
+        }
     }
 
     /// A command beside it, in the same environment: a health check's `CMD`, `CMD-SHELL` or bare
@@ -66,6 +70,7 @@ impl Launch {
     ) -> Self {
         Self {
             init: plan.init.clone(),
+            space: Space::Shared,
             program,
             arguments,
             environment: plan.environment_of(container),
@@ -80,6 +85,7 @@ impl Launch {
         ours.set_nonblocking(true)?;
         let child = Command::new(&self.init)
             .arg(INIT)
+            .arg(self.space.word())
             .arg(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -109,9 +115,26 @@ impl Launch {
         ))
     }
 
+    /// Where it is to live.
+    pub(crate) fn space(&self) -> Space {
+        self.space
+    }
+
     /// For messages.
     pub(crate) fn program(&self) -> &Path {
         &self.program
+    }
+}
+
+/// A container's first process is PID 1, unless ECS puts an init before it or lets the task share its processes.
+fn space(plan: &RunPlan, container: &ContainerDefinition) -> Space {
+    let linux = container.linux_parameters.as_ref();
+    let has_init = linux.and_then(|linux| linux.init_process_enabled) == Some(true);
+    let is_shared = plan.definition.pid_mode.as_deref() == Some("task");
+    if has_init || is_shared {
+        Space::Shared
+    } else {
+        Space::Alone
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Stream;
+use crate::init::Space;
 use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::machine::ExitCode;
@@ -29,6 +30,8 @@ pub(crate) enum News {
     /// Output is read once `told` is dropped, so that nobody hears a container before its start.
     Started {
         pid: u32,
+        /// What was asked for, when it could not be had.
+        refused: Option<Space>,
         told: oneshot::Sender<()>,
     },
     Failed {
@@ -66,7 +69,7 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
         to_init,
         give_up: None,
     };
-    let Some(Said::Started(pid)) = init.next(&mut orders).await else {
+    let Some(Said::Started(pid, space)) = init.next(&mut orders).await else {
         // Init itself did not get far; what it said is in the log.
         let readers = read(&mut child, &journal);
         drain(&mut child, readers).await;
@@ -74,7 +77,8 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
         return tell(News::Failed { reason }).await;
     };
     let (told, heard) = oneshot::channel();
-    tell(News::Started { pid, told }).await;
+    let refused = Some(launch.space()).filter(|asked| asked.word() != space);
+    tell(News::Started { pid, refused, told }).await;
     let _ = heard.await;
     let readers = read(&mut child, &journal);
     let code = match init.next(&mut orders).await {
@@ -118,7 +122,7 @@ struct Init {
 }
 
 enum Said {
-    Started(u32),
+    Started(u32, String),
     Exited(ExitCode),
 }
 
@@ -155,7 +159,10 @@ impl Init {
 fn parse(line: io::Result<Option<String>>) -> Option<Said> {
     let line = line.ok()??;
     match line.split_once(' ')? {
-        ("started", pid) => pid.parse().ok().map(Said::Started),
+        ("started", words) => {
+            let (pid, space) = words.split_once(' ')?;
+            Some(Said::Started(pid.parse().ok()?, space.to_owned()))
+        }
         ("exited", code) => code.parse().ok().map(Said::Exited),
         _ => None,
     }

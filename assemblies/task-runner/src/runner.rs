@@ -1,5 +1,6 @@
 //! The loop around the machine: what it wants is done, what happens is told to it.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub async fn run(
         was_running: false,
         health: Health::Unknown,
         hang_told: false,
+        refusal_told: false,
     };
     Ok(runner.run(inbox, control).await)
 }
@@ -64,6 +66,7 @@ struct Runner {
     was_running: bool,
     health: Health,
     hang_told: bool,
+    refusal_told: bool,
 }
 
 /// What the runner keeps of one container.
@@ -205,7 +208,11 @@ impl Runner {
     /// What a message is to the machine.
     fn event(&mut self, message: Message) -> Event {
         match message {
-            Message::News(container, News::Started { pid, told }) => {
+            Message::News(container, News::Started { pid, refused, told }) => {
+                if refused.is_some() && !mem::replace(&mut self.refusal_told, true) {
+                    self.listener
+                        .hear(None, What::Warning(NO_NAMESPACE.to_owned()));
+                }
                 let member = &mut self.members[container];
                 (member.pid, member.told) = (Some(pid), Some(told));
                 Event::Spawned { container }
@@ -367,7 +374,7 @@ impl Runner {
             } else {
                 continue;
             };
-            let end = "on Fargate the task would hang for hours; give it a startTimeout";
+            let end = "on Fargate the task would hang for hours (containers-roadmap#2379); give it a startTimeout";
             self.listener.hear(
                 Some(&self.members[index].definition.name),
                 What::Warning(format!("{text}: {end}")),
@@ -394,7 +401,7 @@ impl Runner {
             return;
         }
         let text = format!(
-            "has no handler for SIGTERM: on Fargate it is PID 1, does not hear the signal, and is \
+            "has no handler for SIGTERM: as PID 1, which it is on Fargate, it does not hear the signal, and is \
              killed after {} s with exit code 137",
             member.report.stop_timeout.as_secs()
         );
@@ -521,6 +528,9 @@ fn hears_sigterm(pid: u32) -> Option<bool> {
     let mask = u64::from_str_radix(caught.trim(), 16).ok()?;
     Some(mask & (1 << 14) != 0)
 }
+
+const NO_NAMESPACE: &str = "this machine gives out no PID namespaces: a program without a handler for \
+                            SIGTERM ends here at once, but not on Fargate, where it is PID 1";
 
 const INBOX: usize = 64;
 /// One terminate and one kill is all a run is ever told.

@@ -4,10 +4,24 @@ mod support;
 
 use serde_json::json;
 use std::fs;
+use std::io::Write as _;
 use std::time::Duration;
 use support::{Running, alive, code, container, lives, until_gone};
 use task_runner::machine::{Health, StopCode, TaskStatus};
 use task_runner::{Control, Stream, What, once};
+
+/// Whether this machine gives out PID namespaces; says which test is skipped where it does not.
+fn namespaces(test: &str) -> bool {
+    let pid = std::process::Command::new("unshare")
+        .args(["--user", "--pid", "--fork", "true"])
+        .status();
+    let given = pid.is_ok_and(|status| status.success());
+    if !given {
+        let why = "needs a machine that gives out PID namespaces";
+        let _ = writeln!(std::io::stderr(), "skipped: {test} {why}");
+    }
+    given
+}
 
 fn after(name: &str, condition: &str) -> serde_json::Value {
     json!({ "dependsOn": [{ "containerName": name, "condition": condition }] })
@@ -98,17 +112,20 @@ async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
 }
 
 #[tokio::test]
-async fn warns_of_a_process_that_would_not_hear_sigterm_on_fargate() {
-    let mut task = Running::new(vec![container("app", &["deaf"], json!({}))]);
+async fn a_process_without_a_handler_does_not_hear_sigterm_as_on_fargate() {
+    if !namespaces("a_process_without_a_handler_does_not_hear_sigterm_as_on_fargate") {
+        return;
+    }
+    let brief = json!({ "stopTimeout": 2 });
+    let mut task = Running::new(vec![container("app", &["deaf"], brief)]);
     task.until_ready(&["app"]).await;
     // The rule is about time that goes by: nothing can be waited for but the time itself.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     task.stop().await;
     let (finished, heard) = task.end().await;
-    // Here it dies of the signal, which is fine for the exit code.
     assert_eq!(
         (code(&finished, "app"), finished.exit_code()),
-        (Some(143), 0)
+        (Some(137), 137)
     );
     let warned = heard.iter().any(
         |event| matches!(&event.what, What::Warning(text) if text.contains("no handler for SIGTERM")),
@@ -117,8 +134,23 @@ async fn warns_of_a_process_that_would_not_hear_sigterm_on_fargate() {
 }
 
 #[tokio::test]
+async fn an_init_of_ecs_lets_a_process_without_a_handler_end() {
+    let with_init = json!({ "linuxParameters": { "initProcessEnabled": true } });
+    let mut task = Running::new(vec![container("app", &["deaf"], with_init)]);
+    task.until_ready(&["app"]).await;
+    task.stop().await;
+    let (finished, _) = task.end().await;
+    // By our own signal, which is fine.
+    assert_eq!(
+        (code(&finished, "app"), finished.exit_code()),
+        (Some(143), 0)
+    );
+}
+
+#[tokio::test]
 async fn a_process_that_has_only_begun_earns_no_warning() {
-    let mut task = Running::new(vec![container("app", &["deaf"], json!({}))]);
+    let with_init = json!({ "linuxParameters": { "initProcessEnabled": true } });
+    let mut task = Running::new(vec![container("app", &["deaf"], with_init)]);
     task.until_ready(&["app"]).await;
     task.stop().await;
     let (finished, heard) = task.end().await;

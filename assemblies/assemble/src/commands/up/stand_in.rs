@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use assembly::component::{Local, StandIn};
-use task_definition::{Condition, ContainerDefinition, TaskDefinition};
+use task_definition::{Condition, ContainerDefinition, LinuxParameters, TaskDefinition};
 
 use super::Arguments;
 use super::target::Target;
@@ -70,6 +70,11 @@ fn stub(definition: &mut TaskDefinition, name: &str) {
             one.secrets.clear();
             one.health_check = None;
             one.user = None;
+            // `sleep` has no handler for SIGTERM: as PID 1 it would sleep on.
+            one.linux_parameters = Some(LinuxParameters {
+                init_process_enabled: Some(true),
+                ..LinuxParameters::default()
+            });
         }
         let edges = one.depends_on.iter_mut();
         for edge in edges.filter(|edge| edge.container_name == name) {
