@@ -96,6 +96,77 @@ fn the_exit_code_is_that_of_the_essential_container() {
 }
 
 #[test]
+fn the_exit_code_can_be_somebody_elses() {
+    let mut test = shell("test", "exit 7");
+    test["essential"] = json!(false);
+    let mut app = shell("app", "exit 0");
+    app["dependsOn"] = json!([{ "containerName": "test", "condition": "COMPLETE" }]);
+    let project = Project::new(json!([test, app]));
+    let programs = ["--bin", "app=/bin/sh", "--bin", "test=/bin/sh"];
+    let (code, _, stderr) = project.up(&programs);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = project.up(&[&programs[..], &["--exit-code-from", "test"]].concat());
+    assert_eq!(code, Some(7), "{stderr}");
+}
+
+#[test]
+fn a_smoke_test_waits_until_the_task_is_healthy() {
+    let mut app = shell("app", "trap 'exit 0' TERM; while :; do sleep 0.01; done");
+    app["healthCheck"] = json!({ "command": ["CMD-SHELL", "exit 0"], "interval": 5 });
+    let project = Project::new(json!([app]));
+    let smoke = ["--until-healthy", "--fast-health", "100"];
+    let (code, _, stderr) = project.up(&[&AS_SHELL[..], &smoke].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("Task stopped: it was healthy"), "{stderr}");
+}
+
+#[test]
+fn a_task_that_never_is_healthy_fails_the_smoke_test() {
+    let mut app = shell("app", "trap 'exit 0' TERM; while :; do sleep 0.01; done");
+    app["healthCheck"] = json!({ "command": ["CMD-SHELL", "exit 1"], "interval": 5 });
+    let project = Project::new(json!([app]));
+    let smoke = ["--until-healthy", "--fast-health", "100", "--timeout", "1s"];
+    let (code, _, stderr) = project.up(&[&AS_SHELL[..], &smoke].concat());
+    assert_eq!(code, Some(124), "{stderr}");
+}
+
+#[test]
+fn whoever_has_no_program_can_be_skipped_or_stubbed() {
+    let mut app = shell("app", "exit 0");
+    app["dependsOn"] = json!([{ "containerName": "agent", "condition": "START" }]);
+    let agent = json!({ "name": "agent", "image": "agent:1", "essential": false });
+    let project = Project::new(json!([app, agent]));
+    for how in ["--skip", "--stub"] {
+        let (code, _, stderr) = project.up(&[&AS_SHELL[..], &[how, "agent"]].concat());
+        assert_eq!(code, Some(0), "{how}: {stderr}");
+    }
+    let (code, _, stderr) =
+        project.up(&[&AS_SHELL[..], &["--skip", "agnet", "--stub", "x"]].concat());
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(
+        stderr.contains("`--skip agnet`") && stderr.contains("`--stub x`"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = project.up(&[&AS_SHELL[..], &["--skip", "app"]].concat());
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains("nothing essential"), "{stderr}");
+}
+
+#[test]
+fn variables_come_from_a_file_and_the_command_line_wins() {
+    let project = Project::new(json!([shell("app", "echo \"$A $B.\"")]));
+    fs::write(
+        project.0.path().join("dev.env"),
+        "# mine\nA=file\napp:B=file\n",
+    )
+    .unwrap();
+    let words = ["--env-file", "dev.env", "--env", "A=line"];
+    let (code, stdout, stderr) = project.up(&[&AS_SHELL[..], &words].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("| line file.\n"), "{stdout}");
+}
+
+#[test]
 fn the_containers_environment_is_its_own() {
     let project = Project::new(json!([shell("app", "echo \"$OWN $FOREIGN.\"")]));
     let mut command = project.command(&AS_SHELL);
@@ -222,9 +293,11 @@ fn the_second_interrupt_kills() {
 #[test]
 fn a_smoke_test_starts_and_stops() {
     let line = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
-    let project = Project::new(json!([shell("app", line)]));
+    let mut app = shell("app", line);
+    // The shell may be told to stop before it has set its trap, and as PID 1 it would not hear of it.
+    app["linuxParameters"] = json!({ "initProcessEnabled": true });
+    let project = Project::new(json!([app]));
     let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--until-ready"]].concat());
-    // The shell may be told to stop before it has set its trap; both are a stop by us.
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
         stderr.contains("UserInitiated: Task stopped: it was ready"),

@@ -38,6 +38,7 @@ mod target;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
     /// An assembly's name, its manifest, or any task definition in JSON or YAML.
     pub(crate) what: String,
@@ -47,8 +48,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "[CONTAINER:]NAME=VALUE", value_parser = environment::over)]
     pub(crate) env: Vec<environment::Over>,
     /// The program for a container whose image is none of the components'.
-    #[arg(long, value_name = "CONTAINER=FILE", value_parser = pair)]
+    #[arg(long, visible_alias = "bin", value_name = "CONTAINER=FILE", value_parser = pair)]
     pub(crate) program: Vec<(String, String)>,
+    /// A file of variables, a line each, `[CONTAINER:]NAME=VALUE`; `--env` wins over it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// Leaves a container out; who waits for it does not.
+    #[arg(long, value_name = "CONTAINER")]
+    pub(crate) skip: Vec<String>,
+    /// Lets something that only sleeps stand in a container's place.
+    #[arg(long, value_name = "CONTAINER")]
+    pub(crate) stub: Vec<String>,
     /// Divides the intervals and start periods of health checks.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) fast_health: u32,
@@ -58,6 +68,12 @@ pub(crate) struct Arguments {
     /// Starts, waits until all are ready, stops: a smoke test.
     #[arg(long)]
     pub(crate) until_ready: bool,
+    /// Starts, waits until the task is HEALTHY by its own checks, stops.
+    #[arg(long, conflicts_with = "until_ready")]
+    pub(crate) until_healthy: bool,
+    /// Ends with this container's exit code, whoever ended the task.
+    #[arg(long, value_name = "CONTAINER")]
+    pub(crate) exit_code_from: Option<String>,
     /// Stops, with exit code 124, after this long; with --until-ready when not ready after it.
     #[arg(long, value_name = "TIME", value_parser = period)]
     pub(crate) timeout: Option<Duration>,
@@ -91,11 +107,14 @@ struct Prepared {
 fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prepared, Failure> {
     let target = target::Target::find(arguments, project, talk)?;
     let mut definition = target.definition.clone();
+    stand_in::are_there(arguments, &definition)?;
     let stubs = stand_in::apply(&mut definition, &target, arguments, talk);
     if !arguments.bind_all {
         environment::keep_to_loopback(&mut definition, talk);
     }
-    let overrides = environment::overrides(&arguments.env, &definition)?;
+    let mut over = environment::of_files(&arguments.env_file)?;
+    over.extend_from_slice(&arguments.env);
+    let overrides = environment::overrides(&over, &definition)?;
     let programs = programs::find(&definition, &stubs, &target, arguments, project)?;
     let secrets = environment::secrets(&definition, project)?;
     environment::ports_are_free(&definition)?;

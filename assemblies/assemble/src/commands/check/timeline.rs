@@ -24,15 +24,12 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         return Err(Failure::Usage(usage.to_owned()));
     }
     let (lives, findings) = lives(arguments, project)?;
-    talk.data(&match arguments.format {
-        Format::Json => {
-            let all: Value = lives.iter().map(Life::json).collect();
-            format!("{:#}\n", json!({ "version": 1, "timelines": all }))
-        }
-        _ => {
-            let all: Vec<String> = lives.iter().map(Life::text).collect();
-            all.join("\n")
-        }
+    talk.data(&if arguments.format == Format::Json {
+        let all: Value = lives.iter().map(Life::json).collect();
+        format!("{:#}\n", json!({ "version": 1, "timelines": all }))
+    } else {
+        let all: Vec<String> = lives.iter().map(Life::text).collect();
+        all.join("\n")
     });
     if findings.is_empty() {
         Ok(0)
@@ -120,10 +117,8 @@ impl Life {
                     .iter()
                     .map(|need| format!("{} {}", name(need.on), need.condition.word()))
                     .collect();
-                match needs.is_empty() {
-                    true => format!("{} starts", name(*container)),
-                    false => format!("{} starts, after {}", name(*container), needs.join(", ")),
-                }
+                let after = if needs.is_empty() { "" } else { ", after " };
+                format!("{} starts{after}{}", name(*container), needs.join(", "))
             }
             Change::Health {
                 container, health, ..
@@ -208,7 +203,7 @@ impl Life {
 }
 
 /// Spot's warning is as long as this: AWS, "Fargate capacity providers".
-const SPOT: Duration = Duration::from_secs(120);
+const SPOT: Duration = Duration::from_mins(2);
 
 fn of_spot(stopped: Duration) -> String {
     match SPOT.checked_sub(stopped) {

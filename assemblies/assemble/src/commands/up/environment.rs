@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use task_definition::TaskDefinition;
 use task_runner::Secrets;
@@ -40,7 +40,36 @@ pub(super) fn over(text: &str) -> Result<Over, String> {
     })
 }
 
-/// The variables of `--env`, by container.
+/// The variables of `--env-file`; empty lines and lines that begin with `#` say nothing. All bad lines come
+/// back together.
+pub(super) fn of_files(files: &[PathBuf]) -> Result<Vec<Over>, Failure> {
+    let (mut all, mut bad) = (Vec::new(), Vec::new());
+    for file in files {
+        let text = fs::read_to_string(file).map_err(|source| Failure::File {
+            act: "read",
+            path: file.clone(),
+            source,
+        })?;
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match over(line) {
+                Ok(one) => all.push(one),
+                // The line may hold a secret, so it is not repeated.
+                Err(why) => bad.push(format!("{}:{}: the line {why}", file.display(), index + 1)),
+            }
+        }
+    }
+    if bad.is_empty() {
+        Ok(all)
+    } else {
+        Err(Failure::Usage(bad.join("\n  ")))
+    }
+}
+
+/// The variables of `--env` and `--env-file`, by container.
 pub(super) fn overrides(
     all: &[Over],
     definition: &TaskDefinition,
@@ -54,7 +83,13 @@ pub(super) fn overrides(
     for one in all {
         if let Some(stranger) = one.container.as_ref().filter(|name| !names.contains(name)) {
             return Err(Failure::Usage(format!(
-                "`--env`: there is no container `{stranger}`"
+                "`{stranger}:{}`: there is no container `{stranger}`; choose one of: {}",
+                one.name,
+                names
+                    .iter()
+                    .map(|name| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             )));
         }
         for name in names
@@ -251,6 +286,21 @@ mod tests {
             (Some("app"), "A")
         );
         assert!(over("A").is_err() && over("app:=x").is_err());
+    }
+
+    #[test]
+    fn the_bad_lines_of_a_file_are_told_together_and_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dev.env");
+        fs::write(&path, "# mine\n\nA=b\napp:C=d=e\nhush\n=x\n").unwrap();
+        let words = of_files(std::slice::from_ref(&path))
+            .unwrap_err()
+            .to_string();
+        assert!(words.contains(":5:") && words.contains(":6:"), "{words}");
+        assert!(!words.contains("hush"), "{words}");
+        fs::write(&path, "# mine\n\nA=b\napp:C=d=e\n").unwrap();
+        let all = of_files(&[path]).unwrap();
+        assert_eq!(all, [over("A=b").unwrap(), over("app:C=d=e").unwrap()]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::talk::Talk;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Nothing,
-    /// It was ready, and that was all anybody wanted to know.
+    /// It was ready, or healthy, and that was all anybody wanted to know.
     Ready,
     /// The time was over.
     Late,
@@ -52,27 +52,39 @@ pub(super) async fn live(
     let handle = tokio::runtime::Handle::current();
     // A thread of its own: a terminal that does not take our words must not hold up a signal.
     let (say_running, running) = oneshot::channel();
-    let teller = thread::spawn(move || super::screen::tell(&handle, heard, show, say_running));
+    let (say_healthy, mut healthy) = oneshot::channel();
+    let teller = thread::spawn(move || {
+        super::screen::tell(&handle, heard, show, say_running, say_healthy);
+    });
     let task = run(plan, events, controlled);
     tokio::pin!(task);
 
     let ready = waiting.all(running);
     tokio::pin!(ready);
-    let late = arguments.timeout.or(arguments.until_ready.then_some(SMOKE));
+    let is_smoke = arguments.until_ready || arguments.until_healthy;
+    let late = arguments.timeout.or(is_smoke.then_some(SMOKE));
     let late = sleep_until(Instant::now() + late.unwrap_or(NEVER));
     tokio::pin!(late);
-    let (mut told, mut is_ready) = (Told::Nothing, false);
+    let (mut told, mut is_ready, mut is_healthy) = (Told::Nothing, false, false);
     let finished = loop {
         tokio::select! {
             finished = &mut task => break finished,
             () = &mut ready, if !is_ready => {
                 is_ready = true;
-                if !arguments.json && !arguments.until_ready && target.serves {
+                if !arguments.json && !is_smoke && target.serves {
                     ready::invite(&target, project, talk);
                 }
                 if arguments.until_ready && told == Told::Nothing {
                     told = Told::Ready;
                     ask(&control, stop("Task stopped: it was ready")).await;
+                }
+            }
+            // One that never was healthy closes the line.
+            heard = &mut healthy, if !is_healthy => {
+                is_healthy = true;
+                if heard.is_ok() && arguments.until_healthy && told == Told::Nothing {
+                    told = Told::Ready;
+                    ask(&control, stop("Task stopped: it was healthy")).await;
                 }
             }
             () = &mut late, if told == Told::Nothing => {
@@ -94,7 +106,17 @@ pub(super) async fn live(
     if !arguments.json {
         summary::tell(&finished, &folder, project, talk);
     }
-    Ok(code(&finished, told))
+    Ok(match (&arguments.exit_code_from, told) {
+        (Some(name), Told::Nothing | Told::Ready | Told::Stop) => code_of(&finished, name),
+        _ => code(&finished, told),
+    })
+}
+
+/// The code of one container; 1 when it never ran, or nobody could learn it.
+fn code_of(finished: &Finished, name: &str) -> u8 {
+    let one = finished.containers.iter().find(|one| one.name == name);
+    let code = one.and_then(|one| one.code).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
 }
 
 /// A shell's number for how it went.

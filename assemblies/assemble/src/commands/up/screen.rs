@@ -21,27 +21,30 @@ pub(super) trait Show: Send {
     fn silence(&mut self) {}
 }
 
-/// Tells until there is nothing more to tell; lets somebody know when the task is RUNNING.
+/// Tells until there is nothing more to tell; lets somebody know when the task is RUNNING, and when it is
+/// HEALTHY too.
 pub(super) fn tell(
     handle: &Handle,
     mut heard: mpsc::Receiver<RunnerEvent>,
     mut show: Box<dyn Show>,
     running: oneshot::Sender<()>,
+    healthy: oneshot::Sender<()>,
 ) {
-    let mut running = Some(running);
+    let (mut running, mut healthy) = (Some(running), Some(healthy));
     loop {
         match handle.block_on(async { timeout(SILENCE, heard.recv()).await }) {
             Ok(Some(event)) => {
                 show.event(&event);
-                if matches!(
-                    event.what,
-                    What::Task {
-                        status: TaskStatus::Running,
-                        ..
-                    }
-                ) {
+                if let What::Task {
+                    status: TaskStatus::Running,
+                    health,
+                } = event.what
+                {
                     // Nobody may be waiting for it.
                     let _ = running.take().map(|running| running.send(()));
+                    if health == Health::Healthy {
+                        let _ = healthy.take().map(|healthy| healthy.send(()));
+                    }
                 }
             }
             Ok(None) => return,

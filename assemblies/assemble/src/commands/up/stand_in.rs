@@ -7,6 +7,7 @@ use task_definition::{Condition, ContainerDefinition, LinuxParameters, TaskDefin
 
 use super::Arguments;
 use super::target::Target;
+use crate::failure::Failure;
 use crate::talk::Talk;
 
 /// Takes out what is skipped and empties what is stubbed; answers who is stubbed. A program that the
@@ -18,6 +19,10 @@ pub(super) fn apply(
     talk: &Talk,
 ) -> BTreeSet<String> {
     let named = |name: &str| arguments.program.iter().any(|(one, _)| one == name);
+    let asked = |name: &String| {
+        let skipped = arguments.skip.contains(name).then_some(StandIn::Skip);
+        skipped.or_else(|| arguments.stub.contains(name).then_some(StandIn::Stub))
+    };
     let of = |one: &ContainerDefinition| match target.components.get(&one.name)?.local {
         Some(Local::StandIn(word)) if !named(&one.name) => Some((one.name.clone(), word)),
         _ => None,
@@ -25,7 +30,10 @@ pub(super) fn apply(
     let stand_ins: Vec<_> = definition
         .container_definitions
         .iter()
-        .filter_map(of)
+        .filter_map(|one| match asked(&one.name) {
+            Some(word) => Some((one.name.clone(), word)),
+            None => of(one),
+        })
         .collect();
     let mut stubs = BTreeSet::new();
     for (name, word) in stand_ins {
@@ -39,6 +47,47 @@ pub(super) fn apply(
         }
     }
     stubs
+}
+
+/// Whoever the command line speaks of must be in the task, and not all may be left out.
+pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> Result<(), Failure> {
+    let containers = &definition.container_definitions;
+    let names: Vec<&str> = containers.iter().map(|one| one.name.as_str()).collect();
+    let named = |option: &'static str, all: &[String]| {
+        let all = all.iter().map(move |name| (option, name.clone()));
+        all.collect::<Vec<_>>()
+    };
+    let programs: Vec<String> = arguments
+        .program
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    let from: Vec<String> = arguments.exit_code_from.iter().cloned().collect();
+    let said = [
+        named("--skip", &arguments.skip),
+        named("--stub", &arguments.stub),
+        named("--program", &programs),
+        named("--exit-code-from", &from),
+    ];
+    let strangers = said.concat().into_iter();
+    let strangers = strangers.filter(|(_, name)| !names.contains(&name.as_str()));
+    let strangers: Vec<String> = strangers
+        .map(|(option, name)| {
+            let names = names.join(", ");
+            format!("`{option} {name}`: there is no container `{name}`; choose one of: {names}")
+        })
+        .collect();
+    if !strangers.is_empty() {
+        return Err(Failure::Usage(strangers.join("\n  ")));
+    }
+    let is_left =
+        |one: &&ContainerDefinition| one.is_essential() && !arguments.skip.contains(&one.name);
+    if containers.iter().any(|one| is_left(&one)) {
+        return Ok(());
+    }
+    Err(Failure::Usage(
+        "`--skip` leaves nothing essential to run; `--stub` lets something stand in a container's place".to_owned(),
+    ))
 }
 
 fn told(name: &str, word: StandIn) -> String {
