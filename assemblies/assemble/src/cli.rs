@@ -65,6 +65,15 @@ pub(crate) enum Verb {
     /// Runs an assembly or a task definition here, as Fargate would.
     #[cfg(feature = "up")]
     Up(commands::up::Arguments),
+    /// Lists the tasks that run here.
+    #[cfg(feature = "up")]
+    Ps(commands::ps::Arguments),
+    /// Prints what the containers of a task have printed.
+    #[cfg(feature = "up")]
+    Logs(commands::logs::Arguments),
+    /// Stops a task that runs here.
+    #[cfg(feature = "up")]
+    Stop(commands::stop::Arguments),
     /// Prints a token that auth-filter accepts under `up`.
     #[cfg(feature = "up")]
     DevToken(commands::dev_token::Arguments),

@@ -117,7 +117,7 @@ fn a_smoke_test_waits_until_the_task_is_healthy() {
     let smoke = ["--until-healthy", "--fast-health", "100"];
     let (code, _, stderr) = project.up(&[&AS_SHELL[..], &smoke].concat());
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains("Task stopped: it was healthy"), "{stderr}");
+    assert!(stderr.contains("Task stopped: it was ready"), "{stderr}");
 }
 
 #[test]

@@ -35,6 +35,14 @@ pub(crate) mod lock;
 #[cfg(feature = "up")]
 pub(crate) mod dev_token;
 #[cfg(feature = "up")]
+pub(crate) mod logs;
+#[cfg(feature = "up")]
+pub(crate) mod ps;
+#[cfg(feature = "up")]
+pub(crate) mod runs;
+#[cfg(feature = "up")]
+pub(crate) mod stop;
+#[cfg(feature = "up")]
 pub(crate) mod up;
 
 /// Runs the verb.
@@ -64,6 +72,12 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Lock(arguments) => lock::run(&arguments, &project()?, talk),
         #[cfg(feature = "up")]
         Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, talk)),
+        #[cfg(feature = "up")]
+        Verb::Ps(arguments) => Ok(ps::run(&arguments, &project()?, talk)),
+        #[cfg(feature = "up")]
+        Verb::Logs(arguments) => logs::run(&arguments, &project()?, talk),
+        #[cfg(feature = "up")]
+        Verb::Stop(arguments) => stop::run(&arguments, &project()?, talk),
         #[cfg(feature = "up")]
         Verb::DevToken(arguments) => dev_token::run(&arguments, &project()?, talk),
     }

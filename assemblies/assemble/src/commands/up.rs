@@ -2,6 +2,7 @@
 //!
 //! | file | does |
 //! |---|---|
+//! | `detach` | leaves it to a process of its own |
 //! | `target` | says what is to be run, from a manifest or a task definition |
 //! | `stand_in` | takes out, or puts to sleep, what has no program here |
 //! | `programs` | finds the program for each image |
@@ -9,9 +10,11 @@
 //! | `life` | runs it until it ends or somebody has enough |
 //! | `screen` | tells what happens, for people; `json`, for programs |
 //! | `ready` | waits until everybody is ready and says what to try |
+//! | `keep` | writes what happens into the run's folder; `door` lets others in: `ps`, `logs`, `stop` |
 //! | `summary` | says at the end how everybody ended |
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,8 +29,11 @@ use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
 
+mod detach;
+mod door;
 mod environment;
 mod json;
+mod keep;
 mod life;
 mod programs;
 mod ready;
@@ -35,6 +41,9 @@ mod screen;
 mod stand_in;
 mod summary;
 mod target;
+
+pub(crate) use door::{Word, is_alive, say};
+pub(crate) use keep::TASK;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -68,9 +77,18 @@ pub(crate) struct Arguments {
     /// Starts, waits until all are ready, stops: a smoke test.
     #[arg(long)]
     pub(crate) until_ready: bool,
-    /// Starts, waits until the task is HEALTHY by its own checks, stops.
-    #[arg(long, conflicts_with = "until_ready")]
+    /// The same, and its health checks must say HEALTHY too.
+    #[arg(long)]
     pub(crate) until_healthy: bool,
+    /// Leaves it running and prints its name, for `ps`, `logs` and `stop`.
+    #[arg(long, short)]
+    pub(crate) detach: bool,
+    /// Like --detach, once it is RUNNING and HEALTHY.
+    #[arg(long, conflicts_with_all = ["until_ready", "until_healthy"])]
+    pub(crate) wait: bool,
+    /// What to call the run; a name of its own when left out.
+    #[arg(long, value_name = "NAME", value_parser = simple)]
+    pub(crate) name: Option<String>,
     /// Ends with this container's exit code, whoever ended the task.
     #[arg(long, value_name = "CONTAINER")]
     pub(crate) exit_code_from: Option<String>,
@@ -89,7 +107,12 @@ pub(crate) fn intercept() -> Option<ExitCode> {
 
 /// Runs it. The exit code is the task's; 125 says that it did not even begin.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
-    match prepare(arguments, project, talk).and_then(|ready| ready.live(arguments, project, talk)) {
+    let done = if (arguments.detach || arguments.wait) && env::var_os(detach::NAME).is_none() {
+        detach::run(arguments, project, talk)
+    } else {
+        prepare(arguments, project, talk).and_then(|ready| ready.live(arguments, project, talk))
+    };
+    match done {
         Ok(code) => code,
         Err(failure) => {
             talk.failure(&failure);
@@ -119,10 +142,16 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     let secrets = environment::secrets(&definition, project)?;
     environment::ports_are_free(&definition)?;
     environment::not_enforced(&definition, talk);
-    let folder = private_folder(
-        project.root(),
-        &format!("run/{}", run_name(&definition.family)),
-    )?;
+    let name = env::var(detach::NAME)
+        .ok()
+        .filter(|name| simple(name).is_ok());
+    let name = name.or_else(|| arguments.name.clone());
+    let name = name.unwrap_or_else(|| run_name(&definition.family));
+    let folder = private_folder(project.root(), &format!("run/{name}"))?;
+    if is_alive(&folder) {
+        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
+        return Err(Failure::Usage(words));
+    }
     forget_old_runs(&folder);
     Ok(Prepared {
         plan: RunPlan {
@@ -166,6 +195,16 @@ fn run_name(family: &str) -> String {
     format!("{family}-{:x}-{:x}", now.as_secs(), std::process::id())
 }
 
+/// A name that is one folder and needs no quotes.
+fn simple(name: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(fits) {
+        Ok(name.to_owned())
+    } else {
+        Err("use letters, digits, `-` and `_` only".to_owned())
+    }
+}
+
 /// Keeps the logs of the last runs. What cannot be deleted is in nobody's way.
 fn forget_old_runs(newest: &Path) {
     let runs = newest.parent().and_then(|folder| fs::read_dir(folder).ok());
@@ -177,6 +216,7 @@ fn forget_old_runs(newest: &Path) {
         .filter_map(dated)
         .collect();
     runs.sort();
+    runs.retain(|(_, folder)| !is_alive(folder));
     for (_, old) in runs.iter().rev().skip(KEPT_RUNS) {
         let _ = fs::remove_dir_all(old);
     }

@@ -39,7 +39,8 @@ impl Lines {
         }
     }
 
-    fn note(&mut self, event: &RunnerEvent) {
+    /// Takes in what happened.
+    pub(super) fn note(&mut self, event: &RunnerEvent) {
         let mut nobody = Value::Null;
         let whose = event.container.as_deref().unwrap_or_default();
         let one = self.containers.get_mut(whose).unwrap_or(&mut nobody);
@@ -72,7 +73,8 @@ impl Lines {
         }
     }
 
-    fn told(&self, event: &RunnerEvent) -> Value {
+    /// What happened, and everything that is known by then.
+    pub(super) fn told(&self, event: &RunnerEvent) -> Value {
         let at = event.at.as_secs_f64();
         if let What::Log { stream, line } = &event.what {
             let stream = format!("{stream:?}").to_lowercase();
@@ -87,15 +89,23 @@ impl Lines {
             Some(_) => "ECS Container State Change",
             None => "ECS Task State Change",
         };
-        let mut detail = self.task.clone();
-        detail["group"] = format!("family:{}", self.family).into();
+        let detail = self.task();
+        json!({ "type": "event", "at": at, "source": "assemble.local", "detail-type": kind,
+            "container": event.container, "detail": detail })
+    }
+}
+
+impl Lines {
+    /// The task and its containers as ECS tells of them.
+    pub(super) fn task(&self) -> Value {
+        let mut task = self.task.clone();
+        task["group"] = format!("family:{}", self.family).into();
         let containers = self
             .order
             .iter()
             .filter_map(|name| self.containers.get(name));
-        detail["containers"] = containers.cloned().collect();
-        json!({ "type": "event", "at": at, "source": "assemble.local", "detail-type": kind,
-            "container": event.container, "detail": detail })
+        task["containers"] = containers.cloned().collect();
+        task
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::door::{Door, Word};
+use super::keep::{Healthy, Keep};
 use super::screen::{Screen, Show};
 use super::target::Target;
 use super::{Arguments, json, ready, summary};
@@ -21,7 +23,7 @@ use crate::talk::Talk;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Nothing,
-    /// It was ready, or healthy, and that was all anybody wanted to know.
+    /// It was ready, and that was all anybody wanted to know.
     Ready,
     /// The time was over.
     Late,
@@ -48,51 +50,54 @@ pub(super) async fn live(
         Box::new(Screen::new(&plan.definition, talk))
     };
     let folder = plan.folder.clone();
+    let door = Door::open(&folder);
+    let show = Box::new(Keep::new(&plan.definition, &folder, show));
+    let healthy = if arguments.until_healthy {
+        Healthy::of(&plan.definition)
+    } else {
+        Healthy::Unchecked
+    };
     let waiting = ready::Waiting::new(&plan, &target);
     let handle = tokio::runtime::Handle::current();
     // A thread of its own: a terminal that does not take our words must not hold up a signal.
     let (say_running, running) = oneshot::channel();
-    let (say_healthy, mut healthy) = oneshot::channel();
     let teller = thread::spawn(move || {
-        super::screen::tell(&handle, heard, show, say_running, say_healthy);
+        super::screen::tell(&handle, heard, show, say_running, healthy);
     });
     let task = run(plan, events, controlled);
     tokio::pin!(task);
 
+    let smoke = arguments.until_ready || arguments.until_healthy;
     let ready = waiting.all(running);
     tokio::pin!(ready);
-    let is_smoke = arguments.until_ready || arguments.until_healthy;
-    let late = arguments.timeout.or(is_smoke.then_some(SMOKE));
+    let late = arguments.timeout.or(smoke.then_some(SMOKE));
     let late = sleep_until(Instant::now() + late.unwrap_or(NEVER));
     tokio::pin!(late);
-    let (mut told, mut is_ready, mut is_healthy) = (Told::Nothing, false, false);
+    let (mut told, mut is_ready) = (Told::Nothing, false);
     let finished = loop {
         tokio::select! {
             finished = &mut task => break finished,
             () = &mut ready, if !is_ready => {
                 is_ready = true;
-                if !arguments.json && !is_smoke && target.serves {
+                if !arguments.json && !smoke && target.serves {
                     ready::invite(&target, project, talk);
                 }
-                if arguments.until_ready && told == Told::Nothing {
+                if smoke && told == Told::Nothing {
                     told = Told::Ready;
                     ask(&control, stop("Task stopped: it was ready")).await;
-                }
-            }
-            // One that never was healthy closes the line.
-            heard = &mut healthy, if !is_healthy => {
-                is_healthy = true;
-                if heard.is_ok() && arguments.until_healthy && told == Told::Nothing {
-                    told = Told::Ready;
-                    ask(&control, stop("Task stopped: it was healthy")).await;
                 }
             }
             () = &mut late, if told == Told::Nothing => {
                 told = Told::Late;
                 ask(&control, stop("Task stopped: the time given was over")).await;
             }
-            () = signals.next() => {
-                told = if told == Told::Nothing { Told::Stop } else { Told::Kill };
+            word = either(&mut signals, &door, told) => {
+                told = match word {
+                    Word::Stop if told == Told::Nothing => Told::Stop,
+                    // It stops already.
+                    Word::Stop => continue,
+                    Word::Kill => Told::Kill,
+                };
                 let word = match told {
                     Told::Kill => Control::Kill { reason: "Task killed by user".into() },
                     _ => stop("Task stopped by user"),
@@ -103,6 +108,7 @@ pub(super) async fn live(
     };
     let finished = finished.map_err(|failure| Failure::Usage(failure.to_string()))?;
     let _ = teller.join();
+    drop(door);
     if !arguments.json {
         summary::tell(&finished, &folder, project, talk);
     }
@@ -117,6 +123,14 @@ fn code_of(finished: &Finished, name: &str) -> u8 {
     let one = finished.containers.iter().find(|one| one.name == name);
     let code = one.and_then(|one| one.code).unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
+}
+
+/// A signal or a caller. The second signal kills, the second caller only asks again.
+async fn either(signals: &mut Signals, door: &Door, told: Told) -> Word {
+    tokio::select! {
+        () = signals.next() => if told == Told::Nothing { Word::Stop } else { Word::Kill },
+        word = door.next() => word,
+    }
 }
 
 /// A shell's number for how it went.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::keep::Healthy;
 use crate::talk::Talk;
 
 /// Somebody who tells what happens.
@@ -21,30 +22,22 @@ pub(super) trait Show: Send {
     fn silence(&mut self) {}
 }
 
-/// Tells until there is nothing more to tell; lets somebody know when the task is RUNNING, and when it is
-/// HEALTHY too.
+/// Tells until there is nothing more to tell; lets somebody know when the task is RUNNING, and well.
 pub(super) fn tell(
     handle: &Handle,
     mut heard: mpsc::Receiver<RunnerEvent>,
     mut show: Box<dyn Show>,
     running: oneshot::Sender<()>,
-    healthy: oneshot::Sender<()>,
+    healthy: Healthy,
 ) {
-    let (mut running, mut healthy) = (Some(running), Some(healthy));
+    let mut running = Some(running);
     loop {
         match handle.block_on(async { timeout(SILENCE, heard.recv()).await }) {
             Ok(Some(event)) => {
                 show.event(&event);
-                if let What::Task {
-                    status: TaskStatus::Running,
-                    health,
-                } = event.what
-                {
+                if healthy.reached(&event.what) {
                     // Nobody may be waiting for it.
                     let _ = running.take().map(|running| running.send(()));
-                    if health == Health::Healthy {
-                        let _ = healthy.take().map(|healthy| healthy.send(()));
-                    }
                 }
             }
             Ok(None) => return,

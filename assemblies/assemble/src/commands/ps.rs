@@ -1,0 +1,90 @@
+//! `assemble ps`: the tasks that run here.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::runs::Run;
+use crate::project::Project;
+use crate::talk::Talk;
+
+/// Which, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Also those that have ended.
+    #[arg(long)]
+    all: bool,
+    /// How to print them.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// How tasks are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs: the shape of DescribeTasks.
+    Json,
+}
+
+/// Prints them, newest first.
+pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
+    let mut runs = Run::all(project);
+    runs.retain(|one| one.alive || arguments.all);
+    talk.data(&match arguments.format {
+        Format::Text => text(&runs),
+        Format::Json => {
+            let tasks: Vec<_> = runs.into_iter().map(|one| one.task).collect();
+            format!("{:#}\n", json!({ "tasks": tasks, "failures": [] }))
+        }
+    });
+    0
+}
+
+fn text(runs: &[Run]) -> String {
+    let mut rows = vec![TITLES.map(str::to_owned)];
+    for run in runs {
+        let health = word(&run.task["healthStatus"]);
+        rows.push([
+            run.name.clone(),
+            String::new(),
+            run.status().to_owned(),
+            health,
+            String::new(),
+        ]);
+        let containers = run.task["containers"].as_array();
+        rows.extend(containers.into_iter().flatten().map(container));
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let line = |row: &[String; 5]| {
+        let cells = row.iter().enumerate();
+        let cells = cells.map(|(at, cell)| format!("{cell:0$}", width(at).unwrap_or_default()));
+        format!("{}\n", cells.collect::<Vec<_>>().join("   ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn container(one: &Value) -> [String; 5] {
+    let ended = one["exitCode"]
+        .as_i64()
+        .map(|code| format!("exited {code}"));
+    let pid = one["pid"]
+        .as_u64()
+        .filter(|_| ended.is_none())
+        .map(|pid| format!("pid {pid}"));
+    let name = word(&one["name"]);
+    let detail = ended.or(pid).unwrap_or_default();
+    [
+        String::new(),
+        name,
+        word(&one["lastStatus"]),
+        word(&one["healthStatus"]),
+        detail,
+    ]
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or("UNKNOWN").to_owned()
+}
+
+const TITLES: [&str; 5] = ["task", "container", "status", "health", ""];

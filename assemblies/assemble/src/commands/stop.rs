@@ -1,0 +1,59 @@
+//! `assemble stop`: stops a task that runs here, as StopTask would.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::runs::Run;
+use super::up::{Word, is_alive, say};
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::talk::Talk;
+
+/// Which one.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The run, or the beginning of its name; the only one that runs when left out.
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+    /// Kills everything at once.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Asks it to stop and waits for its end.
+pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+    let run = match &arguments.task {
+        Some(name) => Run::named(name, project)?,
+        None => Run::alive(project)?,
+    };
+    if !run.alive {
+        talk.say(&format!("`{}` has ended already", run.name));
+        return Ok(0);
+    }
+    let word = if arguments.force {
+        Word::Kill
+    } else {
+        Word::Stop
+    };
+    let mut told = say(&run.folder, word);
+    // It may have been busy with somebody else.
+    for _ in 0..TRIES {
+        if told.is_ok() || !is_alive(&run.folder) {
+            break;
+        }
+        told = say(&run.folder, word);
+    }
+    while is_alive(&run.folder) {
+        told.as_ref().map_err(|failure| {
+            Failure::Usage(format!("`{}` does not listen: {failure}", run.name))
+        })?;
+        sleep(PAUSE);
+    }
+    talk.say(&format!("`{}` has stopped", run.name));
+    Ok(0)
+}
+
+const TRIES: u8 = 3;
+const PAUSE: Duration = Duration::from_millis(50);

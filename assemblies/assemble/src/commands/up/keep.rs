@@ -1,0 +1,116 @@
+//! What happens, kept in the run's folder for `ps`, `logs`, `stop` and everybody else.
+//!
+//! `events.jsonl` has every event but the lines of output, which are in `<container>.log`;
+//! `task.json` is what DescribeTasks would say now; `ready` is there once the task is RUNNING, and
+//! HEALTHY where an essential container has a check.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::json;
+use task_definition::TaskDefinition;
+use task_runner::machine::{Health, TaskStatus};
+use task_runner::{RunnerEvent, What};
+
+use super::json::Lines;
+use super::screen::Show;
+
+/// Keeps everything, and passes it on to whoever shows it. A full disk costs the files only.
+pub(super) struct Keep {
+    show: Box<dyn Show>,
+    lines: Lines,
+    folder: PathBuf,
+    events: Option<File>,
+    created: f64,
+    healthy: Healthy,
+}
+
+/// When a task counts as healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Healthy {
+    /// Its checks say so.
+    Checked,
+    /// No essential container has a check: RUNNING is all there is to know.
+    Unchecked,
+}
+
+impl Healthy {
+    /// Looks at the definition.
+    pub(super) fn of(definition: &TaskDefinition) -> Self {
+        let mut all = definition.container_definitions.iter();
+        if all.any(|one| one.is_essential() && one.health_check.is_some()) {
+            Self::Checked
+        } else {
+            Self::Unchecked
+        }
+    }
+
+    /// Whether this event says that the task is as well as it can be.
+    pub(super) fn reached(self, what: &What) -> bool {
+        let What::Task { status, health } = what else {
+            return false;
+        };
+        *status == TaskStatus::Running && (self == Self::Unchecked || *health == Health::Healthy)
+    }
+}
+
+impl Keep {
+    /// Nothing has happened yet.
+    pub(super) fn new(definition: &TaskDefinition, folder: &Path, show: Box<dyn Show>) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let keep = Self {
+            show,
+            lines: Lines::new(definition),
+            folder: folder.to_owned(),
+            events: File::create(folder.join("events.jsonl")).ok(),
+            created: now.unwrap_or_default().as_secs_f64(),
+            healthy: Healthy::of(definition),
+        };
+        keep.write();
+        keep
+    }
+
+    /// In one step for those who read it meanwhile.
+    fn write(&self) {
+        let mut task = self.lines.task();
+        let name = self
+            .folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        task["taskArn"] = format!("local/{name}").into();
+        task["launchType"] = "FARGATE".into();
+        task["createdAt"] = self.created.into();
+        let text = format!("{:#}\n", json!({ "tasks": [task], "failures": [] }));
+        let beside = self.folder.join("task.json.new");
+        let _ = fs::write(&beside, text).and_then(|()| fs::rename(&beside, self.folder.join(TASK)));
+    }
+}
+
+impl Show for Keep {
+    fn event(&mut self, event: &RunnerEvent) {
+        self.show.event(event);
+        if matches!(event.what, What::Log { .. }) {
+            return;
+        }
+        self.lines.note(event);
+        if let Some(events) = &mut self.events {
+            let _ = writeln!(events, "{}", self.lines.told(event));
+        }
+        self.write();
+        if self.healthy.reached(&event.what) {
+            let _ = fs::write(self.folder.join(READY), "");
+        }
+    }
+
+    fn silence(&mut self) {
+        self.show.silence();
+    }
+}
+
+/// What DescribeTasks would say.
+pub(crate) const TASK: &str = "task.json";
+/// There once the task is as well as it can be.
+pub(crate) const READY: &str = "ready";
