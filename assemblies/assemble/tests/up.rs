@@ -89,6 +89,7 @@ fn the_exit_code_is_that_of_the_essential_container() {
     assert!(
         stderr.contains("EssentialContainerExited: Essential container in task exited (`app`)")
     );
+    assert!(stderr.contains("a service would start another task"));
     assert!(
         stderr.contains("the last words of `app`:\n  oh"),
         "{stderr}"
@@ -208,6 +209,7 @@ fn every_container_without_a_program_is_told() {
     let project = Project::new(json!([shell("app", ""), shell("other", "")]));
     let (code, _, stderr) = project.up(&[]);
     assert_eq!(code, Some(125));
+    assert!(stderr.contains("--stub app") && stderr.contains("--skip app"));
     assert!(stderr.contains("--program app=FILE") && stderr.contains("--program other=FILE"));
 }
 

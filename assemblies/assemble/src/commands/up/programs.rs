@@ -47,7 +47,7 @@ pub(super) fn find(
                 .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
             (None, None) => Err(format!(
                 "`{0}`: its image `{1}` is none of the components'; name one with \
-                 `--program {0}=FILE`",
+                 `--program {0}=FILE`, let it sleep with `--stub {0}`, or leave it out with `--skip {0}`",
                 container.name, container.image
             )),
         };

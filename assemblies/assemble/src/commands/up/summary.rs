@@ -28,6 +28,9 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
         "{code}{}{reason}{named}",
         if reason.is_empty() { "" } else { ": " }
     ));
+    if finished.guilty.is_some() {
+        talk.say(NEXT);
+    }
     let guilty = finished.guilty.as_ref();
     let guilty = guilty.and_then(|name| finished.containers.iter().find(|one| one.name == *name));
     if let Some(guilty) = guilty.filter(|one| one.code != Some(0) && !one.last_lines.is_empty()) {
@@ -81,4 +84,6 @@ fn line(row: &[String; 5], rows: &[[String; 5]]) -> String {
     cells.collect::<Vec<_>>().join("   ")
 }
 
+/// What would happen after a container has ended the task.
+const NEXT: &str = "on Fargate a service would start another task; RunTask would not";
 const TITLES: [&str; 5] = ["container", "ran", "exit", "stop took", "restarts"];
