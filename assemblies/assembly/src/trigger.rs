@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::manifest::OnDemand;
 use crate::resolve::{Cast, Member, Role};
 
+pub mod event;
+
 #[cfg(test)]
 #[allow(
     clippy::expect_used,

@@ -6,6 +6,7 @@ use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
 use crate::resolve::{Member, Role};
 use crate::rules;
 use crate::trigger;
+use crate::trigger::event::MOST_OVERRIDES;
 use crate::wire::Wiring;
 
 /// What stands between the clients and the tasks: what the manifest says, or else what fits.
@@ -82,9 +83,6 @@ fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Fi
     }
     findings
 }
-
-/// Characters that RunTask takes as overrides.
-const MOST_OVERRIDES: usize = 8192;
 
 /// The key of a result that would start a task itself: one that a variable names, in the bucket that is watched,
 /// with the ends that are watched for.

@@ -2,93 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
+use super::event::{Object, matches};
 use super::*;
 
-/// Whether an event matches a pattern. Fields below one list are tested on one and the same of its items.
-fn matches(pattern: &Value, event: &Value) -> bool {
-    let fields = pattern.as_object().expect("a pattern is a map");
-    fields
-        .iter()
-        .all(|(name, wanted)| match (name.as_str(), wanted) {
-            ("$or", wanted) => wanted
-                .as_array()
-                .expect("a list")
-                .iter()
-                .any(|one| matches(one, event)),
-            (_, Value::Array(tests)) => {
-                let found = &event[name];
-                !found.is_null() && tests.iter().any(|test| passes(test, found))
-            }
-            (_, inner) => match &event[name] {
-                Value::Array(items) => items.iter().any(|item| matches(inner, item)),
-                found => found.is_object() && matches(inner, found),
-            },
-        })
-}
-
-fn passes(test: &Value, found: &Value) -> bool {
-    let text = found.as_str().unwrap_or_default();
-    let Some((name, argument)) = test.as_object().and_then(|test| test.iter().next()) else {
-        return test == found;
-    };
-    let word = argument.as_str().unwrap_or_default();
-    match name.as_str() {
-        "prefix" => text.starts_with(word),
-        "suffix" => text.ends_with(word),
-        "wildcard" => wildcard(word, text),
-        "anything-but" => !argument.as_array().expect("a list").contains(found),
-        "numeric" => argument[0] == ">" && found.as_i64() > argument[1].as_i64(),
-        other => panic!("no test is called {other}"),
-    }
-}
-
-fn wildcard(pattern: &str, text: &str) -> bool {
-    let mut letters = pattern.chars();
-    match letters.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-            let rest = letters.as_str();
-            ends.into_iter().any(|at| wildcard(rest, &text[at..]))
-        }
-        Some(letter) => {
-            let letter = if letter == '\\' {
-                letters.next().expect("escaped")
-            } else {
-                letter
-            };
-            text.strip_prefix(letter)
-                .is_some_and(|rest| wildcard(letters.as_str(), rest))
-        }
-    }
-}
-
-/// What a template becomes: a field in quotes is filled in as text, one without as JSON.
+/// What a template becomes.
 fn transformed(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> Value {
-    let mut text = template.to_owned();
-    for (name, path) in paths {
-        let pointer = path.trim_start_matches('$').replace('.', "/");
-        let found = event.pointer(&pointer).expect("a path of the event");
-        let plain = found
-            .as_str()
-            .map_or_else(|| found.to_string(), str::to_owned);
-        text = text.replace(&format!(":<{name}>"), &format!(":{found}"));
-        text = text.replace(&format!("<{name}>"), &plain);
-    }
-    serde_json::from_str(&text).expect("JSON")
+    serde_json::from_str(&event::filled(template, paths, event)).expect("JSON")
 }
 
-fn created(bucket: &str, key: &str, size: u32) -> Value {
-    json!({
-        "id": "17793124-05d4-b198-2fde-7ededc63b103",
-        "source": "aws.s3",
-        "detail-type": "Object Created",
-        "detail": {
-            "bucket": { "name": bucket },
-            "object": { "key": key, "size": size, "etag": "b1946ac92492d2347c6235b4d2611184", "sequencer": "00617F08299329D189" },
-            "reason": "PutObject",
-        },
-    })
+fn created(bucket: &str, key: &str, size: u64) -> Value {
+    let object = Object {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        size,
+        etag: "b1946ac92492d2347c6235b4d2611184".to_owned(),
+        sequencer: "00617F08299329D189".to_owned(),
+    };
+    let id = "17793124-05d4-b198-2fde-7ededc63b103";
+    event::created(&object, id, "111122223333", "eu-central-1")
 }
 
 fn on_demand(prefix: Option<&str>, suffix: Option<&str>) -> OnDemand {
@@ -128,6 +59,53 @@ fn a_star_in_a_prefix_is_a_star() {
     let pattern = pattern(&on_demand(Some("in*\\/"), Some(".mp4")));
     assert!(matches(&pattern, &created("films", "in*\\/a.mp4", 1)));
     assert!(!matches(&pattern, &created("films", "inner\\/a.mp4", 1)));
+}
+
+#[test]
+fn a_wildcard_finds_a_way_where_there_is_one() {
+    let test = |pattern: &str, key: &str| {
+        let pattern = json!({ "detail": { "object": { "key": [{ "wildcard": pattern }] } } });
+        matches(&pattern, &created("films", key, 1))
+    };
+    for (pattern, key) in [
+        ("*", ""),
+        ("a*", "a"),
+        ("a*a", "aa"),
+        ("*b*b*", "abcb"),
+        ("a*b*c", "axbxbxc"),
+        ("é*", "éa"),
+    ] {
+        assert!(test(pattern, key), "{pattern} {key}");
+    }
+    for (pattern, key) in [
+        ("", "a"),
+        ("a*a", "a"),
+        ("*b*b*", "abc"),
+        ("a*b*c", "axcxb"),
+        ("a\\*", "ab"),
+    ] {
+        assert!(!test(pattern, key), "{pattern} {key}");
+    }
+    // Looking for a way back and forth would not come to an end with this.
+    let (pattern, key) = (format!("{}c", "a*".repeat(200)), "ab".repeat(2000));
+    assert!(!test(&pattern, &key));
+}
+
+#[test]
+fn a_key_that_looks_like_a_field_is_a_key() {
+    let variables = [
+        variable("INPUT", "s3://{bucket}/{key}"),
+        variable("KEY", "{key}"),
+    ];
+    let event = created("films", "<bucket>/<key>", 7);
+    let made = transformed(
+        &overrides_template("app", &variables),
+        &paths(&variables),
+        &event,
+    );
+    let environment = &made["containerOverrides"][0]["environment"];
+    assert_eq!(environment[0]["value"], "s3://films/<bucket>/<key>");
+    assert_eq!(environment[1]["value"], "<bucket>/<key>");
 }
 
 #[test]
