@@ -44,6 +44,8 @@ pub(crate) enum Verb {
     Explain(commands::explain::Arguments),
     /// Lists all rules.
     Rules(commands::rules::Arguments),
+    /// Says what a new object would start, and does it here.
+    OnDemand(commands::on_demand::Arguments),
     /// Prints the JSON Schema of a file, for editors.
     Schema(commands::schema::Arguments),
     /// Prints the script that lets a shell complete verbs and flags.

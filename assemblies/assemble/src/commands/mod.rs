@@ -15,6 +15,7 @@ pub(crate) mod index;
 pub(crate) mod inject;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod on_demand;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Inject(arguments) => inject::run(&arguments, &project()?, talk),
         Verb::Explain(arguments) => explain::run(&arguments, talk),
         Verb::Rules(arguments) => rules::run(&arguments, talk),
+        Verb::OnDemand(arguments) => on_demand::run(&arguments, &project()?, talk),
         Verb::Schema(arguments) => Ok(schema::run(&arguments, talk)),
         Verb::Completions(arguments) => Ok(completions::run(&arguments, talk)),
         Verb::Man(arguments) => man::run(&arguments, talk),
