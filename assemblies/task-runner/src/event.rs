@@ -146,6 +146,10 @@ pub struct ContainerReport {
     pub stop_timeout: Duration,
     /// How often its restart policy brought it back.
     pub restarts: u32,
+    /// The most bytes that its processes were seen to hold.
+    pub peak_memory: u64,
+    /// The time that its processes were seen to spend on a processor, all runs together.
+    pub processor_time: Duration,
     /// The last lines it printed to stderr, or to stdout when stderr was silent.
     pub last_lines: Vec<String>,
 }

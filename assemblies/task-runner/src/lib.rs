@@ -32,6 +32,8 @@ mod journal;
 mod launch;
 pub mod machine;
 #[cfg(feature = "run")]
+mod memory;
+#[cfg(feature = "run")]
 mod plan;
 #[cfg(feature = "run")]
 mod probe;

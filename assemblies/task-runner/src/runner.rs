@@ -8,13 +8,14 @@ use std::time::Duration;
 use task_definition::ContainerDefinition;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::machine::{
     Action, Change, Condition, Event, Health, Outcome, State, Stop, TaskStatus, Verdict, step,
 };
+use crate::memory::{Processes, proportional, resident};
 use crate::probe::{Answer, ask};
 use crate::process::{News, Order, tend};
 use crate::{ContainerReport, Control, Finished, Program, RunError, RunPlan, RunnerEvent, What};
@@ -85,6 +86,10 @@ struct Member {
     told: Option<oneshot::Sender<()>>,
     said: String,
     stuck_told: bool,
+    /// It holds too much and is being killed for it.
+    out_of_memory: bool,
+    /// The processor time of the run that is under way.
+    spent_now: Duration,
 }
 
 /// What the tasks of the runner send to it.
@@ -106,6 +111,8 @@ impl Runner {
     ) -> Finished {
         let mut event = Event::Tick;
         let mut controlled = true;
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.step(event);
             if self.state.status() == TaskStatus::Stopped {
@@ -120,6 +127,10 @@ impl Runner {
                     asked(told)
                 }
                 () = sleep_until(wake) => Event::Tick,
+                _ = looks.tick() => {
+                    self.look_at_memory();
+                    Event::Tick
+                }
                 Some(_) = self.tasks.join_next() => Event::Tick,
             };
         }
@@ -215,6 +226,7 @@ impl Runner {
                 }
                 let member = &mut self.members[container];
                 (member.pid, member.told) = (Some(pid), Some(told));
+                member.report.processor_time += mem::take(&mut member.spent_now);
                 Event::Spawned { container }
             }
             Message::News(container, News::Failed { reason }) => {
@@ -226,7 +238,7 @@ impl Runner {
                 Event::Exited {
                     container,
                     code,
-                    out_of_memory: false,
+                    out_of_memory: mem::take(&mut member.out_of_memory),
                 }
             }
             Message::Probed {
@@ -340,6 +352,51 @@ impl Runner {
         };
         self.listener
             .hear(Some(&self.members[container].definition.name), what);
+    }
+
+    /// Kills whoever holds more than its hard limit, or, where the task holds more than its own, whoever holds
+    /// most. The quick look may only say that all is well; the slow one decides.
+    fn look_at_memory(&mut self) {
+        let processes = Processes::look();
+        let mut held = Vec::new();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let Some(pid) = member.pid else { continue };
+            let pids = processes.of(pid);
+            let resident = resident(&pids);
+            let report = &mut member.report;
+            report.peak_memory = report.peak_memory.max(resident);
+            let spent = processes.processor_time(&pids);
+            member.spent_now = spent.max(member.spent_now);
+            held.push((index, pids, resident));
+        }
+        let mut over = Vec::new();
+        for (index, pids, resident) in &held {
+            let limit = self.members[*index].definition.memory.map(mebibytes);
+            if limit.is_some_and(|limit| *resident > limit && proportional(pids) > limit) {
+                over.push(*index);
+            }
+        }
+        let all: u64 = held.iter().map(|(_, _, resident)| resident).sum();
+        let limit = self.plan.definition.memory.as_deref();
+        let limit = limit.and_then(|text| text.parse().ok()).map(mebibytes);
+        if over.is_empty() && limit.is_some_and(|limit| all > limit) {
+            let exact = held
+                .iter()
+                .map(|(index, pids, _)| (proportional(pids), *index));
+            let exact: Vec<(u64, usize)> = exact.collect();
+            let all: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
+            let most = exact
+                .iter()
+                .max()
+                .filter(|_| limit.is_some_and(|limit| all > limit));
+            over.extend(most.map(|(_, index)| *index));
+        }
+        for index in over {
+            let member = &mut self.members[index];
+            if !mem::replace(&mut member.out_of_memory, true) {
+                member.tell(Order::Kill);
+            }
+        }
     }
 
     /// The task's health follows from its containers' and has no change of its own.
@@ -459,6 +516,8 @@ impl Member {
             told: None,
             said: String::new(),
             stuck_told: false,
+            out_of_memory: false,
+            spent_now: Duration::ZERO,
         })
     }
 
@@ -477,6 +536,7 @@ impl Member {
 
     fn into_report(mut self) -> ContainerReport {
         self.report.last_lines = self.journal.last_lines();
+        self.report.processor_time += self.spent_now;
         self.report
     }
 }
@@ -519,6 +579,10 @@ fn asked(control: Option<Control>) -> Event {
     }
 }
 
+fn mebibytes(count: u32) -> u64 {
+    u64::from(count) * 1024 * 1024
+}
+
 /// Bit 15 of the signals a process catches; nobody knows for one that is gone.
 fn hears_sigterm(pid: u32) -> Option<bool> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -532,6 +596,8 @@ fn hears_sigterm(pid: u32) -> Option<bool> {
 const NO_NAMESPACE: &str = "this machine gives out no PID namespaces: a program without a handler for \
                             SIGTERM ends here at once, but not on Fargate, where it is PID 1";
 
+/// Between two looks at what everybody holds.
+const LOOK: Duration = Duration::from_millis(200);
 const INBOX: usize = 64;
 /// One terminate and one kill is all a run is ever told.
 const ORDERS: usize = 4;

@@ -494,3 +494,52 @@ async fn asks_a_container_beside_its_process() {
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(once(&plan, "app", &["exists", "file"], limit).await);
 }
+
+#[tokio::test]
+async fn who_holds_more_than_its_memory_is_killed_for_it_and_nobody_else() {
+    let mut task = Running::new(vec![
+        container(
+            "app",
+            &["eats", "120"],
+            json!({ "memory": 64, "essential": false }),
+        ),
+        container("other", &["eats", "40"], json!({ "memory": 200 })),
+    ]);
+    task.until_ready(&["other"]).await;
+    task.until_stopped("app").await;
+    task.stop().await;
+    let (finished, _) = task.end().await;
+    let report = |name: &str| {
+        finished
+            .containers
+            .iter()
+            .find(|one| one.name == name)
+            .unwrap()
+    };
+    let (app, other) = (report("app"), report("other"));
+    assert_eq!(app.code, Some(137));
+    let reason = app.reason.as_deref().unwrap_or_default();
+    assert!(reason.starts_with("OutOfMemoryError"), "{reason}");
+    assert_eq!(other.code, Some(0));
+    assert!(
+        other.peak_memory >= 40 * 1024 * 1024,
+        "{}",
+        other.peak_memory
+    );
+}
+
+#[tokio::test]
+async fn when_the_task_holds_too_much_the_one_that_holds_most_is_killed() {
+    let mut task = Running::with_memory(
+        "128",
+        vec![
+            container("app", &["eats", "110"], json!({})),
+            container("other", &["eats", "40"], json!({})),
+        ],
+    );
+    task.until_stopped("app").await;
+    let (finished, _) = task.end().await;
+    assert_eq!(code(&finished, "app"), Some(137));
+    assert_eq!(finished.exit_code(), 137);
+    assert_eq!(finished.guilty.as_deref(), Some("app"));
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `serve` | prints `ready`, ends with 0 at SIGTERM |
 //! | `stubborn` | prints `ready`, hears SIGTERM and stays |
+//! | `eats N` | holds N MiB, prints `ready`, ends on SIGTERM |
 //! | `deaf` | prints `ready`, has no handler for SIGTERM |
 //! | `exit CODE` | ends at once |
 //! | `exit-when FILE CODE` | ends once the file exists |
@@ -52,6 +53,13 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
             loop {
                 thread::sleep(Duration::from_hours(1));
             }
+        }
+        ["eats", mebibytes] => {
+            let eaten = vec![1_u8; mebibytes.parse::<usize>()? * 1024 * 1024];
+            say(&format!("ready with {}", eaten.len()))?;
+            block_on(serve())?;
+            // Held to the end.
+            drop(eaten);
         }
         ["exit", code] => return Ok(code.parse()?),
         ["exit-when", file, code] => {

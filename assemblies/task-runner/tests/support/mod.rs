@@ -73,6 +73,14 @@ impl Running {
         Self::of(folder, plan)
     }
 
+    /// A task with so many MiB for all.
+    pub(crate) fn with_memory(memory: &str, containers: Vec<Value>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = plan(folder.path(), containers);
+        plan.definition.memory = Some(memory.to_owned());
+        Self::of(folder, plan)
+    }
+
     pub(crate) fn of(folder: TempDir, plan: RunPlan) -> Self {
         let (sender, events) = mpsc::channel(4096);
         let (control, controlled) = mpsc::channel(4);
@@ -116,6 +124,15 @@ impl Running {
                 self.until_said(name, "ready").await;
             }
         }
+    }
+
+    /// Listens until one has ended.
+    pub(crate) async fn until_stopped(&mut self, container: &str) {
+        self.until(|event| {
+            let named = event.container.as_deref() == Some(container);
+            named && matches!(event.what, What::Stopped { .. })
+        })
+        .await;
     }
 
     pub(crate) async fn stop(&self) {

@@ -154,7 +154,7 @@ pub(super) fn not_enforced(definition: &TaskDefinition, talk: &Talk) {
         definition.container_definitions.iter().any(test)
     };
     let words = [
-        (true, "cpu and memory"),
+        (true, "cpu"),
         (
             any(|one| one.readonly_root_filesystem == Some(true)),
             "readonlyRootFilesystem",

@@ -50,7 +50,7 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
     talk.say(&format!("logs: {}", folder.display()));
 }
 
-fn row(one: &ContainerReport) -> [String; 5] {
+fn row(one: &ContainerReport) -> [String; COLUMNS] {
     let code = match one.code {
         Some(code) => code.to_string(),
         None if one.started.is_none() => "never ran".to_owned(),
@@ -72,10 +72,18 @@ fn row(one: &ContainerReport) -> [String; 5] {
         code,
         took.unwrap_or_default(),
         one.restarts.to_string(),
+        match one.peak_memory {
+            0 => String::new(),
+            bytes => format!("{} MiB", bytes.div_ceil(1024 * 1024)),
+        },
+        match one.processor_time.as_secs_f32() {
+            0.0 => String::new(),
+            spent => format!("{spent:.2} s"),
+        },
     ]
 }
 
-fn line(row: &[String; 5], rows: &[[String; 5]]) -> String {
+fn line(row: &[String; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let cells = row
         .iter()
@@ -86,4 +94,13 @@ fn line(row: &[String; 5], rows: &[[String; 5]]) -> String {
 
 /// What would happen after a container has ended the task.
 const NEXT: &str = "on Fargate a service would start another task; RunTask would not";
-const TITLES: [&str; 5] = ["container", "ran", "exit", "stop took", "restarts"];
+const COLUMNS: usize = 7;
+const TITLES: [&str; COLUMNS] = [
+    "container",
+    "ran",
+    "exit",
+    "stop took",
+    "restarts",
+    "peak memory",
+    "CPU",
+];
