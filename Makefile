@@ -50,8 +50,8 @@ drift: ## fail when a committed document is not what the code would write
 	@tests/drift
 
 bench: build ## measure; figures stand in the README of each part
+	$(CARGO) build --locked --release -p assemble --no-default-features --features up
 	@tests/bench
-	$(CARGO) build --locked --release -p assemble --no-default-features
 	@tests/bench-assemble
 
 fuzz: ## bytes against the parsers, FUZZ_SECONDS (60) for each target

@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     /// Prints what the containers of a task have printed.
     #[cfg(feature = "up")]
     Logs(commands::logs::Arguments),
+    /// Runs a command in a container that runs here.
+    #[cfg(feature = "up")]
+    Exec(commands::exec::Arguments),
     /// Stops a task that runs here.
     #[cfg(feature = "up")]
     Stop(commands::stop::Arguments),

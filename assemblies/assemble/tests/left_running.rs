@@ -139,3 +139,34 @@ fn until_healthy_waits_for_the_health_check() {
     assert_eq!(up.code, Some(0), "{}", up.err);
     assert!(up.err.contains("HEALTHY"), "{}", up.err);
 }
+
+#[test]
+fn a_command_runs_where_the_container_lives() {
+    let task = Task::new(SERVES);
+    let up = task.up(&["--wait", "--name", "lives", "--env", "app:COLOUR=blue"]);
+    assert_eq!(up.code, Some(0), "{}", up.err);
+    let said = task.said(&["exec", "app", "--", "/bin/sh", "-c", "echo $COLOUR; exit 5"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (Some(5), "blue\n"),
+        "{}",
+        said.err
+    );
+    // PID 1 there is the container's own.
+    let said = task.said(&["exec", "app", "--", "/bin/sh", "-c", "kill -TERM 1"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let ended = (0..500).any(|_| !task.said(&["ps"]).out.contains("lives"));
+    assert!(ended, "{}", task.said(&["ps"]).out);
+    assert_eq!(task.said(&["logs", "app"]).out, "up\ndown\n");
+}
+
+#[test]
+fn a_command_that_is_not_there_and_a_container_that_is_not_there_are_told() {
+    let task = Task::new(SERVES);
+    assert_eq!(task.up(&["--wait", "--name", "lives"]).code, Some(0));
+    let said = task.said(&["exec", "app", "--", "/no/such/command"]);
+    assert_eq!(said.code, Some(127), "{}", said.err);
+    let said = task.said(&["exec", "appp", "--", "true"]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("choose one of: app"), "{}", said.err);
+}

@@ -23,6 +23,8 @@
 //! The library prints nothing: `RunnerEvent`s and `Finished` are all there is to show.
 
 #[cfg(feature = "run")]
+mod enter;
+#[cfg(feature = "run")]
 mod event;
 #[cfg(feature = "run")]
 pub mod init;
@@ -45,6 +47,8 @@ mod timeline;
 
 pub use timeline::{Latest, Moment, Timeline};
 
+#[cfg(feature = "run")]
+pub use enter::enter;
 #[cfg(feature = "run")]
 pub use event::{ContainerReport, Control, Finished, RunnerEvent, Stream, What};
 #[cfg(feature = "run")]

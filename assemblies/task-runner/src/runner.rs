@@ -331,6 +331,8 @@ impl Runner {
                 (container, What::Stopped { code, reason })
             }
             Change::TaskStopping(stop) => {
+                // The last good moment: a brief life may not have been looked at yet.
+                self.look_at_memory();
                 let what = What::TaskStopping {
                     code: stop.code,
                     reason: stop.reason.clone(),

@@ -36,6 +36,8 @@ pub(crate) mod lock;
 #[cfg(feature = "up")]
 pub(crate) mod dev_token;
 #[cfg(feature = "up")]
+pub(crate) mod exec;
+#[cfg(feature = "up")]
 pub(crate) mod logs;
 #[cfg(feature = "up")]
 pub(crate) mod ps;
@@ -78,6 +80,8 @@ pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
         Verb::Ps(arguments) => Ok(ps::run(&arguments, &project()?, talk)),
         #[cfg(feature = "up")]
         Verb::Logs(arguments) => logs::run(&arguments, &project()?, talk),
+        #[cfg(feature = "up")]
+        Verb::Exec(arguments) => exec::run(&arguments, &project()?, talk),
         #[cfg(feature = "up")]
         Verb::Stop(arguments) => stop::run(&arguments, &project()?, talk),
         #[cfg(feature = "up")]
