@@ -18,6 +18,7 @@
 //! - `init` is a small process between the runner and each container: it outlives neither, and when
 //!   either goes, everything the container started goes with it, even after `kill -9` of the runner.
 //!   The program that calls `run` therefore calls `init::intercept` first thing in `main`.
+//! - `metadata` answers what a container asks of its surroundings: what task it is in, what it uses.
 //! - `journal` takes the output of a container, line by line, and never keeps it waiting.
 //!
 //! The library prints nothing: `RunnerEvent`s and `Finished` are all there is to show.
@@ -35,6 +36,8 @@ mod launch;
 pub mod machine;
 #[cfg(feature = "run")]
 mod memory;
+#[cfg(feature = "run")]
+pub mod metadata;
 #[cfg(feature = "run")]
 mod plan;
 #[cfg(feature = "run")]

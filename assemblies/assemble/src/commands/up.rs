@@ -7,6 +7,7 @@
 //! | `stand_in` | takes out, or puts to sleep, what has no program here |
 //! | `programs` | finds the program for each image |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
+//! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
 //! | `screen` | tells what happens, for people; `json`, for programs |
 //! | `ready` | waits until everybody is ready and says what to try |
@@ -35,6 +36,7 @@ mod environment;
 mod json;
 mod keep;
 mod life;
+mod metadata;
 mod programs;
 mod ready;
 mod screen;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::door::{Door, Word};
 use super::keep::{Healthy, Keep};
+use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
 use super::{Arguments, json, ready, summary};
@@ -35,7 +36,7 @@ enum Told {
 
 /// Runs a plan and answers with the exit code.
 pub(super) async fn live(
-    plan: RunPlan,
+    mut plan: RunPlan,
     target: Target,
     arguments: &Arguments,
     project: &Project,
@@ -51,7 +52,12 @@ pub(super) async fn live(
     };
     let folder = plan.folder.clone();
     let door = Door::open(&folder);
-    let show = Box::new(Keep::new(&plan.definition, &folder, show));
+    let show: Box<dyn Show> = Box::new(Keep::new(&plan.definition, &folder, show));
+    let metadata = Metadata::open(&mut plan, &target, talk);
+    let show = match &metadata {
+        Some(metadata) => metadata.before(show),
+        None => show,
+    };
     let healthy = if arguments.until_healthy {
         Healthy::of(&plan.definition)
     } else {

@@ -1,0 +1,102 @@
+//! What containers can ask of themselves: the endpoint is told to them, and kept up with what happens.
+
+use std::net::TcpListener as Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use task_runner::metadata::{Endpoint, Origin, TaskView, follow, serve, variables};
+use task_runner::{RunPlan, RunnerEvent};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::screen::Show;
+use super::target::Target;
+use crate::talk::Talk;
+
+/// The endpoint of a task; it goes when this does.
+pub(super) struct Metadata {
+    server: JoinHandle<()>,
+    view: Arc<Mutex<TaskView>>,
+}
+
+impl Metadata {
+    /// Begins to answer, and tells the containers of the plan where. A machine without a port to spare costs
+    /// the endpoint only.
+    pub(super) fn open(plan: &mut RunPlan, target: &Target, talk: &Talk) -> Option<Self> {
+        let bound = Bound::bind("127.0.0.1:0").and_then(|bound| {
+            bound.set_nonblocking(true)?;
+            let port = bound.local_addr()?.port();
+            Ok((TcpListener::from_std(bound)?, port))
+        });
+        let (listener, port) = match bound {
+            Ok(bound) => bound,
+            Err(failure) => {
+                talk.say(&format!("no task metadata here: {failure}"));
+                return None;
+            }
+        };
+        let now = SystemTime::now();
+        let region = target.region.as_deref().unwrap_or("us-east-1");
+        let view = TaskView::new(plan, &id(now), region, now);
+        for container in &view.containers {
+            let own = plan
+                .environment
+                .entry(container.definition.name.clone())
+                .or_default();
+            for (name, value) in variables(port, &container.id) {
+                own.entry(name.to_owned()).or_insert(value);
+            }
+        }
+        let view = Arc::new(Mutex::new(view));
+        let origin = if target.serves {
+            Origin::Service
+        } else {
+            Origin::RunTask
+        };
+        let server = tokio::spawn(serve(Endpoint::new(Arc::clone(&view), origin), listener));
+        Some(Self { server, view })
+    }
+
+    /// Whoever shows what happens, with the endpoint kept up before.
+    pub(super) fn before(&self, show: Box<dyn Show>) -> Box<dyn Show> {
+        let view = Arc::clone(&self.view);
+        Box::new(Followed { view, show })
+    }
+}
+
+impl Drop for Metadata {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+struct Followed {
+    view: Arc<Mutex<TaskView>>,
+    show: Box<dyn Show>,
+}
+
+impl Show for Followed {
+    fn event(&mut self, event: &RunnerEvent) {
+        follow(
+            &mut self.view.lock().unwrap_or_else(PoisonError::into_inner),
+            event,
+        );
+        self.show.event(event);
+    }
+
+    fn silence(&mut self) {
+        self.show.silence();
+    }
+}
+
+/// 32 hexadecimal digits that no other task of this machine has.
+fn id(now: SystemTime) -> String {
+    let since = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    format!(
+        "{:016x}{:016x}",
+        since.as_nanos() & u128::from(u64::MAX),
+        std::process::id()
+    )
+}

@@ -1,0 +1,39 @@
+//! What a container can ask of its surroundings: the task metadata endpoint and its neighbours.
+//!
+//! ```text
+//! RunPlan ──▶ TaskView ◀── follow ── RunnerEvent
+//!                │
+//! container ──▶ serve ──▶ shapes: /v4, /v3, /v2/metadata      stats: /proc
+//!                  ├────▶ protection: /api/ID/task-protection/v1/state
+//!                  └────▶ refusals: credentials and faults, which there are none of
+//! ```
+//!
+//! [`serve`] takes the listener and never binds one. [`variables`] are what a container must be told to
+//! find it. Shapes are those of the ECS developer guide, "Task metadata endpoint version 4".
+
+mod calendar;
+mod limit;
+mod protection;
+mod server;
+mod shapes;
+mod stats;
+mod view;
+
+pub use server::{Endpoint, Origin, serve};
+pub use view::{ContainerView, TaskView, follow};
+
+/// What a container is told of the endpoint that listens on this port of 127.0.0.1.
+pub fn variables(port: u16, container: &str) -> Vec<(&'static str, String)> {
+    let url = format!("http://127.0.0.1:{port}");
+    vec![
+        (
+            "ECS_CONTAINER_METADATA_URI_V4",
+            format!("{url}/v4/{container}"),
+        ),
+        (
+            "ECS_CONTAINER_METADATA_URI",
+            format!("{url}/v3/{container}"),
+        ),
+        ("ECS_AGENT_URI", format!("{url}/api/{container}")),
+    ]
+}

@@ -1,0 +1,103 @@
+//! What a container uses, in the shape of Docker's stats, as far as `/proc` knows it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::{Duration, SystemTime};
+
+use rustix::param::clock_ticks_per_second;
+use serde_json::{Value, json};
+
+use super::calendar::rfc3339;
+use super::view::{ContainerView, TaskView};
+use crate::memory::{Processes, proportional};
+
+/// The look before the last one, by container: every answer tells of two.
+#[derive(Debug, Default)]
+pub(super) struct Looks(Mutex<BTreeMap<String, Look>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: SystemTime,
+    spent: Duration,
+    machine: Duration,
+    most: u64,
+}
+
+impl Looks {
+    /// Of one container; `null` when it does not run.
+    pub(super) fn of(&self, view: &TaskView, one: &ContainerView) -> Value {
+        self.told(&Processes::look(), view, one)
+    }
+
+    /// Of all, by id.
+    pub(super) fn of_all(&self, view: &TaskView) -> Value {
+        let processes = Processes::look();
+        let all = view.containers.iter();
+        let all = all.map(|one| (one.id.clone(), self.told(&processes, view, one)));
+        Value::Object(all.collect())
+    }
+
+    fn told(&self, processes: &Processes, view: &TaskView, one: &ContainerView) -> Value {
+        let Some(pid) = one.pid else {
+            return Value::Null;
+        };
+        let pids = processes.of(pid);
+        let held = proportional(&pids);
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looks.get(&one.id).copied();
+        let now = Look {
+            at: SystemTime::now(),
+            spent: processes.processor_time(&pids),
+            machine: machine(),
+            most: before.map_or(0, |look| look.most).max(held),
+        };
+        looks.insert(one.id.clone(), now);
+        let limit = one.definition.memory.map(u64::from).or(view.memory);
+        json!({
+            "id": one.id,
+            "name": one.definition.name,
+            "read": rfc3339(now.at),
+            "preread": before.map_or("0001-01-01T00:00:00Z".to_owned(), |look| rfc3339(look.at)),
+            "num_procs": 0,
+            "pids_stats": { "current": pids.len() },
+            "cpu_stats": processor(Some(now)),
+            "precpu_stats": processor(before),
+            "memory_stats": {
+                "usage": held,
+                "max_usage": now.most,
+                "limit": limit.unwrap_or(0) * 1024 * 1024,
+                "stats": {},
+            },
+            "blkio_stats": { "io_service_bytes_recursive": [], "io_serviced_recursive": [] },
+            "storage_stats": {},
+            // The network is the machine's: what of it is the task's nobody can tell.
+            "networks": {},
+        })
+    }
+}
+
+fn processor(look: Option<Look>) -> Value {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let (spent, machine) = look.map_or((0, 0), |look| {
+        (nanoseconds(look.spent), nanoseconds(look.machine))
+    });
+    json!({
+        "cpu_usage": { "total_usage": spent, "usage_in_kernelmode": 0, "usage_in_usermode": spent },
+        "system_cpu_usage": machine,
+        "online_cpus": available_parallelism().map_or(1, std::num::NonZero::get),
+        "throttling_data": { "periods": 0, "throttled_periods": 0, "throttled_time": 0 },
+    })
+}
+
+/// The time that all processors of the machine have counted: the first line of `/proc/stat`.
+fn machine() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = stat.lines().next().unwrap_or_default();
+    let ticks: u64 = first
+        .split_whitespace()
+        .filter_map(|word| word.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 1000 / clock_ticks_per_second().max(1))
+}

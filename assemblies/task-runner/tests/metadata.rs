@@ -1,0 +1,298 @@
+//! What a container is told of itself, over real connections.
+
+#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use support::{container, plan};
+use task_runner::machine::{Health, TaskStatus};
+use task_runner::metadata::{Endpoint, Origin, TaskView, follow, serve, variables};
+use task_runner::{RunnerEvent, What};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// An endpoint that answers, and the task it tells of.
+struct Asked {
+    port: u16,
+    view: Arc<Mutex<TaskView>>,
+    _folder: TempDir,
+}
+
+impl Asked {
+    async fn new(origin: Origin, more: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let check = json!({ "healthCheck": { "command": ["CMD", "/p"] }, "cpu": 128, "memory": 256,
+            "portMappings": [{ "containerPort": 8080 }], "dockerLabels": { "team": "a" } });
+        let containers = vec![
+            container("app", &["serve"], check),
+            container("side", &["serve"], json!({})),
+        ];
+        let mut plan = plan(folder.path(), containers);
+        let mut definition = serde_json::to_value(&plan.definition).unwrap();
+        definition
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        plan.definition = serde_json::from_value(definition).unwrap();
+        let view = TaskView::new(
+            &plan,
+            ID,
+            "eu-central-1",
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1),
+        );
+        let view = Arc::new(Mutex::new(view));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(serve(Endpoint::new(Arc::clone(&view), origin), listener));
+        Self {
+            port,
+            view,
+            _folder: folder,
+        }
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.view.lock().unwrap().containers[index].id.clone()
+    }
+
+    fn hears(&self, name: Option<&str>, what: What) {
+        let event = RunnerEvent {
+            at: Duration::from_millis(1500),
+            container: name.map(str::to_owned),
+            what,
+        };
+        follow(&mut self.view.lock().unwrap(), &event);
+    }
+
+    async fn says(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: 169.254.170.2\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.says("GET", path, "").await
+    }
+}
+
+const ID: &str = "cd189a933e5849daa93386466019ab50";
+
+fn started(pid: u32) -> What {
+    What::Started {
+        pid,
+        run: 1,
+        after: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_container_learns_what_it_is() {
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    let id = asked.id(0);
+    assert!(id.starts_with(ID) && id.len() == 32 + 1 + 10, "{id}");
+    let (status, before) = asked.get(&format!("/v4/{id}")).await;
+    assert_eq!((status, &before["KnownStatus"]), (200, &json!("PULLED")));
+    assert_eq!(before["Health"]["status"], "UNKNOWN");
+    asked.hears(Some("app"), started(std::process::id()));
+    let (health, output) = (Health::Healthy, "well".to_owned());
+    asked.hears(
+        Some("app"),
+        What::Health {
+            health,
+            streak: 0,
+            output,
+        },
+    );
+    let (_, told) = asked.get(&format!("/v4/{id}")).await;
+    for (pointer, wanted) in [
+        ("/DockerId", json!(id)),
+        ("/Name", json!("app")),
+        ("/DockerName", json!("app")),
+        ("/Type", json!("NORMAL")),
+        ("/DesiredStatus", json!("RUNNING")),
+        ("/KnownStatus", json!("RUNNING")),
+        ("/StartedAt", json!("1970-01-01T00:00:02.500Z")),
+        ("/Limits", json!({ "CPU": 128, "Memory": 256 })),
+        ("/Health/status", json!("HEALTHY")),
+        ("/Health/output", json!("well")),
+        (
+            "/Ports",
+            json!([{ "ContainerPort": 8080, "Protocol": "tcp", "HostPort": 8080 }]),
+        ),
+        ("/Labels/com.amazonaws.ecs.container-name", json!("app")),
+        ("/Labels/team", json!("a")),
+        ("/Networks/0/NetworkMode", json!("awsvpc")),
+        (
+            "/ContainerARN",
+            json!(format!(
+                "arn:aws:ecs:eu-central-1:000000000000:container/local/{ID}/{id}"
+            )),
+        ),
+    ] {
+        assert_eq!(told.pointer(pointer), Some(&wanted), "{pointer}\n{told:#}");
+    }
+    let (_, early) = asked.get(&format!("/v3/{id}")).await;
+    assert_eq!(early["Name"], "app");
+    assert!(early.get("ContainerARN").is_none() && early.get("Snapshotter").is_none());
+}
+
+#[tokio::test]
+async fn a_task_is_told_with_all_its_containers() {
+    let sizes = json!({ "cpu": "256", "memory": "512", "tags": [{ "key": "team", "value": "a" }] });
+    let asked = Asked::new(Origin::RunTask, sizes).await;
+    let id = asked.id(1);
+    let status = TaskStatus::Running;
+    asked.hears(
+        None,
+        What::Task {
+            status,
+            health: Health::Unknown,
+        },
+    );
+    let (code, task) = asked.get(&format!("/v4/{id}/task")).await;
+    assert_eq!(code, 200);
+    assert_eq!(
+        task["TaskARN"],
+        format!("arn:aws:ecs:eu-central-1:000000000000:task/local/{ID}")
+    );
+    assert_eq!(
+        (&task["Family"], &task["Revision"]),
+        (&json!("test"), &json!("0"))
+    );
+    assert_eq!(task["Limits"], json!({ "CPU": 0.25, "Memory": 512 }));
+    assert_eq!(
+        (&task["KnownStatus"], &task["LaunchType"]),
+        (&json!("RUNNING"), &json!("FARGATE"))
+    );
+    assert_eq!(task["Containers"].as_array().unwrap().len(), 2);
+    assert_eq!(task["FaultInjectionEnabled"], false);
+    assert!(task.get("TaskTags").is_none());
+    let (_, tagged) = asked.get(&format!("/v4/{id}/taskWithTags")).await;
+    assert_eq!(tagged["TaskTags"], json!({ "team": "a" }));
+    assert_eq!(
+        asked.get("/v2/metadata").await.1["TaskARN"],
+        task["TaskARN"]
+    );
+}
+
+#[tokio::test]
+async fn stats_are_of_what_runs() {
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    let (running, waiting) = (asked.id(0), asked.id(1));
+    asked.hears(Some("app"), started(std::process::id()));
+    let (_, first) = asked.get(&format!("/v4/{running}/stats")).await;
+    assert!(
+        first["memory_stats"]["usage"].as_u64().unwrap() > 0,
+        "{first:#}"
+    );
+    assert_eq!(first["memory_stats"]["limit"], 256 * 1024 * 1024);
+    let (_, second) = asked.get(&format!("/v4/{waiting}/task/stats")).await;
+    assert_eq!(second[&waiting], Value::Null);
+    assert_eq!(
+        second[&running]["precpu_stats"], first["cpu_stats"],
+        "the look before"
+    );
+    assert_eq!(second[&running]["preread"], first["read"]);
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_not_found_and_too_many_questions_are_refused() {
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    let (status, words) = asked.get("/v4/nobody/task").await;
+    assert_eq!(status, 404);
+    assert!(
+        words
+            .as_str()
+            .unwrap()
+            .starts_with("V4 container metadata handler: unable to"),
+        "{words}"
+    );
+    assert_eq!(asked.get("/else").await.0, 404);
+    let (status, error) = asked.get("/v2/credentials/x").await;
+    assert_eq!((status, &error["HTTPErrorCode"]), (400, &json!(400)));
+    let path = format!("/v4/{}", asked.id(0));
+    let mut answers = Vec::new();
+    for _ in 0..400 {
+        answers.push(asked.get(&path).await.0);
+    }
+    assert!(answers.contains(&200) && answers.contains(&429));
+}
+
+#[tokio::test]
+async fn a_task_of_a_service_can_protect_itself() {
+    let role = json!({ "taskRoleArn": "arn:aws:iam::111122223333:role/app" });
+    let asked = Asked::new(Origin::Service, role.clone()).await;
+    let path = format!("/api/{}/task-protection/v1/state", asked.id(0));
+    let (status, told) = asked.get(&path).await;
+    assert_eq!(
+        (status, &told["protection"]["ProtectionEnabled"]),
+        (200, &json!(false))
+    );
+    let on = r#"{"ProtectionEnabled": true, "ExpiresInMinutes": 5}"#;
+    let (status, told) = asked.says("PUT", &path, on).await;
+    assert_eq!(
+        (status, &told["protection"]["ProtectionEnabled"]),
+        (200, &json!(true))
+    );
+    assert!(told["protection"]["ExpirationDate"].is_string());
+    assert_eq!(asked.get(&path).await.1, told);
+    let (_, told) = asked
+        .says("PUT", &path, r#"{"ProtectionEnabled": false}"#)
+        .await;
+    assert_eq!(told["protection"]["ProtectionEnabled"], false);
+    for body in [
+        "{",
+        "{}",
+        r#"{"ProtectionEnabled": 1}"#,
+        r#"{"ProtectionEnabled": true, "ExpiresInMinutes": 2881}"#,
+        r#"{"ProtectionEnabled": true, "Else": 1}"#,
+    ] {
+        let (status, told) = asked.says("PUT", &path, body).await;
+        assert_eq!(
+            (status, &told["error"]["Code"]),
+            (400, &json!("InvalidParameterException")),
+            "{body}"
+        );
+    }
+    let alone = Asked::new(Origin::RunTask, role).await;
+    let path = format!("/api/{}/task-protection/v1/state", alone.id(0));
+    assert_eq!(
+        alone.says("PUT", &path, on).await.1["failure"]["Reason"],
+        "TASK_NOT_VALID"
+    );
+    let without = Asked::new(Origin::Service, json!({})).await;
+    let path = format!("/api/{}/task-protection/v1/state", without.id(0));
+    let (status, told) = without.get(&path).await;
+    assert_eq!(
+        (status, &told["error"]["Code"]),
+        (403, &json!("AccessDeniedException"))
+    );
+}
+
+#[tokio::test]
+async fn a_container_is_told_where_to_ask() {
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    let all = variables(asked.port, &asked.id(0));
+    let url = &all
+        .iter()
+        .find(|(name, _)| *name == "ECS_CONTAINER_METADATA_URI_V4")
+        .unwrap()
+        .1;
+    let path = url
+        .strip_prefix(&format!("http://127.0.0.1:{}", asked.port))
+        .unwrap();
+    assert_eq!(asked.get(path).await.1["Name"], "app");
+}
