@@ -26,6 +26,18 @@ pub(crate) enum Failure {
     /// Several files could not be read.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nassemble: "))]
     Several(Vec<Self>),
+    /// A program that is to be run is not there, or cannot be run.
+    #[cfg_attr(
+        not(feature = "up"),
+        expect(dead_code, reason = "only `up` runs programs")
+    )]
+    #[error("{words}")]
+    Program {
+        /// Which, and what to do.
+        words: String,
+        /// A shell's number for it: 126 for one that is no program, 127 for none.
+        code: u8,
+    },
     /// The remote side said no.
     #[cfg_attr(
         not(any(feature = "aws", feature = "lock")),
@@ -51,6 +63,7 @@ impl Failure {
             Self::Findings(_) => 1,
             Self::File { .. } | Self::Usage(_) | Self::Several(_) => 2,
             Self::Refused(_) => 3,
+            Self::Program { code, .. } => *code,
         }
     }
 }

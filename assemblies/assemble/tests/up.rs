@@ -208,9 +208,20 @@ fn all_missing_secrets_are_told_ready_to_paste() {
 fn every_container_without_a_program_is_told() {
     let project = Project::new(json!([shell("app", ""), shell("other", "")]));
     let (code, _, stderr) = project.up(&[]);
-    assert_eq!(code, Some(125));
+    assert_eq!(code, Some(127));
     assert!(stderr.contains("--stub app") && stderr.contains("--skip app"));
     assert!(stderr.contains("--program app=FILE") && stderr.contains("--program other=FILE"));
+}
+
+#[test]
+fn a_file_that_cannot_be_run_is_another_failure_than_none() {
+    let project = Project::new(json!([shell("app", "")]));
+    fs::write(project.0.path().join("text"), "no program").unwrap();
+    let (code, _, stderr) = project.up(&["--program", "app=text"]);
+    assert_eq!(code, Some(126), "{stderr}");
+    assert!(stderr.contains("`text` is no program"), "{stderr}");
+    let (code, _, stderr) = project.up(&["--program", "app=nothing"]);
+    assert_eq!(code, Some(127), "{stderr}");
 }
 
 /// A component of others: no program here stands for it.

@@ -107,7 +107,8 @@ pub(crate) fn intercept() -> Option<ExitCode> {
     task_runner::init::intercept()
 }
 
-/// Runs it. The exit code is the task's; 125 says that it did not even begin.
+/// Runs it. The exit code is the task's; 125 says that it did not even begin, 126 and 127 that a program could
+/// not be run, or is not there.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
     let done = if (arguments.detach || arguments.wait) && env::var_os(detach::NAME).is_none() {
         detach::run(arguments, project, talk)
@@ -118,7 +119,10 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
         Ok(code) => code,
         Err(failure) => {
             talk.failure(&failure);
-            NOT_BEGUN
+            match failure {
+                Failure::Program { code, .. } => code,
+                _ => NOT_BEGUN,
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn find(
         .canonicalize()
         .unwrap_or_else(|_| project.root().to_owned());
     let places = places(&folder);
-    let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
+    let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), NOT_RUN);
     for container in &definition.container_definitions {
         let named = arguments
             .program
@@ -39,8 +39,16 @@ pub(super) fn find(
             .and_then(|one| one.local.as_ref()?.program());
         let is_stub = stubs.contains(&container.name);
         let found = match (named, local) {
-            (Some((_, file)), _) => absolute(file)
-                .ok_or_else(|| format!("`{}`: there is no program `{file}`", container.name)),
+            (Some((_, file)), _) if Path::new(file).exists() => absolute(file).ok_or_else(|| {
+                format!(
+                    "`{}`: `{file}` is no program; run `chmod +x` if it should be",
+                    container.name
+                )
+            }),
+            (Some((_, file)), _) => Err(format!(
+                "`{}`: there is no program `{file}`",
+                container.name
+            )),
             (None, _) if is_stub => look("sleep", &places)
                 .ok_or_else(|| format!("`{}`: there is no `sleep` here", container.name)),
             (None, Some(local)) => look(&local.binary, &places)
@@ -60,17 +68,23 @@ pub(super) fn find(
                 };
                 programs.insert(container.name.clone(), program);
             }
-            Err(what) => missing.push(what),
+            Err(what) => {
+                let is_there = named.is_some_and(|(_, file)| Path::new(file).exists());
+                code = if is_there { code } else { NOT_FOUND };
+                missing.push(what);
+            }
         }
     }
     if missing.is_empty() {
         return Ok(programs);
     }
-    Err(Failure::Usage(format!(
-        "these containers have no program yet:\n  {}",
-        missing.join("\n  ")
-    )))
+    let missing = missing.join("\n  ");
+    let words = format!("these containers have no program yet:\n  {missing}");
+    Err(Failure::Program { words, code })
 }
+
+const NOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
 /// Where to look: the chosen folder, beside this command, where cargo puts things, the PATH.
 fn places(root: &Path) -> Vec<PathBuf> {
