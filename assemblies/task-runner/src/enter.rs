@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
+use crate::init::{EXEC, ITSELF, parent_of};
 use crate::machine::ExitCode;
+use crate::sandbox::{Last, join};
 
-/// Runs a command where a container's first process lives: in its PID namespace, with its variables and
+/// Runs a command where a container's first process lives: in its namespaces, with its variables and
 /// in its folder, at this process's terminal. Answers with its exit code, 128 + n after signal n.
 ///
 /// A first word that ends like the container's program is that program. Call it before there are threads:
@@ -37,35 +36,42 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
     let variables: Vec<(String, String)> = variables.collect();
     let folder = fs::read_link(process.join("cwd"))?;
     let program = in_image(program, &fs::read_link(process.join("exe"))?);
-    join(&process)?;
-    let status = Command::new(program)
+    let init = parent_of(&pid.to_string()).ok_or(io::ErrorKind::NotFound)?;
+    let init = u32::try_from(init).map_err(io::Error::other)?;
+    let user = user(pid, init)?;
+    join(init, &["user"])?;
+    join(pid, &["pid"])?;
+    let last = Last {
+        beside: Some(pid),
+        user,
+        folder,
+        ..Last::default()
+    };
+    let status = Command::new(ITSELF)
+        .arg(EXEC)
+        .arg(std::process::id().to_string())
+        .arg(serde_json::to_string(&last)?)
+        .arg(program)
         .args(arguments)
         .env_clear()
         .envs(variables)
-        .current_dir(folder)
         .status()?;
     let signal = status.signal().map(|signal| 128 + signal);
     Ok(status.code().or(signal).unwrap_or(255))
 }
 
-/// Lets what is started from now on be born in the namespaces of a process, where they are not ours already.
-fn join(process: &Path) -> io::Result<()> {
-    let of = |name: &str| -> io::Result<Option<fs::File>> {
-        let theirs = process.join("ns").join(name);
-        let ours = Path::new("/proc/self/ns").join(name);
-        if fs::read_link(&theirs)? == fs::read_link(ours)? {
-            return Ok(None);
-        }
-        fs::File::open(theirs).map(Some)
+/// The user and the group that a container's process is, where that is not who its init is.
+fn user(pid: u32, init: u32) -> io::Result<Option<(u32, u32)>> {
+    let space = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/user"));
+    if space(pid)? == space(init)? {
+        return Ok(None);
+    }
+    let inside = |file: &str| -> io::Result<u32> {
+        let map = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
+        let first = map.split_whitespace().next().unwrap_or_default();
+        first.parse().map_err(io::Error::other)
     };
-    let (user, pid) = (of("user")?, of("pid")?);
-    if let Some(user) = user {
-        move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))?;
-    }
-    if let Some(pid) = pid {
-        move_into_link_name_space(pid.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
-    }
-    Ok(())
+    Ok(Some((inside("uid_map")?, inside("gid_map")?)))
 }
 
 /// `/tls-proxy` of an image is the file that stands for it here.

@@ -1,6 +1,6 @@
 //! The process between the runner and a container: its init.
 //!
-//! It is this same program, started again as `<program> __init alone|shared <binary> <argument>…`. Its stdin
+//! It is this same program, started again as `<program> __init <place> <binary> <argument>…`. Its stdin
 //! is a socket to the runner:
 //!
 //! | runner says | init says |
@@ -12,12 +12,15 @@
 //! Init adopts every orphan below it (it is a subreaper), so nothing the container started can slip
 //! away: when the first process ends, the others are killed, as they are at the end of a PID
 //! namespace. A container that is to be `alone` gets such a namespace too, where this machine allows it:
-//! then its first process is PID 1, as on Fargate, and hears no SIGTERM that it has no handler for. Between init and the container stands one more start of this program, `__exec`, which
-//! asks the kernel to be killed when init is, opens a session of its own, and then becomes the
+//! then its first process is PID 1, as on Fargate, and hears no SIGTERM that it has no handler for.
+//!
+//! The place says in which namespaces it is to live, and what it is to find there ([`crate::sandbox`]).
+//! Between init and the container stands one more start of this program, `__exec`, which asks the kernel to
+//! be killed when init is, opens a session of its own, becomes the container's user, and then the
 //! container's program.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -28,15 +31,16 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getegid, geteuid, getpid, kill_process,
-    pidfd_open, pidfd_send_signal, set_child_subreaper, set_parent_process_death_signal, setsid,
-    wait,
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, kill_process, pidfd_open,
+    pidfd_send_signal, set_child_subreaper, set_parent_process_death_signal, setsid, wait,
 };
-use rustix::thread::UnshareFlags;
+use serde::de::DeserializeOwned;
+
+use crate::sandbox::{KEEPER, Last, PAUSE as PAUSED, Place, finish, keep, pause};
 
 pub(crate) const INIT: &str = "__init";
-const EXEC: &str = "__exec";
-const ITSELF: &str = "/proc/self/exe";
+pub(crate) const EXEC: &str = "__exec";
+pub(crate) const ITSELF: &str = "/proc/self/exe";
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Becomes a container's init when the command line says so; otherwise does nothing.
@@ -52,9 +56,16 @@ pub fn intercept() -> Option<ExitCode> {
             Err(failure) => failure,
         },
         EXEC => become_program(&rest),
+        KEEPER => {
+            return Some(keep(&rest).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
+        }
+        PAUSED => pause(),
         _ => return None,
     };
-    let _ = writeln!(io::stderr(), "cannot run `{}`: {failure}", rest_of(&rest));
+    // Before the program stand the place, or the init and what is left to do.
+    let own = if verb == INIT { 1 } else { 2 };
+    let command = rest_of(rest.get(own..).unwrap_or_default());
+    let _ = writeln!(io::stderr(), "cannot run `{command}`: {failure}");
     Some(ExitCode::from(match failure.kind() {
         io::ErrorKind::NotFound => 127,
         _ => 126,
@@ -63,7 +74,7 @@ pub fn intercept() -> Option<ExitCode> {
 
 /// Starts the container's first process and stays until nothing of it is left.
 fn guard(words: &[OsString]) -> io::Result<()> {
-    let [space, command @ ..] = words else {
+    let [place, command @ ..] = words else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "no program is named",
@@ -71,99 +82,49 @@ fn guard(words: &[OsString]) -> io::Result<()> {
     };
     let runner = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     set_child_subreaper(Some(getpid()))?;
-    // Before there are threads: the kernel gives user namespaces to whole processes only.
-    let space = match Space::from(space) {
-        Space::Alone if may_have_namespaces() => Space::Alone,
-        _ => Space::Shared,
-    };
+    let place: Place = parsed(place)?;
+    // Before there are threads: the kernel lets only whole processes into other user namespaces.
+    place.enter()?;
+    let crowded = place.shares_processes();
     let (begun, first) = mpsc::channel();
     let (orders, command) = (runner.try_clone()?, command.to_vec());
     // The kernel kills the child when the thread that started it ends: it is the one that obeys, to the end.
-    thread::spawn(move || match begin(space, &command) {
-        Ok((pid, handle, space)) => {
-            let _ = begun.send(Ok((pid, space)));
+    thread::spawn(move || match begin(&place, &command) {
+        Ok((pid, handle, alone)) => {
+            let _ = begun.send(Ok((pid, alone)));
             obey(orders, &handle);
         }
         Err(failure) => drop(begun.send(Err(failure))),
     });
-    let (first, space) = first.recv().map_err(io::Error::other)??;
+    let (first, alone) = first.recv().map_err(io::Error::other)??;
     writeln!(
         &runner,
         "started {} {}",
         first.as_raw_nonzero(),
-        space.word()
+        if alone { "alone" } else { "shared" }
     )?;
     let code = code(wait_for(first)?);
     kill_the_rest();
+    while crowded && kill_companions() {
+        thread::sleep(PAUSE);
+    }
     // The runner may be gone; then there is nobody to tell.
     let _ = writeln!(&runner, "exited {code}");
     Ok(())
 }
 
-/// Whose processes a container's processes see and can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Space {
-    /// Its own only: its first process is PID 1.
-    Alone,
-    /// Those of this machine.
-    Shared,
-}
-
-impl Space {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Alone => "alone",
-            Self::Shared => "shared",
-        }
-    }
-
-    fn from(word: &OsStr) -> Self {
-        if word == "alone" {
-            Self::Alone
-        } else {
-            Self::Shared
-        }
-    }
-}
-
-/// Who is not root asks for a user namespace first, in which everybody stays who they are.
-fn may_have_namespaces() -> bool {
-    let (user, group) = (geteuid(), getegid());
-    if user.is_root() {
-        return true;
-    }
-    if new_namespace(UnshareFlags::NEWUSER).is_err() {
-        return false;
-    }
-    let same = |id: u32| format!("{id} {id} 1");
-    let groups = fs::write("/proc/self/setgroups", "deny");
-    let users = fs::write("/proc/self/uid_map", same(user.as_raw()));
-    let mapped = fs::write("/proc/self/gid_map", same(group.as_raw()));
-    groups.and(users).and(mapped).is_ok()
-}
-
-#[expect(
-    deprecated,
-    reason = "what takes this function's place is unsafe for the sake of other flags than ours"
-)]
-fn new_namespace(kind: UnshareFlags) -> rustix::io::Result<()> {
-    rustix::thread::unshare(kind)
-}
-
-/// Starts the first process: its id, a handle to it, and where it came to live.
-fn begin(space: Space, command: &[OsString]) -> io::Result<(Pid, OwnedFd, Space)> {
-    let space = match space {
-        Space::Alone if new_namespace(UnshareFlags::NEWPID).is_ok() => Space::Alone,
-        _ => Space::Shared,
-    };
+/// Starts the first process: its id, a handle to it, and whether it came to be alone.
+fn begin(place: &Place, command: &[OsString]) -> io::Result<(Pid, OwnedFd, bool)> {
+    let alone = place.give_birth()?;
     let child = Command::new(ITSELF)
         .arg(EXEC)
         .arg(getpid().as_raw_nonzero().to_string())
+        .arg(serde_json::to_string(&place.last)?)
         .args(command)
         .stdin(Stdio::null())
         .spawn()?;
     let first = Pid::from_child(&child);
-    Ok((first, pidfd_open(first, PidfdFlags::empty())?, space))
+    Ok((first, pidfd_open(first, PidfdFlags::empty())?, alone))
 }
 
 fn obey(orders: UnixStream, first: &OwnedFd) {
@@ -217,11 +178,29 @@ fn kill_descendants() {
     }
 }
 
+/// Where containers share a PID namespace, its PID 1 adopts the orphans, not init; but they still live in the
+/// IPC namespace that init made for its container. Says whether there were any.
+fn kill_companions() -> bool {
+    let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/ipc")).ok();
+    let Some(own) = of("self") else { return false };
+    let (itself, own) = (getpid().as_raw_nonzero().get(), Some(own));
+    let mut found = false;
+    for pid in processes().filter(|pid| *pid != itself && of(&pid.to_string()) == own) {
+        let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
+        found = true;
+    }
+    found
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// Every process on the machine under its parent.
 fn children_of_all() -> BTreeMap<i32, Vec<i32>> {
     let mut children = BTreeMap::<i32, Vec<i32>>::new();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
+    for pid in processes() {
         if let Some(parent) = parent_of(&pid.to_string()) {
             children.entry(parent).or_default().push(pid);
         }
@@ -230,7 +209,7 @@ fn children_of_all() -> BTreeMap<i32, Vec<i32>> {
 }
 
 /// The fourth word of `/proc/<pid>/stat`; the second is the name, in brackets, spaces and all.
-fn parent_of(pid: &str) -> Option<i32> {
+pub(crate) fn parent_of(pid: &str) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_whitespace().nth(1)?.parse().ok()
@@ -244,20 +223,32 @@ fn code(status: WaitStatus) -> i32 {
 
 /// Turns this process into the container's program; comes back only when that fails.
 fn become_program(arguments: &[OsString]) -> io::Error {
-    let [init, program, arguments @ ..] = arguments else {
+    let [init, last, program, arguments @ ..] = arguments else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
     };
     let prepared = set_parent_process_death_signal(Some(Signal::KILL)).and_then(|()| setsid());
     if let Err(failure) = prepared {
         return failure.into();
     }
+    let last: Last = match parsed(last) {
+        Ok(last) => last,
+        Err(failure) => return failure,
+    };
     // Init may have died before the kernel was asked to watch it. In a namespace of its own a process cannot
     // ask for its parent, but it can read of it.
     let parent = parent_of("self").map(|pid| pid.to_string());
     if parent.as_deref() != init.to_str() {
         return io::Error::other("its init is gone");
     }
+    if let Err(failure) = finish(&last) {
+        return failure;
+    }
     Command::new(program).args(arguments).exec()
+}
+
+/// What the one who started this process has to say.
+fn parsed<T: DeserializeOwned>(word: &OsString) -> io::Result<T> {
+    Ok(serde_json::from_slice(word.as_encoded_bytes())?)
 }
 
 fn rest_of(command: &[OsString]) -> String {

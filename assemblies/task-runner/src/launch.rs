@@ -13,14 +13,17 @@ use task_definition::ContainerDefinition;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use crate::init::{INIT, Space};
+use crate::init::INIT;
+use crate::sandbox::Place;
 use crate::{Program, RunPlan};
+
+mod place;
 
 /// A program ready to be started under an init of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     init: PathBuf,
-    space: Space,
+    place: Place,
     program: PathBuf,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
@@ -38,18 +41,19 @@ impl Launch {
             .chain(&container.command);
         let arguments = program.arguments.iter().chain(words).cloned().collect();
         Self {
-            space: space(plan, container),
+            place: place::of(plan, container, program),
             ..Self::new(plan, container, program, program.binary.clone(), arguments)
         }
     }
 
-    /// A command beside it, in the same environment: a health check's `CMD`, `CMD-SHELL` or bare
-    /// words.
+    /// A command beside it, in the same environment and, once its first process runs, the same
+    /// namespaces: a health check's `CMD`, `CMD-SHELL` or bare words.
     pub(crate) fn beside(
         plan: &RunPlan,
         container: &ContainerDefinition,
         program: &Program,
         command: &[String],
+        beside: Option<u32>,
     ) -> Self {
         let (file, arguments) = match command {
             [kind, line @ ..] if kind == "CMD-SHELL" => {
@@ -58,7 +62,10 @@ impl Launch {
             [kind, words @ ..] if kind == "CMD" => in_image(words, program),
             words => in_image(words, program),
         };
-        Self::new(plan, container, program, file, arguments)
+        Self {
+            place: place::beside(plan, container, program, beside),
+            ..Self::new(plan, container, program, file, arguments)
+        }
     }
 
     fn new(
@@ -70,7 +77,7 @@ impl Launch {
     ) -> Self {
         Self {
             init: plan.init.clone(),
-            space: Space::Shared,
+            place: Place::default(),
             program,
             arguments,
             environment: plan.environment_of(container),
@@ -85,7 +92,7 @@ impl Launch {
         ours.set_nonblocking(true)?;
         let child = Command::new(&self.init)
             .arg(INIT)
-            .arg(self.space.word())
+            .arg(serde_json::to_string(&self.place)?)
             .arg(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -115,26 +122,14 @@ impl Launch {
         ))
     }
 
-    /// Where it is to live.
-    pub(crate) fn space(&self) -> Space {
-        self.space
+    /// Whether it is to be PID 1.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.place.alone
     }
 
     /// For messages.
     pub(crate) fn program(&self) -> &Path {
         &self.program
-    }
-}
-
-/// A container's first process is PID 1, unless ECS puts an init before it or lets the task share its processes.
-fn space(plan: &RunPlan, container: &ContainerDefinition) -> Space {
-    let linux = container.linux_parameters.as_ref();
-    let has_init = linux.and_then(|linux| linux.init_process_enabled) == Some(true);
-    let is_shared = plan.definition.pid_mode.as_deref() == Some("task");
-    if has_init || is_shared {
-        Space::Shared
-    } else {
-        Space::Alone
     }
 }
 

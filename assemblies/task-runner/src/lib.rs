@@ -46,6 +46,8 @@ mod probe;
 mod process;
 #[cfg(feature = "run")]
 mod runner;
+#[cfg(feature = "run")]
+pub mod sandbox;
 mod timeline;
 
 pub use timeline::{Latest, Moment, Timeline};

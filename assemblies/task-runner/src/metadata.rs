@@ -19,12 +19,18 @@ mod shapes;
 mod stats;
 mod view;
 
+use std::net::SocketAddr;
+
 pub use server::{Endpoint, Origin, serve};
 pub use view::{ContainerView, TaskView, follow};
 
-/// What a container is told of the endpoint that listens on this port of 127.0.0.1.
-pub fn variables(port: u16, container: &str) -> Vec<(&'static str, String)> {
-    let url = format!("http://127.0.0.1:{port}");
+/// What a container is told of the endpoint that listens there.
+pub fn variables(address: SocketAddr, container: &str) -> Vec<(&'static str, String)> {
+    // As on Fargate, port 80 goes without saying.
+    let url = match address.port() {
+        80 => format!("http://{}", address.ip()),
+        _ => format!("http://{address}"),
+    };
     vec![
         (
             "ECS_CONTAINER_METADATA_URI_V4",

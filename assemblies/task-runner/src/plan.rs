@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use task_definition::{ContainerDefinition, TaskDefinition};
 
 use crate::machine::{Spec, SpecError};
+use crate::sandbox::Sandbox;
 
 /// A task definition, and what this machine has to put in the place of what AWS would.
 #[derive(Debug, Clone)]
@@ -28,6 +31,15 @@ pub struct RunPlan {
     pub init: PathBuf,
     /// Divides intervals and start periods of health checks; 1 leaves them as they are.
     pub fast_health: u32,
+    /// Where the task lives; without one its containers are ordinary processes of this machine.
+    pub sandbox: Option<Arc<Sandbox>>,
+    /// Files and folders of this machine that a container's variables name, by container: it finds them where
+    /// they are, and may write to them, whatever else it may not.
+    pub kept: BTreeMap<String, Vec<PathBuf>>,
+    /// What stands for `/etc/hosts` in every container, for names that lead out of the task.
+    pub hosts: Option<PathBuf>,
+    /// Folders of this machine for volumes that outlive the task, by volume; the others are made in `folder`.
+    pub volumes: BTreeMap<String, PathBuf>,
 }
 
 /// A program that stands for an image.
@@ -57,6 +69,14 @@ pub enum RunError {
     /// Nobody said what these secrets are.
     #[error("these secrets have no value here: {}", list(.0))]
     Secrets(Vec<String>),
+    /// A folder could not be made.
+    #[error("cannot make the folder `{}`: {source}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A log file could not be opened.
     #[error("cannot write logs to `{}`: {source}", folder.display())]
     Logs {
@@ -90,6 +110,20 @@ impl RunPlan {
             return Err(RunError::Secrets(missing.into_iter().cloned().collect()));
         }
         Ok(spec.with_fast_health(self.fast_health))
+    }
+
+    /// The folders that stand for volumes, and one to build mounts in.
+    pub(crate) fn make_folders(&self) -> Result<(), RunError> {
+        let containers = self.definition.container_definitions.iter();
+        let volumes = containers
+            .flat_map(|one| &one.mount_points)
+            .map(|mount| &mount.source_volume);
+        let own = volumes.filter(|name| !self.volumes.contains_key(*name));
+        let own = own.map(|name| self.folder.join("volumes").join(name));
+        for folder in own.chain([self.folder.join("room")]) {
+            fs::create_dir_all(&folder).map_err(|source| RunError::Folder { folder, source })?;
+        }
+        Ok(())
     }
 
     /// A container's whole environment: nothing of the caller's own gets in.

@@ -30,7 +30,7 @@ pub async fn once(plan: &RunPlan, container: &str, words: &[&str], limit: Durati
     };
     let mut command = vec!["CMD".to_owned(), program.binary.display().to_string()];
     command.extend(words.iter().map(|word| (*word).to_owned()));
-    let launch = Launch::beside(plan, definition, program, &command);
+    let launch = Launch::beside(plan, definition, program, &command, None);
     ask(&launch, limit, std::future::pending()).await.passed
 }
 

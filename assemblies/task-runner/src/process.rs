@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Stream;
-use crate::init::Space;
 use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::machine::ExitCode;
@@ -30,8 +29,8 @@ pub(crate) enum News {
     /// Output is read once `told` is dropped, so that nobody hears a container before its start.
     Started {
         pid: u32,
-        /// What was asked for, when it could not be had.
-        refused: Option<Space>,
+        /// It was to be PID 1, and is not.
+        refused: bool,
         told: oneshot::Sender<()>,
     },
     Failed {
@@ -77,7 +76,7 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
         return tell(News::Failed { reason }).await;
     };
     let (told, heard) = oneshot::channel();
-    let refused = Some(launch.space()).filter(|asked| asked.word() != space);
+    let refused = launch.is_alone() && space != "alone";
     tell(News::Started { pid, refused, told }).await;
     let _ = heard.await;
     let readers = read(&mut child, &journal);

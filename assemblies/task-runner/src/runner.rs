@@ -31,6 +31,7 @@ pub async fn run(
     control: mpsc::Receiver<Control>,
 ) -> Result<Finished, RunError> {
     let state = State::new(plan.spec()?);
+    plan.make_folders()?;
     let (post, inbox) = mpsc::channel(INBOX);
     let listener = Listener {
         events,
@@ -201,6 +202,7 @@ impl Runner {
             &member.definition,
             &member.program,
             &check.command,
+            member.pid,
         );
         let post = self.post.clone();
         self.tasks.spawn(async move {
@@ -220,7 +222,7 @@ impl Runner {
     fn event(&mut self, message: Message) -> Event {
         match message {
             Message::News(container, News::Started { pid, refused, told }) => {
-                if refused.is_some() && !mem::replace(&mut self.refusal_told, true) {
+                if refused && !mem::replace(&mut self.refusal_told, true) {
                     self.listener
                         .hear(None, What::Warning(NO_NAMESPACE.to_owned()));
                 }

@@ -181,6 +181,7 @@ async fn grandchildren_in_sessions_of_their_own_end_with_their_container() {
     let pid = task.until_said("app", "orphan ").await;
     let pid: u32 = pid.trim_start_matches("orphan ").parse().unwrap();
     task.until_said("app", "ready").await;
+    let pid = support::called(task.pid("app"), pid);
     assert!(alive(pid));
     task.stop().await;
     task.end().await;
@@ -218,22 +219,27 @@ async fn nothing_is_left_when_the_supervisor_is_killed() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines();
-    let (mut pids, mut ready) = (Vec::new(), 0);
+    let (mut pids, mut ready, mut orphan) = (Vec::new(), 0, None);
     while ready < 3 {
         let next = tokio::time::timeout(support::LIMIT, lines.next_line()).await;
         let line = next.unwrap().unwrap().expect("the supervisor lives");
         // The orphan says `ready` as well.
         ready += usize::from(line.contains("\"ready\""));
-        let (_, pid) = line
-            .split_once("pid: ")
-            .or_else(|| line.split_once("\"orphan "))
-            .unwrap_or_default();
-        pids.extend(
-            pid.split(|c: char| !c.is_ascii_digit())
-                .next()
-                .and_then(|pid| pid.parse::<u32>().ok()),
-        );
+        let number = |beginning: &str| {
+            let (_, pid) = line.split_once(beginning)?;
+            let digits = pid.split(|c: char| !c.is_ascii_digit()).next();
+            digits?.parse::<u32>().ok()
+        };
+        pids.extend(number("pid: "));
+        orphan = orphan.or(number("\"orphan "));
     }
+    // Who of the two started it calls it by this name.
+    let orphan = orphan.expect("the orphan says who it is");
+    let parent = (pids.iter()).find(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|words| words.contains("orphan"))
+    });
+    pids.push(support::called(*parent.unwrap(), orphan));
     assert_eq!(pids.len(), 3, "two containers and an orphan: {pids:?}");
     assert!(pids.iter().copied().all(alive));
     supervisor.start_kill().unwrap();

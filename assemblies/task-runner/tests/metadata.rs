@@ -285,7 +285,10 @@ async fn a_task_of_a_service_can_protect_itself() {
 #[tokio::test]
 async fn a_container_is_told_where_to_ask() {
     let asked = Asked::new(Origin::RunTask, json!({})).await;
-    let all = variables(asked.port, &asked.id(0));
+    let all = variables(
+        (std::net::Ipv4Addr::LOCALHOST, asked.port).into(),
+        &asked.id(0),
+    );
     let url = &all
         .iter()
         .find(|(name, _)| *name == "ECS_CONTAINER_METADATA_URI_V4")

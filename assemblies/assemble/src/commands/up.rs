@@ -7,6 +7,7 @@
 //! | `stand_in` | takes out, or puts to sleep, what has no program here |
 //! | `programs` | finds the program for each image |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
+//! | `network` | gives it a network of its own, with the ways in and out |
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
 //! | `screen` | tells what happens, for people; `json`, for programs |
@@ -37,6 +38,7 @@ mod json;
 mod keep;
 mod life;
 mod metadata;
+mod network;
 mod programs;
 mod ready;
 mod screen;
@@ -97,9 +99,20 @@ pub(crate) struct Arguments {
     /// Stops, with exit code 124, after this long; with --until-ready when not ready after it.
     #[arg(long, value_name = "TIME", value_parser = period)]
     pub(crate) timeout: Option<Duration>,
-    /// Leaves listeners on 0.0.0.0 as they are, so that the network around can reach them.
+    /// Offers the task's ports on every address of this machine, so that the network around can reach them.
     #[arg(long)]
     pub(crate) bind_all: bool,
+    /// The task's network.
+    #[arg(long, value_enum, default_value_t = network::Net::Task)]
+    pub(crate) net: network::Net,
+    /// Where on this machine a port of the task is; the ports of `portMappings` are where they are when left
+    /// out. Port 0 is any that is free.
+    #[arg(long, short = 'p', value_name = "[PORT:]PORT", value_parser = network::publish)]
+    pub(crate) publish: Vec<network::Publish>,
+    /// Lets the task reach something outside of it; addresses on the loopback that its variables name are
+    /// reached without.
+    #[arg(long, value_name = "HOST:PORT", value_parser = network::reach)]
+    pub(crate) reach: Vec<network::Reach>,
 }
 
 /// Called before the command line is read: answers when this process is a container's init.
@@ -131,14 +144,19 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
 struct Prepared {
     target: target::Target,
     plan: RunPlan,
+    ports: Vec<(std::net::TcpListener, u16)>,
+    ways: Vec<network::Reach>,
 }
 
 fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prepared, Failure> {
-    let target = target::Target::find(arguments, project, talk)?;
+    let mut target = target::Target::find(arguments, project, talk)?;
     let mut definition = target.definition.clone();
     stand_in::are_there(arguments, &definition)?;
     let stubs = stand_in::apply(&mut definition, &target, arguments, talk);
-    if !arguments.bind_all {
+    let init = PathBuf::from("/proc/self/exe");
+    let sandbox = network::sandbox(&definition, arguments, &init, talk);
+    let own_network = sandbox.as_ref().is_some_and(|one| one.shape().network);
+    if !own_network && !arguments.bind_all {
         environment::keep_to_loopback(&mut definition, talk);
     }
     let mut over = environment::of_files(&arguments.env_file)?;
@@ -146,8 +164,13 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     let overrides = environment::overrides(&over, &definition)?;
     let programs = programs::find(&definition, &stubs, &target, arguments, project)?;
     let secrets = environment::secrets(&definition, project)?;
-    environment::ports_are_free(&definition)?;
-    environment::not_enforced(&definition, talk);
+    let ports = if own_network {
+        network::ports(&definition, arguments)?
+    } else {
+        environment::ports_are_free(&definition)?;
+        Vec::new()
+    };
+    environment::not_enforced(&definition, sandbox.is_some(), talk);
     let name = env::var(detach::NAME)
         .ok()
         .filter(|name| simple(name).is_ok());
@@ -159,18 +182,32 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         return Err(Failure::Usage(words));
     }
     forget_old_runs(&folder);
+    let kept_volumes = volumes(&definition, project)?;
+    let mut plan = RunPlan {
+        definition,
+        programs,
+        environment: overrides,
+        defaults: defaults(&target),
+        secrets,
+        volumes: kept_volumes,
+        folder,
+        init,
+        fast_health: arguments.fast_health,
+        sandbox,
+        kept: BTreeMap::new(),
+        hosts: None,
+    };
+    plan.kept = network::kept(&plan);
+    let ways = network::ways_out(&plan, &target, arguments);
+    plan.hosts = network::hosts(&ways, &plan.folder)?;
+    if let Some(public) = &mut target.public {
+        public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
+    }
     Ok(Prepared {
-        plan: RunPlan {
-            definition,
-            programs,
-            environment: overrides,
-            defaults: defaults(&target),
-            secrets,
-            folder,
-            init: PathBuf::from("/proc/self/exe"),
-            fast_health: arguments.fast_health,
-        },
+        plan,
         target,
+        ports,
+        ways,
     })
 }
 
@@ -181,8 +218,26 @@ impl Prepared {
             .enable_all()
             .build()
             .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
-        runtime.block_on(life::live(self.plan, self.target, arguments, project, talk))
+        runtime.block_on(async {
+            let _ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
+            life::live(self.plan, self.target, arguments, project, talk).await
+        })
     }
+}
+
+/// Folders for the volumes that outlive a task on Fargate too: file systems of the network.
+fn volumes(
+    definition: &task_definition::TaskDefinition,
+    project: &Project,
+) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let lasting = definition.volumes.iter().filter(|one| {
+        one.efs_volume_configuration.is_some() || one.s3files_volume_configuration.is_some()
+    });
+    let folder = |one: &task_definition::Volume| {
+        let folder = private_folder(project.root(), &format!("volumes/{}", one.name))?;
+        Ok((one.name.clone(), folder))
+    };
+    lasting.map(folder).collect()
 }
 
 /// What ECS puts into every container's environment.

@@ -3,6 +3,7 @@
 //! | words | does |
 //! |---|---|
 //! | `serve` | prints `ready`, ends with 0 at SIGTERM |
+//! | `echo ADDRESS` | prints `ready`, says back whatever it hears there, ends on SIGTERM |
 //! | `stubborn` | prints `ready`, hears SIGTERM and stays |
 //! | `eats N` | holds N MiB, prints `ready`, ends on SIGTERM |
 //! | `deaf` | prints `ready`, has no handler for SIGTERM |
@@ -18,15 +19,21 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, thread};
 
+use task_runner::sandbox::{Sandbox, Shape};
 use task_runner::{Program, RunPlan, RunnerEvent, Secrets, init, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 type Failure = Box<dyn std::error::Error>;
 
+const SHAPE: Shape = Shape {
+    network: true,
+    shared_processes: false,
+};
 const PAUSE: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
@@ -47,6 +54,7 @@ fn main() -> ExitCode {
 fn behave(words: &[&str]) -> Result<u8, Failure> {
     match words {
         ["serve"] => block_on(serve())?,
+        ["echo", address] => block_on(echo(address))?,
         ["stubborn"] => block_on(stubborn())?,
         ["deaf"] => {
             say("ready")?;
@@ -79,11 +87,7 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
         }
         ["detached"] => {
             rustix::process::setsid()?;
-            // In a namespace of its own only /proc, which is the machine's, knows how others call it.
-            say(&format!(
-                "orphan {}",
-                std::fs::read_link("/proc/self")?.display()
-            ))?;
+            say(&format!("orphan {}", std::process::id()))?;
             return Err(Command::new("/proc/self/exe").arg("deaf").exec().into());
         }
         ["exists", file] => return Ok(u8::from(!Path::new(file).exists())),
@@ -107,6 +111,23 @@ fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
         .enable_all()
         .build()?
         .block_on(future)
+}
+
+async fn echo(address: &str) -> Result<(), Failure> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let answer = async {
+        loop {
+            let (mut caller, _) = listener.accept().await?;
+            tokio::spawn(async move {
+                let (mut reader, mut writer) = caller.split();
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+            });
+        }
+    };
+    tokio::select! {
+        ended = serve() => ended,
+        failed = answer => failed,
+    }
 }
 
 async fn serve() -> Result<(), Failure> {
@@ -155,6 +176,12 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         folder: folder.into(),
         init: "/proc/self/exe".into(),
         fast_health: 1,
+        sandbox: Sandbox::open("/proc/self/exe".as_ref(), SHAPE)
+            .ok()
+            .map(Arc::new),
+        kept: [].into(),
+        hosts: None,
+        volumes: [].into(),
     };
     let (events, mut heard) = mpsc::channel::<RunnerEvent>(256);
     let (_control, controlled) = mpsc::channel(1);

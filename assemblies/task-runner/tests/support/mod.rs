@@ -5,14 +5,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "these are the tests' own hands: what goes wrong here is a failed test"
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use task_runner::machine::StopCode;
+use task_runner::sandbox::{Sandbox, Shape};
 use task_runner::{Control, Finished, Program, RunError, RunPlan, RunnerEvent, Secrets, What, run};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -31,6 +34,19 @@ pub(crate) fn container(name: &str, words: &[&str], more: Value) -> Value {
         .unwrap()
         .extend(more.as_object().unwrap().clone());
     one
+}
+
+/// A place of its own, where this machine gives out any.
+pub(crate) fn sandbox() -> Option<Arc<Sandbox>> {
+    let shape = Shape {
+        network: true,
+        shared_processes: false,
+    };
+    let opened = Sandbox::open(FIXTURE.as_ref(), shape);
+    opened
+        .inspect_err(|why| eprintln!("without a sandbox: {why}"))
+        .ok()
+        .map(Arc::new)
 }
 
 pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
@@ -54,12 +70,17 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
         folder: folder.to_owned(),
         init: FIXTURE.into(),
         fast_health: 1,
+        sandbox: sandbox(),
+        kept: [].into(),
+        hosts: None,
+        volumes: [].into(),
     }
 }
 
 /// A task that runs, until it is told to stop.
 pub(crate) struct Running {
     pub(crate) folder: TempDir,
+    pub(crate) sandbox: Option<Arc<Sandbox>>,
     pub(crate) control: mpsc::Sender<Control>,
     pub(crate) heard: Vec<RunnerEvent>,
     events: mpsc::Receiver<RunnerEvent>,
@@ -84,9 +105,11 @@ impl Running {
     pub(crate) fn of(folder: TempDir, plan: RunPlan) -> Self {
         let (sender, events) = mpsc::channel(4096);
         let (control, controlled) = mpsc::channel(4);
+        let sandbox = plan.sandbox.clone();
         let task = tokio::spawn(run(plan, sender, controlled));
         Self {
             folder,
+            sandbox,
             control,
             heard: Vec::new(),
             events,
@@ -126,6 +149,15 @@ impl Running {
         }
     }
 
+    /// The first process of a container that was heard to start.
+    pub(crate) fn pid(&self, container: &str) -> u32 {
+        let pid = self.heard.iter().find_map(|event| match event.what {
+            What::Started { pid, .. } if event.container.as_deref() == Some(container) => Some(pid),
+            _ => None,
+        });
+        pid.expect("it has started")
+    }
+
     /// Listens until one has ended.
     pub(crate) async fn until_stopped(&mut self, container: &str) {
         self.until(|event| {
@@ -155,7 +187,7 @@ impl Running {
     }
 }
 
-fn said(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
+pub(crate) fn said(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
     let named = event.container.as_deref() == Some(container);
     named && matches!(&event.what, What::Log { line, .. } if line.starts_with(beginning))
 }
@@ -193,6 +225,21 @@ pub(crate) fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// The process that another one, of the same PID namespace, calls so.
+pub(crate) fn called(neighbour: u32, name: u32) -> u32 {
+    let space = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let wanted = space(neighbour);
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_it = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        let own = line.and_then(|line| line.split_whitespace().last()?.parse().ok());
+        own == Some(name) && space(*pid) == wanted
+    };
+    pids.find(is_it).unwrap()
 }
 
 /// Waits until it is gone.

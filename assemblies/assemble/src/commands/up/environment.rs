@@ -103,7 +103,7 @@ pub(super) fn overrides(
     Ok(chosen)
 }
 
-/// Here there is no network of the task's own: 0.0.0.0 would be open to whoever shares the network.
+/// Without a network of the task's own, 0.0.0.0 would be open to whoever shares the network.
 pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, talk: &Talk) {
     for container in &mut definition.container_definitions {
         for variable in &mut container.environment {
@@ -149,18 +149,21 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
 }
 
 /// One line for what Fargate would hold the task to and this machine does not.
-pub(super) fn not_enforced(definition: &TaskDefinition, talk: &Talk) {
+pub(super) fn not_enforced(definition: &TaskDefinition, sandboxed: bool, talk: &Talk) {
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
         definition.container_definitions.iter().any(test)
     };
     let words = [
         (true, "cpu"),
         (
-            any(|one| one.readonly_root_filesystem == Some(true)),
+            !sandboxed && any(|one| one.readonly_root_filesystem == Some(true)),
             "readonlyRootFilesystem",
         ),
-        (any(|one| one.user.is_some()), "user"),
-        (any(|one| !one.mount_points.is_empty()), "volumes"),
+        (!sandboxed && any(|one| one.user.is_some()), "user"),
+        (
+            !sandboxed && any(|one| !one.mount_points.is_empty()),
+            "volumes",
+        ),
     ];
     let words: Vec<_> = words
         .iter()

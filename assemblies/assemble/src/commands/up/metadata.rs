@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use task_runner::metadata::{Endpoint, Origin, TaskView, follow, serve, variables};
+use task_runner::sandbox::METADATA;
 use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -23,12 +24,17 @@ impl Metadata {
     /// Begins to answer, and tells the containers of the plan where. A machine without a port to spare costs
     /// the endpoint only.
     pub(super) fn open(plan: &mut RunPlan, target: &Target, talk: &Talk) -> Option<Self> {
-        let bound = Bound::bind("127.0.0.1:0").and_then(|bound| {
+        let own = plan.sandbox.as_ref().filter(|one| one.shape().network);
+        let bound = match own {
+            Some(sandbox) => sandbox.listen(METADATA),
+            None => Bound::bind("127.0.0.1:0"),
+        };
+        let bound = bound.and_then(|bound| {
             bound.set_nonblocking(true)?;
-            let port = bound.local_addr()?.port();
-            Ok((TcpListener::from_std(bound)?, port))
+            let address = bound.local_addr()?;
+            Ok((TcpListener::from_std(bound)?, address))
         });
-        let (listener, port) = match bound {
+        let (listener, address) = match bound {
             Ok(bound) => bound,
             Err(failure) => {
                 talk.say(&format!("no task metadata here: {failure}"));
@@ -43,7 +49,7 @@ impl Metadata {
                 .environment
                 .entry(container.definition.name.clone())
                 .or_default();
-            for (name, value) in variables(port, &container.id) {
+            for (name, value) in variables(address, &container.id) {
                 own.entry(name.to_owned()).or_insert(value);
             }
         }

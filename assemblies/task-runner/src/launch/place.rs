@@ -1,0 +1,180 @@
+//! Where a container of a definition is to live: what of it this machine can do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{getegid, geteuid};
+use task_definition::{ContainerDefinition, MountPoint};
+
+use crate::sandbox::{Bind, Last, Mounts, Place, Tmpfs};
+use crate::{Program, RunPlan};
+
+/// A container's own.
+pub(super) fn of(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Place {
+    let shape = plan.sandbox.as_ref().map(|sandbox| sandbox.shape());
+    let shares = shape.is_some_and(|shape| shape.shared_processes);
+    let keeper = plan.sandbox.as_ref().map(|sandbox| sandbox.pid());
+    Place {
+        keeper,
+        alone: !shares
+            && !has_init(container)
+            && plan.definition.pid_mode.as_deref() != Some("task"),
+        processes_of: keeper.filter(|_| shares),
+        mounts: keeper.map(|_| mounts(plan, container, program)),
+        last: Last {
+            own_proc: keeper.is_some() && (shares || !has_init(container)),
+            ..last(plan, container, program)
+        },
+    }
+}
+
+/// A command's beside a container whose first process is known, or that is yet to start.
+pub(super) fn beside(
+    plan: &RunPlan,
+    container: &ContainerDefinition,
+    program: &Program,
+    first: Option<u32>,
+) -> Place {
+    let keeper = plan.sandbox.as_ref().map(|sandbox| sandbox.pid());
+    let first = first.filter(|_| keeper.is_some());
+    Place {
+        keeper,
+        processes_of: first,
+        last: Last {
+            beside: first,
+            ..last(plan, container, program)
+        },
+        ..Place::default()
+    }
+}
+
+/// ECS puts an init before it: it is no PID 1.
+fn has_init(container: &ContainerDefinition) -> bool {
+    let linux = container.linux_parameters.as_ref();
+    linux.and_then(|linux| linux.init_process_enabled) == Some(true)
+}
+
+fn last(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Last {
+    let files = container
+        .ulimits
+        .iter()
+        .find(|limit| limit.name == "nofile");
+    let number = |text: i64| u64::try_from(text).unwrap_or(u64::MAX);
+    Last {
+        user: plan.sandbox.is_some().then(|| user(container)).flatten(),
+        files: files.map(|limit| (number(limit.soft_limit), number(limit.hard_limit))),
+        folder: program.folder.clone(),
+        ..Last::default()
+    }
+}
+
+/// Who the definition says; where it says nothing, root stays root, and others stay who they are.
+fn user(container: &ContainerDefinition) -> Option<(u32, u32)> {
+    let (own, own_group) = (geteuid(), getegid());
+    let said = container.user.as_deref().and_then(numbers);
+    said.or_else(|| (!own.is_root()).then(|| (own.as_raw(), own_group.as_raw())))
+}
+
+/// `user`, `user:group`, each a number or a name of this machine; a user without a group has group 0, or, by
+/// name, its own.
+pub(crate) fn numbers(text: &str) -> Option<(u32, u32)> {
+    let (user, group) = text
+        .split_once(':')
+        .map_or((text, None), |(user, group)| (user, Some(group)));
+    let (user, own_group) = match user.parse() {
+        Ok(number) => (number, 0),
+        Err(_) => of_name("/etc/passwd", user).map(|words| (words.0, words.1.unwrap_or(0)))?,
+    };
+    let group = match group {
+        None => own_group,
+        Some(group) => group
+            .parse()
+            .ok()
+            .or_else(|| of_name("/etc/group", group).map(|words| words.0))?,
+    };
+    Some((user, group))
+}
+
+/// The third and the fourth word of a name's line.
+fn of_name(file: &str, name: &str) -> Option<(u32, Option<u32>)> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
+    let mut words = line.split(':').skip(2);
+    Some((
+        words.next()?.parse().ok()?,
+        words.next().and_then(|word| word.parse().ok()),
+    ))
+}
+
+fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Mounts {
+    let mut kept = vec![program.folder.join(".assemble")];
+    kept.extend(
+        plan.kept
+            .get(&container.name)
+            .into_iter()
+            .flatten()
+            .cloned(),
+    );
+    let read_only = container.readonly_root_filesystem == Some(true);
+    // Below a volume, the program and the folder it runs in would be covered.
+    let below = |path: &Path| {
+        container
+            .mount_points
+            .iter()
+            .any(|mount| path.starts_with(&mount.container_path))
+    };
+    let needed = [
+        program.binary.parent().map(Path::to_owned),
+        Some(program.folder.clone()),
+    ];
+    kept.extend(needed.into_iter().flatten().filter(|path| below(path)));
+    kept.retain(|path| path.exists());
+    kept.sort();
+    kept.dedup();
+    let binds = container.mount_points.iter().map(|mount| Bind {
+        source: volume(plan, mount),
+        target: mount.container_path.clone().into(),
+        read_only: mount.read_only == Some(true),
+    });
+    let tmpfs = container
+        .linux_parameters
+        .iter()
+        .flat_map(|linux| &linux.tmpfs);
+    Mounts {
+        binds: binds.collect(),
+        tmpfs: tmpfs
+            .map(|one| Tmpfs {
+                target: one.container_path.clone().into(),
+                mebibytes: one.size,
+            })
+            .collect(),
+        read_only,
+        kept,
+        hosts: plan.hosts.clone(),
+        room: plan.folder.join("room"),
+    }
+}
+
+fn volume(plan: &RunPlan, mount: &MountPoint) -> PathBuf {
+    let own = || plan.folder.join("volumes").join(&mount.source_volume);
+    plan.volumes
+        .get(&mount.source_volume)
+        .cloned()
+        .unwrap_or_else(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_a_number_or_a_name_with_or_without_a_group() {
+        assert_eq!(numbers("65532"), Some((65532, 0)));
+        assert_eq!(numbers("65532:65533"), Some((65532, 65533)));
+        assert_eq!(numbers("root"), Some((0, 0)));
+        assert_eq!(numbers("0:root"), Some((0, 0)));
+        assert_eq!(numbers("nobody-of-this-name"), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! Where a task lives: a network, mounts and processes of its own, held open by one small process.
+//!
+//! ```text
+//! runner ── line ── keeper            its network: lo with 127.0.0.1 and 169.254.170.2
+//!   │  ◀── sockets ──┘ ┊
+//!   ├── init of `a` ── joins ┊ ── own mounts, own PIDs ── container `a`
+//!   └── init of `b` ── joins ┊ ── own mounts, own PIDs ── container `b`
+//! ```
+//!
+//! The keeper is this program, started again as `<program> __sandbox`. It asks for the namespaces and then
+//! only makes sockets: one that is made there belongs to the task's network wherever it is used, so the
+//! runner listens and connects in it without living in it, and needs no virtual cables for that. For others
+//! than root a user namespace lies around it, in which they are root; each container gets another one inside
+//! of it, where it is who its definition says.
+
+mod forward;
+mod keeper;
+mod loopback;
+mod mounts;
+mod place;
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+pub use forward::{Forward, carry};
+pub(crate) use keeper::{KEEPER, PAUSE, keep, pause};
+pub(crate) use mounts::{Bind, Mounts, Tmpfs};
+pub(crate) use place::{Last, Place, finish, join, new_namespace};
+
+/// Where the task metadata endpoint and the credentials are, inside of a task.
+pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
+
+/// What a task has for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// A network of its own; otherwise it shares this machine's.
+    pub network: bool,
+    /// Its containers see one another's processes: `pidMode: task`.
+    pub shared_processes: bool,
+}
+
+/// The namespaces of a task; they go when this does.
+pub struct Sandbox {
+    line: Mutex<UnixStream>,
+    keeper: Mutex<Child>,
+    pid: u32,
+    shape: Shape,
+}
+
+impl Sandbox {
+    /// Asks the kernel for them. `init` is the program that calls [`intercept`](crate::init::intercept).
+    ///
+    /// # Errors
+    ///
+    /// This machine does not give them out; the message says which.
+    pub fn open(init: &Path, shape: Shape) -> io::Result<Self> {
+        let (line, theirs) = UnixStream::pair()?;
+        line.set_read_timeout(Some(PATIENCE))?;
+        let keeper = Command::new(init)
+            .arg(KEEPER)
+            .arg(keeper::words(shape))
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let mut sandbox = Self {
+            line: Mutex::new(line.try_clone()?),
+            keeper: Mutex::new(keeper),
+            pid: 0,
+            shape,
+        };
+        let mut said = String::new();
+        // It says one line, and then nothing before it is asked.
+        BufReader::new(line).read_line(&mut said)?;
+        match said.trim_end().split_once(' ') {
+            Some(("ready", pid)) => {
+                sandbox.pid = pid.parse().map_err(io::Error::other)?;
+                Ok(sandbox)
+            }
+            Some(("refused", why)) => Err(io::Error::other(why.to_owned())),
+            _ => Err(io::Error::other("the sandbox did not start")),
+        }
+    }
+
+    /// What the task has for itself.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The process whose namespaces are the task's.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// A TCP socket over IPv4 that belongs to the task's network.
+    ///
+    /// # Errors
+    ///
+    /// The system has none to spare, or the sandbox is gone.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        if !self.shape.network {
+            return Ok(tcp()?);
+        }
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.write_all(b"s")?;
+        receive(&mut line)
+    }
+
+    /// Listens in the task's network.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`socket`](Self::socket), and the address is taken there.
+    pub fn listen(&self, address: SocketAddrV4) -> io::Result<TcpListener> {
+        let socket = self.socket()?;
+        rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &SocketAddr::V4(address))?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        let listener = TcpListener::from(socket);
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    /// Connects to an address of the task's network.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`socket`](Self::socket), and nobody listens there.
+    pub async fn connect(&self, address: SocketAddrV4) -> io::Result<tokio::net::TcpStream> {
+        let socket = std::net::TcpStream::from(self.socket()?);
+        socket.set_nonblocking(true)?;
+        tokio::net::TcpSocket::from_std_stream(socket)
+            .connect(address.into())
+            .await
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pid, shape) = (self.pid, self.shape);
+        f.debug_struct("Sandbox")
+            .field("pid", &pid)
+            .field("shape", &shape)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Sandbox {
+    /// The keeper hears the end of its line and goes.
+    fn drop(&mut self) {
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = line.shutdown(std::net::Shutdown::Both);
+        let _ = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .wait();
+    }
+}
+
+fn tcp() -> rustix::io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+}
+
+/// One byte with a socket beside it, or without one.
+fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let got = recvmsg(
+        &*line,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut beside,
+        flags,
+    )?;
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut sockets) = message
+            && let Some(socket) = sockets.next()
+        {
+            return Ok(socket);
+        }
+    }
+    if got.bytes == 0 {
+        return Err(io::Error::other("the sandbox is gone"));
+    }
+    let mut why = [0; 4];
+    line.read_exact(&mut why)?;
+    Err(io::Error::from_raw_os_error(i32::from_ne_bytes(why)))
+}
+
+/// Longer than any kernel needs for a few namespaces.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BACKLOG: i32 = 1024;

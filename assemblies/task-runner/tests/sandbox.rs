@@ -1,0 +1,323 @@
+//! What a container finds around it: a network, mounts and a user of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests"
+)]
+
+mod support;
+
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use support::{LIMIT, Running, code, plan, said};
+use task_runner::sandbox::{METADATA, Sandbox, Shape, carry};
+use task_runner::{Finished, Program, RunPlan};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// Runs shell scripts, a container each, until the first has ended.
+struct Scripts {
+    folder: TempDir,
+    plan: RunPlan,
+}
+
+impl Scripts {
+    fn new(containers: &[(&str, &str, Value)], more: Value) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let container = |(name, script, more): &(&str, &str, Value)| {
+            let one = json!({ "name": name, "image": "sh", "entryPoint": ["sh"], "command": ["-c", script] });
+            merged(one, more)
+        };
+        let mut plan = plan(folder.path(), containers.iter().map(container).collect());
+        let definition = serde_json::to_value(&plan.definition).unwrap();
+        plan.definition = serde_json::from_value(merged(definition, &more)).unwrap();
+        for program in plan.programs.values_mut() {
+            *program = Program {
+                binary: "/bin/sh".into(),
+                ..program.clone()
+            };
+        }
+        if plan.sandbox.is_none() {
+            eprintln!("skipped: this machine gives out no namespaces");
+            return None;
+        }
+        Some(Self { folder, plan })
+    }
+
+    async fn run(self) -> (Finished, Vec<String>) {
+        let task = Running::of(self.folder, self.plan);
+        let (finished, heard) = task.end().await;
+        let lines = heard.iter().filter_map(|event| match &event.what {
+            task_runner::What::Log { line, .. } => Some(line.clone()),
+            _ => None,
+        });
+        (finished, lines.collect())
+    }
+}
+
+fn merged(mut one: Value, more: &Value) -> Value {
+    one.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    one
+}
+
+#[tokio::test]
+async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpoint() {
+    let script = "cat /proc/net/fib_trie | grep -c 169.254.170.2; ls /sys/class/net >/dev/null; cat /proc/net/dev | grep -c :";
+    let Some(scripts) = Scripts::new(&[("app", script, json!({}))], json!({})) else {
+        return;
+    };
+    let sandbox = Arc::clone(scripts.plan.sandbox.as_ref().unwrap());
+    // The same address twice on one machine: here, and there.
+    let here = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let std::net::SocketAddr::V4(address) = here.local_addr().unwrap() else {
+        panic!("IPv4 was asked for")
+    };
+    let there = sandbox.listen(address).unwrap();
+    let metadata = sandbox.listen(METADATA).unwrap();
+    assert_eq!(
+        metadata.local_addr().unwrap().to_string(),
+        "169.254.170.2:80"
+    );
+    assert!(
+        sandbox.listen(address).is_err(),
+        "the address is taken there too"
+    );
+
+    let there = TcpListener::from_std(there).unwrap();
+    let (called, answered) = tokio::join!(sandbox.connect(address), there.accept());
+    let (mut called, (mut answered, _)) = (called.unwrap(), answered.unwrap());
+    called.write_all(b"inside").await.unwrap();
+    called.shutdown().await.unwrap();
+    let mut heard = String::new();
+    answered.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "inside");
+
+    let (finished, lines) = scripts.run().await;
+    assert_eq!(code(&finished, "app"), Some(0), "{lines:?}");
+    assert_ne!(lines[0], "0", "{lines:?}");
+    assert_eq!(lines[1], "1", "lo is the only interface: {lines:?}");
+}
+
+#[tokio::test]
+async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_machine() {
+    let fixture = support::container("app", &["echo", "127.0.0.1:7"], json!({}));
+    let mut task = Running::new(vec![fixture]);
+    let Some(sandbox) = task.sandbox.clone() else {
+        return;
+    };
+    task.until_ready(&["app"]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let inside: SocketAddrV4 = "127.0.0.1:7".parse().unwrap();
+    let forward = carry(listener, move || {
+        let sandbox = Arc::clone(&sandbox);
+        async move { sandbox.connect(inside).await }
+    });
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    let sent: Vec<u8> = (0..300_000_u32)
+        .map(|number| number.to_le_bytes()[1])
+        .collect();
+    let (mut reader, mut writer) = caller.split();
+    let mut heard = Vec::new();
+    let send = async {
+        writer.write_all(&sent).await.unwrap();
+        // A half that is closed stays a half: the rest of the echo still comes.
+        writer.shutdown().await.unwrap();
+    };
+    let ((), read) = tokio::join!(send, timeout(LIMIT, reader.read_to_end(&mut heard)));
+    read.unwrap().unwrap();
+    assert!(heard == sent, "{} bytes of {}", heard.len(), sent.len());
+    drop(forward);
+    task.stop().await;
+    task.end().await;
+}
+
+#[tokio::test]
+async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
+    let script = "cd \"$0\"; (echo x > no) 2>/dev/null && echo wrote || echo refused; echo x > kept/yes && echo kept; \
+                  echo x > /data-of-test/deep/file && cat /data-of-test/deep/file; echo x >/dev/null && echo null; \
+                  (echo x > /usr/no-such-file) 2>/dev/null && echo wrote || echo refused";
+    let mounts = json!({
+        "readonlyRootFilesystem": true,
+        "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data-of-test/deep" }],
+    });
+    let volumes = json!({ "volumes": [{ "name": "data" }] });
+    let Some(mut scripts) = Scripts::new(&[("app", script, mounts)], volumes) else {
+        return;
+    };
+    let folder = scripts.folder.path().to_owned();
+    fs::create_dir(folder.join("kept")).unwrap();
+    scripts.plan.kept = [("app".to_owned(), vec![folder.join("kept")])].into();
+    scripts.plan.definition.container_definitions[0]
+        .command
+        .push(folder.display().to_string());
+    let task = Running::of(scripts.folder, scripts.plan);
+    let folder_kept = task.folder.path().join("volumes/data/file");
+    let mut task = task;
+    task.until_stopped("app").await;
+    let lines: Vec<String> = task
+        .heard
+        .iter()
+        .filter_map(|event| match &event.what {
+            task_runner::What::Log { line, .. } => Some(line.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lines, ["refused", "kept", "x", "null", "refused"]);
+    assert_eq!(fs::read_to_string(folder_kept).unwrap(), "x\n");
+    assert_eq!(fs::read_to_string(folder.join("kept/yes")).unwrap(), "x\n");
+    assert!(
+        !Path::new("/data-of-test").exists(),
+        "nothing of it is left on the machine"
+    );
+    task.end().await;
+}
+
+#[tokio::test]
+async fn a_volume_is_one_folder_for_all_and_can_be_read_only_for_some() {
+    let mount = |read_only: bool| json!({ "mountPoints": [{ "sourceVolume": "shared", "containerPath": "/tmp", "readOnly": read_only }] });
+    let after = merged(
+        mount(true),
+        &json!({ "dependsOn": [{ "containerName": "writer", "condition": "SUCCESS" }] }),
+    );
+    let writer = merged(mount(false), &json!({ "essential": false }));
+    let read =
+        "cat /tmp/from-writer; (echo x > /tmp/mine) 2>/dev/null && echo wrote || echo refused";
+    let containers = [
+        ("reader", read, after),
+        ("writer", "echo hello > /tmp/from-writer", writer),
+    ];
+    let Some(scripts) = Scripts::new(&containers, json!({ "volumes": [{ "name": "shared" }] }))
+    else {
+        return;
+    };
+    let (finished, lines) = scripts.run().await;
+    assert_eq!(code(&finished, "writer"), Some(0), "{lines:?}");
+    assert_eq!(lines, ["hello", "refused"]);
+    assert!(
+        !Path::new("/tmp/from-writer").exists(),
+        "this machine's /tmp is another one"
+    );
+}
+
+#[tokio::test]
+async fn a_container_is_the_user_its_definition_names_and_sees_its_own_processes_only() {
+    let script = "id -u; id -g; touch mine && stat -c %u mine; ls -d /proc/[0-9]* | wc -l; cat /proc/1/comm; \
+                  cat /proc/self/status | grep CapEff";
+    let Some(scripts) = Scripts::new(
+        &[("app", script, json!({ "user": "65532:65533" }))],
+        json!({}),
+    ) else {
+        return;
+    };
+    let (_, lines) = scripts.run().await;
+    assert_eq!(lines[..3], ["65532", "65533", "65532"], "{lines:?}");
+    let seen: usize = lines[3].parse().unwrap();
+    assert!(seen < 10, "{lines:?}");
+    assert_eq!(lines[4], "sh");
+    assert!(
+        lines[5].ends_with("0000000000000000"),
+        "no rights are left: {lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_health_check_runs_where_the_container_does() {
+    let check = json!({
+        "command": ["CMD-SHELL", "test \"$(cat /proc/1/comm)\" = sleep && test -f /data-of-test/here && echo well"],
+        "interval": 5, "retries": 1,
+    });
+    let more = json!({
+        "healthCheck": check, "user": "1000",
+        "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data-of-test" }],
+    });
+    let script = "touch /data-of-test/here; exec sleep 100";
+    let Some(mut scripts) = Scripts::new(
+        &[("app", script, more)],
+        json!({ "volumes": [{ "name": "data" }] }),
+    ) else {
+        return;
+    };
+    scripts.plan.fast_health = 50;
+    let mut task = Running::of(scripts.folder, scripts.plan);
+    let event = task
+        .until(|event| matches!(event.what, task_runner::What::Health { .. }))
+        .await;
+    let task_runner::What::Health { health, output, .. } = event.what else {
+        panic!("asked for")
+    };
+    assert_eq!(health, task_runner::machine::Health::Healthy, "{output}");
+    task.control
+        .send(task_runner::Control::Kill {
+            reason: "seen".into(),
+        })
+        .await
+        .unwrap();
+    task.end().await;
+}
+
+#[tokio::test]
+async fn containers_that_share_their_processes_see_each_other_and_are_not_pid_1() {
+    let see = "echo $$; for n in 1 2 3 4 5 6 7 8 9; do grep -l marker-of-test /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo seen && break; sleep 0.1; done";
+    let other = json!({ "essential": false });
+    let containers = [
+        ("app", see, json!({})),
+        ("other", "sleep 60; : marker-of-test", other),
+    ];
+    let Some(mut scripts) = Scripts::new(&containers, json!({ "pidMode": "task" })) else {
+        return;
+    };
+    let shape = Shape {
+        network: true,
+        shared_processes: true,
+    };
+    scripts.plan.sandbox = Some(Arc::new(
+        Sandbox::open(support::FIXTURE.as_ref(), shape).unwrap(),
+    ));
+    let (_, lines) = scripts.run().await;
+    assert!(lines.contains(&"seen".to_owned()), "{lines:?}");
+    assert!(!lines.contains(&"1".to_owned()), "{lines:?}");
+}
+
+#[tokio::test]
+async fn more_files_than_the_machine_allows_are_as_many_as_it_allows() {
+    let limits =
+        json!({ "ulimits": [{ "name": "nofile", "softLimit": 100, "hardLimit": 999_999_999 }] });
+    let Some(scripts) = Scripts::new(&[("app", "ulimit -Sn; ulimit -Hn", limits)], json!({}))
+    else {
+        return;
+    };
+    let (_, lines) = scripts.run().await;
+    assert_eq!(lines[0], "100");
+    assert!(
+        lines[1].parse::<u64>().is_ok_and(|most| most >= 100),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_mount_that_cannot_be_made_is_named() {
+    let mounts = json!({ "mountPoints": [{ "sourceVolume": "data", "containerPath": "/etc/passwd/below" }] });
+    let Some(scripts) = Scripts::new(
+        &[("app", "true", mounts)],
+        json!({ "volumes": [{ "name": "data" }] }),
+    ) else {
+        return;
+    };
+    let task = Running::of(scripts.folder, scripts.plan);
+    let (finished, heard) = task.end().await;
+    assert!(finished.stopped_reason.contains("app") || !finished.stopped_reason.is_empty());
+    let told = heard.iter().any(|event| said(event, "app", "cannot run"));
+    assert!(told, "{heard:#?}");
+}
