@@ -152,7 +152,7 @@ fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
     made.sort();
     let wanted: Vec<String> = (0..6).map(|number| format!("text {number}")).collect();
     assert_eq!(made, wanted);
-    let diary = fs::read_to_string(project.path("diary")).unwrap();
+    let diary = fs::read_to_string(project.path(".assemble/diary")).unwrap();
     assert_eq!(diary.lines().count(), 12, "each event ran its task");
 }
 
@@ -217,7 +217,7 @@ version: "1"
 
 /// As a task should: it writes beside its output and moves it there, and the same input twice is the same output.
 const PROGRAM: &str = r#"#!/bin/sh
-echo "$COPY_INPUT" >> diary
+echo "$COPY_INPUT" >> .assemble/diary
 if [ "$(cat "$COPY_INPUT")" = bad ]; then echo "cannot read this" >&2; exit 3; fi
 beside=$(mktemp "$COPY_OUTPUT.XXXXXX") && cp "$COPY_INPUT" "$beside" && mv "$beside" "$COPY_OUTPUT"
 "#;

@@ -204,8 +204,8 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
     }
     Ok(Prepared {
-        plan,
         target,
+        plan,
         ports,
         ways,
     })
@@ -220,7 +220,8 @@ impl Prepared {
             .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
         runtime.block_on(async {
             let _ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
-            life::live(self.plan, self.target, arguments, project, talk).await
+            let life = life::live(self.plan, self.target, arguments, project, talk);
+            Box::pin(life).await
         })
     }
 }

@@ -80,7 +80,12 @@ impl Mounts {
 
     /// What must stay visible below a volume is bound into the volume before it is mounted.
     fn keep_within(&self, bind: &Bind) -> io::Result<()> {
-        for kept in &self.kept {
+        let nested = |kept: &PathBuf| {
+            self.kept
+                .iter()
+                .any(|one| one != kept && kept.starts_with(one))
+        };
+        for kept in self.kept.iter().filter(|kept| !nested(kept)) {
             let Ok(within) = kept.strip_prefix(&bind.target) else {
                 continue;
             };
@@ -89,7 +94,8 @@ impl Mounts {
                 fs::create_dir_all(&place)?;
             } else {
                 place.parent().map_or(Ok(()), fs::create_dir_all)?;
-                File::create(&place)?;
+                // What is there already stays as it is.
+                File::options().create(true).append(true).open(&place)?;
             }
             mount_bind_recursive(kept, &place)?;
         }

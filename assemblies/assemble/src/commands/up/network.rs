@@ -220,10 +220,10 @@ pub(super) fn hosts(ways: &[Reach], folder: &Path) -> Result<Option<PathBuf>, Fa
     if names.is_empty() {
         return Ok(None);
     }
-    let mut text = "127.0.0.1 localhost\n".to_owned();
-    for (name, address) in names {
-        text.push_str(&format!("{address} {name}\n"));
-    }
+    let lines = names
+        .iter()
+        .map(|(name, address)| format!("{address} {name}\n"));
+    let text = "127.0.0.1 localhost\n".to_owned() + &lines.collect::<String>();
     let path = folder.join("hosts");
     fs::write(&path, text).map_err(|source| Failure::File {
         act: "write",
@@ -319,8 +319,8 @@ pub(super) fn open(
     Ok(Some(Ways { _all: all }))
 }
 
-/// Files and folders of this machine that a container's variables name: `INPUT=clip.mp4`. A file that is yet
-/// to be written needs the folder it will be in.
+/// The folders of this machine that hold what a container's variables name: `INPUT=clip.mp4`. Who writes a
+/// file well writes another one beside it first; of the system's own folders only the file itself is meant.
 pub(super) fn kept(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
     let mut kept = BTreeMap::<String, Vec<PathBuf>>::new();
     for container in &plan.definition.container_definitions {
@@ -355,15 +355,22 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
     }
     let path = folder.join(value);
     let is_path = value.contains('/') || value.contains('.');
-    let path = if path.exists() {
+    let is_system = SYSTEM.iter().any(|folder| path.starts_with(folder));
+    let path = if path.is_dir() || is_system {
         path
+    } else if path.exists() || is_path {
+        path.parent()?.to_owned()
     } else {
-        path.parent().filter(|_| is_path)?.to_owned()
+        return None;
     };
     // The root of the machine is nobody's to keep.
     let path = path.canonicalize().ok()?;
     (path.parent().is_some() && path != env::temp_dir()).then_some(path)
 }
+
+const SYSTEM: &[&str] = &[
+    "/bin", "/boot", "/etc", "/lib", "/lib64", "/opt", "/sbin", "/usr", "/var",
+];
 
 #[cfg(test)]
 mod tests {
