@@ -327,20 +327,20 @@ fn a_task_that_takes_too_long_is_stopped_with_124() {
 }
 
 #[test]
-fn a_listener_is_kept_on_the_loopback_and_a_busy_port_is_told() {
+fn on_this_machines_network_a_listener_is_kept_on_the_loopback_and_a_busy_port_is_told() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = busy.local_addr().unwrap().port();
     let mut app = shell("app", "echo \"$APP_LISTEN\"");
     app["environment"] = json!([{ "name": "APP_LISTEN", "value": format!("0.0.0.0:{port}") }]);
     let project = Project::new(json!([app]));
-    let (code, _, stderr) = project.up(&AS_SHELL);
+    let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--net", "host"]].concat());
     assert_eq!(code, Some(125));
     assert!(
         stderr.contains(&format!("`app` wants 127.0.0.1:{port}")),
         "{stderr}"
     );
     drop(busy);
-    let (code, stdout, _) = project.up(&AS_SHELL);
+    let (code, stdout, _) = project.up(&[AS_SHELL.as_slice(), &["--net", "host"]].concat());
     assert_eq!(code, Some(0));
     assert!(stdout.contains(&format!("| 127.0.0.1:{port}")), "{stdout}");
 }

@@ -73,7 +73,16 @@ fn container(one: &Value) -> [String; 5] {
         .filter(|_| ended.is_none())
         .map(|pid| format!("pid {pid}"));
     let name = word(&one["name"]);
-    let detail = ended.or(pid).unwrap_or_default();
+    let ports = one["networkBindings"].as_array().into_iter().flatten();
+    let ports = ports.filter(|_| ended.is_none()).map(|port| {
+        let ip = port["bindIP"].as_str().unwrap_or_default();
+        format!(
+            ", {ip}:{} is port {}",
+            port["hostPort"], port["containerPort"]
+        )
+    });
+    let ports: String = ports.collect();
+    let detail = ended.or(pid).unwrap_or_default() + &ports;
     [
         String::new(),
         name,

@@ -219,8 +219,10 @@ impl Prepared {
             .build()
             .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
         runtime.block_on(async {
+            let bindings = network::bindings(&self.ports);
             let _ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
-            let life = life::live(self.plan, self.target, arguments, project, talk);
+            let (plan, target) = (self.plan, self.target);
+            let life = life::live(plan, target, &bindings, arguments, project, talk);
             Box::pin(life).await
         })
     }

@@ -4,12 +4,14 @@
 //! `task.json` is what DescribeTasks would say now; `ready` is there once the task is RUNNING, and
 //! HEALTHY where an essential container has a check.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::{RunnerEvent, What};
@@ -25,6 +27,7 @@ pub(super) struct Keep {
     events: Option<File>,
     created: f64,
     healthy: Healthy,
+    bindings: BTreeMap<String, Vec<Value>>,
 }
 
 /// When a task counts as healthy.
@@ -58,7 +61,12 @@ impl Healthy {
 
 impl Keep {
     /// Nothing has happened yet.
-    pub(super) fn new(definition: &TaskDefinition, folder: &Path, show: Box<dyn Show>) -> Self {
+    pub(super) fn new(
+        definition: &TaskDefinition,
+        folder: &Path,
+        bindings: &[Binding],
+        show: Box<dyn Show>,
+    ) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let keep = Self {
             show,
@@ -67,6 +75,7 @@ impl Keep {
             events: File::create(folder.join("events.jsonl")).ok(),
             created: now.unwrap_or_default().as_secs_f64(),
             healthy: Healthy::of(definition),
+            bindings: by_container(definition, bindings),
         };
         keep.write();
         keep
@@ -81,6 +90,12 @@ impl Keep {
             .unwrap_or_default()
             .to_string_lossy();
         task["taskArn"] = format!("local/{name}").into();
+        for container in task["containers"].as_array_mut().into_iter().flatten() {
+            let name = container["name"].as_str().unwrap_or_default();
+            if let Some(bindings) = self.bindings.get(name) {
+                container["networkBindings"] = bindings.clone().into();
+            }
+        }
         task["launchType"] = "FARGATE".into();
         task["createdAt"] = self.created.into();
         let text = format!("{:#}\n", json!({ "tasks": [task], "failures": [] }));
@@ -108,6 +123,31 @@ impl Show for Keep {
     fn silence(&mut self) {
         self.show.silence();
     }
+}
+
+/// Where a port of the task is on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Binding {
+    pub(super) outside: SocketAddr,
+    pub(super) inside: u16,
+}
+
+/// The API's `NetworkBinding`, under the container that has the port.
+fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<String, Vec<Value>> {
+    let mut all = BTreeMap::<String, Vec<Value>>::new();
+    for container in &definition.container_definitions {
+        let has = |port: u16| {
+            container
+                .port_mappings
+                .iter()
+                .any(|one| one.container_port == Some(port.into()))
+        };
+        let own = bindings.iter().filter(|one| has(one.inside)).map(|one| {
+            json!({ "bindIP": one.outside.ip(), "containerPort": one.inside, "hostPort": one.outside.port(), "protocol": "tcp" })
+        });
+        all.insert(container.name.clone(), own.collect());
+    }
+    all
 }
 
 /// What DescribeTasks would say.

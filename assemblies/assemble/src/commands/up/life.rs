@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::door::{Door, Word};
-use super::keep::{Healthy, Keep};
+use super::keep::{Binding, Healthy, Keep};
 use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
@@ -38,6 +38,7 @@ enum Told {
 pub(super) async fn live(
     mut plan: RunPlan,
     target: Target,
+    bindings: &[Binding],
     arguments: &Arguments,
     project: &Project,
     talk: &Talk,
@@ -52,7 +53,7 @@ pub(super) async fn live(
     };
     let folder = plan.folder.clone();
     let door = Door::open(&folder);
-    let show: Box<dyn Show> = Box::new(Keep::new(&plan.definition, &folder, show));
+    let show: Box<dyn Show> = Box::new(Keep::new(&plan.definition, &folder, bindings, show));
     let metadata = Metadata::open(&mut plan, &target, talk);
     let show = match &metadata {
         Some(metadata) => metadata.before(show),

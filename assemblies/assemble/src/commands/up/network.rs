@@ -14,6 +14,7 @@ use task_runner::sandbox::{Forward, Sandbox, Shape, carry};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Arguments;
+use super::keep::Binding;
 use super::target::Target;
 use crate::failure::Failure;
 use crate::talk::Talk;
@@ -145,6 +146,17 @@ pub(super) fn ports(
         "these ports of this machine cannot be had:\n  {}",
         failed.join("\n  ")
     )))
+}
+
+/// Where each port is.
+pub(super) fn bindings(ports: &[(Bound, u16)]) -> Vec<Binding> {
+    let of = |(listener, inside): &(Bound, u16)| {
+        Some(Binding {
+            outside: listener.local_addr().ok()?,
+            inside: *inside,
+        })
+    };
+    ports.iter().filter_map(of).collect()
 }
 
 /// Where to ask for the public port on this machine.
