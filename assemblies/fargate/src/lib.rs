@@ -19,12 +19,14 @@
 //! [`TaskDefinition::to_json`]: task_definition::TaskDefinition::to_json
 
 mod client;
+mod credentials;
 mod document;
 mod error;
 mod register;
 mod run;
 
 pub use client::Client;
+pub use credentials::{TaskCredentials, Whose};
 pub use error::{Error, Failure};
 pub use register::{Comparison, Revision, difference, latest, register};
 pub use run::{

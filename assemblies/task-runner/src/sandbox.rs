@@ -13,6 +13,7 @@
 //! than root a user namespace lies around it, in which they are root; each container gets another one inside
 //! of it, where it is who its definition says.
 
+mod faults;
 mod forward;
 mod keeper;
 mod loopback;
@@ -28,12 +29,14 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-pub use forward::{Forward, carry};
+pub(crate) use faults::{BlackHole, Trouble, What};
+pub use faults::{Faults, Network, Traffic};
+pub use forward::{Border, Forward, carry};
 pub(crate) use keeper::{KEEPER, PAUSE, keep, pause};
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
 pub(crate) use place::{Last, Place, finish, join, new_namespace};
@@ -56,6 +59,7 @@ pub struct Sandbox {
     keeper: Mutex<Child>,
     pid: u32,
     shape: Shape,
+    faults: Arc<Faults>,
 }
 
 impl Sandbox {
@@ -81,6 +85,7 @@ impl Sandbox {
             keeper: Mutex::new(keeper),
             pid: 0,
             shape,
+            faults: Arc::default(),
         };
         let mut said = String::new();
         // It says one line, and then nothing before it is asked.
@@ -98,6 +103,11 @@ impl Sandbox {
     /// What the task has for itself.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What is wrong with the task's network, as its containers asked for it.
+    pub fn faults(&self) -> &Arc<Faults> {
+        &self.faults
     }
 
     /// The process whose namespaces are the task's.

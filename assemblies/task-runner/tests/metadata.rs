@@ -10,7 +10,10 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use support::{container, plan};
 use task_runner::machine::{Health, TaskStatus};
-use task_runner::metadata::{Endpoint, Origin, TaskView, follow, serve, variables};
+use task_runner::metadata::{
+    Credentials, Endpoint, Origin, Source, TaskView, follow, serve, variables,
+};
+use task_runner::sandbox::{Border, Faults, Traffic, carry};
 use task_runner::{RunnerEvent, What};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +28,15 @@ struct Asked {
 
 impl Asked {
     async fn new(origin: Origin, more: Value) -> Self {
+        Self::with(origin, more, None, None).await
+    }
+
+    async fn with(
+        origin: Origin,
+        more: Value,
+        faults: Option<Arc<Faults>>,
+        credentials: Option<Source>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let check = json!({ "healthCheck": { "command": ["CMD", "/p"] }, "cpu": 128, "memory": 256,
             "portMappings": [{ "containerPort": 8080 }], "dockerLabels": { "team": "a" } });
@@ -48,7 +60,10 @@ impl Asked {
         let view = Arc::new(Mutex::new(view));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::spawn(serve(Endpoint::new(Arc::clone(&view), origin), listener));
+        tokio::spawn(serve(
+            Endpoint::new(Arc::clone(&view), origin, faults, credentials),
+            listener,
+        ));
         Self {
             port,
             view,
@@ -298,4 +313,207 @@ async fn a_container_is_told_where_to_ask() {
         .strip_prefix(&format!("http://127.0.0.1:{}", asked.port))
         .unwrap();
     assert_eq!(asked.get(path).await.1["Name"], "app");
+}
+
+const BLACK_HOLE: &str = "fault/v1/network-blackhole-port";
+
+/// The task's network, its endpoint, and a way in that echoes.
+async fn with_faults(more: Value) -> (Asked, Arc<Faults>) {
+    let faults = Arc::new(Faults::default());
+    let asked = Asked::with(Origin::RunTask, more, Some(Arc::clone(&faults)), None).await;
+    (asked, faults)
+}
+
+#[tokio::test]
+async fn faults_are_started_told_and_stopped_in_the_shapes_of_the_agent() {
+    let (asked, _) = with_faults(json!({ "enableFaultInjection": true })).await;
+    let path = format!("/api/{}/{BLACK_HOLE}", asked.id(0));
+    let hole = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
+    let post =
+        async |verb: &str, body: &str| asked.says("POST", &format!("{path}/{verb}"), body).await;
+    assert_eq!(
+        post("status", hole).await,
+        (200, json!({ "Status": "not-running" }))
+    );
+    assert_eq!(
+        post("start", hole).await,
+        (200, json!({ "Status": "running" }))
+    );
+    let (status, error) = post("start", hole).await;
+    assert_eq!(status, 429, "one request in five seconds: {error}");
+    assert_eq!(
+        post("stop", hole).await,
+        (200, json!({ "Status": "stopped" }))
+    );
+    let (status, _) = asked.get(&format!("{path}/status")).await;
+    assert_eq!(status, 404, "only POST is there");
+}
+
+#[tokio::test]
+async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
+    for (fault, body, why) in [
+        (
+            "network-blackhole-port",
+            r#"{"Port":0,"Protocol":"tcp","TrafficType":"egress"}"#,
+            "Port must be",
+        ),
+        (
+            "network-blackhole-port",
+            r#"{"Port":1,"Protocol":"udp","TrafficType":"egress"}"#,
+            "only tcp",
+        ),
+        (
+            "network-blackhole-port",
+            r#"{"Port":1,"Protocol":"tcp","TrafficType":"up"}"#,
+            "unknown variant",
+        ),
+        (
+            "network-blackhole-port",
+            r#"{"Port":1,"Protocol":"tcp","TrafficType":"egress","X":1}"#,
+            "unknown field",
+        ),
+        ("network-blackhole-port", "", "cannot be used"),
+        (
+            "network-latency",
+            r#"{"DelayMilliseconds":0,"JitterMilliseconds":0,"Sources":["10.0.0.1"]}"#,
+            "both 0",
+        ),
+        (
+            "network-latency",
+            r#"{"DelayMilliseconds":1,"Sources":["10.0.0.1"]}"#,
+            "missing field",
+        ),
+        (
+            "network-latency",
+            r#"{"DelayMilliseconds":1,"JitterMilliseconds":0,"Sources":[]}"#,
+            "Sources",
+        ),
+        (
+            "network-latency",
+            r#"{"DelayMilliseconds":1,"JitterMilliseconds":0,"Sources":["x"]}"#,
+            "`x` is no address",
+        ),
+        (
+            "network-packet-loss",
+            r#"{"LossPercent":101,"Sources":["0.0.0.0/0"]}"#,
+            "LossPercent",
+        ),
+        (
+            "network-packet-loss",
+            r#"{"LossPercent":1,"Sources":["0.0.0.0/0"],"FlowsPercent":0}"#,
+            "FlowsPercent",
+        ),
+    ] {
+        let (asked, _) = with_faults(json!({ "enableFaultInjection": true })).await;
+        let path = format!("/api/{}/fault/v1/{fault}/start", asked.id(0));
+        let (status, told) = asked.says("POST", &path, body).await;
+        let error = told["Error"].as_str().unwrap();
+        assert!(
+            status == 400 && error.contains(why),
+            "{body}: {status} {error}"
+        );
+    }
+    let (asked, _) = with_faults(json!({})).await;
+    let path = format!("/api/{}/{BLACK_HOLE}/start", asked.id(0));
+    let (status, told) = asked.says("POST", &path, "{}").await;
+    assert_eq!(status, 400);
+    assert!(
+        told["Error"]
+            .as_str()
+            .unwrap()
+            .starts_with("enableFaultInjection is not enabled for task: arn:"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn latency_and_loss_exclude_each_other() {
+    let (asked, _) = with_faults(json!({ "enableFaultInjection": true })).await;
+    let path = |fault: &str, verb: &str| format!("/api/{}/fault/v1/{fault}/{verb}", asked.id(0));
+    let latency = r#"{"DelayMilliseconds":100,"JitterMilliseconds":10,"Sources":["0.0.0.0/0"]}"#;
+    let loss = r#"{"LossPercent":10,"Sources":["0.0.0.0/0"]}"#;
+    let (status, _) = asked
+        .says("POST", &path("network-latency", "start"), latency)
+        .await;
+    assert_eq!(status, 200);
+    let (status, told) = asked
+        .says("POST", &path("network-packet-loss", "start"), loss)
+        .await;
+    assert!(
+        status == 409 && told["Error"].is_string(),
+        "{status} {told}"
+    );
+    let (_, told) = asked
+        .says("POST", &path("network-packet-loss", "status"), loss)
+        .await;
+    assert_eq!(told["Status"], "not-running");
+}
+
+#[tokio::test]
+async fn a_port_in_a_black_hole_is_silent_and_speaks_again_afterwards() {
+    let (asked, faults) = with_faults(json!({ "enableFaultInjection": true })).await;
+    let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = there.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = there.accept().await.unwrap();
+        let (mut from, mut to) = stream.split();
+        tokio::io::copy(&mut from, &mut to).await
+    });
+    let here = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let way = here.local_addr().unwrap();
+    let border = Border {
+        traffic: Traffic::Egress,
+        port: 5432,
+        faults,
+    };
+    let _forward = carry(here, border, move || TcpStream::connect(address));
+    let mut caller = TcpStream::connect(way).await.unwrap();
+    let mut echo = async |word: &[u8; 4], limit| {
+        caller.write_all(word).await.unwrap();
+        let mut heard = [0; 4];
+        tokio::time::timeout(limit, caller.read_exact(&mut heard))
+            .await
+            .ok()
+            .map(|_| heard)
+    };
+    assert_eq!(echo(b"open", support::LIMIT).await, Some(*b"open"));
+    let hole = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
+    let path = format!("/api/{}/{BLACK_HOLE}", asked.id(0));
+    asked.says("POST", &format!("{path}/start"), hole).await;
+    assert_eq!(echo(b"hole", Duration::from_millis(300)).await, None);
+    asked.says("POST", &format!("{path}/stop"), hole).await;
+    // What was swallowed comes now, as TCP would send it again.
+    assert_eq!(echo(b"more", support::LIMIT).await, Some(*b"hole"));
+}
+
+#[tokio::test]
+async fn credentials_are_given_out_under_the_tasks_id_alone() {
+    let source = Source::new(|| {
+        Box::pin(async {
+            Ok(Credentials {
+                role_arn: "arn:aws:iam::111122223333:role/app".into(),
+                access_key_id: "AKID".into(),
+                secret_access_key: "hush".into(),
+                token: "t".into(),
+                expiration: SystemTime::UNIX_EPOCH + Duration::from_secs(3600),
+            })
+        })
+    });
+    let asked = Asked::with(Origin::RunTask, json!({}), None, Some(source)).await;
+    let (status, told) = asked.get(&format!("/v2/credentials/{ID}")).await;
+    let wanted = json!({
+        "RoleArn": "arn:aws:iam::111122223333:role/app", "AccessKeyId": "AKID", "SecretAccessKey": "hush",
+        "Token": "t", "Expiration": "1970-01-01T01:00:00.000Z",
+    });
+    assert_eq!((status, told), (200, wanted));
+    let (status, told) = asked.get("/v2/credentials/other").await;
+    assert_eq!((status, &told["code"]), (400, &json!("InvalidIdInRequest")));
+    assert_eq!(told["HTTPErrorCode"], 400);
+    let failing = Source::new(|| Box::pin(async { Err("the role may not be assumed".to_owned()) }));
+    let asked = Asked::with(Origin::RunTask, json!({}), None, Some(failing)).await;
+    let (status, told) = asked.get(&format!("/v2/credentials/{ID}")).await;
+    assert_eq!(
+        (status, &told["code"]),
+        (503, &json!("CredentialsUninitialized"))
+    );
 }

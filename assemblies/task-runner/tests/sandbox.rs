@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use support::{LIMIT, Running, code, plan, said};
-use task_runner::sandbox::{METADATA, Sandbox, Shape, carry};
+use task_runner::sandbox::{Border, METADATA, Sandbox, Shape, Traffic, carry};
 use task_runner::{Finished, Program, RunPlan};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -120,7 +120,12 @@ async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_m
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let inside: SocketAddrV4 = "127.0.0.1:7".parse().unwrap();
-    let forward = carry(listener, move || {
+    let border = Border {
+        traffic: Traffic::Ingress,
+        port: 7,
+        faults: Arc::clone(sandbox.faults()),
+    };
+    let forward = carry(listener, border, move || {
         let sandbox = Arc::clone(&sandbox);
         async move { sandbox.connect(inside).await }
     });

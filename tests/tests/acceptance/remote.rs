@@ -80,6 +80,70 @@ fn a_refusal_is_said_in_plain_words_with_exit_code_3() {
     );
 }
 
+/// What a container of a task with a role asks AWS, through the endpoint that Fargate has.
+#[test]
+fn a_container_speaks_to_aws_as_the_role_it_was_given() {
+    let cloud = Cloud::start();
+    let role = "arn:aws:iam::123456789012:role/app";
+    let python = workspace().join(".venv/bin/python");
+    let ask = "import boto3; s = boto3.Session(); c = s.get_credentials(); print(c.method, c.access_key[:4], \
+               boto3.client('sts').get_caller_identity()['Arn'])";
+    let line = format!(
+        "{} -c \"{ask}\"; \"$0\" diff task.json; curl -sS \"http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI\"; echo",
+        python.display()
+    );
+    let command = [
+        "-c".to_owned(),
+        line,
+        acceptance::binary("assemble").display().to_string(),
+    ];
+    let task = serde_json::json!({
+        "family": "asks", "taskRoleArn": role, "cpu": "256", "memory": "512",
+        "containerDefinitions": [{ "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": command }],
+    });
+    fs::write(cloud.project.root().join("task.json"), task.to_string()).expect("writable");
+    let endpoint = format!("AWS_ENDPOINT_URL={ENDPOINT}");
+    let words = [
+        "up",
+        "task.json",
+        "--bin",
+        "app=/bin/sh",
+        "--credentials",
+        "role",
+        "--env",
+        &endpoint,
+    ];
+    let more = [
+        "--env",
+        "AWS_EC2_METADATA_DISABLED=true",
+        "--env",
+        "AWS_REGION=eu-central-1",
+        "--env",
+        "AWS_DEFAULT_REGION=eu-central-1",
+    ];
+    let asked = cloud.assemble(&[&words[..], &more].concat());
+    if asked.stderr.contains("the network here is this machine's") {
+        eprintln!("skipped: credentials on 169.254.170.2 need network namespaces");
+        return;
+    }
+    let output = asked.output();
+    // boto3's name of the provider that asks the container's endpoint.
+    assert!(output.contains("container-role ASIA"), "{output}");
+    assert!(output.contains("assumed-role/app/assemble-up"), "{output}");
+    // The AWS SDK for Rust, with nothing but the same variables, got as far as asking ECS.
+    assert!(output.contains("never registered"), "{output}");
+    let told = asked
+        .stdout
+        .lines()
+        .find_map(|line| line.split_once("| {").map(|(_, rest)| format!("{{{rest}")));
+    let told: Value = serde_json::from_str(&told.expect("curl was answered")).expect("JSON");
+    assert_eq!(told["RoleArn"], role);
+    assert!(
+        told["Expiration"].is_string() && told["Token"].is_string(),
+        "the names the SDKs read"
+    );
+}
+
 /// A moto server, and `assemble` pointed at it.
 struct Cloud {
     network: Network,

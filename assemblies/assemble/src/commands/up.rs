@@ -8,6 +8,7 @@
 //! | `programs` | finds the program for each image |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
 //! | `network` | gives it a network of its own, with the ways in and out |
+//! | `credentials` | asks AWS for what containers may do there |
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
 //! | `screen` | tells what happens, for people; `json`, for programs |
@@ -31,6 +32,7 @@ use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
 
+mod credentials;
 mod detach;
 mod door;
 mod environment;
@@ -109,6 +111,9 @@ pub(crate) struct Arguments {
     /// out. Port 0 is any that is free.
     #[arg(long, short = 'p', value_name = "[PORT:]PORT", value_parser = network::publish)]
     pub(crate) publish: Vec<network::Publish>,
+    /// Whose AWS credentials the containers are given: off, profile, profile:NAME, role or role:ARN.
+    #[arg(long, value_name = "WHOSE", default_value = "off", value_parser = credentials::choice)]
+    pub(crate) credentials: credentials::Choice,
     /// Lets the task reach something outside of it; addresses on the loopback that its variables name are
     /// reached without.
     #[arg(long, value_name = "HOST:PORT", value_parser = network::reach)]

@@ -16,11 +16,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::credentials::{self, Source};
+use super::faults::Injection;
 use super::limit::Limit;
 use super::protection::Protection;
 use super::shapes::{Container, Tags, Task, Version};
 use super::stats::Looks;
 use super::view::TaskView;
+use crate::sandbox::Faults;
 
 /// What started the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +47,22 @@ struct Inside {
     limit: Limit,
     looks: Looks,
     protection: Protection,
+    injection: Injection,
+    credentials: Option<Source>,
 }
 
 /// A status, and JSON.
 pub(super) type Answer = (u16, Value);
 
 impl Endpoint {
-    /// Tells of a task; whoever holds the view keeps it up with [`follow`](super::follow).
-    pub fn new(view: Arc<Mutex<TaskView>>, origin: Origin) -> Self {
+    /// Tells of a task; whoever holds the view keeps it up with [`follow`](super::follow). Faults are those of
+    /// the task's own network; credentials are given out under the id of the task.
+    pub fn new(
+        view: Arc<Mutex<TaskView>>,
+        origin: Origin,
+        faults: Option<Arc<Faults>>,
+        credentials: Option<Source>,
+    ) -> Self {
         Self {
             view,
             inside: Arc::new(Inside {
@@ -59,6 +70,8 @@ impl Endpoint {
                 limit: Limit::new(PER_SECOND, BURST),
                 looks: Looks::default(),
                 protection: Protection::default(),
+                injection: Injection::new(faults),
+                credentials,
             }),
         }
     }
@@ -76,8 +89,20 @@ impl Endpoint {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let (status, value) = self.route(&view, &parts.method, parts.uri.path(), &body.to_bytes());
+        let path = parts.uri.path();
+        let (status, value) = match path.strip_prefix("/v2/credentials/") {
+            Some(id) => self.credentials(&view, id).await,
+            None => self.route(&view, &parts.method, path, &body.to_bytes()),
+        };
         response(status, &value)
+    }
+
+    async fn credentials(&self, view: &TaskView, id: &str) -> Answer {
+        match &self.inside.credentials {
+            None => credentials::none(),
+            Some(_) if id != view.id => credentials::unknown(),
+            Some(source) => source.answer().await,
+        }
     }
 
     fn route(&self, view: &TaskView, method: &Method, path: &str, body: &[u8]) -> Answer {
@@ -89,7 +114,6 @@ impl Endpoint {
                 told(&Task::new(view, Version::Early, Tags::Untold))
             }
             (&Method::GET, ["v2", "stats"]) => (200, self.inside.looks.of_all(view)),
-            (_, ["v2", "credentials", ..] | ["v1", "credentials"]) => no_credentials(),
             (_, ["api", id, ..]) if view.container(id).is_none() => unknown("ECS agent API", id),
             (&Method::GET, ["api", _, "task-protection", "v1", "state"]) => {
                 self.inside.protection.get(view, self.inside.origin)
@@ -97,7 +121,9 @@ impl Endpoint {
             (&Method::PUT, ["api", _, "task-protection", "v1", "state"]) => {
                 self.inside.protection.put(view, self.inside.origin, body)
             }
-            (&Method::POST, ["api", _, "fault", "v1", ..]) => no_faults(view),
+            (&Method::POST, ["api", _, "fault", "v1", fault, verb]) => {
+                self.inside.injection.ask(view, fault, verb, body)
+            }
             _ => (404, json!(format!("there is nothing at {path}"))),
         }
     }
@@ -169,25 +195,6 @@ fn unknown(who: &str, id: &str) -> Answer {
             "{who}: unable to find a container with the id '{id}'"
         )),
     )
-}
-
-/// In the shape of the agent's own errors.
-fn no_credentials() -> Answer {
-    let message =
-        "no credentials are given out here: set AWS_ACCESS_KEY_ID and its companions with --env";
-    (
-        400,
-        json!({ "code": "InvalidIdInRequest", "message": message, "HTTPErrorCode": 400 }),
-    )
-}
-
-fn no_faults(view: &TaskView) -> Answer {
-    let why = if view.fault_injection {
-        "the task shares the network of this machine, which no fault is put into"
-    } else {
-        "enableFaultInjection is not enabled for task"
-    };
-    (400, json!({ "Error": format!("{why}: {}", view.arn()) }))
 }
 
 fn response(status: u16, value: &Value) -> Response<Full<Bytes>> {

@@ -15,7 +15,7 @@ use super::keep::{Binding, Healthy, Keep};
 use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
-use super::{Arguments, json, ready, summary};
+use super::{Arguments, credentials, json, ready, summary};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
@@ -54,7 +54,8 @@ pub(super) async fn live(
     let folder = plan.folder.clone();
     let door = Door::open(&folder);
     let show: Box<dyn Show> = Box::new(Keep::new(&plan.definition, &folder, bindings, show));
-    let metadata = Metadata::open(&mut plan, &target, talk);
+    let source = credentials::source(&arguments.credentials, &target, talk).await?;
+    let metadata = Metadata::open(&mut plan, &target, source, talk);
     let show = match &metadata {
         Some(metadata) => metadata.before(show),
         None => show,

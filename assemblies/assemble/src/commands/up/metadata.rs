@@ -4,7 +4,9 @@ use std::net::TcpListener as Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use task_runner::metadata::{Endpoint, Origin, TaskView, follow, serve, variables};
+use task_runner::metadata::{
+    Endpoint, Origin, Source, TaskView, credentials_variable, follow, serve, variables,
+};
 use task_runner::sandbox::METADATA;
 use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
@@ -23,7 +25,12 @@ pub(super) struct Metadata {
 impl Metadata {
     /// Begins to answer, and tells the containers of the plan where. A machine without a port to spare costs
     /// the endpoint only.
-    pub(super) fn open(plan: &mut RunPlan, target: &Target, talk: &Talk) -> Option<Self> {
+    pub(super) fn open(
+        plan: &mut RunPlan,
+        target: &Target,
+        source: Option<Source>,
+        talk: &Talk,
+    ) -> Option<Self> {
         let own = plan.sandbox.as_ref().filter(|one| one.shape().network);
         let bound = match own {
             Some(sandbox) => sandbox.listen(METADATA),
@@ -41,6 +48,8 @@ impl Metadata {
                 return None;
             }
         };
+        let faults = own.map(|sandbox| Arc::clone(sandbox.faults()));
+        let given = source.is_some().then_some(own.is_some());
         let now = SystemTime::now();
         let region = target.region.as_deref().unwrap_or("us-east-1");
         let view = TaskView::new(plan, &id(now), region, now);
@@ -49,7 +58,11 @@ impl Metadata {
                 .environment
                 .entry(container.definition.name.clone())
                 .or_default();
-            for (name, value) in variables(address, &container.id) {
+            let credentials = given.map(|own| credentials_variable(address, own, &view.id));
+            for (name, value) in variables(address, &container.id)
+                .into_iter()
+                .chain(credentials)
+            {
                 own.entry(name.to_owned()).or_insert(value);
             }
         }
@@ -59,7 +72,10 @@ impl Metadata {
         } else {
             Origin::RunTask
         };
-        let server = tokio::spawn(serve(Endpoint::new(Arc::clone(&view), origin), listener));
+        let server = tokio::spawn(serve(
+            Endpoint::new(Arc::clone(&view), origin, faults, source),
+            listener,
+        ));
         Some(Self { server, view })
     }
 

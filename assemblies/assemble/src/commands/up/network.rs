@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use task_definition::TaskDefinition;
 use task_runner::RunPlan;
-use task_runner::sandbox::{Forward, Sandbox, Shape, carry};
+use task_runner::sandbox::{Border, Forward, Sandbox, Shape, Traffic, carry};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Arguments;
@@ -288,8 +288,13 @@ pub(super) fn open(
         if outside.port() != inside {
             talk.say(&format!("port {inside} of the task is {outside} here"));
         }
+        let border = Border {
+            traffic: Traffic::Ingress,
+            port: inside,
+            faults: Arc::clone(sandbox.faults()),
+        };
         let sandbox = Arc::clone(&sandbox);
-        all.push(carry(listener, move || {
+        all.push(carry(listener, border, move || {
             let sandbox = Arc::clone(&sandbox);
             async move {
                 sandbox
@@ -311,7 +316,12 @@ pub(super) fn open(
             ))
         })?;
         let (host, port) = (host.clone(), *port);
-        all.push(carry(listener, move || {
+        let border = Border {
+            traffic: Traffic::Egress,
+            port,
+            faults: Arc::clone(sandbox.faults()),
+        };
+        all.push(carry(listener, border, move || {
             let host = host.clone();
             async move { TcpStream::connect((host.as_str(), port)).await }
         }));
