@@ -170,7 +170,7 @@ impl Faults {
 
     pub(crate) fn stop_trouble(&self, loss: bool) {
         self.change(|_, trouble| {
-            drop(trouble.take_if(|one| matches!(one.what, What::Loss(_)) == loss))
+            drop(trouble.take_if(|one| matches!(one.what, What::Loss(_)) == loss));
         });
     }
 
