@@ -153,14 +153,13 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
             .unwrap()
             .iter()
             .find(|task| task["taskArn"] == format!("local/{who}"));
-        match task.unwrap()["containers"][0]["networkBindings"][0]["hostPort"].as_u64() {
-            Some(port) => ports.push(port),
-            None => {
-                eprintln!("skipped: two tasks on one port need network namespaces");
-                project.assemble(&["stop", "--force"]);
-                return;
-            }
-        }
+        let bound = &task.unwrap()["containers"][0]["networkBindings"][0]["hostPort"];
+        let Some(port) = bound.as_u64() else {
+            eprintln!("skipped: two tasks on one port need network namespaces");
+            project.assemble(&["stop", "--force"]);
+            return;
+        };
+        ports.push(port);
     }
     for (port, who) in ports.iter().zip(["one", "two"]) {
         let asked = std::process::Command::new("curl")

@@ -495,7 +495,7 @@ async fn credentials_are_given_out_under_the_tasks_id_alone() {
                 access_key_id: "AKID".into(),
                 secret_access_key: "hush".into(),
                 token: "t".into(),
-                expiration: SystemTime::UNIX_EPOCH + Duration::from_secs(3600),
+                expiration: SystemTime::UNIX_EPOCH + Duration::from_hours(1),
             })
         })
     });
