@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use task_definition::{Color, Finding, Place, Silenced};
 
@@ -14,6 +15,9 @@ pub(crate) struct Talk {
     color_out: Color,
     color_err: Color,
 }
+
+/// Whether the last line of the terminal is one that changes.
+pub(crate) static STATUS_LINE: AtomicBool = AtomicBool::new(false);
 
 impl Talk {
     /// Looks at the terminal and at `NO_COLOR` once.
@@ -42,7 +46,13 @@ impl Talk {
     /// Says a line, unless asked to be quiet.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(stderr(), "{line}");
+            // A line at the bottom of the terminal makes room; it comes back by itself.
+            let room = if STATUS_LINE.swap(false, Ordering::Relaxed) {
+                "\r\x1b[2K"
+            } else {
+                ""
+            };
+            let _ = writeln!(stderr(), "{room}{line}");
         }
     }
 

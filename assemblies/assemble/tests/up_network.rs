@@ -221,3 +221,174 @@ fn a_name_that_is_reached_is_in_the_tasks_hosts() {
         said.err
     );
 }
+
+#[test]
+fn a_stub_answers_and_says_what_came() {
+    let line = "curl -sS -m 10 --retry 20 --retry-all-errors --retry-delay 1 -o /dev/null -w 'code %{http_code}\\n' \
+        -d hello http://127.0.0.1:8125/v1/x";
+    let project = project(&[
+        (
+            "app",
+            line,
+            json!({ "dependsOn": [{ "containerName": "agent", "condition": "HEALTHY" }] }),
+        ),
+        (
+            "agent",
+            "exit 1",
+            json!({ "healthCheck": { "command": ["CMD", "/no"] } }),
+        ),
+    ]);
+    let said = up(&project, &["--stub", "agent=http-200:8125"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("code 200"), "{}", said.out);
+    assert!(said.out.contains("POST /v1/x, 5 bytes"), "{}", said.out);
+    // It hears SIGTERM, and so ends well.
+    assert!(!said.err.contains("SIGKILL"), "{}", said.err);
+}
+
+#[test]
+fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
+    const TEST: &str = "several_tasks_take_turns_and_one_that_ends_is_replaced";
+    let line = "exec python3 -c 'import http.server as h, os, signal\nsignal.signal(15, lambda *_: os._exit(0))\nme = open(\"/proc/sys/kernel/random/uuid\").read()\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    if s.path == \"/end\": os._exit(3)\n    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";
+    let more = json!({ "portMappings": [{ "containerPort": 8080 }], "stopTimeout": 2 });
+    let project = project(&[("app", line, more)]);
+    let words = [
+        "up",
+        "task.json",
+        "--program",
+        "app=/bin/sh",
+        "--count",
+        "2",
+    ];
+    let mut service = std::process::Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(words)
+        .args(["-p", "0:8080", "--name", "many"])
+        .current_dir(project.root())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::fs::File::create(project.root().join("said")).unwrap())
+        .spawn()
+        .unwrap();
+    let port = || {
+        let said = project.read("said");
+        let (_, rest) = said.split_once("port 8080 of the tasks is 127.0.0.1:")?;
+        Some(rest.split_once(' ')?.0.to_owned())
+    };
+    let ask = |path: &str| {
+        let Some(port) = port() else {
+            return String::new();
+        };
+        let asked = std::process::Command::new("curl")
+            .args(["-sS", "-m", "5", &format!("http://127.0.0.1:{port}{path}")])
+            .output();
+        String::from_utf8(asked.unwrap().stdout).unwrap()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let mut until = |count: usize| {
+        let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while seen.len() < count && std::time::Instant::now() < end {
+            seen.extend(Some(ask("/")).filter(|answer| !answer.is_empty()));
+            if project
+                .read("said")
+                .contains("the network here is this machine's")
+            {
+                return None;
+            }
+            thread::sleep(std::time::Duration::from_millis(50));
+        }
+        Some(seen.len())
+    };
+    let two = until(2);
+    let three = two.and_then(|_| {
+        ask("/end");
+        until(3)
+    });
+    let stopped = std::process::Command::new("kill")
+        .args(["-TERM", &service.id().to_string()])
+        .status();
+    assert!(stopped.unwrap().success());
+    let status = service.wait().unwrap();
+    let said = project.read("said");
+    if two.is_none() {
+        return eprintln!("skipped: {TEST} needs network namespaces");
+    }
+    assert_eq!((two, three), (Some(2), Some(3)), "{said}");
+    assert!(
+        said.contains("ended with 3; another one takes its place"),
+        "{said}"
+    );
+    assert_eq!(status.code(), Some(0), "{said}");
+    let listed = project.assemble(&["ps", "--format", "json"]).json();
+    assert_eq!(
+        listed["tasks"].as_array().map(Vec::len),
+        Some(0),
+        "{listed}"
+    );
+}
+
+#[test]
+fn several_tasks_end_when_the_one_who_started_them_is_killed() {
+    let more = json!({ "stopTimeout": 2 });
+    let project = project(&[(
+        "app",
+        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        more,
+    )]);
+    let mut service = std::process::Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args([
+            "up",
+            "task.json",
+            "--program",
+            "app=/bin/sh",
+            "--count",
+            "2",
+            "--name",
+            "orphan",
+        ])
+        .current_dir(project.root())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let running = || {
+        let listed = project.assemble(&["ps", "--format", "json"]).json();
+        listed["tasks"].as_array().map_or(0, Vec::len)
+    };
+    let until = |count: usize| {
+        let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while running() != count && std::time::Instant::now() < end {
+            thread::sleep(std::time::Duration::from_millis(50));
+        }
+        running()
+    };
+    let two = until(2);
+    service.kill().unwrap();
+    service.wait().unwrap();
+    assert_eq!((two, until(0)), (2, 0));
+}
+
+#[test]
+fn a_terminal_has_a_line_at_its_bottom_that_says_how_everybody_is() {
+    let project = project(&[("app", "echo hello; sleep 2", json!({}))]);
+    let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    let said = std::process::Command::new("python3")
+        .args(["-c", script, env!("CARGO_BIN_EXE_assemble")])
+        .args(["up", "task.json", "--program", "app=/bin/sh"])
+        .current_dir(project.root())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let screen = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success(), "{screen}");
+    // The terminal is the only witness: what was drawn, and that it was taken away before each line.
+    assert!(
+        screen.contains("RUNNING 0:0") && screen.contains("app runs"),
+        "{screen}"
+    );
+    let before = screen.find("| hello").map(|at| &screen[..at]).unwrap();
+    assert!(
+        before.rsplit("\u{1b}[2K").next().unwrap().len() < 30,
+        "{screen}"
+    );
+    let last = screen.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("logs: "), "{screen}");
+}

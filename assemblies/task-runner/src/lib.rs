@@ -48,6 +48,8 @@ mod process;
 mod runner;
 #[cfg(feature = "run")]
 pub mod sandbox;
+#[cfg(feature = "run")]
+pub mod stub;
 mod timeline;
 
 pub use timeline::{Latest, Moment, Timeline};

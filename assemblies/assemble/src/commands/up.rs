@@ -4,14 +4,15 @@
 //! |---|---|
 //! | `detach` | leaves it to a process of its own |
 //! | `target` | says what is to be run, from a manifest or a task definition |
-//! | `stand_in` | takes out, or puts to sleep, what has no program here |
+//! | `several` | has several of it, behind one listener |
+//! | `stand_in` | takes out, or lets something simple stand for, what has no program here |
 //! | `programs` | finds the program for each image |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
 //! | `network` | gives it a network of its own, with the ways in and out |
 //! | `credentials` | asks AWS for what containers may do there |
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
-//! | `screen` | tells what happens, for people; `json`, for programs |
+//! | `screen` | tells what happens, for people, `status` in one line; `json`, for programs |
 //! | `ready` | waits until everybody is ready and says what to try |
 //! | `keep` | writes what happens into the run's folder; `door` lets others in: `ps`, `logs`, `stop` |
 //! | `summary` | says at the end how everybody ended |
@@ -44,7 +45,9 @@ mod network;
 mod programs;
 mod ready;
 mod screen;
+mod several;
 mod stand_in;
+mod status;
 mod summary;
 mod target;
 
@@ -71,9 +74,10 @@ pub(crate) struct Arguments {
     /// Leaves a container out; who waits for it does not.
     #[arg(long, value_name = "CONTAINER")]
     pub(crate) skip: Vec<String>,
-    /// Lets something that only sleeps stand in a container's place.
-    #[arg(long, value_name = "CONTAINER")]
-    pub(crate) stub: Vec<String>,
+    /// Lets something simple stand in a container's place: sleep (when left out), http-200, echo, otlp-sink or
+    /// blackhole, on the ports of its `portMappings` unless others are named.
+    #[arg(long, value_name = "CONTAINER[=KIND[:PORT,…]]", value_parser = stand_in::stub)]
+    pub(crate) stub: Vec<stand_in::Stub>,
     /// Divides the intervals and start periods of health checks.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) fast_health: u32,
@@ -92,6 +96,10 @@ pub(crate) struct Arguments {
     /// Like --detach, once it is RUNNING and HEALTHY.
     #[arg(long, conflicts_with_all = ["until_ready", "until_healthy"])]
     pub(crate) wait: bool,
+    /// So many tasks, as a service has them: each connection goes to the next one, and one that ends is replaced.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20),
+        conflicts_with_all = ["detach", "wait", "until_ready", "until_healthy", "exit_code_from", "timeout", "json"])]
+    pub(crate) count: Option<u8>,
     /// What to call the run; a name of its own when left out.
     #[arg(long, value_name = "NAME", value_parser = simple)]
     pub(crate) name: Option<String>,
@@ -122,7 +130,7 @@ pub(crate) struct Arguments {
 
 /// Called before the command line is read: answers when this process is a container's init.
 pub(crate) fn intercept() -> Option<ExitCode> {
-    task_runner::init::intercept()
+    task_runner::init::intercept().or_else(task_runner::stub::intercept)
 }
 
 /// Runs it. The exit code is the task's; 125 says that it did not even begin, 126 and 127 that a program could
@@ -130,6 +138,8 @@ pub(crate) fn intercept() -> Option<ExitCode> {
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
     let done = if (arguments.detach || arguments.wait) && env::var_os(detach::NAME).is_none() {
         detach::run(arguments, project, talk)
+    } else if let Some(count) = arguments.count.filter(|_| several::number().is_none()) {
+        several::run(count, arguments, project, talk)
     } else {
         prepare(arguments, project, talk).and_then(|ready| ready.live(arguments, project, talk))
     };
@@ -157,7 +167,7 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     let mut target = target::Target::find(arguments, project, talk)?;
     let mut definition = target.definition.clone();
     stand_in::are_there(arguments, &definition)?;
-    let stubs = stand_in::apply(&mut definition, &target, arguments, talk);
+    let stubs = stand_in::apply(&mut definition, &target, arguments, talk)?;
     let init = PathBuf::from("/proc/self/exe");
     let sandbox = network::sandbox(&definition, arguments, &init, talk);
     let own_network = sandbox.as_ref().is_some_and(|one| one.shape().network);

@@ -15,7 +15,7 @@ use super::keep::{Binding, Healthy, Keep};
 use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
-use super::{Arguments, credentials, json, ready, summary};
+use super::{Arguments, credentials, json, ready, several, summary};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
@@ -49,10 +49,14 @@ pub(super) async fn live(
     let show: Box<dyn Show> = if arguments.json {
         Box::new(json::Lines::new(&plan.definition))
     } else {
-        Box::new(Screen::new(&plan.definition, talk))
+        Box::new(Screen::new(&plan.definition, several::number(), talk))
     };
     let folder = plan.folder.clone();
     let door = Door::open(&folder);
+    let number = several::number();
+    if number.is_some() {
+        several::end_with_the_service(&folder);
+    }
     let show: Box<dyn Show> = Box::new(Keep::new(&plan.definition, &folder, bindings, show));
     let source = credentials::source(&arguments.credentials, &target, talk).await?;
     let metadata = Metadata::open(&mut plan, &target, source, talk);
@@ -87,7 +91,7 @@ pub(super) async fn live(
             finished = &mut task => break finished,
             () = &mut ready, if !is_ready => {
                 is_ready = true;
-                if !arguments.json && !smoke && target.serves {
+                if !arguments.json && !smoke && target.serves && number.is_none() {
                     ready::invite(&target, project, talk);
                 }
                 if smoke && told == Told::Nothing {
@@ -168,10 +172,11 @@ async fn ask(control: &mpsc::Sender<Control>, word: Control) {
 }
 
 /// Ctrl-C, a polite end, a closed terminal: all mean stop.
-struct Signals([Signal; 3]);
+pub(super) struct Signals([Signal; 3]);
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    /// From now on they are heard here.
+    pub(super) fn new() -> io::Result<Self> {
         let kinds = [
             SignalKind::interrupt(),
             SignalKind::terminate(),
@@ -181,7 +186,8 @@ impl Signals {
         Ok(Self([interrupt?, terminate?, hangup?]))
     }
 
-    async fn next(&mut self) {
+    /// The next one.
+    pub(super) async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -1,6 +1,6 @@
 //! The program that stands for each container's image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use task_definition::TaskDefinition;
 use task_runner::Program;
 
 use super::Arguments;
+use super::stand_in::Stubs;
 use super::target::Target;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -16,7 +17,7 @@ use crate::project::Project;
 /// Finds all of them; those that are missing come back together, each with what to do.
 pub(super) fn find(
     definition: &TaskDefinition,
-    stubs: &BTreeSet<String>,
+    stubs: &Stubs,
     target: &Target,
     arguments: &Arguments,
     project: &Project,
@@ -37,7 +38,7 @@ pub(super) fn find(
             .components
             .get(&container.name)
             .and_then(|one| one.local.as_ref()?.program());
-        let is_stub = stubs.contains(&container.name);
+        let stub = stubs.get(&container.name);
         let found = match (named, local) {
             (Some((_, file)), _) if Path::new(file).exists() => absolute(file).ok_or_else(|| {
                 format!(
@@ -49,13 +50,14 @@ pub(super) fn find(
                 "`{}`: there is no program `{file}`",
                 container.name
             )),
-            (None, _) if is_stub => look("sleep", &places)
-                .ok_or_else(|| format!("`{}`: there is no `sleep` here", container.name)),
+            (None, _) if stub.is_some() => {
+                env::current_exe().map_err(|why| format!("`{}`: no stub: {why}", container.name))
+            }
             (None, Some(local)) => look(&local.binary, &places)
                 .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
             (None, None) => Err(format!(
                 "`{0}`: its image `{1}` is none of the components'; name one with \
-                 `--program {0}=FILE`, let it sleep with `--stub {0}`, or leave it out with `--skip {0}`",
+                 `--program {0}=FILE`, let a stub stand for it with `--stub {0}`, or leave it out with `--skip {0}`",
                 container.name, container.image
             )),
         };
@@ -63,7 +65,10 @@ pub(super) fn find(
             Ok(binary) => {
                 let program = Program {
                     binary,
-                    arguments: is_stub.then(|| "infinity".to_owned()).into_iter().collect(),
+                    arguments: stub
+                        .filter(|_| named.is_none())
+                        .map(|(kind, ports)| kind.arguments(ports))
+                        .unwrap_or_default(),
                     folder: folder.clone(),
                 };
                 programs.insert(container.name.clone(), program);

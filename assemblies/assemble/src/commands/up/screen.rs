@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::keep::Healthy;
+use super::status::Status;
 use crate::talk::Talk;
 
 /// Somebody who tells what happens.
@@ -53,13 +54,23 @@ pub(super) struct Screen {
     color_out: Color,
     color_err: Color,
     quiet: bool,
+    /// Before each name: which of several tasks this is.
+    mark: String,
     /// Who is being stopped, and until when it may take.
     stopping: BTreeMap<String, Instant>,
+    /// The line at the bottom of a terminal.
+    status: Option<Status>,
+    /// How often in a row nothing happened.
+    silences: u32,
 }
 
 impl Screen {
     /// Leaves room for the longest name.
-    pub(super) fn new(definition: &TaskDefinition, talk: &Talk) -> Self {
+    pub(super) fn new(definition: &TaskDefinition, number: Option<String>, talk: &Talk) -> Self {
+        let bottom = stdout().is_terminal() && stderr().is_terminal() && number.is_none();
+        let mark = number
+            .map(|number| format!("{number}/"))
+            .unwrap_or_default();
         let names = definition
             .container_definitions
             .iter()
@@ -71,20 +82,24 @@ impl Screen {
             Color::No
         };
         Self {
-            width: names.max().unwrap_or(0).max(4),
+            width: names.max().unwrap_or(0).max(4) + mark.len(),
+            mark,
             color_out: talk.color(),
             color_err,
             quiet: talk.is_quiet(),
             stopping: BTreeMap::new(),
+            status: (bottom && !talk.is_quiet()).then(|| Status::new(definition)),
+            silences: 0,
         }
     }
 
     fn name(&self, container: Option<&str>, color: Color) -> String {
-        let (name, width) = (container.unwrap_or("task"), self.width);
+        let name = format!("{}{}", self.mark, container.unwrap_or("task"));
+        let width = self.width;
         match (color, container) {
             (Color::No, _) => format!("{name:width$}"),
             (Color::Yes, None) => format!("\x1b[1m{name:width$}\x1b[0m"),
-            (Color::Yes, Some(_)) => format!("\x1b[{}m{name:width$}\x1b[0m", hue(name)),
+            (Color::Yes, Some(_)) => format!("\x1b[{}m{name:width$}\x1b[0m", hue(&name)),
         }
     }
 
@@ -116,6 +131,42 @@ impl Screen {
 
 impl Show for Screen {
     fn event(&mut self, event: &RunnerEvent) {
+        self.silences = 0;
+        if let Some(status) = &mut self.status {
+            status.note(event);
+            Status::clear();
+        }
+        self.tell(event);
+        if let Some(status) = &self.status {
+            status.draw(&self.waiting());
+        }
+    }
+
+    /// Nobody should have to guess whom a stop waits for.
+    fn silence(&mut self) {
+        let waiting = self.waiting();
+        if let Some(status) = &self.status {
+            return status.draw(&waiting);
+        }
+        self.silences += 1;
+        if self.silences.is_multiple_of(TOLD) && !waiting.is_empty() && !self.quiet {
+            let _ = writeln!(stderr(), "waiting for {waiting}; Ctrl-C again kills");
+        }
+    }
+}
+
+impl Screen {
+    /// Who is being stopped, and for how long that may still take.
+    fn waiting(&self) -> String {
+        let left = |until: &Instant| until.saturating_duration_since(Instant::now()).as_secs();
+        let waiting = self.stopping.iter();
+        let waiting: Vec<_> = waiting
+            .map(|(name, until)| format!("{name} ({} s left)", left(until)))
+            .collect();
+        waiting.join(", ")
+    }
+
+    fn tell(&mut self, event: &RunnerEvent) {
         let whose = event.container.clone().unwrap_or_default();
         match &event.what {
             What::Log { stream, line } => self.line(event.container.as_deref(), *stream, line),
@@ -192,19 +243,6 @@ impl Show for Screen {
             }
         }
     }
-
-    /// Nobody should have to guess whom a stop waits for.
-    fn silence(&mut self) {
-        let left = |until: &Instant| until.saturating_duration_since(Instant::now()).as_secs();
-        let waiting = self.stopping.iter();
-        let waiting: Vec<_> = waiting
-            .map(|(name, until)| format!("{name} ({} s left)", left(until)))
-            .collect();
-        if !waiting.is_empty() && !self.quiet {
-            let waiting = waiting.join(", ");
-            let _ = writeln!(stderr(), "waiting for {waiting}; Ctrl-C again kills");
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,4 +278,6 @@ fn hue(name: &str) -> u8 {
     [34, 35, 36, 94, 95, 96][sum as usize % 6]
 }
 
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(1);
+/// After so many silences it is told whom everybody waits for.
+const TOLD: u32 = 5;

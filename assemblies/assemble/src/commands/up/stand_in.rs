@@ -1,14 +1,44 @@
-//! Containers whose program is not on this machine: left out, or something that sleeps in their place.
+//! Containers whose program is not on this machine: left out, or something simple in their place.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use assembly::component::{Local, StandIn};
-use task_definition::{Condition, ContainerDefinition, LinuxParameters, TaskDefinition};
+use task_definition::{Condition, ContainerDefinition, TaskDefinition};
+use task_runner::stub::Kind;
 
 use super::Arguments;
 use super::target::Target;
 use crate::failure::Failure;
 use crate::talk::Talk;
+
+/// Who stands in a container's place, as the command line says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stub {
+    container: String,
+    kind: Kind,
+    ports: Vec<u16>,
+}
+
+/// Reads `CONTAINER[=KIND[:PORT,…]]`.
+pub(super) fn stub(text: &str) -> Result<Stub, String> {
+    let (container, rest) = text.split_once('=').unwrap_or((text, "sleep"));
+    let (kind, ports) = rest.split_once(':').unwrap_or((rest, ""));
+    let kinds = || Kind::ALL.map(|(name, _)| name).join(", ");
+    let kind = Kind::of(kind).ok_or_else(|| format!("`{kind}` is none of {}", kinds()))?;
+    let ports = ports.split(',').filter(|port| !port.is_empty());
+    let ports = ports.map(|port| match port.parse() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err(format!("`{port}` is no port")),
+    });
+    Ok(Stub {
+        container: container.to_owned(),
+        kind,
+        ports: ports.collect::<Result<_, String>>()?,
+    })
+}
+
+/// What runs in a container's place, and where it listens.
+pub(super) type Stubs = BTreeMap<String, (Kind, Vec<u16>)>;
 
 /// Takes out what is skipped and empties what is stubbed; answers who is stubbed. A program that the
 /// command line names for a container runs as in any other case.
@@ -17,11 +47,12 @@ pub(super) fn apply(
     target: &Target,
     arguments: &Arguments,
     talk: &Talk,
-) -> BTreeSet<String> {
+) -> Result<Stubs, Failure> {
     let named = |name: &str| arguments.program.iter().any(|(one, _)| one == name);
     let asked = |name: &String| {
         let skipped = arguments.skip.contains(name).then_some(StandIn::Skip);
-        skipped.or_else(|| arguments.stub.contains(name).then_some(StandIn::Stub))
+        let stubbed = arguments.stub.iter().any(|one| one.container == *name);
+        skipped.or_else(|| stubbed.then_some(StandIn::Stub))
     };
     let of = |one: &ContainerDefinition| match target.components.get(&one.name)?.local {
         Some(Local::StandIn(word)) if !named(&one.name) => Some((one.name.clone(), word)),
@@ -35,18 +66,26 @@ pub(super) fn apply(
             None => of(one),
         })
         .collect();
-    let mut stubs = BTreeSet::new();
+    let mut stubs = Stubs::new();
     for (name, word) in stand_ins {
-        talk.say(&told(&name, word));
         match word {
-            StandIn::Skip => skip(definition, &name),
+            StandIn::Skip => {
+                talk.say(&told(&name, "left out here; who waits for it does not"));
+                skip(definition, &name);
+            }
             StandIn::Stub => {
-                stub(definition, &name);
-                stubs.insert(name);
+                let asked = arguments
+                    .stub
+                    .iter()
+                    .rev()
+                    .find(|one| one.container == name);
+                let (kind, ports) = empty(definition, &name, asked)?;
+                talk.say(&told(&name, &words(kind, &ports)));
+                stubs.insert(name, (kind, ports));
             }
         }
     }
-    stubs
+    Ok(stubs)
 }
 
 /// Whoever the command line speaks of must be in the task, and not all may be left out.
@@ -62,10 +101,13 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
         .iter()
         .map(|(name, _)| name.clone())
         .collect();
+    let stubs: Vec<String> = (arguments.stub.iter())
+        .map(|one| one.container.clone())
+        .collect();
     let from: Vec<String> = arguments.exit_code_from.iter().cloned().collect();
     let said = [
         named("--skip", &arguments.skip),
-        named("--stub", &arguments.stub),
+        named("--stub", &stubs),
         named("--program", &programs),
         named("--exit-code-from", &from),
     ];
@@ -90,11 +132,16 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
     ))
 }
 
-fn told(name: &str, word: StandIn) -> String {
-    let what = match word {
-        StandIn::Skip => "left out here; who waits for it does not",
-        StandIn::Stub => "only sleeps here; what is sent to it goes nowhere",
-    };
+fn words(kind: Kind, ports: &[u16]) -> String {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let ports = ports.join(", ");
+    match kind {
+        Kind::Sleep => "only sleeps here; what is sent to it goes nowhere".to_owned(),
+        kind => format!("is a stub here: {} on {ports}", kind.name()),
+    }
+}
+
+fn told(name: &str, what: &str) -> String {
     format!("{name}: {what} (--program {name}=FILE runs a program in its place)")
 }
 
@@ -109,8 +156,29 @@ fn skip(definition: &mut TaskDefinition, name: &str) {
     }
 }
 
-/// What only sleeps needs nothing, and is never asked whether it is well.
-fn stub(definition: &mut TaskDefinition, name: &str) {
+/// What stands for a container needs nothing, and is never asked whether it is well. Answers what it is and
+/// where it listens.
+fn empty(
+    definition: &mut TaskDefinition,
+    name: &str,
+    asked: Option<&Stub>,
+) -> Result<(Kind, Vec<u16>), Failure> {
+    let kind = asked.map_or(Kind::Sleep, |one| one.kind);
+    let mut ports = asked.map(|one| one.ports.clone()).unwrap_or_default();
+    let mapped = definition.container(name).into_iter();
+    let mapped = mapped.flat_map(|one| &one.port_mappings);
+    if ports.is_empty() && kind != Kind::Sleep {
+        ports.extend(mapped.filter_map(|one| u16::try_from(one.container_port?).ok()));
+    }
+    if ports.is_empty() && kind == Kind::OtlpSink {
+        ports.push(OTLP);
+    }
+    if ports.is_empty() && kind != Kind::Sleep {
+        let kind = kind.name();
+        return Err(Failure::Usage(format!(
+            "`--stub {name}={kind}`: its definition maps no port; name one: `--stub {name}={kind}:8080`"
+        )));
+    }
     for one in &mut definition.container_definitions {
         if one.name == name {
             one.entry_point.clear();
@@ -119,11 +187,7 @@ fn stub(definition: &mut TaskDefinition, name: &str) {
             one.secrets.clear();
             one.health_check = None;
             one.user = None;
-            // `sleep` has no handler for SIGTERM: as PID 1 it would sleep on.
-            one.linux_parameters = Some(LinuxParameters {
-                init_process_enabled: Some(true),
-                ..LinuxParameters::default()
-            });
+            one.memory = None;
         }
         let edges = one.depends_on.iter_mut();
         for edge in edges.filter(|edge| edge.container_name == name) {
@@ -132,7 +196,11 @@ fn stub(definition: &mut TaskDefinition, name: &str) {
             }
         }
     }
+    Ok((kind, ports))
 }
+
+/// Where OTLP over HTTP is expected.
+const OTLP: u16 = 4318;
 
 #[cfg(test)]
 mod tests {
@@ -160,11 +228,30 @@ mod tests {
     #[test]
     fn who_only_sleeps_needs_no_secret_and_is_not_asked() {
         let mut definition = definition();
-        stub(&mut definition, "agent");
+        let done = empty(&mut definition, "agent", None).unwrap();
+        assert_eq!(done, (Kind::Sleep, Vec::new()));
         let agent = definition.container("agent").unwrap();
         assert_eq!((agent.secrets.len(), agent.command.len()), (0, 0));
         assert_eq!(agent.health_check, None);
         let app = definition.container("app").unwrap();
         assert_eq!(app.depends_on[0].condition, Condition::Start);
+    }
+
+    #[test]
+    fn a_stub_has_a_kind_and_ports() {
+        let mut definition = definition();
+        let mut done = |text: &str| {
+            let asked = stub(text).unwrap();
+            empty(&mut definition, "agent", Some(&asked))
+        };
+        assert_eq!(done("agent=echo:7,8").unwrap(), (Kind::Echo, vec![7, 8]));
+        assert_eq!(
+            done("agent=otlp-sink").unwrap(),
+            (Kind::OtlpSink, vec![4318])
+        );
+        let words = done("agent=http-200").unwrap_err().to_string();
+        assert!(words.contains("--stub agent=http-200:8080"), "{words}");
+        assert!(stub("agent=nothing").unwrap_err().contains("blackhole"));
+        assert!(stub("agent=echo:x").is_err());
     }
 }

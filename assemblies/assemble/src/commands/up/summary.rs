@@ -52,7 +52,7 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
 
 fn row(one: &ContainerReport) -> [String; COLUMNS] {
     let code = match one.code {
-        Some(code) => code.to_string(),
+        Some(code) => exit(code),
         None if one.started.is_none() => "never ran".to_owned(),
         None => "unknown".to_owned(),
     };
@@ -81,6 +81,24 @@ fn row(one: &ContainerReport) -> [String; COLUMNS] {
             spent => format!("{spent:.2} s"),
         },
     ]
+}
+
+/// A code, and the signal that it stands for.
+fn exit(code: i32) -> String {
+    let signals = [
+        (130, "SIGINT"),
+        (131, "SIGQUIT"),
+        (132, "SIGILL"),
+        (134, "SIGABRT"),
+        (135, "SIGBUS"),
+        (136, "SIGFPE"),
+        (137, "SIGKILL"),
+        (139, "SIGSEGV"),
+        (141, "SIGPIPE"),
+        (143, "SIGTERM"),
+    ];
+    let signal = signals.iter().find(|(one, _)| *one == code);
+    signal.map_or_else(|| code.to_string(), |(_, name)| format!("{code} {name}"))
 }
 
 fn line(row: &[String; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
