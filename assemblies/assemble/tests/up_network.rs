@@ -392,3 +392,66 @@ fn a_terminal_has_a_line_at_its_bottom_that_says_how_everybody_is() {
     let last = screen.trim_end().lines().last().unwrap();
     assert!(last.starts_with("logs: "), "{screen}");
 }
+
+#[test]
+fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
+    use std::os::unix::fs::PermissionsExt;
+    let project = project(&[
+        ("app", "", json!({ "stopTimeout": 2 })),
+        (
+            "other",
+            "trap 'exit 0' TERM; echo other; while :; do sleep 0.1; done",
+            json!({}),
+        ),
+    ]);
+    let program = project.root().join("program");
+    let build = |number: u8, last: &str| {
+        let text = format!("#!/bin/sh\ntrap 'exit 0' TERM\necho build {number}\n{last}\n");
+        let beside = project.write("new", text);
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(beside, &program).unwrap();
+    };
+    build(1, "while :; do sleep 0.1; done");
+    thread::scope(|scope| {
+        let said = scope.spawn(|| {
+            project.assemble(&[
+                "up",
+                "task.json",
+                "--program",
+                "app=program",
+                "--program",
+                "other=/bin/sh",
+                "--watch",
+                "--name",
+                "watched",
+                "--timeout",
+                "60s",
+            ])
+        });
+        let log = project.root().join(".assemble/run/watched/app.log");
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(50);
+        while !std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains("build 1")
+            && std::time::Instant::now() < end
+        {
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        build(2, "exit 7");
+        let said = said.join().unwrap();
+        assert_eq!(said.code, Some(7), "{}", said.err);
+        let words: Vec<&str> = said
+            .out
+            .lines()
+            .filter(|line| line.contains("build"))
+            .collect();
+        assert_eq!(
+            words,
+            ["app   | build 1", "app   | build 2"],
+            "{}",
+            said.err
+        );
+        assert_eq!(said.out.matches("| other").count(), 1, "{}", said.out);
+        assert!(said.err.contains("its program has changed"), "{}", said.err);
+    });
+}

@@ -36,6 +36,8 @@ pub enum What {
         /// What the last probe printed.
         output: String,
     },
+    /// It has ended, as it was told to, and is started again.
+    Replacing,
     /// A container ended and its restart policy brings it back.
     Restarting {
         /// The exit code it ended with.
@@ -92,6 +94,11 @@ pub enum Stream {
 /// What a running task can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
+    /// End this container in order and start it again, as its program has changed.
+    Replace {
+        /// Its name; one that does not run is left alone.
+        container: String,
+    },
     /// Stop in order, as StopTask would.
     Stop {
         /// Who wants it.

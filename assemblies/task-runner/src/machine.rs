@@ -69,6 +69,8 @@ struct Member {
     last_run: Duration,
     last_restart: Option<Duration>,
     restarts: u32,
+    /// It was told to stop in order to be started again.
+    replacing: bool,
     exit: Option<ExitCode>,
     reason: Option<String>,
     probes: health::Probes,
@@ -196,6 +198,7 @@ impl State {
                 self.probed(container, run, began, outcome, now, actions);
             }
             Event::StopRequested { code, reason } => self.begin_stop(code, reason, None, actions),
+            Event::ReplaceRequested { container } => self.replace(container, now, actions),
             Event::KillRequested { reason } => {
                 self.begin_stop(StopCode::UserInitiated, reason, None, actions);
                 self.haste = Haste::AtOnce;

@@ -125,7 +125,7 @@ impl Runner {
                 Some(message) = inbox.recv() => self.event(message),
                 told = control.recv(), if controlled => {
                     controlled = told.is_some();
-                    asked(told)
+                    self.asked(told)
                 }
                 () = sleep_until(wake) => Event::Tick,
                 _ = looks.tick() => {
@@ -218,6 +218,25 @@ impl Runner {
         });
     }
 
+    /// What somebody's wish is to the machine.
+    fn asked(&self, control: Option<Control>) -> Event {
+        match control {
+            Some(Control::Stop { code, reason }) => Event::StopRequested { code, reason },
+            Some(Control::Kill { reason }) => Event::KillRequested { reason },
+            Some(Control::Replace { container }) => {
+                let mut members = self.members.iter();
+                let at = members.position(|one| one.definition.name == container);
+                at.map_or(Event::Tick, |container| Event::ReplaceRequested {
+                    container,
+                })
+            }
+            None => Event::StopRequested {
+                code: crate::machine::StopCode::UserInitiated,
+                reason: "Task stopped: nobody holds its controls".into(),
+            },
+        }
+    }
+
     /// What a message is to the machine.
     fn event(&mut self, message: Message) -> Event {
         match message {
@@ -300,6 +319,11 @@ impl Runner {
                         output,
                     },
                 )
+            }
+            Change::Replacing { container } => {
+                let report = &mut self.members[container].report;
+                (report.asked, report.killed) = (None, false);
+                (container, What::Replacing)
             }
             Change::Restarting { container, code } => {
                 self.members[container].report.restarts += 1;
@@ -569,17 +593,6 @@ impl Listener {
         if self.events.capacity() <= room || self.events.try_send(event).is_err() {
             self.unheard.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-fn asked(control: Option<Control>) -> Event {
-    match control {
-        Some(Control::Stop { code, reason }) => Event::StopRequested { code, reason },
-        Some(Control::Kill { reason }) => Event::KillRequested { reason },
-        None => Event::StopRequested {
-            code: crate::machine::StopCode::UserInitiated,
-            reason: "Task stopped: nobody holds its controls".into(),
-        },
     }
 }
 

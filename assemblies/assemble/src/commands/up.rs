@@ -13,6 +13,7 @@
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
 //! | `screen` | tells what happens, for people, `status` in one line; `json`, for programs |
+//! | `watch` | has a container started again when its program changes |
 //! | `ready` | waits until everybody is ready and says what to try |
 //! | `keep` | writes what happens into the run's folder; `door` lets others in: `ps`, `logs`, `stop` |
 //! | `summary` | says at the end how everybody ended |
@@ -50,6 +51,7 @@ mod stand_in;
 mod status;
 mod summary;
 mod target;
+mod watch;
 
 pub(crate) use door::{Word, is_alive, say};
 pub(crate) use keep::TASK;
@@ -100,6 +102,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20),
         conflicts_with_all = ["detach", "wait", "until_ready", "until_healthy", "exit_code_from", "timeout", "json"])]
     pub(crate) count: Option<u8>,
+    /// Starts a container again when its program changes: in order, while the others go on.
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// What to call the run; a name of its own when left out.
     #[arg(long, value_name = "NAME", value_parser = simple)]
     pub(crate) name: Option<String>,

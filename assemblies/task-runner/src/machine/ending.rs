@@ -27,6 +27,13 @@ impl State {
         let Some((spec, member)) = self.pair(container) else {
             return;
         };
+        if std::mem::take(&mut member.replacing) && !stopping {
+            member.phase = Phase::Starting;
+            member.probes = health::Probes::default();
+            actions.push(Action::Publish(Change::Replacing { container }));
+            actions.push(Action::Spawn { container });
+            return;
+        }
         let policy = spec
             .restart
             .as_ref()
@@ -50,6 +57,24 @@ impl State {
                 );
             }
         }
+    }
+
+    /// Ends one container in order, to start it again; who depends on it goes on. Only one that runs can be.
+    pub(super) fn replace(&mut self, container: usize, now: Duration, actions: &mut Vec<Action>) {
+        let stopping = self.stop.is_some();
+        let Some((spec, member)) = self.pair(container) else {
+            return;
+        };
+        if stopping || member.phase != Phase::Running {
+            return;
+        }
+        let kill_at = now + spec.stop_timeout;
+        member.replacing = true;
+        member.phase = Phase::Stopping {
+            kill_at: Some(kill_at),
+        };
+        actions.push(Action::Publish(Change::Stopping { container, kill_at }));
+        actions.push(Action::Terminate { container });
     }
 
     /// A container is over, whether it ever ran or not.

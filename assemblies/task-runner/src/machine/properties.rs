@@ -373,6 +373,7 @@ impl Play {
                     prop_assert!(now - since <= limit, "{} > {limit}", now - since);
                 }
             }
+            Change::Replacing { .. } => prop_assert!(self.stopping.is_none()),
             Change::Restarting { container, code } => {
                 let seen = &mut self.seen[container];
                 let policy = self.world.spec.containers[container]

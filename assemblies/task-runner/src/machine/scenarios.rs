@@ -182,6 +182,9 @@ fn parse(state: &State, text: &str, now: Duration) -> Event {
         ["kill"] => Event::KillRequested {
             reason: "asked".into(),
         },
+        ["replace", name] => Event::ReplaceRequested {
+            container: at(name),
+        },
         [name, "runs"] => Event::Spawned {
             container: at(name),
         },
@@ -225,6 +228,7 @@ fn words(state: &State, action: &Action) -> Option<String> {
             | Change::Stopping { .. }
             | Change::Killing { .. }
             | Change::Running { .. }
+            | Change::Replacing { .. }
             | Change::Restarting { .. } => return None,
             Change::Health {
                 container,

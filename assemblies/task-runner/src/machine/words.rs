@@ -51,6 +51,11 @@ pub enum Event {
         /// The sentence for `stoppedReason`.
         reason: String,
     },
+    /// Somebody wants this container ended in order and started again: its program has changed.
+    ReplaceRequested {
+        /// Its place in the spec.
+        container: usize,
+    },
     /// Somebody wants everything killed now.
     KillRequested {
         /// The sentence for `stoppedReason`, when nothing was stopping yet.
@@ -123,6 +128,11 @@ pub enum Change {
         health: Health,
         /// Counted failures in a row.
         streak: u32,
+    },
+    /// It has ended, as it was told to, and is started again.
+    Replacing {
+        /// Its place in the spec.
+        container: usize,
     },
     /// A container ended and its restart policy brings it back.
     Restarting {

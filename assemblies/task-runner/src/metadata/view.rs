@@ -179,6 +179,10 @@ fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
             container.health = Some((*health, since));
             container.output.clone_from(output);
         }
+        What::Replacing => {
+            container.pid = None;
+            container.stopping = false;
+        }
         What::Restarting { .. } => {
             container.pid = None;
             container.restarts += 1;

@@ -15,7 +15,7 @@ use super::keep::{Binding, Healthy, Keep};
 use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
-use super::{Arguments, credentials, json, ready, several, summary};
+use super::{Arguments, credentials, json, ready, several, summary, watch};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
@@ -76,6 +76,9 @@ pub(super) async fn live(
     let teller = thread::spawn(move || {
         super::screen::tell(&handle, heard, show, say_running, healthy);
     });
+    let _watch = arguments
+        .watch
+        .then(|| watch::begin(&plan, control.clone()));
     let task = run(plan, events, controlled);
     tokio::pin!(task);
 

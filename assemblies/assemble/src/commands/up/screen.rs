@@ -209,6 +209,14 @@ impl Screen {
                     &format!("exited {code}; restartPolicy starts it again"),
                 );
             }
+            What::Replacing => {
+                self.stopping.remove(&whose);
+                self.note(
+                    event,
+                    Sign::Odd,
+                    "its program has changed; it is started again",
+                );
+            }
             What::Stopping { limit } => {
                 self.stopping.insert(whose, Instant::now() + *limit);
                 let words = format!("told to stop, killed after {} s", limit.as_secs());

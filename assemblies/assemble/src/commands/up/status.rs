@@ -36,7 +36,7 @@ impl Status {
         let words = match &event.what {
             What::Started { .. } => "runs".to_owned(),
             What::Health { health, .. } => health.to_string(),
-            What::Restarting { .. } => "starts again".to_owned(),
+            What::Restarting { .. } | What::Replacing => "starts again".to_owned(),
             What::Stopping { .. } => "stops".to_owned(),
             What::Killing => "is killed".to_owned(),
             What::Stopped {
