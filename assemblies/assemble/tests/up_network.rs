@@ -455,3 +455,28 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
         assert!(said.err.contains("its program has changed"), "{}", said.err);
     });
 }
+
+#[test]
+fn an_init_is_pid_1_passes_signals_on_and_buries_orphans() {
+    const TEST: &str = "an_init_is_pid_1_passes_signals_on_and_buries_orphans";
+    // The orphan ends while the program still runs; buried, it is no zombie then.
+    let line = "echo I am $$ of $PPID; (sh -c 'exit 0' & ) ; sleep 0.5; \
+        echo zombies $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); exit 9";
+    let init = json!({ "linuxParameters": { "initProcessEnabled": true } });
+    let with_init = project(&[("app", line, init.clone())]);
+    let said = up(&with_init, &[]);
+    if said.err.contains("ordinary process") {
+        return eprintln!("skipped: {TEST} needs PID namespaces");
+    }
+    assert_eq!(said.code, Some(9), "{}", said.err);
+    assert!(
+        said.out.contains(" of 1\n") && !said.out.contains("I am 1 "),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("zombies 0"), "{}", said.out);
+    // Without a handler SIGTERM ends it, as it does not end a PID 1.
+    let asleep = project(&[("app", "echo up; exec sleep 100", init)]);
+    let said = up(&asleep, &["--until-ready"]);
+    assert!(said.err.contains("143 SIGTERM"), "{}", said.err);
+}

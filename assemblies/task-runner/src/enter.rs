@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::init::{EXEC, ITSELF, parent_of};
+use crate::init::{EXEC, ITSELF, parent_of, processes};
 use crate::machine::ExitCode;
 use crate::sandbox::{Last, join};
 
@@ -35,7 +35,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
     });
     let variables: Vec<(String, String)> = variables.collect();
     let folder = fs::read_link(process.join("cwd"))?;
-    let program = in_image(program, &fs::read_link(process.join("exe"))?);
+    let program = in_image(program, &program_of(pid)?);
     let init = parent_of(&pid.to_string()).ok_or(io::ErrorKind::NotFound)?;
     let init = u32::try_from(init).map_err(io::Error::other)?;
     let user = user(pid, init)?;
@@ -58,6 +58,20 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
         .status()?;
     let signal = status.signal().map(|signal| 128 + signal);
     Ok(status.code().or(signal).unwrap_or(255))
+}
+
+/// The file that a container's program is: where an init stands before it, that of the init's first child.
+fn program_of(pid: u32) -> io::Result<PathBuf> {
+    let file = |pid: String| fs::read_link(format!("/proc/{pid}/exe"));
+    let first = file(pid.to_string())?;
+    if first != fs::read_link(ITSELF)? {
+        return Ok(first);
+    }
+    let parent = i32::try_from(pid).ok();
+    let mut children = processes().filter(|child| parent_of(&child.to_string()) == parent);
+    children
+        .next()
+        .map_or(Ok(first), |child| file(child.to_string()))
 }
 
 /// The user and the group that a container's process is, where that is not who its init is.

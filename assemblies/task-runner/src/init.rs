@@ -36,6 +36,7 @@ use rustix::process::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::reaper::precede;
 use crate::sandbox::{KEEPER, Last, PAUSE as PAUSED, Place, finish, keep, pause};
 
 pub(crate) const INIT: &str = "__init";
@@ -192,7 +193,7 @@ fn kill_companions() -> bool {
     found
 }
 
-fn processes() -> impl Iterator<Item = i32> {
+pub(crate) fn processes() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -216,14 +217,17 @@ pub(crate) fn parent_of(pid: &str) -> Option<i32> {
 }
 
 /// A process's exit code as a shell counts it.
-fn code(status: WaitStatus) -> i32 {
+pub(crate) fn code(status: WaitStatus) -> i32 {
     let signal = status.terminating_signal().map(|signal| 128 + signal);
     status.exit_status().or(signal).unwrap_or(255)
 }
 
 /// Turns this process into the container's program; comes back only when that fails.
 fn become_program(arguments: &[OsString]) -> io::Error {
-    let [init, last, program, arguments @ ..] = arguments else {
+    let [init, last, command @ ..] = arguments else {
+        return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
+    };
+    let [program, arguments @ ..] = command else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
     };
     let prepared = set_parent_process_death_signal(Some(Signal::KILL)).and_then(|()| setsid());
@@ -242,6 +246,9 @@ fn become_program(arguments: &[OsString]) -> io::Error {
     }
     if let Err(failure) = finish(&last) {
         return failure;
+    }
+    if last.init {
+        return precede(&last, command);
     }
     Command::new(program).args(arguments).exec()
 }

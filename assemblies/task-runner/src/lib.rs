@@ -45,6 +45,8 @@ mod probe;
 #[cfg(feature = "run")]
 mod process;
 #[cfg(feature = "run")]
+mod reaper;
+#[cfg(feature = "run")]
 mod runner;
 #[cfg(feature = "run")]
 pub mod sandbox;

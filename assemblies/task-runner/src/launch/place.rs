@@ -16,13 +16,12 @@ pub(super) fn of(plan: &RunPlan, container: &ContainerDefinition, program: &Prog
     let keeper = plan.sandbox.as_ref().map(|sandbox| sandbox.pid());
     Place {
         keeper,
-        alone: !shares
-            && !has_init(container)
-            && plan.definition.pid_mode.as_deref() != Some("task"),
+        alone: !shares && plan.definition.pid_mode.as_deref() != Some("task"),
         processes_of: keeper.filter(|_| shares),
         mounts: keeper.map(|_| mounts(plan, container, program)),
         last: Last {
-            own_proc: keeper.is_some() && (shares || !has_init(container)),
+            own_proc: keeper.is_some(),
+            init: has_init(container),
             ..last(plan, container, program)
         },
     }
@@ -48,7 +47,7 @@ pub(super) fn beside(
     }
 }
 
-/// ECS puts an init before it: it is no PID 1.
+/// An init stands before it: it is no PID 1.
 fn has_init(container: &ContainerDefinition) -> bool {
     let linux = container.linux_parameters.as_ref();
     linux.and_then(|linux| linux.init_process_enabled) == Some(true)

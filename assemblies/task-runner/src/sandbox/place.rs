@@ -38,6 +38,8 @@ pub(crate) struct Last {
     pub(crate) user: Option<(u32, u32)>,
     /// How many files it may have open: soft, hard.
     pub(crate) files: Option<(u64, u64)>,
+    /// A small init stands before the program: `initProcessEnabled`.
+    pub(crate) init: bool,
     /// Where it runs, once the mounts are there.
     pub(crate) folder: PathBuf,
 }

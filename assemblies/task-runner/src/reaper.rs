@@ -1,0 +1,74 @@
+//! What `initProcessEnabled` puts before a container's program: a PID 1 that passes signals on and buries orphans.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::init::{EXEC, ITSELF, code};
+use crate::sandbox::Last;
+
+/// Starts the program, and ends with its code; comes back only when it cannot be started.
+pub(crate) fn precede(last: &Last, command: &[OsString]) -> io::Error {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let done = runtime.and_then(|runtime| runtime.block_on(live(last, command)));
+    match done {
+        Err(failure) => failure,
+    }
+}
+
+async fn live(last: &Last, command: &[OsString]) -> io::Result<Infallible> {
+    let (sent, mut heard) = mpsc::channel(SIGNALS);
+    let kinds = [
+        (SignalKind::terminate(), Signal::TERM),
+        (SignalKind::interrupt(), Signal::INT),
+        (SignalKind::hangup(), Signal::HUP),
+        (SignalKind::quit(), Signal::QUIT),
+        (SignalKind::user_defined1(), Signal::USR1),
+        (SignalKind::user_defined2(), Signal::USR2),
+        (SignalKind::child(), Signal::CHILD),
+    ];
+    for (kind, name) in kinds {
+        let (mut stream, sent) = (signal(kind)?, sent.clone());
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() {
+                let _ = sent.send(name).await;
+            }
+        });
+    }
+    let rest = Last {
+        folder: last.folder.clone(),
+        ..Last::default()
+    };
+    // Its number as `/proc` shows it, which may be that of another namespace than its own.
+    let itself = fs::read_link("/proc/self")?;
+    let child = Command::new(ITSELF)
+        .arg(EXEC)
+        .arg(itself)
+        .arg(serde_json::to_string(&rest)?)
+        .args(command)
+        .spawn()?;
+    let child = Pid::from_child(&child);
+    while let Some(signal) = heard.recv().await {
+        if signal != Signal::CHILD {
+            // It may have just ended.
+            let _ = kill_process(child, signal);
+            continue;
+        }
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if pid == child {
+                std::process::exit(code(status));
+            }
+        }
+    }
+    Err(io::Error::other("no signals are heard any more"))
+}
+
+const SIGNALS: usize = 16;
