@@ -480,3 +480,36 @@ fn an_init_is_pid_1_passes_signals_on_and_buries_orphans() {
     let said = up(&asleep, &["--until-ready"]);
     assert!(said.err.contains("143 SIGTERM"), "{}", said.err);
 }
+
+#[test]
+fn the_logs_of_several_containers_come_in_the_order_of_time() {
+    // Each waits for the other's file; the pause lets what was said be read first.
+    let wait = |file: &str| format!("until [ -e {file} ]; do sleep 0.01; done");
+    let say = |words: &str, file: &str| format!("echo {words}; sleep 0.3; touch {file}");
+    let app = [
+        say("app first", "a"),
+        wait("b"),
+        say("app then >&2", "c"),
+        wait("d"),
+    ]
+    .join("; ");
+    let other = [
+        wait("a"),
+        say("other first", "b"),
+        wait("c"),
+        say("other then", "d"),
+    ]
+    .join("; ");
+    let project = project(&[("app", &app, json!({})), ("other", &other, json!({}))]);
+    let said = up(&project, &["--program", "other=/bin/sh"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let logs = project.assemble(&["logs"]).out;
+    assert_eq!(
+        logs,
+        "app   | app first\nother | other first\napp   | app then\nother | other then\n"
+    );
+    assert_eq!(
+        project.assemble(&["logs", "other"]).out,
+        "other first\nother then\n"
+    );
+}

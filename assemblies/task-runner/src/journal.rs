@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::Stream;
@@ -16,16 +18,27 @@ const LONGEST_LINE: usize = 16 * 1024;
 const LARGEST_FILE: u64 = 10 * 1024 * 1024;
 const REMEMBERED: usize = 10;
 
+/// The lines of all containers in the order in which they came: `<folder>/output.jsonl`.
+pub(crate) struct Together(Mutex<Sheet>);
+
+/// A file that makes room for a new one when it gets too large.
+struct Sheet {
+    path: PathBuf,
+    before: PathBuf,
+    file: File,
+    written: u64,
+}
+
 /// Where the lines of one container go.
 pub(crate) struct Journal {
+    container: String,
+    together: Arc<Together>,
     inner: Mutex<Inner>,
     listener: Box<dyn Fn(Stream, String) + Send + Sync>,
 }
 
 struct Inner {
-    path: PathBuf,
-    file: File,
-    written: u64,
+    sheet: Sheet,
     last: [VecDeque<String>; 2],
 }
 
@@ -34,18 +47,16 @@ impl Journal {
     pub(crate) fn open(
         folder: &Path,
         container: &str,
+        together: Arc<Together>,
         listener: impl Fn(Stream, String) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let path = folder.join(format!("{container}.log"));
-        let file = File::options().create(true).append(true).open(&path)?;
-        let written = file.metadata()?.len();
         let inner = Mutex::new(Inner {
-            path,
-            file,
-            written,
+            sheet: Sheet::open(folder, &format!("{container}.log"))?,
             last: Default::default(),
         });
         Ok(Self {
+            container: container.to_owned(),
+            together,
             inner,
             listener: Box::new(listener),
         })
@@ -91,6 +102,7 @@ impl Journal {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end_matches(['\n', '\r']).to_owned();
         self.lock().keep(&text, stream);
+        self.together.write(&self.container, stream, &text);
         (self.listener)(stream, text);
     }
 
@@ -107,6 +119,43 @@ impl Inner {
         if last.len() > REMEMBERED {
             last.pop_front();
         }
+        self.sheet.write(line);
+    }
+}
+
+impl Together {
+    /// Appends to the file.
+    pub(crate) fn open(folder: &Path) -> io::Result<Arc<Self>> {
+        let sheet = Sheet::open(folder, "output.jsonl")?;
+        Ok(Arc::new(Self(Mutex::new(sheet))))
+    }
+
+    fn write(&self, container: &str, stream: Stream, line: &str) {
+        let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let at = now.unwrap_or_default().as_secs_f64();
+        let stream = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        let one = json!({ "at": at, "container": container, "stream": stream, "line": line });
+        sheet.write(&one.to_string());
+    }
+}
+
+impl Sheet {
+    fn open(folder: &Path, name: &str) -> io::Result<Self> {
+        let path = folder.join(name);
+        let file = File::options().create(true).append(true).open(&path)?;
+        Ok(Self {
+            before: folder.join(format!("{name}.1")),
+            written: file.metadata()?.len(),
+            path,
+            file,
+        })
+    }
+
+    fn write(&mut self, line: &str) {
         if self.written > LARGEST_FILE {
             let _ = self.turn_over();
         }
@@ -115,7 +164,7 @@ impl Inner {
     }
 
     fn turn_over(&mut self) -> io::Result<()> {
-        fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        fs::rename(&self.path, &self.before)?;
         self.file = File::options().create(true).append(true).open(&self.path)?;
         self.written = 0;
         Ok(())
@@ -125,14 +174,17 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+
+    fn together(folder: &tempfile::TempDir) -> Arc<Together> {
+        Together::open(folder.path()).unwrap()
+    }
 
     async fn lines(bytes: &[u8]) -> (Vec<String>, String) {
         let folder = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
         let listener = move |_, line| ear.lock().unwrap().push(line);
-        let journal = Journal::open(folder.path(), "app", listener).unwrap();
+        let journal = Journal::open(folder.path(), "app", together(&folder), listener).unwrap();
         journal.take(bytes, Stream::Stdout).await;
         let file = fs::read_to_string(folder.path().join("app.log")).unwrap();
         (heard.lock().unwrap().clone(), file)
@@ -158,8 +210,8 @@ mod tests {
     #[test]
     fn keeps_one_file_before_the_present_one() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path(), "app", |_, _| {}).unwrap();
-        journal.lock().written = LARGEST_FILE + 1;
+        let journal = Journal::open(folder.path(), "app", together(&folder), |_, _| {}).unwrap();
+        journal.lock().sheet.written = LARGEST_FILE + 1;
         journal.write(b"new", Stream::Stderr);
         assert!(folder.path().join("app.log.1").exists());
         assert_eq!(

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use crate::journal::Journal;
+use crate::journal::{Journal, Together};
 use crate::launch::Launch;
 use crate::machine::{
     Action, Change, Condition, Event, Health, Outcome, State, Stop, TaskStatus, Verdict, step,
@@ -38,8 +38,13 @@ pub async fn run(
         begun: Instant::now(),
         unheard: Arc::default(),
     };
+    let logs = |source| RunError::Logs {
+        folder: plan.folder.clone(),
+        source,
+    };
+    let together = Together::open(&plan.folder).map_err(logs)?;
     let members = (plan.definition.container_definitions.iter())
-        .map(|one| Member::new(one, &plan, &listener))
+        .map(|one| Member::new(one, &plan, &together, &listener))
         .collect::<Result<_, _>>()?;
     let runner = Runner {
         state,
@@ -512,15 +517,18 @@ impl Member {
     fn new(
         definition: &ContainerDefinition,
         plan: &RunPlan,
+        together: &Arc<Together>,
         listener: &Listener,
     ) -> Result<Self, RunError> {
         let name = definition.name.clone();
         let (ear, called) = (listener.clone(), name.clone());
         let listen = move |stream, line| ear.hear(Some(&called), What::Log { stream, line });
         let journal =
-            Journal::open(&plan.folder, &name, listen).map_err(|source| RunError::Logs {
-                folder: plan.folder.clone(),
-                source,
+            Journal::open(&plan.folder, &name, Arc::clone(together), listen).map_err(|source| {
+                RunError::Logs {
+                    folder: plan.folder.clone(),
+                    source,
+                }
             })?;
         let Some(program) = plan.programs.get(&name).cloned() else {
             return Err(RunError::Programs(vec![name]));

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::runs::Run;
 use super::up::is_alive;
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     follow: bool,
 }
 
-/// Prints the lines, container by container.
+/// Prints the lines, those of several containers in the order in which they came.
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
     let run = match &arguments.task {
         Some(name) => Run::named(name, project)?,
@@ -62,33 +63,57 @@ fn logs(arguments: &Arguments, run: &Run) -> Result<Vec<Log>, Failure> {
             );
             return Err(Failure::Usage(words));
         }
-        return Ok(vec![Log::new(run, name, String::new())]);
+        return Ok(vec![Log::new(
+            run.folder.join(format!("{name}.log")),
+            Lines::One,
+        )]);
     }
     let width = names
         .iter()
         .map(|name| name.chars().count())
         .max()
         .unwrap_or_default();
-    let prefixed = names
-        .iter()
-        .map(|name| Log::new(run, name, format!("{name:width$} | ")));
-    Ok(prefixed.collect())
+    Ok(vec![Log::new(
+        run.folder.join("output.jsonl"),
+        Lines::All(width),
+    )])
 }
 
-/// One container's file, as far as it has been read.
+/// What is in a file.
+#[derive(Debug, Clone, Copy)]
+enum Lines {
+    /// The lines of one container.
+    One,
+    /// Those of all, with room for the longest name.
+    All(usize),
+}
+
+impl Lines {
+    fn shown(self, line: &str) -> String {
+        let Self::All(width) = self else {
+            return format!("{line}\n");
+        };
+        // The runner writes whole objects only; a full disk may have cut one.
+        let one: Value = serde_json::from_str(line).unwrap_or_default();
+        let (name, text) = (one["container"].as_str(), one["line"].as_str());
+        let (name, text) = (name.unwrap_or("?"), text.unwrap_or(line));
+        format!("{name:width$} | {text}\n")
+    }
+}
+
+/// A file, as far as it has been read.
 struct Log {
     file: PathBuf,
-    prefix: String,
+    lines: Lines,
     read: u64,
     rest: String,
 }
 
 impl Log {
-    fn new(run: &Run, container: &str, prefix: String) -> Self {
-        let file = run.folder.join(format!("{container}.log"));
+    fn new(file: PathBuf, lines: Lines) -> Self {
         Self {
             file,
-            prefix,
+            lines,
             read: 0,
             rest: String::new(),
         }
@@ -115,7 +140,7 @@ impl Log {
         let whole = self.rest.rfind('\n').map_or(0, |at| at + 1);
         let rest = self.rest.split_off(whole);
         let lines = std::mem::replace(&mut self.rest, rest);
-        let lines = lines.lines().map(|line| format!("{}{line}\n", self.prefix));
+        let lines = lines.lines().map(|line| self.lines.shown(line));
         talk.data(&lines.collect::<String>());
     }
 }
