@@ -9,10 +9,12 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_filter::jws::Algorithm;
 use auth_filter::keys::{
-    FetchFault, Fetcher, KeySet, LoadFault, Origin, PlainHttp, Reason, Roots, SetFault, Source,
+    FetchFault, Fetcher, KeySet, Keys, LoadFault, Origin, PlainHttp, Reason, Roots, SetFault,
+    Source, Timing,
 };
 use chassis::Period;
 use rustls::ServerConfig;
@@ -47,6 +49,31 @@ async fn a_key_that_is_gone_is_believed_no_more() {
     );
     assert_eq!(stage.get("/", &second.token(&claims())).await.status(), 200);
     assert_eq!(stage.get("/", &stage.token("")).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_load_begun_before_the_rotation_is_followed_by_one_more() {
+    let (first, second) = (Signer::p256("first"), Signer::p256("second"));
+    let issuer = Issuer::publishing(&jwks(&[&first])).await;
+    let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
+    let source = Source::new(&issuer.url(), "").unwrap();
+    let timing = Timing {
+        refresh: Duration::from_millis(20),
+        cooldown: Duration::from_hours(1),
+        max_stale: Duration::from_hours(1),
+    };
+    let origin = Origin::new(source, fetcher, Algorithm::ALL.to_vec());
+    let (keys, refresher) = Keys::new(origin, timing);
+    let refreshing = tokio::spawn(refresher.run());
+    keys.loaded().await;
+    issuer.hold(true);
+    let before = issuer.asked().len();
+    until("a scheduled load", || issuer.asked().len() > before).await;
+    issuer.publish(&jwks(&[&first, &second]));
+    // The request begins to wait before the old answer is let go.
+    let (set, ()) = tokio::join!(keys.knowing("second"), async { issuer.hold(false) });
+    assert_eq!(set.unwrap().ids(), ["first", "second"]);
+    refreshing.abort();
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 //!
 //! Only the [`Refresher`] ever loads, so there is never more than one load under way. A request
 //! with a key id nobody knows may ask it for one load out of turn; the slot for that is taken before
-//! the load begins, so that a thousand such requests cost the issuer one.
+//! the load begins, so that a thousand such requests cost the issuer one. A load that had begun before
+//! the request may have read what was published before the key was, so the request then asks once more.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,7 +55,19 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Slot {
     taken: Option<Instant>,
-    flying: bool,
+    flight: Flight,
+}
+
+/// How far a load is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flight {
+    /// None is asked for and none is under way.
+    #[default]
+    None,
+    /// Asked for, and it has not begun: it will see everything published until now.
+    Asked,
+    /// Under way: what it read may be older than the request that meets it.
+    Begun,
 }
 
 impl Keys {
@@ -93,37 +107,60 @@ impl Keys {
         if set.knows(id) {
             return Some(set);
         }
-        self.ask().await;
+        let _ = timeout(Origin::LIMIT, self.ask(id)).await;
         self.current()
     }
 
-    /// Asks for one load out of turn and waits for it, or for the one under way; returns at once
-    /// when that was done less than a cool-down ago.
-    async fn ask(&self) {
-        let mut landed = self.0.landed.subscribe();
-        if self.take_slot() {
-            let _ = timeout(Origin::LIMIT, landed.changed()).await;
+    /// Asks for one load out of turn and waits for it; returns at once when that was done less than
+    /// a cool-down ago. A load under way is waited for first, and may make another needless.
+    async fn ask(&self, id: &str) {
+        for _ in 0..2 {
+            let Some((flight, mut landed)) = self.coming(id) else {
+                return;
+            };
+            let _ = landed.changed().await;
+            if flight == Flight::Asked {
+                return;
+            }
         }
     }
 
-    /// Whether a load is coming that is worth waiting for.
-    fn take_slot(&self) -> bool {
+    /// The load to wait for and what tells its end, if one is coming and `id` is still unknown.
+    fn coming(&self, id: &str) -> Option<(Flight, watch::Receiver<u64>)> {
         let mut slot = self.slot();
-        if slot.flying {
-            return true;
+        // Under the lock, as landing is: no load ends between the look at the slot and the wait.
+        let landed = self.0.landed.subscribe();
+        if self.current().is_some_and(|set| set.knows(id)) {
+            return None;
         }
-        if slot
-            .taken
-            .is_some_and(|taken| taken.elapsed() < self.0.cooldown)
-        {
-            return false;
+        if slot.flight == Flight::None {
+            let taken = slot.taken;
+            if taken.is_some_and(|taken| taken.elapsed() < self.0.cooldown) {
+                return None;
+            }
+            *slot = Slot {
+                taken: Some(Instant::now()),
+                flight: Flight::Asked,
+            };
+            self.0.wanted.notify_one();
         }
-        *slot = Slot {
-            taken: Some(Instant::now()),
-            flying: true,
-        };
-        self.0.wanted.notify_one();
-        true
+        Some((slot.flight, landed))
+    }
+
+    /// Marks a load as begun; it serves whoever has asked until now.
+    fn begin(&self) {
+        let mut slot = self.slot();
+        slot.flight = Flight::Begun;
+        // A scheduled load may get ahead of the one that was asked for. It takes its place, so the
+        // permit goes; left there, it would cost the issuer a second load at once.
+        pin!(self.0.wanted.notified()).enable();
+    }
+
+    /// Marks the load under way as ended and wakes who waited for it.
+    fn land(&self) {
+        let mut slot = self.slot();
+        slot.flight = Flight::None;
+        self.0.landed.send_modify(|landed| *landed += 1);
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
@@ -146,14 +183,13 @@ impl Refresher {
 
     /// One load; gives the time until the next.
     async fn load(&mut self) -> Duration {
-        self.keys.slot().flying = true;
+        self.keys.begin();
         let loaded = self.origin.load().await;
         let pause = match loaded {
             Ok(set) => self.keep(set),
             Err(fault) => self.go_stale(&fault),
         };
-        self.keys.slot().flying = false;
-        self.keys.0.landed.send_modify(|landed| *landed += 1);
+        self.keys.land();
         pause
     }
 
@@ -206,3 +242,28 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// The pause after a first failed load; it doubles with each further one.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::fetch::{Fetcher, PlainHttp, Roots};
+    use super::super::origin::Source;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_scheduled_load_takes_the_place_of_the_one_asked_for() {
+        let source = Source::new("/nowhere/jwks.json", "").unwrap();
+        let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
+        let timing = Timing {
+            refresh: Duration::from_hours(1),
+            cooldown: Duration::from_hours(1),
+            max_stale: Duration::from_hours(1),
+        };
+        let (keys, mut refresher) = Keys::new(Origin::new(source, fetcher, Vec::new()), timing);
+        let (flight, landed) = keys.coming("new").unwrap();
+        assert_eq!(flight, Flight::Asked);
+        refresher.load().await;
+        assert!(landed.has_changed().unwrap(), "who asked is served");
+        let permit = timeout(Duration::ZERO, keys.0.wanted.notified()).await;
+        assert!(permit.is_err(), "a permit is left for a second load");
+    }
+}

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 pub struct Issuer {
     pub address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
+    held: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -42,16 +44,18 @@ impl Issuer {
             asked: Vec::new(),
         }));
         let theirs = shared.clone();
+        let (held, holding) = watch::channel(false);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (shared, tls) = (theirs.clone(), tls.clone());
+                let held = holding.clone();
                 tokio::spawn(async move {
                     match tls {
-                        None => answer(stream, address, &shared).await,
+                        None => answer(stream, address, &shared, held).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                answer(stream, address, &shared).await;
+                                answer(stream, address, &shared, held).await;
                             }
                         }
                     }
@@ -61,6 +65,7 @@ impl Issuer {
         Self {
             address,
             shared,
+            held,
             task,
         }
     }
@@ -85,6 +90,11 @@ impl Issuer {
         self.shared.lock().unwrap().answer = answer;
     }
 
+    /// Keeps back every answer, as it would have been when it was asked for, or lets them go.
+    pub fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
+
     /// The paths it was asked for so far.
     pub fn asked(&self) -> Vec<String> {
         self.shared.lock().unwrap().asked.clone()
@@ -101,6 +111,7 @@ async fn answer(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     address: SocketAddr,
     shared: &Mutex<Shared>,
+    mut held: watch::Receiver<bool>,
 ) {
     let mut head = Vec::new();
     let mut part = [0; 1024];
@@ -122,6 +133,7 @@ async fn answer(
             shared.answer.clone()
         }
     };
+    let _ = held.wait_for(|held| !held).await;
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
