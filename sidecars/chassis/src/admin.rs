@@ -67,10 +67,19 @@ fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body>
     }
     match path {
         "/live" => json(StatusCode::OK, &json!({ "status": "live" })),
-        "/ready" if readiness.is_ready() => json(StatusCode::OK, &json!({ "status": "ready" })),
         "/ready" => {
-            let answer = json!({ "status": "not ready", "waiting_for": readiness.waiting_for() });
-            json(StatusCode::SERVICE_UNAVAILABLE, &answer)
+            let (status, mut answer) = if readiness.is_ready() {
+                (StatusCode::OK, json!({ "status": "ready" }))
+            } else {
+                let waiting_for = readiness.waiting_for();
+                let answer = json!({ "status": "not ready", "waiting_for": waiting_for });
+                (StatusCode::SERVICE_UNAVAILABLE, answer)
+            };
+            let details = readiness.details();
+            if !details.is_empty() {
+                answer["details"] = json!(details);
+            }
+            json(status, &answer)
         }
         _ => problem(
             StatusCode::NOT_FOUND,

@@ -65,6 +65,7 @@
 //! Nothing here is installed process-wide unless [`main`] is what runs the process: the parts in
 //! [`http`] work in any tokio program.
 
+mod accept;
 mod admin;
 mod arguments;
 mod component;
@@ -80,6 +81,7 @@ mod shutdown;
 mod signals;
 pub mod telemetry;
 
+pub use accept::accept_each;
 pub use component::{BoxError, Common, Component, Port, Process, Verb};
 pub use describe::{AdminDescription, Description, PortDescription, SettingDescription};
 pub use period::{InvalidPeriod, Period};
@@ -88,3 +90,4 @@ pub use run::main;
 pub use secret::Secret;
 pub use settings::{Loaded, Problem, Settings, Sources, load};
 pub use shutdown::{Shutdown, Trigger};
+pub use signals::Hangups;

@@ -1,6 +1,9 @@
 //! Ready when every latch is released, and not any more once the drain begins.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// What a component still waits for before work may be sent to it.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +13,7 @@ pub struct Readiness(Arc<Mutex<State>>);
 struct State {
     held: Vec<&'static str>,
     draining: bool,
+    details: BTreeMap<&'static str, String>,
 }
 
 /// One thing readiness waits for, such as `certificate` or `upstream`.
@@ -50,6 +54,16 @@ impl Readiness {
         let state = self.state();
         let drain = state.draining.then_some("drain");
         state.held.iter().copied().chain(drain).collect()
+    }
+
+    /// Says something that `/ready` shows beside its answer, such as when a certificate ends.
+    pub fn tell(&self, name: &'static str, detail: impl Into<String>) {
+        self.state().details.insert(name, detail.into());
+    }
+
+    /// What has been told, by name.
+    pub fn details(&self) -> BTreeMap<&'static str, String> {
+        self.state().details.clone()
     }
 
     /// Takes readiness away for good: the process is stopping.

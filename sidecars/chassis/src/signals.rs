@@ -13,6 +13,24 @@ pub(crate) struct Signals {
     interrupt: Signal,
 }
 
+/// SIGHUP, the signal by which a service is told to read its files again.
+///
+/// For the `serve` of a component only: a library watches no signals.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes SIGHUP, which would end the process otherwise.
+    pub fn install() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// A request to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {

@@ -1,17 +1,24 @@
-//! The certificate and its key, loaded and matched.
+//! Certificates and their keys, authorities and revocation lists: read, matched, and every way that can
+//! go wrong.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use chassis::{Problem, Secret};
 use rustls::{
-    Error as TlsError, InconsistentKeys,
+    Error as TlsError, InconsistentKeys, RootCertStore,
     crypto::CryptoProvider,
     sign::{CertifiedKey, SigningKey},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::{
     Config,
+    config::Pair,
+    identity::{Identity, is_dns_pattern},
     pem::{self, Blocks},
 };
 
@@ -53,6 +60,24 @@ pub enum CertificateError {
     /// The key belongs to another certificate.
     #[error("is not the key of the certificate")]
     Mismatch,
+    /// There is no revocation list in the text.
+    #[error("holds no revocation list")]
+    NoRevocationList,
+    /// A certificate cannot be an authority.
+    #[error("holds a certificate that cannot be an authority: {0}")]
+    NoAuthority(TlsError),
+    /// What was made of it cannot be used for TLS.
+    #[error("cannot be used for TLS: {0}")]
+    Refused(String),
+    /// A certificate in the list is for no name.
+    #[error("is for no name: there is none in it, and `names` is empty")]
+    NoName,
+    /// Two certificates are for one name.
+    #[error("is for `{0}`, which another certificate is for already")]
+    SameName(String),
+    /// A name is not one that a client can ask for.
+    #[error("has `{0}`, which is no DNS name")]
+    BadName(String),
 }
 
 impl CertificateError {
@@ -68,6 +93,12 @@ impl CertificateError {
             Self::UnusableKey(_) => "use an RSA key of 2048 bits or more, or P-256, P-384, Ed25519",
             Self::UnusableCertificate(_) => "use an X.509 certificate, the leaf first",
             Self::Mismatch => "put the leaf first in the chain and set the key that belongs to it",
+            Self::NoRevocationList => "put the list there as PEM: -----BEGIN X509 CRL-----",
+            Self::NoAuthority(_) => "put certificates of authorities there, not of servers",
+            Self::Refused(_) => "look at it with: openssl x509 -text, or openssl crl -text",
+            Self::NoName => "set `names` beside it",
+            Self::SameName(_) => "keep one certificate for each name",
+            Self::BadName(_) => "write www.example.com or *.example.com",
         }
     }
 }
@@ -76,13 +107,16 @@ impl CertificateError {
 #[derive(Debug, thiserror::Error)]
 #[error("`{setting}` {error}")]
 pub(crate) struct Fault {
-    setting: &'static str,
+    setting: String,
     error: CertificateError,
 }
 
 impl Fault {
-    fn new(setting: &'static str, error: CertificateError) -> Self {
-        Self { setting, error }
+    pub(crate) fn new(setting: impl Into<String>, error: CertificateError) -> Self {
+        Self {
+            setting: setting.into(),
+            error,
+        }
     }
 }
 
@@ -93,53 +127,206 @@ impl From<Fault> for Problem {
     }
 }
 
-/// Loads what the settings name, and makes sure that the two belong together; the certificate and the key
-/// are looked at each for itself, so that both faults are told.
-pub(crate) fn load(
-    config: &Config,
-    provider: &CryptoProvider,
-) -> Result<Arc<CertifiedKey>, Vec<Fault>> {
-    let chain_at = if config.certificate_file.is_some() {
+/// Everything the settings name, read and matched; nothing of it is served yet.
+#[derive(Debug)]
+pub(crate) struct Material {
+    /// The certificate for clients that ask for no name or an unknown one first.
+    pub(crate) certificates: Vec<Shown>,
+    /// The authorities of client certificates.
+    pub(crate) clients: Option<Clients>,
+}
+
+/// One certificate that can be shown.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) certified: Arc<CertifiedKey>,
+    /// What clients may ask for, in lower case.
+    pub(crate) names: Vec<String>,
+    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) not_after: Option<i64>,
+    /// The key as it was read, to see whether it has changed.
+    pub(crate) secret: Vec<u8>,
+}
+
+/// Who may sign client certificates, and which of them are taken back.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub(crate) setting: &'static str,
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) authorities: Vec<CertificateDer<'static>>,
+    pub(crate) revoked: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl Material {
+    /// Reads all of it; every fault is told, not the first alone.
+    pub(crate) fn load(config: &Config, provider: &CryptoProvider) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut certificates = Vec::new();
+        if config.has_certificate() {
+            let own = Pair::of(config);
+            let shown = shown(own, provider);
+            certificates.extend(shown.map_err(|found| faults.extend(found)));
+        }
+        for pair in Pair::more(config) {
+            let shown = shown(pair, provider);
+            certificates.extend(shown.map_err(|found| faults.extend(found)));
+        }
+        let mut taken: Vec<&str> = Vec::new();
+        for (at, shown) in certificates.iter().enumerate().skip(1) {
+            for name in &shown.names {
+                if taken.contains(&name.as_str()) {
+                    let setting = format!("certificates[{}]", at - 1);
+                    faults.push(Fault::new(
+                        setting,
+                        CertificateError::SameName(name.clone()),
+                    ));
+                }
+                taken.push(name);
+            }
+        }
+        let clients = if config.asks_clients() {
+            clients(config).map_err(|found| faults.extend(found)).ok()
+        } else {
+            None
+        };
+        if faults.is_empty() {
+            Ok(Self {
+                certificates,
+                clients,
+            })
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>> {
+    let chain_at = pair.setting(if pair.certificate_file.is_some() {
         "certificate_file"
     } else {
         "certificate"
+    });
+    let key_at = match (pair.key_file, pair.key.is_empty()) {
+        (Some(_), _) => pair.setting("key_file"),
+        (None, false) => pair.setting("key"),
+        (None, true) => chain_at.clone(),
     };
-    let key_at = match (&config.key_file, config.key.is_empty()) {
-        (Some(_), _) => "key_file",
-        (None, false) => "key",
-        (None, true) => chain_at,
-    };
-    let text = read(config.certificate_file.as_ref(), &config.certificate);
+    let text = read(pair.certificate_file, pair.certificate);
     let (chain, key) = if key_at == chain_at {
         // One text with both: a fault of the text is told once.
-        let both = text.map_err(|error| vec![Fault::new(chain_at, error)])?;
+        let both = text.map_err(|error| vec![Fault::new(&chain_at, error)])?;
         (chain(both.certificates), key(both.keys, provider))
     } else {
-        let apart = read(config.key_file.as_ref(), &config.key);
+        let apart = read(pair.key_file, pair.key);
         (
             text.and_then(|blocks| chain(blocks.certificates)),
             apart.and_then(|blocks| key(blocks.keys, provider)),
         )
     };
-    let (chain, key) = match (chain, key) {
-        (Ok(chain), Ok(key)) => (chain, key),
-        (chain, key) => {
-            let chain = chain.err().map(|error| Fault::new(chain_at, error));
-            let key = key.err().map(|error| Fault::new(key_at, error));
-            return Err(chain.into_iter().chain(key).collect());
+    let ocsp = pair.ocsp_file.map(bytes_of).transpose();
+    let (chain, (key, secret), ocsp) = match (chain, key, ocsp) {
+        (Ok(chain), Ok(key), Ok(ocsp)) => (chain, key, ocsp),
+        (chain, key, ocsp) => {
+            let chain = chain.err().map(|error| Fault::new(&chain_at, error));
+            let key = key.err().map(|error| Fault::new(&key_at, error));
+            let ocsp_at = pair.setting("ocsp_file");
+            let ocsp = ocsp.err().map(|error| Fault::new(ocsp_at, error));
+            return Err(chain.into_iter().chain(key).chain(ocsp).collect());
         }
     };
-    let certified = CertifiedKey::new(chain, key);
+    let owner = chain.first().and_then(Identity::of);
+    let mut certified = CertifiedKey::new(chain, key);
+    certified.ocsp = ocsp;
     match certified.keys_match() {
-        Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified.into()),
+        Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(TlsError::InconsistentKeys(_)) => {
-            Err(vec![Fault::new(key_at, CertificateError::Mismatch)])
+            return Err(vec![Fault::new(key_at, CertificateError::Mismatch)]);
         }
-        Err(error) => Err(vec![Fault::new(
-            chain_at,
-            CertificateError::UnusableCertificate(error),
-        )]),
+        Err(error) => {
+            let error = CertificateError::UnusableCertificate(error);
+            return Err(vec![Fault::new(chain_at, error)]);
+        }
     }
+    let in_it = owner.as_ref().map(|owner| owner.dns.clone());
+    let names = if pair.names.is_empty() {
+        in_it.unwrap_or_default()
+    } else {
+        pair.names.to_vec()
+    };
+    if let Some(bad) = pair.names.iter().find(|name| !is_dns_pattern(name)) {
+        let error = CertificateError::BadName(bad.clone());
+        return Err(vec![Fault::new(pair.setting("names"), error)]);
+    }
+    if pair.index.is_some() && names.is_empty() {
+        return Err(vec![Fault::new(chain_at, CertificateError::NoName)]);
+    }
+    Ok(Shown {
+        certified: certified.into(),
+        names: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        alpn: pair
+            .alpn
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect(),
+        not_after: owner.map(|owner| owner.not_after),
+        secret,
+    })
+}
+
+fn clients(config: &Config) -> Result<Clients, Vec<Fault>> {
+    let setting = if config.client_ca_file.is_some() {
+        "client_ca_file"
+    } else {
+        "client_ca"
+    };
+    let mut faults = Vec::new();
+    let roots = read(config.client_ca_file.as_deref(), &config.client_ca)
+        .and_then(|blocks| chain(blocks.certificates))
+        .and_then(|authorities| Ok((roots(&authorities)?, authorities)))
+        .map_err(|error| faults.push(Fault::new(setting, error)));
+    let revoked = config
+        .client_crl_file
+        .as_deref()
+        .map_or(Ok(Vec::new()), |path| {
+            let blocks = read(Some(path), &Secret::default())?;
+            if blocks.revoked.is_empty() {
+                return Err(CertificateError::NoRevocationList);
+            }
+            Ok(blocks.revoked)
+        });
+    let revoked = revoked.map_err(|error| faults.push(Fault::new("client_crl_file", error)));
+    match (roots, revoked) {
+        (Ok((roots, authorities)), Ok(revoked)) => Ok(Clients {
+            setting,
+            roots: roots.into(),
+            authorities,
+            revoked,
+        }),
+        _ => Err(faults),
+    }
+}
+
+/// The authorities in a file, or the public ones.
+pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, Fault> {
+    let Some(path) = file else {
+        return Ok(RootCertStore::from_iter(
+            webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
+        ));
+    };
+    read(Some(path), &Secret::default())
+        .and_then(|blocks| chain(blocks.certificates))
+        .and_then(|authorities| roots(&authorities))
+        .map_err(|error| Fault::new("upstream_ca_file", error))
+}
+
+fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, CertificateError> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots
+            .add(authority.clone())
+            .map_err(CertificateError::NoAuthority)?;
+    }
+    Ok(roots)
 }
 
 fn chain(
@@ -154,25 +341,30 @@ fn chain(
 fn key(
     mut keys: Vec<PrivateKeyDer<'static>>,
     provider: &CryptoProvider,
-) -> Result<Arc<dyn SigningKey>, CertificateError> {
+) -> Result<(Arc<dyn SigningKey>, Vec<u8>), CertificateError> {
     let key = match keys.len() {
         0 => return Err(CertificateError::NoKey),
         1 => keys.remove(0),
         count => return Err(CertificateError::SeveralKeys(count)),
     };
+    let secret = key.secret_der().to_vec();
     let key = provider.key_provider.load_private_key(key);
-    key.map_err(CertificateError::UnusableKey)
+    Ok((key.map_err(CertificateError::UnusableKey)?, secret))
 }
 
-fn read(file: Option<&PathBuf>, text: &Secret) -> Result<Blocks, CertificateError> {
+fn read(file: Option<&Path>, text: &Secret) -> Result<Blocks, CertificateError> {
     let Some(path) = file else {
         return pem::read(text.expose());
     };
-    let text = fs::read_to_string(path).map_err(|source| CertificateError::Unreadable {
-        path: path.clone(),
-        source,
-    })?;
+    let text = String::from_utf8(bytes_of(path)?).map_err(|_| CertificateError::NotPem)?;
     pem::read(&text)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|source| CertificateError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -180,6 +372,7 @@ mod tests {
     use rcgen::{CertifiedKey as Generated, KeyPair, generate_simple_self_signed};
 
     use super::*;
+    use crate::MoreCertificate;
 
     fn generated() -> (String, String) {
         let Generated { cert, signing_key } =
@@ -187,13 +380,16 @@ mod tests {
         (cert.pem(), signing_key.serialize_pem())
     }
 
-    fn loaded(certificate: &str, key: &str) -> Result<Arc<CertifiedKey>, String> {
-        let config = Config {
+    fn loaded(certificate: &str, key: &str) -> Result<Material, String> {
+        loaded_of(&Config {
             certificate: Secret::new(certificate),
             key: Secret::new(key),
             ..Config::default()
-        };
-        let loaded = load(&config, &rustls::crypto::aws_lc_rs::default_provider());
+        })
+    }
+
+    fn loaded_of(config: &Config) -> Result<Material, String> {
+        let loaded = Material::load(config, &rustls::crypto::aws_lc_rs::default_provider());
         loaded.map_err(|faults| {
             let problems = faults.into_iter().map(Problem::from);
             let sentences = problems.map(|problem| {
@@ -240,20 +436,48 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_both_at_once() {
-        assert_eq!(
-            loaded("rubbish", "-----BEGIN EC PRIVATE KEY-----").unwrap_err(),
-            "certificate is neither PEM nor base64 of PEM; key holds a broken `EC PRIVATE KEY` block"
-        );
-    }
-
-    #[test]
-    fn a_message_never_holds_the_key() {
+    fn says_everything_about_every_certificate_at_once() {
         let (certificate, key) = generated();
-        let broken = key.replace("-----END", "----END");
-        assert_eq!(
-            loaded(&certificate, &broken).unwrap_err(),
-            "key holds a broken `PRIVATE KEY` block"
+        let more = |certificate: &str, key: &str, names: &[&str]| MoreCertificate {
+            certificate: Secret::new(certificate),
+            key: Secret::new(key),
+            names: names.iter().map(ToString::to_string).collect(),
+            ..MoreCertificate::default()
+        };
+        let config = Config {
+            certificate: Secret::new("nonsense"),
+            key: Secret::new(&*key),
+            certificates: vec![
+                more(&certificate, "nonsense", &[]),
+                more(&certificate, &key, &["a b"]),
+            ],
+            client_ca_file: Some("/nowhere/ca.pem".into()),
+            client_crl_file: Some("/nowhere/crl.pem".into()),
+            ..Config::default()
+        };
+        let found = loaded_of(&config).unwrap_err();
+        for part in [
+            "certificate is neither PEM nor base64 of PEM",
+            "certificates[0].key is neither PEM",
+            "certificates[1].names has `a b`",
+            "client_ca_file `/nowhere/ca.pem` cannot be read",
+            "client_crl_file `/nowhere/crl.pem` cannot be read",
+        ] {
+            assert!(found.contains(part), "{part} is missing in {found}");
+        }
+        let twice = Config {
+            certificate: Secret::new(&*certificate),
+            key: Secret::new(&*key),
+            certificates: vec![
+                more(&certificate, &key, &["A.example"]),
+                more(&certificate, &key, &["a.example"]),
+            ],
+            ..Config::default()
+        };
+        let found = loaded_of(&twice).unwrap_err();
+        assert!(
+            found.starts_with("certificates[1] is for `a.example`"),
+            "{found}"
         );
     }
 }

@@ -1,9 +1,11 @@
 //! The proxy as a component.
 
-use chassis::{BoxError, Component, Port, Problem, Process};
-use tokio::net::TcpListener;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{Config, Proxy, certificate, tls};
+use chassis::{BoxError, Component, Hangups, Port, Problem, Process, Readiness, Shutdown};
+use tokio::{net::TcpListener, time::interval};
+
+use crate::{Config, Mode, Proxy, proxy::problems_of_files, serve_redirect};
 
 /// The `tls-proxy` component.
 #[derive(Debug)]
@@ -17,37 +19,123 @@ impl Component for TlsProxy {
     type Config = Config;
 
     fn ports(config: &Config) -> Vec<Port> {
-        vec![Port {
-            name: "https",
+        let listen = Port {
+            name: match config.mode {
+                Mode::Http => "https",
+                Mode::Tcp => "tls",
+                Mode::Originate => "tcp",
+            },
             setting: "listen",
             address: config.listen,
-        }]
+        };
+        let redirect = config.redirect_listen.map(|address| Port {
+            name: "http",
+            setting: "redirect_listen",
+            address,
+        });
+        std::iter::once(listen).chain(redirect).collect()
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        let faults = certificate::load(config, &tls::provider()).err();
-        let faults = faults.unwrap_or_default().into_iter();
-        faults.map(Problem::from).collect()
+        problems_of_files(config)
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
         let certificate = process.readiness.latch("certificate");
         let upstream = process.readiness.latch("upstream");
+        let mut hangups = Hangups::install()?;
         config.limits.drain = process.common.drain_limit;
         let proxy = Proxy::new(&config)?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| format!("`listen` cannot be bound to {}: {error}", config.listen))?;
+        let listener = bound("listen", config.listen).await?;
+        let redirect = match config.redirect_listen {
+            Some(address) => Some(bound("redirect_listen", address).await?),
+            None => None,
+        };
         tracing::info!(address = %listener.local_addr()?, "listening");
         certificate.release();
-        let seeing_upstream = async {
-            tokio::select! {
-                () = proxy.await_upstream(upstream) => {}
-                () = process.shutdown.requested() => {}
-            }
+        let (trigger, shutdown) = Shutdown::pair();
+        let stopping = async {
+            process.shutdown.requested().await;
+            proxy.await_upstream_gone().await;
+            trigger.fire();
+            std::future::pending::<()>().await;
         };
-        let serving = proxy.clone().serve(listener, process.shutdown.clone());
-        let (served, ()) = tokio::join!(serving, seeing_upstream);
-        Ok(served?)
+        let beside = async {
+            tokio::join!(
+                proxy.await_upstream(upstream),
+                tell(&proxy, &process.readiness),
+                async {
+                    loop {
+                        hangups.next().await;
+                        tracing::info!("SIGHUP, reading the files again");
+                        // What is wrong with them has been said.
+                        let _ = proxy.reload();
+                    }
+                },
+            )
+        };
+        let redirecting = async {
+            if let Some(listener) = redirect {
+                tracing::info!(address = %listener.local_addr()?, "redirecting");
+                let limits = config.limits.clone();
+                let port = config.redirect_port;
+                serve_redirect(listener, port, limits, shutdown.clone()).await?;
+            }
+            Ok::<_, BoxError>(())
+        };
+        let serving = async {
+            let serving = proxy.clone().serve(listener, shutdown.clone());
+            let (served, redirected) = tokio::join!(serving, redirecting);
+            served?;
+            redirected
+        };
+        tokio::select! {
+            served = serving => served,
+            _ = beside => Ok(()),
+            () = stopping => Ok(()),
+        }
     }
 }
+
+async fn bound(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| format!("`{setting}` cannot be bound to {address}: {error}").into())
+}
+
+/// Keeps `/ready` up to date about the certificates, and warns once a day of one that ends soon.
+async fn tell(proxy: &Proxy, readiness: &Readiness) {
+    let mut ticks = interval(LOOK);
+    let mut warned = None;
+    loop {
+        ticks.tick().await;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() as i64);
+        let ends = proxy.certificate_ends();
+        let lines: Vec<String> = ends.iter().map(|end| end_of(end, now)).collect();
+        readiness.tell("certificate", lines.join("; "));
+        let reload = proxy.reload_fault();
+        readiness.tell("reload", reload.as_deref().unwrap_or("ok"));
+        let soonest = ends.iter().min_by_key(|(_, end)| *end);
+        if let Some(soonest) = soonest.filter(|(_, end)| end - now < SOON * DAY)
+            && warned != Some(now / DAY)
+        {
+            warned = Some(now / DAY);
+            tracing::warn!("the certificate of {}", end_of(soonest, now));
+        }
+    }
+}
+
+fn end_of((name, end): &(String, i64), now: i64) -> String {
+    let days = (end - now).abs() / DAY;
+    if end < &now {
+        format!("{name} ended {days} days ago")
+    } else {
+        format!("{name} ends in {days} days")
+    }
+}
+
+const LOOK: Duration = Duration::from_secs(5);
+const DAY: i64 = 24 * 60 * 60;
+/// Days before its end a certificate is worth a warning.
+const SOON: i64 = 14;

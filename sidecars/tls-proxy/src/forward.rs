@@ -1,18 +1,76 @@
 //! One request: checked, given its `X-Forwarded-*`, sent to the next hop.
 
-use std::net::IpAddr;
-
-use chassis::http::{Body, Peer, Upstream, problem};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::HOST, uri::Authority,
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
 };
 
+use chassis::http::{Body, Upstream, problem};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{HOST, STRICT_TRANSPORT_SECURITY},
+    uri::Authority,
+};
+
+use crate::{Identity, tls::Open};
+
 /// Sends requests on to the next hop.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Forward {
-    upstream: Upstream,
-    inbound: Inbound,
+    pub(crate) upstream: Upstream,
+    pub(crate) inbound: Inbound,
+    /// `Strict-Transport-Security` of every answer.
+    pub(crate) hsts: Option<HeaderValue>,
+    pub(crate) log: AccessLog,
+}
+
+/// What is known of a client for as long as its connection is open.
+pub(crate) struct Client {
+    ip: IpAddr,
+    forwarded_for: Option<HeaderValue>,
+    certificate: Option<HeaderValue>,
+    /// Counts the connection.
+    _open: Open,
+}
+
+impl Client {
+    pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, open: Open) -> Self {
+        let ip = ip.to_canonical();
+        Self {
+            ip,
+            forwarded_for: HeaderValue::from_str(&ip.to_string()).ok(),
+            certificate: identity.and_then(Identity::header),
+            _open: open,
+        }
+    }
+}
+
+/// Which of the requests or connections get a line in the log.
+#[derive(Debug)]
+pub(crate) struct AccessLog {
+    every: Option<u64>,
+    count: AtomicU64,
+}
+
+impl AccessLog {
+    /// One of as many as make up this share.
+    pub(crate) fn new(share: f64) -> Self {
+        let every = (share > 0.0).then(|| (1.0 / share).round().max(1.0) as u64);
+        Self {
+            every,
+            count: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether this one is in it.
+    pub(crate) fn takes(&self) -> bool {
+        self.every.is_some_and(|every| {
+            self.count
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(every)
+        })
+    }
 }
 
 /// What becomes of the `X-Forwarded-*` that arrive.
@@ -25,18 +83,32 @@ pub(crate) enum Inbound {
 }
 
 impl Forward {
-    pub(crate) fn new(upstream: Upstream, inbound: Inbound) -> Self {
-        Self { upstream, inbound }
+    pub(crate) async fn answer(&self, request: Request<Body>, client: &Client) -> Response<Body> {
+        let noted = self.log.takes().then(|| {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            (method, path, Instant::now())
+        });
+        let mut response = self.pass_on(request, client).await;
+        if let Some(hsts) = &self.hsts
+            && !response.headers().contains_key(STRICT_TRANSPORT_SECURITY)
+        {
+            let headers = response.headers_mut();
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if let Some((method, path, started)) = noted {
+            let (status, ms) = (
+                response.status().as_u16(),
+                started.elapsed().as_millis() as u64,
+            );
+            tracing::info!(client = %client.ip, %method, path, status, ms, "request");
+        }
+        response
     }
 
-    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+    async fn pass_on(&self, mut request: Request<Body>, client: &Client) -> Response<Body> {
         if let Some(refusal) = Refusal::of(&request) {
             return refusal.response();
         }
-        let client = request
-            .extensions()
-            .get::<Peer>()
-            .map(|peer| peer.address.ip().to_canonical());
         let host = host(request.uri(), request.headers());
         let forwarded = Forwarded { client, host };
         forwarded.write(request.headers_mut(), self.inbound);
@@ -114,21 +186,28 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// What the next hop is told about the client's side.
-struct Forwarded {
-    client: Option<IpAddr>,
+struct Forwarded<'a> {
+    client: &'a Client,
     host: Option<HeaderValue>,
 }
 
-impl Forwarded {
+impl Forwarded<'_> {
     fn write(self, headers: &mut HeaderMap, inbound: Inbound) {
         let chain = match inbound {
             Inbound::Replaced => {
-                remove_claims(headers);
-                self.client.map(|ip| ip.to_string())
+                remove_claims(headers, is_claim);
+                self.client.forwarded_for.clone()
             }
-            Inbound::Trusted => Some(self.chain(headers)),
+            Inbound::Trusted => {
+                // Who the client is by its certificate only we have seen.
+                remove_claims(headers, is_certificate);
+                HeaderValue::from_str(&self.chain(headers)).ok()
+            }
         };
-        if let Some(chain) = chain.and_then(|chain| HeaderValue::from_str(&chain).ok()) {
+        if let Some(certificate) = &self.client.certificate {
+            headers.insert(CERTIFICATE, certificate.clone());
+        }
+        if let Some(chain) = chain {
             headers.insert(FOR, chain);
         }
         if !headers.contains_key(&PROTO) {
@@ -147,17 +226,17 @@ impl Forwarded {
             .get_all(&FOR)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let client = self.client.map(|ip| ip.to_string());
-        let all: Vec<&str> = arrived.chain(client.as_deref()).collect();
+        let client = self.client.ip.to_string();
+        let all: Vec<&str> = arrived.chain([client.as_str()]).collect();
         all.join(", ")
     }
 }
 
 /// Removes every header that claims to know the client, under any spelling an app may fold into it.
-fn remove_claims(headers: &mut HeaderMap) {
+fn remove_claims(headers: &mut HeaderMap, is_one: fn(&str) -> bool) {
     let claims: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_claim(name))
+        .filter(|name| is_one(name.as_str()))
         .cloned()
         .collect();
     for claim in claims {
@@ -165,11 +244,27 @@ fn remove_claims(headers: &mut HeaderMap) {
     }
 }
 
-fn is_claim(name: &HeaderName) -> bool {
-    let plain = name.as_str().replace(['_', '.'], "-");
-    plain.starts_with("x-forwarded-") || plain == "forwarded" || plain == "x-real-ip"
+fn is_claim(name: &str) -> bool {
+    reads(name, "x-forwarded-", true)
+        || reads(name, "forwarded", false)
+        || reads(name, "x-real-ip", false)
 }
 
+fn is_certificate(name: &str) -> bool {
+    reads(name, CERTIFICATE.as_str(), false)
+}
+
+/// Whether an app that takes `_` and `.` for `-` would read this header under that name, or one beginning so.
+fn reads(name: &str, known: &str, begins: bool) -> bool {
+    let same = |one: u8, other: u8| one == other || (other == b'-' && matches!(one, b'_' | b'.'));
+    (name.len() == known.len() || begins && name.len() > known.len())
+        && name
+            .bytes()
+            .zip(known.bytes())
+            .all(|(one, other)| same(one, other))
+}
+
+const CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -183,8 +278,9 @@ mod tests {
         for (name, value) in arrived {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let client = Some([203, 0, 113, 9].into());
         let host = Some(HeaderValue::from_static("coins.example"));
+        let open = Open::uncounted();
+        let client = &Client::new([203, 0, 113, 9].into(), None, open);
         Forwarded { client, host }.write(&mut headers, inbound);
         let line = |(name, value): (&HeaderName, &HeaderValue)| {
             format!("{name}: {}", value.to_str().unwrap())
@@ -201,6 +297,8 @@ mod tests {
             ("x_forwarded_for", "10.0.0.1"),
             ("x.forwarded.proto", "http"),
             ("x-forwarded-port", "1"),
+            ("x-forwarded-client-cert", "Hash=1"),
+            ("x_forwarded.client-cert", "Hash=1"),
             ("forwarded", "for=10.0.0.1"),
             ("x-real-ip", "10.0.0.1"),
         ];
@@ -217,6 +315,7 @@ mod tests {
         let trusted = [
             ("x-forwarded-for", "198.51.100.7"),
             ("x-forwarded-host", "front.example"),
+            ("x_forwarded_client_cert", "Hash=1"),
         ];
         let wanted = [
             "x-forwarded-for: 198.51.100.7, 203.0.113.9",

@@ -1,9 +1,10 @@
-//! A TLS proxy that stands in front of an app in the same task: HTTPS in, HTTP to the next hop.
+//! A TLS proxy that stands in front of an app in the same task: TLS in, HTTP or bytes to the next hop; or
+//! bytes in and TLS out.
 //!
 //! ```text
 //! client ──TLS──▶ handshake (tls.rs) ──▶ forward (forward.rs) ──HTTP──▶ next hop
-//!                      ▲                        │
-//!            certificate (certificate.rs)       └── X-Forwarded-*, trace context
+//!                      ▲            └──▶ raw (raw.rs, pipe.rs) ──bytes─▶ next hop
+//!         snapshot of certificates, authorities (certificate.rs) ◀── reload (reload.rs)
 //!                      ▲
 //!                 PEM text (pem.rs) ◀── settings (config.rs)
 //! ```
@@ -15,12 +16,24 @@
 mod certificate;
 mod component;
 mod config;
+mod dev;
 mod forward;
+mod identity;
 mod pem;
+mod pipe;
 mod proxy;
+mod proxy_protocol;
+mod raw;
+mod redirect;
+mod reload;
+mod target;
+mod tickets;
 mod tls;
 
 pub use certificate::CertificateError;
 pub use component::TlsProxy;
-pub use config::{Config, MinVersion};
+pub use config::{ClientAuth, Config, MinVersion, Mode, MoreCertificate, SendProxyProtocol};
+pub use identity::{Allow, Identity};
 pub use proxy::{Error, Proxy, serve};
+pub use proxy_protocol::{BadHeader, parse_v1, parse_v2};
+pub use redirect::serve_redirect;

@@ -2,8 +2,10 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs1KeyDer,
+    PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
+use serde_json::Value;
 
 use crate::certificate::CertificateError;
 
@@ -12,6 +14,7 @@ use crate::certificate::CertificateError;
 pub(crate) struct Blocks {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) keys: Vec<PrivateKeyDer<'static>>,
+    pub(crate) revoked: Vec<CertificateRevocationListDer<'static>>,
 }
 
 /// Reads every certificate and key in `text`.
@@ -36,6 +39,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
             "PRIVATE KEY" => blocks.keys.push(PrivatePkcs8KeyDer::from(der()?).into()),
             "RSA PRIVATE KEY" => blocks.keys.push(PrivatePkcs1KeyDer::from(der()?).into()),
             "EC PRIVATE KEY" => blocks.keys.push(PrivateSec1KeyDer::from(der()?).into()),
+            "X509 CRL" => blocks.revoked.push(der()?.into()),
             // `openssl ecparam -genkey` writes its parameters in front of the key.
             _ => {}
         }
@@ -45,7 +49,19 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
 
 /// The PEM text inside what was given.
 fn unwrapped(text: &str) -> Result<String, CertificateError> {
-    let text = text.trim().trim_matches('"');
+    let text = text.trim();
+    if text.starts_with('{')
+        && let Ok(Value::Object(members)) = serde_json::from_str(text)
+    {
+        // A secret of several members, as the console of Secrets Manager makes them: each is a text of its own.
+        let texts = members.values().filter_map(Value::as_str);
+        let whole: Vec<String> = texts.filter_map(|text| unwrapped(text).ok()).collect();
+        return match whole.as_slice() {
+            [] => Err(CertificateError::NotPem),
+            whole => Ok(whole.join("\n")),
+        };
+    }
+    let text = text.trim_matches('"');
     if text.contains(BEGIN) {
         return Ok(text.replace("\\r", "").replace("\\n", "\n"));
     }
@@ -101,6 +117,17 @@ mod tests {
         holds_both(&PEM.replace('\n', " "));
         holds_both(&format!("\"{}\"", PEM.replace('\n', "\\n")));
         holds_both(&BASE64_STANDARD.encode(PEM));
+        let (certificate, key) = PEM.split_at(PEM.find("-----BEGIN PRIVATE").unwrap());
+        let json = serde_json::json!({ "user": "x", "Certificate": certificate,
+            "PrivateKey": BASE64_STANDARD.encode(key), "n": 1 });
+        holds_both(&json.to_string());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(-----BEGIN |-----END |-----|CERTIFICATE|PRIVATE KEY|\\n|\n|A|=|\\{|\"|:)*|.{0,200}") {
+            let _ = read(&text);
+        }
     }
 
     #[test]

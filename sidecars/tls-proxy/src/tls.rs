@@ -1,96 +1,548 @@
-//! The TLS side: versions, ALPN, and handshakes with a limit.
+//! The TLS side: one configuration for each certificate, chosen by the name a client asks for; handshakes
+//! with limits; everything replaced at once when files change.
 
-use std::{io, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use chassis::{Period, http::Protocol, telemetry};
-use opentelemetry::{KeyValue, metrics::Counter};
+use ::aws_lc_rs::digest::{Context, SHA256};
+use chassis::{Period, telemetry};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge},
+};
 use rustls::{
-    Error as TlsError, InvalidMessage, ServerConfig, SupportedProtocolVersion,
+    CertificateError as Refusal, DigitallySignedStruct, DistinguishedName, Error as TlsError,
+    HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+    client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, aws_lc_rs},
-    sign::{CertifiedKey, SingleCertAndKey},
+    server::{
+        Acceptor, ProducesTickets, ServerConnection, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::SingleCertAndKey,
     version::{TLS12, TLS13},
 };
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
-use crate::MinVersion;
-
-/// Makes TLS connections of TCP connections.
-#[derive(Clone)]
-pub(crate) struct Handshake {
-    acceptor: TlsAcceptor,
-    limit: Period,
-    counter: Counter<u64>,
-}
+use crate::{
+    Config, MinVersion,
+    certificate::{CertificateError, Clients, Fault, Material, Shown},
+    config::{ClientAuth, Mode},
+    identity::{Allow, Identity},
+    proxy_protocol,
+    tickets::SharedTickets,
+};
 
 /// The crypto of this proxy; passed on explicitly, installed nowhere.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// The TLS configuration for one certificate.
-pub(crate) fn server_config(
-    provider: Arc<CryptoProvider>,
-    certified: Arc<CertifiedKey>,
-    min_version: MinVersion,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let versions: &[&SupportedProtocolVersion] = match min_version {
-        MinVersion::Tls12 => &[&TLS13, &TLS12],
-        MinVersion::Tls13 => &[&TLS13],
-    };
-    // The first random byte may be slow; it must not be the first client that waits for it.
-    provider.secure_random.fill(&mut [0; 32])?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
-    // Without a ticketer TLS 1.2 clients could not resume.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
-    Ok(Arc::new(config))
+/// The versions from the lowest that is accepted.
+pub(crate) fn versions(min: MinVersion) -> &'static [&'static SupportedProtocolVersion] {
+    match min {
+        MinVersion::Tls12 => &FROM_1_2,
+        MinVersion::Tls13 => &FROM_1_3,
+    }
 }
 
-impl Handshake {
-    pub(crate) fn new(config: Arc<ServerConfig>, limit: Period) -> Self {
-        let counter = telemetry::counter(
-            "tls_proxy.handshakes",
-            "{handshake}",
-            "TLS handshakes by how they ended.",
-        );
-        Self {
-            acceptor: TlsAcceptor::from(config),
-            limit,
-            counter,
+static FROM_1_2: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+static FROM_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
+
+/// What is shown to clients at one time.
+pub(crate) struct Snapshot {
+    default: Arc<ServerConfig>,
+    exact: HashMap<String, Arc<ServerConfig>>,
+    /// By the name behind the star.
+    wildcards: HashMap<String, Arc<ServerConfig>>,
+    ticketer: Arc<dyn ProducesTickets>,
+    /// Of everything that was read, and of what decides about clients alone.
+    fingerprint: [u8; 32],
+    clients: [u8; 32],
+    /// Name and end of each certificate.
+    pub(crate) ends: Vec<(String, i64)>,
+}
+
+impl Snapshot {
+    /// Makes all configurations; the tickets of `before` go on if the same clients are let in.
+    pub(crate) fn new(
+        config: &Config,
+        material: &Material,
+        before: Option<&Self>,
+    ) -> Result<Self, Vec<Fault>> {
+        let provider = provider();
+        // The first random byte may be slow; it must not be the first client that waits for it.
+        let refused = |setting: &str| {
+            let setting = setting.to_owned();
+            move |error: TlsError| {
+                let error = CertificateError::Refused(error.to_string());
+                vec![Fault::new(setting, error)]
+            }
+        };
+        let random = provider.secure_random.fill(&mut [0; 32]);
+        random.map_err(|error| refused("certificate")(error.into()))?;
+        let clients = fingerprint_of_clients(config, material.clients.as_ref());
+        let same = before.filter(|before| before.clients == clients);
+        let ticketer: Arc<dyn ProducesTickets> = if !config.ticket_key.is_empty() {
+            Arc::new(SharedTickets::new(&config.ticket_key, clients))
+        } else if let Some(before) = same {
+            Arc::clone(&before.ticketer)
+        } else {
+            aws_lc_rs::Ticketer::new().map_err(refused("certificate"))?
+        };
+        let verifier = material
+            .clients
+            .as_ref()
+            .map(|clients| verifier(config, clients, &provider))
+            .transpose()?;
+        let mut made = Vec::with_capacity(material.certificates.len());
+        for shown in &material.certificates {
+            let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_protocol_versions(versions(config.min_version))
+                .map_err(refused("min_version"))?;
+            let builder = match &verifier {
+                Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
+                None => builder.with_no_client_auth(),
+            };
+            let certified = SingleCertAndKey::from(Arc::clone(&shown.certified));
+            let mut made_of_it = builder.with_cert_resolver(Arc::new(certified));
+            made_of_it.alpn_protocols = match config.mode {
+                _ if !shown.alpn.is_empty() => shown.alpn.clone(),
+                Mode::Http => vec![H2.to_vec(), b"http/1.1".to_vec()],
+                Mode::Tcp | Mode::Originate => Vec::new(),
+            };
+            // Without a ticketer TLS 1.2 clients could not resume.
+            made_of_it.ticketer = Arc::clone(&ticketer);
+            // A ticket is for one use (RFC 8446 appendix C.4); a client that resumes gets the next one.
+            made_of_it.send_tls13_tickets = 1;
+            made.push(Arc::new(made_of_it));
+        }
+        let Some(default) = made.first().cloned() else {
+            let error = CertificateError::NoCertificate;
+            return Err(vec![Fault::new("certificate", error)]);
+        };
+        let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
+        // The certificates of the list know their names better than the one for everybody.
+        for (shown, made) in material.certificates.iter().zip(&made).rev() {
+            for name in &shown.names {
+                let (map, name) = match name.strip_prefix("*.") {
+                    Some(parent) => (&mut wildcards, parent),
+                    None => (&mut exact, name.as_str()),
+                };
+                map.entry(name.to_owned())
+                    .or_insert_with(|| Arc::clone(made));
+            }
+        }
+        Ok(Self {
+            default,
+            exact,
+            wildcards,
+            ticketer,
+            fingerprint: fingerprint(material, clients),
+            clients,
+            ends: material.certificates.iter().filter_map(end).collect(),
+        })
+    }
+
+    /// What is shown to a client that asks for this name.
+    fn choose(&self, name: Option<&str>) -> &Arc<ServerConfig> {
+        if self.exact.len() + self.wildcards.len() < 2 {
+            return &self.default;
+        }
+        let Some(name) = name.map(str::to_ascii_lowercase) else {
+            return &self.default;
+        };
+        let parent = || self.wildcards.get(name.split_once('.')?.1);
+        let found = self.exact.get(&name).or_else(parent);
+        found.unwrap_or(&self.default)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
+
+fn end(shown: &Shown) -> Option<(String, i64)> {
+    let name = shown.names.first().map_or("(no name)", String::as_str);
+    Some((name.to_owned(), shown.not_after?))
+}
+
+fn fingerprint(material: &Material, clients: [u8; 32]) -> [u8; 32] {
+    let mut sum = Context::new(&SHA256);
+    sum.update(&clients);
+    for shown in &material.certificates {
+        for certificate in &shown.certified.cert {
+            sum.update(certificate);
+        }
+        sum.update(&shown.secret);
+        sum.update(shown.certified.ocsp.as_deref().unwrap_or_default());
+    }
+    finished(sum)
+}
+
+fn fingerprint_of_clients(config: &Config, clients: Option<&Clients>) -> [u8; 32] {
+    let mut sum = Context::new(&SHA256);
+    if let Some(clients) = clients {
+        sum.update(format!("{:?} {:?}", config.client_auth, config.allow).as_bytes());
+        for authority in &clients.authorities {
+            sum.update(authority);
+        }
+        for list in &clients.revoked {
+            sum.update(list);
+        }
+    }
+    finished(sum)
+}
+
+fn finished(sum: Context) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(sum.finish().as_ref());
+    bytes
+}
+
+fn verifier(
+    config: &Config,
+    clients: &Clients,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<Door>, Vec<Fault>> {
+    let roots = Arc::clone(&clients.roots);
+    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+    if !clients.revoked.is_empty() {
+        // A list takes back what it names; an authority without one goes on as before.
+        builder = builder
+            .with_crls(clients.revoked.iter().cloned())
+            .allow_unknown_revocation_status();
+    }
+    if config.client_auth == ClientAuth::Optional {
+        builder = builder.allow_unauthenticated();
+    }
+    let inner = builder.build().map_err(|error| {
+        let error = CertificateError::Refused(error.to_string());
+        vec![Fault::new(clients.setting, error)]
+    })?;
+    let allow = config.allow.clone();
+    Ok(Arc::new(Door { inner, allow }))
+}
+
+/// Lets in the certificates an authority has signed and the list names.
+#[derive(Debug)]
+struct Door {
+    inner: Arc<dyn ClientCertVerifier>,
+    allow: Allow,
+}
+
+impl ClientCertVerifier for Door {
+    fn offer_client_auth(&self) -> bool {
+        self.inner.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, TlsError> {
+        let verified = self.inner.verify_client_cert(certificate, chain, now)?;
+        let admitted = Identity::of(certificate).is_some_and(|owner| self.allow.admits(&owner));
+        if admitted {
+            Ok(verified)
+        } else {
+            Err(Refusal::ApplicationVerificationFailure.into())
         }
     }
 
-    /// Shakes hands; the protocol is what ALPN agreed on.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.inner
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.inner
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Makes TLS connections of TCP connections.
+#[derive(Clone)]
+pub(crate) struct Handshake(Arc<Shared>);
+
+struct Shared {
+    shown: RwLock<Arc<Snapshot>>,
+    limit: Period,
+    computing: Semaphore,
+    accept_proxy: bool,
+    per_client: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+    connections: AtomicUsize,
+    counters: Counters,
+}
+
+struct Counters {
+    handshakes: Counter<u64>,
+    refused: Counter<u64>,
+    expiry: Gauge<f64>,
+    connections: Gauge<f64>,
+}
+
+/// A client that has shaken hands.
+pub(crate) struct Accepted {
+    pub(crate) stream: TlsStream<TcpStream>,
+    /// The client, as a PROXY protocol header or the connection has it.
+    pub(crate) address: SocketAddr,
+    /// Where the client connected to.
+    pub(crate) local: SocketAddr,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) open: Open,
+}
+
+/// A connection that counts for its client as long as this lives.
+pub(crate) struct Open {
+    shared: Arc<Shared>,
+    client: IpAddr,
+}
+
+impl Handshake {
+    pub(crate) fn new(shown: Snapshot, config: &Config) -> Self {
+        let counters = Counters {
+            handshakes: telemetry::counter(
+                "tls_proxy.handshakes",
+                "{handshake}",
+                "TLS handshakes by how they ended.",
+            ),
+            refused: telemetry::counter(
+                "tls_proxy.refused",
+                "{connection}",
+                "Connections closed before TLS, by reason.",
+            ),
+            expiry: telemetry::gauge(
+                "tls_proxy.certificate.expiry",
+                "s",
+                "When each certificate ends, in seconds since 1970.",
+            ),
+            connections: telemetry::gauge(
+                "tls_proxy.connections",
+                "{connection}",
+                "Connections open, those shaking hands among them.",
+            ),
+        };
+        let shared = Shared {
+            shown: RwLock::new(Arc::new(shown)),
+            limit: config.handshake_limit,
+            computing: Semaphore::new(config.handshakes.clamp(1, Semaphore::MAX_PERMITS)),
+            accept_proxy: config.accept_proxy_protocol,
+            per_client: config.connections_per_client,
+            open: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            counters,
+        };
+        let handshake = Self(Arc::new(shared));
+        handshake.record_ends();
+        handshake
+    }
+
+    /// What is shown now.
+    pub(crate) fn shown(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows this from now on; open connections keep what they have. Says whether it is anything new.
+    pub(crate) fn show(&self, shown: Snapshot) -> bool {
+        if self.shown().fingerprint == shown.fingerprint {
+            return false;
+        }
+        *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        self.record_ends();
+        true
+    }
+
+    fn record_ends(&self) {
+        for (name, end) in &self.shown().ends {
+            let attributes = [KeyValue::new("name", name.clone())];
+            self.0.counters.expiry.record(*end as f64, &attributes);
+        }
+    }
+
+    /// Shakes hands within the limit.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Protocol)> {
-        let accepting = timeout(self.limit.duration(), self.acceptor.accept(stream));
-        let accepted = accepting
-            .await
-            .unwrap_or_else(|_| Err(too_slow(self.limit)));
-        let outcome = accepted.as_ref().map_or_else(outcome, |_| "completed");
-        self.counter.add(1, &[KeyValue::new("outcome", outcome)]);
-        let stream = accepted.map_err(explained)?;
-        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        Ok((
-            stream,
-            if is_h2 {
-                Protocol::Http2
-            } else {
-                Protocol::Http1
-            },
-        ))
+        address: SocketAddr,
+    ) -> io::Result<Accepted> {
+        let limit = self.0.limit;
+        let accepting = timeout(limit.duration(), self.accept_patiently(stream, address));
+        let accepted = accepting.await.unwrap_or_else(|_| Err(too_slow(limit)));
+        let mut attributes = vec![KeyValue::new(
+            "outcome",
+            accepted.as_ref().map_or_else(outcome, |_| "completed"),
+        )];
+        if let Ok(accepted) = &accepted {
+            let tls = accepted.stream.get_ref().1;
+            attributes.push(KeyValue::new("version", version(tls)));
+            attributes.push(KeyValue::new("resumed", is_resumed(tls)));
+        }
+        self.0.counters.handshakes.add(1, &attributes);
+        accepted.map_err(explained)
     }
+
+    async fn accept_patiently(
+        &self,
+        mut stream: TcpStream,
+        mut address: SocketAddr,
+    ) -> io::Result<Accepted> {
+        let local = stream.local_addr()?;
+        if self.0.accept_proxy {
+            let told = proxy_protocol::take(&mut stream).await;
+            let told = told.inspect_err(|_| self.refuse("proxy_protocol"))?;
+            address = told.unwrap_or(address);
+        }
+        let open = self.count(address.ip().to_canonical())?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        // Only now: a client that sends nothing keeps nobody from computing.
+        let _computing = self.0.computing.acquire().await.map_err(io::Error::other)?;
+        let shown = self.shown();
+        let chosen = Arc::clone(shown.choose(start.client_hello().server_name()));
+        let stream = start.into_stream(chosen).await?;
+        let tls = stream.get_ref().1;
+        let identity = tls
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .and_then(Identity::of);
+        // A session that is resumed brings the certificate it began with, which nobody looks at again.
+        if let Some(identity) = &identity
+            && is_resumed(tls)
+            && identity.not_after < UnixTime::now().as_secs() as i64
+        {
+            self.refuse("client_expired");
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the client's certificate has ended since its session began",
+            ));
+        }
+        Ok(Accepted {
+            stream,
+            address,
+            local,
+            identity,
+            open,
+        })
+    }
+
+    fn refuse(&self, reason: &'static str) {
+        let attributes = [KeyValue::new("reason", reason)];
+        self.0.counters.refused.add(1, &attributes);
+    }
+
+    fn count(&self, client: IpAddr) -> io::Result<Open> {
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(client).or_default();
+        if self.0.per_client > 0 && *count >= self.0.per_client {
+            drop(open);
+            self.refuse("per_client");
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                format!("`connections_per_client` reached by {client}"),
+            ));
+        }
+        *count += 1;
+        drop(open);
+        let connections = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.counters.connections.record(connections as f64, &[]);
+        Ok(Open {
+            shared: Arc::clone(&self.0),
+            client,
+        })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let before = self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        let connections = before.saturating_sub(1) as f64;
+        self.shared.counters.connections.record(connections, &[]);
+        let mut open = self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Open {
+    /// One of a proxy that is none.
+    pub(crate) fn uncounted() -> Self {
+        let certified = rcgen::generate_simple_self_signed(["localhost".into()]);
+        let rcgen::CertifiedKey { cert, signing_key } = certified.unwrap();
+        let config = Config {
+            certificate: chassis::Secret::new(cert.pem() + &signing_key.serialize_pem()),
+            ..Config::default()
+        };
+        let material = Material::load(&config, &provider()).unwrap();
+        let shown = Snapshot::new(&config, &material, None).unwrap();
+        let handshake = Handshake::new(shown, &config);
+        handshake.count([127, 0, 0, 1].into()).unwrap()
+    }
+}
+
+/// The version in the words of RFC 8446: `TLSv1.3`.
+pub(crate) fn version(tls: &ServerConnection) -> &'static str {
+    match tls.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "unknown",
+    }
+}
+
+fn is_resumed(tls: &ServerConnection) -> bool {
+    tls.handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
 fn outcome(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::TimedOut => "timed_out",
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => "refused",
         _ if is_cleartext(error) => "cleartext",
         _ => "failed",
     }
@@ -121,4 +573,4 @@ fn too_slow(limit: Period) -> io::Error {
     )
 }
 
-const H2: &[u8] = b"h2";
+pub(crate) const H2: &[u8] = b"h2";

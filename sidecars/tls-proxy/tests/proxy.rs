@@ -12,7 +12,7 @@ use std::{net::SocketAddr, sync::Arc};
 use chassis::{Period, Secret, Settings, http::empty};
 use http_body_util::channel::Channel;
 use support::{
-    Authority, BOTH, Request, answer, get, h1, h2, handshake, next_hop, proxy, text, within,
+    Authority, BOTH, Request, answer, get, h1, h2, handshake, mirror, next_hop, proxy, text, within,
 };
 use tls_proxy::{Config, MinVersion, Proxy};
 use tokio::{
@@ -20,21 +20,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
 };
-
-/// Answers with the request line and the headers it saw, one a line.
-async fn mirror() -> SocketAddr {
-    next_hop(|request: Request| async move {
-        let headers = request.headers().iter();
-        let lines = headers.map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
-        answer(format!(
-            "{} {}\n{}",
-            request.method(),
-            request.uri(),
-            lines.collect::<String>()
-        ))
-    })
-    .await
-}
 
 async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
@@ -390,4 +375,117 @@ fn loads_the_certificate_from_files() {
     config.key_file = None;
     let missing = Proxy::new(&config).unwrap_err().into_problems();
     assert_eq!(missing[0].message, "holds no private key");
+}
+
+#[tokio::test]
+async fn every_answer_says_that_only_https_will_do() {
+    let value = "max-age=31536000; includeSubDomains";
+    let proxy = proxy(mirror().await, |config| config.hsts = Some(value.into())).await;
+    let response = within(h1(&proxy).await.send_request(get("/")))
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["strict-transport-security"], value);
+}
+
+/// A call of gRPC: HTTP/2 on both sides, trailers at the end of the answer.
+#[tokio::test]
+async fn grpc_keeps_http2_and_its_trailers() {
+    // Not our own listener, which would take `te` off at the door.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hop = listener.local_addr().unwrap();
+    let answering = |request: ::http::Request<hyper::body::Incoming>| async move {
+        let te = request.headers().get("te").cloned();
+        assert_eq!(request.uri().authority().unwrap(), "localhost");
+        let (mut body, receiver) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);
+        tokio::spawn(async move {
+            body.send_data("message".into()).await.unwrap();
+            let mut trailers = ::http::HeaderMap::new();
+            trailers.insert("grpc-status", "0".parse().unwrap());
+            trailers.insert("te-was", te.unwrap_or("missing".parse().unwrap()));
+            body.send_trailers(trailers).await.unwrap();
+        });
+        Ok::<_, std::convert::Infallible>(::http::Response::new(receiver))
+    };
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+            .serve_connection(
+                hyper_util::rt::TokioIo::new(stream),
+                hyper::service::service_fn(answering),
+            )
+            .await
+    });
+    let proxy = proxy(hop, |config| {
+        config.upstream_protocol = chassis::http::UpstreamProtocol::Http2;
+    })
+    .await;
+    let mut client = h2(&proxy).await;
+    for _ in 0..3 {
+        let request = ::http::Request::post("https://localhost/coins.Coins/Value")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(empty())
+            .unwrap();
+        let response = within(client.send_request(request)).await.unwrap();
+        let body = within(http_body_util::BodyExt::collect(response.into_body()))
+            .await
+            .unwrap();
+        let trailers = body.trailers().unwrap();
+        assert_eq!(trailers["grpc-status"], "0");
+        assert_eq!(trailers["te-was"], "trailers");
+    }
+}
+
+#[tokio::test]
+async fn the_plain_listener_sends_to_https() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = chassis::http::Limits::default();
+    let never = chassis::Shutdown::never();
+    tokio::spawn(tls_proxy::serve_redirect(listener, 8443, limits, never));
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    let request = b"POST /a?b HTTP/1.1\r\nhost: coins.example:80\r\nconnection: close\r\n\r\n";
+    plain.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    within(plain.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+    assert!(
+        answer.contains("location: https://coins.example:8443/a?b\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
+    let proxy = proxy(mirror().await, |config| {
+        config.lifetime = Period::from_millis(200);
+    })
+    .await;
+    let mut client = h1(&proxy).await;
+    let first = within(client.send_request(get("/"))).await.unwrap();
+    assert!(text(first).await.starts_with("GET /"));
+    within(async {
+        while client.ready().await.is_ok() {
+            let _ = client.send_request(get("/")).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_client_address_has_so_many_connections_and_gets_them_back() {
+    let proxy = proxy(mirror().await, |config| config.connections_per_client = 2).await;
+    let (one, two) = (h1(&proxy).await, h1(&proxy).await);
+    let third = handshake(proxy.address, &proxy.root, "h2", BOTH).await;
+    assert!(third.is_err());
+    drop((one, two));
+    within(async {
+        while handshake(proxy.address, &proxy.root, "h2", BOTH)
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }

@@ -21,12 +21,11 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::OwnedSemaphorePermit,
     time::{Instant, sleep, sleep_until},
 };
 
 use super::{
-    Body, Limits, Peer, Protocol,
+    Body, Limits, Opened, Peer, Protocol,
     activity::{Activity, Expired, InFlight},
     boxed,
     read_out::ReadOut,
@@ -43,31 +42,31 @@ pub(super) struct Connection {
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
     pub(super) activity: Activity,
-    /// Given back when the connection has ended.
-    #[expect(dead_code, reason = "held, not read")]
-    pub(super) slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     pub(super) async fn run<Io, S, F>(
-        self,
-        transport: impl Future<Output = io::Result<(Io, Protocol)>>,
-        service: S,
+        mut self,
+        opening: impl Future<Output = io::Result<Opened<Io, S>>>,
     ) where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let opening = async {
-            let (io, protocol) = transport.await?;
-            self.open(io, protocol).await
+            let opened = opening.await?;
+            let (io, protocol) = self.open(opened.io, opened.protocol).await?;
+            Ok::<_, io::Error>((io, protocol, opened.address, opened.service))
         };
         let opened = tokio::select! {
             opened = opening => opened,
             () = self.drained_without_a_request() => return,
         };
         match opened {
-            Ok((io, protocol)) => self.serve(io, protocol, service).await,
+            Ok((io, protocol, address, service)) => {
+                self.address = address;
+                self.serve(io, protocol, service).await;
+            }
             Err(error) => {
                 tracing::debug!(peer = %self.address, error = %chain(&error), "connection not opened");
             }
@@ -152,6 +151,7 @@ impl Connection {
         let limit = tokio::select! {
             ended = connection.as_mut() => return ended.map_err(Into::into),
             () = self.shutdown.requested() => None,
+            () = self.old_enough() => None,
             limit = self.activity.expired(protocol, &self.limits) => Some(limit),
         };
         match limit {
@@ -162,6 +162,14 @@ impl Connection {
             ended = connection.as_mut() => ended.map_err(Into::into),
             limit = self.activity.expired(protocol, &self.limits) => Err(io::Error::from(limit).into()),
             () = self.quiet() => Ok(()),
+        }
+    }
+
+    /// Resolves when the connection has lived as long as it may.
+    async fn old_enough(&self) {
+        match self.limits.lifetime {
+            Some(lifetime) => sleep(lifetime.duration()).await,
+            None => std::future::pending().await,
         }
     }
 

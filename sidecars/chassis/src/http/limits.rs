@@ -24,6 +24,9 @@ pub struct Limits {
     /// How long connections may take to finish at the drain; set from `drain_limit`, no setting.
     #[serde(skip, default = "default_drain")]
     pub drain: Period,
+    /// How long a connection may live before it is asked to end, busy or not; no setting of all components.
+    #[serde(skip)]
+    pub lifetime: Option<Period>,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             stall: Period::from_secs(300),
             header_bytes: 32 * 1024,
             drain: default_drain(),
+            lifetime: None,
         }
     }
 }

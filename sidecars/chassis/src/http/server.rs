@@ -1,18 +1,15 @@
-//! The accept loop and its drain.
+//! HTTP on a listener: what each connection speaks, and who answers on it.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr};
 
 use http::{Request, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::{JoinError, JoinSet},
-    time::{sleep, timeout},
 };
 
 use super::{Body, Limits, activity::Activity, connection::Connection};
-use crate::{BoxError, Shutdown};
+use crate::{BoxError, Shutdown, accept::accept_each};
 
 /// The protocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +29,19 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The protocol of the connection; never `Auto`.
     pub protocol: Protocol,
+}
+
+/// A connection that is open for requests.
+#[derive(Debug)]
+pub struct Opened<Io, S> {
+    /// The bytes.
+    pub io: Io,
+    /// What they are.
+    pub protocol: Protocol,
+    /// The client, which a PROXY protocol header may have named.
+    pub address: SocketAddr,
+    /// What answers the requests of this connection.
+    pub service: S,
 }
 
 /// Serves cleartext HTTP/1 and HTTP/2 until the shutdown, then drains under `limits.drain`.
@@ -69,88 +79,48 @@ where
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(
-        limits.connections.clamp(1, Semaphore::MAX_PERMITS),
-    ));
-    let drain = limits.drain.duration();
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.requested() => break,
-            Some(ended) = connections.join_next() => report(ended),
-            (stream, address, slot) = accept(&listener, &slots) => {
-                let connection = Connection {
-                    address,
-                    limits: limits.clone(),
-                    shutdown: shutdown.clone(),
-                    activity: Activity::new(),
-                    slot,
-                };
-                let (transport, service) = (transport.clone(), service.clone());
-                connections.spawn(async move { connection.run(transport(stream), service).await });
-            }
+    let open = move |stream, address| {
+        let (opening, service) = (transport(stream), service.clone());
+        async move {
+            let (io, protocol) = opening.await?;
+            Ok(Opened {
+                io,
+                protocol,
+                address,
+                service,
+            })
         }
-    }
-    drop(listener);
-    drain_connections(connections, drain).await;
+    };
+    serve_opened(listener, open, limits, shutdown).await;
     Ok(())
 }
 
-/// Accepts one connection, as soon as there is a slot for it.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so there is always a permit.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
-    let mut backoff = FIRST_BACKOFF;
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                // Small answers must not wait for the client's acknowledgement of earlier ones.
-                let _ = stream.set_nodelay(true);
-                return (stream, address, slot);
-            }
-            Err(error) if concerns_one_client(&error) => {
-                tracing::debug!(%error, "client left before it was accepted");
-            }
-            Err(error) => {
-                tracing::warn!(%error, backoff = ?backoff, "accept failed");
-                sleep(backoff).await;
-                backoff = (backoff * 2).min(LAST_BACKOFF);
-            }
-        }
-    }
+/// Serves HTTP on connections that `open` has opened, each with a service of its own: one that knows the
+/// client's certificate, say. `open` is held to the same as the transport of [`serve_with`].
+pub async fn serve_opened<O, OF, Io, S, F>(
+    listener: TcpListener,
+    open: O,
+    limits: Limits,
+    shutdown: Shutdown,
+) where
+    O: Fn(TcpStream, SocketAddr) -> OF,
+    OF: Future<Output = io::Result<Opened<Io, S>>> + Send + 'static,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let connection_limits = limits.clone();
+    let stop = shutdown.clone();
+    accept_each(listener, &limits, shutdown, move |stream, address| {
+        let connection = Connection {
+            address,
+            limits: connection_limits.clone(),
+            shutdown: stop.clone(),
+            activity: Activity::new(),
+        };
+        // Boxed: an idle connection should not keep the room its handshake took.
+        let opening = Box::pin(open(stream, address));
+        async move { connection.run(opening).await }
+    })
+    .await;
 }
-
-fn concerns_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted
-    )
-}
-
-async fn drain_connections(mut connections: JoinSet<()>, limit: Duration) {
-    let all_ended = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
-        }
-    };
-    if timeout(limit, all_ended).await.is_err() {
-        tracing::warn!(open = connections.len(), limit = ?limit, "connections still open at the drain limit");
-        connections.shutdown().await;
-    }
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "the task of a connection panicked");
-    }
-}
-
-const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-const LAST_BACKOFF: Duration = Duration::from_secs(1);

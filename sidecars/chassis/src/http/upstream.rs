@@ -13,23 +13,19 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode, Uri, Version,
-    header::{EXPECT, HOST, RETRY_AFTER},
-    uri::{Authority, Scheme},
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
+    header::{CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TE},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Frame, SizeHint};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep, timeout},
-};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tracing::Instrument;
 
 use super::{
-    Body, UpstreamLimits, boxed, headers::join_cookies, problem, strip_hop_by_hop, trace,
+    Body, UpstreamLimits, UpstreamProtocol, boxed,
+    headers::join_cookies,
+    pool::{Answer, Failure, Pool},
+    problem, strip_hop_by_hop, trace,
     upgrade::Upgrading,
 };
 use crate::BoxError;
@@ -37,7 +33,7 @@ use crate::BoxError;
 /// One upstream base address, such as `http://127.0.0.1:8081`, with a pool of connections.
 #[derive(Clone)]
 pub struct Upstream {
-    client: Client<HttpConnector, Body>,
+    pool: Arc<Pool>,
     authority: Authority,
     base_path: Arc<str>,
     limits: UpstreamLimits,
@@ -84,6 +80,15 @@ pub enum UpstreamError {
 impl Upstream {
     /// An upstream at `base`; nothing is connected to until something is sent.
     pub fn new(base: &str, limits: UpstreamLimits) -> Result<Self, InvalidUpstream> {
+        Self::speaking(UpstreamProtocol::Http1, base, limits)
+    }
+
+    /// An upstream that speaks this protocol.
+    pub fn speaking(
+        protocol: UpstreamProtocol,
+        base: &str,
+        limits: UpstreamLimits,
+    ) -> Result<Self, InvalidUpstream> {
         let unusable = |problem| InvalidUpstream::Unusable {
             text: base.to_owned(),
             problem,
@@ -105,16 +110,12 @@ impl Upstream {
         if authority.as_str().contains('@') {
             return Err(unusable("has a user or a password in it"));
         }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(limits.connect.duration()));
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.idle.duration())
-            .build(connector);
+        let host = authority.host().trim_matches(['[', ']']);
+        let port = authority.port_u16().unwrap_or(80);
+        let pool = Pool::new(host, port, protocol, &limits).into();
         let base_path = uri.path().trim_end_matches('/').into();
         Ok(Self {
-            client,
+            pool,
             authority,
             base_path,
             limits,
@@ -144,16 +145,7 @@ impl Upstream {
 
     /// Whether something accepts connections at the upstream's address.
     pub async fn reachable(&self) -> bool {
-        let host = self
-            .authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
-        let connecting = TcpStream::connect((host, self.authority.port_u16().unwrap_or(80)));
-        matches!(
-            timeout(self.limits.connect.duration(), connecting).await,
-            Ok(Ok(_))
-        )
+        self.pool.connect().await.is_ok()
     }
 
     async fn send_in_span(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
@@ -161,15 +153,13 @@ impl Upstream {
         let mut request = self.prepare(request, &broken)?;
         let upgrading = Upgrading::ask(&mut request);
         let limit = self.limits.response.duration();
-        let mut answer = match timeout(limit, self.client.request(request)).await {
+        let mut answer = match timeout(limit, self.pool.send(request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.is_connect() => {
-                return Err(UpstreamError::Connect(error.into()));
-            }
-            Ok(Err(error)) if broken.load(Ordering::Relaxed) => {
+            Ok(Err(Failure::Connect(error))) => return Err(UpstreamError::Connect(error.into())),
+            Ok(Err(Failure::Exchange(error))) if broken.load(Ordering::Relaxed) => {
                 return Err(UpstreamError::RequestBody(error.into()));
             }
-            Ok(Err(error)) => return Err(UpstreamError::Failed(error.into())),
+            Ok(Err(Failure::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
             Err(_) => return Err(UpstreamError::Timeout(limit)),
         };
         let stall = self.limits.stall.duration();
@@ -180,7 +170,7 @@ impl Upstream {
             let unasked = || UpstreamError::Failed("it switched protocols unasked".into());
             upgrading.ok_or_else(unasked)?.agreed(&mut answer);
         }
-        Ok(answer.map(|body| boxed(Patient::new(boxed(body), stall))))
+        Ok(answer.map(|body| boxed(Patient::new(body, stall))))
     }
 
     fn prepare(
@@ -188,37 +178,75 @@ impl Upstream {
         mut request: Request<Body>,
         broken: &Arc<AtomicBool>,
     ) -> Result<Request<Body>, UpstreamError> {
-        let uri = self
-            .target(request.uri())
-            .map_err(|error| UpstreamError::Failed(error.into()))?;
-        let asked_for = std::mem::replace(request.uri_mut(), uri);
-        *request.version_mut() = Version::HTTP_11;
+        let wants_trailers = is_grpc(request.headers());
         let headers = request.headers_mut();
         strip_hop_by_hop(headers);
         join_cookies(headers);
         // Our own listener has answered it: the body is on its way already.
         headers.remove(EXPECT);
         // RFC 9112, 3.2.2: where the target names the host, the `Host` header has no say.
-        if let Some(authority) = asked_for.authority()
-            && let Ok(host) = HeaderValue::from_str(authority.as_str())
-        {
-            headers.insert(HOST, host);
+        let named = request.uri().authority().cloned();
+        match self.pool.protocol() {
+            UpstreamProtocol::Http1 => {
+                *request.version_mut() = Version::HTTP_11;
+                let target = self.path(request.uri());
+                let host = named.or_else(|| {
+                    let is_missing = !request.headers().contains_key(HOST);
+                    is_missing.then(|| self.authority.clone())
+                });
+                if let Some(host) = host
+                    && let Ok(host) = HeaderValue::from_str(host.as_str())
+                {
+                    request.headers_mut().insert(HOST, host);
+                }
+                if let Some(target) = target {
+                    *request.uri_mut() = target?;
+                }
+            }
+            UpstreamProtocol::Http2 => {
+                *request.version_mut() = Version::HTTP_2;
+                let host = request.headers_mut().remove(HOST);
+                let host = named.or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
+                let path = match self.path(request.uri()) {
+                    Some(path) => path?,
+                    None => request.uri().clone(),
+                };
+                let mut parts = path.into_parts();
+                parts.scheme = Some(Scheme::HTTP);
+                parts.authority = Some(host.unwrap_or_else(|| self.authority.clone()));
+                let uri = Uri::from_parts(parts);
+                *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
+                if wants_trailers {
+                    // It belongs to the hop, and gRPC servers refuse a call without it.
+                    let headers = request.headers_mut();
+                    headers.insert(TE, HeaderValue::from_static("trailers"));
+                }
+            }
         }
-        trace::inject(headers);
+        trace::inject(request.headers_mut());
         let broken = Arc::clone(broken);
         Ok(request.map(|body| boxed(Source { body, broken })))
     }
 
-    fn target(&self, asked_for: &Uri) -> Result<Uri, http::Error> {
-        let path = asked_for
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
-        let path = if path.starts_with('/') { path } else { "/" };
-        Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(self.authority.clone())
-            .path_and_query(format!("{}{path}", self.base_path))
-            .build()
+    /// The target in origin form behind the base address; none when what was asked for is that already.
+    fn path(&self, asked_for: &Uri) -> Option<Result<Uri, UpstreamError>> {
+        let path = asked_for.path_and_query();
+        let is_path = path.is_some_and(|path| path.as_str().starts_with('/'));
+        match path {
+            Some(_) if is_path && self.base_path.is_empty() && asked_for.authority().is_none() => {
+                None
+            }
+            Some(path) if is_path && self.base_path.is_empty() => Some(Ok(Uri::from(path.clone()))),
+            _ => {
+                let path = path.filter(|_| is_path).map_or("/", PathAndQuery::as_str);
+                let path = format!("{}{path}", self.base_path).parse();
+                Some(
+                    path.map_err(|error: http::uri::InvalidUri| {
+                        UpstreamError::Failed(error.into())
+                    }),
+                )
+            }
+        }
     }
 }
 
@@ -280,15 +308,20 @@ impl http_body::Body for Source {
     }
 }
 
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+}
+
 /// The body of an answer, with a limit on the wait for each of its parts.
 struct Patient {
-    body: Body,
+    body: Answer,
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    fn new(body: Body, limit: Duration) -> Self {
+    fn new(body: Answer, limit: Duration) -> Self {
         Self {
             body,
             limit,
@@ -307,7 +340,7 @@ impl http_body::Body for Patient {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.waiting = None;
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));

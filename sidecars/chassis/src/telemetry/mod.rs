@@ -7,7 +7,13 @@ mod log;
 mod otlp;
 mod reported;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use opentelemetry::{
     KeyValue, global,
@@ -47,6 +53,18 @@ pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) 
         .with_description(description)
         .build()
 }
+
+/// Whether nobody would see a span or a measurement of a request: nothing is exported, and the log does not
+/// show them. Set by [`install`] alone, so that a program with a subscriber of its own keeps its spans.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Counts one answered request into `http.server.request.duration`.
 pub(crate) fn server_request(route: &'static str, method: &str, status: u16, duration: Duration) {

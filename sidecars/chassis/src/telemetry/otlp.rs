@@ -17,6 +17,7 @@ use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout_at},
 };
+use tracing::Level;
 
 use super::{
     log::{self, Output},
@@ -66,6 +67,10 @@ pub(crate) fn install(
     log::install(directives, output, tracer);
     if let Some(metrics) = &installed.metrics {
         global::set_meter_provider(metrics.clone());
+    }
+    let exports = installed.traces.is_some() || installed.metrics.is_some();
+    if !exports && !tracing::enabled!(target: "chassis::http", Level::DEBUG) {
+        super::be_quiet();
     }
     for fault in faults {
         tracing::error!(error = %fault, "telemetry is not exported");

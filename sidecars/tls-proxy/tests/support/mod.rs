@@ -19,11 +19,15 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, version};
-use rustls_pki_types::{CertificateDer, ServerName};
-use tls_proxy::Config;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use tls_proxy::{Config, Proxy};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::timeout,
@@ -60,6 +64,121 @@ impl Authority {
     }
 }
 
+/// An authority that signs whatever a test needs.
+pub(crate) struct Signer {
+    pub(crate) root: CertificateDer<'static>,
+    pub(crate) root_pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Signer {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::new([]).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let root = ca.self_signed(&key).unwrap();
+        Self {
+            root: root.der().clone(),
+            root_pem: root.pem(),
+            issuer: Issuer::new(ca, key),
+        }
+    }
+
+    /// A certificate and its key, both as PEM.
+    pub(crate) fn sign(&self, params: CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// A certificate for DNS names, with its key, in one text.
+    pub(crate) fn server(&self, names: &[&str]) -> String {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let (certificate, key) = self.sign(CertificateParams::new(names).unwrap());
+        certificate + &key
+    }
+
+    /// A revocation list with this serial number in it.
+    pub(crate) fn revoked(&self, serial: u64) -> String {
+        let now = rcgen::date_time_ymd(2026, 1, 1);
+        let list = CertificateRevocationListParams {
+            this_update: now,
+            next_update: rcgen::date_time_ymd(2036, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from(serial),
+                revocation_time: now,
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+/// A client's view of TLS, for tests that look closer.
+pub(crate) fn client_config(
+    root: &CertificateDer<'static>,
+    identity: Option<&(String, String)>,
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    }
+}
+
+/// Connects under a name and shakes hands.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    within(TlsConnector::from(Arc::clone(config)).connect(name, stream)).await
+}
+
+/// Sends a request on a connection and returns all that comes back.
+pub(crate) async fn asked(
+    mut stream: TlsStream<TcpStream>,
+    headers: &str,
+) -> std::io::Result<String> {
+    let request =
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await?;
+    Ok(String::from_utf8(answer).unwrap())
+}
+
+/// Answers with the request line and the headers it saw, one a line.
+pub(crate) async fn mirror() -> SocketAddr {
+    next_hop(|request: Request| async move {
+        let headers = request.headers().iter();
+        let lines = headers.map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
+        answer(format!(
+            "{} {}\n{}",
+            request.method(),
+            request.uri(),
+            lines.collect::<String>()
+        ))
+    })
+    .await
+}
+
 /// A running proxy.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -85,8 +204,10 @@ pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (trigger, shutdown) = Shutdown::pair();
+    // Made here and now: files that the test changes next have been read.
+    let proxy = Proxy::new(&config).unwrap();
     let task = tokio::spawn(async move {
-        tls_proxy::serve(config, listener, shutdown).await.unwrap();
+        proxy.serve(listener, shutdown).await.unwrap();
     });
     Running {
         address,

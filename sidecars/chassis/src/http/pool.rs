@@ -1,0 +1,307 @@
+//! Connections to one next hop, kept for the next request.
+//!
+//! HTTP/1.1: the connection used last is used next, so that those nobody needs grow old and are closed.
+//! HTTP/2: one connection for all requests.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{Body, UpstreamLimits};
+
+/// What is spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    #[default]
+    #[serde(rename = "http1")]
+    Http1,
+    /// HTTP/2 without TLS, known beforehand: what gRPC servers take (RFC 9113 section 3.3).
+    #[serde(rename = "http2")]
+    Http2,
+}
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Connect(io::Error),
+    Exchange(hyper::Error),
+}
+
+/// The connections to one address.
+#[derive(Debug)]
+pub(super) struct Pool {
+    host: String,
+    port: u16,
+    protocol: UpstreamProtocol,
+    connect: Duration,
+    idle: Duration,
+    http1: Mutex<Kept>,
+    http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
+}
+
+/// The connections nobody uses at the moment, the one that came back last at the end.
+#[derive(Debug, Default)]
+struct Kept {
+    connections: Vec<Idle>,
+    is_swept: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<Body>,
+    until: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(
+        host: &str,
+        port: u16,
+        protocol: UpstreamProtocol,
+        limits: &UpstreamLimits,
+    ) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            protocol,
+            connect: limits.connect.duration(),
+            idle: limits.idle.duration(),
+            http1: Mutex::default(),
+            http2: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn protocol(&self) -> UpstreamProtocol {
+        self.protocol
+    }
+
+    /// A TCP connection to the address.
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = timeout(self.connect, connecting).await.map_err(|_| {
+            let limit = self.connect;
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no connection within {limit:?}"),
+            )
+        })??;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Sends a request; the connection comes back when the answer's body has been read.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Response<Answer>, Failure> {
+        match self.protocol {
+            UpstreamProtocol::Http1 => self.send_http1(request).await,
+            UpstreamProtocol::Http2 => self.send_http2(request).await,
+        }
+    }
+
+    async fn send_http1(
+        self: &Arc<Self>,
+        mut request: Request<Body>,
+    ) -> Result<Response<Answer>, Failure> {
+        loop {
+            let (mut sender, is_new) = match self.take() {
+                Some(sender) => (sender, false),
+                None => (self.connect_http1().await?, true),
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS)
+                        .then(|| (sender, Arc::clone(self)));
+                    return Ok(response.map(|body| Answer::new(body, lease)));
+                }
+                Err(mut failed) => match failed.take_message() {
+                    // The next hop closed a connection it had no use for; nothing was sent on it.
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => return Err(Failure::Exchange(failed.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, Failure> {
+        let stream = self.connect().await.map_err(Failure::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(Failure::Exchange)?;
+        tokio::spawn(async move {
+            // Who waits for an answer on it hears of the error.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(sender)
+    }
+
+    async fn send_http2(&self, mut request: Request<Body>) -> Result<Response<Answer>, Failure> {
+        let mut is_new = false;
+        loop {
+            let mut sender = {
+                let mut shared = self.http2.lock().await;
+                match &*shared {
+                    Some(sender) if !sender.is_closed() => sender.clone(),
+                    _ => {
+                        is_new = true;
+                        shared.insert(self.connect_http2().await?).clone()
+                    }
+                }
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(response.map(|body| Answer::new(body, None))),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => return Err(Failure::Exchange(failed.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, Failure> {
+        let stream = self.connect().await.map_err(Failure::Connect)?;
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Some(PING))
+            .keep_alive_timeout(PING)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(Failure::Exchange)?;
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+
+    /// A connection that is ready for a request.
+    fn take(&self) -> Option<http1::SendRequest<Body>> {
+        let mut kept = self.kept();
+        let now = Instant::now();
+        while let Some(Idle { sender, until }) = kept.connections.pop() {
+            if sender.is_ready() && until > now {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer has been read.
+    fn give_back(self: &Arc<Self>, mut sender: http1::SendRequest<Body>) {
+        if sender.is_ready() {
+            return self.keep(sender);
+        }
+        if sender.is_closed() {
+            return;
+        }
+        // Its request is still being sent, or its task has not got round to the end of the answer.
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            if sender.ready().await.is_ok()
+                && let Some(pool) = pool.upgrade()
+            {
+                pool.keep(sender);
+            }
+        });
+    }
+
+    fn keep(self: &Arc<Self>, sender: http1::SendRequest<Body>) {
+        let mut kept = self.kept();
+        let until = Instant::now() + self.idle;
+        kept.connections.push(Idle { sender, until });
+        if !std::mem::replace(&mut kept.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self), self.idle));
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.http1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes what has not been used for long enough, until there is nothing left.
+async fn sweep(pool: Weak<Pool>, idle: Duration) {
+    loop {
+        sleep(idle.max(SHORTEST_SWEEP) / 2).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut kept = pool.kept();
+        let now = Instant::now();
+        kept.connections
+            .retain(|idle| idle.until > now && !idle.sender.is_closed());
+        if kept.connections.is_empty() {
+            kept.is_swept = false;
+            return;
+        }
+    }
+}
+
+/// The body of an answer, which gives its connection back at its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    body: Incoming,
+    lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>,
+}
+
+impl Answer {
+    fn new(body: Incoming, lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>) -> Self {
+        let mut answer = Self { body, lease };
+        if answer.body.is_end_stream() {
+            answer.end();
+        }
+        answer
+    }
+
+    fn end(&mut self) {
+        if let Some((sender, pool)) = self.lease.take() {
+            pool.give_back(sender);
+        }
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) if !self.body.is_end_stream() => {}
+            Some(Err(_)) => self.lease = None,
+            _ => self.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+const PING: Duration = Duration::from_secs(20);
+const SHORTEST_SWEEP: Duration = Duration::from_millis(100);

@@ -1,0 +1,41 @@
+//! A certificate for `localhost`, made for one run.
+
+use std::{fs, net::IpAddr, path::Path};
+
+use chassis::Secret;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+
+/// Makes an authority, writes its certificate to the file, and returns certificate and key it has signed for
+/// `localhost`, 127.0.0.1 and ::1. The key of the authority is kept nowhere.
+pub(crate) fn certificate(ca_file: &Path) -> Result<Secret, String> {
+    let (ca, pair) = made().map_err(|error| format!("cannot be made: {error}"))?;
+    fs::write(ca_file, ca).map_err(|error| format!("cannot be written: {error}"))?;
+    Ok(Secret::new(pair))
+}
+
+fn made() -> Result<(String, String), rcgen::Error> {
+    let ca_key = KeyPair::generate()?;
+    let mut ca = CertificateParams::new([])?;
+    ca.distinguished_name
+        .push(DnType::CommonName, "tls-proxy, for development");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let ca_certificate = ca.self_signed(&ca_key)?.pem();
+    let key = KeyPair::generate()?;
+    let mut leaf = CertificateParams::new(["localhost".to_owned()])?;
+    leaf.distinguished_name
+        .push(DnType::CommonName, "localhost");
+    for ip in [
+        IpAddr::from([127, 0, 0, 1]),
+        IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]),
+    ] {
+        leaf.subject_alt_names.push(SanType::IpAddress(ip));
+    }
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.use_authority_key_identifier_extension = true;
+    let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key))?.pem();
+    Ok((ca_certificate, certificate + &key.serialize_pem()))
+}

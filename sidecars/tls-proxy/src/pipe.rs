@@ -1,0 +1,258 @@
+//! Bytes carried between two streams, both ways, until both have ended.
+//!
+//! A connection that carries nothing holds no buffer: bytes are read into one that belongs to the thread,
+//! and only what the other side does not take at once is kept. One side's end is passed on as an end of
+//! that direction; the other goes on (half-close).
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, sleep},
+};
+
+/// How many bytes went which way.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    pub(crate) up: AtomicU64,
+    pub(crate) down: AtomicU64,
+}
+
+impl Carried {
+    fn sum(&self) -> u64 {
+        self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
+    }
+}
+
+/// Carries bytes until both sides have ended, an error, or a time of `idle` without a byte.
+pub(crate) async fn carry<A, B>(
+    client: &mut A,
+    next_hop: &mut B,
+    carried: &Carried,
+    idle: Duration,
+) -> io::Result<()>
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut up, mut down) = (Direction::default(), Direction::default());
+    let both = poll_fn(|cx| {
+        let up = up.poll(cx, client, next_hop, &carried.up)?;
+        let down = down.poll(cx, next_hop, client, &carried.down)?;
+        if up.is_ready() && down.is_ready() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    });
+    tokio::select! {
+        done = both => done,
+        error = silence(carried, idle) => Err(error),
+    }
+}
+
+/// Resolves when no byte has passed for this long.
+async fn silence(carried: &Carried, idle: Duration) -> io::Error {
+    let mut seen = carried.sum();
+    let mut since = Instant::now();
+    loop {
+        tokio::time::sleep_until(since + idle).await;
+        let sum = carried.sum();
+        if sum == seen {
+            return io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no byte passed within `limits.stall`",
+            );
+        }
+        (seen, since) = (sum, Instant::now());
+        // Looked at this often, an end comes at most one time too late.
+        sleep(idle / 4).await;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Direction {
+    /// Bytes that were read and not taken yet.
+    left: Vec<u8>,
+    written: usize,
+    state: State,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    /// The reader has ended; the writer is to be told.
+    Ending,
+    Ended,
+}
+
+impl Direction {
+    fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        count: &AtomicU64,
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            if self.written < self.left.len() {
+                ready!(self.drain(cx, to))?;
+            }
+            match self.state {
+                State::Open => {
+                    if self.fill(cx, from, to, count)?.is_pending() {
+                        // What was written must not wait in a buffer while there is nothing to add.
+                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                        return Poll::Pending;
+                    }
+                }
+                State::Ending => {
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).or_else(gone)?;
+                    self.state = State::Ended;
+                }
+                State::Ended => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn drain<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Poll<io::Result<()>> {
+        while self.written < self.left.len() {
+            let count = ready!(Pin::new(&mut *to).poll_write(cx, &self.left[self.written..]))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += count;
+        }
+        self.left = Vec::new();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once and passes on what it can.
+    fn fill<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        count: &AtomicU64,
+    ) -> io::Result<Poll<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(scratch);
+            if Pin::new(from).poll_read(cx, &mut read)?.is_pending() {
+                return Ok(Poll::Pending);
+            }
+            let bytes = read.filled();
+            if bytes.is_empty() {
+                self.state = State::Ending;
+                return Ok(Poll::Ready(()));
+            }
+            count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let mut taken = 0;
+            while taken < bytes.len() {
+                match Pin::new(&mut *to).poll_write(cx, &bytes[taken..])? {
+                    Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(count) => taken += count,
+                    Poll::Pending => {
+                        self.left = bytes[taken..].to_vec();
+                        break;
+                    }
+                }
+            }
+            Ok(Poll::Ready(()))
+        })
+    }
+}
+
+/// A side that is gone already needs no end told.
+fn gone(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::NotConnected | io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; ROOM]);
+}
+
+/// Four TLS records: what rustls sends in one call.
+const ROOM: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn carries_more_than_fits_and_each_end_apart() {
+        let (mut client, mut near) = duplex(100);
+        let (mut far, mut server) = duplex(77);
+        let sent: Vec<u8> = (0..500_000u32).map(|at| at as u8).collect();
+        let carried = Carried::default();
+        let carrying = carry(&mut near, &mut far, &carried, IDLE);
+        let asking = async {
+            client.write_all(&sent).await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            answer
+        };
+        let answering = async {
+            let mut asked = Vec::new();
+            // The end of the question comes through while the answer has not begun.
+            server.read_to_end(&mut asked).await.unwrap();
+            server.write_all(&asked[..1000]).await.unwrap();
+            server.shutdown().await.unwrap();
+            asked
+        };
+        let (done, answer, asked) = tokio::join!(carrying, asking, answering);
+        done.unwrap();
+        assert_eq!(asked, sent);
+        assert_eq!(answer, &sent[..1000]);
+        assert_eq!(carried.up.into_inner(), 500_000);
+        assert_eq!(carried.down.into_inner(), 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_what_is_silent_and_nothing_else() {
+        let (mut client, mut near) = duplex(100);
+        let (mut far, _server) = duplex(1000);
+        let carried = Carried::default();
+        let start = Instant::now();
+        let talking = async {
+            for _ in 0..5 {
+                sleep(Duration::from_secs(50)).await;
+                client.write_all(b"x").await.unwrap();
+            }
+        };
+        let carrying = carry(&mut near, &mut far, &carried, IDLE);
+        let (done, ()) = tokio::join!(carrying, talking);
+        assert_eq!(done.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let seconds = start.elapsed().as_secs();
+        assert!((310..=400).contains(&seconds), "{seconds}");
+    }
+}

@@ -1,0 +1,381 @@
+//! The PROXY protocol, versions 1 and 2: who the client was, told before its first byte.
+//!
+//! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>. A listener that expects a header takes no
+//! connection without one: whoever may leave it out may also write it.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
+/// Why what arrived is no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadHeader {
+    /// It does not begin like one.
+    #[error("what arrived does not begin with a PROXY protocol header")]
+    None,
+    /// The line of version 1 is not one.
+    #[error("the PROXY protocol line cannot be read")]
+    Line,
+    /// The block of version 2 is not one.
+    #[error("the PROXY protocol block cannot be read")]
+    Block,
+}
+
+/// What a header of version 2 tells about TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Told<'a> {
+    pub(crate) alpn: Option<&'a [u8]>,
+    pub(crate) server_name: Option<&'a str>,
+    pub(crate) version: &'a str,
+    pub(crate) cipher: &'a str,
+    /// The client showed a certificate, which was verified; with its common name.
+    pub(crate) client: Option<Option<&'a str>>,
+}
+
+/// Takes the header off the stream; what it says of the client, none when it says nothing (`UNKNOWN`,
+/// `LOCAL`).
+pub(crate) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    let mut head = [0; 13];
+    stream.read_exact(&mut head).await?;
+    if head.starts_with(SIGNATURE) {
+        let mut rest = [0; 3];
+        stream.read_exact(&mut rest).await?;
+        let length = usize::from(u16::from_be_bytes([rest[1], rest[2]]));
+        if length > LONGEST_BLOCK {
+            return Err(bad(BadHeader::Block));
+        }
+        let mut block = vec![0; length];
+        stream.read_exact(&mut block).await?;
+        return parse_v2(head[12], rest[0], &block).map_err(bad);
+    }
+    if !head.starts_with(b"PROXY ") {
+        return Err(bad(BadHeader::None));
+    }
+    let mut line = head.to_vec();
+    while !line.ends_with(b"\r\n") {
+        if line.len() >= LONGEST_LINE {
+            return Err(bad(BadHeader::Line));
+        }
+        // What follows the line is the client's: nothing of it may be taken.
+        let mut seen = [0; LONGEST_LINE];
+        let room = LONGEST_LINE - line.len();
+        let count = stream.peek(&mut seen[..room]).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let end = seen[..count].iter().position(|byte| *byte == b'\n');
+        let part = end.map_or(count, |end| end + 1);
+        stream.read_exact(&mut seen[..part]).await?;
+        line.extend_from_slice(&seen[..part]);
+        if end.is_some() && !line.ends_with(b"\r\n") {
+            return Err(bad(BadHeader::Line));
+        }
+    }
+    parse_v1(&line).map_err(bad)
+}
+
+/// Reads the line of version 1, its end included.
+pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
+    let text = str::from_utf8(line).map_err(|_| BadHeader::Line)?;
+    let text = text.strip_suffix("\r\n").ok_or(BadHeader::Line)?;
+    if line.len() > LONGEST_LINE {
+        return Err(BadHeader::Line);
+    }
+    let mut words = text.split(' ');
+    if words.next() != Some("PROXY") {
+        return Err(BadHeader::None);
+    }
+    let family = words.next();
+    if family == Some("UNKNOWN") {
+        return Ok(None);
+    }
+    let (Some(source), Some(target), Some(port), Some(target_port), None) = (
+        words.next(),
+        words.next(),
+        words.next(),
+        words.next(),
+        words.next(),
+    ) else {
+        return Err(BadHeader::Line);
+    };
+    let ip = |text: &str| -> Result<IpAddr, BadHeader> {
+        match family {
+            Some("TCP4") => text.parse::<Ipv4Addr>().map(IpAddr::V4).ok(),
+            Some("TCP6") => text.parse::<Ipv6Addr>().map(IpAddr::V6).ok(),
+            _ => None,
+        }
+        .ok_or(BadHeader::Line)
+    };
+    let number = |text: &str| -> Result<u16, BadHeader> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit())
+            && (text.len() == 1 || !text.starts_with('0'));
+        text.parse()
+            .ok()
+            .filter(|_| is_plain)
+            .ok_or(BadHeader::Line)
+    };
+    (ip(target)?, number(target_port)?);
+    Ok(Some(SocketAddr::new(ip(source)?, number(port)?)))
+}
+
+/// Reads the block of version 2: its byte of version and command, its byte of family, and the rest.
+pub fn parse_v2(
+    version_and_command: u8,
+    family: u8,
+    block: &[u8],
+) -> Result<Option<SocketAddr>, BadHeader> {
+    if version_and_command >> 4 != 2 {
+        return Err(BadHeader::Block);
+    }
+    match version_and_command & 0xf {
+        // LOCAL: a health check of the sender's own.
+        0 => return Ok(None),
+        1 => {}
+        _ => return Err(BadHeader::Block),
+    }
+    // The low half is the transport: only a stream has come here.
+    let (source, tlvs): (Option<SocketAddr>, &[u8]) = match (family >> 4, family & 0xf) {
+        (0, 0) | (3, 0..=2) | (0..=2, 2) => (None, &[]),
+        (1, 1) => {
+            let (addresses, tlvs) = block.split_first_chunk::<12>().ok_or(BadHeader::Block)?;
+            let [a, b, c, d, .., high, low, _, _] = *addresses;
+            let ip = Ipv4Addr::new(a, b, c, d);
+            let port = u16::from_be_bytes([high, low]);
+            (Some((ip, port).into()), tlvs)
+        }
+        (2, 1) => {
+            let (addresses, tlvs) = block.split_first_chunk::<36>().ok_or(BadHeader::Block)?;
+            let mut ip = [0; 16];
+            ip.copy_from_slice(&addresses[..16]);
+            let port = u16::from_be_bytes([addresses[32], addresses[33]]);
+            (Some((Ipv6Addr::from(ip), port).into()), tlvs)
+        }
+        _ => return Err(BadHeader::Block),
+    };
+    let mut rest = tlvs;
+    while !rest.is_empty() {
+        let ([_, high, low], after) = rest.split_first_chunk::<3>().ok_or(BadHeader::Block)?;
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        rest = after.get(length..).ok_or(BadHeader::Block)?;
+    }
+    Ok(source)
+}
+
+/// The line of version 1 for a connection.
+pub(crate) fn v1(source: SocketAddr, target: SocketAddr) -> Vec<u8> {
+    let (source_ip, target_ip) = same_family(source.ip(), target.ip());
+    let family = if source_ip.is_ipv4() { "TCP4" } else { "TCP6" };
+    format!(
+        "PROXY {family} {source_ip} {target_ip} {} {}\r\n",
+        source.port(),
+        target.port()
+    )
+    .into_bytes()
+}
+
+/// The block of version 2 for a connection, with what is known of TLS.
+pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec<u8> {
+    let mut block = Vec::new();
+    let family = match same_family(source.ip(), target.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(target)) => {
+            block.extend(source.octets());
+            block.extend(target.octets());
+            0x11
+        }
+        (source, target) => {
+            block.extend(as_v6(source).octets());
+            block.extend(as_v6(target).octets());
+            0x21
+        }
+    };
+    block.extend(source.port().to_be_bytes());
+    block.extend(target.port().to_be_bytes());
+    if let Some(alpn) = told.alpn {
+        tlv(&mut block, ALPN, alpn);
+    }
+    if let Some(name) = told.server_name {
+        tlv(&mut block, AUTHORITY, name.as_bytes());
+    }
+    let flags = CLIENT_SSL
+        | if told.client.is_some() {
+            CLIENT_CERT
+        } else {
+            0
+        };
+    // Zero where the certificate was verified; the rest is for a client that showed none.
+    let unverified = u32::from(told.client.is_none());
+    let mut ssl = vec![flags];
+    ssl.extend(unverified.to_be_bytes());
+    tlv(&mut ssl, SSL_VERSION, told.version.as_bytes());
+    if let Some(Some(name)) = told.client {
+        tlv(&mut ssl, SSL_CN, name.as_bytes());
+    }
+    tlv(&mut ssl, SSL_CIPHER, told.cipher.as_bytes());
+    tlv(&mut block, SSL, &ssl);
+    let mut header = SIGNATURE.to_vec();
+    header.push(0x21);
+    header.push(family);
+    header.extend((block.len() as u16).to_be_bytes());
+    header.extend(block);
+    header
+}
+
+fn tlv(into: &mut Vec<u8>, kind: u8, value: &[u8]) {
+    // Names are shorter by far; one that is not is better left out than cut.
+    if let Ok(length) = u16::try_from(value.len())
+        && value.len() <= LONGEST_VALUE
+    {
+        into.push(kind);
+        into.extend(length.to_be_bytes());
+        into.extend(value);
+    }
+}
+
+/// Two addresses of one family: IPv4 where both can be.
+fn same_family(one: IpAddr, other: IpAddr) -> (IpAddr, IpAddr) {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    if one.is_ipv4() == other.is_ipv4() {
+        (one, other)
+    } else {
+        (as_v6(one).into(), as_v6(other).into())
+    }
+}
+
+fn as_v6(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
+
+fn bad(header: BadHeader) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, header)
+}
+
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const LONGEST_LINE: usize = 107;
+const LONGEST_BLOCK: usize = 4096;
+const LONGEST_VALUE: usize = 1024;
+const ALPN: u8 = 0x01;
+const AUTHORITY: u8 = 0x02;
+const SSL: u8 = 0x20;
+const SSL_VERSION: u8 = 0x21;
+const SSL_CN: u8 = 0x22;
+const SSL_CIPHER: u8 = 0x23;
+const CLIENT_SSL: u8 = 0x01;
+const CLIENT_CERT: u8 = 0x02;
+
+#[cfg(test)]
+mod tests {
+    use ppp::{HeaderResult, PartialResult as _, v1 as other_v1, v2 as other_v2};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn block(header: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
+        let length = usize::from(u16::from_be_bytes([header[14], header[15]]));
+        parse_v2(header[12], header[13], &header[16..16 + length])
+    }
+
+    #[test]
+    fn reads_the_examples_of_the_specification() {
+        let line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n";
+        let source: SocketAddr = "192.168.0.1:56324".parse().unwrap();
+        assert_eq!(parse_v1(line), Ok(Some(source)));
+        assert_eq!(parse_v1(b"PROXY UNKNOWN\r\n"), Ok(None));
+        let ffff = b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n";
+        assert_eq!(parse_v1(ffff), Ok(None));
+    }
+
+    #[test]
+    fn refuses_lines_that_are_not_whole_or_not_of_their_family() {
+        for line in [
+            "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\n",
+            "PROXY TCP4 192.168.0.1 192.168.0.11 56324\r\n",
+            "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443 1\r\n",
+            "PROXY TCP4 ::1 ::1 1 1\r\n",
+            "PROXY TCP6 1.1.1.1 1.1.1.1 1 1\r\n",
+            "PROXY TCP4 1.1.1.1 1.1.1.1 +1 1\r\n",
+            "PROXY TCP4 1.1.1.1 1.1.1.1 01 1\r\n",
+            "PROXY TCP4  1.1.1.1 1.1.1.1 1 1\r\n",
+            "PROXY UDP4 1.1.1.1 1.1.1.1 1 1\r\n",
+            "GET / HTTP/1.1\r\n",
+        ] {
+            assert!(parse_v1(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    fn told() -> Told<'static> {
+        Told {
+            alpn: Some(b"h2"),
+            server_name: Some("coins.example"),
+            version: "TLSv1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            client: Some(Some("app")),
+        }
+    }
+
+    #[test]
+    fn another_reader_finds_the_names_of_tls() {
+        let header = v2(
+            "203.0.113.9:1".parse().unwrap(),
+            "127.0.0.1:2".parse().unwrap(),
+            &told(),
+        );
+        let read = other_v2::Header::try_from(&header[..]).unwrap();
+        let found: Vec<(u8, Vec<u8>)> = read
+            .tlvs()
+            .map(|tlv| tlv.unwrap())
+            .map(|tlv| (tlv.kind, tlv.value.to_vec()))
+            .collect();
+        assert_eq!(found[0], (ALPN, b"h2".to_vec()));
+        assert_eq!(found[1], (AUTHORITY, b"coins.example".to_vec()));
+        assert_eq!(found[2].0, SSL);
+        assert_eq!(&found[2].1[..5], [CLIENT_SSL | CLIENT_CERT, 0, 0, 0, 0]);
+        let text = String::from_utf8_lossy(&found[2].1);
+        assert!(text.contains("app") && text.contains("TLSv1.3"), "{text:?}");
+    }
+
+    fn address() -> impl Strategy<Value = SocketAddr> {
+        (any::<IpAddr>(), 1..u16::MAX).prop_map(|(ip, port)| SocketAddr::new(ip, port))
+    }
+
+    fn plain(address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(address.ip().to_canonical(), address.port())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_by_us_and_by_another(source in address(), target in address()) {
+            let line = v1(source, target);
+            let read = parse_v1(&line).unwrap().unwrap();
+            prop_assert_eq!(plain(read), plain(source));
+            prop_assert!(other_v1::Header::try_from(&line[..]).is_ok());
+            let header = v2(source, target, &told());
+            prop_assert_eq!(plain(block(&header).unwrap().unwrap()), plain(source));
+            prop_assert!(other_v2::Header::try_from(&header[..]).is_ok());
+        }
+
+        #[test]
+        fn whatever_is_accepted_another_accepts_too(line in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,8}){0,2}( [0-9]{1,5}){0,3}\r\n") {
+            if let Ok(Some(_)) = parse_v1(line.as_bytes()) {
+                let other = HeaderResult::parse(line.as_bytes());
+                prop_assert!(!other.is_incomplete());
+                prop_assert!(matches!(other, HeaderResult::V1(Ok(_))), "{:?}", line);
+            }
+        }
+
+        #[test]
+        fn no_block_makes_the_reader_panic(first in any::<u8>(), family in any::<u8>(), block in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = parse_v2(first, family, &block);
+        }
+
+        #[test]
+        fn no_line_makes_the_reader_panic(line in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let _ = parse_v1(&line);
+        }
+    }
+}

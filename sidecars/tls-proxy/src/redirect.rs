@@ -1,0 +1,85 @@
+//! The plain listener that sends everyone to HTTPS.
+
+use ::http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{HOST, LOCATION},
+    uri::Authority,
+};
+use chassis::{
+    BoxError, Shutdown,
+    http::{self, Body, Limits, problem},
+};
+use tokio::net::TcpListener;
+
+/// Answers every request with 308 and the same address under `https`, at this port.
+pub async fn serve_redirect(
+    listener: TcpListener,
+    port: u16,
+    limits: Limits,
+    shutdown: Shutdown,
+) -> Result<(), BoxError> {
+    let service = move |request: Request<Body>| async move { redirect(&request, port) };
+    http::serve(listener, service, limits, shutdown).await
+}
+
+fn redirect<B>(request: &Request<B>, port: u16) -> Response<Body> {
+    let Some(location) = location(request, port) else {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "bad_host",
+            "a request names one host",
+        );
+    };
+    let mut response = problem(
+        StatusCode::PERMANENT_REDIRECT,
+        "https_only",
+        "this is served by https",
+    );
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn location<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let authority: Authority = match (request.uri().authority(), hosts.next(), hosts.next()) {
+        (_, _, Some(_)) => return None,
+        (Some(authority), _, None) => authority.clone(),
+        (None, host, None) => host?.to_str().ok()?.parse().ok()?,
+    };
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return None;
+    }
+    let path = request.uri().path_and_query();
+    let path = path.map_or("/", |path| path.as_str());
+    let host = authority.host();
+    let location = match port {
+        443 => format!("https://{host}{path}"),
+        port => format!("https://{host}:{port}{path}"),
+    };
+    HeaderValue::from_str(&location).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(host: &str, target: &str, port: u16) -> Option<String> {
+        let request = Request::get(target).header(HOST, host).body(()).unwrap();
+        location(&request, port).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn sends_to_the_same_place_by_https() {
+        let to = sent("coins.example:80", "/a?b=c", 443);
+        assert_eq!(to.as_deref(), Some("https://coins.example/a?b=c"));
+        let to = sent("[::1]", "/", 8443);
+        assert_eq!(to.as_deref(), Some("https://[::1]:8443/"));
+    }
+
+    #[test]
+    fn sends_nowhere_without_a_host() {
+        assert_eq!(sent("evil@coins.example", "/", 443), None);
+        assert_eq!(sent("a b", "/", 443), None);
+        assert_eq!(sent("", "/", 443), None);
+    }
+}

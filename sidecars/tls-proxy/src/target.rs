@@ -1,0 +1,101 @@
+//! The next hop of a raw connection.
+
+use std::{io, time::Duration};
+
+use tokio::{net::TcpStream, time::timeout};
+
+/// `tcp://host:port` or `tls://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) scheme: Scheme,
+    /// Without the brackets of an IPv6 address.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// What is spoken to the next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Tcp,
+    Tls,
+}
+
+/// The text is no such address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoTarget;
+
+impl Target {
+    pub(crate) fn parse(text: &str) -> Result<Self, NoTarget> {
+        let (scheme, address) = text.split_once("://").ok_or(NoTarget)?;
+        let scheme = match scheme {
+            "tcp" => Scheme::Tcp,
+            "tls" => Scheme::Tls,
+            _ => return Err(NoTarget),
+        };
+        let (host, port) = address.rsplit_once(':').ok_or(NoTarget)?;
+        let port = port.parse().ok().filter(|port| *port > 0).ok_or(NoTarget)?;
+        let host = match host.strip_prefix('[') {
+            Some(inner) => inner.strip_suffix(']').ok_or(NoTarget)?,
+            None if host.contains(':') => return Err(NoTarget),
+            None => host,
+        };
+        if host.is_empty() || host.contains(['/', '@', '?', '#', ' ']) {
+            return Err(NoTarget);
+        }
+        Ok(Self {
+            scheme,
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    pub(crate) async fn connect(&self, limit: Duration) -> io::Result<TcpStream> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = timeout(limit, connecting)
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_host_and_port() {
+        let target = Target::parse("tcp://[::1]:5432").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("::1", 5432));
+        assert_eq!(target.to_string(), "[::1]:5432");
+        assert_eq!(Target::parse("tls://db:1").unwrap().scheme, Scheme::Tls);
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        for text in [
+            "db:1",
+            "tcp://db",
+            "tcp://:1",
+            "tcp://db:0",
+            "tcp://::1:1",
+            "http://db:1",
+            "tcp://db:1/x",
+            "tcp://a@db:1",
+            "tcp://[::1:1",
+            "tcp://db:70000",
+        ] {
+            assert_eq!(Target::parse(text), Err(NoTarget), "{text}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Session tickets under a key that several tasks share.
+//!
+//! RFC 5077 section 4 and RFC 8446 section 4.6.1 leave the form to the server. Ours: four bytes of epoch, a
+//! nonce of twelve, then AES-256-GCM. The key of an epoch of six hours is derived (HKDF, RFC 5869) from the
+//! secret, the epoch and what decides about clients, so that a session begun before an authority was taken
+//! away is not resumed after.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Prk, Salt},
+    rand,
+};
+use chassis::Secret;
+use rustls::server::ProducesTickets;
+
+/// Makes and reads the tickets of all tasks that have the secret.
+pub(crate) struct SharedTickets {
+    secret: Prk,
+    bound_to: [u8; 32],
+    now: fn() -> u64,
+}
+
+/// What is wrong with the secret, if it is there.
+pub(crate) fn usable(secret: &Secret) -> Result<(), String> {
+    let length = secret.expose().trim().len();
+    if secret.is_empty() || length >= SHORTEST {
+        return Ok(());
+    }
+    Err(format!(
+        "has {length} characters, and {SHORTEST} are the least"
+    ))
+}
+
+impl SharedTickets {
+    pub(crate) fn new(secret: &Secret, bound_to: [u8; 32]) -> Self {
+        let salt = Salt::new(HKDF_SHA256, b"tls-proxy session tickets");
+        Self {
+            secret: salt.extract(secret.expose().trim().as_bytes()),
+            bound_to,
+            now: seconds,
+        }
+    }
+
+    fn key(&self, epoch: u32) -> Option<LessSafeKey> {
+        let epoch = epoch.to_be_bytes();
+        let info = [&epoch[..], &self.bound_to[..]];
+        let okm = self.secret.expand(&info, &AES_256_GCM).ok()?;
+        Some(LessSafeKey::new(UnboundKey::from(okm)))
+    }
+
+    fn epoch(&self) -> u32 {
+        ((self.now)() / EPOCH) as u32
+    }
+}
+
+impl ProducesTickets for SharedTickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        EPOCH as u32
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let epoch = self.epoch();
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).ok()?;
+        let mut body = plain.to_vec();
+        let header = epoch.to_be_bytes();
+        self.key(epoch)?
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(header),
+                &mut body,
+            )
+            .ok()?;
+        Some([&header[..], &nonce[..], &body[..]].concat())
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let (header, rest) = ticket.split_first_chunk::<4>()?;
+        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let epoch = u32::from_be_bytes(*header);
+        // One epoch back is a ticket still good; one ahead is a task whose clock is.
+        if epoch.abs_diff(self.epoch()) > 1 {
+            return None;
+        }
+        let mut body = body.to_vec();
+        let plain = self
+            .key(epoch)?
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(*header),
+                &mut body,
+            )
+            .ok()?;
+        Some(plain.to_vec())
+    }
+}
+
+impl std::fmt::Debug for SharedTickets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedTickets")
+    }
+}
+
+fn seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+const SHORTEST: usize = 32;
+const EPOCH: u64 = 6 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tickets(secret: &str, bound_to: u8) -> SharedTickets {
+        SharedTickets::new(&Secret::new(secret), [bound_to; 32])
+    }
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_ticket_of_one_task_is_read_by_another() {
+        let ticket = tickets(SECRET, 1).encrypt(b"session").unwrap();
+        assert_eq!(tickets(SECRET, 1).decrypt(&ticket).unwrap(), b"session");
+    }
+
+    #[test]
+    fn a_ticket_of_another_secret_or_of_other_authorities_is_not() {
+        let ticket = tickets(SECRET, 1).encrypt(b"session").unwrap();
+        assert!(tickets(SECRET, 2).decrypt(&ticket).is_none());
+        assert!(
+            tickets(&SECRET.replace('0', "1"), 1)
+                .decrypt(&ticket)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_changed_or_cut_ticket_is_not_read() {
+        let one = tickets(SECRET, 1);
+        let ticket = one.encrypt(b"session").unwrap();
+        for at in 0..ticket.len() {
+            let mut changed = ticket.clone();
+            changed[at] ^= 1;
+            assert!(one.decrypt(&changed).is_none(), "{at}");
+            assert!(one.decrypt(&ticket[..at]).is_none(), "{at}");
+        }
+    }
+
+    #[test]
+    fn an_old_ticket_is_not_read() {
+        let mut one = tickets(SECRET, 1);
+        one.now = || 100 * EPOCH;
+        let ticket = one.encrypt(b"session").unwrap();
+        one.now = || 101 * EPOCH;
+        assert!(one.decrypt(&ticket).is_some());
+        one.now = || 102 * EPOCH;
+        assert!(one.decrypt(&ticket).is_none());
+    }
+
+    #[test]
+    fn a_short_secret_is_refused() {
+        assert!(usable(&Secret::default()).is_ok());
+        assert!(usable(&Secret::new(SECRET)).is_ok());
+        assert!(usable(&Secret::new("short")).is_err());
+    }
+}

@@ -1,0 +1,385 @@
+//! Which certificate is shown, and how it is replaced.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use chassis::{Period, Secret};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, HandshakeKind, NamedGroup, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::aws_lc_rs,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use support::{Running, Signer, asked, client_config, connect, get, h1, mirror, proxy, within};
+use tls_proxy::{Config, Identity, MoreCertificate, Proxy};
+use tokio::time::sleep;
+
+fn more(pem: String) -> MoreCertificate {
+    MoreCertificate {
+        certificate: Secret::new(pem),
+        ..MoreCertificate::default()
+    }
+}
+
+/// The first DNS name in the certificate that is shown.
+async fn shown(proxy: &Running, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<String> {
+    let stream = connect(proxy.address, config, name).await?;
+    let certificate = &stream.get_ref().1.peer_certificates().unwrap()[0];
+    Ok(Identity::of(certificate).unwrap().dns.remove(0))
+}
+
+#[tokio::test]
+async fn each_name_has_its_certificate_and_others_the_first() {
+    let signer = Signer::new();
+    let proxy = proxy(mirror().await, |config| {
+        config.key = Secret::default();
+        config.certificate = Secret::new(signer.server(&["first.example", "any.other.example"]));
+        config.certificates = vec![
+            more(signer.server(&["b.example"])),
+            more(signer.server(&["*.c.example", "c.example"])),
+        ];
+    })
+    .await;
+    let config = Arc::new(client_config(&signer.root, None));
+    for (name, wanted) in [
+        ("first.example", "first.example"),
+        ("b.example", "b.example"),
+        ("B.Example", "b.example"),
+        ("c.example", "*.c.example"),
+        ("x.c.example", "*.c.example"),
+        ("any.other.example", "first.example"),
+    ] {
+        assert_eq!(
+            shown(&proxy, &config, name).await.unwrap(),
+            wanted,
+            "{name}"
+        );
+    }
+    // Two labels are more than a star stands for: the first certificate, which is not for that name.
+    let error = shown(&proxy, &config, "x.y.c.example").await.unwrap_err();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
+}
+
+#[tokio::test]
+async fn each_certificate_has_its_protocols() {
+    let signer = Signer::new();
+    let mut only_h1 = more(signer.server(&["old.example"]));
+    only_h1.alpn = vec!["http/1.1".into()];
+    let proxy = proxy(mirror().await, |config| {
+        config.key = Secret::default();
+        config.certificate = Secret::new(signer.server(&["new.example"]));
+        config.certificates = vec![only_h1];
+    })
+    .await;
+    let mut config = client_config(&signer.root, None);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    for (name, wanted) in [("new.example", "h2"), ("old.example", "http/1.1")] {
+        let stream = connect(proxy.address, &config, name).await.unwrap();
+        let chosen = stream.get_ref().1.alpn_protocol().unwrap();
+        assert_eq!(chosen, wanted.as_bytes(), "{name}");
+    }
+}
+
+/// A proxy whose certificate is a file that is looked at all the time.
+async fn watching(file: &Path) -> Running {
+    proxy(mirror().await, |config| {
+        config.certificate = Secret::default();
+        config.key = Secret::default();
+        config.certificate_file = Some(file.to_owned());
+        config.reload_interval = Period::from_millis(5);
+    })
+    .await
+}
+
+async fn shows(proxy: &Running, config: &Arc<ClientConfig>, names: &[&str]) {
+    within(async {
+        while !shown(proxy, config, names[0])
+            .await
+            .is_ok_and(|name| name == names[1])
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_file_is_shown_to_new_connections_and_old_ones_go_on() {
+    let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("tls.pem");
+    fs::write(&file, signer.server(&["one.example", "localhost"])).unwrap();
+    let mut proxy = watching(&file).await;
+    proxy.root = signer.root.clone();
+    let config = Arc::new(client_config(&signer.root, None));
+    let mut open = h1(&proxy).await;
+    shows(&proxy, &config, &["localhost", "one.example"]).await;
+    fs::write(&file, signer.server(&["two.example", "localhost"])).unwrap();
+    shows(&proxy, &config, &["localhost", "two.example"]).await;
+    assert_eq!(
+        within(open.send_request(get("/"))).await.unwrap().status(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_link_that_is_swapped_is_followed() {
+    let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
+    for name in ["one", "two"] {
+        let path = folder.path().join(name);
+        fs::create_dir(&path).unwrap();
+        let pem = signer.server(&[&format!("{name}.example"), "localhost"]);
+        fs::write(path.join("tls.pem"), pem).unwrap();
+    }
+    let current = folder.path().join("current");
+    symlink("one", &current).unwrap();
+    let proxy = watching(&current.join("tls.pem")).await;
+    let config = Arc::new(client_config(&signer.root, None));
+    shows(&proxy, &config, &["localhost", "one.example"]).await;
+    let next = folder.path().join("next");
+    symlink("two", &next).unwrap();
+    fs::rename(&next, &current).unwrap();
+    shows(&proxy, &config, &["localhost", "two.example"]).await;
+}
+
+#[test]
+fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
+    let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
+    let (chain, key) = (
+        folder.path().join("chain.pem"),
+        folder.path().join("key.pem"),
+    );
+    let pair = |name: &str| {
+        let pem = signer.server(&[name]);
+        let at = pem.find("-----BEGIN PRIVATE").unwrap();
+        (pem[..at].to_owned(), pem[at..].to_owned())
+    };
+    let (one, two) = (pair("one.example"), pair("two.example"));
+    fs::write(&chain, &one.0).unwrap();
+    fs::write(&key, &one.1).unwrap();
+    let config = Config {
+        upstream: Some("http://127.0.0.1:1".into()),
+        certificate_file: Some(chain.clone()),
+        key_file: Some(key.clone()),
+        ..Config::default()
+    };
+    let proxy = Proxy::new(&config).unwrap();
+    let name = || proxy.certificate_ends().remove(0).0;
+    assert!(!proxy.reload().unwrap());
+    for (broken, why) in [
+        (&two.0[..], "is not the key of the certificate"),
+        (
+            &two.0[..two.0.len() / 2],
+            "holds a broken `CERTIFICATE` block",
+        ),
+        ("", "is neither PEM"),
+    ] {
+        fs::write(&chain, broken).unwrap();
+        let error = proxy.reload().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        assert!(proxy.reload_fault().unwrap().contains(why));
+        assert_eq!(name(), "one.example");
+    }
+    fs::remove_file(&chain).unwrap();
+    assert!(proxy.reload().is_err());
+    fs::write(&chain, &two.0).unwrap();
+    fs::write(&key, &two.1).unwrap();
+    assert!(proxy.reload().unwrap());
+    assert_eq!(name(), "two.example");
+    assert_eq!(proxy.reload_fault(), None);
+}
+
+/// `ROTATIONS=100` for as many as a release is held to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotations_under_load_fail_no_request() {
+    let rotations: usize = std::env::var("ROTATIONS").map_or(20, |text| text.parse().unwrap());
+    let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("tls.pem");
+    fs::write(&file, signer.server(&["at0.example", "localhost"])).unwrap();
+    let proxy = Arc::new(watching(&file).await);
+    let config = Arc::new(client_config(&signer.root, None));
+    let (done, answered) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (proxy, config) = (Arc::clone(&proxy), Arc::clone(&config));
+            let (done, answered) = (Arc::clone(&done), Arc::clone(&answered));
+            tokio::spawn(async move {
+                while !done.load(Ordering::Relaxed) {
+                    let stream = connect(proxy.address, &config, "localhost").await.unwrap();
+                    let answer = asked(stream, "").await.unwrap();
+                    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for at in 1..=rotations {
+        let name = format!("at{at}.example");
+        // As an agent does it that does not know of renames: first cut, then written.
+        fs::write(&file, "").unwrap();
+        sleep(Duration::from_millis(7)).await;
+        fs::write(&file, signer.server(&[&name, "localhost"])).unwrap();
+        shows(&proxy, &config, &["localhost", &name]).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    for client in clients {
+        within(client).await.unwrap();
+    }
+    assert!(answered.load(Ordering::Relaxed) > rotations);
+}
+
+#[tokio::test]
+async fn the_certificate_for_development_is_good_for_localhost() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let proxy = proxy(mirror().await, |config| {
+        config.certificate = Secret::default();
+        config.key = Secret::default();
+        config.dev_ca_file = Some(ca.clone());
+    })
+    .await;
+    let root = CertificateDer::from_pem_slice(&fs::read(&ca).unwrap()).unwrap();
+    assert!(!fs::read_to_string(&ca).unwrap().contains("PRIVATE KEY"));
+    let config = Arc::new(client_config(&root, None));
+    for name in ["localhost", "127.0.0.1"] {
+        let stream = connect(proxy.address, &config, name).await.unwrap();
+        assert!(
+            asked(stream, "")
+                .await
+                .unwrap()
+                .starts_with("HTTP/1.1 200 ")
+        );
+    }
+}
+
+async fn kind(proxy: &Running, config: &Arc<ClientConfig>) -> HandshakeKind {
+    let mut stream = connect(proxy.address, config, "localhost").await.unwrap();
+    let kind = stream.get_ref().1.handshake_kind().unwrap();
+    // The ticket comes behind the handshake.
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut byte = [0];
+    let _ = within(tokio::io::AsyncReadExt::read(&mut stream, &mut byte)).await;
+    kind
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_at_another_task_with_the_same_key() {
+    let signer = Signer::new();
+    let pem = signer.server(&["localhost"]);
+    let task = async |key: &str| {
+        let (pem, key) = (pem.clone(), key.to_owned());
+        proxy(mirror().await, |config| {
+            config.certificate = Secret::new(pem);
+            config.key = Secret::default();
+            config.ticket_key = Secret::new(key);
+        })
+        .await
+    };
+    let (key, other) = ("0".repeat(32), "1".repeat(32));
+    let (one, two, foreign) = (task(&key).await, task(&key).await, task(&other).await);
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(signer.root.clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        assert_eq!(kind(&one, &config).await, HandshakeKind::Full);
+        assert_eq!(kind(&two, &config).await, HandshakeKind::Resumed);
+        assert_eq!(kind(&foreign, &config).await, HandshakeKind::Full);
+    }
+}
+
+#[tokio::test]
+async fn the_key_exchange_is_one_for_the_years_to_come() {
+    let proxy = proxy(mirror().await, |_| {}).await;
+    let config = Arc::new(client_config(&proxy.root, None));
+    let stream = connect(proxy.address, &config, "localhost").await.unwrap();
+    let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap();
+    assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
+}
+
+/// Believes everything, and keeps the OCSP response it is shown.
+#[derive(Debug, Default)]
+struct Keeps(Mutex<Vec<u8>>);
+
+impl ServerCertVerifier for Keeps {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.0.lock().unwrap() = ocsp.to_vec();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[tokio::test]
+async fn the_ocsp_response_goes_with_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ocsp.der");
+    fs::write(&file, b"as the authority gave it").unwrap();
+    let proxy = proxy(mirror().await, |config| config.ocsp_file = Some(file)).await;
+    let keeps = Arc::new(Keeps::default());
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&keeps) as _)
+        .with_no_client_auth();
+    connect(proxy.address, &Arc::new(config), "localhost")
+        .await
+        .unwrap();
+    assert_eq!(*keeps.0.lock().unwrap(), b"as the authority gave it");
+}
