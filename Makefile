@@ -53,6 +53,8 @@ bench: build ## measure; figures stand in the README of each part
 	$(CARGO) build --locked --release -p assemble --no-default-features --features up
 	@tests/bench
 	@tests/bench-assemble
+	@tests/setup bench
+	@tests/bench-proxy
 
 fuzz: ## bytes against the parsers, FUZZ_SECONDS (60) for each target
 	@tests/fuzz/run

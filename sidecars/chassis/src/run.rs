@@ -4,6 +4,7 @@ use std::{
     env,
     future::Future,
     io::{self, Write},
+    num::NonZero,
     pin::pin,
     process::ExitCode,
     time::Duration,
@@ -88,11 +89,16 @@ fn probe<C: Component>(sources: &Sources, question: Question) -> ExitCode {
 }
 
 /// Runs on as many workers as there are CPUs, and waits for no blocking task that hangs.
+///
+/// On one CPU there is one thread: no other to wake, and answers that are ready together leave together.
 fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if cpus == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(io::stderr(), &format!("error: no runtime: {error}"));

@@ -309,9 +309,7 @@ fn clients(config: &Config) -> Result<Clients, Vec<Fault>> {
 /// The authorities in a file, or the public ones.
 pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, Fault> {
     let Some(path) = file else {
-        return Ok(RootCertStore::from_iter(
-            webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
-        ));
+        return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };
     read(Some(path), &Secret::default())
         .and_then(|blocks| chain(blocks.certificates))

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chassis::{BoxError, Component, Hangups, Port, Problem, Process, Readiness, Shutdown};
-use tokio::{net::TcpListener, time::interval};
+use tokio::{net::TcpListener, time::sleep};
 
 use crate::{Config, Mode, Proxy, proxy::problems_of_files, serve_redirect};
 
@@ -62,8 +62,8 @@ impl Component for TlsProxy {
         };
         let beside = async {
             tokio::join!(
-                proxy.await_upstream(upstream),
                 tell(&proxy, &process.readiness),
+                proxy.await_upstream(upstream),
                 async {
                     loop {
                         hangups.next().await;
@@ -84,9 +84,10 @@ impl Component for TlsProxy {
             Ok::<_, BoxError>(())
         };
         let serving = async {
-            let serving = proxy.clone().serve(listener, shutdown.clone());
+            // A task of its own: the thread that waits for all of this is no worker.
+            let serving = tokio::spawn(proxy.clone().serve(listener, shutdown.clone()));
             let (served, redirected) = tokio::join!(serving, redirecting);
-            served?;
+            served??;
             redirected
         };
         tokio::select! {
@@ -104,10 +105,8 @@ async fn bound(setting: &str, address: std::net::SocketAddr) -> Result<TcpListen
 
 /// Keeps `/ready` up to date about the certificates, and warns once a day of one that ends soon.
 async fn tell(proxy: &Proxy, readiness: &Readiness) {
-    let mut ticks = interval(LOOK);
     let mut warned = None;
     loop {
-        ticks.tick().await;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs() as i64);
@@ -123,6 +122,7 @@ async fn tell(proxy: &Proxy, readiness: &Readiness) {
             warned = Some(now / DAY);
             tracing::warn!("the certificate of {}", end_of(soonest, now));
         }
+        sleep(LOOK).await;
     }
 }
 

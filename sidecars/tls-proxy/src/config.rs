@@ -21,6 +21,7 @@ use crate::{
 /// The settings of the proxy.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     /// Address that takes connections: TLS, or plain TCP when `mode` is `originate`.
     pub listen: SocketAddr,

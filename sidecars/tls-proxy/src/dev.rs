@@ -1,6 +1,11 @@
 //! A certificate for `localhost`, made for one run.
 
-use std::{fs, net::IpAddr, path::Path};
+use std::{
+    fs,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use chassis::Secret;
 use rcgen::{
@@ -25,6 +30,8 @@ fn made() -> Result<(String, String), rcgen::Error> {
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let ca_certificate = ca.self_signed(&ca_key)?.pem();
     let key = KeyPair::generate()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let mut leaf = CertificateParams::new(["localhost".to_owned()])?;
     leaf.distinguished_name
         .push(DnType::CommonName, "localhost");
@@ -35,7 +42,13 @@ fn made() -> Result<(String, String), rcgen::Error> {
         leaf.subject_alt_names.push(SanType::IpAddress(ip));
     }
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.not_before = epoch + now.clone().unwrap_or_default().saturating_sub(SKEW);
+    leaf.not_after = epoch + now.unwrap_or_default() + LIFE;
     leaf.use_authority_key_identifier_extension = true;
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key))?.pem();
     Ok((ca_certificate, certificate + &key.serialize_pem()))
 }
+
+/// What browsers take at most, of a certificate that is renewed at every start.
+const LIFE: Duration = Duration::from_hours(24 * 90);
+const SKEW: Duration = Duration::from_hours(1);

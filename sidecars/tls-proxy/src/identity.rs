@@ -1,5 +1,7 @@
 //! Who a certificate says its owner is, and who is let in.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chassis::Problem;
@@ -77,7 +79,6 @@ impl Identity {
     ///
     /// A byte that could end a value early, or is none of a header, is written as `%XX`.
     pub fn header(&self) -> Option<HeaderValue> {
-        use std::fmt::Write as _;
         let mut text = String::from("Hash=");
         for byte in self.certificate_sha256 {
             let _ = write!(text, "{byte:02x}");
@@ -219,7 +220,7 @@ fn escaped(text: &str) -> String {
             // A subject is a list with commas; inside quotes they end nothing.
             escaped.push(',');
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn carries_more_than_fits_and_each_end_apart() {

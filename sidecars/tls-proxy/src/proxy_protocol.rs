@@ -31,8 +31,10 @@ pub(crate) struct Told<'a> {
     pub(crate) server_name: Option<&'a str>,
     pub(crate) version: &'a str,
     pub(crate) cipher: &'a str,
-    /// The client showed a certificate, which was verified; with its common name.
-    pub(crate) client: Option<Option<&'a str>>,
+    /// The client showed a certificate, which was verified.
+    pub(crate) is_verified: bool,
+    /// The common name in it.
+    pub(crate) common_name: Option<&'a str>,
 }
 
 /// Takes the header off the stream; what it says of the client, none when it says nothing (`UNKNOWN`,
@@ -117,7 +119,8 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
             .filter(|_| is_plain)
             .ok_or(BadHeader::Line)
     };
-    (ip(target)?, number(target_port)?);
+    ip(target)?;
+    number(target_port)?;
     Ok(Some(SocketAddr::new(ip(source)?, number(port)?)))
 }
 
@@ -199,18 +202,13 @@ pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec
     if let Some(name) = told.server_name {
         tlv(&mut block, AUTHORITY, name.as_bytes());
     }
-    let flags = CLIENT_SSL
-        | if told.client.is_some() {
-            CLIENT_CERT
-        } else {
-            0
-        };
+    let flags = CLIENT_SSL | if told.is_verified { CLIENT_CERT } else { 0 };
     // Zero where the certificate was verified; the rest is for a client that showed none.
-    let unverified = u32::from(told.client.is_none());
+    let unverified = u32::from(!told.is_verified);
     let mut ssl = vec![flags];
     ssl.extend(unverified.to_be_bytes());
     tlv(&mut ssl, SSL_VERSION, told.version.as_bytes());
-    if let Some(Some(name)) = told.client {
+    if let Some(name) = told.common_name {
         tlv(&mut ssl, SSL_CN, name.as_bytes());
     }
     tlv(&mut ssl, SSL_CIPHER, told.cipher.as_bytes());
@@ -314,7 +312,8 @@ mod tests {
             server_name: Some("coins.example"),
             version: "TLSv1.3",
             cipher: "TLS_AES_128_GCM_SHA256",
-            client: Some(Some("app")),
+            is_verified: true,
+            common_name: Some("app"),
         }
     }
 

@@ -133,7 +133,8 @@ impl Raw {
                     server_name: tls.server_name(),
                     version: tls::version(tls),
                     cipher: cipher.unwrap_or_default(),
-                    client: owner.map(|owner| owner.common_name.as_deref()),
+                    is_verified: owner.is_some(),
+                    common_name: owner.and_then(|owner| owner.common_name.as_deref()),
                 };
                 proxy_protocol::v2(source, target, &told)
             }

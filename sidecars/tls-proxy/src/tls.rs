@@ -18,9 +18,9 @@ use opentelemetry::{
     metrics::{Counter, Gauge},
 };
 use rustls::{
-    CertificateError as Refusal, DigitallySignedStruct, DistinguishedName, Error as TlsError,
-    HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion,
+    CertificateError as Refusal, CipherSuite, DigitallySignedStruct, DistinguishedName,
+    Error as TlsError, HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion,
     client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, aws_lc_rs},
     server::{
@@ -45,7 +45,17 @@ use crate::{
 
 /// The crypto of this proxy; passed on explicitly, installed nowhere.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    let mut provider = aws_lc_rs::default_provider();
+    let suites = &mut provider.cipher_suites;
+    suites.sort_by_key(|suite| match suite.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => 1,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => 2,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 3,
+        _ => 4,
+    });
+    Arc::new(provider)
 }
 
 /// The versions from the lowest that is accepted.
@@ -61,16 +71,46 @@ static FROM_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
 
 /// What is shown to clients at one time.
 pub(crate) struct Snapshot {
-    default: Arc<ServerConfig>,
-    exact: HashMap<String, Arc<ServerConfig>>,
+    default: Choice,
+    exact: HashMap<String, Choice>,
     /// By the name behind the star.
-    wildcards: HashMap<String, Arc<ServerConfig>>,
+    wildcards: HashMap<String, Choice>,
     ticketer: Arc<dyn ProducesTickets>,
     /// Of everything that was read, and of what decides about clients alone.
     fingerprint: [u8; 32],
     clients: [u8; 32],
     /// Name and end of each certificate.
     pub(crate) ends: Vec<(String, i64)>,
+}
+
+/// One certificate, with the cipher suites in two orders.
+#[derive(Clone)]
+struct Choice {
+    /// AES-128 first: it is the cheapest where the CPU has it, and no weaker in practice.
+    ours: Arc<ServerConfig>,
+    /// As the client would have it, for one that has no AES and says so by asking for ChaCha20 first.
+    theirs: Arc<ServerConfig>,
+}
+
+impl Choice {
+    fn new(mut made: ServerConfig) -> Self {
+        let theirs = Arc::new(made.clone());
+        made.ignore_client_order = true;
+        Self {
+            ours: made.into(),
+            theirs,
+        }
+    }
+
+    fn for_suites(&self, offered: &[CipherSuite]) -> &Arc<ServerConfig> {
+        // GREASE (RFC 8701) may stand in front of what is meant.
+        let first = offered.iter().find(|suite| suite.as_str().is_some());
+        if first.is_some_and(|suite| CHACHA20.contains(suite)) {
+            &self.theirs
+        } else {
+            &self.ours
+        }
+    }
 }
 
 impl Snapshot {
@@ -125,7 +165,7 @@ impl Snapshot {
             made_of_it.ticketer = Arc::clone(&ticketer);
             // A ticket is for one use (RFC 8446 appendix C.4); a client that resumes gets the next one.
             made_of_it.send_tls13_tickets = 1;
-            made.push(Arc::new(made_of_it));
+            made.push(Choice::new(made_of_it));
         }
         let Some(default) = made.first().cloned() else {
             let error = CertificateError::NoCertificate;
@@ -139,8 +179,7 @@ impl Snapshot {
                     Some(parent) => (&mut wildcards, parent),
                     None => (&mut exact, name.as_str()),
                 };
-                map.entry(name.to_owned())
-                    .or_insert_with(|| Arc::clone(made));
+                map.entry(name.to_owned()).or_insert_with(|| made.clone());
             }
         }
         Ok(Self {
@@ -155,7 +194,7 @@ impl Snapshot {
     }
 
     /// What is shown to a client that asks for this name.
-    fn choose(&self, name: Option<&str>) -> &Arc<ServerConfig> {
+    fn choose(&self, name: Option<&str>) -> &Choice {
         if self.exact.len() + self.wildcards.len() < 2 {
             return &self.default;
         }
@@ -436,7 +475,9 @@ impl Handshake {
         // Only now: a client that sends nothing keeps nobody from computing.
         let _computing = self.0.computing.acquire().await.map_err(io::Error::other)?;
         let shown = self.shown();
-        let chosen = Arc::clone(shown.choose(start.client_hello().server_name()));
+        let hello = start.client_hello();
+        let choice = shown.choose(hello.server_name());
+        let chosen = Arc::clone(choice.for_suites(hello.cipher_suites()));
         let stream = start.into_stream(chosen).await?;
         let tls = stream.get_ref().1;
         let identity = tls
@@ -573,4 +614,9 @@ fn too_slow(limit: Period) -> io::Error {
     )
 }
 
+const CHACHA20: [CipherSuite; 3] = [
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
 pub(crate) const H2: &[u8] = b"h2";

@@ -7,14 +7,17 @@
 
 mod support;
 
-use std::{net::SocketAddr, process::Stdio};
+use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
+use http_body_util::BodyExt;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Authority, BOTH, handshake, within};
+use support::{Authority, BOTH, Signer, handshake, within};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    net::TcpListener,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{TcpListener, TcpStream},
     process::{ChildStdout, Command},
 };
 
@@ -154,4 +157,219 @@ async fn check_is_fine_with_a_whole_configuration() {
         .await
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// A running proxy with a certificate of its own, in front of `upstream`.
+struct Started {
+    child: tokio::process::Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    admin: String,
+    address: SocketAddr,
+}
+
+impl Started {
+    async fn new(upstream: SocketAddr, more: &[(&str, &str)]) -> Self {
+        let upstream = format!("http://{upstream}");
+        let mut variables = vec![
+            ("TLS_PROXY_LISTEN", "127.0.0.1:0"),
+            ("TLS_PROXY_ADMIN", "127.0.0.1:0"),
+            ("TLS_PROXY_UPSTREAM", &upstream),
+        ];
+        variables.extend(more);
+        let mut child = tls_proxy(&variables)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let admin = line(&mut lines, "starting").await["admin"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let listening = line(&mut lines, "listening").await;
+        let address = listening["address"].as_str().unwrap().parse().unwrap();
+        line(&mut lines, "upstream answers").await;
+        Self {
+            child,
+            lines,
+            admin,
+            address,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(id, signal).unwrap();
+    }
+
+    async fn ready_says(&self) -> String {
+        let mut stream = TcpStream::connect(&self.admin).await.unwrap();
+        let request = b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        within(stream.read_to_string(&mut answer)).await.unwrap();
+        answer
+    }
+}
+
+#[tokio::test]
+async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
+    let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("tls.pem");
+    std::fs::write(&file, signer.server(&["one.example"])).unwrap();
+    let path = file.to_str().unwrap();
+    let variables = [
+        ("TLS_PROXY_CERTIFICATE_FILE", path),
+        ("TLS_PROXY_RELOAD_INTERVAL", "0s"),
+    ];
+    let mut started = Started::new(support::mirror().await, &variables).await;
+    let said = started.ready_says().await;
+    assert!(said.contains("one.example ends in"), "{said}");
+    std::fs::write(&file, "half of it").unwrap();
+    started.signal(Signal::HUP);
+    let fault = line(
+        &mut started.lines,
+        "the new certificates cannot be used; the old ones stay",
+    )
+    .await;
+    assert!(
+        fault["error"]
+            .as_str()
+            .unwrap()
+            .contains("`certificate_file`"),
+        "{fault}"
+    );
+    std::fs::write(&file, signer.server(&["two.example"])).unwrap();
+    started.signal(Signal::HUP);
+    line(&mut started.lines, "certificates replaced").await;
+    let config = Arc::new(support::client_config(&signer.root, None));
+    assert!(
+        support::connect(started.address, &config, "two.example")
+            .await
+            .is_ok()
+    );
+    started.signal(Signal::TERM);
+    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_app_which_may_still_be_asked() {
+    let (signer, app) = (
+        Signer::new(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let upstream = app.local_addr().unwrap();
+    let (stop, shutdown) = chassis::Shutdown::pair();
+    let app = tokio::spawn(chassis::http::serve(
+        app,
+        |_: support::Request| async { support::answer("still here") },
+        chassis::http::Limits::default(),
+        shutdown,
+    ));
+    let pem = signer.server(&["localhost"]);
+    let variables = [
+        ("TLS_PROXY_CERTIFICATE", &*pem),
+        ("TLS_PROXY_WAIT_FOR_UPSTREAM", "15s"),
+    ];
+    let mut started = Started::new(upstream, &variables).await;
+    started.signal(Signal::TERM);
+    line(&mut started.lines, "waiting for the upstream to stop").await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let config = Arc::new(support::client_config(&signer.root, None));
+    let stream = support::connect(started.address, &config, "localhost")
+        .await
+        .unwrap();
+    let answer = support::asked(stream, "").await.unwrap();
+    assert!(answer.ends_with("still here"), "{answer}");
+    stop.fire();
+    within(app).await.unwrap().unwrap();
+    line(&mut started.lines, "the upstream has stopped").await;
+    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+}
+
+/// What came of the requests of one client until the proxy was gone.
+async fn ask_until_gone(
+    address: SocketAddr,
+    config: Arc<rustls::ClientConfig>,
+    is_h2: bool,
+) -> (usize, Vec<String>) {
+    let (mut answered, mut failed) = (0, Vec::new());
+    while let Ok(stream) = support::connect(address, &config, "localhost").await {
+        let io = TokioIo::new(stream);
+        let request = || {
+            let target = if is_h2 { "https://localhost/" } else { "/" };
+            let request = ::http::Request::get(target).header("host", "localhost");
+            request.body(chassis::http::empty()).unwrap()
+        };
+        macro_rules! ask {
+            ($sender:ident) => {
+                while $sender.ready().await.is_ok() {
+                    match within($sender.try_send_request(request())).await {
+                        Ok(response) => match within(response.into_body().collect()).await {
+                            Ok(_) => answered += 1,
+                            Err(error) => failed.push(format!("body: {error:?}")),
+                        },
+                        Err(mut error) => {
+                            // What was not sent is no failure: any client sends it again elsewhere. Nor is
+                            // what came behind GOAWAY, which nobody has begun (RFC 9113 section 6.8).
+                            let is_unsent = error.take_message().is_some();
+                            let error = format!("{:?}", error.into_error());
+                            if !is_unsent && !error.contains("GoAway(b\"\", NO_ERROR, Remote)") {
+                                failed.push(error);
+                            }
+                            break;
+                        }
+                    }
+                }
+            };
+        }
+        if is_h2 {
+            let Ok((mut sender, connection)) = http2::handshake(TokioExecutor::new(), io).await
+            else {
+                break;
+            };
+            tokio::spawn(connection);
+            ask!(sender);
+        } else {
+            let (mut sender, connection) = http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            ask!(sender);
+        }
+    }
+    (answered, failed)
+}
+
+/// `DRAINS=20` for as many as a release is held to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drains_under_load_fail_no_request() {
+    let drains: usize = std::env::var("DRAINS").map_or(4, |text| text.parse().unwrap());
+    let signer = Signer::new();
+    let pem = signer.server(&["localhost"]);
+    let upstream = support::next_hop(|_: support::Request| async {
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        support::answer("x".repeat(20_000))
+    })
+    .await;
+    for at in 0..drains {
+        let mut started = Started::new(upstream, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
+        let clients: Vec<_> = (0..8)
+            .map(|client| {
+                let is_h2 = client % 2 == 0;
+                let mut config = support::client_config(&signer.root, None);
+                config.alpn_protocols = vec![if is_h2 {
+                    b"h2".to_vec()
+                } else {
+                    b"http/1.1".to_vec()
+                }];
+                tokio::spawn(ask_until_gone(started.address, config.into(), is_h2))
+            })
+            .collect();
+        tokio::time::sleep(std::time::Duration::from_millis(150 + 17 * at as u64)).await;
+        started.signal(Signal::TERM);
+        assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+        for client in clients {
+            let (answered, failed) = within(client).await.unwrap();
+            assert!(answered > 0);
+            assert!(failed.is_empty(), "drain {at}: {failed:?}");
+        }
+    }
 }

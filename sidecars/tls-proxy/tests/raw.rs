@@ -57,7 +57,8 @@ async fn bytes_go_both_ways_and_each_way_ends_for_itself() {
             write.write_all(&sent).await.unwrap();
             write.shutdown().await.unwrap();
         };
-        let (_, got) = within(async { tokio::join!(sending, read.read_to_end(&mut answer)) }).await;
+        let ((), got) =
+            within(async { tokio::join!(sending, read.read_to_end(&mut answer)) }).await;
         got.unwrap();
         assert_eq!(answer.len(), sent.len());
         assert!(answer == sent);
@@ -75,7 +76,7 @@ async fn a_silent_connection_is_ended_and_a_talking_one_is_not() {
         }
     });
     let proxy = raw(upstream, |config| {
-        config.limits.stall = Period::from_millis(300)
+        config.limits.stall = Period::from_millis(300);
     })
     .await;
     let config = Arc::new(client_config(&proxy.root, None));
@@ -170,7 +171,7 @@ async fn the_client_a_balancer_names_is_passed_on() {
 #[tokio::test]
 async fn who_leaves_the_header_out_or_writes_nonsense_is_closed() {
     let proxy = raw(echo_at_the_end().await, |config| {
-        config.accept_proxy_protocol = true
+        config.accept_proxy_protocol = true;
     })
     .await;
     let config = Arc::new(client_config(&proxy.root, None));

@@ -2,16 +2,20 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION};
 use http_body::{Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -28,6 +32,7 @@ use super::{
     Body, Limits, Opened, Peer, Protocol,
     activity::{Activity, Expired, InFlight},
     boxed,
+    gather::Gather,
     read_out::ReadOut,
     strip_hop_by_hop,
     upgrade::{Slot, Tunnel},
@@ -65,7 +70,8 @@ impl Connection {
         match opened {
             Ok((io, protocol, address, service)) => {
                 self.address = address;
-                self.serve(io, protocol, service).await;
+                // Boxed: a connection that says nothing should not keep the room of one that does.
+                Box::pin(self.serve(io, protocol, service)).await;
             }
             Err(error) => {
                 tracing::debug!(peer = %self.address, error = %chain(&error), "connection not opened");
@@ -78,13 +84,19 @@ impl Connection {
         Io: AsyncRead + AsyncWrite + Unpin,
     {
         let mut io = Watched::new(io, self.activity.restarted());
-        if protocol != Protocol::Auto {
-            return Ok((io, protocol));
-        }
-        tokio::select! {
-            sniffed = io.sniff() => Ok((io, sniffed?)),
+        let looking = async {
+            match protocol {
+                Protocol::Auto => io.sniff().await,
+                // The server speaks first: its settings do not wait for the client's.
+                Protocol::Http2 => Ok(protocol),
+                Protocol::Http1 => io.first_byte().await.map(|()| protocol),
+            }
+        };
+        let looked = tokio::select! {
+            looked = looking => looked,
             limit = self.activity.expired(protocol, &self.limits) => Err(limit.into()),
-        }
+        };
+        Ok((io, looked?))
     }
 
     async fn serve<Io, S, F>(self, io: Watched<Io>, protocol: Protocol, service: S)
@@ -100,6 +112,9 @@ impl Connection {
             protocol,
         };
         let activity = self.activity.clone();
+        let closing = Arc::new(AtomicBool::new(false));
+        // Set for HTTP/1.1 alone; HTTP/2 has GOAWAY, and no such header.
+        let last = Arc::clone(&closing);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             wishes.note_wish(&mut request);
@@ -109,21 +124,31 @@ impl Connection {
             let (head, body) = request.into_parts();
             let body = ReadOut::new(body, &head.headers);
             let answering = service(Request::from_parts(head, boxed(body)));
+            let last = Arc::clone(&last);
             async move {
-                let response = answering.await;
+                let mut response = answering.await;
+                if last.load(Ordering::Relaxed)
+                    && response.status() != StatusCode::SWITCHING_PROTOCOLS
+                {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 Ok::<_, Infallible>(response.map(|body| Tracked {
                     body,
                     _in_flight: in_flight,
                 }))
             }
         });
-        let io = TokioIo::new(io);
         let ended = if protocol == Protocol::Http2 {
+            let wire = Gather::new(io);
+            let io = TokioIo::new(wire.clone());
             let connection = h2(&self.limits).serve_connection(io, service);
-            self.drive(connection, protocol).await
+            self.drive(H2 { connection, wire }, protocol, &closing)
+                .await
         } else {
-            let connection = h1(&self.limits).serve_connection(io, service);
-            self.drive(connection.with_upgrades(), protocol).await
+            let connection = h1(&self.limits).serve_connection(TokioIo::new(io), service);
+            self.drive(connection.with_upgrades(), protocol, &closing)
+                .await
         };
         match (ended, slot.take()) {
             (Ok(()), Some(tunnel)) => self.carry(tunnel).await,
@@ -146,20 +171,29 @@ impl Connection {
     }
 
     /// Runs the connection to its end, its limit, or through the drain.
-    async fn drive(&self, connection: impl Graceful, protocol: Protocol) -> Result<(), BoxError> {
+    ///
+    /// HTTP/1.1 has no word for "no more": closing a connection between requests would cut off the one that
+    /// is on its way. So the next answer says it, and only who asks nothing for a moment is closed.
+    async fn drive(
+        &self,
+        connection: impl Graceful,
+        protocol: Protocol,
+        closing: &AtomicBool,
+    ) -> Result<(), BoxError> {
         let mut connection = pin!(connection);
         let limit = tokio::select! {
-            ended = connection.as_mut() => return ended.map_err(Into::into),
+            ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => return ended,
             () = self.shutdown.requested() => None,
             () = self.old_enough() => None,
             limit = self.activity.expired(protocol, &self.limits) => Some(limit),
         };
         match limit {
+            None if protocol == Protocol::Http1 => closing.store(true, Ordering::Relaxed),
             None | Some(Expired::Idle) => connection.as_mut().graceful_shutdown(),
             Some(limit) => return Err(io::Error::from(limit).into()),
         }
         tokio::select! {
-            ended = connection.as_mut() => ended.map_err(Into::into),
+            ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => ended,
             limit = self.activity.expired(protocol, &self.limits) => Err(io::Error::from(limit).into()),
             () = self.quiet() => Ok(()),
         }
@@ -225,8 +259,10 @@ fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// The graceful end both kinds of hyper connection have, under one name.
-trait Graceful: Future<Output = hyper::Result<()>> {
+/// What both kinds of hyper connection do, under one name.
+trait Graceful {
+    fn poll_served(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
+
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
@@ -239,23 +275,46 @@ where
     B: http_body::Body + 'static,
     B::Error: Into<BoxError>,
 {
+    fn poll_served(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.poll(cx).map_err(Into::into)
+    }
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
-impl<Io, S, B> Graceful for http2::Connection<Io, S, TokioExecutor>
+/// An HTTP/2 connection, and the wire it writes to.
+struct H2<C, Io> {
+    connection: C,
+    wire: Gather<Io>,
+}
+
+impl<Io, S, B> Graceful for H2<http2::Connection<TokioIo<Gather<Io>>, S, TokioExecutor>, Io>
 where
-    Self: Future<Output = hyper::Result<()>>,
+    http2::Connection<TokioIo<Gather<Io>>, S, TokioExecutor>:
+        Future<Output = hyper::Result<()>> + Unpin,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<BoxError>,
-    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
+    Io: AsyncRead + AsyncWrite + Unpin,
     B: http_body::Body + 'static,
     B::Error: Into<BoxError>,
     TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn poll_served(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let served = Pin::new(&mut self.connection).poll(cx);
+        // Also behind its end: the last frames may be there still.
+        let out = self.wire.poll_out(cx);
+        match (served, out) {
+            (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
+            (Poll::Ready(served), Poll::Ready(Ok(()))) => Poll::Ready(served.map_err(Into::into)),
+            (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
+            (Poll::Ready(Ok(())) | Poll::Pending, _) => Poll::Pending,
+        }
+    }
+
+    fn graceful_shutdown(mut self: Pin<&mut Self>) {
+        Pin::new(&mut self.connection).graceful_shutdown();
     }
 }
 

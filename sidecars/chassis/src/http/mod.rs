@@ -10,6 +10,7 @@
 mod activity;
 mod body;
 mod connection;
+mod gather;
 mod headers;
 mod limits;
 mod pool;

@@ -28,6 +28,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
         }
     }
 
+    /// Waits for a byte and puts it back: what a protocol needs room for is not made before.
+    pub(crate) async fn first_byte(&mut self) -> io::Result<()> {
+        let mut byte = [0];
+        let count = self.io.read(&mut byte).await?;
+        if count > 0 {
+            self.activity.bytes_read();
+            self.peeked = Bytes::copy_from_slice(&byte[..count]);
+        }
+        Ok(())
+    }
+
     /// Reads as much of the h2 preface as tells the two protocols apart, and puts it back.
     pub(crate) async fn sniff(&mut self) -> io::Result<Protocol> {
         let mut seen = BytesMut::with_capacity(PREFACE.len());

@@ -31,9 +31,13 @@ pub(crate) enum Output {
     Stderr,
 }
 
-/// Installs the process-wide subscriber; a second call leaves the first one in place.
-pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) {
+/// Installs the process-wide subscriber; a second call leaves the first one in place. Says whether lines
+/// beyond `info` are shown.
+pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) -> bool {
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_detailed = filter
+        .max_level_hint()
+        .is_none_or(|level| level > LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().event_format(JsonLine);
     let lines = match output {
         Output::Stdout => lines.with_writer(io::stdout).with_filter(filter).boxed(),
@@ -51,6 +55,7 @@ pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) 
         .with(spans)
         .with(lines)
         .try_init();
+    is_detailed
 }
 
 /// What is wrong with log directives, if anything is.

@@ -17,7 +17,6 @@ use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout_at},
 };
-use tracing::Level;
 
 use super::{
     log::{self, Output},
@@ -64,12 +63,12 @@ pub(crate) fn install(
         .traces
         .as_ref()
         .map(|traces| traces.tracer("chassis"));
-    log::install(directives, output, tracer);
+    let is_detailed = log::install(directives, output, tracer);
     if let Some(metrics) = &installed.metrics {
         global::set_meter_provider(metrics.clone());
     }
     let exports = installed.traces.is_some() || installed.metrics.is_some();
-    if !exports && !tracing::enabled!(target: "chassis::http", Level::DEBUG) {
+    if !exports && !is_detailed {
         super::be_quiet();
     }
     for fault in faults {

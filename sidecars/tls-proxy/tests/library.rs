@@ -1,0 +1,41 @@
+//! The proxy inside another program, as the README shows it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use chassis::BoxError;
+use support::{Signer, asked, client_config, connect, mirror};
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn another_program_mounts_it_in_ten_lines() -> Result<(), BoxError> {
+    let (signer, folder) = (Signer::new(), tempfile::tempdir()?);
+    let pem = folder.path().join("tls.pem");
+    std::fs::write(&pem, signer.server(&["localhost"]))?;
+    let app = mirror().await;
+
+    let config = tls_proxy::Config {
+        upstream: Some(format!("http://{app}")),
+        certificate_file: Some(pem),
+        ..tls_proxy::Config::default()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, shutdown) = chassis::Shutdown::pair();
+    let proxy = tls_proxy::Proxy::new(&config)?;
+    let serving = tokio::spawn(proxy.serve(listener, shutdown));
+
+    let client = Arc::new(client_config(&signer.root, None));
+    let stream = connect(address, &client, "localhost").await?;
+    assert!(asked(stream, "").await?.starts_with("HTTP/1.1 200 "));
+
+    stop.fire();
+    serving.await??;
+    Ok(())
+}
