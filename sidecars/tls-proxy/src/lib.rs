@@ -16,6 +16,7 @@
 mod certificate;
 mod component;
 mod config;
+mod counted;
 mod dev;
 mod forward;
 mod identity;

@@ -15,6 +15,7 @@ use tokio::{
 use crate::{
     Config, Mode,
     certificate::{Fault, Material},
+    counted::Counted,
     dev,
     forward::{AccessLog, Client, Forward, Inbound},
     raw::{Outward, Raw},
@@ -261,7 +262,7 @@ async fn opened(
         }))
     };
     Ok(Opened {
-        io: accepted.stream,
+        io: Counted::new(accepted.stream, handshake.bytes()),
         protocol,
         address: accepted.address,
         service,

@@ -21,6 +21,7 @@ use tokio_rustls::{TlsConnector, client};
 use crate::{
     Config, SendProxyProtocol,
     certificate::{CertificateError, Fault, Material, upstream_roots},
+    counted,
     forward::AccessLog,
     pipe::{Carried, carry},
     proxy_protocol::{self, Told},
@@ -44,7 +45,6 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn new(config: &Config, target: Target) -> Self {
-        let bytes = "Bytes carried in raw connections that have ended, by direction.";
         Self {
             target,
             connect: config.upstream_limits.connect.duration(),
@@ -53,7 +53,7 @@ impl Raw {
             send: config.send_proxy_protocol,
             log: AccessLog::new(config.access_log),
             said: Said::default(),
-            bytes: telemetry::counter("tls_proxy.bytes", "By", bytes),
+            bytes: tls::bytes_counter(),
             ended: telemetry::counter(
                 "tls_proxy.raw_connections",
                 "{connection}",
@@ -161,10 +161,7 @@ impl Raw {
             carried.up.load(Ordering::Relaxed),
             carried.down.load(Ordering::Relaxed),
         );
-        for (bytes, direction) in [(up, "up"), (down, "down")] {
-            let attributes = [KeyValue::new("direction", direction)];
-            self.bytes.add(bytes, &attributes);
-        }
+        counted::add(&self.bytes, up, down);
         self.count(if ended.is_ok() { "completed" } else { "broken" });
         if let Err(error) = &ended {
             tracing::debug!(peer = %address, %error, "connection failed");
@@ -256,14 +253,11 @@ impl Outward {
         Ok(Arc::new(made))
     }
 
-    async fn connect(&self, stream: TcpStream) -> io::Result<client::TlsStream<TcpStream>> {
+    async fn connect(&self, stream: TcpStream) -> io::Result<Box<client::TlsStream<TcpStream>>> {
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let connecting = TlsConnector::from(config).connect(self.name.clone(), stream);
-        timeout(self.limit, connecting).await.unwrap_or_else(|_| {
-            Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "no handshake in time",
-            ))
-        })
+        let connected = timeout(self.limit, connecting).await;
+        let too_slow = || io::Error::new(io::ErrorKind::TimedOut, "no handshake in time");
+        Ok(Box::new(connected.map_err(|_| too_slow())??))
     }
 }

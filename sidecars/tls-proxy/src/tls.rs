@@ -357,11 +357,13 @@ struct Counters {
     refused: Counter<u64>,
     expiry: Gauge<f64>,
     connections: Gauge<f64>,
+    bytes: Counter<u64>,
 }
 
 /// A client that has shaken hands.
 pub(crate) struct Accepted {
-    pub(crate) stream: TlsStream<TcpStream>,
+    /// Boxed: it is large, and every future it is moved through would have room for it.
+    pub(crate) stream: Box<TlsStream<TcpStream>>,
     /// The client, as a PROXY protocol header or the connection has it.
     pub(crate) address: SocketAddr,
     /// Where the client connected to.
@@ -394,6 +396,7 @@ impl Handshake {
                 "s",
                 "When each certificate ends, in seconds since 1970.",
             ),
+            bytes: bytes_counter(),
             connections: telemetry::gauge(
                 "tls_proxy.connections",
                 "{connection}",
@@ -413,6 +416,11 @@ impl Handshake {
         let handshake = Self(Arc::new(shared));
         handshake.record_ends();
         handshake
+    }
+
+    /// Where the bytes of connections are counted.
+    pub(crate) fn bytes(&self) -> Counter<u64> {
+        self.0.counters.bytes.clone()
     }
 
     /// What is shown now.
@@ -478,7 +486,7 @@ impl Handshake {
         let hello = start.client_hello();
         let choice = shown.choose(hello.server_name());
         let chosen = Arc::clone(choice.for_suites(hello.cipher_suites()));
-        let stream = start.into_stream(chosen).await?;
+        let stream = Box::new(start.into_stream(chosen).await?);
         let tls = stream.get_ref().1;
         let identity = tls
             .peer_certificates()
@@ -565,6 +573,12 @@ impl Open {
         let handshake = Handshake::new(shown, &config);
         handshake.count([127, 0, 0, 1].into()).unwrap()
     }
+}
+
+/// Counts the bytes inside TLS.
+pub(crate) fn bytes_counter() -> Counter<u64> {
+    let description = "Bytes inside TLS of connections that have ended, by direction.";
+    telemetry::counter("tls_proxy.bytes", "By", description)
 }
 
 /// The version in the words of RFC 8446: `TLSv1.3`.

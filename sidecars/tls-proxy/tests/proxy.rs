@@ -489,3 +489,56 @@ async fn one_client_address_has_so_many_connections_and_gets_them_back() {
     })
     .await;
 }
+
+/// Clients that reset their connection in the middle of a request, in the middle of an answer and in the
+/// middle of the handshake: the others notice nothing, and nothing is left of them.
+#[tokio::test]
+async fn clients_that_vanish_harm_nobody() {
+    let hop = next_hop(|request: Request| async move {
+        let _ = http_body_util::BodyExt::collect(request.into_body()).await;
+        answer("x".repeat(5_000_000))
+    });
+    let proxy = proxy(hop.await, |config| config.connections_per_client = 8).await;
+    let post = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\nabc";
+    let get_all = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for at in 0..30 {
+        let stream = TcpStream::connect(proxy.address).await.unwrap();
+        rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO)).unwrap();
+        if at % 3 == 0 {
+            continue;
+        }
+        let config = Arc::new(support::client_config(&proxy.root, None));
+        let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+        let shaking = tokio_rustls::TlsConnector::from(config).connect(name, stream);
+        // At the limit for this address others are waited for.
+        let Ok(mut tls) = within(shaking).await else {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            continue;
+        };
+        let request = if at % 3 == 1 { &post[..] } else { get_all };
+        let _ = tls.write_all(request).await;
+        let _ = tls.flush().await;
+        let mut some = [0; 1000];
+        if at % 3 == 2 {
+            let _ = within(tls.read(&mut some)).await;
+        }
+    }
+    // All eight places are free again.
+    within(async {
+        loop {
+            let mut open = Vec::new();
+            while open.len() < 8 {
+                match handshake(proxy.address, &proxy.root, "http/1.1", BOTH).await {
+                    Ok(stream) => open.push(stream),
+                    Err(_) => break,
+                }
+            }
+            if open.len() == 8 {
+                break;
+            }
+            drop(open);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,96 @@
+//! The bytes of one connection, counted and told when it ends.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use opentelemetry::{KeyValue, metrics::Counter};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream that adds up what passes, and adds it to the counter when it is dropped.
+pub(crate) struct Counted<Io> {
+    io: Io,
+    up: u64,
+    down: u64,
+    bytes: Counter<u64>,
+}
+
+impl<Io> Counted<Io> {
+    pub(crate) fn new(io: Io, bytes: Counter<u64>) -> Self {
+        Self {
+            io,
+            up: 0,
+            down: 0,
+            bytes,
+        }
+    }
+}
+
+impl<Io> Drop for Counted<Io> {
+    fn drop(&mut self) {
+        add(&self.bytes, self.up, self.down);
+    }
+}
+
+/// Adds what came from clients (`up`) and went to them (`down`).
+pub(crate) fn add(bytes: &Counter<u64>, up: u64, down: u64) {
+    for (count, direction) in [(up, "up"), (down, "down")] {
+        bytes.add(count, &[KeyValue::new("direction", direction)]);
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.up += (buf.filled().len() - before) as u64;
+        polled
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.down += written(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.down += written(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+fn written(polled: &Poll<io::Result<usize>>) -> u64 {
+    match polled {
+        Poll::Ready(Ok(count)) => *count as u64,
+        _ => 0,
+    }
+}
