@@ -112,7 +112,9 @@ async fn tell(proxy: &Proxy, readiness: &Readiness) {
             .map_or(0, |since| since.as_secs() as i64);
         let ends = proxy.certificate_ends();
         let lines: Vec<String> = ends.iter().map(|end| end_of(end, now)).collect();
-        readiness.tell("certificate", lines.join("; "));
+        if !lines.is_empty() {
+            readiness.tell("certificate", lines.join("; "));
+        }
         let reload = proxy.reload_fault();
         readiness.tell("reload", reload.as_deref().unwrap_or("ok"));
         let soonest = ends.iter().min_by_key(|(_, end)| *end);

@@ -86,7 +86,7 @@ pub struct Config {
     pub insecure_listen: bool,
     /// How long a TLS handshake may take.
     pub handshake_limit: Period,
-    /// TLS handshakes computed at once; more wait.
+    /// TLS handshakes under way at once, from the client's first message on; more wait.
     pub handshakes: usize,
     /// Connections one client address may have open; 0 is as many as there are.
     pub connections_per_client: usize,
@@ -206,7 +206,7 @@ impl Default for Config {
             insecure_upstream: false,
             insecure_listen: false,
             handshake_limit: Period::from_secs(10),
-            handshakes: 256,
+            handshakes: 512,
             connections_per_client: 0,
             lifetime: Period::default(),
             wait_for_upstream: Period::default(),

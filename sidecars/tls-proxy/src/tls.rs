@@ -344,7 +344,7 @@ pub(crate) struct Handshake(Arc<Shared>);
 struct Shared {
     shown: RwLock<Arc<Snapshot>>,
     limit: Period,
-    computing: Semaphore,
+    under_way: Semaphore,
     accept_proxy: bool,
     per_client: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
@@ -406,7 +406,7 @@ impl Handshake {
         let shared = Shared {
             shown: RwLock::new(Arc::new(shown)),
             limit: config.handshake_limit,
-            computing: Semaphore::new(config.handshakes.clamp(1, Semaphore::MAX_PERMITS)),
+            under_way: Semaphore::new(config.handshakes.clamp(1, Semaphore::MAX_PERMITS)),
             accept_proxy: config.accept_proxy_protocol,
             per_client: config.connections_per_client,
             open: Mutex::default(),
@@ -480,8 +480,8 @@ impl Handshake {
         }
         let open = self.count(address.ip().to_canonical())?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        // Only now: a client that sends nothing keeps nobody from computing.
-        let _computing = self.0.computing.acquire().await.map_err(io::Error::other)?;
+        // Only now: a client that sends nothing keeps nobody waiting.
+        let _under_way = self.0.under_way.acquire().await.map_err(io::Error::other)?;
         let shown = self.shown();
         let hello = start.client_hello();
         let choice = shown.choose(hello.server_name());

@@ -373,3 +373,89 @@ async fn drains_under_load_fail_no_request() {
         }
     }
 }
+
+/// Seconds of CPU a process has used.
+fn cpu(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / 100.0
+}
+
+#[tokio::test]
+async fn without_descriptors_it_waits_without_spinning_and_recovers() {
+    let signer = Signer::new();
+    let pem = signer.server(&["localhost"]);
+    let mut started =
+        Started::new(support::mirror().await, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
+    let id = Pid::from_raw(started.child.id().unwrap().cast_signed());
+    let few = rustix::process::Rlimit {
+        current: Some(30),
+        maximum: Some(30),
+    };
+    rustix::process::prlimit(id, rustix::process::Resource::Nofile, few).unwrap();
+    let mut open = Vec::new();
+    for _ in 0..40 {
+        open.push(TcpStream::connect(started.address).await.unwrap());
+    }
+    let failed = line(&mut started.lines, "accept failed").await;
+    assert!(
+        failed["error"]
+            .as_str()
+            .unwrap()
+            .contains("Too many open files"),
+        "{failed}"
+    );
+    let before = cpu(started.child.id().unwrap());
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let spent = cpu(started.child.id().unwrap()) - before;
+    assert!(spent < 0.3, "{spent} s of CPU in one second of waiting");
+    drop(open);
+    let config = Arc::new(support::client_config(&signer.root, None));
+    let stream = support::connect(started.address, &config, "localhost")
+        .await
+        .unwrap();
+    assert!(
+        support::asked(stream, "")
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 200 ")
+    );
+    started.signal(Signal::TERM);
+    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_access_log_has_its_share() {
+    let signer = Signer::new();
+    let pem = signer.server(&["localhost"]);
+    let variables = [
+        ("TLS_PROXY_CERTIFICATE", &*pem),
+        ("TLS_PROXY_ACCESS_LOG", "0.5"),
+    ];
+    let mut started = Started::new(support::mirror().await, &variables).await;
+    let config = Arc::new(support::client_config(&signer.root, None));
+    for _ in 0..4 {
+        let stream = support::connect(started.address, &config, "localhost")
+            .await
+            .unwrap();
+        support::asked(stream, "").await.unwrap();
+    }
+    started.signal(Signal::TERM);
+    let mut requests = Vec::new();
+    while let Some(line) = within(started.lines.next_line()).await.unwrap() {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == "request" {
+            requests.push(line);
+        }
+    }
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    let (status, path) = (&requests[0]["status"], &requests[0]["path"]);
+    assert_eq!((status, path), (&200.into(), &"/".into()));
+    assert_eq!(requests[0]["client"], "127.0.0.1");
+}
