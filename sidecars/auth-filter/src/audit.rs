@@ -1,6 +1,7 @@
 //! What is remembered of each verdict: a log line and a counter, both with the reason that the sender
 //! is not told.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use chassis::http::Peer;
@@ -14,16 +15,10 @@ use crate::refusal::Refusal;
 
 /// Remembers that a request went on.
 pub(crate) fn passed(request: &Parts, passed: &Passed) {
-    let reason = if passed.claims.is_some() {
-        "token"
-    } else {
-        "public"
-    };
+    let identity = passed.identity.as_ref();
+    let reason = identity.map_or("public", |identity| identity.credential.word());
     count("passed", reason);
-    let subject = passed
-        .claims
-        .as_ref()
-        .and_then(|claims| claims.subject.as_deref());
+    let subject = identity.and_then(|identity| identity.subject.as_deref());
     tracing::debug!(
         target: TARGET,
         reason,
@@ -37,7 +32,7 @@ pub(crate) fn passed(request: &Parts, passed: &Passed) {
 
 /// Remembers that a request was refused, and why. At `info`, because who was kept out is what an
 /// audit asks for; `AUTH_FILTER_LOG=info,audit=warn` keeps it quiet.
-pub(crate) fn refused(request: &Parts, refusal: &Refusal) {
+pub(crate) fn refused(request: &Parts, refusal: &Refusal, client: Option<IpAddr>) {
     count("refused", refusal.word());
     // Never the query: it is where tokens and passwords stand that should not.
     tracing::info!(
@@ -48,7 +43,24 @@ pub(crate) fn refused(request: &Parts, refusal: &Refusal) {
         method = clipped(request.method.as_str()),
         path = clipped(request.uri.path()),
         peer = peer(request),
+        client = client.map(|client| client.to_string()),
         "request refused"
+    );
+}
+
+/// Remembers that a request would have been refused, had it been for more than a trial.
+pub(crate) fn would_refuse(request: &Parts, refusal: &Refusal, client: Option<IpAddr>) {
+    count("would_refuse", refusal.word());
+    tracing::info!(
+        target: TARGET,
+        reason = refusal.word(),
+        error = %refusal,
+        status = refusal.status().as_u16(),
+        method = clipped(request.method.as_str()),
+        path = clipped(request.uri.path()),
+        peer = peer(request),
+        client = client.map(|client| client.to_string()),
+        "request would be refused"
     );
 }
 

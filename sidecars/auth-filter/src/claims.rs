@@ -1,33 +1,31 @@
 //! What a token claims (RFC 7519) and what of it must hold.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::jws::{Header, object, present};
+use crate::identity::{Credential, Identity, holds};
+use crate::json::{member, object};
+use crate::jws::Header;
 
-/// What every token must say to be let through.
+/// What every token of an issuer must say to be let through.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The one issuer believed, compared byte for byte.
+    /// The issuer believed, compared byte for byte.
     pub issuer: String,
-    /// The audience this filter stands for, compared byte for byte.
-    pub audience: String,
+    /// The audiences this filter stands for, compared byte for byte; one of them is enough.
+    pub audiences: Vec<String>,
+    /// The claim that names the audience: `aud`, or `client_id` where an issuer has it there.
+    pub audience_claim: String,
+    /// Claims that must be there, each with what is wanted of it.
+    pub required: BTreeMap<String, Value>,
+    /// The claim with the scopes; `scope`, else `scp`, without it.
+    pub scope_claim: Option<String>,
+    /// The claims that rules and headers ask for.
+    pub kept: Vec<String>,
     /// How far the clocks of issuer and filter may be apart.
     pub leeway: Duration,
-}
-
-/// The claims of a token whose signature held and whose claims were found in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
-    /// Who the token is about.
-    pub subject: Option<String>,
-    /// Who issued it; always the issuer of the policy.
-    pub issuer: String,
-    /// What it allows, from `scope` or `scp`.
-    pub scopes: Vec<String>,
-    /// The program it was given to, from `azp` or `client_id`.
-    pub client: Option<String>,
 }
 
 /// Why claims were refused.
@@ -54,7 +52,13 @@ pub enum ClaimsFault {
     /// The token is not valid yet.
     #[error("`nbf` has not come")]
     NotYet,
+    /// A claim that the issuer's tokens must have is missing or another.
+    #[error("a required claim is missing or not as wanted")]
+    Required,
 }
+
+/// A check of a policy: its name, and why it failed if it did.
+pub type Check<'p> = (&'p str, Option<ClaimsFault>);
 
 impl ClaimsFault {
     /// A word for the counters.
@@ -67,23 +71,37 @@ impl ClaimsFault {
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Required => "required_claim",
         }
     }
 }
 
 impl Policy {
+    /// Tokens of `issuer` for `audience`, with nothing else asked of them.
+    pub fn new(issuer: &str, audience: &str, leeway: Duration) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            audiences: vec![audience.to_owned()],
+            audience_claim: "aud".to_owned(),
+            required: BTreeMap::new(),
+            scope_claim: None,
+            kept: Vec::new(),
+            leeway,
+        }
+    }
+
     /// Checks the payload of a token whose signature held.
     pub fn claims(
         &self,
         header: &Header,
         payload: &[u8],
         now: SystemTime,
-    ) -> Result<Claims, ClaimsFault> {
-        let written = Written::parse(payload)?;
+    ) -> Result<Identity, ClaimsFault> {
+        let written = Written::parse(payload, self)?;
         let faults = self.faults(header, &written, now);
         match faults.into_iter().find_map(|(_, fault)| fault) {
             Some(fault) => Err(fault),
-            None => Ok(written.into_claims()),
+            None => Ok(written.into_identity(self)),
         }
     }
 
@@ -93,49 +111,45 @@ impl Policy {
         header: &Header,
         payload: &[u8],
         now: SystemTime,
-    ) -> Result<Vec<(&'static str, Option<ClaimsFault>)>, ClaimsFault> {
-        let written = Written::parse(payload)?;
-        Ok(self.faults(header, &written, now).into())
+    ) -> Result<Vec<Check<'_>>, ClaimsFault> {
+        let written = Written::parse(payload, self)?;
+        Ok(self.faults(header, &written, now))
     }
 
-    fn faults(
-        &self,
-        header: &Header,
-        written: &Written,
-        now: SystemTime,
-    ) -> [(&'static str, Option<ClaimsFault>); 5] {
-        let seconds = |time: SystemTime| {
-            time.duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs_f64()
-        };
-        let (now, leeway) = (seconds(now), self.leeway.as_secs_f64());
+    fn faults(&self, header: &Header, written: &Written, now: SystemTime) -> Vec<Check<'_>> {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
         let fault = |holds: bool, fault: ClaimsFault| (!holds).then_some(fault);
-        let expiry = match written.exp {
+        let expiry = match written.expiry {
             None => Some(ClaimsFault::NoExpiry),
-            Some(exp) => fault(now < exp + leeway, ClaimsFault::Expired),
+            Some(expiry) => fault(now < expiry + leeway, ClaimsFault::Expired),
         };
-        let begun = written.nbf.is_none_or(|nbf| nbf <= now + leeway);
-        [
-            (
-                "type",
-                fault(is_access_token(header.typ.as_deref()), ClaimsFault::Type),
-            ),
-            (
-                "issuer",
-                fault(
-                    written.iss.as_ref() == Some(&self.issuer),
-                    ClaimsFault::Issuer,
-                ),
-            ),
-            (
-                "audience",
-                fault(written.is_for(&self.audience), ClaimsFault::Audience),
-            ),
+        let typ = is_access_token(header.typ.as_deref());
+        let issuer = written.issuer.as_ref() == Some(&self.issuer);
+        let audience = written
+            .audiences
+            .iter()
+            .any(|audience| self.audiences.contains(audience));
+        let begun = written.not_before.is_none_or(|begin| begin <= now + leeway);
+        let mut faults = vec![
+            ("type", fault(typ, ClaimsFault::Type)),
+            ("issuer", fault(issuer, ClaimsFault::Issuer)),
+            ("audience", fault(audience, ClaimsFault::Audience)),
             ("expiry", expiry),
             ("not before", fault(begun, ClaimsFault::NotYet)),
-        ]
+        ];
+        faults.extend(self.required.iter().map(|(name, wanted)| {
+            let found = member(&written.members, name);
+            let holds = found.is_some_and(|found| holds(wanted, found));
+            (name.as_str(), fault(holds, ClaimsFault::Required))
+        }));
+        faults
     }
+}
+
+/// The issuer that a payload names, which decides only whose keys are tried.
+pub(crate) fn named_issuer(payload: &[u8]) -> Option<String> {
+    text(&object(payload)?, "iss").ok()?
 }
 
 /// RFC 8725 3.11: a token made for another purpose (`logout+jwt`, `dpop+jwt` …) says so in its type.
@@ -148,77 +162,104 @@ fn is_access_token(typ: Option<&str>) -> bool {
     )
 }
 
-/// The claims that matter, as written. Derived readers refuse a claim that appears twice.
-#[derive(Deserialize)]
+/// The claims that matter, each of its type.
 struct Written {
-    #[serde(default, deserialize_with = "present")]
-    iss: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    sub: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    aud: Option<OneOrMore>,
-    #[serde(default, deserialize_with = "present")]
-    exp: Option<f64>,
-    #[serde(default, deserialize_with = "present")]
-    nbf: Option<f64>,
-    /// Only its type is judged: nothing in RFC 7519 makes a token invalid by its birthday.
-    #[serde(default, deserialize_with = "present", rename = "iat")]
-    _iat: Option<f64>,
-    #[serde(default, deserialize_with = "present")]
-    scope: Option<OneOrMore>,
-    #[serde(default, deserialize_with = "present")]
-    scp: Option<OneOrMore>,
-    #[serde(default, deserialize_with = "present")]
-    azp: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    client_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
+    issuer: Option<String>,
+    audiences: Vec<String>,
+    expiry: Option<f64>,
+    not_before: Option<f64>,
+    scopes: Vec<String>,
+    members: Map<String, Value>,
 }
 
 impl Written {
-    fn parse(payload: &[u8]) -> Result<Self, ClaimsFault> {
-        object(payload).ok_or(ClaimsFault::Malformed)
+    fn parse(payload: &[u8], policy: &Policy) -> Result<Self, ClaimsFault> {
+        let members = object(payload).ok_or(ClaimsFault::Malformed)?;
+        // Only their types are judged: nothing in RFC 7519 makes a token invalid by its birthday.
+        number(&members, "iat")?;
+        for name in ["sub", "azp", "client_id"] {
+            text(&members, name)?;
+        }
+        let scopes = if let Some(name) = &policy.scope_claim {
+            texts(&members, name)?
+        } else {
+            let (scope, scp) = (texts(&members, "scope")?, texts(&members, "scp")?);
+            scope.or(scp)
+        };
+        Ok(Self {
+            issuer: text(&members, "iss")?,
+            audiences: texts(&members, &policy.audience_claim)?.unwrap_or_default(),
+            expiry: number(&members, "exp")?,
+            not_before: number(&members, "nbf")?,
+            scopes: scopes.map(words).unwrap_or_default(),
+            members,
+        })
     }
 
-    fn is_for(&self, audience: &str) -> bool {
-        match &self.aud {
-            Some(OneOrMore::One(one)) => one == audience,
-            Some(OneOrMore::More(more)) => more.iter().any(|one| one == audience),
-            None => false,
+    fn into_identity(mut self, policy: &Policy) -> Identity {
+        let kept = policy.kept.iter().filter_map(|name| {
+            let value = member(&self.members, name)?;
+            Some((name.clone(), value.clone()))
+        });
+        let claims = kept.collect();
+        let mut take = |name: &str| match self.members.shift_remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let expires = self
+            .expiry
+            .and_then(|expiry| Duration::try_from_secs_f64(expiry).ok())
+            .and_then(|since| UNIX_EPOCH.checked_add(since));
+        Identity {
+            credential: Credential::Token,
+            subject: take("sub"),
+            issuer: self.issuer.unwrap_or_default(),
+            scopes: self.scopes,
+            client: take("azp").or_else(|| take("client_id")),
+            claims,
+            expires,
         }
     }
+}
 
-    fn into_claims(self) -> Claims {
-        Claims {
-            subject: self.sub,
-            issuer: self.iss.unwrap_or_default(),
-            scopes: self.scope.or(self.scp).map(scopes).unwrap_or_default(),
-            client: self.azp.or(self.client_id),
+fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, ClaimsFault> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(ClaimsFault::Malformed),
+    }
+}
+
+fn number(members: &Map<String, Value>, name: &str) -> Result<Option<f64>, ClaimsFault> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or(ClaimsFault::Malformed),
+    }
+}
+
+/// A text, or a list of texts.
+fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, ClaimsFault> {
+    match member(members, name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(vec![text.clone()])),
+        Some(Value::Array(list)) => {
+            let texts = list.iter().map(|value| match value {
+                Value::String(text) => Ok(text.clone()),
+                _ => Err(ClaimsFault::Malformed),
+            });
+            texts.collect::<Result<_, _>>().map(Some)
         }
+        Some(_) => Err(ClaimsFault::Malformed),
     }
 }
 
 /// `"a b"` of RFC 8693 and the lists of some issuers alike.
-fn scopes(written: OneOrMore) -> Vec<String> {
-    let words = |text: &str| {
-        text.split(' ')
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    match written {
-        OneOrMore::One(text) => words(&text),
-        OneOrMore::More(list) => list
-            .iter()
-            .flat_map(|text| words(text) as Vec<String>)
-            .collect(),
-    }
+pub(crate) fn words(written: Vec<String>) -> Vec<String> {
+    let words = written.iter().flat_map(|text| text.split(' '));
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -227,16 +268,12 @@ mod tests {
 
     const NOW: u64 = 1_000_000;
 
-    fn judged(payload: &str) -> Result<Claims, ClaimsFault> {
+    fn judged(payload: &str) -> Result<Identity, ClaimsFault> {
         judged_as(payload, Some("JWT"))
     }
 
-    fn judged_as(payload: &str, typ: Option<&str>) -> Result<Claims, ClaimsFault> {
-        let policy = Policy {
-            issuer: "https://issuer.test".into(),
-            audience: "coins".into(),
-            leeway: Duration::from_mins(1),
-        };
+    fn judged_as(payload: &str, typ: Option<&str>) -> Result<Identity, ClaimsFault> {
+        let policy = Policy::new("https://issuer.test", "coins", Duration::from_mins(1));
         let header = Header {
             alg: "ES256".into(),
             kid: None,

@@ -4,15 +4,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderName;
 use chassis::http::{self, Upstream, traced};
 use chassis::{BoxError, Component, Latch, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::filter::{Filter, Token};
+use crate::credentials::{Alb, ApiKeys, Certificates, Credentials, External};
+use crate::failures::Failures;
+use crate::filter::{Filter, Refusals, Token, Told};
+use crate::identity_token::IdentityTokens;
+use crate::issuers::{Issuers, Trusted};
 use crate::judge::Judge;
 use crate::keys::Keys;
-use crate::rules::Rules;
 use crate::verbs;
 
 /// The auth-filter component.
@@ -21,7 +26,8 @@ pub struct AuthFilter;
 
 impl Component for AuthFilter {
     const NAME: &'static str = "auth-filter";
-    const SUMMARY: &'static str = "Lets requests through to the next hop only with a good token";
+    const SUMMARY: &'static str =
+        "Lets requests through to the next hop only with a good credential";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ADMIN_PORT: u16 = 9902;
     type Config = Config;
@@ -39,12 +45,18 @@ impl Component for AuthFilter {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        let fault = config.fetcher().err();
-        let hint = "name a PEM file with the authority's certificate";
-        fault
-            .map(|fault| Problem::new("jwks_ca", fault.to_string(), hint))
-            .into_iter()
-            .collect()
+        let fault = config.fetcher().err().map(|fault| {
+            let hint = "name a PEM file with the authority's certificate";
+            Problem::new("jwks_ca", fault.to_string(), hint)
+        });
+        let path = config.api_keys_file.clone();
+        let keys = path.and_then(|path| {
+            let header = HeaderName::from_static("x-api-key");
+            let fault = ApiKeys::new(header, &[], Some(path)).err()?;
+            let hint = "make entries with `auth-filter api-key ID`";
+            Some(Problem::new("api_keys_file", fault.to_string(), hint))
+        });
+        fault.into_iter().chain(keys).collect()
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
@@ -87,10 +99,15 @@ async fn serve_latched(
     process: Process,
     latches: Latches,
 ) -> Result<(), BoxError> {
-    let (keys, refresher) = Keys::new(config.origin()?, config.timing());
-    let upstream = Upstream::new(&config.upstream, config.upstream_limits.clone())?;
-    let filter = Arc::new(filter(&config, keys.clone(), upstream.clone())?);
+    let mut tasks = JoinSet::new();
+    let (credentials, keys) = credentials(&config, &mut tasks)?;
+    let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
+    let upstream = Upstream::speaking(protocol, &config.upstream, limits)?;
+    let filter = Arc::new(filter(&config, credentials, upstream.clone())?);
     tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
+    if !config.enforce {
+        tracing::warn!("`enforce` is off: nothing is refused, the audit says what would be");
+    }
 
     let mut limits = config.limits.clone();
     limits.drain = process.common.drain_limit;
@@ -102,22 +119,84 @@ async fn serve_latched(
     };
     tokio::select! {
         served = http::serve(listener, service, limits, process.shutdown) => served,
-        never = refresher.run() => match never {},
         never = latches.release(&keys, &upstream) => match never {},
     }
 }
 
-fn filter(config: &Config, keys: Keys, upstream: Upstream) -> Result<Filter, BoxError> {
-    // `Settings::problems` has said which rule is wrong; this is for callers of the library.
-    let rules =
-        Rules::compile(&config.rules).map_err(|_| "`rules` has a rule that cannot be read")?;
-    let judge = Judge::new(rules, config.policy(), keys);
+/// What is believed, and the keys of the issuers; what keeps them up to date becomes one of `tasks`.
+fn credentials(
+    config: &Config,
+    tasks: &mut JoinSet<Infallible>,
+) -> Result<(Credentials, Vec<Keys>), BoxError> {
+    let mut credentials = Credentials::default();
+    let mut trusted = Vec::new();
+    for issuer in config.all_issuers() {
+        let (keys, refresher) = Keys::new(config.origin(&issuer)?, config.timing());
+        tasks.spawn(refresher.run());
+        let policy = config.policy(&issuer);
+        trusted.push(Trusted { policy, keys });
+    }
+    let all_keys = trusted.iter().map(|one| one.keys.clone()).collect();
+    if !trusted.is_empty() {
+        credentials.issuers = Some(Issuers::new(trusted, config.verdicts));
+    }
+    if config.has_api_keys() {
+        let header = config.api_key_header.parse()?;
+        let fixed = config.fixed_api_keys()?;
+        let (keys, reloader) = ApiKeys::new(header, &fixed, config.api_keys_file.clone())?;
+        tasks.spawn(reloader.run());
+        credentials.api_keys = Some(keys);
+    }
+    if config.alb.is_on() {
+        credentials.alb = Some(Alb::new(
+            config.alb.clone(),
+            config.fetcher()?,
+            config.leeway.duration(),
+            config.jwks_cooldown.duration(),
+            config.kept_claims(),
+        ));
+    }
+    if !config.client_certificates.is_empty() {
+        let certificates = Certificates::new(config.client_certificates.clone());
+        credentials.certificates = Some(certificates);
+    }
+    if let Some(url) = &config.external.url {
+        let headers = config.external_headers();
+        let headers = headers.map_err(|name| format!("`{name}` is no header"))?;
+        credentials.external = Some(External::new(url, headers, config.external.timeout)?);
+    }
+    Ok((credentials, all_keys))
+}
+
+fn filter(
+    config: &Config,
+    credentials: Credentials,
+    upstream: Upstream,
+) -> Result<Filter, BoxError> {
+    let failures = Failures::new(config.failures.clone());
+    let api_key = credentials.api_keys.as_ref().map(ApiKeys::header).cloned();
+    let judge = Judge::new(config.compiled_rules()?, credentials, failures);
     let token = if config.forward_authorization {
         Token::Forwarded
     } else {
         Token::Removed
     };
-    Ok(Filter::new(judge, upstream, token))
+    let settings = &config.identity_token;
+    let identity_tokens = (!settings.key.is_empty())
+        .then(|| IdentityTokens::new(settings.clone()))
+        .transpose()?;
+    let told = Told {
+        token,
+        claims: config.claim_header_names(),
+        api_key,
+        identity_tokens,
+    };
+    let refusals = if config.enforce {
+        Refusals::Answered
+    } else {
+        Refusals::OnlyNoted
+    };
+    Ok(Filter::new(judge, upstream, told, refusals))
 }
 
 /// What readiness waits for.
@@ -128,9 +207,11 @@ struct Latches {
 
 impl Latches {
     /// Releases each latch when what it waits for is there, and then waits for ever.
-    async fn release(self, keys: &Keys, upstream: &Upstream) -> Infallible {
+    async fn release(self, keys: &[Keys], upstream: &Upstream) -> Infallible {
         let keys = async {
-            keys.loaded().await;
+            for keys in keys {
+                keys.loaded().await;
+            }
             self.keys.release();
         };
         let upstream = async {

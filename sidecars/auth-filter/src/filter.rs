@@ -1,19 +1,41 @@
 //! HTTP around the judge: what is refused is answered here, what passes goes to the upstream.
 
-use chassis::http::{Body, Upstream, strip_hop_by_hop};
-use http::header::HOST;
-use http::request::Parts;
-use http::{HeaderValue, Request, Response, Uri};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::judge::{Judge, Passed};
-use crate::{audit, identity};
+use chassis::http::{Body, Upstream, strip_hop_by_hop};
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+
+use crate::audit;
+use crate::credentials::{CERTIFICATE_HEADER, is_from_this_task};
+use crate::headers::{self, ClaimHeaders};
+use crate::identity::{Credential, Identity};
+use crate::identity_token::IdentityTokens;
+use crate::judge::Judge;
 
 /// Answers requests: some itself, with a refusal, the others with the upstream's answer.
 #[derive(Clone, Debug)]
 pub struct Filter {
     judge: Judge,
     upstream: Upstream,
-    token: Token,
+    told: Told,
+    refusals: Refusals,
+}
+
+/// What the app behind the filter is told.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What happens to a checked `Authorization` header.
+    pub token: Token,
+    /// Headers for claims: each with the claim it is for.
+    pub claims: ClaimHeaders,
+    /// The header of API keys, which the app does not see.
+    pub api_key: Option<HeaderName>,
+    /// What signs the identity for the app.
+    pub identity_tokens: Option<IdentityTokens>,
 }
 
 /// What happens to a checked `Authorization` header.
@@ -25,38 +47,73 @@ pub enum Token {
     Forwarded,
 }
 
+/// What happens to a request that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusals {
+    /// It is answered with the refusal.
+    Answered,
+    /// It goes on as from nobody, and only the audit says what would have been.
+    OnlyNoted,
+}
+
 impl Filter {
     /// A filter in front of `upstream`.
-    pub fn new(judge: Judge, upstream: Upstream, token: Token) -> Self {
+    pub fn new(judge: Judge, upstream: Upstream, told: Told, refusals: Refusals) -> Self {
         Self {
             judge,
             upstream,
-            token,
+            told,
+            refusals,
         }
     }
 
     /// Answers one request.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        match self.judge.judge(&head).await {
+        let head = match self.judge.judge(&head).await {
             Ok(passed) => {
                 audit::passed(&head, &passed);
-                let request = Request::from_parts(forwarded(head, &passed, self.token), body);
-                self.upstream.send(request).await.unwrap_or_else(|error| {
-                    tracing::debug!(error = %error, "no answer from the upstream");
-                    error.response()
-                })
+                let wire = passed.target.wire().clone();
+                forwarded(head, wire, passed.identity.as_ref(), &self.told)
             }
             Err(refusal) => {
-                audit::refused(&head, &refusal);
-                refusal.response()
+                let client = self.judge.client(&head);
+                let Some(wire) = self.goes_on(&head) else {
+                    audit::refused(&head, &refusal, client);
+                    return refusal.response();
+                };
+                audit::would_refuse(&head, &refusal, client);
+                // The app may still check tokens itself, as it did before there was a filter.
+                let token = head.headers.get(AUTHORIZATION).cloned();
+                let mut head = forwarded(head, wire, None, &self.told);
+                if let Some(token) = token {
+                    head.headers.insert(AUTHORIZATION, token);
+                }
+                head
             }
-        }
+        };
+        let request = Request::from_parts(head, body);
+        self.upstream.send(request).await.unwrap_or_else(|error| {
+            tracing::debug!(error = %error, "no answer from the upstream");
+            error.response()
+        })
+    }
+
+    /// The target a refused request goes on with, if refusals are only noted and it has one.
+    fn goes_on(&self, head: &Parts) -> Option<PathAndQuery> {
+        let may = self.refusals == Refusals::OnlyNoted && head.method != Method::CONNECT;
+        let wire = head.uri.path_and_query().filter(|_| may)?;
+        wire.as_str().starts_with('/').then(|| wire.clone())
     }
 }
 
 /// The head the app sees: the target that was judged, and an identity only from us.
-fn forwarded(mut head: Parts, passed: &Passed, token: Token) -> Parts {
+fn forwarded(
+    mut head: Parts,
+    wire: PathAndQuery,
+    identity: Option<&Arc<Identity>>,
+    told: &Told,
+) -> Parts {
     let host = head
         .uri
         .authority()
@@ -64,16 +121,27 @@ fn forwarded(mut head: Parts, passed: &Passed, token: Token) -> Parts {
     if let (false, Some(host)) = (head.headers.contains_key(HOST), host) {
         head.headers.insert(HOST, host);
     }
-    head.uri = Uri::from(passed.target.wire().clone());
+    head.uri = Uri::from(wire);
     // Before the identity is set: a `Connection` that names our headers must not take them away.
     strip_hop_by_hop(&mut head.headers);
-    identity::strip(&mut head.headers);
-    if let Some(claims) = &passed.claims {
-        identity::set(&mut head.headers, claims);
+    headers::strip(&mut head.headers);
+    if !is_from_this_task(&head) {
+        head.headers.remove(CERTIFICATE_HEADER);
+    }
+    if let Some(api_key) = &told.api_key {
+        head.headers.remove(api_key);
+    }
+    if let Some(identity) = identity {
+        headers::set(&mut head.headers, identity, &told.claims);
+        let tokens = told.identity_tokens.as_ref();
+        if let Some(token) = tokens.and_then(|tokens| tokens.of(identity, SystemTime::now())) {
+            head.headers.insert(headers::TOKEN, token);
+        }
     }
     // Where nobody checked a token there is none to vouch for.
-    if token == Token::Removed || passed.claims.is_none() {
-        identity::remove_token(&mut head.headers);
+    let checked = identity.is_some_and(|identity| identity.credential == Credential::Token);
+    if told.token == Token::Removed || !checked {
+        headers::remove_token(&mut head.headers);
     }
     head
 }
@@ -100,8 +168,13 @@ mod tests {
             prop_assume!(built.is_ok() && !text.contains('#'));
             let (head, ()) = built.unwrap().into_parts();
             if let Ok(target) = Target::of(&head) {
-                let passed = Passed { target, claims: None };
-                let seen = forwarded(head, &passed, Token::Removed);
+                let told = Told {
+                    token: Token::Removed,
+                    claims: ClaimHeaders::new(),
+                    api_key: None,
+                    identity_tokens: None,
+                };
+                let seen = forwarded(head, target.wire().clone(), None, &told);
                 prop_assert_eq!(seen.uri.to_string(), text);
                 prop_assert_eq!(seen.headers.keys().collect::<Vec<_>>(), [HOST]);
             }

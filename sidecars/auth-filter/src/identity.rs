@@ -1,224 +1,120 @@
-//! Who a request is from, as the app is told: by headers that nobody but this filter can set.
+//! Who a request is from, whichever credential said so.
 
-use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use crate::claims::Claims;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Removes every header that could pass for a verdict of this filter, or turn the request into
-/// another one than was judged.
-pub(crate) fn strip(headers: &mut HeaderMap) {
-    let foreign: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_reserved(name.as_str()))
-        .cloned()
-        .collect();
-    for name in foreign {
-        headers.remove(name);
-    }
+/// What vouched for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// A bearer token of a trusted issuer.
+    Token,
+    /// An API key.
+    ApiKey,
+    /// What an Application Load Balancer found out about a user who logged in there.
+    Alb,
+    /// A client certificate that the proxy in front has checked.
+    Certificate,
+    /// The service that was asked.
+    External,
 }
 
-/// Tells the app who the token is about. What cannot stand in a header is left out.
-pub(crate) fn set(headers: &mut HeaderMap, claims: &Claims) {
-    let scopes = claims.scopes.join(" ");
-    for (name, value) in [
-        (SUBJECT, claims.subject.as_deref()),
-        (ISSUER, Some(claims.issuer.as_str())),
-        (
-            SCOPES,
-            Some(scopes.as_str()).filter(|scopes| !scopes.is_empty()),
-        ),
-        (CLIENT, claims.client.as_deref()),
-    ] {
-        if let Some(value) = value.and_then(plain) {
-            headers.insert(name, value);
+impl Credential {
+    /// A word for counters and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::ApiKey => "api_key",
+            Self::Alb => "alb",
+            Self::Certificate => "certificate",
+            Self::External => "external",
         }
     }
 }
 
-/// Removes the token itself: the app has no use for it and could only lose it.
-pub(crate) fn remove_token(headers: &mut HeaderMap) {
-    headers.remove(AUTHORIZATION);
+/// Who a request is from: only ever made by a check that held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// What vouched for it.
+    pub credential: Credential,
+    /// Who it is about: `sub`, the id of an API key, the name in a certificate.
+    pub subject: Option<String>,
+    /// Who says so: `iss`, or the place the credential comes from.
+    pub issuer: String,
+    /// What it allows.
+    pub scopes: Vec<String>,
+    /// The program it was given to, from `azp` or `client_id`.
+    pub client: Option<String>,
+    /// The claims that rules and headers ask for, by the names they use.
+    pub claims: BTreeMap<String, Value>,
+    /// When the credential ends, where it says so.
+    pub expires: Option<SystemTime>,
 }
 
-/// A value that arrives as it left: visible ASCII and spaces inside, not longer than any name is.
-fn plain(value: &str) -> Option<HeaderValue> {
-    let visible = value
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    let whole = !value.is_empty() && value.trim() == value && value.len() <= MAX_VALUE;
-    if visible && whole {
-        HeaderValue::from_str(value).ok()
-    } else {
-        None
+impl Identity {
+    /// An identity without scopes and claims.
+    pub fn new(credential: Credential, subject: Option<String>, issuer: String) -> Self {
+        Self {
+            credential,
+            subject,
+            issuer,
+            scopes: Vec::new(),
+            client: None,
+            claims: BTreeMap::new(),
+            expires: None,
+        }
     }
 }
 
-/// Many servers read `X_Auth_Subject` and `X.Auth.Subject` as `X-Auth-Subject`, so names are compared
-/// with everything but letters and digits made the same.
-fn is_reserved(name: &str) -> bool {
-    let normal: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    RESERVED_PREFIXES
-        .iter()
-        .any(|prefix| normal.starts_with(prefix))
-        || RESERVED.contains(&normal.as_str())
+/// Whether a claim is what is wanted of it: the value itself or a list with it; of a list of values,
+/// any of them.
+pub(crate) fn holds(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Array(any), found) => any.iter().any(|wanted| holds(wanted, found)),
+        (wanted, Value::Array(list)) => list.contains(wanted),
+        (wanted, found) => wanted == found,
+    }
 }
 
-const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
-const ISSUER: HeaderName = HeaderName::from_static("x-auth-issuer");
-const SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
-const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
-
-const MAX_VALUE: usize = 2048;
-
-/// Ours, and what other filters call theirs: an app that was behind one may still believe them.
-const RESERVED_PREFIXES: &[&str] = &[
-    "x-auth-",
-    "x-authenticated-",
-    "x-amzn-oidc-",
-    "x-jwt-",
-    "cf-access-",
-];
-
-const RESERVED: &[&str] = &[
-    "x-user",
-    "x-user-id",
-    "x-email",
-    "x-groups",
-    "x-roles",
-    "x-remote-user",
-    "remote-user",
-    "x-webauth-user",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-    // These tell an app to act as if another target or method had been asked for.
-    "x-original-url",
-    "x-original-uri",
-    "x-original-method",
-    "x-rewrite-url",
-    "x-envoy-original-path",
-    "x-forwarded-uri",
-    "x-forwarded-path",
-    "x-forwarded-prefix",
-    "x-forwarded-method",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    // Only a hop that upgrades has use for it.
-    "http2-settings",
-];
+/// Whether a value can be wanted of a claim: a text, number or truth, or a list of such.
+pub(crate) fn can_be_wanted(value: &Value) -> bool {
+    let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+    match value {
+        Value::Array(list) => !list.is_empty() && list.iter().all(scalar),
+        value => scalar(value),
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(names: &[&str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for name in names {
-            headers.append(
-                name.parse::<HeaderName>().unwrap(),
-                HeaderValue::from_static("root"),
-            );
-        }
-        headers
-    }
-
-    fn claims(subject: &str) -> Claims {
-        Claims {
-            subject: Some(subject.into()),
-            issuer: "https://issuer.test".into(),
-            scopes: vec!["a".into(), "b".into()],
-            client: Some("web".into()),
-        }
-    }
+    use serde_json::json;
 
     #[test]
-    fn strips_every_writing_of_a_reserved_name() {
-        for name in [
-            "x-auth-subject",
-            "X-AUTH-SUBJECT",
-            "X_Auth_Subject",
-            "x.auth.subject",
-            "x-auth_subject",
-            "x~auth~subject",
-            "x-auth-anything",
-            "X-Amzn-Oidc-Data",
-            "x_forwarded_user",
-            "X-Original-URL",
-            "X-HTTP-Method-Override",
+    fn a_claim_holds_as_value_as_member_and_as_one_of_several() {
+        for (wanted, found) in [
+            (json!("a"), json!("a")),
+            (json!(true), json!(true)),
+            (json!("a"), json!(["b", "a"])),
+            (json!(["a", "c"]), json!("c")),
+            (json!(["a", "c"]), json!(["b", "c"])),
+            (json!(7), json!(7)),
         ] {
-            let mut headers = headers(&[name, name, "accept"]);
-            strip(&mut headers);
-            assert_eq!(
-                headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
-                ["accept"]
-            );
+            assert!(holds(&wanted, &found), "{wanted} {found}");
         }
-    }
-
-    #[test]
-    fn leaves_what_only_looks_alike() {
-        let names = [
-            "x-author",
-            "x-forwarded-for",
-            "x-forwarded-proto",
-            "xauth-subject",
-            "auth",
-        ];
-        let mut headers = headers(&names);
-        strip(&mut headers);
-        assert_eq!(headers.len(), names.len());
-    }
-
-    #[test]
-    fn says_who_the_token_is_about() {
-        let mut headers = HeaderMap::new();
-        set(&mut headers, &claims("ada lovelace"));
-        let told: Vec<_> = headers
-            .iter()
-            .map(|(n, v)| format!("{n}: {}", v.to_str().unwrap()))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                "x-auth-subject: ada lovelace",
-                "x-auth-issuer: https://issuer.test",
-                "x-auth-scopes: a b",
-                "x-auth-client: web",
-            ]
-        );
-    }
-
-    #[test]
-    fn leaves_out_what_cannot_stand_in_a_header() {
-        let long = "x".repeat(MAX_VALUE + 1);
-        for subject in [
-            "",
-            " ada",
-            "ada ",
-            "a\r\nx-auth-scopes: admin",
-            "a\nb",
-            "a\0b",
-            "a\tb",
-            "adä",
-            &long,
+        for (wanted, found) in [
+            (json!("a"), json!("ab")),
+            (json!("a"), json!("a b")),
+            (json!(true), json!("true")),
+            (json!(["a"]), json!([["a"]])),
+            (json!("a"), json!({"a": true})),
+            (json!(7), json!("7")),
         ] {
-            let mut headers = HeaderMap::new();
-            set(&mut headers, &claims(subject));
-            assert!(!headers.contains_key(SUBJECT), "{subject:?}");
-            assert_eq!(headers[CLIENT], "web");
+            assert!(!holds(&wanted, &found), "{wanted} {found}");
         }
     }
 }

@@ -1,13 +1,14 @@
-//! A filter that lets a request through only with a good bearer token, or where a rule says that it
+//! A filter that lets a request through only with a good credential, or where a rule says that it
 //! needs none.
 //!
 //! It stands between the proxy that ends TLS and the app, in the same task. One request goes through
 //! it in one direction:
 //!
 //! ```text
-//!            target.rs        rules.rs      bearer.rs, jws/, keys/, claims.rs     identity.rs
-//! request ─▶ one reading? ──▶ what does ──▶ is the token good, and good for ──▶ x-auth-* set, ─▶ app
-//!            400              it need?      this?   401, 403, 503                 others stripped
+//!            target.rs        rules.rs      credentials/, issuers.rs,           headers.rs
+//! request ─▶ one reading? ──▶ what does ──▶ jws/, keys/, claims.rs:       ───▶ x-auth-* set, ─▶ app
+//!            400              it need?      who is it, and may they?           others stripped
+//!                                           401, 403, 429, 503
 //! ```
 //!
 //! [`Judge`] is that line up to the verdict and holds no connection; [`Filter`] puts HTTP around it;
@@ -32,12 +33,17 @@
 //! ```
 
 mod audit;
-mod bearer;
 pub mod claims;
 mod component;
 mod config;
+pub mod credentials;
+mod failures;
 mod filter;
+mod headers;
 mod identity;
+mod identity_token;
+mod issuers;
+mod json;
 mod judge;
 pub mod jws;
 pub mod keys;
@@ -45,9 +51,14 @@ mod refusal;
 pub mod rules;
 pub mod target;
 mod verbs;
+mod verdicts;
 
 pub use component::{AuthFilter, serve};
-pub use config::Config;
-pub use filter::{Filter, Token};
+pub use config::{Config, TrustedIssuer};
+pub use failures::{FailureSettings, Failures};
+pub use filter::{Filter, Refusals, Token, Told};
+pub use identity::{Credential, Identity};
+pub use identity_token::{IdentityTokenSettings, IdentityTokens, NoSigningKey};
+pub use issuers::{Issuers, Trusted};
 pub use judge::{Judge, Passed};
 pub use refusal::Refusal;

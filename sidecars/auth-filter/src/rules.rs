@@ -1,8 +1,13 @@
-//! Which requests need what: an ordered list of method and path, first match wins.
+//! Which requests need what: an ordered list of method, host and path, first match wins.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::identity::{Credential, Identity, can_be_wanted, holds};
+use crate::refusal::Refusal;
 use crate::target::Target;
 
 /// One rule as it is written in the settings.
@@ -12,6 +17,9 @@ pub struct Rule {
     /// The method, a list of methods, or `*` for any; methods are exact, `GET` does not mean `HEAD`.
     #[serde(default)]
     pub method: Methods,
+    /// The host, or a list of hosts, without a port; `*.example.com` is for one label more; any without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<OneOrMore>,
     /// The path: `/healthz` exactly, `*` for one segment, `**` at the end for whatever follows.
     pub path: String,
     /// Whether no token is needed.
@@ -20,25 +28,67 @@ pub struct Rule {
     /// The scopes a token must have, all of them; none means that any valid token will do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// What claims must be, all of them: by name, or by JSON pointer as `/realm_access/roles`. A claim that
+    /// is a list must have the value in it; of a list of values, any will do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Value>,
+    /// The kinds of credential that will do; any without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Credential>,
 }
 
 /// The methods of a rule.
+pub type Methods = OneOrMore;
+
+/// One word or several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Methods {
-    /// One method, or `*`.
+pub enum OneOrMore {
+    /// One.
     One(String),
-    /// Several methods.
+    /// Several.
     Several(Vec<String>),
 }
 
+/// What a rule asks of whoever sends the request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Demand {
+    /// All of these scopes.
+    pub scopes: Vec<String>,
+    /// All of these claims.
+    pub claims: BTreeMap<String, Value>,
+    /// One of these kinds of credential; any where there is none.
+    pub credentials: Vec<Credential>,
+}
+
+impl Demand {
+    /// Refuses who lacks a scope or a claim.
+    pub(crate) fn check(&self, identity: &Identity) -> Result<(), Refusal> {
+        let has_scope = |scope| identity.scopes.contains(scope);
+        if !self.scopes.iter().all(has_scope) {
+            let needed = self.scopes.clone();
+            return Err(Refusal::Scope { needed });
+        }
+        let lacking = self.claims.iter().find(|(name, wanted)| {
+            let found = identity.claims.get(*name);
+            !found.is_some_and(|found| holds(wanted, found))
+        });
+        match lacking {
+            Some((claim, _)) => Err(Refusal::Claim {
+                claim: claim.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What a request needs to be let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Need<'r> {
     /// Nothing: the rule is public.
     Nothing,
-    /// A valid token with all of these scopes.
-    Token(&'r [String]),
+    /// Somebody known who has what is demanded.
+    Identity(&'r Demand),
     /// There are rules and none is for this request.
     NoRule,
 }
@@ -47,6 +97,8 @@ pub enum Need<'r> {
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     compiled: Vec<Compiled>,
+    /// What is asked where there are no rules: that somebody be known.
+    default: Demand,
 }
 
 /// What is wrong with a rule: its place in the list, and the fault.
@@ -73,9 +125,15 @@ pub enum RuleFault {
     /// The method is empty or not a method.
     #[error("`method` is not a method")]
     Method,
-    /// A public rule asks for scopes.
-    #[error("a `public` rule asks for `scopes`")]
-    PublicScopes,
+    /// A public rule asks for something.
+    #[error("a `public` rule asks for `scopes`, `claims` or `credentials`")]
+    PublicDemand,
+    /// The host is none that a request can have.
+    #[error("`host` is not a host, or a `*.` and a host")]
+    Host,
+    /// A claim has no name, or what is wanted of it can never be.
+    #[error("`claims` wants something that no claim can be")]
+    Claims,
     /// A scope is empty or has a space in it.
     #[error("a scope is empty or has a character that no scope can have")]
     Scope,
@@ -89,7 +147,9 @@ impl RuleFault {
             Self::Rest => "move `**` to the end, or use `*` for one segment",
             Self::Part => "write the whole segment, or `*` for any",
             Self::Method => "write it in capitals, `GET`, or `*` for any",
-            Self::PublicScopes => "remove one of the two",
+            Self::PublicDemand => "remove one of the two",
+            Self::Host => "write it in lower case and without a port: api.example.com",
+            Self::Claims => "want a text, number or truth of it, or a list of such",
             Self::Scope => "write one scope per entry, without spaces or quotes",
         }
     }
@@ -107,7 +167,10 @@ impl Rules {
             }
         }
         if problems.is_empty() {
-            Ok(Self { compiled })
+            Ok(Self {
+                compiled,
+                default: Demand::default(),
+            })
         } else {
             Err(problems)
         }
@@ -117,8 +180,8 @@ impl Rules {
     pub fn need(&self, method: &str, target: &Target) -> Need<'_> {
         match self.first(method, target) {
             Some(rule) if rule.public => Need::Nothing,
-            Some(rule) => Need::Token(&rule.scopes),
-            None if self.compiled.is_empty() => Need::Token(&[]),
+            Some(rule) => Need::Identity(&rule.demand),
+            None if self.compiled.is_empty() => Need::Identity(&self.default),
             None => Need::NoRule,
         }
     }
@@ -127,24 +190,32 @@ impl Rules {
     pub fn index(&self, method: &str, target: &Target) -> Option<usize> {
         self.compiled
             .iter()
-            .position(|rule| rule.matches(method, target.segments()))
+            .position(|rule| rule.matches(method, target))
+    }
+
+    /// The claims that rules look at.
+    pub fn claims(&self) -> impl Iterator<Item = &String> {
+        self.compiled
+            .iter()
+            .flat_map(|rule| rule.demand.claims.keys())
     }
 
     fn first(&self, method: &str, target: &Target) -> Option<&Compiled> {
         self.compiled
             .iter()
-            .find(|rule| rule.matches(method, target.segments()))
+            .find(|rule| rule.matches(method, target))
     }
 }
 
-impl Default for Methods {
+impl Default for OneOrMore {
     fn default() -> Self {
         Self::One("*".into())
     }
 }
 
-impl Methods {
-    fn list(&self) -> &[String] {
+impl OneOrMore {
+    /// All of them.
+    pub fn list(&self) -> &[String] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::Several(several) => several,
@@ -156,10 +227,12 @@ impl Methods {
 struct Compiled {
     /// Empty for any.
     methods: Vec<String>,
+    /// Empty for any.
+    hosts: Vec<String>,
     pattern: Vec<Segment>,
     rest: bool,
     public: bool,
-    scopes: Vec<String>,
+    demand: Demand,
 }
 
 #[derive(Clone, Debug)]
@@ -170,8 +243,21 @@ enum Segment {
 
 impl Compiled {
     fn new(rule: &Rule) -> Result<Self, RuleFault> {
-        if rule.public && !rule.scopes.is_empty() {
-            return Err(RuleFault::PublicScopes);
+        let demand = Demand {
+            scopes: rule.scopes.clone(),
+            claims: rule.claims.clone(),
+            credentials: rule.credentials.clone(),
+        };
+        if rule.public && demand != Demand::default() {
+            return Err(RuleFault::PublicDemand);
+        }
+        let sound = |(name, value): (&String, &Value)| !name.is_empty() && can_be_wanted(value);
+        if !rule.claims.iter().all(sound) {
+            return Err(RuleFault::Claims);
+        }
+        let hosts = rule.host.as_ref().map_or(&[][..], OneOrMore::list);
+        if rule.host.is_some() && (hosts.is_empty() || !hosts.iter().all(|host| is_host(host))) {
+            return Err(RuleFault::Host);
         }
         if !rule.scopes.iter().all(|scope| is_scope(scope)) {
             return Err(RuleFault::Scope);
@@ -179,14 +265,20 @@ impl Compiled {
         let (pattern, rest) = pattern(&rule.path)?;
         Ok(Self {
             methods: methods(rule.method.list())?,
+            hosts: hosts.to_vec(),
             pattern,
             rest,
             public: rule.public,
-            scopes: rule.scopes.clone(),
+            demand,
         })
     }
 
-    fn matches(&self, method: &str, segments: &[String]) -> bool {
+    fn matches(&self, method: &str, target: &Target) -> bool {
+        let segments = target.segments();
+        let host = self.hosts.is_empty()
+            || target
+                .host()
+                .is_some_and(|host| self.hosts.iter().any(|known| is_for_host(known, host)));
         let method = self.methods.is_empty() || self.methods.iter().any(|known| known == method);
         let length = if self.rest {
             segments.len() >= self.pattern.len()
@@ -194,6 +286,7 @@ impl Compiled {
             segments.len() == self.pattern.len()
         };
         method
+            && host
             && length
             && self
                 .pattern
@@ -210,6 +303,24 @@ impl Segment {
             Self::Any => !segment.is_empty(),
         }
     }
+}
+
+/// `*.example.com` is for `api.example.com`, not for `example.com` nor for `a.b.example.com`.
+fn is_for_host(known: &str, host: &str) -> bool {
+    match known.strip_prefix('*') {
+        Some(domain) => host
+            .strip_suffix(domain)
+            .is_some_and(|label| !label.is_empty() && !label.contains('.')),
+        None => known == host,
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let byte =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._[]:".contains(&byte);
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty() && host.bytes().all(byte) && (bracketed || !host.contains(':'))
 }
 
 fn methods(list: &[String]) -> Result<Vec<String>, RuleFault> {
@@ -278,7 +389,8 @@ mod tests {
     #[test]
     fn without_rules_every_request_needs_a_token() {
         let target = Target::parse("/x").unwrap();
-        assert_eq!(Rules::default().need("GET", &target), Need::Token(&[]));
+        let any = Demand::default();
+        assert_eq!(Rules::default().need("GET", &target), Need::Identity(&any));
     }
 
     #[test]
@@ -325,10 +437,51 @@ mod tests {
             assert_eq!(rules.index(method, &target), index, "{method} {path}");
         }
         let admin = Target::parse("/v1/admin/x").unwrap();
-        assert_eq!(
-            rules.need("GET", &admin),
-            Need::Token(&["admin".to_owned(), "mfa".to_owned()])
-        );
+        let demand = Demand {
+            scopes: vec!["admin".to_owned(), "mfa".to_owned()],
+            ..Demand::default()
+        };
+        assert_eq!(rules.need("GET", &admin), Need::Identity(&demand));
+    }
+
+    #[test]
+    fn a_host_narrows_a_rule() {
+        let rules = rules(
+            r#"[{"host":"admin.a.test","path":"/**","scopes":["admin"]},
+                {"host":["*.a.test","a.test"],"path":"/**","public":true}]"#,
+        )
+        .unwrap();
+        for (host, index) in [
+            ("admin.a.test", Some(0)),
+            ("ADMIN.a.test:8443", Some(0)),
+            ("api.a.test", Some(1)),
+            ("a.test", Some(1)),
+            ("x.y.a.test", None),
+            ("evil-a.test", None),
+            ("admin.a.test.", None),
+        ] {
+            let target = Target::parse(&format!("https://{host}/x")).unwrap();
+            assert_eq!(rules.index("GET", &target), index, "{host}");
+        }
+        let nobody = Target::parse("/x").unwrap();
+        assert_eq!(rules.index("GET", &nobody), None);
+    }
+
+    #[test]
+    fn who_lacks_a_scope_or_a_claim_is_refused() {
+        let demand = Demand {
+            scopes: vec!["coins.read".into()],
+            claims: BTreeMap::from([("groups".into(), serde_json::json!(["ops", "dev"]))]),
+            credentials: Vec::new(),
+        };
+        let mut identity = Identity::new(Credential::Token, None, "i".into());
+        let refused = demand.check(&identity).unwrap_err();
+        assert!(matches!(refused, Refusal::Scope { .. }));
+        identity.scopes = vec!["coins.read".into()];
+        let refused = demand.check(&identity).unwrap_err();
+        assert_eq!(refused.word(), "claim");
+        identity.claims = BTreeMap::from([("groups".into(), serde_json::json!(["dev"]))]);
+        assert!(demand.check(&identity).is_ok());
     }
 
     #[test]
@@ -349,8 +502,16 @@ mod tests {
         );
         assert_eq!(
             fault(r#"[{"path":"/a","public":true,"scopes":["x"]}]"#),
-            RuleFault::PublicScopes
+            RuleFault::PublicDemand
         );
+        for host in ["A.test", "a.test:80", "", "*", "a b"] {
+            let rule = format!(r#"[{{"path":"/a","host":"{host}"}}]"#);
+            assert_eq!(fault(&rule), RuleFault::Host, "{host}");
+        }
+        for claims in [r#"{"a":null}"#, r#"{"a":{}}"#, r#"{"a":[]}"#, r#"{"":1}"#] {
+            let rule = format!(r#"[{{"path":"/a","claims":{claims}}}]"#);
+            assert_eq!(fault(&rule), RuleFault::Claims, "{claims}");
+        }
         assert_eq!(
             fault(r#"[{"path":"/a","scopes":["x y"]}]"#),
             RuleFault::Scope

@@ -11,6 +11,7 @@ use http::uri::{Authority, PathAndQuery};
 /// A request target with exactly one reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    host: Option<String>,
     wire: PathAndQuery,
     segments: Vec<String>,
 }
@@ -56,22 +57,34 @@ impl Target {
 
     /// The target of a request, which must also say in one way only which host it is for.
     pub fn of(request: &Parts) -> Result<Self, TargetFault> {
-        one_host(request)?;
+        let host = one_host(request)?;
         let wire = request.uri.path_and_query().ok_or(TargetFault::Form)?;
         // CONNECT has an authority and no path; `http` then shows an empty one.
         if request.method == http::Method::CONNECT {
             return Err(TargetFault::Form);
         }
-        Self::read(wire.clone())
+        Ok(Self {
+            host: Some(plain_host(&host)),
+            ..Self::read(wire.clone())?
+        })
     }
 
-    /// Reads a path with an optional query.
+    /// Reads a path with an optional query, behind a scheme and a host or alone.
     pub fn parse(text: &str) -> Result<Self, TargetFault> {
         // Checked first: the parser below cuts a fragment off without a word.
         if text.contains('#') {
             return Err(TargetFault::Byte);
         }
-        Self::read(text.parse().map_err(|_| TargetFault::Byte)?)
+        let Some((_, rest)) = text.split_once("://").filter(|_| !text.starts_with('/')) else {
+            return Self::read(text.parse().map_err(|_| TargetFault::Byte)?);
+        };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority(host.as_bytes()).ok_or(TargetFault::Host)?;
+        let path = if path.is_empty() { "/" } else { path };
+        Ok(Self {
+            host: Some(plain_host(&host)),
+            ..Self::read(path.parse().map_err(|_| TargetFault::Byte)?)?
+        })
     }
 
     fn read(wire: PathAndQuery) -> Result<Self, TargetFault> {
@@ -93,7 +106,16 @@ impl Target {
             .enumerate()
             .map(|(at, text)| segment(text, if at == last { End::Last } else { End::Inner }))
             .collect::<Result<_, _>>()?;
-        Ok(Self { wire, segments })
+        Ok(Self {
+            host: None,
+            wire,
+            segments,
+        })
+    }
+
+    /// The host in lower case without its port, where one is known.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// The bytes that came and that are forwarded.
@@ -171,7 +193,7 @@ fn is_query_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#'
 }
 
-fn one_host(request: &Parts) -> Result<(), TargetFault> {
+fn one_host(request: &Parts) -> Result<Authority, TargetFault> {
     let mut named = request.headers.get_all(HOST).iter();
     let host = named.next();
     if named.next().is_some() {
@@ -185,11 +207,13 @@ fn one_host(request: &Parts) -> Result<(), TargetFault> {
         (Some(host), Some(target)) if !host.as_str().eq_ignore_ascii_case(target.as_str()) => {
             Err(TargetFault::Authority)
         }
-        (None, Some(target)) => authority(target.as_str().as_bytes())
-            .map(|_| ())
-            .ok_or(TargetFault::Host),
-        _ => Ok(()),
+        (None, Some(target)) => authority(target.as_str().as_bytes()).ok_or(TargetFault::Host),
+        (Some(host), _) => Ok(host),
     }
+}
+
+fn plain_host(authority: &Authority) -> String {
+    authority.host().to_ascii_lowercase()
 }
 
 /// A host and an optional port; a user name before it has no place in a request.

@@ -145,7 +145,13 @@ fn explain_names_the_rule() {
             "GET",
             "/v1/coins?x=1",
             0,
-            "needs       yes  a valid token with the scopes coins.read",
+            "needs       yes  any good credential with the scopes coins.read",
+        ),
+        (
+            "GET",
+            "https://api.a.test:8443/healthz",
+            0,
+            "target      yes  api.a.test /healthz",
         ),
         (
             "POST",

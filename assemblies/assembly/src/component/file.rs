@@ -46,6 +46,9 @@ pub struct ComponentFile {
     /// Its settings, by dotted name.
     #[serde(default)]
     pub settings: BTreeMap<String, SettingDeclaration>,
+    /// Lists of settings: of each, one must be given at least. The first is the one people mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_of: Vec<Vec<String>>,
     /// How ECS asks whether it is well.
     #[serde(default)]
     pub health: Option<Health>,

@@ -132,6 +132,14 @@ impl Component {
             let unknown = unknown.filter(|field| !rules::m42::is_known(field));
             findings.extend(unknown.map(|field| rules::m42::unknown_field(place.clone(), field)));
         }
+        for (list, settings) in file.one_of.iter().enumerate() {
+            let unknown = settings.iter().enumerate();
+            let unknown = unknown.filter(|(_, setting)| !file.settings.contains_key(*setting));
+            findings.extend(unknown.map(|(at, setting)| {
+                let place = self.place(&format!("/one_of/{list}/{at}"));
+                rules::m18::unknown_setting(place, setting)
+            }));
+        }
         if !is_fitting(file) {
             findings.push(rules::m04::bad_name(self.place("/name"), &file.name));
         }

@@ -460,10 +460,10 @@ fn of_known(
     // What must be said is said at once; the rest when it is known what the wiring gives.
     let file = component.file();
     let wired = |setting: &String| file.requires.values().any(|one| one.setting == *setting);
-    let required = file
-        .settings
-        .iter()
-        .filter(|(name, one)| one.required && !one.secret && !wired(name));
+    let required = file.settings.iter().filter(|(name, one)| {
+        let chosen = file.one_of.iter().flatten().any(|setting| setting == *name);
+        (one.required || chosen) && !one.secret && !wired(name)
+    });
     let required = required.filter_map(|(setting, _)| {
         let value = container.variable(&component.variable(setting))?;
         Some((setting.clone(), typed(value)))

@@ -65,6 +65,17 @@ pub(super) fn settings(
             });
         }
     }
+    for choice in &component.file().one_of {
+        let given = |setting: &String| {
+            settings.contains_key(setting)
+                || secrets.contains_key(setting)
+                || meant.contains(setting)
+        };
+        if let (false, [first, others @ ..]) = (choice.iter().any(given), &choice[..]) {
+            let place = named.clone();
+            findings.push(rules::m12::missing_choice(place, name, first, others));
+        }
+    }
     (settings, secrets)
 }
 

@@ -37,6 +37,19 @@ pub(crate) fn missing_setting(place: Place, name: &str, setting: &str, doc: &str
     )
 }
 
+/// Several settings of which nobody gave one.
+pub(crate) fn missing_choice(place: Place, name: &str, first: &str, others: &[String]) -> Finding {
+    Finding::error(
+        RULE.id,
+        place,
+        format!("`{name}` needs the setting `{first}`, or another of its kind"),
+        format!(
+            "add `{first}` under `settings.{name}`, or one of: {}",
+            others.join(", ")
+        ),
+    )
+}
+
 /// A secret nobody gave.
 pub(crate) fn missing_secret(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
     Finding::error(

@@ -102,6 +102,17 @@ impl Key {
         })
     }
 
+    /// A P-256 key for ES256, from its point with both coordinates.
+    pub(crate) fn from_point(point: &[u8]) -> Result<Self, KeyFault> {
+        let algorithm = Algorithm::ES256;
+        let form = ParsedPublicKey::new(verification(&algorithm.check()), point)
+            .map_err(|_| KeyFault::Curve)?;
+        Ok(Self {
+            id: None,
+            forms: vec![(algorithm, form)],
+        })
+    }
+
     /// The id under which the key was published.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
@@ -113,7 +124,7 @@ impl Key {
     }
 
     /// Whether `signature` over `signed` is by this key; `None` when the key is not for `algorithm`.
-    pub(super) fn verifies(
+    pub(crate) fn verifies(
         &self,
         algorithm: Algorithm,
         signed: &[u8],

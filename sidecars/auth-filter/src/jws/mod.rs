@@ -11,7 +11,7 @@ mod roca;
 mod token;
 
 pub use algorithm::Algorithm;
+pub(crate) use header::object;
 pub use header::{Header, HeaderFault};
-pub(crate) use header::{object, present};
 pub use key::{Jwk, Key, KeyFault};
 pub use token::{Jws, JwsFault, verify_jws};

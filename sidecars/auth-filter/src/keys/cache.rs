@@ -200,7 +200,15 @@ impl Refresher {
             let kid = ignored.id.as_deref().unwrap_or("-");
             tracing::debug!(kid, reason = %ignored.reason, "published key ignored");
         }
-        let before = self.keys.0.set.send_replace(Some(Arc::new(set)));
+        let before = self.keys.current();
+        // The same bytes again keep their edition, and with it what was found by them.
+        if before
+            .as_ref()
+            .is_some_and(|set_before| set_before.same_document(&set))
+        {
+            return self.timing.refresh;
+        }
+        self.keys.0.set.send_replace(Some(Arc::new(set)));
         let now = self.keys.current();
         let ids = |set: &Option<Arc<KeySet>>| set.as_ref().map(|set| set.ids().join(" "));
         if ids(&before) != ids(&now) {

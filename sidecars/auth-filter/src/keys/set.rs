@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
 use crate::jws::{Algorithm, Jwk, Key, KeyFault, object};
@@ -12,6 +14,8 @@ use crate::jws::{Algorithm, Jwk, Key, KeyFault, object};
 pub struct KeySet {
     keys: Vec<Key>,
     ignored: Vec<Ignored>,
+    document: Vec<u8>,
+    edition: u64,
 }
 
 /// A published key that is not used, and why.
@@ -64,6 +68,8 @@ impl KeySet {
         let mut set = Self {
             keys: Vec::new(),
             ignored: Vec::new(),
+            document: digest(&SHA256, json).as_ref().to_vec(),
+            edition: EDITIONS.fetch_add(1, Ordering::Relaxed),
         };
         let seen = times_seen(&published.keys);
         for value in published.keys {
@@ -107,11 +113,24 @@ impl KeySet {
             .collect()
     }
 
+    /// A number that no other set of this process has: what was found with one edition says nothing
+    /// about the next.
+    pub fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    /// Whether both were read from the same bytes.
+    pub(super) fn same_document(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
+
     /// What was published but is not used.
     pub fn ignored(&self) -> &[Ignored] {
         &self.ignored
     }
 }
+
+static EDITIONS: AtomicU64 = AtomicU64::new(0);
 
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

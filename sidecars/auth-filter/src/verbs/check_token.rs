@@ -4,10 +4,12 @@ use std::io::Read;
 use std::time::SystemTime;
 
 use chassis::BoxError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::report::Report;
+use crate::claims::{Policy, named_issuer};
 use crate::config::Config;
+use crate::json::{member, object};
 use crate::jws::{Algorithm, Header, Jws, JwsFault, Key};
 use crate::keys::{KeySet, chain};
 
@@ -33,7 +35,25 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
         "form",
         "three parts, nothing demanded that is not understood",
     );
-    let set = match config.origin()?.load().await {
+    let issuers = config.all_issuers();
+    let issuer = match &issuers[..] {
+        [] => return Err("no `issuer` is set, so no token is believed".into()),
+        [only] => only,
+        several => {
+            let name = named_issuer(jws.unverified());
+            let named = several
+                .iter()
+                .find(|one| Some(&one.issuer) == name.as_ref());
+            let Some(named) = named else {
+                let name = name.unwrap_or_else(|| "nobody".to_owned());
+                report.no("issuer", format!("{name} is none of the {}", several.len()));
+                return Ok(report);
+            };
+            named
+        }
+    };
+    let origin = config.origin(issuer)?;
+    let set = match origin.load().await {
         Ok(set) => set,
         Err(fault) => {
             report.no("keys", chain(&fault));
@@ -42,19 +62,19 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     };
     report.yes(
         "keys",
-        format!("{} from {}", set.ids().join(" "), config.origin()?.place()),
+        format!("{} from {}", set.ids().join(" "), origin.place()),
     );
-    check(jws, &set, config, &mut report);
+    check(jws, &set, &config.policy(issuer), &mut report);
     Ok(report)
 }
 
-fn check(jws: Jws<'_>, set: &KeySet, config: &Config, report: &mut Report) {
+fn check(jws: Jws<'_>, set: &KeySet, policy: &Policy, report: &mut Report) {
     let header = jws.header().clone();
     key(&header, set, report);
     match jws.verify_any(set.candidates(header.kid.as_deref())) {
         Ok(payload) => {
             report.yes("signature", &header.alg);
-            claims(&header, &payload, config, report);
+            claims(&header, &payload, policy, report);
         }
         // Of a token that nobody signed there is nothing further to be said.
         Err(JwsFault::Algorithm) => {
@@ -91,29 +111,40 @@ fn key(header: &Header, set: &KeySet, report: &mut Report) {
     }
 }
 
-fn claims(header: &Header, payload: &[u8], config: &Config, report: &mut Report) {
-    let checks = match config.policy().checks(header, payload, SystemTime::now()) {
+fn claims(header: &Header, payload: &[u8], policy: &Policy, report: &mut Report) {
+    let checks = match policy.checks(header, payload, SystemTime::now()) {
         Ok(checks) => checks,
         Err(fault) => return report.no("claims", fault),
     };
-    let said: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let said = object(payload).unwrap_or_default();
+    let said = |name: &str| member(&said, name).cloned().unwrap_or_default();
     for (check, fault) in checks {
         let found = match check {
             "type" => header.typ.clone().unwrap_or_else(|| "none".into()),
-            "issuer" => wanted(&said["iss"], &config.issuer, fault.is_some()),
-            "audience" => wanted(&said["aud"], &config.audience, fault.is_some()),
-            "expiry" => moment(&said["exp"]),
-            _ => moment(&said["nbf"]),
+            "issuer" => wanted(&said("iss"), &json!(policy.issuer), fault.is_some()),
+            "audience" => {
+                let one_of = match &policy.audiences[..] {
+                    [one] => json!(one),
+                    several => json!(several),
+                };
+                wanted(&said(&policy.audience_claim), &one_of, fault.is_some())
+            }
+            "expiry" => moment(&said("exp")),
+            "not before" => moment(&said("nbf")),
+            claim => {
+                let value = policy.required.get(claim).cloned().unwrap_or_default();
+                wanted(&said(claim), &value, fault.is_some())
+            }
         };
         match fault {
             None => report.yes(check, found),
             Some(fault) => report.no(check, format!("{fault}: {found}")),
         }
     }
-    match config.policy().claims(header, payload, SystemTime::now()) {
-        Ok(claims) => {
-            let subject = claims.subject.as_deref().unwrap_or("nobody");
-            let scopes = match &claims.scopes[..] {
+    match policy.claims(header, payload, SystemTime::now()) {
+        Ok(identity) => {
+            let subject = identity.subject.as_deref().unwrap_or("nobody");
+            let scopes = match &identity.scopes[..] {
                 [] => "no scopes".to_owned(),
                 scopes => format!("scopes: {}", scopes.join(" ")),
             };
@@ -123,9 +154,9 @@ fn claims(header: &Header, payload: &[u8], config: &Config, report: &mut Report)
     }
 }
 
-fn wanted(said: &Value, wanted: &str, wrong: bool) -> String {
+fn wanted(said: &Value, wanted: &Value, wrong: bool) -> String {
     if wrong {
-        format!("{said}, wanted \"{wanted}\"")
+        format!("{said}, wanted {wanted}")
     } else {
         said.to_string()
     }

@@ -4,12 +4,11 @@ use chassis::BoxError;
 
 use super::report::Report;
 use crate::config::Config;
-use crate::rules::{Need, Rules};
+use crate::rules::{Demand, Need};
 use crate::target::Target;
 
 pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report, BoxError> {
-    let rules =
-        Rules::compile(&config.rules).map_err(|_| "`rules` has a rule that cannot be read")?;
+    let rules = config.compiled_rules()?;
     let mut report = Report::default();
     let target = match Target::parse(path) {
         Ok(target) => target,
@@ -18,7 +17,15 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
             return Ok(report);
         }
     };
-    report.yes("target", format!("/{}", target.segments().join("/")));
+    let path = format!("/{}", target.segments().join("/"));
+    report.yes(
+        "target",
+        target
+            .host()
+            .map(|host| format!("{host} "))
+            .unwrap_or_default()
+            + &path,
+    );
     match rules.index(method, &target) {
         Some(index) => {
             let written = config
@@ -36,14 +43,25 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
     }
     match rules.need(method, &target) {
         Need::Nothing => report.yes("needs", "nothing"),
-        Need::Token([]) => report.yes("needs", "any valid token"),
-        Need::Token(scopes) => {
-            report.yes(
-                "needs",
-                format!("a valid token with the scopes {}", scopes.join(" ")),
-            );
-        }
+        Need::Identity(demand) => report.yes("needs", needs(demand)),
         Need::NoRule => {}
     }
     Ok(report)
+}
+
+/// What a rule demands, in words.
+fn needs(demand: &Demand) -> String {
+    let kinds = demand.credentials.iter().map(|kind| kind.word());
+    let kinds = kinds.collect::<Vec<_>>().join(" or ");
+    let mut text = match kinds.as_str() {
+        "" => "any good credential".to_owned(),
+        kinds => format!("a good credential of the kind {kinds}"),
+    };
+    if !demand.scopes.is_empty() {
+        text = format!("{text} with the scopes {}", demand.scopes.join(" "));
+    }
+    for (name, value) in &demand.claims {
+        text = format!("{text}, claim `{name}` {value}");
+    }
+    text
 }

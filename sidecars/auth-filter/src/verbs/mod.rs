@@ -1,12 +1,16 @@
 //! What the program can do besides serving: say why.
 
+mod api_key;
 mod check_token;
 mod explain;
 mod report;
 
+use std::io::Write;
+
 use chassis::{BoxError, Verb};
 
 use crate::config::Config;
+use crate::identity_token::IdentityTokens;
 
 /// The verbs of this component.
 pub(crate) const ALL: &[Verb] = &[
@@ -18,12 +22,32 @@ pub(crate) const ALL: &[Verb] = &[
     Verb {
         name: "explain",
         arguments: "METHOD PATH",
-        summary: "Shows which rule decides about a request; exit 1 if none lets it through",
+        summary: "Shows which rule decides about a request (a path or an address with a host); exit 1 if none lets it through",
+    },
+    Verb {
+        name: "api-key",
+        arguments: "ID [SCOPE…]",
+        summary: "Makes an API key: the key for its holder on stderr, the entry for `api_keys` on stdout",
+    },
+    Verb {
+        name: "identity-jwks",
+        arguments: "",
+        summary: "Prints the key set with which the app checks `x-auth-token`",
     },
 ];
 
 /// Runs a verb and gives its exit code.
 pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Result<u8, BoxError> {
+    match (name, arguments) {
+        ("api-key", [id, scopes @ ..]) => return api_key::make(id, scopes),
+        ("identity-jwks", []) => {
+            let tokens = IdentityTokens::new(config.identity_token.clone());
+            let tokens = tokens.map_err(|fault| format!("`identity_token.key` is {fault}"))?;
+            writeln!(std::io::stdout(), "{}", tokens.jwks())?;
+            return Ok(0);
+        }
+        _ => {}
+    }
     let report = match (name, arguments) {
         ("check-token", [token]) => check_token::report(token, config).await?,
         ("explain", [method, path]) => explain::report(method, path, config)?,

@@ -14,7 +14,7 @@ pub struct Recorder {
 }
 
 /// A request as it was on the wire.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     pub line: String,
     pub headers: Vec<(String, String)>,

@@ -1,0 +1,465 @@
+//! What is wrong with settings, all of it at once.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use chassis::{Period, Problem, Settings};
+use http::uri::PathAndQuery;
+use http::{HeaderName, Uri};
+
+use super::{Config, TrustedIssuer, source};
+use crate::credentials::{CertificateRule, External};
+use crate::headers::claim_header;
+use crate::identity::can_be_wanted;
+use crate::identity_token::IdentityTokens;
+use crate::rules::Rules;
+
+impl Settings for Config {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(self.upstream_problem());
+        problems.extend(self.issuer_problems());
+        problems.extend(self.key_problems());
+        problems.extend(self.api_key_problems());
+        problems.extend(self.other_credential_problems());
+        problems.extend(self.rule_problems());
+        problems.extend(self.identity_problems());
+        problems
+    }
+}
+
+impl Config {
+    /// Whether anything vouches for anybody.
+    fn has_credentials(&self) -> bool {
+        !self.all_issuers().is_empty()
+            || self.has_api_keys()
+            || self.alb.is_on()
+            || !self.client_certificates.is_empty()
+            || self.external.url.is_some()
+    }
+
+    fn upstream_problem(&self) -> Option<Problem> {
+        let problem = |message: &str, hint: &str| Some(Problem::new("upstream", message, hint));
+        if self.upstream.is_empty() {
+            let hint = "set the address of the next hop: http://127.0.0.1:8080";
+            return problem("is required", hint);
+        }
+        let form = "write it like http://127.0.0.1:8080";
+        let Ok(url) = self.upstream.parse::<Uri>() else {
+            return problem("is not an address", form);
+        };
+        let (Some("http"), Some(host)) = (url.scheme_str(), url.host()) else {
+            return problem("is not an http address with a host", form);
+        };
+        // A path before the path would make what is forwarded another target than was judged.
+        if !matches!(
+            url.path_and_query().map(PathAndQuery::as_str),
+            None | Some("/")
+        ) {
+            return problem("has a path", form);
+        }
+        if !self.insecure_upstream && !is_loopback(host) {
+            let hint = "use a loopback address, or set `insecure_upstream`";
+            return problem(
+                "leaves this task, where the filter can be walked around",
+                hint,
+            );
+        }
+        None
+    }
+
+    fn issuer_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let problem = |setting: &str, message: &str, hint: &str| {
+            Problem::new(setting, message.to_owned(), hint.to_owned())
+        };
+        // Under a name that is no setting's, so that none of these is called required by itself.
+        if !self.has_credentials() {
+            let hint = "set `issuer` and `audience`, or `issuers`, `api_keys`, `alb.signers`, \
+                        `client_certificates` or `external.url`";
+            problems.push(problem("credentials", "nothing vouches for anybody", hint));
+        }
+        let given = !self.audience.is_empty() || self.jwks.is_some();
+        if self.issuer.is_empty() && given {
+            let hint = "set the text that good tokens have in `iss`";
+            problems.push(problem("issuer", "is required", hint));
+        }
+        if !self.issuer.is_empty() && self.audience.is_empty() {
+            let hint = "set the text that tokens for this app have in `aud`";
+            problems.push(problem("audience", "is required", hint));
+        }
+        if !self.issuer.is_empty()
+            && let Some(fault) = self.all_issuers().first().and_then(|one| source(one).err())
+        {
+            let message = format!("names no place to load keys from: {fault}");
+            problems.push(problem("jwks", &message, NO_PLACE));
+        }
+        let mut seen: HashSet<&str> = HashSet::from([self.issuer.as_str()]);
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            let twice = !seen.insert(&issuer.issuer);
+            for (message, hint) in trusted_problems(issuer, twice) {
+                let message = format!("issuer {} (`{}`): {message}", index + 1, issuer.issuer);
+                problems.push(problem("issuers", &message, hint));
+            }
+        }
+        problems
+    }
+
+    fn key_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.algorithms.is_empty() {
+            let hint = "name at least one, or leave the setting out for all";
+            problems.push(Problem::new("algorithms", "is empty", hint));
+        }
+        if self.leeway.duration() > MAX_LEEWAY.duration() {
+            let hint = format!("set at most {MAX_LEEWAY}, and the clocks right");
+            problems.push(Problem::new(
+                "leeway",
+                "keeps expired tokens alive too long",
+                hint,
+            ));
+        }
+        if self.jwks_refresh.is_zero() {
+            let hint = "set how often to load the keys, such as 5m";
+            problems.push(Problem::new("jwks_refresh", "is no time at all", hint));
+        }
+        problems
+    }
+
+    fn api_key_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let header = self.api_key_header.parse::<HeaderName>();
+        let taken = ["authorization", "host", "cookie", "content-length"];
+        if header.is_err() || taken.contains(&self.api_key_header.to_ascii_lowercase().as_str()) {
+            let hint = "name a header of its own, such as x-api-key";
+            problems.push(Problem::new("api_key_header", "cannot hold API keys", hint));
+        }
+        let hint = "make entries with `auth-filter api-key ID`";
+        let list = |keys: &[_]| {
+            let header = HeaderName::from_static("x-api-key");
+            crate::credentials::ApiKeys::new(header, keys, None).err()
+        };
+        if let Some(fault) = list(&self.api_keys) {
+            problems.push(Problem::new("api_keys", fault.to_string(), hint));
+        } else {
+            // The text of a secret is not repeated, whatever the parser says of it.
+            match self.fixed_api_keys() {
+                Err(_) => problems.push(Problem::new(
+                    "api_keys_secret",
+                    "is not a JSON list of API keys",
+                    hint,
+                )),
+                Ok(keys) => {
+                    if let Some(fault) = list(&keys) {
+                        problems.push(Problem::new("api_keys_secret", fault.to_string(), hint));
+                    }
+                }
+            }
+        }
+        problems
+    }
+
+    fn other_credential_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(arn) = self.alb.wrong_signer() {
+            let message =
+                format!("`{arn}` is no Application Load Balancer's ARN of the region of the first");
+            let hint = "write arn:aws:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/app/NAME/ID";
+            problems.push(Problem::new("alb.signers", message, hint));
+        }
+        let nameless = |rule: &CertificateRule| !rule.names_something();
+        if let Some(index) = self.client_certificates.iter().position(nameless) {
+            let message = format!("certificate {}: would be any certificate", index + 1);
+            let hint = "name one with `uri`, `dns`, `subject` or `sha256`";
+            problems.push(Problem::new("client_certificates", message, hint));
+        }
+        if let Err(header) = self.external_headers() {
+            let message = format!("`{header}` is no header");
+            problems.push(Problem::new("external.headers", message, "name headers"));
+        }
+        problems.extend(self.external.url.as_ref().and_then(|url| {
+            let problem = |message: String, hint: &str| Problem::new("external.url", message, hint);
+            let hint = "write it like http://127.0.0.1:9000";
+            let fault = External::new(url, Vec::new(), self.external.timeout).err();
+            if let Some(fault) = fault {
+                return Some(problem(fault.to_string(), hint));
+            }
+            let uri: Uri = url.parse().ok()?;
+            let outside = !uri.host().is_some_and(is_loopback) && !self.insecure_external;
+            let hint = "use a loopback address, or set `insecure_external`";
+            outside.then(|| problem("leaves this task over plain http".to_owned(), hint))
+        }));
+        if self.failures.limit > 0 && self.failures.window.is_zero() {
+            let hint = "set how long failures are counted, such as 1m";
+            problems.push(Problem::new("failures.window", "is no time at all", hint));
+        }
+        problems
+    }
+
+    fn rule_problems(&self) -> Vec<Problem> {
+        let faults = Rules::compile(&self.rules).err().unwrap_or_default();
+        let problem = |fault: crate::rules::RuleProblem| {
+            let message = format!("rule {}: {}", fault.index + 1, fault.fault);
+            Problem::new("rules", message, fault.fault.hint())
+        };
+        faults.into_iter().map(problem).collect()
+    }
+
+    fn identity_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let wrong = self.claim_headers.keys();
+        for name in wrong.filter(|name| claim_header(name).is_none()) {
+            let message = format!("`{name}` cannot follow `x-auth-` in a header, or is taken");
+            let hint =
+                "use letters, digits and `-`, and not subject, issuer, scopes, client or token";
+            problems.push(Problem::new("claim_headers", message, hint));
+        }
+        let settings = &self.identity_token;
+        if !settings.key.is_empty() {
+            if let Err(fault) = IdentityTokens::new(settings.clone()) {
+                let hint =
+                    "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+                problems.push(Problem::new("identity_token.key", fault.to_string(), hint));
+            }
+            if settings.lifetime.is_zero() {
+                let hint = "set how long the app may take, such as 1m";
+                problems.push(Problem::new(
+                    "identity_token.lifetime",
+                    "is no time at all",
+                    hint,
+                ));
+            }
+        }
+        problems
+    }
+}
+
+fn trusted_problems(issuer: &TrustedIssuer, twice: bool) -> Vec<(String, &'static str)> {
+    let mut problems = Vec::new();
+    if twice || issuer.issuer.is_empty() {
+        let hint = "name each issuer once, with all its audiences in one list";
+        problems.push(("is empty or there twice".to_owned(), hint));
+    }
+    let audiences = issuer.audience.list();
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+        let hint = "name the texts that tokens for this app have in `aud`";
+        problems.push(("`audience` is empty".to_owned(), hint));
+    }
+    if let Err(fault) = source(issuer) {
+        let message = format!("`jwks` names no place to load keys from: {fault}");
+        problems.push((message, NO_PLACE));
+    }
+    let sound = issuer
+        .required
+        .iter()
+        .all(|(name, value)| !name.is_empty() && can_be_wanted(value));
+    if !sound {
+        let message = "`required` wants something that no claim can be".to_owned();
+        let hint = "want a text, number or truth of it, or a list of such";
+        problems.push((message, hint));
+    }
+    problems
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+const MAX_LEEWAY: Period = Period::from_secs(600);
+
+const NO_PLACE: &str =
+    "write a path, an https address, or leave it out when `issuer` is an https one";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chassis::Secret;
+    use serde_json::json;
+
+    fn good() -> Config {
+        Config {
+            upstream: "http://127.0.0.1:8080".into(),
+            issuer: "https://issuer.test".into(),
+            audience: "coins".into(),
+            ..Config::default()
+        }
+    }
+
+    fn settings_with_problems(config: &Config) -> Vec<String> {
+        config
+            .problems()
+            .into_iter()
+            .map(|problem| problem.setting)
+            .collect()
+    }
+
+    #[test]
+    fn three_settings_are_required_and_enough() {
+        assert_eq!(
+            settings_with_problems(&Config::default()),
+            ["upstream", "credentials"]
+        );
+        assert!(good().problems().is_empty());
+        let half = |issuer: &str, audience: &str| Config {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            ..good()
+        };
+        let lacking = settings_with_problems(&half("https://issuer.test", ""));
+        assert_eq!(lacking, ["audience"]);
+        let lacking = settings_with_problems(&half("", "coins"));
+        assert_eq!(lacking, ["credentials", "issuer"]);
+    }
+
+    #[test]
+    fn refuses_an_upstream_that_can_be_walked_around() {
+        for upstream in [
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://localhost:1/",
+        ] {
+            let config = Config {
+                upstream: upstream.into(),
+                ..good()
+            };
+            assert!(config.problems().is_empty(), "{upstream}");
+        }
+        for upstream in [
+            "http://10.0.0.1",
+            "http://app:80",
+            "https://127.0.0.1",
+            "http://127.0.0.1/v1",
+            "x",
+        ] {
+            let config = Config {
+                upstream: upstream.into(),
+                ..good()
+            };
+            assert_eq!(settings_with_problems(&config), ["upstream"], "{upstream}");
+        }
+        let upstream = "http://10.0.0.1".into();
+        assert!(
+            Config {
+                upstream,
+                insecure_upstream: true,
+                ..good()
+            }
+            .problems()
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn says_everything_that_is_wrong_at_once() {
+        let config = Config {
+            issuer: "no address".into(),
+            algorithms: Vec::new(),
+            leeway: Period::from_secs(3600),
+            jwks_refresh: Period::from_secs(0),
+            rules: serde_json::from_str(r#"[{"path":"x"},{"path":"/y"},{"path":"/**/z"}]"#)
+                .unwrap(),
+            ..good()
+        };
+        let wrong = [
+            "jwks",
+            "algorithms",
+            "leeway",
+            "jwks_refresh",
+            "rules",
+            "rules",
+        ];
+        assert_eq!(settings_with_problems(&config), wrong);
+    }
+
+    #[test]
+    fn any_one_kind_of_credential_is_enough() {
+        let hash = "a".repeat(64);
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/a/b";
+        for settings in [
+            json!({"issuers": [{"issuer": "https://a.test", "audience": ["x", "y"]}]}),
+            json!({"api_keys": [{"id": "a", "sha256": hash}]}),
+            json!({"api_keys_secret": format!(r#"[{{"id":"a","sha256":"{hash}"}}]"#)}),
+            json!({"alb": {"signers": [arn]}}),
+            json!({"client_certificates": [{"dns": "job.a.test"}]}),
+            json!({"external": {"url": "http://127.0.0.1:9000/check"}}),
+        ] {
+            let mut config: Config = serde_json::from_value(settings.clone()).unwrap();
+            config.upstream = "http://127.0.0.1:1".into();
+            assert!(settings_with_problems(&config).is_empty(), "{settings}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_could_not_mean_what_they_say_are_named() {
+        let https = "https://issuer.test";
+        for (settings, wrong) in [
+            (
+                json!({"issuers": [{"issuer": https, "audience": "x"}]}),
+                "issuers",
+            ),
+            (
+                json!({"issuers": [{"issuer": "x", "audience": "x"}]}),
+                "issuers",
+            ),
+            (
+                json!({"issuers": [{"issuer": "https://a.test", "audience": []}]}),
+                "issuers",
+            ),
+            (
+                json!({"api_keys": [{"id": "a", "sha256": "x"}]}),
+                "api_keys",
+            ),
+            (json!({"api_key_header": "authorization"}), "api_key_header"),
+            (json!({"alb": {"signers": ["front"]}}), "alb.signers"),
+            (
+                json!({"client_certificates": [{"id": "any"}]}),
+                "client_certificates",
+            ),
+            (
+                json!({"client_certificates": [{"uri": "*"}]}),
+                "client_certificates",
+            ),
+            (
+                json!({"external": {"url": "http://10.0.0.1"}}),
+                "external.url",
+            ),
+            (
+                json!({"external": {"url": "https://127.0.0.1"}}),
+                "external.url",
+            ),
+            (
+                json!({"external": {"headers": ["a b"]}}),
+                "external.headers",
+            ),
+            (
+                json!({"claim_headers": {"subject": "sub"}}),
+                "claim_headers",
+            ),
+            (
+                json!({"identity_token": {"key": "x"}}),
+                "identity_token.key",
+            ),
+        ] {
+            let mut config: Config = serde_json::from_value(settings.clone()).unwrap();
+            config.upstream = "http://127.0.0.1:1".into();
+            config.issuer = https.into();
+            config.audience = "x".into();
+            assert_eq!(settings_with_problems(&config), [wrong], "{settings}");
+        }
+    }
+
+    #[test]
+    fn a_broken_secret_is_not_repeated() {
+        let config = Config {
+            api_keys_secret: Secret::new("hunter2"),
+            ..good()
+        };
+        let problems = config.problems();
+        assert_eq!(problems[0].setting, "api_keys_secret");
+        assert!(!format!("{problems:?}").contains("hunter2"));
+    }
+}

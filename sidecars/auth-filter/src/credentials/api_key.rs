@@ -1,0 +1,373 @@
+//! API keys: known by their SHA-256 only, compared in constant time.
+//!
+//! A key is hashed before it is compared, and it is compared with every entry to the last byte. So
+//! neither how much of a guess is right nor which entry it comes near to shows in the time it takes.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
+
+use crate::identity::{Credential, Identity};
+
+/// An API key as it is written in the settings, in a file or in a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Who has it, as the app is told and the audit says.
+    pub id: String,
+    /// The SHA-256 of the key, in 64 hexadecimal digits; `auth-filter api-key ID` makes both.
+    pub sha256: String,
+    /// What it allows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// When it ends, as in RFC 3339: `2027-01-31T00:00:00Z`; never without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// The API keys that are believed.
+#[derive(Clone, Debug)]
+pub struct ApiKeys {
+    header: HeaderName,
+    table: watch::Receiver<Arc<[Entry]>>,
+}
+
+/// The task that reads a file of API keys again when it changes; runs until it is dropped.
+#[derive(Debug)]
+pub struct Reloader {
+    path: Option<PathBuf>,
+    seen: Option<Seen>,
+    /// Those that are not from the file.
+    fixed: Vec<Entry>,
+    table: watch::Sender<Arc<[Entry]>>,
+}
+
+/// Why an API key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeyFault {
+    /// There is more than one.
+    #[error("the header of the API key is there twice")]
+    Twice,
+    /// Nobody has this key.
+    #[error("the API key is not known")]
+    Unknown,
+    /// The key has ended.
+    #[error("the API key has expired")]
+    Expired,
+}
+
+/// Why a list of API keys is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ListFault {
+    /// The file cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The text is no list of keys.
+    #[error("not a JSON list of keys like {{\"id\": …, \"sha256\": …}}: {0}")]
+    Json(#[from] serde_json::Error),
+    /// An entry is wrong.
+    #[error("key {} (`{id}`): {fault}", .index + 1)]
+    Entry {
+        /// Where in the list, from 0.
+        index: usize,
+        /// Its id.
+        id: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    id: String,
+    sha256: [u8; 32],
+    scopes: Vec<String>,
+    expires: Option<SystemTime>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    modified: Option<SystemTime>,
+    bytes: u64,
+}
+
+impl ApiKeys {
+    /// The keys in `fixed` and in the file at `path`, and the task that keeps up with the file.
+    pub fn new(
+        header: HeaderName,
+        fixed: &[ApiKey],
+        path: Option<PathBuf>,
+    ) -> Result<(Self, Reloader), ListFault> {
+        let mut reloader = Reloader {
+            path,
+            seen: None,
+            fixed: entries(fixed)?,
+            table: watch::Sender::new(Arc::new([])),
+        };
+        reloader.read()?;
+        let table = reloader.table.subscribe();
+        Ok((Self { header, table }, reloader))
+    }
+
+    /// The header the key stands in.
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// Who has this key, if somebody has and it has not ended.
+    pub fn identity(&self, key: &[u8], now: SystemTime) -> Result<Identity, ApiKeyFault> {
+        let table = self.table.borrow().clone();
+        let entry = find(&table, &hash(key), |a, b| {
+            verify_slices_are_equal(a, b).is_ok()
+        });
+        let entry = entry.ok_or(ApiKeyFault::Unknown)?;
+        if entry.expires.is_some_and(|expires| expires <= now) {
+            return Err(ApiKeyFault::Expired);
+        }
+        let issuer = "api-key".to_owned();
+        let mut identity = Identity::new(Credential::ApiKey, Some(entry.id.clone()), issuer);
+        identity.scopes.clone_from(&entry.scopes);
+        identity.expires = entry.expires;
+        Ok(identity)
+    }
+}
+
+/// Looks at every entry, wherever the one that is looked for stands.
+fn find<'t>(
+    table: &'t [Entry],
+    hash: &[u8; 32],
+    equal: impl Fn(&[u8], &[u8]) -> bool,
+) -> Option<&'t Entry> {
+    table.iter().fold(None, |found, entry| {
+        let equal = equal(&entry.sha256, hash);
+        if equal { Some(entry) } else { found }
+    })
+}
+
+impl Reloader {
+    /// Looks after the file for ever; a file that is not right leaves the keys as they are.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            match self.read() {
+                Ok(false) => {}
+                Ok(true) => {
+                    let count = self.table.borrow().len();
+                    tracing::info!(count, "API keys read again");
+                }
+                Err(error) => tracing::warn!(%error, "API keys are kept as they were"),
+            }
+        }
+    }
+
+    /// Reads the file if it is another than at the last look, and says whether it was.
+    fn read(&mut self) -> Result<bool, ListFault> {
+        let Some(path) = &self.path else {
+            self.table.send_replace(self.fixed.clone().into());
+            return Ok(false);
+        };
+        let unreadable = |source| ListFault::File {
+            path: path.clone(),
+            source,
+        };
+        let seen = seen(path).map_err(unreadable)?;
+        if self.seen.as_ref() == Some(&seen) {
+            return Ok(false);
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        // Noted before it is judged: a wrong file is complained of once, not at every look.
+        self.seen = Some(seen);
+        let all = [self.fixed.clone(), entries(&parse(&text)?)?].concat();
+        self.table.send_replace(all.into());
+        Ok(true)
+    }
+}
+
+fn seen(path: &Path) -> io::Result<Seen> {
+    let metadata = fs::metadata(path)?;
+    Ok(Seen {
+        modified: metadata.modified().ok(),
+        bytes: metadata.len(),
+    })
+}
+
+/// Reads a list of keys as it stands in a file or a secret.
+pub(crate) fn parse(text: &str) -> Result<Vec<ApiKey>, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// The hash of a key as it is written down.
+pub(crate) fn fingerprint(key: &str) -> String {
+    use std::fmt::Write as _;
+    hash(key.as_bytes())
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ListFault> {
+    let mut ids = HashSet::new();
+    let entry = |(index, key): (usize, &ApiKey)| {
+        let wrong = |fault| ListFault::Entry {
+            index,
+            id: key.id.clone(),
+            fault,
+        };
+        if key.id.is_empty() || !ids.insert(key.id.clone()) {
+            return Err(wrong("`id` is empty or there twice"));
+        }
+        let sha256 = unhex(&key.sha256);
+        let sha256 = sha256.ok_or_else(|| wrong("`sha256` is not 64 hexadecimal digits"))?;
+        let expires = key.expires.as_deref().map(|text| {
+            let moment = OffsetDateTime::parse(text, &Rfc3339);
+            moment.map(SystemTime::from)
+        });
+        let expires = expires.transpose();
+        Ok(Entry {
+            id: key.id.clone(),
+            sha256,
+            scopes: key.scopes.clone(),
+            expires: expires
+                .map_err(|_| wrong("`expires` is not a time like 2027-01-31T00:00:00Z"))?,
+        })
+    };
+    keys.iter().enumerate().map(entry).collect()
+}
+
+fn hash(key: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, key).as_ref());
+    hash
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect();
+    bytes.try_into().ok().filter(|_| digits.len() == 64)
+}
+
+/// How often a file is looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::time::UNIX_EPOCH;
+
+    fn key(id: &str, key: &str) -> ApiKey {
+        ApiKey {
+            id: id.into(),
+            sha256: fingerprint(key),
+            scopes: vec!["coins.read".into()],
+            expires: None,
+        }
+    }
+
+    fn believed(keys: &[ApiKey]) -> ApiKeys {
+        let header = HeaderName::from_static("x-api-key");
+        ApiKeys::new(header, keys, None).unwrap().0
+    }
+
+    #[test]
+    fn a_key_is_who_has_it_until_it_ends() {
+        let mut ending = key("job", "secret-2");
+        ending.expires = Some("2001-09-09T01:46:40Z".into());
+        let keys = believed(&[key("web", "secret-1"), ending]);
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let web = keys.identity(b"secret-1", SystemTime::now()).unwrap();
+        assert_eq!(web.subject.as_deref(), Some("web"));
+        assert_eq!(web.scopes, ["coins.read"]);
+        assert!(keys.identity(b"secret-2", at(999_999_999)).is_ok());
+        let ended = keys.identity(b"secret-2", at(1_000_000_000));
+        assert_eq!(ended, Err(ApiKeyFault::Expired));
+        for wrong in [&b""[..], b"secret-", b"secret-11", b"SECRET-1"] {
+            let found = keys.identity(wrong, SystemTime::now());
+            assert_eq!(found, Err(ApiKeyFault::Unknown));
+        }
+        // The hash is no key.
+        let hash = fingerprint("secret-1");
+        assert!(keys.identity(hash.as_bytes(), SystemTime::now()).is_err());
+    }
+
+    #[test]
+    fn every_entry_is_compared_whatever_is_given() {
+        let names = ["a", "b", "c", "d"];
+        let table = entries(&names.map(|name| key(name, name))).unwrap();
+        for given in ["a", "d", "e", ""] {
+            let compared = Cell::new(0);
+            let found = find(&table, &hash(given.as_bytes()), |a, b| {
+                assert_eq!((a.len(), b.len()), (32, 32));
+                compared.set(compared.get() + 1);
+                a == b
+            });
+            assert_eq!(found.is_some(), names.contains(&given));
+            assert_eq!(compared.get(), 4, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_not_right_is_refused_with_its_place() {
+        let fault = |list: &str| {
+            let keys = parse(list).map_err(ListFault::from);
+            keys.and_then(|keys| entries(&keys))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(fault("{}").contains("not a JSON list"));
+        assert!(fault(r#"[{"id":"a","key":"x"}]"#).contains("unknown field `key`"));
+        assert!(fault(r#"[{"id":"a","sha256":"xy"}]"#).contains("key 1 (`a`): `sha256`"));
+        let hash = fingerprint("x");
+        let twice = format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
+        assert!(fault(&twice).contains("key 2 (`a`): `id`"));
+        let when = format!(r#"[{{"id":"a","sha256":"{hash}","expires":"tomorrow"}}]"#);
+        assert!(fault(&when).contains("`expires`"));
+    }
+
+    #[test]
+    fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let write = |text: &str| fs::write(&path, text).unwrap();
+        let list = |keys: &[ApiKey]| serde_json::to_string(keys).unwrap();
+        write(&list(&[key("web", "one")]));
+        let header = HeaderName::from_static("x-api-key");
+        let (keys, mut reloader) =
+            ApiKeys::new(header, &[key("fixed", "zero")], Some(path.clone())).unwrap();
+        let known = |key: &[u8]| keys.identity(key, SystemTime::now()).is_ok();
+        assert!(known(b"zero") && known(b"one"));
+        write("[{]");
+        assert!(reloader.read().is_err());
+        assert!(!reloader.read().unwrap(), "complained of once");
+        assert!(known(b"zero") && known(b"one"));
+        write(&list(&[key("web", "two"), key("job", "three")]));
+        assert!(reloader.read().unwrap());
+        assert!(known(b"zero") && known(b"two") && known(b"three") && !known(b"one"));
+    }
+}

@@ -1,0 +1,267 @@
+//! Client certificates, as the proxy in front names them in `x-forwarded-client-cert`.
+//!
+//! The proxy has checked them; this is only about which names mean what. The header is believed from
+//! this task's own loopback and from nowhere else, since anybody can write one. Its form is Envoy's
+//! (docs of the HTTP connection manager, "x-forwarded-client-cert"), which tls-proxy speaks.
+
+use std::sync::Arc;
+
+use chassis::http::Peer;
+use http::HeaderName;
+use http::request::Parts;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Credential, Identity};
+
+/// The header with the names of a certificate.
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// A client certificate that is believed, and what it allows; everything that is named must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CertificateRule {
+    /// Who it is, as the app is told; without it the URI, else the DNS name, else the subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// A URI in the certificate, `spiffe://example.org/job`; one that ends with `*` is for all that begin so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// A DNS name in the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<String>,
+    /// The subject, as tls-proxy writes it: `CN=job,O=Example`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The SHA-256 of the certificate, in 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What it allows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+}
+
+/// Why a certificate is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// The header is there twice or is not of the form.
+    #[error("`x-forwarded-client-cert` does not name exactly one certificate")]
+    Malformed,
+    /// The header is from outside of this task.
+    #[error("`x-forwarded-client-cert` is not from the proxy in this task")]
+    Stranger,
+    /// No rule is for it.
+    #[error("no rule is for this client certificate")]
+    Unknown,
+}
+
+/// The certificates that are believed.
+#[derive(Clone, Debug)]
+pub struct Certificates(Arc<[CertificateRule]>);
+
+impl CertificateRule {
+    /// Whether it names a certificate at all.
+    pub(crate) fn names_something(&self) -> bool {
+        [&self.uri, &self.dns, &self.subject, &self.sha256]
+            .iter()
+            .any(|name| {
+                name.as_ref()
+                    .is_some_and(|name| !name.is_empty() && name != "*")
+            })
+    }
+
+    fn is_for(&self, named: &Named) -> bool {
+        let uri = |wanted: &String| {
+            named.uris.iter().any(|uri| match wanted.strip_suffix('*') {
+                Some(begin) => uri.starts_with(begin),
+                None => uri == wanted,
+            })
+        };
+        let hash = |wanted: &String| {
+            let hash = named.hash.as_ref();
+            hash.is_some_and(|hash| hash.eq_ignore_ascii_case(wanted))
+        };
+        let dns = |wanted: &String| {
+            let mut names = named.dns.iter();
+            names.any(|name| name.eq_ignore_ascii_case(wanted))
+        };
+        self.uri.as_ref().is_none_or(uri)
+            && self.dns.as_ref().is_none_or(dns)
+            && self.sha256.as_ref().is_none_or(hash)
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|wanted| named.subject.as_ref() == Some(wanted))
+    }
+}
+
+impl Certificates {
+    /// Believes the certificates these rules name, the first that fits.
+    pub fn new(rules: Vec<CertificateRule>) -> Self {
+        Self(rules.into())
+    }
+
+    /// Who a certificate stands for.
+    pub fn identity(&self, request: &Parts, header: &[u8]) -> Result<Identity, CertificateFault> {
+        if !is_from_this_task(request) {
+            return Err(CertificateFault::Stranger);
+        }
+        let named = Named::read(header).ok_or(CertificateFault::Malformed)?;
+        let rule = self.0.iter().find(|rule| rule.is_for(&named));
+        let rule = rule.ok_or(CertificateFault::Unknown)?;
+        let name = rule
+            .id
+            .clone()
+            .or_else(|| named.uris.first().cloned())
+            .or_else(|| named.dns.first().cloned())
+            .or(named.subject);
+        let mut identity =
+            Identity::new(Credential::Certificate, name, "client-certificate".into());
+        identity.scopes.clone_from(&rule.scopes);
+        Ok(identity)
+    }
+}
+
+/// Whether the hop before this one is in this task: all containers of a task share one loopback.
+pub(crate) fn is_from_this_task(request: &Parts) -> bool {
+    let peer = request.extensions.get::<Peer>();
+    peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
+}
+
+/// What the header says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Named {
+    hash: Option<String>,
+    subject: Option<String>,
+    uris: Vec<String>,
+    dns: Vec<String>,
+}
+
+impl Named {
+    /// Reads `Hash=…;Subject="…";URI=…;DNS=…`; a list of several certificates is refused, for then
+    /// some other hop has written one of them.
+    fn read(header: &[u8]) -> Option<Self> {
+        let mut rest = std::str::from_utf8(header).ok()?;
+        let mut named = Self::default();
+        while !rest.is_empty() {
+            let (name, after) = rest.split_once('=')?;
+            let (value, after) = value(after)?;
+            rest = match after.strip_prefix(';') {
+                Some(more) if !more.is_empty() => more,
+                None if after.is_empty() => "",
+                _ => return None,
+            };
+            match name {
+                "Hash" if named.hash.is_none() => named.hash = Some(value),
+                "Subject" if named.subject.is_none() => named.subject = Some(value),
+                "URI" => named.uris.push(value),
+                "DNS" => named.dns.push(value),
+                "By" | "Cert" | "Chain" => {}
+                _ => return None,
+            }
+        }
+        (named != Self::default()).then_some(named)
+    }
+}
+
+/// A value, quoted or not, and what follows it.
+fn value(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([';', ',', '"']).unwrap_or(text.len());
+        return Some((text[..end].to_owned(), &text[end..]));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => value.push(characters.next()?.1),
+            character => value.push(character),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chassis::http::Protocol;
+    use http::Request;
+
+    fn judged(rules: &str, header: &str, peer: &str) -> Result<Identity, CertificateFault> {
+        let rules = serde_json::from_str(rules).unwrap();
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Peer {
+            address: peer.parse().unwrap(),
+            protocol: Protocol::Http1,
+        });
+        let request = request.into_parts().0;
+        Certificates::new(rules).identity(&request, header.as_bytes())
+    }
+
+    const HERE: &str = "127.0.0.1:50000";
+    const GOOD: &str =
+        r#"Hash=ab;Subject="CN=job,O=\"A; B\"";URI=spiffe://a.test/ns/job;DNS=job.a.test"#;
+
+    #[test]
+    fn a_rule_names_a_certificate_by_any_of_its_names() {
+        for (rule, subject) in [
+            (
+                r#"{"uri":"spiffe://a.test/ns/job"}"#,
+                "spiffe://a.test/ns/job",
+            ),
+            (r#"{"uri":"spiffe://a.test/ns/*","id":"job"}"#, "job"),
+            (r#"{"dns":"JOB.a.test"}"#, "spiffe://a.test/ns/job"),
+            (
+                r#"{"subject":"CN=job,O=\"A; B\""}"#,
+                "spiffe://a.test/ns/job",
+            ),
+            (
+                r#"{"sha256":"AB","dns":"job.a.test"}"#,
+                "spiffe://a.test/ns/job",
+            ),
+        ] {
+            let identity = judged(&format!("[{rule}]"), GOOD, HERE).unwrap();
+            assert_eq!(identity.subject.as_deref(), Some(subject), "{rule}");
+        }
+        for rule in [
+            r#"{"uri":"spiffe://a.test/ns"}"#,
+            r#"{"dns":"a.test"}"#,
+            r#"{"sha256":"ab","dns":"other.test"}"#,
+            r#"{"subject":"CN=job"}"#,
+        ] {
+            let found = judged(&format!("[{rule}]"), GOOD, HERE);
+            assert_eq!(found, Err(CertificateFault::Unknown), "{rule}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_believed_from_this_task_only() {
+        let rule = r#"[{"dns":"job.a.test"}]"#;
+        for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(judged(rule, GOOD, peer).is_ok(), "{peer}");
+        }
+        for peer in ["10.0.0.7:1", "169.254.170.2:1", "[::2]:1"] {
+            assert_eq!(judged(rule, GOOD, peer), Err(CertificateFault::Stranger));
+        }
+    }
+
+    #[test]
+    fn what_does_not_name_exactly_one_certificate_is_refused() {
+        for header in [
+            "",
+            "Hash",
+            "Hash=a;",
+            "Hash=a,Hash=b;DNS=job.a.test",
+            "DNS=x,DNS=job.a.test",
+            "Hash=a;Hash=b",
+            "Subject=\"CN=job",
+            "DNS=a\"b",
+            "dns=job.a.test",
+            "Subject=\"a\"x;DNS=job.a.test",
+        ] {
+            let found = judged(r#"[{"dns":"job.a.test"}]"#, header, HERE);
+            assert_eq!(found, Err(CertificateFault::Malformed), "{header}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Clients whose credentials failed too often, who are not heard for a while.
+//!
+//! Tokens found good before still pass: somebody who shares an address with a guesser is not shut out.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chassis::Period;
+use chassis::http::Peer;
+use http::HeaderName;
+use http::request::Parts;
+use lru::LruCache;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::credentials::is_from_this_task;
+use crate::refusal::Refusal;
+
+/// How often a client's credentials may fail.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FailureSettings {
+    /// Failed credentials of one client in a window after which it is answered 429; 0 for no limit.
+    pub limit: u32,
+    /// How long failures are counted.
+    pub window: Period,
+    /// Proxies outside of this task that add to `x-forwarded-for`, such as 1 for a load balancer.
+    pub trusted_hops: usize,
+}
+
+impl Default for FailureSettings {
+    fn default() -> Self {
+        Self {
+            limit: 0,
+            window: Period::from_secs(60),
+            trusted_hops: 0,
+        }
+    }
+}
+
+/// What is known of clients whose credentials failed.
+#[derive(Clone)]
+pub struct Failures {
+    settings: FailureSettings,
+    table: Arc<Mutex<LruCache<IpAddr, Count>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    since: Instant,
+    failures: u32,
+}
+
+impl Failures {
+    /// Counts as the settings say.
+    pub fn new(settings: FailureSettings) -> Self {
+        Self {
+            settings,
+            table: Arc::new(Mutex::new(LruCache::new(MAX_CLIENTS))),
+        }
+    }
+
+    /// Lets a request's client be heard, unless it has failed too often; says who it is.
+    pub(crate) fn admit(&self, request: &Parts) -> Result<Option<IpAddr>, Refusal> {
+        if self.settings.limit == 0 {
+            return Ok(None);
+        }
+        let client = client(request, self.settings.trusted_hops).map(network);
+        let Some(address) = client else {
+            return Ok(None);
+        };
+        let window = self.settings.window.duration();
+        let count = self.table().get(&address).copied();
+        match count {
+            Some(count) if count.failures >= self.settings.limit => {
+                match window.checked_sub(count.since.elapsed()) {
+                    Some(wait) if wait > Duration::ZERO => Err(Refusal::TooMany { wait }),
+                    _ => Ok(client),
+                }
+            }
+            _ => Ok(client),
+        }
+    }
+
+    /// Notes that a client's credential failed.
+    pub(crate) fn count(&self, client: Option<IpAddr>) {
+        let Some(client) = client else { return };
+        let window = self.settings.window.duration();
+        let mut table = self.table();
+        let fresh = Count {
+            since: Instant::now(),
+            failures: 0,
+        };
+        let count = table.get_or_insert_mut(client, || fresh);
+        if count.since.elapsed() >= window {
+            *count = fresh;
+        }
+        count.failures = count.failures.saturating_add(1);
+    }
+
+    /// Who sent a request, as far as the proxies that are trusted say.
+    pub(crate) fn client(&self, request: &Parts) -> Option<IpAddr> {
+        client(request, self.settings.trusted_hops)
+    }
+
+    fn table(&self) -> MutexGuard<'_, LruCache<IpAddr, Count>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failures")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address before the proxies that are trusted: the one in this task, and `hops` before it. The
+/// list is read from its end, since a client can write whatever it likes at the beginning.
+fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
+    let peer = request
+        .extensions
+        .get::<Peer>()?
+        .address
+        .ip()
+        .to_canonical();
+    let skipped = match (is_from_this_task(request), hops) {
+        (true, hops) => hops,
+        (false, 0) => return Some(peer),
+        (false, hops) => hops - 1,
+    };
+    let mut named = request
+        .headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .rev()
+        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+    let named = named.nth(skipped);
+    named.and_then(address).or(Some(peer))
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let plain = bare.parse().ok();
+    let address = plain.or_else(|| Some(text.parse::<std::net::SocketAddr>().ok()?.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+/// One client has a whole /64 of IPv6 to send from.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Whoever is not among these many is forgotten.
+const MAX_CLIENTS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chassis::http::Protocol;
+    use http::Request;
+
+    fn request(peer: &str, forwarded: &[&str]) -> Parts {
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Peer {
+            address: peer.parse().unwrap(),
+            protocol: Protocol::Http1,
+        });
+        for value in forwarded {
+            let value = value.parse().unwrap();
+            request.headers_mut().append(FORWARDED_FOR, value);
+        }
+        request.into_parts().0
+    }
+
+    #[test]
+    fn the_client_is_who_the_last_trusted_proxy_names() {
+        for (peer, forwarded, hops, is) in [
+            (
+                "127.0.0.1:1",
+                &["6.6.6.6, 203.0.113.9"][..],
+                0,
+                "203.0.113.9",
+            ),
+            ("127.0.0.1:1", &["6.6.6.6", "203.0.113.9"], 0, "203.0.113.9"),
+            ("127.0.0.1:1", &["203.0.113.9, 10.0.0.2"], 1, "203.0.113.9"),
+            ("127.0.0.1:1", &["[2001:db8::1]:443"], 0, "2001:db8::1"),
+            ("127.0.0.1:1", &["nonsense"], 0, "127.0.0.1"),
+            ("127.0.0.1:1", &[], 0, "127.0.0.1"),
+            ("203.0.113.9:1", &["6.6.6.6"], 0, "203.0.113.9"),
+            ("10.0.0.2:1", &["6.6.6.6, 203.0.113.9"], 1, "203.0.113.9"),
+        ] {
+            let client = client(&request(peer, forwarded), hops).unwrap();
+            assert_eq!(client.to_string(), is, "{peer} {forwarded:?} {hops}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_fails_too_often_is_not_heard_until_the_window_is_over() {
+        let failures = Failures::new(FailureSettings {
+            limit: 2,
+            ..FailureSettings::default()
+        });
+        let guesser = request("203.0.113.9:1", &[]);
+        for _ in 0..2 {
+            let client = failures.admit(&guesser).unwrap();
+            failures.count(client);
+        }
+        let refused = failures.admit(&guesser).unwrap_err();
+        assert!(matches!(refused, Refusal::TooMany { wait } if wait <= Duration::from_mins(1)));
+        assert!(failures.admit(&request("203.0.113.8:1", &[])).is_ok());
+        tokio::time::advance(Duration::from_secs(61)).await;
+        let client = failures.admit(&guesser).unwrap();
+        failures.count(client);
+        assert!(failures.admit(&guesser).is_ok(), "counted anew");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client_and_the_table_is_bounded() {
+        let limit = FailureSettings {
+            limit: 1,
+            ..FailureSettings::default()
+        };
+        let failures = Failures::new(limit);
+        let one = failures.admit(&request("[2001:db8::1]:1", &[])).unwrap();
+        failures.count(one);
+        assert!(failures.admit(&request("[2001:db8::ffff]:1", &[])).is_err());
+        for n in 0..2 * MAX_CLIENTS.get() as u32 {
+            failures.count(Some(IpAddr::V4(n.into())));
+        }
+        assert_eq!(failures.table().len(), MAX_CLIENTS.get());
+        let off = Failures::new(FailureSettings::default());
+        off.count(off.admit(&request("203.0.113.9:1", &[])).unwrap());
+        assert_eq!(off.table().len(), 0);
+    }
+}

@@ -1,0 +1,197 @@
+//! The identity as a short token of our own, for an app that would rather check a signature than trust
+//! a header: `x-auth-token`, signed with ES256.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chassis::{Period, Secret};
+use http::HeaderValue;
+use lru::LruCache;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::identity::Identity;
+
+/// What our own tokens are signed with and what they say.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityTokenSettings {
+    /// P-256 private key (PKCS#8 PEM) that signs `x-auth-token` for the app; no such header without it.
+    pub key: Secret,
+    /// What `x-auth-token` has in `iss`.
+    pub issuer: String,
+    /// What `x-auth-token` has in `aud`; no `aud` without it.
+    pub audience: Option<String>,
+    /// How long an `x-auth-token` is valid; never longer than the credential it stands for.
+    pub lifetime: Period,
+}
+
+impl Default for IdentityTokenSettings {
+    fn default() -> Self {
+        Self {
+            key: Secret::default(),
+            issuer: "auth-filter".to_owned(),
+            audience: None,
+            lifetime: Period::from_secs(60),
+        }
+    }
+}
+
+/// Why a key cannot sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a P-256 private key in PKCS#8 PEM")]
+pub struct NoSigningKey;
+
+/// Signs identities.
+#[derive(Clone)]
+pub struct IdentityTokens(Arc<Signer>);
+
+struct Signer {
+    settings: IdentityTokenSettings,
+    pair: EcdsaKeyPair,
+    /// The encoded header, the same for all.
+    head: String,
+    /// The identity is kept with its token, so that its address stays its own.
+    signed: Mutex<Signed>,
+}
+
+/// Tokens by the address of their identity: with it, their end and their text.
+type Signed = LruCache<usize, (Arc<Identity>, SystemTime, HeaderValue)>;
+
+impl IdentityTokens {
+    /// Signs as the settings say.
+    pub fn new(settings: IdentityTokenSettings) -> Result<Self, NoSigningKey> {
+        // ECS secrets are one line as often as not.
+        let pem = settings.key.expose().replace("\\n", "\n");
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| NoSigningKey)?;
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der())
+                .map_err(|_| NoSigningKey)?;
+        let head = json!({"alg": "ES256", "typ": "JWT", "kid": thumbprint(&pair)});
+        let head = URL_SAFE_NO_PAD.encode(head.to_string());
+        let signed = Mutex::new(LruCache::new(KEPT));
+        Ok(Self(Arc::new(Signer {
+            settings,
+            pair,
+            head,
+            signed,
+        })))
+    }
+
+    /// The key set an app checks these tokens with (RFC 7517).
+    pub fn jwks(&self) -> Value {
+        let pair = &self.0.pair;
+        let mut jwk = jwk(pair);
+        for (name, value) in [
+            ("kid", thumbprint(pair).as_str()),
+            ("use", "sig"),
+            ("alg", "ES256"),
+        ] {
+            jwk.insert(name.to_owned(), value.into());
+        }
+        json!({ "keys": [jwk] })
+    }
+
+    /// A token for an identity: one signed before while it has half of the life a new one would have.
+    pub(crate) fn of(&self, identity: &Arc<Identity>, now: SystemTime) -> Option<HeaderValue> {
+        let place = Arc::as_ptr(identity) as usize;
+        let lifetime = self.0.settings.lifetime.duration();
+        let until = identity
+            .expires
+            .map_or(now + lifetime, |ends| ends.min(now + lifetime));
+        let life = until.duration_since(now).unwrap_or_default();
+        if let Some((_, until, token)) = self.signed().get(&place)
+            && *until > now + life / 2
+        {
+            return Some(token.clone());
+        }
+        let token = self.sign(identity, now, until)?;
+        let kept = (identity.clone(), until, token.clone());
+        self.signed().put(place, kept);
+        Some(token)
+    }
+
+    fn sign(&self, identity: &Identity, now: SystemTime, until: SystemTime) -> Option<HeaderValue> {
+        let payload = URL_SAFE_NO_PAD.encode(self.payload(identity, now, until).to_string());
+        let signed = format!("{}.{payload}", self.0.head);
+        let signature = self.0.pair.sign(&SystemRandom::new(), signed.as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(signature.ok()?);
+        HeaderValue::try_from(format!("{signed}.{signature}")).ok()
+    }
+
+    fn payload(&self, identity: &Identity, now: SystemTime, until: SystemTime) -> Value {
+        let mut claims = Map::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                claims.insert(name.to_owned(), value);
+            }
+        };
+        let settings = &self.0.settings;
+        let scope = identity.scopes.join(" ");
+        put("iss", Some(settings.issuer.clone().into()));
+        put("aud", settings.audience.clone().map(Into::into));
+        put("sub", identity.subject.clone().map(Into::into));
+        put("iat", Some(seconds(now).into()));
+        put("exp", Some(seconds(until).into()));
+        put(
+            "scope",
+            Some(scope.into()).filter(|_| !identity.scopes.is_empty()),
+        );
+        put("client_id", identity.client.clone().map(Into::into));
+        put("credential", Some(identity.credential.word().into()));
+        put("issued_by", Some(identity.issuer.clone().into()));
+        let more = &identity.claims;
+        put("claims", (!more.is_empty()).then(|| json!(more)));
+        Value::Object(claims)
+    }
+
+    fn signed(&self) -> MutexGuard<'_, Signed> {
+        self.0.signed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for IdentityTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityTokens").finish_non_exhaustive()
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs()
+}
+
+/// The public key as a JSON Web Key, its members in the order of RFC 7638.
+fn jwk(pair: &EcdsaKeyPair) -> Map<String, Value> {
+    let point = pair.public_key().as_ref();
+    let (x, y) = point[1..].split_at(point.len() / 2);
+    let encoded = |part: &[u8]| Value::String(URL_SAFE_NO_PAD.encode(part));
+    [
+        ("crv", "P-256".into()),
+        ("kty", "EC".into()),
+        ("x", encoded(x)),
+        ("y", encoded(y)),
+    ]
+    .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
+}
+
+/// The thumbprint of RFC 7638, which is a good id for a key.
+fn thumbprint(pair: &EcdsaKeyPair) -> String {
+    let text = Value::Object(jwk(pair)).to_string();
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+}
+
+const KEPT: NonZeroUsize = NonZeroUsize::new(1024).unwrap();

@@ -1,0 +1,138 @@
+//! JSON with one reading: an object that names a member twice, at any depth, is refused.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Reads a JSON object in which no name stands twice.
+pub(crate) fn object(json: &[u8]) -> Option<Map<String, Value>> {
+    match serde_json::from_slice(json) {
+        Ok(Strict(Value::Object(members))) => Some(members),
+        _ => None,
+    }
+}
+
+/// The member a setting names: by its name, or by a JSON pointer (RFC 6901) where it begins with `/`.
+pub(crate) fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let Some(path) = name.strip_prefix('/') else {
+        return members.get(name);
+    };
+    let mut names = path
+        .split('/')
+        .map(|name| name.replace("~1", "/").replace("~0", "~"));
+    let first = members.get(&names.next()?)?;
+    names.try_fold(first, |value, name| match value {
+        Value::Object(members) => members.get(&name),
+        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader).map(Self)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without a name twice in one object")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("not a number"))?;
+        Ok(Value::Number(number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Strict(value)) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let Strict(value) = map.next_value()?;
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name stands twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_objects_and_nothing_else() {
+        let members = object(br#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#).unwrap();
+        assert_eq!(
+            Value::Object(members).to_string(),
+            r#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#
+        );
+        for text in ["", "[]", "1", "null", "{} {}", r#"{"a":1e999}"#] {
+            assert!(object(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_name_that_stands_twice_at_any_depth() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":[{"b":1,"\u0062":2}]}"#,
+        ] {
+            assert!(object(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_members_by_name_and_by_pointer() {
+        let members = object(
+            br#"{"https://x.test/roles":["a"],"realm_access":{"roles":["b","c"]},"a/b":{"~":1}}"#,
+        )
+        .unwrap();
+        let found = |name| member(&members, name).map(ToString::to_string);
+        assert_eq!(found("https://x.test/roles").as_deref(), Some(r#"["a"]"#));
+        assert_eq!(found("/realm_access/roles/1").as_deref(), Some(r#""c""#));
+        assert_eq!(found("/a~1b/~0").as_deref(), Some("1"));
+        assert_eq!(found("/realm_access/groups"), None);
+        assert_eq!(found("realm_access.roles"), None);
+    }
+}

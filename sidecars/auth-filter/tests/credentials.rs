@@ -1,0 +1,660 @@
+//! Every kind of credential, as a client and an app see it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests too"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use auth_filter::Config;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::{Value, json};
+use support::issuer::Issuer;
+use support::signer::{Pair, Signer, b64, jwks};
+use support::stage::{ISSUER, Stage, claims, now};
+use support::upstream::Seen;
+
+fn configured(config: &mut Config, settings: Value) {
+    let mut written = serde_json::to_value(&*config).unwrap();
+    for (name, value) in settings.as_object().unwrap() {
+        written[name] = value.clone();
+    }
+    *config = serde_json::from_value(written).unwrap();
+}
+
+/// Sends a GET with these header lines and gives the status, and what reached the app.
+async fn get(stage: &Stage, path: &str, headers: &str) -> (u16, Option<Seen>) {
+    let answer = stage
+        .send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a.test\r\n{headers}\r\n"
+        ))
+        .await;
+    let mut seen = stage.upstream.take();
+    assert!(seen.len() < 2);
+    (answer.status(), seen.pop())
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[tokio::test]
+async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
+    let other = Signer::rsa("first");
+    let second = Issuer::publishing(&jwks(&[&other])).await;
+    let stage = Stage::with(|config| {
+        let pool = json!({
+            "issuer": "https://cognito.test/pool", "audience": ["app-1", "app-2"],
+            "audience_claim": "client_id", "jwks": second.url(), "algorithms": ["RS256"],
+            "required": {"token_use": "access"}, "scope_claim": "/realm/roles",
+        });
+        configured(config, json!({"issuers": [pool]}));
+    })
+    .await;
+    let good = json!({
+        "iss": "https://cognito.test/pool", "client_id": "app-2", "sub": "eve",
+        "exp": now() + 300, "token_use": "access", "realm": {"roles": ["read", "write"]},
+    });
+    let (status, seen) = get(&stage, "/", &bearer(&other.token(&good))).await;
+    assert_eq!(status, 200);
+    let seen = seen.unwrap();
+    assert_eq!(seen.header("x-auth-subject"), ["eve"]);
+    assert_eq!(seen.header("x-auth-issuer"), ["https://cognito.test/pool"]);
+    assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
+    assert_eq!(seen.header("x-auth-client"), ["app-2"]);
+    assert_eq!(get(&stage, "/", &bearer(&stage.token(""))).await.0, 200);
+
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let mut ours_by_them = claims();
+    ours_by_them["client_id"] = json!("app-1");
+    let theirs_by_us = stage.signer.token(&good);
+    for (what, token) in [
+        (
+            "another client",
+            other.token(&with("client_id", json!("app-3"))),
+        ),
+        ("an id token", other.token(&with("token_use", json!("id")))),
+        (
+            "an issuer nobody knows",
+            other.token(&with("iss", json!("https://x.test"))),
+        ),
+        ("our issuer by their key", other.token(&ours_by_them)),
+        ("their issuer by our key", theirs_by_us),
+        ("an issuer twice", {
+            let header = json!({"alg": "RS256", "kid": "first"});
+            let text = good
+                .to_string()
+                .replace('{', "{\"iss\":\"https://issuer.test\",");
+            other.sign(&header, text.as_bytes())
+        }),
+    ] {
+        assert_eq!(
+            get(&stage, "/", &bearer(&token)).await,
+            (401, None),
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_token_ends_when_it_expires_and_when_its_key_goes() {
+    let stage = Stage::with(|config| {
+        configured(config, json!({"leeway": "0s", "jwks_refresh": "50ms"}));
+    })
+    .await;
+    let mut ending = claims();
+    ending["exp"] = json!(now() + 2);
+    let ending = bearer(&stage.signer.token(&ending));
+    let lasting = bearer(&stage.token(""));
+    for _ in 0..3 {
+        assert_eq!(get(&stage, "/", &ending).await.0, 200);
+        assert_eq!(get(&stage, "/", &lasting).await.0, 200);
+    }
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    while get(&stage, "/", &ending).await.0 == 200 {
+        assert!(std::time::Instant::now() < until, "an expired token passes");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(get(&stage, "/", &lasting).await.0, 200);
+    stage.issuer.publish(&jwks(&[&Signer::p256("second")]));
+    while get(&stage, "/", &lasting).await.0 == 200 {
+        assert!(
+            std::time::Instant::now() < until,
+            "a revoked key is believed"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn remembering_changes_no_verdict_on_another_token() {
+    let stage = Stage::new().await;
+    let good = stage.token("");
+    assert_eq!(get(&stage, "/", &bearer(&good)).await.0, 200);
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let (header, _) = signed.split_once('.').unwrap();
+    let mut root = claims();
+    root["sub"] = json!("root");
+    let forged = format!("{header}.{}.{signature}", b64(root.to_string().as_bytes()));
+    for token in [forged, format!("{good}A"), format!("{signed}.")] {
+        assert_eq!(
+            get(&stage, "/", &bearer(&token)).await,
+            (401, None),
+            "{token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
+    let hash = sha256("key-of-ada");
+    let stage = Stage::with(|config| {
+        let keys = json!([{"id": "ada", "sha256": hash, "scopes": ["coins.read"]}]);
+        let rules = json!([
+            {"path": "/open", "public": true},
+            {"path": "/tokens", "credentials": ["token"]},
+            {"path": "/**", "scopes": ["coins.read"]},
+        ]);
+        configured(config, json!({"api_keys": keys, "rules": rules}));
+    })
+    .await;
+    let key = "X-Api-Key: key-of-ada\r\n";
+    let (status, seen) = get(&stage, "/v1/coins", key).await;
+    assert_eq!(status, 200);
+    let seen = seen.unwrap();
+    assert_eq!(seen.header("x-auth-subject"), ["ada"]);
+    assert_eq!(seen.header("x-auth-issuer"), ["api-key"]);
+    assert!(seen.header("x-api-key").is_empty());
+    let (status, seen) = get(&stage, "/open", key).await;
+    assert!(status == 200 && seen.unwrap().header("x-api-key").is_empty());
+    for (path, headers, status) in [
+        ("/v1/coins", "X-Api-Key: key-of-eve\r\n", 401),
+        ("/v1/coins", "X-Api-Key: \r\n", 401),
+        (
+            "/v1/coins",
+            "X-Api-Key: key-of-ada\r\nX-Api-Key: key-of-ada\r\n",
+            400,
+        ),
+        ("/v1/coins", "X_Api_Key: key-of-ada\r\n", 401),
+        ("/v1/coins?x-api-key=key-of-ada", "", 401),
+        ("/tokens", key, 401),
+        // A bad token is not made good by a key.
+        (
+            "/v1/coins",
+            "X-Api-Key: key-of-ada\r\nAuthorization: Bearer a.b.c\r\n",
+            401,
+        ),
+    ] {
+        assert_eq!(
+            get(&stage, path, headers).await,
+            (status, None),
+            "{path} {headers}"
+        );
+    }
+    let token = bearer(&stage.token("coins.read"));
+    assert_eq!(get(&stage, "/tokens", &token).await.0, 200);
+}
+
+fn sha256(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+const ARN: &str =
+    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/front/50dc6c495c0c9188";
+const KID: &str = "12345678-90ab-cdef-1234-567890abcdef";
+
+fn pem(signer: &Signer) -> String {
+    use aws_lc_rs::signature::KeyPair as _;
+    let Pair::P256(pair) = &signer.pair else {
+        panic!("not P-256")
+    };
+    let head: &[u8] = &[
+        0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48,
+        0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,
+    ];
+    let der = [head, pair.public_key().as_ref()].concat();
+    format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(der)
+    )
+}
+
+fn alb_header() -> Value {
+    json!({"typ": "JWT", "alg": "ES256", "kid": KID, "signer": ARN, "client": "app-1",
+           "iss": "https://idp.test", "exp": now() + 120})
+}
+
+/// A token as load balancers write it: base64url with its padding.
+fn alb_token(signer: &Signer, header: &Value) -> String {
+    let payload = json!({"sub": "ada", "email": "ada@a.test", "groups": ["ops"]});
+    let encoded = |value: &Value| URL_SAFE.encode(value.to_string());
+    let signed = format!("{}.{}", encoded(header), encoded(&payload));
+    let signature = signer.signature("ES256", signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE.encode(signature))
+}
+
+#[tokio::test]
+async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
+    let balancer = Signer::p256(KID);
+    let region = Issuer::publishing(&json!({})).await;
+    region.answer("200 OK", &pem(&balancer));
+    let keys = format!("http://{}", region.address);
+    let stage = Stage::with(|config| {
+        let alb = json!({"signers": [ARN], "clients": ["app-1"], "keys": keys});
+        let rules = json!([{"path": "/ops", "claims": {"groups": "ops"}}, {"path": "/**"}]);
+        let told = json!({"email": "email"});
+        configured(
+            config,
+            json!({"alb": alb, "rules": rules, "claim_headers": told}),
+        );
+    })
+    .await;
+    let line = |token: &str| format!("X-Amzn-Oidc-Data: {token}\r\n");
+    let good = alb_token(&balancer, &alb_header());
+    assert!(good.contains('='), "padded, as they are");
+    let unpadded = {
+        let text = |value: &Value| b64(value.to_string().as_bytes());
+        let signed = format!("{}.{}", text(&alb_header()), text(&json!({"sub": "ada"})));
+        let signature = b64(&balancer.signature("ES256", signed.as_bytes()));
+        format!("{signed}.{signature}")
+    };
+    for token in [&good, &unpadded] {
+        let (status, seen) = get(&stage, "/", &line(token)).await;
+        assert_eq!(status, 200, "{token}");
+        let seen = seen.unwrap();
+        assert_eq!(seen.header("x-auth-subject"), ["ada"]);
+        assert_eq!(seen.header("x-auth-client"), ["app-1"]);
+        assert!(seen.header("x-amzn-oidc-data").is_empty());
+    }
+    let (status, seen) = get(&stage, "/ops", &line(&good)).await;
+    assert_eq!(
+        (status, seen.unwrap().header("x-auth-email")),
+        (200, vec!["ada@a.test"])
+    );
+    assert_eq!(region.asked(), [format!("/{KID}")], "one key, fetched once");
+
+    let with = |name: &str, value: Value| {
+        let mut header = alb_header();
+        header[name] = value;
+        alb_token(&balancer, &header)
+    };
+    let elsewhere = ARN.replace("123456789012", "666666666666");
+    for (what, token, status) in [
+        // ALBeast: a key of the region, but somebody else's load balancer.
+        ("another signer", with("signer", json!(elsewhere)), 401),
+        (
+            "a longer signer",
+            with("signer", json!(format!("{ARN}0"))),
+            401,
+        ),
+        ("no signer", with("signer", Value::Null), 401),
+        ("another client", with("client", json!("app-2")), 401),
+        ("another algorithm", with("alg", json!("RS256")), 401),
+        ("no algorithm", with("alg", json!("none")), 401),
+        ("ended", with("exp", json!(now() - 3600)), 401),
+        ("no end", with("exp", Value::Null), 401),
+        ("a kid that is a path", with("kid", json!("../../x")), 401),
+        (
+            "another key",
+            alb_token(&Signer::p256(KID), &alb_header()),
+            401,
+        ),
+        ("a changed payload", good.replacen('.', ".e30=.", 1), 400),
+        ("no token", "x".to_owned(), 400),
+    ] {
+        assert_eq!(
+            get(&stage, "/", &line(&token)).await,
+            (status, None),
+            "{what}"
+        );
+    }
+    let twice = line(&good) + &line(&good);
+    assert_eq!(get(&stage, "/", &twice).await, (400, None));
+    assert_eq!(region.asked().len(), 1, "strangers made it fetch nothing");
+}
+
+#[tokio::test]
+async fn unknown_load_balancer_keys_cost_the_region_a_few_requests() {
+    let balancer = Signer::p256(KID);
+    let region = Issuer::publishing(&json!({})).await;
+    region.answer("404 Not Found", "");
+    let keys = format!("http://{}", region.address);
+    let stage = Stage::with(|config| {
+        configured(config, json!({"alb": {"signers": [ARN], "keys": keys}}));
+    })
+    .await;
+    for n in 0..50 {
+        let mut header = alb_header();
+        header["kid"] = json!(format!("{n:08}-90ab-cdef-1234-567890abcdef"));
+        let line = format!("X-Amzn-Oidc-Data: {}\r\n", alb_token(&balancer, &header));
+        assert!(matches!(get(&stage, "/", &line).await, (401 | 503, None)));
+    }
+    assert_eq!(region.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn without_a_load_balancer_what_it_would_say_is_nothing() {
+    let stage = Stage::ruled(json!([{"path": "/open", "public": true}, {"path": "/**"}])).await;
+    let line = format!(
+        "X-Amzn-Oidc-Data: {}\r\n",
+        alb_token(&Signer::p256(KID), &alb_header())
+    );
+    assert_eq!(get(&stage, "/", &line).await, (401, None));
+    let (status, seen) = get(&stage, "/open", &line).await;
+    assert!(status == 200 && seen.unwrap().header("x-amzn-oidc-data").is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_the_proxy_has_checked_is_an_identity() {
+    let stage = Stage::with(|config| {
+        let certificates = json!([
+            {"uri": "spiffe://a.test/ns/*", "scopes": ["coins.read"]},
+            {"subject": "CN=job,O=Example", "id": "job"},
+        ]);
+        let rules = json!([
+            {"path": "/machines/**", "credentials": ["certificate"], "scopes": ["coins.read"]},
+            {"path": "/**"},
+        ]);
+        configured(
+            config,
+            json!({"client_certificates": certificates, "rules": rules}),
+        );
+    })
+    .await;
+    let line = |value: &str| format!("X-Forwarded-Client-Cert: {value}\r\n");
+    let named = line(r#"Hash=0a;Subject="CN=x";URI=spiffe://a.test/ns/web"#);
+    let (status, seen) = get(&stage, "/machines/1", &named).await;
+    assert_eq!(status, 200);
+    let seen = seen.unwrap();
+    assert_eq!(seen.header("x-auth-subject"), ["spiffe://a.test/ns/web"]);
+    assert_eq!(seen.header("x-auth-issuer"), ["client-certificate"]);
+    let job = line(r#"Hash=0a;Subject="CN=job,O=Example""#);
+    assert_eq!(get(&stage, "/", &job).await.0, 200);
+    assert_eq!(get(&stage, "/machines/1", &job).await, (403, None));
+    for (value, status) in [
+        (r#"Hash=0a;Subject="CN=job""#, 401),
+        ("Hash=0a;URI=spiffe://b.test/ns/web", 401),
+        (r#"Hash=0a;Subject="CN=x",URI=spiffe://a.test/ns/web"#, 400),
+    ] {
+        assert_eq!(
+            get(&stage, "/", &line(value)).await,
+            (status, None),
+            "{value}"
+        );
+    }
+    let token = bearer(&stage.token("coins.read"));
+    assert_eq!(get(&stage, "/machines/1", &token).await, (401, None));
+}
+
+#[tokio::test]
+async fn an_external_service_decides_about_what_nothing_else_vouches_for() {
+    let service = Issuer::publishing(&json!({})).await;
+    let url = format!("http://{}/check", service.address);
+    let stage = Stage::with(|config| {
+        let rules = json!([{"path": "/open", "public": true}, {"path": "/**", "scopes": ["read"]}]);
+        configured(config, json!({"external": {"url": url}, "rules": rules}));
+    })
+    .await;
+    let answer = |status: &str, headers: &str| {
+        service.answer_raw(format!(
+            "HTTP/1.1 {status}\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n"
+        ));
+    };
+    answer(
+        "200 OK",
+        "x-auth-subject: ada\r\nx-auth-scopes: read write\r\n",
+    );
+    let cookie = "Cookie: session=1\r\nX-Auth-Subject: root\r\n";
+    let (status, seen) = get(&stage, "/v1/coins?x=1", cookie).await;
+    assert_eq!(status, 200);
+    let seen = seen.unwrap();
+    assert_eq!(seen.header("x-auth-subject"), ["ada"]);
+    assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
+    assert_eq!(service.asked(), ["/check/v1/coins?x=1"]);
+
+    answer("200 OK", "x-auth-subject: ada\r\n");
+    assert_eq!(get(&stage, "/", cookie).await, (403, None));
+    answer("302 Found", "location: https://login.test/\r\n");
+    let redirect = stage.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(redirect.status(), 302);
+    assert_eq!(redirect.header("location"), Some("https://login.test/"));
+    for (status, told) in [
+        ("401 Unauthorized", 401),
+        ("403 Forbidden", 403),
+        ("404 Not Found", 503),
+        ("204 No Content", 503),
+        ("500 Internal Server Error", 503),
+    ] {
+        answer(status, "");
+        assert_eq!(get(&stage, "/", cookie).await, (told, None), "{status}");
+    }
+    service.answer_raw("nonsense".to_owned());
+    assert_eq!(get(&stage, "/", cookie).await, (503, None));
+    let asked = service.asked().len();
+    assert_eq!(get(&stage, "/open", "").await.0, 200);
+    assert_eq!(get(&stage, "/", &bearer(&stage.token("read"))).await.0, 200);
+    assert_eq!(get(&stage, "/", &bearer("a.b.c")).await, (401, None));
+    assert_eq!(service.asked().len(), asked, "it is not asked about tokens");
+}
+
+#[tokio::test]
+async fn an_external_service_that_is_slow_or_gone_lets_nothing_through() {
+    let service = Issuer::publishing(&json!({})).await;
+    service.hold(true);
+    let url = format!("http://{}", service.address);
+    let stage = Stage::with(|config| {
+        configured(
+            config,
+            json!({"external": {"url": url, "timeout": "100ms"}}),
+        );
+    })
+    .await;
+    assert_eq!(get(&stage, "/", "").await, (503, None));
+    drop(service);
+    assert_eq!(get(&stage, "/", "").await, (503, None));
+}
+
+#[tokio::test]
+async fn rules_ask_for_hosts_and_claims() {
+    let stage = Stage::with(|config| {
+        let rules = json!([
+            {"host": "admin.test", "path": "/**", "claims": {"/realm/roles": ["root", "ops"]}},
+            {"host": "*.open.test", "path": "/**", "public": true},
+            {"path": "/verified", "claims": {"email_verified": true}},
+        ]);
+        configured(config, json!({"rules": rules}));
+    })
+    .await;
+    let token = |more: Value| {
+        let mut claims = claims();
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        bearer(&stage.signer.token(&claims))
+    };
+    for (host, path, claims, status) in [
+        (
+            "admin.test",
+            "/x",
+            json!({"realm": {"roles": ["ops"]}}),
+            200,
+        ),
+        (
+            "ADMIN.test:8443",
+            "/x",
+            json!({"realm": {"roles": ["ops"]}}),
+            200,
+        ),
+        (
+            "admin.test",
+            "/x",
+            json!({"realm": {"roles": ["dev"]}}),
+            403,
+        ),
+        ("admin.test", "/x", json!({"realm": "ops"}), 403),
+        ("admin.test", "/x", json!({}), 403),
+        (
+            "admin.test.",
+            "/x",
+            json!({"realm": {"roles": ["ops"]}}),
+            403,
+        ),
+        (
+            "other.test",
+            "/verified",
+            json!({"email_verified": true}),
+            200,
+        ),
+        (
+            "other.test",
+            "/verified",
+            json!({"email_verified": "true"}),
+            403,
+        ),
+        ("other.test", "/x", json!({}), 403),
+        ("a.open.test", "/x", json!({}), 200),
+        ("open.test", "/x", json!({}), 403),
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
+            token(claims)
+        );
+        assert_eq!(stage.send(&request).await.status(), status, "{host}{path}");
+    }
+}
+
+#[tokio::test]
+async fn in_a_trial_everything_goes_on_and_nobody_is_anybody() {
+    let stage = Stage::with(|config| {
+        let rules = json!([{"path": "/v1/**", "scopes": ["read"]}]);
+        configured(config, json!({"enforce": false, "rules": rules}));
+    })
+    .await;
+    let root = "X-Auth-Subject: root\r\n";
+    for (path, headers) in [
+        ("/v1/coins", String::new()),
+        ("/v1/coins", bearer("a.b.c")),
+        ("/none", bearer(&stage.token("read"))),
+        ("/v1/../x", String::new()),
+    ] {
+        let (status, seen) = get(&stage, path, &(headers.clone() + root)).await;
+        assert_eq!(status, 200, "{path}");
+        let seen = seen.unwrap();
+        assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
+        assert!(seen.header("x-auth-subject").is_empty());
+        // The app may still judge for itself.
+        assert_eq!(
+            seen.header("authorization").len(),
+            usize::from(!headers.is_empty())
+        );
+    }
+    let (status, seen) = get(&stage, "/v1/coins", &bearer(&stage.token("read"))).await;
+    assert_eq!(
+        (status, seen.unwrap().header("x-auth-subject")),
+        (200, vec!["ada"])
+    );
+}
+
+#[tokio::test]
+async fn the_app_can_check_the_identity_by_a_signature() {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    // On one line, as secrets often are.
+    let key = pair.serialize_pem().replace('\n', "\\n");
+    let settings = json!({"audience": "coins-app", "lifetime": "1m"});
+    let stage = Stage::with(|config| {
+        configured(
+            config,
+            json!({"identity_token": settings, "claim_headers": {"mail": "email"}}),
+        );
+        config.identity_token.key = chassis::Secret::new(key.clone());
+    })
+    .await;
+    let mut good = claims();
+    good["scope"] = json!("read");
+    good["email"] = json!("ada@a.test");
+    good["exp"] = json!(now() + 30);
+    let token = bearer(&stage.signer.token(&good));
+    let (_, seen) = get(&stage, "/", &(token.clone() + "X-Auth-Token: forged\r\n")).await;
+    let seen = seen.unwrap();
+    let [signed] = seen.header("x-auth-token")[..] else {
+        panic!("not one token")
+    };
+    let mut settings = auth_filter::IdentityTokenSettings::default();
+    settings.key = chassis::Secret::new(key);
+    let jwks = auth_filter::IdentityTokens::new(settings).unwrap().jwks();
+    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
+    let decoding = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
+    let mut wanted = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+    wanted.set_audience(&["coins-app"]);
+    wanted.set_issuer(&["auth-filter"]);
+    let told = jsonwebtoken::decode::<Value>(signed, &decoding, &wanted).unwrap();
+    assert_eq!(told.header.kid.as_deref(), jwks["keys"][0]["kid"].as_str());
+    assert_eq!(told.claims["sub"], "ada");
+    assert_eq!(told.claims["scope"], "read");
+    assert_eq!(told.claims["issued_by"], ISSUER);
+    assert_eq!(told.claims["claims"], json!({"email": "ada@a.test"}));
+    assert_eq!(
+        told.claims["exp"], good["exp"],
+        "never longer than the credential"
+    );
+    let (_, again) = get(&stage, "/", &token).await;
+    assert_eq!(
+        again.unwrap().header("x-auth-token"),
+        [signed],
+        "signed once"
+    );
+}
+
+#[tokio::test]
+async fn a_client_whose_credentials_fail_is_not_heard_for_a_while() {
+    let stage = Stage::with(|config| configured(config, json!({"failures": {"limit": 3}}))).await;
+    let good = bearer(&stage.token(""));
+    let from =
+        |client: &str, headers: &str| format!("X-Forwarded-For: 6.6.6.6, {client}\r\n{headers}");
+    assert_eq!(get(&stage, "/", &from("203.0.113.9", &good)).await.0, 200);
+    for _ in 0..3 {
+        let guess = from("203.0.113.9", &bearer("a.b.c"));
+        assert_eq!(get(&stage, "/", &guess).await, (401, None));
+    }
+    let fresh = bearer(&stage.token("other"));
+    let answer = stage
+        .send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+            from("203.0.113.9", &fresh)
+        ))
+        .await;
+    assert_eq!(answer.status(), 429);
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait));
+    assert_eq!(
+        get(&stage, "/", &from("203.0.113.9", &good)).await.0,
+        200,
+        "known before"
+    );
+    assert_eq!(
+        get(&stage, "/", &from("203.0.113.8", &fresh)).await.0,
+        200,
+        "somebody else"
+    );
+    // Without a credential nothing was guessed.
+    for _ in 0..5 {
+        assert_eq!(
+            get(&stage, "/", &from("203.0.113.7", "")).await,
+            (401, None)
+        );
+    }
+}
