@@ -390,3 +390,138 @@ fn is_the_first(seen: &Seen) -> bool {
     let one_length = seen.header("content-length").len() + seen.header("transfer-encoding").len();
     seen.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
 }
+
+/// A frame of HTTP/2 (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A whole request without a body, its fields written literally: what no client would send.
+fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(text.len() as u8);
+            block.extend(text.as_bytes());
+        }
+    }
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // END_STREAM and END_HEADERS.
+    [preface, frame(4, 0, 0, &[]), frame(1, 5, 1, &block)].concat()
+}
+
+#[tokio::test]
+async fn what_http2_cannot_say_reaches_no_app_of_http1() {
+    let stage = rooms().await;
+    let request = |change: &[(&'static str, &'static str)]| {
+        let mut fields = vec![
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "a.test"),
+            (":path", "/public/x"),
+        ];
+        for (name, value) in change {
+            match fields.iter_mut().find(|(known, _)| known == name) {
+                Some(field) => field.1 = value,
+                None => fields.push((name, value)),
+            }
+        }
+        over_http2(&fields)
+    };
+    stage.send_raw(request(&[])).await;
+    let [seen] = &stage.upstream.take()[..] else {
+        panic!("an ordinary request does not arrive")
+    };
+    assert_eq!(seen.line, "GET /public/x HTTP/1.1");
+    for change in [
+        &[(":path", "public/x")][..],
+        &[(":path", "")],
+        &[(":path", "*")],
+        &[(":path", "/public/../admin/x")],
+        &[(":path", "/public/x HTTP/1.1\r\nx-auth-subject: root\r\nx:")],
+        &[(":path", "/public/x\r\n\r\nGET /admin/x HTTP/1.1")],
+        &[(":path", "/public/x y")],
+        &[(":path", "http://a.test/admin/x")],
+        &[(":method", "GET /admin/x HTTP/1.1\r\nx:")],
+        &[(":method", "")],
+        &[(":method", "CONNECT")],
+        &[(":authority", "a.test\r\nx-auth-subject: root")],
+        &[(":authority", "a.test/admin/x?")],
+        &[(":authority", "u@a.test")],
+        &[(":authority", "")],
+        &[("host", "b.test")],
+        &[("x", "a\r\nx-auth-subject: root")],
+        &[("x", "a\nb")],
+        &[("x", "a\0b")],
+        &[("X-Upper", "a")],
+        &[("x: y\r\nx-auth-subject", "root")],
+        &[("x ", "a")],
+        &[("", "a")],
+        &[("transfer-encoding", "chunked")],
+        &[("connection", "x-auth-subject")],
+        &[("upgrade", "h2c")],
+        &[("content-length", "5")],
+        &[(":unknown", "a")],
+    ] {
+        stage.send_raw(request(change)).await;
+        let seen = stage.upstream.take();
+        assert!(seen.is_empty(), "{change:?}: {seen:?}");
+    }
+    let twice = over_http2(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "a.test"),
+        (":path", "/public/x"),
+        (":path", "/admin/x"),
+    ]);
+    stage.send_raw(twice).await;
+    assert!(stage.upstream.take().is_empty(), "two paths");
+}
+
+/// Every class of the README's table has a test, and the test is there.
+#[test]
+fn the_table_of_attacks_names_tests_that_exist() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(here.join("README.md")).unwrap();
+    let table = readme
+        .split("| attack | where it was real | test |")
+        .nth(1)
+        .unwrap();
+    let mut tests = String::new();
+    for file in [
+        "attacks",
+        "credentials",
+        "differential",
+        "filter",
+        "jws",
+        "keys",
+        "passing",
+    ] {
+        tests += &std::fs::read_to_string(here.join(format!("tests/{file}.rs"))).unwrap();
+    }
+    let rows: Vec<&str> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() >= 18, "{}", rows.len());
+    for row in rows {
+        let named: Vec<&str> = row
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|w| w.contains('_') && w.contains("::"))
+            .collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for test in named {
+            let name = test.rsplit("::").next().unwrap();
+            assert!(tests.contains(&format!("fn {name}(")), "{test}: {row}");
+        }
+    }
+}

@@ -206,11 +206,8 @@ async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
 
 fn sha256(text: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let bytes = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    bytes.collect::<Vec<_>>().concat()
 }
 
 const ARN: &str =
@@ -593,8 +590,10 @@ async fn the_app_can_check_the_identity_by_a_signature() {
     let [signed] = seen.header("x-auth-token")[..] else {
         panic!("not one token")
     };
-    let mut settings = auth_filter::IdentityTokenSettings::default();
-    settings.key = chassis::Secret::new(key);
+    let settings = auth_filter::IdentityTokenSettings {
+        key: chassis::Secret::new(key),
+        ..Default::default()
+    };
     let jwks = auth_filter::IdentityTokens::new(settings).unwrap().jwks();
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
     let decoding = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
