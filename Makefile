@@ -55,6 +55,7 @@ bench: build ## measure; figures stand in the README of each part
 	@tests/bench-assemble
 	@tests/setup bench
 	@tests/bench-proxy
+	@tests/bench-auth
 
 fuzz: ## bytes against the parsers, FUZZ_SECONDS (60) for each target
 	@tests/fuzz/run

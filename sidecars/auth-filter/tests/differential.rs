@@ -1,0 +1,437 @@
+//! Random request bytes through the filter: whatever reaches the app is read again by another parser
+//! and by careless readings of a path, and every one of them must come to the filter's verdict.
+//!
+//! `FUZZ_CASES` sends more of them and `FUZZ_SEED` others.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests too"
+)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::json;
+use support::stage::Stage;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// An app that keeps every byte of every connection, and answers each head it sees.
+struct Tape {
+    address: std::net::SocketAddr,
+    streams: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+}
+
+impl Tape {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let all = streams.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let bytes = Arc::new(Mutex::new(Vec::new()));
+                all.lock().unwrap().push(bytes.clone());
+                tokio::spawn(keep(stream, bytes));
+            }
+        });
+        Self { address, streams }
+    }
+
+    fn streams(&self) -> Vec<Vec<u8>> {
+        let streams = self.streams.lock().unwrap();
+        streams
+            .iter()
+            .map(|bytes| bytes.lock().unwrap().clone())
+            .collect()
+    }
+}
+
+async fn keep(mut stream: TcpStream, bytes: Arc<Mutex<Vec<u8>>>) {
+    let mut part = vec![0; 16 * 1024];
+    let mut answered = 0;
+    while let Ok(count @ 1..) = stream.read(&mut part).await {
+        let whole = {
+            let mut bytes = bytes.lock().unwrap();
+            bytes.extend_from_slice(&part[..count]);
+            requests(&bytes).iter().filter(|one| one.is_whole).count()
+        };
+        while answered < whole {
+            answered += 1;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            if stream.write_all(answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A request as the second parser reads it.
+#[derive(Debug)]
+struct Reread {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    is_whole: bool,
+}
+
+/// Reads a connection from its beginning to its end by RFC 9112, without mercy.
+fn requests(bytes: &[u8]) -> Vec<Reread> {
+    let mut found = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let mut headers = [httparse::EMPTY_HEADER; 100];
+        let mut request = httparse::Request::new(&mut headers);
+        let head = match request.parse(rest) {
+            Ok(httparse::Status::Complete(head)) => head,
+            Ok(httparse::Status::Partial) => break,
+            Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(rest)),
+        };
+        let headers: Vec<(String, String)> = request
+            .headers
+            .iter()
+            .map(|header| {
+                let value = String::from_utf8_lossy(header.value).into_owned();
+                (header.name.to_ascii_lowercase(), value)
+            })
+            .collect();
+        assert_eq!(request.version, Some(1), "{headers:?}");
+        let all = |name: &str| -> Vec<&str> {
+            let same = headers.iter().filter(|(known, _)| known == name);
+            same.map(|(_, value)| value.as_str()).collect()
+        };
+        let body = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
+            ([], []) => Some(0),
+            ([length], []) => Some(length.parse().unwrap()),
+            ([], ["chunked"]) => chunked(&rest[head..]),
+            other => panic!("two ways to frame a body: {other:?}"),
+        };
+        let end = body
+            .map(|body| head + body)
+            .filter(|end| *end <= rest.len());
+        found.push(Reread {
+            method: request.method.unwrap().to_owned(),
+            path: request.path.unwrap().to_owned(),
+            headers,
+            is_whole: end.is_some(),
+        });
+        rest = end.map_or(&[][..], |end| &rest[end..]);
+    }
+    found
+}
+
+/// How long a chunked body is, if it is all there.
+fn chunked(body: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = body[at..].windows(2).position(|two| two == b"\r\n")?;
+        let size = std::str::from_utf8(&body[at..at + line]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        at += line + 2 + size;
+        if size == 0 {
+            // No trailers go to an app of HTTP/1.
+            return (body.len() >= at + 2).then(|| {
+                assert_eq!(&body[at..at + 2], b"\r\n");
+                at + 2
+            });
+        }
+        assert_eq!(body.get(at..at + 2)?, b"\r\n");
+        at += 2;
+    }
+}
+
+/// What a path may be taken for by apps that decode once, twice or not at all, cut at `;`, take `\`
+/// for `/`, merge slashes and resolve dots, in any combination.
+fn readings(target: &str) -> Vec<String> {
+    let path = target.split(['?', '#']).next().unwrap();
+    let mut all = vec![path.to_owned()];
+    for reading in [decoded, decoded, uncut, forward, merged, resolved] {
+        let more: Vec<String> = all.iter().map(|path| reading(path)).collect();
+        all.extend(more);
+        all.sort();
+        all.dedup();
+    }
+    all
+}
+
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn uncut(path: &str) -> String {
+    let segments = path.split('/').map(|one| one.split(';').next().unwrap());
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn forward(path: &str) -> String {
+    path.replace('\\', "/")
+}
+
+fn merged(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
+    format!("/{}", segments.join("/"))
+}
+
+fn resolved(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+fn pick<'a>(random: &mut Rng, choices: &[&'a str]) -> &'a str {
+    choices[random.usize(..choices.len())]
+}
+
+/// A request that means no good, or a good one, or something between.
+fn request(random: &mut Rng, case: usize) -> Vec<u8> {
+    let target: String = if random.u8(..8) < 3 {
+        "/public/x".to_owned()
+    } else {
+        (0..random.usize(1..8))
+            .map(|_| pick(random, PIECES))
+            .collect()
+    };
+    let end = *[("\r\n"); 6].get(random.usize(..8)).unwrap_or(&"\n");
+    let method = pick(random, METHODS);
+    let version = pick(random, VERSIONS);
+    let mut text = format!("{method} {target} {version}{end}");
+    if random.u8(..16) > 0 {
+        text += &format!("Host: a.test{end}");
+    }
+    text += &format!("X-Case: {case}{end}");
+    for _ in 0..random.usize(..4) {
+        text += pick(random, HEADERS);
+        text += end;
+    }
+    text += end;
+    for _ in 0..random.usize(..3) {
+        text += pick(random, BODIES);
+    }
+    let mut bytes = text.into_bytes();
+    for _ in 0..random.usize(..8).saturating_sub(5) {
+        let at = random.usize(..bytes.len());
+        bytes[at] = match random.u8(..4) {
+            0 => random.u8(..),
+            1 => b'\r',
+            2 => b'\n',
+            _ => b' ',
+        };
+    }
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_gets_through_is_public_in_every_reading() {
+    let number = |name: &str, usual: u64| {
+        let given = std::env::var(name).ok();
+        given.map_or(usual, |text| text.parse().unwrap())
+    };
+    let (cases, seed) = (number("FUZZ_CASES", 3000), number("FUZZ_SEED", 6));
+    let tape = Tape::new().await;
+    let stage = Stage::with(|config| {
+        config.upstream = format!("http://{}", tape.address);
+        config.rules = serde_json::from_value(json!([
+            {"path": "/public/**", "public": true},
+            {"path": "/**", "scopes": ["admin"]},
+        ]))
+        .unwrap();
+    })
+    .await;
+    let mut random = Rng::with_seed(seed);
+    let mut sending = JoinSet::new();
+    let address = stage.filter.address;
+    for case in 0..cases as usize {
+        let bytes = request(&mut random, case);
+        sending.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let _ = stream.write_all(&bytes).await;
+            let mut answer = [0; 4096];
+            // What is still is waiting for the rest of a request that will not come.
+            let still = Duration::from_millis(50);
+            while let Ok(Ok(1..)) = timeout(still, stream.read(&mut answer)).await {}
+        });
+        if sending.len() >= 32 {
+            sending.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(sent) = sending.join_next().await {
+        sent.unwrap();
+    }
+    let mut through = 0;
+    for bytes in tape.streams() {
+        for request in requests(&bytes) {
+            through += 1;
+            let seen = format!("seed {seed}: {request:?}");
+            for reading in readings(&request.path) {
+                let public = reading == "/public" || reading.starts_with("/public/");
+                assert!(public, "{reading} of {seen}");
+            }
+            let hosts = request.headers.iter().filter(|(name, _)| name == "host");
+            assert_eq!(hosts.count(), 1, "{seen}");
+            assert!(
+                request.method.bytes().all(|b| b.is_ascii_graphic()),
+                "{seen}"
+            );
+            for (name, value) in &request.headers {
+                let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+                assert!(!plain.starts_with("x-auth-"), "{seen}");
+                assert_ne!(plain, "authorization", "{seen}");
+                // A WebSocket may be wished for; whether it is opened is the app's affair.
+                assert!(plain != "upgrade" || value == "websocket", "{seen}");
+                assert!(!value.contains(['\r', '\n', '\0']), "{seen}");
+            }
+        }
+    }
+    // Were nothing let through, nothing would be shown.
+    assert!(through as u64 > cases / 20, "{through} of {cases}");
+}
+
+const METHODS: &[&str] = &[
+    "GET", "GET", "GET", "POST", "POST", "OPTIONS", "CONNECT", "get", "PURGE", "GET\t", "\u{0}GET",
+];
+
+const VERSIONS: &[&str] = &[
+    "HTTP/1.1",
+    "HTTP/1.1",
+    "HTTP/1.1",
+    "HTTP/1.1",
+    "HTTP/1.0",
+    "HTTP/1.2",
+    "HTTP/2.0",
+    "http/1.1",
+    "",
+    "HTTP/1.1 x",
+];
+
+const PIECES: &[&str] = &[
+    "/public",
+    "/public",
+    "/public/x",
+    "/admin",
+    "/",
+    "//",
+    "/..",
+    "/.",
+    "..",
+    ".",
+    "/%2e%2e",
+    "/%252e%252e",
+    "%2f",
+    "%2F",
+    "%5c",
+    "\\",
+    "/..;",
+    ";",
+    ";a=b",
+    "%3b",
+    "?",
+    "?x=/admin",
+    "#",
+    "%23",
+    "%3f",
+    "%00",
+    "%0d%0a",
+    "%",
+    "%zz",
+    "%c0%ae",
+    "%e0%80%ae",
+    "%ef%bc%8f",
+    "%u002e",
+    "http://a.test",
+    "http://b.test/admin",
+    "admin",
+    "*",
+    "\u{e9}",
+    "@",
+    "a.test:80",
+    "/x",
+    "/caf%c3%a9",
+    "/a:b",
+    "&",
+    "=",
+];
+
+const HEADERS: &[&str] = &[
+    "Content-Length: 0",
+    "Content-Length: 5",
+    "Content-Length: 40",
+    "Content-Length: +5",
+    "Content-Length: 5, 5",
+    "Content-Length : 5",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: Chunked",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding : chunked",
+    "Transfer-Encoding:\x0bchunked",
+    "Transfer-Encoding: x\r\n chunked",
+    "Connection: close",
+    "Connection: keep-alive, host, x-case",
+    "Connection: upgrade, content-length",
+    "Connection: transfer-encoding",
+    "Upgrade: h2c",
+    "Upgrade: websocket",
+    "HTTP2-Settings: AAMAAABkAAQAAP__",
+    "Expect: 100-continue",
+    "Host: b.test",
+    "Host: a.test",
+    "Host : a.test",
+    "X-Auth-Subject: root",
+    "X_Auth_Subject: root",
+    "X.Auth.Scopes: admin",
+    "x-auth-scopes: admin",
+    "X-Original-URL: /admin",
+    "Authorization: Bearer a.b.c",
+    "Authorization: Basic YTpi",
+    "TE: trailers",
+    "Trailer: x-auth-subject",
+    " folded: x",
+    "no colon",
+    ": empty",
+    "X\u{0}: y",
+    "X-Bad: a\u{0}b",
+    "X-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
+
+const BODIES: &[&str] = &[
+    "GET /admin/x HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET /public/y HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "5\r\nhello\r\n0\r\n\r\n",
+    "0\r\n\r\n",
+    "0\r\nX-Auth-Subject: root\r\n\r\n",
+    "5;ext=\"a\r\nb\"\r\nhello\r\n0\r\n\r\n",
+    "5\nhello\n0\n\n",
+    "05\r\nhello\r\n00\r\n\r\n",
+    "ffffffffffffffff1\r\n",
+    "-1\r\n",
+    "hello",
+    "\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+];
