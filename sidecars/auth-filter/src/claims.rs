@@ -210,14 +210,15 @@ impl Written {
             .expiry
             .and_then(|expiry| Duration::try_from_secs_f64(expiry).ok())
             .and_then(|since| UNIX_EPOCH.checked_add(since));
+        let subject = take("sub");
+        let client = take("azp").or_else(|| take("client_id"));
+        let issuer = self.issuer.unwrap_or_default();
         Identity {
-            credential: Credential::Token,
-            subject: take("sub"),
-            issuer: self.issuer.unwrap_or_default(),
             scopes: self.scopes,
-            client: take("azp").or_else(|| take("client_id")),
+            client,
             claims,
             expires,
+            ..Identity::new(Credential::Token, subject, issuer)
         }
     }
 }

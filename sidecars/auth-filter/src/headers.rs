@@ -21,8 +21,15 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 
 /// Tells the app who the request is from. What cannot stand in a header is left out.
 pub(crate) fn set(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHeaders) {
+    let told = identity.headers.get_or_init(|| told(identity, claims));
+    for (name, value) in told {
+        headers.insert(name, value.clone());
+    }
+}
+
+fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
     let scopes = identity.scopes.join(" ");
-    for (name, value) in [
+    let always = [
         (SUBJECT, identity.subject.as_deref()),
         (ISSUER, Some(identity.issuer.as_str())),
         (
@@ -30,17 +37,15 @@ pub(crate) fn set(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHe
             Some(scopes.as_str()).filter(|scopes| !scopes.is_empty()),
         ),
         (CLIENT, identity.client.as_deref()),
-    ] {
-        if let Some(value) = value.and_then(plain) {
-            headers.insert(name, value);
-        }
-    }
-    for (name, claim) in claims {
-        let value = identity.claims.get(claim).and_then(written);
-        if let Some(value) = value.as_deref().and_then(plain) {
-            headers.insert(name.clone(), value);
-        }
-    }
+    ];
+    let always = always
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.and_then(plain)?)));
+    let claims = claims.iter().filter_map(|(name, claim)| {
+        let value = written(identity.claims.get(claim)?)?;
+        Some((name.clone(), plain(&value)?))
+    });
+    always.chain(claims).collect()
 }
 
 /// Which claims the app is told, each in which header.
@@ -95,6 +100,10 @@ fn plain(value: &str) -> Option<HeaderValue> {
 /// Many servers read `X_Auth_Subject` and `X.Auth.Subject` as `X-Auth-Subject`, so names are compared
 /// with everything but letters and digits made the same.
 fn is_reserved(name: &str) -> bool {
+    // Most names are none of these by their first letter already.
+    if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'r' | b'h')) {
+        return false;
+    }
     let begins = |prefix: &&str| {
         let begin = name.as_bytes().get(..prefix.len());
         begin.is_some_and(|begin| is_same(begin, prefix))
@@ -249,6 +258,13 @@ mod tests {
                 headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
                 ["accept"]
             );
+        }
+    }
+
+    #[test]
+    fn every_reserved_name_is_found() {
+        for name in RESERVED.iter().chain(RESERVED_PREFIXES) {
+            assert!(is_reserved(name), "{name}");
         }
     }
 

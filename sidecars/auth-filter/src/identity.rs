@@ -1,8 +1,10 @@
 //! Who a request is from, whichever credential said so.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +55,8 @@ pub struct Identity {
     pub claims: BTreeMap<String, Value>,
     /// When the credential ends, where it says so.
     pub expires: Option<SystemTime>,
+    /// The headers that say all this, written when they are first asked for.
+    pub(crate) headers: OnceLock<Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl Identity {
@@ -66,6 +70,7 @@ impl Identity {
             client: None,
             claims: BTreeMap::new(),
             expires: None,
+            headers: OnceLock::new(),
         }
     }
 }

@@ -307,12 +307,17 @@ impl Segment {
 
 /// `*.example.com` is for `api.example.com`, not for `example.com` nor for `a.b.example.com`.
 fn is_for_host(known: &str, host: &str) -> bool {
-    match known.strip_prefix('*') {
-        Some(domain) => host
-            .strip_suffix(domain)
-            .is_some_and(|label| !label.is_empty() && !label.contains('.')),
-        None => known == host,
-    }
+    let Some(domain) = known.strip_prefix('*') else {
+        return known.eq_ignore_ascii_case(host);
+    };
+    let Some((label, rest)) = host
+        .len()
+        .checked_sub(domain.len())
+        .and_then(|at| host.split_at_checked(at))
+    else {
+        return false;
+    };
+    rest.eq_ignore_ascii_case(domain) && !label.is_empty() && !label.contains('.')
 }
 
 fn is_host(text: &str) -> bool {

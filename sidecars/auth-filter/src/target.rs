@@ -11,7 +11,7 @@ use http::uri::{Authority, PathAndQuery};
 /// A request target with exactly one reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    host: Option<String>,
+    host: Option<Authority>,
     wire: PathAndQuery,
     segments: Vec<String>,
 }
@@ -64,7 +64,7 @@ impl Target {
             return Err(TargetFault::Form);
         }
         Ok(Self {
-            host: Some(plain_host(&host)),
+            host: Some(host),
             ..Self::read(wire.clone())?
         })
     }
@@ -82,7 +82,7 @@ impl Target {
         let host = authority(host.as_bytes()).ok_or(TargetFault::Host)?;
         let path = if path.is_empty() { "/" } else { path };
         Ok(Self {
-            host: Some(plain_host(&host)),
+            host: Some(host),
             ..Self::read(path.parse().map_err(|_| TargetFault::Byte)?)?
         })
     }
@@ -113,9 +113,9 @@ impl Target {
         })
     }
 
-    /// The host in lower case without its port, where one is known.
+    /// The host as it was written, without its port, where one is known.
     pub fn host(&self) -> Option<&str> {
-        self.host.as_deref()
+        self.host.as_ref().map(Authority::host)
     }
 
     /// The bytes that came and that are forwarded.
@@ -210,10 +210,6 @@ fn one_host(request: &Parts) -> Result<Authority, TargetFault> {
         (None, Some(target)) => authority(target.as_str().as_bytes()).ok_or(TargetFault::Host),
         (Some(host), _) => Ok(host),
     }
-}
-
-fn plain_host(authority: &Authority) -> String {
-    authority.host().to_ascii_lowercase()
 }
 
 /// A host and an optional port; a user name before it has no place in a request.

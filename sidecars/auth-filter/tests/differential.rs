@@ -25,8 +25,11 @@ use tokio::time::timeout;
 /// An app that keeps every byte of every connection, and answers each head it sees.
 struct Tape {
     address: std::net::SocketAddr,
-    streams: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    streams: Arc<Mutex<Vec<Stream>>>,
 }
+
+/// The bytes of one connection.
+type Stream = Arc<Mutex<Vec<u8>>>;
 
 impl Tape {
     async fn new() -> Self {
@@ -53,7 +56,7 @@ impl Tape {
     }
 }
 
-async fn keep(mut stream: TcpStream, bytes: Arc<Mutex<Vec<u8>>>) {
+async fn keep(mut stream: TcpStream, bytes: Stream) {
     let mut part = vec![0; 16 * 1024];
     let mut answered = 0;
     while let Ok(count @ 1..) = stream.read(&mut part).await {
@@ -223,9 +226,10 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
     let version = pick(random, VERSIONS);
     let mut text = format!("{method} {target} {version}{end}");
     if random.u8(..16) > 0 {
-        text += &format!("Host: a.test{end}");
+        text += "Host: a.test";
+        text += end;
     }
-    text += &format!("X-Case: {case}{end}");
+    text += &["X-Case: ", &case.to_string(), end].concat();
     for _ in 0..random.usize(..4) {
         text += pick(random, HEADERS);
         text += end;
