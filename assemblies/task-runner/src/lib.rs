@@ -28,6 +28,8 @@ mod enter;
 #[cfg(feature = "run")]
 mod event;
 #[cfg(feature = "run")]
+mod groups;
+#[cfg(feature = "run")]
 pub mod init;
 #[cfg(feature = "run")]
 mod journal;
@@ -60,6 +62,8 @@ pub use timeline::{Latest, Moment, Timeline};
 pub use enter::enter;
 #[cfg(feature = "run")]
 pub use event::{ContainerReport, Control, Finished, RunnerEvent, Stream, What};
+#[cfg(feature = "run")]
+pub use groups::Groups;
 #[cfg(feature = "run")]
 pub use plan::{Program, RunError, RunPlan, Secrets};
 #[cfg(feature = "run")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use task_definition::{ContainerDefinition, TaskDefinition};
 
+use crate::groups::Groups;
 use crate::machine::{Spec, SpecError};
 use crate::sandbox::Sandbox;
 
@@ -33,6 +34,9 @@ pub struct RunPlan {
     pub fast_health: u32,
     /// Where the task lives; without one its containers are ordinary processes of this machine.
     pub sandbox: Option<Arc<Sandbox>>,
+    /// What holds the task and its containers to `memory` and `cpu`; without it memory is looked at, and who
+    /// holds too much is killed.
+    pub groups: Option<Arc<Groups>>,
     /// Files and folders of this machine that a container's variables name, by container: it finds them where
     /// they are, and may write to them, whatever else it may not.
     pub kept: BTreeMap<String, Vec<PathBuf>>,

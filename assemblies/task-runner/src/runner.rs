@@ -94,6 +94,8 @@ struct Member {
     stuck_told: bool,
     /// It holds too much and is being killed for it.
     out_of_memory: bool,
+    /// How many of its processes the kernel has killed for that, where it keeps the limits.
+    killed_by_kernel: u64,
     /// The processor time of the run that is under way.
     spent_now: Duration,
 }
@@ -259,7 +261,13 @@ impl Runner {
                 Event::SpawnFailed { container, reason }
             }
             Message::News(container, News::Exited { code }) => {
+                let groups = self.plan.groups.as_ref();
                 let member = &mut self.members[container];
+                if let Some(groups) = groups {
+                    let killed = groups.killed(&member.definition.name);
+                    let more = killed > mem::replace(&mut member.killed_by_kernel, killed);
+                    member.out_of_memory |= more && code == Some(137);
+                }
                 (member.orders, member.probe, member.pid) = (None, None, None);
                 Event::Exited {
                     container,
@@ -401,6 +409,10 @@ impl Runner {
             let spent = processes.processor_time(&pids);
             member.spent_now = spent.max(member.spent_now);
             held.push((index, pids, resident));
+        }
+        // Where the kernel keeps the limits, nobody comes to be over one.
+        if self.plan.groups.is_some() {
+            return;
         }
         let mut over = Vec::new();
         for (index, pids, resident) in &held {
@@ -553,6 +565,7 @@ impl Member {
             said: String::new(),
             stuck_told: false,
             out_of_memory: false,
+            killed_by_kernel: 0,
             spent_now: Duration::ZERO,
         })
     }

@@ -1,4 +1,5 @@
-//! Alone in its process, so that it can count: many tasks leave no process and no descriptor.
+//! Alone in its process, so that it can count: many tasks leave no process, no descriptor, no mount and no
+//! control group.
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
@@ -6,28 +7,35 @@ mod support;
 
 use serde_json::json;
 use std::fs;
+use std::sync::Arc;
 use support::{Running, container};
+use task_runner::Groups;
 
 #[tokio::test]
 async fn many_tasks_leave_nothing_behind() {
     one_task().await;
-    let before = (descriptors(), children());
+    let before = (descriptors(), children(), mounts());
     for _ in 0..tasks() {
         one_task().await;
     }
-    assert_eq!((descriptors(), children()), before);
+    assert_eq!((descriptors(), children(), mounts()), before);
+    assert_eq!(support::groups_of(std::process::id()), [""; 0]);
 }
 
 async fn one_task() {
-    let mut task = Running::new(vec![
+    let folder = tempfile::tempdir().unwrap();
+    let containers = vec![
         container("init", &["exit", "0"], json!({ "essential": false })),
         container(
             "app",
             &["serve"],
             json!({
-            "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }] }),
+            "memory": 64, "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }] }),
         ),
-    ]);
+    ];
+    let mut plan = support::plan(folder.path(), containers);
+    plan.groups = Groups::open(&plan.definition).ok().map(Arc::new);
+    let mut task = Running::of(folder, plan);
     task.until_ready(&["app"]).await;
     task.stop().await;
     let (finished, _) = task.end().await;
@@ -57,6 +65,13 @@ fn children() -> usize {
         .filter_map(stat)
         .filter_map(parent);
     all.filter(|parent| *parent == own).count()
+}
+
+fn mounts() -> usize {
+    fs::read_to_string("/proc/self/mountinfo")
+        .unwrap()
+        .lines()
+        .count()
 }
 
 /// How many tasks live and end: 200, or as many as `LEAK_TASKS` says.

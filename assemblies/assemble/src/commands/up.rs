@@ -117,6 +117,9 @@ pub(crate) struct Arguments {
     /// Offers the task's ports on every address of this machine, so that the network around can reach them.
     #[arg(long)]
     pub(crate) bind_all: bool,
+    /// Whether the task is held to its `cpu` and `memory`.
+    #[arg(long, value_enum, default_value_t = environment::Limits::Task)]
+    pub(crate) limits: environment::Limits,
     /// The task's network.
     #[arg(long, value_enum, default_value_t = network::Net::Task)]
     pub(crate) net: network::Net,
@@ -190,7 +193,8 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         environment::ports_are_free(&definition)?;
         Vec::new()
     };
-    environment::not_enforced(&definition, sandbox.is_some(), talk);
+    let groups = environment::groups(&definition, arguments);
+    environment::not_enforced(&definition, sandbox.is_some(), groups.as_deref(), talk);
     let name = env::var(detach::NAME)
         .ok()
         .filter(|name| simple(name).is_ok());
@@ -214,6 +218,7 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         init,
         fast_health: arguments.fast_health,
         sandbox,
+        groups,
         kept: BTreeMap::new(),
         hosts: None,
     };

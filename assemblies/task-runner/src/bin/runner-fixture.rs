@@ -20,7 +20,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use task_runner::sandbox::{Sandbox, Shape};
@@ -68,6 +68,22 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
             block_on(serve())?;
             // Held to the end.
             drop(eaten);
+        }
+        // Two threads, so that it takes whatever it is given; ends after so many ms.
+        ["burns", milliseconds] => {
+            let end = Instant::now() + Duration::from_millis(milliseconds.parse()?);
+            let burn = move || while Instant::now() < end {};
+            let other = thread::spawn(burn);
+            burn();
+            let _ = other.join();
+        }
+        ["fills", file, mebibytes] => {
+            let bytes = vec![7; mebibytes.parse::<usize>()? << 20];
+            if let Err(why) = std::fs::write(file, bytes) {
+                say(&format!("cannot write: {why}"))?;
+                std::fs::remove_file(file)?;
+                return Ok(28);
+            }
         }
         ["exit", code] => return Ok(code.parse()?),
         ["exit-when", file, code] => {
@@ -176,6 +192,7 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         folder: folder.into(),
         init: "/proc/self/exe".into(),
         fast_health: 1,
+        groups: None,
         sandbox: Sandbox::open("/proc/self/exe".as_ref(), SHAPE)
             .ok()
             .map(Arc::new),

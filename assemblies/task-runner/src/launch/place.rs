@@ -19,6 +19,7 @@ pub(super) fn of(plan: &RunPlan, container: &ContainerDefinition, program: &Prog
         alone: !shares && plan.definition.pid_mode.as_deref() != Some("task"),
         processes_of: keeper.filter(|_| shares),
         mounts: keeper.map(|_| mounts(plan, container, program)),
+        groups: groups(plan, container),
         last: Last {
             own_proc: keeper.is_some(),
             init: has_init(container),
@@ -39,12 +40,19 @@ pub(super) fn beside(
     Place {
         keeper,
         processes_of: first,
+        groups: groups(plan, container),
         last: Last {
             beside: first,
             ..last(plan, container, program)
         },
         ..Place::default()
     }
+}
+
+/// What a container's processes may hold and use, they may together: health checks, too.
+fn groups(plan: &RunPlan, container: &ContainerDefinition) -> Vec<PathBuf> {
+    let groups = plan.groups.as_ref();
+    groups.map_or_else(Vec::new, |groups| groups.of(&container.name))
 }
 
 /// An init stands before it: it is no PID 1.

@@ -23,6 +23,9 @@ pub(crate) struct Place {
     pub(crate) processes_of: Option<u32>,
     /// What it finds where; none for a command beside a container, which finds what the container does.
     pub(crate) mounts: Option<Mounts>,
+    /// The control groups it writes itself into.
+    #[serde(default)]
+    pub(crate) groups: Vec<PathBuf>,
     /// What happens last.
     pub(crate) last: Last,
 }
@@ -45,8 +48,11 @@ pub(crate) struct Last {
 }
 
 impl Place {
-    /// Moves this process, which has no threads yet, into the task, and arranges its mounts.
+    /// Moves this process, which has no threads yet, into the task and its groups, and arranges its mounts.
     pub(crate) fn enter(&self) -> io::Result<()> {
+        for group in &self.groups {
+            fs::write(group, "0")?;
+        }
         let Some(keeper) = self.keeper else {
             return Ok(());
         };

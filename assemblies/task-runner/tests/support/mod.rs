@@ -49,6 +49,29 @@ pub(crate) fn sandbox() -> Option<Arc<Sandbox>> {
         .map(Arc::new)
 }
 
+/// The control groups that a runner has at this moment, by their paths.
+pub(crate) fn groups_of(runner: u32) -> Vec<String> {
+    let name = format!("assemble-{runner}-");
+    let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let below = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for path in below.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+            if path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with(&name)
+            {
+                found.push(path.display().to_string());
+            } else if !path.is_symlink() {
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
+
 pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
     let definition = json!({ "family": "test", "containerDefinitions": containers });
     let definition: task_definition::TaskDefinition = serde_json::from_value(definition).unwrap();
@@ -71,6 +94,7 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
         init: FIXTURE.into(),
         fast_health: 1,
         sandbox: sandbox(),
+        groups: None,
         kept: [].into(),
         hosts: None,
         volumes: [].into(),

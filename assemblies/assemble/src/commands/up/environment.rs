@@ -6,10 +6,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use task_definition::TaskDefinition;
-use task_runner::Secrets;
+use task_runner::{Groups, Secrets};
 
+use super::Arguments;
 use crate::dev_keys::DevKeys;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -21,6 +23,15 @@ pub(crate) struct Over {
     container: Option<String>,
     name: String,
     value: String,
+}
+
+/// Whether a task is held to its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Limits {
+    /// As on Fargate, by control groups where this machine lets us make some.
+    Task,
+    /// It has this machine's processors; of memory, who holds too much is still killed.
+    Off,
 }
 
 /// Reads one. A container's name has no `=` before its colon.
@@ -148,13 +159,27 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
     )))
 }
 
+/// The control groups that hold the task to its size. Where the machine gives none out, memory is looked at.
+pub(super) fn groups(definition: &TaskDefinition, arguments: &Arguments) -> Option<Arc<Groups>> {
+    if arguments.limits == Limits::Off {
+        return None;
+    }
+    let groups = Groups::open(definition);
+    groups.ok().map(Arc::new)
+}
+
 /// One line for what Fargate would hold the task to and this machine does not.
-pub(super) fn not_enforced(definition: &TaskDefinition, sandboxed: bool, talk: &Talk) {
+pub(super) fn not_enforced(
+    definition: &TaskDefinition,
+    sandboxed: bool,
+    groups: Option<&Groups>,
+    talk: &Talk,
+) {
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
         definition.container_definitions.iter().any(test)
     };
     let words = [
-        (true, "cpu"),
+        (!groups.is_some_and(Groups::hold_cpu), "cpu"),
         (
             !sandboxed && any(|one| one.readonly_root_filesystem == Some(true)),
             "readonlyRootFilesystem",
@@ -170,7 +195,9 @@ pub(super) fn not_enforced(definition: &TaskDefinition, sandboxed: bool, talk: &
         .filter(|(is, _)| *is)
         .map(|(_, word)| *word)
         .collect();
-    talk.say(&format!("not enforced here: {}", words.join(", ")));
+    if !words.is_empty() {
+        talk.say(&format!("not enforced here: {}", words.join(", ")));
+    }
 }
 
 /// The values of all secrets: keys made here, or what `.assemble/secrets.toml` says. All that is
