@@ -122,6 +122,72 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
     );
 }
 
+/// Row 3 of the faults: the app is killed with a request in flight.
+#[test]
+fn an_app_that_is_killed_leaves_no_client_hanging_and_ends_its_task() {
+    let ride = Ride::start("coins-secure", &[]);
+    let command = ride.printed_command();
+    let slow = format!(
+        "{command} --silent --limit-rate 40k --output /dev/null --write-out '%{{http_code}} %{{exitcode}}'"
+    );
+    let mut upload = ride.network.command("sh");
+    upload.args(["-c", &slow]).current_dir(ride.project.root());
+    let mut upload = Process::start(upload);
+    let ended = acceptance::wait_until(Duration::from_millis(500), || !upload.is_running());
+    assert!(!ended, "the upload was too quick to be interrupted");
+    let killed = ride.shell(
+        "for p in /proc/[0-9]*; do \
+           if [ \"$(cat $p/comm)\" = coins ] && tr '\\0' '\\n' <$p/environ | grep -q \"^ECS_CONTAINER_METADATA_URI_V4\" \
+             && [ \"$(readlink $p/cwd)\" = \"$PWD\" ]; then kill -9 ${p#/proc/} && echo killed; fi; done 2>/dev/null",
+    );
+    assert!(killed.stdout.contains("killed"), "{}", killed.output());
+    let told = upload.end_within(ANSWER).stdout;
+    assert!(told.starts_with("502 "), "{told}");
+    let finished = ride.up.end_within(END);
+    assert_eq!(finished.code, 137, "{}", finished.output());
+    let order = stop_order(&finished.output());
+    let wanted = ["coins", "tls-proxy", "auth-filter", "telemetry-forwarder"];
+    assert_eq!(
+        order, wanted,
+        "it, then who depends on it, then who they depend on"
+    );
+    let left = ride.network.programs_left(PROGRAMS);
+    assert!(left.is_empty(), "left running: {left:?}");
+}
+
+/// Row 6 of the faults: a stop while requests come one after the other, each on a connection of its own.
+#[test]
+fn a_stop_under_load_fails_no_request_that_was_taken() {
+    let ride = Ride::start("coins-secure", &[]);
+    let token = ride.shell("$ASSEMBLE dev-token --audience coins").stdout;
+    let command = ride.printed_command();
+    let start = command.find("$(").expect("a token");
+    let end = start + command[start..].find(')').expect("its end") + 1;
+    let command = format!("{}{}{}", &command[..start], token.trim(), &command[end..]);
+    // 7: nobody listens any more; 35: the way in still opens, and nobody is behind it.
+    let load = format!(
+        "while :; do {command} --silent --output /dev/null --write-out '%{{http_code}} %{{exitcode}}\\n'; \
+         case $? in 7|35) exit;; esac; done"
+    );
+    let start = || {
+        let mut load_of = ride.network.command("sh");
+        load_of.args(["-c", &load]).current_dir(ride.project.root());
+        Process::start(load_of)
+    };
+    let mut clients = [start(), start()];
+    for client in &mut clients {
+        client.wait_for("200 0", ANSWER);
+    }
+    ride.stop();
+    for client in clients {
+        let told = client.end_within(ANSWER).stdout;
+        let bad = told
+            .lines()
+            .find(|line| !matches!(*line, "200 0" | "000 7" | "000 35"));
+        assert_eq!(bad, None, "{told}");
+    }
+}
+
 #[test]
 fn no_log_shows_a_token_or_a_key_even_at_trace() {
     let loud = [
