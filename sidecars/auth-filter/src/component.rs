@@ -99,12 +99,12 @@ async fn serve_latched(
     process: Process,
     latches: Latches,
 ) -> Result<(), BoxError> {
+    tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
     let mut tasks = JoinSet::new();
     let (credentials, keys) = credentials(&config, &mut tasks)?;
     let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
     let upstream = Upstream::speaking(protocol, &config.upstream, limits)?;
     let filter = Arc::new(filter(&config, credentials, upstream.clone())?);
-    tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
     if !config.enforce {
         tracing::warn!("`enforce` is off: nothing is refused, the audit says what would be");
     }

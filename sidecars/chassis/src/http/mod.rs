@@ -12,6 +12,7 @@ mod body;
 mod connection;
 mod gather;
 mod headers;
+mod joined;
 mod limits;
 mod pool;
 mod read_out;

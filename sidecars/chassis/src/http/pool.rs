@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Body, UpstreamLimits};
+use super::{Body, UpstreamLimits, joined::Joined};
 
 /// What is spoken to an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -145,7 +145,7 @@ impl Pool {
 
     async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, Failure> {
         let stream = self.connect().await.map_err(Failure::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::handshake(TokioIo::new(Joined(stream)))
             .await
             .map_err(Failure::Exchange)?;
         tokio::spawn(async move {

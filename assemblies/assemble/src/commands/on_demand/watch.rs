@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// The folder that stands for the output bucket; `.assemble/on-demand/<assembly>/output` when left out.
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// Tasks at a time. All of them share this machine's ports: see `--skip`.
+    /// Tasks at a time; each has a network of its own, where this machine gives out any.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     max_parallel: u16,
     /// How often a task that fails is tried again.

@@ -1,0 +1,124 @@
+//! Small pieces in one write.
+//!
+//! hyper writes the head and a small body as two pieces. Handed to the kernel together as a list they
+//! cost more than the copy that makes one piece of them, which then goes by the plain system call.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream that writes small pieces together.
+#[derive(Debug)]
+pub(super) struct Joined<Io>(pub(super) Io);
+
+/// Writes pieces: together in one where they are small, and as they are otherwise.
+pub(super) fn poll_write_joined<Io: AsyncWrite + Unpin>(
+    io: &mut Io,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
+    if let (Some(only), None) = (filled.next(), filled.next()) {
+        return Pin::new(io).poll_write(cx, only);
+    }
+    let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+    if length > SMALL {
+        return Pin::new(io).poll_write_vectored(cx, bufs);
+    }
+    let mut joined = [0; SMALL];
+    let mut end = 0;
+    for buf in bufs {
+        joined[end..end + buf.len()].copy_from_slice(buf);
+        end += buf.len();
+    }
+    Pin::new(io).poll_write(cx, &joined[..end])
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Joined<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        poll_write_joined(&mut self.0, cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Bytes that are copied sooner than handed over in pieces.
+const SMALL: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_small_and_large_arrive_in_their_order() {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        let mut ours = Joined(ours);
+        let large = vec![b'l'; SMALL];
+        let all: [&[&[u8]]; 4] = [
+            &[b"head"],
+            &[b"", b"one"],
+            &[b"head", b"body"],
+            &[b"head", &large],
+        ];
+        let mut wanted = Vec::new();
+        for pieces in all {
+            let mut rest = pieces.concat();
+            wanted.extend_from_slice(&rest);
+            while !rest.is_empty() {
+                let skipped = pieces.concat().len() - rest.len();
+                let slices: Vec<IoSlice<'_>> = if skipped == 0 {
+                    pieces.iter().map(|piece| IoSlice::new(piece)).collect()
+                } else {
+                    vec![IoSlice::new(&rest)]
+                };
+                let count =
+                    poll_fn(|cx| Pin::new(&mut ours).poll_write_vectored(cx, &slices)).await;
+                rest = rest.split_off(count.unwrap());
+            }
+        }
+        drop(ours);
+        let mut arrived = Vec::new();
+        theirs.read_to_end(&mut arrived).await.unwrap();
+        assert_eq!(arrived, wanted);
+    }
+}
