@@ -182,13 +182,15 @@ impl Running {
         pid.expect("it has started")
     }
 
-    /// Listens until one has ended.
+    /// Listens until one has ended, if it has not been heard to have.
     pub(crate) async fn until_stopped(&mut self, container: &str) {
-        self.until(|event| {
+        let ended = |event: &RunnerEvent| {
             let named = event.container.as_deref() == Some(container);
             named && matches!(event.what, What::Stopped { .. })
-        })
-        .await;
+        };
+        if !self.heard.iter().any(ended) {
+            self.until(ended).await;
+        }
     }
 
     pub(crate) async fn stop(&self) {
