@@ -9,6 +9,7 @@ use chassis::http::{self, Upstream, traced};
 use chassis::{BoxError, Component, Latch, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::credentials::{Alb, ApiKeys, Certificates, Credentials, External};
@@ -209,8 +210,16 @@ impl Latches {
     /// Releases each latch when what it waits for is there, and then waits for ever.
     async fn release(self, keys: &[Keys], upstream: &Upstream) -> Infallible {
         let keys = async {
-            for keys in keys {
-                keys.loaded().await;
+            let all = async {
+                for keys in keys {
+                    keys.loaded().await;
+                }
+            };
+            // One issuer that is away keeps the others' tokens waiting for a while, not for ever.
+            if timeout(PATIENCE, all).await.is_err() {
+                while keys.iter().all(|keys| keys.current().is_none()) {
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
             }
             self.keys.release();
         };
@@ -227,3 +236,5 @@ impl Latches {
 
 /// How soon an upstream that was not there is looked for again.
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+/// How long the keys of all issuers are waited for; then those of one are enough.
+const PATIENCE: Duration = Duration::from_secs(5);

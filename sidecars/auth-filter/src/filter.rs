@@ -83,12 +83,14 @@ impl Filter {
                     return refusal.response();
                 };
                 audit::would_refuse(&head, &refusal, client);
-                // The app may still check tokens itself, as it did before there was a filter.
-                let token = head.headers.get(AUTHORIZATION).cloned();
+                // The app may still check credentials itself, as it did before there was a filter.
+                let own = [Some(&AUTHORIZATION), self.told.api_key.as_ref()];
+                let own = own.into_iter().flatten();
+                let own: Vec<_> = own
+                    .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
+                    .collect();
                 let mut head = forwarded(head, wire, None, &self.told);
-                if let Some(token) = token {
-                    head.headers.insert(AUTHORIZATION, token);
-                }
+                head.headers.extend(own);
                 head
             }
         };

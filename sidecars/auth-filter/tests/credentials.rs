@@ -106,6 +106,21 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_is_away_does_not_keep_the_others_out() {
+    let away = Issuer::publishing(&json!({})).await;
+    away.hold(true);
+    let stage = Stage::with(|config| {
+        let issuer = json!({"issuer": "https://away.test", "audience": "x", "jwks": away.url()});
+        configured(config, json!({"issuers": [issuer]}));
+    })
+    .await;
+    assert_eq!(get(&stage, "/", &bearer(&stage.token(""))).await.0, 200);
+    let theirs = json!({"iss": "https://away.test", "aud": "x", "exp": now() + 300});
+    let theirs = bearer(&stage.signer.token(&theirs));
+    assert_eq!(get(&stage, "/", &theirs).await, (503, None));
+}
+
+#[tokio::test]
 async fn a_remembered_token_ends_when_it_expires_and_when_its_key_goes() {
     let stage = Stage::with(|config| {
         configured(config, json!({"leeway": "0s", "jwks_refresh": "50ms"}));

@@ -97,10 +97,8 @@ pub enum ListFault {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    id: String,
     sha256: [u8; 32],
-    scopes: Vec<String>,
-    expires: Option<SystemTime>,
+    identity: Arc<Identity>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -133,20 +131,16 @@ impl ApiKeys {
     }
 
     /// Who has this key, if somebody has and it has not ended.
-    pub fn identity(&self, key: &[u8], now: SystemTime) -> Result<Identity, ApiKeyFault> {
+    pub fn identity(&self, key: &[u8], now: SystemTime) -> Result<Arc<Identity>, ApiKeyFault> {
         let table = self.table.borrow().clone();
         let entry = find(&table, &hash(key), |a, b| {
             verify_slices_are_equal(a, b).is_ok()
         });
-        let entry = entry.ok_or(ApiKeyFault::Unknown)?;
-        if entry.expires.is_some_and(|expires| expires <= now) {
+        let identity = &entry.ok_or(ApiKeyFault::Unknown)?.identity;
+        if identity.expires.is_some_and(|expires| expires <= now) {
             return Err(ApiKeyFault::Expired);
         }
-        let issuer = "api-key".to_owned();
-        let mut identity = Identity::new(Credential::ApiKey, Some(entry.id.clone()), issuer);
-        identity.scopes.clone_from(&entry.scopes);
-        identity.expires = entry.expires;
-        Ok(identity)
+        Ok(Arc::clone(identity))
     }
 }
 
@@ -243,13 +237,15 @@ fn entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ListFault> {
             moment.map(SystemTime::from)
         });
         let expires = expires.transpose();
-        Ok(Entry {
-            id: key.id.clone(),
-            sha256,
+        let expires =
+            expires.map_err(|_| wrong("`expires` is not a time like 2027-01-31T00:00:00Z"))?;
+        let id = Some(key.id.clone());
+        let identity = Arc::new(Identity {
             scopes: key.scopes.clone(),
-            expires: expires
-                .map_err(|_| wrong("`expires` is not a time like 2027-01-31T00:00:00Z"))?,
-        })
+            expires,
+            ..Identity::new(Credential::ApiKey, id, "api-key".to_owned())
+        });
+        Ok(Entry { sha256, identity })
     };
     keys.iter().enumerate().map(entry).collect()
 }

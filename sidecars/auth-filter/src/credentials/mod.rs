@@ -72,7 +72,7 @@ impl Credentials {
         if let Some(api_keys) = wanted(kinds, Credential::ApiKey, self.api_keys.as_ref())
             && let Some(key) = one(headers, api_keys.header()).ok_or(ApiKeyFault::Twice)?
         {
-            return Ok(api_keys.identity(key, now)?.into());
+            return Ok(api_keys.identity(key, now)?);
         }
         if let Some(alb) = wanted(kinds, Credential::Alb, self.alb.as_ref())
             && let Some(data) = one(headers, &alb::HEADER).ok_or(AlbFault::Malformed)?
