@@ -68,6 +68,10 @@ impl Component for AuthFilter {
         serve(config, TcpListener::from_std(listener)?, process).await
     }
 
+    fn plain_verb(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+        verbs::plain(name, arguments)
+    }
+
     async fn verb(
         name: &str,
         arguments: Vec<String>,

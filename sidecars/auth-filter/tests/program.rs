@@ -247,6 +247,26 @@ fn the_audit_says_why_and_gives_no_secret_away() {
     assert_eq!(filter.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn an_api_key_is_made_without_any_settings() {
+    let made = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
+        .args(["api-key", "ada", "coins.read"])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(made.status.code(), Some(0));
+    let key = String::from_utf8(made.stderr).unwrap();
+    let entry: Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert!(key.starts_with("ada.") && key.trim().len() == 47, "{key}");
+    assert!(!entry.to_string().contains(key.trim()));
+    let keys: Vec<_> = serde_json::from_value(json!([entry])).unwrap();
+    let header = "x-api-key".parse().unwrap();
+    let (keys, _) = auth_filter::credentials::ApiKeys::new(header, &keys, None).unwrap();
+    let now = std::time::SystemTime::now();
+    let identity = keys.identity(key.trim().as_bytes(), now).unwrap();
+    assert_eq!(identity.scopes, ["coins.read"]);
+}
+
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }

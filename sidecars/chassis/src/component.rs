@@ -31,6 +31,12 @@ pub trait Component: Send + Sync + 'static {
         &[]
     }
 
+    /// Runs a verb that needs no settings, before any are read; `None` where it does need them.
+    fn plain_verb(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+        let _ = (name, arguments);
+        None
+    }
+
     /// Names the verb that runs when the command line has none.
     ///
     /// One of the component's own may stand in where the environment shows that it is meant: for

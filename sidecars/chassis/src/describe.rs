@@ -109,10 +109,11 @@ impl Description {
 
 fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
     let common = Common::with_admin_port(C::ADMIN_PORT);
-    // What the defaults alone lack is what must be set.
+    // What the defaults alone lack is what must be set; another setting may do where they say it otherwise.
     let lacking: Vec<String> = defaults
         .problems()
         .into_iter()
+        .filter(|problem| problem.message == REQUIRED)
         .map(|problem| problem.setting)
         .collect();
     let mut all = described::<C>(&shape_of::<Common>(), &to_value(&common), &[]);
@@ -132,6 +133,9 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
+
+/// How [`Settings::problems`](crate::Settings::problems) says that there is no doing without a setting.
+const REQUIRED: &str = "is required";
 
 fn described<C: Component>(
     shape: &Shape,

@@ -122,6 +122,12 @@ async fn serve<C: Component>(sources: &Sources) -> u8 {
 }
 
 async fn own_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<String>) -> u8 {
+    if let Some(done) = C::plain_verb(verb, &arguments) {
+        return done.unwrap_or_else(|error| {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            FAILED
+        });
+    }
     let started = Started::<C>::new(sources, Output::Stderr);
     let (running, telemetry) = match started {
         Ok(started) => started,

@@ -73,14 +73,17 @@ impl Config {
         let problem = |setting: &str, message: &str, hint: &str| {
             Problem::new(setting, message.to_owned(), hint.to_owned())
         };
-        // Under a name that is no setting's, so that none of these is called required by itself.
         if !self.has_credentials() {
             let hint = "set `issuer` and `audience`, or `issuers`, `api_keys`, `alb.signers`, \
                         `client_certificates` or `external.url`";
-            problems.push(problem("credentials", "nothing vouches for anybody", hint));
+            problems.push(problem(
+                "issuer",
+                "is not set, and nothing else vouches for anybody",
+                hint,
+            ));
         }
         let given = !self.audience.is_empty() || self.jwks.is_some();
-        if self.issuer.is_empty() && given {
+        if self.issuer.is_empty() && given && self.has_credentials() {
             let hint = "set the text that good tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
         }
@@ -301,7 +304,7 @@ mod tests {
     fn three_settings_are_required_and_enough() {
         assert_eq!(
             settings_with_problems(&Config::default()),
-            ["upstream", "credentials"]
+            ["upstream", "issuer"]
         );
         assert!(good().problems().is_empty());
         let half = |issuer: &str, audience: &str| Config {
@@ -312,7 +315,7 @@ mod tests {
         let lacking = settings_with_problems(&half("https://issuer.test", ""));
         assert_eq!(lacking, ["audience"]);
         let lacking = settings_with_problems(&half("", "coins"));
-        assert_eq!(lacking, ["credentials", "issuer"]);
+        assert_eq!(lacking, ["issuer"]);
     }
 
     #[test]

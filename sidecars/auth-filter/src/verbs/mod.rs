@@ -36,17 +36,21 @@ pub(crate) const ALL: &[Verb] = &[
     },
 ];
 
+/// Runs a verb that needs no settings.
+pub(crate) fn plain(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+    match (name, arguments) {
+        ("api-key", [id, scopes @ ..]) => Some(api_key::make(id, scopes)),
+        _ => None,
+    }
+}
+
 /// Runs a verb and gives its exit code.
 pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Result<u8, BoxError> {
-    match (name, arguments) {
-        ("api-key", [id, scopes @ ..]) => return api_key::make(id, scopes),
-        ("identity-jwks", []) => {
-            let tokens = IdentityTokens::new(config.identity_token.clone());
-            let tokens = tokens.map_err(|fault| format!("`identity_token.key` is {fault}"))?;
-            writeln!(std::io::stdout(), "{}", tokens.jwks())?;
-            return Ok(0);
-        }
-        _ => {}
+    if let ("identity-jwks", []) = (name, arguments) {
+        let tokens = IdentityTokens::new(config.identity_token.clone());
+        let tokens = tokens.map_err(|fault| format!("`identity_token.key` is {fault}"))?;
+        writeln!(std::io::stdout(), "{}", tokens.jwks())?;
+        return Ok(0);
     }
     let report = match (name, arguments) {
         ("check-token", [token]) => check_token::report(token, config).await?,
