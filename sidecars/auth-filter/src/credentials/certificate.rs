@@ -30,7 +30,7 @@ pub struct CertificateRule {
     /// A DNS name in the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<String>,
-    /// The subject, as tls-proxy writes it: `CN=job,O=Example`.
+    /// The subject, as tls-proxy writes it: `CN=job, O=Example`, a quote in it as `%22`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The SHA-256 of the certificate, in 64 hexadecimal digits.
@@ -232,6 +232,20 @@ mod tests {
         ] {
             let found = judged(&format!("[{rule}]"), GOOD, HERE);
             assert_eq!(found, Err(CertificateFault::Unknown), "{rule}");
+        }
+    }
+
+    /// As tls-proxy wrote it for a certificate with the subject `CN = "job, inc"`, `O = A"B`.
+    #[test]
+    fn what_tls_proxy_writes_is_read() {
+        let header = r#"Hash=49d03a8e722d53fa0eacfac0d033ff3993020d4b2cdf3e586c2471114b3100f6;Subject="CN=job, inc, O=A%22B";URI=spiffe://a.test/ns/job;DNS=job.a.test"#;
+        for rule in [
+            r#"{"subject":"CN=job, inc, O=A%22B"}"#,
+            r#"{"uri":"spiffe://a.test/ns/job","dns":"job.a.test"}"#,
+            r#"{"sha256":"49d03a8e722d53fa0eacfac0d033ff3993020d4b2cdf3e586c2471114b3100f6"}"#,
+        ] {
+            let identity = judged(&format!("[{rule}]"), header, HERE).unwrap();
+            assert_eq!(identity.subject.as_deref(), Some("spiffe://a.test/ns/job"));
         }
     }
 
