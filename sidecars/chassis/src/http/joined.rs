@@ -1,7 +1,8 @@
 //! Small pieces in one write.
 //!
 //! hyper writes the head and a small body as two pieces. Handed to the kernel together as a list they
-//! cost more than the copy that makes one piece of them, which then goes by the plain system call.
+//! cost more than the copy that makes one piece of them, which then goes by the plain system call. For plain
+//! TCP only: TLS makes one record of the pieces by itself.
 
 use std::{
     io::{self, IoSlice},
@@ -14,29 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A stream that writes small pieces together.
 #[derive(Debug)]
 pub(super) struct Joined<Io>(pub(super) Io);
-
-/// Writes pieces: together in one where they are small, and as they are otherwise.
-pub(super) fn poll_write_joined<Io: AsyncWrite + Unpin>(
-    io: &mut Io,
-    cx: &mut Context<'_>,
-    bufs: &[IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
-    if let (Some(only), None) = (filled.next(), filled.next()) {
-        return Pin::new(io).poll_write(cx, only);
-    }
-    let length: usize = bufs.iter().map(|buf| buf.len()).sum();
-    if length > SMALL {
-        return Pin::new(io).poll_write_vectored(cx, bufs);
-    }
-    let mut joined = [0; SMALL];
-    let mut end = 0;
-    for buf in bufs {
-        joined[end..end + buf.len()].copy_from_slice(buf);
-        end += buf.len();
-    }
-    Pin::new(io).poll_write(cx, &joined[..end])
-}
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Joined<Io> {
     fn poll_read(
@@ -62,7 +40,21 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        poll_write_joined(&mut self.0, cx, bufs)
+        let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
+        if let (Some(only), None) = (filled.next(), filled.next()) {
+            return self.poll_write(cx, only);
+        }
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if length > SMALL {
+            return Pin::new(&mut self.0).poll_write_vectored(cx, bufs);
+        }
+        let mut joined = [0; SMALL];
+        let mut end = 0;
+        for buf in bufs {
+            joined[end..end + buf.len()].copy_from_slice(buf);
+            end += buf.len();
+        }
+        self.poll_write(cx, &joined[..end])
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Body, Limits, activity::Activity, connection::Connection};
+use super::{Body, Limits, activity::Activity, connection::Connection, joined::Joined};
 use crate::{BoxError, Shutdown, accept::accept_each};
 
 /// The protocol a connection speaks.
@@ -57,7 +57,7 @@ where
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let cleartext = |stream: TcpStream| async move { Ok((stream, Protocol::Auto)) };
+    let cleartext = |stream: TcpStream| async move { Ok((Joined(stream), Protocol::Auto)) };
     serve_with(listener, cleartext, service, limits, shutdown).await
 }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::{Protocol, activity::Activity, joined::poll_write_joined};
+use super::{Protocol, activity::Activity};
 
 /// A stream that reports its bytes to an [`Activity`] and gives back what was peeked.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = poll_write_joined(&mut self.io, cx, bufs);
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.wrote(&polled);
         polled
     }
