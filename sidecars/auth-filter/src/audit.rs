@@ -10,6 +10,7 @@ use http::request::Parts;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 
+use crate::filter::Refusals;
 use crate::judge::Passed;
 use crate::refusal::Refusal;
 
@@ -30,10 +31,19 @@ pub(crate) fn passed(request: &Parts, passed: &Passed) {
     );
 }
 
-/// Remembers that a request was refused, and why. At `info`, because who was kept out is what an
-/// audit asks for; `AUTH_FILTER_LOG=info,audit=warn` keeps it quiet.
-pub(crate) fn refused(request: &Parts, refusal: &Refusal, client: Option<IpAddr>) {
-    count("refused", refusal.word());
+/// Remembers that a request was refused, or would have been, and why. At `info`, because who was kept
+/// out is what an audit asks for; `AUTH_FILTER_LOG=info,audit=warn` keeps it quiet.
+pub(crate) fn refused(
+    request: &Parts,
+    refusal: &Refusal,
+    client: Option<IpAddr>,
+    refusals: Refusals,
+) {
+    let (verdict, said) = match refusals {
+        Refusals::Answered => ("refused", "request refused"),
+        Refusals::OnlyNoted => ("would_refuse", "request would be refused"),
+    };
+    count(verdict, refusal.word());
     // Never the query: it is where tokens and passwords stand that should not.
     tracing::info!(
         target: TARGET,
@@ -44,23 +54,7 @@ pub(crate) fn refused(request: &Parts, refusal: &Refusal, client: Option<IpAddr>
         path = clipped(request.uri.path()),
         peer = peer(request),
         client = client.map(|client| client.to_string()),
-        "request refused"
-    );
-}
-
-/// Remembers that a request would have been refused, had it been for more than a trial.
-pub(crate) fn would_refuse(request: &Parts, refusal: &Refusal, client: Option<IpAddr>) {
-    count("would_refuse", refusal.word());
-    tracing::info!(
-        target: TARGET,
-        reason = refusal.word(),
-        error = %refusal,
-        status = refusal.status().as_u16(),
-        method = clipped(request.method.as_str()),
-        path = clipped(request.uri.path()),
-        peer = peer(request),
-        client = client.map(|client| client.to_string()),
-        "request would be refused"
+        "{said}"
     );
 }
 

@@ -134,9 +134,11 @@ fn credentials(
     tasks: &mut JoinSet<Infallible>,
 ) -> Result<(Credentials, Vec<Keys>), BoxError> {
     let mut credentials = Credentials::default();
+    let fetcher = config.fetcher()?;
     let mut trusted = Vec::new();
     for issuer in config.all_issuers() {
-        let (keys, refresher) = Keys::new(config.origin(&issuer)?, config.timing());
+        let (keys, refresher) =
+            Keys::new(config.origin(&issuer, fetcher.clone())?, config.timing());
         tasks.spawn(refresher.run());
         let policy = config.policy(&issuer);
         trusted.push(Trusted { policy, keys });
@@ -155,7 +157,7 @@ fn credentials(
     if config.alb.is_on() {
         credentials.alb = Some(Alb::new(
             config.alb.clone(),
-            config.fetcher()?,
+            fetcher,
             config.leeway.duration(),
             config.jwks_cooldown.duration(),
             config.kept_claims(),

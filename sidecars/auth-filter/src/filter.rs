@@ -79,10 +79,10 @@ impl Filter {
             Err(refusal) => {
                 let client = self.judge.client(&head);
                 let Some(wire) = self.goes_on(&head) else {
-                    audit::refused(&head, &refusal, client);
+                    audit::refused(&head, &refusal, client, Refusals::Answered);
                     return refusal.response();
                 };
-                audit::would_refuse(&head, &refusal, client);
+                audit::refused(&head, &refusal, client, Refusals::OnlyNoted);
                 // The app may still check credentials itself, as it did before there was a filter.
                 let own = [Some(&AUTHORIZATION), self.told.api_key.as_ref()];
                 let own = own.into_iter().flatten();

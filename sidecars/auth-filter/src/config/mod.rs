@@ -214,10 +214,9 @@ impl Config {
         kept
     }
 
-    /// Where the keys of an issuer come from.
-    pub fn origin(&self, issuer: &TrustedIssuer) -> Result<Origin, OriginFault> {
+    /// Where the keys of an issuer come from, by way of what [`Config::fetcher`] made.
+    pub fn origin(&self, issuer: &TrustedIssuer, fetcher: Fetcher) -> Result<Origin, SourceFault> {
         let source = source(issuer)?;
-        let fetcher = self.fetcher()?;
         let algorithms = if issuer.algorithms.is_empty() {
             &self.algorithms
         } else {
@@ -233,7 +232,7 @@ impl Config {
     }
 
     /// What fetches the keys; reads the certificate authorities.
-    pub(crate) fn fetcher(&self) -> Result<Fetcher, RootsFault> {
+    pub fn fetcher(&self) -> Result<Fetcher, RootsFault> {
         let roots = self.jwks_ca.clone().map_or(Roots::Public, Roots::File);
         let plain = if self.insecure_jwks_http {
             PlainHttp::Anywhere
@@ -277,27 +276,13 @@ impl Config {
     }
 
     pub(crate) fn external_headers(&self) -> Result<Vec<HeaderName>, &String> {
-        let name = |name: &'_ String| name.parse::<HeaderName>().ok();
         let headers = self.external.headers.iter();
-        let mut names = Vec::new();
-        for header in headers {
-            names.push(name(header).ok_or(header)?);
-        }
-        Ok(names)
+        headers
+            .map(|header| header.parse().map_err(|_| header))
+            .collect()
     }
 }
 
 fn source(issuer: &TrustedIssuer) -> Result<Source, SourceFault> {
     Source::new(issuer.jwks.as_deref().unwrap_or_default(), &issuer.issuer)
-}
-
-/// Why keys cannot be loaded from where the settings say.
-#[derive(Debug, thiserror::Error)]
-pub enum OriginFault {
-    /// The place is none.
-    #[error(transparent)]
-    Source(#[from] SourceFault),
-    /// The authorities are none.
-    #[error(transparent)]
-    Roots(#[from] RootsFault),
 }

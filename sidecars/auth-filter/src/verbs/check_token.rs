@@ -52,7 +52,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
             named
         }
     };
-    let origin = config.origin(issuer)?;
+    let origin = config.origin(issuer, config.fetcher()?)?;
     let set = match origin.load().await {
         Ok(set) => set,
         Err(fault) => {
