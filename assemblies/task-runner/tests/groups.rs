@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{Running, container, groups_of};
-use task_runner::{ContainerReport, Finished, Groups, What};
+use task_runner::{ContainerReport, Finished, Groups};
 
 /// A task with control groups, unless this machine gives out none.
 fn held(test: &str, size: Value, containers: Vec<Value>) -> Option<Running> {
@@ -132,11 +132,7 @@ async fn groups_go_with_their_task_and_those_of_killed_runners_with_the_next() {
     };
     task.until_ready(&["app"]).await;
     // Other tests of this process have groups, too: ours is the one with our process in it.
-    let pid = task.heard.iter().find_map(|event| match event.what {
-        What::Started { pid, .. } => Some(pid.to_string()),
-        _ => None,
-    });
-    let pid = pid.unwrap();
+    let pid = task.pid("app").to_string();
     let holds = |path: &String| {
         let processes = fs::read_to_string(format!("{path}/app/cgroup.procs"));
         processes.is_ok_and(|text| text.lines().any(|line| line == pid))

@@ -85,13 +85,7 @@ fn one_trace_spans_proxy_filter_and_app_and_arrives_at_the_users_endpoint() {
 #[test]
 fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
     let ride = Ride::start("coins-secure", &[]);
-    let slow = format!("{} --silent --limit-rate 40k", ride.printed_command());
-    let mut command = ride.network.command("sh");
-    command.args(["-c", &slow]).current_dir(ride.project.root());
-    let mut upload = Process::start(command);
-    // At 40 kB a second the photo is under way for about two.
-    let ended = acceptance::wait_until(Duration::from_millis(500), || !upload.is_running());
-    assert!(!ended, "the upload was too quick to be interrupted");
+    let upload = ride.slow_upload("");
 
     let (finished, project) = ride.stop();
     let order = stop_order(&finished.output());
@@ -126,15 +120,7 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
 #[test]
 fn an_app_that_is_killed_leaves_no_client_hanging_and_ends_its_task() {
     let ride = Ride::start("coins-secure", &[]);
-    let command = ride.printed_command();
-    let slow = format!(
-        "{command} --silent --limit-rate 40k --output /dev/null --write-out '%{{http_code}} %{{exitcode}}'"
-    );
-    let mut upload = ride.network.command("sh");
-    upload.args(["-c", &slow]).current_dir(ride.project.root());
-    let mut upload = Process::start(upload);
-    let ended = acceptance::wait_until(Duration::from_millis(500), || !upload.is_running());
-    assert!(!ended, "the upload was too quick to be interrupted");
+    let upload = ride.slow_upload("--output /dev/null --write-out '%{http_code} %{exitcode}'");
     let killed = ride.shell(
         "for p in /proc/[0-9]*; do \
            if [ \"$(cat $p/comm)\" = coins ] && tr '\\0' '\\n' <$p/environ | grep -q \"^ECS_CONTAINER_METADATA_URI_V4\" \
@@ -159,22 +145,13 @@ fn an_app_that_is_killed_leaves_no_client_hanging_and_ends_its_task() {
 #[test]
 fn a_stop_under_load_fails_no_request_that_was_taken() {
     let ride = Ride::start("coins-secure", &[]);
-    let token = ride.shell("$ASSEMBLE dev-token --audience coins").stdout;
-    let command = ride.printed_command();
-    let start = command.find("$(").expect("a token");
-    let end = start + command[start..].find(')').expect("its end") + 1;
-    let command = format!("{}{}{}", &command[..start], token.trim(), &command[end..]);
+    let (command, _) = ride.command_and_token();
     // 7: nobody listens any more; 35: the way in still opens, and nobody is behind it.
     let load = format!(
         "while :; do {command} --silent --output /dev/null --write-out '%{{http_code}} %{{exitcode}}\\n'; \
          case $? in 7|35) exit;; esac; done"
     );
-    let start = || {
-        let mut load_of = ride.network.command("sh");
-        load_of.args(["-c", &load]).current_dir(ride.project.root());
-        Process::start(load_of)
-    };
-    let mut clients = [start(), start()];
+    let mut clients = [ride.start_shell(&load), ride.start_shell(&load)];
     for client in &mut clients {
         client.wait_for("200 0", ANSWER);
     }
@@ -197,16 +174,8 @@ fn no_log_shows_a_token_or_a_key_even_at_trace() {
         "auth-filter:AUTH_FILTER_LOG=trace",
     ];
     let ride = Ride::start("coins-secure", &loud);
-    let token = ride
-        .shell("$ASSEMBLE dev-token --audience coins")
-        .stdout
-        .trim()
-        .to_owned();
+    let (with_token, token) = ride.command_and_token();
     assert!(token.len() > 100, "{token}");
-    let command = ride.printed_command();
-    let start = command.find("$(").expect("a token");
-    let end = start + command[start..].find(')').expect("its end") + 1;
-    let with_token = format!("{}{token}{}", &command[..start], &command[end..]);
     assert!(ride.json(&with_token)["total"]["minor"].is_u64());
 
     let (finished, project) = ride.stop();
@@ -330,6 +299,34 @@ impl Ride {
             }
         }
         command
+    }
+
+    /// The same with a token of its own in the place where the line asks for one, and that token.
+    fn command_and_token(&self) -> (String, String) {
+        let told = self.shell("$ASSEMBLE dev-token --audience coins").stdout;
+        let token = told.trim().to_owned();
+        let command = self.printed_command();
+        let start = command.find("$(").expect("a token");
+        let end = start + command[start..].find(')').expect("its end") + 1;
+        let command = format!("{}{token}{}", &command[..start], &command[end..]);
+        (command, token)
+    }
+
+    /// The printed command with more arguments, sending so slowly that it is under way.
+    fn slow_upload(&self, more: &str) -> Process {
+        let command = self.printed_command();
+        let mut upload = self.start_shell(&format!("{command} --silent --limit-rate 40k {more}"));
+        // At 40 kB a second the photo is under way for about two.
+        let ended = acceptance::wait_until(Duration::from_millis(500), || !upload.is_running());
+        assert!(!ended, "the upload was too quick to be interrupted");
+        upload
+    }
+
+    /// Starts a line in a shell in the project's folder.
+    fn start_shell(&self, line: &str) -> Process {
+        let mut command = self.network.command("sh");
+        command.args(["-c", line]).current_dir(self.project.root());
+        Process::start(command)
     }
 
     /// Pastes a line into a shell in the project's folder.
