@@ -1,13 +1,13 @@
 //! What can be set, and the rules across settings.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use chassis::{
     Period, Problem, Secret, Settings,
-    http::{Limits, Upstream, UpstreamLimits, UpstreamProtocol},
+    http::{Limits, Upstream, UpstreamLimits, UpstreamProtocol, is_loopback},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -502,11 +502,6 @@ impl<'a> Pair<'a> {
             }
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What is wrong with settings, all of it at once.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
+use chassis::http::is_loopback;
 use chassis::{Period, Problem, Settings};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Uri};
@@ -262,14 +262,6 @@ fn trusted_problems(issuer: &TrustedIssuer, twice: bool) -> Vec<(String, &'stati
         problems.push((message, hint));
     }
     problems
-}
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 const MAX_LEEWAY: Period = Period::from_secs(600);

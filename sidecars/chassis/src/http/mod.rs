@@ -28,4 +28,4 @@ pub use limits::{Limits, UpstreamLimits};
 pub use pool::UpstreamProtocol;
 pub use server::{Opened, Peer, Protocol, serve, serve_opened, serve_with};
 pub use trace::traced;
-pub use upstream::{InvalidUpstream, Upstream, UpstreamError};
+pub use upstream::{InvalidUpstream, Upstream, UpstreamError, is_loopback};

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -276,6 +277,12 @@ impl UpstreamError {
         }
         response
     }
+}
+
+/// Whether the host of an address is this task itself: `localhost` or a loopback address, in brackets or not.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The body of a request, remembering whether it was the one that failed.
