@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::init::{EXEC, ITSELF, parent_of, processes};
 use crate::machine::ExitCode;
-use crate::sandbox::{Last, join};
+use crate::sandbox::{Last, Others, join};
 
 /// Runs a command where a container's first process lives: in its namespaces, with its variables and
 /// in its folder, at this process's terminal. Answers with its exit code, 128 + n after signal n.
@@ -39,11 +39,13 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
     let init = parent_of(&pid.to_string()).ok_or(io::ErrorKind::NotFound)?;
     let init = u32::try_from(init).map_err(io::Error::other)?;
     let user = user(pid, init)?;
+    let others = others(pid, init)?;
     join(init, &["user"])?;
     join(pid, &["pid"])?;
     let last = Last {
         beside: Some(pid),
         user,
+        others,
         folder,
         ..Last::default()
     };
@@ -76,9 +78,17 @@ fn program_of(pid: u32) -> io::Result<PathBuf> {
 
 /// The user and the group that a container's process is, where that is not who its init is.
 fn user(pid: u32, init: u32) -> io::Result<Option<(u32, u32)>> {
-    let space = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/user"));
-    if space(pid)? == space(init)? {
+    if !has_own_users(pid, init)? {
         return Ok(None);
+    }
+    if others(pid, init)? == Others::Everybody {
+        // They have the same numbers there.
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        return Ok(number("Uid:").zip(number("Gid:")));
     }
     let inside = |file: &str| -> io::Result<u32> {
         let map = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
@@ -86,6 +96,22 @@ fn user(pid: u32, init: u32) -> io::Result<Option<(u32, u32)>> {
         first.parse().map_err(io::Error::other)
     };
     Ok(Some((inside("uid_map")?, inside("gid_map")?)))
+}
+
+/// Whether more than one exist where a container lives.
+fn others(pid: u32, init: u32) -> io::Result<Others> {
+    let map = fs::read_to_string(format!("/proc/{pid}/uid_map"))?;
+    let is_one = map.split_whitespace().nth(2) == Some("1");
+    Ok(if is_one || !has_own_users(pid, init)? {
+        Others::Nobody
+    } else {
+        Others::Everybody
+    })
+}
+
+fn has_own_users(pid: u32, init: u32) -> io::Result<bool> {
+    let space = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/user"));
+    Ok(space(pid)? != space(init)?)
 }
 
 /// `/tls-proxy` of an image is the file that stands for it here.

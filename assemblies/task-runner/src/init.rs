@@ -5,7 +5,7 @@
 //!
 //! | runner says | init says |
 //! |---|---|
-//! | `terminate`: send SIGTERM to the container's first process | `started <pid> alone\|shared` |
+//! | `terminate`: send SIGTERM, or what its image says instead, to the container's first process | `started <pid> alone\|shared` |
 //! | `kill`: kill it and everything it started | `exited <code>` |
 //! | *end of file*: the runner is gone; as `kill` | |
 //!
@@ -37,7 +37,9 @@ use rustix::process::{
 use serde::de::DeserializeOwned;
 
 use crate::reaper::precede;
-use crate::sandbox::{KEEPER, Last, PAUSE as PAUSED, Place, finish, keep, pause};
+use crate::sandbox::{
+    IDENTITIES, KEEPER, Last, PAUSE as PAUSED, Place, admit_everybody, finish, keep, pause,
+};
 
 pub(crate) const INIT: &str = "__init";
 pub(crate) const EXEC: &str = "__exec";
@@ -59,6 +61,10 @@ pub fn intercept() -> Option<ExitCode> {
         EXEC => become_program(&rest),
         KEEPER => {
             return Some(keep(&rest).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
+        }
+        IDENTITIES => {
+            let done = admit_everybody(&rest);
+            return Some(done.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
         }
         PAUSED => pause(),
         _ => return None,
@@ -93,7 +99,8 @@ fn guard(words: &[OsString]) -> io::Result<()> {
     thread::spawn(move || match begin(&place, &command) {
         Ok((pid, handle, alone)) => {
             let _ = begun.send(Ok((pid, alone)));
-            obey(orders, &handle);
+            let signal = place.stop_signal.and_then(Signal::from_named_raw);
+            obey(orders, &handle, signal.unwrap_or(Signal::TERM));
         }
         Err(failure) => drop(begun.send(Err(failure))),
     });
@@ -128,11 +135,11 @@ fn begin(place: &Place, command: &[OsString]) -> io::Result<(Pid, OwnedFd, bool)
     Ok((first, pidfd_open(first, PidfdFlags::empty())?, alone))
 }
 
-fn obey(orders: UnixStream, first: &OwnedFd) {
+fn obey(orders: UnixStream, first: &OwnedFd, stop: Signal) {
     for order in BufReader::new(orders).lines().map_while(Result::ok) {
         match order.as_str() {
             // It may have just ended: then there is nothing left to signal.
-            "terminate" => drop(pidfd_send_signal(first, Signal::TERM)),
+            "terminate" => drop(pidfd_send_signal(first, stop)),
             _ => break,
         }
     }

@@ -32,13 +32,11 @@ pub(crate) struct Launch {
 
 impl Launch {
     /// A container's own process. The first word of `entryPoint` names a file of the image: the
-    /// program stands in its place, and the rest is kept.
+    /// program stands in its place, and the rest is kept. What an image runs is known already.
     pub(crate) fn main(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Self {
-        let words = container
-            .entry_point
-            .iter()
-            .skip(1)
-            .chain(&container.command);
+        let words = container.entry_point.iter().skip(1);
+        let words = words.chain(&container.command);
+        let words = words.filter(|_| program.image.is_none());
         let arguments = program.arguments.iter().chain(words).cloned().collect();
         Self {
             place: place::of(plan, container, program),
@@ -81,7 +79,11 @@ impl Launch {
             program,
             arguments,
             environment: plan.environment_of(container),
-            folder: stand_in.folder.clone(),
+            // A folder of an image is nowhere yet.
+            folder: match stand_in.image {
+                None => stand_in.folder.clone(),
+                Some(_) => "/".into(),
+            },
         }
     }
 
@@ -109,7 +111,7 @@ impl Launch {
 
     /// Says it in the runner's words, before two processes have been started to find out.
     fn must_be_executable(&self) -> io::Result<()> {
-        if !self.program.is_absolute() {
+        if !self.program.is_absolute() || self.place.is_in_image() {
             return Ok(());
         }
         let file = fs::metadata(&self.program)?;
@@ -134,12 +136,13 @@ impl Launch {
 }
 
 /// A file of the image that bears the program's name is the program; anything else is looked for
-/// on this machine.
+/// on this machine, or, where there is an image, in it.
 fn in_image(words: &[String], program: &Program) -> (PathBuf, Vec<String>) {
     let [first, rest @ ..] = words else {
         return (program.binary.clone(), Vec::new());
     };
-    let same = Path::new(first).file_name() == program.binary.file_name();
+    let same =
+        program.image.is_none() && Path::new(first).file_name() == program.binary.file_name();
     let file = if same {
         program.binary.clone()
     } else {
@@ -158,6 +161,7 @@ mod tests {
             binary: "/here/tls-proxy".into(),
             arguments: vec![],
             folder: "/".into(),
+            image: None,
         };
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let (file, rest) = in_image(&words("/tls-proxy probe"), &program);

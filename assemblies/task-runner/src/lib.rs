@@ -30,6 +30,8 @@ mod event;
 #[cfg(feature = "run")]
 mod groups;
 #[cfg(feature = "run")]
+mod image;
+#[cfg(feature = "run")]
 pub mod init;
 #[cfg(feature = "run")]
 mod journal;
@@ -65,8 +67,10 @@ pub use event::{ContainerReport, Control, Finished, RunnerEvent, Stream, What};
 #[cfg(feature = "run")]
 pub use groups::Groups;
 #[cfg(feature = "run")]
+pub use image::Image;
+#[cfg(feature = "run")]
 pub use plan::{Program, RunError, RunPlan, Secrets};
 #[cfg(feature = "run")]
 pub use probe::once;
 #[cfg(feature = "run")]
-pub use runner::run;
+pub use runner::{forget, run};

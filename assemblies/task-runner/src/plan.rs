@@ -9,8 +9,9 @@ use std::sync::Arc;
 use task_definition::{ContainerDefinition, TaskDefinition};
 
 use crate::groups::Groups;
+use crate::image::Image;
 use crate::machine::{Spec, SpecError};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Layers, Sandbox};
 
 /// A task definition, and what this machine has to put in the place of what AWS would.
 #[derive(Debug, Clone)]
@@ -55,6 +56,28 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Where to run it.
     pub folder: PathBuf,
+    /// The image it is in; none for a program of this machine.
+    pub image: Option<Image>,
+}
+
+impl Program {
+    /// What an image runs for this container. As in Docker, an `entryPoint` takes the place of the image's own
+    /// and of its command, a `command` that of its command only.
+    pub fn of_image(image: Image, container: &ContainerDefinition) -> Self {
+        let entry = [&container.entry_point, &image.entry_point];
+        let entry = entry.into_iter().find(|words| !words.is_empty());
+        let own = container.entry_point.is_empty().then_some(&image.command);
+        let command = [Some(&container.command), own];
+        let command = command.into_iter().flatten();
+        let command = command.into_iter().find(|words| !words.is_empty());
+        let mut words = entry.into_iter().chain(command).flatten().cloned();
+        Self {
+            binary: words.next().unwrap_or_default().into(),
+            arguments: words.collect(),
+            folder: image.folder.clone(),
+            image: Some(image),
+        }
+    }
 }
 
 /// Secret values by the name under which a definition asks for them; they never print.
@@ -124,7 +147,10 @@ impl RunPlan {
             .map(|mount| &mount.source_volume);
         let own = volumes.filter(|name| !self.volumes.contains_key(*name));
         let own = own.map(|name| self.folder.join("volumes").join(name));
-        for folder in own.chain([self.folder.join("room")]) {
+        let images = self.programs.iter();
+        let images = images.filter(|(_, program)| program.image.is_some());
+        let images = images.flat_map(|(name, _)| Layers::of(&self.folder, name).folders());
+        for folder in own.chain(images).chain([self.folder.join("room")]) {
             fs::create_dir_all(&folder).map_err(|source| RunError::Folder { folder, source })?;
         }
         Ok(())
@@ -141,6 +167,9 @@ impl RunPlan {
             ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
         ];
         let mut all: BTreeMap<_, _> = fixed.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let program = self.programs.get(&container.name);
+        let image = program.and_then(|program| program.image.as_ref());
+        all.extend(image.map(Image::variables).unwrap_or_default());
         all.extend(self.defaults.clone());
         all.extend(
             container

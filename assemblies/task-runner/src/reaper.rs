@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,18 +44,11 @@ async fn live(last: &Last, command: &[OsString]) -> io::Result<Infallible> {
             }
         });
     }
-    let rest = Last {
-        folder: last.folder.clone(),
-        ..Last::default()
+    let child = if last.root.is_some() {
+        within_image(command)?
+    } else {
+        again(last, command)?
     };
-    // Its number as `/proc` shows it, which may be that of another namespace than its own.
-    let itself = fs::read_link("/proc/self")?;
-    let child = Command::new(ITSELF)
-        .arg(EXEC)
-        .arg(itself)
-        .arg(serde_json::to_string(&rest)?)
-        .args(command)
-        .spawn()?;
     let child = Pid::from_child(&child);
     while let Some(signal) = heard.recv().await {
         if signal != Signal::CHILD {
@@ -69,6 +63,33 @@ async fn live(last: &Last, command: &[OsString]) -> io::Result<Infallible> {
         }
     }
     Err(io::Error::other("no signals are heard any more"))
+}
+
+/// This program again, which asks to be killed with this process.
+fn again(last: &Last, command: &[OsString]) -> io::Result<Child> {
+    let rest = Last {
+        folder: last.folder.clone(),
+        ..Last::default()
+    };
+    // Its number as `/proc` shows it, which may be that of another namespace than its own.
+    let itself = fs::read_link("/proc/self")?;
+    Command::new(ITSELF)
+        .arg(EXEC)
+        .arg(itself)
+        .arg(serde_json::to_string(&rest)?)
+        .args(command)
+        .spawn()
+}
+
+/// In an image this program lacks its libraries; but there it is PID 1, without which nobody lives on.
+fn within_image(command: &[OsString]) -> io::Result<Child> {
+    let [program, arguments @ ..] = command else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    Command::new(program)
+        .args(arguments)
+        .process_group(0)
+        .spawn()
 }
 
 const SIGNALS: usize = 16;

@@ -1,6 +1,7 @@
 //! The loop around the machine: what it wants is done, what happens is told to it.
 
 use std::mem;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::machine::{
 use crate::memory::{Processes, proportional, resident};
 use crate::probe::{Answer, ask};
 use crate::process::{News, Order, tend};
+use crate::sandbox::Layers;
 use crate::{ContainerReport, Control, Finished, Program, RunError, RunPlan, RunnerEvent, What};
 
 /// Runs a task from its first process to its last.
@@ -59,7 +61,16 @@ pub async fn run(
         hang_told: false,
         refusal_told: false,
     };
-    Ok(runner.run(inbox, control).await)
+    let folder = runner.plan.folder.clone();
+    let finished = runner.run(inbox, control).await;
+    // What a container writes into its image ends with it.
+    forget(&folder);
+    Ok(finished)
+}
+
+/// Deletes what containers wrote into their images; a run that was killed could not do it itself.
+pub fn forget(folder: &Path) {
+    Layers::forget(folder);
 }
 
 struct Runner {
@@ -498,6 +509,10 @@ impl Runner {
         let Some(false) = member.pid.and_then(hears_sigterm) else {
             return;
         };
+        let image = member.program.image.as_ref();
+        if image.is_some_and(|image| image.stop_signal.is_some()) {
+            return;
+        }
         let has_init = member.definition.linux_parameters.as_ref();
         if has_init.and_then(|linux| linux.init_process_enabled) == Some(true) {
             return;

@@ -15,10 +15,12 @@
 
 mod faults;
 mod forward;
+mod identities;
 mod keeper;
 mod loopback;
 mod mounts;
 mod place;
+mod root;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
@@ -37,9 +39,11 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 pub(crate) use faults::{BlackHole, Trouble, What};
 pub use faults::{Faults, Network, Traffic};
 pub use forward::{Border, Forward, carry};
+pub(crate) use identities::{IDENTITIES, admit_everybody};
 pub(crate) use keeper::{KEEPER, PAUSE, keep, pause};
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
-pub(crate) use place::{Last, Place, finish, join, new_namespace};
+pub(crate) use place::{Last, Others, Place, finish, join, new_namespace};
+pub(crate) use root::{Layers, Root};
 
 /// Where the task metadata endpoint and the credentials are, inside of a task.
 pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);

@@ -112,6 +112,10 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
                 say(&format!("{name}={value}"))?;
             }
         }
+        ["enter", pid, command @ ..] => {
+            let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+            return Ok(u8::try_from(task_runner::enter(pid.parse()?, &command)?)?);
+        }
         ["supervise", folder] => block_on(supervise(folder))?,
         _ => return Err(format!("no such behaviour: {words:?}").into()),
     }
@@ -180,6 +184,7 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         binary: env::current_exe()?,
         arguments: vec![],
         folder: folder.into(),
+        image: None,
     };
     let plan = RunPlan {
         definition,

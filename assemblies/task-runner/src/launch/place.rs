@@ -6,23 +6,34 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 use task_definition::{ContainerDefinition, MountPoint};
 
-use crate::sandbox::{Bind, Last, Mounts, Place, Tmpfs};
-use crate::{Program, RunPlan};
+use crate::image::signal;
+use crate::sandbox::{Bind, Last, Layers, Mounts, Others, Place, Root, Tmpfs};
+use crate::{Image, Program, RunPlan};
 
 /// A container's own.
 pub(super) fn of(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Place {
     let shape = plan.sandbox.as_ref().map(|sandbox| sandbox.shape());
     let shares = shape.is_some_and(|shape| shape.shared_processes);
     let keeper = plan.sandbox.as_ref().map(|sandbox| sandbox.pid());
+    let image = program.image.as_ref().filter(|_| keeper.is_some());
     Place {
         keeper,
         alone: !shares && plan.definition.pid_mode.as_deref() != Some("task"),
         processes_of: keeper.filter(|_| shares),
-        mounts: keeper.map(|_| mounts(plan, container, program)),
+        mounts: keeper.map(|_| match program.image {
+            None => mounts(plan, container, program),
+            Some(_) => Mounts::default(),
+        }),
         groups: groups(plan, container),
+        stop_signal: image.and_then(|image| signal(image.stop_signal.as_deref()?)),
         last: Last {
             own_proc: keeper.is_some(),
             init: has_init(container),
+            root: image.map(|image| Root {
+                files: image.root.clone(),
+                layers: Layers::of(&plan.folder, &container.name),
+                mounts: mounts(plan, container, program),
+            }),
             ..last(plan, container, program)
         },
     }
@@ -67,43 +78,58 @@ fn last(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> L
         .iter()
         .find(|limit| limit.name == "nofile");
     let number = |text: i64| u64::try_from(text).unwrap_or(u64::MAX);
+    let everybody = program.image.is_some() && plan.sandbox.is_some() && geteuid().is_root();
     Last {
-        user: plan.sandbox.is_some().then(|| user(container)).flatten(),
+        others: if everybody {
+            Others::Everybody
+        } else {
+            Others::Nobody
+        },
+        user: (plan.sandbox.is_some())
+            .then(|| user(container, program.image.as_ref()))
+            .flatten(),
         files: files.map(|limit| (number(limit.soft_limit), number(limit.hard_limit))),
         folder: program.folder.clone(),
         ..Last::default()
     }
 }
 
-/// Who the definition says; where it says nothing, root stays root, and others stay who they are.
-fn user(container: &ContainerDefinition) -> Option<(u32, u32)> {
+/// Who the definition says, or the image; where nothing is said, root stays root, but in an image it is root of
+/// that only, and others stay who they are.
+fn user(container: &ContainerDefinition, image: Option<&Image>) -> Option<(u32, u32)> {
     let (own, own_group) = (geteuid(), getegid());
-    let said = container.user.as_deref().and_then(numbers);
-    said.or_else(|| (!own.is_root()).then(|| (own.as_raw(), own_group.as_raw())))
+    let said = container.user.as_deref();
+    let said = said.or_else(|| image.and_then(|image| image.user.as_deref()));
+    let root = image.map_or(Path::new("/"), |image| &image.root);
+    let said = said.and_then(|text| numbers(text, root));
+    let is_told = image.is_some() || !own.is_root();
+    said.or_else(|| is_told.then(|| (own.as_raw(), own_group.as_raw())))
 }
 
-/// `user`, `user:group`, each a number or a name of this machine; a user without a group has group 0, or, by
+/// `user`, `user:group`, each a number or a name of whose root it is; a user without a group has group 0, or, by
 /// name, its own.
-pub(crate) fn numbers(text: &str) -> Option<(u32, u32)> {
+fn numbers(text: &str, root: &Path) -> Option<(u32, u32)> {
     let (user, group) = text
         .split_once(':')
         .map_or((text, None), |(user, group)| (user, Some(group)));
     let (user, own_group) = match user.parse() {
         Ok(number) => (number, 0),
-        Err(_) => of_name("/etc/passwd", user).map(|words| (words.0, words.1.unwrap_or(0)))?,
+        Err(_) => {
+            of_name(&root.join("etc/passwd"), user).map(|words| (words.0, words.1.unwrap_or(0)))?
+        }
     };
     let group = match group {
         None => own_group,
         Some(group) => group
             .parse()
             .ok()
-            .or_else(|| of_name("/etc/group", group).map(|words| words.0))?,
+            .or_else(|| of_name(&root.join("etc/group"), group).map(|words| words.0))?,
     };
     Some((user, group))
 }
 
 /// The third and the fourth word of a name's line.
-fn of_name(file: &str, name: &str) -> Option<(u32, Option<u32>)> {
+fn of_name(file: &Path, name: &str) -> Option<(u32, Option<u32>)> {
     let text = fs::read_to_string(file).ok()?;
     let line = text
         .lines()
@@ -116,7 +142,8 @@ fn of_name(file: &str, name: &str) -> Option<(u32, Option<u32>)> {
 }
 
 fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Mounts {
-    let mut kept = vec![program.folder.join(".assemble")];
+    let own = program.image.is_none();
+    let mut kept = Vec::from_iter(own.then(|| program.folder.join(".assemble")));
     kept.extend(
         plan.kept
             .get(&container.name)
@@ -136,7 +163,8 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
         program.binary.parent().map(Path::to_owned),
         Some(program.folder.clone()),
     ];
-    kept.extend(needed.into_iter().flatten().filter(|path| below(path)));
+    let needed = needed.into_iter().flatten().filter(|_| own);
+    kept.extend(needed.filter(|path| below(path)));
     kept.retain(|path| path.exists());
     kept.sort();
     kept.dedup();
@@ -178,10 +206,10 @@ mod tests {
 
     #[test]
     fn a_user_is_a_number_or_a_name_with_or_without_a_group() {
-        assert_eq!(numbers("65532"), Some((65532, 0)));
-        assert_eq!(numbers("65532:65533"), Some((65532, 65533)));
-        assert_eq!(numbers("root"), Some((0, 0)));
-        assert_eq!(numbers("0:root"), Some((0, 0)));
-        assert_eq!(numbers("nobody-of-this-name"), None);
+        assert_eq!(numbers("65532", Path::new("/")), Some((65532, 0)));
+        assert_eq!(numbers("65532:65533", Path::new("/")), Some((65532, 65533)));
+        assert_eq!(numbers("root", Path::new("/")), Some((0, 0)));
+        assert_eq!(numbers("0:root", Path::new("/")), Some((0, 0)));
+        assert_eq!(numbers("nobody-of-this-name", Path::new("/")), None);
     }
 }

@@ -136,7 +136,7 @@ impl Mounts {
     }
 
     /// Takes away the right to write, mount by mount.
-    fn close(&self) -> io::Result<()> {
+    pub(super) fn close(&self) -> io::Result<()> {
         let open: Vec<&Path> = (self
             .binds
             .iter()
@@ -208,6 +208,6 @@ fn unescaped(point: &str) -> PathBuf {
         .into()
 }
 
-fn named(what: &str, path: &Path, why: io::Error) -> io::Error {
+pub(super) fn named(what: &str, path: &Path, why: io::Error) -> io::Error {
     io::Error::new(why.kind(), format!("{what} `{}`: {why}", path.display()))
 }

@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getegid, geteuid, getrlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
-use super::Mounts;
+use super::identities::Outside;
+use super::{Mounts, Root};
 
 /// What an init is told.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub(crate) struct Place {
     /// The control groups it writes itself into.
     #[serde(default)]
     pub(crate) groups: Vec<PathBuf>,
+    /// The signal that asks it to stop, where it is another one than SIGTERM.
+    pub(crate) stop_signal: Option<i32>,
     /// What happens last.
     pub(crate) last: Last,
 }
@@ -39,12 +42,27 @@ pub(crate) struct Last {
     pub(crate) beside: Option<u32>,
     /// The user and the group that it is; who started the task stands behind both.
     pub(crate) user: Option<(u32, u32)>,
+    /// Who else exists where it lives.
+    #[serde(default)]
+    pub(crate) others: Others,
     /// How many files it may have open: soft, hard.
     pub(crate) files: Option<(u64, u64)>,
     /// A small init stands before the program: `initProcessEnabled`.
     pub(crate) init: bool,
     /// Where it runs, once the mounts are there.
     pub(crate) folder: PathBuf,
+    /// The files of its image, in the place of this machine's.
+    pub(crate) root: Option<Root>,
+}
+
+/// Whom a process finds beside the user that it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Others {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Everybody: only root can have that.
+    Everybody,
 }
 
 impl Place {
@@ -63,6 +81,11 @@ impl Place {
             mounts.arrange()?;
         }
         Ok(())
+    }
+
+    /// Whether its program is a file of an image, not of this machine.
+    pub(crate) fn is_in_image(&self) -> bool {
+        self.last.root.is_some()
     }
 
     /// Whether others than the container's live in its PID namespace.
@@ -84,13 +107,18 @@ impl Place {
 
 /// Does what is left, just before the program: nothing that it starts can undo it.
 pub(crate) fn finish(last: &Last) -> io::Result<()> {
+    let outside = (last.others == Others::Everybody).then(Outside::begin);
+    let outside = outside.transpose()?;
     if let Some(beside) = last.beside {
         join(beside, &["net", "ipc", "mnt"])?;
     } else if last.own_proc {
         new_namespace(UnshareFlags::NEWNS)?;
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        // Where part of the machine's own is covered, the kernel does not show another one.
-        let _ = mount("proc", "/proc", "proc", flags, None);
+        if let Some(root) = &last.root {
+            root.enter(&last.folder)?;
+        } else {
+            // Where part of the machine's own is covered, the kernel does not show another one.
+            let _ = mount("proc", "/proc", "proc", BARE, None);
+        }
     }
     std::env::set_current_dir(&last.folder)?;
     if let Some((soft, hard)) = last.files {
@@ -99,6 +127,9 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
     let Some((user, group)) = last.user else {
         return Ok(());
     };
+    if let Some(outside) = outside {
+        return outside.enter(user, group);
+    }
     let (own, own_group) = (geteuid(), getegid());
     new_namespace(UnshareFlags::NEWUSER)?;
     fs::write("/proc/self/setgroups", "deny")?;
@@ -142,6 +173,11 @@ pub(crate) fn join(pid: u32, kinds: &[&str]) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Nothing in it is a program or a device.
+pub(super) const BARE: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
 
 #[expect(
     deprecated,

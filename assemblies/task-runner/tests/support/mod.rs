@@ -79,6 +79,7 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
         binary: FIXTURE.into(),
         arguments: vec![],
         folder: folder.to_owned(),
+        image: None,
     };
     let names = definition
         .container_definitions
