@@ -7,6 +7,7 @@
 //! | `several` | has several of it, behind one listener |
 //! | `stand_in` | takes out, or lets something simple stand for, what has no program here |
 //! | `programs` | finds the program for each image |
+//! | `image` | has podman or docker give out what is in one |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
 //! | `network` | gives it a network of its own, with the ways in and out |
 //! | `credentials` | asks AWS for what containers may do there |
@@ -38,6 +39,7 @@ mod credentials;
 mod detach;
 mod door;
 mod environment;
+mod image;
 mod json;
 mod keep;
 mod life;
@@ -70,6 +72,9 @@ pub(crate) struct Arguments {
     /// The program for a container whose image is none of the components'.
     #[arg(long, visible_alias = "bin", value_name = "CONTAINER=FILE", value_parser = pair)]
     pub(crate) program: Vec<(String, String)>,
+    /// Runs what is in a container's image, which podman or docker gives out; nothing of theirs runs.
+    #[arg(long, value_name = "CONTAINER[=ENGINE]", value_parser = image::choice)]
+    pub(crate) image: Vec<image::Choice>,
     /// A file of variables, a line each, `[CONTAINER:]NAME=VALUE`; `--env` wins over it.
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
@@ -185,7 +190,14 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     let mut over = environment::of_files(&arguments.env_file)?;
     over.extend_from_slice(&arguments.env);
     let overrides = environment::overrides(&over, &definition)?;
-    let programs = programs::find(&definition, &stubs, &target, arguments, project)?;
+    let mut programs = programs::find(&definition, &stubs, &target, arguments, project)?;
+    programs.extend(image::programs(
+        &definition,
+        arguments,
+        sandbox.is_some(),
+        project,
+        talk,
+    )?);
     let secrets = environment::secrets(&definition, project)?;
     let ports = if own_network {
         network::ports(&definition, arguments)?
@@ -307,6 +319,7 @@ fn forget_old_runs(newest: &Path) {
     runs.sort();
     runs.retain(|(_, folder)| !is_alive(folder));
     for (_, old) in runs.iter().rev().skip(KEPT_RUNS) {
+        task_runner::forget(old);
         let _ = fs::remove_dir_all(old);
     }
 }

@@ -353,6 +353,8 @@ pub(super) fn kept(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
         let own = container
             .environment
             .iter()
+            // What a definition names for an image is in the image.
+            .filter(|_| program.image.is_none())
             .filter(|one| over.is_none_or(|over| !over.contains_key(&one.name)));
         let values = own
             .map(|one| &one.value)

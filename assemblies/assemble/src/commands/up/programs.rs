@@ -28,7 +28,9 @@ pub(super) fn find(
         .unwrap_or_else(|_| project.root().to_owned());
     let places = places(&folder);
     let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), NOT_RUN);
-    for container in &definition.container_definitions {
+    let has_image = |name: &str| arguments.image.iter().any(|one| one.container == name);
+    let others = definition.container_definitions.iter();
+    for container in others.filter(|one| !has_image(&one.name)) {
         let named = arguments
             .program
             .iter()
@@ -56,8 +58,9 @@ pub(super) fn find(
             (None, Some(local)) => look(&local.binary, &places)
                 .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
             (None, None) => Err(format!(
-                "`{0}`: its image `{1}` is none of the components'; name one with \
-                 `--program {0}=FILE`, let a stub stand for it with `--stub {0}`, or leave it out with `--skip {0}`",
+                "`{0}`: its image `{1}` is none of the components'; name a program with `--program {0}=FILE`, \
+                 run what is in the image with `--image {0}` (by podman or docker), let a stub stand for it with \
+                 `--stub {0}`, or leave it out with `--skip {0}`",
                 container.name, container.image
             )),
         };
@@ -70,6 +73,7 @@ pub(super) fn find(
                         .map(|(kind, ports)| kind.arguments(ports))
                         .unwrap_or_default(),
                     folder: folder.clone(),
+                    image: None,
                 };
                 programs.insert(container.name.clone(), program);
             }

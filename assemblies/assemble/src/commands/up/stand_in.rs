@@ -48,7 +48,10 @@ pub(super) fn apply(
     arguments: &Arguments,
     talk: &Talk,
 ) -> Result<Stubs, Failure> {
-    let named = |name: &str| arguments.program.iter().any(|(one, _)| one == name);
+    let named = |name: &str| {
+        arguments.program.iter().any(|(one, _)| one == name)
+            || arguments.image.iter().any(|one| one.container == name)
+    };
     let asked = |name: &String| {
         let skipped = arguments.skip.contains(name).then_some(StandIn::Skip);
         let stubbed = arguments.stub.iter().any(|one| one.container == *name);
@@ -104,11 +107,15 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
     let stubs: Vec<String> = (arguments.stub.iter())
         .map(|one| one.container.clone())
         .collect();
+    let images: Vec<String> = (arguments.image.iter())
+        .map(|one| one.container.clone())
+        .collect();
     let from: Vec<String> = arguments.exit_code_from.iter().cloned().collect();
     let said = [
         named("--skip", &arguments.skip),
         named("--stub", &stubs),
         named("--program", &programs),
+        named("--image", &images),
         named("--exit-code-from", &from),
     ];
     let strangers = said.concat().into_iter();

@@ -23,6 +23,7 @@ impl Drop for Watch {
 /// Looks at the programs of all containers. Called in a runtime.
 pub(super) fn begin(plan: &RunPlan, control: mpsc::Sender<Control>) -> Watch {
     let programs = plan.programs.iter();
+    let programs = programs.filter(|(_, program)| program.image.is_none());
     let mut all: BTreeMap<String, File> = programs
         .map(|(name, program)| (name.clone(), File::new(&program.binary)))
         .collect();
