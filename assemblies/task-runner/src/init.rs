@@ -38,7 +38,8 @@ use serde::de::DeserializeOwned;
 
 use crate::reaper::precede;
 use crate::sandbox::{
-    IDENTITIES, KEEPER, Last, PAUSE as PAUSED, Place, admit_everybody, finish, keep, pause,
+    IDENTITIES, KEEPER, Last, PAUSE as PAUSED, Place, WITHIN, admit_everybody, finish, keep, pause,
+    within,
 };
 
 pub(crate) const INIT: &str = "__init";
@@ -67,6 +68,10 @@ pub fn intercept() -> Option<ExitCode> {
             return Some(done.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
         }
         PAUSED => pause(),
+        WITHIN => {
+            let _ = within(&rest);
+            return Some(ExitCode::FAILURE);
+        }
         _ => return None,
     };
     // Before the program stand the place, or the init and what is left to do.

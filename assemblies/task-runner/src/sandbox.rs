@@ -21,6 +21,7 @@ mod loopback;
 mod mounts;
 mod place;
 mod root;
+mod wall;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
@@ -36,6 +37,8 @@ use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use wall::Wall;
+
 pub(crate) use faults::{BlackHole, Trouble, What};
 pub use faults::{Faults, Network, Traffic};
 pub use forward::{Border, Forward, carry};
@@ -44,6 +47,7 @@ pub(crate) use keeper::{KEEPER, PAUSE, keep, pause};
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
 pub(crate) use place::{Last, Others, Place, finish, join, new_namespace};
 pub(crate) use root::{Layers, Root};
+pub(crate) use wall::{WITHIN, within};
 
 /// Where the task metadata endpoint and the credentials are, inside of a task.
 pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
@@ -97,6 +101,9 @@ impl Sandbox {
         match said.trim_end().split_once(' ') {
             Some(("ready", pid)) => {
                 sandbox.pid = pid.parse().map_err(io::Error::other)?;
+                if shape.network {
+                    let _ = sandbox.faults.wall.set(Wall::new(init, sandbox.pid));
+                }
                 Ok(sandbox)
             }
             Some(("refused", why)) => Err(io::Error::other(why.to_owned())),
@@ -143,6 +150,11 @@ impl Sandbox {
         rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
         rustix::net::bind(&socket, &SocketAddr::V4(address))?;
         rustix::net::listen(&socket, BACKLOG)?;
+        if let Some(wall) = self.faults.wall.get()
+            && *address.ip() == Ipv4Addr::LOCALHOST
+        {
+            wall.leave_open(address.port());
+        }
         let listener = TcpListener::from(socket);
         listener.set_nonblocking(true)?;
         Ok(listener)

@@ -1,14 +1,19 @@
 //! What a container is told of itself, over real connections.
 
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "these are tests, which say what they skip"
+)]
 
 mod support;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use support::{container, plan};
+use support::{Running, container, plan};
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::metadata::{
     Credentials, Endpoint, Origin, Source, TaskView, follow, serve, variables,
@@ -484,6 +489,47 @@ async fn a_port_in_a_black_hole_is_silent_and_speaks_again_afterwards() {
     asked.says("POST", &format!("{path}/stop"), hole).await;
     // What was swallowed comes now, as TCP would send it again.
     assert_eq!(echo(b"more", support::LIMIT).await, Some(*b"hole"));
+}
+
+#[tokio::test]
+async fn a_black_hole_is_between_containers_too() {
+    let mut task = Running::new(vec![
+        container("app", &["echo", "127.0.0.1:7"], json!({})),
+        container("proxy", &["calls", "127.0.0.1:7"], json!({})),
+    ]);
+    let Some(sandbox) = task.sandbox.clone() else {
+        return;
+    };
+    let is_there = |program: &&str| {
+        ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+            .map(|folder| Path::new(folder).join(program).exists())
+    };
+    if !["nft", "iptables-restore"]
+        .iter()
+        .flat_map(|one| is_there(one))
+        .any(|there| there)
+    {
+        eprintln!("skipped: there is neither nft nor iptables here");
+        return;
+    }
+    task.until_said("proxy", "answered").await;
+    let faults = Arc::clone(sandbox.faults());
+    let more = json!({ "enableFaultInjection": true });
+    let asked = Asked::with(Origin::RunTask, more, Some(faults), None).await;
+    let path = format!("/api/{}/{BLACK_HOLE}", asked.id(0));
+    let hole = r#"{"Port":7,"Protocol":"tcp","TrafficType":"ingress"}"#;
+    asked.says("POST", &format!("{path}/start"), hole).await;
+    task.until_said("proxy", "silent").await;
+    // Whoever comes over the border is swallowed there, or let through: the wall is not for him.
+    let border = tokio::time::timeout(
+        support::LIMIT,
+        sandbox.connect("127.0.0.1:7".parse().unwrap()),
+    );
+    assert!(border.await.unwrap().is_ok());
+    asked.says("POST", &format!("{path}/stop"), hole).await;
+    task.until_said("proxy", "answered").await;
+    task.stop().await;
+    task.end().await;
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
     match words {
         ["serve"] => block_on(serve())?,
         ["echo", address] => block_on(echo(address))?,
+        ["calls", address] => block_on(calls(address))?,
         ["stubborn"] => block_on(stubborn())?,
         ["deaf"] => {
             say("ready")?;
@@ -147,6 +148,32 @@ async fn echo(address: &str) -> Result<(), Failure> {
     tokio::select! {
         ended = serve() => ended,
         failed = answer => failed,
+    }
+}
+
+/// Calls again and again, and says when it comes to be answered, or not answered.
+async fn calls(address: &str) -> Result<(), Failure> {
+    let mut stop = signal(SignalKind::terminate())?;
+    let limit = Duration::from_millis(100);
+    let call = async {
+        let mut before = "";
+        loop {
+            let called = tokio::time::timeout(limit, tokio::net::TcpStream::connect(address)).await;
+            let now = match called {
+                Ok(Ok(_)) => "answered",
+                Ok(Err(_)) => "refused",
+                Err(_) => "silent",
+            };
+            if now != before {
+                say(now)?;
+            }
+            before = now;
+            tokio::time::sleep(limit / 10).await;
+        }
+    };
+    tokio::select! {
+        _ = stop.recv() => Ok(()),
+        failed = call => failed,
     }
 }
 

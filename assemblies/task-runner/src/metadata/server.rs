@@ -92,6 +92,13 @@ impl Endpoint {
         let path = parts.uri.path();
         let (status, value) = match path.strip_prefix("/v2/credentials/") {
             Some(id) => self.credentials(&view, id).await,
+            None if parts.method == Method::POST => {
+                // A fault is a change to the network, which takes a moment.
+                let (path, body) = (path.to_owned(), body.to_bytes());
+                let answer = move || self.route(&view, &Method::POST, &path, &body);
+                let answer = tokio::task::spawn_blocking(answer).await;
+                answer.unwrap_or_else(|error| (500, json!(error.to_string())))
+            }
             None => self.route(&view, &parts.method, path, &body.to_bytes()),
         };
         response(status, &value)

@@ -2,18 +2,21 @@
 //!
 //! On Fargate packets are dropped and held up by the kernel (iptables and netem). Here the runner carries the
 //! bytes and does it to them: a port behind a black hole stays silent, latency holds up every piece that
-//! leaves the task, and a piece that is lost comes after TCP would have sent it again. Connections between
-//! containers of the task are not touched.
+//! leaves the task, and a piece that is lost comes after TCP would have sent it again. As on Fargate, latency and
+//! loss are for what leaves the task; a black hole is for what containers say to each other, too ([`super::wall`]).
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
+
+use super::wall::Wall;
 
 /// Where a connection leads, seen from the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +104,8 @@ pub struct Faults {
     set: Mutex<Set>,
     changed: Notify,
     chance: Chance,
+    /// Where the task has a network of its own.
+    pub(super) wall: OnceLock<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -133,9 +138,9 @@ impl Faults {
         done
     }
 
-    /// Says whether there was none of the kind yet.
+    /// Says whether there was none of the kind yet. Holds the thread up until the kernel has heard of it.
     pub(crate) fn start_hole(&self, hole: BlackHole) -> bool {
-        self.change(|holes, _| {
+        let is_new = self.change(|holes, _| {
             let is_new = !holes
                 .iter()
                 .any(|one| one.traffic == hole.traffic && one.port == hole.port);
@@ -143,11 +148,29 @@ impl Faults {
                 holes.push(hole);
             }
             is_new
-        })
+        });
+        self.wall_up();
+        is_new
     }
 
+    /// The same, the other way.
     pub(crate) fn stop_hole(&self, traffic: Traffic, port: u16) {
         self.change(|holes, _| holes.retain(|one| one.traffic != traffic || one.port != port));
+        self.wall_up();
+    }
+
+    /// Between containers, whichever way a hole is for: what leaves one arrives at another one.
+    fn wall_up(&self) {
+        let Some(wall) = self.wall.get() else { return };
+        let own = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let ports: BTreeSet<u16> = {
+            let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+            let holes = set.holes.iter();
+            let holes = holes.filter(|one| !one.except.iter().any(|network| network.has(own)));
+            holes.map(|one| one.port).collect()
+        };
+        // A machine without the means has holes at the border only.
+        let _ = wall.stand(&ports);
     }
 
     pub(crate) fn has_hole(&self, traffic: Traffic, port: u16) -> bool {

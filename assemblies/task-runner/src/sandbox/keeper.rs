@@ -14,6 +14,9 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::process::{WaitOptions, getegid, geteuid, wait};
 use rustix::thread::UnshareFlags;
 
+use socket2::SockRef;
+
+use super::wall::MARK;
 use super::{Shape, loopback, new_namespace, tcp};
 
 /// The verb of the keeper.
@@ -98,6 +101,8 @@ fn answer(line: &mut UnixStream) -> io::Result<()> {
             return line.write_all(&why.raw_os_error().to_ne_bytes());
         }
     };
+    // Without the right to mark it, a black hole between containers swallows what comes from outside too.
+    let _ = SockRef::from(&socket).set_mark(MARK);
     let sockets = [socket.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
