@@ -229,6 +229,10 @@ fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
     if got.bytes == 0 {
         return Err(io::Error::other("the sandbox is gone"));
     }
+    if byte == *b"y" {
+        // It was sent, and this process has no descriptor to spare for it.
+        return Err(rustix::io::Errno::MFILE.into());
+    }
     let mut why = [0; 4];
     line.read_exact(&mut why)?;
     Err(io::Error::from_raw_os_error(i32::from_ne_bytes(why)))

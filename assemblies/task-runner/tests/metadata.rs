@@ -506,7 +506,7 @@ async fn a_black_hole_is_between_containers_too() {
     };
     if !["nft", "iptables-restore"]
         .iter()
-        .flat_map(|one| is_there(one))
+        .flat_map(is_there)
         .any(|there| there)
     {
         eprintln!("skipped: there is neither nft nor iptables here");
