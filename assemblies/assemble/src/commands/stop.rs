@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Kills everything at once.
     #[arg(long)]
     force: bool,
+    /// Stops it as when Spot takes its capacity back: in order, and two minutes later whatever is left is killed.
+    #[arg(long, conflicts_with = "force")]
+    spot: bool,
 }
 
 /// Asks it to stop and waits for its end.
@@ -32,10 +35,10 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         talk.say(&format!("`{}` has ended already", run.name));
         return Ok(0);
     }
-    let word = if arguments.force {
-        Word::Kill
-    } else {
-        Word::Stop
+    let word = match (arguments.force, arguments.spot) {
+        (true, _) => Word::Kill,
+        (_, true) => Word::Spot,
+        _ => Word::Stop,
     };
     let mut told = say(&run.folder, word);
     // It may have been busy with somebody else.

@@ -107,17 +107,16 @@ pub(super) async fn live(
                 ask(&control, stop("Task stopped: the time given was over")).await;
             }
             word = either(&mut signals, &door, told) => {
+                // One that stops already hears only what leaves it less time.
+                if told != Told::Nothing && !matches!(word, Word::Kill | Word::Spot) {
+                    continue;
+                }
                 told = match word {
-                    Word::Stop if told == Told::Nothing => Told::Stop,
-                    // It stops already.
-                    Word::Stop => continue,
                     Word::Kill => Told::Kill,
+                    _ if told == Told::Nothing => Told::Stop,
+                    _ => told,
                 };
-                let word = match told {
-                    Told::Kill => Control::Kill { reason: "Task killed by user".into() },
-                    _ => stop("Task stopped by user"),
-                };
-                ask(&control, word).await;
+                ask(&control, wish(word)).await;
             }
         }
     };
@@ -166,6 +165,28 @@ fn stop(reason: &str) -> Control {
     Control::Stop {
         code: StopCode::UserInitiated,
         reason: reason.into(),
+    }
+}
+
+/// What a word is to the runner, with the reason that ECS would give.
+fn wish(word: Word) -> Control {
+    let stop = |code, reason: &str| Control::Stop {
+        code,
+        reason: reason.into(),
+    };
+    match word {
+        Word::Stop => stop(StopCode::UserInitiated, "Task stopped by user"),
+        Word::Kill => Control::Kill {
+            reason: "Task killed by user".into(),
+        },
+        Word::Spot => stop(
+            StopCode::SpotInterruption,
+            "Your Spot Task was interrupted.",
+        ),
+        Word::Unhealthy => stop(
+            StopCode::ServiceSchedulerInitiated,
+            "Task failed container health checks",
+        ),
     }
 }
 
