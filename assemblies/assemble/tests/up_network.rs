@@ -513,3 +513,59 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
         "other first\nother then\n"
     );
 }
+
+#[test]
+fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
+    const TEST: &str = "a_port_is_refused_once_nobody_is_left_who_could_answer_there";
+    let mapped = json!({ "portMappings": [{ "containerPort": 8080 }] });
+    let slow =
+        "trap 'until [ -e go ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done";
+    let project = project(&[
+        (
+            "app",
+            "trap 'exit 0' TERM; while :; do sleep 0.05; done",
+            mapped,
+        ),
+        ("slow", slow, json!({ "stopTimeout": 60 })),
+    ]);
+    let more = [
+        "--program",
+        "slow=/bin/sh",
+        "--wait",
+        "--name",
+        "ends",
+        "-p",
+        "0:8080",
+    ];
+    let said = up(&project, &more);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let task = || {
+        let listed = project.assemble(&["ps", "--format", "json"]).json();
+        listed["tasks"][0].clone()
+    };
+    let bound = task()["containers"][0]["networkBindings"][0]["hostPort"].as_u64();
+    let Some(port) = bound.and_then(|port| u16::try_from(port).ok()) else {
+        project.assemble(&["stop", "--force"]);
+        return eprintln!("skipped: {TEST} needs network namespaces");
+    };
+    let is_taken = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    assert!(is_taken());
+    let (refused, meanwhile) = thread::scope(|scope| {
+        let stopped = scope.spawn(|| project.assemble(&["stop", "ends"]));
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while is_taken() && std::time::Instant::now() < end {
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let seen = (!is_taken(), task());
+        project.write("go", "");
+        assert_eq!(stopped.join().unwrap().code, Some(0));
+        seen
+    });
+    assert!(refused);
+    // The task itself is not over by then: somebody else still takes his time.
+    assert_eq!(meanwhile["containers"][0]["lastStatus"], "STOPPED");
+    assert_eq!(
+        meanwhile["containers"][1]["lastStatus"], "RUNNING",
+        "{meanwhile:#}"
+    );
+}

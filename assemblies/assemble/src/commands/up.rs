@@ -8,7 +8,7 @@
 //! | `stand_in` | takes out, or lets something simple stand for, what has no program here |
 //! | `programs` | finds the program for each image |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
-//! | `network` | gives it a network of its own, with the ways in and out |
+//! | `network` | gives it a network of its own, with the ways in and out; `ways` closes them |
 //! | `credentials` | asks AWS for what containers may do there |
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
@@ -52,6 +52,7 @@ mod status;
 mod summary;
 mod target;
 mod watch;
+mod ways;
 
 pub(crate) use door::{Word, is_alive, say};
 pub(crate) use keep::TASK;
@@ -245,9 +246,9 @@ impl Prepared {
             .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
         runtime.block_on(async {
             let bindings = network::bindings(&self.ports);
-            let _ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
+            let ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
             let (plan, target) = (self.plan, self.target);
-            let life = life::live(plan, target, &bindings, arguments, project, talk);
+            let life = life::live(plan, target, (&bindings, ways), arguments, project, talk);
             Box::pin(life).await
         })
     }

@@ -15,6 +15,7 @@ use super::keep::{Binding, Healthy, Keep};
 use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
+use super::ways::Ways;
 use super::{Arguments, credentials, json, ready, several, summary, watch};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -38,7 +39,7 @@ enum Told {
 pub(super) async fn live(
     mut plan: RunPlan,
     target: Target,
-    bindings: &[Binding],
+    (bindings, ways): (&[Binding], Ways),
     arguments: &Arguments,
     project: &Project,
     talk: &Talk,
@@ -64,6 +65,7 @@ pub(super) async fn live(
         Some(metadata) => metadata.before(show),
         None => show,
     };
+    let show = ways.before(&plan.definition, show);
     let healthy = if arguments.until_healthy {
         Healthy::of(&plan.definition)
     } else {

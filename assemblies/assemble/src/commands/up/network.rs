@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use task_definition::TaskDefinition;
 use task_runner::RunPlan;
-use task_runner::sandbox::{Border, Forward, Sandbox, Shape, Traffic, carry};
+use task_runner::sandbox::{Border, Sandbox, Shape, Traffic, carry};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Arguments;
 use super::keep::Binding;
 use super::target::Target;
+use super::ways::Ways;
 use crate::failure::Failure;
 use crate::talk::Talk;
 
@@ -260,27 +261,22 @@ fn names(ways: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
         .collect()
 }
 
-/// All that leads in and out of a task; it closes when this does.
-pub(super) struct Ways {
-    _all: Vec<Forward>,
-}
-
 /// Begins to carry. Called in a runtime.
 pub(super) fn open(
     plan: &RunPlan,
     ports: Vec<(Bound, u16)>,
     ways: &[Reach],
     talk: &Talk,
-) -> Result<Option<Ways>, Failure> {
+) -> Result<Ways, Failure> {
     let Some(sandbox) = plan
         .sandbox
         .clone()
         .filter(|sandbox| sandbox.shape().network)
     else {
-        return Ok(None);
+        return Ok(Ways::default());
     };
     let failure = |why: io::Error| Failure::Usage(format!("no way into the task's network: {why}"));
-    let mut all = Vec::new();
+    let (mut inward, mut outward) = (Vec::new(), Vec::new());
     for (listener, inside) in ports {
         listener.set_nonblocking(true).map_err(failure)?;
         let listener = TcpListener::from_std(listener).map_err(failure)?;
@@ -294,14 +290,15 @@ pub(super) fn open(
             faults: Arc::clone(sandbox.faults()),
         };
         let sandbox = Arc::clone(&sandbox);
-        all.push(carry(listener, border, move || {
+        let forward = carry(listener, border, move || {
             let sandbox = Arc::clone(&sandbox);
             async move {
                 sandbox
                     .connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, inside))
                     .await
             }
-        }));
+        });
+        inward.push((inside, forward));
     }
     let names = names(ways);
     for Reach { host, port } in ways {
@@ -321,7 +318,7 @@ pub(super) fn open(
             port,
             faults: Arc::clone(sandbox.faults()),
         };
-        all.push(carry(listener, border, move || {
+        outward.push(carry(listener, border, move || {
             let host = host.clone();
             async move { TcpStream::connect((host.as_str(), port)).await }
         }));
@@ -338,7 +335,7 @@ pub(super) fn open(
     talk.say(&format!(
         "the task has a network of its own; it reaches {led} (--reach HOST:PORT, --net host)"
     ));
-    Ok(Some(Ways { _all: all }))
+    Ok(Ways::new(inward, outward))
 }
 
 /// The folders of this machine that hold what a container's variables name: `INPUT=clip.mp4`. Who writes a
