@@ -518,12 +518,11 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
 fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
     const TEST: &str = "a_port_is_refused_once_nobody_is_left_who_could_answer_there";
     let mapped = json!({ "portMappings": [{ "containerPort": 8080 }] });
-    let slow =
-        "trap 'until [ -e go ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done";
+    let slow = "trap 'until [ -e go ]; do sleep 0.05; done; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     let project = project(&[
         (
             "app",
-            "trap 'exit 0' TERM; while :; do sleep 0.05; done",
+            "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done",
             mapped,
         ),
         ("slow", slow, json!({ "stopTimeout": 60 })),
@@ -550,6 +549,9 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
     };
     let is_taken = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     assert!(is_taken());
+    // Before its trap a PID 1 does not hear SIGTERM.
+    let both_speak = (0..500).any(|_| project.assemble(&["logs"]).out.matches("| up").count() == 2);
+    assert!(both_speak);
     let (refused, meanwhile) = thread::scope(|scope| {
         let stopped = scope.spawn(|| project.assemble(&["stop", "ends"]));
         let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
