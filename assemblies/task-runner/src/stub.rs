@@ -164,7 +164,7 @@ async fn answer(kind: Kind, request: Request<Incoming>) -> Result<Answer, Infall
     })
 }
 
-/// 200. An export that was taken whole is answered in its own form with an empty message: nothing in protobuf,
+/// Says 200. An export that was taken whole is answered in its own form with an empty message: nothing in protobuf,
 /// `{}` in JSON.
 fn taken(form: Option<HeaderValue>) -> Answer {
     let json = form.as_ref().is_some_and(|form| form == "application/json");
