@@ -55,7 +55,9 @@ mod watch;
 mod ways;
 
 pub(crate) use door::{Word, is_alive, say};
+pub(crate) use json::started_by;
 pub(crate) use keep::TASK;
+pub(crate) use several::SERVICE;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -101,7 +103,7 @@ pub(crate) struct Arguments {
     pub(crate) wait: bool,
     /// So many tasks, as a service has them: each connection goes to the next one, and one that ends is replaced.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20),
-        conflicts_with_all = ["detach", "wait", "until_ready", "until_healthy", "exit_code_from", "timeout", "json"])]
+        conflicts_with = "exit_code_from")]
     pub(crate) count: Option<u8>,
     /// Starts a container again when its program changes: in order, while the others go on.
     #[arg(long)]
@@ -196,16 +198,8 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     };
     let groups = environment::groups(&definition, arguments);
     environment::not_enforced(&definition, sandbox.is_some(), groups.as_deref(), talk);
-    let name = env::var(detach::NAME)
-        .ok()
-        .filter(|name| simple(name).is_ok());
-    let name = name.or_else(|| arguments.name.clone());
-    let name = name.unwrap_or_else(|| run_name(&definition.family));
-    let folder = private_folder(project.root(), &format!("run/{name}"))?;
-    if is_alive(&folder) {
-        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
-        return Err(Failure::Usage(words));
-    }
+    let name = called(arguments, &definition.family);
+    let folder = free_folder(&name, project)?;
     forget_old_runs(&folder);
     let kept_volumes = volumes(&definition, project)?;
     let mut plan = RunPlan {
@@ -276,6 +270,24 @@ fn defaults(target: &target::Target) -> BTreeMap<String, String> {
     named
         .map(|(name, region)| (name.to_owned(), region.clone()))
         .collect()
+}
+
+/// The name of the run: what the one who left it behind has said, or the command line.
+fn called(arguments: &Arguments, family: &str) -> String {
+    let said = env::var(detach::NAME).ok();
+    let said = said.filter(|name| simple(name).is_ok());
+    let said = said.or_else(|| arguments.name.clone());
+    said.unwrap_or_else(|| run_name(family))
+}
+
+/// The folder of a run that nobody else has.
+fn free_folder(name: &str, project: &Project) -> Result<PathBuf, Failure> {
+    let folder = private_folder(project.root(), &format!("run/{name}"))?;
+    if is_alive(&folder) {
+        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
+        return Err(Failure::Usage(words));
+    }
+    Ok(folder)
 }
 
 /// The family and something that no other run of it has.

@@ -48,7 +48,7 @@ pub(super) async fn live(
     let (events, heard) = mpsc::channel(EVENTS);
     let (control, controlled) = mpsc::channel(CONTROLS);
     let show: Box<dyn Show> = if arguments.json {
-        Box::new(json::Lines::new(&plan.definition))
+        Box::new(json::Lines::new(&plan.definition, &plan.folder))
     } else {
         Box::new(Screen::new(&plan.definition, several::number(), talk))
     };
@@ -87,7 +87,9 @@ pub(super) async fn live(
     let smoke = arguments.until_ready || arguments.until_healthy;
     let ready = waiting.all(running);
     tokio::pin!(ready);
+    // Of several tasks the service knows how long they have.
     let late = arguments.timeout.or(smoke.then_some(SMOKE));
+    let late = late.filter(|_| number.is_none());
     let late = sleep_until(Instant::now() + late.unwrap_or(NEVER));
     tokio::pin!(late);
     let (mut told, mut is_ready) = (Told::Nothing, false);
@@ -99,7 +101,9 @@ pub(super) async fn live(
                 if !arguments.json && !smoke && target.serves && number.is_none() {
                     ready::invite(&target, project, talk);
                 }
-                if smoke && told == Told::Nothing {
+                if smoke && number.is_some() {
+                    several::prove(&folder);
+                } else if smoke && told == Told::Nothing {
                     told = Told::Ready;
                     ask(&control, stop("Task stopped: it was ready")).await;
                 }
@@ -225,5 +229,6 @@ impl Signals {
 
 const EVENTS: usize = 4096;
 const CONTROLS: usize = 4;
-const SMOKE: Duration = Duration::from_mins(1);
+/// How long a trial may take when nobody says.
+pub(super) const SMOKE: Duration = Duration::from_mins(1);
 const NEVER: Duration = Duration::from_hours(10 * 365 * 24);

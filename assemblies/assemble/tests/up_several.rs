@@ -1,0 +1,279 @@
+//! Several tasks that `up --count` runs: together in what is done with them, and each with a life of its own. A
+//! shell stands for their image.
+#![cfg(feature = "up")]
+#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+mod support;
+use support::{Project, Said};
+
+/// Waits for SIGTERM, and says so.
+const SERVES: &str = "trap 'echo down; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+const UP: [&str; 6] = [
+    "up",
+    "task.json",
+    "--program",
+    "app=/bin/sh",
+    "--count",
+    "2",
+];
+const LIMIT: Duration = Duration::from_mins(1);
+
+struct Service(Project);
+
+impl Service {
+    /// One container that runs a line of shell.
+    fn new(line: &str, more: Value) -> Self {
+        let mut app = json!({ "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line],
+            "stopTimeout": 2 });
+        let object = app.as_object_mut().unwrap();
+        object.extend(more.as_object().unwrap().clone());
+        let project = Project::new();
+        let definition = json!({ "family": "test", "containerDefinitions": [app],
+            "taskRoleArn": "arn:aws:iam::111122223333:role/app" });
+        project.write("task.json", definition.to_string());
+        Self(project)
+    }
+
+    fn up(&self, more: &[&str]) -> Said {
+        self.0.assemble(&[UP.as_slice(), more].concat())
+    }
+
+    fn said(&self, words: &[&str]) -> Said {
+        self.0.assemble(words)
+    }
+
+    /// The tasks that run, by their names.
+    fn tasks(&self) -> BTreeMap<String, Value> {
+        let listed = self.said(&["ps", "--format", "json"]).json();
+        let tasks = listed["tasks"].as_array().unwrap().clone().into_iter();
+        let named = tasks.map(|task| (task["taskArn"].as_str().unwrap().to_owned(), task));
+        named.collect()
+    }
+
+    /// Before its trap a PID 1 does not hear SIGTERM.
+    fn until_all_speak(&self, name: &str) {
+        until(|| {
+            let speaks = |number| {
+                !self
+                    .said(&["logs", "--task", &format!("{name}-{number}")])
+                    .out
+                    .is_empty()
+            };
+            speaks(1) && speaks(2)
+        });
+    }
+}
+
+impl Drop for Service {
+    /// A test that failed leaves nothing behind either.
+    fn drop(&mut self) {
+        self.0.assemble(&["stop", "--force"]);
+    }
+}
+
+/// Waits for something, and not for ever.
+fn until(holds: impl FnMut() -> bool) {
+    assert!(comes(holds), "it does not come");
+}
+
+fn comes(mut holds: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + LIMIT;
+    while Instant::now() < end {
+        if holds() {
+            return true;
+        }
+        sleep(Duration::from_millis(30));
+    }
+    false
+}
+
+#[test]
+fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
+    let service = Service::new(SERVES, json!({}));
+    let up = service.up(&["--wait", "--name", "many"]);
+    assert_eq!(
+        (up.code, up.out.as_str()),
+        (Some(0), "many\n"),
+        "{}",
+        up.err
+    );
+    let listed = service.said(&["ps"]).out;
+    assert!(
+        listed.contains("a service: 2 of 2 tasks take part"),
+        "{listed}"
+    );
+    let tasks = service.tasks();
+    let names: Vec<&String> = tasks.keys().collect();
+    assert_eq!(names, ["local/many-1", "local/many-2"], "{listed}");
+    let first = &tasks["local/many-1"];
+    assert_eq!(
+        (&first["group"], &first["startedBy"]),
+        (&json!("service:test"), &json!("ecs-svc/many"))
+    );
+    service.until_all_speak("many");
+    let said = service.said(&[
+        "exec",
+        "--task",
+        "many-1",
+        "app",
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo here",
+    ]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (Some(0), "here\n"),
+        "{}",
+        said.err
+    );
+    let again = service.up(&["--detach", "--name", "many"]);
+    assert!(again.err.contains("`many` runs already"), "{}", again.err);
+    let spot = service.said(&["stop", "--spot", "many"]);
+    assert_eq!(spot.code, Some(2), "{}", spot.err);
+
+    // Without a name, and by less than the whole of one, the service is meant.
+    let stopped = service.said(&["stop", "ma"]);
+    assert_eq!(stopped.code, Some(0), "{}", stopped.err);
+    assert!(service.tasks().is_empty());
+    for task in ["many-1", "many-2"] {
+        assert_eq!(
+            service.said(&["logs", "--task", task, "app"]).out,
+            "up\ndown\n"
+        );
+    }
+}
+
+#[test]
+fn a_task_of_a_service_that_somebody_stops_is_replaced() {
+    let service = Service::new(SERVES, json!({}));
+    let up = service.up(&["--detach", "--name", "whole"]);
+    assert_eq!(
+        (up.code, up.out.as_str()),
+        (Some(0), "whole\n"),
+        "{}",
+        up.err
+    );
+    until(|| service.said(&["ps"]).out.contains("2 of 2"));
+    service.until_all_speak("whole");
+    let before = service.tasks();
+    let stopped = service.said(&["stop", "--spot", "whole-2"]);
+    assert_eq!(stopped.code, Some(0), "{}", stopped.err);
+    let created = |tasks: &BTreeMap<String, Value>, name| {
+        tasks.get(name).map(|task| task["createdAt"].clone())
+    };
+    until(|| service.tasks().len() == 2 && service.said(&["ps"]).out.contains("2 of 2"));
+    let after = service.tasks();
+    assert_eq!(
+        created(&before, "local/whole-1"),
+        created(&after, "local/whole-1")
+    );
+    assert_ne!(
+        created(&before, "local/whole-2"),
+        created(&after, "local/whole-2")
+    );
+    assert_eq!(service.said(&["stop"]).code, Some(0));
+    assert!(service.tasks().is_empty());
+}
+
+#[test]
+fn a_trial_starts_all_waits_for_all_and_stops_all() {
+    // As PID 1 a shell would not hear a SIGTERM that comes before its trap.
+    let init = json!({ "initProcessEnabled": true });
+    let check = json!({ "command": ["CMD-SHELL", "exit 0"], "interval": 5 });
+    for trial in ["--until-ready", "--until-healthy"] {
+        let service = Service::new(
+            SERVES,
+            json!({ "linuxParameters": init, "healthCheck": check }),
+        );
+        let up = service.up(&[trial, "--fast-health", "50"]);
+        assert!(up.err.contains("all tasks were ready"), "{}", up.err);
+        assert_eq!(up.code, Some(0), "{}", up.err);
+        assert!(service.tasks().is_empty());
+    }
+}
+
+#[test]
+fn a_trial_that_takes_too_long_and_a_time_that_is_over_end_with_124() {
+    let check = json!({ "healthCheck": { "command": ["CMD-SHELL", "exit 1"], "interval": 300 } });
+    let service = Service::new(SERVES, check);
+    for more in [
+        ["--until-healthy", "--timeout", "1s"],
+        ["--json", "--timeout", "1s"],
+    ] {
+        let up = service.up(&more);
+        assert_eq!(up.code, Some(124), "{}", up.err);
+        assert!(service.tasks().is_empty());
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_service_whose_tasks_end_again_and_again() {
+    let service = Service::new("echo oh >&2; exit 7", json!({}));
+    let check = json!({ "family": "test", "containerDefinitions": [{ "name": "app", "image": "sh",
+        "entryPoint": ["/bin/sh"], "command": ["-c", "echo oh >&2; exit 7"],
+        "healthCheck": { "command": ["CMD-SHELL", "exit 0"] } }] });
+    service.0.write("task.json", check.to_string());
+    let up = service.up(&["--wait", "--name", "never"]);
+    assert_eq!(up.code, Some(7), "{}", up.err);
+    assert!(
+        up.err.contains("3 times in a row before it was ready"),
+        "{}",
+        up.err
+    );
+    assert!(service.tasks().is_empty());
+}
+
+#[test]
+fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
+    const COUNT: usize = 200;
+    // Long lines, which no pipe takes in one piece; who has said them all is healthy.
+    let line = format!(
+        "long=$(printf '%03000d' 0); i=0; while [ $i -lt {COUNT} ]; do echo $i $long; i=$((i+1)); done; \
+         touch \"said-${{ECS_CONTAINER_METADATA_URI_V4##*/}}\"; trap 'exit 0' TERM; while :; do sleep 0.05; done"
+    );
+    let all_said = "[ -e \"said-${ECS_CONTAINER_METADATA_URI_V4##*/}\" ]";
+    let check = json!({ "command": ["CMD-SHELL", all_said], "interval": 5, "retries": 10, "startPeriod": 300 });
+    let service = Service::new(&line, json!({ "healthCheck": check }));
+    let up = service.up(&[
+        "--json",
+        "--until-healthy",
+        "--fast-health",
+        "50",
+        "--name",
+        "told",
+    ]);
+    assert_eq!(up.code, Some(0), "{}", up.err);
+    let lines = up
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let mut said = BTreeMap::<String, Vec<usize>>::new();
+    let mut ended = BTreeSet::new();
+    for line in lines.collect::<Vec<Value>>() {
+        let whose = line["taskArn"].as_str().unwrap().to_owned();
+        if line["detail"]["lastStatus"] == "STOPPED" {
+            ended.insert(whose.clone());
+        }
+        if line["type"] == "log" {
+            let number = line["line"]
+                .as_str()
+                .unwrap()
+                .split(' ')
+                .next()
+                .unwrap()
+                .parse();
+            said.entry(whose).or_default().push(number.unwrap());
+        }
+    }
+    let whole: Vec<usize> = (0..COUNT).collect();
+    let names = ["local/told-1", "local/told-2"].map(str::to_owned);
+    assert_eq!(said, names.clone().map(|name| (name, whole.clone())).into());
+    assert_eq!(ended, names.into());
+}
