@@ -1,9 +1,15 @@
 //! Several tasks that `up --count` runs: together in what is done with them, and each with a life of its own. A
 //! shell stands for their image.
 #![cfg(feature = "up")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "what goes wrong here is a failed test"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -42,6 +48,18 @@ impl Service {
 
     fn up(&self, more: &[&str]) -> Said {
         self.0.assemble(&[UP.as_slice(), more].concat())
+    }
+
+    /// In the foreground; what it says is in the files `out` and `said`.
+    fn started(&self, more: &[&str]) -> Child {
+        let file = |name| File::create(self.0.root().join(name)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
+        command.args(UP).args(more).current_dir(self.0.root());
+        command
+            .stdin(Stdio::null())
+            .stdout(file("out"))
+            .stderr(file("said"));
+        command.spawn().unwrap()
     }
 
     fn said(&self, words: &[&str]) -> Said {
@@ -91,6 +109,13 @@ fn comes(mut holds: impl FnMut() -> bool) -> bool {
         sleep(Duration::from_millis(30));
     }
     false
+}
+
+fn interrupt(child: &Child) {
+    let stopped = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(stopped.unwrap().success());
 }
 
 #[test]
@@ -276,4 +301,140 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
     let names = ["local/told-1", "local/told-2"].map(str::to_owned);
     assert_eq!(said, names.clone().map(|name| (name, whole.clone())).into());
     assert_eq!(ended, names.into());
+}
+
+/// A server that says who it is, and whose check fails once (`/flap`) or from now on (`/sick`).
+const SERVER: &str = r#"
+me=${ECS_CONTAINER_METADATA_URI_V4##*/}
+curl -sS -m 5 -X PUT -d '{"ProtectionEnabled": true}' "$ECS_AGENT_URI/task-protection/v1/state"; echo
+curl -sS -m 5 "$ECS_CONTAINER_METADATA_URI_V4/task"; echo
+exec python3 -c '
+import http.server as h, os, signal, sys
+signal.signal(15, lambda *_: os._exit(0))
+me = sys.argv[1]
+class A(h.BaseHTTPRequestHandler):
+  def do_GET(s):
+    if s.path != "/": open(s.path[1:] + "-" + me, "w")
+    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())
+  def log_message(s, *_): pass
+server = h.HTTPServer(("0.0.0.0", 8080), A)
+open("up-" + me, "w")
+server.serve_forever()' $me
+"#;
+const CHECK: &str = "me=${ECS_CONTAINER_METADATA_URI_V4##*/}; \
+    if [ -e flap-$me ]; then rm flap-$me; exit 1; fi; [ -e up-$me -a ! -e sick-$me ]";
+
+#[test]
+fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
+    const TEST: &str = "a_service_replaces_what_is_unhealthy_also_when_it_is_protected";
+    let check = json!({ "command": ["CMD-SHELL", CHECK], "interval": 10, "retries": 2, "startPeriod": 300 });
+    let more = json!({ "portMappings": [{ "containerPort": 8080 }], "healthCheck": check });
+    let service = Service::new(SERVER, more);
+    let mut running = service.started(&[
+        "--json",
+        "--fast-health",
+        "50",
+        "-p",
+        "0:8080",
+        "--name",
+        "flaky",
+    ]);
+    let said = || service.0.read("said");
+    let ready = comes(|| said().matches("takes part").count() == 2);
+    if said().contains("the network here is this machine's") {
+        interrupt(&running);
+        running.wait().unwrap();
+        return eprintln!("skipped: {TEST} needs network namespaces");
+    }
+    assert!(ready, "{}", said());
+    let words = said();
+    let (_, port) = words
+        .split_once("port 8080 of the tasks is 127.0.0.1:")
+        .unwrap();
+    let port = port.split(' ').next().unwrap();
+    let ask = |path: &str| {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let asked = Command::new("curl").args(["-sS", "-m", "5", &url]).output();
+        String::from_utf8(asked.unwrap().stdout).unwrap()
+    };
+    let listed = service.said(&["ps"]).out;
+    let heading = format!("2 of 2 tasks take part, 127.0.0.1:{port} is port 8080");
+    assert!(listed.contains(&heading), "{listed}");
+    let there = |name: String| service.0.root().join(name).exists();
+
+    // One failure is none.
+    let flapping = ask("/flap");
+    until(|| !there(format!("flap-{flapping}")));
+    let sick = ask("/sick");
+    until(|| said().contains("is UNHEALTHY and is stopped"));
+    let turns: BTreeSet<String> = (0..8).map(|_| ask("/")).collect();
+    assert!(!turns.contains(&sick), "{turns:?}");
+    until(|| said().matches("takes part").count() == 3);
+    let turns: BTreeSet<String> = (0..8).map(|_| ask("/")).collect();
+    assert_eq!(
+        (turns.len(), turns.contains(&flapping)),
+        (2, true),
+        "{turns:?} {}",
+        said()
+    );
+    interrupt(&running);
+    assert_eq!(running.wait().unwrap().code(), Some(0), "{}", said());
+
+    let out = service.0.read("out");
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let dismissed: Vec<&Value> = (lines.iter())
+        .filter(|line| line["detail"]["stopCode"] == "ServiceSchedulerInitiated")
+        .collect();
+    let first = dismissed[0];
+    assert_eq!(
+        first["detail"]["stoppedReason"],
+        "Task failed container health checks"
+    );
+    assert!(
+        dismissed
+            .iter()
+            .all(|line| line["taskArn"] == first["taskArn"])
+    );
+    let unhealthy = lines
+        .iter()
+        .filter(|line| line["detail"]["healthStatus"] == "UNHEALTHY");
+    let unhealthy: BTreeSet<_> = unhealthy.map(|line| line["taskArn"].as_str()).collect();
+    assert_eq!(unhealthy, [first["taskArn"].as_str()].into());
+    // All had asked for protection, and it was given.
+    let logs = |word: &str| {
+        lines
+            .iter()
+            .filter(|line| {
+                line["line"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(word))
+            })
+            .count()
+    };
+    assert_eq!(logs("\"ProtectionEnabled\":true"), 3, "{out}");
+    assert_eq!(logs("\"ServiceName\":\"test\""), 3, "{out}");
+}
+
+#[test]
+fn an_unhealthy_task_that_is_alone_goes_on() {
+    let check = json!({ "command": ["CMD-SHELL", "[ ! -e sick ]"], "interval": 10, "retries": 2 });
+    let task = Service::new(SERVES, json!({ "healthCheck": check }));
+    let words = [
+        &UP[..4],
+        &["--wait", "--name", "alone", "--fast-health", "50"],
+    ];
+    let up = task.said(&words.concat());
+    assert_eq!(up.code, Some(0), "{}", up.err);
+    let health = || task.tasks()["local/alone"]["healthStatus"].clone();
+    let pid = || task.tasks()["local/alone"]["containers"][0]["pid"].clone();
+    let before = pid();
+    task.0.write("sick", "");
+    until(|| health() == "UNHEALTHY");
+    std::fs::remove_file(task.0.root().join("sick")).unwrap();
+    until(|| health() == "HEALTHY");
+    assert_eq!(pid(), before);
+    assert_eq!(task.said(&["stop"]).code, Some(0));
 }

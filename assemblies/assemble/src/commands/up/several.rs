@@ -1,7 +1,7 @@
 //! `up --count N`: as many tasks of one assembly as a service would have, behind one listener for each port.
 //!
 //! Each task is `assemble up` again, with a name and ports of its own. A task that ends is replaced, as by a
-//! service: at once if it had been ready, ever later if it never was.
+//! service: at once if it had been ready, ever later if it never was. One that is UNHEALTHY is stopped for it.
 //!
 //! | file | is |
 //! |---|---|
@@ -192,6 +192,13 @@ impl Service {
                 self.ring.join(number, ports);
             }
             News::Stopping => self.ring.leave(number),
+            News::Unhealthy => {
+                self.ring.leave(number);
+                if self.told.is_none() && copy.dismiss() {
+                    show.talk
+                        .say(&format!("task {number} is UNHEALTHY and is stopped"));
+                }
+            }
             News::Ended { code, begun } => {
                 self.ring.leave(number);
                 self.ended(at, code, begun, show);

@@ -54,6 +54,8 @@ pub(super) enum News {
     Ready(BTreeMap<u16, u16>),
     /// Somebody stops it.
     Stopping,
+    /// Its checks have failed.
+    Unhealthy,
     Ended {
         code: i32,
         /// It came as far as to have a task.
@@ -125,6 +127,9 @@ impl Copy {
             self.part = Part::Leaves;
             return Ok(News::Stopping);
         }
+        if task["healthStatus"] == "UNHEALTHY" {
+            return Ok(News::Unhealthy);
+        }
         if self.part == Part::Takes || !self.folder.join(READY).exists() {
             return Ok(News::Nothing);
         }
@@ -137,6 +142,15 @@ impl Copy {
         let text = fs::read(self.folder.join(TASK)).ok()?;
         let mut said: Value = serde_json::from_slice(&text).ok()?;
         Some(said["tasks"][0].take())
+    }
+
+    /// Stops it, for it is UNHEALTHY; answers whether it has heard.
+    pub(super) fn dismiss(&mut self) -> bool {
+        let heard = say(&self.folder, Word::Unhealthy).is_ok();
+        if heard {
+            self.part = Part::Leaves;
+        }
+        heard
     }
 
     /// Says a word to it, if it is there.
