@@ -247,6 +247,21 @@ fn a_stub_answers_and_says_what_came() {
 }
 
 #[test]
+fn a_sink_is_where_the_task_looks_for_it_over_http_and_over_grpc() {
+    let ask = "for port in 4318 4317; do curl -sS -m 10 --retry 20 --retry-all-errors --retry-delay 1 -o /dev/null \
+        -w 'code %{http_code}\\n' -d '{}' \"$WHERE:$port/v1/traces\"; done";
+    let agent = json!({ "essential": false });
+    let project = project(&[("app", ask, json!({})), ("agent", "", agent)]);
+    // An address that the task is told of leads out of it only where nobody in it listens.
+    let told = "app:WHERE=http://127.0.0.1";
+    let port = "app:OTHER=http://127.0.0.1:4318";
+    let more = ["--stub", "agent=otlp-sink", "--env", told, "--env", port];
+    let said = up(&project, &more);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(said.out.matches("code 200").count(), 2, "{}", said.out);
+}
+
+#[test]
 fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
     const TEST: &str = "several_tasks_take_turns_and_one_that_ends_is_replaced";
     let line = "exec python3 -c 'import http.server as h, os, signal\nsignal.signal(15, lambda *_: os._exit(0))\nme = open(\"/proc/sys/kernel/random/uuid\").read()\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    if s.path == \"/end\": os._exit(3)\n    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";

@@ -75,6 +75,16 @@ impl Kind {
     }
 }
 
+/// The ports on which a program with these arguments listens as a stub; none for any other program.
+pub fn ports(arguments: &[String]) -> Vec<u16> {
+    let words = arguments.iter().skip(2);
+    let is_one = arguments.first().is_some_and(|word| word == STUB);
+    words
+        .filter(|_| is_one)
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}
+
 /// Answers when this process was started as one; call it before the command line is read.
 pub fn intercept() -> Option<ExitCode> {
     let mut words = env::args().skip(1);
@@ -206,5 +216,7 @@ mod tests {
         assert_eq!(words(Kind::OtlpSink, &[4318]), "4318 4317");
         assert_eq!(words(Kind::OtlpSink, &[9000]), "9000");
         assert_eq!(words(Kind::Http200, &[4318]), "4318");
+        assert_eq!(ports(&Kind::OtlpSink.arguments(&[4318])), [4318, 4317]);
+        assert!(ports(&["serve".into(), "on".into(), "80".into()]).is_empty());
     }
 }

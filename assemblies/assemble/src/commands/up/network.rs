@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use task_definition::TaskDefinition;
-use task_runner::RunPlan;
 use task_runner::sandbox::{Border, Sandbox, Shape, Traffic, carry};
+use task_runner::{RunPlan, stub};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Arguments;
@@ -180,6 +180,9 @@ pub(super) fn ways_out(plan: &RunPlan, target: &Target, arguments: &Arguments) -
                 .iter()
                 .filter_map(|one| one.container_port),
         );
+        let program = plan.programs.get(&container.name);
+        let stub = program.map_or_else(Vec::new, |one| stub::ports(&one.arguments));
+        inside.extend(stub.into_iter().map(u32::from));
         let over = plan.environment.get(&container.name);
         for variable in &container.environment {
             let value = over
