@@ -170,3 +170,27 @@ fn a_command_that_is_not_there_and_a_container_that_is_not_there_are_told() {
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("choose one of: app"), "{}", said.err);
 }
+
+#[test]
+fn an_interruption_of_spot_ends_a_task_in_order_and_with_its_words() {
+    let task = Task::new(SERVES);
+    assert_eq!(task.up(&["--wait", "--name", "cheap"]).code, Some(0));
+    task.until_it_speaks();
+    let stopped = task.said(&["stop", "--spot", "cheap"]);
+    assert_eq!(stopped.code, Some(0), "{}", stopped.err);
+    assert_eq!(task.said(&["logs", "app"]).out, "up\ndown\n");
+    let document = task.said(&["ps", "--all", "--format", "json"]).json();
+    let told = &document["tasks"][0];
+    assert_eq!(told["stopCode"], "SpotInterruption", "{told:#}");
+    assert_eq!(told["stoppedReason"], "Your Spot Task was interrupted.");
+    assert_eq!(told["containers"][0]["exitCode"], 0);
+    let events = task.0.read(".assemble/run/cheap/events.jsonl");
+    let mut events = events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let warned = events
+        .find(|event| event["detail"]["stopCode"] == "SpotInterruption")
+        .unwrap();
+    // The event is the warning: nobody has ended by then.
+    assert_eq!(warned["detail"]["lastStatus"], "RUNNING", "{warned:#}");
+}

@@ -247,6 +247,21 @@ fn a_stub_answers_and_says_what_came() {
 }
 
 #[test]
+fn a_sink_is_where_the_task_looks_for_it_over_http_and_over_grpc() {
+    let ask = "for port in 4318 4317; do curl -sS -m 10 --retry 20 --retry-all-errors --retry-delay 1 -o /dev/null \
+        -w 'code %{http_code}\\n' -d '{}' \"$WHERE:$port/v1/traces\"; done";
+    let agent = json!({ "essential": false });
+    let project = project(&[("app", ask, json!({})), ("agent", "", agent)]);
+    // An address that the task is told of leads out of it only where nobody in it listens.
+    let told = "app:WHERE=http://127.0.0.1";
+    let port = "app:OTHER=http://127.0.0.1:4318";
+    let more = ["--stub", "agent=otlp-sink", "--env", told, "--env", port];
+    let said = up(&project, &more);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(said.out.matches("code 200").count(), 2, "{}", said.out);
+}
+
+#[test]
 fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
     const TEST: &str = "several_tasks_take_turns_and_one_that_ends_is_replaced";
     let line = "exec python3 -c 'import http.server as h, os, signal\nsignal.signal(15, lambda *_: os._exit(0))\nme = open(\"/proc/sys/kernel/random/uuid\").read()\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    if s.path == \"/end\": os._exit(3)\n    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";
@@ -511,5 +526,63 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
     assert_eq!(
         project.assemble(&["logs", "other"]).out,
         "other first\nother then\n"
+    );
+}
+
+#[test]
+fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
+    const TEST: &str = "a_port_is_refused_once_nobody_is_left_who_could_answer_there";
+    let mapped = json!({ "portMappings": [{ "containerPort": 8080 }] });
+    let slow = "trap 'until [ -e go ]; do sleep 0.05; done; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    let project = project(&[
+        (
+            "app",
+            "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done",
+            mapped,
+        ),
+        ("slow", slow, json!({ "stopTimeout": 60 })),
+    ]);
+    let more = [
+        "--program",
+        "slow=/bin/sh",
+        "--wait",
+        "--name",
+        "ends",
+        "-p",
+        "0:8080",
+    ];
+    let said = up(&project, &more);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let task = || {
+        let listed = project.assemble(&["ps", "--format", "json"]).json();
+        listed["tasks"][0].clone()
+    };
+    let bound = task()["containers"][0]["networkBindings"][0]["hostPort"].as_u64();
+    let Some(port) = bound.and_then(|port| u16::try_from(port).ok()) else {
+        project.assemble(&["stop", "--force"]);
+        return eprintln!("skipped: {TEST} needs network namespaces");
+    };
+    let is_taken = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    assert!(is_taken());
+    // Before its trap a PID 1 does not hear SIGTERM.
+    let both_speak = (0..500).any(|_| project.assemble(&["logs"]).out.matches("| up").count() == 2);
+    assert!(both_speak);
+    let (refused, meanwhile) = thread::scope(|scope| {
+        let stopped = scope.spawn(|| project.assemble(&["stop", "ends"]));
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while is_taken() && std::time::Instant::now() < end {
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let seen = (!is_taken(), task());
+        project.write("go", "");
+        assert_eq!(stopped.join().unwrap().code, Some(0));
+        seen
+    });
+    assert!(refused);
+    // The task itself is not over by then: somebody else still takes his time.
+    assert_eq!(meanwhile["containers"][0]["lastStatus"], "STOPPED");
+    assert_eq!(
+        meanwhile["containers"][1]["lastStatus"], "RUNNING",
+        "{meanwhile:#}"
     );
 }

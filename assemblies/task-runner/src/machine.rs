@@ -55,6 +55,8 @@ pub struct State {
     status: TaskStatus,
     stop: Option<Stop>,
     haste: Haste,
+    /// When Spot takes everything away, whoever still needs time.
+    taken_at: Option<Duration>,
 }
 
 /// What is known of one container.
@@ -125,6 +127,7 @@ impl State {
             status: TaskStatus::Pending,
             stop: None,
             haste: Haste::InOrder,
+            taken_at: None,
         }
     }
 
@@ -197,7 +200,12 @@ impl State {
             } => {
                 self.probed(container, run, began, outcome, now, actions);
             }
-            Event::StopRequested { code, reason } => self.begin_stop(code, reason, None, actions),
+            Event::StopRequested { code, reason } => {
+                if code == StopCode::SpotInterruption {
+                    self.taken_at.get_or_insert(now + SPOT);
+                }
+                self.begin_stop(code, reason, None, actions);
+            }
             Event::ReplaceRequested { container } => self.replace(container, now, actions),
             Event::KillRequested { reason } => {
                 self.begin_stop(StopCode::UserInitiated, reason, None, actions);
@@ -227,6 +235,9 @@ impl State {
 
     /// Follows every consequence until nothing moves; each round says something, so it ends.
     fn settle(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        if self.taken_at.is_some_and(|at| at <= now) {
+            self.haste = Haste::AtOnce;
+        }
         loop {
             let before = actions.len();
             self.stop_when_an_essential_ended(actions);
@@ -270,7 +281,9 @@ impl State {
         let probes = (self.members.iter())
             .filter(|member| member.phase == Phase::Running)
             .filter_map(|member| member.probes.due());
-        kills.chain(probes).chain(self.start_deadlines()).min()
+        let taken = self.taken_at.filter(|_| self.haste == Haste::InOrder);
+        let stop = kills.chain(taken);
+        stop.chain(probes).chain(self.start_deadlines()).min()
     }
 
     fn pair(&mut self, container: usize) -> Option<(&Container, &mut Member)> {
@@ -291,3 +304,6 @@ impl Member {
         }
     }
 }
+
+/// From the warning of Spot to the end, for the whole task (Fargate developer guide, "Termination notices").
+const SPOT: Duration = Duration::from_mins(2);

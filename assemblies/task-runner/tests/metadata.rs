@@ -563,3 +563,14 @@ async fn credentials_are_given_out_under_the_tasks_id_alone() {
         (503, &json!("CredentialsUninitialized"))
     );
 }
+
+#[tokio::test]
+async fn a_task_of_a_service_knows_the_name_of_its_service() {
+    let asked = Asked::new(Origin::Service, json!({})).await;
+    let path = format!("/v4/{}/task", asked.id(0));
+    assert!(asked.get(&path).await.1.get("ServiceName").is_none());
+    asked.view.lock().unwrap().service = Some("shop".to_owned());
+    assert_eq!(asked.get(&path).await.1["ServiceName"], "shop");
+    let early = format!("/v3/{}/task", asked.id(0));
+    assert!(asked.get(&early).await.1.get("ServiceName").is_none());
+}

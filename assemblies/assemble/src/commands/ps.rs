@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
     let mut runs = Run::all(project);
     runs.retain(|one| one.alive || arguments.all);
     talk.data(&match arguments.format {
-        Format::Text => text(&runs),
+        Format::Text => text(&Run::services(project), &runs),
         Format::Json => {
             let tasks: Vec<_> = runs.into_iter().map(|one| one.task).collect();
             format!("{:#}\n", json!({ "tasks": tasks, "failures": [] }))
@@ -41,20 +41,17 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
     0
 }
 
-fn text(runs: &[Run]) -> String {
+fn text(services: &[Run], runs: &[Run]) -> String {
     let mut rows = vec![TITLES.map(str::to_owned)];
-    for run in runs {
-        let health = word(&run.task["healthStatus"]);
-        rows.push([
-            run.name.clone(),
-            String::new(),
-            run.status().to_owned(),
-            health,
-            String::new(),
-        ]);
-        let containers = run.task["containers"].as_array();
-        rows.extend(containers.into_iter().flatten().map(container));
+    for service in services {
+        rows.push(heading(service));
+        let mut own: Vec<_> = runs.iter().filter(|run| run.belongs_to(service)).collect();
+        // By their numbers.
+        own.sort_by_key(|run| (run.name.len(), &run.name));
+        rows.extend(own.into_iter().flat_map(task));
     }
+    let is_alone = |run: &&Run| !services.iter().any(|service| run.belongs_to(service));
+    rows.extend(runs.iter().filter(is_alone).flat_map(task));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let line = |row: &[String; 5]| {
         let cells = row.iter().enumerate();
@@ -62,6 +59,32 @@ fn text(runs: &[Run]) -> String {
         format!("{}\n", cells.collect::<Vec<_>>().join("   ").trim_end())
     };
     rows.iter().map(line).collect()
+}
+
+/// A service is its tasks, which have rows of their own; it has the ports.
+fn heading(service: &Run) -> [String; 5] {
+    let count = |name: &str| service.task[name].as_u64().unwrap_or_default();
+    let (running, wanted) = (count("runningCount"), count("desiredCount"));
+    [
+        service.name.clone(),
+        String::new(),
+        word(&service.task["status"]),
+        String::new(),
+        format!("a service: {running} of {wanted} tasks take part") + &ports(&service.task),
+    ]
+}
+
+fn task(run: &Run) -> Vec<[String; 5]> {
+    let mut rows = vec![[
+        run.name.clone(),
+        String::new(),
+        run.status().to_owned(),
+        word(&run.task["healthStatus"]),
+        String::new(),
+    ]];
+    let containers = run.task["containers"].as_array();
+    rows.extend(containers.into_iter().flatten().map(container));
+    rows
 }
 
 fn container(one: &Value) -> [String; 5] {
@@ -73,15 +96,11 @@ fn container(one: &Value) -> [String; 5] {
         .filter(|_| ended.is_none())
         .map(|pid| format!("pid {pid}"));
     let name = word(&one["name"]);
-    let ports = one["networkBindings"].as_array().into_iter().flatten();
-    let ports = ports.filter(|_| ended.is_none()).map(|port| {
-        let ip = port["bindIP"].as_str().unwrap_or_default();
-        format!(
-            ", {ip}:{} is port {}",
-            port["hostPort"], port["containerPort"]
-        )
-    });
-    let ports: String = ports.collect();
+    let ports = if ended.is_none() {
+        ports(one)
+    } else {
+        String::new()
+    };
     let detail = ended.or(pid).unwrap_or_default() + &ports;
     [
         String::new(),
@@ -90,6 +109,19 @@ fn container(one: &Value) -> [String; 5] {
         word(&one["healthStatus"]),
         detail,
     ]
+}
+
+/// Where each port is on this machine.
+fn ports(one: &Value) -> String {
+    let bindings = one["networkBindings"].as_array().into_iter().flatten();
+    let words = bindings.map(|port| {
+        let ip = port["bindIP"].as_str().unwrap_or_default();
+        format!(
+            ", {ip}:{} is port {}",
+            port["hostPort"], port["containerPort"]
+        )
+    });
+    words.collect()
 }
 
 fn word(value: &Value) -> String {

@@ -9,7 +9,7 @@
 //! | `programs` | finds the program for each image |
 //! | `image` | has podman or docker give out what is in one |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
-//! | `network` | gives it a network of its own, with the ways in and out |
+//! | `network` | gives it a network of its own, with the ways in and out; `ways` closes them |
 //! | `credentials` | asks AWS for what containers may do there |
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
@@ -54,9 +54,12 @@ mod status;
 mod summary;
 mod target;
 mod watch;
+mod ways;
 
 pub(crate) use door::{Word, is_alive, say};
+pub(crate) use json::started_by;
 pub(crate) use keep::TASK;
+pub(crate) use several::SERVICE;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -105,7 +108,7 @@ pub(crate) struct Arguments {
     pub(crate) wait: bool,
     /// So many tasks, as a service has them: each connection goes to the next one, and one that ends is replaced.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20),
-        conflicts_with_all = ["detach", "wait", "until_ready", "until_healthy", "exit_code_from", "timeout", "json"])]
+        conflicts_with = "exit_code_from")]
     pub(crate) count: Option<u8>,
     /// Starts a container again when its program changes: in order, while the others go on.
     #[arg(long)]
@@ -207,16 +210,8 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     };
     let groups = environment::groups(&definition, arguments);
     environment::not_enforced(&definition, sandbox.is_some(), groups.as_deref(), talk);
-    let name = env::var(detach::NAME)
-        .ok()
-        .filter(|name| simple(name).is_ok());
-    let name = name.or_else(|| arguments.name.clone());
-    let name = name.unwrap_or_else(|| run_name(&definition.family));
-    let folder = private_folder(project.root(), &format!("run/{name}"))?;
-    if is_alive(&folder) {
-        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
-        return Err(Failure::Usage(words));
-    }
+    let name = called(arguments, &definition.family);
+    let folder = free_folder(&name, project)?;
     forget_old_runs(&folder);
     let kept_volumes = volumes(&definition, project)?;
     let mut plan = RunPlan {
@@ -257,9 +252,9 @@ impl Prepared {
             .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
         runtime.block_on(async {
             let bindings = network::bindings(&self.ports);
-            let _ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
+            let ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
             let (plan, target) = (self.plan, self.target);
-            let life = life::live(plan, target, &bindings, arguments, project, talk);
+            let life = life::live(plan, target, (&bindings, ways), arguments, project, talk);
             Box::pin(life).await
         })
     }
@@ -287,6 +282,24 @@ fn defaults(target: &target::Target) -> BTreeMap<String, String> {
     named
         .map(|(name, region)| (name.to_owned(), region.clone()))
         .collect()
+}
+
+/// The name of the run: what the one who left it behind has said, or the command line.
+fn called(arguments: &Arguments, family: &str) -> String {
+    let said = env::var(detach::NAME).ok();
+    let said = said.filter(|name| simple(name).is_ok());
+    let said = said.or_else(|| arguments.name.clone());
+    said.unwrap_or_else(|| run_name(family))
+}
+
+/// The folder of a run that nobody else has.
+fn free_folder(name: &str, project: &Project) -> Result<PathBuf, Failure> {
+    let folder = private_folder(project.root(), &format!("run/{name}"))?;
+    if is_alive(&folder) {
+        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
+        return Err(Failure::Usage(words));
+    }
+    Ok(folder)
 }
 
 /// The family and something that no other run of it has.

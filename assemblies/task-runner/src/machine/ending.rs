@@ -152,7 +152,8 @@ impl State {
                     self.kill(container, actions);
                 }
                 (Phase::Running, Haste::InOrder) if !self.has_dependents(container) => {
-                    let kill_at = now + self.spec.containers[container].stop_timeout;
+                    let own = now + self.spec.containers[container].stop_timeout;
+                    let kill_at = self.taken_at.map_or(own, |taken| own.min(taken));
                     self.members[container].phase = Phase::Stopping {
                         kill_at: Some(kill_at),
                     };

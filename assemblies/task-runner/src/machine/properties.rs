@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const CASES: u32 = 2000;
+/// What Spot gives, in milliseconds.
+const SPOT: u64 = 120_000;
 
 /// How a simulated container behaves; times in milliseconds.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ struct World {
     natures: Vec<Nature>,
     stop_at: u64,
     kill_at: Option<u64>,
+    spot_at: Option<u64>,
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
@@ -42,7 +45,7 @@ fn some_container(index: usize) -> impl Strategy<Value = Container> {
         any::<bool>(),
         needs,
         start_timeout,
-        0u64..20,
+        0u64..=120,
         health,
         restart,
     )
@@ -93,12 +96,14 @@ fn world() -> impl Strategy<Value = World> {
             .collect();
         let natures = prop::collection::vec(nature(), count);
         let kill_at = prop::option::weighted(0.2, 0u64..150_000);
-        (containers, natures, 0u64..120_000, kill_at).prop_map(
-            |(containers, natures, stop_at, kill_at)| World {
+        let spot_at = prop::option::weighted(0.3, 0u64..120_000);
+        (containers, natures, 0u64..120_000, kill_at, spot_at).prop_map(
+            |(containers, natures, stop_at, kill_at, spot_at)| World {
                 spec: Spec { containers },
                 natures,
                 stop_at,
                 kill_at,
+                spot_at,
             },
         )
     })
@@ -135,6 +140,7 @@ struct Play {
     tickets: u32,
     stopping: Option<u64>,
     killing: bool,
+    warned: Option<u64>,
     essential_gone: bool,
     status: TaskStatus,
 }
@@ -148,15 +154,19 @@ impl Play {
             tickets: 0,
             stopping: None,
             killing: false,
+            warned: None,
             essential_gone: false,
             status: TaskStatus::Pending,
             world,
         };
-        let stop = Event::StopRequested {
-            code: StopCode::UserInitiated,
+        let stop = |code| Event::StopRequested {
+            code,
             reason: "x".into(),
         };
-        play.post(play.world.stop_at, stop);
+        play.post(play.world.stop_at, stop(StopCode::UserInitiated));
+        if let Some(at) = play.world.spot_at {
+            play.post(at, stop(StopCode::SpotInterruption));
+        }
         if let Some(at) = play.world.kill_at {
             play.post(at, Event::KillRequested { reason: "x".into() });
         }
@@ -207,8 +217,11 @@ impl Play {
                 self.seen[container].health = Health::Unknown;
             }
             Event::Exited { container, .. } => self.seen[container].alive = false,
-            Event::StopRequested { .. } => {
+            Event::StopRequested { code, .. } => {
                 self.stopping.get_or_insert(now);
+                if code == StopCode::SpotInterruption {
+                    self.warned = Some(now);
+                }
             }
             Event::KillRequested { .. } => {
                 self.stopping.get_or_insert(now);
@@ -234,7 +247,8 @@ impl Play {
             Action::Kill { container } => {
                 let seen = &mut self.seen[container];
                 prop_assert!(seen.alive && seen.asked != Asked::Kill);
-                prop_assert!(self.killing || seen.asked == Asked::Term);
+                let taken = self.warned.is_some_and(|at| now >= at + SPOT);
+                prop_assert!(self.killing || taken || seen.asked == Asked::Term);
                 seen.asked = Asked::Kill;
                 self.exit(container, now + 5, Some(137));
                 Ok(())
@@ -371,6 +385,13 @@ impl Play {
                 if let Some(since) = self.stopping {
                     let limit = self.world.spec.longest_stop().as_millis() as u64 + 2000 + 50;
                     prop_assert!(now - since <= limit, "{} > {limit}", now - since);
+                }
+                // Promise (7): two minutes after the warning of Spot nothing is left.
+                if let Some(warned) = self.warned {
+                    prop_assert!(
+                        now <= warned + SPOT + 2000 + 50,
+                        "{now}, warned at {warned}"
+                    );
                 }
             }
             Change::Replacing { .. } => prop_assert!(self.stopping.is_none()),

@@ -31,6 +31,8 @@ pub(super) struct Task {
     task_tags: Option<BTreeMap<String, String>>,
     launch_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    service_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     clock_drift: Option<ClockDrift>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ephemeral_storage_metrics: Option<Storage>,
@@ -209,6 +211,7 @@ impl Task {
             availability_zone: format!("{}a", view.region),
             task_tags: told.then(|| view.tags.clone()),
             launch_type: "FARGATE",
+            service_name: view.service.clone().filter(|_| four),
             clock_drift: four.then(ClockDrift::unknown),
             ephemeral_storage_metrics: four.then(|| Storage {
                 utilized: 0,

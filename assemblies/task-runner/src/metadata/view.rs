@@ -15,6 +15,8 @@ pub struct TaskView {
     pub id: String,
     /// The definition's family.
     pub family: String,
+    /// The service that it belongs to; nobody has told of one yet.
+    pub service: Option<String>,
     /// Where the task would be.
     pub region: String,
     /// When it began.
@@ -79,6 +81,7 @@ impl TaskView {
         Self {
             id: id.to_owned(),
             family: definition.family.clone(),
+            service: None,
             region: region.to_owned(),
             begun,
             stopping: false,

@@ -9,8 +9,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::keep::{READY, TASK};
-use super::{Arguments, door, run_name};
-use crate::dev_keys::private_folder;
+use super::several::SERVICE;
+use super::{Arguments, door, free_folder, run_name};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
@@ -21,16 +21,16 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         .name
         .clone()
         .unwrap_or_else(|| name_of(&arguments.what));
-    let folder = private_folder(project.root(), &format!("run/{name}"))?;
-    if door::is_alive(&folder) {
-        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
-        return Err(Failure::Usage(words));
-    }
-    for old in [READY, TASK] {
+    let folder = free_folder(&name, project)?;
+    for old in [READY, TASK, SERVICE] {
         let _ = fs::remove_file(folder.join(old));
     }
     let mut child = start(&name, &folder)?;
-    let until = folder.join(if arguments.wait { READY } else { TASK });
+    let until = folder.join(match (arguments.wait, arguments.count) {
+        (true, _) => READY,
+        (false, Some(_)) => SERVICE,
+        (false, None) => TASK,
+    });
     while !(until.exists() && door::is_alive(&folder)) {
         if let Ok(Some(status)) = child.try_wait() {
             talk.say(
@@ -49,12 +49,8 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     Ok(0)
 }
 
-/// This command again, without the words that brought us here, and in nobody's foreground.
+/// This command again, in nobody's foreground; its name in the environment says that it need not be left again.
 fn start(name: &str, folder: &Path) -> Result<Child, Failure> {
-    let ours = ["--detach", "-d", "--wait"];
-    let words = env::args_os()
-        .skip(1)
-        .filter(|word| !ours.iter().any(|ours| word == ours));
     let said = File::create(folder.join(SAID)).map_err(|source| Failure::File {
         act: "write",
         path: folder.join(SAID),
@@ -62,7 +58,10 @@ fn start(name: &str, folder: &Path) -> Result<Child, Failure> {
     })?;
     let exe = env::current_exe().map_err(|failure| Failure::Usage(failure.to_string()))?;
     let mut command = Command::new(exe);
-    command.args(words).env(NAME, name).process_group(0);
+    command
+        .args(env::args_os().skip(1))
+        .env(NAME, name)
+        .process_group(0);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -21,6 +21,24 @@ pub(crate) enum Word {
     Stop,
     /// An end now.
     Kill,
+    /// An end in order, as when Spot takes the task's capacity back.
+    Spot,
+    /// An end in order, as the service does not want a task that is UNHEALTHY.
+    Unhealthy,
+}
+
+impl Word {
+    const ALL: [Self; 4] = [Self::Stop, Self::Kill, Self::Spot, Self::Unhealthy];
+
+    /// As it goes through the door.
+    fn byte(self) -> u8 {
+        match self {
+            Self::Stop => b's',
+            Self::Kill => b'k',
+            Self::Spot => b'i',
+            Self::Unhealthy => b'u',
+        }
+    }
 }
 
 /// The inside of the door; it goes when this does.
@@ -52,11 +70,10 @@ impl Door {
             };
             let mut said = [0];
             let heard = timeout(LIMIT, caller.read_exact(&mut said)).await;
-            let word = match (heard, said) {
-                (Ok(Ok(_)), [b's']) => Word::Stop,
-                (Ok(Ok(_)), [b'k']) => Word::Kill,
+            let word = Word::ALL.into_iter().find(|word| [word.byte()] == said);
+            let (Ok(Ok(_)), Some(word)) = (heard, word) else {
                 // Somebody who only looks whether anybody is in.
-                _ => continue,
+                continue;
             };
             let _ = timeout(LIMIT, caller.write_all(b"y")).await;
             return word;
@@ -79,10 +96,7 @@ pub(crate) fn is_alive(folder: &Path) -> bool {
 pub(crate) fn say(folder: &Path, word: Word) -> io::Result<()> {
     let mut caller = through(folder, |path| Caller::connect(path))?;
     caller.set_read_timeout(Some(LIMIT * 2))?;
-    caller.write_all(match word {
-        Word::Stop => b"s",
-        Word::Kill => b"k",
-    })?;
+    caller.write_all(&[word.byte()])?;
     caller.read_exact(&mut [0])
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use task_definition::TaskDefinition;
@@ -9,19 +10,25 @@ use task_runner::machine::TaskStatus;
 use task_runner::{RunnerEvent, What};
 
 use super::screen::Show;
+use super::several::service_of;
 
 /// Remembers of each container what an event has to repeat.
 #[derive(Debug)]
 pub(super) struct Lines {
-    family: String,
+    arn: String,
+    group: String,
+    started_by: Option<String>,
     order: Vec<String>,
     containers: BTreeMap<String, Value>,
     task: Value,
 }
 
 impl Lines {
-    /// Nothing has happened yet.
-    pub(super) fn new(definition: &TaskDefinition) -> Self {
+    /// Nothing has happened yet in the run with this folder.
+    pub(super) fn new(definition: &TaskDefinition, folder: &Path) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let service = service_of(&name);
+        let kind = service.as_ref().map_or("family", |_| "service");
         let order: Vec<_> = definition
             .container_definitions
             .iter()
@@ -32,7 +39,9 @@ impl Lines {
             (name.clone(), one)
         };
         Self {
-            family: definition.family.clone(),
+            arn: format!("local/{name}"),
+            group: format!("{kind}:{}", definition.family),
+            started_by: service.map(|name| started_by(&name)),
             containers: order.iter().map(fresh).collect(),
             order,
             task: json!({ "lastStatus": "PENDING", "desiredStatus": "RUNNING" }),
@@ -78,11 +87,11 @@ impl Lines {
         let at = event.at.as_secs_f64();
         if let What::Log { stream, line } = &event.what {
             let stream = format!("{stream:?}").to_lowercase();
-            return json!({ "type": "log", "at": at, "container": event.container,
+            return json!({ "type": "log", "at": at, "taskArn": self.arn, "container": event.container,
                 "stream": stream, "line": line });
         }
         if let What::Warning(words) = &event.what {
-            return json!({ "type": "warning", "at": at, "container": event.container,
+            return json!({ "type": "warning", "at": at, "taskArn": self.arn, "container": event.container,
                 "message": words });
         }
         let kind = match event.container {
@@ -90,8 +99,8 @@ impl Lines {
             None => "ECS Task State Change",
         };
         let detail = self.task();
-        json!({ "type": "event", "at": at, "source": "assemble.local", "detail-type": kind,
-            "container": event.container, "detail": detail })
+        json!({ "type": "event", "at": at, "taskArn": self.arn, "source": "assemble.local",
+            "detail-type": kind, "container": event.container, "detail": detail })
     }
 }
 
@@ -99,7 +108,11 @@ impl Lines {
     /// The task and its containers as ECS tells of them.
     pub(super) fn task(&self) -> Value {
         let mut task = self.task.clone();
-        task["group"] = format!("family:{}", self.family).into();
+        task["taskArn"] = self.arn.clone().into();
+        task["group"] = self.group.clone().into();
+        if let Some(service) = &self.started_by {
+            task["startedBy"] = service.clone().into();
+        }
         let containers = self
             .order
             .iter()
@@ -107,6 +120,11 @@ impl Lines {
         task["containers"] = containers.cloned().collect();
         task
     }
+}
+
+/// How a task says which service it belongs to: the run of the service stands for its deployment.
+pub(crate) fn started_by(service: &str) -> String {
+    format!("ecs-svc/{service}")
 }
 
 impl Show for Lines {
@@ -126,7 +144,10 @@ mod tests {
     fn an_event_repeats_what_is_known_of_everybody() {
         let definition = json!({ "family": "f", "containerDefinitions": [
             { "name": "app", "image": "app" }, { "name": "proxy", "image": "proxy" } ] });
-        let mut lines = Lines::new(&serde_json::from_value(definition).unwrap());
+        let mut lines = Lines::new(
+            &serde_json::from_value(definition).unwrap(),
+            "run/f-1".as_ref(),
+        );
         let event = |container: Option<&str>, what| RunnerEvent {
             at: Duration::from_millis(1500),
             container: container.map(str::to_owned),
@@ -154,6 +175,10 @@ mod tests {
         let told = lines.told(&last);
         assert_eq!(told["detail-type"], "ECS Task State Change");
         assert_eq!(told["at"], 1.5);
+        assert_eq!(
+            (&told["taskArn"], &told["detail"]["group"]),
+            (&json!("local/f-1"), &json!("family:f"))
+        );
         assert_eq!(told["detail"]["stopCode"], "EssentialContainerExited");
         assert_eq!(told["detail"]["lastStatus"], "STOPPED");
         assert_eq!(told["detail"]["containers"][0]["exitCode"], 3);

@@ -18,6 +18,7 @@ use task_runner::{RunnerEvent, What};
 
 use super::json::Lines;
 use super::screen::Show;
+use super::several::SERVICE;
 
 /// Keeps everything, and passes it on to whoever shows it. A full disk costs the files only.
 pub(super) struct Keep {
@@ -67,10 +68,12 @@ impl Keep {
         bindings: &[Binding],
         show: Box<dyn Show>,
     ) -> Self {
+        // The name may have been a service's before.
+        let _ = fs::remove_file(folder.join(SERVICE));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let keep = Self {
             show,
-            lines: Lines::new(definition),
+            lines: Lines::new(definition, folder),
             folder: folder.to_owned(),
             events: File::create(folder.join("events.jsonl")).ok(),
             created: now.unwrap_or_default().as_secs_f64(),
@@ -84,12 +87,6 @@ impl Keep {
     /// In one step for those who read it meanwhile.
     fn write(&self) {
         let mut task = self.lines.task();
-        let name = self
-            .folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        task["taskArn"] = format!("local/{name}").into();
         for container in task["containers"].as_array_mut().into_iter().flatten() {
             let name = container["name"].as_str().unwrap_or_default();
             if let Some(bindings) = self.bindings.get(name) {
@@ -132,7 +129,15 @@ pub(super) struct Binding {
     pub(super) inside: u16,
 }
 
-/// The API's `NetworkBinding`, under the container that has the port.
+impl Binding {
+    /// The API's `NetworkBinding`.
+    pub(super) fn told(&self) -> Value {
+        json!({ "bindIP": self.outside.ip(), "containerPort": self.inside, "hostPort": self.outside.port(),
+            "protocol": "tcp" })
+    }
+}
+
+/// All of them, under the container that has the port.
 fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<String, Vec<Value>> {
     let mut all = BTreeMap::<String, Vec<Value>>::new();
     for container in &definition.container_definitions {
@@ -142,9 +147,8 @@ fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<S
                 .iter()
                 .any(|one| one.container_port == Some(port.into()))
         };
-        let own = bindings.iter().filter(|one| has(one.inside)).map(|one| {
-            json!({ "bindIP": one.outside.ip(), "containerPort": one.inside, "hostPort": one.outside.port(), "protocol": "tcp" })
-        });
+        let own = bindings.iter().filter(|one| has(one.inside));
+        let own = own.map(Binding::told);
         all.insert(container.name.clone(), own.collect());
     }
     all

@@ -15,6 +15,7 @@ use super::keep::{Binding, Healthy, Keep};
 use super::metadata::Metadata;
 use super::screen::{Screen, Show};
 use super::target::Target;
+use super::ways::Ways;
 use super::{Arguments, credentials, json, ready, several, summary, watch};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -38,7 +39,7 @@ enum Told {
 pub(super) async fn live(
     mut plan: RunPlan,
     target: Target,
-    bindings: &[Binding],
+    (bindings, ways): (&[Binding], Ways),
     arguments: &Arguments,
     project: &Project,
     talk: &Talk,
@@ -47,7 +48,7 @@ pub(super) async fn live(
     let (events, heard) = mpsc::channel(EVENTS);
     let (control, controlled) = mpsc::channel(CONTROLS);
     let show: Box<dyn Show> = if arguments.json {
-        Box::new(json::Lines::new(&plan.definition))
+        Box::new(json::Lines::new(&plan.definition, &plan.folder))
     } else {
         Box::new(Screen::new(&plan.definition, several::number(), talk))
     };
@@ -64,6 +65,7 @@ pub(super) async fn live(
         Some(metadata) => metadata.before(show),
         None => show,
     };
+    let show = ways.before(&plan.definition, show);
     let healthy = if arguments.until_healthy {
         Healthy::of(&plan.definition)
     } else {
@@ -85,7 +87,9 @@ pub(super) async fn live(
     let smoke = arguments.until_ready || arguments.until_healthy;
     let ready = waiting.all(running);
     tokio::pin!(ready);
+    // Of several tasks the service knows how long they have.
     let late = arguments.timeout.or(smoke.then_some(SMOKE));
+    let late = late.filter(|_| number.is_none());
     let late = sleep_until(Instant::now() + late.unwrap_or(NEVER));
     tokio::pin!(late);
     let (mut told, mut is_ready) = (Told::Nothing, false);
@@ -97,7 +101,9 @@ pub(super) async fn live(
                 if !arguments.json && !smoke && target.serves && number.is_none() {
                     ready::invite(&target, project, talk);
                 }
-                if smoke && told == Told::Nothing {
+                if smoke && number.is_some() {
+                    several::prove(&folder);
+                } else if smoke && told == Told::Nothing {
                     told = Told::Ready;
                     ask(&control, stop("Task stopped: it was ready")).await;
                 }
@@ -107,17 +113,16 @@ pub(super) async fn live(
                 ask(&control, stop("Task stopped: the time given was over")).await;
             }
             word = either(&mut signals, &door, told) => {
+                // One that stops already hears only what leaves it less time.
+                if told != Told::Nothing && !matches!(word, Word::Kill | Word::Spot) {
+                    continue;
+                }
                 told = match word {
-                    Word::Stop if told == Told::Nothing => Told::Stop,
-                    // It stops already.
-                    Word::Stop => continue,
                     Word::Kill => Told::Kill,
+                    _ if told == Told::Nothing => Told::Stop,
+                    _ => told,
                 };
-                let word = match told {
-                    Told::Kill => Control::Kill { reason: "Task killed by user".into() },
-                    _ => stop("Task stopped by user"),
-                };
-                ask(&control, word).await;
+                ask(&control, wish(word)).await;
             }
         }
     };
@@ -169,6 +174,28 @@ fn stop(reason: &str) -> Control {
     }
 }
 
+/// What a word is to the runner, with the reason that ECS would give.
+fn wish(word: Word) -> Control {
+    let stop = |code, reason: &str| Control::Stop {
+        code,
+        reason: reason.into(),
+    };
+    match word {
+        Word::Stop => stop(StopCode::UserInitiated, "Task stopped by user"),
+        Word::Kill => Control::Kill {
+            reason: "Task killed by user".into(),
+        },
+        Word::Spot => stop(
+            StopCode::SpotInterruption,
+            "Your Spot Task was interrupted.",
+        ),
+        Word::Unhealthy => stop(
+            StopCode::ServiceSchedulerInitiated,
+            "Task failed container health checks",
+        ),
+    }
+}
+
 /// A task that has ended meanwhile does not listen any more, and need not.
 async fn ask(control: &mpsc::Sender<Control>, word: Control) {
     let _ = control.send(word).await;
@@ -202,5 +229,6 @@ impl Signals {
 
 const EVENTS: usize = 4096;
 const CONTROLS: usize = 4;
-const SMOKE: Duration = Duration::from_mins(1);
+/// How long a trial may take when nobody says.
+pub(super) const SMOKE: Duration = Duration::from_mins(1);
 const NEVER: Duration = Duration::from_hours(10 * 365 * 24);

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::screen::Show;
+use super::several;
 use super::target::Target;
 use crate::talk::Talk;
 
@@ -52,7 +53,9 @@ impl Metadata {
         let given = source.is_some().then_some(own.is_some());
         let now = SystemTime::now();
         let region = target.region.as_deref().unwrap_or("us-east-1");
-        let view = TaskView::new(plan, &id(now), region, now);
+        let mut view = TaskView::new(plan, &id(now), region, now);
+        let among_several = several::number().is_some();
+        view.service = among_several.then(|| view.family.clone());
         for container in &view.containers {
             let own = plan
                 .environment
@@ -67,7 +70,7 @@ impl Metadata {
             }
         }
         let view = Arc::new(Mutex::new(view));
-        let origin = if target.serves {
+        let origin = if target.serves || among_several {
             Origin::Service
         } else {
             Origin::RunTask

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use task_definition::TaskDefinition;
-use task_runner::RunPlan;
-use task_runner::sandbox::{Border, Forward, Sandbox, Shape, Traffic, carry};
+use task_runner::sandbox::{Border, Sandbox, Shape, Traffic, carry};
+use task_runner::{RunPlan, stub};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Arguments;
 use super::keep::Binding;
 use super::target::Target;
+use super::ways::Ways;
 use crate::failure::Failure;
 use crate::talk::Talk;
 
@@ -179,6 +180,9 @@ pub(super) fn ways_out(plan: &RunPlan, target: &Target, arguments: &Arguments) -
                 .iter()
                 .filter_map(|one| one.container_port),
         );
+        let program = plan.programs.get(&container.name);
+        let stub = program.map_or_else(Vec::new, |one| stub::ports(&one.arguments));
+        inside.extend(stub.into_iter().map(u32::from));
         let over = plan.environment.get(&container.name);
         for variable in &container.environment {
             let value = over
@@ -260,27 +264,22 @@ fn names(ways: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
         .collect()
 }
 
-/// All that leads in and out of a task; it closes when this does.
-pub(super) struct Ways {
-    _all: Vec<Forward>,
-}
-
 /// Begins to carry. Called in a runtime.
 pub(super) fn open(
     plan: &RunPlan,
     ports: Vec<(Bound, u16)>,
     ways: &[Reach],
     talk: &Talk,
-) -> Result<Option<Ways>, Failure> {
+) -> Result<Ways, Failure> {
     let Some(sandbox) = plan
         .sandbox
         .clone()
         .filter(|sandbox| sandbox.shape().network)
     else {
-        return Ok(None);
+        return Ok(Ways::default());
     };
     let failure = |why: io::Error| Failure::Usage(format!("no way into the task's network: {why}"));
-    let mut all = Vec::new();
+    let (mut inward, mut outward) = (Vec::new(), Vec::new());
     for (listener, inside) in ports {
         listener.set_nonblocking(true).map_err(failure)?;
         let listener = TcpListener::from_std(listener).map_err(failure)?;
@@ -294,14 +293,15 @@ pub(super) fn open(
             faults: Arc::clone(sandbox.faults()),
         };
         let sandbox = Arc::clone(&sandbox);
-        all.push(carry(listener, border, move || {
+        let forward = carry(listener, border, move || {
             let sandbox = Arc::clone(&sandbox);
             async move {
                 sandbox
                     .connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, inside))
                     .await
             }
-        }));
+        });
+        inward.push((inside, forward));
     }
     let names = names(ways);
     for Reach { host, port } in ways {
@@ -321,7 +321,7 @@ pub(super) fn open(
             port,
             faults: Arc::clone(sandbox.faults()),
         };
-        all.push(carry(listener, border, move || {
+        outward.push(carry(listener, border, move || {
             let host = host.clone();
             async move { TcpStream::connect((host.as_str(), port)).await }
         }));
@@ -338,7 +338,7 @@ pub(super) fn open(
     talk.say(&format!(
         "the task has a network of its own; it reaches {led} (--reach HOST:PORT, --net host)"
     ));
-    Ok(Some(Ways { _all: all }))
+    Ok(Ways::new(inward, outward))
 }
 
 /// The folders of this machine that hold what a container's variables name: `INPUT=clip.mp4`. Who writes a
