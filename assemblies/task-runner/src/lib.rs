@@ -41,6 +41,8 @@ mod memory;
 #[cfg(feature = "run")]
 pub mod metadata;
 #[cfg(feature = "run")]
+mod offspring;
+#[cfg(feature = "run")]
 mod plan;
 #[cfg(feature = "run")]
 mod probe;
@@ -54,6 +56,8 @@ mod runner;
 pub mod sandbox;
 #[cfg(feature = "run")]
 pub mod stub;
+#[cfg(feature = "run")]
+mod system;
 mod timeline;
 
 pub use timeline::{Latest, Moment, Timeline};

@@ -19,16 +19,18 @@ mod keeper;
 mod loopback;
 mod mounts;
 mod place;
+mod shape;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,20 +39,19 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 pub(crate) use faults::{BlackHole, Trouble, What};
 pub use faults::{Faults, Network, Traffic};
 pub use forward::{Border, Forward, carry};
-pub(crate) use keeper::{KEEPER, PAUSE, keep, pause};
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
 pub(crate) use place::{Last, Place, finish, join, new_namespace};
+pub use shape::{METADATA, Shape};
 
-/// Where the task metadata endpoint and the credentials are, inside of a task.
-pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
+use keeper::{KEEPER, PAUSE, keep, pause};
 
-/// What a task has for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// A network of its own; otherwise it shares this machine's.
-    pub network: bool,
-    /// Its containers see one another's processes: `pidMode: task`.
-    pub shared_processes: bool,
+/// Becomes one of the processes of a sandbox when the verb says so.
+pub(crate) fn intercept(verb: &str, words: &[OsString]) -> Option<ExitCode> {
+    match verb {
+        KEEPER => Some(keep(words).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)),
+        PAUSE => pause(),
+        _ => None,
+    }
 }
 
 /// The namespaces of a task; they go when this does.
