@@ -17,6 +17,7 @@ use crate::init::INIT;
 use crate::sandbox::Place;
 use crate::{Program, RunPlan};
 
+#[cfg_attr(portable, path = "portable/place.rs")]
 mod place;
 
 /// A program ready to be started under an init of its own.
