@@ -6,9 +6,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::init::{EXEC, ITSELF, parent_of, processes};
+use crate::init::{EXEC, itself};
 use crate::machine::ExitCode;
 use crate::sandbox::{Last, Others, join};
+use crate::system::{parent_of, processes};
 
 /// Runs a command where a container's first process lives: in its namespaces, with its variables and
 /// in its folder, at this process's terminal. Answers with its exit code, 128 + n after signal n.
@@ -49,7 +50,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
         folder,
         ..Last::default()
     };
-    let status = Command::new(ITSELF)
+    let status = Command::new(itself()?)
         .arg(EXEC)
         .arg(std::process::id().to_string())
         .arg(serde_json::to_string(&last)?)
@@ -66,7 +67,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
 fn program_of(pid: u32) -> io::Result<PathBuf> {
     let file = |pid: String| fs::read_link(format!("/proc/{pid}/exe"));
     let first = file(pid.to_string())?;
-    if first != fs::read_link(ITSELF)? {
+    if first != fs::read_link(itself()?)? {
         return Ok(first);
     }
     let parent = i32::try_from(pid).ok();

@@ -49,29 +49,3 @@ impl Image {
         self.root.join(path)
     }
 }
-
-/// The number of a signal as images write it: `SIGQUIT`, `QUIT` or `3` (man 7 signal, numbers of x86 and ARM).
-pub(crate) fn signal(text: &str) -> Option<i32> {
-    let name = text.strip_prefix("SIG").unwrap_or(text);
-    let known = SIGNALS.iter().find(|(one, _)| *one == name);
-    let number = known
-        .map(|(_, number)| *number)
-        .or_else(|| name.parse().ok());
-    number.filter(|number| (1..=64).contains(number))
-}
-
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ABRT", 6),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("USR2", 12),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("CONT", 18),
-    ("STOP", 19),
-    ("WINCH", 28),
-    ("PWR", 30),
-];

@@ -17,6 +17,7 @@ use crate::init::INIT;
 use crate::sandbox::Place;
 use crate::{Program, RunPlan};
 
+#[cfg_attr(portable, path = "portable/place.rs")]
 mod place;
 
 /// A program ready to be started under an init of its own.
@@ -111,7 +112,7 @@ impl Launch {
 
     /// Says it in the runner's words, before two processes have been started to find out.
     fn must_be_executable(&self) -> io::Result<()> {
-        if !self.program.is_absolute() || self.place.is_in_image() {
+        if !self.program.is_absolute() || self.place.last.is_in_image() {
             return Ok(());
         }
         let file = fs::metadata(&self.program)?;

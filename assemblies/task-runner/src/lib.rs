@@ -20,14 +20,18 @@
 //!   The program that calls `run` therefore calls `init::intercept` first thing in `main`.
 //! - `metadata` answers what a container asks of its surroundings: what task it is in, what it uses.
 //! - `journal` takes the output of a container, line by line, and never keeps it waiting.
+//! - Where there is no Linux, the modules in `portable` stand in for those that need it: containers are
+//!   ordinary processes then. `TASK_RUNNER_PORTABLE=1` builds that on Linux, for the tests.
 //!
 //! The library prints nothing: `RunnerEvent`s and `Finished` are all there is to show.
 
 #[cfg(feature = "run")]
+#[cfg_attr(portable, path = "portable/enter.rs")]
 mod enter;
 #[cfg(feature = "run")]
 mod event;
 #[cfg(feature = "run")]
+#[cfg_attr(portable, path = "portable/groups.rs")]
 mod groups;
 #[cfg(feature = "run")]
 mod image;
@@ -43,6 +47,9 @@ mod memory;
 #[cfg(feature = "run")]
 pub mod metadata;
 #[cfg(feature = "run")]
+#[cfg_attr(portable, path = "portable/offspring.rs")]
+mod offspring;
+#[cfg(feature = "run")]
 mod plan;
 #[cfg(feature = "run")]
 mod probe;
@@ -53,9 +60,13 @@ mod reaper;
 #[cfg(feature = "run")]
 mod runner;
 #[cfg(feature = "run")]
+#[cfg_attr(portable, path = "portable/sandbox.rs")]
 pub mod sandbox;
 #[cfg(feature = "run")]
 pub mod stub;
+#[cfg(feature = "run")]
+#[cfg_attr(portable, path = "portable/system.rs")]
+mod system;
 mod timeline;
 
 pub use timeline::{Latest, Moment, Timeline};

@@ -3,7 +3,7 @@
 //! ```text
 //! RunPlan ──▶ TaskView ◀── follow ── RunnerEvent
 //!                │
-//! container ──▶ serve ──▶ shapes: /v4, /v3, /v2/metadata      stats: /proc
+//! container ──▶ serve ──▶ shapes: /v4, /v3, /v2/metadata      stats: system
 //!                  ├────▶ protection: /api/ID/task-protection/v1/state
 //!                  ├────▶ faults: /api/ID/fault/v1/…, done by the sandbox
 //!                  └────▶ credentials: /v2/credentials/ID

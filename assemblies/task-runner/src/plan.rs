@@ -28,8 +28,8 @@ pub struct RunPlan {
     pub secrets: Secrets,
     /// Where log files go; it must exist.
     pub folder: PathBuf,
-    /// The program that calls [`init::intercept`](crate::init::intercept); normally this one,
-    /// `/proc/self/exe`.
+    /// The program that calls [`init::intercept`](crate::init::intercept); normally this one, as
+    /// [`init::itself`](crate::init::itself) names it.
     pub init: PathBuf,
     /// Divides intervals and start periods of health checks; 1 leaves them as they are.
     pub fast_health: u32,

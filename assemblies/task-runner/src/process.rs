@@ -15,6 +15,7 @@ use crate::Stream;
 use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::machine::ExitCode;
+use crate::offspring::outlive_init;
 
 /// What a run can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +81,12 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
     tell(News::Started { pid, refused, told }).await;
     let _ = heard.await;
     let readers = read(&mut child, &journal);
-    let code = match init.next(&mut orders).await {
-        Some(Said::Exited(code)) => code,
-        // Somebody killed init, and the kernel the container with it.
-        _ => 137,
+    let code = if let Some(Said::Exited(code)) = init.next(&mut orders).await {
+        code
+    } else {
+        // Somebody killed init, and the container has to go with it.
+        outlive_init(pid);
+        137
     };
     drop(init);
     drain(&mut child, readers).await;

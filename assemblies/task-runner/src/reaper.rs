@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -11,8 +10,9 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::init::{EXEC, ITSELF, code};
+use crate::init::{EXEC, code, itself};
 use crate::sandbox::Last;
+use crate::system::own_number;
 
 /// Starts the program, and ends with its code; comes back only when it cannot be started.
 pub(crate) fn precede(last: &Last, command: &[OsString]) -> io::Error {
@@ -44,7 +44,7 @@ async fn live(last: &Last, command: &[OsString]) -> io::Result<Infallible> {
             }
         });
     }
-    let child = if last.root.is_some() {
+    let child = if last.is_in_image() {
         within_image(command)?
     } else {
         again(last, command)?
@@ -71,11 +71,9 @@ fn again(last: &Last, command: &[OsString]) -> io::Result<Child> {
         folder: last.folder.clone(),
         ..Last::default()
     };
-    // Its number as `/proc` shows it, which may be that of another namespace than its own.
-    let itself = fs::read_link("/proc/self")?;
-    Command::new(ITSELF)
+    Command::new(itself()?)
         .arg(EXEC)
-        .arg(itself)
+        .arg(own_number()?)
         .arg(serde_json::to_string(&rest)?)
         .args(command)
         .spawn()

@@ -16,10 +16,11 @@ use crate::launch::Launch;
 use crate::machine::{
     Action, Change, Condition, Event, Health, Outcome, State, Stop, TaskStatus, Verdict, step,
 };
-use crate::memory::{Processes, proportional, resident};
+use crate::memory::Processes;
 use crate::probe::{Answer, ask};
 use crate::process::{News, Order, tend};
 use crate::sandbox::Layers;
+use crate::system::{LOOK, hears_sigterm};
 use crate::{ContainerReport, Control, Finished, Program, RunError, RunPlan, RunnerEvent, What};
 
 /// Runs a task from its first process to its last.
@@ -414,7 +415,7 @@ impl Runner {
         for (index, member) in self.members.iter_mut().enumerate() {
             let Some(pid) = member.pid else { continue };
             let pids = processes.of(pid);
-            let resident = resident(&pids);
+            let resident = processes.resident(&pids);
             let report = &mut member.report;
             report.peak_memory = report.peak_memory.max(resident);
             let spent = processes.processor_time(&pids);
@@ -428,7 +429,8 @@ impl Runner {
         let mut over = Vec::new();
         for (index, pids, resident) in &held {
             let limit = self.members[*index].definition.memory.map(mebibytes);
-            if limit.is_some_and(|limit| *resident > limit && proportional(pids) > limit) {
+            if limit.is_some_and(|limit| *resident > limit && processes.proportional(pids) > limit)
+            {
                 over.push(*index);
             }
         }
@@ -438,7 +440,7 @@ impl Runner {
         if over.is_empty() && limit.is_some_and(|limit| all > limit) {
             let exact = held
                 .iter()
-                .map(|(index, pids, _)| (proportional(pids), *index));
+                .map(|(index, pids, _)| (processes.proportional(pids), *index));
             let exact: Vec<(u64, usize)> = exact.collect();
             let all: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
             let most = exact
@@ -636,21 +638,9 @@ fn mebibytes(count: u32) -> u64 {
     u64::from(count) * 1024 * 1024
 }
 
-/// Bit 15 of the signals a process catches; nobody knows for one that is gone.
-fn hears_sigterm(pid: u32) -> Option<bool> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let caught = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigCgt:"))?;
-    let mask = u64::from_str_radix(caught.trim(), 16).ok()?;
-    Some(mask & (1 << 14) != 0)
-}
-
 const NO_NAMESPACE: &str = "this machine gives out no PID namespaces: a program without a handler for \
                             SIGTERM ends here at once, but not on Fargate, where it is PID 1";
 
-/// Between two looks at what everybody holds.
-const LOOK: Duration = Duration::from_millis(200);
 const INBOX: usize = 64;
 /// One terminate and one kill is all a run is ever told.
 const ORDERS: usize = 4;

@@ -17,12 +17,15 @@ mod faults;
 mod forward;
 mod identities;
 mod keeper;
+mod layers;
 mod loopback;
 mod mounts;
 mod place;
 mod root;
+mod shape;
 mod wall;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -31,34 +34,35 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use wall::Wall;
-
 pub(crate) use faults::{BlackHole, Trouble, What};
 pub use faults::{Faults, Network, Traffic};
 pub use forward::{Border, Forward, carry};
-pub(crate) use identities::{IDENTITIES, admit_everybody};
-pub(crate) use keeper::{KEEPER, PAUSE, keep, pause};
+pub(crate) use layers::Layers;
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
 pub(crate) use place::{Last, Others, Place, finish, join, new_namespace};
-pub(crate) use root::{Layers, Root};
-pub(crate) use wall::{WITHIN, within};
+pub(crate) use root::Root;
+pub use shape::{METADATA, Shape};
 
-/// Where the task metadata endpoint and the credentials are, inside of a task.
-pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
+use identities::{IDENTITIES, admit_everybody};
+use keeper::{KEEPER, PAUSE, keep, pause};
+use wall::{WITHIN, Wall, within};
 
-/// What a task has for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// A network of its own; otherwise it shares this machine's.
-    pub network: bool,
-    /// Its containers see one another's processes: `pidMode: task`.
-    pub shared_processes: bool,
+/// Becomes one of the processes of a sandbox when the verb says so.
+pub(crate) fn intercept(verb: &str, words: &[OsString]) -> Option<ExitCode> {
+    let code = |done: io::Result<()>| done.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    match verb {
+        KEEPER => Some(code(keep(words))),
+        PAUSE => pause(),
+        IDENTITIES => Some(code(admit_everybody(words))),
+        WITHIN => Some(code(Err(within(words)))),
+        _ => None,
+    }
 }
 
 /// The namespaces of a task; they go when this does.

@@ -184,7 +184,8 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     let mut definition = target.definition.clone();
     stand_in::are_there(arguments, &definition)?;
     let stubs = stand_in::apply(&mut definition, &target, arguments, talk)?;
-    let init = PathBuf::from("/proc/self/exe");
+    let init = task_runner::init::itself()
+        .map_err(|why| Failure::Usage(format!("cannot find this program's own file: {why}")))?;
     let sandbox = network::sandbox(&definition, arguments, &init, talk);
     let own_network = sandbox.as_ref().is_some_and(|one| one.shape().network);
     if !own_network && !arguments.bind_all {

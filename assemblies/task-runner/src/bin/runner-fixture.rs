@@ -105,7 +105,7 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
         ["detached"] => {
             rustix::process::setsid()?;
             say(&format!("orphan {}", std::process::id()))?;
-            return Err(Command::new("/proc/self/exe").arg("deaf").exec().into());
+            return Err(Command::new(init::itself()?).arg("deaf").exec().into());
         }
         ["exists", file] => return Ok(u8::from(!Path::new(file).exists())),
         ["environment"] => {
@@ -195,7 +195,7 @@ async fn stubborn() -> Result<(), Failure> {
 }
 
 fn orphan() -> Result<(), Failure> {
-    Command::new("/proc/self/exe").arg("detached").spawn()?;
+    Command::new(init::itself()?).arg("detached").spawn()?;
     Ok(())
 }
 
@@ -222,12 +222,10 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         defaults: [].into(),
         secrets: Secrets::default(),
         folder: folder.into(),
-        init: "/proc/self/exe".into(),
+        init: init::itself()?,
         fast_health: 1,
         groups: None,
-        sandbox: Sandbox::open("/proc/self/exe".as_ref(), SHAPE)
-            .ok()
-            .map(Arc::new),
+        sandbox: Sandbox::open(&init::itself()?, SHAPE).ok().map(Arc::new),
         kept: [].into(),
         hosts: None,
         volumes: [].into(),

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 use task_definition::{ContainerDefinition, MountPoint};
 
-use crate::image::signal;
 use crate::sandbox::{Bind, Last, Layers, Mounts, Others, Place, Root, Tmpfs};
 use crate::{Image, Program, RunPlan};
 
@@ -200,6 +199,32 @@ fn volume(plan: &RunPlan, mount: &MountPoint) -> PathBuf {
         .unwrap_or_else(own)
 }
 
+/// The number of a signal as images write it: `SIGQUIT`, `QUIT` or `3` (man 7 signal, numbers of x86 and ARM).
+fn signal(text: &str) -> Option<i32> {
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    let known = SIGNALS.iter().find(|(one, _)| *one == name);
+    let number = known
+        .map(|(_, number)| *number)
+        .or_else(|| name.parse().ok());
+    number.filter(|number| (1..=64).contains(number))
+}
+
+const SIGNALS: &[(&str, i32)] = &[
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ABRT", 6),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("WINCH", 28),
+    ("PWR", 30),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,5 +236,11 @@ mod tests {
         assert_eq!(numbers("root", Path::new("/")), Some((0, 0)));
         assert_eq!(numbers("0:root", Path::new("/")), Some((0, 0)));
         assert_eq!(numbers("nobody-of-this-name", Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_signal_is_a_name_or_a_number() {
+        let numbers = ["SIGQUIT", "QUIT", "3", "SIGRTMIN", "0"].map(signal);
+        assert_eq!(numbers, [Some(3), Some(3), Some(3), None, None]);
     }
 }

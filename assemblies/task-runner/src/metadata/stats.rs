@@ -1,17 +1,16 @@
-//! What a container uses, in the shape of Docker's stats, as far as `/proc` knows it.
+//! What a container uses, in the shape of Docker's stats, as far as the system tells.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime};
 
-use rustix::param::clock_ticks_per_second;
 use serde_json::{Value, json};
 
 use super::calendar::rfc3339;
 use super::view::{ContainerView, TaskView};
-use crate::memory::{Processes, proportional};
+use crate::memory::Processes;
+use crate::system::machine_time;
 
 /// The look before the last one, by container: every answer tells of two.
 #[derive(Debug, Default)]
@@ -44,13 +43,13 @@ impl Looks {
             return Value::Null;
         };
         let pids = processes.of(pid);
-        let held = proportional(&pids);
+        let held = processes.proportional(&pids);
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = looks.get(&one.id).copied();
         let now = Look {
             at: SystemTime::now(),
             spent: processes.processor_time(&pids),
-            machine: machine(),
+            machine: machine_time(),
             most: before.map_or(0, |look| look.most).max(held),
         };
         looks.insert(one.id.clone(), now);
@@ -89,15 +88,4 @@ fn processor(look: Option<Look>) -> Value {
         "online_cpus": available_parallelism().map_or(1, std::num::NonZero::get),
         "throttling_data": { "periods": 0, "throttled_periods": 0, "throttled_time": 0 },
     })
-}
-
-/// The time that all processors of the machine have counted: the first line of `/proc/stat`.
-fn machine() -> Duration {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let first = stat.lines().next().unwrap_or_default();
-    let ticks: u64 = first
-        .split_whitespace()
-        .filter_map(|word| word.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 1000 / clock_ticks_per_second().max(1))
 }

@@ -14,7 +14,7 @@ use rustix::process::{Gid, Signal, Uid, set_parent_process_death_signal};
 use rustix::thread::{UnshareFlags, set_thread_gid, set_thread_groups, set_thread_uid};
 
 use super::new_namespace;
-use crate::init::ITSELF;
+use crate::init::itself;
 
 /// The verb of the process outside.
 pub(crate) const IDENTITIES: &str = "__identities";
@@ -26,10 +26,10 @@ impl Outside {
     /// Starts it, while this process still sees the files it was started from.
     pub(super) fn begin() -> io::Result<Self> {
         // As whoever mounted `/proc` calls this process: the one outside reads the same `/proc`.
-        let itself = fs::read_link("/proc/self")?;
-        let child = Command::new(ITSELF)
+        let number = fs::read_link("/proc/self")?;
+        let child = Command::new(itself()?)
             .arg(IDENTITIES)
-            .arg(itself)
+            .arg(number)
             .stdin(Stdio::piped())
             .spawn();
         child.map(Self)

@@ -65,6 +65,13 @@ pub(crate) enum Others {
     Everybody,
 }
 
+impl Last {
+    /// Whether its program is a file of an image, not of this machine.
+    pub(crate) fn is_in_image(&self) -> bool {
+        self.root.is_some()
+    }
+}
+
 impl Place {
     /// Moves this process, which has no threads yet, into the task and its groups, and arranges its mounts.
     pub(crate) fn enter(&self) -> io::Result<()> {
@@ -81,11 +88,6 @@ impl Place {
             mounts.arrange()?;
         }
         Ok(())
-    }
-
-    /// Whether its program is a file of an image, not of this machine.
-    pub(crate) fn is_in_image(&self) -> bool {
-        self.last.root.is_some()
     }
 
     /// Whether others than the container's live in its PID namespace.

@@ -5,9 +5,9 @@
 //! libraries that this program is linked with.
 
 use std::ffi::CString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, unmount};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mounts::named;
 use super::place::BARE;
-use super::{Mounts, Tmpfs};
+use super::{Layers, Mounts, Tmpfs};
 
 /// What stands in the place of this machine's root.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,31 +29,7 @@ pub(crate) struct Root {
     pub(crate) mounts: Mounts,
 }
 
-/// A folder of the run for one container's overlay.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Layers(PathBuf);
-
 impl Layers {
-    /// That of a container.
-    pub(crate) fn of(run: &Path, container: &str) -> Self {
-        Self(run.join("images").join(container))
-    }
-
-    /// What is written, the kernel's own, and where both are seen together.
-    pub(crate) fn folders(&self) -> [PathBuf; 3] {
-        ["changes", "work", "root"].map(|name| self.0.join(name))
-    }
-
-    /// Deletes all of a run's; the kernel leaves a folder that nobody may look into.
-    pub(crate) fn forget(run: &Path) {
-        let images = run.join("images");
-        for one in fs::read_dir(&images).into_iter().flatten().flatten() {
-            let closed = one.path().join("work/work");
-            let _ = fs::set_permissions(closed, Permissions::from_mode(0o700));
-        }
-        let _ = fs::remove_dir_all(images);
-    }
-
     /// Lays them on the files. Where this machine's file system cannot lie under an overlay (another overlay
     /// cannot), memory takes what is written.
     fn lay(&self, files: &Path) -> io::Result<PathBuf> {

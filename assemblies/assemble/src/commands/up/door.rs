@@ -1,13 +1,16 @@
 //! The way in to a task that runs: a socket in its folder that takes one word at a time.
 //!
-//! The paths of sockets are short by law, those of folders are not: both sides go through the
-//! folder's own descriptor.
+//! The paths of sockets are short by law, those of folders are not: where one is too long, both sides go
+//! through a link that is there for that moment.
 
-use std::fs::{self, File};
+use std::env;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream as Caller;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::net::{SocketAddr, UnixStream as Caller};
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,13 +103,63 @@ pub(crate) fn say(folder: &Path, word: Word) -> io::Result<()> {
     caller.read_exact(&mut [0])
 }
 
+/// Acts on the socket of a folder, by a path that is short enough.
 fn through<T>(folder: &Path, act: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
-    let folder = File::open(folder)?;
-    act(Path::new(&format!(
-        "/proc/self/fd/{}/{SOCKET}",
-        folder.as_raw_fd()
-    )))
+    let socket = folder.join(SOCKET);
+    if SocketAddr::from_pathname(&socket).is_ok() {
+        return act(&socket);
+    }
+    let link = Link::to(folder)?;
+    act(&link.0.join("to").join(SOCKET))
+}
+
+/// A folder of this process's own with a link in it; it goes when this does.
+struct Link(PathBuf);
+
+impl Link {
+    fn to(folder: &Path) -> io::Result<Self> {
+        static LINKS: AtomicU32 = AtomicU32::new(0);
+        let number = LINKS.fetch_add(1, Ordering::Relaxed);
+        let own = env::temp_dir().join(format!("assemble-{}-{number}", process::id()));
+        // Fails where there is anything of that name: nobody else can have put the link there.
+        DirBuilder::new().mode(0o700).create(&own)?;
+        let link = Self(own);
+        symlink(fs::canonicalize(folder)?, link.0.join("to"))?;
+        Ok(link)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0.join("to"));
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 const SOCKET: &str = "control";
 const LIMIT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_with_a_long_path_has_a_door_too() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("x".repeat(200));
+        fs::create_dir(&folder).unwrap();
+        assert!(!is_alive(&folder));
+        let door = Door::open(&folder);
+        assert!(is_alive(&folder));
+        let caller = folder.clone();
+        let said = tokio::task::spawn_blocking(move || say(&caller, Word::Kill));
+        assert_eq!(door.next().await, Word::Kill);
+        said.await.unwrap().unwrap();
+        drop(door);
+        assert!(!is_alive(&folder));
+        let left = fs::read_dir(env::temp_dir()).unwrap().flatten();
+        let own = format!("assemble-{}-", process::id());
+        let is_own = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&own);
+        assert_eq!(left.filter(is_own).count(), 0);
+    }
+}

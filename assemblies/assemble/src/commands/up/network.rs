@@ -87,19 +87,22 @@ pub(super) fn sandbox(
         )
         .map(Arc::new)
     };
+    let mut refused = None;
     if arguments.net == Net::Task {
         match open(true) {
             Ok(sandbox) => return Some(sandbox),
-            Err(why) => talk.say(&format!("the network here is this machine's: {why}")),
+            Err(why) => refused = Some(why),
         }
     }
-    match open(false) {
-        Ok(sandbox) => Some(sandbox),
-        Err(why) => {
-            talk.say(&format!("containers are ordinary processes here: {why}"));
-            None
-        }
-    }
+    // Where nothing is given out, one line says all.
+    let (sandbox, words) = match (open(false), refused) {
+        (Ok(sandbox), None) => return Some(sandbox),
+        (Ok(sandbox), Some(why)) => (Some(sandbox), format!("{SHARED}: {why}")),
+        (Err(_), Some(why)) => (None, format!("{SHARED}, and {ORDINARY}: {why}")),
+        (Err(why), None) => (None, format!("{ORDINARY}: {why}")),
+    };
+    talk.say(&words);
+    sandbox
 }
 
 /// The listeners on this machine that lead into the task; all that are taken are told together.
@@ -392,6 +395,8 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
     (path.parent().is_some() && path != env::temp_dir()).then_some(path)
 }
 
+const SHARED: &str = "the network here is this machine's";
+const ORDINARY: &str = "containers are ordinary processes here";
 const SYSTEM: &[&str] = &[
     "/bin", "/boot", "/etc", "/lib", "/lib64", "/opt", "/sbin", "/usr", "/var",
 ];
