@@ -16,20 +16,23 @@
 //! The place says in which namespaces it is to live, and what it is to find there ([`crate::sandbox`]).
 //! Between init and the container stands one more start of this program, `__exec`, which asks the kernel to
 //! be killed when init is, opens a session of its own, becomes the container's user, and then the
-//! container's program.
+//! container's program. Its stdin is a line to init, which closes when the program has begun: then init says
+//! `started`, for a signal that comes sooner is for nobody.
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rustix::process::{Pid, Signal, WaitStatus, getpid, setsid};
+use rustix::stdio::dup2_stdin;
 use serde::de::DeserializeOwned;
 
 use crate::offspring::{Offspring, adopt, end_with_parent};
@@ -115,13 +118,20 @@ fn guard(words: &[OsString]) -> io::Result<()> {
 /// Starts the first process: all that will come of it, and whether it came to be alone.
 fn begin(place: &Place, command: &[OsString]) -> io::Result<(Arc<Offspring>, bool)> {
     let alone = place.give_birth()?;
+    let (mut begun, begins) = io::pipe()?;
+    let last = Last {
+        announced: true,
+        ..place.last.clone()
+    };
     let child = Command::new(itself()?)
         .arg(EXEC)
         .arg(getpid().as_raw_nonzero().to_string())
-        .arg(serde_json::to_string(&place.last)?)
+        .arg(serde_json::to_string(&last)?)
         .args(command)
-        .stdin(Stdio::null())
+        .stdin(begins)
         .spawn()?;
+    // It closes when the program has taken this program's place: before, it would not hear of a stop.
+    let _ = begun.read(&mut [0]);
     let offspring = Offspring::of(Pid::from_child(&child), place.shares_processes())?;
     Ok((Arc::new(offspring), alone))
 }
@@ -158,6 +168,10 @@ fn become_program(arguments: &[OsString]) -> io::Error {
         Ok(last) => last,
         Err(failure) => return failure,
     };
+    let line = match last.announced.then(line_to_init).transpose() {
+        Ok(line) => line,
+        Err(failure) => return failure,
+    };
     // Init may have died before the kernel was asked to watch it.
     if system::parent().as_deref() != init.to_str() {
         return io::Error::other("its init is gone");
@@ -166,9 +180,17 @@ fn become_program(arguments: &[OsString]) -> io::Error {
         return failure;
     }
     if last.init {
-        return precede(&last, command);
+        return precede(&last, command, line);
     }
+    // The line closes with it.
     Command::new(program).args(arguments).exec()
+}
+
+/// Lays the line aside that is this process's input; the program has none.
+fn line_to_init() -> io::Result<OwnedFd> {
+    let line = io::stdin().as_fd().try_clone_to_owned()?;
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(line)
 }
 
 /// What the one who started this process has to say.

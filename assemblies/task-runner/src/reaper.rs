@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
@@ -15,17 +16,18 @@ use crate::sandbox::Last;
 use crate::system::own_number;
 
 /// Starts the program, and ends with its code; comes back only when it cannot be started.
-pub(crate) fn precede(last: &Last, command: &[OsString]) -> io::Error {
+/// `line` closes when signals are passed on.
+pub(crate) fn precede(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::Error {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let done = runtime.and_then(|runtime| runtime.block_on(live(last, command)));
+    let done = runtime.and_then(|runtime| runtime.block_on(live(last, command, line)));
     match done {
         Err(failure) => failure,
     }
 }
 
-async fn live(last: &Last, command: &[OsString]) -> io::Result<Infallible> {
+async fn live(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::Result<Infallible> {
     let (sent, mut heard) = mpsc::channel(SIGNALS);
     let kinds = [
         (SignalKind::terminate(), Signal::TERM),
@@ -49,6 +51,7 @@ async fn live(last: &Last, command: &[OsString]) -> io::Result<Infallible> {
     } else {
         again(last, command)?
     };
+    drop(line);
     let child = Pid::from_child(&child);
     while let Some(signal) = heard.recv().await {
         if signal != Signal::CHILD {

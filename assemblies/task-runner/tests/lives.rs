@@ -545,3 +545,16 @@ async fn when_the_task_holds_too_much_the_one_that_holds_most_is_killed() {
     assert_eq!(finished.exit_code(), 137);
     assert_eq!(finished.guilty.as_deref(), Some("app"));
 }
+
+#[tokio::test]
+async fn a_stop_at_the_very_start_is_heard_by_the_init_before_a_program() {
+    for _ in 0..20 {
+        let more = json!({ "linuxParameters": { "initProcessEnabled": true }, "stopTimeout": 20 });
+        let mut task = Running::new(vec![container("app", &["deaf"], more)]);
+        task.until(|event| matches!(event.what, What::Started { .. }))
+            .await;
+        task.stop().await;
+        let (finished, heard) = task.end().await;
+        assert_eq!(code(&finished, "app"), Some(143), "{heard:#?}");
+    }
+}

@@ -38,7 +38,7 @@ fn last(container: &ContainerDefinition, program: &Program) -> Last {
     let number = |limit: i64| u64::try_from(limit).unwrap_or(u64::MAX);
     Last {
         files: files.map(|limit| (number(limit.soft_limit), number(limit.hard_limit))),
-        init: false,
         folder: program.folder.clone(),
+        ..Last::default()
     }
 }

@@ -47,6 +47,9 @@ pub(crate) struct Last {
     pub(crate) others: Others,
     /// How many files it may have open: soft, hard.
     pub(crate) files: Option<(u64, u64)>,
+    /// Its input is a line to its init, which closes when the program has begun.
+    #[serde(default)]
+    pub(crate) announced: bool,
     /// A small init stands before the program: `initProcessEnabled`.
     pub(crate) init: bool,
     /// Where it runs, once the mounts are there.
