@@ -52,7 +52,7 @@ impl Talk {
             } else {
                 ""
             };
-            let _ = writeln!(stderr(), "{room}{line}");
+            say_line(&format!("{room}{line}"));
         }
     }
 
@@ -109,6 +109,11 @@ impl Talk {
             );
         }
     }
+}
+
+/// Writes a line to stderr in one piece: others may speak to the same terminal.
+pub(crate) fn say_line(line: &str) {
+    let _ = stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The written line that a place goes back to.

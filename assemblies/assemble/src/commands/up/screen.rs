@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::keep::Healthy;
 use super::status::Status;
-use crate::talk::Talk;
+use crate::talk::{Talk, say_line};
 
 /// Somebody who tells what happens.
 pub(super) trait Show: Send {
@@ -121,11 +121,8 @@ impl Screen {
         }
         let at = format!("{:8.3}", event.at.as_secs_f64());
         let name = self.name(event.container.as_deref(), self.color_err);
-        let _ = writeln!(
-            stderr(),
-            "{at} {name} {} {words}",
-            sign.drawn(self.color_err)
-        );
+        let sign = sign.drawn(self.color_err);
+        say_line(&format!("{at} {name} {sign} {words}"));
     }
 }
 
@@ -150,7 +147,7 @@ impl Show for Screen {
         }
         self.silences += 1;
         if self.silences.is_multiple_of(TOLD) && !waiting.is_empty() && !self.quiet {
-            let _ = writeln!(stderr(), "waiting for {waiting}; Ctrl-C again kills");
+            say_line(&format!("waiting for {waiting}; Ctrl-C again kills"));
         }
     }
 }

@@ -140,6 +140,7 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
 }
 
 fn words(kind: Kind, ports: &[u16]) -> String {
+    let ports = task_runner::stub::ports(&kind.arguments(ports));
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let ports = ports.join(", ");
     match kind {

@@ -11,10 +11,11 @@ use crate::talk::Talk;
 pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: &Talk) {
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(finished.containers.iter().map(row));
-    talk.say("");
-    for row in &rows {
-        talk.say(line(row, &rows).trim_end());
-    }
+    let mut text = vec![String::new()];
+    text.extend(
+        rows.iter()
+            .map(|row| line(row, &rows).trim_end().to_owned()),
+    );
     let code = finished
         .stop_code
         .map_or_else(|| "ended".to_owned(), |code| code.to_string());
@@ -24,30 +25,29 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
         .map(|name| format!(" (`{name}`)"))
         .unwrap_or_default();
     let reason = &finished.stopped_reason;
-    talk.say(&format!(
+    text.push(format!(
         "{code}{}{reason}{named}",
         if reason.is_empty() { "" } else { ": " }
     ));
     if finished.guilty.is_some() {
-        talk.say(NEXT);
+        text.push(NEXT.to_owned());
     }
     let guilty = finished.guilty.as_ref();
     let guilty = guilty.and_then(|name| finished.containers.iter().find(|one| one.name == *name));
     if let Some(guilty) = guilty.filter(|one| one.code != Some(0) && !one.last_lines.is_empty()) {
-        talk.say(&format!("the last words of `{}`:", guilty.name));
-        guilty
-            .last_lines
-            .iter()
-            .for_each(|line| talk.say(&format!("  {line}")));
+        text.push(format!("the last words of `{}`:", guilty.name));
+        text.extend(guilty.last_lines.iter().map(|line| format!("  {line}")));
     }
     if finished.unheard > 0 {
-        talk.say(&format!(
+        text.push(format!(
             "{} lines came too fast to be shown",
             finished.unheard
         ));
     }
     let folder = folder.strip_prefix(project.root()).unwrap_or(folder);
-    talk.say(&format!("logs: {}", folder.display()));
+    text.push(format!("logs: {}", folder.display()));
+    // In one piece, whoever else ends at this moment.
+    talk.say(&text.join("\n"));
 }
 
 fn row(one: &ContainerReport) -> [String; COLUMNS] {
