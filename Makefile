@@ -57,10 +57,10 @@ drift: ## fail when a committed document is not what the code would write
 	@tests/drift
 
 bench: build ## measure; figures stand in the README of each part
-	$(CARGO) build --locked --release -p assemble --no-default-features --features up
+	$(CARGO) build --locked --profile dist -p assemble --no-default-features --features up
+	@tests/setup bench
 	@tests/bench
 	@tests/bench-assemble
-	@tests/setup bench
 	@tests/bench-proxy
 	@tests/bench-auth
 

@@ -52,12 +52,18 @@ pub(super) fn programs(
         choices.find(|choice| choice.container == one.name)
     };
     let (mut programs, mut failed) = (BTreeMap::new(), Vec::new());
+    let mut images = BTreeMap::new();
     for container in &definition.container_definitions {
         let Some(choice) = chosen(container) else {
             continue;
         };
         let found = if sandboxed {
-            engine(choice).and_then(|engine| image(engine, &container.image, project, talk))
+            // An engine takes its time: each image is asked for once.
+            engine(choice).and_then(|engine| {
+                let asked = images.entry((engine, &container.image));
+                let asked = asked.or_insert_with(|| image(engine, &container.image, project, talk));
+                asked.clone()
+            })
         } else {
             Err("an image needs mounts of its own, and this machine gives out none".to_owned())
         };
