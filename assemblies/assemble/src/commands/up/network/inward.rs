@@ -8,8 +8,8 @@ use task_definition::TaskDefinition;
 use task_runner::sandbox::{Border, Forward, Sandbox, Traffic, carry};
 use tokio::net::TcpListener;
 
-use super::super::Arguments;
-use super::super::keep::Binding;
+use crate::commands::up::Arguments;
+use crate::commands::up::keep::Binding;
 use crate::failure::Failure;
 use crate::talk::Talk;
 

@@ -11,8 +11,8 @@ use task_runner::sandbox::{Border, Forward, Sandbox, Traffic, carry};
 use task_runner::{RunPlan, stub};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::Arguments;
-use super::super::target::Target;
+use crate::commands::up::Arguments;
+use crate::commands::up::target::Target;
 use crate::failure::Failure;
 use crate::talk::Talk;
 

@@ -7,7 +7,7 @@ use task_runner::machine::TaskStatus;
 use task_runner::sandbox::Forward;
 use task_runner::{RunnerEvent, What};
 
-use super::super::screen::Show;
+use crate::commands::up::screen::Show;
 
 /// All of them; they close when this does.
 #[derive(Debug, Default)]
