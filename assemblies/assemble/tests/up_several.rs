@@ -74,6 +74,20 @@ impl Service {
         named.collect()
     }
 
+    /// Where on this machine the tasks' port is, once it has been said.
+    fn port(&self) -> Option<String> {
+        let said = self.0.read("said");
+        let (_, rest) = said.split_once("port 8080 of the tasks is 127.0.0.1:")?;
+        Some(rest.split_once(' ')?.0.to_owned())
+    }
+
+    /// What one of the tasks answers.
+    fn ask(&self, path: &str) -> Option<String> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port()?);
+        let asked = Command::new("curl").args(["-sS", "-m", "5", &url]).output();
+        Some(String::from_utf8(asked.unwrap().stdout).unwrap())
+    }
+
     /// Before its trap a PID 1 does not hear SIGTERM.
     fn until_all_speak(&self, name: &str) {
         until(|| {
@@ -116,6 +130,65 @@ fn interrupt(child: &Child) {
         .args(["-TERM", &child.id().to_string()])
         .status();
     assert!(stopped.unwrap().success());
+}
+
+#[test]
+fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
+    const TEST: &str = "several_tasks_take_turns_and_one_that_ends_is_replaced";
+    let line = "exec python3 -c 'import http.server as h, os, signal\nsignal.signal(15, lambda *_: os._exit(0))\nme = open(\"/proc/sys/kernel/random/uuid\").read()\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    if s.path == \"/end\": os._exit(3)\n    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";
+    let more = json!({ "portMappings": [{ "containerPort": 8080 }] });
+    let service = Service::new(line, more);
+    let mut running = service.started(&["-p", "0:8080", "--name", "many"]);
+    let shared = || {
+        let said = service.0.read("said");
+        said.contains("the network here is this machine's")
+    };
+    let mut seen = BTreeSet::new();
+    let mut until = |count: usize| {
+        comes(|| {
+            seen.extend(service.ask("/").filter(|answer| !answer.is_empty()));
+            seen.len() >= count || shared()
+        });
+        (!shared()).then_some(seen.len())
+    };
+    let two = until(2);
+    let three = two.and_then(|_| {
+        service.ask("/end");
+        until(3)
+    });
+    interrupt(&running);
+    let status = running.wait().unwrap();
+    let said = service.0.read("said");
+    if two.is_none() {
+        return eprintln!("skipped: {TEST} needs network namespaces");
+    }
+    assert_eq!((two, three), (Some(2), Some(3)), "{said}");
+    assert!(
+        said.contains("ended with 3; another one takes its place"),
+        "{said}"
+    );
+    assert_eq!(status.code(), Some(0), "{said}");
+    let listed = service.said(&["ps", "--format", "json"]).json();
+    assert_eq!(
+        listed["tasks"].as_array().map(Vec::len),
+        Some(0),
+        "{listed}"
+    );
+}
+
+#[test]
+fn several_tasks_end_when_the_one_who_started_them_is_killed() {
+    let line = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+    let service = Service::new(line, json!({}));
+    let mut running = service.started(&["--name", "orphan"]);
+    let until = |count: usize| {
+        comes(|| service.tasks().len() == count);
+        service.tasks().len()
+    };
+    let two = until(2);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!((two, until(0)), (2, 0));
 }
 
 #[test]
@@ -349,16 +422,8 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
         return eprintln!("skipped: {TEST} needs network namespaces");
     }
     assert!(ready, "{}", said());
-    let words = said();
-    let (_, port) = words
-        .split_once("port 8080 of the tasks is 127.0.0.1:")
-        .unwrap();
-    let port = port.split(' ').next().unwrap();
-    let ask = |path: &str| {
-        let url = format!("http://127.0.0.1:{port}{path}");
-        let asked = Command::new("curl").args(["-sS", "-m", "5", &url]).output();
-        String::from_utf8(asked.unwrap().stdout).unwrap()
-    };
+    let port = service.port().unwrap();
+    let ask = |path: &str| service.ask(path).unwrap();
     let listed = service.said(&["ps"]).out;
     let heading = format!("2 of 2 tasks take part, 127.0.0.1:{port} is port 8080");
     assert!(listed.contains(&heading), "{listed}");

@@ -9,7 +9,8 @@
 //! | `programs` | finds the program for each image |
 //! | `image` | has podman or docker give out what is in one |
 //! | `environment` | fills in what differs here: secrets, addresses, `--env` |
-//! | `network` | gives it a network of its own, with the ways in and out; `ways` closes them |
+//! | `folders` | finds the folders of this machine that variables name, so that containers see them |
+//! | `network` | gives it a network of its own, with the ways in and out, which close in time |
 //! | `credentials` | asks AWS for what containers may do there |
 //! | `metadata` | lets containers ask what task they are in |
 //! | `life` | runs it until it ends or somebody has enough |
@@ -39,6 +40,7 @@ mod credentials;
 mod detach;
 mod door;
 mod environment;
+mod folders;
 mod image;
 mod json;
 mod keep;
@@ -54,7 +56,6 @@ mod status;
 mod summary;
 mod target;
 mod watch;
-mod ways;
 
 pub(crate) use door::{Word, is_alive, say};
 pub(crate) use json::started_by;
@@ -230,7 +231,7 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         kept: BTreeMap::new(),
         hosts: None,
     };
-    plan.kept = network::kept(&plan);
+    plan.kept = folders::kept(&plan);
     let ways = network::ways_out(&plan, &target, arguments);
     plan.hosts = network::hosts(&ways, &plan.folder)?;
     if let Some(public) = &mut target.public {

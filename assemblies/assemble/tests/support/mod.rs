@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A folder with one component, values and one good assembly.
@@ -64,7 +65,7 @@ pub(crate) struct Said {
 
 impl Said {
     /// The data, as JSON.
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).expect("JSON on stdout")
     }
 }
@@ -85,6 +86,27 @@ pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> Said {
         out: String::from_utf8_lossy(&stdout).into_owned(),
         err: String::from_utf8_lossy(&stderr).into_owned(),
     }
+}
+
+/// A project with one task, `task.json`, whose containers run a line of shell each.
+pub(crate) fn shells(containers: &[(&str, &str, Value)]) -> Project {
+    let project = Project::new();
+    let container = |(name, line, more): &(&str, &str, Value)| {
+        let mut one = json!({ "name": name, "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line] });
+        let object = one.as_object_mut().expect("an object");
+        object.extend(more.as_object().expect("an object").clone());
+        one
+    };
+    let containers: Vec<Value> = containers.iter().map(container).collect();
+    let definition = json!({ "family": "test", "containerDefinitions": containers });
+    project.write("task.json", definition.to_string());
+    project
+}
+
+/// Runs that task with a shell for `app`.
+pub(crate) fn up(project: &Project, more: &[&str]) -> Said {
+    let words = ["up", "task.json", "--program", "app=/bin/sh"];
+    project.assemble(&[words.as_slice(), more].concat())
 }
 
 pub(crate) const WEB: &str = r#"schema: 1

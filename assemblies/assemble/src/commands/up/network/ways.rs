@@ -7,11 +7,11 @@ use task_runner::machine::TaskStatus;
 use task_runner::sandbox::Forward;
 use task_runner::{RunnerEvent, What};
 
-use super::screen::Show;
+use crate::commands::up::screen::Show;
 
 /// All of them; they close when this does.
 #[derive(Debug, Default)]
-pub(super) struct Ways {
+pub(in crate::commands::up) struct Ways {
     inward: Vec<(u16, Forward)>,
     _outward: Vec<Forward>,
 }
@@ -26,7 +26,11 @@ impl Ways {
     }
 
     /// Whoever shows what happens, with the ways in closed before.
-    pub(super) fn before(self, definition: &TaskDefinition, show: Box<dyn Show>) -> Box<dyn Show> {
+    pub(in crate::commands::up) fn before(
+        self,
+        definition: &TaskDefinition,
+        show: Box<dyn Show>,
+    ) -> Box<dyn Show> {
         Box::new(Closing {
             left: Left::new(definition),
             ways: self,
