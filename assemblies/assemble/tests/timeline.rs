@@ -92,3 +92,34 @@ const HANGS: &str = r#"{
       "dependsOn": [{ "containerName": "db", "condition": "HEALTHY" }] }
   ]
 }"#;
+
+#[test]
+fn a_story_is_played_and_where_it_goes_another_way_is_told() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../task-runner/scenarios");
+    let good = folder.join("what-outlives-its-stop-timeout-is-killed.yaml");
+    let output = check(&[good.to_str().expect("a path")]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert!(out(&output).contains("3000 ms  tick"), "{}", out(&output));
+
+    let text = std::fs::read_to_string(&good).expect("a file");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let other = temporary.path().join("other.yaml");
+    std::fs::write(&other, text.replace("then: [kill app]", "then: [term app]")).expect("a file");
+    let output = check(&[other.to_str().expect("a path")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        out(&output).contains("the story says: term app"),
+        "{}",
+        out(&output)
+    );
+
+    std::fs::write(
+        &other,
+        "containers: [{ name: app }]\nstory: [{ at: 0, event: ap runs }]\n",
+    )
+    .expect("a file");
+    let output = check(&[other.to_str().expect("a path")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("no container `ap`"), "{said}");
+}

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
 use task_definition::TaskDefinition;
+use task_definition::fargate_sizes::{parse_cpu, parse_memory};
 
 /// The groups of one task; they go when this does.
 pub struct Groups {
@@ -106,9 +107,10 @@ impl Groups {
 impl Tree {
     /// The task's own limits: `memory` in MiB, `cpu` in 1/1024 of a processor.
     fn hold_task(&self, definition: &TaskDefinition) -> io::Result<()> {
-        let number = |text: &Option<String>| text.as_ref()?.parse::<u64>().ok();
-        let memory = number(&definition.memory).map(|count| count * MEBIBYTE);
-        let quota = number(&definition.cpu).map(|cpu| cpu * PERIOD / 1024);
+        let memory = definition.memory.as_deref().and_then(parse_memory);
+        let memory = memory.map(|count| u64::from(count) * MEBIBYTE);
+        let quota = definition.cpu.as_deref().and_then(parse_cpu);
+        let quota = quota.map(|cpu| u64::from(cpu) * PERIOD / 1024);
         let task = &self.task;
         match self.kind {
             Kind::Unified => {

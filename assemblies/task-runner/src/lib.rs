@@ -13,8 +13,8 @@
 //!   without a clock.
 //! - `run` is the loop around it. It starts what the machine wants started and tells it what
 //!   happened, until everything has ended.
-//! - [`Timeline`] plays the machine through with nothing run. It and the machine need no feature; the rest
-//!   is behind `run`.
+//! - [`Timeline`] plays the machine through with nothing run, [`Story`] as somebody tells it. They and the
+//!   machine need no feature; the rest is behind `run`.
 //! - `init` is a small process between the runner and each container: it outlives neither, and when
 //!   either goes, everything the container started goes with it, even after `kill -9` of the runner.
 //!   The program that calls `run` therefore calls `init::intercept` first thing in `main`.
@@ -62,6 +62,7 @@ mod runner;
 #[cfg(feature = "run")]
 #[cfg_attr(portable, path = "portable/sandbox.rs")]
 pub mod sandbox;
+mod story;
 #[cfg(feature = "run")]
 pub mod stub;
 #[cfg(feature = "run")]
@@ -69,6 +70,7 @@ pub mod stub;
 mod system;
 mod timeline;
 
+pub use story::{Story, StoryError, Told};
 pub use timeline::{Latest, Moment, Timeline};
 
 #[cfg(feature = "run")]

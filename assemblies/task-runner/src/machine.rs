@@ -19,8 +19,6 @@ mod words;
 
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod scenarios;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,6 +111,8 @@ pub struct View<'a> {
     pub reason: Option<&'a str>,
     /// How often its restart policy brought it back.
     pub restarts: u32,
+    /// Which run this is, or was: probes say which they belong to.
+    pub run: u32,
     /// When it would be killed, while it is being stopped.
     pub kill_at: Option<Duration>,
 }
@@ -159,6 +159,7 @@ impl State {
             exit: member.exit,
             reason: member.reason.as_deref(),
             restarts: member.restarts,
+            run: member.run,
             kill_at: match member.phase {
                 Phase::Stopping { kill_at } => kill_at,
                 _ => None,

@@ -7,7 +7,7 @@
 //! | `report` | what was found, told and silenced |
 //! | `strict` | JSON that only a YAML parser takes |
 //! | `text`, `json`, `sarif`, `github` | write it down, a form each |
-//! | `timeline` | says how long a start and a stop take |
+//! | `timeline` | says how long a start and a stop take; `story` plays what is told |
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,7 @@ mod github;
 mod json;
 mod report;
 mod sarif;
+mod story;
 mod strict;
 mod text;
 mod timeline;
@@ -58,7 +59,8 @@ pub(crate) struct Arguments {
     /// Prints what `--fix` would change, as a unified diff, and changes nothing.
     #[arg(long, visible_alias = "dry-run")]
     diff: bool,
-    /// Prints, in place of findings, how long the start and the stop take, at best and at worst.
+    /// Prints, in place of findings, how long the start and the stop take, at best and at worst; of a story (a file
+    /// with `story`), what the task does, and fails where that is not what is told.
     #[arg(long, conflicts_with_all = ["fix", "diff", "strict", "show_silenced"])]
     timeline: bool,
     /// Lists what is silenced, with the reasons.

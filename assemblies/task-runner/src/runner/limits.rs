@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use task_definition::fargate_sizes::parse_memory;
+
 use super::Runner;
 use crate::memory::Processes;
 use crate::process::Order;
@@ -69,7 +71,7 @@ impl Runner {
     /// Who holds most, where all of them together hold more than the task may.
     fn over_the_tasks(&self, processes: &Processes, held: &[Held]) -> Option<usize> {
         let limit = self.plan.definition.memory.as_deref()?;
-        let limit = limit.parse().ok().map(mebibytes)?;
+        let limit = parse_memory(limit).map(mebibytes)?;
         let all: u64 = held.iter().map(|one| one.resident).sum();
         if all <= limit {
             return None;

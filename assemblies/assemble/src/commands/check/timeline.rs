@@ -1,6 +1,8 @@
-//! `check --timeline`: how long a task takes to start and to stop, at best and at worst, with nothing run.
+//! `check --timeline`: how long a task takes to start and to stop, at best and at worst, with nothing run; and
+//! stories.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use assembly::plan_under;
@@ -10,6 +12,7 @@ use task_definition::{Finding, TaskDefinition};
 use task_runner::machine::{Change, Condition, Health, Spec};
 use task_runner::{Latest, Moment, Timeline};
 
+use super::story::Played;
 use super::{Arguments, Format, files, forms};
 use crate::failure::Failure;
 use crate::judging::Judging;
@@ -23,16 +26,30 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             "a timeline is printed as text or JSON; leave `--format` out, or write `--format json`";
         return Err(Failure::Usage(usage.to_owned()));
     }
-    let (lives, findings) = lives(arguments, project)?;
+    let files = files(arguments, project)?;
+    let (stories, files) = stories(files, project)?;
+    let (lives, findings) = lives(arguments, files, project)?;
     talk.data(&if arguments.format == Format::Json {
         let all: Value = lives.iter().map(Life::json).collect();
-        format!("{:#}\n", json!({ "version": 1, "timelines": all }))
+        let stories: Value = stories.iter().map(Played::json).collect();
+        format!(
+            "{:#}\n",
+            json!({ "version": 1, "timelines": all, "stories": stories })
+        )
     } else {
-        let all: Vec<String> = lives.iter().map(Life::text).collect();
+        let all = lives.iter().map(Life::text);
+        let all: Vec<String> = all.chain(stories.iter().map(Played::text)).collect();
         all.join("\n")
     });
+    let wrong = stories.iter().filter(|one| !one.as_expected()).count();
+    if wrong > 0 {
+        let all = stories.len();
+        talk.say(&format!(
+            "{wrong} of {all} stories go another way than they are told"
+        ));
+    }
     if findings.is_empty() {
-        Ok(0)
+        Ok(u8::from(wrong > 0))
     } else {
         Err(Failure::Findings(findings))
     }
@@ -45,11 +62,29 @@ struct Life {
     timeline: Timeline,
 }
 
-fn lives(arguments: &Arguments, project: &Project) -> Result<(Vec<Life>, Vec<Finding>), Failure> {
+/// The stories among the files, played; and the other files.
+fn stories(files: Vec<PathBuf>, project: &Project) -> Result<(Vec<Played>, Vec<PathBuf>), Failure> {
+    let (mut stories, mut others, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for file in files {
+        match Played::of(&project.source(&file)?) {
+            Some(Ok(story)) => stories.push(story),
+            Some(Err(failure)) => failures.push(failure),
+            None => others.push(file),
+        }
+    }
+    Failure::all(failures)?;
+    Ok((stories, others))
+}
+
+fn lives(
+    arguments: &Arguments,
+    files: Vec<PathBuf>,
+    project: &Project,
+) -> Result<(Vec<Life>, Vec<Finding>), Failure> {
     let catalog = project.catalog()?;
     let mut judging = Judging::new(&arguments.rules, project)?;
     let (mut lives, mut faults) = (Vec::new(), Vec::new());
-    for file in files(arguments, project)? {
+    for file in files {
         let source = project.source(&file)?;
         if forms::is_document(&source) {
             let reading = read_any(&source);

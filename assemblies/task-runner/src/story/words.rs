@@ -1,0 +1,111 @@
+//! The words of a story: what can happen to a task, and what its machine does then.
+
+use std::time::Duration;
+
+use super::StoryError;
+use crate::machine::{Action, Change, Event, Outcome, State, StopCode};
+
+/// The number of a container.
+pub(super) fn container(state: &State, name: &str) -> Result<usize, StoryError> {
+    let mut names = state.spec().containers.iter();
+    names
+        .position(|one| one.name == name)
+        .ok_or_else(|| StoryError::Container(name.to_owned()))
+}
+
+/// What happens.
+pub(super) fn event(state: &State, text: &str, now: Duration) -> Result<Event, StoryError> {
+    let unknown = || StoryError::Event(text.to_owned());
+    let stop = |code, reason: &str| Event::StopRequested {
+        code,
+        reason: reason.to_owned(),
+    };
+    let (name, rest) = match text.split(' ').collect::<Vec<_>>()[..] {
+        ["tick"] => return Ok(Event::Tick),
+        ["stop"] => return Ok(stop(StopCode::UserInitiated, "asked")),
+        ["spot"] => {
+            let reason = "Your Spot Task was interrupted.";
+            return Ok(stop(StopCode::SpotInterruption, reason));
+        }
+        ["kill"] => {
+            let reason = "asked".to_owned();
+            return Ok(Event::KillRequested { reason });
+        }
+        ["replace", name] => {
+            let container = container(state, name)?;
+            return Ok(Event::ReplaceRequested { container });
+        }
+        [name, ref rest @ ..] if !rest.is_empty() => (name, rest.join(" ")),
+        _ => return Err(unknown()),
+    };
+    of_container(state, container(state, name)?, &rest, now).ok_or_else(unknown)
+}
+
+/// What happens to one container.
+fn of_container(state: &State, container: usize, text: &str, now: Duration) -> Option<Event> {
+    let exited = |code, out_of_memory| Event::Exited {
+        container,
+        code,
+        out_of_memory,
+    };
+    let own_run = state.view(container)?.run;
+    let probed = |run, ago, outcome| Event::Probed {
+        container,
+        run,
+        began: now.saturating_sub(Duration::from_millis(ago)),
+        outcome,
+    };
+    Some(match text.split(' ').collect::<Vec<_>>()[..] {
+        ["runs"] => Event::Spawned { container },
+        ["cannot"] => Event::SpawnFailed {
+            container,
+            reason: "CannotStartContainerError: no such file".to_owned(),
+        },
+        ["passes"] => probed(own_run, 0, Outcome::Passed),
+        ["passes", "in", "run", run] => probed(run.parse().ok()?, 0, Outcome::Passed),
+        ["fails"] => probed(own_run, 0, Outcome::Failed),
+        ["fails", "after", ago] => probed(own_run, ago.parse().ok()?, Outcome::Failed),
+        ["exits", "oom"] => exited(Some(137), true),
+        ["exits", "unknown"] => exited(None, false),
+        ["exits", code] => exited(Some(code.parse().ok()?), false),
+        _ => return None,
+    })
+}
+
+/// The starting of a container is told by its spawn alone, its ending by the change alone.
+pub(super) fn action(state: &State, action: &Action) -> Option<String> {
+    let name = |container: usize| &state.spec().containers[container].name;
+    Some(match action {
+        Action::Spawn { container } => format!("spawn {}", name(*container)),
+        Action::Terminate { container } => format!("term {}", name(*container)),
+        Action::Kill { container } => format!("kill {}", name(*container)),
+        Action::Probe { container, .. } => format!("probe {}", name(*container)),
+        Action::Publish(change) => match change {
+            Change::Starting { .. }
+            | Change::Stopping { .. }
+            | Change::Killing { .. }
+            | Change::Running { .. }
+            | Change::Replacing { .. }
+            | Change::Restarting { .. } => return None,
+            Change::Health {
+                container,
+                health,
+                streak,
+            } => {
+                format!("{} {health}/{streak}", name(*container))
+            }
+            Change::Stopped {
+                container,
+                code,
+                reason,
+            } => {
+                let code = code.map_or("never ran".into(), |code| format!("= {code}"));
+                let first = reason.as_deref().and_then(|text| text.split(':').next());
+                let reason = first.map(|text| format!(" {text}")).unwrap_or_default();
+                format!("{} {code}{reason}", name(*container))
+            }
+            Change::TaskStopping(stop) => format!("stopping {}", stop.code),
+            Change::Task(status) => status.to_string(),
+        },
+    })
+}
