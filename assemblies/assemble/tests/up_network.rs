@@ -173,7 +173,7 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
     assert_eq!(said.code, Some(125));
     assert!(
         said.err
-            .contains(&format!("127.0.0.1:{port} is in use; `-p 0:{port}`")),
+            .contains(&format!("127.0.0.1:{port} is in use by `")),
         "{}",
         said.err
     );

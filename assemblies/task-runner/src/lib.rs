@@ -87,3 +87,5 @@ pub use plan::{Program, RunError, RunPlan, Secrets};
 pub use probe::once;
 #[cfg(feature = "run")]
 pub use runner::{forget, run};
+#[cfg(feature = "run")]
+pub use system::listener;

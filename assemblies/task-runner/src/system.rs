@@ -91,6 +91,36 @@ pub(crate) fn processes() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// Who listens on a TCP port of this machine's IPv4: a process and its name. Nobody is known where that is
+/// somebody else's.
+pub fn listener(port: u16) -> Option<(u32, String)> {
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    let sockets: Vec<String> = (table.lines())
+        .filter_map(|line| socket_listening(line, port))
+        .collect();
+    let holds = |pid: &i32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd"))
+            .into_iter()
+            .flatten();
+        let mut open = open
+            .flatten()
+            .filter_map(|one| fs::read_link(one.path()).ok());
+        open.any(|link| sockets.iter().any(|socket| link.as_os_str() == &**socket))
+    };
+    let pid = processes().find(holds)?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some((u32::try_from(pid).ok()?, name.trim_end().to_owned()))
+}
+
+/// `socket:[inode]` of a line of `/proc/net/tcp` whose socket listens on the port (man 5 proc).
+fn socket_listening(line: &str, port: u16) -> Option<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
+    let (_, own) = local.rsplit_once(':')?;
+    let listens = *state == "0A" && u16::from_str_radix(own, 16) == Ok(port);
+    listens.then(|| format!("socket:[{inode}]"))
+}
+
 /// This process's number as `/proc` shows it, which may be that of another namespace than its own.
 pub(crate) fn own_number() -> io::Result<String> {
     Ok(fs::read_link("/proc/self")?.display().to_string())
@@ -107,4 +137,20 @@ pub(crate) fn parent_of(pid: &str) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_on_a_port_is_known() {
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listening.local_addr().unwrap().port();
+        let (pid, name) = listener(port).unwrap();
+        assert_eq!(pid, std::process::id());
+        assert!(!name.is_empty());
+        drop(listening);
+        assert_eq!(listener(port), None);
+    }
 }

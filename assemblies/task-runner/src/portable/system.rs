@@ -107,6 +107,11 @@ pub(crate) fn hears_sigterm(_: u32) -> Option<bool> {
     None
 }
 
+/// Who listens on a port, `ps` does not say.
+pub fn listener(_: u16) -> Option<(u32, String)> {
+    None
+}
+
 /// This process's number.
 #[expect(clippy::unnecessary_wraps, reason = "the one of Linux has to read it")]
 pub(crate) fn own_number() -> io::Result<String> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use task_definition::TaskDefinition;
 use task_runner::{Groups, Secrets};
 
-use super::Arguments;
+use super::{Arguments, network};
 use crate::dev_keys::DevKeys;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -146,7 +146,8 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
             let busy = TcpListener::bind(address)
                 .is_err_and(|failure| failure.kind() == io::ErrorKind::AddrInUse);
             if address.port() != 0 && busy {
-                taken.push(format!("`{}` wants {address}", container.name));
+                let by = network::by(address.port());
+                taken.push(format!("`{}` wants {address}, in use{by}", container.name));
             }
         }
     }
@@ -155,7 +156,7 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
     }
     let taken = taken.join("\n  ");
     Err(Failure::Usage(format!(
-        "these ports are in use; stop whoever holds them:\n  {taken}"
+        "these ports cannot be had; stop whoever holds them:\n  {taken}"
     )))
 }
 

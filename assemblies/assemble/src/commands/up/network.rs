@@ -17,7 +17,7 @@ mod outward;
 mod ways;
 
 pub(crate) use inward::Publish;
-pub(super) use inward::{bindings, ports, public_port, publish};
+pub(super) use inward::{bindings, by, ports, public_port, publish};
 pub(crate) use outward::Reach;
 pub(super) use outward::{hosts, reach, ways_out};
 pub(super) use ways::Ways;

@@ -45,7 +45,8 @@ pub(in crate::commands::up) fn ports(
             Ok(listener) => bound.push((listener, inside)),
             Err(why) if why.kind() == io::ErrorKind::AddrInUse => {
                 failed.push(format!(
-                    "{address}:{outside} is in use; `-p 0:{inside}` takes any that is free"
+                    "{address}:{outside} is in use{}; `-p 0:{inside}` takes any that is free",
+                    by(outside)
                 ));
             }
             Err(why) => failed.push(format!(
@@ -79,6 +80,13 @@ fn wanted(definition: &TaskDefinition, arguments: &Arguments) -> Vec<Publish> {
         }
     }
     wanted
+}
+
+/// By whom, where that can be seen.
+pub(in crate::commands::up) fn by(port: u16) -> String {
+    task_runner::listener(port)
+        .map(|(pid, name)| format!(" by `{name}` (process {pid})"))
+        .unwrap_or_default()
 }
 
 /// Where each port is.
