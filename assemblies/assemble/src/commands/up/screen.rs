@@ -216,7 +216,7 @@ impl Screen {
             }
             What::Stopping { limit } => {
                 self.stopping.insert(whose, Instant::now() + *limit);
-                let words = format!("told to stop, killed after {} s", limit.as_secs());
+                let words = format!("told to stop; it has {} s", limit.as_secs());
                 self.note(event, Sign::Down, &words);
             }
             What::Killing => self.note(event, Sign::Bad, "killed"),
