@@ -37,8 +37,10 @@ up: ## run an assembly here, as Fargate would: make up A=coins-secure
 	[ -z "$$OTLP" ] || set -- "$$@" --value "otlp=$$OTLP"; \
 	exec target/debug/assemble up "$$@" $(ARGS)
 
+# All crates are fetched, those of other systems too: a test asks cargo, offline, who depends on whom.
 test: ## every test; says by name what it skips
 	@tests/setup test
+	$(CARGO) fetch --locked --quiet
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --no-fail-fast
 
