@@ -82,12 +82,12 @@ fn user(pid: u32, init: u32) -> io::Result<Option<(u32, u32)>> {
     if !has_own_users(pid, init)? {
         return Ok(None);
     }
-    if others(pid, init)? == Others::Everybody {
-        // They have the same numbers there.
+    if let Others::Everybody { from } = others(pid, init)? {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let number = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse().ok()
+            let outside: u32 = line.split_whitespace().next()?.parse().ok()?;
+            Some(outside.saturating_sub(from))
         };
         return Ok(number("Uid:").zip(number("Gid:")));
     }
@@ -102,12 +102,11 @@ fn user(pid: u32, init: u32) -> io::Result<Option<(u32, u32)>> {
 /// Whether more than one exist where a container lives.
 fn others(pid: u32, init: u32) -> io::Result<Others> {
     let map = fs::read_to_string(format!("/proc/{pid}/uid_map"))?;
-    let is_one = map.split_whitespace().nth(2) == Some("1");
-    Ok(if is_one || !has_own_users(pid, init)? {
-        Others::Nobody
-    } else {
-        Others::Everybody
-    })
+    let words: Vec<&str> = map.split_whitespace().collect();
+    let (from, count) = (words.get(1), words.get(2));
+    let is_one = count == Some(&"1") || !has_own_users(pid, init)?;
+    let from = from.and_then(|word| word.parse().ok()).filter(|_| !is_one);
+    Ok(from.map_or(Others::Nobody, |from| Others::Everybody { from }))
 }
 
 fn has_own_users(pid: u32, init: u32) -> io::Result<bool> {

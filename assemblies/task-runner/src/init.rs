@@ -6,7 +6,8 @@
 //! | runner says | init says |
 //! |---|---|
 //! | `terminate`: send SIGTERM, or what its image says instead, to the container's first process | `started <pid> alone\|shared` |
-//! | `kill`: kill it and everything it started | `exited <code>` |
+//! | `kill`: kill it and everything it started | `failed <why>`, in the place of `started` |
+//! | | `exited <code>` |
 //! | *end of file*: the runner is gone; as `kill` | |
 //!
 //! Init adopts every orphan below it, so nothing the container started can slip away: when the first process ends, the others are killed, as they are at the end of a PID
@@ -101,7 +102,13 @@ fn guard(words: &[OsString]) -> io::Result<()> {
         }
         Err(failure) => drop(begun.send(Err(failure))),
     });
-    let (offspring, alone) = first.recv().map_err(io::Error::other)??;
+    let (offspring, alone) = match first.recv().map_err(io::Error::other)? {
+        Ok(begun) => begun,
+        Err(why) => {
+            let _ = writeln!(&runner, "failed {}", why.to_string().replace('\n', " "));
+            return Err(why);
+        }
+    };
     writeln!(
         &runner,
         "started {} {}",
@@ -130,8 +137,13 @@ fn begin(place: &Place, command: &[OsString]) -> io::Result<(Arc<Offspring>, boo
         .args(command)
         .stdin(begins)
         .spawn()?;
-    // It closes when the program has taken this program's place: before, it would not hear of a stop.
-    let _ = begun.read(&mut [0]);
+    // It closes when the program has taken this program's place: before, it would not hear of a stop. Where it
+    // cannot, it is told why.
+    let mut why = String::new();
+    let _ = begun.read_to_string(&mut why);
+    if !why.is_empty() {
+        return Err(io::Error::other(why));
+    }
     let offspring = Offspring::of(Pid::from_child(&child), place.shares_processes())?;
     Ok((Arc::new(offspring), alone))
 }
@@ -158,9 +170,6 @@ fn become_program(arguments: &[OsString]) -> io::Error {
     let [init, last, command @ ..] = arguments else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
     };
-    let [program, arguments @ ..] = command else {
-        return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
-    };
     if let Err(failure) = end_with_parent().and_then(|()| Ok(setsid()?)) {
         return failure;
     }
@@ -172,18 +181,38 @@ fn become_program(arguments: &[OsString]) -> io::Error {
         Ok(line) => line,
         Err(failure) => return failure,
     };
+    let (line, failure) = instead(init, &last, command, line);
+    // Who waits at the other end tells it.
+    if let Some(mut line) = line.map(File::from) {
+        let _ = write!(line, "{failure}");
+        std::process::exit(126);
+    }
+    failure
+}
+
+/// The rest of it; the line comes back with a failure, as long as nothing has begun.
+fn instead(
+    init: &OsString,
+    last: &Last,
+    command: &[OsString],
+    line: Option<OwnedFd>,
+) -> (Option<OwnedFd>, io::Error) {
     // Init may have died before the kernel was asked to watch it.
     if system::parent().as_deref() != init.to_str() {
-        return io::Error::other("its init is gone");
+        return (line, io::Error::other("its init is gone"));
     }
-    if let Err(failure) = finish(&last) {
-        return failure;
+    if let Err(failure) = finish(last) {
+        return (line, failure);
     }
     if last.init {
-        return precede(&last, command, line);
+        return (None, precede(last, command, line));
     }
+    let [program, arguments @ ..] = command else {
+        return (line, io::ErrorKind::InvalidInput.into());
+    };
     // The line closes with it.
-    Command::new(program).args(arguments).exec()
+    let failure = Command::new(program).args(arguments).exec();
+    (line, failure)
 }
 
 /// Lays the line aside that is this process's input; the program has none.

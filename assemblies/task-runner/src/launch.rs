@@ -20,6 +20,8 @@ use crate::{Program, RunPlan};
 #[cfg_attr(portable, path = "portable/place.rs")]
 mod place;
 
+pub(crate) use place::strangers;
+
 /// A program ready to be started under an init of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {

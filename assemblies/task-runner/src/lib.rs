@@ -82,7 +82,7 @@ pub use groups::Groups;
 #[cfg(feature = "run")]
 pub use image::Image;
 #[cfg(feature = "run")]
-pub use plan::{Program, RunError, RunPlan, Secrets};
+pub use plan::{Program, RunError, RunPlan, Secrets, names};
 #[cfg(feature = "run")]
 pub use probe::once;
 #[cfg(feature = "run")]

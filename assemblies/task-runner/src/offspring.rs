@@ -35,8 +35,12 @@ pub(crate) fn end_with_parent() -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-/// Called when an init was killed: the kernel has killed the container with it.
-pub(crate) fn outlive_init(_: u32) {}
+/// Called when an init was killed: the kernel kills the container with it, unless that has become somebody else
+/// since (man 2 prctl).
+pub(crate) fn outlive_init(first: u32) {
+    let first = i32::try_from(first).ok().and_then(Pid::from_raw);
+    let _ = first.map(|first| kill_process(first, Signal::KILL));
+}
 
 impl Offspring {
     /// Of the child that was just started.

@@ -1,6 +1,6 @@
 //! What is run, and with what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -10,8 +10,9 @@ use task_definition::{ContainerDefinition, TaskDefinition};
 
 use crate::groups::Groups;
 use crate::image::Image;
+use crate::launch::strangers;
 use crate::machine::{Spec, SpecError};
-use crate::sandbox::{Layers, Sandbox};
+use crate::sandbox::{Layers, Sandbox, give_to_image};
 
 /// A task definition, and what this machine has to put in the place of what AWS would.
 #[derive(Debug, Clone)]
@@ -93,6 +94,12 @@ pub enum RunError {
     /// Nothing stands for these containers' images.
     #[error("no program stands for {}; name one for each", list(.0))]
     Programs(Vec<String>),
+    /// Names that are no names to ECS, and could lead out of the folder of a run.
+    #[error("these names are not of letters, digits, `-` and `_`: {}; ECS takes no others", list(.0))]
+    Names(Vec<String>),
+    /// These users are nobody.
+    #[error("there is no user {}; write a number, or a name that the image knows", list(.0))]
+    Users(Vec<String>),
     /// Nobody said what these secrets are.
     #[error("these secrets have no value here: {}", list(.0))]
     Secrets(Vec<String>),
@@ -114,9 +121,33 @@ pub enum RunError {
     },
 }
 
+/// Whether containers and volumes have names that can stand for files and folders.
+///
+/// # Errors
+///
+/// [`RunError::Names`], with all that have not.
+pub fn names(definition: &TaskDefinition) -> Result<(), RunError> {
+    let containers = definition.container_definitions.iter();
+    let volumes = definition.volumes.iter().map(|one| &one.name);
+    let mounts = containers.clone().flat_map(|one| &one.mount_points);
+    let sources = mounts.map(|mount| &mount.source_volume);
+    let all = containers
+        .map(|one| &one.name)
+        .chain(volumes)
+        .chain(sources);
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let bad = all.filter(|name| name.is_empty() || name.len() > 255 || !name.chars().all(fits));
+    let bad: BTreeSet<String> = bad.map(|name| format!("`{name}`")).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Names(bad.into_iter().collect()))
+}
+
 impl RunPlan {
     /// The rules' view of the definition, once everything needed is there.
     pub(crate) fn spec(&self) -> Result<Spec, RunError> {
+        names(&self.definition)?;
         let spec = Spec::read(&self.definition).map_err(RunError::Definition)?;
         let containers = &self.definition.container_definitions;
         let homeless = containers
@@ -136,6 +167,10 @@ impl RunPlan {
         if !missing.is_empty() {
             return Err(RunError::Secrets(missing.into_iter().cloned().collect()));
         }
+        let strangers = strangers(self);
+        if !strangers.is_empty() {
+            return Err(RunError::Users(strangers));
+        }
         Ok(spec.with_fast_health(self.fast_health))
     }
 
@@ -152,6 +187,29 @@ impl RunPlan {
         let images = images.flat_map(|(name, _)| Layers::of(&self.folder, name).folders());
         for folder in own.chain(images).chain([self.folder.join("room")]) {
             fs::create_dir_all(&folder).map_err(|source| RunError::Folder { folder, source })?;
+        }
+        self.give_to_images()
+    }
+
+    /// What a container that lives in an image may call its own.
+    fn give_to_images(&self) -> Result<(), RunError> {
+        for container in &self.definition.container_definitions {
+            let program = self.programs.get(&container.name);
+            let Some(image) = program.and_then(|program| program.image.as_ref()) else {
+                continue;
+            };
+            let volumes = container.mount_points.iter().map(|mount| {
+                let kept = self.volumes.get(&mount.source_volume).cloned();
+                kept.unwrap_or_else(|| self.folder.join("volumes").join(&mount.source_volume))
+            });
+            let layers = Layers::of(&self.folder, &container.name).folders();
+            for folder in [image.root.clone()]
+                .into_iter()
+                .chain(layers)
+                .chain(volumes)
+            {
+                give_to_image(&folder).map_err(|source| RunError::Folder { folder, source })?;
+            }
         }
         Ok(())
     }

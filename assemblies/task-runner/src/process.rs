@@ -69,12 +69,20 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
         to_init,
         give_up: None,
     };
-    let Some(Said::Started(pid, space)) = init.next(&mut orders).await else {
-        // Init itself did not get far; what it said is in the log.
-        let readers = read(&mut child, &journal);
-        drain(&mut child, readers).await;
-        let reason = "CannotStartContainerError: its init did not start".to_owned();
-        return tell(News::Failed { reason }).await;
+    let (pid, space) = match init.next(&mut orders).await {
+        Some(Said::Started(pid, space)) => (pid, space),
+        said => {
+            // What init itself has to say is in the log.
+            let readers = read(&mut child, &journal);
+            drain(&mut child, readers).await;
+            let program = launch.program().display();
+            let reason = match said {
+                Some(Said::Failed(why)) => format!("cannot run `{program}`: {why}"),
+                _ => "its init did not start".to_owned(),
+            };
+            let reason = format!("CannotStartContainerError: {reason}");
+            return tell(News::Failed { reason }).await;
+        }
     };
     let (told, heard) = oneshot::channel();
     let refused = launch.is_alone() && space != "alone";
@@ -125,6 +133,7 @@ struct Init {
 
 enum Said {
     Started(u32, String),
+    Failed(String),
     Exited(ExitCode),
 }
 
@@ -165,6 +174,7 @@ fn parse(line: io::Result<Option<String>>) -> Option<Said> {
             let (pid, space) = words.split_once(' ')?;
             Some(Said::Started(pid.parse().ok()?, space.to_owned()))
         }
+        ("failed", why) => Some(Said::Failed(why.to_owned())),
         ("exited", code) => code.parse().ok().map(Said::Exited),
         _ => None,
     }

@@ -21,6 +21,7 @@ mod layers;
 mod loopback;
 mod mounts;
 mod place;
+mod rights;
 mod root;
 mod shape;
 mod wall;
@@ -43,6 +44,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 pub(crate) use faults::{BlackHole, Trouble, What};
 pub use faults::{Faults, Network, Traffic};
 pub use forward::{Border, Forward, carry};
+pub(crate) use identities::give_to_image;
 pub(crate) use layers::Layers;
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
 pub(crate) use place::{Last, Others, Place, finish, join, new_namespace};

@@ -300,6 +300,64 @@ async fn a_program_that_an_image_lacks_is_told() {
         return;
     };
     let (finished, lines) = run(boxed).await;
-    assert_eq!(code(&finished, "box"), Some(127), "{lines:?}");
-    assert!(lines[0].contains("cannot run `/bin/absent`"), "{lines:?}");
+    assert_eq!(code(&finished, "box"), None, "it never ran: {lines:?}");
+    let reason = "CannotStartContainerError: cannot run `/bin/absent`: No such file or directory";
+    assert!(finished.stopped_reason.starts_with(reason), "{finished:?}");
+    assert!(!finished.was_running);
+}
+
+#[tokio::test]
+async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
+    let script = "cat /proc/sys/kernel/core_pattern > /data/same; \
+                  (cat /data/same > /proc/sys/kernel/core_pattern) 2>/dev/null || echo no kernel; \
+                  (echo x >> /etc/hosts) 2>/dev/null || echo no hosts; \
+                  echo ready; sleep 60";
+    let Some((folder, plan)) = boxed(script, json!({ "stopTimeout": 2 }), |_| {}) else {
+        return;
+    };
+    let mut task = Running::of(folder, plan);
+    task.until_said("box", "ready").await;
+    let heard = format!("{:?}", task.heard);
+    assert!(
+        heard.contains("no kernel") && heard.contains("no hosts"),
+        "{heard}"
+    );
+    let status = fs::read_to_string(format!("/proc/{}/status", task.pid("box"))).unwrap();
+    let line = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap()
+    };
+    assert_ne!(
+        line("Uid:").split_whitespace().next(),
+        Some("0"),
+        "root there is nobody here"
+    );
+    let own = u64::from_str_radix(line("CapBnd:").trim(), 16).unwrap();
+    assert_eq!(own & 1 << 21, 0, "CAP_SYS_ADMIN is gone: {own:x}");
+    task.stop().await;
+    task.end().await;
+}
+
+#[tokio::test]
+async fn a_link_of_an_image_leads_nowhere_but_into_the_image() {
+    let outside = tempfile::tempdir().unwrap();
+    let link = outside.path().to_owned();
+    let set = move |image: &mut Image| {
+        symlink(&link, image.root.join("evil")).unwrap();
+        symlink(link.join("name"), image.root.join("etc/hostname")).unwrap();
+    };
+    let more =
+        json!({ "mountPoints": [{ "sourceVolume": "store", "containerPath": "/evil/made" }] });
+    let Some(boxed) = boxed("ls /evil", more, set) else {
+        return;
+    };
+    let (_, lines) = run(boxed).await;
+    // What the link names is made within the image, or refused; never on this machine.
+    assert!(
+        files(outside.path()).is_empty(),
+        "{lines:?} {:?}",
+        files(outside.path())
+    );
 }

@@ -18,6 +18,7 @@ const LINUX: &[&str] = &[
     "task-runner/src/sandbox/loopback.rs",
     "task-runner/src/sandbox/mounts.rs",
     "task-runner/src/sandbox/place.rs",
+    "task-runner/src/sandbox/rights.rs",
     "task-runner/src/sandbox/root.rs",
     "task-runner/src/sandbox/wall.rs",
     "task-runner/src/system.rs",

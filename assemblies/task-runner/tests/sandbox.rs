@@ -335,3 +335,42 @@ async fn a_mount_that_cannot_be_made_is_named() {
     let told = heard.iter().any(|event| said(event, "app", "cannot run"));
     assert!(told, "{heard:#?}");
 }
+
+#[tokio::test]
+async fn whoever_it_is_mounts_nothing_leaves_no_group_and_renames_no_machine() {
+    let script = "mount -o remount,rw / 2>/dev/null || echo no mounts; \
+                  hostname elsewhere 2>/dev/null; \
+                  for file in $(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs); do \
+                    (echo 0 > $file) 2>/dev/null && echo left by $file; done; echo end";
+    let more = json!({ "readonlyRootFilesystem": true });
+    let Some(scripts) = Scripts::new(&[("app", script, more)], json!({})) else {
+        return;
+    };
+    let before = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let (_, lines) = scripts.run().await;
+    assert_eq!(lines, ["no mounts", "end"]);
+    let after = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_user_that_is_nobody_and_a_name_that_leads_away_are_refused() {
+    let refused = |name: &'static str, more: Value| async move {
+        let Some(scripts) = Scripts::new(&[(name, "true", more)], json!({})) else {
+            return None;
+        };
+        let (events, _heard) = tokio::sync::mpsc::channel(16);
+        let (_control, controlled) = tokio::sync::mpsc::channel(1);
+        let done = task_runner::run(scripts.plan, events, controlled).await;
+        Some(done.unwrap_err().to_string())
+    };
+    let Some(words) = refused("app", json!({ "user": "nobody-of-this-name" })).await else {
+        return;
+    };
+    assert!(words.contains("`nobody-of-this-name` of `app`"), "{words}");
+    let words = refused("../app", json!({})).await.unwrap();
+    assert!(words.contains("`../app`"), "{words}");
+    let volume = json!({ "mountPoints": [{ "sourceVolume": "../../x", "containerPath": "/x" }] });
+    let words = refused("app", volume).await.unwrap();
+    assert!(words.contains("`../../x`"), "{words}");
+}

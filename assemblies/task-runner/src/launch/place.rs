@@ -1,6 +1,7 @@
 //! Where a container of a definition is to live: what of it this machine can do.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{getegid, geteuid};
@@ -77,13 +78,13 @@ fn last(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> L
         .iter()
         .find(|limit| limit.name == "nofile");
     let number = |text: i64| u64::try_from(text).unwrap_or(u64::MAX);
-    let everybody = program.image.is_some() && plan.sandbox.is_some() && geteuid().is_root();
+    let image = program.image.as_ref().filter(|_| plan.sandbox.is_some());
+    let root = image.and_then(|image| fs::metadata(&image.root).ok());
+    let root = root.filter(|_| geteuid().is_root());
     Last {
-        others: if everybody {
-            Others::Everybody
-        } else {
-            Others::Nobody
-        },
+        others: root.map_or(Others::Nobody, |root| Others::Everybody {
+            from: root.uid(),
+        }),
         user: (plan.sandbox.is_some())
             .then(|| user(container, program.image.as_ref()))
             .flatten(),
@@ -105,14 +106,17 @@ fn user(container: &ContainerDefinition, image: Option<&Image>) -> Option<(u32, 
     said.or_else(|| is_told.then(|| (own.as_raw(), own_group.as_raw())))
 }
 
-/// `user`, `user:group`, each a number or a name of whose root it is; a user without a group has group 0, or, by
-/// name, its own.
+/// `user`, `user:group`, each a number or a name of whose root it is; a user without a group has its own, or 0
+/// where nobody is listed by its number.
 fn numbers(text: &str, root: &Path) -> Option<(u32, u32)> {
     let (user, group) = text
         .split_once(':')
         .map_or((text, None), |(user, group)| (user, Some(group)));
     let (user, own_group) = match user.parse() {
-        Ok(number) => (number, 0),
+        Ok(number) => (
+            number,
+            group_of(&root.join("etc/passwd"), user).unwrap_or(0),
+        ),
         Err(_) => {
             of_name(&root.join("etc/passwd"), user).map(|words| (words.0, words.1.unwrap_or(0)))?
         }
@@ -125,6 +129,37 @@ fn numbers(text: &str, root: &Path) -> Option<(u32, u32)> {
             .or_else(|| of_name(&root.join("etc/group"), group).map(|words| words.0))?,
     };
     Some((user, group))
+}
+
+/// The group of the user with this number.
+fn group_of(file: &Path, user: &str) -> Option<u32> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut lines = text.lines().map(|line| line.split(':'));
+    lines.find_map(|mut words| {
+        (words.nth(2) == Some(user))
+            .then(|| words.next())??
+            .parse()
+            .ok()
+    })
+}
+
+/// The containers whose `user` is nobody, each with that.
+pub(crate) fn strangers(plan: &RunPlan) -> Vec<String> {
+    let containers = plan.definition.container_definitions.iter();
+    let stranger = |one: &ContainerDefinition| {
+        let image = plan.programs.get(&one.name)?.image.as_ref();
+        let said = one.user.as_deref();
+        let said = said.or_else(|| image.and_then(|image| image.user.as_deref()))?;
+        let root = image.map_or(Path::new("/"), |image| &image.root);
+        numbers(said, root)
+            .is_none()
+            .then(|| format!("`{said}` of `{}`", one.name))
+    };
+    let sandboxed = plan.sandbox.is_some();
+    containers
+        .filter(|_| sandboxed)
+        .filter_map(stranger)
+        .collect()
 }
 
 /// The third and the fourth word of a name's line.

@@ -9,11 +9,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_move, mount_remount,
-    unmount,
+    MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_move, unmount,
 };
 use rustix::process::pivot_root;
 use serde::{Deserialize, Serialize};
+
+use super::rights::read_only;
 
 /// All of a container's mounts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -159,7 +160,7 @@ impl Mounts {
             if is_open {
                 continue;
             }
-            match mount_remount(&point, MountFlags::BIND | MountFlags::RDONLY | flags, "") {
+            match read_only(&point, flags) {
                 // It lies below another mount, where nobody comes any more.
                 Ok(())
                 | Err(
@@ -173,7 +174,7 @@ impl Mounts {
 }
 
 /// Every mount point and the flags it has, which have to be said again (`man 5 proc`, mountinfo).
-fn mounted() -> io::Result<Vec<(PathBuf, MountFlags)>> {
+pub(super) fn mounted() -> io::Result<Vec<(PathBuf, MountFlags)>> {
     let text = fs::read_to_string("/proc/self/mountinfo")?;
     let read = |line: &str| {
         let mut words = line.split(' ').skip(4);

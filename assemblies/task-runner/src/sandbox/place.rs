@@ -11,6 +11,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 use serde::{Deserialize, Serialize};
 
 use super::identities::Outside;
+use super::rights::{close_the_kernel, give_up};
 use super::{Mounts, Root};
 
 /// What an init is told.
@@ -65,7 +66,10 @@ pub(crate) enum Others {
     #[default]
     Nobody,
     /// Everybody: only root can have that.
-    Everybody,
+    Everybody {
+        /// Who is root there is this user outside, and so on.
+        from: u32,
+    },
 }
 
 impl Last {
@@ -87,7 +91,7 @@ impl Place {
         let kinds = ["user", "net", "mnt"];
         join(keeper, &kinds)?;
         if let Some(mounts) = &self.mounts {
-            new_namespace(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)?;
+            new_namespace(UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS)?;
             mounts.arrange()?;
         }
         Ok(())
@@ -112,10 +116,12 @@ impl Place {
 
 /// Does what is left, just before the program: nothing that it starts can undo it.
 pub(crate) fn finish(last: &Last) -> io::Result<()> {
-    let outside = (last.others == Others::Everybody).then(Outside::begin);
-    let outside = outside.transpose()?;
+    let outside = match last.others {
+        Others::Nobody => None,
+        Others::Everybody { from } => Some(Outside::begin(from)?),
+    };
     if let Some(beside) = last.beside {
-        join(beside, &["net", "ipc", "mnt"])?;
+        join(beside, &["net", "ipc", "uts", "mnt"])?;
     } else if last.own_proc {
         new_namespace(UnshareFlags::NEWNS)?;
         if let Some(root) = &last.root {
@@ -124,13 +130,15 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
             // Where part of the machine's own is covered, the kernel does not show another one.
             let _ = mount("proc", "/proc", "proc", BARE, None);
         }
+        close_the_kernel();
     }
     std::env::set_current_dir(&last.folder)?;
     if let Some((soft, hard)) = last.files {
         limit_files(soft, hard)?;
     }
+    let lives_apart = last.own_proc || last.beside.is_some();
     let Some((user, group)) = last.user else {
-        return Ok(());
+        return if lives_apart { give_up() } else { Ok(()) };
     };
     if let Some(outside) = outside {
         return outside.enter(user, group);
@@ -142,7 +150,8 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
     fs::write(
         "/proc/self/gid_map",
         format!("{group} {} 1", own_group.as_raw()),
-    )
+    )?;
+    give_up()
 }
 
 /// As many as asked for, or as many as this machine allows.
@@ -172,6 +181,7 @@ pub(crate) fn join(pid: u32, kinds: &[&str]) -> io::Result<()> {
             "net" => LinkNameSpaceType::Network,
             "ipc" => LinkNameSpaceType::InterProcessCommunication,
             "pid" => LinkNameSpaceType::ProcessID,
+            "uts" => LinkNameSpaceType::HostNameAndNISDomainName,
             _ => LinkNameSpaceType::Mount,
         };
         move_into_link_name_space(file.as_fd(), Some(kind))?;

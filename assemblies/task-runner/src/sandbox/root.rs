@@ -6,6 +6,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mounts::named;
 use super::place::BARE;
+use super::rights::read_only;
 use super::{Layers, Mounts, Tmpfs};
 
 /// What stands in the place of this machine's root.
@@ -53,15 +55,18 @@ impl Root {
             .layers
             .lay(&self.files)
             .map_err(|why| named("the image in", &self.files, why))?;
-        fs::create_dir_all(within(&root, Path::new(OLD)))?;
+        let machine = Machine::new();
+        fs::create_dir(within(&root, &machine.0))?;
         std::env::set_current_dir(&root)?;
-        pivot_root(".", within(&root, Path::new(OLD)))?;
+        pivot_root(".", within(&root, &machine.0))?;
         std::env::set_current_dir("/")?;
-        devices().map_err(|why| named("the devices in", Path::new("/dev"), why))?;
-        system();
+        machine
+            .devices()
+            .map_err(|why| named("the devices in", Path::new("/dev"), why))?;
+        machine.system();
         for bind in &self.mounts.binds {
             let volume = |why| named("the volume at", &bind.target, why);
-            bound(&bind.source, &bind.target).map_err(volume)?;
+            machine.bind(&bind.source, &bind.target).map_err(volume)?;
         }
         for Tmpfs { target, mebibytes } in &self.mounts.tmpfs {
             let told = |why| named("the tmpfs at", target, why);
@@ -69,26 +74,93 @@ impl Root {
             memory(target, &format!("size={mebibytes}m,mode=1777")).map_err(told)?;
         }
         for kept in &self.mounts.kept {
-            bound(kept, kept).map_err(|why| named("the path", kept, why))?;
+            machine
+                .bind(kept, kept)
+                .map_err(|why| named("the path", kept, why))?;
         }
         fs::create_dir_all(folder).map_err(|why| named("the folder", folder, why))?;
-        self.names();
-        unmount(OLD, UnmountFlags::DETACH)?;
-        fs::remove_dir(OLD)?;
+        machine.names(self.mounts.hosts.as_deref());
+        unmount(&machine.0, UnmountFlags::DETACH)?;
+        fs::remove_dir(&machine.0)?;
         self.mounts.close()
     }
+}
 
-    /// As every engine does: who is called what, and whom to ask, is the machine's.
-    fn names(&self) {
-        let hosts = self.mounts.hosts.as_deref();
+/// Where this machine's root lies for a moment: a name that no image can know, so that no link in it leads there.
+struct Machine(PathBuf);
+
+impl Machine {
+    fn new() -> Self {
+        let word = || RandomState::new().build_hasher().finish();
+        Self(format!("/.machine-{:016x}{:016x}", word(), word()).into())
+    }
+
+    /// A folder or a file of the machine at a place of the image.
+    fn bind(&self, source: &Path, target: &Path) -> io::Result<()> {
+        let source = within(&self.0, source);
+        if !source.is_dir() {
+            return file(&source, target);
+        }
+        fs::create_dir_all(target)?;
+        Ok(mount_bind_recursive(&source, target)?)
+    }
+
+    /// Who is called what, and whom to ask, is the machine's, to be read; as every engine does.
+    fn names(&self, hosts: Option<&Path>) {
         let own = [
             (hosts.unwrap_or(Path::new("/etc/hosts")), "/etc/hosts"),
             (Path::new("/etc/resolv.conf"), "/etc/resolv.conf"),
             (Path::new("/etc/hostname"), "/etc/hostname"),
         ];
         for (source, target) in own {
+            let target = Path::new(target);
             // An image without names is an image still.
-            let _ = file(&within(Path::new(OLD), source), Path::new(target));
+            let done = file(&within(&self.0, source), target);
+            if done.is_ok() && read_only(target, MountFlags::empty()).is_err() {
+                let _ = unmount(target, UnmountFlags::DETACH);
+            }
+        }
+    }
+
+    /// The devices of a container and no others (OCI runtime specification, "Default Devices").
+    fn devices(&self) -> io::Result<()> {
+        fs::create_dir_all("/dev")?;
+        let flags = MountFlags::NOSUID;
+        mount("tmpfs", "/dev", "tmpfs", flags, c"mode=755,size=65536k")?;
+        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+            let device = Path::new("/dev").join(name);
+            file(&within(&self.0, &device), &device)?;
+        }
+        for (name, target) in [
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+            ("ptmx", "pts/ptmx"),
+        ] {
+            symlink(target, Path::new("/dev").join(name))?;
+        }
+        fs::create_dir("/dev/shm")?;
+        memory(Path::new("/dev/shm"), "size=65536k,mode=1777")?;
+        fs::create_dir("/dev/pts")?;
+        let terminals = c"newinstance,ptmxmode=0666,mode=0620";
+        // Without terminals of its own there is none to open.
+        let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+        let _ = mount("devpts", "/dev/pts", "devpts", flags, terminals);
+        Ok(())
+    }
+
+    /// What the kernel shows of itself; where it shows no other one, this machine's.
+    fn system(&self) {
+        for (kind, path, flags) in [
+            ("proc", "/proc", BARE),
+            ("sysfs", "/sys", BARE | MountFlags::RDONLY),
+        ] {
+            let target = Path::new(path);
+            let made = fs::create_dir_all(target);
+            if made.is_err() || mount(kind, target, kind, flags, None).is_err() {
+                let _ = self.bind(target, target);
+            }
         }
     }
 }
@@ -142,55 +214,6 @@ fn within(root: &Path, path: &Path) -> PathBuf {
     )
 }
 
-/// The devices of a container and no others (OCI runtime specification, "Default Devices").
-fn devices() -> io::Result<()> {
-    fs::create_dir_all("/dev")?;
-    let flags = MountFlags::NOSUID;
-    mount("tmpfs", "/dev", "tmpfs", flags, c"mode=755,size=65536k")?;
-    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
-        let device = Path::new("/dev").join(name);
-        file(&within(Path::new(OLD), &device), &device)?;
-    }
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("ptmx", "pts/ptmx"),
-    ] {
-        symlink(target, Path::new("/dev").join(name))?;
-    }
-    fs::create_dir("/dev/shm")?;
-    memory(Path::new("/dev/shm"), "size=65536k,mode=1777")?;
-    fs::create_dir("/dev/pts")?;
-    let terminals = c"newinstance,ptmxmode=0666,mode=0620";
-    // Without terminals of its own there is none to open.
-    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-    let _ = mount("devpts", "/dev/pts", "devpts", flags, terminals);
-    Ok(())
-}
-
-/// What the kernel shows of itself; where it shows no other one, this machine's.
-fn system() {
-    for (kind, flags) in [("proc", BARE), ("sysfs", BARE | MountFlags::RDONLY)] {
-        let target = Path::new(if kind == "proc" { "/proc" } else { "/sys" });
-        let made = fs::create_dir_all(target);
-        if made.is_err() || mount(kind, target, kind, flags, None).is_err() {
-            let _ = bound(target, target);
-        }
-    }
-}
-
-/// A folder or a file of the machine at a place of the image.
-fn bound(source: &Path, target: &Path) -> io::Result<()> {
-    let source = within(Path::new(OLD), source);
-    if !source.is_dir() {
-        return file(&source, target);
-    }
-    fs::create_dir_all(target)?;
-    Ok(mount_bind_recursive(&source, target)?)
-}
-
 /// One file at a place that is made for it.
 fn file(source: &Path, target: &Path) -> io::Result<()> {
     target.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -204,10 +227,8 @@ fn memory(target: &Path, options: &str) -> io::Result<()> {
     Ok(mount("tmpfs", target, "tmpfs", flags, options.as_c_str())?)
 }
 
-/// Where this machine's root lies for a moment.
-const OLD: &str = "/.assemble-machine";
 /// The whole of the identities: this is no user namespace (man 7 user_namespaces).
-const EVERYBODY: &str = "4294967295";
+pub(super) const EVERYBODY: &str = "4294967295";
 
 #[cfg(test)]
 mod tests {
