@@ -290,3 +290,50 @@ fn a_closed_terminal_stops_the_task_in_order() {
         fs::read_to_string(&events).is_ok_and(|text| text.contains("\"STOPPED\""))
     });
 }
+
+#[test]
+fn of_two_that_take_one_name_at_once_one_runs() {
+    let project = Project::new();
+    let line = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    let definition = json!({ "family": "test", "containerDefinitions": [
+        { "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line], "stopTimeout": 5 } ] });
+    project.write("task.json", definition.to_string());
+    let begin = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
+        command.args([
+            "up",
+            "task.json",
+            "--program",
+            "app=/bin/sh",
+            "--name",
+            "one",
+            "--timeout",
+            "2s",
+        ]);
+        command.current_dir(project.root()).env("NO_COLOR", "1");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let both = [begin(), begin()].map(|child| child.wait_with_output().unwrap());
+    let mut codes = both.each_ref().map(|one| one.status.code());
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(124), Some(125)], "{both:?}");
+    let said = both.map(|one| String::from_utf8_lossy(&one.stderr).into_owned());
+    assert!(
+        said.iter().any(|one| one.contains("`one` runs already")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_stub_that_is_stopped_in_its_first_moment_hears_of_it() {
+    let project = Project::new();
+    let definition = json!({ "family": "test", "containerDefinitions": [{ "name": "app", "image": "others/app:1" }] });
+    project.write("task.json", definition.to_string());
+    for _ in 0..5 {
+        let began = Instant::now();
+        let said = project.assemble(&["up", "task.json", "--stub", "app", "--until-ready"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(began.elapsed() < Duration::from_secs(10), "{}", said.err);
+    }
+}

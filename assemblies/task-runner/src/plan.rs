@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use task_definition::{ContainerDefinition, TaskDefinition};
@@ -75,7 +75,10 @@ impl Program {
         Self {
             binary: words.next().unwrap_or_default().into(),
             arguments: words.collect(),
-            folder: image.folder.clone(),
+            folder: container.working_directory.as_ref().map_or_else(
+                || image.folder.clone(),
+                |folder| Path::new("/").join(folder),
+            ),
             image: Some(image),
         }
     }

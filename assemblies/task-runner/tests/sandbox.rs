@@ -356,9 +356,7 @@ async fn whoever_it_is_mounts_nothing_leaves_no_group_and_renames_no_machine() {
 #[tokio::test]
 async fn a_user_that_is_nobody_and_a_name_that_leads_away_are_refused() {
     let refused = |name: &'static str, more: Value| async move {
-        let Some(scripts) = Scripts::new(&[(name, "true", more)], json!({})) else {
-            return None;
-        };
+        let scripts = Scripts::new(&[(name, "true", more)], json!({}))?;
         let (events, _heard) = tokio::sync::mpsc::channel(16);
         let (_control, controlled) = tokio::sync::mpsc::channel(1);
         let done = task_runner::run(scripts.plan, events, controlled).await;
@@ -373,4 +371,30 @@ async fn a_user_that_is_nobody_and_a_name_that_leads_away_are_refused() {
     let volume = json!({ "mountPoints": [{ "sourceVolume": "../../x", "containerPath": "/x" }] });
     let words = refused("app", volume).await.unwrap();
     assert!(words.contains("`../../x`"), "{words}");
+}
+
+#[tokio::test]
+async fn the_volumes_of_another_container_can_be_taken_over() {
+    let store = json!({ "mountPoints": [{ "sourceVolume": "store", "containerPath": "/store" }] });
+    let taken = json!({ "volumesFrom": [{ "sourceContainer": "app", "readOnly": true }] });
+    let containers = [
+        (
+            "app",
+            "touch /store/x; until [ -e /store/done ]; do sleep 0.05; [ -e /store/y ] && exit 1; \
+                 [ $((count += 1)) -gt 20 ] && exit 0; done",
+            store,
+        ),
+        (
+            "other",
+            "until [ -e /store/x ]; do sleep 0.05; done; echo there; touch /store/y 2>/dev/null || echo only to read; sleep 5",
+            merged(taken, &json!({ "essential": false, "stopTimeout": 2 })),
+        ),
+    ];
+    let Some(scripts) = Scripts::new(&containers, json!({ "volumes": [{ "name": "store" }] }))
+    else {
+        return;
+    };
+    let (finished, lines) = scripts.run().await;
+    assert_eq!(code(&finished, "app"), Some(0), "{lines:?}");
+    assert_eq!(lines, ["there", "only to read"]);
 }

@@ -22,7 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -178,11 +178,14 @@ struct Prepared {
     plan: RunPlan,
     ports: Vec<(std::net::TcpListener, u16)>,
     ways: Vec<network::Reach>,
+    /// Its folder is nobody else's, until this goes.
+    claim: File,
 }
 
 fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prepared, Failure> {
     let mut target = target::Target::find(arguments, project, talk)?;
     let mut definition = target.definition.clone();
+    task_runner::names(&definition).map_err(|why| Failure::Usage(why.to_string()))?;
     stand_in::are_there(arguments, &definition)?;
     let stubs = stand_in::apply(&mut definition, &target, arguments, talk)?;
     let init = task_runner::init::itself()
@@ -214,6 +217,7 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     environment::not_enforced(&definition, sandbox.is_some(), groups.as_deref(), talk);
     let name = called(arguments, &definition.family);
     let folder = free_folder(&name, project)?;
+    let claim = claim(&folder, &name)?;
     forget_old_runs(&folder);
     let kept_volumes = volumes(&definition, project)?;
     let mut plan = RunPlan {
@@ -242,6 +246,7 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         plan,
         ports,
         ways,
+        claim,
     })
 }
 
@@ -252,13 +257,17 @@ impl Prepared {
             .enable_all()
             .build()
             .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
-        runtime.block_on(async {
+        let claim = self.claim;
+        let done = runtime.block_on(async {
             let bindings = network::bindings(&self.ports);
             let ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
             let (plan, target) = (self.plan, self.target);
             let life = life::live(plan, target, (&bindings, ways), arguments, project, talk);
             Box::pin(life).await
-        })
+        });
+        // The run is over: another one may have its name.
+        drop(claim);
+        done
     }
 }
 
@@ -298,10 +307,30 @@ fn called(arguments: &Arguments, family: &str) -> String {
 fn free_folder(name: &str, project: &Project) -> Result<PathBuf, Failure> {
     let folder = private_folder(project.root(), &format!("run/{name}"))?;
     if is_alive(&folder) {
-        let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
-        return Err(Failure::Usage(words));
+        return Err(runs_already(name));
     }
     Ok(folder)
+}
+
+/// Takes the folder of a run for this process alone: of two that begin at once, one does.
+fn claim(folder: &Path, name: &str) -> Result<File, Failure> {
+    let path = folder.join("claim");
+    let failure = |source| Failure::File {
+        act: "write",
+        path: path.clone(),
+        source,
+    };
+    let file = File::create(&path).map_err(failure)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(runs_already(name)),
+        Err(TryLockError::Error(source)) => Err(failure(source)),
+    }
+}
+
+fn runs_already(name: &str) -> Failure {
+    let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
+    Failure::Usage(words)
 }
 
 /// The family and something that no other run of it has.

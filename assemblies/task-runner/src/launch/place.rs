@@ -202,17 +202,24 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
     kept.retain(|path| path.exists());
     kept.sort();
     kept.dedup();
-    let binds = container.mount_points.iter().map(|mount| Bind {
+    let bind = |mount: &MountPoint, read_only: bool| Bind {
         source: volume(plan, mount),
         target: mount.container_path.clone().into(),
-        read_only: mount.read_only == Some(true),
+        read_only: read_only || mount.read_only == Some(true),
+    };
+    let own = container.mount_points.iter();
+    let own = own.map(|mount| bind(mount, false));
+    let taken = container.volumes_from.iter().flat_map(|from| {
+        let source = plan.definition.container(&from.source_container);
+        let mounts = source.into_iter().flat_map(|one| &one.mount_points);
+        mounts.map(move |mount| bind(mount, from.read_only == Some(true)))
     });
     let tmpfs = container
         .linux_parameters
         .iter()
         .flat_map(|linux| &linux.tmpfs);
     Mounts {
-        binds: binds.collect(),
+        binds: own.chain(taken).collect(),
         tmpfs: tmpfs
             .map(|one| Tmpfs {
                 target: one.container_path.clone().into(),

@@ -190,6 +190,17 @@ pub(super) fn not_enforced(
             !sandboxed && any(|one| !one.mount_points.is_empty()),
             "volumes",
         ),
+        (
+            any(|one| !one.environment_files.is_empty()),
+            "environmentFiles (give them with --env-file)",
+        ),
+        (any(|one| one.hostname.is_some()), "hostname"),
+        (any(has_capabilities), "capabilities"),
+        (any(has_udp), "ports of udp"),
+        (
+            any(|one| one.ulimits.iter().any(|limit| limit.name != "nofile")),
+            "ulimits but nofile",
+        ),
     ];
     let words: Vec<_> = words
         .iter()
@@ -199,6 +210,16 @@ pub(super) fn not_enforced(
     if !words.is_empty() {
         talk.say(&format!("not enforced here: {}", words.join(", ")));
     }
+}
+
+fn has_capabilities(one: &task_definition::ContainerDefinition) -> bool {
+    let linux = one.linux_parameters.as_ref();
+    linux.is_some_and(|linux| linux.capabilities.is_some())
+}
+
+fn has_udp(one: &task_definition::ContainerDefinition) -> bool {
+    let mut ports = one.port_mappings.iter();
+    ports.any(|port| port.protocol.as_deref() == Some("udp"))
 }
 
 /// The values of all secrets: keys made here, or what `.assemble/secrets.toml` says. All that is

@@ -202,7 +202,8 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
         .spawn()
         .map_err(|why| cannot(engine, why))?;
     let mut tar = Command::new("tar");
-    tar.args(["-x", "-p", "--numeric-owner", "--exclude=dev/*", "-C"])
+    tar.args(["-x", "-p", "--numeric-owner", "--anchored"]);
+    tar.args(["--exclude=dev/*", "--exclude=./dev/*", "-C"])
         .arg(folder);
     if let Some(files) = from.stdout.take() {
         tar.stdin(files);

@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use super::door::{Door, Word, say};
 use super::life::Signals;
 use super::target::Target;
-use super::{Arguments, called, free_folder, network, ready};
+use super::{Arguments, called, claim, free_folder, network, ready};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::talk::Talk;
@@ -70,6 +70,7 @@ pub(super) fn run(
     let mut target = Target::find(arguments, project, talk)?;
     let name = called(arguments, &target.definition.family);
     let folder = free_folder(&name, project)?;
+    let _claim = claim(&folder, &name)?;
     let copies = (1..=count).map(|number| {
         let name = format!("{name}-{number}");
         let folder = free_folder(&name, project)?;

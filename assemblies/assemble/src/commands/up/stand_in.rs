@@ -195,6 +195,9 @@ fn empty(
             one.secrets.clear();
             one.health_check = None;
             one.user = None;
+            // It hears that it is to stop from its first moment.
+            let linux = one.linux_parameters.get_or_insert_default();
+            linux.init_process_enabled = Some(true);
             one.memory = None;
         }
         let edges = one.depends_on.iter_mut();
