@@ -276,6 +276,23 @@ fn json_tells_logs_and_states_a_line_each() {
     assert_eq!(last["detail"]["containers"][0]["exitCode"], 4);
 }
 
+/// A definition with a role, and a container that asks the endpoint of its task and prints what it hears.
+fn asks_with_a_role(path: &str) -> Project {
+    let line = format!("curl -sS -m 5 \"{path}\"; echo; env");
+    let mut definition = json!({ "family": "test", "containerDefinitions": [shell("app", &line)] });
+    definition["taskRoleArn"] = "arn:aws:iam::111122223333:role/app".into();
+    let project = Project::new(json!([]));
+    fs::write(project.0.path().join("task.json"), definition.to_string()).unwrap();
+    project
+}
+
+#[test]
+fn a_task_that_no_service_runs_cannot_be_protected() {
+    let project = asks_with_a_role("$ECS_AGENT_URI/task-protection/v1/state");
+    let (_, stdout, stderr) = project.up(&AS_SHELL);
+    assert!(stdout.contains("TASK_NOT_VALID"), "{stdout}{stderr}");
+}
+
 #[test]
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";

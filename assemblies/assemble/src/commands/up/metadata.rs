@@ -70,10 +70,10 @@ impl Metadata {
             }
         }
         let view = Arc::new(Mutex::new(view));
-        let origin = if target.serves || among_several {
+        let origin = if among_several {
             Origin::Service
         } else {
-            Origin::RunTask
+            target.origin
         };
         let server = tokio::spawn(serve(
             Endpoint::new(Arc::clone(&view), origin, faults, source),

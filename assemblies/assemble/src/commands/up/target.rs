@@ -6,6 +6,7 @@ use std::path::Path;
 use assembly::component::{ComponentFile, Local};
 use task_definition::source;
 use task_definition::{Severity, TaskDefinition};
+use task_runner::metadata::Origin;
 
 use super::Arguments;
 use crate::failure::{Failure, count};
@@ -25,6 +26,8 @@ pub(super) struct Target {
     pub(super) app: Option<String>,
     /// Whether it serves until stopped; otherwise it ends by itself.
     pub(super) serves: bool,
+    /// What would start it on ECS: whatever no manifest gives a service is a task of RunTask.
+    pub(super) origin: Origin,
     /// The region it is made for.
     pub(super) region: Option<String>,
 }
@@ -67,6 +70,10 @@ impl Target {
             }),
             app: plan.app().map(|app| app.name().to_owned()),
             serves: plan.service().is_some(),
+            origin: match plan.service() {
+                Some(_) => Origin::Service,
+                None => Origin::RunTask,
+            },
             region: project
                 .values(&arguments.values, "local")?
                 .get("region")
@@ -109,6 +116,7 @@ impl Target {
             public: None,
             app: None,
             serves: true,
+            origin: Origin::RunTask,
             region: None,
         })
     }
