@@ -294,6 +294,20 @@ fn a_task_that_no_service_runs_cannot_be_protected() {
 }
 
 #[test]
+fn the_region_of_the_variables_is_that_of_the_metadata() {
+    let project = asks_with_a_role("$ECS_CONTAINER_METADATA_URI_V4/task");
+    let (_, stdout, stderr) = project.up(&AS_SHELL);
+    let words = [
+        "| AWS_REGION=us-east-1\n",
+        "| AWS_DEFAULT_REGION=us-east-1\n",
+        "arn:aws:ecs:us-east-1:",
+    ];
+    for word in words {
+        assert!(stdout.contains(word), "{word}\n{stdout}{stderr}");
+    }
+}
+
+#[test]
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));

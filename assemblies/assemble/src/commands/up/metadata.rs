@@ -52,8 +52,7 @@ impl Metadata {
         let faults = own.map(|sandbox| Arc::clone(sandbox.faults()));
         let given = source.is_some().then_some(own.is_some());
         let now = SystemTime::now();
-        let region = target.region.as_deref().unwrap_or("us-east-1");
-        let mut view = TaskView::new(plan, &id(now), region, now);
+        let mut view = TaskView::new(plan, &id(now), &target.region, now);
         let among_several = several::number().is_some();
         view.service = among_several.then(|| view.family.clone());
         for container in &view.containers {

@@ -29,7 +29,7 @@ pub(super) struct Target {
     /// What would start it on ECS: whatever no manifest gives a service is a task of RunTask.
     pub(super) origin: Origin,
     /// The region it is made for.
-    pub(super) region: Option<String>,
+    pub(super) region: String,
 }
 
 /// Where a task is reached.
@@ -77,7 +77,8 @@ impl Target {
             region: project
                 .values(&arguments.values, "local")?
                 .get("region")
-                .map(str::to_owned),
+                .unwrap_or(REGION)
+                .to_owned(),
         })
     }
 
@@ -117,7 +118,7 @@ impl Target {
             app: None,
             serves: true,
             origin: Origin::RunTask,
-            region: None,
+            region: REGION.to_owned(),
         })
     }
 
@@ -151,6 +152,9 @@ fn image_name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split(':').next().unwrap_or(last)
 }
+
+/// Where a task is that nothing says a region for.
+const REGION: &str = "us-east-1";
 
 #[cfg(test)]
 mod tests {
