@@ -308,6 +308,32 @@ fn the_region_of_the_variables_is_that_of_the_metadata() {
 }
 
 #[test]
+fn who_has_a_role_hears_how_to_turn_credentials_on() {
+    let own = asks_with_a_role("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let (_, stdout, stderr) = own.up(&AS_SHELL);
+    if stderr.contains("the network here is this machine's") {
+        assert!(
+            stdout.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:"),
+            "{stdout}"
+        );
+    } else {
+        assert!(
+            stdout.contains("credentials are off here") && stdout.contains("--credentials role"),
+            "{stdout}{stderr}"
+        );
+    }
+    let of_the_machine = asks_with_a_role("$AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let (_, stdout, stderr) = of_the_machine.up(&[&AS_SHELL[..], &["--net", "host"]].concat());
+    assert!(
+        stdout.contains("credentials are off here"),
+        "{stdout}{stderr}"
+    );
+    let without = Project::new(json!([shell("app", "env")]));
+    let (_, stdout, _) = without.up(&AS_SHELL);
+    assert!(!stdout.contains("AWS_CONTAINER_CREDENTIALS"), "{stdout}");
+}
+
+#[test]
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));

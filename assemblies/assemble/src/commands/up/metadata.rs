@@ -50,7 +50,9 @@ impl Metadata {
             }
         };
         let faults = own.map(|sandbox| Arc::clone(sandbox.faults()));
-        let given = source.is_some().then_some(own.is_some());
+        // Who has a role asks for its keys: where they are off, the answer says so, and an SDK repeats it.
+        let asks = source.is_some() || target.definition.task_role_arn.is_some();
+        let given = asks.then_some(own.is_some());
         let now = SystemTime::now();
         let mut view = TaskView::new(plan, &id(now), &target.region, now);
         let among_several = several::number().is_some();
@@ -60,7 +62,9 @@ impl Metadata {
                 .environment
                 .entry(container.definition.name.clone())
                 .or_default();
-            let credentials = given.map(|own| credentials_variable(address, own, &view.id));
+            // An endpoint of somebody's own would otherwise be passed over.
+            let named = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
+            let credentials = given.filter(|_| !named).map(|own| credentials_variable(address, own, &view.id));
             for (name, value) in variables(address, &container.id)
                 .into_iter()
                 .chain(credentials)
