@@ -334,6 +334,34 @@ fn who_has_a_role_hears_how_to_turn_credentials_on() {
 }
 
 #[test]
+fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
+    let project = asks_with_a_role("$ECS_CONTAINER_METADATA_URI_V4/task");
+    let (_, stdout, stderr) = project.up(&[&AS_SHELL[..], &["--json", "--name", "one"]].concat());
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said = lines.iter().filter_map(|line| line["line"].as_str());
+    let said = said.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let asked = said.last().ok_or(stderr).unwrap();
+    let arn = &asked["TaskARN"];
+    assert!(lines.iter().all(|line| line["taskArn"] == *arn), "{stdout}");
+    let kept = fs::read(project.0.path().join(".assemble/run/one/task.json")).unwrap();
+    let kept: Value = serde_json::from_slice(&kept).unwrap();
+    let task = &kept["tasks"][0];
+    assert_eq!(
+        (&task["taskArn"], &task["runName"]),
+        (arn, &json!("one")),
+        "{task:#}"
+    );
+    assert_eq!(
+        task["containers"][0]["containerArn"],
+        asked["Containers"][0]["ContainerARN"]
+    );
+    assert!(task["createdAt"].is_f64() && task["stoppedAt"].is_f64());
+}
+
+#[test]
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::calendar::rfc3339;
-use super::view::{ContainerView, TaskView};
+use super::view::{ContainerView, REVISION, TaskView};
 use crate::machine::TaskStatus;
 
 /// A task: `/v4/ID/task`.
@@ -188,10 +188,10 @@ impl Task {
         let told = tags == Tags::Told && !view.tags.is_empty();
         let limited = view.cpu.is_some() || view.memory.is_some();
         Self {
-            cluster: view.arn_of("cluster/local"),
+            cluster: view.cluster_arn(),
             arn: view.arn(),
             family: view.family.clone(),
-            revision: "0",
+            revision: REVISION,
             desired_status: if view.stopping { "STOPPED" } else { "RUNNING" },
             known_status: match view.status {
                 TaskStatus::Pending => "NONE",
@@ -208,7 +208,7 @@ impl Task {
             pull_started_at: rfc3339(view.begun),
             pull_stopped_at: rfc3339(view.begun),
             execution_stopped_at: view.stopped.map(rfc3339),
-            availability_zone: format!("{}a", view.region),
+            availability_zone: view.zone(),
             task_tags: told.then(|| view.tags.clone()),
             launch_type: "FARGATE",
             service_name: view.service.clone().filter(|_| four),
@@ -272,7 +272,7 @@ impl Container {
             log_options: (log.filter(|_| four))
                 .map(|log| log.options.clone().into_iter().collect())
                 .unwrap_or_default(),
-            arn: four.then(|| view.arn_of(&format!("container/local/{}/{}", view.id, one.id))),
+            arn: four.then(|| view.container_arn(one)),
             networks: vec![Network {
                 mode: "awsvpc",
                 addresses: ["127.0.0.1"],
@@ -309,11 +309,11 @@ fn mounts(one: &ContainerView) -> Vec<Mount> {
 /// The definition's own, and the five that ECS adds.
 fn labels(view: &TaskView, one: &ContainerView) -> BTreeMap<String, String> {
     let added = [
-        ("cluster", view.arn_of("cluster/local")),
+        ("cluster", view.cluster_arn()),
         ("container-name", one.definition.name.clone()),
         ("task-arn", view.arn()),
         ("task-definition-family", view.family.clone()),
-        ("task-definition-version", "0".to_owned()),
+        ("task-definition-version", REVISION.to_owned()),
     ];
     let added = added.map(|(name, value)| (format!("com.amazonaws.ecs.{name}"), value));
     let own = one.definition.docker_labels.clone();
