@@ -74,6 +74,15 @@ impl fmt::Debug for Source {
     }
 }
 
+/// Of nobody's id.
+pub(super) fn nameless() -> Answer {
+    failure(
+        400,
+        "NoIdInRequest",
+        "there is no credential ID in the request",
+    )
+}
+
 pub(super) fn unknown() -> Answer {
     failure(
         400,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::calendar::rfc3339;
 use super::view::{ContainerView, REVISION, TaskView};
-use crate::machine::TaskStatus;
+use crate::machine::{Health, TaskStatus};
 
 /// A task: `/v4/ID/task`.
 #[derive(Debug, Serialize)]
@@ -128,6 +128,9 @@ struct ContainerLimits {
 struct HealthStatus {
     status: String,
     status_since: String,
+    /// Told of who is UNHEALTHY alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     output: String,
 }
@@ -265,7 +268,8 @@ impl Container {
             health: one.health.map(|(health, since)| HealthStatus {
                 status: health.to_string(),
                 status_since: rfc3339(since),
-                output: one.output.clone(),
+                exit_code: (health == Health::Unhealthy).then_some(one.probe_code),
+                output: beginning(&one.output).to_owned(),
             }),
             volumes: mounts(one),
             log_driver: log.filter(|_| four).map(|log| log.log_driver.clone()),
@@ -282,6 +286,12 @@ impl Container {
             restart_count: restarts.then_some(one.restarts),
         }
     }
+}
+
+/// What the agent tells of a probe's output.
+fn beginning(output: &str) -> &str {
+    let end = output.floor_char_boundary(OUTPUT);
+    output.get(..end).unwrap_or_default()
 }
 
 fn ports(one: &ContainerView) -> Vec<Port> {
@@ -320,6 +330,8 @@ fn labels(view: &TaskView, one: &ContainerView) -> BTreeMap<String, String> {
     own.into_iter().chain(added).collect()
 }
 
+/// The bytes that the agent tells of a probe's output.
+const OUTPUT: usize = 1024;
 const LOOPBACK: Card = Card {
     index: 0,
     mac: "02:00:00:00:00:01",

@@ -62,6 +62,8 @@ pub struct ContainerView {
     pub exit_code: Option<ExitCode>,
     /// Its health and since when, where it has a check.
     pub health: Option<(Health, SystemTime)>,
+    /// The exit code of its last probe.
+    pub probe_code: ExitCode,
     /// What its last probe printed.
     pub output: String,
     /// How often its restart policy brought it back.
@@ -155,6 +157,7 @@ impl ContainerView {
             finished: None,
             exit_code: None,
             health: checked.then_some((Health::Unknown, now)),
+            probe_code: 0,
             output: String::new(),
             restarts: 0,
             stopping: false,
@@ -194,12 +197,18 @@ fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
             container.pid = Some(*pid);
             container.started = Some(at);
         }
-        What::Health { health, output, .. } => {
+        What::Health {
+            health,
+            code,
+            output,
+            ..
+        } => {
             let since = match container.health {
                 Some((before, since)) if before == *health => since,
                 _ => at,
             };
             container.health = Some((*health, since));
+            container.probe_code = *code;
             container.output.clone_from(output);
         }
         What::Replacing => {
