@@ -277,6 +277,34 @@ async fn stats_are_of_what_runs() {
 }
 
 #[tokio::test]
+async fn stats_tell_what_went_over_the_tasks_own_network() {
+    let mut task = Running::new(vec![
+        container("app", &["echo", "127.0.0.1:7"], json!({})),
+        container("proxy", &["calls", "127.0.0.1:7"], json!({})),
+    ]);
+    if task.sandbox.is_none() {
+        return;
+    }
+    task.until_said("proxy", "answered").await;
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    asked.hears(Some("app"), started(task.pid("app")));
+    asked.hears(Some("side"), started(std::process::id()));
+    let path = format!("/v4/{}/task/stats", asked.id(0));
+    let (_, told) = asked.get(&path).await;
+    let networks = &told[asked.id(0)]["networks"];
+    let counts = networks["lo"].as_object().unwrap();
+    assert_eq!(counts.len(), 8, "{networks}");
+    assert!(counts["rx_bytes"].as_u64() > Some(0), "{networks}");
+    assert_eq!(
+        counts["rx_bytes"], counts["tx_bytes"],
+        "what `lo` sends it receives"
+    );
+    assert_eq!(told[asked.id(1)]["networks"], json!({}), "this machine's");
+    task.stop().await;
+    task.end().await;
+}
+
+#[tokio::test]
 async fn who_is_not_there_is_not_found_and_too_many_questions_are_refused() {
     let asked = Asked::new(Origin::RunTask, json!({})).await;
     let (status, words) = asked.get("/v4/nobody/task").await;
