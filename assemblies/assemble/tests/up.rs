@@ -362,6 +362,34 @@ fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
 }
 
 #[test]
+fn a_definition_with_nobody_to_run_is_told_what_is_wrong() {
+    let nameless =
+        json!([{ "image": "sh" }, shell("app", "exit 0"), { "name": "", "image": "hop" }]);
+    for (containers, words) in [
+        (json!([]), &["has no container"][..]),
+        (
+            json!([{ "name": "a", "image": "sh", "essential": false }]),
+            &["no container is essential"],
+        ),
+        (
+            nameless,
+            &[
+                "`/containerDefinitions/0` (image `sh`) has no name",
+                "`/containerDefinitions/2` (image `hop`) has no name",
+            ],
+        ),
+    ] {
+        let (code, _, stderr) = Project::new(containers).up(&[]);
+        assert_eq!(code, Some(125), "{stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+        assert!(
+            !stderr.contains("--skip") && !stderr.contains("``"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));

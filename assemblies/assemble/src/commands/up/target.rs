@@ -97,8 +97,9 @@ impl Target {
                 text.name
             ));
         }
-        let catalog = project.catalog()?;
         let definition = located.definition;
+        has_whom_to_run(&definition, &text.name)?;
+        let catalog = project.catalog()?;
         let component = |container: &task_definition::ContainerDefinition| {
             let found = [image_name(&container.image), &container.name];
             let found = found
@@ -140,6 +141,35 @@ impl Target {
             Vec::new()
         }
     }
+}
+
+/// What breaks these rules leaves nothing to run, or nobody to speak of.
+fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failure> {
+    let containers = &definition.container_definitions;
+    if containers.is_empty() {
+        return Err(Failure::Usage(format!(
+            "`{file}` has no container; describe one in `containerDefinitions`"
+        )));
+    }
+    let nameless = containers.iter().enumerate();
+    let nameless = nameless.filter(|(_, one)| one.name.is_empty());
+    let mut problems: Vec<String> = nameless
+        .map(|(index, one)| {
+            let (place, image) = (format!("/containerDefinitions/{index}"), &one.image);
+            format!("the container at `{place}` (image `{image}`) has no name; give it a `name`")
+        })
+        .collect();
+    if !containers
+        .iter()
+        .any(task_definition::ContainerDefinition::is_essential)
+    {
+        problems.push("no container is essential; leave `essential` out of one".to_owned());
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let problems = problems.join("\n  ");
+    Err(Failure::Usage(format!("`{file}`: {problems}")))
 }
 
 fn is_stand_in(component: &ComponentFile) -> bool {
