@@ -342,8 +342,8 @@ fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let said = lines.iter().filter_map(|line| line["line"].as_str());
-    let said = said.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let asked = said.last().ok_or(stderr).unwrap();
+    let mut said = said.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let asked = said.next_back().ok_or(stderr).unwrap();
     let arn = &asked["TaskARN"];
     assert!(lines.iter().all(|line| line["taskArn"] == *arn), "{stdout}");
     let kept = fs::read(project.0.path().join(".assemble/run/one/task.json")).unwrap();
