@@ -278,9 +278,11 @@ async fn stats_are_of_what_runs() {
 
 #[tokio::test]
 async fn stats_tell_what_went_over_the_tasks_own_network() {
+    // So that the start of the one is heard before the word of the other.
+    let after = json!({ "dependsOn": [{ "containerName": "app", "condition": "START" }] });
     let mut task = Running::new(vec![
         container("app", &["echo", "127.0.0.1:7"], json!({})),
-        container("proxy", &["calls", "127.0.0.1:7"], json!({})),
+        container("proxy", &["calls", "127.0.0.1:7"], after),
     ]);
     if task.sandbox.is_none() {
         return;
