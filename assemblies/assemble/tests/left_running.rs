@@ -79,6 +79,33 @@ fn a_task_that_is_waited_for_is_listed_and_stopped() {
 }
 
 #[test]
+fn a_task_whose_runner_was_killed_is_gone_with_all_its_containers() {
+    let task = Task::new(SERVES);
+    let mut runner = std::process::Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(["up", "task.json", "--program", "app=/bin/sh"])
+        .current_dir(task.0.root())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    task.until_it_speaks();
+    assert!(task.said(&["ps"]).out.contains("pid "));
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    let listed = task.said(&["ps", "--all"]).out;
+    assert_eq!(listed.matches("GONE").count(), 2, "{listed}");
+    assert!(
+        !listed.contains("RUNNING") && !listed.contains("pid"),
+        "{listed}"
+    );
+    let told = task.said(&["ps", "--all", "--format", "json"]).json();
+    let container = &told["tasks"][0]["containers"][0];
+    assert_eq!(container["lastStatus"], "GONE", "{told:#}");
+    assert!(container.get("pid").is_none(), "{told:#}");
+}
+
+#[test]
 fn a_follower_reads_to_the_end_and_force_does_not_wait() {
     let task = Task::new("trap '' TERM; echo deaf; while :; do sleep 0.05; done");
     assert_eq!(task.up(&["--wait", "--name", "deaf"]).code, Some(0));

@@ -276,6 +276,119 @@ fn json_tells_logs_and_states_a_line_each() {
     assert_eq!(last["detail"]["containers"][0]["exitCode"], 4);
 }
 
+/// A definition with a role, and a container that asks the endpoint of its task and prints what it hears.
+fn asks_with_a_role(path: &str) -> Project {
+    let line = format!("curl -sS -m 5 \"{path}\"; echo; env");
+    let mut definition = json!({ "family": "test", "containerDefinitions": [shell("app", &line)] });
+    definition["taskRoleArn"] = "arn:aws:iam::111122223333:role/app".into();
+    let project = Project::new(json!([]));
+    fs::write(project.0.path().join("task.json"), definition.to_string()).unwrap();
+    project
+}
+
+#[test]
+fn a_task_that_no_service_runs_cannot_be_protected() {
+    let project = asks_with_a_role("$ECS_AGENT_URI/task-protection/v1/state");
+    let (_, stdout, stderr) = project.up(&AS_SHELL);
+    assert!(stdout.contains("TASK_NOT_VALID"), "{stdout}{stderr}");
+}
+
+#[test]
+fn the_region_of_the_variables_is_that_of_the_metadata() {
+    let project = asks_with_a_role("$ECS_CONTAINER_METADATA_URI_V4/task");
+    let (_, stdout, stderr) = project.up(&AS_SHELL);
+    let words = [
+        "| AWS_REGION=us-east-1\n",
+        "| AWS_DEFAULT_REGION=us-east-1\n",
+        "arn:aws:ecs:us-east-1:",
+    ];
+    for word in words {
+        assert!(stdout.contains(word), "{word}\n{stdout}{stderr}");
+    }
+}
+
+#[test]
+fn who_has_a_role_hears_how_to_turn_credentials_on() {
+    let own = asks_with_a_role("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let (_, stdout, stderr) = own.up(&AS_SHELL);
+    if stderr.contains("the network here is this machine's") {
+        assert!(
+            stdout.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:"),
+            "{stdout}"
+        );
+    } else {
+        assert!(
+            stdout.contains("credentials are off here") && stdout.contains("--credentials role"),
+            "{stdout}{stderr}"
+        );
+    }
+    let of_the_machine = asks_with_a_role("$AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let (_, stdout, stderr) = of_the_machine.up(&[&AS_SHELL[..], &["--net", "host"]].concat());
+    assert!(
+        stdout.contains("credentials are off here"),
+        "{stdout}{stderr}"
+    );
+    let without = Project::new(json!([shell("app", "env")]));
+    let (_, stdout, _) = without.up(&AS_SHELL);
+    assert!(!stdout.contains("AWS_CONTAINER_CREDENTIALS"), "{stdout}");
+}
+
+#[test]
+fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
+    let project = asks_with_a_role("$ECS_CONTAINER_METADATA_URI_V4/task");
+    let (_, stdout, stderr) = project.up(&[&AS_SHELL[..], &["--json", "--name", "one"]].concat());
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said = lines.iter().filter_map(|line| line["line"].as_str());
+    let mut said = said.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let asked = said.next_back().ok_or(stderr).unwrap();
+    let arn = &asked["TaskARN"];
+    assert!(lines.iter().all(|line| line["taskArn"] == *arn), "{stdout}");
+    let kept = fs::read(project.0.path().join(".assemble/run/one/task.json")).unwrap();
+    let kept: Value = serde_json::from_slice(&kept).unwrap();
+    let task = &kept["tasks"][0];
+    assert_eq!(
+        (&task["taskArn"], &task["runName"]),
+        (arn, &json!("one")),
+        "{task:#}"
+    );
+    assert_eq!(
+        task["containers"][0]["containerArn"],
+        asked["Containers"][0]["ContainerARN"]
+    );
+    assert!(task["createdAt"].is_f64() && task["stoppedAt"].is_f64());
+}
+
+#[test]
+fn a_definition_with_nobody_to_run_is_told_what_is_wrong() {
+    let nameless =
+        json!([{ "image": "sh" }, shell("app", "exit 0"), { "name": "", "image": "hop" }]);
+    for (containers, words) in [
+        (json!([]), &["has no container"][..]),
+        (
+            json!([{ "name": "a", "image": "sh", "essential": false }]),
+            &["no container is essential"],
+        ),
+        (
+            nameless,
+            &[
+                "`/containerDefinitions/0` (image `sh`) has no name",
+                "`/containerDefinitions/2` (image `hop`) has no name",
+            ],
+        ),
+    ] {
+        let (code, _, stderr) = Project::new(containers).up(&[]);
+        assert_eq!(code, Some(125), "{stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+        assert!(
+            !stderr.contains("--skip") && !stderr.contains("``"),
+            "{stderr}"
+        );
+    }
+}
+
 #[test]
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";

@@ -129,7 +129,7 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
             .as_array()
             .unwrap()
             .iter()
-            .find(|task| task["taskArn"] == format!("local/{who}"));
+            .find(|task| task["runName"] == who);
         let bound = &task.unwrap()["containers"][0]["networkBindings"][0]["hostPort"];
         let Some(port) = bound.as_u64() else {
             eprintln!("skipped: two tasks on one port need network namespaces");

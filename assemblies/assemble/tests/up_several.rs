@@ -70,7 +70,7 @@ impl Service {
     fn tasks(&self) -> BTreeMap<String, Value> {
         let listed = self.said(&["ps", "--format", "json"]).json();
         let tasks = listed["tasks"].as_array().unwrap().clone().into_iter();
-        let named = tasks.map(|task| (task["taskArn"].as_str().unwrap().to_owned(), task));
+        let named = tasks.map(|task| (task["runName"].as_str().unwrap().to_owned(), task));
         named.collect()
     }
 
@@ -208,8 +208,8 @@ fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
     );
     let tasks = service.tasks();
     let names: Vec<&String> = tasks.keys().collect();
-    assert_eq!(names, ["local/many-1", "local/many-2"], "{listed}");
-    let first = &tasks["local/many-1"];
+    assert_eq!(names, ["many-1", "many-2"], "{listed}");
+    let first = &tasks["many-1"];
     assert_eq!(
         (&first["group"], &first["startedBy"]),
         (&json!("service:test"), &json!("ecs-svc/many"))
@@ -268,14 +268,8 @@ fn a_task_of_a_service_that_somebody_stops_is_replaced() {
     };
     until(|| service.tasks().len() == 2 && service.said(&["ps"]).out.contains("2 of 2"));
     let after = service.tasks();
-    assert_eq!(
-        created(&before, "local/whole-1"),
-        created(&after, "local/whole-1")
-    );
-    assert_ne!(
-        created(&before, "local/whole-2"),
-        created(&after, "local/whole-2")
-    );
+    assert_eq!(created(&before, "whole-1"), created(&after, "whole-1"));
+    assert_ne!(created(&before, "whole-2"), created(&after, "whole-2"));
     assert_eq!(service.said(&["stop"]).code, Some(0));
     assert!(service.tasks().is_empty());
 }
@@ -357,7 +351,7 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
     let mut said = BTreeMap::<String, Vec<usize>>::new();
     let mut ended = BTreeSet::new();
     for line in lines.collect::<Vec<Value>>() {
-        let whose = line["taskArn"].as_str().unwrap().to_owned();
+        let whose = line["runName"].as_str().unwrap().to_owned();
         if line["detail"]["lastStatus"] == "STOPPED" {
             ended.insert(whose.clone());
         }
@@ -373,7 +367,7 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
         }
     }
     let whole: Vec<usize> = (0..COUNT).collect();
-    let names = ["local/told-1", "local/told-2"].map(str::to_owned);
+    let names = ["told-1", "told-2"].map(str::to_owned);
     assert_eq!(said, names.clone().map(|name| (name, whole.clone())).into());
     assert_eq!(ended, names.into());
 }
@@ -495,8 +489,8 @@ fn an_unhealthy_task_that_is_alone_goes_on() {
     ];
     let up = task.said(&words.concat());
     assert_eq!(up.code, Some(0), "{}", up.err);
-    let health = || task.tasks()["local/alone"]["healthStatus"].clone();
-    let pid = || task.tasks()["local/alone"]["containers"][0]["pid"].clone();
+    let health = || task.tasks()["alone"]["healthStatus"].clone();
+    let pid = || task.tasks()["alone"]["containers"][0]["pid"].clone();
     let before = pid();
     task.0.write("sick", "");
     until(|| health() == "UNHEALTHY");

@@ -33,6 +33,8 @@ pub enum What {
         health: Health,
         /// Counted failures in a row.
         streak: u32,
+        /// The exit code of the last probe; -1 for one that did not end by itself, or could not begin.
+        code: ExitCode,
         /// What the last probe printed.
         output: String,
     },

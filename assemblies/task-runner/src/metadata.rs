@@ -24,9 +24,10 @@ mod view;
 
 use std::net::SocketAddr;
 
+pub use calendar::rfc3339;
 pub use credentials::{Asked, Credentials, Source};
 pub use server::{Endpoint, Origin, serve};
-pub use view::{ContainerView, TaskView, follow};
+pub use view::{ACCOUNT, ContainerView, TaskView, follow};
 
 /// What tells the AWS SDKs where credentials are: a path where the endpoint has the address that they know,
 /// which it has in a network of the task's own.

@@ -7,15 +7,19 @@ use tokio::time::{sleep, timeout};
 
 use crate::RunPlan;
 use crate::launch::Launch;
+use crate::machine::ExitCode;
 
 /// What docker keeps of a probe's output.
 const KEPT: usize = 4096;
+const NEVER_ENDED: ExitCode = -1;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How a command beside a container ended.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) passed: bool,
+    /// -1 where it did not end by itself, or could not begin, as docker says it.
+    pub(crate) code: ExitCode,
     pub(crate) output: String,
 }
 
@@ -46,6 +50,7 @@ pub(crate) async fn ask(
         Err(failure) => {
             return Answer {
                 passed: false,
+                code: NEVER_ENDED,
                 output: failure.to_string(),
             };
         }
@@ -75,13 +80,16 @@ pub(crate) async fn ask(
         let _ = child.kill().await;
     }
     let code = said.lines().find_map(|line| line.strip_prefix("exited "));
+    let code = code.and_then(|code| code.trim().parse().ok());
+    let code = code.filter(|_| !late).unwrap_or(NEVER_ENDED);
     let output = if late {
         format!("not done in {limit:?}; {output}")
     } else {
         output
     };
     Answer {
-        passed: !late && code == Some("0"),
+        passed: code == 0,
+        code,
         output: output.trim().to_owned(),
     }
 }

@@ -21,6 +21,14 @@ pub(crate) struct Seen {
     pub(crate) resident: u64,
 }
 
+/// An interface of a network, and what went over it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    /// Bytes, packets, errors and drops, received and then sent.
+    pub(crate) counts: Vec<u64>,
+}
+
 /// This program's own file, to start it again: also when another one has taken its place meanwhile.
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can be unknown")]
 pub(crate) fn itself() -> io::Result<PathBuf> {
@@ -73,6 +81,32 @@ pub(crate) fn machine_time() -> Duration {
 
 fn time(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 1000 / clock_ticks_per_second().max(1))
+}
+
+/// What went over the interfaces of a process's network; none where that is this
+/// machine's, or nobody may know.
+pub(crate) fn interfaces(pid: u32) -> Vec<Interface> {
+    let network = |whose: &str| fs::read_link(format!("/proc/{whose}/ns/net")).ok();
+    let whose = pid.to_string();
+    let is_own = network(&whose).is_some_and(|its| network("self").is_some_and(|own| own != its));
+    if !is_own {
+        return Vec::new();
+    }
+    let table = fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default();
+    table.lines().filter_map(interface).collect()
+}
+
+/// `lo: 1 2 3 …`: bytes, packets, errors and drops received and four more, then the same of what was sent.
+fn interface(line: &str) -> Option<Interface> {
+    let (name, counts) = line.split_once(':')?;
+    let counts: Vec<u64> = (counts.split_whitespace())
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let (received, sent) = (counts.get(..4)?, counts.get(8..12)?);
+    Some(Interface {
+        name: name.trim().to_owned(),
+        counts: [received, sent].concat(),
+    })
 }
 
 /// Bit 15 of the signals a process catches; nobody knows for one that is gone.
@@ -142,6 +176,16 @@ pub(crate) fn parent_of(pid: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_is_told_with_what_it_received_and_sent() {
+        let line = "    lo:    1308      14    1    2    0     0          0         0     1309      15    3    4    0     0       0          0";
+        let found = interface(line).unwrap();
+        assert_eq!(found.name, "lo");
+        assert_eq!(found.counts, [1308, 14, 1, 2, 1309, 15, 3, 4]);
+        assert_eq!(interface(" face |bytes    packets errs drop"), None);
+        assert_eq!(interfaces(std::process::id()), []);
+    }
 
     #[test]
     fn who_listens_on_a_port_is_known() {

@@ -292,15 +292,20 @@ async fn health_goes_up_and_down_with_the_probe() {
     let streaks: Vec<_> = heard
         .iter()
         .filter_map(|event| match &event.what {
-            What::Health { health, streak, .. } => Some(format!("{health}/{streak}")),
+            What::Health {
+                health,
+                streak,
+                code,
+                ..
+            } => Some(format!("{health}/{streak}/{code}")),
             _ => None,
         })
         .collect();
-    assert_eq!(streaks[..2], ["UNKNOWN/1", "UNHEALTHY/2"]);
-    let well = streaks.iter().position(|one| one == "HEALTHY/0").unwrap();
+    assert_eq!(streaks[..2], ["UNKNOWN/1/1", "UNHEALTHY/2/1"]);
+    let well = streaks.iter().position(|one| one == "HEALTHY/0/0").unwrap();
     assert_eq!(
         streaks[well..well + 3],
-        ["HEALTHY/0", "HEALTHY/1", "UNHEALTHY/2"]
+        ["HEALTHY/0/0", "HEALTHY/1/1", "UNHEALTHY/2/1"]
     );
     assert!(heard.iter().any(|event| matches!(
         event.what,
@@ -325,6 +330,7 @@ async fn a_probe_that_hangs_is_killed_and_counts_as_failed() {
         .await;
     let What::Health {
         health: Health::Unhealthy,
+        code: -1,
         output,
         ..
     } = event.what

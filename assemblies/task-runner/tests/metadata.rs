@@ -133,6 +133,7 @@ async fn a_container_learns_what_it_is() {
         What::Health {
             health,
             streak: 0,
+            code: 0,
             output,
         },
     );
@@ -164,9 +165,56 @@ async fn a_container_learns_what_it_is() {
     ] {
         assert_eq!(told.pointer(pointer), Some(&wanted), "{pointer}\n{told:#}");
     }
+    assert!(told.pointer("/Health/exitCode").is_none(), "{told:#}");
     let (_, early) = asked.get(&format!("/v3/{id}")).await;
     assert_eq!(early["Name"], "app");
     assert!(early.get("ContainerARN").is_none() && early.get("Snapshotter").is_none());
+}
+
+#[tokio::test]
+async fn who_is_unhealthy_is_told_with_the_code_and_the_beginning_of_what_was_said() {
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    let what = What::Health {
+        health: Health::Unhealthy,
+        streak: 3,
+        code: 7,
+        output: format!("a{}", "ä".repeat(3000)),
+    };
+    asked.hears(Some("app"), what);
+    let (_, told) = asked.get(&format!("/v4/{}", asked.id(0))).await;
+    assert_eq!(told["Health"]["exitCode"], 7);
+    let output = told["Health"]["output"].as_str().unwrap();
+    assert_eq!(
+        output,
+        format!("a{}", "ä".repeat(511)),
+        "1024 bytes at most"
+    );
+}
+
+#[tokio::test]
+async fn what_the_agent_has_no_answer_for_is_answered_in_its_shapes() {
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    for path in [
+        "/v1/credentials",
+        "/v1/credentials?id=",
+        "/v2/credentials",
+        "/v2/credentials/",
+    ] {
+        let (status, told) = asked.get(path).await;
+        assert_eq!(
+            (status, &told["code"], &told["HTTPErrorCode"]),
+            (400, &json!("NoIdInRequest"), &json!(400)),
+            "{path}"
+        );
+        assert!(told["message"].is_string());
+    }
+    let (status, told) = asked.get("/v1/credentials?id=x").await;
+    assert_eq!((status, &told["code"]), (400, &json!("InvalidIdInRequest")));
+    let path = format!("/v4/{}/associations/elastic-inference", asked.id(0));
+    let (status, told) = asked.get(&path).await;
+    assert_eq!((status, told), (200, json!({ "Associations": [] })));
+    let (status, told) = asked.get(&format!("{path}/one")).await;
+    assert!(status == 400 && told.is_string(), "{told}");
 }
 
 #[tokio::test]
@@ -226,6 +274,36 @@ async fn stats_are_of_what_runs() {
         "the look before"
     );
     assert_eq!(second[&running]["preread"], first["read"]);
+}
+
+#[tokio::test]
+async fn stats_tell_what_went_over_the_tasks_own_network() {
+    // So that the start of the one is heard before the word of the other.
+    let after = json!({ "dependsOn": [{ "containerName": "app", "condition": "START" }] });
+    let mut task = Running::new(vec![
+        container("app", &["echo", "127.0.0.1:7"], json!({})),
+        container("proxy", &["calls", "127.0.0.1:7"], after),
+    ]);
+    if task.sandbox.is_none() {
+        return;
+    }
+    task.until_said("proxy", "answered").await;
+    let asked = Asked::new(Origin::RunTask, json!({})).await;
+    asked.hears(Some("app"), started(task.pid("app")));
+    asked.hears(Some("side"), started(std::process::id()));
+    let path = format!("/v4/{}/task/stats", asked.id(0));
+    let (_, told) = asked.get(&path).await;
+    let networks = &told[asked.id(0)]["networks"];
+    let counts = networks["lo"].as_object().unwrap();
+    assert_eq!(counts.len(), 8, "{networks}");
+    assert!(counts["rx_bytes"].as_u64() > Some(0), "{networks}");
+    assert_eq!(
+        counts["rx_bytes"], counts["tx_bytes"],
+        "what `lo` sends it receives"
+    );
+    assert_eq!(told[asked.id(1)]["networks"], json!({}), "this machine's");
+    task.stop().await;
+    task.end().await;
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ enum Format {
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
     let mut runs = Run::all(project);
     runs.retain(|one| one.alive || arguments.all);
+    runs.iter_mut().for_each(Run::own_up);
     talk.data(&match arguments.format {
         Format::Text => text(&Run::services(project), &runs),
         Format::Json => {

@@ -146,12 +146,34 @@ impl Run {
         self.task["createdAt"].as_f64().unwrap_or_default()
     }
 
+    /// Says of a task whose runner was killed, and of its containers, that they are GONE.
+    pub(crate) fn own_up(&mut self) {
+        if self.status() != GONE {
+            return;
+        }
+        self.task["lastStatus"] = GONE.into();
+        let containers = self.task["containers"].as_array_mut();
+        for one in containers.into_iter().flatten() {
+            if one["lastStatus"] == "STOPPED" {
+                continue;
+            }
+            one["lastStatus"] = GONE.into();
+            // The numbers may be somebody else's by now, as the ports.
+            if let Some(one) = one.as_object_mut() {
+                one.retain(|name, _| name != "pid" && name != "networkBindings");
+            }
+        }
+    }
+
     /// The status of the task; a runner that was killed could not write down the end.
     pub(crate) fn status(&self) -> &str {
         match self.task["lastStatus"].as_str() {
             Some(status) if self.alive => status,
             Some("STOPPED") => "STOPPED",
-            _ => "GONE",
+            _ => GONE,
         }
     }
 }
+
+/// Of what runs no more, and nobody could write down how it ended.
+const GONE: &str = "GONE";

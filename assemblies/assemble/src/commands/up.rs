@@ -288,11 +288,10 @@ fn volumes(
 
 /// What ECS puts into every container's environment.
 fn defaults(target: &target::Target) -> BTreeMap<String, String> {
-    let region = target.region.iter();
-    let named = region.flat_map(|region| ["AWS_REGION", "AWS_DEFAULT_REGION"].map(|n| (n, region)));
+    let named = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     named
-        .map(|(name, region)| (name.to_owned(), region.clone()))
-        .collect()
+        .map(|name| (name.to_owned(), target.region.clone()))
+        .into()
 }
 
 /// The name of the run: what the one who left it behind has said, or the command line.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// With milliseconds, as AWS's examples have it: `2026-01-02T03:04:05.678Z`.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+/// A time with milliseconds, as AWS's examples have it: `2026-01-02T03:04:05.678Z`.
+pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);

@@ -74,6 +74,15 @@ impl fmt::Debug for Source {
     }
 }
 
+/// Of nobody's id.
+pub(super) fn nameless() -> Answer {
+    failure(
+        400,
+        "NoIdInRequest",
+        "there is no credential ID in the request",
+    )
+}
+
 pub(super) fn unknown() -> Answer {
     failure(
         400,
@@ -84,7 +93,8 @@ pub(super) fn unknown() -> Answer {
 
 /// Nobody has chosen where they come from.
 pub(super) fn none() -> Answer {
-    let why = "no credentials are given out here: start the task with --credentials, or set AWS_ACCESS_KEY_ID and its companions with --env";
+    let why = "credentials are off here: turn them on with `assemble up --credentials profile` (yours) or \
+        `--credentials role` (the task role's), or set AWS_ACCESS_KEY_ID and its companions with --env";
     failure(400, "InvalidIdInRequest", why)
 }
 

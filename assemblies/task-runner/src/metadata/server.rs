@@ -90,7 +90,8 @@ impl Endpoint {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let path = parts.uri.path();
-        let (status, value) = match path.strip_prefix("/v2/credentials/") {
+        let (status, value) = match credentials_id(path, parts.uri.query()) {
+            Some("") => credentials::nameless(),
             Some(id) => self.credentials(&view, id).await,
             None if parts.method == Method::POST => {
                 // A fault is a change to the network, which takes a moment.
@@ -146,6 +147,13 @@ impl Endpoint {
             ["taskWithTags"] => told(&Task::new(view, version, Tags::Told)),
             ["stats"] => (200, self.inside.looks.of(view, one)),
             ["task", "stats"] => (200, self.inside.looks.of_all(view)),
+            // Nothing that the agent associates with a container, as accelerators, is here.
+            ["associations", _] => (200, json!({ "Associations": [] })),
+            ["associations", _, name] => {
+                let why = format!("there is no association `{name}`");
+                let whole = format!("Unable to write container association response: {why}");
+                (400, json!(whole))
+            }
             _ => (
                 404,
                 json!(format!(
@@ -154,6 +162,22 @@ impl Endpoint {
                 )),
             ),
         }
+    }
+}
+
+/// The id for which credentials are asked; an empty one where the question has none.
+fn credentials_id<'a>(path: &'a str, query: Option<&'a str>) -> Option<&'a str> {
+    match path {
+        "/v2/credentials" => Some(""),
+        "/v1/credentials" => {
+            let mut words = query.unwrap_or_default().split('&');
+            Some(
+                words
+                    .find_map(|word| word.strip_prefix("id="))
+                    .unwrap_or(""),
+            )
+        }
+        _ => path.strip_prefix("/v2/credentials/"),
     }
 }
 

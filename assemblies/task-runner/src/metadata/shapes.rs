@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::calendar::rfc3339;
-use super::view::{ContainerView, TaskView};
-use crate::machine::TaskStatus;
+use super::view::{ContainerView, REVISION, TaskView};
+use crate::machine::{Health, TaskStatus};
 
 /// A task: `/v4/ID/task`.
 #[derive(Debug, Serialize)]
@@ -128,6 +128,9 @@ struct ContainerLimits {
 struct HealthStatus {
     status: String,
     status_since: String,
+    /// Told of who is UNHEALTHY alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     output: String,
 }
@@ -188,10 +191,10 @@ impl Task {
         let told = tags == Tags::Told && !view.tags.is_empty();
         let limited = view.cpu.is_some() || view.memory.is_some();
         Self {
-            cluster: view.arn_of("cluster/local"),
+            cluster: view.cluster_arn(),
             arn: view.arn(),
             family: view.family.clone(),
-            revision: "0",
+            revision: REVISION,
             desired_status: if view.stopping { "STOPPED" } else { "RUNNING" },
             known_status: match view.status {
                 TaskStatus::Pending => "NONE",
@@ -208,7 +211,7 @@ impl Task {
             pull_started_at: rfc3339(view.begun),
             pull_stopped_at: rfc3339(view.begun),
             execution_stopped_at: view.stopped.map(rfc3339),
-            availability_zone: format!("{}a", view.region),
+            availability_zone: view.zone(),
             task_tags: told.then(|| view.tags.clone()),
             launch_type: "FARGATE",
             service_name: view.service.clone().filter(|_| four),
@@ -265,14 +268,15 @@ impl Container {
             health: one.health.map(|(health, since)| HealthStatus {
                 status: health.to_string(),
                 status_since: rfc3339(since),
-                output: one.output.clone(),
+                exit_code: (health == Health::Unhealthy).then_some(one.probe_code),
+                output: beginning(&one.output).to_owned(),
             }),
             volumes: mounts(one),
             log_driver: log.filter(|_| four).map(|log| log.log_driver.clone()),
             log_options: (log.filter(|_| four))
                 .map(|log| log.options.clone().into_iter().collect())
                 .unwrap_or_default(),
-            arn: four.then(|| view.arn_of(&format!("container/local/{}/{}", view.id, one.id))),
+            arn: four.then(|| view.container_arn(one)),
             networks: vec![Network {
                 mode: "awsvpc",
                 addresses: ["127.0.0.1"],
@@ -282,6 +286,12 @@ impl Container {
             restart_count: restarts.then_some(one.restarts),
         }
     }
+}
+
+/// What the agent tells of a probe's output.
+fn beginning(output: &str) -> &str {
+    let end = output.floor_char_boundary(OUTPUT);
+    output.get(..end).unwrap_or_default()
 }
 
 fn ports(one: &ContainerView) -> Vec<Port> {
@@ -309,17 +319,19 @@ fn mounts(one: &ContainerView) -> Vec<Mount> {
 /// The definition's own, and the five that ECS adds.
 fn labels(view: &TaskView, one: &ContainerView) -> BTreeMap<String, String> {
     let added = [
-        ("cluster", view.arn_of("cluster/local")),
+        ("cluster", view.cluster_arn()),
         ("container-name", one.definition.name.clone()),
         ("task-arn", view.arn()),
         ("task-definition-family", view.family.clone()),
-        ("task-definition-version", "0".to_owned()),
+        ("task-definition-version", REVISION.to_owned()),
     ];
     let added = added.map(|(name, value)| (format!("com.amazonaws.ecs.{name}"), value));
     let own = one.definition.docker_labels.clone();
     own.into_iter().chain(added).collect()
 }
 
+/// The bytes that the agent tells of a probe's output.
+const OUTPUT: usize = 1024;
 const LOOPBACK: Card = Card {
     index: 0,
     mac: "02:00:00:00:00:01",

@@ -62,6 +62,8 @@ pub struct ContainerView {
     pub exit_code: Option<ExitCode>,
     /// Its health and since when, where it has a check.
     pub health: Option<(Health, SystemTime)>,
+    /// The exit code of its last probe.
+    pub probe_code: ExitCode,
     /// What its last probe printed.
     pub output: String,
     /// How often its restart policy brought it back.
@@ -113,13 +115,33 @@ impl TaskView {
         self.arn_of(&format!("task/local/{}", self.id))
     }
 
+    /// The name of its cluster, which is none of ECS's.
+    pub fn cluster_arn(&self) -> String {
+        self.arn_of("cluster/local")
+    }
+
+    /// The name ECS would give the container.
+    pub fn container_arn(&self, one: &ContainerView) -> String {
+        self.arn_of(&format!("container/local/{}/{}", self.id, one.id))
+    }
+
+    /// The name of its definition, which nobody has registered.
+    pub fn definition_arn(&self) -> String {
+        self.arn_of(&format!("task-definition/{}:{REVISION}", self.family))
+    }
+
+    /// The zone that it would be in.
+    pub fn zone(&self) -> String {
+        format!("{}a", self.region)
+    }
+
     /// The container with that id.
     pub fn container(&self, id: &str) -> Option<&ContainerView> {
         self.containers.iter().find(|one| one.id == id)
     }
 
-    pub(super) fn arn_of(&self, resource: &str) -> String {
-        format!("arn:aws:ecs:{}:000000000000:{resource}", self.region)
+    fn arn_of(&self, resource: &str) -> String {
+        format!("arn:aws:ecs:{}:{ACCOUNT}:{resource}", self.region)
     }
 }
 
@@ -135,6 +157,7 @@ impl ContainerView {
             finished: None,
             exit_code: None,
             health: checked.then_some((Health::Unknown, now)),
+            probe_code: 0,
             output: String::new(),
             restarts: 0,
             stopping: false,
@@ -174,12 +197,18 @@ fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
             container.pid = Some(*pid);
             container.started = Some(at);
         }
-        What::Health { health, output, .. } => {
+        What::Health {
+            health,
+            code,
+            output,
+            ..
+        } => {
             let since = match container.health {
                 Some((before, since)) if before == *health => since,
                 _ => at,
             };
             container.health = Some((*health, since));
+            container.probe_code = *code;
             container.output.clone_from(output);
         }
         What::Replacing => {
@@ -229,6 +258,11 @@ fn digits(name: &str) -> u64 {
     let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     name.bytes().fold(0xcbf2_9ce4_8422_2325, mix) % 10_000_000_000
 }
+
+/// Nobody's account.
+pub const ACCOUNT: &str = "000000000000";
+/// The revision of a definition that nobody has registered.
+pub(super) const REVISION: &str = "0";
 
 #[cfg(test)]
 mod tests {

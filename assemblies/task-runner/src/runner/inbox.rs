@@ -62,7 +62,8 @@ impl Runner {
                 began,
                 answer,
             } => {
-                self.members[container].said = answer.output;
+                let member = &mut self.members[container];
+                (member.said, member.probe_code) = (answer.output, answer.code);
                 let outcome = if answer.passed {
                     Outcome::Passed
                 } else {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::listener::Listener;
 use crate::journal::{Journal, Together};
+use crate::machine::ExitCode;
 use crate::process::Order;
 use crate::{ContainerReport, Program, RunError, RunPlan, What};
 
@@ -26,6 +27,8 @@ pub(super) struct Member {
     pub(super) told: Option<oneshot::Sender<()>>,
     /// What its last probe printed.
     pub(super) said: String,
+    /// What it ended with.
+    pub(super) probe_code: ExitCode,
     pub(super) stuck_told: bool,
     /// It holds too much and is being killed for it.
     pub(super) out_of_memory: bool,
@@ -73,6 +76,7 @@ impl Member {
             up_since: None,
             told: None,
             said: String::new(),
+            probe_code: 0,
             stuck_told: false,
             out_of_memory: false,
             killed_by_kernel: 0,

@@ -20,10 +20,14 @@ impl Runner {
                 health,
                 streak,
             } => {
-                let output = members[container].said.clone();
+                let (code, output) = (
+                    members[container].probe_code,
+                    members[container].said.clone(),
+                );
                 let what = What::Health {
                     health,
                     streak,
+                    code,
                     output,
                 };
                 (container, what)

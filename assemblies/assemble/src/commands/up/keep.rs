@@ -9,14 +9,13 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::{RunnerEvent, What};
 
-use super::json::Lines;
+use super::json::{Lines, Times};
 use super::screen::Show;
 use super::several::SERVICE;
 
@@ -26,7 +25,6 @@ pub(super) struct Keep {
     lines: Lines,
     folder: PathBuf,
     events: Option<File>,
-    created: f64,
     healthy: Healthy,
     bindings: BTreeMap<String, Vec<Value>>,
 }
@@ -64,19 +62,18 @@ impl Keep {
     /// Nothing has happened yet.
     pub(super) fn new(
         definition: &TaskDefinition,
+        lines: Lines,
         folder: &Path,
         bindings: &[Binding],
         show: Box<dyn Show>,
     ) -> Self {
         // The name may have been a service's before.
         let _ = fs::remove_file(folder.join(SERVICE));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let keep = Self {
             show,
-            lines: Lines::new(definition, folder),
+            lines,
             folder: folder.to_owned(),
             events: File::create(folder.join("events.jsonl")).ok(),
-            created: now.unwrap_or_default().as_secs_f64(),
             healthy: Healthy::of(definition),
             bindings: by_container(definition, bindings),
         };
@@ -86,15 +83,13 @@ impl Keep {
 
     /// In one step for those who read it meanwhile.
     fn write(&self) {
-        let mut task = self.lines.task();
+        let mut task = self.lines.task(Times::Seconds);
         for container in task["containers"].as_array_mut().into_iter().flatten() {
             let name = container["name"].as_str().unwrap_or_default();
             if let Some(bindings) = self.bindings.get(name) {
                 container["networkBindings"] = bindings.clone().into();
             }
         }
-        task["launchType"] = "FARGATE".into();
-        task["createdAt"] = self.created.into();
         let text = format!("{:#}\n", json!({ "tasks": [task], "failures": [] }));
         let beside = self.folder.join("task.json.new");
         let _ = fs::write(&beside, text).and_then(|()| fs::rename(&beside, self.folder.join(TASK)));

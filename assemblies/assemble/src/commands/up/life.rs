@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::door::{Door, Word};
 use super::keep::{Binding, Healthy, Keep};
-use super::metadata::Metadata;
+use super::metadata::{self, Metadata};
 use super::network::Ways;
 use super::screen::{Screen, Show};
 use super::target::Target;
@@ -47,8 +47,12 @@ pub(super) async fn live(
     let mut signals = Signals::new().map_err(|failure| Failure::Usage(failure.to_string()))?;
     let (events, heard) = mpsc::channel(EVENTS);
     let (control, controlled) = mpsc::channel(CONTROLS);
+    // Before the task is told of: its beginning is that of its run.
+    let source = credentials::source(&arguments.credentials, &target, talk).await?;
+    let view = metadata::view(&plan, &target);
+    let lines = json::Lines::new(&view, &plan.folder);
     let show: Box<dyn Show> = if arguments.json {
-        Box::new(json::Lines::new(&plan.definition, &plan.folder))
+        Box::new(lines.clone())
     } else {
         Box::new(Screen::new(&plan.definition, several::number(), talk))
     };
@@ -58,9 +62,9 @@ pub(super) async fn live(
     if number.is_some() {
         several::end_with_the_service(&folder);
     }
-    let show: Box<dyn Show> = Box::new(Keep::new(&plan.definition, &folder, bindings, show));
-    let source = credentials::source(&arguments.credentials, &target, talk).await?;
-    let metadata = Metadata::open(&mut plan, &target, source, talk);
+    let keep = Keep::new(&plan.definition, lines, &folder, bindings, show);
+    let show: Box<dyn Show> = Box::new(keep);
+    let metadata = Metadata::open(&mut plan, &target, view, source, talk);
     let show = match &metadata {
         Some(metadata) => metadata.before(show),
         None => show,

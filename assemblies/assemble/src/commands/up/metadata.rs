@@ -17,6 +17,14 @@ use super::several;
 use super::target::Target;
 use crate::talk::Talk;
 
+/// The task before anything has happened, numbered as ECS would: everybody who tells of it has its names from here.
+pub(super) fn view(plan: &RunPlan, target: &Target) -> TaskView {
+    let now = SystemTime::now();
+    let mut view = TaskView::new(plan, &id(now), &target.region, now);
+    view.service = several::number().map(|_| view.family.clone());
+    view
+}
+
 /// The endpoint of a task; it goes when this does.
 pub(super) struct Metadata {
     server: JoinHandle<()>,
@@ -29,6 +37,7 @@ impl Metadata {
     pub(super) fn open(
         plan: &mut RunPlan,
         target: &Target,
+        view: TaskView,
         source: Option<Source>,
         talk: &Talk,
     ) -> Option<Self> {
@@ -50,18 +59,19 @@ impl Metadata {
             }
         };
         let faults = own.map(|sandbox| Arc::clone(sandbox.faults()));
-        let given = source.is_some().then_some(own.is_some());
-        let now = SystemTime::now();
-        let region = target.region.as_deref().unwrap_or("us-east-1");
-        let mut view = TaskView::new(plan, &id(now), region, now);
-        let among_several = several::number().is_some();
-        view.service = among_several.then(|| view.family.clone());
+        // Who has a role asks for its keys: where they are off, the answer says so, and an SDK repeats it.
+        let asks = source.is_some() || target.definition.task_role_arn.is_some();
+        let given = asks.then_some(own.is_some());
         for container in &view.containers {
             let own = plan
                 .environment
                 .entry(container.definition.name.clone())
                 .or_default();
-            let credentials = given.map(|own| credentials_variable(address, own, &view.id));
+            // An endpoint of somebody's own would otherwise be passed over.
+            let named = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
+            let credentials = given
+                .filter(|_| !named)
+                .map(|own| credentials_variable(address, own, &view.id));
             for (name, value) in variables(address, &container.id)
                 .into_iter()
                 .chain(credentials)
@@ -70,10 +80,10 @@ impl Metadata {
             }
         }
         let view = Arc::new(Mutex::new(view));
-        let origin = if target.serves || among_several {
+        let origin = if several::number().is_some() {
             Origin::Service
         } else {
-            Origin::RunTask
+            target.origin
         };
         let server = tokio::spawn(serve(
             Endpoint::new(Arc::clone(&view), origin, faults, source),

@@ -184,6 +184,7 @@ impl Screen {
                 health,
                 streak,
                 output,
+                ..
             } => {
                 let output = output.lines().next().unwrap_or_default();
                 let (sign, words) = match (health, streak) {

@@ -52,6 +52,7 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
 
 fn row(one: &ContainerReport) -> [String; COLUMNS] {
     let code = match one.code {
+        Some(code) if one.started.is_none() => format!("{code}, never ran"),
         Some(code) => exit(code),
         None if one.started.is_none() => "never ran".to_owned(),
         None => "unknown".to_owned(),
@@ -122,3 +123,23 @@ const TITLES: [&str; COLUMNS] = [
     "peak memory",
     "CPU",
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_never_ran_was_ended_by_no_signal() {
+        let mut one = ContainerReport {
+            code: Some(143),
+            ..ContainerReport::default()
+        };
+        assert_eq!(row(&one)[2], "143, never ran");
+        one.started = Some(Duration::ZERO);
+        assert_eq!(row(&one)[2], "143 SIGTERM");
+        (one.started, one.code) = (None, None);
+        assert_eq!(row(&one)[2], "never ran");
+    }
+}

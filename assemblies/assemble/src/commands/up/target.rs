@@ -6,6 +6,7 @@ use std::path::Path;
 use assembly::component::{ComponentFile, Local};
 use task_definition::source;
 use task_definition::{Severity, TaskDefinition};
+use task_runner::metadata::Origin;
 
 use super::Arguments;
 use crate::failure::{Failure, count};
@@ -25,8 +26,10 @@ pub(super) struct Target {
     pub(super) app: Option<String>,
     /// Whether it serves until stopped; otherwise it ends by itself.
     pub(super) serves: bool,
+    /// What would start it on ECS: whatever no manifest gives a service is a task of RunTask.
+    pub(super) origin: Origin,
     /// The region it is made for.
-    pub(super) region: Option<String>,
+    pub(super) region: String,
 }
 
 /// Where a task is reached.
@@ -67,10 +70,15 @@ impl Target {
             }),
             app: plan.app().map(|app| app.name().to_owned()),
             serves: plan.service().is_some(),
+            origin: match plan.service() {
+                Some(_) => Origin::Service,
+                None => Origin::RunTask,
+            },
             region: project
                 .values(&arguments.values, "local")?
                 .get("region")
-                .map(str::to_owned),
+                .unwrap_or(REGION)
+                .to_owned(),
         })
     }
 
@@ -89,8 +97,9 @@ impl Target {
                 text.name
             ));
         }
-        let catalog = project.catalog()?;
         let definition = located.definition;
+        has_whom_to_run(&definition, &text.name)?;
+        let catalog = project.catalog()?;
         let component = |container: &task_definition::ContainerDefinition| {
             let found = [image_name(&container.image), &container.name];
             let found = found
@@ -109,7 +118,8 @@ impl Target {
             public: None,
             app: None,
             serves: true,
-            region: None,
+            origin: Origin::RunTask,
+            region: REGION.to_owned(),
         })
     }
 
@@ -133,6 +143,35 @@ impl Target {
     }
 }
 
+/// What breaks these rules leaves nothing to run, or nobody to speak of.
+fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failure> {
+    let containers = &definition.container_definitions;
+    if containers.is_empty() {
+        return Err(Failure::Usage(format!(
+            "`{file}` has no container; describe one in `containerDefinitions`"
+        )));
+    }
+    let nameless = containers.iter().enumerate();
+    let nameless = nameless.filter(|(_, one)| one.name.is_empty());
+    let mut problems: Vec<String> = nameless
+        .map(|(index, one)| {
+            let (place, image) = (format!("/containerDefinitions/{index}"), &one.image);
+            format!("the container at `{place}` (image `{image}`) has no name; give it a `name`")
+        })
+        .collect();
+    if !containers
+        .iter()
+        .any(task_definition::ContainerDefinition::is_essential)
+    {
+        problems.push("no container is essential; leave `essential` out of one".to_owned());
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let problems = problems.join("\n  ");
+    Err(Failure::Usage(format!("`{file}`: {problems}")))
+}
+
 fn is_stand_in(component: &ComponentFile) -> bool {
     matches!(component.local, Some(Local::StandIn(_)))
 }
@@ -143,6 +182,9 @@ fn image_name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split(':').next().unwrap_or(last)
 }
+
+/// Where a task is that nothing says a region for.
+const REGION: &str = "us-east-1";
 
 #[cfg(test)]
 mod tests {
