@@ -48,7 +48,10 @@ pub(super) async fn live(
     let (events, heard) = mpsc::channel(EVENTS);
     let (control, controlled) = mpsc::channel(CONTROLS);
     // Before the task is told of: its beginning is that of its run.
-    let source = credentials::source(&arguments.credentials, &target, talk).await?;
+    let source = tokio::select! {
+        source = credentials::source(&arguments.credentials, &target, talk) => source?,
+        () = signals.next() => return Ok(NOT_RUNNING),
+    };
     let view = metadata::view(&plan, &target);
     let lines = json::Lines::new(&view, &plan.folder);
     let show: Box<dyn Show> = if arguments.json {
@@ -165,7 +168,7 @@ fn code(finished: &Finished, told: Told) -> u8 {
         _ if finished.guilty.is_some() => own,
         Told::Late => 124,
         Told::Kill => 137,
-        Told::Stop if !finished.was_running => 130,
+        Told::Stop if !finished.was_running => NOT_RUNNING.into(),
         _ => own,
     };
     u8::try_from(code).unwrap_or(1)
@@ -231,6 +234,8 @@ impl Signals {
     }
 }
 
+/// Stopped before the task was RUNNING.
+const NOT_RUNNING: u8 = 130;
 const EVENTS: usize = 4096;
 const CONTROLS: usize = 4;
 /// How long a trial may take when nobody says.
