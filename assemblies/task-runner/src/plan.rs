@@ -184,7 +184,7 @@ impl RunPlan {
             .flat_map(|one| &one.mount_points)
             .map(|mount| &mount.source_volume);
         let own = volumes.filter(|name| !self.volumes.contains_key(*name));
-        let own = own.map(|name| self.folder.join("volumes").join(name));
+        let own = own.map(|name| self.volume(name));
         let images = self.programs.iter();
         let images = images.filter(|(_, program)| program.image.is_some());
         let images = images.flat_map(|(name, _)| Layers::of(&self.folder, name).folders());
@@ -194,6 +194,12 @@ impl RunPlan {
         self.give_to_images()
     }
 
+    /// The folder that stands for a volume.
+    pub(crate) fn volume(&self, name: &str) -> PathBuf {
+        let kept = self.volumes.get(name).cloned();
+        kept.unwrap_or_else(|| self.folder.join("volumes").join(name))
+    }
+
     /// What a container that lives in an image may call its own.
     fn give_to_images(&self) -> Result<(), RunError> {
         for container in &self.definition.container_definitions {
@@ -201,10 +207,8 @@ impl RunPlan {
             let Some(image) = program.and_then(|program| program.image.as_ref()) else {
                 continue;
             };
-            let volumes = container.mount_points.iter().map(|mount| {
-                let kept = self.volumes.get(&mount.source_volume).cloned();
-                kept.unwrap_or_else(|| self.folder.join("volumes").join(&mount.source_volume))
-            });
+            let mounts = container.mount_points.iter();
+            let volumes = mounts.map(|mount| self.volume(&mount.source_volume));
             let layers = Layers::of(&self.folder, &container.name).folders();
             for folder in [image.root.clone()]
                 .into_iter()

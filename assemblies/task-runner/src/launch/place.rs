@@ -203,7 +203,7 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
     kept.sort();
     kept.dedup();
     let bind = |mount: &MountPoint, read_only: bool| Bind {
-        source: volume(plan, mount),
+        source: plan.volume(&mount.source_volume),
         target: mount.container_path.clone().into(),
         read_only: read_only || mount.read_only == Some(true),
     };
@@ -231,14 +231,6 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
         hosts: plan.hosts.clone(),
         room: plan.folder.join("room"),
     }
-}
-
-fn volume(plan: &RunPlan, mount: &MountPoint) -> PathBuf {
-    let own = || plan.folder.join("volumes").join(&mount.source_volume);
-    plan.volumes
-        .get(&mount.source_volume)
-        .cloned()
-        .unwrap_or_else(own)
 }
 
 /// The number of a signal as images write it: `SIGQUIT`, `QUIT` or `3` (man 7 signal, numbers of x86 and ARM).
