@@ -39,8 +39,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
     let program = in_image(program, &program_of(pid)?);
     let init = parent_of(&pid.to_string()).ok_or(io::ErrorKind::NotFound)?;
     let init = u32::try_from(init).map_err(io::Error::other)?;
-    let user = user(pid, init)?;
-    let others = others(pid, init)?;
+    let (user, others) = users(pid, init)?;
     join(init, &["user"])?;
     join(pid, &["pid"])?;
     let last = Last {
@@ -77,41 +76,30 @@ fn program_of(pid: u32) -> io::Result<PathBuf> {
         .map_or(Ok(first), |child| file(child.to_string()))
 }
 
-/// The user and the group that a container's process is, where that is not who its init is.
-fn user(pid: u32, init: u32) -> io::Result<Option<(u32, u32)>> {
-    if !has_own_users(pid, init)? {
-        return Ok(None);
-    }
-    if let Others::Everybody { from } = others(pid, init)? {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            let outside: u32 = line.split_whitespace().next()?.parse().ok()?;
-            Some(outside.saturating_sub(from))
-        };
-        return Ok(number("Uid:").zip(number("Gid:")));
-    }
-    let inside = |file: &str| -> io::Result<u32> {
-        let map = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
-        let first = map.split_whitespace().next().unwrap_or_default();
-        first.parse().map_err(io::Error::other)
-    };
-    Ok(Some((inside("uid_map")?, inside("gid_map")?)))
-}
-
-/// Whether more than one exist where a container lives.
-fn others(pid: u32, init: u32) -> io::Result<Others> {
-    let map = fs::read_to_string(format!("/proc/{pid}/uid_map"))?;
-    let words: Vec<&str> = map.split_whitespace().collect();
-    let (from, count) = (words.get(1), words.get(2));
-    let is_one = count == Some(&"1") || !has_own_users(pid, init)?;
-    let from = from.and_then(|word| word.parse().ok()).filter(|_| !is_one);
-    Ok(from.map_or(Others::Nobody, |from| Others::Everybody { from }))
-}
-
-fn has_own_users(pid: u32, init: u32) -> io::Result<bool> {
+/// The user and the group that a container's process is, where that is not who its init is, and who else exists
+/// there.
+fn users(pid: u32, init: u32) -> io::Result<(Option<(u32, u32)>, Others)> {
     let space = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/user"));
-    Ok(space(pid)? != space(init)?)
+    if space(pid)? == space(init)? {
+        return Ok((None, Others::Nobody));
+    }
+    let of = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}"));
+    let word = |map: &str, index: usize| -> io::Result<u32> {
+        let found = map.split_whitespace().nth(index).unwrap_or_default();
+        found.parse().map_err(io::Error::other)
+    };
+    let (users, groups) = (of("uid_map")?, of("gid_map")?);
+    if word(&users, 2)? == 1 {
+        let own = (word(&users, 0)?, word(&groups, 0)?);
+        return Ok((Some(own), Others::Nobody));
+    }
+    let (from, status) = (word(&users, 1)?, of("status")?);
+    let number = |name: &str| -> io::Result<u32> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        Ok(word(line.unwrap_or_default(), 0)?.saturating_sub(from))
+    };
+    let own = (number("Uid:")?, number("Gid:")?);
+    Ok((Some(own), Others::Everybody { from }))
 }
 
 /// `/tls-proxy` of an image is the file that stands for it here.
