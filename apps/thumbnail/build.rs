@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+
     ExitCode::SUCCESS
 }
 

@@ -43,6 +43,7 @@ impl Network {
                         .arg("--preserve-credentials")
                         .arg(format!("--user=/proc/{}/ns/user", holder.id()));
                 }
+
                 command
                     .arg(format!("--net=/proc/{}/ns/net", holder.id()))
                     .arg("--")
@@ -58,6 +59,7 @@ impl Network {
             Self::Own { holder, .. } => holder.id(),
             Self::Shared(_) => std::process::id(),
         };
+
         let namespace = |id: &str| fs::read_link(format!("/proc/{id}/ns/net")).ok();
         let here = namespace(&holder.to_string());
         let processes = fs::read_dir("/proc")
@@ -65,6 +67,7 @@ impl Network {
             .flatten()
             .filter_map(Result::ok);
         let ids = processes.filter_map(|entry| entry.file_name().into_string().ok());
+
         ids.filter(|id| namespace(id) == here)
             .filter_map(|id| fs::read_to_string(format!("/proc/{id}/comm")).ok())
             .map(|name| name.trim().to_owned())
@@ -97,11 +100,13 @@ impl Network {
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
+
         let mut line = String::new();
         let answered = BufReader::new(holder.stdout.take()?).read_line(&mut line);
         if answered.is_ok() && line == "up\n" {
             return Some(Self::Own { holder, user });
         }
+
         let _ = holder.wait();
         None
     }

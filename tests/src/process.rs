@@ -43,6 +43,7 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+
         let stdout = Gathered::from(child.stdout.take().expect("piped"));
         let stderr = Gathered::from(child.stderr.take().expect("piped"));
         Self {
@@ -107,12 +108,14 @@ impl Process {
         if !ended {
             let _ = self.child.kill();
         }
+
         let status = self.child.wait().expect("a child can be waited for");
         let finished = Finished {
             code: exit_code(status),
             stdout: self.stdout.drain(),
             stderr: self.stderr.drain(),
         };
+
         assert!(ended, "did not end within {limit:?}\n{}", finished.output());
         finished
     }
@@ -171,6 +174,7 @@ impl Gathered {
                 line.clear();
             }
         });
+
         Self {
             text,
             reader: Some(reader),

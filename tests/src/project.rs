@@ -21,12 +21,14 @@ pub fn binary(name: &str) -> PathBuf {
     if folder.ends_with("deps") {
         folder.pop();
     }
+
     let path = folder.join(name);
     assert!(
         path.exists(),
         "{} is not built: run `make build`",
         path.display()
     );
+
     path
 }
 
@@ -70,11 +72,13 @@ impl Project {
             &root.join("assemblies/values"),
             "",
         );
+
         for component in component_folders() {
             let inside = component
                 .strip_prefix(workspace())
                 .expect("inside the workspace");
             copy_files(&component, &root.join(inside), "component.yaml");
+
             if component.join("samples").is_dir() {
                 copy_files(
                     &component.join("samples"),
@@ -83,6 +87,7 @@ impl Project {
                 );
             }
         }
+
         Self { folder }
     }
 
@@ -119,6 +124,7 @@ fn copy_files(from: &Path, to: &Path, ending: &str) {
             .expect("named")
             .to_string_lossy()
             .into_owned();
+
         if path.is_file() && name.ends_with(ending) {
             fs::copy(&path, to.join(name)).expect("can be copied");
         }

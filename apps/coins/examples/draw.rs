@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "EUR" => Currency::Eur,
         other => return Err(format!("`{other}` is not known; give USD or EUR").into()),
     };
+
     let values = values
         .iter()
         .map(|value| value.parse())
@@ -30,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         Format::Jpeg
     };
+
     let picture = Scene::new(1000, 800, 6.0).coins(currency, &values).draw();
     std::fs::write(out, encode(&picture, format)?)?;
     Ok(())

@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = std::fs::read(plan.photos.join("labels.json"))?;
     let labels: Vec<Label> = serde_json::from_slice(&text)?;
     let mut sums = [Sums::default(), Sums::default(), Sums::default()];
+
     for (sources, models) in &plan.folds {
         for label in labels.iter().filter(|label| is_of(sources, &label.file)) {
             let one = measure(&plan, models, label)?;
@@ -49,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             sums[2].add(&one);
         }
     }
+
     for (name, sum) in ["USD", "EUR", "all"].iter().zip(&sums) {
         sum.print(name);
     }
@@ -56,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(folder) = &plan.negatives {
         negatives(folder, &plan)?;
     }
+
     Ok(())
 }
 
@@ -77,6 +80,7 @@ impl Plan {
             told: false,
             folds: Vec::new(),
         };
+
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--negatives" => plan.negatives = arguments.next().map(PathBuf::from),
@@ -96,6 +100,7 @@ impl Plan {
                 folder => plan.photos = PathBuf::from(folder),
             }
         }
+
         if plan.folds.is_empty() {
             plan.folds.push((Vec::new(), Models::shipped()));
         }
@@ -135,17 +140,21 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<
         },
     )?
     .count;
+
     let right_currency = count.currency == Some(label.currency);
     let (mut found, mut named) = (0, 0);
     let mut mistakes = Vec::new();
+
     for coin in &label.coins {
         let near = count.coins.iter().find(|c| {
             let r = coin.r.unwrap_or(c.r);
             (c.x - coin.x).hypot(c.y - coin.y) < 0.5 * r
         });
+
         found += usize::from(near.is_some());
         let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
         named += usize::from(right);
+
         if !right {
             let got = near.map(|c| c.denomination);
             mistakes.push(format!(
@@ -155,12 +164,14 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<
             ));
         }
     }
+
     let right_total = right_currency && count.total.minor == label.total;
     let listed = count
         .alternatives
         .iter()
         .take(2)
         .any(|a| a.minor == label.total);
+
     if plan.verbose {
         println!(
             "{:42} count {:2} of {:2}{} total {:4} of {:4}{} conf {:.2} {} {}",
@@ -180,6 +191,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<
             mistakes.join(" "),
         );
     }
+
     let timing = count.timing_ms;
     Ok(Measured {
         counted: count.coins.len() == label.count,
@@ -261,12 +273,14 @@ fn negatives(folder: &Path, plan: &Plan) -> Result<(), Box<dyn Error>> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
     files.sort();
+
     let mut none = 0;
     for (i, file) in files.iter().enumerate() {
         // Models trained on `kaa…` saw every second picture, the others the rest: judge crosswise.
         let models = &plan.folds[(i + 1) % plan.folds.len()].1;
         let count = count_with(models, &std::fs::read(file)?, Options::default())?.count;
         none += usize::from(count.coins.is_empty());
+
         if !count.coins.is_empty() {
             println!(
                 "{}: {} coins where there are none",
@@ -275,9 +289,11 @@ fn negatives(folder: &Path, plan: &Plan) -> Result<(), Box<dyn Error>> {
             );
         }
     }
+
     println!(
         "pictures without coins: {none} of {} are answered with none",
         files.len()
     );
+
     Ok(())
 }

@@ -64,6 +64,7 @@ fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
         side: config.side,
     };
     let mut code = 0;
+
     for file in files {
         let counted = std::fs::read(file)
             .map_err(BoxError::from)
@@ -77,6 +78,7 @@ fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
                 )
                 .map_err(BoxError::from)
             });
+
         let mut line = match counted {
             Ok(count) => serde_json::to_value(&count)?,
             Err(error) => {
@@ -84,8 +86,10 @@ fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
                 serde_json::json!({ "error": { "message": error.to_string() } })
             }
         };
+
         line["file"] = file.as_str().into();
         writeln!(std::io::stdout(), "{line}")?;
     }
+
     Ok(code)
 }

@@ -61,6 +61,7 @@ impl Settings for Config {
                 "",
             ));
         }
+
         if self.body_bytes == 0 {
             problems.push(Problem::new(
                 "body_bytes",
@@ -68,6 +69,7 @@ impl Settings for Config {
                 "give the largest photo in bytes",
             ));
         }
+
         problems
     }
 }

@@ -55,6 +55,7 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Cou
         Raster::filled(1, 1, [0; 3]),
     ));
     let mut found = info_span!("detect").in_scope(|| coins(&pyramid, models));
+
     report::in_reading_order(&mut found);
     let detect = clock.lap();
 
@@ -64,11 +65,13 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Cou
     if colourless {
         metals.fill([0.0; 5]);
     }
+
     let ranking = best(
         options.currency,
         &seen(&photo, pyramid.full(), &found, &metals),
     );
     let mut count = report::report(&photo, pyramid.full(), &found, ranking, options.currency);
+
     if colourless {
         count.warnings.push(report::no_colour());
     }
@@ -77,6 +80,7 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Cou
         detect,
         classify: clock.lap(),
     };
+
     Ok(Counted {
         count,
         scale: photo.scale,

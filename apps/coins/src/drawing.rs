@@ -65,10 +65,12 @@ impl Scene {
                 canvas.set(x, y, self.ground.map(|v| shade(f32::from(v) + grain)));
             }
         }
+
         for (i, &(metal, r, x, y)) in self.coins.iter().enumerate() {
             shadow(&mut canvas, r, x, y);
             disc(&mut canvas, metal, r, x, y, i as u64 + 2);
         }
+
         canvas
     }
 }
@@ -98,6 +100,7 @@ fn disc(canvas: &mut Raster, metal: Metal, r: f32, x: f32, y: f32, seed: u64) {
             if cover <= 0.0 {
                 continue;
             }
+
             let light = relief(dx / r, dy / r, seed) + noise(px, py, seed) * 0.05;
             let base = surface(metal, away / r);
             let below = canvas.at(px, py);
@@ -128,6 +131,7 @@ fn relief(x: f32, y: f32, seed: u64) -> f32 {
         let fine = cloud(u * 7.0 + 40.0, v * 7.0 + 40.0, seed) * 0.03 * smooth((0.66 - away) / 0.1);
         rim + letters + head + fine
     };
+
     let step = 0.03;
     let slope = height(x + step, y + step) - height(x - step, y - step);
     (slope * 6.0).clamp(-0.4, 0.4) - 0.06 * (x + y)

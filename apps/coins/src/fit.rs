@@ -57,6 +57,7 @@ impl Ranking {
                 None => totals.push((total, *weight, i)),
             }
         }
+
         totals.sort_by(|a, b| b.1.total_cmp(&a.1));
         totals
     }
@@ -80,9 +81,11 @@ pub fn rank(currency: Currency, seen: &[Seen]) -> Option<Ranking> {
             *known = way;
         }
     };
+
     for step in 0..problem.steps {
         keep(problem.settle(problem.lowest + step as f32 * SCALE_STEP));
     }
+
     let mut ways: Vec<Assignment> = found.into_values().collect();
     sort(&mut ways);
     for way in ways.clone().iter().take(MOST_FLIPPED) {
@@ -92,6 +95,7 @@ pub fn rank(currency: Currency, seen: &[Seen]) -> Option<Ranking> {
             }
         }
     }
+
     sort(&mut ways);
     ways.truncate(MOST_WAYS);
     Some(weighed(currency, ways))
@@ -118,6 +122,7 @@ fn weighed(currency: Currency, ways: Vec<Assignment>) -> Ranking {
         .zip(powers)
         .map(|(way, power)| (way, power / sum))
         .collect();
+
     Ranking {
         currency,
         ways,
@@ -144,12 +149,14 @@ impl<'a> Problem<'a> {
         let widths: Vec<f32> = seen.iter().map(|coin| coin.diameter.ln()).collect();
         let colour = seen.iter().map(|coin| colour_costs(kinds, coin)).collect();
         let mut sorted = widths.clone();
+
         sorted.sort_by(f32::total_cmp);
         let middle = *sorted.get(sorted.len() / 2)?;
         let least = sizes.iter().copied().fold(f32::MAX, f32::min);
         let most = sizes.iter().copied().fold(f32::MIN, f32::max);
         let lowest = middle - most - 0.05;
         let steps = ((middle - least + 0.05 - lowest) / SCALE_STEP).ceil() as usize;
+
         Some(Self {
             seen,
             sizes,
@@ -172,6 +179,7 @@ impl<'a> Problem<'a> {
             }
             kinds = next;
         }
+
         self.assignment(kinds, view)
     }
 
@@ -209,6 +217,7 @@ impl<'a> Problem<'a> {
             let (x, y) = self.seen[coin].place;
             let row = [1.0, f64::from(x), f64::from(y)];
             let target = f64::from(self.widths[coin] - self.sizes[kind]);
+
             for i in 0..3 {
                 for j in 0..3 {
                     m[i][j] += weight * row[i] * row[j];
@@ -216,6 +225,7 @@ impl<'a> Problem<'a> {
                 m[i][3] += weight * row[i] * target;
             }
         }
+
         let stiff = f64::from(SIZE_SPREAD / TILT_SPREAD).powi(2);
         m[1][1] += stiff;
         m[2][2] += stiff;
@@ -230,6 +240,7 @@ impl<'a> Problem<'a> {
             .enumerate()
             .map(|(i, &kind)| self.cost(i, kind, view))
             .sum();
+
         Assignment {
             kinds,
             cost: coins + lean,
@@ -246,6 +257,7 @@ impl<'a> Problem<'a> {
             f64::from(way.tilt.1),
         ];
         let mut flips = Vec::new();
+
         for coin in 0..way.kinds.len() {
             for kind in 0..self.sizes.len() {
                 let more = self.cost(coin, kind, view) - self.cost(coin, way.kinds[coin], view);
@@ -257,6 +269,7 @@ impl<'a> Problem<'a> {
                 }
             }
         }
+
         flips
     }
 }
@@ -272,6 +285,7 @@ fn colour_costs(kinds: &[Kind], coin: &Seen) -> Vec<f32> {
             .map_or(0.0, |(_, share)| share);
         -(share * (1.0 - DOUBT) + DOUBT / Metal::ALL.len() as f32).ln()
     };
+
     // Every coin could be any kind: a currency with more kinds must explain more to be as likely.
     let prior = (kinds.len() as f32).ln();
     kinds.iter().map(|kind| cost(kind) + prior).collect()
@@ -285,6 +299,7 @@ pub(crate) fn solve3(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
         if m[i][i].abs() < 1e-12 {
             return None;
         }
+
         let pivot_row = m[i];
         for (_, row) in m.iter_mut().enumerate().filter(|(j, _)| *j != i) {
             let share = row[i] / pivot_row[i];
@@ -293,6 +308,7 @@ pub(crate) fn solve3(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
             }
         }
     }
+
     Some([m[0][3] / m[0][0], m[1][3] / m[1][1], m[2][3] / m[2][2]])
 }
 

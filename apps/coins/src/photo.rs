@@ -57,15 +57,18 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     allowed.max_image_height = None;
     allowed.max_alloc = Some(limits.pixels.saturating_mul(8).saturating_add(SLACK));
     reader.limits(allowed);
+
     let mut decoder = reader.into_decoder().map_err(refusal)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limits.pixels || width.max(height) > limits.side {
         return Err(Error::TooLarge { width, height });
     }
+
     if format == ImageFormat::Jpeg && is_cut_off(bytes) {
         return Err(Error::Truncated);
     }
+
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let rgb = DynamicImage::from_decoder(decoder)
         .map_err(refusal)?
@@ -80,6 +83,7 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     } else {
         (width, height)
     };
+
     Ok(Photo {
         width,
         height,
@@ -143,6 +147,7 @@ fn is_cut_off(bytes: &[u8]) -> bool {
             2 + usize::from(u16::from_be_bytes([high, low]))
         };
     }
+
     true
 }
 
@@ -187,6 +192,7 @@ mod tests {
                 [20, 20, 230]
             })
         });
+
         picture
             .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Jpeg)
             .unwrap();
@@ -232,6 +238,7 @@ mod tests {
             pixels: 99,
             side: 1000,
         };
+
         assert!(matches!(
             decode(&png(10, 10), narrow),
             Err(Error::TooLarge {
@@ -239,10 +246,12 @@ mod tests {
                 height: 10
             })
         ));
+
         let short = PhotoLimits {
             pixels: 1000,
             side: 9,
         };
+
         assert!(matches!(
             decode(&png(10, 10), short),
             Err(Error::TooLarge { .. })
@@ -254,11 +263,13 @@ mod tests {
         let limits = PhotoLimits::default();
         assert!(matches!(decode(b"coins", limits), Err(Error::NotAnImage)));
         assert!(matches!(decode(b"", limits), Err(Error::NotAnImage)));
+
         let whole = jpeg(200, 200);
         assert!(matches!(
             decode(&whole[..whole.len() / 2], limits),
             Err(Error::Truncated)
         ));
+
         let whole = png(200, 200);
         assert!(matches!(
             decode(&whole[..whole.len() / 2], limits),

@@ -50,6 +50,7 @@ pub fn encode(raster: &Raster, format: Format) -> Result<Vec<u8>, ImageError> {
     let (width, height) = (raster.width() as u32, raster.height() as u32);
     let mut bytes = Cursor::new(Vec::new());
     let kind = ExtendedColorType::Rgb8;
+
     match format {
         Format::Jpeg => JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).write_image(
             raster.pixels(),
@@ -61,6 +62,7 @@ pub fn encode(raster: &Raster, format: Format) -> Result<Vec<u8>, ImageError> {
             PngEncoder::new(&mut bytes).write_image(raster.pixels(), width, height, kind)?;
         }
     }
+
     Ok(bytes.into_inner())
 }
 
@@ -70,6 +72,7 @@ fn ring(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
     let colour = colour(coin, counted.count.currency);
     let dashed = coin.confidence < DOUBTFUL;
     let reach = r + half + 1.5;
+
     for py in (y - reach) as isize..=(y + reach) as isize {
         for px in (x - reach) as isize..=(x + reach) as isize {
             let (dx, dy) = (px as f32 - x, py as f32 - y);
@@ -106,9 +109,11 @@ fn total(canvas: &mut Raster, count: &Count) {
     if text.is_empty() {
         "0".clone_into(&mut text);
     }
+
     if count.ambiguous {
         text.push('?');
     }
+
     let dot = (canvas.width() / 200).clamp(2, 7);
     let (width, height) = size(&text, dot);
     let edge = 2 * dot as isize;
@@ -117,6 +122,7 @@ fn total(canvas: &mut Raster, count: &Count) {
             blend(canvas, x, y, DARK, 0.75);
         }
     }
+
     write(canvas, &text, edge, edge, dot, [255, 255, 255]);
 }
 

@@ -71,6 +71,7 @@ impl Raster {
         let below = usize::from(y0 + 1 < self.height) * self.width * 3;
         let i = (y0 * self.width + x0) * 3;
         let mut out = [0.0; 3];
+
         for (c, value) in out.iter_mut().enumerate() {
             let a = self.pixels[i + c] as f32;
             let b = self.pixels[i + right + c] as f32;
@@ -79,6 +80,7 @@ impl Raster {
             let top = a + (b - a) * fx;
             *value = top + (d + (e - d) * fx - top) * fy;
         }
+
         out
     }
 
@@ -103,6 +105,7 @@ impl Raster {
         let rows = spans(self.height, height);
         let mut pixels = Vec::with_capacity(width * height * 3);
         let mut sums = vec![0.0_f32; width * 3];
+
         for row in &rows {
             sums.fill(0.0);
             for &(y, weight) in row {
@@ -118,6 +121,7 @@ impl Raster {
             }
             pixels.extend(sums.iter().map(|sum| sum.round() as u8));
         }
+
         Self {
             width,
             height,

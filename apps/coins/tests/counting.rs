@@ -30,6 +30,7 @@ fn dollars_are_counted_exactly() {
         (count.total.minor, count.total.display.as_str()),
         (82, "$0.82")
     );
+
     assert!(!count.ambiguous, "{count:?}");
     let first = &count.coins[0];
     assert!(
@@ -85,6 +86,7 @@ fn pictures_without_coins_are_worth_nothing() {
             [30, 60, 120]
         }
     });
+
     let slope = (0..600 * 400).flat_map(|i| [(i % 600 / 3) as u8, (i / 600 / 2) as u8, 90]);
     for pixels in [
         stripes.collect(),
@@ -96,6 +98,7 @@ fn pictures_without_coins_are_worth_nothing() {
         assert_eq!((count.coins.len(), count.total.minor), (0, 0));
         assert!(count.currency.is_none() && !count.ambiguous);
     }
+
     let empty = Scene::new(800, 600, 6.0).draw();
     assert_eq!(
         count(&jpeg(&empty), Options::default())
@@ -113,6 +116,7 @@ fn silver_of_one_size_is_ambiguous() {
         ..Options::default()
     };
     let count = count(&drawn(Currency::Usd, &[10, 10, 10, 10, 10]), options).unwrap();
+
     assert_eq!(count.coins.len(), 5);
     assert!(count.ambiguous, "{count:?}");
     let mut totals: Vec<u32> = count.alternatives.iter().take(2).map(|a| a.minor).collect();
@@ -149,6 +153,7 @@ fn a_grey_photo_says_that_colour_is_missing() {
     });
     let grey = Raster::from_pixels(1000, 800, grey.collect());
     let count = count(&jpeg(&grey), Options::default()).unwrap();
+
     assert_eq!(count.coins.len(), 4);
     assert!(
         count
@@ -188,6 +193,7 @@ fn the_annotated_picture_shows_each_coin() {
     let models = coins::classify::Models::shipped();
     let counted = count_with(&models, &photo, Options::default()).unwrap();
     let picture = annotated(&counted);
+
     for coin in &counted.count.coins {
         let (x, y) = ((coin.x + coin.r) as isize, coin.y as isize);
         assert_ne!(
@@ -196,6 +202,7 @@ fn the_annotated_picture_shows_each_coin() {
             "ring of {coin:?}"
         );
     }
+
     let bytes = encode(&picture, Format::Png).unwrap();
     assert!(matches!(
         count(&bytes[..bytes.len() / 2], Options::default()),
@@ -209,6 +216,7 @@ fn samples_are_counted() {
     let drawn = std::fs::read(folder.join("drawn.jpg")).unwrap();
     let count_of = |bytes: &[u8]| count(bytes, Options::default()).unwrap();
     assert_eq!(count_of(&drawn).total.display, "$0.82");
+
     let euro = std::fs::read(folder.join("euro.jpg")).unwrap();
     let count = count_of(&euro);
     assert_eq!(
@@ -242,6 +250,7 @@ fn most_real_photos_are_counted_exactly() {
     let labels: serde_json::Value = serde_json::from_slice(&labels).unwrap();
     let photos = labels.as_array().unwrap();
     let (mut counted, mut right) = (0, 0);
+
     for label in photos {
         let file = label["file"].as_str().unwrap();
         let bytes = std::fs::read(folder.join("dev").join(file)).unwrap();
@@ -249,6 +258,7 @@ fn most_real_photos_are_counted_exactly() {
         counted += usize::from(label["count"] == count.coins.len());
         right += usize::from(label["total"] == count.total.minor);
     }
+
     // These photos also trained the weights, so the floor guards against decay and is no measure
     // of accuracy; the README has the measure.
     assert!(
@@ -256,6 +266,7 @@ fn most_real_photos_are_counted_exactly() {
         "{counted} of {} counted exactly",
         photos.len()
     );
+
     assert!(
         right >= RIGHT_FLOOR,
         "{right} of {} totals right",
@@ -269,16 +280,19 @@ fn real_pictures_without_coins_are_worth_nothing() {
         return;
     };
     let mut wrong = Vec::new();
+
     for entry in std::fs::read_dir(folder.join("negatives")).unwrap() {
         let path = entry.unwrap().path();
         let found = count(&std::fs::read(&path).unwrap(), Options::default())
             .unwrap()
             .coins
             .len();
+
         if found > 0 {
             wrong.push((path, found));
         }
     }
+
     assert!(wrong.len() <= 1, "{wrong:?}");
 }
 

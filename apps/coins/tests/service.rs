@@ -77,6 +77,7 @@ impl Answer {
             .expect("a whole head");
         let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+
         Self {
             status,
             head,
@@ -110,6 +111,7 @@ async fn a_photo_is_answered_with_its_value() {
     let service = Running::start(Config::default()).await;
     let answer = service.post("/v1/coins?currency=usd", JPEG, &photo()).await;
     assert_eq!(answer.status, 200);
+
     let count = answer.json();
     assert_eq!(count["total"]["minor"], 42);
     assert_eq!(count["total"]["display"], "$0.42");
@@ -131,6 +133,7 @@ async fn a_picture_is_drawn_for_those_who_ask_for_one() {
         drawn.head
     );
     assert!(drawn.body.starts_with(&[0xff, 0xd8]));
+
     let drawn = service.post("/v1/coins?annotate=1", JPEG, &photo).await;
     assert!(drawn.body.starts_with(&[0xff, 0xd8]));
     let drawn = service.post("/v1/coins", &both, &photo).await;
@@ -149,22 +152,26 @@ async fn what_cannot_be_counted_is_refused_in_words() {
         |headers, body| service.post("/v1/coins", headers, body),
         photo(),
     );
+
     let refused = |status, code: &str| (status, code.to_owned());
     assert_eq!(
         post("", b"hello").await.refusal(),
         refused(422, "not_an_image")
     );
     assert_eq!(post("", b"").await.refusal(), refused(422, "not_an_image"));
+
     let half = &photo[..photo.len() / 2];
     assert_eq!(
         post(JPEG, half).await.refusal(),
         refused(422, "truncated_image")
     );
+
     let long = vec![0; 200_001];
     assert_eq!(
         post(JPEG, &long).await.refusal(),
         refused(413, "body_too_large")
     );
+
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     for headers in ["", "content-type: image/heic\r\n"] {
         let answer = post(headers, heic).await;
@@ -176,6 +183,7 @@ async fn what_cannot_be_counted_is_refused_in_words() {
         );
         assert_eq!(error["accepted"][0], "image/jpeg");
     }
+
     let answer = service.post("/v1/coins?currency=gbp", JPEG, &photo).await;
     assert_eq!(answer.refusal(), refused(400, "bad_query"));
     service.stop().await;
@@ -212,11 +220,13 @@ async fn a_full_queue_says_come_again() {
         ..Config::default()
     })
     .await;
+
     // The only place is held by a request whose body is slow to come.
     let mut slow = TcpStream::connect(service.address).await.unwrap();
     slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
         .await
         .unwrap();
+
     let mut answer = service.post("/v1/coins", JPEG, b"hello").await;
     for _ in 0..1000 {
         if answer.status == 503 {
@@ -225,6 +235,7 @@ async fn a_full_queue_says_come_again() {
         tokio::task::yield_now().await;
         answer = service.post("/v1/coins", JPEG, b"hello").await;
     }
+
     assert_eq!(answer.refusal(), (503, "busy".to_owned()));
     assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
     slow.write_all(b"cdefghi").await.unwrap();
@@ -240,9 +251,11 @@ async fn a_body_that_does_not_come_is_given_up() {
     })
     .await;
     let mut slow = TcpStream::connect(service.address).await.unwrap();
+
     slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
         .await
         .unwrap();
+
     let mut bytes = [0; 12];
     slow.read_exact(&mut bytes).await.unwrap();
     assert_eq!(&bytes, b"HTTP/1.1 408");
@@ -271,9 +284,11 @@ async fn thumbnail(answer: Vec<u8>) -> (String, JoinHandle<String>) {
                 "the film ends early"
             );
         }
+
         stream.write_all(&answer).await.unwrap();
         String::from_utf8_lossy(&request).into_owned()
     });
+
     (base, task)
 }
 
@@ -296,6 +311,7 @@ async fn the_coins_on_the_picture_of_a_video_are_counted() {
     let answer = service
         .post("/v1/coins?at=12.5", VIDEO, b"a film, end of film")
         .await;
+
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["total"]["minor"], 42);
     let request = film.await.unwrap();
@@ -319,6 +335,7 @@ async fn what_the_thumbnail_service_refuses_is_passed_on() {
         })
         .await;
         let answer = service.post("/v1/coins", VIDEO, b"end of film").await;
+
         assert_eq!(answer.refusal(), (status, code.to_owned()));
         let message = answer.json()["error"]["message"].to_string();
         assert!(message.contains("there is no video stream"), "{message}");
@@ -332,12 +349,14 @@ async fn a_thumbnail_service_that_is_not_there_yet_means_later() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
+
     let service = Running::start(Config {
         thumbnail: Some(base),
         ..Config::default()
     })
     .await;
     let answer = service.post("/v1/coins", VIDEO, b"a film").await;
+
     assert_eq!(answer.status, 503);
     assert!(answer.head.contains("retry-after"));
     service.stop().await;

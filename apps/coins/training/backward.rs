@@ -19,10 +19,12 @@ pub(crate) fn train(scenes: &[Scene], epochs: usize) -> Vec<f32> {
     let mut weights = initial(&mut random);
     let mut moments = vec![(0.0_f32, 0.0_f32); NET_WEIGHTS];
     let mut step = 0;
+
     for epoch in 0..epochs {
         let examples = examples(scenes, &mut random);
         let batches = examples.len() / BATCH;
         let mut loss = 0.0;
+
         for batch in examples.chunks(BATCH) {
             let (batch_loss, gradient) = gradient(&weights, batch);
             loss += batch_loss;
@@ -31,6 +33,7 @@ pub(crate) fn train(scenes: &[Scene], epochs: usize) -> Vec<f32> {
             let rate = RATE * 0.5 * (1.0 + (progress.min(1.0) * std::f32::consts::PI).cos());
             adam(&mut weights, &gradient, &mut moments, rate, step);
         }
+
         let right = examples.iter().filter(|e| is_right(&weights, e)).count();
         eprintln!(
             "network: epoch {}, loss {:.4}, right {right} of {}",
@@ -39,6 +42,7 @@ pub(crate) fn train(scenes: &[Scene], epochs: usize) -> Vec<f32> {
             examples.len()
         );
     }
+
     weights
 }
 
@@ -56,6 +60,7 @@ fn initial(random: &mut Random) -> Vec<f32> {
         FLAT,
         HIDDEN,
     ];
+
     let outputs = [CHANNELS[1], CHANNELS[2], CHANNELS[3], HIDDEN, OUTPUTS];
     for layer in 0..5 {
         let spread = (2.0 / inputs[layer] as f32).sqrt();
@@ -63,6 +68,7 @@ fn initial(random: &mut Random) -> Vec<f32> {
             *weight = random.normal(spread);
         }
     }
+
     weights
 }
 
@@ -71,6 +77,7 @@ fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
     let mut examples = Vec::new();
     let wrong: usize = scenes.iter().map(|scene| scene.wrong.len()).sum();
     let share = WRONG_AN_EPOCH as f32 / wrong.max(1) as f32;
+
     for scene in scenes {
         let coins = scene.coins.iter().chain(&scene.coins).chain(&scene.others);
         for (circle, metal) in coins {
@@ -80,17 +87,20 @@ fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
                 metal: Some(*metal),
             });
         }
+
         for circle in &scene.wrong {
             if random.between(0.0, 1.0) < share {
                 let crop = varied(scene, &jittered(circle, 0.02, random), random);
                 examples.push(Example { crop, metal: None });
             }
         }
+
         for (circle, _) in &scene.coins {
             let crop = varied(scene, &misplaced(circle, random), random);
             examples.push(Example { crop, metal: None });
         }
     }
+
     for i in (1..examples.len()).rev() {
         examples.swap(i, random.below(i + 1));
     }
@@ -113,6 +123,7 @@ fn misplaced(circle: &Circle, random: &mut Random) -> Circle {
         1 => (random.between(1.16, 1.6), random.between(0.0, 0.1)),
         _ => (random.between(0.8, 1.2), random.between(0.25, 1.1)),
     };
+
     let (sin, cos) = random.between(0.0, std::f32::consts::TAU).sin_cos();
     Circle {
         x: circle.x + cos * aside * circle.r,
@@ -129,6 +140,7 @@ fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
         circle,
         random.between(0.0, std::f32::consts::TAU),
     );
+
     if random.below(2) == 0 {
         for row in crop.chunks_exact_mut(CROP_SIDE * 3) {
             for x in 0..CROP_SIDE / 2 {
@@ -138,14 +150,17 @@ fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
             }
         }
     }
+
     let contrast = random.normal(0.12).exp();
     let gain: [f32; 3] = std::array::from_fn(|_| contrast * random.normal(0.06).exp());
     let shift: [f32; 3] = std::array::from_fn(|_| random.normal(0.2));
+
     for pixel in crop.chunks_exact_mut(3) {
         for c in 0..3 {
             pixel[c] = pixel[c] * gain[c] + shift[c];
         }
     }
+
     crop
 }
 
@@ -166,10 +181,12 @@ fn forward(weights: &[f32], crop: &Crop) -> Pass {
     let third = convolve::<{ CHANNELS[3] }>(pad(&second.1, SIDES[2]), SIDES[2], layer(weights, 2));
     let flat = third.1;
     let mut hidden = [0.0; HIDDEN];
+
     dense(&flat, layer(weights, 3), &mut hidden);
     for value in &mut hidden {
         *value = value.max(0.0);
     }
+
     let mut scores = [0.0; OUTPUTS];
     dense(&hidden, layer(weights, 4), &mut scores);
     Pass {
@@ -203,14 +220,17 @@ fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> C
     let (row, half) = ((side + 2) * channels, side / 2);
     let mut out = vec![0.0; half * half * O];
     let mut winners = vec![4_u8; half * half * O];
+
     for cell in 0..half * half {
         let (y, x) = (cell / half, cell % half);
         let out = &mut out[cell * O..][..O];
         let winners = &mut winners[cell * O..][..O];
+
         for corner in 0..4 {
             let start = (2 * y + corner / 2) * row + (2 * x + corner % 2) * channels;
             let mut sum = [0.0_f32; O];
             sum.copy_from_slice(bias);
+
             for tap in 0..3 {
                 let line = &padded[start + tap * row..][..3 * channels];
                 let taps = &weights[tap * 3 * channels * O..][..3 * channels * O];
@@ -220,6 +240,7 @@ fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> C
                     }
                 }
             }
+
             for ((out, winner), sum) in out.iter_mut().zip(winners.iter_mut()).zip(sum) {
                 if sum > *out {
                     *out = sum;
@@ -228,6 +249,7 @@ fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> C
             }
         }
     }
+
     (padded, out, winners)
 }
 
@@ -251,6 +273,7 @@ fn gradient(weights: &[f32], batch: &[Example]) -> (f32, Vec<f32>) {
             .sum();
         (loss, gradient)
     };
+
     let (left, right) = batch.split_at(batch.len() / 2);
     let ((loss, mut sum), (more, other)) = std::thread::scope(|scope| {
         let other = scope.spawn(|| part(right));
@@ -259,10 +282,12 @@ fn gradient(weights: &[f32], batch: &[Example]) -> (f32, Vec<f32>) {
             other.join().expect("a training thread does not panic"),
         )
     });
+
     let count = batch.len() as f32;
     sum.iter_mut()
         .zip(other)
         .for_each(|(a, b)| *a = (*a + b) / count);
+
     (loss + more, sum)
 }
 
@@ -272,17 +297,20 @@ fn backward(weights: &[f32], example: &Example, gradient: &mut [f32]) -> f32 {
     let mut errors = [0.0; OUTPUTS];
     let coin = 1.0 / (1.0 + (-pass.scores[0]).exp());
     let truth = if example.metal.is_some() { 1.0 } else { 0.0 };
+
     errors[0] = coin - truth;
     let mut loss = -(1.0 - (coin - truth).abs()).max(1e-7).ln();
     if let Some(metal) = example.metal {
         let metals: [f32; OUTPUTS - 1] = std::array::from_fn(|i| pass.scores[i + 1]);
         let shares = softmax(metals);
         loss -= METAL_WEIGHT * shares[metal].max(1e-7).ln();
+
         for (i, share) in shares.into_iter().enumerate() {
             let truth = if i == metal { 1.0 } else { 0.0 };
             errors[i + 1] = METAL_WEIGHT * (share - truth);
         }
     }
+
     let hidden = dense_back(&pass.hidden, weights, 4, &errors, gradient);
     let hidden: Vec<f32> = hidden
         .iter()
@@ -292,6 +320,7 @@ fn backward(weights: &[f32], example: &Example, gradient: &mut [f32]) -> f32 {
     let flat = dense_back(&pass.flat, weights, 3, &hidden, gradient);
     let second = convolve_back::<{ CHANNELS[3] }>(&pass, 2, weights, &flat, gradient);
     let first = convolve_back::<{ CHANNELS[2] }>(&pass, 1, weights, &second, gradient);
+
     convolve_back::<{ CHANNELS[1] }>(&pass, 0, weights, &first, gradient);
     loss
 }
@@ -307,10 +336,12 @@ fn dense_back(
     let weights = layer(weights, index);
     let gradient = &mut gradient[OFFSETS[index]..OFFSETS[index + 1]];
     let bias = gradient.len() - outputs;
+
     gradient[bias..]
         .iter_mut()
         .zip(errors)
         .for_each(|(g, e)| *g += e);
+
     let mut back = vec![0.0; input.len()];
     for (i, value) in input.iter().enumerate() {
         for (o, error) in errors.iter().enumerate() {
@@ -318,6 +349,7 @@ fn dense_back(
             back[i] += weights[i * outputs + o] * error;
         }
     }
+
     back
 }
 
@@ -336,6 +368,7 @@ fn convolve_back<const O: usize>(
     let gradient = &mut gradient[OFFSETS[index]..OFFSETS[index + 1]];
     let bias = gradient.len() - O;
     let mut back = vec![0.0; if index == 0 { 0 } else { padded.len() }];
+
     for cell in 0..half * half {
         let (y, x) = (cell / half, cell % half);
         for corner in 0..4 {
@@ -347,6 +380,7 @@ fn convolve_back<const O: usize>(
                     any |= *value != 0.0;
                 }
             }
+
             if !any {
                 continue;
             }
@@ -354,6 +388,7 @@ fn convolve_back<const O: usize>(
                 .iter_mut()
                 .zip(here)
                 .for_each(|(g, e)| *g += e);
+
             let start = (2 * y + corner / 2) * row + (2 * x + corner % 2) * channels;
             for tap in 0..3 {
                 for i in 0..3 * channels {
@@ -363,6 +398,7 @@ fn convolve_back<const O: usize>(
                     for (g, e) in gradient[from..from + O].iter_mut().zip(here) {
                         *g += value * e;
                     }
+
                     if index > 0 {
                         let taps = &weights[from..from + O];
                         back[at] += taps.iter().zip(here).map(|(w, e)| w * e).sum::<f32>();
@@ -371,6 +407,7 @@ fn convolve_back<const O: usize>(
             }
         }
     }
+
     unpad(&back, side, channels)
 }
 
@@ -406,6 +443,7 @@ fn both_ways_forward_agree() {
         forward(&weights, &crop).scores,
         coins::classify::Net::new(weights).scores(&crop),
     );
+
     assert!(
         ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-3),
         "{ours:?} {theirs:?}"

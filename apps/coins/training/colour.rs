@@ -15,14 +15,17 @@ pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
     let (rows, metals, shares) = samples(scenes, &mut random);
     let mut weights = scaled(&rows);
     let mut moments = vec![(0.0_f32, 0.0_f32); Colours::WEIGHTS];
+
     for round in 1..=ROUNDS {
         let model = Colours::new(weights.clone());
         let mut gradient = vec![0.0_f32; Colours::WEIGHTS];
         let mut loss = 0.0;
+
         for ((row, &metal), &share) in rows.iter().zip(&metals).zip(&shares) {
             let mut errors = softmax(model.scores(row));
             loss -= share * errors[metal].max(1e-6).ln();
             errors[metal] -= 1.0;
+
             for (i, value) in row.iter().enumerate() {
                 let at = i * (2 + CLASSES);
                 let value = ((value - weights[at]) / weights[at + 1].max(1e-3)).clamp(-4.0, 4.0);
@@ -30,15 +33,18 @@ pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
                     gradient[at + 2 + class] += share * error * value;
                 }
             }
+
             for (class, error) in errors.iter().enumerate() {
                 gradient[COLOUR_FEATURES * (2 + CLASSES) + class] += share * error;
             }
         }
+
         step(&mut weights, &gradient, &mut moments, round);
         if round % 100 == 0 {
             eprintln!("colours: round {round}, loss {loss:.4}");
         }
     }
+
     weights
 }
 
@@ -55,6 +61,7 @@ fn samples(
             .iter()
             .map(|c| Patch::measure(&scene.pyramid, c, &circles))
             .collect();
+
         for light in 0..=LIGHTS {
             let spread = if light == 0 { 0.0 } else { 1.0 };
             let strength = random.normal(0.4 * spread).exp();
@@ -62,6 +69,7 @@ fn samples(
             let green = random.normal(0.05 * spread);
             let gains = [warmth, green, -warmth].map(|gain| strength * gain.exp());
             let lit: Vec<Patch> = patches.iter().map(|patch| patch.lit(gains)).collect();
+
             // Some photos are also seen as several photos of few coins each.
             let groups = if light % 3 == 2 { 1 + lit.len() / 6 } else { 1 };
             for group in 0..groups {
@@ -73,10 +81,12 @@ fn samples(
             }
         }
     }
+
     let sum: f32 = shares.iter().sum();
     for share in &mut shares {
         *share /= sum;
     }
+
     (rows, metals, shares)
 }
 
@@ -103,6 +113,7 @@ fn step(weights: &mut [f32], gradient: &[f32], moments: &mut [(f32, f32)], round
         if !bias && i % (2 + CLASSES) < 2 {
             continue;
         }
+
         let gradient = gradient + if bias { 0.0 } else { DECAY * *weight };
         moment.0 = 0.9 * moment.0 + 0.1 * gradient;
         moment.1 = 0.999 * moment.1 + 0.001 * gradient * gradient;

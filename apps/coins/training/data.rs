@@ -47,22 +47,27 @@ pub(crate) fn scenes(
         let source = label.file.split('_').nth(1).unwrap_or_default();
         sources.is_empty() || sources.contains(&source)
     };
+
     labels.retain(named);
     let mut others: Vec<_> = std::fs::read_dir(negatives)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
+
     others.sort();
     // Sources that begin with `kaa` go with the even negatives, others with the odd ones.
     let even = sources.first() == Some(&"kaa");
     let mut index = 0;
+
     others.retain(|_| {
         index += 1;
         sources.is_empty() || (index % 2 == 0) == even
     });
+
     let mut scenes = Vec::new();
     for label in &labels {
         scenes.push(labelled(&photos.join(&label.file), label)?);
     }
+
     for path in &others {
         let pyramid = Pyramid::new(decode(&std::fs::read(path)?, PhotoLimits::default())?.working);
         let wrong = detect::circles(&pyramid);
@@ -73,6 +78,7 @@ pub(crate) fn scenes(
             wrong,
         });
     }
+
     Ok(scenes)
 }
 
@@ -81,6 +87,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
     let scale = photo.scale;
     let pyramid = Pyramid::new(photo.working);
     let mut known: Vec<f32> = label.coins.iter().filter_map(|coin| coin.r).collect();
+
     known.sort_by(f32::total_cmp);
     let middle = known[known.len() / 2];
     let truth: Vec<(Circle, usize, bool)> = label
@@ -96,6 +103,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
                 coverage: 1.0,
                 contrast: 0.5,
             };
+
             (
                 circle,
                 metal(label.currency, coin.denomination),
@@ -103,6 +111,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
             )
         })
         .collect();
+
     let mut best: Vec<Option<(f32, Circle)>> = vec![None; truth.len()];
     let (mut others, mut wrong) = (Vec::new(), Vec::new());
     for circle in detect::circles(&pyramid) {
@@ -116,6 +125,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
             .enumerate()
             .map(|(i, (coin, _, known))| (i, fits(coin, *known)))
             .min_by(|a, b| a.1.total_cmp(&b.1));
+
         match nearest {
             Some((i, off)) if off < 0.07 => {
                 others.push((circle, truth[i].1));
@@ -127,12 +137,14 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
             _ => wrong.push(circle),
         }
     }
+
     let coins = truth
         .iter()
         .zip(best)
         .filter(|((_, _, known), best)| *known || best.is_some())
         .map(|((circle, metal, _), best)| (best.map_or(*circle, |best| best.1), *metal))
         .collect();
+
     Ok(Scene {
         pyramid,
         coins,

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let colours_only = arguments
         .iter()
         .any(|argument| argument == "--colours-only");
+
     arguments.retain(|argument| argument != "--colours-only");
     let [photos, negatives, out, sources @ ..] = arguments.as_slice() else {
         return Err("give PHOTOS NEGATIVES OUT.bin and optionally SOURCE,SOURCE".into());
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|s| s.split(',').collect())
         .unwrap_or_default();
     let start = Instant::now();
+
     let scenes = data::scenes(Path::new(photos), Path::new(negatives), &sources)?;
     eprintln!("{} pictures read after {:?}", scenes.len(), start.elapsed());
     let net = if colours_only {
@@ -48,10 +50,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         Net::new(backward::train(&scenes, EPOCHS))
     };
+
     eprintln!("network ready after {:?}", start.elapsed());
     let colours = Colours::new(colour::train(&scenes.iter().collect::<Vec<_>>()));
     eprintln!("colours trained after {:?}", start.elapsed());
     let models = Models { net, colours };
+
     std::fs::write(out, models.to_bytes())?;
     Ok(())
 }

@@ -50,6 +50,7 @@ impl Access {
             deadline,
             redirects,
         };
+
         match location {
             Location::File(path) => Ok(Box::new(FileSource::open(path, traffic)?)),
             Location::Http(uri) => {
@@ -88,12 +89,14 @@ impl Access {
         let signer = self.aws.signer(&self.network);
         let mut client = self.network.reaching(Reach::Everywhere).client();
         let mut pause = Duration::from_millis(100);
+
         loop {
             let mut request = Request::put(&uri)
                 .header(header::CONTENT_TYPE, picture.format.content_type())
                 .header(header::CONTENT_LENGTH, picture.bytes.len())
                 .body(Bytes::from(picture.bytes.clone()))
                 .map_err(|error| failed(object).because(error))?;
+
             signer
                 .sign(&mut request)
                 .await
@@ -109,6 +112,7 @@ impl Access {
                 }
                 Err(error) => error,
             };
+
             if pause > LAST_PAUSE {
                 return Err(failed(object).because(failure.chain()));
             }
@@ -121,6 +125,7 @@ impl Access {
 /// Writes beside the place and moves there: nobody sees half a picture.
 fn store_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
+
     let refuse = |error: std::io::Error| {
         let kind = match error.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
@@ -130,15 +135,18 @@ fn store_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         };
         Error::new(kind, format!("cannot write `{}`", path.display())).because(error)
     };
+
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
+
     // The umask takes from these what this user wants taken; a temporary file's are too few.
     let mut file = tempfile::Builder::new()
         .prefix(".thumbnail-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .map_err(refuse)?;
+
     file.write_all(bytes).map_err(refuse)?;
     file.persist(path).map_err(|error| refuse(error.error))?;
     Ok(())

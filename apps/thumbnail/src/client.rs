@@ -42,10 +42,12 @@ impl Network {
     /// A network that trusts the public certificate authorities and those given as PEM.
     pub(crate) fn new(reach: Reach, more_authorities: Option<&[u8]>) -> Result<Self, Error> {
         use rustls_pki_types::pem::PemObject as _;
+
         let unusable = |error: String| {
             Error::new(Kind::Usage, "the certificates of `ca_file` cannot be used").because(error)
         };
         let mut roots = RootCertStore::empty();
+
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let more = more_authorities.unwrap_or_default();
         for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(more) {
@@ -54,12 +56,14 @@ impl Network {
                 .add(certificate)
                 .map_err(|error| unusable(error.to_string()))?;
         }
+
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
             reach,
@@ -88,6 +92,7 @@ impl Network {
         if origin.scheme == Scheme::HTTP {
             return Connection::open(origin, tcp).await;
         }
+
         let name = ServerName::try_from(origin.host().to_owned())
             .map_err(|error| unreachable_host(&origin, error))?;
         let tls = self
@@ -95,6 +100,7 @@ impl Network {
             .connect(name, tcp)
             .await
             .map_err(|error| unreachable_host(&origin, error))?;
+
         Connection::open(origin, tls).await
     }
 
@@ -106,11 +112,13 @@ impl Network {
             .map_err(|error| unreachable_host(origin, error))?;
         let (allowed, refused): (Vec<SocketAddr>, Vec<SocketAddr>) =
             found.partition(|address| self.reach == Reach::Everywhere || is_public(address.ip()));
+
         if allowed.is_empty() && !refused.is_empty() {
             let host = origin.host();
             let message = format!("`{host}` is not on the public internet; it is not asked");
             return Err(Error::new(Kind::SourceDenied, message));
         }
+
         TcpStream::connect(&*allowed)
             .await
             .map_err(|error| unreachable_host(origin, error))
@@ -163,6 +171,7 @@ impl Client {
             self.idle = Some(connection);
             return Ok(response);
         }
+
         let mut connection = self.network.connect(request.uri()).await?;
         let response = connection.send(request).await?;
         self.idle = Some(connection);
@@ -185,6 +194,7 @@ impl Connection {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreachable_host(&origin, error))?;
+
         // Ends when the sender is dropped, or is ended by `Drop` when that takes too long.
         let driver = tokio::spawn(async move {
             let _ = connection.await;
@@ -328,6 +338,7 @@ mod tests {
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
+
         let metadata = std::net::Ipv4Addr::from([169, 254, 170, 2]);
         assert!(!is_public(metadata.into()));
     }

@@ -93,6 +93,7 @@ mod tests {
         let good = encode(&gradient(), Format::Jpeg, 90).unwrap();
         let poor = encode(&gradient(), Format::Jpeg, 20).unwrap();
         assert!(poor.len() < good.len());
+
         let back = image::load_from_memory(&good).unwrap().to_rgb8().into_raw();
         let worst = back
             .iter()

@@ -52,6 +52,7 @@ impl Error {
             }
             cause = error.source();
         }
+
         text
     }
 }

@@ -42,17 +42,20 @@ impl Fit {
     ) -> (u32, u32) {
         let (num, den) = pixel_aspect.unwrap_or((1, 1));
         let (mut width, mut height) = (f64::from(stored.0), f64::from(stored.1));
+
         // Pixels become square by shrinking the longer way: nothing is made up.
         if num > den {
             height = height * f64::from(den) / f64::from(num);
         } else {
             width = width * f64::from(num) / f64::from(den);
         }
+
         let (limit_x, limit_y) = if orientation.swap {
             (self.height, self.width)
         } else {
             (self.width, self.height)
         };
+
         let ratio = shrink(width, limit_x).min(shrink(height, limit_y));
         (whole(width * ratio), whole(height * ratio))
     }
@@ -88,12 +91,14 @@ impl Orientation {
         if self == Self::default() {
             return picture;
         }
+
         let (stored_width, stored_height) = (picture.width as usize, picture.height as usize);
         let (width, height) = if self.swap {
             (stored_height, stored_width)
         } else {
             (stored_width, stored_height)
         };
+
         let mut rgb = Vec::with_capacity(picture.rgb.len());
         for y in 0..height {
             let across = if self.flip_y { height - 1 - y } else { y };
@@ -104,10 +109,12 @@ impl Orientation {
                 } else {
                     (along, across)
                 };
+
                 let at = (row * stored_width + column) * 3;
                 rgb.extend_from_slice(&picture.rgb[at..at + 3]);
             }
         }
+
         Pixels {
             width: width as u32,
             height: height as u32,
@@ -184,6 +191,7 @@ mod tests {
             height: 0,
         };
         let upright = Orientation::default();
+
         assert_eq!(fit.size((1920, 1080), None, upright), (640, 360));
         assert_eq!(fit.size((320, 180), None, upright), (320, 180));
         assert_eq!(
@@ -194,6 +202,7 @@ mod tests {
             .size((1920, 1080), None, upright),
             (178, 100)
         );
+
         assert_eq!(
             Fit {
                 width: 0,
@@ -202,6 +211,7 @@ mod tests {
             .size((1919, 1079), None, upright),
             (1919, 1079)
         );
+
         assert_eq!(
             Fit {
                 width: 10,
@@ -230,10 +240,12 @@ mod tests {
             width: 0,
             height: 0,
         };
+
         assert_eq!(
             fit.size((720, 576), Some((64, 45)), Orientation::default()),
             (720, 405)
         );
+
         assert_eq!(
             fit.size((720, 480), Some((8, 9)), Orientation::default()),
             (640, 480)

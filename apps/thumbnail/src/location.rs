@@ -80,6 +80,7 @@ impl FromStr for Location {
                 path => Ok(Self::File(PathBuf::from(path))),
             };
         };
+
         match scheme.to_ascii_lowercase().as_str() {
             "file" if rest.starts_with('/') => Ok(Self::File(PathBuf::from(rest))),
             "http" | "https" => web_address(text).map(Self::Http),
@@ -122,6 +123,7 @@ impl Object {
                 "`s3://{rest}` is no object; write `s3://bucket/key`"
             )));
         }
+
         Ok(Self {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
@@ -141,6 +143,7 @@ impl Object {
             .strip_prefix(bucket.as_str())
             .and_then(|rest| rest.strip_prefix('.'))
             .is_some_and(is_s3);
+
         (in_host && path.strip_prefix('/') == Some(key))
             || (is_s3(service) && *path == format!("/{bucket}/{key}"))
     }
@@ -197,10 +200,12 @@ mod tests {
             Location::File("/a/b.mp4".into())
         );
         assert_eq!(location("file:b.mp4"), Location::File("b.mp4".into()));
+
         let object = Object {
             bucket: "films".into(),
             key: "2026/a film.mp4".into(),
         };
+
         assert_eq!(location("s3://films/2026/a film.mp4"), Location::S3(object));
         let Location::Http(uri) = location("https://example.com/a film ü.mp4?x=%20") else {
             unreachable!("an address")
@@ -241,6 +246,7 @@ mod tests {
                 "{same}"
             );
         }
+
         for other in [
             "s3://films/2026/a film.jpg",
             "s3://film/2026/a film.mp4",

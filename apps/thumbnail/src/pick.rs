@@ -49,6 +49,7 @@ pub(crate) fn pick(
         let message = format!("the video is {size}, more than {max_pixels} pixels");
         return Err(Error::new(Kind::Unsupported, message));
     }
+
     let decoder = Decoder::new(media, &stream, max_pixels)?;
     let start = first_moment(media, &stream)?;
     media.select(&stream);
@@ -66,6 +67,7 @@ fn first_moment(media: &mut Media, stream: &Stream) -> Result<i64, Error> {
     if let Some(micros) = media.start() {
         return Ok(stream.ticks(micros));
     }
+
     // The headers do not say it (Matroska, fragments): the first packets of all streams do.
     let mut earliest = None;
     let mut seen = BTreeSet::new();
@@ -76,11 +78,13 @@ fn first_moment(media: &mut Media, stream: &Stream) -> Result<i64, Error> {
         if let Some(micros) = media.micros(&packet) {
             earliest = Some(earliest.map_or(micros, |time: i64| time.min(micros)));
         }
+
         seen.insert(packet.stream());
         if seen.len() >= media.streams() && seen.contains(&stream.index) {
             break;
         }
     }
+
     Ok(stream.ticks(earliest.unwrap_or(0)))
 }
 
@@ -120,15 +124,18 @@ impl Search<'_> {
                 (self.start + (length as f64 * share) as i64, end)
             }
         };
+
         if target >= end {
             return self.last(end, target);
         }
         let Some(key) = self.key_before(target)? else {
             return self.without_key(target);
         };
+
         if key.ended_early && said.is_none() {
             return self.last(target, target);
         }
+
         let clamped = key.ended_early;
         if seek == Seek::Before
             && let Some(frame) = self.decode_alone(&key.packet)?
@@ -136,6 +143,7 @@ impl Search<'_> {
             let time = frame.time().or(key.packet.time());
             return Ok(self.pick(frame, time, clamped));
         }
+
         let found = self.decode_until(key.from, target)?;
         let time = found.frame.time();
         let shown_last = found.reached_end && time.is_some_and(|time| self.is_over(time, target));
@@ -201,6 +209,7 @@ impl Search<'_> {
                 .saturating_sub(self.stream.ticks(step))
                 .max(self.start);
             let is_first = from <= self.start;
+
             self.go(from)?;
             let key = self.read_key(from, target, step, is_first)?;
             if key.is_some() || is_first {
@@ -223,6 +232,7 @@ impl Search<'_> {
         while let Some(packet) = self.next()? {
             latest = latest.max(packet.time().unwrap_or(latest));
             let is_late = latest > target;
+
             // Only at the beginning a keyframe after the moment is better than none.
             if is_late && (best.is_some() || !is_first) {
                 return Ok(best.map(|packet| Key {
@@ -231,9 +241,11 @@ impl Search<'_> {
                     ended_early: false,
                 }));
             }
+
             if !packet.is_key() {
                 continue;
             }
+
             // After a step back there may be a later keyframe that is still early enough; and
             // without a length the moment may be past the end.
             if is_late || (step == 0 && self.said_end().is_some()) {
@@ -245,6 +257,7 @@ impl Search<'_> {
             }
             best = Some(packet);
         }
+
         let ended_early = self.is_over(latest, target);
         Ok(best.map(|packet| Key {
             packet,
@@ -286,6 +299,7 @@ impl Search<'_> {
                 shown = Some(frame);
             }
         }
+
         let frame = shown.ok_or_else(no_frame)?;
         Ok(Found {
             frame,

@@ -53,19 +53,23 @@ fn parse_time(text: &str) -> Option<Position> {
     if !number.contains(':') {
         return micros(decimal(number)? * scale);
     }
+
     if number.len() != text.len() {
         return None; // `1:02ms` means nothing.
     }
+
     let mut parts = number.rsplit(':');
     let seconds = decimal(parts.next()?)?;
     let minutes = whole(parts.next()?)?;
     let hours = parts.next().map_or(Some(0.0), whole)?;
+
     if parts.next().is_some()
         || seconds >= 60.0
         || (minutes >= 60.0 && number.matches(':').count() > 1)
     {
         return None;
     }
+
     micros((hours * 3600.0 + minutes * 60.0 + seconds) * 1e6)
 }
 

@@ -60,6 +60,7 @@ impl Query {
                 return Err(usage(format!("`{name}` is not known; use {known}")));
             }
         }
+
         Ok(())
     }
 }
@@ -115,6 +116,7 @@ fn origin(uri: &Uri) -> (Option<String>, Option<String>, u16) {
     } else {
         80
     };
+
     (
         scheme,
         uri.host().map(str::to_ascii_lowercase),
@@ -195,6 +197,7 @@ mod tests {
             "s3://films/public".to_owned(),
         ];
         let sources = Sources::new(&list).unwrap();
+
         for allowed in [
             "https://media.example.com/films/a.mp4",
             "https://MEDIA.example.com:443/films/b/a.mp4?x=1",
@@ -202,6 +205,7 @@ mod tests {
         ] {
             assert!(sources.allow(allowed).is_ok(), "{allowed}");
         }
+
         for refused in [
             "http://media.example.com/films/a.mp4",
             "https://media.example.com/other/a.mp4",

@@ -47,9 +47,11 @@ pub(crate) async fn run(
         }
         Err(error) => (report.error(&error), Err(error)),
     };
+
     telemetry::count(outcome.as_ref().err().map(Error::kind), began.elapsed());
     // One write, so that no other line gets into it.
     std::io::stdout().write_all(format!("{}\n", report.line()).as_bytes())?;
+
     match outcome {
         Ok(()) => Ok(0),
         Err(error) => {
@@ -89,14 +91,17 @@ impl Job {
                 ));
             }
         };
+
         if let Some(option) = arguments.iter().find(|it| it.starts_with('-')) {
             let message = format!("`{option}` is not known; options are settings, see `describe`");
             return Err(Error::new(Kind::Usage, message));
         }
+
         let own = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
         if config.at.is_empty() {
             config.at = variable("POSITION_TIME_DURATION").unwrap_or_default();
         }
+
         let input = input
             .or_else(|| own(&config.input))
             .or_else(|| variable("INPUT_VIDEO_FILE_URL"))
@@ -106,11 +111,13 @@ impl Job {
                     "there is no film; name one, or set THUMBNAIL_INPUT",
                 )
             })?;
+
         let input: Location = input.parse()?;
         let output = match output.or_else(|| own(&config.output)) {
             Some(output) => output.parse()?,
             None => replaced_output(&variable)?.unwrap_or_else(|| beside(&input, &config)),
         };
+
         config.format = config.format.or_else(|| Format::of_name(&output.name()));
         let access = config.access(Aws::from_variables(variable))?;
         Ok(Self {
@@ -128,6 +135,7 @@ impl Job {
                 "a picture cannot be stored on a web server; use a file or s3://bucket/key",
             ));
         }
+
         if self.output.is(&self.input) {
             let message = format!(
                 "`{}` is the film itself, which the picture would replace; name another output",
@@ -135,6 +143,7 @@ impl Job {
             );
             return Err(Error::new(Kind::Usage, message));
         }
+
         let opening = self
             .access
             .open(&self.input, self.request.deadline, traffic);
@@ -144,6 +153,7 @@ impl Job {
             .map_err(|_| Error::new(Kind::Timeout, "the film could not be opened in time"))??;
         let picture = picture_apart(source, self.request, ()).await?;
         let storing = self.access.store(&self.output, &picture);
+
         storing
             .instrument(tracing::info_span!("stage", otel.name = "store"))
             .await?;
@@ -175,6 +185,7 @@ fn beside(input: &Location, config: &Config) -> Location {
         Some(Format::Png) => "png",
         Some(Format::Jpeg) | None => "jpg",
     };
+
     let name = format!("{}.{extension}", input.stem());
     match input {
         Location::S3(Object { bucket, key }) => {
@@ -254,11 +265,13 @@ mod tests {
             at: "50%".to_owned(),
             ..Config::default()
         };
+
         let from_settings = job(&[], config.clone(), ORIGINAL).unwrap();
         assert_eq!(from_settings.input.to_string(), "b.mp4");
         assert_eq!(from_settings.output.to_string(), "b.jpg");
         assert_eq!(from_settings.request.at, Position::Share(0.5));
         let from_arguments = job(&["c.mp4", "c.png"], config, ORIGINAL).unwrap();
+
         assert_eq!(from_arguments.input.to_string(), "c.mp4");
         assert_eq!(from_arguments.request.format, Format::Png);
     }

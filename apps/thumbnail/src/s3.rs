@@ -56,6 +56,7 @@ impl Aws {
             }
             None => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
         };
+
         address.parse().map_err(|error| {
             Error::new(Kind::Usage, format!("`{address}` is no address of S3")).because(error)
         })
@@ -93,11 +94,13 @@ fn sign_at(
     let unsignable = |error: String| {
         Error::new(Kind::SourceDenied, "the request to S3 cannot be signed").because(error)
     };
+
     // S3 wants the path as it is and the payload's hash in a header.
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+
     let identity = credentials.into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
@@ -108,6 +111,7 @@ fn sign_at(
         .build()
         .map_err(|error| unsignable(error.to_string()))?
         .into();
+
     let uri = request.uri().to_string();
     let headers = request
         .headers()
@@ -119,6 +123,7 @@ fn sign_at(
     let (instructions, _) = sign(signable, &parameters)
         .map_err(|error| unsignable(error.to_string()))?
         .into_parts();
+
     instructions.apply_to_request_http1x(request);
     Ok(())
 }
@@ -146,10 +151,12 @@ impl Source {
             let token = set("AWS_SESSION_TOKEN");
             return Self::Fixed(Credentials::new(id, secret, token, None, "environment"));
         }
+
         let relative = set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
         let address = relative
             .map(|path| format!("http://{TASK_CREDENTIALS}{path}"))
             .or_else(|| set("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
+
         match address {
             Some(address) => Self::Task(Box::new(Task {
                 address,
@@ -183,6 +190,7 @@ impl Task {
         {
             return Ok(credentials.clone());
         }
+
         let credentials = self.ask(network).await.map_err(|error| {
             Error::new(
                 Kind::SourceDenied,
@@ -190,6 +198,7 @@ impl Task {
             )
             .because(error.chain())
         })?;
+
         *latest = Some((credentials.clone(), Instant::now()));
         Ok(credentials)
     }
@@ -200,11 +209,13 @@ impl Task {
             .address
             .parse()
             .map_err(|error| wrong(format!("{error}")))?;
+
         if !may_be_asked(&uri) {
             return Err(wrong(
                 "over http only this task's own addresses are asked".into(),
             ));
         }
+
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri;
         if let Some(token) = self.token()? {
@@ -214,11 +225,13 @@ impl Task {
                 .map_err(|_| wrong("the token is unusable".into()))?;
             request.headers_mut().insert(header::AUTHORIZATION, token);
         }
+
         let mut client = network.client();
         let response = client.send(&request, PATIENCE).await?;
         if !response.status().is_success() {
             return Err(wrong(format!("the answer is {}", response.status())));
         }
+
         let body = Limited::new(response.into_body(), LONGEST_ANSWER);
         let body = tokio::time::timeout(PATIENCE, body.collect())
             .await
@@ -231,6 +244,7 @@ impl Task {
             secret_access_key,
             token,
         } = answer;
+
         Ok(Credentials::new(
             access_key_id,
             secret_access_key,
@@ -317,6 +331,7 @@ mod tests {
             here.address(&object("films.example.com", "a")).unwrap(),
             "https://s3.eu-west-1.amazonaws.com/films.example.com/a"
         );
+
         let local = aws(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/")]);
         assert_eq!(
             local.address(&object("films", "a")).unwrap(),
@@ -334,6 +349,7 @@ mod tests {
         ] {
             assert!(may_be_asked(&Uri::from_static(good)), "{good}");
         }
+
         assert!(!may_be_asked(&Uri::from_static(
             "http://credentials.example.com/a"
         )));
@@ -350,11 +366,13 @@ mod tests {
             None,
             "test",
         );
+
         let mut request = Request::get("https://examplebucket.s3.amazonaws.com/test.txt")
             .header(header::RANGE, "bytes=0-9")
             .body(Bytes::new())
             .unwrap();
         let then = SystemTime::UNIX_EPOCH + Duration::from_hours(380_376);
+
         sign_at(&mut request, "us-east-1", credentials, then).unwrap();
         let signature = request.headers()[header::AUTHORIZATION].to_str().unwrap();
         assert!(

@@ -46,6 +46,7 @@ pub async fn serve(
         let service = service.clone();
         async move { service.answer(request).await }
     };
+
     chassis::http::serve(listener, answer, limits, process.shutdown.clone()).await
 }
 
@@ -64,12 +65,14 @@ impl Service {
         } else {
             Reach::Public
         };
+
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if config.workers == 0 {
             cores
         } else {
             config.workers
         };
+
         Ok(Self {
             access: config.access(aws)?.for_clients(reach),
             sources: Sources::new(&config.sources)?,
@@ -104,6 +107,7 @@ impl Service {
                     "send a film with POST, or name one with GET and `src`",
                 );
                 let allow = HeaderValue::from_static("GET, POST");
+
                 response.headers_mut().insert(header::ALLOW, allow);
                 response
             }
@@ -126,6 +130,7 @@ impl Service {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             return busy();
         };
+
         match self.picture(request, place, traffic.clone()).await {
             Ok(picture) => {
                 telemetry::count(None, began.elapsed());
@@ -166,6 +171,7 @@ impl Service {
             (_, Some(source)) => Film::Far(self.sources.allow(source)?),
             (_, None) => return Err(Error::new(Kind::Usage, "`src` is missing; name a film")),
         };
+
         let wanted = query.request(&self.config)?;
         let late = |_| Error::new(Kind::Timeout, "no worker was free in time");
         let waiting = self.workers.clone().acquire_owned();
@@ -183,6 +189,7 @@ impl Service {
                     .map_err(late)??
             }
         };
+
         picture_apart(source, wanted, (place, worker)).await
     }
 
@@ -201,6 +208,7 @@ impl Service {
         };
         let receiving = spool(request.into_body(), room, traffic);
         let late = |_| Error::new(Kind::Timeout, "the film did not arrive in time");
+
         timeout(self.config.upload_timeout.duration(), receiving)
             .await
             .map_err(late)?

@@ -105,6 +105,7 @@ impl Settings for Config {
         let mut say = |setting: &str, message: String, hint: &str| {
             problems.push(Problem::new(setting, message, hint));
         };
+
         for (setting, place) in [("input", &self.input), ("output", &self.output)] {
             if let Err(error) = place.parse::<Location>()
                 && !place.is_empty()
@@ -112,6 +113,7 @@ impl Settings for Config {
                 say(setting, error.to_string(), "name a file or an address");
             }
         }
+
         if let Err(error) = self.position() {
             say("at", error.to_string(), "set it to `10%`");
         }
@@ -124,6 +126,7 @@ impl Settings for Config {
                 );
             }
         }
+
         if !(1..=100).contains(&self.quality) {
             say(
                 "quality",
@@ -131,6 +134,7 @@ impl Settings for Config {
                 "set it to 85",
             );
         }
+
         for source in &self.sources {
             if !matches!(source.parse(), Ok(Location::Http(_) | Location::S3(_))) {
                 let hint = "write the beginning of an address, with a path";
@@ -141,6 +145,7 @@ impl Settings for Config {
                 );
             }
         }
+
         problems
     }
 }
@@ -219,6 +224,7 @@ mod tests {
             sources: vec!["media".to_owned()],
             ..Config::default()
         };
+
         let problems = config.problems();
         let settings: Vec<&str> = problems.iter().map(|it| it.setting.as_str()).collect();
         assert_eq!(settings, ["input", "at", "width", "quality", "sources"]);

@@ -30,12 +30,14 @@ pub(crate) fn run_span(variable: impl Fn(&str) -> Option<String>) -> Span {
 /// Counts one picture, or the class of its failure.
 pub(crate) fn count(failure: Option<Kind>, took: Duration) {
     static METRICS: OnceLock<(Counter<u64>, Histogram<f64>)> = OnceLock::new();
+
     let (pictures, duration) = METRICS.get_or_init(|| {
         (
             chassis::telemetry::counter("thumbnail.pictures", "{picture}", "Pictures asked for."),
             chassis::telemetry::histogram("thumbnail.duration", "s", "Time to make one picture."),
         )
     });
+
     let outcome = failure.map_or("ok", Kind::name);
     let attributes = [KeyValue::new("outcome", outcome)];
     pictures.add(1, &attributes);

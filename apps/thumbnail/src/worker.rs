@@ -100,6 +100,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
     if source.size() == 0 {
         return Err(Error::new(Kind::Empty, "the film holds no byte"));
     }
+
     let mut stages = Stages::default();
     let mut media = stage("open", &mut stages.open, || {
         let mut source = source;
@@ -114,6 +115,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
     } = stage("pick", &mut stages.pick, || {
         pick(&mut media, request.at, request.seek, request.max_pixels)
     })?;
+
     let orientation = stream
         .matrix
         .as_ref()
@@ -126,6 +128,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
     let bytes = stage("encode", &mut stages.encode, || {
         encode(&pixels, request.format, request.quality)
     })?;
+
     let facts = Facts {
         pts: time as f64 / 1e6,
         keyframe: frame.is_key(),
@@ -139,6 +142,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
         codec: stream.codec_name(),
         stages,
     };
+
     Ok(Picture {
         bytes,
         format: request.format,
@@ -164,6 +168,7 @@ pub(crate) async fn picture_apart<K: Send + 'static>(
         // Nobody waits any more when the deadline was missed.
         let _ = answer.send(result);
     };
+
     std::thread::Builder::new()
         .name("picture".to_owned())
         .stack_size(STACK)
@@ -171,6 +176,7 @@ pub(crate) async fn picture_apart<K: Send + 'static>(
         .map_err(|error| {
             Error::new(Kind::WorkerLost, "a thread cannot be started").because(error)
         })?;
+
     match tokio::time::timeout_at((request.deadline + GRACE).into(), answered).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(Error::new(
@@ -208,6 +214,7 @@ fn explain(error: Error, head: &[u8]) -> Error {
     if error.kind() != Kind::NotMedia {
         return error;
     }
+
     let text = head.trim_ascii_start();
     if [&b"#EXTM3U"[..], b"ffconcat", b"<MPD", b"[playlist]"]
         .iter()
@@ -216,6 +223,7 @@ fn explain(error: Error, head: &[u8]) -> Error {
         let message = "the file is a playlist; name the film itself";
         return Error::new(Kind::NotMedia, message);
     }
+
     let is_mp4 = head
         .get(4..8)
         .is_some_and(|it| [&b"ftyp"[..], b"moov", b"mdat", b"wide"].contains(&it));
@@ -229,6 +237,7 @@ fn explain(error: Error, head: &[u8]) -> Error {
         ]
         .iter()
         .any(|magic| head.starts_with(magic));
+
     if is_known {
         return Error::new(
             Kind::Damaged,
@@ -236,6 +245,7 @@ fn explain(error: Error, head: &[u8]) -> Error {
         )
         .because(error.chain());
     }
+
     error
 }
 
@@ -281,10 +291,12 @@ mod tests {
             kind_of(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/secret.ts\n"),
             Kind::NotMedia
         );
+
         assert_eq!(
             kind_of(b"ffconcat version 1.0\nfile /etc/passwd\n"),
             Kind::NotMedia
         );
+
         assert_eq!(
             kind_of(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x08free"),
             Kind::Damaged
@@ -294,6 +306,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_the_source_is_an_answer() {
         struct Broken;
+
         impl RangeSource for Broken {
             fn size(&self) -> u64 {
                 10
@@ -302,6 +315,7 @@ mod tests {
                 panic!("as a bug would")
             }
         }
+
         let error = picture_apart(Box::new(Broken), request(), ())
             .await
             .unwrap_err();
@@ -311,6 +325,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_hangs_is_left_at_the_deadline() {
         struct Hanging(std::sync::mpsc::Receiver<()>);
+
         impl RangeSource for Hanging {
             fn size(&self) -> u64 {
                 10
@@ -320,6 +335,7 @@ mod tests {
                 Ok(0)
             }
         }
+
         let (end, ended) = std::sync::mpsc::channel();
         let request = Request {
             deadline: Instant::now(),
@@ -328,6 +344,7 @@ mod tests {
         let error = picture_apart(Box::new(Hanging(ended)), request, ())
             .await
             .unwrap_err();
+
         assert_eq!(error.kind(), Kind::Timeout);
         drop(end);
     }

@@ -48,12 +48,14 @@ impl DevKeys {
             write(&keys.ca(), ca.as_bytes())?;
             write(&keys.certificate(), server.as_bytes())?;
         }
+
         if !keys.signing_key().is_file() || !keys.key_set().is_file() {
             let key = EcdsaKeyPair::generate_pkcs8(&ES256, &SystemRandom::new()).map_err(broken)?;
             write(&keys.signing_key(), key.as_ref())?;
             let set = json!({ "keys": [public(&keys.load()?)] });
             write(&keys.key_set(), format!("{set:#}\n").as_bytes())?;
         }
+
         Ok(keys)
     }
 
@@ -94,6 +96,7 @@ impl DevKeys {
             path: path.clone(),
             source,
         })?;
+
         EcdsaKeyPair::from_pkcs8(&ES256, &bytes).map_err(|_| {
             Failure::Usage(format!(
                 "`{}` is not a key; delete it to have a new one",
@@ -110,11 +113,13 @@ pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, Failure
         .recursive(true)
         .mode(0o700)
         .create(&folder);
+
     made.map_err(|source| Failure::File {
         act: "make",
         path: folder.clone(),
         source,
     })?;
+
     Ok(folder)
 }
 
@@ -129,9 +134,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             .truncate(true)
             .mode(0o600)
             .open(&beside)?;
+
         file.write_all(bytes)?;
         fs::rename(&beside, path)
     };
+
     write().map_err(|source| Failure::File {
         act: "write",
         path: path.to_owned(),
@@ -152,6 +159,7 @@ fn certificates() -> Result<(String, String), rcgen::Error> {
     let mut authority = params(&[], "assemble development authority")?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+
     let key = KeyPair::generate()?;
     let ca = authority.self_signed(&key)?.pem();
     let issuer = Issuer::new(authority, key);
@@ -162,6 +170,7 @@ fn certificates() -> Result<(String, String), rcgen::Error> {
     server.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     let certificate = server.signed_by(&key, &issuer)?.pem();
+
     Ok((ca, format!("{certificate}{}", key.serialize_pem())))
 }
 
@@ -213,10 +222,12 @@ mod tests {
             let mode = fs::metadata(&file).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{}", file.display());
         }
+
         let mode = fs::metadata(root.path().join(".assemble"))
             .unwrap()
             .permissions()
             .mode();
+
         assert_eq!(mode & 0o777, 0o700);
         let before = fs::read(keys.certificate()).unwrap();
         let again = DevKeys::of(root.path()).unwrap();
@@ -237,6 +248,7 @@ mod tests {
         };
         let point = [vec![4], part("x"), part("y")].concat();
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+
         key.verify(
             message.as_bytes(),
             &URL_SAFE_NO_PAD.decode(signature).unwrap(),

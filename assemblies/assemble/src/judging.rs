@@ -55,6 +55,7 @@ impl<'p> Judging<'p> {
         let silenced = silenced.map(|(id, reason)| flag(id, Verdict::Off, reason));
         let raised = arguments.raise.iter();
         let raised = raised.map(|id| flag(id, Verdict::Error, "raised on the command line"));
+
         Ok(Self {
             project,
             named: arguments.rules.clone(),
@@ -71,11 +72,13 @@ impl<'p> Judging<'p> {
             return Ok(judgement);
         };
         let about = self.name_for(&file, path);
+
         if !self.files.contains_key(&file) {
             let (rulings, findings) = rulings::read(&self.project.source(&file)?);
             let read = RulesOfFile { rulings, findings };
             self.files.insert(file.clone(), read);
         }
+
         let rules = self.files.get(&file);
         let rulings = rules.map(|rules| rules.rulings.clone());
         let judgement = judgement.with(rulings.unwrap_or_default());
@@ -105,6 +108,7 @@ impl<'p> Judging<'p> {
                 (files + 1, found || seen.contains(ruling.rule.as_str()))
             })
         };
+
         let flags = self.flags.iter().map(|flag| (None, flag));
         let entries = self.files.iter();
         let entries = entries
@@ -114,6 +118,7 @@ impl<'p> Judging<'p> {
             let all = file.is_none() || whole || self.all_judged(ruling);
             ruling.silences() && !found && files > 0 && all
         });
+
         stale
             .map(|(_, ruling)| rulings::silences_nothing(ruling))
             .collect()
@@ -132,16 +137,19 @@ impl<'p> Judging<'p> {
         if let Some(named) = &self.named {
             return Ok(Some(named.clone()));
         }
+
         let path = absolute(path).map_err(|source| Failure::File {
             act: "find",
             path: path.to_owned(),
             source,
         })?;
+
         if self.project.holds(&path) {
             return Ok(self.project.rules_file());
         }
         let folders = path.ancestors().skip(1);
         let mut files = folders.map(|folder| folder.join(RULES_OF_A_FOLDER));
+
         Ok(files.find(|file| file.is_file()))
     }
 
@@ -169,16 +177,19 @@ fn flag(id: &str, verdict: Verdict, reason: &str) -> Result<Ruling, Failure> {
     } else {
         "--raise"
     };
+
     known(&id)?;
     if reason.trim().is_empty() {
         let usage = format!("`--silence {id}=` gives no reason; write why after the `=`");
         return Err(Failure::Usage(usage));
     }
+
     if verdict == Verdict::Off && !assembly::rules::may_be_silenced(&id) {
         return Err(Failure::Usage(format!(
             "`{id}` cannot be silenced: nothing can be made in spite of its error; see `assemble explain {id}`"
         )));
     }
+
     Ok(Ruling {
         place: Place::derived(format!("`{option} {id}` on the command line"), None),
         rule: id,

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     if let Some(code) = commands::up::intercept() {
         return code;
     }
+
     let cli = cli::Cli::parse();
     let talk = talk::Talk::new(cli.quiet);
     match commands::run(cli, &talk) {

@@ -27,6 +27,7 @@ impl Project {
                 root: root.to_owned(),
             });
         }
+
         let here = env::current_dir().map_err(|source| Failure::File {
             act: "find",
             path: ".".into(),
@@ -35,6 +36,7 @@ impl Project {
         let found = here
             .ancestors()
             .find(|folder| folder.join("assemblies").is_dir());
+
         // `check` of a plain task definition works anywhere.
         Ok(Self {
             root: found.unwrap_or(&here).to_owned(),
@@ -82,6 +84,7 @@ impl Project {
                 self.root.display()
             )));
         }
+
         let mut names: Vec<String> = list(&folder)?
             .iter()
             .filter(|path| path.is_file() && path.extension().is_some_and(|end| end == "yaml"))
@@ -89,6 +92,7 @@ impl Project {
             .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
             .filter(|name| name != PRICES)
             .collect();
+
         names.sort();
         Ok(names)
     }
@@ -113,6 +117,7 @@ impl Project {
             Ok(known) => known,
             Err(failure) => return failure,
         };
+
         let misnamed = format!("{what}.yml");
         let hint = if self.root.join("assemblies").join(&misnamed).is_file() {
             format!("rename `assemblies/{misnamed}` to `.yaml`")
@@ -123,6 +128,7 @@ impl Project {
         } else {
             format!("choose one of: {}", known.join(", "))
         };
+
         Failure::Usage(format!("there is no assembly `{what}`; {hint}"))
     }
 
@@ -139,6 +145,7 @@ impl Project {
             if !folder.is_dir() {
                 continue;
             }
+
             for component in list(&folder)? {
                 let file = component.join("component.yaml");
                 if file.is_file() {
@@ -146,6 +153,7 @@ impl Project {
                 }
             }
         }
+
         Ok(sources)
     }
 
@@ -165,11 +173,13 @@ impl Project {
             };
             values = values.and(more);
         }
+
         if arguments.values.is_empty() {
             values = self.environment(otherwise)?.unwrap_or_default();
         }
         let values = values.locked(self.lock(arguments, otherwise)?);
         let over = arguments.value.iter();
+
         Ok(over.fold(values, |values, (name, value)| values.with(name, value)))
     }
 
@@ -181,11 +191,13 @@ impl Project {
         } else {
             Path::new(chosen)
         };
+
         if !file.is_file() {
             return Ok(None);
         }
         let values = Values::read(&self.source(file)?).map_err(Failure::Findings)?;
         let name = file.file_stem().unwrap_or_default();
+
         Ok(Some(values.of_environment(&name.to_string_lossy())))
     }
 
@@ -241,6 +253,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .collect();
+
     paths.sort();
     Ok(paths)
 }

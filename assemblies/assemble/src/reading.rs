@@ -17,6 +17,7 @@ pub(crate) fn text(path: &Path) -> Result<String, Failure> {
             path.display()
         )));
     }
+
     let bytes = read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => missing(path),
         _ => Failure::File {
@@ -25,6 +26,7 @@ pub(crate) fn text(path: &Path) -> Result<String, Failure> {
             source,
         },
     })?;
+
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let why = match error.as_bytes() {
@@ -44,10 +46,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     if length <= limits::BYTES {
         file.take(limits::BYTES + 1).read_to_end(&mut bytes)?;
     }
+
     let length = length.max(bytes.len() as u64);
     if length > limits::BYTES {
         return Err(io::Error::other(limits::too_long(length)));
     }
+
     Ok(bytes)
 }
 
@@ -59,6 +63,7 @@ fn missing(path: &Path) -> Failure {
     } else {
         neighbour(path)
     };
+
     let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
     Failure::Usage(format!(
         "there is no file `{}`{}",
@@ -77,10 +82,12 @@ fn neighbour(path: &Path) -> Option<String> {
     let mut names: Vec<String> = files
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
+
     names.sort();
     let near = nearest(
         path.file_name()?.to_str()?,
         names.iter().map(String::as_str),
     )?;
+
     Some(path.with_file_name(near).display().to_string())
 }

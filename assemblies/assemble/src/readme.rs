@@ -11,12 +11,14 @@ fn the_readme_names_every_verb_and_every_flag() {
     let mut command = Cli::command();
     command.build();
     let mut missing = Vec::new();
+
     for verb in command
         .get_subcommands()
         .filter(|verb| verb.get_name() != "help")
     {
         look_for(verb, &mut missing);
     }
+
     assert!(
         missing.is_empty(),
         "write about these in README.md: {missing:?}"
@@ -33,6 +35,7 @@ fn look_for(verb: &Command, missing: &mut Vec<String>) {
     {
         missing.push(name.to_owned());
     }
+
     for argument in verb.get_arguments() {
         let aliases = argument.get_visible_aliases().unwrap_or_default();
         for flag in argument.get_long().into_iter().chain(aliases) {
@@ -41,6 +44,7 @@ fn look_for(verb: &Command, missing: &mut Vec<String>) {
             }
         }
     }
+
     for inner in verb
         .get_subcommands()
         .filter(|inner| inner.get_name() != "help")

@@ -30,6 +30,7 @@ impl Talk {
                 Color::No
             }
         };
+
         Self {
             quiet,
             color_out: color(stdout().is_terminal()),

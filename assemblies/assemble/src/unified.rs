@@ -54,6 +54,7 @@ fn between<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Step<'t>> {
             };
         }
     }
+
     let (mut i, mut j) = (0, 0);
     let mut steps = Vec::new();
     while i < old.len() || j < new.len() {
@@ -68,6 +69,7 @@ fn between<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Step<'t>> {
             j += 1;
         }
     }
+
     steps
 }
 
@@ -78,12 +80,14 @@ fn hunks(steps: &[Step<'_>]) -> Vec<std::ops::Range<usize>> {
         if matches!(step, Step::Same(_)) {
             continue;
         }
+
         let end = (at + 1 + AROUND).min(steps.len());
         match hunks.last_mut() {
             Some(last) if at.saturating_sub(AROUND) <= last.end => last.end = end,
             _ => hunks.push(at.saturating_sub(AROUND)..end),
         }
     }
+
     hunks
 }
 
@@ -94,12 +98,14 @@ fn write_hunk(text: &mut String, steps: &[Step<'_>], hunk: std::ops::Range<usize
             .filter(|one| !matches!(one, Step::New(_)))
             .count()
     };
+
     let new = |steps: &[Step<'_>]| {
         steps
             .iter()
             .filter(|one| !matches!(one, Step::Gone(_)))
             .count()
     };
+
     let (before, inside) = (&steps[..hunk.start], &steps[hunk]);
     let range = |skipped: usize, lines: usize| {
         // A range without lines is named by the line before it.
@@ -110,15 +116,18 @@ fn write_hunk(text: &mut String, steps: &[Step<'_>], hunk: std::ops::Range<usize
             format!("{first},{lines}")
         }
     };
+
     let was = range(old(before), old(inside));
     let is = range(new(before), new(inside));
     let _ = writeln!(text, "@@ -{was} +{is} @@");
+
     for step in inside {
         let (sign, line) = match step {
             Step::Same(line) => (' ', line),
             Step::Gone(line) => ('-', line),
             Step::New(line) => ('+', line),
         };
+
         let _ = write!(text, "{sign}{line}");
         if !line.ends_with('\n') {
             *text += "\n\\ No newline at end of file\n";

@@ -20,6 +20,7 @@ fn json_is_one_object_with_a_version_findings_and_totals() {
         "T03=it ends",
         "task.json",
     ]);
+
     assert_eq!(said.code, Some(1), "{}", said.err);
     let document = said.json();
     assert_eq!(document["version"], 1);
@@ -27,6 +28,7 @@ fn json_is_one_object_with_a_version_findings_and_totals() {
         document["total"],
         json!({ "errors": 1, "warnings": 1, "silenced": 1 })
     );
+
     let first = &document["findings"][0];
     assert_eq!(first["rule"], "T01");
     assert_eq!(first["severity"], "error");
@@ -36,10 +38,12 @@ fn json_is_one_object_with_a_version_findings_and_totals() {
     );
     assert_eq!(first["pointer"], "/family");
     assert!(first["message"].is_string() && first["hint"].is_string());
+
     let silenced = &document["silenced"][0];
     assert_eq!(silenced["rule"], "T03");
     assert_eq!(silenced["reason"], "it ends");
     assert_eq!(silenced["by"], "command line");
+
     assert!(
         said.err
             .contains("2 findings: 1 error, 1 warning; 1 silenced"),
@@ -54,6 +58,7 @@ fn github_gets_a_command_a_finding_with_nothing_left_unescaped() {
     project.write("deep/odd,na:me.json", PLAIN);
     let said = project.assemble(&["check", "--format", "github", "deep/odd,na:me.json"]);
     let lines: Vec<&str> = said.out.lines().collect();
+
     assert_eq!(lines.len(), 3, "{}", said.out);
     assert!(
         lines[0].starts_with("::error file=deep/odd%2Cna%3Ame.json,line=2,col=13,title=T01::"),
@@ -61,6 +66,7 @@ fn github_gets_a_command_a_finding_with_nothing_left_unescaped() {
         lines[0]
     );
     assert!(lines[0].contains("%0Ahint: "), "{}", lines[0]);
+
     assert!(
         lines
             .iter()
@@ -80,11 +86,13 @@ fn sarif_has_what_code_scanning_needs() {
         "T03=it ends",
         "deep down/task.json",
     ];
+
     let document = project.assemble(&arguments).json();
     assert_eq!(document["version"], "2.1.0");
     let run = &document["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
     let results = run["results"].as_array().expect("results");
+
     assert_eq!(results.len(), 3);
     let mut prints = Vec::new();
     for result in results {
@@ -93,20 +101,24 @@ fn sarif_has_what_code_scanning_needs() {
         for words in ["shortDescription", "fullDescription", "help"] {
             assert!(!rule[words]["text"].as_str().expect("text").is_empty());
         }
+
         assert!(
             rule["help"]["markdown"]
                 .as_str()
                 .expect("markdown")
                 .contains("```")
         );
+
         let physical = &result["locations"][0]["physicalLocation"];
         assert_eq!(
             physical["artifactLocation"],
             json!({ "uri": "deep%20down/task.json", "uriBaseId": "%SRCROOT%" })
         );
+
         let region = &physical["region"];
         assert!(region["startLine"].as_u64() >= Some(1));
         assert!(region["endColumn"].as_u64() > region["startColumn"].as_u64());
+
         let logical = &result["locations"][0]["logicalLocations"][0];
         assert!(
             logical["fullyQualifiedName"]
@@ -114,19 +126,23 @@ fn sarif_has_what_code_scanning_needs() {
                 .expect("a name")
                 .starts_with('/')
         );
+
         prints.push(
             result["partialFingerprints"]["assembleFinding/v1"]
                 .as_str()
                 .expect("a print"),
         );
     }
+
     prints.sort_unstable();
     prints.dedup();
     assert_eq!(prints.len(), 3, "each finding has a fingerprint of its own");
+
     let suppressed: Vec<&Value> = results
         .iter()
         .filter(|one| one["suppressions"] != json!([]))
         .collect();
+
     assert_eq!(suppressed.len(), 1);
     assert_eq!(suppressed[0]["ruleId"], "T03");
     assert_eq!(suppressed[0]["suppressions"][0]["justification"], "it ends");
@@ -148,6 +164,7 @@ fn a_fingerprint_stays_when_lines_move() {
         let print = |result: &Value| result["partialFingerprints"].to_string();
         results.iter().map(print).collect::<Vec<_>>()
     };
+
     let before = prints(PLAIN);
     let after = prints(&PLAIN.replacen('{', "{\n\n\n", 1));
     assert_eq!(before, after);
@@ -160,6 +177,7 @@ fn what_is_derived_is_told_at_the_line_that_led_to_it_in_every_form() {
         "assemblies/shop.yaml",
         "name: shop\napp: web\nservice: {}\npatch: { networkMode: host }\n",
     );
+
     let sarif = project.assemble(&["check", "--format", "sarif"]).json();
     let results = sarif["runs"][0]["results"].as_array().expect("results");
     let result = results
@@ -167,6 +185,7 @@ fn what_is_derived_is_told_at_the_line_that_led_to_it_in_every_form() {
         .find(|one| one["ruleId"] == "T04")
         .expect("T04");
     let physical = &result["locations"][0]["physicalLocation"];
+
     assert_eq!(physical["artifactLocation"]["uri"], "assemblies/shop.yaml");
     assert_eq!(physical["region"]["startLine"], 4);
     let github = project.assemble(&["check", "--format", "github"]);
@@ -204,6 +223,7 @@ fn strict_fails_on_a_warning() {
         Some(1)
     );
     let raised = project.assemble(&["check", "--raise", "C04", "task.json"]);
+
     assert_eq!(raised.code, Some(1));
     assert!(raised.out.contains("error[C04]"), "{}", raised.out);
 }

@@ -24,6 +24,7 @@ fn project() -> TempDir {
     ] {
         write(folder.path(), path, text);
     }
+
     folder
 }
 
@@ -105,6 +106,7 @@ fn what_is_said_of_an_environment_wins_over_the_rest_of_the_manifest() {
             "production",
         ],
     );
+
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(out(&output).contains("production/shop"), "{}", out(&output));
     for (environment, name, value) in [
@@ -121,6 +123,7 @@ fn what_is_said_of_an_environment_wins_over_the_rest_of_the_manifest() {
         let found = variable(&project, &format!("{RENDERED}/{environment}"), name);
         assert_eq!(found.as_deref(), value, "{name} in {environment}");
     }
+
     assert!(!project.path().join(RENDERED).join("shop").exists());
 }
 
@@ -133,6 +136,7 @@ fn compares_two_environments() {
         assemble(&project, &arguments)
     };
     let output = compare("production");
+
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     let text = out(&output);
     for words in [
@@ -142,6 +146,7 @@ fn compares_two_environments() {
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
+
     let same = compare("staging");
     assert_eq!((same.status.code(), out(&same).as_str()), (Some(0), ""));
     let one = assemble(&project, &["compare", "shop", "--environment", "staging"]);
@@ -158,6 +163,7 @@ fn what_is_missing_in_all_assemblies_is_told_together() {
             .replace("name: shop", "name: other")
             .replace("${level}", "${other_level}"),
     );
+
     let output = assemble(&project, &["render", "--all", "--values", "staging"]);
     assert_eq!(output.status.code(), Some(1));
     let text = err(&output);
@@ -173,6 +179,7 @@ fn says_which_values_nothing_names() {
         "assemblies/values/example.yaml",
         &format!("{BASE}levl: info\n"),
     );
+
     let output = assemble(&project, &["check"]);
     let text = out(&output);
     assert!(

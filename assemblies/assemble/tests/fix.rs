@@ -24,6 +24,7 @@ fn mends_in_place_and_leaves_the_rest_byte_for_byte() {
     project.write("task.json", TASK);
     let said = project.assemble(&["check", "--fix", "task.json"]);
     assert_eq!(said.code, Some(1), "C02 is left: {}", said.out);
+
     let mended = TASK
         .replace("bridge", "awsvpc")
         .replace("[\"/app\"", "[\"CMD\", \"/app\"");
@@ -34,12 +35,14 @@ fn mends_in_place_and_leaves_the_rest_byte_for_byte() {
         "{}",
         said.err
     );
+
     assert!(
         said.out.contains("error[C02]") && !said.out.contains("T04"),
         "{}",
         said.out
     );
     let again = project.assemble(&["check", "--fix", "task.json"]);
+
     assert!(!again.err.contains("mended"), "{}", again.err);
     assert_eq!(project.read("task.json"), mended);
 }
@@ -61,12 +64,14 @@ fn shows_a_diff_that_patch_takes_and_writes_nothing() {
             "{}",
             said.out
         );
+
         assert!(
             said.out
                 .contains("-  \"family\": \"web\",   \"networkMode\": \"bridge\",\n"),
             "{}",
             said.out
         );
+
         assert!(
             said.out
                 .contains("+  \"family\": \"web\",   \"networkMode\": \"awsvpc\",\n"),
@@ -112,6 +117,7 @@ fn sarif_says_what_to_replace() {
         .find(|one| one["ruleId"] == "T04")
         .expect("T04");
     let replacement = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
+
     assert_eq!(replacement["insertedContent"]["text"], "awsvpc");
     assert_eq!(replacement["deletedRegion"]["startLine"], 2);
     let other = results

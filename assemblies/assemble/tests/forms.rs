@@ -22,10 +22,12 @@ fn a_template_is_checked_in_its_own_words() {
     project.write("stack.yaml", STACK);
     let said = project.assemble(&["check", "--format", "json", "stack.yaml"]);
     assert_eq!(said.code, Some(1), "{}", said.err);
+
     let found = &said.json()["findings"];
     assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
     assert_eq!(found[0]["rule"], "T04");
     assert_eq!(found[0]["line"], 6);
+
     assert_eq!(
         found[0]["pointer"],
         "/Resources/Task/Properties/NetworkMode"
@@ -43,6 +45,7 @@ fn a_service_is_checked_beside_a_definition_of_another_file() {
         "run.json",
         r#"{ "taskDefinition": "web", "overrides": { "containerOverrides": [{ "name": "ap" }] } }"#,
     );
+
     let alone = project.assemble(&["check", "run.json"]);
     assert_eq!((alone.code, &*alone.out), (Some(0), ""));
     let beside = project.assemble(&["check", "run.json", "task.json"]);

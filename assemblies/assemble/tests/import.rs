@@ -41,6 +41,7 @@ fn what_is_written_checks_and_renders_to_the_same_definition() {
     let root = project.path();
     let output = assemble(root, &["import", "task.json"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+
     let written = String::from_utf8_lossy(&output.stdout).into_owned();
     for path in [
         "shop.yaml",
@@ -52,6 +53,7 @@ fn what_is_written_checks_and_renders_to_the_same_definition() {
             "{written}"
         );
     }
+
     let check = assemble(root, &["check", "assemblies/shop.yaml", "--values", "shop"]);
     assert_eq!(check.status.code(), Some(0), "{}", err(&check));
     let render = assemble(root, &["render", "shop", "--values", "shop"]);
@@ -67,6 +69,7 @@ fn nothing_is_written_over_unless_asked() {
     let root = project.path();
     let manifest = root.join("assemblies/shop.yaml");
     fs::write(&manifest, "name: shop # mine\n").expect("a file");
+
     let output = assemble(root, &["import", "task.json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -75,10 +78,12 @@ fn nothing_is_written_over_unless_asked() {
         err(&output)
     );
     assert!(!root.join("assemblies/values").exists(), "all or nothing");
+
     let mine = fs::read_to_string(&manifest).expect("a file");
     assert_eq!(mine, "name: shop # mine\n");
     let output = assemble(root, &["import", "task.json", "--force"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+
     // What is there already says the same.
     let again = assemble(root, &["import", "task.json"]);
     assert_eq!(again.status.code(), Some(0), "{}", err(&again));
@@ -98,12 +103,14 @@ fn the_name_the_app_and_the_folder_can_be_chosen() {
         "--out",
         "there",
     ];
+
     let output = assemble(root, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let manifest = fs::read_to_string(root.join("there/front.yaml")).expect("a manifest");
     assert!(manifest.contains("\napp: cache\n"), "{manifest}");
     assert!(manifest.contains("family: shop"), "{manifest}");
     let output = assemble(root, &["import", "task.json", "--app", "wep"]);
+
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("web, cache"), "{}", err(&output));
 }

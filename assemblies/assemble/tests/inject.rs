@@ -58,6 +58,7 @@ fn shows_the_difference_and_writes_only_when_told_to() {
         "--secret",
         CERTIFICATE,
     ];
+
     let shown = assemble(&arguments);
     assert_eq!(shown.status.code(), Some(0), "{}", err(&shown));
     assert!(
@@ -67,9 +68,11 @@ fn shows_the_difference_and_writes_only_when_told_to() {
     );
     assert!(out(&shown).contains("\n@@ -"), "{}", out(&shown));
     assert!(err(&shown).contains("--write"), "{}", err(&shown));
+
     assert_eq!(fs::read_to_string(&path).expect("a file"), TASK);
     let written = assemble(&[&arguments[..], &["--write"]].concat());
     assert_eq!(written.status.code(), Some(0), "{}", err(&written));
+
     let once = fs::read_to_string(&path).expect("a file");
     assert!(definition(&path).container("tls-proxy").is_some());
     let again = assemble(&[&arguments[..], &["--write"]].concat());
@@ -78,6 +81,7 @@ fn shows_the_difference_and_writes_only_when_told_to() {
         ("", "no change\n")
     );
     assert_eq!(fs::read_to_string(&path).expect("a file"), once);
+
     let removed = assemble(&[
         "inject",
         "tls-proxy",
@@ -86,6 +90,7 @@ fn shows_the_difference_and_writes_only_when_told_to() {
         "--remove",
         "--write",
     ]);
+
     assert_eq!(removed.status.code(), Some(0), "{}", err(&removed));
     assert_eq!(
         definition(&path),
@@ -112,9 +117,11 @@ fn takes_what_describe_answers_and_writes_yaml_into_yaml() {
         "--out",
         &target.display().to_string(),
     ]);
+
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let text = fs::read_to_string(&target).expect("a file");
     assert!(text.starts_with("family: shop\n"), "{text}");
+
     let task = definition(&target);
     let web = task.container("web").expect("web");
     assert_eq!(
@@ -137,12 +144,15 @@ fn what_breaks_a_rule_that_was_kept_is_not_written() {
         "certificate=arn:aws:secretsmanager:x",
         "--write",
     ]);
+
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     assert!(err(&output).contains("error[S01]"), "{}", err(&output));
     assert_eq!(fs::read_to_string(&path).expect("a file"), TASK);
+
     let missing = assemble(&["inject", "tls-proxy", "--into", &name]);
     assert_eq!(missing.status.code(), Some(1), "{}", err(&missing));
     assert!(err(&missing).contains("M12"), "{}", err(&missing));
+
     let nobody = assemble(&["inject", "tls-prox", "--into", &name]);
     assert_eq!(nobody.status.code(), Some(2));
     assert!(

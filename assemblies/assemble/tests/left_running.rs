@@ -55,6 +55,7 @@ fn a_task_that_is_waited_for_is_listed_and_stopped() {
         "{}",
         up.err
     );
+
     let listed = task.said(&["ps"]).out;
     assert!(
         listed.contains("mine") && listed.contains("RUNNING"),
@@ -66,11 +67,13 @@ fn a_task_that_is_waited_for_is_listed_and_stopped() {
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     assert_eq!(task.said(&["logs", "app"]).out, "up\ndown\n");
     assert!(!task.said(&["ps"]).out.contains("mine"));
+
     let document = task.said(&["ps", "--all", "--format", "json"]).json();
     let told = &document["tasks"][0];
     assert_eq!(told["lastStatus"], "STOPPED", "{told:#}");
     assert_eq!(told["stopCode"], "UserInitiated");
     assert_eq!(told["containers"][0]["exitCode"], 0);
+
     let events = task.0.read(".assemble/run/mine/events.jsonl");
     assert!(
         events.lines().count() > 3 && events.contains("ECS Task State Change"),
@@ -89,16 +92,19 @@ fn a_task_whose_runner_was_killed_is_gone_with_all_its_containers() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
+
     task.until_it_speaks();
     assert!(task.said(&["ps"]).out.contains("pid "));
     runner.kill().unwrap();
     runner.wait().unwrap();
+
     let listed = task.said(&["ps", "--all"]).out;
     assert_eq!(listed.matches("GONE").count(), 2, "{listed}");
     assert!(
         !listed.contains("RUNNING") && !listed.contains("pid"),
         "{listed}"
     );
+
     let told = task.said(&["ps", "--all", "--format", "json"]).json();
     let container = &told["tasks"][0]["containers"][0];
     assert_eq!(container["lastStatus"], "GONE", "{told:#}");
@@ -138,6 +144,7 @@ fn one_that_ends_before_it_is_ready_answers_with_its_code_and_its_words() {
         { "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", "echo oh >&2; exit 7"],
           "healthCheck": { "command": ["CMD-SHELL", "exit 0"], "interval": 5 } }] });
     let task = Task::new("");
+
     definition["cpu"] = json!("256");
     task.0.write("task.json", definition.to_string());
     let up = task.up(&["--wait"]);
@@ -147,6 +154,7 @@ fn one_that_ends_before_it_is_ready_answers_with_its_code_and_its_words() {
         "{}",
         up.err
     );
+
     let stopped = task.said(&["stop", "nobody"]);
     assert!(
         stopped.err.contains("no run is called `nobody`"),
@@ -172,6 +180,7 @@ fn a_command_runs_where_the_container_lives() {
     let task = Task::new(SERVES);
     let up = task.up(&["--wait", "--name", "lives", "--env", "app:COLOUR=blue"]);
     assert_eq!(up.code, Some(0), "{}", up.err);
+
     let said = task.said(&["exec", "app", "--", "/bin/sh", "-c", "echo $COLOUR; exit 5"]);
     assert_eq!(
         (said.code, said.out.as_str()),
@@ -179,6 +188,7 @@ fn a_command_runs_where_the_container_lives() {
         "{}",
         said.err
     );
+
     // PID 1 there is the container's own.
     let said = task.said(&["exec", "app", "--", "/bin/sh", "-c", "kill -TERM 1"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
@@ -203,14 +213,17 @@ fn an_interruption_of_spot_ends_a_task_in_order_and_with_its_words() {
     let task = Task::new(SERVES);
     assert_eq!(task.up(&["--wait", "--name", "cheap"]).code, Some(0));
     task.until_it_speaks();
+
     let stopped = task.said(&["stop", "--spot", "cheap"]);
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     assert_eq!(task.said(&["logs", "app"]).out, "up\ndown\n");
+
     let document = task.said(&["ps", "--all", "--format", "json"]).json();
     let told = &document["tasks"][0];
     assert_eq!(told["stopCode"], "SpotInterruption", "{told:#}");
     assert_eq!(told["stoppedReason"], "Your Spot Task was interrupted.");
     assert_eq!(told["containers"][0]["exitCode"], 0);
+
     let events = task.0.read(".assemble/run/cheap/events.jsonl");
     let mut events = events
         .lines()
@@ -218,6 +231,7 @@ fn an_interruption_of_spot_ends_a_task_in_order_and_with_its_words() {
     let warned = events
         .find(|event| event["detail"]["stopCode"] == "SpotInterruption")
         .unwrap();
+
     // The event is the warning: nobody has ended by then.
     assert_eq!(warned["detail"]["lastStatus"], "RUNNING", "{warned:#}");
 }

@@ -32,6 +32,7 @@ impl Project {
             tags: Tags::default(),
         };
         let tags = project.tags.clone();
+
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 answer(&stream, &tags);
@@ -42,10 +43,12 @@ impl Project {
             "assemblies/shop.yaml",
             "name: shop\napp: web\nservice: {}\n",
         );
+
         let values = format!(
             "account: '111122223333'\nregion: eu-central-1\nregistry: '{}'\n",
             project.address
         );
+
         project.write("assemblies/values/example.yaml", &values);
         project
     }
@@ -89,6 +92,7 @@ impl Project {
             )
             .output()
             .unwrap();
+
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(text).unwrap())
     }
@@ -112,6 +116,7 @@ fn answer(mut stream: &TcpStream, tags: &Tags) {
         Some(index) => ("200 OK", index.clone()),
         None => ("404 Not Found", "{}".to_owned()),
     };
+
     let length = body.len();
     let _ = write!(
         stream,
@@ -129,6 +134,7 @@ fn what_is_locked_is_rendered_until_the_tag_moves_and_check_says_so() {
         said.contains("new ") && said.contains("commit it"),
         "{said}"
     );
+
     let first = project.read("assemblies/locks/example.yaml");
     assert!(
         first.contains("platforms: [linux/amd64, linux/arm64]"),
@@ -161,6 +167,7 @@ fn all_forgets_what_nobody_names_and_one_assembly_leaves_the_others_alone() {
         "lock: 1\nimages:\n  other:1: {{ digest: 'sha256:{}' }}\n",
         "1".repeat(64)
     );
+
     project.write("assemblies/locks/example.yaml", &other);
     assert_eq!(project.assemble(&["lock", "shop"]).0, Some(0));
     assert!(
@@ -168,6 +175,7 @@ fn all_forgets_what_nobody_names_and_one_assembly_leaves_the_others_alone() {
             .read("assemblies/locks/example.yaml")
             .contains("\"other:1\"")
     );
+
     let (_, said) = project.assemble(&["lock", "--all"]);
     assert!(said.contains("gone   other:1"), "{said}");
     assert!(
@@ -186,6 +194,7 @@ fn a_login_comes_from_the_helper_that_docker_would_ask() {
     project.push("1", "", &["amd64"]);
     let login = "Basic bWU6aHVzaA==".to_owned();
     project.tags.lock().unwrap().insert(LOGIN.to_owned(), login);
+
     let (code, said) = project.assemble(&["lock", "--all"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(
@@ -197,6 +206,7 @@ fn a_login_comes_from_the_helper_that_docker_would_ask() {
     project.write("config.json", &config);
     let helper = "#!/bin/sh\nread -r host || true\n[ -n \"$host\" ] && echo '{\"Username\":\"me\",\"Secret\":\"hush\"}'\n";
     project.write("docker-credential-here", helper);
+
     let file = project.path("docker-credential-here");
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
     let (code, said) = project.assemble(&["lock", "--all"]);
@@ -211,6 +221,7 @@ fn nothing_is_written_when_an_image_cannot_be_had() {
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("has no such image; check the tag"), "{said}");
     project.push("1", "", &["arm64"]);
+
     let (code, said) = project.assemble(&["lock", "--all"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(

@@ -24,6 +24,7 @@ fn from_an_empty_folder_to_a_rendered_task_in_three_commands() {
         "{}",
         made.err
     );
+
     let shop = project.assemble(&["new", "assembly", "shop"]);
     assert_eq!(shop.code, Some(0), "{}", shop.err);
     assert!(
@@ -32,10 +33,12 @@ fn from_an_empty_folder_to_a_rendered_task_in_three_commands() {
         "{}",
         shop.err
     );
+
     let check = project.assemble(&["check", "--strict"]);
     assert_eq!(check.code, Some(0), "{}{}", check.out, check.err);
     let rendered = project.assemble(&["render", "shop"]);
     assert_eq!(rendered.code, Some(0), "{}", rendered.err);
+
     assert!(
         project
             .read("assemblies/rendered/shop/task-definition.json")
@@ -59,6 +62,7 @@ fn images_of_every_kind_stand_in_one_task() {
         ]);
         assert_eq!(made.code, Some(0), "{}", made.err);
     }
+
     let arguments = [
         "new",
         "assembly",
@@ -68,6 +72,7 @@ fn images_of_every_kind_stand_in_one_task() {
         "--sidecar",
         "my-sidecar",
     ];
+
     let made = project.assemble(&arguments);
     assert_eq!(made.code, Some(0), "{}", made.err);
     let manifest = project.read("assemblies/all.yaml") + "init: [my-init]\n";
@@ -83,6 +88,7 @@ fn what_only_the_user_knows_is_left_open_and_named() {
         "settings:\n",
         "settings:\n  certificate: { type: string, required: true, secret: true }\n  mode: { type: string, required: true }\n",
     );
+
     project.write("sidecars/tls/component.yaml", proxy);
     let made = project.assemble(&[
         "new",
@@ -93,6 +99,7 @@ fn what_only_the_user_knows_is_left_open_and_named() {
         "--ingress",
         "tls",
     ]);
+
     assert_eq!(made.code, Some(0), "{}", made.err);
     for name in ["secrets.tls.certificate", "settings.tls.mode"] {
         assert!(
@@ -101,6 +108,7 @@ fn what_only_the_user_knows_is_left_open_and_named() {
             made.err
         );
     }
+
     let manifest = project.read("assemblies/secure.yaml");
     assert!(
         manifest.contains("ingress: [tls]") && manifest.contains("FILL-ME-IN"),
@@ -119,6 +127,7 @@ fn nothing_is_written_over() {
         "{}",
         said.err
     );
+
     assert_eq!(project.read("assemblies/shop.yaml"), before);
     let said = project.assemble(&["new", "component", "web", "--image", "web:2"]);
     assert_eq!(said.code, Some(2));
@@ -151,6 +160,7 @@ fn new_crates_fit_the_workspace_and_compile() {
     let root = fs::read_to_string(house.join("Cargo.toml")).expect("the root manifest");
     let (head, rest) = root.split_once("members = [").expect("members");
     let (_, rest) = rest.split_once("]\n").expect("the end of the members");
+
     project.write(
         "Cargo.toml",
         format!("{head}members = [\"sidecars/*\", \"apps/*\"]\n{rest}"),
@@ -160,15 +170,18 @@ fn new_crates_fit_the_workspace_and_compile() {
         support::VALUES.to_owned() + "version: '1'\n",
     );
     fs::copy(house.join("Cargo.lock"), project.root().join("Cargo.lock")).expect("a copy");
+
     copy(
         &house.join("sidecars/chassis"),
         &project.root().join("sidecars/chassis"),
     );
+
     let kinds = ["app", "proxy", "sidecar", "init"];
     for kind in kinds {
         let made = project.assemble(&["new", "component", &format!("my-{kind}"), "--kind", kind]);
         assert_eq!(made.code, Some(0), "{}", made.err);
     }
+
     let task = [
         "new",
         "assembly",
@@ -180,6 +193,7 @@ fn new_crates_fit_the_workspace_and_compile() {
         "--sidecar",
         "my-sidecar",
     ];
+
     assert_eq!(project.assemble(&task).code, Some(0));
     let check = project.assemble(&["check", "--strict"]);
     assert_eq!(check.code, Some(0), "{}{}", check.out, check.err);
@@ -192,6 +206,7 @@ fn new_crates_fit_the_workspace_and_compile() {
             .env("CARGO_TARGET_DIR", target())
             .output()
             .expect("cargo runs");
+
         assert!(
             output.status.success(),
             "{}",
@@ -199,6 +214,7 @@ fn new_crates_fit_the_workspace_and_compile() {
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
+
     cargo(&[
         "build",
         "--quiet",
@@ -211,6 +227,7 @@ fn new_crates_fit_the_workspace_and_compile() {
         "-p",
         "my-init",
     ]);
+
     for kind in kinds {
         let name = format!("my-{kind}");
         let program = target().join("debug").join(&name);
@@ -221,11 +238,13 @@ fn new_crates_fit_the_workspace_and_compile() {
         let described: serde_json::Value = serde_json::from_slice(&described.stdout).expect("JSON");
         let half = if kind == "app" { "apps" } else { "sidecars" };
         let declared = project.read(&format!("{half}/{name}/component.yaml"));
+
         let settings = described["settings"].as_array().expect("settings");
         for setting in settings {
             let line = format!("\n  {}: {{", setting["name"].as_str().expect("a name"));
             assert!(declared.contains(&line), "{name}: {setting}");
         }
+
         let lines = declared.lines().filter(|line| line.contains("doc: "));
         assert_eq!(lines.count(), settings.len(), "{name}");
     }

@@ -59,6 +59,7 @@ fn a_comma_too_many_in_json() {
   "containerDefinitions": [{ "name": "web", "image": "web:1" },],
 }"#;
     let (code, text) = check("task.json", task);
+
     assert_eq!(code, Some(0), "{text}");
     assert!(
         text.contains("warning[Y01]") && text.contains("task.json:3:"),
@@ -68,6 +69,7 @@ fn a_comma_too_many_in_json() {
         text.contains("trailing comma") && text.contains("AWS CLI"),
         "{text}"
     );
+
     let (_, text) = check("task.yaml", task);
     assert!(!text.contains("Y01"), "{text}");
     let (_, text) = check(
@@ -83,10 +85,12 @@ fn a_list_instead_of_a_map_and_a_word_instead_of_a_list() {
         "a.yaml",
         "name: a\napp: web\nservice: {}\ningress: tls\nsettings:\n  - web: { greeting: hi }\n",
     );
+
     assert!(
         text.contains("hint: write a map: the same lines without `-`"),
         "{text}"
     );
+
     assert!(
         text.contains("hint: write a list: put it into `[` and `]`"),
         "{text}"
@@ -99,6 +103,7 @@ fn the_setting_of_another_component() {
     project.write("sidecars/tls/component.yaml", support::PROXY);
     let text =
         "name: a\napp: web\ningress: [tls]\nservice: {}\nsettings: { tls: { greeting: hello } }\n";
+
     project.write("a.yaml", text);
     let said = project.assemble(&["check", "a.yaml"]);
     assert!(
@@ -119,8 +124,10 @@ fn a_verb_and_a_flag_that_do_not_exist() {
         "{}",
         said.err
     );
+
     let said = project.assemble(&["check", "--formt", "json"]);
     assert!(said.err.contains("'--format'"), "{}", said.err);
+
     // Others call it so.
     for verb in ["lint", "validate"] {
         assert_eq!(project.assemble(&[verb]).code, Some(0));
@@ -135,6 +142,7 @@ fn a_file_that_is_not_there() {
         "assemblies\\shop.yaml",
         "assemblies/shpo.yaml",
     ];
+
     for path in path {
         let said = project.assemble(&["check", path]);
         assert_eq!(said.code, Some(2));
@@ -158,6 +166,7 @@ fn an_assembly_by_its_name_or_nearly() {
         "{}",
         said.err
     );
+
     project.write("assemblies/other.yml", support::SHOP);
     let said = project.assemble(&["render", "other"]);
     assert!(
@@ -189,6 +198,7 @@ fn a_file_with_nothing_in_it_or_something_else() {
         text.contains("the file is empty") && text.contains("`assemble new`"),
         "{text}"
     );
+
     let (_, text) = check("a.yaml", "hello world\n");
     assert!(
         text.contains("the file must hold fields, but this is a string"),
@@ -218,6 +228,7 @@ fn files_from_windows_are_files() {
         project.write("a.yaml", text);
         assert_eq!(project.assemble(&["check", "a.yaml"]).code, Some(0));
     }
+
     project.write("a.yaml", "name: a\r\napp: wbe\r\nservice: {}\r\n");
     let said = project.assemble(&["check", "a.yaml"]);
     assert!(
@@ -237,6 +248,7 @@ fn a_place_where_nothing_is() {
         "{}",
         said.err
     );
+
     assert!(
         said.err.contains("assemble new assembly NAME"),
         "{}",

@@ -94,6 +94,7 @@ fn a_key_that_does_not_match_is_told_with_the_reason() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(out(&output).contains(why), "{why}\n{}", out(&output));
     }
+
     let output = project.on_demand(&["test", "nobody", "--key", "x"]);
     assert_eq!(output.status.code(), Some(2), "{}", err(&output));
 }
@@ -104,9 +105,11 @@ fn an_event_of_s3_can_be_tried_as_it_came() {
     let event = out(&project.on_demand(&["test", "--key", "in/a.txt", "--format", "json"]));
     let told: Value = serde_json::from_str(&event).unwrap();
     project.write("event.json", &told["event"].to_string());
+
     let output = project.on_demand(&["test", "--event", "event.json"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     project.write("event.json", "{");
+
     let output = project.on_demand(&["test", "--event", "event.json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -126,6 +129,7 @@ fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
             &format!("text {number}"),
         );
     }
+
     project.write("bucket/other.txt", "not meant");
     let chaos = [
         "--existing",
@@ -136,6 +140,7 @@ fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
         "--max-parallel",
         "3",
     ];
+
     let output = project.on_demand(&[&["watch", "bucket"], &chaos[..]].concat());
     let said = err(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -144,11 +149,13 @@ fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
         said.contains("other.txt: the rule does not match"),
         "{said}"
     );
+
     let folder = project.path(".assemble/on-demand/copies/output/in");
     let mut made: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
         .collect();
+
     made.sort();
     let wanted: Vec<String> = (0..6).map(|number| format!("text {number}")).collect();
     assert_eq!(made, wanted);
@@ -169,6 +176,7 @@ fn what_fails_for_good_is_a_dead_letter_with_the_event_and_the_last_words() {
         "--retries",
         "1",
     ]);
+
     let said = err(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let folder = project.path(".assemble/on-demand/copies/dead-letters");
@@ -177,6 +185,7 @@ fn what_fails_for_good_is_a_dead_letter_with_the_event_and_the_last_words() {
         .map(|file| file.unwrap().path())
         .collect();
     let letter: Value = serde_json::from_slice(&fs::read(&letters[0]).unwrap()).unwrap();
+
     assert_eq!(letters.len(), 1);
     assert_eq!(letter["event"]["detail"]["object"]["key"], "in/bad.txt");
     let tries = letter["tries"].as_array().unwrap();

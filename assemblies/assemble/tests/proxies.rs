@@ -31,6 +31,7 @@ fn started(container: &ContainerDefinition, program: &str, line: &str) -> String
     )
     .expect("a file");
     fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).expect("a program");
+
     let variables = container
         .environment
         .iter()
@@ -43,11 +44,13 @@ fn started(container: &ContainerDefinition, program: &str, line: &str) -> String
         .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
         .output()
         .expect("a shell");
+
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+
     String::from_utf8(output.stdout).expect("text")
 }
 
@@ -63,6 +66,7 @@ fn envoy_is_given_listener_upstream_and_admin_address() {
         let port = socket["port_value"].as_u64().expect("a port");
         format!("{}:{port}", socket["address"].as_str().expect("an address"))
     };
+
     let said = |name: &str| envoy.variable(name).expect(name).to_owned();
     assert_eq!(socket("/admin/address"), said("ENVOY_ADMIN"));
     assert_eq!(
@@ -80,9 +84,11 @@ fn nginx_writes_its_own_variables_and_leaves_those_of_requests() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("default.conf");
     let path = "/etc/nginx/conf.d/default.conf";
+
     assert!(nginx.command[0].contains(path));
     let line = nginx.command[0].replace(path, &file.display().to_string());
     assert_eq!(started(&nginx, "nginx", &line), "daemon off;");
+
     let config = fs::read_to_string(file).expect("a configuration");
     for part in [
         "listen 0.0.0.0:8080;",
@@ -94,6 +100,7 @@ fn nginx_writes_its_own_variables_and_leaves_those_of_requests() {
     ] {
         assert!(config.contains(part), "{part}\n{config}");
     }
+
     assert_eq!(
         config.matches('{').count(),
         config.matches('}').count(),

@@ -64,6 +64,7 @@ fn renders_everything_and_a_second_time_nothing() {
         "{}",
         out(&first)
     );
+
     let definition = project.read("assemblies/rendered/shop/task-definition.json");
     assert!(definition.contains("\"family\": \"shop\""));
     let index = project.read("assemblies/rendered/README.md");
@@ -76,6 +77,7 @@ fn renders_everything_and_a_second_time_nothing() {
         index.contains("[`iam/trust.json`](shop/iam/trust.json)"),
         "{index}"
     );
+
     let second = project.assemble(&["render", "--all"]);
     assert!(err(&second).contains("nothing changed"), "{}", err(&second));
     assert_eq!(out(&first), out(&second));
@@ -102,6 +104,7 @@ fn five_mistakes_are_five_findings_with_line_caret_id_and_hint() {
     let file = project.write("bad.yaml", FIVE_MISTAKES);
     let output = project.assemble(&["check", &file.to_string_lossy()]);
     assert_eq!(output.status.code(), Some(1));
+
     let text = out(&output);
     for (rule, line) in [("M04", 1), ("M05", 3), ("M01", 4), ("M10", 6), ("M14", 7)] {
         assert!(text.contains(&format!("error[{rule}]")), "{rule}\n{text}");
@@ -110,6 +113,7 @@ fn five_mistakes_are_five_findings_with_line_caret_id_and_hint() {
             "{line}\n{text}"
         );
     }
+
     assert_eq!(text.matches("error[").count(), 5, "{text}");
     assert_eq!(text.matches("= hint: ").count(), 5, "{text}");
     assert_eq!(
@@ -134,6 +138,7 @@ fn findings_come_as_json_too() {
         .iter()
         .filter_map(|one| one["rule"].as_str())
         .collect();
+
     assert_eq!(rules.len(), 5, "{list}");
     assert_eq!(list[0]["line"], 1);
 }
@@ -147,6 +152,7 @@ fn checks_a_plain_task_definition_of_anybody() {
         r#"{ "family": "my app", "containerDefinitions": [] }"#,
     )
     .expect("a file");
+
     let output = assemble(folder.path(), &["check", "task.json"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(out(&output).contains("error[T01]"), "{}", out(&output));
@@ -164,6 +170,7 @@ fn an_unreadable_input_is_2() {
         project.assemble(&["render", "nowhere"]).status.code(),
         Some(2)
     );
+
     assert_eq!(
         project
             .assemble(&["render", "shop", "--values", "mars"])
@@ -171,6 +178,7 @@ fn an_unreadable_input_is_2() {
             .code(),
         Some(2)
     );
+
     assert_eq!(project.assemble(&["explain", "Q99"]).status.code(), Some(2));
     assert_eq!(project.assemble(&["nonsense"]).status.code(), Some(2));
 }
@@ -221,6 +229,7 @@ fn locked_fails_where_the_lock_is_of_another_tag() {
         "lock: 1\nimages:\n  registry.example/web:0: {{ digest: 'sha256:{}' }}\n",
         "5".repeat(64)
     );
+
     project.write("assemblies/locks/example.yaml", &lock);
     for verb in [["check", "assemblies/shop.yaml"], ["render", "shop"]] {
         let loose = project.assemble(&verb);
@@ -230,6 +239,7 @@ fn locked_fails_where_the_lock_is_of_another_tag() {
         let said = out(&locked) + &err(&locked);
         assert!(said.contains("error[M51]"), "{said}");
     }
+
     let elsewhere = project.assemble(&["render", "shop", "--values", "mars", "--locked"]);
     assert_eq!(elsewhere.status.code(), Some(2), "there are no such values");
 }
@@ -258,6 +268,7 @@ fn draws_and_describes_itself() {
         "{letters}"
     );
     assert!(out(&project.assemble(&["graph", "shop", "--format", "text"])).contains('┌'));
+
     let svg = out(&project.assemble(&["graph", "shop", "--format", "svg"]));
     assert!(
         svg.starts_with("<svg") && svg.ends_with("</svg>\n"),
@@ -274,6 +285,7 @@ fn draws_a_plain_task_definition_of_anybody() {
     let text =
         r#"{ "family": "my app", "containerDefinitions": [{ "name": "web", "image": "nginx" }] }"#;
     fs::write(folder.path().join("task.json"), text).expect("a file");
+
     for (format, word) in [
         ("svg", "<svg"),
         ("mermaid", "flowchart TB"),

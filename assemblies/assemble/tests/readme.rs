@@ -15,14 +15,17 @@ fn the_commands_of_the_readme_do_what_they_say() {
     let root = root.canonicalize().expect("the project");
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
+
     fs::create_dir_all(here.join("assemblies/values")).expect("a folder");
     let values = fs::copy(
         root.join("assemblies/values/example.yaml"),
         here.join("assemblies/values/example.yaml"),
     );
+
     values.expect("values");
     symlink(root.join("sidecars"), here.join("sidecars")).expect("a link");
     fs::write(here.join("task-definition.json"), TASK).expect("a file");
+
     let readme = fs::read_to_string(root.join("assemblies/README.md")).expect("the README");
     let about = [
         "assemble import ",
@@ -35,6 +38,7 @@ fn the_commands_of_the_readme_do_what_they_say() {
     let lines: Vec<&str> = lines
         .filter(|line| about.iter().any(|start| line.starts_with(start)))
         .collect();
+
     assert_eq!(lines.len(), 6, "{lines:#?}");
     for line in lines {
         let output = Command::new(env!("CARGO_BIN_EXE_assemble"))
@@ -45,6 +49,7 @@ fn the_commands_of_the_readme_do_what_they_say() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{line}\n{said}");
     }
+
     assert!(
         here.join("assemblies/rendered/shop/task-definition.json")
             .is_file()

@@ -26,6 +26,7 @@ fn rules_can_be_asked_for_by_severity_letter_and_word() {
         warnings.lines().count() + errors.lines().count()
     );
     assert!(warnings.lines().all(|line| line.contains(" warning ")));
+
     let of_ports = says(&["rules", "--about", "p"]).out;
     assert!(of_ports.lines().count() > 3 && of_ports.lines().all(|line| line.starts_with('P')));
     let about = says(&["rules", "--about", "secret"]).out;
@@ -42,6 +43,7 @@ fn rules_come_as_json_with_everything_about_each() {
     let rules = says(&["rules", "--format", "json"]).json();
     let rules = rules.as_array().expect("a list");
     assert_eq!(rules.len(), says(&["rules"]).out.lines().count());
+
     for rule in rules {
         for field in [
             "id",
@@ -76,6 +78,7 @@ fn explain_shows_what_check_says_about_the_example() {
             assert!(said.out.contains(part), "{part}: {}", said.out);
         }
     }
+
     let all = says(&["explain", "--all"]).out;
     let rules = says(&["rules"]).out;
     assert_eq!(all.matches("\naccepted:\n").count(), rules.lines().count());
@@ -121,12 +124,14 @@ fn every_link_of_the_page_has_its_heading() {
                 .replace(' ', "-")
         })
         .collect();
+
     let links = page
         .split("](#")
         .skip(1)
         .filter_map(|rest| rest.split(')').next());
     let links: BTreeSet<String> = links.map(str::to_owned).collect();
     let missing: Vec<_> = links.difference(&headings).collect();
+
     assert!(missing.is_empty(), "{missing:?}");
     assert!(links.contains("t06") && links.contains("m22"));
 }
@@ -136,6 +141,7 @@ fn the_manual_has_a_page_for_every_verb() {
     let folder = Project::empty();
     let said = folder.assemble(&["man", "--into", "pages"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
+
     for page in ["assemble.1", "assemble-check.1", "assemble-render.1"] {
         let text = folder.read(&format!("pages/{page}"));
         assert!(
@@ -143,6 +149,7 @@ fn the_manual_has_a_page_for_every_verb() {
             "{text}"
         );
     }
+
     let check = folder.assemble(&["man", "check"]).out;
     assert_eq!(check, folder.read("pages/assemble-check.1"));
     assert!(
@@ -178,6 +185,7 @@ fn bash_takes_the_completions_and_completes_a_verb() {
         );
         return;
     };
+
     let mut input = bash.stdin.take().expect("a pipe");
     input
         .write_all(format!("{script}\n{ask}").as_bytes())

@@ -22,6 +22,7 @@ fn a_reason_on_the_command_line_silences_and_is_counted_and_shown() {
         "--silence",
         "t03=it ends",
     ];
+
     let said = project.assemble(&arguments);
     assert_eq!(said.code, Some(0), "{}", said.out);
     assert!(!said.out.contains("T01"), "{}", said.out);
@@ -30,6 +31,7 @@ fn a_reason_on_the_command_line_silences_and_is_counted_and_shown() {
         "{}",
         said.err
     );
+
     let shown = project.assemble(&[&arguments[..], &["--show-silenced"]].concat());
     assert!(shown.out.contains("silenced error[T01]"), "{}", shown.out);
     assert!(
@@ -50,6 +52,7 @@ fn a_flag_without_a_reason_or_with_an_unknown_id_is_refused() {
         ("M05=why", "cannot be silenced"),
         ("T01", "NAME=VALUE"),
     ];
+
     for (flag, words) in cases {
         let said = project.assemble(&["check", "--silence", flag]);
         assert_eq!(said.code, Some(2), "{flag}");
@@ -77,9 +80,11 @@ fn the_file_of_a_project_speaks_for_the_files_it_names() {
   T01: { severity: off, reason: old names, files: ['legacy/*.json'] }
   T03: { severity: warning, reason: they end }
 ";
+
     project.write("assemblies/rules.yaml", rules);
     project.write("legacy/task.json", PLAIN);
     project.write("new/task.json", PLAIN);
+
     let legacy = project.assemble(&["check", "legacy/task.json"]);
     assert_eq!(legacy.code, Some(0), "{}", legacy.out);
     assert!(legacy.out.contains("warning[T03]"), "{}", legacy.out);
@@ -105,6 +110,7 @@ fn a_stale_entry_is_told_when_all_it_speaks_of_was_judged() {
   T08: { severity: off, reason: nobody knows, files: [task.json] }
   T09: { severity: off, reason: nobody knows }
 ";
+
     project.write("assemblies/rules.yaml", rules);
     project.write("task.json", PLAIN);
     let one = project.assemble(&["check", "task.json"]).out;
@@ -113,6 +119,7 @@ fn a_stale_entry_is_told_when_all_it_speaks_of_was_judged() {
         "{one}"
     );
     assert!(one.contains("rules.yaml:2:"), "{one}");
+
     let all = project.assemble(&["check"]).out;
     assert!(
         all.contains("warning[M25]: `T09`") && !all.contains("`T08`"),
@@ -127,6 +134,7 @@ fn a_mistake_in_the_file_of_rules_is_a_finding_in_it() {
         "assemblies/rules.yaml",
         "rules: { T011: { severity: off, reason: old } }\n",
     );
+
     let said = project.assemble(&["check"]);
     assert_eq!(said.code, Some(1));
     assert!(
@@ -145,12 +153,14 @@ fn outside_of_a_project_the_nearest_file_upwards_speaks() {
         "rules: { T01: { severity: off, reason: old names } }\n",
     );
     folder.write("deep/down/task.json", PLAIN);
+
     let said = folder.assemble(&["check", "deep/down/task.json"]);
     assert!(!said.out.contains("T01"), "{}", said.out);
     folder.write(
         "other.yaml",
         "rules: { T03: { severity: off, reason: it ends } }\n",
     );
+
     let said = folder.assemble(&["check", "deep/down/task.json", "--rules", "other.yaml"]);
     assert!(
         said.out.contains("T01") && !said.out.contains("T03"),
@@ -165,6 +175,7 @@ fn a_flag_wins_over_the_manifest_and_that_over_the_file() {
     let manifest =
         |rules: &str| project.write("assemblies/shop.yaml", format!("{SHOP_ON_HOST}{rules}"));
     let own = "rules:\n  T04: { severity: warning, reason: tried here }\n";
+
     project.write(
         "assemblies/rules.yaml",
         "rules: { T04: { severity: off, reason: all of us } }\n",
@@ -187,10 +198,12 @@ ingress: [tls]
 settings: { web: { listen: '0.0.0.0:9000' } }
 service: {}
 ";
+
     project.write("assemblies/shop.yaml", shop);
     assert_eq!(project.assemble(&["render", "shop"]).code, Some(1));
     let rules = "rules: { M22: { severity: off, reason: the auditors reach it } }\n";
     project.write("assemblies/shop.yaml", format!("{shop}{rules}"));
+
     for verb in [
         ["--quiet", "check", "assemblies/shop.yaml"],
         ["--quiet", "render", "shop"],
@@ -204,6 +217,7 @@ service: {}
             "{}",
             said.err
         );
+
         assert!(
             said.err
                 .contains("because: the auditors reach it (assemblies/shop.yaml:6)"),
@@ -211,6 +225,7 @@ service: {}
             said.err
         );
     }
+
     assert!(
         project
             .read("assemblies/rendered/shop/task-definition.json")

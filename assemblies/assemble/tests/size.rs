@@ -48,6 +48,7 @@ fn says_what_sets_the_size_and_what_it_costs() {
     let output = assemble(&project(), &["size", "shop"]);
     let text = out(&output);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+
     for words in [
         "shop: 0.25 vCPU · 1 GB on X86_64",
         "web asks for 600 of the 600 MiB",
@@ -57,6 +58,7 @@ fn says_what_sets_the_size_and_what_it_costs() {
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
+
     let table = out(&assemble(&project(), &["render", "shop"]));
     assert!(table.contains("web (memory)"), "{table}");
 }
@@ -79,23 +81,28 @@ fn the_project_has_prices_of_its_own_and_a_flag_wins_over_them() {
             "date: '2027-01'\nregions: {{ {region}: {{ X86_64: {{ vcpu: {vcpu}, gb: 0 }} }} }}\n"
         )
     };
+
     write(
         project.path(),
         "assemblies/prices.yaml",
         &prices("eu-central-1", 4),
     );
     write(project.path(), "other.yaml", &prices("eu-central-1", 8));
+
     let own = out(&assemble(&project, &["size", "shop"]));
     assert!(own.contains("prices of eu-central-1, 2027-01\n"), "{own}");
     assert!(own.contains("$730.00"), "{own}");
+
     let other = out(&assemble(
         &project,
         &["size", "shop", "--prices", "other.yaml"],
     ));
+
     assert!(other.contains("$1460.00"), "{other}");
     // The table stands among the assemblies and is none.
     let rendered = assemble(&project, &["render", "--all"]);
     assert_eq!(rendered.status.code(), Some(0), "{}", err(&rendered));
+
     assert!(
         out(&rendered).contains("$730.00 a month"),
         "{}",
@@ -111,6 +118,7 @@ fn a_wrong_table_of_prices_is_told_with_its_line() {
         "assemblies/prices.yaml",
         "date: '2027'\nregions:\n  eu: { X86_64: { vcpu: cheap } }\n",
     );
+
     let output = assemble(&project, &["size", "shop"]);
     assert_eq!(output.status.code(), Some(1));
     let text = err(&output);
@@ -130,6 +138,7 @@ fn sizes_the_task_definition_of_anybody() {
              "runtimePlatform": { "cpuArchitecture": "ARM64" },
              "containerDefinitions": [{ "name": "app", "image": "app:1", "cpu": 200, "memory": 512 }] }"#,
     );
+
     let text = out(&assemble(&project, &["size", "task.json"]));
     for words in [
         "anybody: 1 vCPU · 2 GB on ARM64",

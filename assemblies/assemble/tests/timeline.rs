@@ -26,6 +26,7 @@ fn every_shipped_assembly_stops_before_spot_kills_it() {
     assert_eq!(output.status.code(), Some(0));
     let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
     let timelines = json["timelines"].as_array().expect("a list");
+
     assert_eq!(timelines.len(), 4);
     for one in timelines {
         let family = &one["family"];
@@ -58,6 +59,7 @@ fn a_task_that_may_hang_or_outlive_its_stop_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("task.json");
     std::fs::write(&file, HANGS).expect("a file");
+
     let text = out(&check(&[&file.display().to_string()]));
     for words in [
         "30 s  app starts, after db HEALTHY",
@@ -77,6 +79,7 @@ fn a_circle_has_no_timeline() {
         r#""image": "db","#,
         r#""image": "db", "dependsOn": [{ "containerName": "app", "condition": "START" }],"#,
     );
+
     std::fs::write(&file, circle).expect("a file");
     let output = check(&[&file.display().to_string()]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -105,6 +108,7 @@ fn a_story_is_played_and_where_it_goes_another_way_is_told() {
     let temporary = tempfile::tempdir().expect("a folder");
     let other = temporary.path().join("other.yaml");
     std::fs::write(&other, text.replace("then: [kill app]", "then: [term app]")).expect("a file");
+
     let output = check(&[other.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -118,6 +122,7 @@ fn a_story_is_played_and_where_it_goes_another_way_is_told() {
         "containers: [{ name: app }]\nstory: [{ at: 0, event: ap runs }]\n",
     )
     .expect("a file");
+
     let output = check(&[other.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);

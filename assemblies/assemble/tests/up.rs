@@ -54,10 +54,12 @@ impl Project {
             .spawn()
             .unwrap();
         let mut line = String::new();
+
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut line)
             .unwrap();
         assert!(line.contains("ready"), "{line}");
+
         child
     }
 }
@@ -90,6 +92,7 @@ fn the_exit_code_is_that_of_the_essential_container() {
         stderr.contains("EssentialContainerExited: Essential container in task exited (`app`)")
     );
     assert!(stderr.contains("a service would start another task"));
+
     assert!(
         stderr.contains("the last words of `app`:\n  oh"),
         "{stderr}"
@@ -137,10 +140,12 @@ fn whoever_has_no_program_can_be_skipped_or_stubbed() {
     app["dependsOn"] = json!([{ "containerName": "agent", "condition": "START" }]);
     let agent = json!({ "name": "agent", "image": "agent:1", "essential": false });
     let project = Project::new(json!([app, agent]));
+
     for how in ["--skip", "--stub"] {
         let (code, _, stderr) = project.up(&[&AS_SHELL[..], &[how, "agent"]].concat());
         assert_eq!(code, Some(0), "{how}: {stderr}");
     }
+
     let (code, _, stderr) =
         project.up(&[&AS_SHELL[..], &["--skip", "agnet", "--stub", "x"]].concat());
     assert_eq!(code, Some(125), "{stderr}");
@@ -149,6 +154,7 @@ fn whoever_has_no_program_can_be_skipped_or_stubbed() {
         "{stderr}"
     );
     let (code, _, stderr) = project.up(&[&AS_SHELL[..], &["--skip", "app"]].concat());
+
     assert_eq!(code, Some(125), "{stderr}");
     assert!(stderr.contains("nothing essential"), "{stderr}");
 }
@@ -185,9 +191,11 @@ fn all_missing_secrets_are_told_ready_to_paste() {
         { "name": "ONE", "valueFrom": "arn:aws:secretsmanager:eu-central-1:000000000000:secret:one-abcdef" },
         { "name": "TWO", "valueFrom": "/parameter/two" },
     ]);
+
     let project = Project::new(json!([app]));
     let (code, _, stderr) = project.up(&AS_SHELL);
     assert_eq!(code, Some(125));
+
     let arn = "\"arn:aws:secretsmanager:eu-central-1:000000000000:secret:one-abcdef\" = \"\"\n";
     assert!(
         stderr.contains(arn) && stderr.contains("\"/parameter/two\" = \"\"\n"),
@@ -200,6 +208,7 @@ fn all_missing_secrets_are_told_ready_to_paste() {
     fs::write(&file, "one = \"hush\"\n\"/parameter/two\" = \"x\"\n").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let (code, stdout, _) = project.up(&AS_SHELL);
+
     assert_eq!(code, Some(0));
     assert!(stdout.contains("got hush"));
 }
@@ -242,14 +251,17 @@ fn who_is_skipped_is_left_out_and_a_stub_only_sleeps() {
         { "containerName": "agent", "condition": "HEALTHY" },
         { "containerName": "hop", "condition": "HEALTHY" },
     ]);
+
     let agent = json!({ "name": "agent", "image": "agent:1", "memory": 64, "essential": false,
         "healthCheck": { "command": ["CMD", "/agent", "health"] },
         "secrets": [{ "name": "KEY", "valueFrom": "nobody-knows" }] });
     let mut hop = agent.clone();
+
     (hop["name"], hop["image"]) = (json!("hop"), json!("hop:1"));
     let project = Project::new(json!([app, agent, hop]));
     of_others(&project, "agent", "skip");
     of_others(&project, "hop", "stub");
+
     let (code, stdout, stderr) = project.up(&AS_SHELL);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("| went on"), "{stdout}");
@@ -262,16 +274,19 @@ fn json_tells_logs_and_states_a_line_each() {
     let project = Project::new(json!([shell("app", "echo hello; exit 4")]));
     let (code, stdout, _) = project.up(&[AS_SHELL.as_slice(), &["--json"]].concat());
     assert_eq!(code, Some(4));
+
     let lines: Vec<Value> = stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+
     assert!(
         lines
             .iter()
             .any(|line| line["type"] == "log" && line["line"] == "hello")
     );
     let last = lines.last().unwrap();
+
     assert_eq!(last["detail"]["lastStatus"], "STOPPED");
     assert_eq!(last["detail"]["containers"][0]["exitCode"], 4);
 }
@@ -322,6 +337,7 @@ fn who_has_a_role_hears_how_to_turn_credentials_on() {
             "{stdout}{stderr}"
         );
     }
+
     let of_the_machine = asks_with_a_role("$AWS_CONTAINER_CREDENTIALS_FULL_URI");
     let (_, stdout, stderr) = of_the_machine.up(&[&AS_SHELL[..], &["--net", "host"]].concat());
     assert!(
@@ -345,10 +361,12 @@ fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
     let mut said = said.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let asked = said.next_back().ok_or(stderr).unwrap();
     let arn = &asked["TaskARN"];
+
     assert!(lines.iter().all(|line| line["taskArn"] == *arn), "{stdout}");
     let kept = fs::read(project.0.path().join(".assemble/run/one/task.json")).unwrap();
     let kept: Value = serde_json::from_slice(&kept).unwrap();
     let task = &kept["tasks"][0];
+
     assert_eq!(
         (&task["taskArn"], &task["runName"]),
         (arn, &json!("one")),
@@ -409,6 +427,7 @@ fn the_second_interrupt_kills() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+
     assert!(lines.next().unwrap().unwrap().contains("ready"));
     interrupt(&child);
     assert!(lines.next().unwrap().unwrap().contains("stopping"));
@@ -420,11 +439,13 @@ fn the_second_interrupt_kills() {
 fn a_smoke_test_starts_and_stops() {
     let line = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
     let mut app = shell("app", line);
+
     // The shell may be told to stop before it has set its trap, and as PID 1 it would not hear of it.
     app["linuxParameters"] = json!({ "initProcessEnabled": true });
     let project = Project::new(json!([app]));
     let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--until-ready"]].concat());
     assert_eq!(code, Some(0), "{stderr}");
+
     assert!(
         stderr.contains("UserInitiated: Task stopped: it was ready"),
         "{stderr}"
@@ -445,6 +466,7 @@ fn on_this_machines_network_a_listener_is_kept_on_the_loopback_and_a_busy_port_i
     let port = busy.local_addr().unwrap().port();
     let mut app = shell("app", "echo \"$APP_LISTEN\"");
     app["environment"] = json!([{ "name": "APP_LISTEN", "value": format!("0.0.0.0:{port}") }]);
+
     let project = Project::new(json!([app]));
     let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--net", "host"]].concat());
     assert_eq!(code, Some(125));
@@ -454,6 +476,7 @@ fn on_this_machines_network_a_listener_is_kept_on_the_loopback_and_a_busy_port_i
     );
     drop(busy);
     let (code, stdout, _) = project.up(&[AS_SHELL.as_slice(), &["--net", "host"]].concat());
+
     assert_eq!(code, Some(0));
     assert!(stdout.contains(&format!("| 127.0.0.1:{port}")), "{stdout}");
 }
@@ -471,15 +494,18 @@ fn a_development_token_has_the_claims_that_were_asked_for() {
         "--ttl",
         "90s",
     ]);
+
     let output = command
         .arg("--project")
         .arg(project.0.path())
         .output()
         .unwrap();
+
     assert!(output.status.success());
     let token = String::from_utf8(output.stdout).unwrap();
     let parts: Vec<_> = token.trim().split('.').collect();
     assert_eq!(parts.len(), 3);
+
     let decode = |part: &str| {
         use base64::Engine;
         let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
@@ -487,12 +513,14 @@ fn a_development_token_has_the_claims_that_were_asked_for() {
             .unwrap();
         serde_json::from_slice::<Value>(&bytes).unwrap()
     };
+
     let (header, claims) = (decode(parts[0]), decode(parts[1]));
     assert_eq!(header["alg"], "ES256");
     assert_eq!(
         (&claims["aud"], &claims["scope"]),
         (&json!("films"), &json!("read"))
     );
+
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
     assert_eq!(life, 90);
     let keys = project.0.path().join(".assemble/dev/jwks.json");

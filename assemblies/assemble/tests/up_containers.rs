@@ -30,10 +30,12 @@ fn a_stub_answers_and_says_what_came() {
             json!({ "healthCheck": { "command": ["CMD", "/no"] } }),
         ),
     ]);
+
     let said = up(&project, &["--stub", "agent=http-200:8125"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.contains("code 200"), "{}", said.out);
     assert!(said.out.contains("POST /v1/x, 5 bytes"), "{}", said.out);
+
     // It hears SIGTERM, and so ends well.
     assert!(!said.err.contains("SIGKILL"), "{}", said.err);
 }
@@ -44,11 +46,13 @@ fn a_sink_is_where_the_task_looks_for_it_over_http_and_over_grpc() {
         -w 'code %{http_code}\\n' -d '{}' \"$WHERE:$port/v1/traces\"; done";
     let agent = json!({ "essential": false });
     let project = shells(&[("app", ask, json!({})), ("agent", "", agent)]);
+
     // An address that the task is told of leads out of it only where nobody in it listens.
     let told = "app:WHERE=http://127.0.0.1";
     let port = "app:OTHER=http://127.0.0.1:4318";
     let more = ["--stub", "agent=otlp-sink", "--env", told, "--env", port];
     let said = up(&project, &more);
+
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert_eq!(said.out.matches("code 200").count(), 2, "{}", said.out);
 }
@@ -56,12 +60,14 @@ fn a_sink_is_where_the_task_looks_for_it_over_http_and_over_grpc() {
 #[test]
 fn an_init_is_pid_1_passes_signals_on_and_buries_orphans() {
     const TEST: &str = "an_init_is_pid_1_passes_signals_on_and_buries_orphans";
+
     // The orphan ends while the program still runs; buried, it is no zombie then.
     let line = "echo I am $$ of $PPID; (sh -c 'exit 0' & ) ; sleep 0.5; \
         echo zombies $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); exit 9";
     let init = json!({ "linuxParameters": { "initProcessEnabled": true } });
     let with_init = shells(&[("app", line, init.clone())]);
     let said = up(&with_init, &[]);
+
     if said.err.contains("ordinary process") {
         return eprintln!("skipped: {TEST} needs PID namespaces");
     }
@@ -71,6 +77,7 @@ fn an_init_is_pid_1_passes_signals_on_and_buries_orphans() {
         "{}",
         said.out
     );
+
     assert!(said.out.contains("zombies 0"), "{}", said.out);
     // Without a handler SIGTERM ends it, as it does not end a PID 1.
     let asleep = shells(&[("app", "echo up; exec sleep 100", init)]);
@@ -81,6 +88,7 @@ fn an_init_is_pid_1_passes_signals_on_and_buries_orphans() {
 #[test]
 fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
     use std::os::unix::fs::PermissionsExt;
+
     let project = shells(&[
         ("app", "", json!({ "stopTimeout": 2 })),
         (
@@ -89,6 +97,7 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
             json!({}),
         ),
     ]);
+
     let program = project.root().join("program");
     let build = |number: u8, last: &str| {
         let text = format!("#!/bin/sh\ntrap 'exit 0' TERM\necho build {number}\n{last}\n");
@@ -96,6 +105,7 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
         std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::rename(beside, &program).unwrap();
     };
+
     build(1, "while :; do sleep 0.1; done");
     thread::scope(|scope| {
         let said = scope.spawn(|| {
@@ -113,6 +123,7 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
                 "60s",
             ])
         });
+
         let log = project.root().join(".assemble/run/watched/app.log");
         let end = std::time::Instant::now() + std::time::Duration::from_secs(50);
         while !std::fs::read_to_string(&log)
@@ -122,20 +133,24 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
         {
             thread::sleep(std::time::Duration::from_millis(20));
         }
+
         build(2, "exit 7");
         let said = said.join().unwrap();
         assert_eq!(said.code, Some(7), "{}", said.err);
+
         let words: Vec<&str> = said
             .out
             .lines()
             .filter(|line| line.contains("build"))
             .collect();
+
         assert_eq!(
             words,
             ["app   | build 1", "app   | build 2"],
             "{}",
             said.err
         );
+
         assert_eq!(said.out.matches("| other").count(), 1, "{}", said.out);
         assert!(said.err.contains("its program has changed"), "{}", said.err);
     });
@@ -153,6 +168,7 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
         wait("d"),
     ]
     .join("; ");
+
     let other = [
         wait("a"),
         say("other first", "b"),
@@ -160,14 +176,17 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
         say("other then", "d"),
     ]
     .join("; ");
+
     let project = shells(&[("app", &app, json!({})), ("other", &other, json!({}))]);
     let said = up(&project, &["--program", "other=/bin/sh"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
+
     let logs = project.assemble(&["logs"]).out;
     assert_eq!(
         logs,
         "app   | app first\nother | other first\napp   | app then\nother | other then\n"
     );
+
     assert_eq!(
         project.assemble(&["logs", "other"]).out,
         "other first\nother then\n"
@@ -185,13 +204,16 @@ fn a_terminal_has_a_line_at_its_bottom_that_says_how_everybody_is() {
         .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
+
     let screen = String::from_utf8_lossy(&said.stdout);
     assert!(said.status.success(), "{screen}");
+
     // The terminal is the only witness: what was drawn, and that it was taken away before each line.
     assert!(
         screen.contains("RUNNING 0:0") && screen.contains("app runs"),
         "{screen}"
     );
+
     let before = screen.find("| hello").map(|at| &screen[..at]).unwrap();
     assert!(
         before.rsplit("\u{1b}[2K").next().unwrap().len() < 30,

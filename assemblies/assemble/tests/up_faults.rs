@@ -43,6 +43,7 @@ impl Left {
             "--name",
             "left",
         ];
+
         let mut command = match before {
             [] => Command::new(env!("CARGO_BIN_EXE_assemble")),
             [first, rest @ ..] => {
@@ -51,12 +52,14 @@ impl Left {
                 command
             }
         };
+
         let done = command
             .args(words)
             .args(more)
             .current_dir(project.root())
             .output()
             .unwrap();
+
         let err = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(done.status.success(), "{err}");
         let left = Self {
@@ -64,10 +67,12 @@ impl Left {
             run: "left".into(),
         };
         let said = fs::read_to_string(left.folder().join("up.log")).unwrap();
+
         if said.contains("the network here is this machine's") {
             eprintln!("skipped: {test} needs network namespaces");
             return None;
         }
+
         Some(left)
     }
 
@@ -144,17 +149,21 @@ fn a_supervisor_without_descriptors_to_spare_does_not_spin_and_serves_again() {
         return;
     };
     let port = left.port();
+
     until("an answer", || ask(port, Duration::from_secs(1)).is_some());
     // More callers than it has descriptors for: each needs two.
     let callers: Vec<TcpStream> = (0..100)
         .map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap())
         .collect();
+
     until("no answer", || {
         ask(port, Duration::from_millis(200)).is_none()
     });
+
     let pid = supervisor(&left.folder());
     let before = ticks(pid);
     thread::sleep(Duration::from_secs(1));
+
     let spent = ticks(pid) - before;
     assert!(
         spent < 50,
@@ -177,6 +186,7 @@ fn a_port_that_two_containers_want_is_told_by_who_comes_second() {
           "healthCheck": { "command": ["CMD-SHELL", "curl -sf http://127.0.0.1:8080"], "interval": 5 } },
         { "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", second],
           "dependsOn": [{ "containerName": "first", "condition": "HEALTHY" }] } ] });
+
     project.write("task.json", definition.to_string());
     let said = project.assemble(&[
         "up",
@@ -188,6 +198,7 @@ fn a_port_that_two_containers_want_is_told_by_who_comes_second() {
         "--fast-health",
         "50",
     ]);
+
     assert_eq!(said.code, Some(98), "{}{}", said.out, said.err);
     assert!(
         said.out.contains("Address already in use"),
@@ -216,6 +227,7 @@ fn latency_and_loss_that_a_container_asks_for_are_seen_from_outside_and_no_reque
         "touch \"$DIR/is-lossy\"".to_owned(),
         "exec sleep 60".to_owned(),
     ];
+
     let definition = json!({ "family": "test", "enableFaultInjection": true, "containerDefinitions": [
         server(),
         { "name": "chaos", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", chaos.join("\n")],
@@ -231,16 +243,19 @@ fn latency_and_loss_that_a_container_asks_for_are_seen_from_outside_and_no_reque
         "--env",
         &folder,
     ];
+
     let Some(left) = Left::new("faults at the border", &definition, &[], &more) else {
         return;
     };
     let port = left.port();
     let limit = Duration::from_secs(20);
+
     until("an answer", || ask(port, limit).is_some());
     let told = |word: &str, done: &str| {
         fs::write(shared.path().join(word), "").unwrap();
         until(done, || shared.path().join(done).exists());
     };
+
     told("latency", "is-late");
     let began = Instant::now();
     assert!(ask(port, limit).is_some());
@@ -260,6 +275,7 @@ fn at_a_terminal(project: &Project) -> Child {
         "{} up task.json --program app=/bin/sh --name closed",
         env!("CARGO_BIN_EXE_assemble")
     );
+
     Command::new("script")
         .args(["-qec", &up, "/dev/null"])
         .current_dir(project.root())
@@ -276,15 +292,18 @@ fn a_closed_terminal_stops_the_task_in_order() {
     let line = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
     let definition = json!({ "family": "test", "containerDefinitions": [
         { "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line], "stopTimeout": 10 } ] });
+
     project.write("task.json", definition.to_string());
     let mut terminal = at_a_terminal(&project);
     let log = project.root().join(".assemble/run/closed/app.log");
     let said = |word: &str| fs::read_to_string(&log).is_ok_and(|text| text.contains(word));
+
     until("ready", || said("ready"));
     // Whoever holds the terminal goes, and with it the terminal.
     terminal.kill().unwrap();
     terminal.wait().unwrap();
     until("bye", || said("bye"));
+
     let events = project.root().join(".assemble/run/closed/events.jsonl");
     until("the end", || {
         fs::read_to_string(&events).is_ok_and(|text| text.contains("\"STOPPED\""))
@@ -297,6 +316,7 @@ fn of_two_that_take_one_name_at_once_one_runs() {
     let line = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
     let definition = json!({ "family": "test", "containerDefinitions": [
         { "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line], "stopTimeout": 5 } ] });
+
     project.write("task.json", definition.to_string());
     let begin = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
@@ -310,14 +330,17 @@ fn of_two_that_take_one_name_at_once_one_runs() {
             "--timeout",
             "2s",
         ]);
+
         command.current_dir(project.root()).env("NO_COLOR", "1");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
+
     let both = [begin(), begin()].map(|child| child.wait_with_output().unwrap());
     let mut codes = both.each_ref().map(|one| one.status.code());
     codes.sort_unstable();
     assert_eq!(codes, [Some(124), Some(125)], "{both:?}");
+
     let said = both.map(|one| String::from_utf8_lossy(&one.stderr).into_owned());
     assert!(
         said.iter().any(|one| one.contains("`one` runs already")),

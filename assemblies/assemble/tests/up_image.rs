@@ -28,15 +28,18 @@ impl Store {
         let store = Self(Project::empty());
         let root = store.0.root().join("files");
         fs::create_dir_all(root.join("bin")).unwrap();
+
         if fs::copy("/bin/busybox", root.join("bin/busybox")).is_err() {
             eprintln!("skipped: there is no /bin/busybox (Debian: busybox-static)");
             return None;
         }
+
         symlink("busybox", root.join("bin/sh")).unwrap();
         let folder = store.0.root().display();
         let conf = format!(
             "[storage]\ndriver = \"vfs\"\ngraphroot = \"{folder}/graph\"\nrunroot = \"{folder}/run\"\n"
         );
+
         store.0.write("storage.conf", conf);
         let tar = store.0.root().join("files.tar");
         let packed = Command::new("tar")
@@ -46,6 +49,7 @@ impl Store {
             .arg(&root)
             .arg(".")
             .status();
+
         assert!(packed.unwrap().success());
         let mut import = store.command("podman");
         import.args([
@@ -55,10 +59,12 @@ impl Store {
             "--change",
             "WORKDIR /room",
         ]);
+
         import.args([
             "--change",
             r#"CMD ["sh","-c","echo shape $SHAPE; pwd; exit 7"]"#,
         ]);
+
         match import.arg(&tar).arg("localhost/agent:1").output() {
             Ok(done) if done.status.success() => Some(store),
             Ok(done) => {
@@ -102,20 +108,24 @@ fn an_image_of_others_is_unpacked_once_and_runs() {
     store.0.write("task.json", AGENT);
     let first = store.up(&["--image", "agent"]);
     let (out, err) = (text(&first.stdout), text(&first.stderr));
+
     if err.contains("mounts of its own") {
         eprintln!("skipped: this machine gives out no namespaces");
         return;
     }
+
     assert_eq!(first.status.code(), Some(7), "{out}{err}");
     assert!(
         out.contains("shape round") && out.contains("/room"),
         "{out}{err}"
     );
     assert!(err.contains("podman unpacks localhost/agent:1"), "{err}");
+
     let left = store
         .command("podman")
         .args(["ps", "--all", "--quiet"])
         .output();
+
     assert_eq!(
         text(&left.unwrap().stdout),
         "",
@@ -134,12 +144,14 @@ fn an_image_that_is_nowhere_is_told_with_the_ways_out() {
     store
         .0
         .write("task.json", AGENT.replace("agent:1", "absent:1"));
+
     let done = store.up(&["--image", "agent"]);
     let err = text(&done.stderr);
     if err.contains("mounts of its own") {
         eprintln!("skipped: this machine gives out no namespaces");
         return;
     }
+
     assert_eq!(done.status.code(), Some(127), "{err}");
     assert!(
         err.contains("`agent`: `podman pull localhost/absent:1`"),
@@ -154,6 +166,7 @@ fn without_an_engine_the_other_ways_are_told() {
     project.write("task.json", AGENT);
     let empty = project.root().join("nothing");
     fs::create_dir(&empty).unwrap();
+
     let up = |words: &[&str], path: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
         command
@@ -163,6 +176,7 @@ fn without_an_engine_the_other_ways_are_told() {
         let done = command.current_dir(project.root()).output().unwrap();
         (done.status.code(), text(&done.stderr))
     };
+
     let (code, err) = up(&[], &empty);
     assert_eq!(code, Some(127), "{err}");
     for way in [
@@ -173,18 +187,22 @@ fn without_an_engine_the_other_ways_are_told() {
     ] {
         assert!(err.contains(way), "{way}: {err}");
     }
+
     let (code, err) = up(&["--image", "agent"], &empty);
     assert_eq!(code, Some(127), "{err}");
     let told = ["podman, docker", "mounts of its own"];
     assert!(told.iter().any(|words| err.contains(words)), "{err}");
+
     let (code, err) = up(&["--image", "agnt"], &empty);
     assert_eq!(code, Some(125), "{err}");
     assert!(err.contains("agnt"), "{err}");
+
     // An engine that fails is told in its own words.
     let engine = project.write(
         "nothing/docker",
         "#!/bin/sh\necho 'Cannot connect to the daemon' >&2; exit 1\n",
     );
+
     fs::set_permissions(engine, fs::Permissions::from_mode(0o755)).unwrap();
     let (code, err) = up(&["--image", "agent=docker"], &empty);
     assert_eq!(code, Some(127), "{err}");

@@ -47,12 +47,14 @@ fn a_container_asks_for_its_metadata_where_it_is_on_fargate() {
     if skipped(&said, "metadata on 169.254.170.2") {
         return;
     }
+
     let lines: Vec<&str> = said
         .out
         .lines()
         .filter_map(|line| line.split_once("| "))
         .map(|(_, text)| text)
         .collect();
+
     assert!(
         lines[0].starts_with("http://169.254.170.2/v4/"),
         "{}",
@@ -72,6 +74,7 @@ fn nothing_outside_is_reached_but_what_is_named() {
         json!({ "environment": [{ "name": "WHERE", "value": format!("127.0.0.1:{port}") }] }),
     )]);
     let alone = up(&project, &[]);
+
     if skipped(&alone, "ways out of the task") {
         return;
     }
@@ -81,6 +84,7 @@ fn nothing_outside_is_reached_but_what_is_named() {
         alone.out,
         alone.err
     );
+
     let way = format!("127.0.0.1:{port}");
     let named = up(&project, &["--reach", &way]);
     assert!(
@@ -89,6 +93,7 @@ fn nothing_outside_is_reached_but_what_is_named() {
         named.out,
         named.err
     );
+
     // What the command line says of an address is enough.
     let told = up(&project, &["--env", &format!("WHERE=localhost:{port}")]);
     assert!(
@@ -97,6 +102,7 @@ fn nothing_outside_is_reached_but_what_is_named() {
         told.out,
         told.err
     );
+
     assert!(
         told.err.contains(&format!("it reaches 127.0.0.1:{port}")),
         "{}",
@@ -110,6 +116,7 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
     let more = json!({ "portMappings": [{ "containerPort": 8080 }], "stopTimeout": 2 });
     let project = shells(&[("app", line, more)]);
     let mut ports = Vec::new();
+
     for who in ["one", "two"] {
         let said = up(
             &project,
@@ -123,6 +130,7 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
                 &format!("WHO={who}"),
             ],
         );
+
         assert_eq!(said.code, Some(0), "{}", said.err);
         let listed = project.assemble(&["ps", "--format", "json"]).json();
         let task = listed["tasks"]
@@ -138,6 +146,7 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
         };
         ports.push(port);
     }
+
     for (port, who) in ports.iter().zip(["one", "two"]) {
         let asked = std::process::Command::new("curl")
             .args([
@@ -155,6 +164,7 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&asked.stdout), who);
     }
+
     for who in ["one", "two"] {
         assert_eq!(project.assemble(&["stop", "--force", who]).code, Some(0));
     }
@@ -167,6 +177,7 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
     let more = json!({ "portMappings": [{ "containerPort": port }] });
     let project = shells(&[("app", "true", more)]);
     let said = up(&project, &[]);
+
     if skipped(&said, "a port that is taken") {
         return;
     }
@@ -188,6 +199,7 @@ fn a_name_that_is_reached_is_in_the_tasks_hosts() {
         json!({}),
     )]);
     let said = up(&project, &["--reach", "db.example:5432"]);
+
     if skipped(&said, "names that lead out") {
         return;
     }
@@ -202,6 +214,7 @@ fn a_name_that_is_reached_is_in_the_tasks_hosts() {
 #[test]
 fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
     const TEST: &str = "a_port_is_refused_once_nobody_is_left_who_could_answer_there";
+
     let mapped = json!({ "portMappings": [{ "containerPort": 8080 }] });
     let slow = "trap 'until [ -e go ]; do sleep 0.05; done; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     let project = shells(&[
@@ -212,6 +225,7 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
         ),
         ("slow", slow, json!({ "stopTimeout": 60 })),
     ]);
+
     let more = [
         "--program",
         "slow=/bin/sh",
@@ -221,6 +235,7 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
         "-p",
         "0:8080",
     ];
+
     let said = up(&project, &more);
     assert_eq!(said.code, Some(0), "{}", said.err);
     let task = || {
@@ -232,8 +247,10 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
         project.assemble(&["stop", "--force"]);
         return eprintln!("skipped: {TEST} needs network namespaces");
     };
+
     let is_taken = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     assert!(is_taken());
+
     // Before its trap a PID 1 does not hear SIGTERM.
     let both_speak = (0..500).any(|_| project.assemble(&["logs"]).out.matches("| up").count() == 2);
     assert!(both_speak);
@@ -243,11 +260,13 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
         while is_taken() && std::time::Instant::now() < end {
             thread::sleep(std::time::Duration::from_millis(20));
         }
+
         let seen = (!is_taken(), task());
         project.write("go", "");
         assert_eq!(stopped.join().unwrap().code, Some(0));
         seen
     });
+
     assert!(refused);
     // The task itself is not over by then: somebody else still takes his time.
     assert_eq!(meanwhile["containers"][0]["lastStatus"], "STOPPED");

@@ -135,6 +135,7 @@ fn interrupt(child: &Child) {
 #[test]
 fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
     const TEST: &str = "several_tasks_take_turns_and_one_that_ends_is_replaced";
+
     let line = "exec python3 -c 'import http.server as h, os, signal\nsignal.signal(15, lambda *_: os._exit(0))\nme = open(\"/proc/sys/kernel/random/uuid\").read()\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    if s.path == \"/end\": os._exit(3)\n    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";
     let more = json!({ "portMappings": [{ "containerPort": 8080 }] });
     let service = Service::new(line, more);
@@ -144,6 +145,7 @@ fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
         said.contains("the network here is this machine's")
     };
     let mut seen = BTreeSet::new();
+
     let mut until = |count: usize| {
         comes(|| {
             seen.extend(service.ask("/").filter(|answer| !answer.is_empty()));
@@ -151,23 +153,27 @@ fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
         });
         (!shared()).then_some(seen.len())
     };
+
     let two = until(2);
     let three = two.and_then(|_| {
         service.ask("/end");
         until(3)
     });
+
     interrupt(&running);
     let status = running.wait().unwrap();
     let said = service.0.read("said");
     if two.is_none() {
         return eprintln!("skipped: {TEST} needs network namespaces");
     }
+
     assert_eq!((two, three), (Some(2), Some(3)), "{said}");
     assert!(
         said.contains("ended with 3; another one takes its place"),
         "{said}"
     );
     assert_eq!(status.code(), Some(0), "{said}");
+
     let listed = service.said(&["ps", "--format", "json"]).json();
     assert_eq!(
         listed["tasks"].as_array().map(Vec::len),
@@ -186,6 +192,7 @@ fn several_tasks_end_when_the_one_who_started_them_is_killed() {
         service.tasks().len()
     };
     let two = until(2);
+
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!((two, until(0)), (2, 0));
@@ -201,20 +208,24 @@ fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
         "{}",
         up.err
     );
+
     let listed = service.said(&["ps"]).out;
     assert!(
         listed.contains("a service: 2 of 2 tasks take part"),
         "{listed}"
     );
+
     let tasks = service.tasks();
     let names: Vec<&String> = tasks.keys().collect();
     assert_eq!(names, ["many-1", "many-2"], "{listed}");
+
     let first = &tasks["many-1"];
     assert_eq!(
         (&first["group"], &first["startedBy"]),
         (&json!("service:test"), &json!("ecs-svc/many"))
     );
     service.until_all_speak("many");
+
     let said = service.said(&[
         "exec",
         "--task",
@@ -225,12 +236,14 @@ fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
         "-c",
         "echo here",
     ]);
+
     assert_eq!(
         (said.code, said.out.as_str()),
         (Some(0), "here\n"),
         "{}",
         said.err
     );
+
     let again = service.up(&["--detach", "--name", "many"]);
     assert!(again.err.contains("`many` runs already"), "{}", again.err);
     let spot = service.said(&["stop", "--spot", "many"]);
@@ -240,6 +253,7 @@ fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
     let stopped = service.said(&["stop", "ma"]);
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     assert!(service.tasks().is_empty());
+
     for task in ["many-1", "many-2"] {
         assert_eq!(
             service.said(&["logs", "--task", task, "app"]).out,
@@ -258,14 +272,17 @@ fn a_task_of_a_service_that_somebody_stops_is_replaced() {
         "{}",
         up.err
     );
+
     until(|| service.said(&["ps"]).out.contains("2 of 2"));
     service.until_all_speak("whole");
     let before = service.tasks();
     let stopped = service.said(&["stop", "--spot", "whole-2"]);
+
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     let created = |tasks: &BTreeMap<String, Value>, name| {
         tasks.get(name).map(|task| task["createdAt"].clone())
     };
+
     until(|| service.tasks().len() == 2 && service.said(&["ps"]).out.contains("2 of 2"));
     let after = service.tasks();
     assert_eq!(created(&before, "whole-1"), created(&after, "whole-1"));
@@ -283,6 +300,7 @@ fn a_trial_starts_all_waits_for_all_and_stops_all() {
     let check = json!({ "command": ["CMD-SHELL", check], "interval": 5, "startPeriod": 300 });
     let service = Service::new(line, json!({ "healthCheck": check }));
     let healthy = service.up(&["--until-healthy", "--fast-health", "50"]);
+
     assert_eq!(healthy.code, Some(0), "{}", healthy.err);
     // Who is only RUNNING may not hear it yet, and is killed then.
     let ready = service.up(&["--until-ready"]);
@@ -290,6 +308,7 @@ fn a_trial_starts_all_waits_for_all_and_stops_all() {
     for trial in [healthy, ready] {
         assert!(trial.err.contains("all tasks were ready"), "{}", trial.err);
     }
+
     assert!(service.tasks().is_empty());
 }
 
@@ -313,6 +332,7 @@ fn nobody_waits_for_a_service_whose_tasks_end_again_and_again() {
     let check = json!({ "family": "test", "containerDefinitions": [{ "name": "app", "image": "sh",
         "entryPoint": ["/bin/sh"], "command": ["-c", "echo oh >&2; exit 7"],
         "healthCheck": { "command": ["CMD-SHELL", "exit 0"] } }] });
+
     service.0.write("task.json", check.to_string());
     let up = service.up(&["--wait", "--name", "never"]);
     assert_eq!(up.code, Some(7), "{}", up.err);
@@ -327,6 +347,7 @@ fn nobody_waits_for_a_service_whose_tasks_end_again_and_again() {
 #[test]
 fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
     const COUNT: usize = 200;
+
     // Long lines, which no pipe takes in one piece; who has said them all is healthy.
     let line = format!(
         "long=$(printf '%03000d' 0); i=0; while [ $i -lt {COUNT} ]; do echo $i $long; i=$((i+1)); done; \
@@ -343,6 +364,7 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
         "--name",
         "told",
     ]);
+
     assert_eq!(up.code, Some(0), "{}", up.err);
     let lines = up
         .out
@@ -350,11 +372,13 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
         .map(|line| serde_json::from_str(line).unwrap());
     let mut said = BTreeMap::<String, Vec<usize>>::new();
     let mut ended = BTreeSet::new();
+
     for line in lines.collect::<Vec<Value>>() {
         let whose = line["runName"].as_str().unwrap().to_owned();
         if line["detail"]["lastStatus"] == "STOPPED" {
             ended.insert(whose.clone());
         }
+
         if line["type"] == "log" {
             let number = line["line"]
                 .as_str()
@@ -366,6 +390,7 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
             said.entry(whose).or_default().push(number.unwrap());
         }
     }
+
     let whole: Vec<usize> = (0..COUNT).collect();
     let names = ["told-1", "told-2"].map(str::to_owned);
     assert_eq!(said, names.clone().map(|name| (name, whole.clone())).into());
@@ -396,6 +421,7 @@ const CHECK: &str = "me=${ECS_CONTAINER_METADATA_URI_V4##*/}; \
 #[test]
 fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
     const TEST: &str = "a_service_replaces_what_is_unhealthy_also_when_it_is_protected";
+
     let check = json!({ "command": ["CMD-SHELL", CHECK], "interval": 10, "retries": 2, "startPeriod": 300 });
     let more = json!({ "portMappings": [{ "containerPort": 8080 }], "healthCheck": check });
     let service = Service::new(SERVER, more);
@@ -408,6 +434,7 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
         "--name",
         "flaky",
     ]);
+
     let said = || service.0.read("said");
     let ready = comes(|| said().matches("takes part").count() == 2);
     if said().contains("the network here is this machine's") {
@@ -415,11 +442,13 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
         running.wait().unwrap();
         return eprintln!("skipped: {TEST} needs network namespaces");
     }
+
     assert!(ready, "{}", said());
     let port = service.port().unwrap();
     let ask = |path: &str| service.ask(path).unwrap();
     let listed = service.said(&["ps"]).out;
     let heading = format!("2 of 2 tasks take part, 127.0.0.1:{port} is port 8080");
+
     assert!(listed.contains(&heading), "{listed}");
     let there = |name: String| service.0.root().join(name).exists();
 
@@ -428,9 +457,11 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
     until(|| !there(format!("flap-{flapping}")));
     let sick = ask("/sick");
     until(|| said().contains("is UNHEALTHY and is stopped"));
+
     let turns: BTreeSet<String> = (0..8).map(|_| ask("/")).collect();
     assert!(!turns.contains(&sick), "{turns:?}");
     until(|| said().matches("takes part").count() == 3);
+
     let turns: BTreeSet<String> = (0..8).map(|_| ask("/")).collect();
     assert_eq!(
         (turns.len(), turns.contains(&flapping)),
@@ -438,6 +469,7 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
         "{turns:?} {}",
         said()
     );
+
     interrupt(&running);
     assert_eq!(running.wait().unwrap().code(), Some(0), "{}", said());
 
@@ -450,6 +482,7 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
         .filter(|line| line["detail"]["stopCode"] == "ServiceSchedulerInitiated")
         .collect();
     let first = dismissed[0];
+
     assert_eq!(
         first["detail"]["stoppedReason"],
         "Task failed container health checks"
@@ -459,10 +492,12 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
             .iter()
             .all(|line| line["taskArn"] == first["taskArn"])
     );
+
     let unhealthy = lines
         .iter()
         .filter(|line| line["detail"]["healthStatus"] == "UNHEALTHY");
     let unhealthy: BTreeSet<_> = unhealthy.map(|line| line["taskArn"].as_str()).collect();
+
     assert_eq!(unhealthy, [first["taskArn"].as_str()].into());
     // All had asked for protection, and it was given.
     let logs = |word: &str| {
@@ -475,6 +510,7 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
             })
             .count()
     };
+
     assert_eq!(logs("\"ProtectionEnabled\":true"), 3, "{out}");
     assert_eq!(logs("\"ServiceName\":\"test\""), 3, "{out}");
 }
@@ -488,10 +524,12 @@ fn an_unhealthy_task_that_is_alone_goes_on() {
         &["--wait", "--name", "alone", "--fast-health", "50"],
     ];
     let up = task.said(&words.concat());
+
     assert_eq!(up.code, Some(0), "{}", up.err);
     let health = || task.tasks()["alone"]["healthStatus"].clone();
     let pid = || task.tasks()["alone"]["containers"][0]["pid"].clone();
     let before = pid();
+
     task.0.write("sick", "");
     until(|| health() == "UNHEALTHY");
     std::fs::remove_file(task.0.root().join("sick")).unwrap();

@@ -67,22 +67,26 @@ impl Hearing {
             seen,
             in_vain,
         } = judged;
+
         // Two stages may meet the same thing when the first one's finding let the second begin.
         for finding in findings {
             if !self.judged.findings.contains(&finding) {
                 self.judged.findings.push(finding);
             }
         }
+
         for one in silenced {
             if !self.judged.silenced.contains(&one) {
                 self.judged.silenced.push(one);
             }
         }
+
         for ruling in in_vain {
             if !self.judged.in_vain.contains(&ruling) {
                 self.judged.in_vain.push(ruling);
             }
         }
+
         self.judged.seen.extend(seen);
     }
 }

@@ -71,10 +71,12 @@ pub fn plan_under(
         hearing.refuse(findings);
         return Err(hearing.end());
     };
+
     let (own, more) = rulings::of(&manifest);
     hearing.add(own);
     hearing.hear(findings);
     hearing.hear(more);
+
     let values = manifest.values().clone();
     let cast = resolve::resolve(manifest, catalog, &values, &mut hearing);
     match cast.and_then(|cast| wire::wire(cast, &mut hearing)) {

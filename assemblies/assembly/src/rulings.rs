@@ -73,10 +73,12 @@ pub fn read(source: &Source) -> (Vec<Ruling>, Vec<Finding>) {
         Ok(node) => node,
         Err(findings) => return (Vec::new(), findings),
     };
+
     // A file that holds nothing but comments says nothing.
     if node.value == source::NodeValue::Null {
         return (Vec::new(), Vec::new());
     }
+
     let (file, mut findings) = shape::read::<RulesFile>(source, &node);
     let words = file.unwrap_or_default().rules;
     let rulings = words.into_iter().map(|(rule, words)| Ruling {
@@ -87,6 +89,7 @@ pub fn read(source: &Source) -> (Vec<Ruling>, Vec<Finding>) {
         files: words.files,
         rule,
     });
+
     let rulings = understood(rulings.collect(), &mut findings);
     (rulings, findings)
 }
@@ -102,6 +105,7 @@ pub(crate) fn of(manifest: &Manifest) -> (Vec<Ruling>, Vec<Finding>) {
         place: manifest.key_place("/rules", rule),
         files: Vec::new(),
     });
+
     let mut findings = Vec::new();
     let rulings = understood(rulings.collect(), &mut findings);
     (rulings, findings)
@@ -157,6 +161,7 @@ fn understood(rulings: Vec<Ruling>, findings: &mut Vec<Finding>) -> Vec<Ruling> 
             good.push(ruling);
         }
     }
+
     good
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
     let Some(fitting) = fitting else {
         return (None, reader.findings);
     };
+
     match serde_json::from_value(fitting) {
         Ok(value) => (Some(value), reader.findings),
         Err(error) => {
@@ -78,6 +79,7 @@ impl<'a> Reader<'a> {
         if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
             return self.optional(node, choices, path);
         }
+
         if let Some(words) = words(schema) {
             return self.word(node, &words, path);
         }
@@ -131,6 +133,7 @@ impl<'a> Reader<'a> {
         let fields = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         let mut fitting = Map::new();
+
         for (key, value) in entries {
             let path = join(path, &key.name);
             if let Some(field) = fields.and_then(|fields| fields.get(&key.name)) {
@@ -154,6 +157,7 @@ impl<'a> Reader<'a> {
                 );
             }
         }
+
         for missing in schema
             .get("required")
             .and_then(Value::as_array)
@@ -169,6 +173,7 @@ impl<'a> Reader<'a> {
                 ));
             }
         }
+
         Some(Value::Object(fitting))
     }
 
@@ -208,6 +213,7 @@ impl<'a> Reader<'a> {
             NodeValue::Text(text) => text.parse().ok(),
             _ => None,
         };
+
         let Some(number) = number else {
             if let Some((text, amount)) = node.text().and_then(|text| Some((text, amount(text)?))) {
                 self.add(rules::m02::with_unit(self.place(node), path, text, amount));
@@ -215,12 +221,14 @@ impl<'a> Reader<'a> {
             }
             return self.misfit(node, path, "a whole number");
         };
+
         let bound = |name| schema.get(name).and_then(Value::as_i64);
         let low = bound("minimum").unwrap_or(0);
         let high = bound("maximum").unwrap_or(match schema.get("format").and_then(Value::as_str) {
             Some("uint16") => i64::from(u16::MAX),
             _ => i64::from(u32::MAX),
         });
+
         if number < low || number > high {
             self.add(rules::m02::out_of_range(
                 self.place(node),
@@ -231,6 +239,7 @@ impl<'a> Reader<'a> {
             ));
             return None;
         }
+
         Some(Value::from(number))
     }
 
@@ -241,17 +250,20 @@ impl<'a> Reader<'a> {
             NodeValue::Text(text) => text.parse().ok(),
             _ => None,
         };
+
         let Some(number) = number.filter(|number| number.is_finite()) else {
             return self.misfit(node, path, "a number");
         };
         let bound = |name| schema.get(name).and_then(Value::as_f64);
         let (low, high) = (bound("minimum"), bound("maximum"));
         let fits = low.is_none_or(|low| number >= low) && high.is_none_or(|high| number <= high);
+
         if !fits {
             let place = self.place(node);
             self.add(rules::m02::beyond(place, path, number, low, high));
             return None;
         }
+
         Some(Value::from(number))
     }
 
@@ -286,6 +298,7 @@ fn amount(text: &str) -> Option<u32> {
         "g" | "gb" | "gib" | "vcpu" | "vcpus" => 1024.0,
         _ => return None,
     };
+
     let amount = text[..unit].trim().parse::<f64>().ok()? * factor;
     let fits = amount.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&amount);
     #[expect(

@@ -24,6 +24,7 @@ pub(crate) fn meant<'a>(
     if let Some(name) = nearest(misspelt, known.clone()) {
         return format!("write `{name}`");
     }
+
     let list: Vec<&str> = known.into_iter().collect();
     if list.is_empty() {
         "take it away".to_owned()

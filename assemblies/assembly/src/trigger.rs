@@ -78,9 +78,11 @@ pub(crate) fn variables(cast: &Cast) -> Vec<Variable> {
         return Vec::new();
     };
     let declared = &app.component.file().trigger;
+
     if declared.is_empty() {
         return GENERAL.map(|(name, text)| variable(name, text)).to_vec();
     }
+
     let output = on_demand.output_bucket.as_ref();
     let output = output.unwrap_or(&on_demand.bucket);
     let free = declared.iter().filter(|(setting, _)| is_free(app, setting));
@@ -136,6 +138,7 @@ pub(crate) fn overrides_template(container: &str, variables: &[Variable]) -> Str
             template(text)
         );
     }
+
     format!(
         r#"{{"containerOverrides":[{{"name":{},"environment":[{environment}]}}]}}"#,
         json!(container)
@@ -157,6 +160,7 @@ fn template(text: &str) -> String {
     for (field, ..) in FIELDS {
         quoted = quoted.replace(&format!("{{{field}}}"), &format!("<{field}>"));
     }
+
     let alone = FIELDS
         .iter()
         .find(|(field, ..)| quoted == format!("\"<{field}>\""));

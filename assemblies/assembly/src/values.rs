@@ -41,6 +41,7 @@ impl Values {
         let node = source::parse(source)?;
         let mut values = Self::default();
         let mut findings = Vec::new();
+
         if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
             let place = Place::in_text(source, node.span);
             findings.push(rules::m02::wrong_type(
@@ -50,6 +51,7 @@ impl Values {
                 node.kind(),
             ));
         }
+
         for (key, value) in node.entries() {
             let place = Place::in_text(source, value.span);
             if let Some(text) = scalar(source, value) {
@@ -66,6 +68,7 @@ impl Values {
                 ));
             }
         }
+
         if findings.is_empty() {
             Ok(values)
         } else {
@@ -134,6 +137,7 @@ impl Values {
                 .entries
                 .extend(entry.map(|entry| (key.name.clone(), entry)));
         }
+
         values.entries.extend(self.entries.clone());
         values.environments.clone_from(&self.environments);
         values.lock.clone_from(&self.lock);
@@ -193,6 +197,7 @@ impl Filler<'_> {
             };
             (key.clone(), value)
         });
+
         let value = NodeValue::Map(filled.collect());
         let span = self.node.span;
         Node { value, span }
@@ -212,6 +217,7 @@ impl Filler<'_> {
             ),
             other => other.clone(),
         };
+
         let span = node.span;
         Node { value, span }
     }
@@ -225,6 +231,7 @@ impl Filler<'_> {
                 let told = unfilled
                     .into_iter()
                     .map(|one| one.told(&place, names.clone()));
+
                 self.findings.extend(told);
                 text.to_owned()
             }
@@ -281,10 +288,12 @@ fn fill_deep(
             troubles.push(Unfilled::Ring(ring));
             return Some(String::new());
         }
+
         let Some(text) = value(name) else {
             troubles.push(Unfilled::Missing(name.to_owned()));
             return Some(String::new());
         };
+
         let through = [through, &[name.to_owned()]].concat();
         match fill_deep(&text, value, &through) {
             Ok(text) => Some(text),
@@ -294,6 +303,7 @@ fn fill_deep(
             }
         }
     });
+
     match filled {
         Ok(filled) if troubles.is_empty() => Ok(filled),
         _ => {
@@ -325,6 +335,7 @@ pub(crate) fn fill(
             break;
         };
         let end = start + length;
+
         if rest[..start].ends_with('$') {
             filled.push_str(&rest[..start - 1]);
             filled.push_str(&rest[start..=end]);
@@ -338,6 +349,7 @@ pub(crate) fn fill(
         }
         rest = &rest[end + 1..];
     }
+
     filled.push_str(rest);
     if missing.is_empty() {
         Ok(filled)

@@ -45,13 +45,16 @@ pub fn wire(cast: Cast, hearing: &mut Hearing) -> Option<Wiring> {
     if !hearing.hear(listen(&cast, public.as_ref(), &mut containers)) {
         return None;
     }
+
     connect(&cast, &mut containers);
     observe(&cast, &mut containers);
     order(&cast, &mut containers);
+
     let public = public.map(|public| Public {
         port: at(&cast, &containers, &public),
         ..public
     });
+
     Some(Wiring {
         cast,
         containers,
@@ -73,6 +76,7 @@ fn public(cast: &Cast) -> Option<Public> {
     let (interface, provided) = named("https")
         .or_else(|| named("http"))
         .or_else(|| provides.iter().next())?;
+
     Some(Public {
         member,
         interface: interface.clone(),
@@ -98,6 +102,7 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
                 findings.push(rules::m21::no_address(place, &text));
                 continue;
             };
+
             if !address.ip().is_loopback() && !may_be_reached(public, index, member, &setting) {
                 findings.push(exposed(member, &setting, place, address));
             } else if let Some(holder) = taken.insert(address.port(), member.name()) {
@@ -107,14 +112,17 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
             containers[index].listens.insert(setting, address);
         }
     }
+
     for (index, member) in cast.members.iter().enumerate() {
         let outer = public.filter(|public| public.member == index);
         let outer =
             outer.map(|public| &member.component.file().provides[&public.interface].setting);
+
         for (setting, port) in listening(member) {
             if containers[index].listens.contains_key(&setting) {
                 continue;
             }
+
             let free = (port..=u16::MAX)
                 .find(|port| !taken.contains_key(port))
                 .unwrap_or(port);
@@ -124,10 +132,12 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
             } else {
                 Ipv4Addr::LOCALHOST
             };
+
             let address = SocketAddr::new(IpAddr::V4(ip), free);
             containers[index].listens.insert(setting.clone(), address);
             let because = reason(member, &setting, address, port);
             let place = Place::derived(because, Some(member.place.clone()));
+
             say(
                 &mut containers[index],
                 member,
@@ -137,6 +147,7 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
             );
         }
     }
+
     findings
 }
 
@@ -197,11 +208,13 @@ pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
         .provides
         .values()
         .map(|Provided { setting, port, .. }| (setting, *port));
+
     for (setting, port) in provided.chain(admin) {
         if !setting.is_empty() && all.iter().all(|(known, _)| known != setting) {
             all.push((setting.clone(), port));
         }
     }
+
     all
 }
 
@@ -224,6 +237,7 @@ fn reason(member: &Member, setting: &str, address: SocketAddr, usual: u16) -> St
             "port {port} is the next that is free, since {usual} is taken, for `{name}`'s `{setting}`"
         )
     };
+
     if address.ip().is_loopback() {
         format!("{port}; only the outermost hop may be reached from outside")
     } else {
@@ -252,6 +266,7 @@ fn connect(cast: &Cast, containers: &mut [Wired]) {
             other.name()
         );
         let place = Place::derived(because, Some(member.place.clone()));
+
         let text = required.form.replace("{address}", &address);
         say(
             &mut containers[*user],
@@ -294,6 +309,7 @@ fn observe(cast: &Cast, containers: &mut [Wired]) {
             ("OTEL_RESOURCE_ATTRIBUTES", resource),
             ("OTEL_SERVICE_NAME", member.name().to_owned()),
         ];
+
         let environment = &mut containers[*user].environment;
         for (name, text) in variables {
             environment.insert(name.to_owned(), (text, place.clone()));
@@ -323,6 +339,7 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
         .enumerate()
         .filter(|(_, member)| member.role == Role::Sidecar);
     let beside = beside.filter_map(|(sidecar, _)| Some((app?, sidecar)));
+
     let router = cast.router.as_ref().map(|router| router.member);
     let logging = (0..cast.members.len()).filter_map(|user| Some((user, router?)));
     let logging = logging.filter(|(user, router)| user != router);
@@ -331,6 +348,7 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
         if reaches(containers, provider, user) {
             continue;
         }
+
         let (member, other) = (&cast.members[user], &cast.members[provider]);
         let waits = member.component.file().waits || other.component.file().health.is_none();
         let condition = if waits {
@@ -338,6 +356,7 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
         } else {
             Condition::Healthy
         };
+
         let because = format!(
             "`{}` uses `{}`, so it starts after it and is stopped before it",
             member.name(),
@@ -345,6 +364,7 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
         );
         add(&mut containers[user], provider, condition, because, member);
     }
+
     initialise(cast, app, containers);
 }
 
@@ -356,10 +376,12 @@ fn initialise(cast: &Cast, app: Option<usize>, containers: &mut [Wired]) {
         .map(|(index, _)| index)
         .collect();
     let listed = &cast.manifest.file().init;
+
     inits.sort_by_key(|index| {
         let name = cast.members[*index].component.name();
         listed.iter().position(|one| one == name)
     });
+
     for pair in inits.windows(2) {
         let because = "programs that run before the app run one after the other".to_owned();
         add(
@@ -370,6 +392,7 @@ fn initialise(cast: &Cast, app: Option<usize>, containers: &mut [Wired]) {
             &cast.members[pair[1]],
         );
     }
+
     if let (Some(app), Some(last)) = (app, inits.last()) {
         let because = format!(
             "`{}` runs to its end before the app starts",

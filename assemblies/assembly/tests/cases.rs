@@ -22,6 +22,7 @@ fn every_case_comes_out_as_expected() {
         if env::var_os("BLESS").is_some() {
             bless(&folder, &found);
         }
+
         let expected = files(&folder, &folder);
         for name in found
             .keys()
@@ -37,6 +38,7 @@ fn every_case_comes_out_as_expected() {
             }
         }
     }
+
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
@@ -52,6 +54,7 @@ fn outcome(case: &Path) -> BTreeMap<String, String> {
                 .filter(|document| document.path != "cloudformation.yaml")
                 .map(|document| (document.path, document.text))
                 .collect();
+
             documents.insert("findings.txt".to_owned(), support::told(plan.warnings()));
             documents
         }
@@ -64,6 +67,7 @@ fn files(root: &Path, folder: &Path) -> BTreeMap<String, String> {
     if !folder.is_dir() {
         return all;
     }
+
     for path in support::entries(folder) {
         if path.is_dir() {
             all.extend(files(root, &path));
@@ -76,6 +80,7 @@ fn files(root: &Path, folder: &Path) -> BTreeMap<String, String> {
             all.insert(name, fs::read_to_string(&path).expect("text"));
         }
     }
+
     all
 }
 

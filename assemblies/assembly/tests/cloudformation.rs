@@ -24,24 +24,28 @@ fn answered(test: &str, module: &str, program: &str, input: &Value) -> Option<Va
     let has = Command::new(&python)
         .args(["-c", &format!("import {module}")])
         .output();
+
     if !has.is_ok_and(|output| output.status.success()) {
         // Not eprintln: what libtest captures of a passing test is never seen.
         let line = format!("skipped: {test} needs .venv with {module}");
         let _ = writeln!(std::io::stderr(), "{line}");
         return None;
     }
+
     let mut process = Command::new(&python)
         .args(["-c", program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Python starts");
+
     let mut stdin = process.stdin.take().expect("a pipe");
     stdin
         .write_all(input.to_string().as_bytes())
         .expect("written");
     drop(stdin);
     let output = process.wait_with_output().expect("Python ends");
+
     assert!(output.status.success(), "{test}: Python failed");
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }
@@ -52,21 +56,25 @@ fn plans() -> BTreeMap<String, Plan> {
     let catalog = support::catalog("tests/catalog");
     let cases = support::entries(&support::here("tests/cases"));
     let cases = cases.iter().map(|case| case.join("assembly.yaml"));
+
     for file in cases {
         let source = support::source(&file, &support::name(&file));
         if let Ok(plan) = plan(&source, &catalog, &support::values()) {
             plans.insert(file.to_string_lossy().into_owned(), plan);
         }
     }
+
     for file in support::entries(&support::here("tests/stacks")) {
         let source = support::source(&file, &support::name(&file));
         let plan = plan(&source, &catalog, &support::values());
         let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
         plans.insert(file.to_string_lossy().into_owned(), plan);
     }
+
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
     let catalog = Catalog::read(&components());
+
     for file in support::entries(&root().join("assemblies")) {
         if file.extension().is_some_and(|end| end == "yaml") {
             let source = support::source(&file, &support::name(&file));
@@ -74,6 +82,7 @@ fn plans() -> BTreeMap<String, Plan> {
             plans.insert(file.to_string_lossy().into_owned(), plan);
         }
     }
+
     plans
 }
 
@@ -120,10 +129,12 @@ fn cfn_lint_finds_nothing_and_every_stack_says_what_the_files_beside_it_say() {
             (name.clone(), stack)
         })
         .collect();
+
     let variants = support::entries(&support::here("tests/stacks")).len();
     assert!(stacks.len() > variants + 8, "only {:?}", stacks.keys());
     let Some(said) = judged(&stacks) else { return };
     let wrong: BTreeMap<_, _> = said.iter().filter(|(_, said)| !said.is_empty()).collect();
+
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(said.len(), stacks.len());
 }
@@ -149,6 +160,7 @@ fn every_word_about_running_shows_in_the_stack() {
     let tracking = "TargetTrackingScalingPolicyConfiguration";
     let cpu = |field: &str| format!("{}/{tracking}/{field}", properties("CpuScaling"));
     let metric = "PredefinedMetricSpecification/PredefinedMetricType";
+
     for (stack, pointer, wanted) in [
         ("balanced-by-requests", cpu("ScaleOutCooldown"), "30"),
         ("balanced-by-requests", cpu("ScaleInCooldown"), "120"),
@@ -257,11 +269,13 @@ fn the_judge_sees_a_wrong_protocol_and_a_task_that_differs() {
             "Default: registry.example/coins:1",
             "Default: registry.example/coins:2",
         );
+
     let stack = json!({ "template": broken, "documents": documents(plan) });
     let Some(said) = judged(&[("broken".to_owned(), stack)].into()) else {
         return;
     };
     let said = said["broken"].join("\n");
+
     assert!(said.contains("'TPC' is not one of"), "{said}");
     assert!(
         said.contains("ECSServiceAverageCPUUse is not one of"),
@@ -281,10 +295,12 @@ print(json.dumps({
     for service, one in table.items() if "Actions" in one
 }))
 "#;
+
     let Some(theirs) = answered("actions without a resource", "cfnlint", program, &json!({}))
     else {
         return;
     };
+
     let ours = include_str!("../data/actions-without-resource.txt");
     for line in ours.lines().filter(|line| !line.starts_with('#')) {
         let (service, actions) = line.split_once(':').expect("a service");

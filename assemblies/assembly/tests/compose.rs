@@ -28,6 +28,7 @@ fn plans() -> Vec<(String, Plan)> {
             plans.push((format!("case {}", support::name(&case)), plan));
         }
     }
+
     let root = support::here("../..");
     let folders = ["sidecars", "apps"].map(|folder| support::entries(&root.join(folder)));
     let files = folders
@@ -40,6 +41,7 @@ fn plans() -> Vec<(String, Plan)> {
             .map(|f| support::source(&f, &f.to_string_lossy()))
             .collect::<Vec<_>>(),
     );
+
     let values = support::source(&root.join("assemblies/values/example.yaml"), "example.yaml");
     let values = Values::read(&values).expect("values");
     for file in support::entries(&root.join("assemblies")) {
@@ -52,6 +54,7 @@ fn plans() -> Vec<(String, Plan)> {
             plans.push((support::name(&file), plan.expect("a plan")));
         }
     }
+
     // Everything that the others do not have.
     let strange = Source::new("strange.yaml", STRANGE);
     let plan = plan(
@@ -62,6 +65,7 @@ fn plans() -> Vec<(String, Plan)> {
     let plan = plan
         .map_err(|findings| support::told(&findings))
         .expect("a plan");
+
     plans.push(("strange".to_owned(), plan));
     plans
 }
@@ -138,6 +142,7 @@ fn every_service_says_what_its_container_says() {
                 container.entry_point,
                 "{about}"
             );
+
             assert_eq!(
                 service["user"].as_str(),
                 container.user.as_deref(),
@@ -148,10 +153,12 @@ fn every_service_says_what_its_container_says() {
                 container.readonly_root_filesystem,
                 "{about}"
             );
+
             let stop = container.stop_timeout.unwrap_or(30);
             assert_eq!(service["stop_grace_period"], format!("{stop}s"), "{about}");
             let memory = container.memory.map(|memory| format!("{memory}m"));
             assert_eq!(service["mem_limit"].as_str(), memory.as_deref(), "{about}");
+
             let shares = container.cpu.map(|cpu| u64::from(cpu.max(2)));
             assert_eq!(service["cpu_shares"].as_u64(), shares, "{about}");
             assert_eq!(environment(service), variables(container), "{about}");
@@ -236,6 +243,7 @@ fn one_service_holds_the_network_and_all_ports_and_the_others_join_it() {
         let services = object(&read(&plan)["services"]);
         let containers = &plan.definition().container_definitions;
         assert_eq!(services.len(), containers.len() + 1, "{name}");
+
         for container in containers {
             assert_eq!(
                 services[&container.name]["network_mode"], "service:network",
@@ -243,6 +251,7 @@ fn one_service_holds_the_network_and_all_ports_and_the_others_join_it() {
             );
             assert!(services[&container.name]["ports"].is_null(), "{name}");
         }
+
         let mapped = containers.iter().flat_map(|one| &one.port_mappings);
         let mapped = mapped.filter_map(|one| one.container_port);
         let expected: Vec<String> = mapped
@@ -266,6 +275,7 @@ fn the_example_lists_every_secret_that_the_file_asks_for_and_no_other() {
         let mut listed: Vec<String> = listed
             .filter_map(|line| Some(line.split_once('=')?.0.to_owned()))
             .collect();
+
         asked.sort();
         asked.dedup();
         listed.sort();
@@ -284,6 +294,7 @@ fn the_head_tells_what_concerns_this_task_and_nothing_else() {
         let any = |what: fn(&ContainerDefinition) -> bool| {
             plan.definition().container_definitions.iter().any(what)
         };
+
         assert!(
             says("Essential") && says("Stop order") && says("Size"),
             "{name}\n{text}"
@@ -293,6 +304,7 @@ fn the_head_tells_what_concerns_this_task_and_nothing_else() {
             any(|one| one.health_check.is_some()),
             "{name}"
         );
+
         assert_eq!(
             says("Log router"),
             any(|one| one.firelens_configuration.is_some()),
@@ -303,6 +315,7 @@ fn the_head_tells_what_concerns_this_task_and_nothing_else() {
             plan.definition().task_role_arn.is_some(),
             "{name}"
         );
+
         assert_eq!(
             text.contains("# - startTimeout"),
             any(|one| one.start_timeout.is_some()),
@@ -330,6 +343,7 @@ fn judge() -> Option<PathBuf> {
             let version = Command::new(program).arg("version").output();
             version.is_ok_and(|output| output.status.success())
         });
+
     if found.is_none() {
         // Not eprintln: what libtest captures of a passing test is never seen.
         let _ = writeln!(
@@ -337,6 +351,7 @@ fn judge() -> Option<PathBuf> {
             "skipped: what docker compose reads needs docker-compose 2 or later"
         );
     }
+
     found
 }
 
@@ -355,11 +370,13 @@ fn docker_compose_reads_what_we_mean() {
             };
             fs::write(folder.path().join(path), text).expect("a file");
         }
+
         // The files of variables that somebody has copied from S3.
         let files = object(&read(&plan)["services"]).into_values();
         for file in files.flat_map(|service| texts(&service["env_file"])) {
             fs::write(folder.path().join(file), "FROM_S3=1\n").expect("a file");
         }
+
         let read = config(&judge, folder.path(), &name);
         for container in &plan.definition().container_definitions {
             let service = &read["services"][&container.name];
@@ -375,10 +392,12 @@ fn docker_compose_reads_what_we_mean() {
                 .filter(|(name, value)| !value.is_null() && name != "FROM_S3");
             let found: BTreeMap<String, String> =
                 found.map(|(name, value)| (name, plain(&value))).collect();
+
             assert_eq!(found, expected, "{about}");
             let bytes = container
                 .memory
                 .map(|memory| (u64::from(memory) << 20).to_string());
+
             assert_eq!(service["mem_limit"].as_str(), bytes.as_deref(), "{about}");
             let mut expected = dependencies(container);
             expected.insert("network".to_owned(), (json!("service_started"), true));

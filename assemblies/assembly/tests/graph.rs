@@ -25,6 +25,7 @@ fn case(name: &str) -> Picture {
         &support::catalog("tests/catalog"),
         &support::values(),
     );
+
     Picture::from(
         &plan
             .map_err(|findings| support::told(&findings))
@@ -65,11 +66,13 @@ fn letters_are_as_they_were_blessed() {
                 fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
                 fs::write(&file, &found).expect("a file");
             }
+
             if fs::read_to_string(&file).ok().as_deref() != Some(&found) {
                 wrong.push(format!("{}\n{found}", file.display()));
             }
         }
     }
+
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -89,6 +92,7 @@ fn a_plain_definition_tells_what_can_be_reached_and_in_which_order() {
     ] {
         assert!(drawn.contains(words), "{words}\n{drawn}");
     }
+
     let mermaid = mermaid(&definition(PLAIN));
     // `end` is a word of Mermaid's own.
     assert!(
@@ -116,6 +120,7 @@ fn an_assembly_tells_size_price_and_who_sends_telemetry() {
     ] {
         assert!(drawn.contains(words), "{words}\n{drawn}");
     }
+
     // Four senders, one head: their arrows share a lane.
     assert_eq!(
         drawn.matches("way telemetry telemetry-head").count(),
@@ -136,6 +141,7 @@ fn corpus() -> Vec<(String, Picture)> {
         );
         return Vec::new();
     }
+
     let mut pictures = Vec::new();
     for file in files(&folder) {
         let source = Source::new(
@@ -146,6 +152,7 @@ fn corpus() -> Vec<(String, Picture)> {
             pictures.push((support::name(&file), Picture::from(&located.definition)));
         }
     }
+
     assert!(pictures.len() > 50, "only {} could be read", pictures.len());
     pictures
 }
@@ -171,6 +178,7 @@ fn no_line_is_longer_than_a_hundred_letters_and_ascii_is_ascii() {
             .map(|name| (name.to_owned(), case(name))),
     );
     pictures.push(("plain".to_owned(), definition(PLAIN)));
+
     for (name, picture) in pictures {
         let unicode = text(&picture, Letters::Unicode);
         let longest = unicode.lines().map(|line| line.chars().count()).max();
@@ -201,9 +209,11 @@ fn mermaid_reads_what_we_write() {
         );
         return;
     }
+
     let mut pictures = corpus();
     pictures
         .extend(["coins-in-video", "init-and-overrides"].map(|name| (name.to_owned(), case(name))));
+
     let odd = definition(&PLAIN.replace("\"shop\"", r#""a \"b\" <c> & #d; `e` end""#));
     pictures.push(("odd".to_owned(), odd));
     let texts: Vec<String> = pictures
@@ -212,6 +222,7 @@ fn mermaid_reads_what_we_write() {
         .collect();
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("input");
+
     fs::write(&input, texts.join("\0")).expect("a file");
     let output = Command::new("node")
         .args(["--input-type=module", "--eval", PARSE])
@@ -219,12 +230,14 @@ fn mermaid_reads_what_we_write() {
         .stdin(fs::File::open(&input).expect("the file"))
         .output()
         .expect("node runs");
+
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+
     assert_eq!(
         said.lines().filter(|line| *line == "flowchart-v2").count(),
         texts.len(),

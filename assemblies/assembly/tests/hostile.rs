@@ -34,6 +34,7 @@ fn survive(text: &str) {
         Lock::read(&source).err().unwrap_or_default(),
         Values::read(&source).err().unwrap_or_default(),
     ];
+
     for finding in found.iter().flatten() {
         let _ = finding.render(Color::No);
     }

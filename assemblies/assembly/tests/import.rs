@@ -72,6 +72,7 @@ fn own_definitions_come_back_as_they_were_and_read_well() {
         if file.extension().is_some_and(|end| end == "txt") {
             continue;
         }
+
         let source = support::source(&file, &support::name(&file));
         let definition = read(&source).expect("a definition").definition;
         let found = match import(&definition, &shipped(), &wishes(&file)) {
@@ -82,10 +83,12 @@ fn own_definitions_come_back_as_they_were_and_read_well() {
             }
             Err(refused) => format!("{refused:#?}\n"),
         };
+
         let expected = file.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             fs::write(&expected, &found).expect("a file");
         }
+
         let expected = fs::read_to_string(&expected).unwrap_or_default();
         assert_eq!(found, expected, "{}", source.name);
     }
@@ -101,6 +104,7 @@ fn every_published_definition_for_fargate_comes_back_as_it_was() {
         );
         return;
     }
+
     let mut counts = BTreeMap::new();
     let mut wrong = Vec::new();
     for file in support::entries(&folder) {
@@ -137,6 +141,7 @@ fn every_published_definition_for_fargate_comes_back_as_it_was() {
         };
         *counts.entry(outcome).or_insert(0) += 1;
     }
+
     eprintln!("{counts:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(counts["comes back"] >= 20, "{counts:?}");

@@ -43,6 +43,7 @@ fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)])
             .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
             .collect()
     };
+
     Request {
         component: component.to_owned(),
         settings: map(settings),
@@ -91,10 +92,12 @@ fn a_proxy_takes_over_the_port_and_the_app_keeps_to_itself() {
     let injected = put(&shop(), &tls());
     let task = &injected.definition;
     assert_eq!(errors(task), "no findings\n");
+
     let (web, proxy) = (
         task.container("web").expect("web"),
         task.container("tls-proxy").expect("it"),
     );
+
     assert_eq!(web.port_mappings, []);
     assert_eq!(web.variable("BIND"), Some("127.0.0.1:8080"));
     let port = &proxy.port_mappings[0];
@@ -106,17 +109,20 @@ fn a_proxy_takes_over_the_port_and_the_app_keeps_to_itself() {
         proxy.variable("TLS_PROXY_UPSTREAM"),
         Some("http://127.0.0.1:8080")
     );
+
     assert_eq!(proxy.variable("TLS_PROXY_LISTEN"), Some("0.0.0.0:8443"));
     assert_eq!(proxy.secrets[0].value_from, CERTIFICATE);
     assert_eq!(proxy.depends_on[0].container_name, "web");
     assert_eq!(proxy.log_configuration, web.log_configuration);
     assert_eq!(proxy.readonly_root_filesystem, Some(true));
     assert!(proxy.health_check.is_some() && proxy.stop_timeout.is_some() && proxy.user.is_some());
+
     // 400 + 64 of the cache + 64 of the proxy are more than 512.
     assert_eq!(
         (task.cpu.as_deref(), task.memory.as_deref()),
         (Some("256"), Some("1024"))
     );
+
     let notes = injected.notes.join("\n");
     assert!(
         notes.contains("load balancer") && notes.contains("GetSecretValue"),
@@ -165,10 +171,12 @@ fn what_somebody_changes_in_between_stays_changed() {
         .iter_mut()
         .find(|one| one.name == "web")
         .expect("web");
+
     web.environment[0].value = "127.0.0.1:8080 # mine".to_owned();
     web.image = "web:1.3".to_owned();
     let left = take(&task, "tls-proxy");
     let web = left.container("web").expect("web");
+
     assert_eq!(web.variable("BIND"), Some("127.0.0.1:8080 # mine"));
     assert_eq!(web.image, "web:1.3");
     assert_eq!(web.port_mappings.len(), 1);
@@ -180,10 +188,12 @@ fn two_proxies_make_a_chain_whoever_comes_first() {
     let other = put(&put(&shop(), &auth()).definition, &tls()).definition;
     assert_eq!(one, other);
     assert_eq!(errors(&one), "no findings\n");
+
     let (outer, inner) = (
         one.container("tls-proxy").expect("outer"),
         one.container("auth-filter").expect("inner"),
     );
+
     assert_eq!(
         outer.variable("TLS_PROXY_UPSTREAM"),
         Some("http://127.0.0.1:8081")
@@ -193,6 +203,7 @@ fn two_proxies_make_a_chain_whoever_comes_first() {
         Some("http://127.0.0.1:8080")
     );
     assert_eq!(inner.variable("AUTH_FILTER_LISTEN"), Some("127.0.0.1:8081"));
+
     assert_eq!(
         (outer.port_mappings.len(), inner.port_mappings.len()),
         (1, 0)
@@ -206,12 +217,14 @@ fn a_sidecar_is_told_to_everybody_and_nobody_loses_a_word_of_his_own() {
         name: "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
         value: "http://elsewhere:4318".to_owned(),
     }];
+
     let injected = put(&shop, &request("telemetry-forwarder", &[], &[]));
     let task = &injected.definition;
     let (web, cache) = (
         task.container("web").expect("web"),
         task.container("cache").expect("cache"),
     );
+
     assert_eq!(
         web.variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
         Some("http://127.0.0.1:4318")
@@ -220,10 +233,12 @@ fn a_sidecar_is_told_to_everybody_and_nobody_loses_a_word_of_his_own() {
         cache.variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
         Some("http://elsewhere:4318")
     );
+
     let edge = web
         .depends_on
         .iter()
         .find(|edge| edge.container_name == "telemetry-forwarder");
+
     assert_eq!(edge.map(|edge| edge.condition), Some(Condition::Start));
     assert_eq!(web.port_mappings.len(), 1, "a sidecar takes no port");
     assert!(injected.notes.join("\n").contains("elsewhere"));
@@ -240,10 +255,12 @@ fn what_is_missing_or_taken_is_refused() {
     let Err(Refused::Findings(findings)) = missing else {
         panic!("{missing:?}")
     };
+
     assert_eq!(findings[0].rule, "M12");
     let mut taken = shop();
     taken.container_definitions[1].name = "tls-proxy".to_owned();
     taken.container_definitions[0].depends_on.clear();
+
     for (definition, request) in [
         (&taken, tls()),
         (&shop(), request("tls-prox", &[], &[])),
@@ -252,6 +269,7 @@ fn what_is_missing_or_taken_is_refused() {
         let refused = try_into(definition, &request);
         assert!(matches!(refused, Err(Refused::Because(_))), "{refused:?}");
     }
+
     let mut closed = shop();
     closed.container_definitions[0].port_mappings.clear();
     let refused = try_into(&closed, &tls());
@@ -259,6 +277,7 @@ fn what_is_missing_or_taken_is_refused() {
         matches!(&refused, Err(Refused::Because(why)) if why.contains("--port")),
         "{refused:?}"
     );
+
     let named = Request {
         port: Some(8080),
         ..tls()
@@ -278,8 +297,10 @@ fn images_of_others_can_be_injected_too() {
         &agent,
     )
     .definition;
+
     assert_eq!(errors(&task), "no findings\n");
     let nginx = task.container("nginx").expect("nginx");
+
     // The app keeps its port, so the proxy takes the next one.
     assert_eq!(nginx.variable("NGINX_LISTEN"), Some("0.0.0.0:8081"));
     assert_eq!(nginx.variable("NGINX_UPSTREAM"), Some("127.0.0.1:8080"));
@@ -297,10 +318,12 @@ fn a_port_that_a_container_listens_on_is_not_given_out_again() {
         name: name.to_owned(),
         value: value.to_owned(),
     };
+
     shop.container_definitions[1].environment = vec![
         variable("CACHE_LISTEN", "127.0.0.1:8443"),
         variable("CACHE_UPSTREAM", "127.0.0.1:8444"),
     ];
+
     let task = put(&shop, &tls()).definition;
     let proxy = task.container("tls-proxy").expect("it");
     assert_eq!(proxy.variable("TLS_PROXY_LISTEN"), Some("0.0.0.0:8444"));

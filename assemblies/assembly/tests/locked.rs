@@ -46,9 +46,11 @@ fn an_image_of_an_override_or_a_patch_is_locked_like_any_other() {
         .map_err(|findings| support::told(&findings))
         .expect("a plan");
     let containers = &plan.definition().container_definitions;
+
     assert_eq!(containers[0].image, format!("host:5000/mine@{DIGEST}"));
     assert_eq!(containers[1].image, format!("other@{DIGEST}"));
     assert_eq!(containers[1].docker_labels[LABEL], "latest");
+
     // C04 warns of `latest`; there is none any more.
     assert!(plan.warnings().iter().all(|finding| finding.rule != "C04"));
 }
@@ -83,6 +85,7 @@ fn a_lock_of_something_else_is_a_warning_until_everything_must_be_locked() {
             (warnings[0].rule, warnings[0].severity),
             (rule, Severity::Warning)
         );
+
         let findings = planned(PLAIN, &lock, Demand::Everything).expect_err("findings");
         assert_eq!(
             (findings[0].rule, findings[0].severity),
@@ -114,6 +117,7 @@ fn an_image_that_does_not_run_where_the_task_does_is_refused() {
             platforms: vec!["linux/arm64".to_owned()],
         },
     );
+
     let findings = planned(PLAIN, &lock, Demand::AsFarAsLocked).expect_err("findings");
     assert_eq!(findings[0].rule, "M52");
     let arm = format!("{PLAIN}size: {{ architecture: ARM64 }}\n");

@@ -15,9 +15,11 @@ fn findings(text: &str) -> Vec<Finding> {
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }
+
     if text.starts_with("lock:") {
         return findings_of_lock(&source);
     }
+
     let catalog = support::catalog("tests/rule-catalog");
     match plan(&source, &catalog, &support::values()) {
         Ok(plan) => plan.warnings().to_vec(),
@@ -75,6 +77,7 @@ fn the_readme_lists_every_rule() {
         "| id | what it says |\n|---|---|\n{}",
         rows.collect::<String>()
     );
+
     assert!(
         readme.contains(&table),
         "write this into README.md:\n{table}"

@@ -63,6 +63,7 @@ fn every_assembly_is_without_findings_in_every_environment_and_rendered_twice_th
             if file.extension().is_none_or(|end| end != "yaml") {
                 continue;
             }
+
             let source = support::source(&file, &support::name(&file));
             let once = plan(&source, &catalog, &values);
             let once = once.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
@@ -83,6 +84,7 @@ fn a_container_drains_as_long_as_its_stop_timeout_lets_it_and_no_longer() {
     let text = fs::read_to_string(root().join("assemblies/coins-secure.yaml")).expect("shipped");
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
+
     for (stop, limit) in [(30, "25s"), (90, "85s"), (4, "1s")] {
         let changed = text.replace(
             "telemetry-forwarder: { stopTimeout: 30 }",
@@ -93,6 +95,7 @@ fn a_container_drains_as_long_as_its_stop_timeout_lets_it_and_no_longer() {
         let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
         let container = plan.definition().container("telemetry-forwarder");
         let container = container.expect("the sidecar");
+
         assert_eq!(container.stop_timeout, Some(stop));
         let limits = container.environment.iter();
         let mut limits = limits.filter(|one| one.name == "TELEMETRY_FORWARDER_DRAIN_LIMIT");

@@ -41,6 +41,7 @@ fn a_silenced_error_of_a_finished_definition_lets_the_plan_through() {
     let text = "name: shop\napp: web\nservice: {}\npatch: { networkMode: bridge }\n";
     let judged = alone(text).expect_err("T04");
     assert!(judged.findings.iter().any(|one| one.rule == "T04"));
+
     let rules = "rules:\n  T04: { severity: off, reason: tried on a machine of our own }\n";
     let plan = alone(&format!("{text}{rules}")).map_err(|judged| support::told(&judged.findings));
     let plan = plan.expect("a plan");
@@ -65,6 +66,7 @@ rules:
   M22: { severity: off, reason: the scanner of our auditors has to reach it }
 service: {}
 ";
+
     let plan = alone(text).map_err(|judged| support::told(&judged.findings));
     let plan = plan.expect("a plan");
     let reason = "the scanner of our auditors has to reach it";
@@ -84,6 +86,7 @@ rules:
   M17: { severity: warning, reason: it comes next week }
 service: {}
 ";
+
     let plan = alone(lowered).map_err(|judged| support::told(&judged.findings));
     let plan = plan.expect("a plan");
     let told: Vec<_> = plan
@@ -91,6 +94,7 @@ service: {}
         .iter()
         .map(|f| (f.rule, f.severity))
         .collect();
+
     assert_eq!(told, [("M17", Severity::Warning)]);
 
     let judged = planned(lowered, &flag("M17", Verdict::Error)).expect_err("raised");
@@ -108,10 +112,12 @@ rules:
   M17: { severity: warning, reason: it comes next week }
 service: {}
 ";
+
     let plan = planned(text, &flag("M17", Verdict::Off));
     let plan = plan.map_err(|judged| support::told(&judged.findings));
     let plan = plan.expect("a plan");
     assert_eq!(silenced(&plan), [("M17", "a flag")]);
+
     assert!(
         plan.warnings().is_empty(),
         "{}",
@@ -146,6 +152,7 @@ rules:
   T01: { severity: warning, reason: old names }
 ";
     let (read, findings) = rulings::read(&Source::new("rules.yaml", good));
+
     assert!(findings.is_empty(), "{}", support::told(&findings));
     let judgement = Judgement::new(read);
     assert_eq!(judgement.about("legacy/a.json").rulings().len(), 2);
@@ -159,12 +166,14 @@ rules:
   T03: { severity: off, reason: ' ' }
   Y01: { severity: off, reason: broken }
 ";
+
     let (_, findings) = rulings::read(&Source::new("rules.yaml", bad));
     let told = support::told(&findings);
     for (id, line) in [("M02", 3), ("M03", 4)] {
         assert!(told.contains(&format!("error[{id}]")), "{told}");
         assert!(told.contains(&format!("rules.yaml:{line}:")), "{told}");
     }
+
     let (read, findings) = rulings::read(&Source::new("rules.yaml", "# nothing yet\n"));
     assert!(read.is_empty() && findings.is_empty());
 }

@@ -33,6 +33,7 @@ fn blocks(page: &str) -> Vec<Source> {
             }
         }
     }
+
     blocks
 }
 
@@ -48,6 +49,7 @@ fn catalog() -> Catalog {
         .filter(|file| file.is_file())
         .map(|file| support::source(&file, &file.to_string_lossy()))
         .collect();
+
     let init = support::here("tests/catalog/warm-up.yaml");
     sources.push(support::source(&init, "warm-up.yaml"));
     Catalog::read(&sources)
@@ -59,6 +61,7 @@ fn every_manifest_of_the_page_is_planned_without_a_finding() {
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
     let catalog = catalog();
     let mut planned = 0;
+
     for block in blocks(&readme()) {
         let node = source::parse(&block).expect("YAML");
         if node.get("app").is_none() {
@@ -69,6 +72,7 @@ fn every_manifest_of_the_page_is_planned_without_a_finding() {
             }
             continue;
         }
+
         let plan = plan(&block, &catalog, &values);
         let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
         assert!(
@@ -79,6 +83,7 @@ fn every_manifest_of_the_page_is_planned_without_a_finding() {
         assert!(!render(&plan).is_empty());
         planned += 1;
     }
+
     assert!(planned >= 8, "only {planned} manifests were found");
 }
 
@@ -91,14 +96,17 @@ fn every_word_of_a_manifest_stands_in_the_page_and_in_an_example() {
         .into_iter()
         .filter(|word| !page.contains(&format!("`{word}`")))
         .collect();
+
     assert!(
         told.is_empty(),
         "explain these words in assemblies/README.md: {told:?}"
     );
+
     let shown: Vec<String> = words(&schema)
         .into_iter()
         .filter(|word| !shows(&examples, word))
         .collect();
+
     assert!(
         shown.is_empty(),
         "show these words in an example of assemblies/README.md: {shown:?}"

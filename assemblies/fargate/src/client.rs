@@ -44,6 +44,7 @@ impl Client {
             .retry_config(retries)
             .load()
             .await;
+
         if config.region().is_none() {
             return Err(Error::NoRegion);
         }

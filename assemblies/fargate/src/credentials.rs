@@ -36,6 +36,7 @@ impl TaskCredentials {
         if let Whose::Profile(Some(name)) = whose {
             loader = loader.profile_name(name);
         }
+
         let config = loader.load().await;
         let provider = match whose {
             Whose::Profile(_) => config
@@ -43,6 +44,7 @@ impl TaskCredentials {
                 .ok_or("there are no AWS credentials here")?,
             Whose::Role(arn) => assume(arn, &config).await?,
         };
+
         Ok(Self {
             provider,
             last: Arc::default(),
@@ -69,6 +71,7 @@ impl TaskCredentials {
                 .await
                 .map_err(|failure| chain(&failure))?,
         };
+
         let end = held.expiry().unwrap_or_else(|| SystemTime::now() + LASTS);
         let token = held.session_token().unwrap_or_default().to_owned();
         let told = (
@@ -77,6 +80,7 @@ impl TaskCredentials {
             token,
             end,
         );
+
         *last = Some(held);
         Ok(told)
     }

@@ -50,6 +50,7 @@ impl Intercept for Answer {
             .body()
             .bytes()
             .and_then(|b| serde_json::from_slice(b).ok());
+
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = document;
         Ok(())
     }

@@ -111,6 +111,7 @@ fn list(failures: &[Failure]) -> String {
             .unwrap_or_default();
         format!("{}{detail}{about}", one.reason)
     });
+
     match each.collect::<Vec<_>>().join("; ") {
         text if text.is_empty() => "ECS named neither a task nor a reason".to_owned(),
         text => text,
@@ -135,12 +136,14 @@ impl Error {
                 message,
             };
         }
+
         if let Some(response) = error.raw_response() {
             return Self::NotUnderstood {
                 operation,
                 status: response.status().as_u16(),
             };
         }
+
         let detail = innermost(&error);
         if mentions(&error, "credential") {
             Self::NoCredentials { operation, detail }

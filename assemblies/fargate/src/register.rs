@@ -40,10 +40,12 @@ pub async fn register(client: &Client, definition: &TaskDefinition) -> Result<Re
         .send()
         .await
         .map_err(|error| Error::of(operation, error))?;
+
     let registered = output.task_definition().ok_or(Error::NotUnderstood {
         operation,
         status: 200,
     })?;
+
     Ok(Revision {
         arn: registered
             .task_definition_arn()
@@ -68,6 +70,7 @@ pub async fn latest(client: &Client, family: &str) -> Result<Option<TaskDefiniti
         .send()
         .await
         .map_err(|error| Error::of(operation, error));
+
     match outcome {
         Ok(_) => read(answer.take()).map(Some).ok_or(Error::NotUnderstood {
             operation,

@@ -141,6 +141,7 @@ pub async fn start(client: &Client, request: &RunRequest) -> Result<Started, Err
         .send()
         .await
         .map_err(|error| Error::of(operation, error))?;
+
     match output.tasks().first() {
         Some(task) => Ok(Started {
             task: task.task_arn().unwrap_or_default().to_owned(),
@@ -164,6 +165,7 @@ pub async fn wait(
     let mut pause = wait.pause;
     let mut status = "not yet visible".to_owned();
     let mut missing = 0;
+
     loop {
         match describe(client, cluster, &started.task).await? {
             Some(task) => {
@@ -173,6 +175,7 @@ pub async fn wait(
                     now.clone_into(&mut status);
                     seen(&status);
                 }
+
                 if status == "STOPPED" {
                     return Ok(finished(client, started, &task).await);
                 }
@@ -185,6 +188,7 @@ pub async fn wait(
                 });
             }
         }
+
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Error::StillRunning {
@@ -193,6 +197,7 @@ pub async fn wait(
                 limit: wait.limit,
             });
         }
+
         sleep(pause.min(left)).await;
         pause = (pause + pause / 2).min(wait.longest_pause);
     }
@@ -225,6 +230,7 @@ async fn finished(client: &Client, started: &Started, task: &Task) -> Finished {
             .and_then(|definition| definition.container(name));
         one.is_none_or(task_definition::ContainerDefinition::is_essential)
     };
+
     let containers: Vec<_> = task
         .containers()
         .iter()
@@ -238,6 +244,7 @@ async fn finished(client: &Client, started: &Started, task: &Task) -> Finished {
             }
         })
         .collect();
+
     Finished {
         task: started.task.clone(),
         exit_code: speaking(&containers),
@@ -258,6 +265,7 @@ fn speaking(containers: &[ContainerEnd]) -> Option<i32> {
             .filter(|one| one.essential)
             .filter_map(|one| one.exit_code)
     };
+
     let failed = codes().find(|code| !matches!(code, 0 | 137 | 143));
     failed
         .or_else(|| codes().find(|code| *code == 0))
@@ -270,11 +278,13 @@ fn network(request: &RunRequest) -> Result<NetworkConfiguration, aws_sdk_ecs::er
         PublicAddress::Yes => AssignPublicIp::Enabled,
         PublicAddress::No => AssignPublicIp::Disabled,
     };
+
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets((!request.subnets.is_empty()).then(|| request.subnets.clone()))
         .set_security_groups((!groups.is_empty()).then(|| groups.clone()))
         .assign_public_ip(address)
         .build()?;
+
     Ok(NetworkConfiguration::builder()
         .awsvpc_configuration(vpc)
         .build())

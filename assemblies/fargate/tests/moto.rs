@@ -26,6 +26,7 @@ async fn what_was_registered_and_what_is_described_are_the_same() {
     };
     let client = Client::emulator(&moto.url).await.unwrap();
     let mut definition = definition();
+
     assert_eq!(
         difference(&client, &definition).await.unwrap(),
         Comparison::New
@@ -38,6 +39,7 @@ async fn what_was_registered_and_what_is_described_are_the_same() {
         difference(&client, &definition).await.unwrap(),
         Comparison::Same
     );
+
     let described = latest(&client, &first.arn).await.unwrap().unwrap();
     assert_eq!(
         normalise(&described).to_json(),
@@ -53,6 +55,7 @@ async fn what_was_registered_and_what_is_described_are_the_same() {
         .iter()
         .map(|change| change.pointer.as_str())
         .collect();
+
     assert_eq!(pointers, ["/containerDefinitions/app/image", "/memory"]);
     assert_eq!(register(&client, &definition).await.unwrap().number, 2);
 }
@@ -69,11 +72,13 @@ async fn published_definitions_show_no_difference_once_registered() {
         );
         return;
     };
+
     let Some(moto) = Moto::start("published definitions against moto") else {
         return;
     };
     let client = Client::emulator(&moto.url).await.unwrap();
     let mut registered = 0;
+
     for path in entries.map(|entry| entry.unwrap().path()) {
         let Ok(text) = std::fs::read_to_string(&path) else {
             continue;
@@ -82,6 +87,7 @@ async fn published_definitions_show_no_difference_once_registered() {
         let Ok(located) = read(&Source::new(name.clone(), text)) else {
             continue;
         };
+
         // moto takes families (T01) and network modes (T04, T19) that ECS refuses, placeholders (Y03) among
         // them, and changes them.
         let is_changed = |finding: &Finding| match finding.rule {
@@ -89,9 +95,11 @@ async fn published_definitions_show_no_difference_once_registered() {
             "Y03" => matches!(finding.pointer.as_deref(), Some("/family" | "/networkMode")),
             _ => false,
         };
+
         if check(&located).iter().any(is_changed) {
             continue;
         }
+
         // A family that another file has as well would be a next revision; that is fine.
         if register(&client, &located.definition).await.is_err() {
             continue;
@@ -100,6 +108,7 @@ async fn published_definitions_show_no_difference_once_registered() {
         let found = difference(&client, &located.definition).await.unwrap();
         assert_eq!(found, Comparison::Same, "{name}");
     }
+
     assert!(registered > 40, "moto took {registered} only");
 }
 
@@ -110,10 +119,12 @@ async fn a_refusal_is_told_in_words() {
     };
     let client = Client::emulator(&moto.url).await.unwrap();
     let mut definition = definition();
+
     definition.container_definitions[0].image = String::new();
     definition.pid_mode = Some("host".to_owned());
     let error = register(&client, &definition).await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+
     assert!(
         error
             .to_string()
@@ -130,6 +141,7 @@ async fn runs_a_task_until_it_has_stopped() {
     let client = Client::emulator(&moto.url).await.unwrap();
     let json = "application/x-amz-json-1.1";
     let ecs = "AmazonEC2ContainerServiceV20141113.CreateCluster";
+
     moto.call("ecs", ecs, json, r#"{"clusterName":"main"}"#);
     let form = "application/x-www-form-urlencoded";
     let body = "Action=DescribeSubnets&Version=2016-11-15";
@@ -141,6 +153,7 @@ async fn runs_a_task_until_it_has_stopped() {
         form,
         "Action=DescribeSecurityGroups&Version=2016-11-15",
     );
+
     let group = between(&groups, "<groupId>", "</groupId>");
     register(&client, &definition()).await.unwrap();
 
@@ -159,6 +172,7 @@ async fn runs_a_task_until_it_has_stopped() {
         },
         ..RunRequest::default()
     };
+
     let finished = run(&client, &request).await.unwrap();
     assert!(finished.task.contains(":task/main/"), "{finished:?}");
     assert_eq!(finished.exit_code, Some(0));
@@ -180,6 +194,7 @@ async fn the_environment_names_the_endpoint() {
         assert_eq!(register(&client, &definition()).await.unwrap().number, 1);
         return;
     }
+
     let Some(moto) = Moto::start("endpoint of the environment") else {
         return;
     };
@@ -194,6 +209,7 @@ async fn the_environment_names_the_endpoint() {
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .output()
         .unwrap();
+
     assert!(
         output.status.success(),
         "{}",

@@ -71,6 +71,7 @@ async fn the_exit_code_is_that_of_the_essential_container() {
     let ecs = ecs(&["MISSING", "PENDING", "RUNNING"], containers);
     let client = Client::emulator(&ecs.url).await.unwrap();
     let finished = run(&client, &request()).await.unwrap();
+
     assert_eq!(finished.exit_code, Some(3));
     assert_eq!(
         finished.stop_code.as_deref(),
@@ -80,15 +81,18 @@ async fn the_exit_code_is_that_of_the_essential_container() {
         finished.stopped_reason.as_deref(),
         Some("Essential container in task exited")
     );
+
     assert_eq!(
         finished.containers[2].reason.as_deref(),
         Some("OutOfMemoryError: killed")
     );
+
     let essential: Vec<_> = finished
         .containers
         .iter()
         .map(|one| one.essential)
         .collect();
+
     assert_eq!(essential, [false, true, true]);
     assert_eq!(ecs.count("DescribeTasks"), 4);
 }
@@ -117,8 +121,10 @@ async fn asks_for_what_was_requested() {
         }],
         ..request()
     };
+
     run(&client, &request).await.unwrap();
     let mut asked = ecs.body("RunTask");
+
     // So that a question asked twice starts one task.
     assert!(
         asked
@@ -127,6 +133,7 @@ async fn asks_for_what_was_requested() {
             .remove("clientToken")
             .is_some()
     );
+
     assert_eq!(
         asked,
         json!({
@@ -154,6 +161,7 @@ async fn hears_every_change_of_status() {
         task: TASK.to_owned(),
         task_definition: REVISION.to_owned(),
     };
+
     let mut heard = Vec::new();
     wait(&client, "main", &started, quick(), |status| {
         heard.push(status.to_owned());
@@ -189,6 +197,7 @@ async fn without_a_subnet_nothing_is_asked() {
     )
     .await
     .unwrap_err();
+
     assert!(error.to_string().contains("no subnet was given"), "{error}");
     assert_eq!(ecs.count("RunTask"), 0);
 }
@@ -204,6 +213,7 @@ async fn a_task_that_does_not_end_is_left_and_named() {
     let error = run(&client, &RunRequest { wait, ..request() })
         .await
         .unwrap_err();
+
     assert!(
         matches!(&error, Error::StillRunning { status, .. } if status == "RUNNING"),
         "{error:?}"
@@ -228,10 +238,12 @@ async fn a_page_of_html_is_not_passed_on() {
             "<html><h1>Internal Server Error</h1></html>".to_owned(),
         )
     });
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = latest(&client, "web").await.unwrap_err();
     let told = "the answer to DescribeTaskDefinition was HTTP 500 and not understood; is the endpoint really ECS?";
     assert_eq!(error.to_string(), told);
+
     assert_eq!(
         ecs.count("DescribeTaskDefinition"),
         3,
@@ -248,6 +260,7 @@ async fn a_refusal_is_told_once_and_in_words() {
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = register(&client, &definition()).await.unwrap_err();
     let told = "ECS refused RegisterTaskDefinition: No Fargate configuration exists for given values. (ClientException)";
+
     assert_eq!(error.to_string(), told);
     assert_eq!(ecs.count("RegisterTaskDefinition"), 1);
     assert_eq!(
@@ -264,6 +277,7 @@ async fn an_endpoint_that_does_not_listen_is_said_to_be_unreachable() {
         .unwrap();
     let client = Client::emulator(&format!("http://{free}")).await.unwrap();
     let error = latest(&client, "web").await.unwrap_err();
+
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert!(
         error
@@ -283,11 +297,13 @@ async fn a_bare_environment_is_told_what_it_lacks() {
         };
         panic!("{told}");
     }
+
     let without_region = inner(&[]);
     assert!(
         without_region.contains("no AWS region is set; set AWS_REGION"),
         "{without_region}"
     );
+
     let without_keys = inner(&[("AWS_REGION", "eu-central-1")]);
     assert!(
         without_keys.contains("no AWS credentials were found"),

@@ -26,9 +26,11 @@ impl Challenge {
         if scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);
         }
+
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
+
         let parameters = parameters(rest);
         let get = |name: &str| {
             let found = parameters
@@ -36,6 +38,7 @@ impl Challenge {
                 .find(|(one, _)| one.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.clone())
         };
+
         Some(Self::Bearer {
             realm: get("realm")?,
             service: get("service"),
@@ -54,9 +57,11 @@ fn parameters(text: &str) -> Vec<(String, String)> {
             Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
             None => after.split_once(',').unwrap_or((after, "")),
         };
+
         parameters.push((name, value.trim().to_owned()));
         rest = after;
     }
+
     parameters
 }
 

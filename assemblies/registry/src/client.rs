@@ -75,6 +75,7 @@ impl Client {
             authorization: None,
         };
         let image = visit.image().await?;
+
         match wanted.iter().find(|one| !image.platforms.contains(one)) {
             None => Ok(image),
             Some(missing) => Err(Problem::NoPlatform {
@@ -102,10 +103,12 @@ impl Visit<'_> {
             .media_type
             .as_deref()
             .or(answer.header("content-type"));
+
         if manifest.schema_version != 2 {
             let kind = kind.unwrap_or("manifest of another version");
             return Err(Problem::Kind(kind.chars().take(100).collect()));
         }
+
         let platforms = match (&manifest.manifests, &manifest.config) {
             (Some(_), _) => manifest.platforms(),
             (None, Some(config)) => self.platform(&config.digest).await?.into_iter().collect(),
@@ -114,6 +117,7 @@ impl Visit<'_> {
                 return Err(Problem::Kind(kind.chars().take(100).collect()));
             }
         };
+
         Ok(Image { digest, platforms })
     }
 
@@ -142,6 +146,7 @@ impl Visit<'_> {
             .map_err(|fault| self.no_registry(&format!("its manifest says that {fault}")))?;
         let answer = self.ask(&format!("blobs/{digest}"), "*/*").await?;
         let found = Digest::of(&answer.body);
+
         if found != digest {
             return Err(Problem::Lie {
                 host: self.host(),
@@ -149,6 +154,7 @@ impl Visit<'_> {
                 found,
             });
         }
+
         Ok(self.json::<Config>(&answer)?.platform())
     }
 
@@ -159,6 +165,7 @@ impl Visit<'_> {
         } else {
             "https"
         };
+
         let (host, repository) = (self.reference.host(), self.reference.repository());
         let url = format!("{scheme}://{host}/v2/{repository}/{path}");
         let answer = self.get(&url, accept, self.authorization.clone()).await?;
@@ -170,12 +177,14 @@ impl Visit<'_> {
         } else {
             self.checked(answer, None)?
         };
+
         if answer.status.is_redirection() && path.starts_with("blobs/") {
             return self.followed(answer, accept).await;
         }
         if answer.status != StatusCode::OK {
             return Err(self.status(&answer));
         }
+
         Ok(answer)
     }
 
@@ -185,15 +194,18 @@ impl Visit<'_> {
             let Some(url) = answer.header("location").map(str::to_owned) else {
                 break;
             };
+
             // The address is signed; a login is nothing for its owner.
             answer = self.get(&url, accept, None).await?;
             if answer.status == StatusCode::OK {
                 return Ok(answer);
             }
+
             if !answer.status.is_redirection() {
                 break;
             }
         }
+
         Err(self.status(&answer))
     }
 
@@ -207,10 +219,12 @@ impl Visit<'_> {
             .method(Method::GET)
             .uri(self.address(url)?)
             .header(ACCEPT, accept);
+
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let request = request.body(Full::new(Bytes::new()));
+
         self.patiently(request.map_err(|error| self.no_registry(&error.to_string()))?)
             .await
     }
@@ -225,6 +239,7 @@ impl Visit<'_> {
             if !is_busy && !answer.status.is_server_error() {
                 return Ok(answer);
             }
+
             let asked = answer.header("retry-after").and_then(retry_after);
             let wait = asked.unwrap_or(FIRST_WAIT * 2_u32.pow(attempt.min(6)));
             if attempt >= limits.retries || wait > limits.wait {
@@ -237,6 +252,7 @@ impl Visit<'_> {
                     self.status(&answer)
                 });
             }
+
             attempt += 1;
             tokio::time::sleep(wait).await;
         }
@@ -252,6 +268,7 @@ impl Visit<'_> {
         let mut challenges = headers
             .iter()
             .filter_map(|one| Challenge::parse(one.to_str().ok()?));
+
         match challenges.next() {
             None => Err(self.no_registry("401 without a challenge that is known")),
             Some(Challenge::Basic) => match login.and_then(basic) {
@@ -286,6 +303,7 @@ impl Visit<'_> {
             query.push_str("&service=");
             query.push_str(&encoded(service));
         }
+
         let answer = if let Some(Login::IdentityToken(token)) = login {
             query.push_str("&grant_type=refresh_token&client_id=assemble&refresh_token=");
             query.push_str(&encoded(token));
@@ -294,6 +312,7 @@ impl Visit<'_> {
                 .uri(self.address(realm)?)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(Full::new(Bytes::from(query)));
+
             self.patiently(request.map_err(|error| self.no_registry(&error.to_string()))?)
                 .await?
         } else {
@@ -302,10 +321,12 @@ impl Visit<'_> {
             self.get(&url, "application/json", login.and_then(basic))
                 .await?
         };
+
         let answer = self.checked(answer, login)?;
         if answer.status != StatusCode::OK {
             return Err(self.status(&answer));
         }
+
         let token = self.json::<Token>(&answer)?.text();
         token.ok_or_else(|| self.no_registry("an answer without a token"))
     }

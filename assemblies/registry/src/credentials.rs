@@ -96,10 +96,12 @@ impl Credentials {
                 }
             }
         }
+
         let known = |name: &String| {
             let name = bare(name);
             self.auths.iter().find(|(key, _)| bare(key) == name)
         };
+
         Ok(names
             .iter()
             .find_map(known)
@@ -129,6 +131,7 @@ impl Auth {
         if let Some(token) = self.identitytoken.clone().filter(|token| !token.is_empty()) {
             return Some(Login::IdentityToken(token));
         }
+
         let decoded = self
             .auth
             .as_ref()
@@ -139,6 +142,7 @@ impl Auth {
             Some((user, password)) => (user.to_owned(), password.trim_end_matches('\0').to_owned()),
             None => (self.username.clone()?, self.password.clone()?),
         };
+
         (!user.is_empty()).then_some(Login::Password { user, password })
     }
 }
@@ -156,11 +160,13 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Login>, Problem> {
         helper: helper.to_owned(),
         cause,
     };
+
     // The name comes from a file and becomes part of a program's.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if helper.is_empty() || !helper.chars().all(plain) {
         return Err(failed("that is no name of a helper".to_owned()));
     }
+
     let mut child = Command::new(format!("docker-credential-{helper}"))
         .arg("get")
         .stdin(Stdio::piped())
@@ -169,22 +175,26 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Login>, Problem> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
+
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let exchange = async {
         if let Some(mut input) = input {
             // A helper that has gone away says why by its exit code.
             let _ = input.write_all(registry.as_bytes()).await;
         }
+
         let mut answer = Vec::new();
         if let Some(output) = output {
             output.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
         }
         Ok::<_, std::io::Error>((child.wait().await?, answer))
     };
+
     let outcome = timeout(PATIENCE, exchange).await;
     let (status, answer) = outcome
         .map_err(|_| failed(format!("no answer within {} s", PATIENCE.as_secs())))?
         .map_err(|error| failed(error.to_string()))?;
+
     if !status.success() {
         let said = String::from_utf8_lossy(&answer);
         if said.contains("not found") {
@@ -192,6 +202,7 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Login>, Problem> {
         }
         return Err(failed(said.trim().chars().take(200).collect()));
     }
+
     let answer: Answer =
         serde_json::from_slice(&answer).map_err(|_| failed("its answer is not JSON".to_owned()))?;
     Ok(Some(match answer.username.as_str() {
@@ -222,6 +233,7 @@ mod tests {
             password: "a:b".to_owned(),
         };
         let auth = STANDARD.encode("me:a:b");
+
         for (key, image) in [
             ("r.example", "r.example/web"),
             ("https://r.example/v2/", "r.example/web"),

@@ -153,6 +153,7 @@ impl Problem {
             ),
             None => format!("check the name of the image, or run `docker login {host}`"),
         };
+
         Self::Denied {
             host: host.to_owned(),
             who,

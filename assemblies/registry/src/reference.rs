@@ -91,20 +91,24 @@ impl FromStr for Reference {
             }
             None => (text, None),
         };
+
         let (registry, rest) = split_registry(name);
         let (path, tag) = match rest.rsplit_once(':') {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
         };
+
         if !path.split('/').all(is_part) {
             return Err(wrong(
                 "a repository has small letters, digits and `-_.`, in parts with `/` between",
             ));
         }
+
         let tag = tag.unwrap_or("latest");
         if !is_tag(tag) {
             return Err(wrong("a tag has up to 128 letters, digits and `-_.`"));
         }
+
         if !is_host(registry) {
             return Err(wrong("the registry is no host name"));
         }
@@ -113,6 +117,7 @@ impl FromStr for Reference {
         } else {
             path.to_owned()
         };
+
         Ok(Self {
             registry: registry.to_owned(),
             repository,

@@ -52,11 +52,13 @@ impl Transport {
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
+
         Ok(Self {
             tls: Arc::new(tls),
             limits,
@@ -84,6 +86,7 @@ impl Transport {
         if is_plain {
             return self.exchange(tcp, request, host).await;
         }
+
         let name = unbracketed(split_port(host).0).to_owned();
         let failed = |source| Problem::Connect {
             host: host.to_owned(),
@@ -94,6 +97,7 @@ impl Transport {
         let tls = TlsConnector::from(self.tls.clone())
             .connect(name, tcp)
             .await;
+
         self.exchange(tls.map_err(failed)?, request, host).await
     }
 
@@ -112,6 +116,7 @@ impl Transport {
         };
         let handshake = http1::handshake(TokioIo::new(io)).await;
         let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
+
         // Owns the connection's task: it ends with this function, however that ends.
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
@@ -129,6 +134,7 @@ impl Transport {
                 broken(error.as_ref())
             }
         })?;
+
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,
@@ -161,6 +167,7 @@ async fn connect(host: &str, is_plain: bool) -> Result<TcpStream, Problem> {
         .await
         .map_err(failed)?;
     let mut addresses: Vec<SocketAddr> = found.collect();
+
     if is_plain {
         // Judged by address, not by name: `localhost` is whatever a hosts file says.
         addresses.retain(|address| address.ip().is_loopback());
@@ -168,6 +175,7 @@ async fn connect(host: &str, is_plain: bool) -> Result<TcpStream, Problem> {
             return Err(Problem::Plain(host.to_owned()));
         }
     }
+
     TcpStream::connect(&addresses[..]).await.map_err(failed)
 }
 

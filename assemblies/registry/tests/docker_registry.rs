@@ -29,6 +29,7 @@ impl Debian {
             eprintln!("skipped: docker_registry needs Debian's docker-registry (tests/setup test)");
             return None;
         }
+
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("config.yml");
         let store = folder.path().join("store");
@@ -36,6 +37,7 @@ impl Debian {
             "version: 0.1\nlog: {{ level: info, formatter: text }}\nstorage:\n  filesystem: {{ rootdirectory: '{}' }}\nhttp: {{ addr: '127.0.0.1:0' }}\n",
             store.display()
         );
+
         std::fs::write(&config, text).unwrap();
         let mut process = Command::new(PROGRAM)
             .args([Path::new("serve"), &config])
@@ -43,12 +45,14 @@ impl Debian {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
+
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let address = lines.by_ref().map(Result::unwrap).find_map(|line| {
             let at = line.split_once("listening on ")?.1;
             let end = at.find(|c: char| !c.is_ascii_digit() && !".:".contains(c));
             Some(at[..end.unwrap_or(at.len())].to_owned())
         });
+
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self {
             process,
@@ -89,6 +93,7 @@ impl Debian {
         let path = upload
             .split_once(&self.address)
             .map_or(upload.as_str(), |(_, path)| path);
+
         let digest = Digest::of(body.as_bytes());
         let digest_of = digest.as_str().replace(':', "%3A");
         self.put(
@@ -96,6 +101,7 @@ impl Debian {
             "application/octet-stream",
             body,
         );
+
         digest
     }
 }
@@ -117,28 +123,33 @@ async fn finds_an_image_and_an_index_by_tag_and_says_what_is_not_there() {
         r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":{}}},"layers":[]}}"#,
         CONFIG.len()
     );
+
     debian.put("/v2/web/manifests/arm", OCI_MANIFEST, &manifest);
     let of_manifest = Digest::of(manifest.as_bytes());
     let index = format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{of_manifest}","size":{},"platform":{{"os":"linux","architecture":"arm64"}}}}]}}"#,
         manifest.len()
     );
+
     debian.put("/v2/web/manifests/all", OCI_INDEX, &index);
 
     let client = Client::new(Credentials::default(), Limits::default()).unwrap();
     let arm = [Platform::new("linux", "arm64")];
     let image = |which: &str| format!("{}/web{which}", debian.address);
     let one = client.resolve(&image(":arm"), &arm).await.unwrap();
+
     assert_eq!(
         (one.digest, &one.platforms[..]),
         (of_manifest.clone(), &arm[..])
     );
+
     let all = client.resolve(&image(":all"), &arm).await.unwrap();
     assert_eq!(all.digest, Digest::of(index.as_bytes()));
     let by_digest = client
         .resolve(&image(&format!("@{of_manifest}")), &arm)
         .await
         .unwrap();
+
     assert_eq!(by_digest.digest, of_manifest);
     let missing = client.resolve(&image(":none"), &arm).await.unwrap_err();
     assert!(

@@ -65,6 +65,7 @@ async fn an_image_without_variants_says_its_platform_in_a_blob_that_may_be_elsew
     let config = Digest::of(CONFIG.as_bytes());
     let manifest = format!(r#"{{"schemaVersion":2,"config":{{"digest":"{config}"}},"layers":[]}}"#);
     registry.on(MANIFEST, None, Reply::new(200, manifest.as_str()));
+
     let elsewhere = format!("http://{}/signed", registry.address);
     let blob = format!("/v2/web/blobs/{config}");
     registry.on(
@@ -74,6 +75,7 @@ async fn an_image_without_variants_says_its_platform_in_a_blob_that_may_be_elsew
     );
     registry.on("/signed", None, Reply::new(200, CONFIG));
     let image = resolve(&registry, "{}", limits()).await.unwrap();
+
     assert_eq!(image.digest, Digest::of(manifest.as_bytes()));
     assert_eq!(image.platforms, [amd64()]);
 }
@@ -142,6 +144,7 @@ async fn a_token_is_fetched_from_where_the_registry_says_and_used() {
         Reply::new(401, "").with("www-authenticate", &challenge),
     );
     registry.on(MANIFEST, Some("Bearer t1"), Reply::new(200, INDEX));
+
     let asked = "/token?scope=repository%3Aweb%3Apull&service=s%20s";
     registry.on(asked, None, Reply::new(200, r#"{"token":"t1"}"#));
     assert!(resolve(&registry, "{}", limits()).await.is_ok());
@@ -158,22 +161,26 @@ async fn a_login_goes_to_the_token_server_and_not_to_the_registry() {
         Reply::new(401, "").with("www-authenticate", &challenge),
     );
     registry.on(MANIFEST, Some("Bearer t2"), Reply::new(200, INDEX));
+
     let asked = "/token?scope=repository%3Aweb%3Apull";
     registry.on(
         asked,
         Some("Basic bWU6aHVzaA=="),
         Reply::new(200, r#"{"access_token":"t2"}"#),
     );
+
     let json = format!(
         r#"{{"auths":{{"{}":{{"auth":"bWU6aHVzaA=="}}}}}}"#,
         registry.address
     );
+
     assert!(resolve(&registry, &json, limits()).await.is_ok());
     let sent: Vec<_> = registry
         .asked()
         .into_iter()
         .map(|one| (one.path, one.authorization))
         .collect();
+
     assert!(
         sent.iter()
             .all(|(path, who)| path == asked || who.as_deref() != Some("Basic bWU6aHVzaA=="))
@@ -191,6 +198,7 @@ async fn the_token_of_a_login_is_exchanged_for_one_of_the_registry() {
     );
     registry.on(MANIFEST, Some("Bearer t3"), Reply::new(200, INDEX));
     registry.on("/token", None, Reply::new(200, r#"{"access_token":"t3"}"#));
+
     let json = format!(
         r#"{{"auths":{{"{}":{{"identitytoken":"i"}}}}}}"#,
         registry.address
@@ -207,10 +215,12 @@ async fn a_password_is_sent_where_the_registry_asks_for_one() {
         Reply::new(401, "").with("www-authenticate", "Basic realm=\"r\""),
     );
     registry.on(MANIFEST, Some("Basic bWU6aHVzaA=="), Reply::new(200, INDEX));
+
     let json = format!(
         r#"{{"auths":{{"{}":{{"username":"me","password":"hush"}}}}}}"#,
         registry.address
     );
+
     assert!(resolve(&registry, &json, limits()).await.is_ok());
     let (problem, told) = refused(&registry).await;
     assert!(matches!(problem, Problem::Denied { .. }));
@@ -228,6 +238,7 @@ async fn a_password_that_is_wrong_is_told_with_the_name_and_not_with_the_passwor
         None,
         Reply::new(401, "").with("www-authenticate", "Basic realm=\"r\""),
     );
+
     let json = format!(
         r#"{{"auths":{{"{}":{{"username":"me","password":"hush"}}}}}}"#,
         registry.address
@@ -236,6 +247,7 @@ async fn a_password_that_is_wrong_is_told_with_the_name_and_not_with_the_passwor
         .await
         .unwrap_err()
         .to_string();
+
     assert!(
         told.contains("refuses `me`") && !told.contains("hush"),
         "{told}"
@@ -251,6 +263,7 @@ async fn a_token_server_that_is_no_https_elsewhere_gets_nothing() {
         None,
         Reply::new(401, "").with("www-authenticate", challenge),
     );
+
     assert!(matches!(
         refused(&registry).await.0,
         Problem::NoRegistry { .. }

@@ -83,6 +83,7 @@ fn names(list: &[Value]) -> Option<Vec<String>> {
         }
         all.push(name.to_owned());
     }
+
     Some(all)
 }
 

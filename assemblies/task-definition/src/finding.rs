@@ -104,22 +104,26 @@ impl Finding {
             Severity::Error => "1;31",
             Severity::Warning => "1;33",
         };
+
         let head = paint.with(tone, &format!("{}[{}]", self.severity.word(), self.rule));
         let mut text = format!("{head}: {}\n", paint.with("1", &self.message));
         let gutter = gutter(&self.place);
         draw(&mut text, &self.place, gutter, tone, paint);
+
         let margin = " ".repeat(gutter);
         let mark = paint.with("1;34", "=");
         let pointer = self
             .pointer
             .as_deref()
             .filter(|pointer| !pointer.is_empty());
+
         if let (Some(pointer), false) = (pointer, matches!(self.place, Place::Pointer(_))) {
             let _ = writeln!(text, "{margin} {mark} value: {pointer}");
         }
         if !self.hint.is_empty() {
             let _ = writeln!(text, "{margin} {mark} hint: {}", self.hint);
         }
+
         if let Some(rule) = rule(self.rule) {
             let _ = writeln!(text, "{margin} {mark} source: {}", rule.source);
         }
@@ -131,6 +135,7 @@ fn draw(text: &mut String, place: &Place, gutter: usize, tone: &str, paint: Pain
     let margin = " ".repeat(gutter);
     let arrow = paint.with("1;34", "-->");
     let bar = paint.with("1;34", "|");
+
     match place {
         Place::Pointer(pointer) => {
             let name = if pointer.is_empty() {
@@ -162,6 +167,7 @@ fn draw(text: &mut String, place: &Place, gutter: usize, tone: &str, paint: Pain
                 .take(before)
                 .filter(|c| *c == '\t')
                 .count();
+
             // A long value of a long line ends where the line is cut.
             let width = excerpt_line.chars().count().saturating_sub(before);
             let width = width.min(end_column.saturating_sub(*column));

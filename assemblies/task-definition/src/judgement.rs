@@ -129,6 +129,7 @@ impl Judgement {
                 None => judged.findings.push(finding),
             }
         }
+
         judged
     }
 }
@@ -164,6 +165,7 @@ impl Judged {
                 return;
             }
         }
+
         self.findings.push(finding);
     }
 }
@@ -212,6 +214,7 @@ mod tests {
             .iter()
             .map(|f| (f.rule, f.severity))
             .collect();
+
         assert_eq!(
             left,
             [
@@ -220,6 +223,7 @@ mod tests {
                 ("T02", Severity::Error)
             ]
         );
+
         assert_eq!(judged.silenced.len(), 1);
         assert_eq!(judged.silenced[0].ruling.reason, "File");
         assert_eq!(judged.silenced[0].finding.severity, Severity::Error);
@@ -237,6 +241,7 @@ mod tests {
             let judged = judgement.judge(vec![finding("S01")], |_| true);
             judged.findings.first().map(|finding| finding.severity)
         };
+
         let all = [file.clone(), some.clone(), manifest.clone(), flag];
         assert_eq!(judged(&all), Some(Severity::Warning));
         assert_eq!(judged(&[file.clone(), manifest]), None);

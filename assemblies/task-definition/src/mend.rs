@@ -66,6 +66,7 @@ pub fn mend(source: &Source, fixes: &[Fix]) -> Result<String, Unmendable> {
     let is_answer = root.at("/taskDefinition/family").is_some();
     let prefix = if is_answer { "/taskDefinition" } else { "" };
     let mut change = Change::Keep;
+
     for edit in fixes.iter().flat_map(|fix| &fix.edits) {
         let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
         let whole = format!("{prefix}{pointer}");
@@ -74,11 +75,13 @@ pub fn mend(source: &Source, fixes: &[Fix]) -> Result<String, Unmendable> {
             steps: &steps,
             pointer,
         };
+
         match edit {
             Edit::Set(_, value) => set(&root, &mut change, at, value)?,
             Edit::Remove(_) => remove(&root, &mut change, at)?,
         }
     }
+
     let mended = text::rewrite(&source.text, &root, &change);
     let again = parse(&Source::new(source.name.as_str(), mended.as_str()));
     let meant = outcome(&root, &change);
@@ -140,21 +143,25 @@ fn set(node: &Node, change: &mut Change, at: At<'_>, value: &Value) -> Result<()
             }
         };
     };
+
     if let Change::New(new) = change {
         return set_in(new, at, value);
     }
     let Some(inside) = inside(change) else {
         return Ok(());
     };
+
     if let Some((position, child)) = member(node, step)? {
         let change = inside.members.entry(position).or_insert(Change::Keep);
         return set(child, change, rest, value);
     }
+
     match &node.value {
         NodeValue::Map(_) => {
             if let Some((_, new)) = inside.added.iter_mut().find(|(key, _)| key == step) {
                 return set_in(new, rest, value);
             }
+
             let wrapped = rest.steps.iter().rev().fold(value.clone(), |inner, step| {
                 Value::Object(Map::from_iter([(step.clone(), inner)]))
             });
@@ -178,12 +185,14 @@ fn remove(node: &Node, change: &mut Change, at: At<'_>) -> Result<(), Unmendable
         *change = Change::Gone;
         return Ok(());
     };
+
     if let Change::New(_) = change {
         return Err(at.conflict());
     }
     let Some(inside) = inside(change) else {
         return Ok(());
     };
+
     match member(node, step)? {
         Some((position, child)) => {
             let change = inside.members.entry(position).or_insert(Change::Keep);
@@ -217,6 +226,7 @@ fn member<'n>(node: &'n Node, step: &str) -> Result<Option<(usize, &'n Node)>, U
         }
         _ => None,
     };
+
     // What an alias stands for is written elsewhere, and others may share it.
     let here =
         |child: &Node| node.span.start <= child.span.start && child.span.end <= node.span.end;
@@ -235,6 +245,7 @@ fn set_in(new: &mut Value, at: At<'_>, value: &Value) -> Result<(), Unmendable> 
             Err(at.conflict())
         };
     };
+
     match new {
         Value::Object(members) => match members.get_mut(step) {
             Some(inner) => set_in(inner, rest, value),
@@ -270,16 +281,19 @@ fn outcome(node: &Node, change: &Change) -> Option<Value> {
         Change::New(value) => return Some(value.clone()),
         Change::Inside(inside) => inside,
     };
+
     let after = |position: usize, child: &Node| match inside.members.get(&position) {
         Some(change) => outcome(child, change),
         None => Some(child.to_json()),
     };
+
     if let NodeValue::List(items) = &node.value {
         let each = items.iter().enumerate();
         let kept = each.filter_map(|(position, child)| after(position, child));
         let added = inside.added.iter().map(|(_, value)| value.clone());
         return Some(kept.chain(added).collect());
     }
+
     let each = node.entries().iter().enumerate();
     let kept = each
         .filter_map(|(position, (key, child))| Some((key.name.clone(), after(position, child)?)));

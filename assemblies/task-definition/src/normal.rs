@@ -19,6 +19,7 @@ pub fn normalise(definition: &TaskDefinition) -> TaskDefinition {
         .network_mode
         .get_or_insert_with(|| mode.to_owned())
         .clone();
+
     normal.cpu = normal
         .cpu
         .map(|cpu| parse_cpu(&cpu).map_or(cpu, |units| units.to_string()));
@@ -28,12 +29,14 @@ pub fn normalise(definition: &TaskDefinition) -> TaskDefinition {
     normal.enable_fault_injection = said(normal.enable_fault_injection);
     normal.requires_compatibilities.sort();
     normal.requires_compatibilities.dedup();
+
     normal.tags.sort_by(|a, b| a.key.cmp(&b.key));
     normal.volumes.sort_by(|a, b| a.name.cmp(&b.name));
     normal.volumes.iter_mut().for_each(volume);
     if fargate {
         platform(normal.runtime_platform.get_or_insert_default());
     }
+
     for one in &mut normal.container_definitions {
         container(one, &mode, fargate);
     }
@@ -66,6 +69,7 @@ fn container(one: &mut ContainerDefinition, mode: &str, fargate: bool) {
     if fargate {
         one.stop_timeout.get_or_insert(30);
     }
+
     for flag in [
         &mut one.disable_networking,
         &mut one.privileged,
@@ -75,6 +79,7 @@ fn container(one: &mut ContainerDefinition, mode: &str, fargate: bool) {
     ] {
         *flag = said(*flag);
     }
+
     one.port_mappings
         .iter_mut()
         .for_each(|mapping| port(mapping, mode));
@@ -84,6 +89,7 @@ fn container(one: &mut ContainerDefinition, mode: &str, fargate: bool) {
     one.volumes_from
         .iter_mut()
         .for_each(|from| from.read_only = said(from.read_only));
+
     one.health_check.iter_mut().for_each(health);
     one.restart_policy = one.restart_policy.take().and_then(restart);
     one.linux_parameters = one.linux_parameters.take().and_then(linux);
@@ -100,10 +106,12 @@ fn sort(one: &mut ContainerDefinition) {
     one.volumes_from
         .sort_by(|a, b| a.source_container.cmp(&b.source_container));
     one.ulimits.sort_by(|a, b| a.name.cmp(&b.name));
+
     one.system_controls
         .sort_by(|a, b| a.namespace.cmp(&b.namespace));
     one.port_mappings
         .sort_by(|a, b| port_order(a).cmp(&port_order(b)));
+
     if let Some(log) = &mut one.log_configuration {
         log.secret_options.sort_by(|a, b| a.name.cmp(&b.name));
     }

@@ -109,6 +109,7 @@ impl Places {
             if let Some(place) = self.in_text(around) {
                 return place;
             }
+
             match around.rfind('/') {
                 Some(end) => around = &around[..end],
                 None => return Place::Pointer(pointer.to_owned()),

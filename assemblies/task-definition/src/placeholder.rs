@@ -42,10 +42,12 @@ fn positional(text: &str) -> Option<&str> {
         let account = || parts.get(4).filter(|part| is_one_of(part, &ACCOUNTS));
         return region.or_else(account).copied();
     }
+
     let host = text.split('/').next()?;
     let (account, rest) = host.split_once(".dkr.ecr.")?;
     let region = rest.split('.').next()?;
     let account = Some(account).filter(|part| is_one_of(part, &ACCOUNTS));
+
     account.or(Some(region).filter(|part| is_one_of(part, &REGIONS)))
 }
 
@@ -82,6 +84,7 @@ fn is_blank(word: &str, text: &str) -> bool {
     let shouted = word.contains('_') && word.bytes().all(is_shouted);
     let formal = text.starts_with("arn:") || text.contains(".amazonaws.com") || text == word;
     let account = is_one_of(word, &["account-id", "aws-account-id"]);
+
     crosses
         || yours
         || account

@@ -35,6 +35,7 @@ pub fn read_node(source: &Source, node: &Node) -> Result<Located, Vec<Finding>> 
         .entries()
         .iter()
         .find(|(key, _)| is_template(&key.name));
+
     if let Some((key, _)) = template {
         return Err(vec![a_template(source, key.span)]);
     }
@@ -56,6 +57,7 @@ pub fn read_value(value: &Value, places: &Places) -> Result<TaskDefinition, Vec<
         }
         finding
     };
+
     let what = "the task definition";
     judged(&source, &node, TaskDefinition::SHAPE, what, &RESPONSE_ONLY)
         .and_then(|()| typed(&source, &node, value))
@@ -87,6 +89,7 @@ fn judged(
         of_answers,
         findings: Vec::new(),
     };
+
     reader.value(node, shape, "");
     if reader.findings.is_empty() {
         Ok(())
@@ -120,11 +123,13 @@ fn unwrapped(node: Node) -> Node {
             ..node
         };
     };
+
     let tags = entries.iter().find(|(key, _)| key.name == "tags").cloned();
     let (_, mut definition) = entries[at].clone();
     if let (NodeValue::Map(fields), Some(tags)) = (&mut definition.value, tags) {
         fields.push(tags);
     }
+
     definition
 }
 
@@ -197,6 +202,7 @@ impl Reader<'_> {
                 None => self.unknown(node, (key, value), fields, &below),
             }
         }
+
         let missing = fields
             .iter()
             .filter(|f| f.required && node.get(f.name).is_none());
@@ -225,10 +231,12 @@ impl Reader<'_> {
                 known.collect::<Vec<_>>().join(", ")
             ),
         };
+
         let place = Place::in_text(self.source, key.span);
         let around = pointer.rfind('/').map_or("", |end| &pointer[..end]);
         let message = format!("{} has no field `{name}`", self.name_of(around));
         let mut finding = Finding::error("C05", place, message, hint).about(pointer);
+
         // A field that is there already stays, and the other one has nothing to add to it.
         let value = value.to_json();
         finding.fix = meant
@@ -244,11 +252,13 @@ impl Reader<'_> {
         if words.contains(&word) || self.open(node, pointer) {
             return;
         }
+
         let meant = nearest(word, words.iter().copied());
         let hint = match meant {
             Some(meant) => format!("write `{meant}`"),
             None => format!("choose one of {}", words.join(", ")),
         };
+
         let place = Place::in_text(self.source, node.span);
         let message = format!("`{word}` is no condition; ECS knows {}", words.join(", "));
         let mut finding = Finding::error("D05", place, message, hint).about(pointer);
@@ -275,17 +285,20 @@ impl Reader<'_> {
         if self.open(node, pointer) {
             return;
         }
+
         // Of a number that is not the right one, the number says more than its kind.
         let given = match (shape, &node.value) {
             (Shape::Integer(_), NodeValue::Number(number)) => number.to_string(),
             _ => node.kind().to_owned(),
         };
+
         let message = format!(
             "{} must be {}, not {given}",
             self.name_of(pointer),
             kind(shape)
         );
         let mut finding = self.wrong(node.span, pointer, message, self.correction(node, shape));
+
         finding.fix = self.corrected(node, shape, pointer);
         self.findings.push(finding);
     }
@@ -355,6 +368,7 @@ impl Reader<'_> {
             }
             _ => return None,
         };
+
         Some(Fix {
             title: format!("write {value}"),
             edits: vec![Edit::Set(pointer.to_owned(), value)],

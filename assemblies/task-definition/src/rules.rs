@@ -275,6 +275,7 @@ impl Report<'_> {
             Some(meant) => format!("write `{meant}`"),
             None => format!("choose one of {}", known.join(", ")),
         };
+
         self.add(pointer, message, hint);
         self.say(pointer, meant);
     }
@@ -282,6 +283,7 @@ impl Report<'_> {
     fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
         let place = self.places.of(&pointer);
         let pointer = Some(pointer);
+
         // A container without a name (C01) still has to be spoken of.
         let message = message.replace("``", "the container");
         self.findings.push(Finding {
@@ -318,6 +320,7 @@ pub(crate) fn check_by(located: &Located, wanted: impl Fn(&str) -> bool) -> Vec<
         let open = y03::open(located);
         findings.retain(|finding| finding.rule == y03::RULE.id || !speaks_of(finding, &open));
     }
+
     if is_part(located) {
         findings.retain(|finding| !OF_THE_WHOLE.contains(&finding.rule));
     }
@@ -350,9 +353,11 @@ fn gathered(
             places,
             findings: Vec::new(),
         };
+
         run(rule, &mut report);
         findings.append(&mut report.findings);
     }
+
     findings.sort_by_key(|finding| finding.place.order());
     findings
 }

@@ -130,6 +130,7 @@ impl Node {
                 NodeValue::Map(entries.collect())
             }
         };
+
         let span = Span::default();
         Self { value, span }
     }
@@ -139,6 +140,7 @@ impl Node {
         if pointer.is_empty() {
             return Some(self);
         }
+
         let mut node = self;
         for step in pointer.strip_prefix('/')?.split('/') {
             let step = step.replace("~1", "/").replace("~0", "~");
@@ -147,6 +149,7 @@ impl Node {
                 _ => node.get(&step)?,
             };
         }
+
         Some(node)
     }
 

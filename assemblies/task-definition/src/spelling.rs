@@ -25,6 +25,7 @@ fn distance(a: &str, b: &str) -> usize {
                     .min(rows[i][j - 1] + 1)
                     .min(rows[i - 1][j - 1] + change);
                 let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+
                 if swapped {
                     step.min(rows[i - 2][j - 2] + 1)
                 } else {
@@ -33,6 +34,7 @@ fn distance(a: &str, b: &str) -> usize {
             };
         }
     }
+
     rows[a.len()][b.len()]
 }
 

@@ -14,12 +14,14 @@ fn survive(text: &str) -> usize {
         }
         Err(findings) => findings,
     };
+
     let fixes: Vec<_> = findings.iter().filter_map(|one| one.fix.clone()).collect();
     if !fixes.is_empty() {
         // Nothing panics, and only an alias can be in the way.
         let mended = mend(&source, &fixes).is_ok();
         assert!(mended || text.contains('*'), "{text}");
     }
+
     findings
         .iter()
         .map(|finding| finding.render(Color::Yes).len())
@@ -39,6 +41,7 @@ fn survives_cuts_and_lost_characters() {
             drawn += survive(&format!("{}{}", &text[..at], &text[at + lost.len_utf8()..]));
         }
     }
+
     assert!(drawn > 300_000, "hardly anything was refused: {drawn}");
 }
 
@@ -78,6 +81,7 @@ fn survives_sums_that_no_number_holds() {
             "startPeriod": 4294967295 }} }}"#
         )
     };
+
     let after = r#"{ "containerName": "a", "condition": "HEALTHY" }"#;
     for size in ["", r#""cpu": "4294967295", "memory": "4294967295","#] {
         let text = format!(
@@ -100,12 +104,14 @@ fn survives_every_value_taken_away_or_replaced_wherever_it_is_written() {
         "\u{feff}a:\r\n- b\r\n- c: >-\r\n    d\r\n",
         "--- # start\na: b\n...\n",
     ];
+
     let mut mended = 0;
     for text in texts {
         let source = Source::new("odd", text);
         let node = parse(&source).unwrap_or_else(|_| panic!("{text}"));
         let mut pointers = vec![String::new()];
         walk(&node.to_json(), "", &mut pointers);
+
         for pointer in pointers {
             let value = serde_json::json!({ "new": ["x: y", 1] });
             for edit in [
@@ -119,6 +125,7 @@ fn survives_every_value_taken_away_or_replaced_wherever_it_is_written() {
             }
         }
     }
+
     assert!(mended > 50, "only {mended} could be mended");
 }
 
@@ -135,6 +142,7 @@ fn walk(value: &Value, at: &str, all: &mut Vec<String>) {
             .collect(),
         _ => Vec::new(),
     };
+
     for (step, one) in each {
         all.push(format!("{at}/{step}"));
         walk(one, &format!("{at}/{step}"), all);

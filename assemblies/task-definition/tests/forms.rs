@@ -46,6 +46,7 @@ fn a_template_is_judged_in_its_own_words_and_lines() {
         "      Cpu: 512\n      Memory: 1500\n      ContainerDefinitions:\n        - Name: app\n          \
          Image: app:1\n          Cpu: 1024\n          HealthCheck:\n            Command: [/healthy]\n",
     );
+
     assert_eq!(
         said("stack.yaml", &text),
         [
@@ -66,12 +67,14 @@ fn several_definitions_of_a_template_are_told_apart() {
               "ContainerDefinitions": [{{ "Name": "app", "Image": "app:1" }}] }} }}"#
         )
     };
+
     let text = format!(
         r#"{{ "Resources": {{ {}, {}, "Bucket": {{ "Type": "AWS::S3::Bucket" }} }} }}"#,
         one("A", "256"),
         one("B", "255")
     );
     let found = said("cdk.template.json", &text);
+
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("/Resources/B/Properties/"), "{found:?}");
 }
@@ -84,6 +87,7 @@ fn the_default_of_a_parameter_is_judged_and_said_to_be_one() {
         &format!("      Cpu: !Ref Cpu\n      Memory: 512\n{APP}"),
     );
     let found = judge(&Source::new("stack.yaml", &*text));
+
     assert_eq!(found.len(), 1, "{found:?}");
     let shown = found[0].render(Color::No);
     assert!(shown.starts_with("error[T06]"), "{shown}");
@@ -104,6 +108,7 @@ fn what_hangs_on_an_unknown_value_is_not_said_and_the_rest_is() {
         Secrets: [{ Name: KEY, ValueFrom: !Sub '${Secret}:key::' }]\n        \
         - Name: proxy\n          Image: proxy:1\n          Cpu: 4000\n          DependsOn: [{ ContainerName: app, Condition: START }]\n          \
         StopTimeout: 500\n        - !If [Unknown, !Ref AWS::NoValue, !Ref More]\n";
+
     assert_eq!(
         said("stack.yaml", &template(head, properties)),
         [
@@ -123,6 +128,7 @@ fn both_branches_of_a_condition_are_judged_together_with_what_belongs_to_them() 
             "T06 12 /Resources/Task/Properties/Memory/Fn::If/1: 1024 CPU units with 1024 MiB is no Fargate size"
         ]
     );
+
     let sizes = "      Cpu: !If [Prod, 1024, 256]\n      Memory: !If [Prod, 2048, 512]\n";
     assert_eq!(
         said("stack.yaml", &template(head, &format!("{sizes}{APP}"))),
@@ -139,6 +145,7 @@ fn a_mapping_is_looked_up_for_every_key_that_a_parameter_can_be() {
         "stack.yaml",
         template(head, &format!("{sizes}{APP}")),
     ));
+
     assert_eq!(found.len(), 1, "{found:?}");
     let shown = found[0].render(Color::No);
     assert!(shown.contains("1024 CPU units with 1000 MiB"), "{shown}");
@@ -155,6 +162,7 @@ fn no_value_is_no_value_and_a_text_without_variables_is_itself() {
         "{SIZE}      TaskRoleArn: !If [HasRole, !Ref Role, !Ref AWS::NoValue]\n      Family: !Sub 'my web'\n      \
          ContainerDefinitions:\n        - !Ref AWS::NoValue\n        - Name: app\n          Image: app:1\n          StopTimeout: 200\n"
     );
+
     assert_eq!(
         said("stack.yaml", &template(head, &properties)),
         [
@@ -187,6 +195,7 @@ fn unknown_properties_and_wrong_types_are_said_in_the_words_of_templates() {
         .map(|one| format!("{} ({})", line(one), one.hint))
         .collect();
     let at = "/Resources/Task/Properties";
+
     assert_eq!(
         found,
         [
@@ -224,10 +233,12 @@ fn a_service_is_judged_beside_the_definition_that_it_refers_to() {
             "P07 20 /Resources/Service/Properties/LoadBalancers/0/ContainerPort: `app` has no port 81 in its portMappings"
         ]
     );
+
     // The port may be the right one.
     let ports = "          PortMappings: [{ ContainerPort: !Ref Port }]\n";
     let text = template("", &format!("{SIZE}{APP}{ports}{SERVICE}"));
     assert_eq!(said("stack.yaml", &text), [""; 0]);
+
     // There may be such a port.
     let ports = "          PortMappings: !Ref Ports\n";
     let text = template("", &format!("{SIZE}{APP}{ports}{SERVICE}"));
@@ -255,11 +266,13 @@ fn answers_of_ecs_are_judged_with_the_pointers_of_the_answer() {
     let found = said("describe.json", definition);
     assert!(found[0].contains(" /taskDefinition/family: "), "{found:?}");
     assert!(found[1].contains(" /tags/0"), "{found:?}");
+
     let services = r#"{ "services": [{ "serviceArn": "arn", "status": "ACTIVE", "serviceName": "web", "events": [],
       "deployments": [{ "id": "1" }], "taskDefinition": "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3",
       "launchType": "FARGATE", "schedulingStrategy": "DAEMON",
       "deploymentConfiguration": { "deploymentCircuitBreaker": { "enable": true, "rollback": true } } }], "failures": [] }"#;
     let found = said("services.json", services);
+
     assert_eq!(
         found,
         [
@@ -279,6 +292,7 @@ fn a_request_is_judged_beside_a_definition_of_another_file() {
             "C06 2 /overrides/containerOverrides/0/cpu: `cpu` must be a whole number from 0, not a string"
         ]
     );
+
     let run = run.replace("\"12\"", "12");
     let definition = r#"{ "family": "web", "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8 }] }"#;
     let found = judge_all(&[
@@ -286,6 +300,7 @@ fn a_request_is_judged_beside_a_definition_of_another_file() {
         Source::new("web.json", definition),
     ]);
     let found: Vec<_> = found.iter().map(line).collect();
+
     assert_eq!(
         found,
         [
@@ -310,10 +325,12 @@ fn a_fix_is_in_the_words_of_the_file_and_only_for_what_is_written_there() {
     let wrong = right
         .replace("awsvpc", "bridge")
         .replace("Image:", "image:");
+
     assert_eq!(mended(&mended(&wrong)), right);
     let head = "Parameters: { Mode: { Type: String, Default: bridge } }\n";
     let elsewhere = template(head, &format!("{SIZE}{APP}")).replace("awsvpc", "!Ref Mode");
     let found = judge(&Source::new("stack.yaml", elsewhere));
+
     assert_eq!(found.len(), 1);
     assert!(
         found[0].hint.contains("\"NetworkMode\": \"awsvpc\""),
@@ -333,6 +350,7 @@ fn knows_its_forms_and_nothing_else() {
         "{ Type: AWS::ECS::Service, Properties: { TaskDefinition: web } }"
     ));
     assert!(yes("[{ name: app, image: app }]"));
+
     assert!(!yes("{ name: web, app: coins }"));
     assert!(!yes("services: { web: { image: app } }"));
     assert!(!yes("[1, 2]"));
@@ -359,6 +377,7 @@ fn a_definition_that_exists_under_a_condition_only_is_judged() {
         "    Condition: On\n    Type: AWS::ECS",
     );
     let reading = read_any(&Source::new("stack.yaml", &*text));
+
     assert_eq!(
         reading.worlds.iter().map(Vec::len).collect::<Vec<_>>(),
         [0, 1]

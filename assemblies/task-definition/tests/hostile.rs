@@ -42,6 +42,7 @@ fn deep_nesting_is_refused_in_every_style() {
     ] {
         assert!(refusal(&text).contains("the limit is 64"), "{}", &text[..8]);
     }
+
     let lines: Vec<String> = (0..900).map(|one| " ".repeat(one) + "a:\n").collect();
     let block = lines.concat();
     assert!(refusal(&block).contains("the limit is 64"));
@@ -104,6 +105,7 @@ fn a_minified_text_is_not_kept_once_for_every_finding() {
         container.repeat(5_000).trim_end_matches(',')
     );
     let findings = findings(&text);
+
     assert!(findings.len() >= 10_000);
     let kept: usize = findings.iter().map(|one| one.render(Color::No).len()).sum();
     assert!(kept < 700 * findings.len(), "{kept}");
@@ -116,6 +118,7 @@ fn a_minified_text_is_not_kept_once_for_every_finding() {
     else {
         panic!("no place");
     };
+
     let at = column - excerpt_column;
     assert!(excerpt_line.chars().count() > at, "the value is not shown");
 }
@@ -138,10 +141,12 @@ fn holds_its_places(text: &str) -> Result<(), TestCaseError> {
                 lines.len()
             );
             let width = lines[line - 1].chars().count();
+
             prop_assert!(column <= width + 1, "column {column} of {width}");
             prop_assert!(column < end_column);
         }
     }
+
     Ok(())
 }
 

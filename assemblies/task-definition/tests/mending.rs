@@ -120,6 +120,7 @@ fn takes_a_member_away_with_its_line_or_its_comma() {
         let done = mended(text, vec![remove(pointer)]).unwrap();
         let expected = text.replace(before, after);
         let expected = expected.replace("\"app\",             ", "\"app\",\n            ");
+
         if pointer == "/containerDefinitions/0/image" && text == JSON {
             // The next member takes the place of the one that went.
             let moved = text.replace("\"image\": \"app:1\",\n            ", "");
@@ -142,10 +143,12 @@ fn adds_a_member_as_its_neighbours_are_written() {
                     "containerName": "b"
                 }
             ]"#;
+
     let done = sorted(&done);
     assert_eq!(done, JSON.replace(tail, new));
     let done = mended(YAML, vec![set(pointer, edge)]).unwrap();
     let new = "condition: START\n      - { condition: START, containerName: b }\n";
+
     assert_eq!(sorted(&done), YAML.replace("condition: START\n", new));
     let done = mended(JSON, vec![set("/networkMode", json!("awsvpc"))]).unwrap();
     assert_eq!(
@@ -237,6 +240,7 @@ fn says_why_it_does_not_mend() {
         mended(shared, vec![remove("/a/0")]),
         Err(Unmendable::Entangled)
     );
+
     let two = vec![set("/cpu", json!("1")), set("/cpu", json!("2"))];
     assert_eq!(
         mended(YAML, two),
@@ -257,6 +261,7 @@ fn every_fix_mends_what_its_rule_found_and_breaks_nothing() {
         let findings = |source: &Source| {
             read(source).map_or_else(|findings| findings, |located| check(&located))
         };
+
         for fix in findings(&source).into_iter().filter_map(|one| one.fix) {
             let first = fix.title.chars().next();
             assert!(first.is_some_and(char::is_lowercase), "{}", fix.title);
@@ -266,10 +271,12 @@ fn every_fix_mends_what_its_rule_found_and_breaks_nothing() {
                 .filter(|one| one.rule == rule.id || one.severity == Severity::Error)
                 .map(|one| one.message)
                 .collect();
+
             assert_eq!(left, [""; 0], "{}: {text}", rule.id);
             mended.push(rule.id);
         }
     }
+
     assert_eq!(mended, MEND_THEIR_CASE);
 }
 
@@ -313,6 +320,7 @@ fn block(value: &Value, indent: &str, depth: usize) -> String {
             format!("{first}\n{}", block(one, &inner, depth - 1))
         }
     };
+
     match value {
         Value::Array(items) if !items.is_empty() => items
             .iter()
@@ -333,6 +341,7 @@ fn values() -> impl Strategy<Value = Value> {
         "[a-z é#:,'\"{}-]{0,6}".prop_map(Value::from),
         Just(Value::Null),
     ];
+
     let inner = scalar.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -340,6 +349,7 @@ fn values() -> impl Strategy<Value = Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     });
+
     prop::collection::btree_map("[a-f]", inner, 1..5)
         .prop_map(|map| Value::Object(map.into_iter().collect()))
 }
@@ -354,6 +364,7 @@ fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
         Value::Object(members) => members.iter().map(|(k, one)| (k.clone(), one)).collect(),
         _ => Vec::new(),
     };
+
     for (step, one) in each {
         let pointer = format!("{at}/{step}");
         pointers(one, &pointer, all);
@@ -381,6 +392,7 @@ fn applied(mut value: Value, edit: &Edit) -> Value {
         }
         _ => unreachable!("pointers end in maps and lists"),
     }
+
     value
 }
 
@@ -441,6 +453,7 @@ fn keeps_lines(before: &str, after: &str, edit: &Edit) -> bool {
     let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
     let root = parse(&Source::new("case", before)).unwrap();
     let around = pointer.rsplit_once('/').unwrap().0;
+
     // A member that comes or goes changes nothing outside of its collection; another value nothing
     // outside of itself.
     let node = match edit {
@@ -452,6 +465,7 @@ fn keeps_lines(before: &str, after: &str, edit: &Edit) -> bool {
         .matches('\n')
         .count()
         .saturating_sub(1);
+
     let last = before[node.span.end..]
         .matches('\n')
         .count()
@@ -459,6 +473,7 @@ fn keeps_lines(before: &str, after: &str, edit: &Edit) -> bool {
     let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
     let head = old.len().min(first);
     let tail = old.len().saturating_sub(head).min(last);
+
     new.len() >= head + tail
         && old[..head] == new[..head]
         && old[old.len() - tail..] == new[new.len() - tail..]

@@ -19,6 +19,7 @@ fn cloudformation_has_the_names_that_we_think_it_has() {
     };
     let theirs: BTreeSet<(String, String)> = serde_json::from_value(theirs).unwrap();
     let mut ours = BTreeSet::new();
+
     for (resource, shape) in [
         ("AWS::ECS::TaskDefinition", TaskDefinition::SHAPE),
         ("AWS::ECS::Service", Service::SHAPE),
@@ -27,6 +28,7 @@ fn cloudformation_has_the_names_that_we_think_it_has() {
         walk(shape, "", "", &mut paths);
         ours.extend(paths.into_iter().map(|path| (resource.to_owned(), path)));
     }
+
     let listed = |list: &[(&str, &str)]| -> BTreeSet<(String, String)> {
         list.iter()
             .map(|(resource, path)| ((*resource).to_owned(), (*path).to_owned()))
@@ -36,6 +38,7 @@ fn cloudformation_has_the_names_that_we_think_it_has() {
         list.iter()
             .any(|(type_name, top)| type_name == resource && path.starts_with(&format!("{top}/")))
     };
+
     let (api, own) = (listed(&ONLY_API), listed(&ONLY_CLOUDFORMATION));
     let more: BTreeSet<_> = ours
         .difference(&theirs)
@@ -47,6 +50,7 @@ fn cloudformation_has_the_names_that_we_think_it_has() {
         .filter(|one| !below(one, &own))
         .cloned()
         .collect();
+
     assert_eq!(more, api, "only in the API");
     assert_eq!(less, own, "only in CloudFormation");
 }
@@ -62,6 +66,7 @@ fn walk(shape: Shape, parent: &str, path: &str, all: &mut Vec<String>) {
                 } else {
                     format!("{path}/{name}")
                 };
+
                 all.push(path.clone());
                 walk(field.shape, field.name, &path, all);
             }

@@ -61,10 +61,12 @@ fn each_change_is_named() {
     after.container_definitions[0].environment.remove(0);
     after.container_definitions[0].command = vec!["serve".to_owned()];
     after.volumes.clear();
+
     let changes: Vec<_> = difference(&normalise(&before), &normalise(&after))
         .into_iter()
         .map(|change| (change.pointer, change.before, change.after))
         .collect();
+
     assert_eq!(
         changes,
         [
@@ -100,6 +102,7 @@ fn what_is_said_survives() {
         "versionConsistency": "disabled", "portMappings": [{ "containerPort": 53, "protocol": "udp" }] }] }"#;
     let normal = normalise(&definition(text));
     let app = &normal.container_definitions[0];
+
     assert_eq!(
         (app.essential, app.readonly_root_filesystem),
         (Some(false), Some(true))

@@ -59,11 +59,13 @@ for operation in ["RegisterTaskDefinition", "CreateService", "RunTask"]:
     walk(model.operation_model(operation).input_shape, operation)
 print(json.dumps(found))
 "#;
+
     let Some(theirs) = printed("the shape of the API", "botocore", program) else {
         return;
     };
     let theirs: BTreeSet<String> = serde_json::from_value(theirs).unwrap();
     let mut ours = BTreeSet::new();
+
     fields(TaskDefinition::SHAPE, "RegisterTaskDefinition", &mut ours);
     fields(Service::SHAPE, "CreateService", &mut ours);
     fields(RunTask::SHAPE, "RunTask", &mut ours);
@@ -72,6 +74,7 @@ print(json.dumps(found))
         [""; 0],
         "we have too much"
     );
+
     assert_eq!(
         theirs.difference(&ours).collect::<Vec<_>>(),
         [""; 0],
@@ -93,10 +96,12 @@ for row in table:
     rows.append([int((cpu.get("enum") or [cpu.get("const")])[0]), [int(one) for one in every]])
 print(json.dumps(rows))
 "#;
+
     let Some(rows) = printed("the sizes of Fargate", "cfnlint", program) else {
         return;
     };
     let rows: Vec<(u32, Vec<u32>)> = serde_json::from_value(rows).unwrap();
+
     for (cpu, every) in &rows {
         for memory in every {
             assert!(
@@ -108,6 +113,7 @@ print(json.dumps(rows))
             );
         }
     }
+
     let ours: usize = sizes().iter().map(|row| row.memory.len()).sum();
     assert_eq!(
         ours,
@@ -128,6 +134,7 @@ fn botocore_and_cfn_lint_take_every_definition_that_we_call_right() {
             )
         })
         .collect();
+
     let input = serde_json::to_string(&definitions).unwrap();
     let program = include_str!("others.py");
     let Some(said) = answered("the passing cases", "cfnlint", program, &input) else {
@@ -135,6 +142,7 @@ fn botocore_and_cfn_lint_take_every_definition_that_we_call_right() {
     };
     let said: BTreeMap<String, BTreeMap<String, Vec<String>>> =
         serde_json::from_value(said).unwrap();
+
     assert_eq!(said.len(), rules().len());
     for (rule, said) in said {
         assert_eq!(said["botocore"], [""; 0], "{rule}");

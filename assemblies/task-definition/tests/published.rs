@@ -56,10 +56,12 @@ fn says_about_published_definitions_what_was_reviewed() {
             let _ = writeln!(text, "  {} {pointer}: {}", finding.rule, finding.message);
         }
     }
+
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/published.txt");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&golden, &text).unwrap();
     }
+
     let reviewed = std::fs::read_to_string(&golden).unwrap();
     assert!(
         text == reviewed,
@@ -82,6 +84,7 @@ fn every_finding_points_at_a_line_of_its_file() {
             else {
                 panic!("{}: {finding:?}", source.name);
             };
+
             assert_eq!(
                 source.text.lines().nth(line - 1).map(str::trim_end),
                 Some(&**excerpt_line)
@@ -106,6 +109,7 @@ fn all_fixes_of_a_definition_go_in_together_and_break_nothing() {
         if fixes.is_empty() {
             continue;
         }
+
         mended += fixes.len();
         let text = mend(&source, &fixes).unwrap();
         let left = findings(&Source::new(source.name.as_str(), text.as_str()));
@@ -118,6 +122,7 @@ fn all_fixes_of_a_definition_go_in_together_and_break_nothing() {
             );
         }
     }
+
     assert!(mended > 10, "only {mended} fixes");
 }
 
@@ -132,6 +137,7 @@ fn reads_back_what_it_writes_and_normalises_once_and_for_all() {
         let again = read(&Source::new("again", definition.to_json()))
             .unwrap()
             .definition;
+
         assert_eq!(definition, again, "{}", source.name);
         let normal = normalise(&definition);
         assert_eq!(normal, normalise(&normal), "{}", source.name);
@@ -142,5 +148,6 @@ fn reads_back_what_it_writes_and_normalises_once_and_for_all() {
             source.name
         );
     }
+
     assert!(read_well > 40, "only {read_well} could be read");
 }

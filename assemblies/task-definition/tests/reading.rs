@@ -38,6 +38,7 @@ fn says_all_that_is_wrong_with_types_and_names_at_once() {
   ]
 }"#,
     );
+
     let said: Vec<_> = findings
         .iter()
         .map(|one| {
@@ -50,6 +51,7 @@ fn says_all_that_is_wrong_with_types_and_names_at_once() {
             )
         })
         .collect();
+
     assert_eq!(
         said,
         [
@@ -148,6 +150,7 @@ fn knows_the_place_of_every_value() {
     assert_eq!(source.excerpt(two.span), "'two'");
     assert_eq!(source.excerpt(node.at("/list/0").unwrap().span), "one");
     assert!(node.at("/list/2").is_none());
+
     assert_eq!(
         node.to_json(),
         serde_json::json!({ "list": ["one", { "key": "two" }] })
@@ -161,6 +164,7 @@ fn draws_a_caret_under_the_value() {
                 \t\"containerDefinitions\": [{ \"name\": \"app\", \"image\": \"app:1\" }]\n}";
     let located = read(&Source::new("task.json", text)).unwrap();
     let findings = check(&located);
+
     assert_eq!(
         findings
             .iter()
@@ -176,6 +180,7 @@ fn draws_a_caret_under_the_value() {
   = source: ECS developer guide, task CPU and memory; cfn-lint E3047
 "
     );
+
     assert!(
         findings[0]
             .render(Color::Yes)
@@ -200,11 +205,13 @@ fn draws_where_a_derived_value_comes_from() {
         hint: "give it another port".to_owned(),
         fix: None,
     };
+
     let text = finding.render(Color::No);
     assert!(
         text.contains(" --> worked out: port 8080, given to web because it is the app\n"),
         "{text}"
     );
+
     assert!(
         text.contains(" --> web.yaml:1:6\n  |\n1 | app: web\n  |      ^^^\n"),
         "{text}"
@@ -246,6 +253,7 @@ fn a_placeholder_without_quotes_is_called_one() {
         r#"{ "family": "web", "cpu": {{cpu}}, "containerDefinitions": [{ "memory": {{ memory }} }] }"#,
     );
     let said: Vec<_> = findings.iter().map(|one| one.message.as_str()).collect();
+
     assert_eq!(
         said,
         [

@@ -19,6 +19,7 @@ fn the_readme_lists_every_rule() {
             rule.title
         );
     }
+
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let (start, end) = (
@@ -27,10 +28,12 @@ fn the_readme_lists_every_rule() {
     );
     let (head, rest) = text.split_once(start).unwrap();
     let (old, tail) = rest.split_once(end).unwrap();
+
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, format!("{head}{start}{table}{end}{tail}")).unwrap();
         return;
     }
+
     assert!(
         old == table,
         "README.md lists other rules; BLESS=1 writes the table"

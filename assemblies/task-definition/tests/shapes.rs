@@ -120,6 +120,7 @@ fn a_log_router_and_a_proxy_beside_an_app_say_nothing_wrong() {
           { "name": "REDIS_URL", "value": "redis://cache.internal:6379" }],
         "command": ["sh", "-c", "exec /app"],
         "logConfiguration": { "logDriver": "awsfirelens", "options": { "Name": "firehose", "region": "eu-central-1" } } }] }"#;
+
     assert_eq!(ids(text), [""; 0]);
     let without_role = text.replace(r#""taskRoleArn": "arn:aws:iam::111122223333:role/t","#, "");
     assert_eq!(ids(&without_role), ["T17"]);

@@ -15,6 +15,7 @@ fn has_every_pair_of_the_developer_guide_and_no_other() {
             )
         })
         .collect();
+
     assert_eq!(
         counts,
         [
@@ -28,6 +29,7 @@ fn has_every_pair_of_the_developer_guide_and_no_other() {
             (32768, 3, 61440, 249856),
         ]
     );
+
     assert!(is_sold(Size {
         cpu: 4096,
         memory: 30720
@@ -40,6 +42,7 @@ fn has_every_pair_of_the_developer_guide_and_no_other() {
         cpu: 256,
         memory: 1536
     }));
+
     assert!(!is_sold(Size {
         cpu: 32768,
         memory: 131072
@@ -55,6 +58,7 @@ fn finds_the_smallest_that_holds_both() {
             memory: 512
         })
     );
+
     assert_eq!(
         smallest(257, 512),
         Some(Size {
@@ -62,6 +66,7 @@ fn finds_the_smallest_that_holds_both() {
             memory: 1024
         })
     );
+
     assert_eq!(
         smallest(256, 2049),
         Some(Size {
@@ -69,6 +74,7 @@ fn finds_the_smallest_that_holds_both() {
             memory: 3072
         })
     );
+
     assert_eq!(
         smallest(4096, 30721),
         Some(Size {
@@ -76,6 +82,7 @@ fn finds_the_smallest_that_holds_both() {
             memory: 32768
         })
     );
+
     assert_eq!(
         smallest(32768, 249856),
         Some(Size {
@@ -83,6 +90,7 @@ fn finds_the_smallest_that_holds_both() {
             memory: 249856
         })
     );
+
     assert_eq!(smallest(32769, 0), None);
     assert_eq!(smallest(0, 249857), None);
 }

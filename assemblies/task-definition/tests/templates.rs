@@ -124,6 +124,7 @@ fn finds_what_cfn_lint_finds_in_templates() {
         assert_eq!(TEMPLATE.matches(from).count(), 1, "{from}");
         templates.insert(format!("{index:02}"), TEMPLATE.replace(from, to));
     }
+
     // What we say does not need anybody else.
     assert_eq!(errors(&templates["right"]), [""; 0].into());
     let differs = FAULTS.iter().enumerate().filter_map(|(index, fault)| {
@@ -131,12 +132,14 @@ fn finds_what_cfn_lint_finds_in_templates() {
         let found = errors(&templates[&format!("{index:02}")]);
         (found != ours.iter().copied().collect()).then(|| format!("{from} -> {to}: {found:?}"))
     });
+
     assert_eq!(differs.collect::<Vec<_>>(), [""; 0]);
     let input = serde_json::to_string(&templates).unwrap();
     let Some(theirs) = python::answered("faults of templates", "cfnlint", LINT, &input) else {
         return;
     };
     let theirs: BTreeMap<String, BTreeSet<String>> = serde_json::from_value(theirs).unwrap();
+
     assert_eq!(theirs["right"], [].into());
     let differs = FAULTS.iter().enumerate().filter_map(|(index, fault)| {
         let (from, to, expected, _) = fault;

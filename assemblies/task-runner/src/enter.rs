@@ -28,6 +28,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
             "no command is named",
         ));
     };
+
     let process = PathBuf::from(format!("/proc/{pid}"));
     let variables = fs::read(process.join("environ"))?;
     let variables = variables.split(|byte| *byte == 0).filter_map(|one| {
@@ -37,11 +38,13 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
     let variables: Vec<(String, String)> = variables.collect();
     let folder = fs::read_link(process.join("cwd"))?;
     let program = in_image(program, &program_of(pid)?);
+
     let init = parent_of(&pid.to_string()).ok_or(io::ErrorKind::NotFound)?;
     let init = u32::try_from(init).map_err(io::Error::other)?;
     let (user, others) = users(pid, init)?;
     join(init, &["user"])?;
     join(pid, &["pid"])?;
+
     let last = Last {
         beside: Some(pid),
         user,
@@ -49,6 +52,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
         folder,
         ..Last::default()
     };
+
     let status = Command::new(itself()?)
         .arg(EXEC)
         .arg(std::process::id().to_string())
@@ -58,6 +62,7 @@ pub fn enter(pid: u32, command: &[String]) -> io::Result<ExitCode> {
         .env_clear()
         .envs(variables)
         .status()?;
+
     let signal = status.signal().map(|signal| 128 + signal);
     Ok(status.code().or(signal).unwrap_or(255))
 }
@@ -83,22 +88,26 @@ fn users(pid: u32, init: u32) -> io::Result<(Option<(u32, u32)>, Others)> {
     if space(pid)? == space(init)? {
         return Ok((None, Others::Nobody));
     }
+
     let of = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}"));
     let word = |map: &str, index: usize| -> io::Result<u32> {
         let found = map.split_whitespace().nth(index).unwrap_or_default();
         found.parse().map_err(io::Error::other)
     };
     let (users, groups) = (of("uid_map")?, of("gid_map")?);
+
     if word(&users, 2)? == 1 {
         let own = (word(&users, 0)?, word(&groups, 0)?);
         return Ok((Some(own), Others::Nobody));
     }
+
     let (from, status) = (word(&users, 1)?, of("status")?);
     let number = |name: &str| -> io::Result<u32> {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         Ok(word(line.unwrap_or_default(), 0)?.saturating_sub(from))
     };
     let own = (number("Uid:")?, number("Gid:")?);
+
     Ok((Some(own), Others::Everybody { from }))
 }
 

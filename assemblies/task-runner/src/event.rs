@@ -173,6 +173,7 @@ impl Finished {
             let guilty = self.containers.iter().find(|one| one.name == *name);
             return guilty.and_then(|one| one.code).unwrap_or(1);
         }
+
         let bad = |one: &&ContainerReport| !one.ended_well();
         self.containers
             .iter()

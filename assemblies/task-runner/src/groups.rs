@@ -47,6 +47,7 @@ impl Groups {
     /// This machine has no control groups for memory that this process may make groups in.
     pub fn open(definition: &TaskDefinition) -> io::Result<Self> {
         static TASKS: AtomicU32 = AtomicU32::new(0);
+
         let number = TASKS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
         let containers = &definition.container_definitions;
@@ -54,6 +55,7 @@ impl Groups {
             trees: Vec::new(),
             containers: containers.iter().map(|one| one.name.clone()).collect(),
         };
+
         for (kind, own) in hierarchies()? {
             sweep(&own);
             let task = own.join(&name);
@@ -61,6 +63,7 @@ impl Groups {
             // Taken in before anything else can fail, so that it goes again.
             groups.trees.push(Tree { kind, task });
         }
+
         for tree in &groups.trees {
             tree.hold_task(definition)?;
             for container in containers {
@@ -70,6 +73,7 @@ impl Groups {
                 tree.hold(&group, container.memory, cpu)?;
             }
         }
+
         if groups.trees.iter().any(|tree| tree.kind != Kind::Cpu) {
             Ok(groups)
         } else {
@@ -96,6 +100,7 @@ impl Groups {
                 Kind::Memory => "memory.oom_control",
                 Kind::Cpu => return None,
             };
+
             let text = fs::read_to_string(tree.task.join(container).join(file)).ok()?;
             let mut lines = text.lines();
             lines.find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok())
@@ -112,6 +117,7 @@ impl Tree {
         let quota = definition.cpu.as_deref().and_then(parse_cpu);
         let quota = quota.map(|cpu| u64::from(cpu) * PERIOD / 1024);
         let task = &self.task;
+
         match self.kind {
             Kind::Unified => {
                 for controller in ["+memory", "+cpu"] {
@@ -132,6 +138,7 @@ impl Tree {
                 }
             }
         }
+
         memory.map_or(Ok(()), |bytes| self.hold_memory(task, bytes))
     }
 
@@ -147,6 +154,7 @@ impl Tree {
             Kind::Cpu => write(group, "cpu.shares", &shares.to_string())?,
             Kind::Memory => {}
         }
+
         let bytes = memory.map(|count| u64::from(count) * MEBIBYTE);
         bytes.map_or(Ok(()), |bytes| self.hold_memory(group, bytes))
     }
@@ -206,9 +214,11 @@ fn sweep(own: &Path) {
         let owner = name
             .and_then(|name| name.strip_prefix(PREFIX)?.split('-').next())
             .and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+
         if owner.is_none_or(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH)) {
             continue;
         }
+
         let below = fs::read_dir(&group).into_iter().flatten().flatten();
         for container in below.map(|entry| entry.path()).filter(|path| path.is_dir()) {
             let _ = fs::remove_dir(container);
@@ -226,11 +236,13 @@ fn hierarchies() -> io::Result<Vec<(Kind, PathBuf)>> {
         .filter_map(|kind| Some((kind, place(kind, &mounts, &own)?)))
         .filter(|(kind, own)| *kind != Kind::Unified || holds_all(own))
         .collect();
+
     if found.is_empty() {
         return Err(io::Error::other(
             "no control groups for memory and cpu are mounted",
         ));
     }
+
     // Where version 2 holds everything, what is mounted of version 1 holds nothing.
     let unified = found.iter().any(|(kind, _)| *kind == Kind::Unified);
     let wanted = |kind: Kind| (kind == Kind::Unified) == unified;
@@ -268,10 +280,12 @@ fn place(kind: Kind, mounts: &str, own: &str) -> Option<PathBuf> {
             Kind::Memory => system == "cgroup" && has("memory"),
             Kind::Cpu => system == "cgroup" && has("cpu"),
         };
+
         let mut before = before.split(' ').skip(3);
         let (root, place) = (before.next()?, before.next()?);
         right.then_some((root, place))
     })?;
+
     let path = own.lines().find_map(|line| {
         let mut words = line.splitn(3, ':').skip(1);
         let (controllers, path) = (words.next()?, words.next()?);
@@ -283,6 +297,7 @@ fn place(kind: Kind, mounts: &str, own: &str) -> Option<PathBuf> {
         };
         right.then_some(path)
     })?;
+
     let (root, place) = mount;
     // Of a hierarchy that is mounted from its middle on, only what is below is seen.
     let below = path.strip_prefix(root.trim_end_matches('/'))?;

@@ -68,6 +68,7 @@ pub fn intercept() -> Option<ExitCode> {
         EXEC => become_program(&rest),
         other => return sandbox::intercept(other, &rest),
     };
+
     // Before the program stand the place, or the init and what is left to do.
     let own = if verb == INIT { 1 } else { 2 };
     let command = rest_of(rest.get(own..).unwrap_or_default());
@@ -86,13 +87,16 @@ fn guard(words: &[OsString]) -> io::Result<()> {
             "no program is named",
         ));
     };
+
     let runner = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     adopt()?;
     let place: Place = parsed(place)?;
+
     // Before there are threads: the kernel lets only whole processes into other user namespaces.
     place.enter()?;
     let (begun, first) = mpsc::channel();
     let (orders, command) = (runner.try_clone()?, command.to_vec());
+
     // The kernel kills the child when the thread that started it ends: it is the one that obeys, to the end.
     thread::spawn(move || match begin(&place, &command) {
         Ok((offspring, alone)) => {
@@ -102,6 +106,7 @@ fn guard(words: &[OsString]) -> io::Result<()> {
         }
         Err(failure) => drop(begun.send(Err(failure))),
     });
+
     let (offspring, alone) = match first.recv().map_err(io::Error::other)? {
         Ok(begun) => begun,
         Err(why) => {
@@ -109,14 +114,17 @@ fn guard(words: &[OsString]) -> io::Result<()> {
             return Err(why);
         }
     };
+
     writeln!(
         &runner,
         "started {} {}",
         offspring.first().as_raw_nonzero(),
         if alone { "alone" } else { "shared" }
     )?;
+
     let code = code(offspring.wait()?);
     offspring.kill_the_rest();
+
     // The runner may be gone; then there is nobody to tell.
     let _ = writeln!(&runner, "exited {code}");
     Ok(())
@@ -137,6 +145,7 @@ fn begin(place: &Place, command: &[OsString]) -> io::Result<(Arc<Offspring>, boo
         .args(command)
         .stdin(begins)
         .spawn()?;
+
     // It closes when the program has taken this program's place: before, it would not hear of a stop. Where it
     // cannot, it is told why.
     let mut why = String::new();
@@ -144,6 +153,7 @@ fn begin(place: &Place, command: &[OsString]) -> io::Result<(Arc<Offspring>, boo
     if !why.is_empty() {
         return Err(io::Error::other(why));
     }
+
     let offspring = Offspring::of(Pid::from_child(&child), place.shares_processes())?;
     Ok((Arc::new(offspring), alone))
 }
@@ -173,20 +183,24 @@ fn become_program(arguments: &[OsString]) -> io::Error {
     if let Err(failure) = end_with_parent().and_then(|()| Ok(setsid()?)) {
         return failure;
     }
+
     let last: Last = match parsed(last) {
         Ok(last) => last,
         Err(failure) => return failure,
     };
+
     let line = match last.announced.then(line_to_init).transpose() {
         Ok(line) => line,
         Err(failure) => return failure,
     };
+
     let (line, failure) = instead(init, &last, command, line);
     // Who waits at the other end tells it.
     if let Some(mut line) = line.map(File::from) {
         let _ = write!(line, "{failure}");
         std::process::exit(126);
     }
+
     failure
 }
 
@@ -204,12 +218,14 @@ fn instead(
     if let Err(failure) = finish(last) {
         return (line, failure);
     }
+
     if last.init {
         return (None, precede(last, command, line));
     }
     let [program, arguments @ ..] = command else {
         return (line, io::ErrorKind::InvalidInput.into());
     };
+
     // The line closes with it.
     let failure = Command::new(program).args(arguments).exec();
     (line, failure)

@@ -77,11 +77,13 @@ impl Journal {
                     let rest = line.split_off(LONGEST_LINE);
                     self.write(&std::mem::replace(&mut line, rest), stream);
                 }
+
                 if line.ends_with(b"\n") {
                     self.write(&std::mem::take(&mut line), stream);
                 }
             }
         }
+
         if !line.is_empty() {
             self.write(&line, stream);
         }

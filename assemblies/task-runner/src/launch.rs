@@ -95,6 +95,7 @@ impl Launch {
         self.must_be_executable()?;
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
+
         let child = Command::new(&self.init)
             .arg(INIT)
             .arg(serde_json::to_string(&self.place)?)
@@ -109,6 +110,7 @@ impl Launch {
             // Ctrl-C at a terminal goes to the runner alone.
             .process_group(0)
             .spawn()?;
+
         Ok((child, UnixStream::from_std(ours)?))
     }
 
@@ -117,10 +119,12 @@ impl Launch {
         if !self.program.is_absolute() || self.place.last.is_in_image() {
             return Ok(());
         }
+
         let file = fs::metadata(&self.program)?;
         if file.is_file() && file.permissions().mode() & 0o111 != 0 {
             return Ok(());
         }
+
         Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             "is not an executable file",
@@ -151,6 +155,7 @@ fn in_image(words: &[String], program: &Program) -> (PathBuf, Vec<String>) {
     } else {
         first.into()
     };
+
     (file, rest.to_vec())
 }
 
@@ -166,6 +171,7 @@ mod tests {
             folder: "/".into(),
             image: None,
         };
+
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let (file, rest) = in_image(&words("/tls-proxy probe"), &program);
         assert_eq!(

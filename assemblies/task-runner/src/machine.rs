@@ -152,6 +152,7 @@ impl State {
             self.spec.containers.get(container)?,
             self.members.get(container)?,
         );
+
         Some(View {
             name: &spec.name,
             status: member.known(),
@@ -223,11 +224,13 @@ impl State {
         if member.phase != Phase::Starting {
             return;
         }
+
         member.phase = Phase::Running;
         member.run += 1;
         member.first_run.get_or_insert(now);
         member.last_run = now;
         member.probes = health::Probes::begin(spec.health.as_ref(), now);
+
         actions.push(Action::Publish(Change::Running {
             container,
             run: member.run,
@@ -247,10 +250,12 @@ impl State {
             } else {
                 self.advance_start(now, actions);
             }
+
             if actions.len() == before {
                 break;
             }
         }
+
         self.begin_probes(now, actions);
         self.kill_overdue(now, actions);
         self.publish_status(actions);
@@ -265,6 +270,7 @@ impl State {
         } else {
             return;
         };
+
         if next > self.status {
             self.status = next;
             actions.push(Action::Publish(Change::Task(next)));
@@ -275,6 +281,7 @@ impl State {
         if self.status == TaskStatus::Stopped {
             return None;
         }
+
         let kills = self.members.iter().filter_map(|member| match member.phase {
             Phase::Stopping { kill_at } => kill_at,
             _ => None,
@@ -284,6 +291,7 @@ impl State {
             .filter_map(|member| member.probes.due());
         let taken = self.taken_at.filter(|_| self.haste == Haste::InOrder);
         let stop = kills.chain(taken);
+
         stop.chain(probes).chain(self.start_deadlines()).min()
     }
 

@@ -67,9 +67,11 @@ mod tests {
         let processes = Processes::look();
         let pids = processes.of(own);
         assert!(pids.contains(&own));
+
         let parent = processes.seen[&own].parent;
         assert!(processes.of(parent).contains(&own));
         let (resident, proportional) = (processes.resident(&[own]), processes.proportional(&[own]));
+
         // Between the two looks it may have grown.
         assert!(
             proportional > 0 && proportional <= resident * 2,

@@ -54,6 +54,7 @@ pub fn variables(address: SocketAddr, container: &str) -> Vec<(&'static str, Str
         80 => format!("http://{}", address.ip()),
         _ => format!("http://{address}"),
     };
+
     vec![
         (
             "ECS_CONTAINER_METADATA_URI_V4",

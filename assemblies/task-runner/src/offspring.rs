@@ -97,6 +97,7 @@ impl Offspring {
                 Err(_) => break,
             }
         }
+
         while self.crowded && kill_companions() {
             thread::sleep(PAUSE);
         }

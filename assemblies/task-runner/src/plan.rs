@@ -72,6 +72,7 @@ impl Program {
         let command = command.into_iter().flatten();
         let command = command.into_iter().find(|words| !words.is_empty());
         let mut words = entry.into_iter().chain(command).flatten().cloned();
+
         Self {
             binary: words.next().unwrap_or_default().into(),
             arguments: words.collect(),
@@ -141,6 +142,7 @@ pub fn names(definition: &TaskDefinition) -> Result<(), RunError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let bad = all.filter(|name| name.is_empty() || name.len() > 255 || !name.chars().all(fits));
     let bad: BTreeSet<String> = bad.map(|name| format!("`{name}`")).collect();
+
     if bad.is_empty() {
         return Ok(());
     }
@@ -157,9 +159,11 @@ impl RunPlan {
             .iter()
             .filter(|one| !self.programs.contains_key(&one.name));
         let homeless: Vec<_> = homeless.map(|one| format!("`{}`", one.name)).collect();
+
         if !homeless.is_empty() {
             return Err(RunError::Programs(homeless));
         }
+
         let wanted = containers
             .iter()
             .flat_map(|one| &one.secrets)
@@ -167,13 +171,16 @@ impl RunPlan {
         let missing: Vec<_> = wanted
             .filter(|name| !self.secrets.0.contains_key(*name))
             .collect();
+
         if !missing.is_empty() {
             return Err(RunError::Secrets(missing.into_iter().cloned().collect()));
         }
+
         let strangers = strangers(self);
         if !strangers.is_empty() {
             return Err(RunError::Users(strangers));
         }
+
         Ok(spec.with_fast_health(self.fast_health))
     }
 
@@ -188,6 +195,7 @@ impl RunPlan {
         let images = self.programs.iter();
         let images = images.filter(|(_, program)| program.image.is_some());
         let images = images.flat_map(|(name, _)| Layers::of(&self.folder, name).folders());
+
         for folder in own.chain(images).chain([self.folder.join("room")]) {
             fs::create_dir_all(&folder).map_err(|source| RunError::Folder { folder, source })?;
         }
@@ -210,6 +218,7 @@ impl RunPlan {
             let mounts = container.mount_points.iter();
             let volumes = mounts.map(|mount| self.volume(&mount.source_volume));
             let layers = Layers::of(&self.folder, &container.name).folders();
+
             for folder in [image.root.clone()]
                 .into_iter()
                 .chain(layers)
@@ -218,6 +227,7 @@ impl RunPlan {
                 give_to_image(&folder).map_err(|source| RunError::Folder { folder, source })?;
             }
         }
+
         Ok(())
     }
 
@@ -234,6 +244,7 @@ impl RunPlan {
         let mut all: BTreeMap<_, _> = fixed.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let program = self.programs.get(&container.name);
         let image = program.and_then(|program| program.image.as_ref());
+
         all.extend(image.map(Image::variables).unwrap_or_default());
         all.extend(self.defaults.clone());
         all.extend(
@@ -242,18 +253,21 @@ impl RunPlan {
                 .iter()
                 .map(|one| (one.name.clone(), one.value.clone())),
         );
+
         all.extend(container.secrets.iter().filter_map(|one| {
             Some((
                 one.name.clone(),
                 self.secrets.0.get(&one.value_from)?.clone(),
             ))
         }));
+
         all.extend(
             self.environment
                 .get(&container.name)
                 .cloned()
                 .unwrap_or_default(),
         );
+
         all
     }
 }

@@ -32,6 +32,7 @@ pub async fn once(plan: &RunPlan, container: &str, words: &[&str], limit: Durati
     ) else {
         return false;
     };
+
     let mut command = vec!["CMD".to_owned(), program.binary.display().to_string()];
     command.extend(words.iter().map(|word| (*word).to_owned()));
     let launch = Launch::beside(plan, definition, program, &command, None);
@@ -55,6 +56,7 @@ pub(crate) async fn ask(
             };
         }
     };
+
     let (mut from_init, mut to_init) = line.into_split();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let listen = async {
@@ -63,6 +65,7 @@ pub(crate) async fn ask(
         let (_, out, err) = tokio::join!(words, keep(stdout), keep(stderr));
         (said, out + &err)
     };
+
     tokio::pin!(listen);
     let in_time = tokio::select! {
         all = &mut listen => Some(all),
@@ -76,9 +79,11 @@ pub(crate) async fn ask(
         let _ = to_init.write_all(b"kill\n").await;
         timeout(GRACE, listen).await.unwrap_or_default()
     };
+
     if timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
+
     let code = said.lines().find_map(|line| line.strip_prefix("exited "));
     let code = code.and_then(|code| code.trim().parse().ok());
     let code = code.filter(|_| !late).unwrap_or(NEVER_ENDED);
@@ -87,6 +92,7 @@ pub(crate) async fn ask(
     } else {
         output
     };
+
     Answer {
         passed: code == 0,
         code,

@@ -63,6 +63,7 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
             return tell(News::Failed { reason }).await;
         }
     };
+
     let (from_init, to_init) = line.into_split();
     let mut init = Init {
         lines: BufReader::new(from_init).lines(),
@@ -80,13 +81,16 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
                 Some(Said::Failed(why)) => format!("cannot run `{program}`: {why}"),
                 _ => "its init did not start".to_owned(),
             };
+
             let reason = format!("CannotStartContainerError: {reason}");
             return tell(News::Failed { reason }).await;
         }
     };
+
     let (told, heard) = oneshot::channel();
     let refused = launch.is_alone() && space != "alone";
     tell(News::Started { pid, refused, told }).await;
+
     let _ = heard.await;
     let readers = read(&mut child, &journal);
     let code = if let Some(Said::Exited(code)) = init.next(&mut orders).await {
@@ -96,6 +100,7 @@ pub(crate) async fn tend<Told: Future<Output = ()>>(
         outlive_init(pid);
         137
     };
+
     drop(init);
     drain(&mut child, readers).await;
     tell(News::Exited { code: Some(code) }).await;

@@ -38,6 +38,7 @@ async fn live(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::R
         (SignalKind::user_defined2(), Signal::USR2),
         (SignalKind::child(), Signal::CHILD),
     ];
+
     for (kind, name) in kinds {
         let (mut stream, sent) = (signal(kind)?, sent.clone());
         tokio::spawn(async move {
@@ -46,11 +47,13 @@ async fn live(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::R
             }
         });
     }
+
     let child = if last.is_in_image() {
         within_image(command)?
     } else {
         again(last, command)?
     };
+
     drop(line);
     let child = Pid::from_child(&child);
     while let Some(signal) = heard.recv().await {
@@ -65,6 +68,7 @@ async fn live(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::R
             }
         }
     }
+
     Err(io::Error::other("no signals are heard any more"))
 }
 

@@ -51,6 +51,7 @@ pub async fn run(
     let members = (plan.definition.container_definitions.iter())
         .map(|one| Member::new(one, &plan, &together, &listener))
         .collect::<Result<_, _>>()?;
+
     let runner = Runner {
         state,
         members,
@@ -64,8 +65,10 @@ pub async fn run(
         hang_told: false,
         refusal_told: false,
     };
+
     let folder = runner.plan.folder.clone();
     let finished = runner.run(inbox, control).await;
+
     // What a container writes into its image ends with it.
     forget(&folder);
     Ok(finished)
@@ -100,11 +103,13 @@ impl Runner {
         let mut controlled = true;
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         loop {
             let deadline = self.step(event);
             if self.state.status() == TaskStatus::Stopped {
                 break;
             }
+
             let far_away = Duration::from_hours(1);
             let wake = self.listener.begun + deadline.unwrap_or(far_away);
             event = tokio::select! {
@@ -121,6 +126,7 @@ impl Runner {
                 Some(_) = self.tasks.join_next() => Event::Tick,
             };
         }
+
         // Whatever is left are probes on their way out.
         while self.tasks.join_next().await.is_some() {}
         self.finish()
@@ -133,6 +139,7 @@ impl Runner {
         for action in actions {
             self.act(action, now);
         }
+
         self.members
             .iter_mut()
             .for_each(|member| member.told = None);
@@ -141,6 +148,7 @@ impl Runner {
         if self.state.status() == TaskStatus::Pending && !self.hang_told {
             deadline = Some(deadline.unwrap_or(HANG).min(HANG));
         }
+
         deadline
     }
 
@@ -182,6 +190,7 @@ impl Runner {
             return;
         };
         let (end, ended) = oneshot::channel::<()>();
+
         member.probe = Some(end);
         let launch = Launch::beside(
             &self.plan,
@@ -190,6 +199,7 @@ impl Runner {
             &check.command,
             member.pid,
         );
+
         let post = self.post.clone();
         self.tasks.spawn(async move {
             let answer = ask(&launch, limit, async { drop(ended.await) }).await;

@@ -94,6 +94,7 @@ impl Sandbox {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
+
         let mut sandbox = Self {
             line: Mutex::new(line.try_clone()?),
             keeper: Mutex::new(keeper),
@@ -101,9 +102,11 @@ impl Sandbox {
             shape,
             faults: Arc::default(),
         };
+
         let mut said = String::new();
         // It says one line, and then nothing before it is asked.
         BufReader::new(line).read_line(&mut said)?;
+
         match said.trim_end().split_once(' ') {
             Some(("ready", pid)) => {
                 sandbox.pid = pid.parse().map_err(io::Error::other)?;
@@ -156,11 +159,13 @@ impl Sandbox {
         rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
         rustix::net::bind(&socket, &SocketAddr::V4(address))?;
         rustix::net::listen(&socket, BACKLOG)?;
+
         if let Some(wall) = self.faults.wall.get()
             && *address.ip() == Ipv4Addr::LOCALHOST
         {
             wall.leave_open(address.port());
         }
+
         let listener = TcpListener::from(socket);
         listener.set_nonblocking(true)?;
         Ok(listener)
@@ -225,6 +230,7 @@ fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
         &mut beside,
         flags,
     )?;
+
     for message in beside.drain() {
         if let RecvAncillaryMessage::ScmRights(mut sockets) = message
             && let Some(socket) = sockets.next()
@@ -232,6 +238,7 @@ fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
             return Ok(socket);
         }
     }
+
     if got.bytes == 0 {
         return Err(io::Error::other("the sandbox is gone"));
     }
@@ -239,6 +246,7 @@ fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
         // It was sent, and this process has no descriptor to spare for it.
         return Err(rustix::io::Errno::MFILE.into());
     }
+
     let mut why = [0; 4];
     line.read_exact(&mut why)?;
     Err(io::Error::from_raw_os_error(i32::from_ne_bytes(why)))

@@ -121,6 +121,7 @@ impl Story {
             let event = words::event(&state, &line.event, at)?;
             let (next, actions, _) = step(state, event, at);
             state = next;
+
             let found = actions.iter().filter_map(|one| words::action(&state, one));
             all.push(Told {
                 at,
@@ -129,6 +130,7 @@ impl Story {
                 expected: line.then.join(", "),
             });
         }
+
         let seen = self.end.seen(&state, at)?.into_iter();
         all.extend(seen.map(|(what, found, expected)| Told {
             at,
@@ -136,6 +138,7 @@ impl Story {
             found,
             expected,
         }));
+
         Ok(all)
     }
 }
@@ -170,34 +173,41 @@ impl End {
         let mut look = |what: &str, found: String, expected: &dyn ToString| {
             all.push((what.to_owned(), found, expected.to_string()));
         };
+
         if let Some(status) = &self.status {
             look("the status", state.status().to_string(), status);
         }
         if let Some(health) = &self.health {
             look("the health", state.health().to_string(), health);
         }
+
         if let Some(guilty) = &self.guilty {
             let found = state.stop().and_then(|stop| stop.guilty).map(name);
             look("the guilty one", found.unwrap_or_default(), guilty);
         }
+
         if let Some(reason) = &self.reason {
             let found = state.stop().map(|stop| stop.reason.clone());
             look("the reason", found.unwrap_or_default(), reason);
         }
+
         for (one, code) in &self.exits {
             let found = view(one)?.and_then(|view| view.exit);
             let found = found.map(|code| code.to_string());
             look(one, found.unwrap_or_default(), code);
         }
+
         for (one, times) in &self.restarts {
             let found = view(one)?.map_or(0, |view| view.restarts);
             look(one, found.to_string(), times);
         }
+
         for (one, on) in &self.waits_for_ever {
             let found = state.waits_for_ever(words::container(state, one)?, now);
             let found = found.map(|need| name(need.on));
             look(one, found.unwrap_or_default(), on);
         }
+
         Ok(all)
     }
 }
@@ -224,9 +234,11 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .collect();
+
         files.sort();
         assert!(files.len() > 25, "where have the stories gone?");
         let mut faults = Vec::new();
+
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             let told = played(&name, &fs::read_to_string(&file).unwrap());
@@ -234,6 +246,7 @@ mod tests {
             let wrong = told.into_iter().filter(|one| !one.as_expected());
             faults.extend(wrong.map(|one| format!("{name}: {one:?}")));
         }
+
         assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     }
 

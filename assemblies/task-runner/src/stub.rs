@@ -91,11 +91,13 @@ pub fn intercept() -> Option<ExitCode> {
     if words.next()? != STUB {
         return None;
     }
+
     let kind = words.next().and_then(|word| Kind::of(&word))?;
     let ports: Vec<u16> = words.filter_map(|word| word.parse().ok()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
+
     match runtime.and_then(|runtime| runtime.block_on(live(kind, ports))) {
         Ok(()) => Some(ExitCode::SUCCESS),
         Err(why) => {
@@ -118,6 +120,7 @@ async fn live(kind: Kind, ports: Vec<u16>) -> io::Result<()> {
             Err(why) => return Err(why),
         }
     }
+
     end.recv().await;
     Ok(())
 }
@@ -165,6 +168,7 @@ async fn answer(kind: Kind, request: Request<Incoming>) -> Result<Answer, Infall
         *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         return Ok(refused);
     };
+
     let length = body.to_bytes().len();
     let path = head.uri.path();
     let _ = writeln!(io::stdout(), "{} {path}, {length} bytes", head.method);

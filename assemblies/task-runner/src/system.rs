@@ -50,6 +50,7 @@ fn seen(pid: i32) -> Option<Seen> {
         .iter()
         .filter_map(|word| word.parse::<u64>().ok());
     let pages: u64 = words.get(21)?.parse().ok()?;
+
     Some(Seen {
         pid: u32::try_from(pid).ok()?,
         parent: words.get(1)?.parse().ok()?,
@@ -141,6 +142,7 @@ pub fn listener(port: u16) -> Option<(u32, String)> {
             .filter_map(|one| fs::read_link(one.path()).ok());
         open.any(|link| sockets.iter().any(|socket| link.as_os_str() == &**socket))
     };
+
     let pid = processes().find(holds)?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some((u32::try_from(pid).ok()?, name.trim_end().to_owned()))

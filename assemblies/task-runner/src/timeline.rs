@@ -50,6 +50,7 @@ impl Timeline {
         let mut play = Play::new(spec);
         play.happen(Event::Tick);
         play.until(|state| state.status() == TaskStatus::Running && settled(state));
+
         let start = std::mem::take(&mut play.moments);
         play.stop();
         Self {
@@ -104,6 +105,7 @@ impl Play {
                     && matches!(need.condition, Condition::Complete | Condition::Success)
             })
         };
+
         Self {
             state: State::new(spec.clone()),
             now: Duration::ZERO,
@@ -171,6 +173,7 @@ impl Play {
             reason: "Task stopped by user".to_owned(),
         });
         self.until(|state| state.status() == TaskStatus::Stopped);
+
         for moment in &mut self.moments {
             moment.at = moment.at.saturating_sub(began);
             if let Change::Stopping { kill_at, .. } = &mut moment.change {
@@ -196,6 +199,7 @@ fn latest(spec: &Spec, container: usize) -> Latest {
             Latest::At(began) => began,
             never @ Latest::Never { .. } => return never,
         };
+
         let wait = match (need.condition, spec.containers[need.on].start_timeout) {
             (Condition::Start, _) => Duration::ZERO,
             (_, Some(limit)) => limit,
@@ -203,6 +207,7 @@ fn latest(spec: &Spec, container: usize) -> Latest {
         };
         at = at.max(began + wait);
     }
+
     Latest::At(at)
 }
 

@@ -23,6 +23,7 @@ fn held(test: &str, size: Value, containers: Vec<Value>) -> Option<Running> {
     let mut plan = support::plan(folder.path(), containers);
     let text = |name: &str| size[name].as_str().map(str::to_owned);
     (plan.definition.cpu, plan.definition.memory) = (text("cpu"), text("memory"));
+
     match Groups::open(&plan.definition) {
         Ok(groups) => plan.groups = Some(Arc::new(groups)),
         Err(why) => {
@@ -34,6 +35,7 @@ fn held(test: &str, size: Value, containers: Vec<Value>) -> Option<Running> {
             return None;
         }
     }
+
     Some(Running::of(folder, plan))
 }
 
@@ -52,17 +54,21 @@ async fn the_kernel_kills_who_needs_more_than_its_memory_and_nobody_else() {
         ),
         container("other", &["eats", "40"], json!({ "memory": 200 })),
     ];
+
     let test = "the_kernel_kills_who_needs_more_than_its_memory_and_nobody_else";
     let Some(mut task) = held(test, json!({}), containers) else {
         return;
     };
+
     task.until_ready(&["other"]).await;
     task.until_stopped("app").await;
     task.stop().await;
+
     let (finished, _) = task.end().await;
     let (app, other) = (report(&finished, "app"), report(&finished, "other"));
     assert_eq!((app.code, other.code), (Some(137), Some(0)));
     let reason = app.reason.as_deref().unwrap_or_default();
+
     assert!(reason.starts_with("OutOfMemoryError"), "{reason}");
     assert!(app.peak_memory <= 64 << 20, "{}", app.peak_memory);
 }
@@ -77,11 +83,13 @@ async fn the_task_needs_no_more_than_its_own_memory() {
     let Some(mut task) = held(test, json!({ "memory": "128" }), containers) else {
         return;
     };
+
     task.until_stopped("app").await;
     let (finished, _) = task.end().await;
     let app = report(&finished, "app");
     assert_eq!(app.code, Some(137));
     let reason = app.reason.as_deref().unwrap_or_default();
+
     assert!(reason.starts_with("OutOfMemoryError"), "{reason}");
     assert_eq!(finished.guilty.as_deref(), Some("app"));
 }
@@ -97,10 +105,12 @@ async fn one_that_is_killed_by_somebody_is_not_out_of_memory() {
     let Some(mut task) = held(test, json!({}), containers) else {
         return;
     };
+
     task.until_ready(&["app"]).await;
     task.stop().await;
     let (finished, _) = task.end().await;
     let app = report(&finished, "app");
+
     assert_eq!(app.code, Some(137));
     let reason = app.reason.as_deref().unwrap_or_default();
     assert!(!reason.starts_with("OutOfMemoryError"), "{reason}");
@@ -119,6 +129,7 @@ async fn the_task_has_its_part_of_the_processors_and_no_more() {
     let (finished, _) = task.end().await;
     let went_by = begun.elapsed();
     let spent = report(&finished, "app").processor_time;
+
     // The kernel may give a period more at either end.
     let most = went_by / 4 + Duration::from_millis(200);
     assert!(
@@ -134,6 +145,7 @@ async fn groups_go_with_their_task_and_those_of_killed_runners_with_the_next() {
     let Some(mut task) = held(test, json!({}), containers) else {
         return;
     };
+
     task.until_ready(&["app"]).await;
     // Other tests of this process have groups, too: ours is the one with our process in it.
     let pid = task.pid("app").to_string();
@@ -144,9 +156,11 @@ async fn groups_go_with_their_task_and_those_of_killed_runners_with_the_next() {
     let groups = groups_of(std::process::id());
     let own = groups.iter().find(|path| holds(path));
     let own = own.unwrap_or_else(|| panic!("{pid} is in none of {groups:?}"));
+
     // Left by a runner that was killed: no process can have this number.
     let own = fs::canonicalize(own).unwrap();
     let left = own.with_file_name("assemble-2147483647-0");
+
     // Another test's task may take it away again before it is whole; that is as good.
     let made = fs::create_dir(&left).and_then(|()| fs::create_dir(left.join("app")));
     assert!(made.is_ok() || !left.exists(), "{made:?}");
@@ -157,6 +171,7 @@ async fn groups_go_with_their_task_and_those_of_killed_runners_with_the_next() {
         "{}",
         own.display()
     );
+
     let containers = vec![container("app", &["exit", "0"], json!({}))];
     let task = held(test, json!({}), containers).unwrap();
     assert!(!left.exists());
@@ -171,14 +186,17 @@ async fn a_full_volume_is_an_error_of_who_writes_and_of_nobody_else() {
         container("writer", &["fills", "/small/file", "2"], tmpfs),
         container("other", &["serve"], json!({})),
     ]);
+
     if task.sandbox.is_none() {
         let test = "a_full_volume_is_an_error_of_who_writes_and_of_nobody_else";
         let _ = writeln!(std::io::stderr(), "skipped: {test}: no namespaces");
         return;
     }
+
     task.until_ready(&["other"]).await;
     task.until_stopped("writer").await;
     task.stop().await;
+
     let (finished, _) = task.end().await;
     let writer = report(&finished, "writer");
     assert_eq!(writer.code, Some(28));

@@ -26,37 +26,44 @@ fn boxed(script: &str, more: Value, change: impl FnOnce(&mut Image)) -> Option<(
     for name in ["bin", "etc", "data"] {
         fs::create_dir_all(root.join(name)).unwrap();
     }
+
     let Ok(_) = fs::copy("/bin/busybox", root.join("bin/busybox")) else {
         eprintln!("skipped: there is no /bin/busybox (Debian: busybox-static)");
         return None;
     };
+
     for name in [
         "sh", "cat", "echo", "id", "ls", "sleep", "touch", "pwd", "mount", "ps", "mknod", "chown",
         "su",
     ] {
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
+
     fs::write(
         root.join("etc/passwd"),
         "root:x:0:0::/root:/bin/sh\nweb:x:101:102::/home/web:/bin/sh\n",
     )
     .unwrap();
     fs::write(root.join("data/given"), "from the image").unwrap();
+
     let mut image = Image {
         root,
         command: vec!["/bin/sh".into(), "-c".into(), script.into()],
         folder: "/data".into(),
         ..Image::default()
     };
+
     change(&mut image);
     let mut container = json!({ "name": "box", "image": "box:1" });
     let fields = container.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
+
     let mut plan = plan(folder.path(), vec![container]);
     if plan.sandbox.is_none() {
         eprintln!("skipped: this machine gives out no namespaces");
         return None;
     }
+
     let program = Program::of_image(image, &plan.definition.container_definitions[0]);
     plan.programs.insert("box".into(), program);
     Some((folder, plan))
@@ -68,15 +75,18 @@ async fn run((folder, plan): (TempDir, RunPlan)) -> (Finished, Vec<String>) {
     let mut task = Running::of(folder, plan);
     let folder = std::mem::replace(&mut task.folder, tempfile::tempdir().unwrap());
     let (finished, heard) = task.end().await;
+
     assert_eq!(files(&root), before, "the image is as it was");
     assert!(
         !folder.path().join("images").exists(),
         "what was written is gone"
     );
+
     let lines = heard.iter().filter_map(|event| match &event.what {
         What::Log { line, .. } => Some(line.clone()),
         _ => None,
     });
+
     (finished, lines.collect())
 }
 
@@ -101,9 +111,11 @@ async fn a_container_sees_the_files_of_its_image_and_writes_onto_them() {
         return;
     };
     let (finished, lines) = run(boxed).await;
+
     assert_eq!(code(&finished, "box"), Some(0), "{lines:?}");
     let (said, rest) = lines.split_at(4);
     assert_eq!(said, ["/data", "from the image", "given", "new"]);
+
     // Nothing of this machine's.
     assert_eq!(
         rest,
@@ -132,6 +144,7 @@ async fn a_volume_can_be_written_to_where_a_read_only_root_cannot() {
         return;
     };
     let (_, lines) = run(boxed).await;
+
     assert!(lines[0].contains("Read-only file system"), "{lines:?}");
     assert_eq!(lines[1..], ["kept", "small", "null"]);
 }
@@ -159,6 +172,7 @@ async fn root_of_an_image_is_root_of_nothing_else() {
     } else {
         rustix::process::geteuid().as_raw().to_string()
     };
+
     assert_eq!(lines, ["no mounts", "no devices", &own, "mine"]);
 }
 
@@ -169,10 +183,12 @@ async fn root_may_give_files_away_and_become_somebody_else_where_root_runs_it() 
     let Some((folder, plan)) = boxed(script, json!({}), |_| {}) else {
         return;
     };
+
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: for others than root only one user exists in an image");
         return;
     }
+
     let mut task = Running::of(folder, plan);
     let line = task.until_said("box", "-rw").await;
     assert_eq!(line.split_whitespace().nth(2), Some("101"), "{line}");
@@ -191,6 +207,7 @@ async fn a_container_of_another_user_ends_with_its_killed_init() {
         return;
     };
     let mut task = Running::of(folder, plan);
+
     task.until_said("box", "ready").await;
     let pid = task.pid("box");
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -199,6 +216,7 @@ async fn a_container_of_another_user_ends_with_its_killed_init() {
     let killed = std::process::Command::new("kill")
         .args(["-9", init])
         .status();
+
     assert!(killed.unwrap().success());
     support::until_gone(pid).await;
     let (finished, _) = task.end().await;
@@ -217,6 +235,7 @@ async fn a_definition_takes_the_place_of_what_an_image_runs() {
             "a b",
         ),
     ];
+
     for (more, expected) in cases {
         let Some(boxed) = boxed("own", more, entry) else {
             return;
@@ -250,10 +269,12 @@ async fn an_init_stands_before_an_image_and_health_is_asked_within_it() {
     let Some((folder, mut plan)) = boxed(script, more, |_| {}) else {
         return;
     };
+
     plan.fast_health = 50;
     let mut task = Running::of(folder, plan);
     let itself = task.until_said("box", "").await;
     assert_ne!(itself, "1", "the init is PID 1");
+
     let is_healthy = |what: &What| {
         matches!(
             what,
@@ -263,6 +284,7 @@ async fn an_init_stands_before_an_image_and_health_is_asked_within_it() {
             }
         )
     };
+
     task.until(|event| is_healthy(&event.what)).await;
     task.stop().await;
     let (finished, heard) = task.end().await;
@@ -275,15 +297,18 @@ async fn a_command_of_somebodys_own_runs_within_the_image() {
     else {
         return;
     };
+
     let mut task = Running::of(folder, plan);
     task.until_said("box", "ready").await;
     let pid = task.pid("box");
+
     // `enter` belongs into a process without threads: the fixture is one.
     let output = std::process::Command::new(support::FIXTURE)
         .args(["enter", &pid.to_string(), "/bin/sh", "-c", "pwd; ls /"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
+
     assert_eq!(
         said.split_whitespace().collect::<Vec<_>>(),
         ["/data", "bin", "data", "dev", "etc", "proc", "sys"],
@@ -316,12 +341,14 @@ async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
         return;
     };
     let mut task = Running::of(folder, plan);
+
     task.until_said("box", "ready").await;
     let heard = format!("{:?}", task.heard);
     assert!(
         heard.contains("no kernel") && heard.contains("no hosts"),
         "{heard}"
     );
+
     let status = fs::read_to_string(format!("/proc/{}/status", task.pid("box"))).unwrap();
     let line = |name: &str| {
         status
@@ -329,11 +356,13 @@ async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
             .find_map(|line| line.strip_prefix(name))
             .unwrap()
     };
+
     assert_ne!(
         line("Uid:").split_whitespace().next(),
         Some("0"),
         "root there is nobody here"
     );
+
     let own = u64::from_str_radix(line("CapBnd:").trim(), 16).unwrap();
     assert_eq!(own & 1 << 21, 0, "CAP_SYS_ADMIN is gone: {own:x}");
     task.stop().await;
@@ -354,6 +383,7 @@ async fn a_link_of_an_image_leads_nowhere_but_into_the_image() {
         return;
     };
     let (_, lines) = run(boxed).await;
+
     // What the link names is made within the image, or refused; never on this machine.
     assert!(
         files(outside.path()).is_empty(),

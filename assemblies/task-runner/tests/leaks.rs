@@ -33,6 +33,7 @@ async fn one_task() {
             "memory": 64, "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }] }),
         ),
     ];
+
     let mut plan = support::plan(folder.path(), containers);
     plan.groups = Groups::open(&plan.definition).ok().map(Arc::new);
     let mut task = Running::of(folder, plan);
@@ -59,11 +60,13 @@ fn children() -> usize {
                 .to_owned(),
         )
     };
+
     let all = fs::read_dir("/proc")
         .unwrap()
         .flatten()
         .filter_map(stat)
         .filter_map(parent);
+
     all.filter(|parent| *parent == own).count()
 }
 

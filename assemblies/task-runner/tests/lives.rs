@@ -41,6 +41,7 @@ async fn starts_in_order_and_stops_in_reverse() {
         container("app", &["serve"], after("telemetry", "START")),
         container("telemetry", &["serve"], json!({})),
     ]);
+
     task.until_ready(&["telemetry", "app", "proxy"]).await;
     task.stop().await;
     let (finished, heard) = task.end().await;
@@ -58,6 +59,7 @@ async fn starts_in_order_and_stops_in_reverse() {
             "telemetry stopped 0",
         ]
     );
+
     assert_eq!(finished.exit_code(), 0);
     assert!(finished.was_running);
     assert_eq!(finished.stop_code, Some(StopCode::UserInitiated));
@@ -73,6 +75,7 @@ async fn the_task_ends_with_the_code_of_its_essential_container() {
             after("telemetry", "START"),
         ),
     ]);
+
     task.until_ready(&["telemetry"]).await;
     fs::write(task.folder.path().join("go"), "").unwrap();
     let (finished, heard) = task.end().await;
@@ -83,6 +86,7 @@ async fn the_task_ends_with_the_code_of_its_essential_container() {
         finished.stopped_reason,
         "Essential container in task exited"
     );
+
     assert_eq!(
         lives(&heard)[2..],
         ["app stopped 7", "telemetry stopping", "telemetry stopped 0"]
@@ -96,6 +100,7 @@ async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
         &["stubborn"],
         json!({ "stopTimeout": 1 }),
     )]);
+
     task.until_ready(&["app"]).await;
     task.stop().await;
     let (finished, heard) = task.end().await;
@@ -110,6 +115,7 @@ async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
             "app stopped 137"
         ]
     );
+
     let report = &finished.containers[0];
     let took = report.stopped.saturating_sub(report.asked.unwrap());
     assert!(
@@ -123,9 +129,11 @@ async fn a_process_without_a_handler_does_not_hear_sigterm_as_on_fargate() {
     if !namespaces("a_process_without_a_handler_does_not_hear_sigterm_as_on_fargate") {
         return;
     }
+
     let brief = json!({ "stopTimeout": 2 });
     let mut task = Running::new(vec![container("app", &["deaf"], brief)]);
     task.until_ready(&["app"]).await;
+
     // The rule is about time that goes by: nothing can be waited for but the time itself.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     task.stop().await;
@@ -190,6 +198,7 @@ async fn killing_the_task_takes_everybody_at_once() {
         container("proxy", &["stubborn"], after("app", "START")),
         container("app", &["stubborn"], json!({})),
     ]);
+
     task.until_ready(&["app", "proxy"]).await;
     task.control
         .send(Control::Kill {
@@ -197,6 +206,7 @@ async fn killing_the_task_takes_everybody_at_once() {
         })
         .await
         .unwrap();
+
     let (finished, _) = task.end().await;
     assert_eq!(
         (code(&finished, "proxy"), code(&finished, "app")),
@@ -208,6 +218,7 @@ async fn killing_the_task_takes_everybody_at_once() {
 #[tokio::test]
 async fn nothing_is_left_when_the_supervisor_is_killed() {
     use tokio::io::{AsyncBufReadExt, BufReader};
+
     let folder = tempfile::tempdir().unwrap();
     let mut supervisor = tokio::process::Command::new(support::FIXTURE)
         .args(["supervise", folder.path().to_str().unwrap()])
@@ -216,9 +227,11 @@ async fn nothing_is_left_when_the_supervisor_is_killed() {
         .unwrap();
     let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines();
     let (mut pids, mut ready, mut orphan) = (Vec::new(), 0, None);
+
     while ready < 3 {
         let next = tokio::time::timeout(support::LIMIT, lines.next_line()).await;
         let line = next.unwrap().unwrap().expect("the supervisor lives");
+
         // The orphan says `ready` as well.
         ready += usize::from(line.contains("\"ready\""));
         let number = |beginning: &str| {
@@ -226,20 +239,24 @@ async fn nothing_is_left_when_the_supervisor_is_killed() {
             let digits = pid.split(|c: char| !c.is_ascii_digit()).next();
             digits?.parse::<u32>().ok()
         };
+
         pids.extend(number("pid: "));
         orphan = orphan.or(number("\"orphan "));
     }
+
     // Who of the two started it calls it by this name.
     let orphan = orphan.expect("the orphan says who it is");
     let parent = (pids.iter()).find(|pid| {
         fs::read_to_string(format!("/proc/{pid}/cmdline"))
             .is_ok_and(|words| words.contains("orphan"))
     });
+
     pids.push(support::called(*parent.unwrap(), orphan));
     assert_eq!(pids.len(), 3, "two containers and an orphan: {pids:?}");
     assert!(pids.iter().copied().all(alive));
     supervisor.start_kill().unwrap();
     supervisor.wait().await.unwrap();
+
     for pid in pids {
         until_gone(pid).await;
     }
@@ -264,6 +281,7 @@ async fn a_container_ends_with_its_killed_init() {
         .unwrap()
         .parse()
         .unwrap();
+
     let init = rustix::process::Pid::from_raw(init).unwrap();
     rustix::process::kill_process(init, rustix::process::Signal::KILL).unwrap();
     until_gone(pid).await;
@@ -278,16 +296,19 @@ async fn health_goes_up_and_down_with_the_probe() {
         "interval": 1, "timeout": 5, "retries": 2 } });
     let folder = tempfile::tempdir().unwrap();
     let mut plan = support::plan(folder.path(), vec![container("app", &["serve"], check)]);
+
     plan.fast_health = 20;
     let well = folder.path().join("well");
     let mut task = Running::of(folder, plan);
     let is = |wanted| move |event: &RunnerEvent| matches!(event.what, What::Health { health, .. } if health == wanted);
+
     task.until(is(Health::Unhealthy)).await;
     fs::write(&well, "").unwrap();
     task.until(is(Health::Healthy)).await;
     fs::remove_file(&well).unwrap();
     task.until(is(Health::Unhealthy)).await;
     task.stop().await;
+
     let (_, heard) = task.end().await;
     let streaks: Vec<_> = heard
         .iter()
@@ -301,12 +322,14 @@ async fn health_goes_up_and_down_with_the_probe() {
             _ => None,
         })
         .collect();
+
     assert_eq!(streaks[..2], ["UNKNOWN/1/1", "UNHEALTHY/2/1"]);
     let well = streaks.iter().position(|one| one == "HEALTHY/0/0").unwrap();
     assert_eq!(
         streaks[well..well + 3],
         ["HEALTHY/0/0", "HEALTHY/1/1", "UNHEALTHY/2/1"]
     );
+
     assert!(heard.iter().any(|event| matches!(
         event.what,
         What::Task {
@@ -323,6 +346,7 @@ async fn a_probe_that_hangs_is_killed_and_counts_as_failed() {
         "interval": 1, "timeout": 1, "retries": 1 } });
     let folder = tempfile::tempdir().unwrap();
     let mut plan = support::plan(folder.path(), vec![container("app", &["serve"], check)]);
+
     plan.fast_health = 20;
     let mut task = Running::of(folder, plan);
     let event = task
@@ -337,6 +361,7 @@ async fn a_probe_that_hangs_is_killed_and_counts_as_failed() {
     else {
         panic!("{event:?}")
     };
+
     assert!(
         output.contains("not done in 1s") && output.contains("still here"),
         "{output}"
@@ -352,10 +377,12 @@ async fn a_restart_policy_does_nothing_before_its_period() {
         container("sidecar", &["exit", "3"], policy),
         container("app", &["serve"], json!({})),
     ]);
+
     task.until(|event| matches!(event.what, What::Stopped { code: Some(3), .. }))
         .await;
     task.until_ready(&["app"]).await;
     task.stop().await;
+
     let (finished, _) = task.end().await;
     assert_eq!(
         (finished.exit_code(), finished.containers[0].restarts),
@@ -376,6 +403,7 @@ async fn a_restart_policy_brings_a_container_back() {
         .await;
     task.until(|event| matches!(event.what, What::Started { run: 2, .. }))
         .await;
+
     task.stop().await;
     let (finished, _) = task.end().await;
     assert!(finished.containers[0].restarts >= 1);
@@ -389,6 +417,7 @@ async fn a_dependency_that_fails_to_succeed_stops_the_task_with_143() {
         container("app", &["serve"], after("init", "SUCCESS")),
     ]);
     let (finished, heard) = task.end().await;
+
     assert_eq!(finished.exit_code(), 143);
     assert_eq!(finished.stop_code, Some(StopCode::TaskFailedToStart));
     assert!(
@@ -396,6 +425,7 @@ async fn a_dependency_that_fails_to_succeed_stops_the_task_with_143() {
             .stopped_reason
             .contains("`init` had to succeed and exited 2")
     );
+
     assert_eq!(
         lives(&heard),
         ["init started", "init stopped 2", "app stopped 143"]
@@ -407,6 +437,7 @@ async fn a_program_that_is_not_there_fails_to_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut plan = support::plan(folder.path(), vec![container("app", &[], json!({}))]);
     plan.programs.get_mut("app").unwrap().binary = "/nowhere/app".into();
+
     let (finished, _) = Running::of(folder, plan).end().await;
     assert_eq!(finished.stop_code, Some(StopCode::TaskFailedToStart));
     assert!(
@@ -431,6 +462,7 @@ async fn every_line_is_there_before_the_end_is_told() {
         .iter()
         .position(|event| matches!(event.what, What::Stopped { .. }))
         .unwrap();
+
     assert!(last < end);
     assert!(
         matches!(&heard[last].what, What::Log { stream: Stream::Stdout, line } if line == "line 1999")
@@ -452,6 +484,7 @@ async fn a_listener_that_does_not_listen_holds_nobody_up() {
         .await
         .unwrap()
         .unwrap();
+
     assert_eq!(finished.exit_code(), 0);
     assert!(finished.unheard > 49_000, "{}", finished.unheard);
     let log = fs::read_to_string(folder.path().join("app.log")).unwrap();
@@ -469,10 +502,12 @@ async fn a_container_sees_only_what_its_definition_gives_it() {
         folder.path(),
         vec![container("app", &["environment"], more)],
     );
+
     plan.secrets.insert("arn:secret", "hush");
     plan.environment
         .insert("app".into(), [("OVER".into(), "ridden".into())].into());
     assert!(!format!("{plan:?}").contains("hush"));
+
     let (_, heard) = Running::of(folder, plan).end().await;
     let mut lines: Vec<_> = heard
         .iter()
@@ -482,6 +517,7 @@ async fn a_container_sees_only_what_its_definition_gives_it() {
         })
         .filter(|(name, _)| *name != "PATH")
         .collect();
+
     lines.sort_unstable();
     let expected = [
         ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
@@ -513,9 +549,11 @@ async fn who_holds_more_than_its_memory_is_killed_for_it_and_nobody_else() {
         ),
         container("other", &["eats", "40"], json!({ "memory": 200 })),
     ]);
+
     task.until_ready(&["other"]).await;
     task.until_stopped("app").await;
     task.stop().await;
+
     let (finished, _) = task.end().await;
     let report = |name: &str| {
         finished
@@ -524,11 +562,13 @@ async fn who_holds_more_than_its_memory_is_killed_for_it_and_nobody_else() {
             .find(|one| one.name == name)
             .unwrap()
     };
+
     let (app, other) = (report("app"), report("other"));
     assert_eq!(app.code, Some(137));
     let reason = app.reason.as_deref().unwrap_or_default();
     assert!(reason.starts_with("OutOfMemoryError"), "{reason}");
     assert_eq!(other.code, Some(0));
+
     assert!(
         other.peak_memory >= 40 * 1024 * 1024,
         "{}",
@@ -545,6 +585,7 @@ async fn when_the_task_holds_too_much_the_one_that_holds_most_is_killed() {
             container("other", &["eats", "40"], json!({})),
         ],
     );
+
     task.until_stopped("app").await;
     let (finished, _) = task.end().await;
     assert_eq!(code(&finished, "app"), Some(137));

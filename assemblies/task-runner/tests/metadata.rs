@@ -51,17 +51,20 @@ impl Asked {
         ];
         let mut plan = plan(folder.path(), containers);
         let mut definition = serde_json::to_value(&plan.definition).unwrap();
+
         definition
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
         plan.definition = serde_json::from_value(definition).unwrap();
+
         let view = TaskView::new(
             &plan,
             ID,
             "eu-central-1",
             SystemTime::UNIX_EPOCH + Duration::from_secs(1),
         );
+
         let view = Arc::new(Mutex::new(view));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -69,6 +72,7 @@ impl Asked {
             Endpoint::new(Arc::clone(&view), origin, faults, credentials),
             listener,
         ));
+
         Self {
             port,
             view,
@@ -123,10 +127,12 @@ async fn a_container_learns_what_it_is() {
     let asked = Asked::new(Origin::RunTask, json!({})).await;
     let id = asked.id(0);
     assert!(id.starts_with(ID) && id.len() == 32 + 1 + 10, "{id}");
+
     let (status, before) = asked.get(&format!("/v4/{id}")).await;
     assert_eq!((status, &before["KnownStatus"]), (200, &json!("PULLED")));
     assert_eq!(before["Health"]["status"], "UNKNOWN");
     asked.hears(Some("app"), started(std::process::id()));
+
     let (health, output) = (Health::Healthy, "well".to_owned());
     asked.hears(
         Some("app"),
@@ -137,6 +143,7 @@ async fn a_container_learns_what_it_is() {
             output,
         },
     );
+
     let (_, told) = asked.get(&format!("/v4/{id}")).await;
     for (pointer, wanted) in [
         ("/DockerId", json!(id)),
@@ -165,6 +172,7 @@ async fn a_container_learns_what_it_is() {
     ] {
         assert_eq!(told.pointer(pointer), Some(&wanted), "{pointer}\n{told:#}");
     }
+
     assert!(told.pointer("/Health/exitCode").is_none(), "{told:#}");
     let (_, early) = asked.get(&format!("/v3/{id}")).await;
     assert_eq!(early["Name"], "app");
@@ -180,9 +188,11 @@ async fn who_is_unhealthy_is_told_with_the_code_and_the_beginning_of_what_was_sa
         code: 7,
         output: format!("a{}", "ä".repeat(3000)),
     };
+
     asked.hears(Some("app"), what);
     let (_, told) = asked.get(&format!("/v4/{}", asked.id(0))).await;
     assert_eq!(told["Health"]["exitCode"], 7);
+
     let output = told["Health"]["output"].as_str().unwrap();
     assert_eq!(
         output,
@@ -208,10 +218,12 @@ async fn what_the_agent_has_no_answer_for_is_answered_in_its_shapes() {
         );
         assert!(told["message"].is_string());
     }
+
     let (status, told) = asked.get("/v1/credentials?id=x").await;
     assert_eq!((status, &told["code"]), (400, &json!("InvalidIdInRequest")));
     let path = format!("/v4/{}/associations/elastic-inference", asked.id(0));
     let (status, told) = asked.get(&path).await;
+
     assert_eq!((status, told), (200, json!({ "Associations": [] })));
     let (status, told) = asked.get(&format!("{path}/one")).await;
     assert!(status == 400 && told.is_string(), "{told}");
@@ -223,6 +235,7 @@ async fn a_task_is_told_with_all_its_containers() {
     let asked = Asked::new(Origin::RunTask, sizes).await;
     let id = asked.id(1);
     let status = TaskStatus::Running;
+
     asked.hears(
         None,
         What::Task {
@@ -230,6 +243,7 @@ async fn a_task_is_told_with_all_its_containers() {
             health: Health::Unknown,
         },
     );
+
     let (code, task) = asked.get(&format!("/v4/{id}/task")).await;
     assert_eq!(code, 200);
     assert_eq!(
@@ -240,6 +254,7 @@ async fn a_task_is_told_with_all_its_containers() {
         (&task["Family"], &task["Revision"]),
         (&json!("test"), &json!("0"))
     );
+
     assert_eq!(task["Limits"], json!({ "CPU": 0.25, "Memory": 512 }));
     assert_eq!(
         (&task["KnownStatus"], &task["LaunchType"]),
@@ -248,6 +263,7 @@ async fn a_task_is_told_with_all_its_containers() {
     assert_eq!(task["Containers"].as_array().unwrap().len(), 2);
     assert_eq!(task["FaultInjectionEnabled"], false);
     assert!(task.get("TaskTags").is_none());
+
     let (_, tagged) = asked.get(&format!("/v4/{id}/taskWithTags")).await;
     assert_eq!(tagged["TaskTags"], json!({ "team": "a" }));
     assert_eq!(
@@ -261,12 +277,14 @@ async fn stats_are_of_what_runs() {
     let asked = Asked::new(Origin::RunTask, json!({})).await;
     let (running, waiting) = (asked.id(0), asked.id(1));
     asked.hears(Some("app"), started(std::process::id()));
+
     let (_, first) = asked.get(&format!("/v4/{running}/stats")).await;
     assert!(
         first["memory_stats"]["usage"].as_u64().unwrap() > 0,
         "{first:#}"
     );
     assert_eq!(first["memory_stats"]["limit"], 256 * 1024 * 1024);
+
     let (_, second) = asked.get(&format!("/v4/{waiting}/task/stats")).await;
     assert_eq!(second[&waiting], Value::Null);
     assert_eq!(
@@ -284,17 +302,21 @@ async fn stats_tell_what_went_over_the_tasks_own_network() {
         container("app", &["echo", "127.0.0.1:7"], json!({})),
         container("proxy", &["calls", "127.0.0.1:7"], after),
     ]);
+
     if task.sandbox.is_none() {
         return;
     }
     task.until_said("proxy", "answered").await;
+
     let asked = Asked::new(Origin::RunTask, json!({})).await;
     asked.hears(Some("app"), started(task.pid("app")));
     asked.hears(Some("side"), started(std::process::id()));
+
     let path = format!("/v4/{}/task/stats", asked.id(0));
     let (_, told) = asked.get(&path).await;
     let networks = &told[asked.id(0)]["networks"];
     let counts = networks["lo"].as_object().unwrap();
+
     assert_eq!(counts.len(), 8, "{networks}");
     assert!(counts["rx_bytes"].as_u64() > Some(0), "{networks}");
     assert_eq!(
@@ -318,14 +340,17 @@ async fn who_is_not_there_is_not_found_and_too_many_questions_are_refused() {
             .starts_with("V4 container metadata handler: unable to"),
         "{words}"
     );
+
     assert_eq!(asked.get("/else").await.0, 404);
     let (status, error) = asked.get("/v2/credentials/x").await;
     assert_eq!((status, &error["HTTPErrorCode"]), (400, &json!(400)));
+
     let path = format!("/v4/{}", asked.id(0));
     let mut answers = Vec::new();
     for _ in 0..400 {
         answers.push(asked.get(&path).await.0);
     }
+
     assert!(answers.contains(&200) && answers.contains(&429));
 }
 
@@ -335,10 +360,12 @@ async fn a_task_of_a_service_can_protect_itself() {
     let asked = Asked::new(Origin::Service, role.clone()).await;
     let path = format!("/api/{}/task-protection/v1/state", asked.id(0));
     let (status, told) = asked.get(&path).await;
+
     assert_eq!(
         (status, &told["protection"]["ProtectionEnabled"]),
         (200, &json!(false))
     );
+
     let on = r#"{"ProtectionEnabled": true, "ExpiresInMinutes": 5}"#;
     let (status, told) = asked.says("PUT", &path, on).await;
     assert_eq!(
@@ -347,10 +374,12 @@ async fn a_task_of_a_service_can_protect_itself() {
     );
     assert!(told["protection"]["ExpirationDate"].is_string());
     assert_eq!(asked.get(&path).await.1, told);
+
     let (_, told) = asked
         .says("PUT", &path, r#"{"ProtectionEnabled": false}"#)
         .await;
     assert_eq!(told["protection"]["ProtectionEnabled"], false);
+
     for body in [
         "{",
         "{}",
@@ -365,12 +394,14 @@ async fn a_task_of_a_service_can_protect_itself() {
             "{body}"
         );
     }
+
     let alone = Asked::new(Origin::RunTask, role).await;
     let path = format!("/api/{}/task-protection/v1/state", alone.id(0));
     assert_eq!(
         alone.says("PUT", &path, on).await.1["failure"]["Reason"],
         "TASK_NOT_VALID"
     );
+
     let without = Asked::new(Origin::Service, json!({})).await;
     let path = format!("/api/{}/task-protection/v1/state", without.id(0));
     let (status, told) = without.get(&path).await;
@@ -414,6 +445,7 @@ async fn faults_are_started_told_and_stopped_in_the_shapes_of_the_agent() {
     let hole = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
     let post =
         async |verb: &str, body: &str| asked.says("POST", &format!("{path}/{verb}"), body).await;
+
     assert_eq!(
         post("status", hole).await,
         (200, json!({ "Status": "not-running" }))
@@ -422,6 +454,7 @@ async fn faults_are_started_told_and_stopped_in_the_shapes_of_the_agent() {
         post("start", hole).await,
         (200, json!({ "Status": "running" }))
     );
+
     let (status, error) = post("start", hole).await;
     assert_eq!(status, 429, "one request in five seconds: {error}");
     assert_eq!(
@@ -491,15 +524,18 @@ async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
         let path = format!("/api/{}/fault/v1/{fault}/start", asked.id(0));
         let (status, told) = asked.says("POST", &path, body).await;
         let error = told["Error"].as_str().unwrap();
+
         assert!(
             status == 400 && error.contains(why),
             "{body}: {status} {error}"
         );
     }
+
     let (asked, _) = with_faults(json!({})).await;
     let path = format!("/api/{}/{BLACK_HOLE}/start", asked.id(0));
     let (status, told) = asked.says("POST", &path, "{}").await;
     assert_eq!(status, 400);
+
     assert!(
         told["Error"]
             .as_str()
@@ -518,14 +554,17 @@ async fn latency_and_loss_exclude_each_other() {
     let (status, _) = asked
         .says("POST", &path("network-latency", "start"), latency)
         .await;
+
     assert_eq!(status, 200);
     let (status, told) = asked
         .says("POST", &path("network-packet-loss", "start"), loss)
         .await;
+
     assert!(
         status == 409 && told["Error"].is_string(),
         "{status} {told}"
     );
+
     let (_, told) = asked
         .says("POST", &path("network-packet-loss", "status"), loss)
         .await;
@@ -542,6 +581,7 @@ async fn a_port_in_a_black_hole_is_silent_and_speaks_again_afterwards() {
         let (mut from, mut to) = stream.split();
         tokio::io::copy(&mut from, &mut to).await
     });
+
     let here = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let way = here.local_addr().unwrap();
     let border = Border {
@@ -559,12 +599,14 @@ async fn a_port_in_a_black_hole_is_silent_and_speaks_again_afterwards() {
             .ok()
             .map(|_| heard)
     };
+
     assert_eq!(echo(b"open", support::LIMIT).await, Some(*b"open"));
     let hole = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
     let path = format!("/api/{}/{BLACK_HOLE}", asked.id(0));
     asked.says("POST", &format!("{path}/start"), hole).await;
     assert_eq!(echo(b"hole", Duration::from_millis(300)).await, None);
     asked.says("POST", &format!("{path}/stop"), hole).await;
+
     // What was swallowed comes now, as TCP would send it again.
     assert_eq!(echo(b"more", support::LIMIT).await, Some(*b"hole"));
 }
@@ -582,6 +624,7 @@ async fn a_black_hole_is_between_containers_too() {
         ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
             .map(|folder| Path::new(folder).join(program).exists())
     };
+
     if !["nft", "iptables-restore"]
         .iter()
         .flat_map(is_there)
@@ -590,19 +633,23 @@ async fn a_black_hole_is_between_containers_too() {
         eprintln!("skipped: there is neither nft nor iptables here");
         return;
     }
+
     task.until_said("proxy", "answered").await;
     let faults = Arc::clone(sandbox.faults());
     let more = json!({ "enableFaultInjection": true });
     let asked = Asked::with(Origin::RunTask, more, Some(faults), None).await;
     let path = format!("/api/{}/{BLACK_HOLE}", asked.id(0));
     let hole = r#"{"Port":7,"Protocol":"tcp","TrafficType":"ingress"}"#;
+
     asked.says("POST", &format!("{path}/start"), hole).await;
     task.until_said("proxy", "silent").await;
+
     // Whoever comes over the border is swallowed there, or let through: the wall is not for him.
     let border = tokio::time::timeout(
         support::LIMIT,
         sandbox.connect("127.0.0.1:7".parse().unwrap()),
     );
+
     assert!(border.await.unwrap().is_ok());
     asked.says("POST", &format!("{path}/stop"), hole).await;
     task.until_said("proxy", "answered").await;
@@ -623,16 +670,19 @@ async fn credentials_are_given_out_under_the_tasks_id_alone() {
             })
         })
     });
+
     let asked = Asked::with(Origin::RunTask, json!({}), None, Some(source)).await;
     let (status, told) = asked.get(&format!("/v2/credentials/{ID}")).await;
     let wanted = json!({
         "RoleArn": "arn:aws:iam::111122223333:role/app", "AccessKeyId": "AKID", "SecretAccessKey": "hush",
         "Token": "t", "Expiration": "1970-01-01T01:00:00.000Z",
     });
+
     assert_eq!((status, told), (200, wanted));
     let (status, told) = asked.get("/v2/credentials/other").await;
     assert_eq!((status, &told["code"]), (400, &json!("InvalidIdInRequest")));
     assert_eq!(told["HTTPErrorCode"], 400);
+
     let failing = Source::new(|| Box::pin(async { Err("the role may not be assumed".to_owned()) }));
     let asked = Asked::with(Origin::RunTask, json!({}), None, Some(failing)).await;
     let (status, told) = asked.get(&format!("/v2/credentials/{ID}")).await;

@@ -65,6 +65,7 @@ fn what_is_compiled_everywhere_names_nothing_that_is_only_on_linux() {
     let linux: Vec<_> = (files.iter().map(|file| own(file)))
         .filter(|file| LINUX.contains(&file.as_str()))
         .collect();
+
     assert_eq!(linux.len(), LINUX.len(), "only these are there: {linux:?}");
     let mut found = Vec::new();
     for file in files.iter().filter(|file| !LINUX.contains(&&*own(file))) {
@@ -77,6 +78,7 @@ fn what_is_compiled_everywhere_names_nothing_that_is_only_on_linux() {
             found.extend(missing.map(|(word, instead)| format!("{place}: `{word}`: {instead}")));
         }
     }
+
     assert!(found.is_empty(), "not on macOS:\n{}", found.join("\n"));
 }
 
@@ -86,6 +88,7 @@ fn sources(root: &Path) -> Vec<PathBuf> {
     let packages = entries(root).map(|package| package.join("src"));
     let mut folders: Vec<_> = packages.filter(|folder| folder.is_dir()).collect();
     let mut found = Vec::new();
+
     while let Some(folder) = folders.pop() {
         for path in entries(&folder) {
             if path.is_dir() {
@@ -95,5 +98,6 @@ fn sources(root: &Path) -> Vec<PathBuf> {
             }
         }
     }
+
     found
 }

@@ -39,6 +39,7 @@ impl Scripts {
         };
         let mut plan = plan(folder.path(), containers.iter().map(container).collect());
         let definition = serde_json::to_value(&plan.definition).unwrap();
+
         plan.definition = serde_json::from_value(merged(definition, &more)).unwrap();
         for program in plan.programs.values_mut() {
             *program = Program {
@@ -46,10 +47,12 @@ impl Scripts {
                 ..program.clone()
             };
         }
+
         if plan.sandbox.is_none() {
             skip();
             return None;
         }
+
         Some(Self { folder, plan })
     }
 
@@ -87,6 +90,7 @@ async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpo
         return;
     };
     let sandbox = Arc::clone(scripts.plan.sandbox.as_ref().unwrap());
+
     // The same address twice on one machine: here, and there.
     let here = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let std::net::SocketAddr::V4(address) = here.local_addr().unwrap() else {
@@ -94,6 +98,7 @@ async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpo
     };
     let there = sandbox.listen(address).unwrap();
     let metadata = sandbox.listen(METADATA).unwrap();
+
     assert_eq!(
         metadata.local_addr().unwrap().to_string(),
         "169.254.170.2:80"
@@ -108,6 +113,7 @@ async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpo
     let (mut called, (mut answered, _)) = (called.unwrap(), answered.unwrap());
     called.write_all(b"inside").await.unwrap();
     called.shutdown().await.unwrap();
+
     let mut heard = String::new();
     answered.read_to_string(&mut heard).await.unwrap();
     assert_eq!(heard, "inside");
@@ -125,6 +131,7 @@ async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_m
     let Some(sandbox) = task.sandbox.clone() else {
         return skip();
     };
+
     task.until_ready(&["app"]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -138,6 +145,7 @@ async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_m
         let sandbox = Arc::clone(&sandbox);
         async move { sandbox.connect(inside).await }
     });
+
     let mut caller = TcpStream::connect(address).await.unwrap();
     let sent: Vec<u8> = (0..300_000_u32)
         .map(|number| number.to_le_bytes()[1])
@@ -150,6 +158,7 @@ async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_m
         writer.shutdown().await.unwrap();
     };
     let ((), read) = tokio::join!(send, timeout(LIMIT, reader.read_to_end(&mut heard)));
+
     read.unwrap().unwrap();
     assert!(heard == sent, "{} bytes of {}", heard.len(), sent.len());
     drop(forward);
@@ -171,15 +180,18 @@ async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
         return;
     };
     let folder = scripts.folder.path().to_owned();
+
     fs::create_dir(folder.join("kept")).unwrap();
     scripts.plan.kept = [("app".to_owned(), vec![folder.join("kept")])].into();
     scripts.plan.definition.container_definitions[0]
         .command
         .push(folder.display().to_string());
+
     let task = Running::of(scripts.folder, scripts.plan);
     let folder_kept = task.folder.path().join("volumes/data/file");
     let mut task = task;
     task.until_stopped("app").await;
+
     let lines: Vec<String> = task
         .heard
         .iter()
@@ -188,6 +200,7 @@ async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
             _ => None,
         })
         .collect();
+
     assert_eq!(lines, ["refused", "kept", "x", "null", "refused"]);
     assert_eq!(fs::read_to_string(folder_kept).unwrap(), "x\n");
     assert_eq!(fs::read_to_string(folder.join("kept/yes")).unwrap(), "x\n");
@@ -216,6 +229,7 @@ async fn a_volume_is_one_folder_for_all_and_can_be_read_only_for_some() {
     else {
         return;
     };
+
     let (finished, lines) = scripts.run().await;
     assert_eq!(code(&finished, "writer"), Some(0), "{lines:?}");
     assert_eq!(lines, ["hello", "refused"]);
@@ -235,11 +249,13 @@ async fn a_container_is_the_user_its_definition_names_and_sees_its_own_processes
     ) else {
         return;
     };
+
     let (_, lines) = scripts.run().await;
     assert_eq!(lines[..3], ["65532", "65533", "65532"], "{lines:?}");
     let seen: usize = lines[3].parse().unwrap();
     assert!(seen < 10, "{lines:?}");
     assert_eq!(lines[4], "sh");
+
     assert!(
         lines[5].ends_with("0000000000000000"),
         "no rights are left: {lines:?}"
@@ -263,6 +279,7 @@ async fn a_health_check_runs_where_the_container_does() {
     ) else {
         return;
     };
+
     scripts.plan.fast_health = 50;
     let mut task = Running::of(scripts.folder, scripts.plan);
     let event = task
@@ -271,6 +288,7 @@ async fn a_health_check_runs_where_the_container_does() {
     let task_runner::What::Health { health, output, .. } = event.what else {
         panic!("asked for")
     };
+
     assert_eq!(health, task_runner::machine::Health::Healthy, "{output}");
     task.control
         .send(task_runner::Control::Kill {
@@ -292,14 +310,17 @@ async fn containers_that_share_their_processes_see_each_other_and_are_not_pid_1(
     let Some(mut scripts) = Scripts::new(&containers, json!({ "pidMode": "task" })) else {
         return;
     };
+
     let shape = Shape {
         network: true,
         shared_processes: true,
     };
+
     scripts.plan.sandbox = Some(Arc::new(
         Sandbox::open(support::FIXTURE.as_ref(), shape).unwrap(),
     ));
     let (_, lines) = scripts.run().await;
+
     assert!(lines.contains(&"seen".to_owned()), "{lines:?}");
     assert!(!lines.contains(&"1".to_owned()), "{lines:?}");
 }
@@ -312,6 +333,7 @@ async fn more_files_than_the_machine_allows_are_as_many_as_it_allows() {
     else {
         return;
     };
+
     let (_, lines) = scripts.run().await;
     assert_eq!(lines[0], "100");
     assert!(
@@ -329,6 +351,7 @@ async fn a_mount_that_cannot_be_made_is_named() {
     ) else {
         return;
     };
+
     let task = Running::of(scripts.folder, scripts.plan);
     let (finished, heard) = task.end().await;
     assert!(finished.stopped_reason.contains("app") || !finished.stopped_reason.is_empty());
@@ -347,6 +370,7 @@ async fn whoever_it_is_mounts_nothing_leaves_no_group_and_renames_no_machine() {
         return;
     };
     let before = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+
     let (_, lines) = scripts.run().await;
     assert_eq!(lines, ["no mounts", "end"]);
     let after = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
@@ -362,10 +386,12 @@ async fn a_user_that_is_nobody_and_a_name_that_leads_away_are_refused() {
         let done = task_runner::run(scripts.plan, events, controlled).await;
         Some(done.unwrap_err().to_string())
     };
+
     let Some(words) = refused("app", json!({ "user": "nobody-of-this-name" })).await else {
         return;
     };
     assert!(words.contains("`nobody-of-this-name` of `app`"), "{words}");
+
     let words = refused("../app", json!({})).await.unwrap();
     assert!(words.contains("`../app`"), "{words}");
     let volume = json!({ "mountPoints": [{ "sourceVolume": "../../x", "containerPath": "/x" }] });
@@ -390,10 +416,12 @@ async fn the_volumes_of_another_container_can_be_taken_over() {
             merged(taken, &json!({ "essential": false, "stopTimeout": 2 })),
         ),
     ];
+
     let Some(scripts) = Scripts::new(&containers, json!({ "volumes": [{ "name": "store" }] }))
     else {
         return;
     };
+
     let (finished, lines) = scripts.run().await;
     assert_eq!(code(&finished, "app"), Some(0), "{lines:?}");
     assert_eq!(lines, ["there", "only to read"]);

@@ -70,16 +70,19 @@ async fn an_export_over_grpc_is_taken_and_ends_with_a_status_in_its_trailers() {
         let opened = http2::handshake(TokioExecutor::new(), stub.call().await).await;
         let (mut client, connection) = opened.unwrap();
         tokio::spawn(connection);
+
         let target = format!("http://127.0.0.1:{}{EXPORT}", stub.port);
         // A frame with a message of two bytes.
         let request = post(target, "application/grpc+proto", &[0, 0, 0, 0, 2, 0x0a, 0]);
         let answer = client.send_request(request).await.unwrap();
+
         assert_eq!(
             (answer.status(), answer.version()),
             (StatusCode::OK, Version::HTTP_2)
         );
         assert_eq!(answer.headers()["content-type"], "application/grpc");
         let body = answer.into_body().collect().await.unwrap();
+
         assert_eq!(body.trailers().unwrap()["grpc-status"], "0", "{kind}");
         assert_eq!(body.to_bytes(), [0; 5].as_slice());
     }
@@ -90,6 +93,7 @@ async fn the_same_port_takes_otlp_over_http_in_both_of_its_forms() {
     let stub = Stub::start("otlp-sink");
     let (mut client, connection) = http1::handshake(stub.call().await).await.unwrap();
     tokio::spawn(connection);
+
     for (form, expected) in [("application/json", "{}"), ("application/x-protobuf", "")] {
         let request = post("/v1/traces".to_owned(), form, b"{}");
         let answer = client.send_request(request).await.unwrap();

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "scope": std::env::args().nth(1).unwrap_or_default(),
         "exp": now + 3600,
     });
+
     writeln!(std::io::stdout(), "{}", signed(&pair, &claims.to_string())?)?;
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(crate) fn passed(request: &Parts, passed: &Passed) {
     let identity = passed.identity.as_ref();
     let reason = identity.map_or("public", |identity| identity.credential.word());
     count("passed", reason);
+
     let subject = identity.and_then(|identity| identity.subject.as_deref());
     tracing::debug!(
         target: TARGET,
@@ -43,6 +44,7 @@ pub(crate) fn refused(
         Refusals::Answered => ("refused", "request refused"),
         Refusals::OnlyNoted => ("would_refuse", "request would be refused"),
     };
+
     count(verdict, refusal.word());
     // Never the query: it is where tokens and passwords stand that should not.
     tracing::info!(
@@ -60,6 +62,7 @@ pub(crate) fn refused(
 
 fn count(verdict: &'static str, reason: &'static str) {
     static VERDICTS: OnceLock<Counter<u64>> = OnceLock::new();
+
     let counter = VERDICTS.get_or_init(|| {
         telemetry::counter(
             "auth_filter.verdicts",
@@ -67,6 +70,7 @@ fn count(verdict: &'static str, reason: &'static str) {
             "Requests judged, by reason.",
         )
     });
+
     counter.add(
         1,
         &[

@@ -124,6 +124,7 @@ impl Policy {
             None => Some(ClaimsFault::NoExpiry),
             Some(expiry) => fault(now < expiry + leeway, ClaimsFault::Expired),
         };
+
         let typ = is_access_token(header.typ.as_deref());
         let issuer = written.issuer.as_ref() == Some(&self.issuer);
         let audience = written
@@ -138,11 +139,13 @@ impl Policy {
             ("expiry", expiry),
             ("not before", fault(begun, ClaimsFault::NotYet)),
         ];
+
         faults.extend(self.required.iter().map(|(name, wanted)| {
             let found = member(&written.members, name);
             let holds = found.is_some_and(|found| holds(wanted, found));
             (name.as_str(), fault(holds, ClaimsFault::Required))
         }));
+
         faults
     }
 }
@@ -180,12 +183,14 @@ impl Written {
         for name in ["sub", "azp", "client_id"] {
             text(&members, name)?;
         }
+
         let scopes = if let Some(name) = &policy.scope_claim {
             texts(&members, name)?
         } else {
             let (scope, scp) = (texts(&members, "scope")?, texts(&members, "scp")?);
             scope.or(scp)
         };
+
         Ok(Self {
             issuer: text(&members, "iss")?,
             audiences: texts(&members, &policy.audience_claim)?.unwrap_or_default(),
@@ -206,6 +211,7 @@ impl Written {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
+
         let expires = self
             .expiry
             .and_then(|expiry| Duration::try_from_secs_f64(expiry).ok())
@@ -213,6 +219,7 @@ impl Written {
         let subject = take("sub");
         let client = take("azp").or_else(|| take("client_id"));
         let issuer = self.issuer.unwrap_or_default();
+
         Identity {
             scopes: self.scopes,
             client,
@@ -295,13 +302,16 @@ mod tests {
             ("exp", "1000300"),
             ("sub", r#""ada""#),
         ];
+
         members.retain(|(known, _)| *known != name);
         members.push((name, value));
         members.retain(|(_, value)| !value.is_empty());
+
         let members: Vec<_> = members
             .iter()
             .map(|(n, v)| format!(r#""{n}":{v}"#))
             .collect();
+
         format!("{{{}}}", members.join(","))
     }
 
@@ -322,6 +332,7 @@ mod tests {
             judged(&with("azp", r#""web""#)).unwrap().client.as_deref(),
             Some("web")
         );
+
         assert_eq!(
             judged(&with("client_id", r#""job""#))
                 .unwrap()
@@ -400,6 +411,7 @@ mod tests {
         ] {
             assert!(judged_as(&good, typ).is_ok(), "{typ:?}");
         }
+
         for typ in ["logout+jwt", "dpop+jwt", "secevent+jwt", "JOSE+JSON", ""] {
             assert_eq!(judged_as(&good, Some(typ)), Err(ClaimsFault::Type), "{typ}");
         }

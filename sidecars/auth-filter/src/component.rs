@@ -57,6 +57,7 @@ impl Component for AuthFilter {
             let hint = "make entries with `auth-filter api-key ID`";
             Some(Problem::new("api_keys_file", fault.to_string(), hint))
         });
+
         fault.into_iter().chain(keys).collect()
     }
 
@@ -110,6 +111,7 @@ async fn serve_latched(
     let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
     let upstream = Upstream::speaking(protocol, &config.upstream, limits)?;
     let filter = Arc::new(filter(&config, credentials, upstream.clone())?);
+
     if !config.enforce {
         tracing::warn!("`enforce` is off: nothing is refused, the audit says what would be");
     }
@@ -122,6 +124,7 @@ async fn serve_latched(
             filter.answer(request).await
         })
     };
+
     tokio::select! {
         served = http::serve(listener, service, limits, process.shutdown) => served,
         never = latches.release(&keys, &upstream) => match never {},
@@ -136,6 +139,7 @@ fn credentials(
     let mut credentials = Credentials::default();
     let fetcher = config.fetcher()?;
     let mut trusted = Vec::new();
+
     for issuer in config.all_issuers() {
         let (keys, refresher) =
             Keys::new(config.origin(&issuer, fetcher.clone())?, config.timing());
@@ -143,10 +147,12 @@ fn credentials(
         let policy = config.policy(&issuer);
         trusted.push(Trusted { policy, keys });
     }
+
     let all_keys = trusted.iter().map(|one| one.keys.clone()).collect();
     if !trusted.is_empty() {
         credentials.issuers = Some(Issuers::new(trusted, config.verdicts));
     }
+
     if config.has_api_keys() {
         let header = config.api_key_header.parse()?;
         let fixed = config.fixed_api_keys()?;
@@ -154,6 +160,7 @@ fn credentials(
         tasks.spawn(reloader.run());
         credentials.api_keys = Some(keys);
     }
+
     if config.alb.is_on() {
         credentials.alb = Some(Alb::new(
             config.alb.clone(),
@@ -163,15 +170,18 @@ fn credentials(
             config.kept_claims(),
         ));
     }
+
     if !config.client_certificates.is_empty() {
         let certificates = Certificates::new(config.client_certificates.clone());
         credentials.certificates = Some(certificates);
     }
+
     if let Some(url) = &config.external.url {
         let headers = config.external_headers();
         let headers = headers.map_err(|name| format!("`{name}` is no header"))?;
         credentials.external = Some(External::new(url, headers, config.external.timeout)?);
     }
+
     Ok((credentials, all_keys))
 }
 
@@ -188,6 +198,7 @@ fn filter(
     } else {
         Token::Removed
     };
+
     let settings = &config.identity_token;
     let identity_tokens = (!settings.key.is_empty())
         .then(|| IdentityTokens::new(settings.clone()))
@@ -198,11 +209,13 @@ fn filter(
         api_key,
         identity_tokens,
     };
+
     let refusals = if config.enforce {
         Refusals::Answered
     } else {
         Refusals::OnlyNoted
     };
+
     Ok(Filter::new(judge, upstream, told, refusals))
 }
 
@@ -221,6 +234,7 @@ impl Latches {
                     keys.loaded().await;
                 }
             };
+
             // One issuer that is away keeps the others' tokens waiting for a while, not for ever.
             if timeout(PATIENCE, all).await.is_err() {
                 while keys.iter().all(|keys| keys.current().is_none()) {
@@ -229,12 +243,14 @@ impl Latches {
             }
             self.keys.release();
         };
+
         let upstream = async {
             while !upstream.reachable().await {
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
             self.upstream.release();
         };
+
         tokio::join!(keys, upstream);
         std::future::pending().await
     }

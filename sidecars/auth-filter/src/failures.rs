@@ -69,12 +69,14 @@ impl Failures {
         if self.settings.limit == 0 {
             return Ok(None);
         }
+
         let client = client(request, self.settings.trusted_hops).map(network);
         let Some(address) = client else {
             return Ok(None);
         };
         let window = self.settings.window.duration();
         let count = self.table().get(&address).copied();
+
         match count {
             Some(count) if count.failures >= self.settings.limit => {
                 match window.checked_sub(count.since.elapsed()) {
@@ -96,6 +98,7 @@ impl Failures {
             failures: 0,
         };
         let count = table.get_or_insert_mut(client, || fresh);
+
         if count.since.elapsed() >= window {
             *count = fresh;
         }
@@ -129,17 +132,20 @@ fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
         .address
         .ip()
         .to_canonical();
+
     let skipped = match (is_from_this_task(request), hops) {
         (true, hops) => hops,
         (false, 0) => return Some(peer),
         (false, hops) => hops - 1,
     };
+
     let mut named = request
         .headers
         .get_all(FORWARDED_FOR)
         .iter()
         .rev()
         .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+
     let named = named.nth(skipped);
     named.and_then(address).or(Some(peer))
 }
@@ -216,15 +222,18 @@ mod tests {
             ..FailureSettings::default()
         });
         let guesser = request("203.0.113.9:1", &[]);
+
         for _ in 0..2 {
             let client = failures.admit(&guesser).unwrap();
             failures.count(client);
         }
+
         let refused = failures.admit(&guesser).unwrap_err();
         assert!(matches!(refused, Refusal::TooMany { wait } if wait <= Duration::from_mins(1)));
         assert!(failures.admit(&request("203.0.113.8:1", &[])).is_ok());
         tokio::time::advance(Duration::from_secs(61)).await;
         let client = failures.admit(&guesser).unwrap();
+
         failures.count(client);
         assert!(failures.admit(&guesser).is_ok(), "counted anew");
     }
@@ -237,11 +246,13 @@ mod tests {
         };
         let failures = Failures::new(limit);
         let one = failures.admit(&request("[2001:db8::1]:1", &[])).unwrap();
+
         failures.count(one);
         assert!(failures.admit(&request("[2001:db8::ffff]:1", &[])).is_err());
         for n in 0..2 * MAX_CLIENTS.get() as u32 {
             failures.count(Some(IpAddr::V4(n.into())));
         }
+
         assert_eq!(failures.table().len(), MAX_CLIENTS.get());
         let off = Failures::new(FailureSettings::default());
         off.count(off.admit(&request("203.0.113.9:1", &[])).unwrap());

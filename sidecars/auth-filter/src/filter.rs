@@ -82,6 +82,7 @@ impl Filter {
                     audit::refused(&head, &refusal, client, Refusals::Answered);
                     return refusal.response();
                 };
+
                 audit::refused(&head, &refusal, client, Refusals::OnlyNoted);
                 // The app may still check credentials itself, as it did before there was a filter.
                 let own = [Some(&AUTHORIZATION), self.told.api_key.as_ref()];
@@ -90,10 +91,12 @@ impl Filter {
                     .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
                     .collect();
                 let mut head = forwarded(head, wire, None, &self.told);
+
                 head.headers.extend(own);
                 head
             }
         };
+
         let request = Request::from_parts(head, body);
         self.upstream.send(request).await.unwrap_or_else(|error| {
             tracing::debug!(error = %error, "no answer from the upstream");
@@ -120,16 +123,19 @@ fn forwarded(
         .uri
         .authority()
         .and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+
     if let (false, Some(host)) = (head.headers.contains_key(HOST), host) {
         head.headers.insert(HOST, host);
     }
     head.uri = Uri::from(wire);
+
     // Before the identity is set: a `Connection` that names our headers must not take them away.
     strip_hop_by_hop(&mut head.headers);
     headers::strip(&mut head.headers);
     if !is_from_this_task(&head) {
         head.headers.remove(CERTIFICATE_HEADER);
     }
+
     if let Some(api_key) = &told.api_key {
         head.headers.remove(api_key);
     }
@@ -140,11 +146,13 @@ fn forwarded(
             head.headers.insert(headers::TOKEN, token);
         }
     }
+
     // Where nobody checked a token there is none to vouch for.
     let checked = identity.is_some_and(|identity| identity.credential == Credential::Token);
     if told.token == Token::Removed || !checked {
         headers::remove_token(&mut head.headers);
     }
+
     head
 }
 

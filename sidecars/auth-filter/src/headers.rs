@@ -38,6 +38,7 @@ fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderVa
         ),
         (CLIENT, identity.client.as_deref()),
     ];
+
     let always = always
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.and_then(plain)?)));
@@ -45,6 +46,7 @@ fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderVa
         let value = written(identity.claims.get(claim)?)?;
         Some((name.clone(), plain(&value)?))
     });
+
     always.chain(claims).collect()
 }
 
@@ -104,10 +106,12 @@ fn is_reserved(name: &str) -> bool {
     if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'r' | b'h')) {
         return false;
     }
+
     let begins = |prefix: &&str| {
         let begin = name.as_bytes().get(..prefix.len());
         begin.is_some_and(|begin| is_same(begin, prefix))
     };
+
     RESERVED_PREFIXES.iter().any(begins)
         || RESERVED
             .iter()
@@ -191,16 +195,19 @@ mod tests {
             ("teams", json!(["a b", "c"])),
             ("evil", json!("a\r\nx-auth-subject: root")),
         ];
+
         let mut told = identity("ada");
         told.claims = claims
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
+
         let wanted = claims
             .iter()
             .map(|(name, _)| (claim_header(name).unwrap(), (*name).to_owned()))
             .collect();
         let mut headers = HeaderMap::new();
+
         set(&mut headers, &told, &wanted);
         assert_eq!(headers["x-auth-email"], "ada@a.test");
         assert_eq!(headers["x-auth-groups"], "ops dev");
@@ -209,6 +216,7 @@ mod tests {
         for none in ["x-auth-address", "x-auth-teams", "x-auth-evil"] {
             assert!(!headers.contains_key(none), "{none}");
         }
+
         for name in ["", "subject", "Scopes", "token", "a b", "a_b", "a:b"] {
             assert!(claim_header(name).is_none(), "{name}");
         }
@@ -290,10 +298,12 @@ mod tests {
             &identity("ada lovelace"),
             &ClaimHeaders::new(),
         );
+
         let told: Vec<_> = headers
             .iter()
             .map(|(n, v)| format!("{n}: {}", v.to_str().unwrap()))
             .collect();
+
         assert_eq!(
             told,
             [

@@ -111,6 +111,7 @@ mod tests {
         ] {
             assert!(holds(&wanted, &found), "{wanted} {found}");
         }
+
         for (wanted, found) in [
             (json!("a"), json!("ab")),
             (json!("a"), json!("a b")),

@@ -80,6 +80,7 @@ impl IdentityTokens {
         let head = json!({"alg": "ES256", "typ": "JWT", "kid": thumbprint(&pair)});
         let head = URL_SAFE_NO_PAD.encode(head.to_string());
         let signed = Mutex::new(LruCache::new(KEPT));
+
         Ok(Self(Arc::new(Signer {
             settings,
             pair,
@@ -110,11 +111,13 @@ impl IdentityTokens {
             .expires
             .map_or(now + lifetime, |ends| ends.min(now + lifetime));
         let life = until.duration_since(now).unwrap_or_default();
+
         if let Some((_, until, token)) = self.signed().get(&place)
             && *until > now + life / 2
         {
             return Some(token.clone());
         }
+
         let token = self.sign(identity, now, until)?;
         let kept = (identity.clone(), until, token.clone());
         self.signed().put(place, kept);
@@ -138,6 +141,7 @@ impl IdentityTokens {
         };
         let settings = &self.0.settings;
         let scope = identity.scopes.join(" ");
+
         put("iss", Some(settings.issuer.clone().into()));
         put("aud", settings.audience.clone().map(Into::into));
         put("sub", identity.subject.clone().map(Into::into));
@@ -147,10 +151,12 @@ impl IdentityTokens {
             "scope",
             Some(scope.into()).filter(|_| !identity.scopes.is_empty()),
         );
+
         put("client_id", identity.client.clone().map(Into::into));
         put("credential", Some(identity.credential.word().into()));
         put("issued_by", Some(identity.issuer.clone().into()));
         let more = &identity.claims;
+
         put("claims", (!more.is_empty()).then(|| json!(more)));
         Value::Object(claims)
     }

@@ -51,6 +51,7 @@ impl Issuers {
     ) -> Result<Arc<Identity>, Refusal> {
         let jws = Jws::parse(token)?;
         let header = jws.header().clone();
+
         // Before any key is looked for: no made-up algorithm makes the filter fetch something.
         Algorithm::named(&header.alg).ok_or(JwsFault::Algorithm)?;
         let (issuer, trusted) = self.of(&jws).ok_or(Refusal::UnknownIssuer)?;
@@ -58,11 +59,13 @@ impl Issuers {
             Some(id) => trusted.keys.knowing(id).await,
             None => trusted.keys.current(),
         };
+
         let set = set.ok_or(Refusal::NoKeys)?;
         let id = header.kid.as_deref();
         if id.is_some_and(|id| !set.knows(id)) {
             return Err(Refusal::UnknownKey);
         }
+
         let payload = jws.verify_any(set.candidates(id))?;
         let identity = Arc::new(trusted.policy.claims(&header, &payload, now)?);
         if let (Some(fingerprint), Some(expires)) =
@@ -76,6 +79,7 @@ impl Issuers {
             };
             self.verdicts.keep(fingerprint, verdict);
         }
+
         Ok(identity)
     }
 

@@ -22,6 +22,7 @@ pub(crate) fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<
         .split('/')
         .map(|name| name.replace("~1", "/").replace("~0", "~"));
     let first = members.get(&names.next()?)?;
+
     names.try_fold(first, |value, name| match value {
         Value::Object(members) => members.get(&name),
         Value::Array(list) => list.get(name.parse::<usize>().ok()?),

@@ -50,11 +50,13 @@ impl Judge {
             Need::Identity(demand) => Some(demand),
             Need::NoRule => None,
         };
+
         // Strangers get the same answer whether or not there is a rule, so that they learn nothing.
         let kinds = demand.map_or(&[][..], |demand| &demand.credentials);
         let identity = self.identify(request, kinds).await?;
         demand.ok_or(Refusal::NoRule)?.check(&identity)?;
         let identity = Some(identity);
+
         Ok(Passed { target, identity })
     }
 
@@ -71,11 +73,13 @@ impl Judge {
         if let Some(identity) = self.credentials.remembered(request, kinds) {
             return Ok(identity);
         }
+
         let client = self.failures.admit(request)?;
         let identity = self.credentials.identify(request, kinds).await;
         if identity.as_ref().is_err_and(Refusal::is_failure) {
             self.failures.count(client);
         }
+
         identity
     }
 }

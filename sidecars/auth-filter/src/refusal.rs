@@ -214,6 +214,7 @@ impl Refusal {
                 )
             }
         };
+
         HeaderValue::try_from(challenge)
             .ok()
             .map(|value| (WWW_AUTHENTICATE, value))

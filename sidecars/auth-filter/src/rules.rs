@@ -69,10 +69,12 @@ impl Demand {
             let needed = self.scopes.clone();
             return Err(Refusal::Scope { needed });
         }
+
         let lacking = self.claims.iter().find(|(name, wanted)| {
             let found = identity.claims.get(*name);
             !found.is_some_and(|found| holds(wanted, found))
         });
+
         match lacking {
             Some((claim, _)) => Err(Refusal::Claim {
                 claim: claim.clone(),
@@ -166,6 +168,7 @@ impl Rules {
                 Err(fault) => problems.push(RuleProblem { index, fault }),
             }
         }
+
         if problems.is_empty() {
             Ok(Self {
                 compiled,
@@ -248,20 +251,25 @@ impl Compiled {
             claims: rule.claims.clone(),
             credentials: rule.credentials.clone(),
         };
+
         if rule.public && demand != Demand::default() {
             return Err(RuleFault::PublicDemand);
         }
+
         let sound = |(name, value): (&String, &Value)| !name.is_empty() && can_be_wanted(value);
         if !rule.claims.iter().all(sound) {
             return Err(RuleFault::Claims);
         }
+
         let hosts = rule.host.as_ref().map_or(&[][..], OneOrMore::list);
         if rule.host.is_some() && (hosts.is_empty() || !hosts.iter().all(|host| is_host(host))) {
             return Err(RuleFault::Host);
         }
+
         if !rule.scopes.iter().all(|scope| is_scope(scope)) {
             return Err(RuleFault::Scope);
         }
+
         let (pattern, rest) = pattern(&rule.path)?;
         Ok(Self {
             methods: methods(rule.method.list())?,
@@ -285,6 +293,7 @@ impl Compiled {
         } else {
             segments.len() == self.pattern.len()
         };
+
         method
             && host
             && length
@@ -317,6 +326,7 @@ fn is_for_host(known: &str, host: &str) -> bool {
     else {
         return false;
     };
+
     rest.eq_ignore_ascii_case(domain) && !label.is_empty() && !label.contains('.')
 }
 
@@ -350,16 +360,19 @@ fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleFault> {
     if target.wire().query().is_some() {
         return Err(RuleFault::Path);
     }
+
     let (segments, rest) = match target.segments() {
         [before @ .., last] if last == "**" => (before, true),
         all => (all, false),
     };
+
     let segments = segments.iter().map(|text| match text.as_str() {
         "*" => Ok(Segment::Any),
         "**" => Err(RuleFault::Rest),
         text if text.contains('*') => Err(RuleFault::Part),
         text => Ok(Segment::Exactly(text.to_owned())),
     });
+
     Ok((segments.collect::<Result<_, _>>()?, rest))
 }
 
@@ -405,6 +418,7 @@ mod tests {
             rules.need("GET", &Target::parse("/healthz").unwrap()),
             Need::Nothing
         );
+
         for path in ["/", "/healthz/", "/healthz/x", "/Healthz", "/health"] {
             assert_eq!(
                 rules.need("GET", &Target::parse(path).unwrap()),
@@ -423,6 +437,7 @@ mod tests {
                 {"path":"/v1/**"}]"#,
         )
         .unwrap();
+
         for (method, path, index) in [
             ("GET", "/v1/coins", Some(0)),
             ("HEAD", "/v1/coins", Some(3)),
@@ -441,6 +456,7 @@ mod tests {
             let target = Target::parse(path).unwrap();
             assert_eq!(rules.index(method, &target), index, "{method} {path}");
         }
+
         let admin = Target::parse("/v1/admin/x").unwrap();
         let demand = Demand {
             scopes: vec!["admin".to_owned(), "mfa".to_owned()],
@@ -456,6 +472,7 @@ mod tests {
                 {"host":["*.a.test","a.test"],"path":"/**","public":true}]"#,
         )
         .unwrap();
+
         for (host, index) in [
             ("admin.a.test", Some(0)),
             ("ADMIN.a.test:8443", Some(0)),
@@ -468,6 +485,7 @@ mod tests {
             let target = Target::parse(&format!("https://{host}/x")).unwrap();
             assert_eq!(rules.index("GET", &target), index, "{host}");
         }
+
         let nobody = Target::parse("/x").unwrap();
         assert_eq!(rules.index("GET", &nobody), None);
     }
@@ -481,6 +499,7 @@ mod tests {
         };
         let mut identity = Identity::new(Credential::Token, None, "i".into());
         let refused = demand.check(&identity).unwrap_err();
+
         assert!(matches!(refused, Refusal::Scope { .. }));
         identity.scopes = vec!["coins.read".into()];
         let refused = demand.check(&identity).unwrap_err();
@@ -500,6 +519,7 @@ mod tests {
             fault(r#"[{"path":"/a","method":"get"}]"#),
             RuleFault::Method
         );
+
         assert_eq!(fault(r#"[{"path":"/a","method":[]}]"#), RuleFault::Method);
         assert_eq!(
             fault(r#"[{"path":"/a","method":["GET","*"]}]"#),
@@ -509,14 +529,17 @@ mod tests {
             fault(r#"[{"path":"/a","public":true,"scopes":["x"]}]"#),
             RuleFault::PublicDemand
         );
+
         for host in ["A.test", "a.test:80", "", "*", "a b"] {
             let rule = format!(r#"[{{"path":"/a","host":"{host}"}}]"#);
             assert_eq!(fault(&rule), RuleFault::Host, "{host}");
         }
+
         for claims in [r#"{"a":null}"#, r#"{"a":{}}"#, r#"{"a":[]}"#, r#"{"":1}"#] {
             let rule = format!(r#"[{{"path":"/a","claims":{claims}}}]"#);
             assert_eq!(fault(&rule), RuleFault::Claims, "{claims}");
         }
+
         assert_eq!(
             fault(r#"[{"path":"/a","scopes":["x y"]}]"#),
             RuleFault::Scope

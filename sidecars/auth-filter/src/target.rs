@@ -81,6 +81,7 @@ impl Target {
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let host = authority(host.as_bytes()).ok_or(TargetFault::Host)?;
         let path = if path.is_empty() { "/" } else { path };
+
         Ok(Self {
             host: Some(host),
             ..Self::read(path.parse().map_err(|_| TargetFault::Byte)?)?
@@ -94,6 +95,7 @@ impl Target {
         if !wire.query().unwrap_or_default().bytes().all(is_query_byte) {
             return Err(TargetFault::Byte);
         }
+
         // `path()` shows a slash that is not on the wire for `?a` and `http://host?a`.
         let path = wire
             .path()
@@ -106,6 +108,7 @@ impl Target {
             .enumerate()
             .map(|(at, text)| segment(text, if at == last { End::Last } else { End::Inner }))
             .collect::<Result<_, _>>()?;
+
         Ok(Self {
             host: None,
             wire,
@@ -144,6 +147,7 @@ fn segment(text: &str, end: End) -> Result<String, TargetFault> {
     if matches!(text, "." | "..") {
         return Err(TargetFault::Dots);
     }
+
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, after @ ..] = rest {
@@ -160,6 +164,7 @@ fn segment(text: &str, end: End) -> Result<String, TargetFault> {
             _ => return Err(TargetFault::Byte),
         });
     }
+
     let decoded = String::from_utf8(decoded).map_err(|_| TargetFault::Utf8)?;
     if decoded
         .chars()
@@ -199,6 +204,7 @@ fn one_host(request: &Parts) -> Result<Authority, TargetFault> {
     if named.next().is_some() {
         return Err(TargetFault::Host);
     }
+
     let host = host
         .map(|host| authority(host.as_bytes()).ok_or(TargetFault::Host))
         .transpose()?;
@@ -300,6 +306,7 @@ mod tests {
         ] {
             assert_eq!(Target::parse(text), Err(fault), "{text}");
         }
+
         let long = format!("/{}", "a".repeat(Target::MAX_BYTES));
         assert_eq!(Target::parse(&long), Err(TargetFault::TooLong));
     }
@@ -322,6 +329,7 @@ mod tests {
         ] {
             assert!(of("/", hosts).is_ok(), "{hosts:?}");
         }
+
         for hosts in [
             &[][..],
             &["a.test", "a.test"],
@@ -352,6 +360,7 @@ mod tests {
             of("http://a.test:81/x", &["a.test"]),
             Err(TargetFault::Authority)
         );
+
         assert_eq!(of("http://u@a.test/x", &[]), Err(TargetFault::Host));
         assert_eq!(of("http://a.test?x", &["a.test"]), Err(TargetFault::Form));
         assert_eq!(

@@ -55,6 +55,7 @@ impl Verdicts {
         if now < verdict.until && edition_of(verdict.issuer) == Some(verdict.edition) {
             return Some(verdict.identity.clone());
         }
+
         table.pop(token);
         None
     }
@@ -111,10 +112,12 @@ mod tests {
             verdicts.find(&token, at(0), |_| Some(1)).is_none(),
             "forgotten"
         );
+
         for now in [Some(2), None] {
             verdicts.keep(token, verdict(1));
             assert!(verdicts.find(&token, at(0), |_| now).is_none(), "{now:?}");
         }
+
         let other = verdicts.fingerprint(b"a.b.d").unwrap();
         verdicts.keep(token, verdict(1));
         assert!(verdicts.find(&other, at(0), |_| Some(1)).is_none());

@@ -96,16 +96,19 @@ async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
         };
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
     }
+
     // The parser cuts a fragment off before anybody judges; what is judged is what is left.
     stage
         .send("GET /public/#/../admin HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
+
     let lines: Vec<_> = stage
         .upstream
         .take()
         .into_iter()
         .map(|seen| seen.line)
         .collect();
+
     assert!(
         lines.is_empty() || lines == ["GET /public/ HTTP/1.1"],
         "{lines:?}"
@@ -132,6 +135,7 @@ async fn no_header_makes_a_closed_path_public() {
         let request = format!("GET /admin/x HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n");
         assert_eq!(stage.send(&request).await.status(), 401, "{header}");
     }
+
     assert!(stage.upstream.take().is_empty());
 }
 
@@ -174,10 +178,12 @@ async fn connection_cannot_take_the_identity_away() {
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: {named}\r\n\
              Authorization: Bearer {token}\r\n\r\n"
         );
+
         assert_eq!(stage.send(request).await.status(), 200, "{named}");
         let [seen] = &stage.upstream.take()[..] else {
             panic!("not one request")
         };
+
         assert_eq!(seen.header("x-auth-subject"), ["ada"], "{named}");
         assert_eq!(seen.header("host"), ["a"], "{named}");
     }
@@ -217,11 +223,13 @@ async fn a_request_is_for_exactly_one_host() {
             .await;
         assert_eq!(answer.status(), 400, "{target} {hosts}");
     }
+
     assert!(stage.upstream.take().is_empty());
     // One host, said twice: fine, and forwarded as a path.
     let answer = stage
         .send("GET http://a/public/x HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
+
     assert_eq!(answer.status(), 200);
     let [seen] = &stage.upstream.take()[..] else {
         panic!("not one request")
@@ -235,16 +243,19 @@ async fn tunnels_and_upgrades_are_not_opened() {
     let answer = stage
         .send_raw("CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n")
         .await;
+
     assert_eq!(answer.status(), 400);
     let upgrade =
         "GET /admin/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     assert_eq!(stage.send_raw(upgrade).await.status(), 401);
+
     let h2c = "GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
     assert_eq!(stage.send_raw(h2c).await.status(), 200);
     let [seen] = &stage.upstream.take()[..] else {
         panic!("not one request")
     };
+
     for name in ["upgrade", "http2-settings", "connection"] {
         assert!(seen.header(name).is_empty(), "{name}");
     }
@@ -266,6 +277,7 @@ async fn framing_never_hides_a_second_request() {
         "Transfer-Encoding: chunked\r\n",
         format!("Content-Length: {length}\r\n"),
     );
+
     for (case, request) in [
         ("length and chunked", framed(&format!("{cl}{te}"), &chunked)),
         ("chunked and length", framed(&format!("{te}{cl}"), &chunked)),
@@ -376,6 +388,7 @@ async fn framing_never_hides_a_second_request() {
         assert!(seen.len() <= 1, "{case}: {seen:?}");
         assert!(seen.iter().all(is_the_first), "{case}: {seen:?}");
     }
+
     // The same body in honest frames arrives whole.
     for honest in [framed(&cl, HIDDEN), framed(te, &chunked)] {
         assert_eq!(stage.send(honest).await.status(), 200);
@@ -411,6 +424,7 @@ fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
             block.extend(text.as_bytes());
         }
     }
+
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     // END_STREAM and END_HEADERS.
     [preface, frame(4, 0, 0, &[]), frame(1, 5, 1, &block)].concat()
@@ -426,6 +440,7 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
             (":authority", "a.test"),
             (":path", "/public/x"),
         ];
+
         for (name, value) in change {
             match fields.iter_mut().find(|(known, _)| known == name) {
                 Some(field) => field.1 = value,
@@ -434,10 +449,12 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         }
         over_http2(&fields)
     };
+
     stage.send_raw(request(&[])).await;
     let [seen] = &stage.upstream.take()[..] else {
         panic!("an ordinary request does not arrive")
     };
+
     assert_eq!(seen.line, "GET /public/x HTTP/1.1");
     for change in [
         &[(":path", "public/x")][..],
@@ -473,6 +490,7 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         let seen = stage.upstream.take();
         assert!(seen.is_empty(), "{change:?}: {seen:?}");
     }
+
     let twice = over_http2(&[
         (":method", "GET"),
         (":scheme", "http"),
@@ -480,6 +498,7 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         (":path", "/public/x"),
         (":path", "/admin/x"),
     ]);
+
     stage.send_raw(twice).await;
     assert!(stage.upstream.take().is_empty(), "two paths");
 }
@@ -494,6 +513,7 @@ fn the_table_of_attacks_names_tests_that_exist() {
         .nth(1)
         .unwrap();
     let mut tests = String::new();
+
     for file in [
         "attacks",
         "credentials",
@@ -505,11 +525,13 @@ fn the_table_of_attacks_names_tests_that_exist() {
     ] {
         tests += &std::fs::read_to_string(here.join(format!("tests/{file}.rs"))).unwrap();
     }
+
     let rows: Vec<&str> = table
         .lines()
         .skip(2)
         .take_while(|line| line.starts_with('|'))
         .collect();
+
     assert!(rows.len() >= 18, "{}", rows.len());
     for row in rows {
         let named: Vec<&str> = row
@@ -518,6 +540,7 @@ fn the_table_of_attacks_names_tests_that_exist() {
             .step_by(2)
             .filter(|w| w.contains('_') && w.contains("::"))
             .collect();
+
         assert!(!named.is_empty(), "no test: {row}");
         for test in named {
             let name = test.rsplit("::").next().unwrap();

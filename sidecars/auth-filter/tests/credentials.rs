@@ -56,11 +56,13 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
         configured(config, json!({"issuers": [pool]}));
     })
     .await;
+
     let good = json!({
         "iss": "https://cognito.test/pool", "client_id": "app-2", "sub": "eve",
         "exp": now() + 300, "token_use": "access", "realm": {"roles": ["read", "write"]},
     });
     let (status, seen) = get(&stage, "/", &bearer(&other.token(&good))).await;
+
     assert_eq!(status, 200);
     let seen = seen.unwrap();
     assert_eq!(seen.header("x-auth-subject"), ["eve"]);
@@ -75,6 +77,7 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
         claims
     };
     let mut ours_by_them = claims();
+
     ours_by_them["client_id"] = json!("app-1");
     let theirs_by_us = stage.signer.token(&good);
     for (what, token) in [
@@ -114,6 +117,7 @@ async fn an_issuer_that_is_away_does_not_keep_the_others_out() {
         configured(config, json!({"issuers": [issuer]}));
     })
     .await;
+
     assert_eq!(get(&stage, "/", &bearer(&stage.token(""))).await.0, 200);
     let theirs = json!({"iss": "https://away.test", "aud": "x", "exp": now() + 300});
     let theirs = bearer(&stage.signer.token(&theirs));
@@ -127,18 +131,22 @@ async fn a_remembered_token_ends_when_it_expires_and_when_its_key_goes() {
     })
     .await;
     let mut ending = claims();
+
     ending["exp"] = json!(now() + 2);
     let ending = bearer(&stage.signer.token(&ending));
     let lasting = bearer(&stage.token(""));
+
     for _ in 0..3 {
         assert_eq!(get(&stage, "/", &ending).await.0, 200);
         assert_eq!(get(&stage, "/", &lasting).await.0, 200);
     }
+
     let until = std::time::Instant::now() + Duration::from_secs(10);
     while get(&stage, "/", &ending).await.0 == 200 {
         assert!(std::time::Instant::now() < until, "an expired token passes");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+
     assert_eq!(get(&stage, "/", &lasting).await.0, 200);
     stage.issuer.publish(&jwks(&[&Signer::p256("second")]));
     while get(&stage, "/", &lasting).await.0 == 200 {
@@ -155,10 +163,12 @@ async fn remembering_changes_no_verdict_on_another_token() {
     let stage = Stage::new().await;
     let good = stage.token("");
     assert_eq!(get(&stage, "/", &bearer(&good)).await.0, 200);
+
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, _) = signed.split_once('.').unwrap();
     let mut root = claims();
     root["sub"] = json!("root");
+
     let forged = format!("{header}.{}.{signature}", b64(root.to_string().as_bytes()));
     for token in [forged, format!("{good}A"), format!("{signed}.")] {
         assert_eq!(
@@ -182,13 +192,16 @@ async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
         configured(config, json!({"api_keys": keys, "rules": rules}));
     })
     .await;
+
     let key = "X-Api-Key: key-of-ada\r\n";
     let (status, seen) = get(&stage, "/v1/coins", key).await;
     assert_eq!(status, 200);
+
     let seen = seen.unwrap();
     assert_eq!(seen.header("x-auth-subject"), ["ada"]);
     assert_eq!(seen.header("x-auth-issuer"), ["api-key"]);
     assert!(seen.header("x-api-key").is_empty());
+
     let (status, seen) = get(&stage, "/open", key).await;
     assert!(status == 200 && seen.unwrap().header("x-api-key").is_empty());
     for (path, headers, status) in [
@@ -215,6 +228,7 @@ async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
             "{path} {headers}"
         );
     }
+
     let token = bearer(&stage.token("coins.read"));
     assert_eq!(get(&stage, "/tokens", &token).await.0, 200);
 }
@@ -231,6 +245,7 @@ const KID: &str = "12345678-90ab-cdef-1234-567890abcdef";
 
 fn pem(signer: &Signer) -> String {
     use aws_lc_rs::signature::KeyPair as _;
+
     let Pair::P256(pair) = &signer.pair else {
         panic!("not P-256")
     };
@@ -239,6 +254,7 @@ fn pem(signer: &Signer) -> String {
         0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,
     ];
     let der = [head, pair.public_key().as_ref()].concat();
+
     format!(
         "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
         STANDARD.encode(der)
@@ -264,6 +280,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
     let balancer = Signer::p256(KID);
     let region = Issuer::publishing(&json!({})).await;
     region.answer("200 OK", &pem(&balancer));
+
     let keys = format!("http://{}", region.address);
     let stage = Stage::with(|config| {
         let alb = json!({"signers": [ARN], "clients": ["app-1"], "keys": keys});
@@ -275,6 +292,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
         );
     })
     .await;
+
     let line = |token: &str| format!("X-Amzn-Oidc-Data: {token}\r\n");
     let good = alb_token(&balancer, &alb_header());
     assert!(good.contains('='), "padded, as they are");
@@ -284,6 +302,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
         let signature = b64(&balancer.signature("ES256", signed.as_bytes()));
         format!("{signed}.{signature}")
     };
+
     for token in [&good, &unpadded] {
         let (status, seen) = get(&stage, "/", &line(token)).await;
         assert_eq!(status, 200, "{token}");
@@ -292,6 +311,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
         assert_eq!(seen.header("x-auth-client"), ["app-1"]);
         assert!(seen.header("x-amzn-oidc-data").is_empty());
     }
+
     let (status, seen) = get(&stage, "/ops", &line(&good)).await;
     assert_eq!(
         (status, seen.unwrap().header("x-auth-email")),
@@ -305,6 +325,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
         alb_token(&balancer, &header)
     };
     let elsewhere = ARN.replace("123456789012", "666666666666");
+
     for (what, token, status) in [
         // ALBeast: a key of the region, but somebody else's load balancer.
         ("another signer", with("signer", json!(elsewhere)), 401),
@@ -334,6 +355,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
             "{what}"
         );
     }
+
     let twice = line(&good) + &line(&good);
     assert_eq!(get(&stage, "/", &twice).await, (400, None));
     assert_eq!(region.asked().len(), 1, "strangers made it fetch nothing");
@@ -344,17 +366,20 @@ async fn unknown_load_balancer_keys_cost_the_region_a_few_requests() {
     let balancer = Signer::p256(KID);
     let region = Issuer::publishing(&json!({})).await;
     region.answer("404 Not Found", "");
+
     let keys = format!("http://{}", region.address);
     let stage = Stage::with(|config| {
         configured(config, json!({"alb": {"signers": [ARN], "keys": keys}}));
     })
     .await;
+
     for n in 0..50 {
         let mut header = alb_header();
         header["kid"] = json!(format!("{n:08}-90ab-cdef-1234-567890abcdef"));
         let line = format!("X-Amzn-Oidc-Data: {}\r\n", alb_token(&balancer, &header));
         assert!(matches!(get(&stage, "/", &line).await, (401 | 503, None)));
     }
+
     assert_eq!(region.asked().len(), 4);
 }
 
@@ -381,22 +406,27 @@ async fn a_certificate_the_proxy_has_checked_is_an_identity() {
             {"path": "/machines/**", "credentials": ["certificate"], "scopes": ["coins.read"]},
             {"path": "/**"},
         ]);
+
         configured(
             config,
             json!({"client_certificates": certificates, "rules": rules}),
         );
     })
     .await;
+
     let line = |value: &str| format!("X-Forwarded-Client-Cert: {value}\r\n");
     let named = line(r#"Hash=0a;Subject="CN=x";URI=spiffe://a.test/ns/web"#);
     let (status, seen) = get(&stage, "/machines/1", &named).await;
     assert_eq!(status, 200);
+
     let seen = seen.unwrap();
     assert_eq!(seen.header("x-auth-subject"), ["spiffe://a.test/ns/web"]);
     assert_eq!(seen.header("x-auth-issuer"), ["client-certificate"]);
+
     let job = line(r#"Hash=0a;Subject="CN=job,O=Example""#);
     assert_eq!(get(&stage, "/", &job).await.0, 200);
     assert_eq!(get(&stage, "/machines/1", &job).await, (403, None));
+
     for (value, status) in [
         (r#"Hash=0a;Subject="CN=job""#, 401),
         ("Hash=0a;URI=spiffe://b.test/ns/web", 401),
@@ -408,6 +438,7 @@ async fn a_certificate_the_proxy_has_checked_is_an_identity() {
             "{value}"
         );
     }
+
     let token = bearer(&stage.token("coins.read"));
     assert_eq!(get(&stage, "/machines/1", &token).await, (401, None));
 }
@@ -426,13 +457,16 @@ async fn an_external_service_decides_about_what_nothing_else_vouches_for() {
             "HTTP/1.1 {status}\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n"
         ));
     };
+
     answer(
         "200 OK",
         "x-auth-subject: ada\r\nx-auth-scopes: read write\r\n",
     );
+
     let cookie = "Cookie: session=1\r\nX-Auth-Subject: root\r\n";
     let (status, seen) = get(&stage, "/v1/coins?x=1", cookie).await;
     assert_eq!(status, 200);
+
     let seen = seen.unwrap();
     assert_eq!(seen.header("x-auth-subject"), ["ada"]);
     assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
@@ -441,9 +475,11 @@ async fn an_external_service_decides_about_what_nothing_else_vouches_for() {
     answer("200 OK", "x-auth-subject: ada\r\n");
     assert_eq!(get(&stage, "/", cookie).await, (403, None));
     answer("302 Found", "location: https://login.test/\r\n");
+
     let redirect = stage.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(redirect.status(), 302);
     assert_eq!(redirect.header("location"), Some("https://login.test/"));
+
     for (status, told) in [
         ("401 Unauthorized", 401),
         ("403 Forbidden", 403),
@@ -454,6 +490,7 @@ async fn an_external_service_decides_about_what_nothing_else_vouches_for() {
         answer(status, "");
         assert_eq!(get(&stage, "/", cookie).await, (told, None), "{status}");
     }
+
     service.answer_raw("nonsense".to_owned());
     assert_eq!(get(&stage, "/", cookie).await, (503, None));
     let asked = service.asked().len();
@@ -475,6 +512,7 @@ async fn an_external_service_that_is_slow_or_gone_lets_nothing_through() {
         );
     })
     .await;
+
     assert_eq!(get(&stage, "/", "").await, (503, None));
     drop(service);
     assert_eq!(get(&stage, "/", "").await, (503, None));
@@ -491,6 +529,7 @@ async fn rules_ask_for_hosts_and_claims() {
         configured(config, json!({"rules": rules}));
     })
     .await;
+
     let token = |more: Value| {
         let mut claims = claims();
         for (name, value) in more.as_object().unwrap() {
@@ -498,6 +537,7 @@ async fn rules_ask_for_hosts_and_claims() {
         }
         bearer(&stage.signer.token(&claims))
     };
+
     for (host, path, claims, status) in [
         (
             "admin.test",
@@ -557,6 +597,7 @@ async fn in_a_trial_everything_goes_on_and_nobody_is_anybody() {
     })
     .await;
     let root = "X-Auth-Subject: root\r\n";
+
     for (path, headers) in [
         ("/v1/coins", String::new()),
         ("/v1/coins", bearer("a.b.c")),
@@ -568,12 +609,14 @@ async fn in_a_trial_everything_goes_on_and_nobody_is_anybody() {
         let seen = seen.unwrap();
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
         assert!(seen.header("x-auth-subject").is_empty());
+
         // The app may still judge for itself.
         assert_eq!(
             seen.header("authorization").len(),
             usize::from(!headers.is_empty())
         );
     }
+
     let (status, seen) = get(&stage, "/v1/coins", &bearer(&stage.token("read"))).await;
     assert_eq!(
         (status, seen.unwrap().header("x-auth-subject")),
@@ -595,10 +638,12 @@ async fn the_app_can_check_the_identity_by_a_signature() {
         config.identity_token.key = chassis::Secret::new(key.clone());
     })
     .await;
+
     let mut good = claims();
     good["scope"] = json!("read");
     good["email"] = json!("ada@a.test");
     good["exp"] = json!(now() + 30);
+
     let token = bearer(&stage.signer.token(&good));
     let (_, seen) = get(&stage, "/", &(token.clone() + "X-Auth-Token: forged\r\n")).await;
     let seen = seen.unwrap();
@@ -612,9 +657,11 @@ async fn the_app_can_check_the_identity_by_a_signature() {
     let jwks = auth_filter::IdentityTokens::new(settings).unwrap().jwks();
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
     let decoding = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
+
     let mut wanted = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
     wanted.set_audience(&["coins-app"]);
     wanted.set_issuer(&["auth-filter"]);
+
     let told = jsonwebtoken::decode::<Value>(signed, &decoding, &wanted).unwrap();
     assert_eq!(told.header.kid.as_deref(), jwks["keys"][0]["kid"].as_str());
     assert_eq!(told.claims["sub"], "ada");
@@ -625,6 +672,7 @@ async fn the_app_can_check_the_identity_by_a_signature() {
         told.claims["exp"], good["exp"],
         "never longer than the credential"
     );
+
     let (_, again) = get(&stage, "/", &token).await;
     assert_eq!(
         again.unwrap().header("x-auth-token"),
@@ -639,11 +687,13 @@ async fn a_client_whose_credentials_fail_is_not_heard_for_a_while() {
     let good = bearer(&stage.token(""));
     let from =
         |client: &str, headers: &str| format!("X-Forwarded-For: 6.6.6.6, {client}\r\n{headers}");
+
     assert_eq!(get(&stage, "/", &from("203.0.113.9", &good)).await.0, 200);
     for _ in 0..3 {
         let guess = from("203.0.113.9", &bearer("a.b.c"));
         assert_eq!(get(&stage, "/", &guess).await, (401, None));
     }
+
     let fresh = bearer(&stage.token("other"));
     let answer = stage
         .send(format!(
@@ -651,6 +701,7 @@ async fn a_client_whose_credentials_fail_is_not_heard_for_a_while() {
             from("203.0.113.9", &fresh)
         ))
         .await;
+
     assert_eq!(answer.status(), 429);
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait));
@@ -664,6 +715,7 @@ async fn a_client_whose_credentials_fail_is_not_heard_for_a_while() {
         200,
         "somebody else"
     );
+
     // Without a credential nothing was guessed.
     for _ in 0..5 {
         assert_eq!(

@@ -37,6 +37,7 @@ impl Tape {
         let address = listener.local_addr().unwrap();
         let streams = Arc::new(Mutex::new(Vec::new()));
         let all = streams.clone();
+
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let bytes = Arc::new(Mutex::new(Vec::new()));
@@ -44,6 +45,7 @@ impl Tape {
                 tokio::spawn(keep(stream, bytes));
             }
         });
+
         Self { address, streams }
     }
 
@@ -96,6 +98,7 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
             Ok(httparse::Status::Partial) => break,
             Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(rest)),
         };
+
         let headers: Vec<(String, String)> = request
             .headers
             .iter()
@@ -104,6 +107,7 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
                 (header.name.to_ascii_lowercase(), value)
             })
             .collect();
+
         assert_eq!(request.version, Some(1), "{headers:?}");
         let all = |name: &str| -> Vec<&str> {
             let same = headers.iter().filter(|(known, _)| known == name);
@@ -115,6 +119,7 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
             ([], ["chunked"]) => chunked(&rest[head..]),
             other => panic!("two ways to frame a body: {other:?}"),
         };
+
         let end = body
             .map(|body| head + body)
             .filter(|end| *end <= rest.len());
@@ -126,6 +131,7 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
         });
         rest = end.map_or(&[][..], |end| &rest[end..]);
     }
+
     found
 }
 
@@ -137,6 +143,7 @@ fn chunked(body: &[u8]) -> Option<usize> {
         let size = std::str::from_utf8(&body[at..at + line]).unwrap();
         let size = usize::from_str_radix(size, 16).unwrap();
         at += line + 2 + size;
+
         if size == 0 {
             // No trailers go to an app of HTTP/1.
             return (body.len() >= at + 2).then(|| {
@@ -144,6 +151,7 @@ fn chunked(body: &[u8]) -> Option<usize> {
                 at + 2
             });
         }
+
         assert_eq!(body.get(at..at + 2)?, b"\r\n");
         at += 2;
     }
@@ -179,6 +187,7 @@ fn decoded(path: &str) -> String {
             }
         }
     }
+
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -221,23 +230,28 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
             .map(|_| pick(random, PIECES))
             .collect()
     };
+
     let end = *[("\r\n"); 6].get(random.usize(..8)).unwrap_or(&"\n");
     let method = pick(random, METHODS);
     let version = pick(random, VERSIONS);
     let mut text = format!("{method} {target} {version}{end}");
+
     if random.u8(..16) > 0 {
         text += "Host: a.test";
         text += end;
     }
+
     text += &["X-Case: ", &case.to_string(), end].concat();
     for _ in 0..random.usize(..4) {
         text += pick(random, HEADERS);
         text += end;
     }
+
     text += end;
     for _ in 0..random.usize(..3) {
         text += pick(random, BODIES);
     }
+
     let mut bytes = text.into_bytes();
     for _ in 0..random.usize(..8).saturating_sub(5) {
         let at = random.usize(..bytes.len());
@@ -248,6 +262,7 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
             _ => b' ',
         };
     }
+
     bytes
 }
 
@@ -268,9 +283,11 @@ async fn whatever_gets_through_is_public_in_every_reading() {
         .unwrap();
     })
     .await;
+
     let mut random = Rng::with_seed(seed);
     let mut sending = JoinSet::new();
     let address = stage.filter.address;
+
     for case in 0..cases as usize {
         let bytes = request(&mut random, case);
         sending.spawn(async move {
@@ -281,13 +298,16 @@ async fn whatever_gets_through_is_public_in_every_reading() {
             let still = Duration::from_millis(50);
             while let Ok(Ok(1..)) = timeout(still, stream.read(&mut answer)).await {}
         });
+
         if sending.len() >= 32 {
             sending.join_next().await.unwrap().unwrap();
         }
     }
+
     while let Some(sent) = sending.join_next().await {
         sent.unwrap();
     }
+
     let mut through = 0;
     for bytes in tape.streams() {
         for request in requests(&bytes) {
@@ -297,12 +317,14 @@ async fn whatever_gets_through_is_public_in_every_reading() {
                 let public = reading == "/public" || reading.starts_with("/public/");
                 assert!(public, "{reading} of {seen}");
             }
+
             let hosts = request.headers.iter().filter(|(name, _)| name == "host");
             assert_eq!(hosts.count(), 1, "{seen}");
             assert!(
                 request.method.bytes().all(|b| b.is_ascii_graphic()),
                 "{seen}"
             );
+
             for (name, value) in &request.headers {
                 let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
                 assert!(!plain.starts_with("x-auth-"), "{seen}");
@@ -313,6 +335,7 @@ async fn whatever_gets_through_is_public_in_every_reading() {
             }
         }
     }
+
     // Were nothing let through, nothing would be shown.
     assert!(through as u64 > cases / 20, "{through} of {cases}");
 }

@@ -20,6 +20,7 @@ async fn without_a_token_the_answer_is_401_and_nothing_reaches_the_app() {
     let answer = stage
         .send("GET /v1/coins HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
+
     assert_eq!(answer.status(), 401);
     assert_eq!(
         answer.header("www-authenticate"),
@@ -39,6 +40,7 @@ async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
     let mut claims = claims();
     claims["scope"] = json!("coins.read coins.write");
     claims["azp"] = json!("web");
+
     let token = stage.signer.token(&claims);
     let answer = stage
         .send(format!(
@@ -48,11 +50,13 @@ async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
              X-Forwarded-For: 10.1.2.3\r\nContent-Length: 5\r\n\r\nphoto"
         ))
         .await;
+
     assert_eq!(answer.status(), 200);
     assert!(answer.0.ends_with("ok"));
     let [seen] = &stage.upstream.take()[..] else {
         panic!("not one request")
     };
+
     assert_eq!(seen.line, "POST /v1/coins?side=both HTTP/1.1");
     assert_eq!(seen.body, b"photo");
     assert_eq!(seen.header("host"), ["app.test"]);
@@ -61,6 +65,7 @@ async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
     assert_eq!(seen.header("x-auth-scopes"), ["coins.read coins.write"]);
     assert_eq!(seen.header("x-auth-client"), ["web"]);
     assert_eq!(seen.header("x-forwarded-for"), ["10.1.2.3"]);
+
     for gone in [
         "authorization",
         "x_auth_subject",
@@ -87,9 +92,11 @@ async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
         claims.as_object_mut().unwrap().remove(name);
         stage.signer.token(&claims)
     };
+
     let payload = good.to_string();
     let stranger = Signer::p256("first");
     let header = |value: Value| stage.signer.sign(&value, payload.as_bytes());
+
     for (case, token) in [
         ("expired", with("exp", json!(now() - 61))),
         (
@@ -139,6 +146,7 @@ async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
             "{case}"
         );
     }
+
     assert!(stage.upstream.take().is_empty());
     assert_eq!(
         stage
@@ -186,11 +194,13 @@ async fn tokens_in_other_places_are_not_tokens() {
     ] {
         assert_eq!(stage.send(&request).await.status(), 401, "{request}");
     }
+
     let twice = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
          Authorization: Bearer {token}\r\n\r\n"
     );
     let answer = stage.send(&twice).await;
+
     assert_eq!(answer.status(), 400);
     let challenge = "Bearer realm=\"auth-filter\", error=\"invalid_request\"";
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
@@ -212,17 +222,21 @@ async fn rules_say_who_may_do_what() {
     let (none, read) = (stage.token(""), stage.token("other coins.read"));
     assert_eq!(stage.get("/me", &none).await.status(), 200);
     assert_eq!(stage.get("/v1/coins", &read).await.status(), 200);
+
     let answer = stage.get("/v1/coins", &none).await;
     assert_eq!(answer.status(), 403);
     let challenge =
         "Bearer realm=\"auth-filter\", error=\"insufficient_scope\", scope=\"coins.read\"";
+
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     assert_eq!(stage.get("/other", &read).await.status(), 403);
     assert_eq!(stage.get("/healthz/x", &read).await.status(), 403);
+
     let post = format!(
         "POST /v1/coins HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {read}\r\nContent-Length: 0\r\n\r\n"
     );
     assert_eq!(stage.send(&post).await.status(), 403);
+
     // A scope is a word, not a part of one.
     assert_eq!(
         stage
@@ -249,6 +263,7 @@ async fn a_public_request_passes_as_nobody_whatever_it_says() {
         config.forward_authorization = true;
     })
     .await;
+
     for token in ["nonsense".to_owned(), stage.token("coins.read")] {
         let answer = stage
             .send(format!(
@@ -256,10 +271,12 @@ async fn a_public_request_passes_as_nobody_whatever_it_says() {
                  Authorization: Bearer {token}\r\n\r\n"
             ))
             .await;
+
         assert_eq!(answer.status(), 200);
         let [seen] = &stage.upstream.take()[..] else {
             panic!("not one request")
         };
+
         assert!(seen.header("x-auth-subject").is_empty());
         assert!(seen.header("authorization").is_empty(), "nobody checked it");
     }
@@ -295,6 +312,7 @@ async fn claims_cannot_write_headers() {
         let [seen] = &stage.upstream.take()[..] else {
             panic!("not one request")
         };
+
         assert!(seen.header("x-auth-subject").is_empty(), "{subject:?}");
         assert!(seen.header("x-auth-scopes").is_empty(), "{subject:?}");
     }
@@ -306,12 +324,14 @@ async fn an_app_that_is_not_there_yet_is_503_and_not_ready() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
+
     let stage = Stage::unready(|config| config.upstream = format!("http://{gone}")).await;
     until("keys", || {
         stage.filter.readiness.waiting_for() == ["upstream"]
     })
     .await;
     let answer = stage.get("/", &stage.token("")).await;
+
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.header("retry-after"), Some("1"));
 }
@@ -329,6 +349,7 @@ async fn http2(stage: &Stage, request: http::request::Builder) -> u16 {
         .body(http_body_util::Empty::<bytes::Bytes>::new())
         .unwrap();
     let status = sender.send_request(request).await.unwrap().status();
+
     driving.abort();
     status.as_u16()
 }
@@ -340,6 +361,7 @@ async fn speaks_http2_and_names_the_host_to_an_http1_app() {
         http::Request::get("http://app.test/v1/coins?x=1")
             .header("authorization", format!("Bearer {token}"))
     };
+
     assert_eq!(http2(&stage, request("x")).await, 401);
     assert_eq!(
         http2(&stage, request(&stage.token("")).header("host", "b.test")).await,
@@ -350,6 +372,7 @@ async fn speaks_http2_and_names_the_host_to_an_http1_app() {
     let [seen] = &stage.upstream.take()[..] else {
         panic!("not one request")
     };
+
     assert_eq!(seen.line, "GET /v1/coins?x=1 HTTP/1.1");
     assert_eq!(seen.header("host"), ["app.test"]);
 }
@@ -362,6 +385,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
         let length = photo.len();
         let head =
             format!("POST /v1/coins HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+
         assert_eq!(
             stage.send(head + &photo).await.status(),
             401,
@@ -392,6 +416,7 @@ async fn the_trace_goes_on() {
         "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
          Traceparent: {trace}\r\nTracestate: a=b\r\n\r\n"
     );
+
     assert_eq!(stage.send(request).await.status(), 200);
     let [seen] = &stage.upstream.take()[..] else {
         panic!("not one request")
@@ -399,6 +424,7 @@ async fn the_trace_goes_on() {
     let [parent] = seen.header("traceparent")[..] else {
         panic!("not one parent")
     };
+
     assert_eq!(parent[..36], trace[..36], "the same trace");
     assert_eq!(seen.header("tracestate"), ["a=b"]);
 }

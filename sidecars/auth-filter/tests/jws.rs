@@ -46,6 +46,7 @@ fn accepts_every_algorithm_it_offers() {
             "{alg}"
         );
     }
+
     for signer in [
         Signer::p256("a"),
         Signer::p384("b"),
@@ -64,6 +65,7 @@ fn the_algorithm_comes_from_the_key() {
     let pinned = key_of(&with(&rsa.jwk(), "alg", json!("PS256"))).unwrap();
     let good = rsa.sign(&json!({"alg": "PS256"}), b"foo");
     assert!(verify_jws(good.as_bytes(), &pinned).is_ok());
+
     for alg in ["RS256", "PS384"] {
         let token = rsa.sign(&json!({"alg": alg}), b"foo");
         assert_eq!(
@@ -72,6 +74,7 @@ fn the_algorithm_comes_from_the_key() {
             "{alg}"
         );
     }
+
     // Signed as RS256 while the header says PS256: the name fits and the signature does not.
     let lie = rsa.sign_text(r#"{"alg":"PS256"}"#, b"foo", "RS256");
     assert_eq!(
@@ -111,6 +114,7 @@ fn refuses_hmac_keyed_with_the_public_key() {
             signed.as_bytes(),
         );
         let token = format!("{signed}.{}", b64(mac.as_ref()));
+
         assert_eq!(
             verify_jws(token.as_bytes(), &key(&rsa)),
             Err(JwsFault::Algorithm)
@@ -130,6 +134,7 @@ fn refuses_a_key_of_another_family_and_another_key_of_the_same() {
         verify_jws(token.as_bytes(), &key(&p384)),
         Err(JwsFault::Algorithm)
     );
+
     assert_eq!(
         verify_jws(token.as_bytes(), &key(&Signer::p256("a"))),
         Err(JwsFault::Signature)
@@ -152,11 +157,13 @@ fn refuses_der_zero_short_and_long_elliptic_signatures() {
     .unwrap()
     .sign(&SystemRandom::new(), signed.as_bytes())
     .unwrap();
+
     let good = signer.signature("ES256", signed.as_bytes());
     let [r_zero, s_zero] = [
         [vec![0; 32], good[32..].to_vec()],
         [good[..32].to_vec(), vec![0; 32]],
     ];
+
     for signature in [
         der.as_ref().to_vec(),
         vec![0; 64],
@@ -177,6 +184,7 @@ fn refuses_der_zero_short_and_long_elliptic_signatures() {
             "{signature:?}"
         );
     }
+
     assert!(verify_jws(format!("{signed}.{}", b64(&good)).as_bytes(), &key).is_ok());
 }
 
@@ -185,6 +193,7 @@ fn refuses_a_changed_header_payload_or_signature() {
     let signer = Signer::ed25519("e");
     let token = signer.sign(&json!({"alg": "EdDSA", "kid": "e"}), b"foo");
     let parts: Vec<_> = token.split('.').collect();
+
     for changed in [
         format!(
             "{}.{}.{}",
@@ -246,6 +255,7 @@ fn keys_carried_by_the_token_are_not_looked_at() {
         "jku": "https://evil.test/jwks", "x5u": "https://evil.test/x5u", "x5c": ["AAAA"],
     });
     let token = theirs.sign(&header, b"foo");
+
     assert_eq!(
         verify_jws(token.as_bytes(), &key(&ours)),
         Err(JwsFault::Signature)
@@ -258,6 +268,7 @@ fn refuses_what_is_no_compact_token() {
     let signer = Signer::p256("a");
     let key = key(&signer);
     let token = signer.sign(&json!({"alg": "ES256"}), b"foo");
+
     for (text, fault) in [
         (String::new(), JwsFault::Parts),
         ("a.b".into(), JwsFault::Parts),
@@ -276,6 +287,7 @@ fn refuses_what_is_no_compact_token() {
     ] {
         assert_eq!(verify_jws(text.as_bytes(), &key), Err(fault), "{text}");
     }
+
     // 64 bytes leave four unused bits in the last character; only one writing of them is taken.
     let last = token.chars().last().unwrap();
     for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars() {
@@ -296,6 +308,7 @@ fn refuses_keys_that_are_not_for_this() {
         Signer::ed25519("e").jwk(),
     );
     let number = |bytes: Vec<u8>| json!(b64(&bytes));
+
     for (jwk, fault) in [
         (json!({"kty": "oct", "k": "AAAA"}), KeyFault::Kind),
         (

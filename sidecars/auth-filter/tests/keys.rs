@@ -62,14 +62,17 @@ async fn a_load_begun_before_the_rotation_is_followed_by_one_more() {
         cooldown: Duration::from_hours(1),
         max_stale: Duration::from_hours(1),
     };
+
     let origin = Origin::new(source, fetcher, Algorithm::ALL.to_vec());
     let (keys, refresher) = Keys::new(origin, timing);
     let refreshing = tokio::spawn(refresher.run());
     keys.loaded().await;
     issuer.hold(true);
+
     let before = issuer.asked().len();
     until("a scheduled load", || issuer.asked().len() > before).await;
     issuer.publish(&jwks(&[&first, &second]));
+
     // The request begins to wait before the old answer is let go.
     let (set, ()) = tokio::join!(keys.knowing("second"), async { issuer.hold(false) });
     assert_eq!(set.unwrap().ids(), ["first", "second"]);
@@ -81,6 +84,7 @@ async fn a_thousand_unknown_keys_cost_the_issuer_one_request() {
     let stage = Arc::new(Stage::new().await);
     let stranger = Arc::new(Signer::p256("x"));
     let mut clients = JoinSet::new();
+
     for client in 0..20 {
         let (stage, stranger) = (stage.clone(), stranger.clone());
         clients.spawn(async move {
@@ -91,6 +95,7 @@ async fn a_thousand_unknown_keys_cost_the_issuer_one_request() {
             }
         });
     }
+
     clients.join_all().await;
     assert_eq!(
         stage.issuer.asked().len(),
@@ -115,6 +120,7 @@ async fn made_up_tokens_cost_the_issuer_nothing() {
         let token = format!("{}.{payload}.AAAA", b64(header.to_string().as_bytes()));
         assert_eq!(stage.get("/", &token).await.status(), 401, "{header}");
     }
+
     assert_eq!(stage.issuer.asked().len(), 1);
 }
 
@@ -156,6 +162,7 @@ async fn known_keys_outlive_an_issuer_in_trouble() {
             "{status} {body:.30}"
         );
     }
+
     assert!(
         stage.issuer.asked().iter().all(|path| path == "/jwks"),
         "no redirect was followed"
@@ -169,6 +176,7 @@ async fn keys_that_are_too_old_are_believed_no_more() {
         config.jwks_max_stale = Period::from_millis(100);
     })
     .await;
+
     stage.issuer.answer("500 Internal Server Error", "");
     let refused = async { while stage.get("/", &stage.token("")).await.status() != 503 {} };
     tokio::time::timeout(LIMIT, refused).await.unwrap();
@@ -185,10 +193,12 @@ async fn without_keys_it_is_not_ready_and_answers_503_until_there_are_some() {
             serde_json::from_str(r#"[{"path":"/healthz","public":true},{"path":"/**"}]"#).unwrap();
     })
     .await;
+
     until("the upstream", || {
         stage.filter.readiness.waiting_for() == ["keys"]
     })
     .await;
+
     let answer = stage.get("/", &stage.token("")).await;
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.header("retry-after"), Some("1"));
@@ -208,6 +218,7 @@ async fn an_issuer_that_comes_late_is_found() {
         config.jwks_refresh = Period::from_millis(20);
     })
     .await;
+
     until("the upstream", || {
         stage.filter.readiness.waiting_for() == ["keys"]
     })
@@ -241,11 +252,13 @@ async fn without_a_place_the_issuer_says_where_its_keys_are() {
         config.issuer = name.clone();
     })
     .await;
+
     assert_eq!(
         issuer.asked(),
         ["/.well-known/openid-configuration", "/found"]
     );
     let mut claims = claims();
+
     claims["iss"] = json!(name);
     assert_eq!(stage.get("/", &signer.token(&claims)).await.status(), 200);
 }
@@ -270,10 +283,12 @@ async fn documents_are_limited_and_redirects_not_followed() {
         "{fault:?}"
     );
     issuer.answer("302 Found\r\nlocation: /elsewhere", "");
+
     let fault = load(source(), &Roots::Public).await.unwrap_err();
     let LoadFault::Fetch(FetchFault::Status { status, .. }) = fault else {
         panic!("{fault:?}")
     };
+
     assert_eq!(status, 302);
     issuer.answer("200 OK", &"x".repeat(Fetcher::MAX_BYTES + 1));
     let fault = load(source(), &Roots::Public).await.unwrap_err();
@@ -285,12 +300,14 @@ async fn documents_are_limited_and_redirects_not_followed() {
         "HTTP/1.1 200 OK\r\n\r\n{}",
         "x".repeat(2 * Fetcher::MAX_BYTES)
     ));
+
     let fault = load(source(), &Roots::Public).await.unwrap_err();
     assert!(
         matches!(fault, LoadFault::Fetch(FetchFault::TooBig(_))),
         "{fault:?}"
     );
     issuer.answer_raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{".into());
+
     let fault = load(source(), &Roots::Public).await.unwrap_err();
     assert!(
         matches!(fault, LoadFault::Fetch(FetchFault::Exchange { .. })),
@@ -316,15 +333,18 @@ async fn over_tls_only_the_right_authority_is_believed() {
     let (authority, acceptor) = authority(&["localhost"]);
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, authority).unwrap();
+
     let signer = Signer::p256("first");
     let issuer = Issuer::with_tls(&jwks(&[&signer]), acceptor).await;
     let port = issuer.address.port();
     let source = |host: &str| Source::new(&format!("https://{host}:{port}/jwks"), "").unwrap();
     let roots = Roots::File(file);
+
     assert_eq!(
         load(source("localhost"), &roots).await.unwrap().ids(),
         ["first"]
     );
+
     for (host, roots) in [("localhost", &Roots::Public), ("127.0.0.1", &roots)] {
         let fault = load(source(host), roots).await.unwrap_err();
         assert!(
@@ -332,6 +352,7 @@ async fn over_tls_only_the_right_authority_is_believed() {
             "{host} {fault:?}"
         );
     }
+
     assert_eq!(issuer.asked().len(), 1);
 }
 
@@ -343,22 +364,26 @@ fn unfit_keys_of_a_set_are_ignored_and_the_others_used() {
         Signer::rsa("rsa"),
     );
     let mut encrypting = rsa.jwk();
+
     encrypting["use"] = json!("enc");
     let mut short = rsa.jwk();
     short["kid"] = json!("short");
     short["n"] = json!(b64(&[0xff; 128]));
+
     let listed = json!(["EC", "list"]);
     let set = json!({"keys": [
         good.jwk(), twin.jwk(), Signer::p256("twin").jwk(), encrypting, short,
         {"kty": "oct", "kid": "oct", "k": "AAAA"}, {"kid": "typed", "kty": 7}, listed,
     ]});
     let set = KeySet::parse(set.to_string().as_bytes(), &Algorithm::ALL).unwrap();
+
     assert_eq!(set.ids(), ["good"]);
     let ignored: Vec<_> = set
         .ignored()
         .iter()
         .map(|key| key.id.as_deref().unwrap_or("-"))
         .collect();
+
     assert_eq!(
         ignored,
         ["twin", "twin", "rsa", "short", "oct", "typed", "-"]
@@ -393,9 +418,11 @@ async fn load(source: Source, roots: &Roots) -> Result<KeySet, LoadFault> {
 /// An authority as PEM, and a server with a certificate of it.
 fn authority(names: &[&str]) -> (String, TlsAcceptor) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+
     let authority_key = KeyPair::generate().unwrap();
     let authority = params.self_signed(&authority_key).unwrap();
     let issuer = Issuer::new(params, authority_key);
@@ -405,6 +432,7 @@ fn authority(names: &[&str]) -> (String, TlsAcceptor) {
         .signed_by(&key, &issuer)
         .unwrap();
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -412,5 +440,6 @@ fn authority(names: &[&str]) -> (String, TlsAcceptor) {
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key)
         .unwrap();
+
     (authority.pem(), TlsAcceptor::from(Arc::new(config)))
 }

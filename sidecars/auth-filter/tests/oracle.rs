@@ -100,6 +100,7 @@ fn what_is_signed_here_is_accepted_there_and_what_is_changed_nowhere() {
                 "{header}.{}.{signature}",
                 b64(b"{\"aud\":\"coins\",\"exp\":9e9}")
             );
+
             assert!(theirs::decode::<Value>(&changed, &their_key, &validation).is_err());
             assert!(verify_jws(changed.as_bytes(), &key(&signer)).is_err());
         }

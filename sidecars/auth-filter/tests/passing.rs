@@ -39,6 +39,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
             while let Some(frame) = body.frame().await {
                 answer.send(frame.unwrap()).await.unwrap();
             }
+
             let mut trailers = http::HeaderMap::new();
             trailers.insert("grpc-status", "0".parse().unwrap());
             trailers.insert("subject", subject);
@@ -46,6 +47,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
         });
         Ok::<_, Infallible>(http::Response::new(receiver))
     };
+
     let app = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -55,6 +57,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
             );
         }
     });
+
     let stage = Stage::with(|config| {
         config.upstream = format!("http://{hop}");
         config.upstream_protocol = UpstreamProtocol::Http2;
@@ -65,6 +68,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut client, connection) = handshake.await.unwrap();
     let driving = tokio::spawn(connection);
+
     let (mut sender, body) = Channel::<Bytes, BoxError>::new(1);
     let request = http::Request::post("http://app.test/coins.Coins/Value")
         .header("content-type", "application/grpc")
@@ -72,6 +76,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
         .header("authorization", format!("Bearer {}", stage.token("")))
         .body(body)
         .unwrap();
+
     let answer = timeout(LIMIT, client.send_request(request)).await;
     let mut answer = answer.unwrap().unwrap().into_body();
     for message in ["one", "two", "three"] {
@@ -79,6 +84,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
         let frame = timeout(LIMIT, answer.frame()).await.unwrap().unwrap();
         assert_eq!(frame.unwrap().into_data().unwrap(), message);
     }
+
     drop(sender);
     let rest = timeout(LIMIT, answer.collect()).await.unwrap().unwrap();
     let trailers = rest.trailers().unwrap();
@@ -103,9 +109,11 @@ async fn echo() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
                         Err(_) => return,
                     }
                 }
+
                 let head = String::from_utf8(head).unwrap().to_lowercase();
                 assert!(head.contains("\r\nupgrade: websocket\r\n"), "{head}");
                 assert!(head.contains("\r\nx-auth-subject: ada\r\n"), "{head}");
+
                 let yes = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
                            upgrade: websocket\r\nsec-websocket-accept: x\r\n\r\n";
                 stream.write_all(yes.as_bytes()).await.unwrap();
@@ -114,6 +122,7 @@ async fn echo() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
             });
         }
     });
+
     (address, task)
 }
 
@@ -128,19 +137,24 @@ async fn a_websocket_is_opened_only_after_the_yes_and_then_carries_anything() {
              Authorization: Bearer {token}\r\n\r\n"
         )
     };
+
     for token in ["", "a.b.c"] {
         let status = stage.send_raw(upgrade(token)).await.status();
         assert!(matches!(status, 400 | 401), "{status}");
     }
+
     let mut client = TcpStream::connect(stage.filter.address).await.unwrap();
     let request = upgrade(&stage.token(""));
     client.write_all(request.as_bytes()).await.unwrap();
+
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(timeout(LIMIT, client.read_u8()).await.unwrap().unwrap());
     }
+
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+
     // A message that would be a request, and one of a megabyte.
     let big = vec![7_u8; 1 << 20];
     for message in [&b"GET /admin HTTP/1.1\r\n\r\n"[..], &big] {
@@ -149,9 +163,11 @@ async fn a_websocket_is_opened_only_after_the_yes_and_then_carries_anything() {
         let both =
             async { tokio::join!(writing.write_all(message), reading.read_exact(&mut back)) };
         let (sent, read) = timeout(LIMIT, both).await.unwrap();
+
         assert!(sent.is_ok() && read.is_ok());
         assert!(back == message);
     }
+
     task.abort();
 }
 
@@ -160,17 +176,20 @@ async fn a_token_that_ends_during_a_long_body_does_not_cut_it_off() {
     let stage = Stage::with(|config| config.leeway = chassis::Period::from_secs(0)).await;
     let mut ending = claims();
     ending["exp"] = serde_json::json!(now() + 2);
+
     let token = stage.signer.token(&ending);
     let mut client = TcpStream::connect(stage.filter.address).await.unwrap();
     let head = format!(
         "POST /v1/coins HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 40\r\n\
          Authorization: Bearer {token}\r\n\r\n"
     );
+
     client.write_all(head.as_bytes()).await.unwrap();
     for _ in 0..40 {
         client.write_all(b"x").await.unwrap();
         tokio::time::sleep(Duration::from_millis(75)).await;
     }
+
     let mut answer = String::new();
     timeout(LIMIT, client.read_to_string(&mut answer))
         .await
@@ -178,6 +197,7 @@ async fn a_token_that_ends_during_a_long_body_does_not_cut_it_off() {
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let seen = stage.upstream.take();
+
     assert_eq!(seen[0].body, [b'x'; 40]);
     assert_eq!(stage.get("/", &token).await.status(), 401, "it has ended");
 }

@@ -75,6 +75,7 @@ fn check_token_shows_every_check_of_a_good_token() {
     let output = folder.run(&["check-token", &folder.signer.token(&claims())]);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
+
     for check in [
         "form",
         "keys",
@@ -89,6 +90,7 @@ fn check_token_shows_every_check_of_a_good_token() {
     ] {
         assert!(line(&text, check)[11..].starts_with(" yes"), "{text}");
     }
+
     assert!(line(&text, "passes").contains("as ada"), "{text}");
 }
 
@@ -98,9 +100,11 @@ fn check_token_says_what_is_wrong_and_what_was_wanted() {
     let mut claims = claims();
     claims["aud"] = json!(["account"]);
     claims["exp"] = json!(now() - 3600);
+
     let output = folder.run(&["check-token", &folder.signer.token(&claims)]);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
+
     let audience =
         r#"audience    no   `aud` does not contain the audience: ["account"], wanted "coins""#;
     assert_eq!(line(&text, "audience"), audience);
@@ -108,6 +112,7 @@ fn check_token_says_what_is_wrong_and_what_was_wanted() {
         line(&text, "expiry").starts_with("expiry      no   `exp` has passed: "),
         "{text}"
     );
+
     assert!(
         line(&text, "issuer").starts_with("issuer      yes"),
         "{text}"
@@ -186,6 +191,7 @@ fn check_says_everything_that_is_wrong() {
         .env("AUTH_FILTER_RULES", r#"[{"path":"/a/**/b"}]"#)
         .output()
         .unwrap();
+
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
     for name in [
@@ -195,6 +201,7 @@ fn check_says_everything_that_is_wrong() {
     ] {
         assert!(text.contains(name), "{name}: {text}");
     }
+
     assert!(!text.contains("(AUTH_FILTER_ISSUER)"), "{text}");
 }
 
@@ -207,6 +214,7 @@ fn the_audit_says_why_and_gives_no_secret_away() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+
     let mut log = BufReader::new(filter.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap);
@@ -219,14 +227,17 @@ fn the_audit_says_why_and_gives_no_secret_away() {
             .find(|entry| entry["message"] == message)
             .unwrap()
     };
+
     let address = entry("listening")["address"].as_str().unwrap().to_owned();
     entry("keys loaded");
     let mut expired = claims();
     expired["exp"] = json!(now() - 3600);
+
     let token = folder.signer.token(&expired);
     let mut client = TcpStream::connect(&address).unwrap();
     let head = "GET /v1/coins?password=hunter2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
     write!(client, "{head}Authorization: Bearer {token}\r\n\r\n").unwrap();
+
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
@@ -236,6 +247,7 @@ fn the_audit_says_why_and_gives_no_secret_away() {
     assert_eq!(refused["reason"], "expired");
     assert_eq!(refused["path"], "/v1/coins");
     assert_eq!(refused["peer"], client.local_addr().unwrap().to_string());
+
     let text = refused.to_string();
     assert!(
         !text.contains("hunter2") && !text.contains(&token),
@@ -254,11 +266,13 @@ fn an_api_key_is_made_without_any_settings() {
         .env_clear()
         .output()
         .unwrap();
+
     assert_eq!(made.status.code(), Some(0));
     let key = String::from_utf8(made.stderr).unwrap();
     let entry: Value = serde_json::from_slice(&made.stdout).unwrap();
     assert!(key.starts_with("ada.") && key.trim().len() == 47, "{key}");
     assert!(!entry.to_string().contains(key.trim()));
+
     let keys: Vec<_> = serde_json::from_value(json!([entry])).unwrap();
     let header = "x-api-key".parse().unwrap();
     let (keys, _) = auth_filter::credentials::ApiKeys::new(header, &keys, None).unwrap();
@@ -286,12 +300,14 @@ fn component_yaml_lists_the_settings_that_describe_prints() {
     let component: Value = serde_saphyr::from_str(&text).unwrap();
     let listed = component["settings"].as_object().unwrap();
     let described = described();
+
     assert_eq!(listed.len(), described.len());
     for setting in described {
         let listed = &listed[setting["name"].as_str().unwrap()];
         for member in ["type", "default", "doc"] {
             assert_eq!(listed.get(member), setting.get(member), "{setting}");
         }
+
         for member in ["required", "secret"] {
             let listed = listed.get(member).unwrap_or(&Value::Bool(false));
             assert_eq!(listed, &setting[member], "{setting}");
@@ -309,6 +325,7 @@ fn the_readme_lists_the_settings_that_describe_prints() {
             missing.push_str(&row);
         }
     }
+
     assert!(
         missing.is_empty(),
         "write these rows into the README:\n{missing}"
@@ -325,6 +342,7 @@ fn row(setting: &Value) -> String {
         Value::String(text) => format!("`{text}`"),
         other => format!("`{other}`"),
     };
+
     format!(
         "| `{name}` | {default} | {} |\n",
         setting["doc"].as_str().unwrap()

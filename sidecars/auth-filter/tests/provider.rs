@@ -40,6 +40,7 @@ impl Provider {
         if !folder.join("node_modules/oidc-provider").is_dir() {
             return None;
         }
+
         let mut process = Command::new("node")
             .arg("provider.mjs")
             .current_dir(folder)
@@ -49,12 +50,14 @@ impl Provider {
             .kill_on_drop(true)
             .spawn()
             .ok()?;
+
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let issuer = timeout(LIMIT, lines.next_line())
             .await
             .unwrap()
             .unwrap()
             .unwrap();
+
         Some(Self {
             address: issuer.strip_prefix("http://").unwrap().parse().unwrap(),
             issuer,
@@ -89,10 +92,12 @@ async fn token(provider: SocketAddr) -> String {
         ),
     )
     .await;
+
     assert_eq!(answer.status(), 200, "{}", answer.0);
     let json = &answer.0[answer.0.find("\r\n\r\n").unwrap()..];
     let json = &json[json.find('{').unwrap()..=json.rfind('}').unwrap()];
     let told: Value = serde_json::from_str(json).unwrap();
+
     told["access_token"].as_str().unwrap().to_owned()
 }
 
@@ -106,6 +111,7 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
         );
         return;
     };
+
     let issuer = provider.issuer.clone();
     let stage = Stage::with(|config| {
         config.issuer = issuer;
@@ -116,6 +122,7 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
             serde_json::from_str(r#"[{"path": "/**", "scopes": ["coins.read"]}]"#).unwrap();
     })
     .await;
+
     let first = token(provider.address).await;
     let (done, sent) = (
         Arc::new(AtomicBool::new(false)),
@@ -138,6 +145,7 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
             })
         })
         .collect();
+
     for rotation in 1..=4 {
         let before = sent.load(Ordering::Relaxed);
         provider.rotate().await;
@@ -152,10 +160,12 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
         );
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+
     done.store(true, Ordering::Relaxed);
     for task in asking {
         task.await.unwrap();
     }
+
     let seen = stage.upstream.take();
     assert_eq!(seen.len(), sent.load(Ordering::Relaxed));
     assert!(

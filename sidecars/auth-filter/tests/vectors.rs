@@ -44,6 +44,7 @@ fn judge(name: &str, token: &str, jwk: &Value, alg: &str, wanted: Verdict) {
     let decoding = theirs::DecodingKey::from_jwk(&jwk).unwrap();
     let signature = token.rsplit_once('.').unwrap();
     let second = theirs::crypto::verify(signature.1, signature.0.as_bytes(), &decoding, alg);
+
     // What is wrong with header and form is none of their function's business.
     if wanted == Valid || !ours && name.starts_with("signature") {
         assert_eq!(
@@ -73,6 +74,7 @@ fn every_valid_form_is_taken_for_every_algorithm() {
             let token = signer.sign_text(&header, &vec![0xa5; length], alg);
             judge(&format!("{length} bytes"), &token, &jwk, alg, Valid);
         }
+
         for (name, header) in [
             ("a key id", format!(r#"{{"alg":"{alg}","kid":"k"}}"#)),
             ("white space", format!("{{ \"alg\" :\n\t\"{alg}\" }}")),
@@ -137,10 +139,12 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
             ("form: a fourth part".to_owned(), format!("{token}.")),
             ("form: a part less".to_owned(), signed.to_owned()),
         ];
+
         let padded = URL_SAFE.encode(&signature);
         if padded.ends_with('=') {
             vectors.push(("form: padding".to_owned(), format!("{signed}.{padded}")));
         }
+
         let standard = STANDARD.encode(&signature);
         vectors.retain(|(name, _)| name != "form: standard base64" || standard != encoded);
         for at in 0..signature.len() {
@@ -148,6 +152,7 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
             bent[at] ^= 1 << (at % 8);
             vectors.push((format!("signature: byte {at} bent"), with(&bent)));
         }
+
         for (what, changed) in [
             ("alg", json!({"alg": alg, "x": 1})),
             ("case", json!({"alg": alg.to_lowercase()})),
@@ -157,16 +162,19 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
             let token = format!("{changed}.{payload}.{encoded}");
             vectors.push((format!("header: {what}"), token));
         }
+
         if alg.starts_with("ES") {
             let half = signature.len() / 2;
             let swapped = [&signature[half..], &signature[..half]].concat();
             vectors.push(("signature: r and s swapped".to_owned(), with(&swapped)));
+
             for (name, zero) in [("r", 0..half), ("s", half..signature.len())] {
                 let mut bent = signature.clone();
                 bent[zero].fill(0);
                 vectors.push((format!("signature: {name} zero"), with(&bent)));
             }
         }
+
         for (name, token) in vectors {
             judge(&name, &token, &jwk, alg, Invalid);
         }
@@ -193,6 +201,7 @@ fn no_signature_is_taken_for_one_of_another_algorithm() {
                     Invalid,
                 );
             }
+
             jwk.as_object_mut().unwrap().remove("alg");
             assert!(
                 verify_jws(token.as_bytes(), &key(&jwk)).is_err(),
@@ -213,6 +222,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         );
         return;
     }
+
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     let make = [
@@ -223,6 +233,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         "rsa_keygen_bits:2048",
         "-out",
     ];
+
     openssl(&[&make[..], &[path.to_str().unwrap()]].concat(), b"");
     let modulus = openssl(
         &["rsa", "-in", path.to_str().unwrap(), "-noout", "-modulus"],
@@ -235,9 +246,11 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         .map(|at| u8::from_str_radix(&modulus[at..at + 2], 16).unwrap())
         .collect();
     let jwk = json!({"kty": "RSA", "alg": "RS256", "n": b64(&n), "e": "AQAB"});
+
     let signed = format!("{}.{}", b64(br#"{"alg":"RS256"}"#), b64(b"foo"));
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed.as_bytes());
     let digest = digest.as_ref();
+
     // DigestInfo of SHA-256 with and without the NULL that belongs there, and with the id of SHA-1.
     let with_null = &[
         0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20,
@@ -248,6 +261,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
     let sha512 = &[
         0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3, 5, 0, 4, 0x20,
     ][..];
+
     let long_form = &[
         0x30, 0x81, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20,
     ][..];
@@ -263,6 +277,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         ]
         .concat() as Vec<u8>
     };
+
     let short = |padding: usize, info: &[u8]| {
         let garbage = vec![0x5a; 256 - 3 - padding - info.len() - digest.len()];
         [
@@ -275,6 +290,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         ]
         .concat() as Vec<u8>
     };
+
     let mut bent = block(1, 0xff, with_null, b"");
     bent[20] = 0xfe;
     for (name, block, wanted) in [
@@ -344,9 +360,11 @@ fn no_rsa_block_with_a_flaw_is_taken() {
             "-pkeyopt",
             "rsa_padding_mode:none",
         ];
+
         let token = format!("{signed}.{}", b64(&openssl(&how, &block)));
         judge(name, &token, &jwk, "RS256", wanted);
     }
+
     pss(&path, &n);
 }
 
@@ -371,6 +389,7 @@ fn pss(path: &Path, n: &[u8]) {
             "-sigopt",
             &salt,
         ];
+
         let token = format!("{signed}.{}", b64(&openssl(&how, signed.as_bytes())));
         judge(
             &format!("signature: a salt of {length}"),

@@ -97,6 +97,7 @@ impl Component for Echo {
         let listener = TcpListener::bind(config.listen).await?;
         tracing::info!(address = %listener.local_addr()?, "listening");
         latch.release();
+
         let limits = Limits {
             drain: process.common.drain_limit,
             ..config.limits
@@ -109,6 +110,7 @@ impl Component for Echo {
             let upstream = upstream.clone();
             http::traced("echo", request, move |request| answer(request, upstream))
         };
+
         http::serve(listener, service, limits, process.shutdown).await
     }
 

@@ -28,6 +28,7 @@ pub async fn accept_each<H, F>(
         limits.connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
     let mut connections = JoinSet::new();
+
     loop {
         tokio::select! {
             biased;
@@ -43,6 +44,7 @@ pub async fn accept_each<H, F>(
             }
         }
     }
+
     drop(listener);
     drain(connections, limits.drain.duration()).await;
 }

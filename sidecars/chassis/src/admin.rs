@@ -65,6 +65,7 @@ fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body>
             "use GET",
         );
     }
+
     match path {
         "/live" => json(StatusCode::OK, &json!({ "status": "live" })),
         "/ready" => {
@@ -75,6 +76,7 @@ fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body>
                 let answer = json!({ "status": "not ready", "waiting_for": waiting_for });
                 (StatusCode::SERVICE_UNAVAILABLE, answer)
             };
+
             let details = readiness.details();
             if !details.is_empty() {
                 answer["details"] = json!(details);

@@ -27,6 +27,7 @@ pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, Strin
     } else {
         arguments
     };
+
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve"] => Ok(Command::Serve),
@@ -59,14 +60,17 @@ pub(crate) fn help<C: Component>() -> String {
         .iter()
         .map(|(name, summary)| ((*name).to_owned(), *summary));
     let mut text = format!("{} {}: {}\n\n", C::NAME, C::VERSION, C::SUMMARY);
+
     for (usage, summary) in common.chain(own) {
         let _ = writeln!(text, "  {usage:<24} {summary}");
     }
+
     let prefix = crate::settings::prefix(C::NAME);
     let _ = write!(
         text,
         "\nSettings are variables that begin with {prefix}; `describe` lists them."
     );
+
     text
 }
 

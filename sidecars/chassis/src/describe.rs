@@ -92,6 +92,7 @@ impl Description {
             setting: port.setting,
             port: port.address.port(),
         });
+
         Self {
             name: C::NAME,
             version: C::VERSION,
@@ -116,12 +117,14 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
         .filter(|problem| problem.message == REQUIRED)
         .map(|problem| problem.setting)
         .collect();
+
     let mut all = described::<C>(&shape_of::<Common>(), &to_value(&common), &[]);
     all.extend(described::<C>(
         &shape_of::<C::Config>(),
         &to_value(defaults),
         &lacking,
     ));
+
     // Where it listens is an address, as the schema does not say.
     let ports = C::ports(defaults).into_iter().map(|port| port.setting);
     let listening: Vec<&str> = ports.chain(["admin"]).collect();
@@ -130,6 +133,7 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
             setting.format = Some("address".to_owned());
         }
     }
+
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
@@ -148,6 +152,7 @@ fn described<C: Component>(
         let default =
             at(defaults, &name).filter(|value| !shape.secret && !required && !value.is_null());
         let limits = shape.limits.clone();
+
         found.push(SettingDescription {
             env: variable(C::NAME, &name),
             kind: shape.kind.word(),
@@ -163,6 +168,7 @@ fn described<C: Component>(
             name,
         });
     });
+
     found
 }
 

@@ -59,6 +59,7 @@ impl FromStr for Period {
             "h" => 3_600_000,
             _ => return Err(invalid()),
         };
+
         number
             .checked_mul(millis_per_unit)
             .map(Self::from_millis)

@@ -36,6 +36,7 @@ pub fn main<C: Component>() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+
     match command {
         Command::Help => print(&arguments::help::<C>()),
         Command::Version => print(&format!("{} {}", C::NAME, C::VERSION)),
@@ -98,6 +99,7 @@ fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
     } else {
         tokio::runtime::Builder::new_multi_thread()
     };
+
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -105,6 +107,7 @@ fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+
     let code = runtime.block_on(process);
     runtime.shutdown_timeout(LEFTOVERS);
     ExitCode::from(code)
@@ -128,11 +131,13 @@ async fn own_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<St
             FAILED
         });
     }
+
     let started = Started::<C>::new(sources, Output::Stderr);
     let (running, telemetry) = match started {
         Ok(started) => started,
         Err(code) => return code,
     };
+
     let code = running.verb(verb, arguments).await;
     telemetry.flush(FLUSH).await;
     code
@@ -160,6 +165,7 @@ impl<C: Component> Started<C> {
             }
             USAGE
         })?;
+
         Ok((Self { signals, loaded }, telemetry))
     }
 
@@ -172,11 +178,13 @@ impl<C: Component> Started<C> {
                 return FAILED;
             }
         };
+
         let address = admin.local_addr().unwrap_or(common.admin);
         tracing::info!(component = C::NAME, version = C::VERSION, admin = %address, "starting");
         let life = Life::new(common, self.signals);
         let process = life.process();
         let serving = async { C::serve(config, process).await.map(|()| DONE) };
+
         // What the drain limit cut off has been said; the stop itself went as it should.
         let code = life.run(Some(admin), serving, DONE).await;
         tracing::info!(code, "stopped");
@@ -242,6 +250,7 @@ impl Life {
             }
             std::future::pending::<()>().await;
         };
+
         let stopping = self.stop();
         let ended = tokio::select! {
             // The component first: it takes its latches before anybody can ask whether it is ready.
@@ -250,6 +259,7 @@ impl Life {
             () = stopping => None,
             () = answering => None,
         };
+
         match ended {
             Some(Ok(code)) => code,
             Some(Err(error)) => {
@@ -268,6 +278,7 @@ impl Life {
         let stop = self.signals.next().await;
         tracing::info!(signal = stop.name(), "stopping");
         self.readiness.drain();
+
         let mut signals = self.signals;
         let second = async {
             let second = signals.next().await;
@@ -280,6 +291,7 @@ impl Life {
             // The component's own drain has this limit; what it says at its end needs a moment.
             sleep(self.common.drain_limit.duration() + LAST_WORDS).await;
         };
+
         tokio::select! {
             () = second => {}
             () = drain => {}

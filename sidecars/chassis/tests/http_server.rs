@@ -40,12 +40,14 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
             "one"
         })
     };
+
     let server = served(protocol, Limits::default()).await;
     let stream = TcpStream::connect(server.address).await.unwrap();
     let io = TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
         .await
         .unwrap();
+
     tokio::spawn(connection);
     let request = ::http::Request::get("http://a/").body(empty()).unwrap();
     let response = within(sender.send_request(request)).await.unwrap();
@@ -77,6 +79,7 @@ async fn goes_on_after_a_panic_of_the_service() {
         answer("hello")
     };
     let server = served(service, Limits::default()).await;
+
     assert_eq!(ask(server.address, "GET /panic HTTP/1.1").await, "");
     assert!(
         ask(server.address, "GET / HTTP/1.1")
@@ -116,10 +119,12 @@ async fn closes_an_idle_connection_after_its_time_and_not_after_the_heads() {
     };
     let server = served(|_: Request| async { answer("hello") }, limits).await;
     let mut client = Raw::connect(server.address).await;
+
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     client.read_until("hello").await;
     let idle = std::time::Instant::now();
     assert_eq!(client.read_to_end().await, "");
+
     assert!(
         idle.elapsed() >= Duration::from_millis(290),
         "{:?}",
@@ -138,6 +143,7 @@ async fn a_request_in_flight_may_outlive_the_idle_limit() {
             answer("late")
         }
     };
+
     let short = Period::from_millis(20);
     let limits = Limits {
         first_byte: short,
@@ -145,6 +151,7 @@ async fn a_request_in_flight_may_outlive_the_idle_limit() {
         idle: short,
         ..Limits::default()
     };
+
     let server = served(service, limits).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -162,10 +169,12 @@ async fn refuses_a_head_that_is_too_large() {
     let server = served(|_: Request| async { answer("hello") }, limits).await;
     let head = format!("GET / HTTP/1.1\r\nx-large: {}", "x".repeat(20_000));
     let refusal = ask(server.address, &head).await;
+
     assert!(
         refusal.is_empty() || refusal.starts_with("HTTP/1.1 431"),
         "{refusal}"
     );
+
     assert!(
         ask(server.address, "GET / HTTP/1.1")
             .await
@@ -181,10 +190,12 @@ async fn a_connection_over_the_limit_waits_for_a_slot() {
     };
     let server = served(|_: Request| async { answer("hello") }, limits).await;
     let mut first = Raw::connect(server.address).await;
+
     first.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     first.read_until("hello").await;
     let mut second = Raw::connect(server.address).await;
     second.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+
     let mut byte = [0];
     let early = tokio::time::timeout(Duration::from_millis(100), second.0.peek(&mut byte)).await;
     assert!(early.is_err(), "answered without a slot");
@@ -206,6 +217,7 @@ async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
             }
         }
     };
+
     let server = served(service, Limits::default()).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -217,6 +229,7 @@ async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
         }
     })
     .await;
+
     release.notify_one();
     let finished = client.read_to_end().await;
     assert!(finished.ends_with("finished"), "{finished}");
@@ -250,12 +263,14 @@ async fn the_drain_has_a_limit() {
             std::future::pending()
         }
     };
+
     let limits = Limits {
         drain: Period::from_millis(50),
         ..Limits::default()
     };
     let server = served(service, limits).await;
     let mut client = Raw::connect(server.address).await;
+
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     within(arrived.acquire()).await.unwrap().forget();
     server.trigger.fire();

@@ -52,6 +52,7 @@ async fn says_503_with_retry_after_when_nobody_is_there() {
         .await
         .unwrap_err()
         .response();
+
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     assert!(
@@ -86,6 +87,7 @@ async fn says_502_when_the_upstream_breaks_off() {
             raw.send("this is no HTTP\r\n\r\n").await;
         }
     });
+
     let error = within(upstream(address).send(get("/"))).await.unwrap_err();
     assert_eq!(error.response().status(), StatusCode::BAD_GATEWAY);
 }
@@ -101,6 +103,7 @@ async fn the_version_of_an_old_upstream_stays_behind() {
         raw.send("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
             .await;
     });
+
     let response = within(upstream(address).send(get("/"))).await.unwrap();
     assert_eq!(response.version(), ::http::Version::HTTP_11);
     assert_eq!(text(response.into_body()).await, "ok");
@@ -117,6 +120,7 @@ async fn the_body_of_an_answer_may_not_stall() {
         });
         Response::new(boxed(body))
     };
+
     let server = served(stalling, Limits::default()).await;
     let limits = UpstreamLimits {
         stall: Period::from_millis(50),
@@ -163,6 +167,7 @@ async fn headers_of_one_hop_stay_on_it_both_ways() {
                     let name: HeaderName = name.parse().unwrap();
                     response.headers_mut().insert(name, "1".parse().unwrap());
                 }
+
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, "x-hop".parse().unwrap());
@@ -170,11 +175,13 @@ async fn headers_of_one_hop_stay_on_it_both_ways() {
             }
         }
     };
+
     let target = served(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let head = "GET / HTTP/1.1\r\nte: trailers\r\nx-named: 1\r\nx-end: 1\r\nconnection: x-named";
     let response = ask(proxy.address, head).await;
     let seen: Vec<String> = seen.lock().await.iter().map(ToString::to_string).collect();
+
     assert!(seen.contains(&"x-end".into()), "{seen:?}");
     assert!(
         !seen
@@ -200,6 +207,7 @@ async fn no_framing_smuggles_a_second_request() {
             }
         }
     };
+
     let target = served(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let hidden = "GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -210,6 +218,7 @@ async fn no_framing_smuggles_a_second_request() {
         "transfer-encoding: xchunked".to_owned(),
         format!("content-length: +{}", hidden.len()),
     ];
+
     for framing in ambiguous {
         let mut client = Raw::connect(proxy.address).await;
         client
@@ -220,16 +229,19 @@ async fn no_framing_smuggles_a_second_request() {
         let refusal = client.read_to_end().await;
         assert!(refusal.starts_with("HTTP/1.1 400"), "{framing}: {refusal}");
     }
+
     assert!(seen.lock().await.is_empty(), "{:?}", seen.lock().await);
     // Both framings at once: one reading everywhere, so what is inside the length stays inside.
     let mut client = Raw::connect(proxy.address).await;
     let both = "transfer-encoding: chunked\r\ncontent-length: 4\r\nconnection: close";
+
     client
         .send(&format!(
             "POST /seen HTTP/1.1\r\nhost: a\r\n{both}\r\n\r\n{:x}\r\n{hidden}\r\n0\r\n\r\n",
             hidden.len()
         ))
         .await;
+
     client.read_to_end().await;
     assert!(!seen.lock().await.contains(&"/hidden".to_owned()));
 }
@@ -243,6 +255,7 @@ async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
             .map(|value| value.to_str().unwrap());
         answer(trace.unwrap_or("none"))
     };
+
     let target = served(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -251,6 +264,7 @@ async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
         &format!("GET / HTTP/1.1\r\ntraceparent: {trace}"),
     )
     .await;
+
     assert!(response.ends_with(trace), "{response}");
     assert!(ask(proxy.address, "GET / HTTP/1.1").await.ends_with("none"));
 }
@@ -261,14 +275,17 @@ async fn bodies_stream_through_both_ways() {
     let target = served(echo, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let mut client = Raw::connect(proxy.address).await;
+
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
         .await;
+
     for part in ["one", "two"] {
         client.send(&format!("3\r\n{part}\r\n")).await;
         // The echo of a part comes back while the request is still open.
         client.read_until(&format!("3\r\n{part}\r\n")).await;
     }
+
     client.send("0\r\n\r\n").await;
     client.read_until("0\r\n\r\n").await;
 }
@@ -279,6 +296,7 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
     let target = served(echo, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let mut client = Raw::connect(proxy.address).await;
+
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
         .await;
@@ -288,6 +306,7 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
             .await
             .starts_with("HTTP/1.1 100")
     );
+
     client.send("body").await;
     assert!(client.read_until("body").await.starts_with("HTTP/1.1 200"));
 }
@@ -316,11 +335,13 @@ async fn keeps_connections_for_the_next_request() {
                     .get::<chassis::http::Peer>()
                     .unwrap()
                     .address;
+
                 peers.lock().await.push(peer);
                 answer("hello")
             }
         }
     };
+
     let target = served(target, Limits::default()).await;
     let upstream = upstream(target.address);
     for _ in 0..2 {
@@ -328,6 +349,7 @@ async fn keeps_connections_for_the_next_request() {
         let response = within(upstream.send(request)).await.unwrap();
         within(response.into_body().collect()).await.unwrap();
     }
+
     let peers = peers.lock().await;
     assert_eq!(peers[0], peers[1]);
 }
@@ -350,6 +372,7 @@ async fn websocket() -> SocketAddr {
                 } else {
                     "nothing"
                 };
+
                 let length = upgrade.len();
                 raw.send(&format!(
                     "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{upgrade}"
@@ -358,6 +381,7 @@ async fn websocket() -> SocketAddr {
             }
         }
     });
+
     address
 }
 
@@ -369,10 +393,12 @@ async fn websockets_go_through() {
     let proxy = proxy(websocket().await).await;
     let mut client = Raw::connect(proxy.address).await;
     client.send(WEBSOCKET).await;
+
     let head = client.read_until("\r\n\r\n").await.to_lowercase();
     assert!(head.starts_with("http/1.1 101"), "{head}");
     assert!(head.contains("upgrade: websocket"), "{head}");
     assert!(head.contains("sec-websocket-accept: yes"), "{head}");
+
     for frame in ["one", "two"] {
         client.send(frame).await;
         client.read_until(frame).await;
@@ -388,6 +414,7 @@ async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not()
     };
     let stalling = proxy_with(target, limits).await;
     let mut client = Raw::connect(stalling.address).await;
+
     client.send(WEBSOCKET).await;
     client.read_until("\r\n\r\n").await;
     assert_eq!(client.read_to_end().await, "");
@@ -398,6 +425,7 @@ async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not()
     };
     let draining = proxy_with(target, limits).await;
     let mut client = Raw::connect(draining.address).await;
+
     client.send(WEBSOCKET).await;
     client.read_until("\r\n\r\n").await;
     draining.trigger.fire();
@@ -415,6 +443,7 @@ async fn no_other_upgrade_goes_through() {
             "{head}\r\nhost: a\r\nconnection: upgrade, http2-settings\r\n\r\n"
         ))
         .await;
+
     assert!(
         client
             .read_until("nothing")

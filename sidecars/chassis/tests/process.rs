@@ -35,6 +35,7 @@ fn echo(variables: &[(&str, &str)]) -> Command {
         path.exists(),
         "build it first: cargo build -p chassis --example echo"
     );
+
     let mut command = Command::new(path);
     command.env_clear().kill_on_drop(true).stdin(Stdio::null());
     command.envs(variables.iter().copied());
@@ -74,6 +75,7 @@ impl Running {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let starting = next_line(&mut lines, "starting").await;
+
         let listening = next_line(&mut lines, "listening").await;
         let address = |line: &Value, field: &str| line[field].as_str().unwrap().parse().unwrap();
         let (admin, address) = (address(&starting, "admin"), address(&listening, "address"));
@@ -126,16 +128,19 @@ async fn serves_answers_health_and_ends_with_zero_on_sigterm() {
             .await
             .starts_with("HTTP/1.1 200")
     );
+
     assert!(
         ask(running.admin, "GET /ready HTTP/1.1")
             .await
             .starts_with("HTTP/1.1 200")
     );
+
     let admin = running.admin.to_string();
     for arguments in [&["probe"][..], &["probe", "--ready"]] {
         let probe = output(arguments, &[("ECHO_ADMIN", &admin)]).await;
         assert_eq!(probe.status.code(), Some(0));
     }
+
     running.signal(Signal::TERM);
     assert_eq!(running.line("stopped").await["level"], "info");
     assert_eq!(running.code().await, Some(0));
@@ -154,6 +159,7 @@ async fn log_lines_have_time_level_message_and_target() {
     );
     assert_eq!(line["target"], "echo");
     assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+
     let time = line["time"].as_str().unwrap();
     assert!(
         time.len() >= 20 && time.contains('T') && time.ends_with('Z'),
@@ -166,6 +172,7 @@ async fn keeps_accepting_but_is_not_ready_during_the_drain_delay() {
     let mut running = Running::start(&[("ECHO_DRAIN_DELAY", "1h")]).await;
     running.signal(Signal::TERM);
     running.line("stopping").await;
+
     let ready = within(async {
         loop {
             let answer = ask(running.admin, "GET /ready HTTP/1.1").await;
@@ -174,6 +181,7 @@ async fn keeps_accepting_but_is_not_ready_during_the_drain_delay() {
             }
         }
     });
+
     let ready = ready.await;
     assert!(
         ready.starts_with("HTTP/1.1 503") && ready.contains("drain"),
@@ -184,6 +192,7 @@ async fn keeps_accepting_but_is_not_ready_during_the_drain_delay() {
             .await
             .starts_with("HTTP/1.1 200")
     );
+
     assert!(
         ask(running.address, "GET / HTTP/1.1")
             .await
@@ -249,6 +258,7 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
         ("ECHO_GREETING_FILE", "/nowhere/greeting"),
         ("ECHO_SETTINGS", r#"{"limits":{"heder":"1s"}}"#),
     ];
+
     for (arguments, stream) in [(["check"], "stderr"), (["serve"], "stdout")] {
         let output = output(&arguments, &faulty).await;
         assert_eq!(output.status.code(), Some(2));
@@ -257,6 +267,7 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
         } else {
             text(&output.stderr)
         };
+
         let wanted = [
             "`ECHO_LISTEN`",
             "ECHO_ADMIN",
@@ -265,6 +276,7 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
             "ECHO_NAME",
             "ECHO_GREETING_FILE",
         ];
+
         for name in wanted {
             assert!(said.contains(name), "{name} is missing in {said}");
         }
@@ -308,6 +320,7 @@ async fn a_verb_that_is_cut_off_has_failed() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+
     next_line(&mut lines, "waiting").await;
     kill_process(
         Pid::from_raw(child.id().unwrap().cast_signed()).unwrap(),
@@ -354,6 +367,7 @@ async fn describes_its_settings_as_json() {
             .unwrap()
             .clone()
     };
+
     assert_eq!(described["ports"][0]["port"], 8070);
     assert_eq!(setting("name")["required"], true);
     assert_eq!(setting("token")["secret"], true);
@@ -386,6 +400,7 @@ async fn sink() -> Sink {
             }
         }
     };
+
     Sink {
         served: served(service, Limits::default()).await,
         posts,
@@ -413,9 +428,11 @@ async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
         ),
     ])
     .await;
+
     ask(running.address, "GET / HTTP/1.1").await;
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
+
     for (path, texts) in [
         (
             "/v1/traces",
@@ -456,6 +473,7 @@ async fn the_service_name_of_the_environment_wins() {
         ("OTEL_SERVICE_NAME", "named-by-hand"),
     ])
     .await;
+
     ask(running.address, "GET / HTTP/1.1").await;
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
@@ -473,6 +491,7 @@ async fn a_trace_goes_through_with_a_span_of_its_own() {
             .map(|value| value.to_str().unwrap());
         answer(trace.unwrap_or("none"))
     };
+
     let target = served(target, Limits::default()).await;
     let upstream = format!("http://{}", target.address);
     let mut running = Running::start(&[
@@ -487,6 +506,7 @@ async fn a_trace_goes_through_with_a_span_of_its_own() {
     )
     .await;
     let went_on = answer.rsplit("\r\n").next().unwrap();
+
     assert_eq!(went_on[..36], came_in[..36], "another trace");
     assert_ne!(went_on, came_in, "no span of its own");
     running.signal(Signal::TERM);
@@ -504,6 +524,7 @@ async fn nothing_is_exported_when_the_sdk_is_disabled() {
         ("OTEL_SDK_DISABLED", "true"),
     ];
     let mut running = Running::start(&variables).await;
+
     ask(running.address, "GET / HTTP/1.1").await;
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
@@ -521,6 +542,7 @@ async fn a_backend_that_hangs_costs_no_request_and_two_seconds_at_the_end() {
             .starts_with("HTTP/1.1 200")
     );
     running.signal(Signal::TERM);
+
     running.line("stopped").await;
     let stopped = std::time::Instant::now();
     assert_eq!(running.code().await, Some(0));
@@ -547,6 +569,7 @@ async fn says_that_telemetry_does_not_arrive_and_counts_what_is_lost() {
         ("OTEL_BSP_SCHEDULE_DELAY", "10"),
     ])
     .await;
+
     ask(running.address, "GET / HTTP/1.1").await;
     let line = running.line("telemetry does not arrive").await;
     assert_eq!(

@@ -125,6 +125,7 @@ fn a_variable_wins_over_the_document_and_that_over_the_file() {
         "workers = 1\nshare = 0.1\non = true\n[limits]\nidle = \"1s\"\n",
     )
     .unwrap();
+
     let config = config(&[
         ("SAM_PLE_SETTINGS_FILE", file.to_str().unwrap()),
         (
@@ -133,6 +134,7 @@ fn a_variable_wins_over_the_document_and_that_over_the_file() {
         ),
         ("SAM_PLE_WORKERS", "3"),
     ]);
+
     assert_eq!((config.workers, config.share, config.on), (3, 0.2, true));
     assert_eq!(config.limits.idle, Period::from_secs(1));
     assert_eq!(config.limits.header, Period::from_secs(2));
@@ -204,10 +206,12 @@ fn all_faults_of_all_sources_are_said_together() {
         ("SAM_PLE_DRAIN_LIMIT", "20"),
     ])
     .unwrap_err();
+
     let mut settings: Vec<&str> = said
         .iter()
         .map(|problem| problem.setting.as_str())
         .collect();
+
     settings.sort_unstable();
     let wanted = [
         "SAM_PLE_LIMITS__IDEL",

@@ -85,6 +85,7 @@ impl Config {
                 path => Ok(Endpoint::File(PathBuf::from(path))),
             };
         }
+
         let uri: Uri = self.endpoint.parse().map_err(|_| "is not a URL")?;
         let known = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
         match (
@@ -130,6 +131,7 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
             out.push(byte);
             continue;
         }
+
         let mut digit = || {
             char::from(bytes.next()?)
                 .to_digit(16)
@@ -137,6 +139,7 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
         };
         out.push(digit()? << 4 | digit()?);
     }
+
     Some(out)
 }
 
@@ -170,6 +173,7 @@ impl Settings for Config {
             let hint = "write `https://host`, `file:/path` or leave it empty to discard";
             problems.push(Problem::new("endpoint", fault, hint));
         }
+
         if let Err(position) = self.header_pairs() {
             let fault = format!("has a mistake in part {position}");
             problems.push(Problem::new(
@@ -178,10 +182,12 @@ impl Settings for Config {
                 "write `name=value,name=value`",
             ));
         }
+
         if !(1..=9).contains(&self.compression_level) {
             let hint = "choose a number from 1 to 9";
             problems.push(Problem::new("compression_level", "is out of range", hint));
         }
+
         if self.request_bytes > self.queue_bytes {
             let hint = "make it at most `queue_bytes`, or such requests never fit the queue";
             problems.push(Problem::new(
@@ -190,11 +196,13 @@ impl Settings for Config {
                 hint,
             ));
         }
+
         let sizes = [
             ("request_bytes", self.request_bytes),
             ("batch_bytes", self.batch_bytes),
             ("batch_items", self.batch_items),
         ];
+
         for (setting, _) in sizes.into_iter().filter(|(_, size)| *size == 0) {
             problems.push(Problem::new(setting, "is 0", "set a positive number"));
         }

@@ -38,6 +38,7 @@ pub(crate) async fn resource_attributes(base: &str) -> Result<Vec<(String, Strin
         }
         Err(last.unwrap_or_else(|| "it was not asked".into()))
     };
+
     timeout(LIMIT, asking)
         .await
         .unwrap_or_else(|elapsed| Err(elapsed.into()))
@@ -57,20 +58,24 @@ fn attributes(task: &Task) -> Vec<(String, String)> {
         ("aws.ecs.task.family", task.family.clone()),
         ("aws.ecs.task.revision", task.revision.clone()),
     ];
+
     if let Some(zone) = &task.availability_zone {
         found.push(("cloud.availability_zone", zone.clone()));
     }
     if let Some(kind) = &task.launch_type {
         found.push(("aws.ecs.launchtype", kind.to_lowercase()));
     }
+
     if let Some(id) = task.task_arn.rsplit('/').next() {
         found.push(("aws.ecs.task.id", id.to_owned()));
     }
+
     // arn:PARTITION:ecs:REGION:ACCOUNT:task/…
     let parts: Vec<&str> = task.task_arn.splitn(6, ':').collect();
     if let ["arn", partition, "ecs", region, account, _] = parts[..] {
         found.push(("cloud.region", region.to_owned()));
         found.push(("cloud.account.id", account.to_owned()));
+
         // Older platform versions give the short name.
         let cluster = if task.cluster.starts_with("arn:") {
             task.cluster.clone()
@@ -82,6 +87,7 @@ fn attributes(task: &Task) -> Vec<(String, String)> {
         };
         found.push(("aws.ecs.cluster.arn", cluster));
     }
+
     found
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))

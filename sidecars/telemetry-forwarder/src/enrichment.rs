@@ -26,10 +26,12 @@ impl Enrichment {
                 Vec::new()
             }),
         };
+
         let own = resource
             .iter()
             .map(|(key, value)| (key.clone(), value.clone()));
         let attributes = Attributes::new(own.chain(about_task));
+
         tracing::info!(keys = ?attributes.keys().collect::<Vec<_>>(), "resource attributes are known");
         // Only the first answer counts; a second is the same one.
         let _ = self.attributes.set(attributes);

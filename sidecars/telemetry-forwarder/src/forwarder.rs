@@ -63,6 +63,7 @@ pub async fn serve(
             .await;
         ready.release();
     };
+
     let limit = process.common.drain_limit.duration();
     let deadline = async {
         process.shutdown.requested().await;
@@ -74,6 +75,7 @@ pub async fn serve(
         Arc::clone(&tally),
         limits(&config),
     );
+
     let receiving = receive(&config, listeners, &intake, &process.shutdown, limit);
     // The listeners end after the shutdown, when the last request in flight has its answer.
     let running = Box::pin(async { tokio::join!(learning, deadline, receiving) });
@@ -87,6 +89,7 @@ pub async fn serve(
     drain.fire();
     finish(&mut workers, deadline).await;
     report(&queue, &tally);
+
     received.map_err(Error::Listener)
 }
 
@@ -99,6 +102,7 @@ fn start_workers(
     if config.endpoint() == Ok(Endpoint::Discard) {
         tracing::warn!("`endpoint` is empty, telemetry is counted and discarded");
     }
+
     let destination = Destination::new(config)?;
     let shape = Shape {
         bytes: config.batch_bytes,
@@ -106,6 +110,7 @@ fn start_workers(
         delay: config.batch_delay.duration(),
     };
     let mut workers = JoinSet::new();
+
     for signal in Signal::ALL {
         let worker = Worker {
             signal,
@@ -117,6 +122,7 @@ fn start_workers(
         };
         workers.spawn(worker.run());
     }
+
     Ok(workers)
 }
 
@@ -132,6 +138,7 @@ async fn receive(
         grpc = %listeners.grpc.local_addr()?,
         "listening"
     );
+
     let mut limits = config.limits.clone();
     // Half of the time is for what is in flight, the rest for what is in the queue.
     limits.drain = Period::from_millis((drain_limit / 2).as_millis() as u64);
@@ -139,12 +146,14 @@ async fn receive(
         let intake = intake.clone();
         move |request| answer(intake.clone(), request)
     };
+
     let http = serve_http(
         listeners.http,
         service.clone(),
         limits.clone(),
         shutdown.clone(),
     );
+
     let grpc = serve_http(listeners.grpc, service, limits, shutdown.clone());
     tokio::try_join!(http, grpc).map(|_| ())
 }
@@ -176,6 +185,7 @@ fn report(queue: &Queue, tally: &Tally) {
     let sent = tally.total(Fate::Sent);
     let rejected = tally.total(Fate::Rejected);
     let dropped = tally.total(Fate::Dropped(""));
+
     tracing::info!(
         accepted,
         sent,
@@ -183,6 +193,7 @@ fn report(queue: &Queue, tally: &Tally) {
         dropped,
         "all requests answered, senders stopped"
     );
+
     let undelivered = queue.items();
     if undelivered > 0 {
         tracing::error!(undelivered, "{undelivered} items undelivered");

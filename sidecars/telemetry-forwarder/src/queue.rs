@@ -106,15 +106,18 @@ impl Queue {
         if state.closed {
             return Err(Refusal::Closed);
         }
+
         let size = Size {
             bytes: request.len(),
             items,
         };
+
         // An empty queue takes any one request: enrichment may have made it larger than the bound.
         if state.held.bytes > 0 && state.held.bytes + size.bytes > self.shared.limit {
             return Err(Refusal::Full);
         }
         state.held.add(size);
+
         let line = &mut state.lines[signal.index()];
         line.size.add(size);
         line.waiting.push_back(Entry {
@@ -124,6 +127,7 @@ impl Queue {
         });
         drop(state);
         self.shared.changed[signal.index()].notify_one();
+
         Ok(())
     }
 
@@ -141,6 +145,7 @@ impl Queue {
                 Ripe::At(instant) => Some(instant),
                 Ripe::Unknown => None,
             };
+
             match ripe_at {
                 // Either way the line is looked at again.
                 Some(instant) => drop(timeout_at(instant, changed).await),
@@ -165,15 +170,18 @@ impl Queue {
         let line = &mut state.lines[signal.index()];
         let mut taken: Vec<Entry> = Vec::new();
         let mut held = Size::default();
+
         while let Some(entry) = line.waiting.front() {
             let bytes = held.bytes + entry.request.len();
             let items = held.items + entry.items;
             if !taken.is_empty() && (bytes > shape.bytes || items > shape.items) {
                 break;
             }
+
             held = Size { bytes, items };
             taken.extend(line.waiting.pop_front());
         }
+
         line.size.subtract(held);
         drop(state);
         Batch {
@@ -211,6 +219,7 @@ impl State {
                 Ripe::Unknown
             };
         };
+
         let due = first.since + shape.delay;
         let full = line.size.bytes >= shape.bytes || line.size.items >= shape.items;
         if full || self.closed || due <= Instant::now() {
@@ -289,6 +298,7 @@ mod tests {
         queue
             .push(Signal::Logs, Bytes::from_static(b"d"), 4)
             .unwrap();
+
         let start = Instant::now();
         let batch = queue.next(Signal::Traces, &SHAPE).await.unwrap();
         assert_eq!((&batch.request[..], batch.items), (&b"abc"[..], 3));
@@ -321,11 +331,13 @@ mod tests {
         let queue = Queue::new(100);
         queue.push(Signal::Traces, bytes(80), 1).unwrap();
         assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(Refusal::Full));
+
         let shape = Shape {
             delay: Duration::ZERO,
             ..SHAPE
         };
         let batch = queue.next(Signal::Traces, &shape).await.unwrap();
+
         assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(Refusal::Full));
         drop(batch);
         assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Ok(()));
@@ -359,12 +371,14 @@ mod tests {
             let first = taker.next(Signal::Logs, &SHAPE).await.is_some();
             (first, taker.next(Signal::Logs, &SHAPE).await.is_some())
         });
+
         tokio::task::yield_now().await;
         queue.push(Signal::Logs, bytes(1), 1).unwrap();
         tokio::time::advance(SHAPE.delay).await;
         while queue.items() > 0 {
             tokio::task::yield_now().await;
         }
+
         queue.close();
         assert_eq!(taking.await.unwrap(), (true, false));
     }

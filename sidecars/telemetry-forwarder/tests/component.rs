@@ -23,11 +23,13 @@ fn the_ports_are_those_of_describe() {
         component["admin"],
         json!({ "setting": "admin", "port": described.admin.port })
     );
+
     let mut provides = Map::new();
     for port in described.ports {
         let place = json!({ "setting": port.setting, "port": port.port });
         provides.insert(port.name.to_string(), place);
     }
+
     assert_eq!(component["provides"], Value::Object(provides));
 }
 
@@ -42,6 +44,7 @@ fn the_readme_lists_every_setting() {
             Some(Value::String(text)) => format!("`{text}`"),
             Some(other) => format!("`{other}`"),
         };
+
         let (name, kind, doc) = (setting.name, setting.kind, setting.doc);
         let row = format!("| `{name}` | {kind}{secret} | {default} | {doc} |");
         assert!(readme.contains(&row), "{row}");

@@ -67,6 +67,7 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
         vec(any::<u8>(), 0..6).prop_map(Value::BytesValue),
     ])
     .prop_map(|value| AnyValue { value });
+
     leaf.prop_recursive(3, 12, 3, |inner| {
         let values = vec(inner.clone(), 0..3).prop_map(|values| ArrayValue { values });
         let pair = (text(), option::of(inner)).prop_map(|(key, value)| KeyValue {
@@ -75,6 +76,7 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
             ..KeyValue::default()
         });
         let pairs = vec(pair, 0..3).prop_map(|values| KeyValueList { values });
+
         prop_oneof![
             values.prop_map(|list| AnyValue {
                 value: Some(Value::ArrayValue(list))
@@ -145,6 +147,7 @@ fn span() -> impl Strategy<Value = Span> {
             dropped_attributes_count,
         },
     );
+
     let link = (id(16), id(8), attributes(), any::<u32>()).prop_map(
         |(trace_id, span_id, attributes, flags)| Link {
             trace_id,
@@ -154,6 +157,7 @@ fn span() -> impl Strategy<Value = Span> {
             ..Link::default()
         },
     );
+
     let status = (text(), 0..3).prop_map(|(message, code)| Status { message, code });
     let rest = (
         text(),
@@ -162,6 +166,7 @@ fn span() -> impl Strategy<Value = Span> {
         vec(link, 0..2),
         option::of(status),
     );
+
     (ids, times, rest).prop_map(|(ids, times, rest)| Span {
         trace_id: ids.0,
         span_id: ids.1,
@@ -187,6 +192,7 @@ fn traces() -> impl Strategy<Value = Traces> {
             spans,
             schema_url,
         });
+
     let resource =
         (resource(), vec(scope, 0..3), text()).prop_map(|(resource, scope_spans, schema_url)| {
             ResourceSpans {
@@ -195,6 +201,7 @@ fn traces() -> impl Strategy<Value = Traces> {
                 schema_url,
             }
         });
+
     vec(resource, 0..3).prop_map(|resource_spans| Traces { resource_spans })
 }
 
@@ -208,6 +215,7 @@ fn record() -> impl Strategy<Value = LogRecord> {
         id(8),
         text(),
     );
+
     (times, rest).prop_map(|(times, rest)| LogRecord {
         time_unix_nano: times.0,
         observed_time_unix_nano: times.1,
@@ -242,6 +250,7 @@ fn exemplar() -> impl Strategy<Value = Exemplar> {
         number().prop_map(exemplar::Value::AsDouble),
         any::<i64>().prop_map(exemplar::Value::AsInt),
     ]);
+
     (attributes(), any::<u64>(), value, id(16), id(8)).prop_map(
         |(filtered_attributes, time_unix_nano, value, trace_id, span_id)| Exemplar {
             filtered_attributes,
@@ -258,6 +267,7 @@ fn number_point() -> impl Strategy<Value = NumberDataPoint> {
         number().prop_map(number_data_point::Value::AsDouble),
         any::<i64>().prop_map(number_data_point::Value::AsInt),
     ]);
+
     (
         attributes(),
         any::<u64>(),
@@ -286,6 +296,7 @@ fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
         option::of(number()),
         option::of(number()),
     );
+
     (
         attributes(),
         any::<u64>(),
@@ -317,6 +328,7 @@ fn exponential_point() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
             bucket_counts,
         }))
     };
+
     (
         attributes(),
         any::<i32>(),
@@ -381,6 +393,7 @@ fn metric() -> impl Strategy<Value = Metric> {
         ),
         vec(summary_point(), 0..3).prop_map(|data_points| Data::Summary(Summary { data_points })),
     ];
+
     (text(), text(), text(), option::of(data), attributes()).prop_map(
         |(name, description, unit, data, metadata)| Metric {
             name,
@@ -404,6 +417,7 @@ fn metrics() -> impl Strategy<Value = Metrics> {
             scope_metrics,
             ..ResourceMetrics::default()
         });
+
     vec(resource, 0..2).prop_map(|resource_metrics| Metrics { resource_metrics })
 }
 

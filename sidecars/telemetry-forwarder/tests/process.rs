@@ -46,10 +46,12 @@ impl Running {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let listening = lines
             .find(|line| line.as_ref().unwrap().contains("listening"))
             .unwrap();
+
         // What follows is read and let go, so that the process never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         let line: Value = serde_json::from_str(&listening.unwrap()).unwrap();
@@ -108,6 +110,7 @@ fn sigterm_delivers_what_waits_and_show_prints_it_as_one_tree() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("telemetry.jsonl");
     let forwarder = Running::start(&file);
+
     for (name, span, parent) in [
         ("coins", "0000000000000002", "0000000000000001"),
         ("tls-proxy", "0000000000000001", ""),
@@ -119,6 +122,7 @@ fn sigterm_delivers_what_waits_and_show_prints_it_as_one_tree() {
         let answer = forwarder.post(&json);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+
     assert!(!file.exists());
     assert_eq!(forwarder.terminate(), Some(0));
     let written = std::fs::read_to_string(&file).unwrap();
@@ -157,6 +161,7 @@ fn check_reports_every_bad_setting_by_its_full_name() {
         .env("TELEMETRY_FORWARDER_REQUEST_BYTES", "0")
         .output()
         .unwrap();
+
     assert_eq!(checked.status.code(), Some(2));
     let said = text(&checked.stderr);
     for name in ["ENDPOINT", "COMPRESSION_LEVEL", "REQUEST_BYTES"] {

@@ -167,10 +167,12 @@ impl Material {
             let shown = shown(own, provider);
             certificates.extend(shown.map_err(|found| faults.extend(found)));
         }
+
         for pair in Pair::more(config) {
             let shown = shown(pair, provider);
             certificates.extend(shown.map_err(|found| faults.extend(found)));
         }
+
         let mut taken: Vec<&str> = Vec::new();
         for (at, shown) in certificates.iter().enumerate().skip(1) {
             for name in &shown.names {
@@ -184,11 +186,13 @@ impl Material {
                 taken.push(name);
             }
         }
+
         let clients = if config.asks_clients() {
             clients(config).map_err(|found| faults.extend(found)).ok()
         } else {
             None
         };
+
         if faults.is_empty() {
             Ok(Self {
                 certificates,
@@ -211,6 +215,7 @@ fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>>
         (None, false) => pair.setting("key"),
         (None, true) => chain_at.clone(),
     };
+
     let text = read(pair.certificate_file, pair.certificate);
     let (chain, key) = if key_at == chain_at {
         // One text with both: a fault of the text is told once.
@@ -223,6 +228,7 @@ fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>>
             apart.and_then(|blocks| key(blocks.keys, provider)),
         )
     };
+
     let ocsp = pair.ocsp_file.map(bytes_of).transpose();
     let (chain, (key, secret), ocsp) = match (chain, key, ocsp) {
         (Ok(chain), Ok(key), Ok(ocsp)) => (chain, key, ocsp),
@@ -234,9 +240,11 @@ fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>>
             return Err(chain.into_iter().chain(key).chain(ocsp).collect());
         }
     };
+
     let owner = chain.first().and_then(Identity::of);
     let mut certified = CertifiedKey::new(chain, key);
     certified.ocsp = ocsp;
+
     match certified.keys_match() {
         Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(TlsError::InconsistentKeys(_)) => {
@@ -247,16 +255,19 @@ fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>>
             return Err(vec![Fault::new(chain_at, error)]);
         }
     }
+
     let in_it = owner.as_ref().map(|owner| owner.dns.clone());
     let names = if pair.names.is_empty() {
         in_it.unwrap_or_default()
     } else {
         pair.names.to_vec()
     };
+
     if let Some(bad) = pair.names.iter().find(|name| !is_dns_pattern(name)) {
         let error = CertificateError::BadName(bad.clone());
         return Err(vec![Fault::new(pair.setting("names"), error)]);
     }
+
     if pair.index.is_some() && names.is_empty() {
         return Err(vec![Fault::new(chain_at, CertificateError::NoName)]);
     }
@@ -279,6 +290,7 @@ fn clients(config: &Config) -> Result<Clients, Vec<Fault>> {
     } else {
         "client_ca"
     };
+
     let mut faults = Vec::new();
     let roots = read(config.client_ca_file.as_deref(), &config.client_ca)
         .and_then(|blocks| chain(blocks.certificates))
@@ -294,6 +306,7 @@ fn clients(config: &Config) -> Result<Clients, Vec<Fault>> {
             }
             Ok(blocks.revoked)
         });
+
     let revoked = revoked.map_err(|error| faults.push(Fault::new("client_crl_file", error)));
     match (roots, revoked) {
         (Ok((roots, authorities)), Ok(revoked)) => Ok(Clients {
@@ -427,6 +440,7 @@ mod tests {
             loaded(&key, &key).unwrap_err(),
             "certificate holds no certificate"
         );
+
         assert_eq!(
             loaded(&certificate, &format!("{key}{key}")).unwrap_err(),
             "key holds 2 private keys"
@@ -442,6 +456,7 @@ mod tests {
             names: names.iter().map(ToString::to_string).collect(),
             ..MoreCertificate::default()
         };
+
         let config = Config {
             certificate: Secret::new("nonsense"),
             key: Secret::new(&*key),
@@ -453,6 +468,7 @@ mod tests {
             client_crl_file: Some("/nowhere/crl.pem".into()),
             ..Config::default()
         };
+
         let found = loaded_of(&config).unwrap_err();
         for part in [
             "certificate is neither PEM nor base64 of PEM",
@@ -463,6 +479,7 @@ mod tests {
         ] {
             assert!(found.contains(part), "{part} is missing in {found}");
         }
+
         let twice = Config {
             certificate: Secret::new(&*certificate),
             key: Secret::new(&*key),
@@ -472,6 +489,7 @@ mod tests {
             ],
             ..Config::default()
         };
+
         let found = loaded_of(&twice).unwrap_err();
         assert!(
             found.starts_with("certificates[1] is for `a.example`"),

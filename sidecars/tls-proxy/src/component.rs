@@ -28,11 +28,13 @@ impl Component for TlsProxy {
             setting: "listen",
             address: config.listen,
         };
+
         let redirect = config.redirect_listen.map(|address| Port {
             name: "http",
             setting: "redirect_listen",
             address,
         });
+
         std::iter::once(listen).chain(redirect).collect()
     }
 
@@ -45,12 +47,14 @@ impl Component for TlsProxy {
         let upstream = process.readiness.latch("upstream");
         let mut hangups = Hangups::install()?;
         config.limits.drain = process.common.drain_limit;
+
         let proxy = Proxy::new(&config)?;
         let listener = bound("listen", config.listen).await?;
         let redirect = match config.redirect_listen {
             Some(address) => Some(bound("redirect_listen", address).await?),
             None => None,
         };
+
         tracing::info!(address = %listener.local_addr()?, "listening");
         certificate.release();
         let (trigger, shutdown) = Shutdown::pair();
@@ -60,6 +64,7 @@ impl Component for TlsProxy {
             trigger.fire();
             std::future::pending::<()>().await;
         };
+
         let beside = async {
             tokio::join!(
                 tell(&proxy, &process.readiness),
@@ -74,6 +79,7 @@ impl Component for TlsProxy {
                 },
             )
         };
+
         let redirecting = async {
             if let Some(listener) = redirect {
                 tracing::info!(address = %listener.local_addr()?, "redirecting");
@@ -83,6 +89,7 @@ impl Component for TlsProxy {
             }
             Ok::<_, BoxError>(())
         };
+
         let serving = async {
             // A task of its own: the thread that waits for all of this is no worker.
             let serving = tokio::spawn(proxy.clone().serve(listener, shutdown.clone()));
@@ -90,6 +97,7 @@ impl Component for TlsProxy {
             served??;
             redirected
         };
+
         tokio::select! {
             served = serving => served,
             _ = beside => Ok(()),
@@ -112,9 +120,11 @@ async fn tell(proxy: &Proxy, readiness: &Readiness) {
             .map_or(0, |since| since.as_secs() as i64);
         let ends = proxy.certificate_ends();
         let lines: Vec<String> = ends.iter().map(|end| end_of(end, now)).collect();
+
         if !lines.is_empty() {
             readiness.tell("certificate", lines.join("; "));
         }
+
         let reload = proxy.reload_fault();
         readiness.tell("reload", reload.as_deref().unwrap_or("ok"));
         let soonest = ends.iter().min_by_key(|(_, end)| *end);

@@ -249,11 +249,13 @@ impl Config {
             &self.client_crl_file,
             &self.upstream_ca_file,
         ];
+
         let more = self
             .certificates
             .iter()
             .flat_map(|more| [&more.certificate_file, &more.key_file, &more.ocsp_file].into_iter());
         let all = own.into_iter().chain(more);
+
         all.filter_map(|path| path.as_deref()).collect()
     }
 
@@ -268,6 +270,7 @@ impl Config {
             Mode::Tcp => ("tcp://127.0.0.1:5432", Some(Scheme::Tcp)),
             Mode::Originate => ("tls://db.example:5432", Some(Scheme::Tls)),
         };
+
         let hint = format!("set the address of the next hop, such as {example}");
         let Some(text) = &self.upstream else {
             return Some(Problem::new("upstream", "is required", hint));
@@ -284,6 +287,7 @@ impl Config {
                 _ => Err(format!("`{text}` is not like {example}")),
             },
         };
+
         match host {
             Err(error) => Some(Problem::new(
                 "upstream",
@@ -314,6 +318,7 @@ impl Config {
                 "set it to PEM text, or set `certificate_file`; for development set `dev_ca_file`",
             ));
         }
+
         if self.dev_ca_file.is_some() && (self.has_certificate() || !self.certificates.is_empty()) {
             problems.push(Problem::new(
                 "dev_ca_file",
@@ -321,10 +326,12 @@ impl Config {
                 "keep one of them",
             ));
         }
+
         let own = Pair::of(self);
         for pair in std::iter::once(own).chain(Pair::more(self)) {
             pair.problems(problems);
         }
+
         if self.client_ca_file.is_some() && !self.client_ca.is_empty() {
             problems.push(Problem::new(
                 "client_ca_file",
@@ -332,6 +339,7 @@ impl Config {
                 "keep one of them",
             ));
         }
+
         if let Err(why) = tickets::usable(&self.ticket_key) {
             problems.push(Problem::new(
                 "ticket_key",
@@ -351,6 +359,7 @@ impl Config {
                 ));
             }
         };
+
         only(self.hsts.is_some(), "hsts", Mode::Http, "http");
         only(
             self.redirect_listen.is_some(),
@@ -358,14 +367,17 @@ impl Config {
             Mode::Http,
             "http",
         );
+
         let h2 = self.upstream_protocol == UpstreamProtocol::Http2;
         only(h2, "upstream_protocol", Mode::Http, "http");
         let sends = self.send_proxy_protocol != SendProxyProtocol::Off;
         only(sends, "send_proxy_protocol", Mode::Tcp, "tcp");
+
         let name = self.upstream_name.is_some();
         only(name, "upstream_name", Mode::Originate, "originate");
         let ca = self.upstream_ca_file.is_some();
         only(ca, "upstream_ca_file", Mode::Originate, "originate");
+
         if self.mode == Mode::Originate && !self.listen.ip().is_loopback() && !self.insecure_listen
         {
             problems.push(Problem::new(
@@ -374,6 +386,7 @@ impl Config {
                 "use 127.0.0.1, or set `insecure_listen` to `true`",
             ));
         }
+
         if let Some(hsts) = &self.hsts
             && !(hsts.starts_with("max-age=") && http::HeaderValue::from_str(hsts).is_ok())
         {
@@ -383,6 +396,7 @@ impl Config {
                 "write it as RFC 6797 has it: max-age=31536000; includeSubDomains",
             ));
         }
+
         if !(0.0..=1.0).contains(&self.access_log) {
             problems.push(Problem::new(
                 "access_log",
@@ -402,6 +416,7 @@ impl Config {
                 hint,
             )
         };
+
         if !self.asks_clients() || self.mode == Mode::Originate {
             if !self.allow.is_empty() {
                 problems.push(without("allow"));
@@ -409,6 +424,7 @@ impl Config {
             if self.client_crl_file.is_some() {
                 problems.push(without("client_crl_file"));
             }
+
             if self.client_auth == ClientAuth::Optional {
                 problems.push(without("client_auth"));
             }
@@ -478,6 +494,7 @@ impl<'a> Pair<'a> {
                 "keep one of them",
             ));
         }
+
         if self.key_file.is_some() && !self.key.is_empty() {
             problems.push(Problem::new(
                 self.setting("key_file"),
@@ -485,6 +502,7 @@ impl<'a> Pair<'a> {
                 "keep one of them",
             ));
         }
+
         if self.index.is_some() && self.certificate_file.is_none() && self.certificate.is_empty() {
             problems.push(Problem::new(
                 self.setting("certificate"),
@@ -492,6 +510,7 @@ impl<'a> Pair<'a> {
                 "set it to PEM text, or set `certificate_file` beside it",
             ));
         }
+
         for alpn in self.alpn {
             if alpn.is_empty() || alpn.len() > 255 {
                 problems.push(Problem::new(
@@ -557,6 +576,7 @@ mod tests {
             config.key_file = Some("b.pem".into());
             config.certificates = vec![MoreCertificate::default()];
         });
+
         let wanted = [
             "certificate_file",
             "key_file",
@@ -573,6 +593,7 @@ mod tests {
                 config.upstream = Some(upstream.into());
             })
         };
+
         assert!(found(Mode::Tcp, "tcp://127.0.0.1:5432").is_empty());
         assert!(found(Mode::Originate, "tls://db.example:5432").is_empty());
         assert_eq!(found(Mode::Tcp, "tcp://10.0.0.1:5432"), ["upstream"]);
@@ -601,6 +622,7 @@ mod tests {
             config.upstream = Some("tls://db.example:5432".into());
             config.certificate = Secret::default();
         };
+
         assert!(problems(originate).is_empty());
         let open = problems(|config| {
             originate(config);

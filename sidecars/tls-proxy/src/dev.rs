@@ -28,11 +28,13 @@ fn made() -> Result<(String, String), rcgen::Error> {
         .push(DnType::CommonName, "tls-proxy, for development");
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+
     let ca_certificate = ca.self_signed(&ca_key)?.pem();
     let key = KeyPair::generate()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let mut leaf = CertificateParams::new(["localhost".to_owned()])?;
+
     leaf.distinguished_name
         .push(DnType::CommonName, "localhost");
     for ip in [
@@ -41,11 +43,13 @@ fn made() -> Result<(String, String), rcgen::Error> {
     ] {
         leaf.subject_alt_names.push(SanType::IpAddress(ip));
     }
+
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.not_before = epoch + now.clone().unwrap_or_default().saturating_sub(SKEW);
     leaf.not_after = epoch + now.unwrap_or_default() + LIFE;
     leaf.use_authority_key_identifier_extension = true;
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key))?.pem();
+
     Ok((ca_certificate, certificate + &key.serialize_pem()))
 }
 

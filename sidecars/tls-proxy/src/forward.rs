@@ -89,12 +89,14 @@ impl Forward {
             (method, path, Instant::now())
         });
         let mut response = self.pass_on(request, client).await;
+
         if let Some(hsts) = &self.hsts
             && !response.headers().contains_key(STRICT_TRANSPORT_SECURITY)
         {
             let headers = response.headers_mut();
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
+
         if let Some((method, path, started)) = noted {
             let (status, ms) = (
                 response.status().as_u16(),
@@ -102,6 +104,7 @@ impl Forward {
             );
             tracing::info!(client = %client.ip, %method, path, status, ms, "request");
         }
+
         response
     }
 
@@ -109,9 +112,11 @@ impl Forward {
         if let Some(refusal) = Refusal::of(&request) {
             return refusal.response();
         }
+
         let host = host(request.uri(), request.headers());
         let forwarded = Forwarded { client, host };
         forwarded.write(request.headers_mut(), self.inbound);
+
         match self.upstream.send(request).await {
             Ok(response) => response,
             Err(error) => {
@@ -138,6 +143,7 @@ impl Refusal {
         if *request.method() == Method::CONNECT {
             return Some(Self::Tunnel);
         }
+
         let named_in_target = request.uri().authority().is_some();
         let mut hosts = request.headers().get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
@@ -168,6 +174,7 @@ impl Refusal {
                 "the host is not a name and a port",
             ),
         };
+
         problem(status, code, message)
     }
 }
@@ -204,12 +211,14 @@ impl Forwarded<'_> {
                 HeaderValue::from_str(&self.chain(headers)).ok()
             }
         };
+
         if let Some(certificate) = &self.client.certificate {
             headers.insert(CERTIFICATE, certificate.clone());
         }
         if let Some(chain) = chain {
             headers.insert(FOR, chain);
         }
+
         if !headers.contains_key(&PROTO) {
             headers.insert(PROTO, HeaderValue::from_static("https"));
         }
@@ -278,14 +287,17 @@ mod tests {
         for (name, value) in arrived {
             headers.append(*name, HeaderValue::from_static(value));
         }
+
         let host = Some(HeaderValue::from_static("coins.example"));
         let open = Open::uncounted();
         let client = &Client::new([203, 0, 113, 9].into(), None, open);
         Forwarded { client, host }.write(&mut headers, inbound);
+
         let line = |(name, value): (&HeaderName, &HeaderValue)| {
             format!("{name}: {}", value.to_str().unwrap())
         };
         let mut lines: Vec<String> = headers.iter().map(line).collect();
+
         lines.sort();
         lines
     }
@@ -302,6 +314,7 @@ mod tests {
             ("forwarded", "for=10.0.0.1"),
             ("x-real-ip", "10.0.0.1"),
         ];
+
         let wanted = [
             "x-forwarded-for: 203.0.113.9",
             "x-forwarded-host: coins.example",

@@ -51,6 +51,7 @@ impl Identity {
         if !rest.is_empty() {
             return None;
         }
+
         let mut identity = Self {
             subject: parsed.subject().to_string(),
             common_name: parsed
@@ -64,6 +65,7 @@ impl Identity {
             key_sha256: sha256(parsed.public_key().raw),
             not_after: parsed.validity().not_after.timestamp(),
         };
+
         let names = parsed.subject_alternative_name().ok().flatten();
         for name in names.iter().flat_map(|names| &names.value.general_names) {
             match name {
@@ -72,6 +74,7 @@ impl Identity {
                 _ => {}
             }
         }
+
         Some(identity)
     }
 
@@ -83,10 +86,12 @@ impl Identity {
         for byte in self.certificate_sha256 {
             let _ = write!(text, "{byte:02x}");
         }
+
         let _ = write!(text, ";Subject=\"{}\"", escaped(&self.subject));
         for uri in &self.uris {
             let _ = write!(text, ";URI={}", escaped(uri));
         }
+
         for name in &self.dns {
             let _ = write!(text, ";DNS={}", escaped(name));
         }
@@ -126,6 +131,7 @@ impl Allow {
                 "take it from: openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
             ));
         }
+
         for pattern in self.uris.iter().filter(|pattern| !is_uri_pattern(pattern)) {
             problems.push(Problem::new(
                 "allow.uris",
@@ -133,6 +139,7 @@ impl Allow {
                 "write spiffe://td/ns/*/sa/app, or ** as the last segment",
             ));
         }
+
         for pattern in self.dns.iter().filter(|pattern| !is_dns_pattern(pattern)) {
             problems.push(Problem::new(
                 "allow.dns",
@@ -176,6 +183,7 @@ fn uri_matches(pattern: &str, uri: &str) -> bool {
     let mut wanted = pattern.split('/').peekable();
     let mut found = uri.split('/');
     let mut at = 0;
+
     loop {
         match (wanted.next(), found.next()) {
             (None, None) => return true,
@@ -196,6 +204,7 @@ fn is_uri_pattern(pattern: &str) -> bool {
     };
     let segments: Vec<&str> = rest.split('/').collect();
     let last = segments.len() - 1;
+
     !scheme.is_empty()
         && !scheme.contains('*')
         && segments.iter().enumerate().all(|(at, segment)| {
@@ -223,6 +232,7 @@ fn escaped(text: &str) -> String {
             let _ = write!(escaped, "%{byte:02X}");
         }
     }
+
     escaped
 }
 
@@ -265,11 +275,13 @@ mod tests {
         let text = plain.header().unwrap();
         let text = text.to_str().unwrap();
         let tail = text.split_once(';').unwrap().1;
+
         assert!(tail.contains("CN=coins"), "{text}");
         assert!(tail.ends_with(";URI=spiffe://td/a;DNS=a.example"), "{text}");
         let evil = identity("x\";URI=spiffe://td/root;\"\r\nx: y", &[], &[]);
         let text = evil.header().unwrap();
         let text = text.to_str().unwrap();
+
         assert_eq!(text.matches(";URI=").count(), 0, "{text}");
         assert_eq!(text.matches('"').count(), 2, "{text}");
     }
@@ -289,6 +301,7 @@ mod tests {
             assert!(problems.is_empty());
             allow.admits(&owner)
         };
+
         assert!(Allow::default().admits(&owner));
         assert!(allow(|a| a.common_names.push("coins".into())));
         assert!(!allow(|a| a.common_names.push("Coins".into())));
@@ -298,12 +311,14 @@ mod tests {
         assert!(allow(|a| a.uris.push("spiffe://td/ns/*/sa/coins".into())));
         assert!(allow(|a| a.uris.push("spiffe://td/**".into())));
         assert!(!allow(|a| a.uris.push("spiffe://td/*".into())));
+
         assert!(!allow(|a| a.uris.push("spiffe://other/**".into())));
         let pin = format!("sha256/{}", BASE64_STANDARD.encode(owner.key_sha256));
         let pinned = Allow {
             pins: vec![pin],
             ..Allow::default()
         };
+
         assert!(pinned.admits(&owner));
         assert!(!pinned.admits(&identity("coins", &[], &[])));
     }
@@ -326,6 +341,7 @@ mod tests {
             pins: vec!["sha256/abc".into()],
             ..Allow::default()
         };
+
         let mut problems = Vec::new();
         allow.problems(&mut problems);
         assert_eq!(problems.len(), 11);

@@ -27,6 +27,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
         if label.contains("ENCRYPTED") || body.contains("ENCRYPTED") {
             return Err(CertificateError::EncryptedKey);
         }
+
         // White space is dropped, so that line ends which became spaces on the way do no harm.
         let body: String = body.split_whitespace().collect();
         let der = || {
@@ -34,6 +35,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
                 .decode(&body)
                 .map_err(|_| CertificateError::BrokenBlock(label.into()))
         };
+
         match label {
             "CERTIFICATE" => blocks.certificates.push(der()?.into()),
             "PRIVATE KEY" => blocks.keys.push(PrivatePkcs8KeyDer::from(der()?).into()),
@@ -44,6 +46,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
             _ => {}
         }
     }
+
     Ok(blocks)
 }
 
@@ -61,15 +64,18 @@ fn unwrapped(text: &str) -> Result<String, CertificateError> {
             whole => Ok(whole.join("\n")),
         };
     }
+
     let text = text.trim_matches('"');
     if text.contains(BEGIN) {
         return Ok(text.replace("\\r", "").replace("\\n", "\n"));
     }
+
     let packed: String = text.split_whitespace().collect();
     let bytes = BASE64_STANDARD
         .decode(packed)
         .map_err(|_| CertificateError::NotPem)?;
     let text = String::from_utf8(bytes).map_err(|_| CertificateError::NotPem)?;
+
     if text.contains(BEGIN) {
         Ok(text)
     } else {

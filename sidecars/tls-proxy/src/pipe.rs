@@ -53,6 +53,7 @@ where
             Poll::Pending
         }
     });
+
     tokio::select! {
         done = both => done,
         error = silence(carried, idle) => Err(error),
@@ -72,6 +73,7 @@ async fn silence(carried: &Carried, idle: Duration) -> io::Error {
                 "no byte passed within `limits.stall`",
             );
         }
+
         (seen, since) = (sum, Instant::now());
         // Looked at this often, an end comes at most one time too late.
         sleep(idle / 4).await;
@@ -140,6 +142,7 @@ impl Direction {
             }
             self.written += count;
         }
+
         self.left = Vec::new();
         self.written = 0;
         Poll::Ready(Ok(()))
@@ -162,11 +165,13 @@ impl Direction {
             if Pin::new(from).poll_read(cx, &mut read)?.is_pending() {
                 return Ok(Poll::Pending);
             }
+
             let bytes = read.filled();
             if bytes.is_empty() {
                 self.state = State::Ending;
                 return Ok(Poll::Ready(()));
             }
+
             count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let mut taken = 0;
             while taken < bytes.len() {
@@ -221,6 +226,7 @@ mod tests {
             client.read_to_end(&mut answer).await.unwrap();
             answer
         };
+
         let answering = async {
             let mut asked = Vec::new();
             // The end of the question comes through while the answer has not begun.
@@ -229,6 +235,7 @@ mod tests {
             server.shutdown().await.unwrap();
             asked
         };
+
         let (done, answer, asked) = tokio::join!(carrying, asking, answering);
         done.unwrap();
         assert_eq!(asked, sent);
@@ -249,6 +256,7 @@ mod tests {
                 client.write_all(b"x").await.unwrap();
             }
         };
+
         let carrying = carry(&mut near, &mut far, &carried, IDLE);
         let (done, ()) = tokio::join!(carrying, talking);
         assert_eq!(done.unwrap_err().kind(), io::ErrorKind::TimedOut);

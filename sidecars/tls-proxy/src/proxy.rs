@@ -64,12 +64,14 @@ pub(crate) fn problems_of_files(config: &Config) -> Vec<Problem> {
         // Nothing is there before the start.
         return Vec::new();
     }
+
     let faults = match config.mode {
         Mode::Originate => config
             .target()
             .map(|target| Outward::new(config, &target).err()),
         Mode::Http | Mode::Tcp => Some(snapshot(config, None).err()),
     };
+
     let faults = faults.flatten().unwrap_or_default();
     faults.into_iter().map(Problem::from).collect()
 }
@@ -86,6 +88,7 @@ impl Proxy {
         if !problems.is_empty() {
             return Err(Error::Settings(problems));
         }
+
         let mut config = config.clone();
         if let Some(ca_file) = &config.dev_ca_file {
             let made = dev::certificate(ca_file).map_err(|why| {
@@ -94,6 +97,7 @@ impl Proxy {
             })?;
             config.certificate = made;
         }
+
         let stamps = reload::stamps(&config.files());
         let target = || {
             let problem = || Error::one("upstream", "is no address".to_owned());
@@ -114,6 +118,7 @@ impl Proxy {
                 Side::Originate(Outward::new(&config, raw.target())?.into(), raw.into())
             }
         };
+
         Ok(Self(Arc::new(Inner {
             config,
             stamps,
@@ -137,6 +142,7 @@ impl Proxy {
             lifetime: (!config.lifetime.is_zero()).then_some(config.lifetime),
             ..config.limits.clone()
         };
+
         match &self.0.side {
             Side::Http(handshake, forward) => {
                 let open = |stream, address| {
@@ -173,6 +179,7 @@ impl Proxy {
             }
             Side::Originate(outward, _) => outward.renew(config).map(|()| true),
         };
+
         let outcome = outcome.map_err(Error::from);
         self.0.reloads.note(&outcome);
         outcome
@@ -217,6 +224,7 @@ impl Proxy {
         if limit.is_zero() {
             return;
         }
+
         let started = Instant::now();
         tracing::info!(%limit, "waiting for the upstream to stop");
         while started.elapsed() < limit.duration() {
@@ -227,6 +235,7 @@ impl Proxy {
             }
             sleep(UPSTREAM_POLL).await;
         }
+
         tracing::warn!(%limit, "the upstream has not stopped within `wait_for_upstream`");
     }
 }
@@ -249,6 +258,7 @@ async fn opened(
     } else {
         Protocol::Http1
     };
+
     let client = Client::new(
         accepted.address.ip(),
         accepted.identity.as_ref(),
@@ -261,6 +271,7 @@ async fn opened(
             forward.answer(request, &client).await
         }))
     };
+
     Ok(Opened {
         io: Counted::new(accepted.stream, handshake.bytes()),
         protocol,
@@ -282,6 +293,7 @@ fn forward(config: &Config) -> Result<Forward, Error> {
     let hsts = hsts
         .transpose()
         .map_err(|error| Error::one("hsts", error.to_string()))?;
+
     Ok(Forward {
         upstream,
         inbound: if config.trust_forwarded {

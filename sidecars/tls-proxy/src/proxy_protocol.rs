@@ -49,18 +49,22 @@ pub(crate) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
         if length > LONGEST_BLOCK {
             return Err(bad(BadHeader::Block));
         }
+
         let mut block = vec![0; length];
         stream.read_exact(&mut block).await?;
         return parse_v2(head[12], rest[0], &block).map_err(bad);
     }
+
     if !head.starts_with(b"PROXY ") {
         return Err(bad(BadHeader::None));
     }
+
     let mut line = head.to_vec();
     while !line.ends_with(b"\r\n") {
         if line.len() >= LONGEST_LINE {
             return Err(bad(BadHeader::Line));
         }
+
         // What follows the line is the client's: nothing of it may be taken.
         let mut seen = [0; LONGEST_LINE];
         let room = LONGEST_LINE - line.len();
@@ -68,6 +72,7 @@ pub(crate) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+
         let end = seen[..count].iter().position(|byte| *byte == b'\n');
         let part = end.map_or(count, |end| end + 1);
         stream.read_exact(&mut seen[..part]).await?;
@@ -76,6 +81,7 @@ pub(crate) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
             return Err(bad(BadHeader::Line));
         }
     }
+
     parse_v1(&line).map_err(bad)
 }
 
@@ -86,14 +92,17 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
     if line.len() > LONGEST_LINE {
         return Err(BadHeader::Line);
     }
+
     let mut words = text.split(' ');
     if words.next() != Some("PROXY") {
         return Err(BadHeader::None);
     }
+
     let family = words.next();
     if family == Some("UNKNOWN") {
         return Ok(None);
     }
+
     let (Some(source), Some(target), Some(port), Some(target_port), None) = (
         words.next(),
         words.next(),
@@ -103,6 +112,7 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
     ) else {
         return Err(BadHeader::Line);
     };
+
     let ip = |text: &str| -> Result<IpAddr, BadHeader> {
         match family {
             Some("TCP4") => text.parse::<Ipv4Addr>().map(IpAddr::V4).ok(),
@@ -111,6 +121,7 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
         }
         .ok_or(BadHeader::Line)
     };
+
     let number = |text: &str| -> Result<u16, BadHeader> {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit())
             && (text.len() == 1 || !text.starts_with('0'));
@@ -119,6 +130,7 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
             .filter(|_| is_plain)
             .ok_or(BadHeader::Line)
     };
+
     ip(target)?;
     number(target_port)?;
     Ok(Some(SocketAddr::new(ip(source)?, number(port)?)))
@@ -139,6 +151,7 @@ pub fn parse_v2(
         1 => {}
         _ => return Err(BadHeader::Block),
     }
+
     // The low half is the transport: only a stream has come here.
     let (source, tlvs): (Option<SocketAddr>, &[u8]) = match (family >> 4, family & 0xf) {
         (0, 0) | (3, 0..=2) | (0..=2, 2) => (None, &[]),
@@ -158,12 +171,14 @@ pub fn parse_v2(
         }
         _ => return Err(BadHeader::Block),
     };
+
     let mut rest = tlvs;
     while !rest.is_empty() {
         let ([_, high, low], after) = rest.split_first_chunk::<3>().ok_or(BadHeader::Block)?;
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         rest = after.get(length..).ok_or(BadHeader::Block)?;
     }
+
     Ok(source)
 }
 
@@ -194,23 +209,28 @@ pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec
             0x21
         }
     };
+
     block.extend(source.port().to_be_bytes());
     block.extend(target.port().to_be_bytes());
     if let Some(alpn) = told.alpn {
         tlv(&mut block, ALPN, alpn);
     }
+
     if let Some(name) = told.server_name {
         tlv(&mut block, AUTHORITY, name.as_bytes());
     }
+
     let flags = CLIENT_SSL | if told.is_verified { CLIENT_CERT } else { 0 };
     // Zero where the certificate was verified; the rest is for a client that showed none.
     let unverified = u32::from(!told.is_verified);
     let mut ssl = vec![flags];
+
     ssl.extend(unverified.to_be_bytes());
     tlv(&mut ssl, SSL_VERSION, told.version.as_bytes());
     if let Some(name) = told.common_name {
         tlv(&mut ssl, SSL_CN, name.as_bytes());
     }
+
     tlv(&mut ssl, SSL_CIPHER, told.cipher.as_bytes());
     tlv(&mut block, SSL, &ssl);
     let mut header = SIGNATURE.to_vec();
@@ -218,6 +238,7 @@ pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec
     header.push(family);
     header.extend((block.len() as u16).to_be_bytes());
     header.extend(block);
+
     header
 }
 
@@ -330,6 +351,7 @@ mod tests {
             .map(|tlv| tlv.unwrap())
             .map(|tlv| (tlv.kind, tlv.value.to_vec()))
             .collect();
+
         assert_eq!(found[0], (ALPN, b"h2".to_vec()));
         assert_eq!(found[1], (AUTHORITY, b"coins.example".to_vec()));
         assert_eq!(found[2].0, SSL);

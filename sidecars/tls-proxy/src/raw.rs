@@ -90,6 +90,7 @@ impl Raw {
                 }
             }
         });
+
         match accepting.await {
             Ok((mut accepted, mut next_hop)) => {
                 let client = accepted.address;
@@ -139,6 +140,7 @@ impl Raw {
                 proxy_protocol::v2(source, target, &told)
             }
         };
+
         next_hop.write_all(&header).await?;
         Ok(next_hop)
     }
@@ -157,15 +159,18 @@ impl Raw {
                 Err(io::Error::new(kind, "lived as long as `lifetime` lets it"))
             }),
         };
+
         let (up, down) = (
             carried.up.load(Ordering::Relaxed),
             carried.down.load(Ordering::Relaxed),
         );
+
         counted::add(&self.bytes, up, down);
         self.count(if ended.is_ok() { "completed" } else { "broken" });
         if let Err(error) = &ended {
             tracing::debug!(peer = %address, %error, "connection failed");
         }
+
         if self.log.takes() {
             let ms = started.elapsed().as_millis() as u64;
             let error = ended.err().map(|error| error.to_string());
@@ -203,9 +208,11 @@ impl Outward {
             } else {
                 "upstream"
             };
+
             let error = CertificateError::BadName(name.to_owned());
             vec![Fault::new(setting, error)]
         })?;
+
         Ok(Self {
             config: RwLock::new(Self::read(config)?),
             name,
@@ -231,6 +238,7 @@ impl Outward {
                 return Err(roots.chain(material.err().unwrap_or_default()).collect());
             }
         };
+
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(tls::versions(config.min_version))
             .map_err(|error| {
@@ -238,6 +246,7 @@ impl Outward {
                 vec![Fault::new("min_version", error)]
             })?
             .with_root_certificates(roots);
+
         let mut made = match material.certificates.into_iter().next() {
             None => builder.with_no_client_auth(),
             Some(shown) => {
@@ -245,11 +254,13 @@ impl Outward {
                 builder.with_client_cert_resolver(Arc::new(certified))
             }
         };
+
         made.alpn_protocols = config
             .alpn
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
+
         Ok(Arc::new(made))
     }
 

@@ -30,11 +30,13 @@ fn redirect<B>(request: &Request<B>, port: u16) -> Response<Body> {
             "a request names one host",
         );
     };
+
     let mut response = problem(
         StatusCode::PERMANENT_REDIRECT,
         "https_only",
         "this is served by https",
     );
+
     response.headers_mut().insert(LOCATION, location);
     response
 }
@@ -46,9 +48,11 @@ fn location<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
         (Some(authority), _, None) => authority.clone(),
         (None, host, None) => host?.to_str().ok()?.parse().ok()?,
     };
+
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return None;
     }
+
     let path = request.uri().path_and_query();
     let path = path.map_or("/", |path| path.as_str());
     let host = authority.host();
@@ -56,6 +60,7 @@ fn location<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
         443 => format!("https://{host}{path}"),
         port => format!("https://{host}:{port}{path}"),
     };
+
     HeaderValue::from_str(&location).ok()
 }
 

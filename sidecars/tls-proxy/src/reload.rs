@@ -88,6 +88,7 @@ impl Reloads {
                 "failed"
             }
         };
+
         self.counter.add(1, &[KeyValue::new("outcome", word)]);
     }
 
@@ -104,10 +105,12 @@ pub(crate) async fn watch(proxy: &Proxy, mut seen: Stamps) {
     if interval.is_zero() || files.is_empty() {
         std::future::pending::<()>().await;
     }
+
     let mut failed = false;
     loop {
         sleep(interval.duration()).await;
         let now = stamps(&files);
+
         // A pair half replaced is tried again, whether or not anything changes.
         if now == seen && !failed {
             continue;

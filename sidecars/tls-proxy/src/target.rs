@@ -32,6 +32,7 @@ impl Target {
             "tls" => Scheme::Tls,
             _ => return Err(NoTarget),
         };
+
         let (host, port) = address.rsplit_once(':').ok_or(NoTarget)?;
         let port = port.parse().ok().filter(|port| *port > 0).ok_or(NoTarget)?;
         let host = match host.strip_prefix('[') {
@@ -39,6 +40,7 @@ impl Target {
             None if host.contains(':') => return Err(NoTarget),
             None => host,
         };
+
         if host.is_empty() || host.contains(['/', '@', '?', '#', ' ']) {
             return Err(NoTarget);
         }

@@ -68,6 +68,7 @@ impl ProducesTickets for SharedTickets {
         let epoch = self.epoch();
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
+
         let mut body = plain.to_vec();
         let header = epoch.to_be_bytes();
         self.key(epoch)?
@@ -77,6 +78,7 @@ impl ProducesTickets for SharedTickets {
                 &mut body,
             )
             .ok()?;
+
         Some([&header[..], &nonce[..], &body[..]].concat())
     }
 
@@ -84,10 +86,12 @@ impl ProducesTickets for SharedTickets {
         let (header, rest) = ticket.split_first_chunk::<4>()?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
         let epoch = u32::from_be_bytes(*header);
+
         // One epoch back is a ticket still good; one ahead is a task whose clock is.
         if epoch.abs_diff(self.epoch()) > 1 {
             return None;
         }
+
         let mut body = body.to_vec();
         let plain = self
             .key(epoch)?
@@ -97,6 +101,7 @@ impl ProducesTickets for SharedTickets {
                 &mut body,
             )
             .ok()?;
+
         Some(plain.to_vec())
     }
 }

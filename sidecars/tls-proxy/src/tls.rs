@@ -55,6 +55,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
         | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 3,
         _ => 4,
     });
+
     Arc::new(provider)
 }
 
@@ -129,6 +130,7 @@ impl Snapshot {
                 vec![Fault::new(setting, error)]
             }
         };
+
         let random = provider.secure_random.fill(&mut [0; 32]);
         random.map_err(|error| refused("certificate")(error.into()))?;
         let clients = fingerprint_of_clients(config, material.clients.as_ref());
@@ -140,12 +142,14 @@ impl Snapshot {
         } else {
             aws_lc_rs::Ticketer::new().map_err(refused("certificate"))?
         };
+
         let verifier = material
             .clients
             .as_ref()
             .map(|clients| verifier(config, clients, &provider))
             .transpose()?;
         let mut made = Vec::with_capacity(material.certificates.len());
+
         for shown in &material.certificates {
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_protocol_versions(versions(config.min_version))
@@ -154,6 +158,7 @@ impl Snapshot {
                 Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
                 None => builder.with_no_client_auth(),
             };
+
             let certified = SingleCertAndKey::from(Arc::clone(&shown.certified));
             let mut made_of_it = builder.with_cert_resolver(Arc::new(certified));
             made_of_it.alpn_protocols = match config.mode {
@@ -161,16 +166,19 @@ impl Snapshot {
                 Mode::Http => vec![H2.to_vec(), b"http/1.1".to_vec()],
                 Mode::Tcp | Mode::Originate => Vec::new(),
             };
+
             // Without a ticketer TLS 1.2 clients could not resume.
             made_of_it.ticketer = Arc::clone(&ticketer);
             // A ticket is for one use (RFC 8446 appendix C.4); a client that resumes gets the next one.
             made_of_it.send_tls13_tickets = 1;
             made.push(Choice::new(made_of_it));
         }
+
         let Some(default) = made.first().cloned() else {
             let error = CertificateError::NoCertificate;
             return Err(vec![Fault::new("certificate", error)]);
         };
+
         let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
         // The certificates of the list know their names better than the one for everybody.
         for (shown, made) in material.certificates.iter().zip(&made).rev() {
@@ -182,6 +190,7 @@ impl Snapshot {
                 map.entry(name.to_owned()).or_insert_with(|| made.clone());
             }
         }
+
         Ok(Self {
             default,
             exact,
@@ -266,14 +275,17 @@ fn verifier(
             .with_crls(clients.revoked.iter().cloned())
             .allow_unknown_revocation_status();
     }
+
     if config.client_auth == ClientAuth::Optional {
         builder = builder.allow_unauthenticated();
     }
+
     let inner = builder.build().map_err(|error| {
         let error = CertificateError::Refused(error.to_string());
         vec![Fault::new(clients.setting, error)]
     })?;
     let allow = config.allow.clone();
+
     Ok(Arc::new(Door { inner, allow }))
 }
 
@@ -403,6 +415,7 @@ impl Handshake {
                 "Connections open, those shaking hands among them.",
             ),
         };
+
         let shared = Shared {
             shown: RwLock::new(Arc::new(shown)),
             limit: config.handshake_limit,
@@ -413,6 +426,7 @@ impl Handshake {
             connections: AtomicUsize::new(0),
             counters,
         };
+
         let handshake = Self(Arc::new(shared));
         handshake.record_ends();
         handshake
@@ -458,11 +472,13 @@ impl Handshake {
             "outcome",
             accepted.as_ref().map_or_else(outcome, |_| "completed"),
         )];
+
         if let Ok(accepted) = &accepted {
             let tls = accepted.stream.get_ref().1;
             attributes.push(KeyValue::new("version", version(tls)));
             attributes.push(KeyValue::new("resumed", is_resumed(tls)));
         }
+
         self.0.counters.handshakes.add(1, &attributes);
         accepted.map_err(explained)
     }
@@ -478,8 +494,10 @@ impl Handshake {
             let told = told.inspect_err(|_| self.refuse("proxy_protocol"))?;
             address = told.unwrap_or(address);
         }
+
         let open = self.count(address.ip().to_canonical())?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+
         // Only now: a client that sends nothing keeps nobody waiting.
         let _under_way = self.0.under_way.acquire().await.map_err(io::Error::other)?;
         let shown = self.shown();
@@ -492,6 +510,7 @@ impl Handshake {
             .peer_certificates()
             .and_then(<[_]>::first)
             .and_then(Identity::of);
+
         // A session that is resumed brings the certificate it began with, which nobody looks at again.
         if let Some(identity) = &identity
             && is_resumed(tls)
@@ -503,6 +522,7 @@ impl Handshake {
                 "the client's certificate has ended since its session began",
             ));
         }
+
         Ok(Accepted {
             stream,
             address,
@@ -528,10 +548,12 @@ impl Handshake {
                 format!("`connections_per_client` reached by {client}"),
             ));
         }
+
         *count += 1;
         drop(open);
         let connections = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.counters.connections.record(connections as f64, &[]);
+
         Ok(Open {
             shared: Arc::clone(&self.0),
             client,
@@ -544,11 +566,13 @@ impl Drop for Open {
         let before = self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         let connections = before.saturating_sub(1) as f64;
         self.shared.counters.connections.record(connections, &[]);
+
         let mut open = self
             .shared
             .open
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+
         if let Some(count) = open.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {

@@ -55,6 +55,7 @@ async fn each_name_has_its_certificate_and_others_the_first() {
         ];
     })
     .await;
+
     let config = Arc::new(client_config(&signer.root, None));
     for (name, wanted) in [
         ("first.example", "first.example"),
@@ -70,6 +71,7 @@ async fn each_name_has_its_certificate_and_others_the_first() {
             "{name}"
         );
     }
+
     // Two labels are more than a star stands for: the first certificate, which is not for that name.
     let error = shown(&proxy, &config, "x.y.c.example").await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
@@ -80,12 +82,14 @@ async fn each_certificate_has_its_protocols() {
     let signer = Signer::new();
     let mut only_h1 = more(signer.server(&["old.example"]));
     only_h1.alpn = vec!["http/1.1".into()];
+
     let proxy = proxy(mirror().await, |config| {
         config.key = Secret::default();
         config.certificate = Secret::new(signer.server(&["new.example"]));
         config.certificates = vec![only_h1];
     })
     .await;
+
     let mut config = client_config(&signer.root, None);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
@@ -124,10 +128,12 @@ async fn a_new_file_is_shown_to_new_connections_and_old_ones_go_on() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["one.example", "localhost"])).unwrap();
+
     let mut proxy = watching(&file).await;
     proxy.root = signer.root.clone();
     let config = Arc::new(client_config(&signer.root, None));
     let mut open = h1(&proxy).await;
+
     shows(&proxy, &config, &["localhost", "one.example"]).await;
     fs::write(&file, signer.server(&["two.example", "localhost"])).unwrap();
     shows(&proxy, &config, &["localhost", "two.example"]).await;
@@ -146,10 +152,12 @@ async fn a_link_that_is_swapped_is_followed() {
         let pem = signer.server(&[&format!("{name}.example"), "localhost"]);
         fs::write(path.join("tls.pem"), pem).unwrap();
     }
+
     let current = folder.path().join("current");
     symlink("one", &current).unwrap();
     let proxy = watching(&current.join("tls.pem")).await;
     let config = Arc::new(client_config(&signer.root, None));
+
     shows(&proxy, &config, &["localhost", "one.example"]).await;
     let next = folder.path().join("next");
     symlink("two", &next).unwrap();
@@ -170,6 +178,7 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
         (pem[..at].to_owned(), pem[at..].to_owned())
     };
     let (one, two) = (pair("one.example"), pair("two.example"));
+
     fs::write(&chain, &one.0).unwrap();
     fs::write(&key, &one.1).unwrap();
     let config = Config {
@@ -178,9 +187,11 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
         key_file: Some(key.clone()),
         ..Config::default()
     };
+
     let proxy = Proxy::new(&config).unwrap();
     let name = || proxy.certificate_ends().remove(0).0;
     assert!(!proxy.reload().unwrap());
+
     for (broken, why) in [
         (&two.0[..], "is not the key of the certificate"),
         (
@@ -195,6 +206,7 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
         assert!(proxy.reload_fault().unwrap().contains(why));
         assert_eq!(name(), "one.example");
     }
+
     fs::remove_file(&chain).unwrap();
     assert!(proxy.reload().is_err());
     fs::write(&chain, &two.0).unwrap();
@@ -211,6 +223,7 @@ async fn rotations_under_load_fail_no_request() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["at0.example", "localhost"])).unwrap();
+
     let proxy = Arc::new(watching(&file).await);
     let config = Arc::new(client_config(&signer.root, None));
     let (done, answered) = (
@@ -231,6 +244,7 @@ async fn rotations_under_load_fail_no_request() {
             })
         })
         .collect();
+
     for at in 1..=rotations {
         let name = format!("at{at}.example");
         // As an agent does it that does not know of renames: first cut, then written.
@@ -239,10 +253,12 @@ async fn rotations_under_load_fail_no_request() {
         fs::write(&file, signer.server(&[&name, "localhost"])).unwrap();
         shows(&proxy, &config, &["localhost", &name]).await;
     }
+
     done.store(true, Ordering::Relaxed);
     for client in clients {
         within(client).await.unwrap();
     }
+
     assert!(answered.load(Ordering::Relaxed) > rotations);
 }
 
@@ -256,6 +272,7 @@ async fn the_certificate_for_development_is_good_for_localhost() {
         config.dev_ca_file = Some(ca.clone());
     })
     .await;
+
     let root = CertificateDer::from_pem_slice(&fs::read(&ca).unwrap()).unwrap();
     assert!(!fs::read_to_string(&ca).unwrap().contains("PRIVATE KEY"));
     let config = Arc::new(client_config(&root, None));
@@ -295,6 +312,7 @@ async fn a_session_is_resumed_at_another_task_with_the_same_key() {
         })
         .await
     };
+
     let (key, other) = ("0".repeat(32), "1".repeat(32));
     let (one, two, foreign) = (task(&key).await, task(&key).await, task(&other).await);
     for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
@@ -307,6 +325,7 @@ async fn a_session_is_resumed_at_another_task_with_the_same_key() {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let config = Arc::new(config);
+
         assert_eq!(kind(&one, &config).await, HandshakeKind::Full);
         assert_eq!(kind(&two, &config).await, HandshakeKind::Resumed);
         assert_eq!(kind(&foreign, &config).await, HandshakeKind::Full);
@@ -369,6 +388,7 @@ async fn the_ocsp_response_goes_with_the_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ocsp.der");
     fs::write(&file, b"as the authority gave it").unwrap();
+
     let proxy = proxy(mirror().await, |config| config.ocsp_file = Some(file)).await;
     let keeps = Arc::new(Keeps::default());
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -378,6 +398,7 @@ async fn the_ocsp_response_goes_with_the_certificate() {
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&keeps) as _)
         .with_no_client_auth();
+
     connect(proxy.address, &Arc::new(config), "localhost")
         .await
         .unwrap();

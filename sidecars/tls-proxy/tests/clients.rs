@@ -54,9 +54,11 @@ async fn only_clients_with_a_certificate_of_the_authority_are_let_in() {
     let seen = answer(proxy.address, &proxy.root, Some(&good))
         .await
         .unwrap();
+
     assert!(seen.starts_with("HTTP/1.1 200 "), "{seen}");
     let error = answer(proxy.address, &proxy.root, None).await.unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
+
     let foreign = client(&other, "spiffe://td/app", 1);
     assert!(
         answer(proxy.address, &proxy.root, Some(&foreign))
@@ -71,10 +73,12 @@ async fn where_it_is_optional_the_app_sees_who_showed_one() {
     let proxy = asking(&signer, |config| config.client_auth = ClientAuth::Optional).await;
     let seen = answer(proxy.address, &proxy.root, None).await.unwrap();
     assert!(!seen.contains("x-forwarded-client-cert"), "{seen}");
+
     let good = client(&signer, "spiffe://td/app", 1);
     let seen = answer(proxy.address, &proxy.root, Some(&good))
         .await
         .unwrap();
+
     assert!(seen.contains("x-forwarded-client-cert: Hash="), "{seen}");
     assert!(
         seen.contains(";URI=spiffe://td/app;DNS=") || seen.contains(";URI=spiffe://td/app"),
@@ -108,11 +112,13 @@ async fn the_list_lets_in_whom_it_names() {
     })
     .await;
     let named = client(&signer, "spiffe://td/ns/prod/app", 1);
+
     assert!(
         answer(proxy.address, &proxy.root, Some(&named))
             .await
             .is_ok()
     );
+
     let other = client(&signer, "spiffe://td/ns/prod/other", 2);
     let error = answer(proxy.address, &proxy.root, Some(&other))
         .await
@@ -125,12 +131,14 @@ async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let list = folder.path().join("crl.pem");
     fs::write(&list, signer.revoked(99)).unwrap();
+
     let proxy = asking(&signer, |config| {
         config.client_crl_file = Some(list.clone());
         config.reload_interval = Period::from_millis(5);
         config.ticket_key = Secret::new("0".repeat(32));
     })
     .await;
+
     let (one, two) = (
         client(&signer, "spiffe://td/a", 1),
         client(&signer, "spiffe://td/b", 2),
@@ -144,10 +152,12 @@ async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_
             .await
             .map(|_| kind == Some(HandshakeKind::Resumed))
     };
+
     for config in [&first, &second] {
         assert!(!resumed(config).await.unwrap());
         assert!(resumed(config).await.unwrap());
     }
+
     fs::write(&list, signer.revoked(1)).unwrap();
     within(async {
         while resumed(&first).await.is_ok() {
@@ -155,6 +165,7 @@ async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_
         }
     })
     .await;
+
     assert!(
         !resumed(&second).await.unwrap(),
         "who may still come in shakes hands anew"

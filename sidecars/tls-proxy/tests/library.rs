@@ -18,6 +18,7 @@ async fn another_program_mounts_it_in_ten_lines() -> Result<(), BoxError> {
     let (signer, folder) = (Signer::new(), tempfile::tempdir()?);
     let pem = folder.path().join("tls.pem");
     std::fs::write(&pem, signer.server(&["localhost"]))?;
+
     let app = mirror().await;
 
     let config = tls_proxy::Config {

@@ -73,6 +73,7 @@ async fn is_ready_when_the_upstream_answers_and_ends_with_zero() {
     .stdout(Stdio::piped())
     .spawn()
     .unwrap();
+
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let admin = line(&mut lines, "starting").await["admin"]
         .as_str()
@@ -114,6 +115,7 @@ async fn stops_while_the_upstream_never_came() {
     .stdout(Stdio::piped())
     .spawn()
     .unwrap();
+
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     line(&mut lines, "listening").await;
     kill_process(
@@ -133,11 +135,13 @@ async fn check_says_what_is_wrong_with_the_key_and_never_shows_it() {
         ("TLS_PROXY_CERTIFICATE", &*authority.certificate),
         ("TLS_PROXY_KEY", &*other.key),
     ];
+
     for verb in ["check", "serve"] {
         let output = within(tls_proxy(&variables).arg(verb).output())
             .await
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
+
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(said.contains("TLS_PROXY_KEY"), "{said}");
         assert!(said.contains("is not the key of the certificate"), "{said}");
@@ -175,6 +179,7 @@ impl Started {
             ("TLS_PROXY_ADMIN", "127.0.0.1:0"),
             ("TLS_PROXY_UPSTREAM", &upstream),
         ];
+
         variables.extend(more);
         let mut child = tls_proxy(&variables)
             .stdout(Stdio::piped())
@@ -185,6 +190,7 @@ impl Started {
             .as_str()
             .unwrap()
             .to_owned();
+
         let listening = line(&mut lines, "listening").await;
         let address = listening["address"].as_str().unwrap().parse().unwrap();
         line(&mut lines, "upstream answers").await;
@@ -216,6 +222,7 @@ async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tls.pem");
     std::fs::write(&file, signer.server(&["one.example"])).unwrap();
+
     let path = file.to_str().unwrap();
     let variables = [
         ("TLS_PROXY_CERTIFICATE_FILE", path),
@@ -223,14 +230,17 @@ async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
     ];
     let mut started = Started::new(support::mirror().await, &variables).await;
     let said = started.ready_says().await;
+
     assert!(said.contains("one.example ends in"), "{said}");
     std::fs::write(&file, "half of it").unwrap();
     started.signal(Signal::HUP);
+
     let fault = line(
         &mut started.lines,
         "the new certificates cannot be used; the old ones stay",
     )
     .await;
+
     assert!(
         fault["error"]
             .as_str()
@@ -238,9 +248,11 @@ async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
             .contains("`certificate_file`"),
         "{fault}"
     );
+
     std::fs::write(&file, signer.server(&["two.example"])).unwrap();
     started.signal(Signal::HUP);
     line(&mut started.lines, "certificates replaced").await;
+
     let config = Arc::new(support::client_config(&signer.root, None));
     assert!(
         support::connect(started.address, &config, "two.example")
@@ -265,20 +277,24 @@ async fn a_stop_waits_for_the_app_which_may_still_be_asked() {
         chassis::http::Limits::default(),
         shutdown,
     ));
+
     let pem = signer.server(&["localhost"]);
     let variables = [
         ("TLS_PROXY_CERTIFICATE", &*pem),
         ("TLS_PROXY_WAIT_FOR_UPSTREAM", "15s"),
     ];
     let mut started = Started::new(upstream, &variables).await;
+
     started.signal(Signal::TERM);
     line(&mut started.lines, "waiting for the upstream to stop").await;
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+
     let config = Arc::new(support::client_config(&signer.root, None));
     let stream = support::connect(started.address, &config, "localhost")
         .await
         .unwrap();
     let answer = support::asked(stream, "").await.unwrap();
+
     assert!(answer.ends_with("still here"), "{answer}");
     stop.fire();
     within(app).await.unwrap().unwrap();
@@ -300,6 +316,7 @@ async fn ask_until_gone(
             let request = ::http::Request::get(target).header("host", "localhost");
             request.body(chassis::http::empty()).unwrap()
         };
+
         macro_rules! ask {
             ($sender:ident) => {
                 while $sender.ready().await.is_ok() {
@@ -322,6 +339,7 @@ async fn ask_until_gone(
                 }
             };
         }
+
         if is_h2 {
             let Ok((mut sender, connection)) = http2::handshake(TokioExecutor::new(), io).await
             else {
@@ -335,6 +353,7 @@ async fn ask_until_gone(
             ask!(sender);
         }
     }
+
     (answered, failed)
 }
 
@@ -349,6 +368,7 @@ async fn drains_under_load_fail_no_request() {
         support::answer("x".repeat(20_000))
     })
     .await;
+
     for at in 0..drains {
         let mut started = Started::new(upstream, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
         let clients: Vec<_> = (0..8)
@@ -363,9 +383,11 @@ async fn drains_under_load_fail_no_request() {
                 tokio::spawn(ask_until_gone(started.address, config.into(), is_h2))
             })
             .collect();
+
         tokio::time::sleep(std::time::Duration::from_millis(150 + 17 * at as u64)).await;
         started.signal(Signal::TERM);
         assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+
         for client in clients {
             let (answered, failed) = within(client).await.unwrap();
             assert!(answered > 0);
@@ -398,11 +420,13 @@ async fn without_descriptors_it_waits_without_spinning_and_recovers() {
         current: Some(30),
         maximum: Some(30),
     };
+
     rustix::process::prlimit(id, rustix::process::Resource::Nofile, few).unwrap();
     let mut open = Vec::new();
     for _ in 0..40 {
         open.push(TcpStream::connect(started.address).await.unwrap());
     }
+
     let failed = line(&mut started.lines, "accept failed").await;
     assert!(
         failed["error"]
@@ -411,21 +435,25 @@ async fn without_descriptors_it_waits_without_spinning_and_recovers() {
             .contains("Too many open files"),
         "{failed}"
     );
+
     let before = cpu(started.child.id().unwrap());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let spent = cpu(started.child.id().unwrap()) - before;
     assert!(spent < 0.3, "{spent} s of CPU in one second of waiting");
     drop(open);
+
     let config = Arc::new(support::client_config(&signer.root, None));
     let stream = support::connect(started.address, &config, "localhost")
         .await
         .unwrap();
+
     assert!(
         support::asked(stream, "")
             .await
             .unwrap()
             .starts_with("HTTP/1.1 200 ")
     );
+
     started.signal(Signal::TERM);
     assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
 }
@@ -440,12 +468,14 @@ async fn the_access_log_has_its_share() {
     ];
     let mut started = Started::new(support::mirror().await, &variables).await;
     let config = Arc::new(support::client_config(&signer.root, None));
+
     for _ in 0..4 {
         let stream = support::connect(started.address, &config, "localhost")
             .await
             .unwrap();
         support::asked(stream, "").await.unwrap();
     }
+
     started.signal(Signal::TERM);
     let mut requests = Vec::new();
     while let Some(line) = within(started.lines.next_line()).await.unwrap() {
@@ -454,6 +484,7 @@ async fn the_access_log_has_its_share() {
             requests.push(line);
         }
     }
+
     assert_eq!(requests.len(), 2, "{requests:?}");
     let (status, path) = (&requests[0]["status"], &requests[0]["path"]);
     assert_eq!((status, path), (&200.into(), &"/".into()));

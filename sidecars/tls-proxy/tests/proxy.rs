@@ -40,6 +40,7 @@ async fn carries_http1_to_the_next_hop() {
                 .unwrap(),
         )
         .await;
+
         assert!(seen.starts_with("GET /coins?x=1\n"), "{seen}");
         for line in [
             "host: localhost",
@@ -75,11 +76,13 @@ async fn carries_bodies_both_ways() {
         let request = ::http::Request::post("https://localhost/").header("host", "localhost");
         request.body(chassis::http::full(body.clone())).unwrap()
     };
+
     let mut one = h1(&proxy).await;
     assert_eq!(
         text(within(one.send_request(request())).await.unwrap()).await,
         body
     );
+
     let mut two = h2(&proxy).await;
     assert_eq!(
         text(within(two.send_request(request())).await.unwrap()).await,
@@ -95,6 +98,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     });
     let proxy = proxy(refusing.await, |_| {}).await;
     let part = vec![b'x'; 64 * 1024];
+
     for version in ["h1", "h2"] {
         let (mut body, receiver) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);
         let request = ::http::Request::post("https://localhost/").header("host", "localhost");
@@ -105,6 +109,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
                 _ => h2(&proxy).await.send_request(request).await,
             }
         };
+
         let sending = async {
             for _ in 0..100 {
                 body.send_data(part.clone().into()).await?;
@@ -112,6 +117,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
             drop(body);
             Ok::<_, http_body_util::channel::SendError>(())
         };
+
         let (response, sent) = within(Box::pin(async { tokio::join!(answering, sending) })).await;
         assert_eq!(response.unwrap().status(), 401, "{version}");
         assert!(sent.is_ok(), "{version}: the proxy stopped taking the body");
@@ -125,6 +131,7 @@ async fn replaces_what_clients_claim_about_themselves() {
     request
         .headers_mut()
         .insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+
     let seen = text(
         within(h1(&proxy).await.send_request(request))
             .await
@@ -142,12 +149,14 @@ async fn passes_the_trace_on() {
     request
         .headers_mut()
         .insert("traceparent", trace.parse().unwrap());
+
     let seen = text(
         within(h1(&proxy).await.send_request(request))
             .await
             .unwrap(),
     )
     .await;
+
     assert!(
         seen.contains("traceparent: 00-0af7651916cd43dd8448eb211c80319c-"),
         "{seen}"
@@ -161,6 +170,7 @@ async fn a_client_that_trusts_another_authority_does_not_connect() {
     let error = handshake(proxy.address, &other, "h2", BOTH)
         .await
         .unwrap_err();
+
     assert!(error.to_string().contains("certificate"), "{error}");
     // And the proxy goes on.
     assert_eq!(
@@ -179,11 +189,13 @@ async fn refuses_tls_1_2_when_1_3_is_the_least() {
     })
     .await;
     let old = &[&rustls::version::TLS12];
+
     assert!(
         handshake(proxy.address, &proxy.root, "h2", old)
             .await
             .is_err()
     );
+
     assert!(
         handshake(proxy.address, &proxy.root, "h2", BOTH)
             .await
@@ -210,6 +222,7 @@ async fn closes_on_plain_http_and_goes_on() {
         .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
+
     let mut answer = Vec::new();
     let _ = within(plain.read_to_end(&mut answer)).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
@@ -288,6 +301,7 @@ async fn slow() -> Slow {
             }
         }
     };
+
     Slow {
         address: next_hop(service).await,
         arrived,
@@ -301,9 +315,11 @@ async fn the_drain_finishes_an_answer_in_flight_on_http1() {
     let proxy = proxy(slow.address, |_| {}).await;
     let mut client = h1(&proxy).await;
     let answer = tokio::spawn(client.send_request(get("/")));
+
     within(slow.arrived.acquire()).await.unwrap().forget();
     proxy.trigger.fire();
     slow.release.notify_one();
+
     let response = within(answer).await.unwrap().unwrap();
     assert_eq!(response.headers()["connection"], "close");
     assert_eq!(text(response).await, "finished");
@@ -321,6 +337,7 @@ async fn the_drain_finishes_an_answer_in_flight_on_http2_and_takes_no_other() {
             .unwrap()
     };
     let answer = tokio::spawn(client.send_request(request()));
+
     within(slow.arrived.acquire()).await.unwrap().forget();
     proxy.trigger.fire();
     slow.release.notify_one();
@@ -341,6 +358,7 @@ fn says_what_is_wrong_with_a_key_before_anything_is_served() {
         key: Secret::new(other.key),
         ..Config::default()
     };
+
     assert!(config.problems().is_empty());
     let problems = Proxy::new(&config).unwrap_err().into_problems();
     assert_eq!(problems.len(), 1);
@@ -356,6 +374,7 @@ fn loads_the_certificate_from_files() {
         folder.path().join("chain.pem"),
         folder.path().join("key.pem"),
     );
+
     std::fs::write(&chain, authority.certificate).unwrap();
     let mut config = Config {
         upstream: Some("http://127.0.0.1:1".into()),
@@ -363,6 +382,7 @@ fn loads_the_certificate_from_files() {
         key_file: Some(key.clone()),
         ..Config::default()
     };
+
     let missing = Proxy::new(&config).unwrap_err().into_problems();
     assert_eq!(missing[0].setting, "key_file");
     assert!(
@@ -372,6 +392,7 @@ fn loads_the_certificate_from_files() {
     );
     std::fs::write(&key, authority.key).unwrap();
     assert!(Proxy::new(&config).is_ok());
+
     config.key_file = None;
     let missing = Proxy::new(&config).unwrap_err().into_problems();
     assert_eq!(missing[0].message, "holds no private key");
@@ -406,6 +427,7 @@ async fn grpc_keeps_http2_and_its_trailers() {
         });
         Ok::<_, std::convert::Infallible>(::http::Response::new(receiver))
     };
+
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
@@ -415,11 +437,13 @@ async fn grpc_keeps_http2_and_its_trailers() {
             )
             .await
     });
+
     let proxy = proxy(hop, |config| {
         config.upstream_protocol = chassis::http::UpstreamProtocol::Http2;
     })
     .await;
     let mut client = h2(&proxy).await;
+
     for _ in 0..3 {
         let request = ::http::Request::post("https://localhost/coins.Coins/Value")
             .header("content-type", "application/grpc")
@@ -431,6 +455,7 @@ async fn grpc_keeps_http2_and_its_trailers() {
             .await
             .unwrap();
         let trailers = body.trailers().unwrap();
+
         assert_eq!(trailers["grpc-status"], "0");
         assert_eq!(trailers["te-was"], "trailers");
     }
@@ -442,10 +467,12 @@ async fn the_plain_listener_sends_to_https() {
     let address = listener.local_addr().unwrap();
     let limits = chassis::http::Limits::default();
     let never = chassis::Shutdown::never();
+
     tokio::spawn(tls_proxy::serve_redirect(listener, 8443, limits, never));
     let mut plain = TcpStream::connect(address).await.unwrap();
     let request = b"POST /a?b HTTP/1.1\r\nhost: coins.example:80\r\nconnection: close\r\n\r\n";
     plain.write_all(request).await.unwrap();
+
     let mut answer = String::new();
     within(plain.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
@@ -463,6 +490,7 @@ async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
     .await;
     let mut client = h1(&proxy).await;
     let first = within(client.send_request(get("/"))).await.unwrap();
+
     assert!(text(first).await.starts_with("GET /"));
     within(async {
         while client.ready().await.is_ok() {
@@ -479,6 +507,7 @@ async fn one_client_address_has_so_many_connections_and_gets_them_back() {
     let third = handshake(proxy.address, &proxy.root, "h2", BOTH).await;
     assert!(third.is_err());
     drop((one, two));
+
     within(async {
         while handshake(proxy.address, &proxy.root, "h2", BOTH)
             .await
@@ -501,28 +530,34 @@ async fn clients_that_vanish_harm_nobody() {
     let proxy = proxy(hop.await, |config| config.connections_per_client = 8).await;
     let post = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\nabc";
     let get_all = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
     for at in 0..30 {
         let stream = TcpStream::connect(proxy.address).await.unwrap();
         rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO)).unwrap();
         if at % 3 == 0 {
             continue;
         }
+
         let config = Arc::new(support::client_config(&proxy.root, None));
         let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
         let shaking = tokio_rustls::TlsConnector::from(config).connect(name, stream);
+
         // At the limit for this address others are waited for.
         let Ok(mut tls) = within(shaking).await else {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             continue;
         };
+
         let request = if at % 3 == 1 { &post[..] } else { get_all };
         let _ = tls.write_all(request).await;
         let _ = tls.flush().await;
         let mut some = [0; 1000];
+
         if at % 3 == 2 {
             let _ = within(tls.read(&mut some)).await;
         }
     }
+
     // All eight places are free again.
     within(async {
         loop {
@@ -533,6 +568,7 @@ async fn clients_that_vanish_harm_nobody() {
                     Err(_) => break,
                 }
             }
+
             if open.len() == 8 {
                 break;
             }

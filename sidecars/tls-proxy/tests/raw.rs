@@ -32,6 +32,7 @@ async fn echo_at_the_end() -> SocketAddr {
             });
         }
     });
+
     address
 }
 
@@ -59,6 +60,7 @@ async fn bytes_go_both_ways_and_each_way_ends_for_itself() {
         };
         let ((), got) =
             within(async { tokio::join!(sending, read.read_to_end(&mut answer)) }).await;
+
         got.unwrap();
         assert_eq!(answer.len(), sent.len());
         assert!(answer == sent);
@@ -75,6 +77,7 @@ async fn a_silent_connection_is_ended_and_a_talking_one_is_not() {
             open.push(listener.accept().await.unwrap());
         }
     });
+
     let proxy = raw(upstream, |config| {
         config.limits.stall = Period::from_millis(300);
     })
@@ -83,10 +86,12 @@ async fn a_silent_connection_is_ended_and_a_talking_one_is_not() {
     let mut silent = connect(proxy.address, &config, "localhost").await.unwrap();
     let mut talking = connect(proxy.address, &config, "localhost").await.unwrap();
     let mut byte = [0];
+
     for _ in 0..10 {
         talking.write_all(b"x").await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+
     // Either an end or a reset; and by now, not in five minutes.
     let ended = tokio::time::timeout(Duration::from_millis(1), silent.read(&mut byte)).await;
     assert!(!matches!(ended.expect("it has ended"), Ok(1)));
@@ -104,6 +109,7 @@ async fn without_a_next_hop_the_connection_is_closed() {
     let config = Arc::new(client_config(&proxy.root, None));
     let mut stream = connect(proxy.address, &config, "localhost").await.unwrap();
     let mut answer = Vec::new();
+
     within(stream.read_to_end(&mut answer)).await.unwrap();
     assert!(answer.is_empty());
 }
@@ -120,19 +126,23 @@ async fn header(send: SendProxyProtocol, first: &[u8]) -> (Vec<u8>, SocketAddr) 
     let config = Arc::new(client_config(&proxy.root, None));
     let mut tcp = TcpStream::connect(proxy.address).await.unwrap();
     let client = tcp.local_addr().unwrap();
+
     tcp.write_all(first).await.unwrap();
     let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
     let mut stream = within(tokio_rustls::TlsConnector::from(config).connect(name, tcp))
         .await
         .unwrap();
+
     stream.write_all(b"hello").await.unwrap();
     stream.shutdown().await.unwrap();
     let (mut seen, _) = within(listener.accept()).await.unwrap();
     let mut bytes = Vec::new();
+
     within(seen.read_to_end(&mut bytes)).await.unwrap();
     let at = bytes.len() - 5;
     assert_eq!(&bytes[at..], b"hello");
     bytes.truncate(at);
+
     (bytes, client)
 }
 
@@ -145,6 +155,7 @@ async fn the_next_hop_is_told_who_the_client_is() {
         parse_v2(block[12], block[13], &block[16..]),
         Ok(Some(client))
     );
+
     let text = String::from_utf8_lossy(&block);
     assert!(
         text.contains("localhost") && text.contains("TLSv1.3"),
@@ -160,6 +171,7 @@ async fn the_client_a_balancer_names_is_passed_on() {
         parse_v1(&header(SendProxyProtocol::V1, line).await.0),
         Ok(Some(far))
     );
+
     let mut block = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
     block.extend([203, 0, 113, 9, 10, 0, 0, 1, 0x12, 0x67, 1, 187]);
     assert_eq!(
@@ -175,6 +187,7 @@ async fn who_leaves_the_header_out_or_writes_nonsense_is_closed() {
     })
     .await;
     let config = Arc::new(client_config(&proxy.root, None));
+
     assert!(connect(proxy.address, &config, "localhost").await.is_err());
     let endless = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 200]].concat();
     for nonsense in [
@@ -201,6 +214,7 @@ async fn chain(change: impl FnOnce(&mut Config, &Signer)) -> Running {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
+
     fs::write(&ca, &signer.root_pem).unwrap();
     proxy(far.address, |config| {
         config.mode = Mode::Originate;
@@ -239,6 +253,7 @@ async fn nothing_leaves_to_a_next_hop_of_another_name_or_authority() {
             .unwrap_or_default()
             .is_empty()
     );
+
     let public = chain(|config, _| config.upstream_ca_file = None).await;
     assert!(
         through(public.address, b"secret")

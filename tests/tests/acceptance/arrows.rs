@@ -19,6 +19,7 @@ fn components_know_chassis_and_nothing_else_of_the_workspace() {
             "{component} must depend on chassis only, not on {own:?}"
         );
     }
+
     assert!(
         house.own_dependencies("chassis").is_empty(),
         "chassis depends on a component"
@@ -58,6 +59,7 @@ fn each_crate_of_the_assembler_knows_only_what_design_draws() {
             ],
         ),
     ];
+
     for (package, allowed) in drawn {
         for dependency in house.own_dependencies(package) {
             assert!(
@@ -84,6 +86,7 @@ fn one_http_stack_and_one_crypto_provider_are_in_the_tree() {
             "{unwanted} came into the tree"
         );
     }
+
     for single in ["hyper", "http", "h2", "rustls", "tokio-rustls", "aws-lc-rs"] {
         assert_eq!(built[single].len(), 1, "{single}: {:?}", built[single]);
     }
@@ -100,6 +103,7 @@ fn built() -> BTreeMap<String, BTreeSet<String>> {
         "--prefix",
         "none",
     ]);
+
     let mut built: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in String::from_utf8_lossy(&output).lines() {
         let mut words = line.split_whitespace();
@@ -110,6 +114,7 @@ fn built() -> BTreeMap<String, BTreeSet<String>> {
                 .insert(version.to_owned());
         }
     }
+
     built
 }
 
@@ -120,11 +125,13 @@ fn cargo(arguments: &[&str]) -> Vec<u8> {
         .current_dir(workspace())
         .output()
         .expect("cargo runs");
+
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+
     output.stdout
 }
 
@@ -157,6 +164,7 @@ impl House {
                 )
             })
             .collect();
+
         let nodes: Vec<&Value> = list(&metadata["resolve"], "nodes").collect();
         let dependencies = nodes
             .iter()
@@ -167,6 +175,7 @@ impl House {
                 )
             })
             .collect();
+
         Self {
             members,
             dependencies,
@@ -184,6 +193,7 @@ impl House {
             .filter(|(_, path)| is_component(path))
             .map(|(name, _)| name.as_str())
             .collect();
+
         assert!(found.len() >= 5, "only {found:?} were found");
         found
     }

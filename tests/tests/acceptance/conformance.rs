@@ -30,12 +30,14 @@ fn a_component_folder_is_complete() {
                 component.name
             );
         }
+
         let folder = component
             .folder
             .file_name()
             .expect("named")
             .to_string_lossy()
             .into_owned();
+
         assert_eq!(
             component.name, folder,
             "component.yaml names another component"
@@ -55,6 +57,7 @@ fn describe_agrees_with_component_yaml() {
             "{}: component.yaml and `describe` differ (left: describe)",
             component.name
         );
+
         for port in described["ports"].as_array().expect("ports is a list") {
             let number = port["port"].as_u64().expect("a port has a number");
             assert!(
@@ -63,6 +66,7 @@ fn describe_agrees_with_component_yaml() {
                 component.name
             );
         }
+
         assert_eq!(
             described["admin"]["port"],
             component.manifest["admin"]["port"]
@@ -81,6 +85,7 @@ fn every_bad_setting_is_reported_at_once_by_its_full_name() {
             .env(component.variable("admin"), "nowhere")
             .env(component.variable("drain_limit"), "soon")
             .env(component.variable("no_such_setting"), "1");
+
         let finished = Process::finish(command, QUICK);
         assert_eq!(
             finished.code,
@@ -89,6 +94,7 @@ fn every_bad_setting_is_reported_at_once_by_its_full_name() {
             component.name,
             finished.output()
         );
+
         for setting in ["admin", "drain_limit", "no_such_setting"] {
             let variable = component.variable(setting);
             assert!(
@@ -131,9 +137,11 @@ fn a_secret_is_never_printed() {
             for secret in &secrets {
                 command.env(component.variable(secret), MARKER);
             }
+
             let process = Process::start(command);
             acceptance::wait_until(Duration::from_secs(2), || !process.stdout().is_empty());
             process.signal("TERM");
+
             let output = process.end_within(START).output();
             assert!(
                 !output.contains(MARKER),
@@ -154,9 +162,11 @@ fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
             "{}: probed before it runs",
             component.name
         );
+
         let mut server = Process::start(component.alone(&network, &project));
         component.wait_until_live(&network, &mut server);
         server.signal("TERM");
+
         let finished = server.end_within(START);
         assert_eq!(
             finished.code,
@@ -165,6 +175,7 @@ fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
             component.name,
             finished.output()
         );
+
         for line in finished.stdout.lines() {
             let parsed: Result<Value, _> = serde_json::from_str(line);
             assert!(
@@ -201,9 +212,11 @@ fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once()
         let (network, project) = (Network::new(), Project::new());
         let mut command = component.alone(&network, &project);
         command.env(component.variable("drain_delay"), "60s");
+
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
         server.signal("TERM");
+
         let left = acceptance::wait_until(QUICK, || {
             component.run(&network, &["probe", "--ready"]) == 1
         });
@@ -214,6 +227,7 @@ fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once()
             "{}: not live while draining",
             component.name
         );
+
         let second = Instant::now();
         server.signal("TERM");
         let finished = server.end_within(QUICK);
@@ -240,12 +254,15 @@ fn it_works_as_pid_1() {
             return acceptance::skipped("it_works_as_pid_1", "PID namespaces are not allowed here");
         };
         let mut command = component.environment(init, &network, &project);
+
         command.arg(&component.binary);
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
+
         let inner = children_of(server.id());
         assert_eq!(inner.len(), 1, "{}: one child of unshare", component.name);
         signal(inner[0], "TERM");
+
         let finished = server.end_within(START);
         assert_eq!(
             finished.code,
@@ -263,10 +280,12 @@ fn a_telemetry_backend_that_is_down_costs_nothing() {
         let (network, project) = (Network::new(), Project::new());
         let mut command = component.alone(&network, &project);
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
         let asked = Instant::now();
         server.signal("TERM");
+
         let finished = server.end_within(START);
         assert_eq!(
             finished.code,
@@ -275,6 +294,7 @@ fn a_telemetry_backend_that_is_down_costs_nothing() {
             component.name,
             finished.output()
         );
+
         assert!(
             asked.elapsed() < QUICK,
             "{}: waited for its telemetry",
@@ -338,6 +358,7 @@ impl Component {
         let Some(settings) = self.manifest["local"]["alone"].as_object() else {
             return command;
         };
+
         make_dev_keys(network, project);
         for (setting, value) in settings {
             let text = value
@@ -345,6 +366,7 @@ impl Component {
                 .map_or_else(|| value.to_string(), ToOwned::to_owned);
             command.env(self.variable(setting), text);
         }
+
         command
     }
 

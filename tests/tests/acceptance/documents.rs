@@ -19,6 +19,7 @@ fn rendering_gives_the_committed_documents_and_a_second_run_changes_no_byte() {
         assert_eq!(finished.code, 0, "{}", finished.output());
         finished
     };
+
     let first = render();
     for word in [
         "assembly",
@@ -29,11 +30,13 @@ fn rendering_gives_the_committed_documents_and_a_second_run_changes_no_byte() {
     ] {
         assert!(first.stdout.contains(word), "{}", first.stdout);
     }
+
     let rendered = documents(&project.root().join("assemblies/rendered"));
     assert_eq!(
         rendered,
         documents(&workspace().join("assemblies/rendered"))
     );
+
     for wanted in [
         "task-definition.json",
         "iam/execution-role.json",
@@ -45,6 +48,7 @@ fn rendering_gives_the_committed_documents_and_a_second_run_changes_no_byte() {
             "{wanted}"
         );
     }
+
     assert!(render().stderr.contains("nothing changed"));
 }
 
@@ -54,6 +58,7 @@ fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
     fs::write(project.root().join("bad.yaml"), BAD).expect("writable");
     let mut command = project.assemble(&network);
     command.args(["check", "bad.yaml"]);
+
     let finished = Process::finish(command, LIMIT);
     assert_eq!(finished.code, 1, "{}", finished.output());
     assert_eq!(
@@ -62,6 +67,7 @@ fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
         "{}",
         finished.stdout
     );
+
     for line in [3, 4, 8, 9, 11] {
         let place = format!("bad.yaml:{line}:");
         assert_eq!(
@@ -71,6 +77,7 @@ fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
             finished.stdout
         );
     }
+
     for mark in ["^", "= hint: "] {
         assert!(
             finished.stdout.matches(mark).count() >= 5,
@@ -109,5 +116,6 @@ fn documents(folder: &Path) -> BTreeMap<PathBuf, String> {
             }
         }
     }
+
     found
 }

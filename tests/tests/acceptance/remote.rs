@@ -26,6 +26,7 @@ fn a_registered_assembly_shows_no_difference_until_it_changes() {
             .ends_with("task-definition/coins-secure:1"),
         "{registered:?}"
     );
+
     let same = cloud.assemble(&["diff", "coins-secure"]);
     assert_eq!(
         (same.code, same.stdout.as_str()),
@@ -92,6 +93,7 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         "{} -c \"{ask}\"; \"$0\" diff task.json; curl -sS \"http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI\"; echo",
         python.display()
     );
+
     let command = [
         "-c".to_owned(),
         line,
@@ -101,6 +103,7 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         "family": "asks", "taskRoleArn": role, "cpu": "256", "memory": "512",
         "containerDefinitions": [{ "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": command }],
     });
+
     fs::write(cloud.project.root().join("task.json"), task.to_string()).expect("writable");
     let endpoint = format!("AWS_ENDPOINT_URL={ENDPOINT}");
     let words = [
@@ -113,6 +116,7 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         "--env",
         &endpoint,
     ];
+
     let more = [
         "--env",
         "AWS_EC2_METADATA_DISABLED=true",
@@ -121,15 +125,18 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         "--env",
         "AWS_DEFAULT_REGION=eu-central-1",
     ];
+
     let asked = cloud.assemble(&[&words[..], &more].concat());
     if asked.stderr.contains("the network here is this machine's") {
         eprintln!("skipped: credentials on 169.254.170.2 need network namespaces");
         return;
     }
+
     let output = asked.output();
     // boto3's name of the provider that asks the container's endpoint.
     assert!(output.contains("container-role ASIA"), "{output}");
     assert!(output.contains("assumed-role/app/assemble-up"), "{output}");
+
     // The AWS SDK for Rust, with nothing but the same variables, got as far as asking ECS.
     assert!(output.contains("never registered"), "{output}");
     let told = asked
@@ -137,6 +144,7 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         .lines()
         .find_map(|line| line.split_once("| {").map(|(_, rest)| format!("{{{rest}")));
     let told: Value = serde_json::from_str(&told.expect("curl was answered")).expect("JSON");
+
     assert_eq!(told["RoleArn"], role);
     assert!(
         told["Expiration"].is_string() && told["Token"].is_string(),
@@ -156,6 +164,7 @@ impl Cloud {
         let network = Network::new();
         let server = workspace().join(".venv/bin/moto_server");
         assert!(server.exists(), "moto is not installed: run `make setup`");
+
         let mut command = network.command(server);
         command.args(["-H", "127.0.0.1", "-p", "5055"]);
         let server = Process::start(command);
@@ -169,6 +178,7 @@ impl Cloud {
             ask.args(["--silent", "--fail", "--output", "/dev/null", ENDPOINT]);
             Process::finish(ask, LIMIT).code == 0
         });
+
         assert!(up, "moto does not answer");
         cloud
     }
@@ -188,11 +198,13 @@ boto3.client('ecs').create_cluster(clusterName='default')
 ec2 = boto3.client('ec2')
 print(json.dumps([ec2.describe_subnets()['Subnets'][0]['SubnetId'],
                   ec2.describe_security_groups()['SecurityGroups'][0]['GroupId']]))";
+
         let python = self.network.command(workspace().join(".venv/bin/python"));
         let finished = Process::finish(as_a_user(python, &["-c", ASK]), LIMIT);
         let found: Value = serde_json::from_str(&finished.stdout)
             .unwrap_or_else(|_| panic!("{}", finished.output()));
         let text = |at: usize| found[at].as_str().expect("an id").to_owned();
+
         (text(0), text(1))
     }
 }
@@ -209,6 +221,7 @@ fn as_a_user(mut command: Command, arguments: &[&str]) -> Command {
     command
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test");
+
     command
 }
 
@@ -218,10 +231,12 @@ fn what_has_findings_is_not_registered() {
     let (network, project) = (Network::new(), Project::new());
     let path = project.root().join("assemblies/bad.yaml");
     fs::write(&path, "name: bad\napp: coinz\n").expect("writable");
+
     let refused = Process::finish(
         as_a_user(project.assemble(&network), &["register", "bad"]),
         LIMIT,
     );
+
     assert_eq!(refused.code, 1, "{}", refused.output());
     assert!(
         refused.stderr.contains("write `coins`"),

@@ -31,6 +31,7 @@ fn coins_secure_answers_the_printed_command_and_nothing_else() {
             .is_some_and(|total| total > 0),
         "{counted}"
     );
+
     assert!(
         !counted["coins"].as_array().expect("a list").is_empty(),
         "{counted}"
@@ -40,12 +41,14 @@ fn coins_secure_answers_the_printed_command_and_nothing_else() {
         .printed_command()
         .replace("Authorization: Bearer", "X-Nothing:");
     assert_eq!(ride.status_of(&without_token), "401");
+
     let plain = ride.shell(&ride.printed_command().replace("https://", "http://"));
     assert_ne!(plain.code, 0, "plain HTTP was answered: {}", plain.output());
     let other_ca = ride
         .printed_command()
         .replace(".assemble/dev/ca.pem", &ride.another_ca());
     let refused = ride.shell(&other_ca);
+
     assert_eq!(
         refused.code, 60,
         "curl's code for a certificate it cannot verify"
@@ -64,6 +67,7 @@ fn one_trace_spans_proxy_filter_and_app_and_arrives_at_the_users_endpoint() {
         "coins-secure",
         &["--value", OtlpSink::VALUE],
     );
+
     let answer = ride.shell(&ride.printed_command());
     assert_eq!(answer.code, 0, "{}", answer.output());
     let project = ride.stop().1;
@@ -94,6 +98,7 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
         ["tls-proxy", "auth-filter", "coins", "telemetry-forwarder"],
         "{finished:?}"
     );
+
     let answer = upload.end_within(ANSWER);
     let counted: Value = serde_json::from_str(&answer.stdout).expect("the request was finished");
     assert!(
@@ -102,6 +107,7 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
             .is_some_and(|total| total > 0),
         "{counted}"
     );
+
     let telemetry = fs::read_to_string(project.root().join(".assemble/telemetry.jsonl"));
     let requests = telemetry.expect("telemetry was flushed");
     let requests = requests
@@ -110,6 +116,7 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
     let spans: Vec<Span> = requests
         .flat_map(|request: Value| Span::all_in(&request))
         .collect();
+
     assert!(
         spans.iter().any(|span| span.service == "tls-proxy"),
         "{spans:?}"
@@ -126,13 +133,16 @@ fn an_app_that_is_killed_leaves_no_client_hanging_and_ends_its_task() {
            if [ \"$(cat $p/comm)\" = coins ] && tr '\\0' '\\n' <$p/environ | grep -q \"^ECS_CONTAINER_METADATA_URI_V4\" \
              && [ \"$(readlink $p/cwd)\" = \"$PWD\" ]; then kill -9 ${p#/proc/} && echo killed; fi; done 2>/dev/null",
     );
+
     assert!(killed.stdout.contains("killed"), "{}", killed.output());
     let told = upload.end_within(ANSWER).stdout;
     assert!(told.starts_with("502 "), "{told}");
+
     let finished = ride.up.end_within(END);
     assert_eq!(finished.code, 137, "{}", finished.output());
     let order = stop_order(&finished.output());
     let wanted = ["coins", "tls-proxy", "auth-filter", "telemetry-forwarder"];
+
     assert_eq!(
         order, wanted,
         "it, then who depends on it, then who they depend on"
@@ -146,16 +156,19 @@ fn an_app_that_is_killed_leaves_no_client_hanging_and_ends_its_task() {
 fn a_stop_under_load_fails_no_request_that_was_taken() {
     let ride = Ride::start("coins-secure", &[]);
     let (command, _) = ride.command_and_token();
+
     // 7: nobody listens any more; 35: the way in still opens, and nobody is behind it.
     let load = format!(
         "while :; do {command} --silent --output /dev/null --write-out '%{{http_code}} %{{exitcode}}\\n'; \
          case $? in 7|35) exit;; esac; done"
     );
     let mut clients = [ride.start_shell(&load), ride.start_shell(&load)];
+
     for client in &mut clients {
         client.wait_for("200 0", ANSWER);
     }
     ride.stop();
+
     for client in clients {
         let told = client.end_within(ANSWER).stdout;
         let bad = told
@@ -173,6 +186,7 @@ fn no_log_shows_a_token_or_a_key_even_at_trace() {
         "--env",
         "auth-filter:AUTH_FILTER_LOG=trace",
     ];
+
     let ride = Ride::start("coins-secure", &loud);
     let (with_token, token) = ride.command_and_token();
     assert!(token.len() > 100, "{token}");
@@ -184,10 +198,12 @@ fn no_log_shows_a_token_or_a_key_even_at_trace() {
         output.contains("\"level\":\"trace\""),
         "nothing was logged at trace"
     );
+
     let signature = token.rsplit('.').next().expect("three parts");
     assert!(!output.contains(signature), "the token was printed");
     let pem = fs::read_to_string(project.root().join(".assemble/dev/tls.pem")).expect("readable");
     let (_, key) = pem.split_once("PRIVATE KEY-----").expect("a key");
+
     for line in key
         .lines()
         .filter(|line| line.len() > 20 && !line.starts_with('-'))
@@ -202,9 +218,11 @@ fn a_thumbnail_task_runs_to_its_end_with_the_apps_exit_code() {
     let film = film(&project.root().join("film.mp4"));
     let picture = project.root().join("film.jpg");
     let mut command = project.assemble(&network);
+
     command
         .args(["up", "thumbnail-on-demand"])
         .args(on_demand(&film, &picture));
+
     let finished = Process::finish(command, END);
     assert_eq!(finished.code, 0, "{}", finished.output());
     let bytes = fs::read(&picture).expect("the thumbnail was written");
@@ -224,11 +242,13 @@ fn a_thumbnail_task_of_no_film_ends_with_the_code_of_its_class() {
     let (network, project) = (Network::new(), Project::new());
     let garbage = project.root().join("film.mp4");
     fs::write(&garbage, "<html>not a film</html>".repeat(100)).expect("writable");
+
     let picture = project.root().join("film.jpg");
     let mut command = project.assemble(&network);
     command
         .args(["up", "thumbnail-on-demand"])
         .args(on_demand(&garbage, &picture));
+
     let finished = Process::finish(command, END);
     assert_eq!(
         finished.code,
@@ -248,6 +268,7 @@ fn coins_in_video_counts_the_coins_on_the_picture_of_a_video() {
     let of_photo: Value = ride.json(&with_body(&command, &sample(), "image/jpeg"));
     let of_video: Value = ride.json(&with_body(&command, &video, "video/mp4"));
     let total = of_photo["total"]["minor"].as_u64();
+
     assert!(total.is_some_and(|total| total > 0), "{of_photo}");
     assert_eq!(of_video["total"]["minor"].as_u64(), total, "{of_video}");
     let order = stop_order(&ride.stop().0.output());
@@ -290,6 +311,7 @@ impl Ride {
         let output = format!("{}\n{}", self.up.stdout(), self.up.stderr());
         let start = output.find("curl ").expect("it was waited for");
         let mut command = String::new();
+
         for line in output[start..].lines() {
             let (text, goes_on) = line.strip_suffix('\\').map_or((line, false), |t| (t, true));
             command.push_str(text.trim());
@@ -298,6 +320,7 @@ impl Ride {
                 break;
             }
         }
+
         command
     }
 
@@ -359,6 +382,7 @@ impl Ride {
             "-pkeyopt",
             "ec_paramgen_curve:P-256",
         ]);
+
         command
             .args([
                 "-nodes",
@@ -369,6 +393,7 @@ impl Ride {
                 "-out",
             ])
             .arg(&path);
+
         let finished = Process::finish(command, ANSWER);
         assert_eq!(finished.code, 0, "{}", finished.output());
         path.display().to_string()
@@ -417,6 +442,7 @@ impl OtlpSink {
                 "TELEMETRY_FORWARDER_ENDPOINT",
                 format!("file:{}", Self::FILE),
             );
+
         let mut process = Process::start(command);
         process.wait_for("starting", READY);
         Self(process)
@@ -455,6 +481,7 @@ impl Span {
             let service = service
                 .map(|it| text(&it["value"], "stringValue"))
                 .unwrap_or_default();
+
             for span in list(resource, "scopeSpans")
                 .iter()
                 .flat_map(|scope| list(scope, "spans"))
@@ -467,6 +494,7 @@ impl Span {
                 });
             }
         }
+
         spans
     }
 
@@ -482,6 +510,7 @@ impl Span {
             };
             parent.clone_from(&span.parent);
         }
+
         false
     }
 }

@@ -35,10 +35,12 @@ impl Patch {
             };
             !all.iter().any(covers)
         };
+
         let anywhere = |_: f32, _: f32| true;
         let centre = typical(raster, x, y, (0.0, 0.58 * r), anywhere).unwrap_or([0.5; 3]);
         let ring = typical(raster, x, y, (0.78 * r, 0.9 * r), anywhere).unwrap_or(centre);
         let around = typical(raster, x, y, (1.15 * r, 1.45 * r), free).unwrap_or([0.2; 3]);
+
         Self {
             centre,
             ring,
@@ -78,10 +80,12 @@ fn typical(
             }
         }
     }
+
     if colours.len() < 8 {
         return None;
     }
     colours.sort_by_key(|c| 3 * u32::from(c[0]) + 6 * u32::from(c[1]) + u32::from(c[2]));
+
     let kept = &colours[colours.len() / 7..colours.len() * 3 / 4];
     let mut sum = [0.0; 3];
     for colour in kept {
@@ -89,6 +93,7 @@ fn typical(
             *sum += linear(*value);
         }
     }
+
     Some(sum.map(|sum| sum / kept.len() as f32))
 }
 
@@ -115,6 +120,7 @@ pub fn features(patches: &[Patch]) -> Vec<[f32; COLOUR_FEATURES]> {
         out.extend([chroma(centre), chroma(ring)]);
         out.extend(hue(centre));
         out.extend(hue(ring));
+
         out.extend(tint(patch.centre));
         out.extend(tint(patch.ring));
         out.extend(tint(patch.around));
@@ -124,10 +130,12 @@ pub fn features(patches: &[Patch]) -> Vec<[f32; COLOUR_FEATURES]> {
             (centre[1] - ring[1]).hypot(centre[2] - ring[2]),
             chroma(centre) - chroma(ring),
         ]);
+
         let mut fixed = [0.0; COLOUR_FEATURES];
         fixed.copy_from_slice(&out[..COLOUR_FEATURES]);
         fixed
     };
+
     patches.iter().map(describe).collect()
 }
 
@@ -147,6 +155,7 @@ fn lab(rgb: [f32; 3]) -> [f32; 3] {
             7.787 * t + 16.0 / 116.0
         }
     };
+
     let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505);
     let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
     let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
@@ -217,6 +226,7 @@ mod tests {
             (white[0] - 10.0).abs() < 0.05 && chroma(white) < 0.05,
             "{white:?}"
         );
+
         let patch = Patch {
             centre: [0.5, 0.3, 0.2],
             ring: [0.4; 3],

@@ -85,6 +85,7 @@ pub fn crop(pyramid: &Pyramid, circle: &Circle, turn: f32) -> Crop {
     );
     let (sin, cos) = turn.sin_cos();
     let mut crop = Vec::with_capacity(CROP_SIDE * CROP_SIDE * 3);
+
     for row in 0..CROP_SIDE {
         for column in 0..CROP_SIDE {
             let u = (column as f32 + 0.5 - half) / half * REACH * r;
@@ -92,6 +93,7 @@ pub fn crop(pyramid: &Pyramid, circle: &Circle, turn: f32) -> Crop {
             crop.extend(raster.between(x + u * cos - v * sin, y + u * sin + v * cos));
         }
     }
+
     even_out(&mut crop);
     crop
 }
@@ -107,6 +109,7 @@ pub fn even_out(crop: &mut [f32]) {
         .sum::<f32>()
         / count;
     let spread = square.sqrt() + 8.0;
+
     for value in crop {
         *value = (*value - mean) / spread;
     }
@@ -121,6 +124,7 @@ fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<
     let row = (side + 2) * channels;
     let half = side / 2;
     let mut out = vec![0.0; half * half * O];
+
     for y in 0..half {
         for x in 0..half {
             let mut best = [0.0_f32; O];
@@ -128,6 +132,7 @@ fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<
                 let start = (2 * y + corner / 2) * row + (2 * x + corner % 2) * channels;
                 let mut sum = [0.0_f32; O];
                 sum.copy_from_slice(bias);
+
                 for tap_row in 0..3 {
                     let line = &padded[start + tap_row * row..][..3 * channels];
                     let taps = &weights[tap_row * 3 * channels * O..][..3 * channels * O];
@@ -137,6 +142,7 @@ fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<
                         }
                     }
                 }
+
                 for (best, sum) in best.iter_mut().zip(sum) {
                     *best = best.max(sum);
                 }
@@ -144,6 +150,7 @@ fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<
             out[(y * half + x) * O..][..O].copy_from_slice(&best);
         }
     }
+
     out
 }
 
@@ -197,6 +204,7 @@ mod tests {
             coverage: 1.0,
             contrast: 1.0,
         };
+
         let picture = |low: u8, high: u8| {
             let mut raster = Raster::filled(40, 40, [low; 3]);
             (10..20).for_each(|i| raster.set(i, 12, [high; 3]));

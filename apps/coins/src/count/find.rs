@@ -30,6 +30,7 @@ pub fn coins(pyramid: &Pyramid, models: &Models) -> Vec<Found> {
         })
         .filter(is_coin)
         .collect();
+
     let found = of_one_size(apart(judged));
     // Doubtful circles are coins only beside a coin: a cup alone is a cup.
     if found.iter().any(|one| one.sureness > LEAST_SURENESS) {
@@ -78,6 +79,7 @@ pub fn metals(pyramid: &Pyramid, models: &Models, found: &[Found]) -> Vec<[f32; 
         let log = |share: f32| (share + 0.01).ln();
         std::array::from_fn(|i| NET_SHARE * log(net[i]) + (1.0 - NET_SHARE) * log(linear[i]))
     };
+
     features(&patches).iter().zip(found).map(blend).collect()
 }
 
@@ -86,6 +88,7 @@ fn apart(mut found: Vec<Found>) -> Vec<Found> {
     let rank = |f: &Found| f.sureness * (0.5 + 0.5 * f.circle.coverage);
     found.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
     let mut kept: Vec<Found> = Vec::new();
+
     for one in found {
         let clash = |other: &Found| {
             let apart = (one.circle.x - other.circle.x).hypot(one.circle.y - other.circle.y);
@@ -95,6 +98,7 @@ fn apart(mut found: Vec<Found>) -> Vec<Found> {
             kept.push(one);
         }
     }
+
     kept
 }
 
@@ -107,10 +111,12 @@ fn of_one_size(found: Vec<Found>) -> Vec<Found> {
             .map(|f| f.sureness * f.circle.coverage.powi(2) * f.circle.r.sqrt())
             .sum()
     };
+
     let radii = found.iter().map(|f| f.circle.r);
     let Some(least) = radii.max_by(|&a, &b| evidence(a).total_cmp(&evidence(b))) else {
         return found;
     };
+
     found
         .into_iter()
         .filter(|f| within(least, f.circle.r))

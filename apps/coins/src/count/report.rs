@@ -49,6 +49,7 @@ pub(super) fn report(
         warnings: warnings(photo),
         timing_ms: Timing::default(),
     };
+
     if let Some(ranking) = ranking {
         fill(&mut count, photo, picture, found, &ranking);
     }
@@ -64,6 +65,7 @@ fn fill(count: &mut Count, photo: &Photo, picture: &Raster, found: &[Found], ran
         return;
     };
     let currency = ranking.currency;
+
     count.currency = Some(currency);
     count.total = Total {
         minor,
@@ -75,11 +77,13 @@ fn fill(count: &mut Count, photo: &Photo, picture: &Raster, found: &[Found], ran
         px_per_mm: way.scale,
         tilt: [way.tilt.0, way.tilt.1],
     });
+
     count.coins = found
         .iter()
         .enumerate()
         .map(|(i, found)| coin(i, found, photo, picture, ranking, way))
         .collect();
+
     count.alternatives = totals[1..]
         .iter()
         .filter(|(_, probability, _)| *probability >= LEAST_TOLD)
@@ -107,6 +111,7 @@ fn coin(
         .iter()
         .filter(|(other, _)| other.kinds[i] == way.kinds[i]);
     let circle = found.circle;
+
     Coin {
         id: i + 1,
         x: (circle.x + 0.5) * photo.scale,
@@ -125,6 +130,7 @@ fn change(currency: Currency, from: &Assignment, to: &Assignment) -> String {
     let differing: Vec<usize> = (0..from.kinds.len())
         .filter(|&i| from.kinds[i] != to.kinds[i])
         .collect();
+
     match differing.as_slice() {
         [] => String::new(),
         few @ ([_] | [_, _] | [_, _, _]) => few

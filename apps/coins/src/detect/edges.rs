@@ -18,6 +18,7 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
     if width < 5 || height < 5 {
         return Vec::new();
     }
+
     let gradient = gradient(raster);
     let mut edges = Vec::new();
     for y in 1..height - 1 {
@@ -26,15 +27,18 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
             if size < FAINTEST {
                 continue;
             }
+
             let (ux, uy) = (dx / size, dy / size);
             let (sx, sy) = ((ux * 1.3) as isize, (uy * 1.3) as isize);
             let step = sy * width as isize + sx;
             let here = (y * width + x) as isize;
             let before = gradient[(here - step) as usize].2;
             let after = gradient[(here + step) as usize].2;
+
             if size < before || size <= after {
                 continue;
             }
+
             // A parabola through the three sizes puts the ridge between pixels.
             let bend = before + after - 2.0 * size;
             let shift = if bend < -1e-3 {
@@ -42,6 +46,7 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
             } else {
                 0.0
             };
+
             edges.push(Edge {
                 x: x as f32 + shift * sx as f32,
                 y: y as f32 + shift * sy as f32,
@@ -50,6 +55,7 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
             });
         }
     }
+
     edges
 }
 
@@ -59,6 +65,7 @@ fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
     let blurred = blurred(raster);
     let row = width * 3;
     let mut out = vec![(0.0, 0.0, 0.0); width * height];
+
     for y in 1..height - 1 {
         for x in 1..width - 1 {
             let i = y * row + x * 3;
@@ -71,16 +78,19 @@ fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
                 let dy =
                     3 * (at(r - 3) - at(-r - 3) + at(r + 3) - at(3 - r)) + 10 * (at(r) - at(-r));
                 let square = dx * dx + dy * dy;
+
                 if square > best.2 {
                     best = (dx, dy, square);
                 }
             }
+
             // 32 is Scharr's weight, 16 the blur's, which kept its fraction.
             let scale = 1.0 / (32.0 * 16.0);
             let size = (best.2 as f32).sqrt() * scale;
             out[y * width + x] = (best.0 as f32 * scale, best.1 as f32 * scale, size);
         }
     }
+
     out
 }
 
@@ -90,6 +100,7 @@ fn blurred(raster: &Raster) -> Vec<u16> {
     let row = width * 3;
     let source = raster.pixels();
     let mut across = vec![0_u16; row * height];
+
     for y in 0..height {
         for i in 0..row {
             let left = if i >= 3 { i - 3 } else { i };
@@ -98,6 +109,7 @@ fn blurred(raster: &Raster) -> Vec<u16> {
             across[y * row + i] = at(left) + 2 * at(i) + at(right);
         }
     }
+
     let mut out = vec![0_u16; row * height];
     for y in 0..height {
         let above = y.saturating_sub(1) * row;
@@ -106,6 +118,7 @@ fn blurred(raster: &Raster) -> Vec<u16> {
             out[y * row + i] = across[above + i] + 2 * across[y * row + i] + across[below + i];
         }
     }
+
     out
 }
 

@@ -32,6 +32,7 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
             found.push((x, y, peak.r * factor, peak.score));
         }
     }
+
     found.sort_by(|a, b| b.3.total_cmp(&a.3));
     found.truncate(MOST_PEAKS);
     let coarse = found
@@ -45,6 +46,7 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     let fine = distinct
         .iter()
         .filter_map(|circle| rays::fine(pyramid, circle));
+
     without_twins(
         fine.filter(|circle| circle.coverage > LEAST_COVERAGE)
             .collect(),
@@ -64,6 +66,7 @@ fn without_twins(mut circles: Vec<Circle>) -> Vec<Circle> {
             kept.push(circle);
         }
     }
+
     kept
 }
 

@@ -14,6 +14,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
         coverage: 0.0,
         contrast: 0.0,
     };
+
     let first = Look {
         rays: 48,
         low: 0.8,
@@ -21,6 +22,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
         reach: 0.07,
     }
     .measure(raster, &start)?;
+
     let second = Look {
         rays: 48,
         low: 0.88,
@@ -28,6 +30,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
         reach: 0.05,
     }
     .measure(raster, &first)?;
+
     Some(enlarged(second, factor))
 }
 
@@ -40,6 +43,7 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
         r: circle.r / factor,
         ..*circle
     };
+
     for reach in [0.045, 0.035, 0.025] {
         now = Look {
             rays: 96,
@@ -49,6 +53,7 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
         }
         .measure(raster, &now)?;
     }
+
     Some(enlarged(now, factor))
 }
 
@@ -80,6 +85,7 @@ impl Look {
         let mut covered = 0.0;
         let mut strength = 0.0;
         let mut shown = 0.0;
+
         for (ray, change) in changes.chunks_exact(steps).enumerate() {
             let (from, to) = (
                 radius.saturating_sub(reach),
@@ -92,12 +98,15 @@ impl Look {
             let Some(best) = (from..to).max_by(|&a, &b| near(a).total_cmp(&near(b))) else {
                 continue;
             };
+
             if !self.is_shown(raster, circle, ray) {
                 continue;
             }
+
             let size = change[best];
             strength += size;
             shown += 1.0;
+
             if size > EDGE {
                 covered += 1.0;
                 let at = self.low + STEP * (best as f32 + between(change, best) + 0.5);
@@ -105,11 +114,13 @@ impl Look {
                 points.push((cos * at, sin * at, size));
             }
         }
+
         let (x, y, r) = circle_through(points)?;
         let moved = x.hypot(y);
         if !(0.6..1.6).contains(&r) || moved > 0.5 {
             return None;
         }
+
         Some(Circle {
             x: circle.x + x * circle.r,
             y: circle.y + y * circle.r,
@@ -136,6 +147,7 @@ impl Look {
                 let at = circle.r * (self.low + STEP * (k as f32 - 1.0));
                 *sample = raster.between(circle.x + cos * at, circle.y + sin * at);
             }
+
             for k in 0..steps {
                 // Over three steps: one step is less than a pixel of a small coin.
                 let change = (0..3)
@@ -144,6 +156,7 @@ impl Look {
                 changes.push(change / (change + HALF_CHANGE));
             }
         }
+
         changes
     }
 }
@@ -161,10 +174,12 @@ fn common_radius(changes: &[f32], steps: usize) -> Option<usize> {
             *sum += change;
         }
     }
+
     let smooth: Vec<f32> = (0..steps)
         .map(|k| profile[k.saturating_sub(1)] + 2.0 * profile[k] + profile[(k + 1).min(steps - 1)])
         .collect();
     let best = smooth.iter().copied().fold(0.0, f32::max);
+
     (0..steps).rev().find(|&k| {
         let before = smooth[k.saturating_sub(1)];
         let after = smooth[(k + 1).min(steps - 1)];
@@ -203,6 +218,7 @@ fn least_squares(points: &[(f32, f32, f32)]) -> Option<(f32, f32, f32)> {
     if points.len() < 8 {
         return None;
     }
+
     let mut m = [[0.0_f64; 4]; 3];
     for &(x, y, weight) in points {
         let (x, y, weight) = (f64::from(x), f64::from(y), f64::from(weight));
@@ -213,6 +229,7 @@ fn least_squares(points: &[(f32, f32, f32)]) -> Option<(f32, f32, f32)> {
             }
         }
     }
+
     let [a, b, c] = crate::fit::solve3(m)?;
     let square = c + a * a + b * b;
     (square > 0.0).then(|| (a as f32, b as f32, square.sqrt() as f32))

@@ -19,6 +19,7 @@ pub(super) fn peaks(raster: &Raster, edges: &[Edge]) -> Vec<Peak> {
     let (width, height) = (raster.width(), raster.height());
     let mut votes = vec![0_u16; width * height];
     let mut peaks = Vec::new();
+
     for step in 0..RADII {
         let r = SMALLEST * (LARGEST / SMALLEST).powf(step as f32 / (RADII - 1) as f32);
         votes.fill(0);
@@ -34,6 +35,7 @@ pub(super) fn peaks(raster: &Raster, edges: &[Edge]) -> Vec<Peak> {
         }
         collect(&pooled(&votes, width, height), width, height, r, &mut peaks);
     }
+
     peaks
 }
 
@@ -50,6 +52,7 @@ fn pooled(votes: &[u16], width: usize, height: usize) -> Vec<u32> {
             out[x] = u32::from(left) + u32::from(row[x]) + u32::from(right);
         }
     }
+
     let mut out = vec![0_u32; votes.len()];
     for y in 0..height {
         for x in 0..width {
@@ -58,6 +61,7 @@ fn pooled(votes: &[u16], width: usize, height: usize) -> Vec<u32> {
             } else {
                 0
             };
+
             let below = if y + 1 < height {
                 across[(y + 1) * width + x]
             } else {
@@ -66,6 +70,7 @@ fn pooled(votes: &[u16], width: usize, height: usize) -> Vec<u32> {
             out[y * width + x] = above + across[y * width + x] + below;
         }
     }
+
     out
 }
 
@@ -78,6 +83,7 @@ fn collect(votes: &[u32], width: usize, height: usize, r: f32, peaks: &mut Vec<P
             if here < least {
                 continue;
             }
+
             let i = y * width + x;
             let earlier = [i - width - 1, i - width, i - width + 1, i - 1];
             let later = [i + 1, i + width - 1, i + width, i + width + 1];

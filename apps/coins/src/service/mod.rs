@@ -39,6 +39,7 @@ pub async fn serve(
         let service = Arc::clone(&service);
         async move { service.answer(request).await }
     };
+
     chassis::http::serve(listener, answer, limits, shutdown).await
 }
 
@@ -67,6 +68,7 @@ impl Service {
             }
             _ => return Refusal::NoSuchPath.response(),
         };
+
         if request.method() != Method::POST {
             let mut response = Refusal::OnlyPost.response();
             response
@@ -74,11 +76,13 @@ impl Service {
                 .insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
+
         let handler = |request| async move {
             self.coins(request, picture)
                 .await
                 .unwrap_or_else(Refusal::response)
         };
+
         traced(name, request, handler).await
     }
 
@@ -92,6 +96,7 @@ impl Service {
         if let Some(subject) = request.headers().get("x-auth-subject") {
             tracing::debug!(?subject, "photo of a known subject");
         }
+
         let kind = Kind::of(request.headers())?;
         let place = self.workers.place()?;
         let bytes = match kind {
@@ -104,6 +109,7 @@ impl Service {
                 }
             },
         };
+
         let (count, picture) = place.count(bytes, query.currency, picture).await?;
         Ok(match picture {
             None => json(StatusCode::OK, &count),
@@ -139,6 +145,7 @@ impl Kind {
         };
         let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
         let media_type = text.split(';').next().unwrap_or_default().trim();
+
         match media_type {
             "image/jpeg" | "image/jpg" | "image/png" | "image/webp" => Ok(Self::Picture),
             // What curl says of every body, and what says nothing: the bytes decide.
@@ -158,6 +165,7 @@ fn wanted_picture(headers: &HeaderMap, query: &Query, path: Option<Format>) -> O
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let first = accept.split([',', ';']).next().unwrap_or_default().trim();
+
     match first {
         "image/png" => Some(Format::Png),
         "image/jpeg" | "image/*" => Some(Format::Jpeg),

@@ -21,6 +21,7 @@ impl Query {
             annotate: false,
             at: None,
         };
+
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("currency", value) => parsed.currency = currency(value)?,
@@ -32,6 +33,7 @@ impl Query {
                 (name, _) => return Err(Refusal::BadQuery(unknown(name))),
             }
         }
+
         Ok(parsed)
     }
 }
@@ -69,6 +71,7 @@ mod tests {
             .ok()
             .unwrap();
         let at = Some("50%25".to_owned());
+
         assert_eq!(
             query,
             Query {
@@ -77,11 +80,13 @@ mod tests {
                 at
             }
         );
+
         let nothing = Query {
             currency: None,
             annotate: false,
             at: None,
         };
+
         assert_eq!(Query::parse("").ok().unwrap(), nothing);
         assert_eq!(Query::parse("currency=auto").ok().unwrap(), nothing);
     }

@@ -22,14 +22,17 @@ pub(super) async fn picture(
     *outgoing.uri_mut() = format!("/v1/thumbnail?at={at}&width={WIDTH}&format=jpeg")
         .parse()
         .map_err(|_| Refusal::BadQuery("`at` cannot be passed on".to_owned()))?;
+
     for name in [CONTENT_TYPE, CONTENT_LENGTH] {
         if let Some(value) = head.headers.get(&name) {
             outgoing.headers_mut().insert(name, value.clone());
         }
     }
+
     outgoing
         .headers_mut()
         .insert(ACCEPT, HeaderValue::from_static("image/jpeg"));
+
     let answer = upstream.send(outgoing).await.map_err(Refusal::Thumbnail)?;
     let status = answer.status();
     if status == StatusCode::OK {
@@ -37,6 +40,7 @@ pub(super) async fn picture(
             .await
             .map_err(|error| Refusal::NoThumbnail(StatusCode::BAD_GATEWAY, error.to_string()));
     }
+
     let text = read_limited(answer.into_body(), MOST_WORDS)
         .await
         .unwrap_or_default();

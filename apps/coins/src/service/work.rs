@@ -80,12 +80,14 @@ impl Place<'_> {
             currency,
             limits: self.workers.limits,
         };
+
         let span = Span::current();
         let work = move || {
             // Held to the end of the work even if the client has gone and nobody waits for it.
             let _permit = permit;
             span.in_scope(|| work(&models, &bytes, options, picture))
         };
+
         match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -109,6 +111,7 @@ fn work(
         return Ok((counted.count, None));
     };
     let drawn = tracing::info_span!("annotate").in_scope(|| encode(&annotated(&counted), format));
+
     match drawn {
         Ok(bytes) => Ok((counted.count, Some((format, bytes)))),
         Err(error) => {

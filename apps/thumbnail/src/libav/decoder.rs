@@ -24,25 +24,30 @@ impl Decoder {
                 format!("codec `{codec}` cannot be decoded here"),
             )
         };
+
         let parameters = media.parameters(stream).ok_or_else(refuse)?;
         // SAFETY: takes any number, returns null or static memory.
         let codec = unsafe { sys::avcodec_find_decoder(stream.codec) };
         if codec.is_null() {
             return Err(refuse());
         }
+
         // SAFETY: plain allocation; freed in `Drop`.
         let context = unsafe { sys::avcodec_alloc_context3(codec) };
         if context.is_null() {
             return Err(Error::new(Kind::WorkerLost, "there is no memory to decode"));
         }
+
         let decoder = Self { context, library };
         let max_pixels = max_pixels.to_string();
+
         // One thread: the first frame comes out without waiting for others to fill a pipeline.
         let mut options = Options::new(&[
             (c"threads", "1"),
             (c"max_pixels", &max_pixels),
             (c"codec_whitelist", CODECS),
         ]);
+
         // SAFETY: the parameters belong to `media`, which is open, and are copied.
         let code = unsafe {
             let code = sys::avcodec_parameters_to_context(context, parameters);
@@ -52,6 +57,7 @@ impl Decoder {
                 sys::avcodec_open2(context, codec, &raw mut options.0)
             }
         };
+
         if code < 0 { Err(refuse()) } else { Ok(decoder) }
     }
 
@@ -80,14 +86,17 @@ impl Decoder {
             if code >= 0 {
                 return Ok(Some(frame));
             }
+
             if code == self.library.error_again || is_end(code, self.library) {
                 return Ok(None);
             }
+
             // Any other error is of one damaged picture, and taken out of the queue by the call.
             if code != self.library.error_invalid_data {
                 break;
             }
         }
+
         Ok(None)
     }
 

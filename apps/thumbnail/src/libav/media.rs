@@ -72,12 +72,14 @@ impl Media {
         if let Some(start) = known(format.start) {
             return Some(start);
         }
+
         let mut earliest = None;
         for index in 0..format.streams {
             let stream = self.stream(index)?;
             let start = stream.micros(stream.start?);
             earliest = Some(earliest.map_or(start, |time: i64| time.min(start)));
         }
+
         earliest
     }
 
@@ -92,6 +94,7 @@ impl Media {
         if let Some(stream) = self.best()?.filter(|stream| stream.is_known) {
             return Ok(stream);
         }
+
         // The headers do not say it (transport streams, some FLV): look at some packets.
         // SAFETY: the context is open; null options are allowed.
         let code = unsafe { sys::avformat_find_stream_info(self.context, null_mut()) };
@@ -100,12 +103,14 @@ impl Media {
             Kind::Damaged,
             "the streams of the file cannot be read",
         )?;
+
         if self.streams() == 0 {
             return Err(Error::new(
                 Kind::Damaged,
                 "the film says nothing of what is in it",
             ));
         }
+
         self.best()?
             .ok_or_else(|| Error::new(Kind::NoVideo, "there is no video in the file"))
     }
@@ -122,11 +127,13 @@ impl Media {
         if stream.index >= self.describe().streams {
             return Ok(());
         }
+
         let tries = [
             (time, self.library.seek_backward),
             (time, 0),
             (0, self.library.seek_byte),
         ];
+
         for (place, flags) in tries {
             // SAFETY: the context is open and has a stream of this index.
             let code =
@@ -136,6 +143,7 @@ impl Media {
                 break;
             }
         }
+
         Ok(())
     }
 
@@ -165,6 +173,7 @@ impl Media {
         if buffer.is_null() {
             return Err(memory());
         }
+
         // SAFETY: the buffer has the size given and is owned by the context from here on; the
         // reader outlives the context (see `Drop`).
         self.io = unsafe {
@@ -178,11 +187,13 @@ impl Media {
                 Some(reader::seek),
             )
         };
+
         if self.io.is_null() {
             // SAFETY: no context took the buffer over.
             unsafe { sys::av_free(buffer.cast()) };
             return Err(memory());
         }
+
         // SAFETY: plain allocation, then fields of the new context are set.
         unsafe {
             self.context = sys::avformat_alloc_context();
@@ -191,6 +202,7 @@ impl Media {
             }
             sys::tn_format_prepare(self.context, self.io, reader::interrupt, self.reader.cast());
         }
+
         Ok(())
     }
 
@@ -203,6 +215,7 @@ impl Media {
             (c"analyzeduration", "2000000"),
             (c"max_streams", "64"),
         ]);
+
         // SAFETY: the context was allocated and not opened yet; on failure libav frees it and
         // writes null, which `Drop` knows.
         let code = unsafe {

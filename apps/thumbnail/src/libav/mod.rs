@@ -49,11 +49,13 @@ const CODECS: &str = "h264,hevc,vp8,vp9,libdav1d,libaom-av1,mpeg1video,mpeg2vide
 /// Within a major version structures only grow at their end, so an equal major is enough.
 fn library() -> Result<&'static sys::Constants, Error> {
     static LIBRARY: OnceLock<Result<sys::Constants, String>> = OnceLock::new();
+
     LIBRARY
         .get_or_init(|| {
             let mut constants = sys::Constants::default();
             // SAFETY: the pointer is to a struct of the layout that the function writes.
             unsafe { sys::tn_constants(&raw mut constants) };
+
             // SAFETY: these functions read a constant of the loaded library and the log level is
             // an atomic of libav.
             let loaded = unsafe {
@@ -69,6 +71,7 @@ fn library() -> Result<&'static sys::Constants, Error> {
                     ("swscale", constants.swscale_major, sys::swscale_version()),
                 ]
             };
+
             for (name, compiled, version) in loaded {
                 if version >> 16 != compiled {
                     return Err(format!(

@@ -48,6 +48,7 @@ impl Reader {
         if let Err(error) = self.in_time() {
             return self.fail(error);
         }
+
         let size = size.min(self.scratch.len());
         match self
             .source
@@ -72,6 +73,7 @@ impl Reader {
             2 => size.checked_add(offset),
             _ => None,
         };
+
         match target.and_then(|target| u64::try_from(target).ok()) {
             Some(position) => {
                 self.position = position;
@@ -106,6 +108,7 @@ pub(super) unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size:
     let Ok(size) = usize::try_from(size) else {
         return reader.broken;
     };
+
     // A panic must not unwind through C.
     let Ok(code) = catch_unwind(AssertUnwindSafe(|| reader.read(size))) else {
         return reader.broken;
@@ -115,6 +118,7 @@ pub(super) unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size:
         // that, and no more than the scratch holds, was read.
         unsafe { std::ptr::copy_nonoverlapping(reader.scratch.as_ptr(), buffer, read) };
     }
+
     code
 }
 

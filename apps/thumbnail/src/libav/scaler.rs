@@ -15,6 +15,7 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
     if raw.width <= 0 || raw.height <= 0 || width == 0 || height == 0 {
         return Err(refuse());
     }
+
     // SAFETY: plain allocation; the sizes are positive, unknown formats give null.
     let context = unsafe {
         sys::sws_getContext(
@@ -30,9 +31,11 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
             NO_PARAMETERS,
         )
     };
+
     if context.is_null() {
         return Err(refuse());
     }
+
     let context = Context(context);
     context.set_colours(&raw);
 
@@ -42,6 +45,7 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
     let mut padded = vec![0u8; stride * height as usize + 64];
     let planes = [padded.as_mut_ptr(), null_mut(), null_mut(), null_mut()];
     let strides = [stride as c_int, 0, 0, 0];
+
     // SAFETY: the source planes and strides are those of a live frame of the size and format
     // that the context was made for; the one plane of RGB has room for every padded row.
     let rows = unsafe {
@@ -55,13 +59,16 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
             strides.as_ptr(),
         )
     };
+
     if u32::try_from(rows) != Ok(height) {
         return Err(refuse());
     }
+
     let rgb = padded
         .chunks_exact(stride)
         .take(height as usize)
         .flat_map(|line| &line[..row]);
+
     Ok(Pixels {
         width,
         height,
@@ -83,8 +90,10 @@ impl Context {
         } else {
             sys::COEFFICIENTS_709
         };
+
         let full_range = 1;
         let neutral = 1 << 16;
+
         // SAFETY: the context is ours, the tables are static memory of libav's. A refusal (the
         // source is RGB already) leaves the context as it was.
         unsafe {

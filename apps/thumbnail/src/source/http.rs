@@ -49,23 +49,27 @@ pub(crate) async fn open(
         version: None,
         traffic,
     };
+
     let response = remote.first(allowance.redirects).await?;
     if response.status() != StatusCode::PARTIAL_CONTENT {
         // The server knows no ranges and sends all of it.
         return spool(response.into_body(), allowance.room, remote.traffic).await;
     }
+
     let size = total(response.headers()).ok_or_else(|| {
         Error::new(
             Kind::SourceNetwork,
             "the server does not say how long the film is",
         )
     })?;
+
     remote.version = strong_version(response.headers());
     let first = remote.body(response, FIRST).await?;
     let ranges = Blocking {
         remote,
         runtime: Handle::current(),
     };
+
     Ok(Box::new(Window::new(
         ranges,
         size,
@@ -105,6 +109,7 @@ impl Remote {
                 _ => return Err(refusal(&response)),
             }
         }
+
         Err(Error::new(
             Kind::SourceNetwork,
             "the server redirects too often",
@@ -130,12 +135,14 @@ impl Remote {
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return Err(refusal(&response));
         }
+
         if start(response.headers()) != Some(offset) {
             return Err(Error::new(
                 Kind::SourceNetwork,
                 "the server sent another part",
             ));
         }
+
         let bytes = self.body(response, length).await?;
         if bytes.is_empty() {
             return Err(Error::new(
@@ -143,6 +150,7 @@ impl Remote {
                 "the server sent an empty part",
             ));
         }
+
         Ok(bytes)
     }
 
@@ -157,6 +165,7 @@ impl Remote {
                 Ok(response) => passes(response.status()),
                 Err(error) => error.kind() == Kind::SourceNetwork,
             };
+
             if !passes || pause > LAST_PAUSE {
                 return answer;
             }
@@ -172,11 +181,13 @@ impl Remote {
             .header(header::ACCEPT_ENCODING, "identity")
             .body(Bytes::new())
             .map_err(|error| Error::new(Kind::Usage, "the address is unusable").because(error))?;
+
         if let Some(version) = &self.version {
             request
                 .headers_mut()
                 .insert(header::IF_MATCH, version.clone());
         }
+
         if let Some(signer) = &self.signer {
             signer.sign(&mut request).await?;
         }
@@ -228,11 +239,13 @@ fn redirect(from: &Uri, headers: &HeaderMap) -> Result<Uri, Error> {
         .and_then(|value| value.to_str().ok());
     let target: Uri = target.ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
     let mut parts = target.into_parts();
+
     parts.scheme = parts.scheme.or_else(|| from.scheme().cloned());
     parts.authority = parts.authority.or_else(|| from.authority().cloned());
     parts
         .path_and_query
         .get_or_insert(http::uri::PathAndQuery::from_static("/"));
+
     let to = Uri::from_parts(parts).map_err(|_| wrong())?;
     match (from.scheme_str(), to.scheme_str()) {
         (_, Some("https")) | (Some("http"), Some("http")) => Ok(to),
@@ -256,6 +269,7 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> Error {
         ),
         _ => Error::new(Kind::SourceNetwork, message),
     };
+
     match response
         .headers()
         .get("x-amz-bucket-region")

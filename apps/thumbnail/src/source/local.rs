@@ -30,11 +30,13 @@ impl FileSource {
             };
             Error::new(kind, format!("{what} `{}`", path.display())).because(error)
         };
+
         let file = File::open(path).map_err(refuse)?;
         if !file.metadata().map_err(refuse)?.is_file() {
             let message = format!("`{}` is not a file; name one film", path.display());
             return Err(Error::new(Kind::SourceNotFound, message));
         }
+
         Self::new(file, traffic).map_err(refuse)
     }
 

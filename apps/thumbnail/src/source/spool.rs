@@ -34,12 +34,15 @@ where
             format!("the video has more than {} bytes", room.total),
         )
     };
+
     if body.size_hint().lower() > room.total {
         return Err(too_big());
     }
+
     let mut body = pin!(body);
     let mut store = Store::Memory(BytesMut::new());
     let mut size = 0;
+
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Error::new(Kind::SourceNetwork, "the video broke off before its end").because(error)
@@ -47,13 +50,16 @@ where
         let Ok(data) = frame.into_data() else {
             continue;
         };
+
         size += data.remaining() as u64;
         if size > room.total {
             return Err(too_big());
         }
+
         traffic.add_bytes(data.remaining() as u64);
         store = store.push(data, room.memory).await?;
     }
+
     store.source()
 }
 
@@ -136,6 +142,7 @@ mod tests {
         )
         .await
         .unwrap();
+
         let in_a_file = whole(
             5000,
             Room {
@@ -145,6 +152,7 @@ mod tests {
         )
         .await
         .unwrap();
+
         assert_eq!(in_memory.len(), 5000);
         assert_eq!(in_memory, in_a_file);
     }

@@ -42,6 +42,7 @@ impl<R: Ranges> Window<R> {
             offset: 0,
             bytes: first,
         }]);
+
         Self {
             ranges,
             size,
@@ -70,6 +71,7 @@ impl<R: Ranges> Window<R> {
         } else {
             FIRST
         };
+
         let length = self.ahead.min(self.size - offset);
         if self.fetched + length > self.max_fetch {
             let limit = self.max_fetch;
@@ -77,12 +79,14 @@ impl<R: Ranges> Window<R> {
                 format!("more than {limit} bytes would have to be read; raise `max_fetch`");
             return Err(Error::new(Kind::SourceTooBig, message));
         }
+
         let bytes = self.ranges.fetch(offset, length)?;
         self.fetched += bytes.len() as u64;
         self.sequential_at = offset + bytes.len() as u64;
         if self.segments.len() >= KEPT {
             self.segments.pop_front();
         }
+
         Ok(Segment { offset, bytes })
     }
 }
@@ -170,6 +174,7 @@ mod tests {
             }
             done += read;
         }
+
         buffer.truncate(done);
         buffer
     }
@@ -184,12 +189,14 @@ mod tests {
                 .enumerate()
                 .all(|(at, byte)| *byte == (at % 251) as u8)
         );
+
         let lengths: Vec<u64> = requests
             .lock()
             .unwrap()
             .iter()
             .map(|(_, length)| *length)
             .collect();
+
         assert_eq!(
             lengths,
             [FIRST, 2 * FIRST, 4 * FIRST, 8 * FIRST, 16 * FIRST]

@@ -15,13 +15,16 @@ pub(crate) fn film(name: &str, arguments: &[&str]) -> Option<PathBuf> {
 /// Makes a film of this picture, written as a filter of ffmpeg's without its numbers.
 pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = folder().join(recipe(picture, arguments));
     std::fs::create_dir_all(&folder).unwrap();
+
     let path = folder.join(name);
     if path.exists() {
         return Some(path);
     }
+
     let unfinished = folder.join(format!("unfinished-{}-{name}", std::process::id()));
     let made = Command::new("ffmpeg")
         .args([
@@ -38,6 +41,7 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
         .args(arguments)
         .arg(&unfinished)
         .output();
+
     match made {
         Ok(made) if made.status.success() => std::fs::rename(&unfinished, &path).ok(),
         Ok(made) => {
@@ -46,6 +50,7 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
                 why.contains("Unknown encoder"),
                 "ffmpeg cannot make `{name}`: {why}"
             );
+
             // Not eprintln: what libtest captures of a passing test is never seen.
             let _ = writeln!(
                 std::io::stderr(),
@@ -59,6 +64,7 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
             return None;
         }
     };
+
     Some(path)
 }
 
@@ -149,6 +155,7 @@ pub(crate) fn frames(film: &Path) -> Vec<Frame> {
             "packet=pts_time,dts_time,flags",
         ],
     );
+
     let mut frames: Vec<Frame> = packets
         .lines()
         .filter_map(|line| {
@@ -161,6 +168,7 @@ pub(crate) fn frames(film: &Path) -> Vec<Frame> {
             })
         })
         .collect();
+
     frames.sort_by(|a, b| a.time.total_cmp(&b.time));
     frames
 }

@@ -14,6 +14,7 @@ fn the_ports_are_those_of_describe() {
     let component = component();
     assert_eq!(component["name"], described.name);
     assert_eq!(component["summary"], described.summary);
+
     let admin = json!({ "setting": "admin", "port": described.admin.port });
     assert_eq!(component["admin"], admin);
     let ports: Map<String, Value> = described

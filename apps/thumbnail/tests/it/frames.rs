@@ -35,6 +35,7 @@ fn is_right(film: Option<std::path::PathBuf>) {
     let Some(film) = film else { return };
     let frames = clips::frames(&film);
     assert!(frames.len() > 150, "ffprobe finds {} frames", frames.len());
+
     for at in ["0", "0.5", "1.99", "2.01", "5.03", "7.32", "7.9"] {
         let moment: f64 = at.parse().unwrap();
         let exact = take(&film, at, Seek::Exact).unwrap();
@@ -45,6 +46,7 @@ fn is_right(film: Option<std::path::PathBuf>) {
             "{} at {at}, exact",
             film.display()
         );
+
         let off = (exact.facts.pts - frames[expected].time).abs();
         assert!(off < 0.002, "{} at {at}: {off} s off", film.display());
 
@@ -56,6 +58,7 @@ fn is_right(film: Option<std::path::PathBuf>) {
             "{} at {at}, before",
             film.display()
         );
+
         assert!(before.facts.keyframe);
         assert!(
             !exact.facts.clamped && !before.facts.clamped,
@@ -63,6 +66,7 @@ fn is_right(film: Option<std::path::PathBuf>) {
             film.display()
         );
     }
+
     let last = take(&film, "99", Seek::Before).unwrap();
     assert_eq!(
         clips::number(&last.bytes),
@@ -70,6 +74,7 @@ fn is_right(film: Option<std::path::PathBuf>) {
         "{} past its end",
         film.display()
     );
+
     assert!(last.facts.clamped);
     let last = take(&film, "100%", Seek::Exact).unwrap();
     assert_eq!(
@@ -219,6 +224,7 @@ fn the_codecs_of_films_people_have_are_decoded() {
             continue;
         };
         let shown = take(&film, "0.5", Seek::Exact).unwrap();
+
         assert_eq!(clips::number(&shown.bytes), 12, "{name}");
         let first = take(&film, "0", Seek::Before).unwrap();
         assert_eq!(clips::number(&first.bytes), 0, "{name}");
@@ -233,10 +239,12 @@ fn a_cut_off_film_gives_the_last_frame_there_is() {
     ) else {
         return;
     };
+
     let bytes = std::fs::read(whole).unwrap();
     let folder = clips::scratch();
     let cut = folder.path().join("cut.mp4");
     std::fs::write(&cut, &bytes[..bytes.len() * 6 / 10]).unwrap();
+
     for seek in [Seek::Before, Seek::Exact] {
         let picture = take(&cut, "7.5", seek).unwrap();
         assert!(picture.facts.clamped);
@@ -250,6 +258,7 @@ fn a_cut_off_film_gives_the_last_frame_there_is() {
             (picture.facts.pts * 25.0).round() as usize
         );
     }
+
     // A cut within the headers is another class.
     std::fs::write(&cut, &bytes[..2000]).unwrap();
     assert_eq!(
@@ -270,11 +279,13 @@ fn a_turned_film_is_turned_upright() {
         .arg(&turned)
         .status()
         .unwrap();
+
     assert!(made.success());
     let upright = take(&film, "4", Seek::Before).unwrap();
     let picture = take(&turned, "4", Seek::Before).unwrap();
     assert_eq!((picture.facts.width, picture.facts.height), (180, 320));
     assert!([90, 270].contains(&picture.facts.rotation));
+
     // ffmpeg turns the film by the same matrix: its picture is the oracle.
     let oracle = folder.path().join("oracle.png");
     let made = std::process::Command::new("ffmpeg")
@@ -284,6 +295,7 @@ fn a_turned_film_is_turned_upright() {
         .arg(&oracle)
         .status()
         .unwrap();
+
     assert!(made.success());
     let oracle = image::open(oracle).unwrap().to_rgb8();
     let ours = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
@@ -316,12 +328,14 @@ fn colours_are_those_of_the_film() {
             "-crf",
             "5",
         ];
+
         let Some(film) = film_of(name, &picture, &arguments) else {
             return;
         };
         let picture = take(&film, "0", Seek::Before).unwrap();
         let picture = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
         let pixel = picture.get_pixel(160, 120).0;
+
         for (ours, drawn) in pixel.into_iter().zip([0xC0, 0x40, 0x20]) {
             assert!(ours.abs_diff(drawn) <= 4, "{name}: {pixel:?}");
         }
@@ -341,10 +355,12 @@ fn odd_sizes_and_pixels_that_are_not_square_are_shown_right() {
         "-c:v",
         "libx264",
     ];
+
     if let Some(film) = film_of("odd.mkv", picture, &odd) {
         let picture = take(&film, "0", Seek::Before).unwrap();
         assert_eq!((picture.facts.width, picture.facts.height), (321, 181));
     }
+
     let wide = [
         "-map",
         "0",
@@ -355,6 +371,7 @@ fn odd_sizes_and_pixels_that_are_not_square_are_shown_right() {
         "-q:v",
         "3",
     ];
+
     if let Some(film) = film_of(
         "wide.mp4",
         "testsrc2=size=320x180:rate=25:duration=1",
@@ -407,6 +424,7 @@ fn damaged_films_end_in_a_picture_or_a_class() {
     let Some(film) = clips::mp4() else { return };
     let whole = std::fs::read(film).unwrap();
     let mut state = 1u64;
+
     for _ in 0..60 {
         let mut bytes = whole.clone();
         for _ in 0..20 {
@@ -416,6 +434,7 @@ fn damaged_films_end_in_a_picture_or_a_class() {
             let at = (state >> 33) as usize % bytes.len();
             bytes[at] ^= (state >> 20) as u8 | 1;
         }
+
         let source = Box::new(thumbnail::MemorySource::new(bytes));
         match picture(source, &request("3", Seek::Exact)) {
             Ok(picture) => assert!(!picture.bytes.is_empty()),

@@ -30,17 +30,20 @@ fn of_a_film_on_a_server_little_is_read() {
     let Some(film) = big() else { return };
     let size = film.len() as u64;
     assert!(size > 3_000_000, "{size}");
+
     let server = Server::start();
     let input = server.serve("/film", Conduct::Film(film));
     let folder = folder();
     let output = run(folder.path(), &[&input, "a.png"], &[MIDDLE]);
     let report = report(&output);
+
     assert_eq!(output.status.code(), Some(0), "{report}");
     assert_eq!(number(folder.path()), 100);
     let (bytes, requests) = (
         report["bytes_fetched"].as_u64().unwrap(),
         report["requests"].as_u64().unwrap(),
     );
+
     assert!(bytes < size / 4, "{bytes} of {size}");
     assert!(requests <= 6, "{requests}");
     let asked = server.asked();
@@ -50,6 +53,7 @@ fn of_a_film_on_a_server_little_is_read() {
             .iter()
             .all(|asked| asked.headers.contains_key("range"))
     );
+
     assert!(
         asked[1..]
             .iter()
@@ -68,6 +72,7 @@ fn a_server_without_ranges_is_read_as_a_whole() {
         &[&input, "a.png"],
         &[MIDDLE, ("THUMBNAIL_MEMORY_BODY", "100000")],
     );
+
     assert_eq!(report(&output)["bytes_fetched"], film.len());
     assert_eq!(number(folder.path()), 100);
     let output = run(
@@ -107,10 +112,12 @@ fn redirects_are_followed_and_end() {
     let Some(film) = big() else { return };
     let server = Server::start();
     server.serve("/film", Conduct::Film(film));
+
     let input = server.serve("/old", Conduct::Status(302, "location", "/film".to_owned()));
     let folder = folder();
     let output = run(folder.path(), &[&input, "a.png"], &[MIDDLE]);
     assert_eq!(output.status.code(), Some(0), "{}", report(&output));
+
     let circle = server.serve(
         "/circle",
         Conduct::Status(302, "location", "/circle".to_owned()),
@@ -127,6 +134,7 @@ fn what_a_server_answers_is_told_apart() {
             Conduct::Status(status, "x", String::new()),
         )
     };
+
     let folder = folder();
     let fails_with = |input: &str, kind| fails(&run(folder.path(), &[input, "a.jpg"], &[]), kind);
     fails_with(
@@ -136,12 +144,14 @@ fn what_a_server_answers_is_told_apart() {
     fails_with(&status(403), Kind::SourceDenied);
     server.forget();
     fails_with(&status(503), Kind::SourceNetwork);
+
     assert_eq!(server.asked().len(), 4, "asked again, and not for ever");
     fails_with(
         &server.serve("/empty", Conduct::Film(Vec::new())),
         Kind::Empty,
     );
     fails_with("http://127.0.0.1:1/film", Kind::SourceNetwork);
+
     let silent = server.serve("/silent", Conduct::Silent);
     fails(
         &run(folder.path(), &[&silent], &[("THUMBNAIL_TIMEOUT", "300ms")]),
@@ -154,14 +164,17 @@ fn https_is_read_with_an_authority_that_is_trusted_and_else_not() {
     let Some(film) = big() else { return };
     let (server, authority) = Server::start_tls();
     server.serve("/film", Conduct::Film(film));
+
     let input = format!("https://localhost:{}/film", server.address.port());
     let folder = folder();
     std::fs::write(folder.path().join("ca.pem"), authority).unwrap();
+
     let output = run(
         folder.path(),
         &[&input, "a.png"],
         &[MIDDLE, ("THUMBNAIL_CA_FILE", "ca.pem")],
     );
+
     assert_eq!(output.status.code(), Some(0), "{}", report(&output));
     assert_eq!(number(folder.path()), 100);
     fails(
@@ -175,6 +188,7 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
     let Some(film) = big() else { return };
     let server = Server::start();
     server.serve("/films/2026/a%20film.mp4", Conduct::Film(film));
+
     // ECS's own credentials endpoint has this form.
     let credentials = r#"{"AccessKeyId":"TASKID","SecretAccessKey":"secret","Token":"session","Expiration":"2099-01-01T00:00:00Z"}"#;
     let credentials = server.serve("/credentials", Conduct::Whole(credentials.into()));
@@ -185,12 +199,14 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc"),
         MIDDLE,
     ];
+
     let output = run(
         folder().path(),
         &["s3://films/2026/a film.mp4", "s3://pictures/a.png"],
         &variables,
     );
     let report = report(&output);
+
     assert_eq!(output.status.code(), Some(0), "{report}");
     assert_eq!(report["output"], "s3://pictures/a.png");
     let asked = server.asked();
@@ -203,6 +219,7 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
             .count(),
         1
     );
+
     for request in asked.iter().filter(|asked| asked.path != "/credentials") {
         let signature = &request.headers["authorization"];
         assert!(
@@ -213,6 +230,7 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
         let hash: String = aws_hash(&request.body);
         assert_eq!(request.headers["x-amz-content-sha256"], hash);
     }
+
     let stored = asked.last().unwrap();
     assert_eq!(
         (stored.method.as_str(), stored.path.as_str()),
@@ -232,6 +250,7 @@ fn what_s3_refuses_is_told_apart() {
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
     ];
+
     fails(
         &run(folder.path(), &["s3://films/none.mp4", "a.jpg"], &variables),
         Kind::SourceNotFound,
@@ -244,6 +263,7 @@ fn what_s3_refuses_is_told_apart() {
         ),
         Kind::SourceDenied,
     );
+
     let elsewhere = Conduct::Status(301, "x-amz-bucket-region", "eu-west-1".to_owned());
     server.serve("/films/elsewhere.mp4", elsewhere);
     let output = run(
@@ -251,6 +271,7 @@ fn what_s3_refuses_is_told_apart() {
         &["s3://films/elsewhere.mp4", "a.jpg"],
         &variables,
     );
+
     fails(&output, Kind::SourceNetwork);
     assert!(
         report(&output)["error"]["message"]
@@ -258,6 +279,7 @@ fn what_s3_refuses_is_told_apart() {
             .unwrap()
             .contains("eu-west-1")
     );
+
     if let Some(film) = clips::mp4() {
         let film = film.to_str().unwrap();
         server.serve("/denied/a.jpg", Conduct::Status(403, "x", String::new()));

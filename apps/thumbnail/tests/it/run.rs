@@ -56,6 +56,7 @@ fn a_film_becomes_a_jpeg_beside_where_it_runs() {
         &[film.to_str().unwrap()],
         &[("THUMBNAIL_WIDTH", "160")],
     );
+
     assert_eq!(output.status.code(), Some(0));
     let report = report(&output);
     assert_eq!(report["kind"], "thumbnail");
@@ -65,6 +66,7 @@ fn a_film_becomes_a_jpeg_beside_where_it_runs() {
     );
     assert_eq!(report["codec"], "h264");
     assert_eq!(report["output"], "h264.jpg");
+
     assert!(report["error"].is_null());
     let picture = std::fs::read(folder.path().join("h264.jpg")).unwrap();
     assert_eq!(report["bytes"], picture.len());
@@ -82,6 +84,7 @@ fn the_moment_and_the_format_can_be_chosen() {
         ("THUMBNAIL_AT", "0:05.03"),
         ("THUMBNAIL_SEEK", "exact"),
     ];
+
     let output = run(folder.path(), &[], &variables);
     assert_eq!(report(&output)["pts"], 5.0);
     assert_eq!(
@@ -99,6 +102,7 @@ fn past_the_end_is_the_last_frame_and_says_so() {
         &[film.to_str().unwrap(), "a.png"],
         &[("THUMBNAIL_AT", "300")],
     );
+
     assert_eq!(report(&output)["clamped"], true);
     assert_eq!(
         clips::number(&std::fs::read(folder.path().join("a.png")).unwrap()),
@@ -127,6 +131,7 @@ fn the_original_tasks_five_names_work() {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ],
     );
+
     assert_eq!(output.status.code(), Some(0), "{}", report(&output));
     let asked = server.asked();
     let stored = asked.iter().find(|asked| asked.method == "PUT").unwrap();
@@ -144,6 +149,7 @@ fn each_class_of_failure_has_its_exit_code() {
         path.to_str().unwrap().to_owned()
     };
     let fails_with = |input: &str, kind| fails(&run(folder.path(), &[input, "a.jpg"], &[]), kind);
+
     fails(&run(folder.path(), &[], &[]), Kind::Usage);
     fails_with("ftp://example.com/a.mp4", Kind::Usage);
     fails_with("no-such-film.mp4", Kind::SourceNotFound);
@@ -152,6 +158,7 @@ fn each_class_of_failure_has_its_exit_code() {
         &file("page.mp4", b"<!doctype html><title>no film</title>"),
         Kind::NotMedia,
     );
+
     let noise: Vec<u8> = (0..20_000u32)
         .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
@@ -163,16 +170,19 @@ fn each_class_of_failure_has_its_exit_code() {
         ),
         Kind::Damaged,
     );
+
     assert!(!folder.path().join("a.jpg").exists());
     if let Some(sound) = film("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
         fails_with(sound.to_str().unwrap(), Kind::NoVideo);
     }
+
     if let Some(film) = clips::mp4() {
         let film = film.to_str().unwrap();
         fails(
             &run(folder.path(), &[film, "no/folder/a.jpg"], &[]),
             Kind::SinkFailed,
         );
+
         let small = [("THUMBNAIL_MAX_PIXELS", "1000")];
         fails(
             &run(folder.path(), &[film, "a.jpg"], &small),
@@ -188,6 +198,7 @@ fn the_film_itself_is_no_place_for_the_picture() {
     let path = folder.path().join("film.mp4");
     std::fs::copy(&film, &path).unwrap();
     std::os::unix::fs::symlink("film.mp4", folder.path().join("link.jpg")).unwrap();
+
     let absolute = path.to_str().unwrap();
     for arguments in [
         ["film.mp4", "film.mp4"],
@@ -198,6 +209,7 @@ fn the_film_itself_is_no_place_for_the_picture() {
     ] {
         fails(&run(folder.path(), &arguments, &[]), Kind::Usage);
     }
+
     // A film with the name of a picture: the name that is made up would be its own.
     std::fs::copy(&film, folder.path().join("odd.jpg")).unwrap();
     fails(&run(folder.path(), &["odd.jpg"], &[]), Kind::Usage);
@@ -220,6 +232,7 @@ fn an_object_is_not_replaced_by_its_own_picture() {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ],
     );
+
     fails(&output, Kind::Usage);
     assert!(server.asked().is_empty());
 }
@@ -246,10 +259,12 @@ fn a_playlist_is_refused_and_what_it_names_is_not_asked() {
         format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n");
     let script = format!("ffconcat version 1.0\nfile '{secret}'\n");
     let folder = clips::scratch();
+
     for text in [playlist, script] {
         std::fs::write(folder.path().join("film.mp4"), text).unwrap();
         fails(&run(folder.path(), &["film.mp4"], &[]), Kind::NotMedia);
     }
+
     assert!(server.asked().is_empty());
 }
 
@@ -261,6 +276,7 @@ fn settings_that_make_no_sense_are_told_before_anything_is_read() {
         &["a.mp4"],
         &[("THUMBNAIL_AT", "noon"), ("THUMBNAIL_QUALITY", "0")],
     );
+
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -275,6 +291,7 @@ fn the_trace_of_whoever_started_the_task_goes_on() {
     let collector = Server::start();
     collector.serve("/v1/traces", Conduct::Whole(Vec::new()));
     collector.serve("/v1/metrics", Conduct::Whole(Vec::new()));
+
     let endpoint = format!("http://{}", collector.address);
     let folder = clips::scratch();
     let output = run(
@@ -288,6 +305,7 @@ fn the_trace_of_whoever_started_the_task_goes_on() {
             ),
         ],
     );
+
     assert_eq!(output.status.code(), Some(0));
     let asked = collector.asked();
     let traces: Vec<&[u8]> = asked
@@ -297,6 +315,7 @@ fn the_trace_of_whoever_started_the_task_goes_on() {
         .collect();
     let trace = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
     let parent = 0xb7ad_6b71_6920_3331_u64.to_be_bytes();
+
     for sought in [&trace[..], &parent[..], b"thumbnail run", b"pick", b"store"] {
         assert!(
             traces.iter().any(|body| holds(body, sought)),
@@ -316,11 +335,13 @@ fn sigterm_ends_a_run_that_waits() {
         .env("THUMBNAIL_ADMIN", "127.0.0.1:0")
         .spawn()
         .unwrap();
+
     let began = std::time::Instant::now();
     while server.asked().is_empty() {
         assert!(began.elapsed().as_secs() < 20, "the film is not asked for");
         std::thread::yield_now();
     }
+
     // The shell has `kill` built in, also where there is no program of that name.
     let kill = format!("kill -TERM {}", running.id());
     assert!(
@@ -330,6 +351,7 @@ fn sigterm_ends_a_run_that_waits() {
             .unwrap()
             .success()
     );
+
     assert_eq!(running.wait().unwrap().code(), Some(143));
     assert!(began.elapsed().as_secs() < 25);
 }

@@ -59,11 +59,13 @@ impl Server {
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], key)
             .unwrap();
+
         let config = Arc::new(config);
         let server = Self::start_with(move |stream| {
             let connection = rustls::ServerConnection::new(config.clone()).ok()?;
             Some(Box::new(rustls::StreamOwned::new(connection, stream)))
         });
+
         (server, certified.cert.pem())
     }
 
@@ -95,6 +97,7 @@ impl Server {
         let server = Self { state, address };
         let serving = server.clone();
         let wrap = Arc::new(wrap);
+
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (serving, wrap) = (serving.clone(), wrap.clone());
@@ -105,6 +108,7 @@ impl Server {
                 });
             }
         });
+
         server
     }
 
@@ -118,6 +122,7 @@ impl Server {
                 // Until the client gives up.
                 stream.read_to_end(&mut Vec::new()).ok()?;
             }
+
             let answer = answer(&asked, conduct)?;
             stream.get_mut().write_all(&answer).ok()?;
             stream.get_mut().flush().ok()?;
@@ -136,11 +141,13 @@ impl Server {
                 bytes.clone_from(&asked.body);
             }
         }
+
         let conduct = state.paths.get_mut(&asked.path)?;
         let now = conduct.clone();
         if let Conduct::Flaky(left, _) = conduct {
             *left = left.saturating_sub(1);
         }
+
         Some(now)
     }
 }
@@ -157,20 +164,24 @@ fn read(stream: &mut impl BufRead) -> Option<Asked> {
         path: words.next()?.to_owned(),
         ..Asked::default()
     };
+
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let Some((name, value)) = line.trim_end().split_once(':') else {
             break;
         };
+
         asked
             .headers
             .insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+
     let length = asked
         .headers
         .get("content-length")
         .map_or(0, |it| it.parse().unwrap());
+
     asked.body = vec![0; length];
     stream.read_exact(&mut asked.body).ok()?;
     Some(asked)
@@ -187,10 +198,12 @@ fn answer(asked: &Asked, conduct: Option<Conduct>) -> Option<Vec<u8>> {
         Some(Conduct::Whole(film)) => (200, String::new(), film),
         Some(Conduct::Flaky(..) | Conduct::Silent) => return None,
     };
+
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{header}\r\n",
         body.len()
     );
+
     Some([head.into_bytes(), body].concat())
 }
 
@@ -204,6 +217,7 @@ fn part(asked: &Asked, film: &[u8]) -> (u16, String, Vec<u8>) {
     };
     let first: usize = first.parse().unwrap();
     let size = film.len();
+
     if first >= size {
         return (
             416,
@@ -211,6 +225,7 @@ fn part(asked: &Asked, film: &[u8]) -> (u16, String, Vec<u8>) {
             Vec::new(),
         );
     }
+
     let last = last.parse::<usize>().unwrap().min(size - 1);
     let header = format!("content-range: bytes {first}-{last}/{size}\r\netag: \"one\"\r\n");
     (206, header, film[first..=last].to_vec())

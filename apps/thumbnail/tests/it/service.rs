@@ -39,6 +39,7 @@ impl Service {
                 .await
                 .unwrap();
         });
+
         Self {
             address,
             stop,
@@ -58,10 +59,12 @@ impl Service {
             .header("host", "service")
             .body(Full::new(body.into()))
             .unwrap();
+
         let response = sender.send_request(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         driver.abort();
+
         Response::from_parts(head, body)
     }
 
@@ -102,9 +105,11 @@ async fn a_film_is_answered_with_its_picture() {
     let response = service
         .post("?at=50%25&width=1600&format=png&seek=exact", bytes_of(film))
         .await;
+
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "image/png");
     assert_eq!(clips::number(response.body()), 100);
+
     let report: Value =
         serde_json::from_str(response.headers()["x-thumbnail-report"].to_str().unwrap()).unwrap();
     assert_eq!(report["pts"], 4.0);
@@ -133,6 +138,7 @@ async fn failures_have_the_status_of_their_class() {
         ..Config::default()
     })
     .await;
+
     refuses(
         &service.post("", "").await,
         StatusCode::BAD_REQUEST,
@@ -143,6 +149,7 @@ async fn failures_have_the_status_of_their_class() {
         StatusCode::BAD_REQUEST,
         "usage",
     );
+
     refuses(
         &service.post("?size=1", "x").await,
         StatusCode::BAD_REQUEST,
@@ -153,28 +160,33 @@ async fn failures_have_the_status_of_their_class() {
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "not_media",
     );
+
     let playlist = "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n";
     refuses(
         &service.post("", playlist).await,
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "not_media",
     );
+
     let cut = &b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\x10\0moov"[..];
     refuses(
         &service.post("", cut).await,
         StatusCode::UNPROCESSABLE_ENTITY,
         "damaged",
     );
+
     let long = vec![0; 2_000_001];
     refuses(
         &service.post("", long).await,
         StatusCode::PAYLOAD_TOO_LARGE,
         "source_too_big",
     );
+
     if let Some(sound) = film("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
         let response = service.post("", bytes_of(sound)).await;
         refuses(&response, StatusCode::UNPROCESSABLE_ENTITY, "no_video");
     }
+
     let response = service.ask(Method::DELETE, "/v1/thumbnail", "").await;
     refuses(
         &response,
@@ -186,6 +198,7 @@ async fn failures_have_the_status_of_their_class() {
         StatusCode::NOT_FOUND,
         "not_found",
     );
+
     let response = service.ask(Method::GET, "/healthz", "").await;
     assert_eq!(response.status(), StatusCode::OK);
     service.stop().await;
@@ -200,6 +213,7 @@ async fn only_sources_that_are_allowed_are_asked() {
         "/films/away",
         Conduct::Status(302, "location", "/secret".to_owned()),
     );
+
     server.serve("/secret", Conduct::Film(vec![0; 10]));
     let sources = vec![format!("http://{}/films/", server.address)];
 
@@ -211,11 +225,13 @@ async fn only_sources_that_are_allowed_are_asked() {
         "source_denied",
     );
     closed.stop().await;
+
     let public = Service::start(Config {
         sources: sources.clone(),
         ..Config::default()
     })
     .await;
+
     refuses(
         &public.get(&source).await,
         StatusCode::FORBIDDEN,
@@ -231,6 +247,7 @@ async fn only_sources_that_are_allowed_are_asked() {
     };
     let service = Service::start(config).await;
     let response = service.get(&format!("{source}&at=4")).await;
+
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(clips::number(response.body()), 100);
     refuses(
@@ -238,6 +255,7 @@ async fn only_sources_that_are_allowed_are_asked() {
         StatusCode::BAD_GATEWAY,
         "source_network",
     );
+
     let outside = format!("http://{}/secret", server.address);
     refuses(
         &service.get(&outside).await,
@@ -260,17 +278,20 @@ async fn when_all_places_are_taken_others_are_sent_away() {
         timeout: Period::from_secs(2),
         ..Config::default()
     };
+
     let service = Arc::new(Service::start(config).await);
     let first = tokio::spawn({
         let service = service.clone();
         async move { service.get(&source).await }
     });
+
     // The place is taken once the source is asked.
     let asked = tokio::time::timeout(Duration::from_secs(10), async {
         while server.asked().is_empty() {
             tokio::task::yield_now().await;
         }
     });
+
     asked.await.unwrap();
     let refused = service.post("", "no film").await;
     refuses(&refused, StatusCode::SERVICE_UNAVAILABLE, "busy");
@@ -278,6 +299,7 @@ async fn when_all_places_are_taken_others_are_sent_away() {
 
     let first = first.await.unwrap();
     refuses(&first, StatusCode::GATEWAY_TIMEOUT, "timeout");
+
     // And the place is given back.
     let response = service.post("", "no film").await;
     refuses(&response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_media");

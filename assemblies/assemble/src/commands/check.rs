@@ -90,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     if arguments.timeline {
         return timeline::run(arguments, project, talk);
     }
+
     let mut judging = Judging::new(&arguments.rules, project)?;
     let (report, unreadable) = gather(arguments, project, &mut judging, talk)?;
     if arguments.diff {
@@ -97,17 +98,20 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         unreadable?;
         return Ok(u8::from(report.differs || report.fails(arguments.strict)));
     }
+
     talk.data(&match arguments.format {
         Format::Text => text::write(&report, arguments.show_silenced, talk.color()),
         Format::Json => json::write(&report),
         Format::Sarif => sarif::write(&report, project),
         Format::Github => github::write(&report, project),
     });
+
     talk.guards(&report.silenced);
     talk.missing(&report.findings);
     if unreadable.is_ok() || !report.is_empty() {
         talk.say(&report.total());
     }
+
     unreadable?;
     Ok(u8::from(report.fails(arguments.strict)))
 }
@@ -138,6 +142,7 @@ impl Arguments {
             report.differs |= fix::keep(&source, &mended, &titles, path, mending, talk)?;
             mended
         };
+
         report.add_source(&source);
         Ok(source)
     }
@@ -156,6 +161,7 @@ fn gather(
     let mut values = None;
     let files = files(arguments, project)?;
     let beside = forms::beside(&files, project);
+
     for file in files {
         let source = match project.source(&file) {
             Ok(source) => source,
@@ -164,6 +170,7 @@ fn gather(
                 continue;
             }
         };
+
         let judgement = judging.of(&file)?;
         report.add(judgement.judge(strict::findings(&source), |_| true));
         let judged = if forms::is_document(&source) {
@@ -176,9 +183,11 @@ fn gather(
             };
             manifest(&source, &catalog, values, &judgement)
         };
+
         judging.seen(&file, &judged.seen);
         report.add(judged);
     }
+
     if let Some(values) = values.filter(|_| arguments.files.is_empty()) {
         report.add_findings(unused(&values, project)?);
     }
@@ -186,6 +195,7 @@ fn gather(
     if unreadable.is_empty() {
         report.add_findings(judging.stale(arguments.files.is_empty()));
     }
+
     Ok((report, Failure::all(unreadable)))
 }
 
@@ -195,12 +205,15 @@ fn unused(values: &Values, project: &Project) -> Result<Vec<Finding>, Failure> {
     for source in project.components()? {
         used.extend(references(&source.text));
     }
+
     for name in project.assemblies()? {
         used.extend(references(&project.manifest(&name)?.text));
     }
+
     let texts = values.names().filter_map(|name| values.get(name));
     used.extend(texts.flat_map(references));
     let unused = values.names().filter(|name| !used.contains(*name));
+
     // What the command line gives is nobody's leftover.
     let placed = unused.filter_map(|name| Some((name, values.place(name)?.clone())));
     Ok(placed

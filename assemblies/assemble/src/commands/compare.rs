@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
                 .to_owned(),
         ));
     };
+
     let prices = project.prices(&arguments.prices)?;
     let plan = |environment: &str| {
         let values = arguments.values.and(environment);
@@ -39,14 +40,17 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         Ok::<Plan, Failure>(plan.priced(&prices))
     };
     let changes = changes(&plan(before)?, &plan(after)?);
+
     for change in &changes {
         talk.data(&lines(change));
     }
+
     let name = &arguments.name;
     talk.say(&match changes.len() {
         0 => format!("`{name}` is the same in {before} and {after}"),
         many => format!("`{name}`: {many} differences between {before} (-) and {after} (+)"),
     });
+
     Ok(u8::from(!changes.is_empty()))
 }
 
@@ -59,6 +63,7 @@ fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
             "price": plan.price().map(|price| format!("${:.2} a month", price.month())),
         })
     };
+
     let (was, is) = (around(before), around(after));
     let fields = ["service", "on_demand", "price"].into_iter();
     let mut changes: Vec<Change> = fields
@@ -69,10 +74,12 @@ fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
             after: Some(is[field].clone()).filter(|value| !value.is_null()),
         })
         .collect();
+
     changes.extend(difference(
         &normalise(before.definition()),
         &normalise(after.definition()),
     ));
+
     changes
 }
 

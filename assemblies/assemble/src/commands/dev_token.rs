@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         let values = project.values(&arguments.values, "local")?;
         values.get("issuer").unwrap_or(ISSUER).to_owned()
     };
+
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -50,10 +51,12 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         "iat": now.as_secs(),
         "exp": (now + arguments.ttl).as_secs(),
     });
+
     if !arguments.scope.is_empty() {
         claims["scope"] = arguments.scope.join(" ").into();
     }
     let token = DevKeys::of(project.root())?.sign(&claims)?;
+
     talk.data(&format!("{token}\n"));
     Ok(0)
 }
@@ -82,6 +85,7 @@ pub(super) fn period(text: &str) -> Result<Duration, String> {
         "d" => 24 * 3600,
         _ => return Err(unclear()),
     };
+
     let whole = number
         .and_then(|number| number.checked_mul(seconds))
         .ok_or_else(unclear)?;

@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             return Ok(1);
         }
     }
+
     Ok(u8::from(comparison == Comparison::New))
 }
 
@@ -46,6 +47,7 @@ fn lines(change: &Change) -> String {
             .map(|value| format!("  {sign} {value}\n"))
             .unwrap_or_default()
     };
+
     format!(
         "{}\n{}{}",
         change.pointer,

@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         Some(name) => Run::named(name, project)?,
         None => Run::alive(project)?,
     };
+
     let pid = pid(arguments, &run)?;
     match task_runner::enter(pid, &arguments.command) {
         Ok(code) => Ok(u8::try_from(code).unwrap_or(1)),
@@ -62,6 +63,7 @@ fn pid(arguments: &Arguments, run: &Run) -> Result<u32, Failure> {
             names.join(", ")
         )));
     };
+
     let status = one["lastStatus"].as_str().unwrap_or_default();
     let pid = one["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
     match pid {

@@ -47,12 +47,14 @@ fn explained(rule: &Row, talk: &Talk) -> String {
         rule.source,
         indented(rule.failing),
     );
+
     if !found.is_empty() {
         let _ = write!(text, "\n`assemble check` says:\n{}\n", indented(&found));
     }
     if let Some(title) = Row::mended(&findings) {
         let _ = write!(text, "\n`assemble check --fix` mends it: {title}\n");
     }
+
     text + &format!("\naccepted:\n{}\n", indented(rule.passing))
 }
 

@@ -66,6 +66,7 @@ fn picture(arguments: &Arguments, project: &Project) -> Result<Picture, Failure>
             ));
         }
     }
+
     let plan = project.plan(&arguments.name, &arguments.values, "example")?;
     Ok(Picture::from(
         &plan.priced(&project.prices(&arguments.prices)?),

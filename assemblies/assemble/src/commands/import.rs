@@ -43,16 +43,19 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     };
     let imported = import(&located.definition, &project.catalog()?, &wishes)
         .map_err(|refused| Failure::Usage(told(&refused, &source.name)))?;
+
     let usual = project.root().join("assemblies");
     let out = arguments.out.as_ref().unwrap_or(&usual);
     let files = files(&imported, out);
     if !arguments.force {
         nothing_is_lost(&files)?;
     }
+
     for (path, text) in &files {
         write(path, text)?;
         talk.data(&format!("{}\n", path.display()));
     }
+
     for finding in &imported.findings {
         talk.say(finding.render(Color::No).trim_end());
     }
@@ -61,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         count(imported.findings.len()),
         name = imported.name
     ));
+
     Ok(0)
 }
 
@@ -99,6 +103,7 @@ fn nothing_is_lost(files: &[(PathBuf, &str)]) -> Result<(), Failure> {
     };
     let there = files.iter().filter(|(path, text)| differs(path, text));
     let there: Vec<String> = there.map(|(path, _)| path.display().to_string()).collect();
+
     if there.is_empty() {
         return Ok(());
     }

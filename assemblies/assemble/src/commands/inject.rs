@@ -71,24 +71,29 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             definition.to_json()
         }
     };
+
     let target = arguments.out.as_ref().unwrap_or(&arguments.into);
     talk.data(&unified::diff(
         &source.name,
         &text(&before, target),
         &text(after, target),
     ));
+
     let changes = difference(&normalise(&before), &normalise(after));
     for change in &changes {
         talk.say(&told(change));
     }
+
     // Who sees no change has seen the notes when it was made.
     for note in injected.notes.iter().filter(|_| !changes.is_empty()) {
         talk.say(&format!("note: {note}"));
     }
+
     let known = findings(&before, target, &text);
     let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &text)
         .into_iter()
         .partition(|one| !known.iter().any(|known| same(known, one)));
+
     for finding in new.iter().filter(|one| one.severity == Severity::Warning) {
         talk.say(finding.render(Color::No).trim_end());
     }
@@ -98,10 +103,12 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             crate::failure::count(old.len())
         ));
     }
+
     let errors = new
         .into_iter()
         .filter(|one| one.severity == Severity::Error);
     let errors: Vec<Finding> = errors.collect();
+
     if !errors.is_empty() {
         return Err(Failure::Findings(errors));
     }
@@ -113,6 +120,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     } else {
         talk.say("nothing is written; --write or --out FILE writes it");
     }
+
     Ok(0)
 }
 
@@ -131,11 +139,13 @@ fn injected(
         secrets: arguments.secret.iter().cloned().collect(),
         image: arguments.image.clone(),
     };
+
     let injected = if arguments.remove {
         remove(before, &catalog, &values, &arguments.component)
     } else {
         inject(before, &catalog, &values, &request)
     };
+
     injected.map_err(|refused| match refused {
         Refused::Because(why) => Failure::Usage(why),
         Refused::Findings(findings) => Failure::Findings(findings),
@@ -167,6 +177,7 @@ fn told(change: &Change) -> String {
             text
         }
     };
+
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => {
             format!(

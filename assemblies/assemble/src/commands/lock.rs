@@ -41,18 +41,21 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let wanted = wanted(&plans(arguments, project)?);
     let found = ask(&wanted, talk)?;
     let mut after = before.clone();
+
     if arguments.all {
         after.retain(|image| found.contains_key(image));
     }
     for (image, locked) in found {
         after.insert(image, locked);
     }
+
     let changes = changes(&before, &after);
     talk.data(
         &changes
             .iter()
             .fold(String::new(), |all, line| all + line + "\n"),
     );
+
     let file = project.lock_file(&arguments.values, "example");
     let shown = file.strip_prefix(project.root()).unwrap_or(&file).display();
     if changes.is_empty() {
@@ -66,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         ));
         return Ok(1);
     }
+
     if !arguments.check && write(&file, &after.to_yaml())? {
         talk.say(&format!("wrote `{shown}`: commit it"));
     }
@@ -79,10 +83,12 @@ fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, Failure>
     } else {
         arguments.names.clone()
     };
+
     let values = project.values(&arguments.values, "example")?;
     let (catalog, values) = (project.catalog()?, values.locked(Lock::default()));
     let mut judging = Judging::new(&RuleArguments::default(), project)?;
     let (mut plans, mut findings) = (Vec::new(), Vec::new());
+
     for name in &names {
         let judgement = judging.of(&project.manifest_path(name))?;
         match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &judgement) {
@@ -90,6 +96,7 @@ fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, Failure>
             Err(judged) => findings.extend(judged.findings),
         }
     }
+
     if findings.is_empty() {
         Ok(plans)
     } else {
@@ -110,6 +117,7 @@ fn wanted(plans: &[Plan]) -> BTreeMap<String, BTreeSet<Platform>> {
             }
         }
     }
+
     wanted
 }
 
@@ -126,6 +134,7 @@ fn ask(
         .map_err(|error| Failure::Usage(format!("no runtime could be made: {error}")))?;
     let outcomes = runtime.block_on(ask_all(&client, wanted, talk));
     let (mut found, mut failed) = (BTreeMap::new(), Vec::new());
+
     for outcome in outcomes {
         match outcome {
             Ok((name, image)) => {
@@ -134,10 +143,12 @@ fn ask(
             Err(error) => failed.push(format!("  {error}")),
         }
     }
+
     if failed.is_empty() {
         return Ok(found);
     }
     failed.sort();
+
     let many = images(failed.len());
     Err(Failure::Refused(format!(
         "nothing was locked, as {many} could not be had:\n{}",
@@ -161,6 +172,7 @@ async fn ask_all(
             Ok((name, image))
         });
     }
+
     let mut outcomes = Vec::new();
     while let Some(ended) = tasks.join_next().await {
         // A task that was cut off has no outcome; none is, and a panic is told by the runtime.
@@ -168,9 +180,11 @@ async fn ask_all(
         let name = outcome
             .as_ref()
             .map_or_else(|error: &Error| &error.image, |(name, _)| name);
+
         talk.say(&format!("{}/{} {name}", outcomes.len() + 1, wanted.len()));
         outcomes.push(outcome);
     }
+
     outcomes
 }
 
@@ -203,10 +217,12 @@ fn changes(before: &Lock, after: &Lock) -> Vec<String> {
             Some(_) => {}
         }
     }
+
     let gone = before
         .images()
         .filter(|(image, _)| after.get(image).is_none());
     lines.extend(gone.map(|(image, _)| format!("gone   {image}")));
+
     lines
 }
 
@@ -215,15 +231,18 @@ fn write(file: &Path, text: &str) -> Result<bool, Failure> {
     if fs::read(file).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
+
     let failure = |source| Failure::File {
         act: "write",
         path: file.to_owned(),
         source,
     };
+
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).map_err(failure)?;
     }
     fs::write(file, text).map_err(failure)?;
+
     Ok(true)
 }
 
@@ -236,6 +255,7 @@ fn credentials() -> Result<Credentials, Failure> {
         return Ok(Credentials::default());
     };
     let file = folder.join("config.json");
+
     Credentials::read(&file).map_err(|source| Failure::File {
         act: "read",
         path: file,

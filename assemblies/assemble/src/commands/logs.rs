@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         None => (Run::all(project).into_iter().next())
             .ok_or_else(|| Failure::Usage("nothing has run here".to_owned()))?,
     };
+
     let mut logs = logs(arguments, &run)?;
     loop {
         // Asked before reading: whatever was printed before the end is read then.
@@ -43,11 +44,13 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         for log in &mut logs {
             log.print(talk);
         }
+
         if !goes_on {
             break;
         }
         sleep(PAUSE);
     }
+
     Ok(0)
 }
 
@@ -68,11 +71,13 @@ fn logs(arguments: &Arguments, run: &Run) -> Result<Vec<Log>, Failure> {
             Lines::One,
         )]);
     }
+
     let width = names
         .iter()
         .map(|name| name.chars().count())
         .max()
         .unwrap_or_default();
+
     Ok(vec![Log::new(
         run.folder.join("output.jsonl"),
         Lines::All(width),
@@ -125,9 +130,11 @@ impl Log {
             return;
         };
         let length = file.metadata().map_or(0, |data| data.len());
+
         if length < self.read {
             self.read = 0;
         }
+
         let mut bytes = Vec::new();
         let new = file
             .seek(SeekFrom::Start(self.read))
@@ -135,6 +142,7 @@ impl Log {
         let Ok(count) = new else {
             return;
         };
+
         self.read += count as u64;
         self.rest.push_str(&String::from_utf8_lossy(&bytes));
         let whole = self.rest.rfind('\n').map_or(0, |at| at + 1);

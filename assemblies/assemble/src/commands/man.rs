@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
         write_all(&command, folder, talk)?;
         return Ok(0);
     }
+
     let wanted = match &arguments.verb {
         None => &command,
         Some(verb) => command.find_subcommand(verb).ok_or_else(|| {
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
             ))
         })?,
     };
+
     talk.data(&page(wanted)?);
     Ok(0)
 }
@@ -52,6 +54,7 @@ fn write_all(command: &Command, folder: &PathBuf, talk: &Talk) -> Result<(), Fai
             source,
         }
     };
+
     fs::create_dir_all(folder).map_err(failure(folder.clone()))?;
     let mut pages = 0;
     for one in [command].into_iter().chain(command.get_subcommands()) {
@@ -59,6 +62,7 @@ fn write_all(command: &Command, folder: &PathBuf, talk: &Talk) -> Result<(), Fai
         fs::write(&path, page(one)?).map_err(failure(path))?;
         pages += 1;
     }
+
     talk.say(&format!("{pages} pages written into {}", folder.display()));
     Ok(())
 }

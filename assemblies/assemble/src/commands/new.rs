@@ -66,10 +66,12 @@ fn write(starters: &[Starter], project: &Project, talk: &Talk) -> Result<(), Fai
             starter.path.display()
         )));
     }
+
     for starter in starters {
         create(&project.root().join(&starter.path), &starter.text)?;
         talk.say(&format!("wrote {}", starter.path.display()));
     }
+
     Ok(())
 }
 
@@ -97,6 +99,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     if ::assembly::manifest::is_name(name) {
         return Ok(());
     }
+
     let letters = name.to_lowercase();
     let letters = letters
         .chars()
@@ -108,6 +111,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     } else {
         String::new()
     };
+
     Err(Failure::Usage(format!(
         "`{name}` is no name: small letters, digits and `-`, a letter first, at most 54{hint}"
     )))

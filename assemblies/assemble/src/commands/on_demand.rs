@@ -59,6 +59,7 @@ fn plan(
         }
         return Ok((plan, name.clone()));
     }
+
     let mut all = on_demand(values, otherwise, project)?;
     match all.pop() {
         Some(one) if all.is_empty() => Ok(one),

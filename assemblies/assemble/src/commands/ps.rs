@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
             format!("{:#}\n", json!({ "tasks": tasks, "failures": [] }))
         }
     });
+
     0
 }
 
@@ -51,6 +52,7 @@ fn text(services: &[Run], runs: &[Run]) -> String {
         own.sort_by_key(|run| (run.name.len(), &run.name));
         rows.extend(own.into_iter().flat_map(task));
     }
+
     let is_alone = |run: &&Run| !services.iter().any(|service| run.belongs_to(service));
     rows.extend(runs.iter().filter(is_alone).flat_map(task));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -59,6 +61,7 @@ fn text(services: &[Run], runs: &[Run]) -> String {
         let cells = cells.map(|(at, cell)| format!("{cell:0$}", width(at).unwrap_or_default()));
         format!("{}\n", cells.collect::<Vec<_>>().join("   ").trim_end())
     };
+
     rows.iter().map(line).collect()
 }
 
@@ -102,6 +105,7 @@ fn container(one: &Value) -> [String; 5] {
     } else {
         String::new()
     };
+
     let detail = ended.or(pid).unwrap_or_default() + &ports;
     [
         String::new(),

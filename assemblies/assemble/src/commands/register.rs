@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         }
         fargate::register(&client, &definition).await.map(Some)
     })?;
+
     match revision {
         Some(revision) => talk.data(&format!("{}\n", revision.arn)),
         None => talk.say(&format!(
@@ -38,5 +39,6 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             definition.family
         )),
     }
+
     Ok(0)
 }

@@ -22,17 +22,20 @@ pub(crate) fn definition(
     } else {
         None
     };
+
     let Some(plain) = plain.filter(is_task_definition) else {
         return Ok(project.plan(what, values, "example")?.definition().clone());
     };
     let located = task_definition::read(&plain).map_err(Failure::Findings)?;
     let findings = task_definition::check(&located);
+
     if findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
     {
         return Err(Failure::Findings(findings));
     }
+
     Ok(located.definition)
 }
 
@@ -45,6 +48,7 @@ pub(crate) fn with_client<T>(
         .build()
         .map_err(|error| Failure::Usage(format!("no runtime could be made: {error}")))?;
     let outcome = runtime.block_on(async { work(Client::from_environment().await?).await });
+
     outcome.map_err(|error| {
         if error.is_remote() {
             Failure::Refused(error.to_string())

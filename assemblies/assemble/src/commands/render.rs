@@ -50,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     } else {
         arguments.names.clone()
     };
+
     let catalog = project.catalog()?;
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
@@ -57,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let mut written = 0;
     let mut plans = Vec::new();
     let mut judging = Judging::new(&arguments.rules, project)?;
+
     for target in targets(arguments, project)? {
         let values = project.values(&target.values, "example")?;
         let mut asked = Vec::new();
@@ -64,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             let judgement = judging.of(&project.manifest_path(name))?;
             asked.push((name, project.manifest(name)?, judgement));
         }
+
         let made = side_by_side(&asked, |(_, manifest, judgement)| {
             let planned = assembly::plan_under(manifest, &catalog, &values, judgement);
             planned.map(|plan| {
@@ -72,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
                 (plan, written)
             })
         });
+
         for ((name, ..), outcome) in asked.iter().zip(made) {
             match outcome {
                 Ok((plan, files)) => {
@@ -88,12 +92,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             }
         }
     }
+
     let all = all.in_order;
     // A page that lacks an assembly would be worse than one of yesterday.
     let is_usual = arguments.environment.is_empty() && arguments.out.is_none();
     if arguments.all && is_usual && plans.len() == names.len() {
         written += super::index::write(&plans, project)?;
     }
+
     talk.data(&table(&rows));
     let place = arguments
         .out
@@ -101,12 +107,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         .map_or("assemblies/rendered/".to_owned(), |out| {
             out.display().to_string()
         });
+
     talk.say(&match written {
         0 => format!("nothing changed in {place}"),
         1 => format!("1 file written into {place}"),
         many => format!("{many} files written into {place}"),
     });
     talk.missing(&all);
+
     if all
         .iter()
         .any(|finding| finding.severity == Severity::Error)
@@ -149,6 +157,7 @@ fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, Fail
         Some(out) => (out.clone(), Stale::Stays),
         None => (own, Stale::Goes),
     };
+
     if arguments.environment.is_empty() {
         let values = arguments.values.clone();
         let environment = None;
@@ -159,6 +168,7 @@ fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, Fail
             stale,
         }]);
     }
+
     let assemblies = project.assemblies()?;
     let mut targets = Vec::new();
     for environment in &arguments.environment {
@@ -174,6 +184,7 @@ fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, Fail
             stale,
         });
     }
+
     Ok(targets)
 }
 
@@ -191,6 +202,7 @@ fn side_by_side<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) ->
     if workers == 1 || items.len() < 2 {
         return items.iter().map(work).collect();
     }
+
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     thread::scope(|scope| {
@@ -205,6 +217,7 @@ fn side_by_side<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) ->
             });
         }
     });
+
     drop(done);
     let mut results: Vec<(usize, R)> = results.into_iter().collect();
     results.sort_by_key(|(index, _)| *index);
@@ -247,6 +260,7 @@ fn row(plan: &Plan, prices: &Prices, target: &Target) -> [String; COLUMNS] {
         0 => "none".to_owned(),
         many => count(many),
     };
+
     [
         target.called(plan.name()),
         plan.containers().len().to_string(),
@@ -274,6 +288,7 @@ fn write(plan: &Plan, target: &Target) -> Result<usize, Failure> {
     for Document { path, text } in &documents {
         written += usize::from(write_if_different(&folder.join(path), text)?);
     }
+
     if target.stale == Stale::Stays {
         return Ok(written);
     }
@@ -290,6 +305,7 @@ fn write(plan: &Plan, target: &Target) -> Result<usize, Failure> {
             written += 1;
         }
     }
+
     Ok(written)
 }
 
@@ -297,15 +313,18 @@ pub(super) fn write_if_different(path: &Path, text: &str) -> Result<bool, Failur
     if fs::read(path).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
+
     let failure = |source| Failure::File {
         act: "write",
         path: path.to_owned(),
         source,
     };
+
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failure)?;
     }
     fs::write(path, text).map_err(failure)?;
+
     Ok(true)
 }
 
@@ -314,6 +333,7 @@ pub(super) fn files_under(folder: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+
     paths
         .flat_map(|path| {
             if path.is_dir() {
@@ -333,6 +353,7 @@ fn table(rows: &[[String; COLUMNS]]) -> String {
             *width = (*width).max(cell.chars().count());
         }
     }
+
     let line = |row: &[String; COLUMNS]| {
         let cells = row
             .iter()
@@ -340,5 +361,6 @@ fn table(rows: &[[String; COLUMNS]]) -> String {
             .map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
+
     rows.iter().map(line).collect()
 }

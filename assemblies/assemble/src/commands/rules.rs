@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
         }
         Format::Markdown => page::write(&rules),
     });
+
     if rules.is_empty() {
         talk.say("no rule is like that; `assemble rules` lists all");
     }
@@ -147,6 +148,7 @@ impl Row {
         } else {
             format!("\n`assemble check` says:\n\n{}", block("text", found))
         };
+
         format!(
             "{}\n\n**What to do:** {}.\n\n**Source:** {}\n\nRefused:\n\n{}{found}\nAccepted:\n\n{}",
             self.explanation,
@@ -170,6 +172,7 @@ pub(crate) fn all() -> Vec<Row> {
         passing: rule.passing,
         failing: rule.failing,
     });
+
     let of_manifests = assembly::rules().iter().map(|rule| Row {
         id: rule.id,
         severity: assembly::rules::severity(rule.id),
@@ -180,6 +183,7 @@ pub(crate) fn all() -> Vec<Row> {
         passing: rule.passing,
         failing: rule.failing,
     });
+
     of_manifests.chain(of_definitions).collect()
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
         let seen = |status: &str| talk.say(&format!("  {status}"));
         fargate::wait(&client, &request.cluster, &started, request.wait, seen).await
     })?;
+
     talk.data(&summary(&finished));
     match finished.exit_code {
         Some(code) => Ok(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -63,6 +64,7 @@ fn request(arguments: &Arguments) -> RunRequest {
     } else {
         PublicAddress::No
     };
+
     RunRequest {
         cluster: arguments.cluster.clone(),
         task_definition: arguments.task_definition.clone(),
@@ -89,12 +91,14 @@ fn add_variable(
             ..Override::default()
         });
     }
+
     for one in overrides
         .iter_mut()
         .filter(|one| one.container == *container)
     {
         one.environment.insert(name.clone(), value.clone());
     }
+
     overrides
 }
 
@@ -116,10 +120,12 @@ fn summary(finished: &Finished) -> String {
             .to_owned()
             + "\n"
     });
+
     let code = finished.stop_code.as_deref().unwrap_or("STOPPED");
     let reason = finished
         .stopped_reason
         .as_deref()
         .unwrap_or("no reason was given");
+
     ends.collect::<String>() + &format!("{code}: {reason}\n")
 }

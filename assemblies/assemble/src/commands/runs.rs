@@ -75,15 +75,18 @@ impl Run {
         {
             return Ok(all.swap_remove(at));
         }
+
         all.retain(|one| !services.iter().any(|service| one.belongs_to(service)));
         all.extend(services);
         if let Some(at) = all.iter().rposition(is_named) {
             return Ok(all.swap_remove(at));
         }
+
         let Some(name) = name else {
             all.retain(|one| one.alive);
             return Self::only(all, "nothing runs here");
         };
+
         all.retain(|one| one.name.starts_with(name));
         Self::only(
             all,
@@ -152,12 +155,14 @@ impl Run {
             return;
         }
         self.task["lastStatus"] = GONE.into();
+
         let containers = self.task["containers"].as_array_mut();
         for one in containers.into_iter().flatten() {
             if one["lastStatus"] == "STOPPED" {
                 continue;
             }
             one["lastStatus"] = GONE.into();
+
             // The numbers may be somebody else's by now, as the ports.
             if let Some(one) = one.as_object_mut() {
                 one.retain(|name, _| name != "pid" && name != "networkBindings");

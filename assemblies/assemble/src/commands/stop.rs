@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         talk.say(&format!("`{}` has ended already", run.name));
         return Ok(0);
     }
+
     if arguments.spot && run.is_service() {
         let words = format!(
             "Spot takes single tasks back; name one of `{0}`: `{0}-1`, …",
@@ -39,11 +40,13 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         );
         return Err(Failure::Usage(words));
     }
+
     let word = match (arguments.force, arguments.spot) {
         (true, _) => Word::Kill,
         (_, true) => Word::Spot,
         _ => Word::Stop,
     };
+
     let mut told = say(&run.folder, word);
     // It may have been busy with somebody else.
     for _ in 0..TRIES {
@@ -52,12 +55,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         }
         told = say(&run.folder, word);
     }
+
     while run.goes_on() {
         told.as_ref().map_err(|failure| {
             Failure::Usage(format!("`{}` does not listen: {failure}", run.name))
         })?;
         sleep(PAUSE);
     }
+
     talk.say(&format!("`{}` has stopped", run.name));
     Ok(0)
 }

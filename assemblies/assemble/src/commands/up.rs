@@ -160,6 +160,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
     } else {
         prepare(arguments, project, talk).and_then(|ready| ready.live(arguments, project, talk))
     };
+
     match done {
         Ok(code) => code,
         Err(failure) => {
@@ -187,18 +188,22 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     let mut definition = target.definition.clone();
     task_runner::names(&definition).map_err(|why| Failure::Usage(why.to_string()))?;
     stand_in::are_there(arguments, &definition)?;
+
     let stubs = stand_in::apply(&mut definition, &target, arguments, talk)?;
     let init = task_runner::init::itself()
         .map_err(|why| Failure::Usage(format!("cannot find this program's own file: {why}")))?;
     let sandbox = network::sandbox(&definition, arguments, &init, talk);
     let own_network = sandbox.as_ref().is_some_and(|one| one.shape().network);
+
     if !own_network && !arguments.bind_all {
         environment::keep_to_loopback(&mut definition, talk);
     }
+
     let mut over = environment::of_files(&arguments.env_file)?;
     over.extend_from_slice(&arguments.env);
     let overrides = environment::overrides(&over, &definition)?;
     let mut programs = programs::find(&definition, &stubs, &target, arguments, project)?;
+
     programs.extend(image::programs(
         &definition,
         arguments,
@@ -206,6 +211,7 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         project,
         talk,
     )?);
+
     let secrets = environment::secrets(&definition, project)?;
     let ports = if own_network {
         network::ports(&definition, arguments)?
@@ -213,11 +219,13 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         environment::ports_are_free(&definition)?;
         Vec::new()
     };
+
     let groups = environment::groups(&definition, arguments);
     environment::not_enforced(&definition, sandbox.is_some(), groups.as_deref(), talk);
     let name = called(arguments, &definition.family);
     let folder = free_folder(&name, project)?;
     let claim = claim(&folder, &name)?;
+
     forget_old_runs(&folder);
     let kept_volumes = volumes(&definition, project)?;
     let mut plan = RunPlan {
@@ -235,12 +243,14 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         kept: BTreeMap::new(),
         hosts: None,
     };
+
     plan.kept = folders::kept(&plan);
     let ways = network::ways_out(&plan, &target, arguments);
     plan.hosts = network::hosts(&ways, &plan.folder)?;
     if let Some(public) = &mut target.public {
         public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
     }
+
     Ok(Prepared {
         target,
         plan,
@@ -265,6 +275,7 @@ impl Prepared {
             let life = life::live(plan, target, (&bindings, ways), arguments, project, talk);
             Box::pin(life).await
         });
+
         // The run is over: another one may have its name.
         drop(claim);
         done
@@ -283,6 +294,7 @@ fn volumes(
         let folder = private_folder(project.root(), &format!("volumes/{}", one.name))?;
         Ok((one.name.clone(), folder))
     };
+
     lasting.map(folder).collect()
 }
 
@@ -320,6 +332,7 @@ fn claim(folder: &Path, name: &str) -> Result<File, Failure> {
         source,
     };
     let file = File::create(&path).map_err(failure)?;
+
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(runs_already(name)),
@@ -359,6 +372,7 @@ fn forget_old_runs(newest: &Path) {
         .flatten()
         .filter_map(dated)
         .collect();
+
     runs.sort();
     runs.retain(|(_, folder)| !is_alive(folder));
     for (_, old) in runs.iter().rev().skip(KEPT_RUNS) {

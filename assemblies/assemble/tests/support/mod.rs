@@ -81,6 +81,7 @@ pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> Said {
         .env("NO_COLOR", "1")
         .output()
         .expect("the command runs");
+
     Said {
         code: status.code(),
         out: String::from_utf8_lossy(&stdout).into_owned(),
@@ -97,6 +98,7 @@ pub(crate) fn shells(containers: &[(&str, &str, Value)]) -> Project {
         object.extend(more.as_object().expect("an object").clone());
         one
     };
+
     let containers: Vec<Value> = containers.iter().map(container).collect();
     let definition = json!({ "family": "test", "containerDefinitions": containers });
     project.write("task.json", definition.to_string());

@@ -64,11 +64,13 @@ impl SettingDeclaration {
         if self.choices.is_empty() || self.choices.iter().any(|choice| choice == word) {
             return None;
         }
+
         let near = nearest(word, self.choices.iter().map(String::as_str));
         let hint = near.map_or_else(
             || format!("choose one of: {}", self.choices.join(", ")),
             |near| format!("write `{near}`"),
         );
+
         Some(Fault {
             message: format!("cannot be `{word}`"),
             hint,
@@ -80,6 +82,7 @@ impl SettingDeclaration {
             SettingKind::Integer | SettingKind::Number => text.parse().ok()?,
             _ => return None,
         };
+
         let is_small = self.min.is_some_and(|min| number < min);
         let is_large = self.max.is_some_and(|max| number > max);
         let hint = match (self.min, self.max) {
@@ -88,6 +91,7 @@ impl SettingDeclaration {
             (None, Some(max)) => format!("write {max} or less"),
             (None, None) => return None,
         };
+
         (is_small || is_large).then(|| Fault {
             message: format!("cannot be {text}"),
             hint,
@@ -109,6 +113,7 @@ impl SettingFormat {
             ),
             Self::Uri => ("a URL", "write `http://HOST:PORT` or `https://HOST`"),
         };
+
         Some(Fault {
             message: format!("is `{text}`, which is not {what}"),
             hint: hint.to_owned(),
@@ -161,9 +166,11 @@ mod tests {
             word.fault(&json!("gzpi")).map(|one| one.hint).as_deref(),
             Some("write `gzip`")
         );
+
         let level = declared(r#"{ "type": "integer", "min": 1, "max": 9 }"#);
         assert_eq!(message(&level, json!(9)), "fits");
         assert_eq!(message(&level, json!("10")), "cannot be 10");
+
         let list = declared(r#"{ "type": "array", "items": "string", "choices": ["a", "b"] }"#);
         assert_eq!(message(&list, json!(["a", "c"])), "cannot be `c`");
         assert_eq!(
@@ -204,6 +211,7 @@ mod tests {
             for text in good {
                 assert_eq!(message(&one, json!(text)), "fits", "{format} {text}");
             }
+
             for text in bad {
                 assert_ne!(message(&one, json!(text)), "fits", "{format} {text}");
             }

@@ -40,11 +40,13 @@ impl Component {
                 source: source.clone(),
                 node,
             }));
+
             findings.extend(component.contradictions());
             if findings.is_empty() {
                 return Ok(component);
             }
         }
+
         Err(findings)
     }
 
@@ -111,27 +113,32 @@ impl Component {
                 rules::m18::unknown_setting(place, setting)
             })
             .collect();
+
         if file.kind == Kind::Proxy && !file.requires.contains_key(UPSTREAM) {
             findings.push(rules::m18::proxy_without_upstream(
                 self.place("/kind"),
                 &file.name,
             ));
         }
+
         if let Some(firelens) = &file.firelens
             && !file.settings.contains_key(&firelens.output)
         {
             let place = self.place("/firelens/output");
             findings.push(rules::m18::unknown_setting(place, &firelens.output));
         }
+
         for (setting, text) in &file.trigger {
             let place = self.place(&format!("/trigger/{}", escape(setting)));
             if !file.settings.contains_key(setting) {
                 findings.push(rules::m42::unknown_setting(place.clone(), setting));
             }
+
             let unknown = crate::trigger::fields(text).into_iter();
             let unknown = unknown.filter(|field| !rules::m42::is_known(field));
             findings.extend(unknown.map(|field| rules::m42::unknown_field(place.clone(), field)));
         }
+
         for (list, settings) in file.one_of.iter().enumerate() {
             let unknown = settings.iter().enumerate();
             let unknown = unknown.filter(|(_, setting)| !file.settings.contains_key(*setting));
@@ -140,6 +147,7 @@ impl Component {
                 rules::m18::unknown_setting(place, setting)
             }));
         }
+
         if !is_fitting(file) {
             findings.push(rules::m04::bad_name(self.place("/name"), &file.name));
         }

@@ -37,6 +37,7 @@ impl Canvas {
                 self.joint(column, y, RIGHT);
                 self.joint(column + 1, y, LEFT);
             }
+
             for row in y.min(to_y)..y.max(to_y) {
                 self.joint(to_x, row, DOWN);
                 self.joint(to_x, row + 1, UP);

@@ -24,6 +24,7 @@ pub(super) fn fitted(text: &str, font: Font, room: i32) -> String {
     if width(text, font) <= room {
         return text.to_owned();
     }
+
     let mut short: String = text.to_owned();
     while short.pop().is_some() {
         let cut = format!("{}…", short.trim_end());
@@ -31,6 +32,7 @@ pub(super) fn fitted(text: &str, font: Font, room: i32) -> String {
             return cut;
         }
     }
+
     String::new()
 }
 

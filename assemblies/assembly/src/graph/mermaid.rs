@@ -11,6 +11,7 @@ pub fn mermaid(picture: &Picture) -> String {
         let label = format!("{}<br/>{}", quoted(&outside.name), quoted(&outside.detail));
         let _ = writeln!(text, "  outside([\"{label}\"])");
     }
+
     let _ = writeln!(text, "  subgraph task[\"{}\"]", quoted(&picture.name));
     for (index, node) in picture.nodes.iter().enumerate() {
         let _ = writeln!(
@@ -20,6 +21,7 @@ pub fn mermaid(picture: &Picture) -> String {
             class(node.kind)
         );
     }
+
     text.push_str("  end\n");
     if let Some(outside) = &picture.outside {
         let arrow = arrow(outside.line);
@@ -27,10 +29,12 @@ pub fn mermaid(picture: &Picture) -> String {
             let _ = writeln!(text, "  outside {arrow} c{door}");
         }
     }
+
     for edge in &picture.edges {
         let (from, to, label) = (edge.from, edge.to, quoted(&edge.label));
         let _ = writeln!(text, "  c{from} {}|\"{label}\"| c{to}", arrow(edge.line));
     }
+
     text.push_str(CLASSES);
     text
 }
@@ -41,6 +45,7 @@ fn label(node: &Node) -> String {
         format!("<b>{}</b>", quoted(&node.name)),
         quoted(&node.words()),
     ];
+
     for port in &node.ports {
         let reach = match port.reach {
             Reach::Outside => "open to outside",
@@ -48,15 +53,18 @@ fn label(node: &Node) -> String {
         };
         lines.push(format!("{}, {reach}", quoted(&port.words())));
     }
+
     let amounts = [
         node.cpu.map(|cpu| format!("{cpu} CPU")),
         node.memory.map(|memory| format!("{memory} MiB")),
     ];
     let amounts: Vec<String> = amounts.into_iter().flatten().collect();
+
     if !amounts.is_empty() {
         lines.push(amounts.join(" · "));
     }
     lines.push(format!("starts {} · {}", node.start, node.stop_words()));
+
     lines.join("<br/>")
 }
 
@@ -83,6 +91,7 @@ fn quoted(text: &str) -> String {
     if text.is_empty() {
         return "no name".to_owned();
     }
+
     let mut quoted = String::new();
     for c in one_line(text).chars() {
         match c {
@@ -92,6 +101,7 @@ fn quoted(text: &str) -> String {
             _ => quoted.push(c),
         }
     }
+
     quoted
 }
 

@@ -35,6 +35,7 @@ fn kind(task: &TaskDefinition, one: &ContainerDefinition) -> Kind {
         .flat_map(|other| &other.depends_on);
     let ends = |condition| matches!(condition, Condition::Success | Condition::Complete);
     let mut awaited = edges.filter(|edge| edge.container_name == one.name && ends(edge.condition));
+
     if awaited.next().is_some() {
         Kind::Init
     } else if one.is_essential() {
@@ -59,6 +60,7 @@ fn port(mapping: &PortMapping) -> Option<Port> {
             .parse()
             .ok()
     };
+
     Some(Port {
         interface: interface.map_or("tcp", String::as_str).to_owned(),
         port: mapping.container_port.or_else(first)?,
@@ -73,6 +75,7 @@ fn outside(task: &TaskDefinition, containers: &[ContainerDefinition]) -> Option<
         .enumerate()
         .filter(|(_, one)| !one.port_mappings.is_empty());
     let doors: Vec<usize> = mapped.map(|(index, _)| index).collect();
+
     (!doors.is_empty()).then(|| Outside {
         name: "network".to_owned(),
         detail: task
@@ -97,6 +100,7 @@ fn uses(containers: &[ContainerDefinition]) -> Vec<Edge> {
                     .iter()
                     .any(|mapping| mapping.container_port == Some(port))
             });
+
             if let Some((to, _)) = owner.filter(|(to, _)| *to != from) {
                 let (line, what) = if variable.name.starts_with("OTEL_") {
                     (Line::Telemetry, "otlp")
@@ -112,6 +116,7 @@ fn uses(containers: &[ContainerDefinition]) -> Vec<Edge> {
             }
         }
     }
+
     edges
 }
 

@@ -15,6 +15,7 @@ impl From<&Plan> for Picture {
         picture.price = plan.price().map(|price| price_in_words(plan, price));
         picture.outside = outside(plan);
         picture.boundary = "only what an arrow from outside enters can be reached from there";
+
         for (index, member) in plan.containers().iter().enumerate() {
             // A patch may add containers, which follow; it cannot take one away.
             if let Some(node) = picture.nodes.get_mut(index) {
@@ -23,6 +24,7 @@ impl From<&Plan> for Picture {
                 node.silent = "listens nowhere";
             }
         }
+
         picture
             .edges
             .extend(plan.links().iter().map(|link| edge(plan, link)));
@@ -57,11 +59,13 @@ fn outside(plan: &Plan) -> Option<Outside> {
             doors: vec![public.member],
         });
     }
+
     let app = plan
         .containers()
         .iter()
         .position(|one| one.role() == Role::App)?;
     let trigger = plan.on_demand()?;
+
     Some(Outside {
         name: "bucket".to_owned(),
         detail: trigger.bucket.clone(),
@@ -75,11 +79,13 @@ fn ports(plan: &Plan, index: usize) -> Vec<Port> {
     let member: &Member = &plan.containers()[index];
     let listens = &plan.wiring.containers[index].listens;
     let mut ports: Vec<Port> = Vec::new();
+
     for (interface, provided) in &member.component().file().provides {
         let Some(address) = listens.get(&provided.setting) else {
             continue;
         };
         let port = u32::from(address.port());
+
         match ports.iter_mut().find(|known| known.port == port) {
             Some(known) => known.interface = format!("{}, {interface}", known.interface),
             None => ports.push(Port {
@@ -93,6 +99,7 @@ fn ports(plan: &Plan, index: usize) -> Vec<Port> {
             }),
         }
     }
+
     ports
 }
 
@@ -102,6 +109,7 @@ fn edge(plan: &Plan, link: &Link) -> Edge {
     let port = listens
         .get(&provided.setting)
         .map_or(provided.port, std::net::SocketAddr::port);
+
     Edge {
         from: link.user,
         to: link.provider,

@@ -20,12 +20,14 @@ pub(super) fn order(task: &TaskDefinition) -> Order {
     let containers = &task.container_definitions;
     let (mut starts, mut stops) = (Vec::new(), Vec::new());
     let mut timeouts: Vec<usize> = containers.iter().map(timeout).collect();
+
     for (from, one) in containers.iter().enumerate() {
         for edge in &one.depends_on {
             let named = |other: &ContainerDefinition| other.name == edge.container_name;
             let Some(to) = containers.iter().position(named) else {
                 continue;
             };
+
             starts.push((from, to));
             if matches!(edge.condition, Condition::Start | Condition::Healthy) {
                 stops.push((to, from));
@@ -34,6 +36,7 @@ pub(super) fn order(task: &TaskDefinition) -> Order {
             }
         }
     }
+
     let ones = vec![1; containers.len()];
     let slowest = longest(&timeouts, &stops).into_iter().max();
     Order {

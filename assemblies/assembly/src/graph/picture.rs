@@ -126,6 +126,7 @@ impl Node {
             .depends_on
             .iter()
             .filter(|edge| edge.condition != Condition::Start);
+
         Self {
             name: one.name.clone(),
             image: one.image.clone(),
@@ -155,6 +156,7 @@ impl Node {
         if self.essential {
             words.push("essential".to_owned());
         }
+
         if self.restarts {
             words.push("restarted".to_owned());
         }
@@ -163,6 +165,7 @@ impl Node {
             1 => words.push("1 secret".to_owned()),
             many => words.push(format!("{many} secrets")),
         }
+
         words.join(" · ")
     }
 
@@ -192,6 +195,7 @@ impl Picture {
         for edge in &mut self.edges {
             (edge.from, edge.to) = (place(edge.from), place(edge.to));
         }
+
         let mut known: Vec<(usize, usize)> = Vec::new();
         self.edges
             .sort_by_key(|edge| (edge.line, edge.from, edge.to));
@@ -200,6 +204,7 @@ impl Picture {
             known.push((edge.from, edge.to));
             is_new
         });
+
         if let Some(outside) = &mut self.outside {
             for door in &mut outside.doors {
                 *door = place(*door);
@@ -207,6 +212,7 @@ impl Picture {
             outside.doors.sort_unstable();
             outside.doors.dedup();
         }
+
         self
     }
 
@@ -247,6 +253,7 @@ pub(super) fn waits(task: &TaskDefinition) -> Vec<Edge> {
             }
         }
     }
+
     edges
 }
 

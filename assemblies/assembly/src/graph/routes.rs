@@ -63,6 +63,7 @@ pub(super) fn routes(picture: &Picture) -> Routes {
             }),
         }
     }
+
     // One that is used by its upper neighbour alone needs no lane.
     let is_straight = |bus: &Bus| bus.from.len() == 1 && bus.from[0] + 1 == bus.to;
     for bus in buses.iter().filter(|bus| is_straight(bus)) {
@@ -73,10 +74,12 @@ pub(super) fn routes(picture: &Picture) -> Routes {
                 .cloned(),
         );
     }
+
     buses.retain(|bus| !is_straight(bus));
     buses.sort_by_key(|bus| (bus.rows().1 - bus.rows().0, bus.rows().0));
     let left = lanes(&mut buses, Side::Left);
     let right = lanes(&mut buses, Side::Right);
+
     Routes {
         straight,
         buses,
@@ -93,11 +96,13 @@ fn lanes(buses: &mut [Bus], side: Side) -> usize {
         let is_free =
             |lane: &Vec<(usize, usize)>| lane.iter().all(|(from, to)| last < *from || *to < first);
         let free = taken.iter().position(is_free).unwrap_or(taken.len());
+
         if free == taken.len() {
             taken.push(Vec::new());
         }
         taken[free].push((first, last));
         bus.lane = free;
     }
+
     taken.len()
 }

@@ -58,20 +58,24 @@ impl Page<'_> {
         if !self.picture.summary.is_empty() {
             head[0] = format!("{}: {}", head[0], self.picture.summary);
         }
+
         head.push(self.picture.caption());
         head.push(format!("stops within {} s", self.picture.stops_within));
         let head: String = head.iter().map(|line| cut(line, WIDTH) + "\n").collect();
         let mut canvas = Canvas::new(WIDTH, self.bottom() + 1);
+
         self.frame(&mut canvas);
         for edge in &self.routes.straight {
             self.straight(&mut canvas, edge.line, edge.from, edge.to);
         }
+
         for (number, bus) in self.routes.buses.iter().enumerate() {
             self.bus(&mut canvas, number, bus);
         }
         for (index, node) in self.picture.nodes.iter().enumerate() {
             self.container(&mut canvas, index, node);
         }
+
         self.doors(&mut canvas);
         format!("{head}\n{}\n{}", canvas.text(), self.legend())
     }
@@ -117,11 +121,13 @@ impl Page<'_> {
         for row in [y, y + 1] {
             canvas.words(left + 1, row, &" ".repeat(right - left - 1), right);
         }
+
         let facts = format!("starts {} · {}", node.start, node.stop_words());
         let amount = |part: Option<u32>, unit: &str| part.map(|part| format!("{part} {unit}"));
         let amounts = [amount(node.cpu, "CPU"), amount(node.memory, "MiB")];
         let amounts: Vec<String> = amounts.into_iter().flatten().collect();
         let mut words = vec![node.words()];
+
         words.extend(node.after.iter().cloned());
         self.both(
             canvas,
@@ -206,6 +212,7 @@ fn ports(node: &Node) -> String {
             Reach::Loopback => format!("{} (loopback)", port.words()),
         })
         .collect();
+
     if ports.is_empty() {
         node.silent.to_owned()
     } else {

@@ -21,6 +21,7 @@ pub(crate) fn app(
             )
         });
     }
+
     let likely = |one: &ContainerDefinition| {
         let kind = known(one, catalog).map(|component| component.file().kind);
         let beside = is_known_helper(one)
@@ -36,6 +37,7 @@ pub(crate) fn app(
         ];
         score.map(u8::from)
     };
+
     // Of equals the first: that is the one people write first.
     let best = (0..containers.len())
         .rev()
@@ -108,6 +110,7 @@ fn same_image(component: &Component, image: &str) -> bool {
     if component.file().container.is_none() {
         return last(own) == last(image);
     }
+
     let tail = own.split_once('/').map_or(own, |(_, tail)| tail);
     // `amazon/aws-for-fluent-bit` is the same thing as the one in the public registry.
     let is_telling = component.file().kind == Kind::Sidecar && last(tail).contains('-');

@@ -50,6 +50,7 @@ pub(super) fn component(
         Kind::Init => "init",
         _ => "sidecar",
     };
+
     let summary = format!("The container {} of {family}", container.name);
     for (key, value) in [
         ("name", json!(name)),
@@ -59,6 +60,7 @@ pub(super) fn component(
     ] {
         text += &yaml::entry(key, &value, 0);
     }
+
     if kind == Kind::App {
         text += &provides(container);
     }
@@ -66,6 +68,7 @@ pub(super) fn component(
     if let Some(health) = raw.get("healthCheck").filter(|one| is_whole(one)) {
         text += &yaml::entry("health", &health_words(health), 0);
     }
+
     text += &size(container);
     let stop = container.stop_timeout.unwrap_or(30);
     text += &yaml::entry("stop", &json!({ "timeout": stop }), 0);
@@ -74,6 +77,7 @@ pub(super) fn component(
     if kind != Kind::App {
         text += "local: skip # `assemble up` leaves it out; give it a program to run it\n";
     }
+
     text
 }
 
@@ -86,11 +90,13 @@ fn provides(container: &ContainerDefinition) -> String {
     let interface = mapping.name.as_deref().unwrap_or("http");
     let mut words = json!({ "port": port });
     let protocols = ["http", "http2", "grpc"];
+
     if let Some(protocol) = &mapping.app_protocol
         && protocols.contains(&protocol.as_str())
     {
         words["app_protocol"] = json!(protocol);
     }
+
     if u16::try_from(port).is_err() || port == 0 {
         return String::new();
     }
@@ -103,6 +109,7 @@ fn settings(container: &ContainerDefinition) -> String {
     if declared.is_empty() && container.firelens_configuration.is_none() {
         return String::new();
     }
+
     let mut text = "settings:\n".to_owned();
     for Declared {
         setting,
@@ -116,10 +123,12 @@ fn settings(container: &ContainerDefinition) -> String {
         }
         text += &yaml::entry(&setting, &words, 2);
     }
+
     if container.firelens_configuration.is_some() {
         text +=
             "  log_output: { type: object, default: {}, doc: \"Where everybody's lines go.\" }\n";
     }
+
     text
 }
 
@@ -135,9 +144,11 @@ pub(super) fn declared(container: &ContainerDefinition) -> Vec<Declared> {
     if !can_be_settings(container) {
         return Vec::new();
     }
+
     let plain = container.environment.iter().map(|one| (&one.name, false));
     let secret = container.secrets.iter().map(|one| (&one.name, true));
     let mut all: Vec<Declared> = Vec::new();
+
     for (variable, secret) in plain.chain(secret) {
         let letters = variable.to_ascii_lowercase();
         let setting = letters.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
@@ -147,12 +158,14 @@ pub(super) fn declared(container: &ContainerDefinition) -> Vec<Declared> {
         } else {
             setting
         };
+
         all.push(Declared {
             setting,
             variable: variable.clone(),
             secret,
         });
     }
+
     all
 }
 
@@ -202,6 +215,7 @@ fn size(container: &ContainerDefinition) -> String {
         (Some(_), None) => " # memory is a guess: the original sets none",
         (None, None) => " # a guess: the original sets neither",
     };
+
     let (cpu, memory) = (cpu.unwrap_or(32), memory.unwrap_or(64));
     format!("size: {{ cpu: {cpu}, memory: {memory} }}{guess}\n")
 }
@@ -211,12 +225,14 @@ fn firelens(container: &ContainerDefinition, definition: &TaskDefinition) -> Str
         return String::new();
     };
     let mut text = String::new();
+
     // One router's place is all there is; what is wrong with a second is a rule's to say.
     let first = definition
         .container_definitions
         .iter()
         .find(|one| one.firelens_configuration.is_some());
     let kind = router.kind.as_str();
+
     if first.is_some_and(|one| one.name == container.name)
         && matches!(kind, "fluentbit" | "fluentd")
     {
@@ -227,6 +243,7 @@ fn firelens(container: &ContainerDefinition, definition: &TaskDefinition) -> Str
         words["output"] = json!("log_output");
         text = yaml::entry("firelens", &words, 0);
     }
+
     text
 }
 
@@ -238,6 +255,7 @@ fn facts(raw: &Value) -> String {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let mut text = String::new();
+
     if facts.is_empty() {
         let _ = writeln!(
             text,
@@ -246,5 +264,6 @@ fn facts(raw: &Value) -> String {
     } else {
         text += &yaml::entry("container", &Value::Object(facts), 0);
     }
+
     text
 }

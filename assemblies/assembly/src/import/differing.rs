@@ -35,6 +35,7 @@ fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
             .cloned()
     };
     let mut all = Vec::new();
+
     for item in wanted {
         if let Some(mut changed) = over(same(derived, item).as_ref(), Some(item)) {
             if let Value::Object(fields) = &mut changed {
@@ -43,6 +44,7 @@ fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
             all.push(changed);
         }
     }
+
     for item in derived.iter().filter(|item| same(wanted, item).is_none()) {
         let mut gone = json!({ "name": item["name"] });
         for key in item.as_object().into_iter().flatten().map(|(key, _)| key) {
@@ -52,6 +54,7 @@ fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
         }
         all.push(gone);
     }
+
     all
 }
 

@@ -69,6 +69,7 @@ impl Draft {
             }
             None => named(&definition.family),
         };
+
         let app = casting::app(definition, catalog, wishes.app.as_deref())?;
         let mut draft = Self {
             name,
@@ -80,36 +81,43 @@ impl Draft {
             file: wishes.file.clone(),
             local: local.clone(),
         };
+
         for (at, container) in definition.container_definitions.iter().enumerate() {
             let component = match known {
                 Known::Taken => casting::known(container, catalog),
                 Known::Left => None,
             };
+
             let component = component.filter(|one| {
                 let twice = draft
                     .members
                     .iter()
                     .any(|member| member.component == one.name());
+
                 // What an import has written is no news to the next one of the same definition.
                 let kind = if at == app {
                     Kind::App
                 } else {
                     casting::kind(definition, container)
                 };
+
                 let own = describe::component(one.name(), kind, container, definition, local);
                 !twice && stands(one.file().kind, at == app) && one.text() != own
             });
+
             let kind = match component {
                 _ if at == app => Kind::App,
                 Some(one) => one.file().kind,
                 None => casting::kind(definition, container),
             };
+
             let member = match component {
                 Some(component) => of_known(component, kind, container, definition),
                 None => draft.described(kind, container, definition, catalog),
             };
             draft.members.push(member);
         }
+
         if let (Some(cpu), Some(memory)) = (
             sized(definition.cpu.as_deref(), true),
             sized(definition.memory.as_deref(), false),
@@ -117,10 +125,12 @@ impl Draft {
             draft.size.insert("cpu".to_owned(), json!(cpu));
             draft.size.insert("memory".to_owned(), json!(memory));
         }
+
         let platform = definition.runtime_platform.as_ref();
         if platform.and_then(|one| one.cpu_architecture.as_deref()) == Some("ARM64") {
             draft.size.insert("architecture".to_owned(), json!("ARM64"));
         }
+
         Ok(draft)
     }
 
@@ -138,6 +148,7 @@ impl Draft {
             .map(|c| if fits(c) { c } else { '-' })
             .collect();
         let text = |name: &str| describe::component(name, kind, container, definition, &self.local);
+
         // Another task may have a container of that name that is something else.
         let is_free = |name: &str| match catalog.component(name) {
             None => true,
@@ -151,10 +162,12 @@ impl Draft {
         let name = names
             .find(|name| is_free(name) && !twice(name))
             .unwrap_or(long.clone());
+
         let mut overrides = Map::new();
         if name != container.name {
             overrides.insert("name".to_owned(), json!(container.name));
         }
+
         let (mut settings, mut secrets) = (Map::new(), Map::new());
         for describe::Declared {
             setting, variable, ..
@@ -164,13 +177,16 @@ impl Draft {
                 .variable(&variable)
                 .map(|value| settings.insert(setting.clone(), json!(value)));
             let secret = container.secrets.iter().find(|one| one.name == variable);
+
             if let (None, Some(secret)) = (plain, secret) {
                 secrets.insert(setting, json!(secret.value_from));
             }
         }
+
         if container.firelens_configuration.is_some() {
             settings.extend(log_output(definition).map(|output| ("log_output".to_owned(), output)));
         }
+
         let text = text(&name);
         self.components.push((name.clone(), text));
         Member {
@@ -200,6 +216,7 @@ impl Draft {
     ) -> Result<(), Vec<Finding>> {
         let derived = self.derived(catalog, values)?;
         self.say_what_is_not_wired(definition, &derived);
+
         // An override of one share changes what is derived of the others.
         for _ in 0..ROUNDS {
             let derived = self.derived(catalog, values)?;
@@ -207,6 +224,7 @@ impl Draft {
                 break;
             }
         }
+
         let wanted = normalise(definition);
         let derived = self.derived(catalog, values)?;
         let sides = [&derived, definition, &normalise(&derived), &wanted];
@@ -216,6 +234,7 @@ impl Draft {
                 .map(|fields| fields.shift_remove("containerDefinitions"));
             one
         });
+
         self.patch = laid_over(&derived, &original, &normal, &wanted);
         self.leave_out_the_size(definition, catalog, values);
         Ok(())
@@ -230,11 +249,13 @@ impl Draft {
         let derived = same_task(derived, definition);
         let (normal, wanted) = (normalise(&derived), normalise(definition));
         let mut any = false;
+
         for (at, member) in self.members.iter_mut().enumerate() {
             let sides = [&derived, definition, &normal, &wanted];
             let [derived, original, normal, wanted] =
                 sides.map(|one| json!(one.container_definitions[at]));
             let over = laid_over(&derived, &original, &normal, &wanted);
+
             any |= !over.is_empty();
             for (field, value) in over {
                 // What was said before led half of the way; the whole value leads all of it.
@@ -245,6 +266,7 @@ impl Draft {
                     .insert(field, if again { whole } else { value });
             }
         }
+
         any
     }
 
@@ -260,6 +282,7 @@ impl Draft {
         let same = without
             .derived(catalog, values)
             .is_ok_and(|derived| normalise(&derived) == normalise(definition));
+
         if same {
             *self = without;
         }
@@ -273,14 +296,17 @@ impl Draft {
             };
             let original = &definition.container_definitions[at];
             let derived = &derived.container_definitions[at];
+
             for (setting, declared) in &component.file().settings {
                 let variable = component.variable(setting);
                 let Some(value) = original.variable(&variable) else {
                     continue;
                 };
+
                 if declared.secret || derived.variable(&variable) == Some(value) {
                     continue;
                 }
+
                 let value = typed(value);
                 if declared.kind.text(&value).as_deref() == original.variable(&variable) {
                     member.settings.insert(setting.clone(), value);
@@ -313,24 +339,28 @@ impl Draft {
              # Imported from {}: with `--values {}` it renders to the same task definition.\n",
             self.file, self.name
         );
+
         text += &yaml::entry("name", &json!(self.name), 0);
         text += &yaml::entry("summary", &json!(format!("Imported from {}", self.file)), 0);
         let of = |kind: Kind| -> Vec<&str> {
             let members = self.members.iter().filter(|one| one.kind == kind);
             members.map(|one| one.component.as_str()).collect()
         };
+
         text += &yaml::entry("app", &json!(of(Kind::App).first()), 0);
         let lists = [
             ("ingress", Kind::Proxy),
             ("sidecars", Kind::Sidecar),
             ("init", Kind::Init),
         ];
+
         for (field, kind) in lists {
             let names = of(kind);
             if !names.is_empty() {
                 text += &yaml::entry(field, &json!(names), 0);
             }
         }
+
         let usual = [Kind::Proxy, Kind::App, Kind::Sidecar, Kind::Init]
             .map(of)
             .concat();
@@ -339,6 +369,7 @@ impl Draft {
             .iter()
             .map(|one| one.component.as_str())
             .collect();
+
         if order != usual {
             text += &yaml::entry("order", &json!(order), 0);
         }
@@ -348,6 +379,7 @@ impl Draft {
         if !self.size.is_empty() {
             text += &yaml::entry("size", &Value::Object(self.size.clone()), 0);
         }
+
         text + &self.overrides() + &self.rest() + &self.rules()
     }
 
@@ -374,6 +406,7 @@ impl Draft {
                     .position(|one| one == field)
                     .unwrap_or(ORDER.len())
             });
+
             for (field, value) in fields {
                 let why = why(field, value);
                 if why != last {
@@ -383,6 +416,7 @@ impl Draft {
                 said += &yaml::entry(field, &self.local.parametrise(value), 4);
             }
         }
+
         let head = "\n# What would be derived otherwise; take a line away to have that instead.\noverrides:\n";
         headed(head, said)
     }
@@ -428,6 +462,7 @@ pub(crate) fn named(family: &str) -> String {
     let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
     let name: String = name.chars().take(54).collect();
     let name = name.trim_end_matches('-');
+
     if name.is_empty() {
         "imported".to_owned()
     } else {
@@ -450,6 +485,7 @@ fn of_known(
     if component.name() != container.name {
         overrides.insert("name".to_owned(), json!(container.name));
     }
+
     overrides.insert("image".to_owned(), json!(container.image));
     let mut secrets = Map::new();
     for setting in component.file().settings.keys() {
@@ -457,6 +493,7 @@ fn of_known(
         let found = container.secrets.iter().find(|one| one.name == variable);
         secrets.extend(found.map(|one| (setting.clone(), json!(one.value_from))));
     }
+
     // What must be said is said at once; the rest when it is known what the wiring gives.
     let file = component.file();
     let wired = |setting: &String| file.requires.values().any(|one| one.setting == *setting);
@@ -468,11 +505,13 @@ fn of_known(
         let value = container.variable(&component.variable(setting))?;
         Some((setting.clone(), typed(value)))
     });
+
     let output = file
         .firelens
         .iter()
         .filter_map(|one| Some((one.output.clone(), log_output(definition)?)));
     let settings = required.chain(output);
+
     Member {
         component: component.name().to_owned(),
         kind,
@@ -497,11 +536,13 @@ fn log_output(definition: &TaskDefinition) -> Option<Value> {
         .iter()
         .filter_map(|one| one.log_configuration.as_ref());
     let log = logs.rev().find(|log| log.log_driver == "awsfirelens")?;
+
     // Values are filled in it once more when it is known who logs.
     let options = log
         .options
         .iter()
         .map(|(name, text)| (name.clone(), json!(escaped(text))));
+
     (!log.options.is_empty()).then(|| Value::Object(options.collect()))
 }
 
@@ -536,12 +577,14 @@ fn laid_over(
             .map(|(key, _)| key.clone())
             .collect::<Vec<_>>()
     };
+
     let mut all = keys(original);
     all.extend(
         keys(derived)
             .into_iter()
             .filter(|key| original.get(key).is_none()),
     );
+
     let differing = all
         .into_iter()
         .filter(|key| normal.get(key) != wanted.get(key));

@@ -14,17 +14,20 @@ pub(super) fn refusals(definition: &TaskDefinition) -> Vec<String> {
                 "`containerDefinitions[{index}]` has no name or no image"
             ));
         }
+
         let same = |one: &task_definition::ContainerDefinition| one.name == container.name;
         if definition.container_definitions[..index].iter().any(same) {
             reasons.push(format!("two containers are called `{}`", container.name));
         }
     }
+
     if definition.family.is_empty() {
         reasons.push("`family` is missing".to_owned());
     }
     if definition.container_definitions.is_empty() {
         reasons.push("`containerDefinitions` is empty".to_owned());
     }
+
     if !definition.is_fargate() {
         reasons.extend(of_another_kind(definition));
     }
@@ -40,6 +43,7 @@ fn of_another_kind(definition: &TaskDefinition) -> Vec<String> {
             "`requiresCompatibilities` is {named}, without FARGATE"
         ));
     }
+
     match definition.network_mode.as_deref() {
         Some("awsvpc") => {}
         Some(mode) => reasons.push(format!(
@@ -47,22 +51,27 @@ fn of_another_kind(definition: &TaskDefinition) -> Vec<String> {
         )),
         None => reasons.push("`networkMode` is left out, which means bridge".to_owned()),
     }
+
     for (field, value) in [("cpu", &definition.cpu), ("memory", &definition.memory)] {
         if value.is_none() {
             reasons.push(format!("`{field}` of the task is left out"));
         }
     }
+
     if !definition.placement_constraints.is_empty() {
         reasons.push("`placementConstraints` choose a machine".to_owned());
     }
+
     let hosts = definition.volumes.iter().filter(|one| {
         let host = one.host.as_ref();
         host.is_some_and(|host| host.source_path.is_some())
     });
+
     reasons
         .extend(hosts.map(|one| format!("the volume `{}` is a folder of the machine", one.name)));
     let containers = definition.container_definitions.iter();
     let privileged = containers.filter(|one| one.privileged == Some(true));
+
     reasons.extend(privileged.map(|one| format!("`{}` is privileged", one.name)));
     reasons
 }

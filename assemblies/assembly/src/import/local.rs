@@ -18,16 +18,19 @@ impl Local {
         for text in roles.into_iter().flatten() {
             local.learn_arn(text);
         }
+
         for container in &definition.container_definitions {
             local.learn_image(&container.image);
             for secret in &container.secrets {
                 local.learn_arn(&secret.value_from);
             }
+
             let mut options = container.log_configuration.iter().map(|log| &log.options);
             if let Some(region) = options.find_map(|all| all.get("awslogs-region")) {
                 local.learn(None, Some(region));
             }
         }
+
         local
     }
 
@@ -80,6 +83,7 @@ impl Local {
                 " # the definition does not say: correct it"
             }
         };
+
         format!(
             "# Where `{file}` was made for.\naccount: \"{}\"{}\nregion: {}{}\n",
             self.account(),
@@ -110,12 +114,14 @@ impl Local {
         if parts.len() < 5 || parts[0] != "arn" {
             return text;
         }
+
         if self.region.as_deref() == Some(parts[3]) {
             parts[3] = "${region}";
         }
         if self.account.as_deref() == Some(parts[4]) {
             parts[4] = "${account}";
         }
+
         parts.join(":")
     }
 
@@ -147,6 +153,7 @@ pub(super) fn escaped(text: &str) -> String {
         escaped = escaped + &rest[..start] + "$" + &rest[start..end];
         rest = &rest[end..];
     }
+
     escaped + rest
 }
 

@@ -71,6 +71,7 @@ pub fn import(
     if !reasons.is_empty() {
         return Err(Refused::NotFargate(reasons));
     }
+
     // Components that are known say more in fewer words, if they fit; a description of one's own fits always.
     let plain = attempt(definition, catalog, wishes, draft::Known::Left);
     let known = attempt(definition, catalog, wishes, draft::Known::Taken);
@@ -110,6 +111,7 @@ fn attempt(
     let values = Values::default()
         .with("account", local.account())
         .with("region", local.region());
+
     draft.settle(definition, &catalog, &values).map_err(told)?;
     let findings = hold(&mut draft, definition, &catalog, &values)?;
     Ok(Imported {
@@ -145,12 +147,14 @@ fn hold(
                     .iter()
                     .filter(|one| one.severity == Severity::Error);
                 let errors: Vec<Finding> = errors.cloned().collect();
+
                 if !draft.lower(&errors) {
                     return Err(told(errors));
                 }
             }
         }
     }
+
     Err(Refused::NotTheSame(vec![
         "the rules contradict each other".to_owned(),
     ]))

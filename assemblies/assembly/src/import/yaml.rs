@@ -83,9 +83,11 @@ fn word(text: &str) -> String {
     let goes_on = letters.all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
     let lower = text.to_ascii_lowercase();
     let means_else = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+
     if begins && goes_on && !means_else.contains(&lower.as_str()) {
         return text.to_owned();
     }
+
     // A text in JSON is a text in YAML.
     Value::String(text.to_owned()).to_string()
 }
@@ -108,6 +110,7 @@ mod tests {
             .iter()
             .map(|(key, value)| entry(key, value, 0))
             .collect();
+
         let read = parse(&Source::new("t.yaml", text.clone())).unwrap();
         assert_eq!(read.to_json(), value, "{text}");
     }

@@ -27,17 +27,20 @@ pub(super) fn join(
         },
         notes: Vec::new(),
     };
+
     let is_ours = |name: &str| asks.iter().any(|ask| ask.component == name);
     let containers = asks.iter().map(|ask| {
         let derived = stage.derived.container(&ask.component).cloned();
         derived.ok_or_else(|| Refused::Because(format!("`{}` was not derived", ask.component)))
     });
     let mut ours = containers.collect::<Result<Vec<_>, _>>()?;
+
     joined.tell_the_others(stage, is_ours);
     if asks.iter().any(|ask| is_proxy(catalog, ask)) {
         joined.move_the_port(stage, &mut ours);
         joined.keep_the_app_to_itself(stage, catalog);
     }
+
     joined.log_like_the_app(&stage.app, &mut ours);
     let mounted = |name: &str| {
         ours.iter()
@@ -49,14 +52,17 @@ pub(super) fn join(
         .volumes
         .iter()
         .filter(|volume| mounted(&volume.name));
+
     joined.definition.volumes.extend(volumes.cloned());
     for (container, ask) in ours.iter_mut().zip(asks) {
         mark::mark(container, ask);
     }
+
     joined.grow(&ours);
     if let Some(first) = ours.first_mut() {
         mark::keep(first, &joined.undo);
     }
+
     let [execution_role, task_role] = stage.roles.clone().map(|all| of_ours(all, &is_ours));
     joined.say_what_roles_need(&execution_role, &task_role);
     joined.definition.container_definitions.extend(ours);
@@ -101,11 +107,13 @@ impl Joined {
             for variable in &derived.environment {
                 self.variable(&derived.name, &variable.name, &variable.value);
             }
+
             let edges = derived
                 .depends_on
                 .iter()
                 .filter(|edge| is_ours(&edge.container_name));
             let edges: Vec<_> = edges.cloned().collect();
+
             if let Some(container) = self.container(&derived.name) {
                 container.depends_on.extend(edges);
             }
@@ -120,6 +128,7 @@ impl Joined {
         if one.secrets.iter().any(|secret| secret.name == name) {
             return;
         }
+
         match one.variable(name).map(str::to_owned) {
             None => {
                 mark::set(one, name, Some(value));
@@ -146,14 +155,17 @@ impl Joined {
         let (moved, kept): (Vec<_>, Vec<_>) = app.port_mappings.drain(..).partition(|one| {
             one.container_port == Some(port) && one.protocol.as_deref() != Some("udp")
         });
+
         app.port_mappings = kept;
         let Some(outer) = ours.iter_mut().find(|one| !one.port_mappings.is_empty()) else {
             return;
         };
         let mapping = &mut outer.port_mappings[0];
+
         if let Some(name) = moved.iter().find_map(|one| one.name.clone()) {
             mapping.name = Some(name);
         }
+
         let new = mapping.container_port.unwrap_or_default();
         let (name, app) = (outer.name.clone(), &stage.app);
         self.notes.push(format!(
@@ -170,6 +182,7 @@ impl Joined {
             return;
         };
         let mut changes = bindings(&app, port);
+
         if let Some(component) = casting::known(&app, catalog) {
             let provides = component.file().provides.values();
             let listens = provides.filter(|one| !one.setting.is_empty());
@@ -180,6 +193,7 @@ impl Joined {
                 )
             }));
         }
+
         changes.sort();
         changes.dedup();
         for (name, after) in &changes {
@@ -187,6 +201,7 @@ impl Joined {
                 return;
             };
             let before = mark::set(container, name, Some(after));
+
             if before.as_ref() != Some(after) {
                 self.undo.variables.push(Variable {
                     container: stage.app.clone(),
@@ -196,6 +211,7 @@ impl Joined {
                 });
             }
         }
+
         if changes.is_empty() {
             self.notes.push(format!(
                 "`{}` may still listen on every address of the task: set it to 127.0.0.1:{port}, or whoever \
@@ -211,16 +227,19 @@ impl Joined {
             .definition
             .container(app)
             .and_then(|one| one.log_configuration.clone());
+
         if log.is_none() {
             let note = format!("`{app}` keeps no log, so what is injected keeps none either");
             self.notes.push(note);
         }
+
         let router = self.definition.container_definitions.iter();
         let mut router = router.filter(|one| one.firelens_configuration.is_some());
         let router = router.next().map(|one| one.name.clone());
         let routed = log
             .as_ref()
             .is_some_and(|log| log.log_driver == "awsfirelens");
+
         for one in ours {
             one.log_configuration.clone_from(&log);
             if let (true, Some(router)) = (routed, &router) {
@@ -246,6 +265,7 @@ impl Joined {
         let [Some(has_cpu), Some(has_memory)] = has else {
             return;
         };
+
         if cpu <= has_cpu && memory <= has_memory {
             return;
         }
@@ -254,10 +274,12 @@ impl Joined {
                 .push("no Fargate size holds the sum of the containers".to_owned());
             return;
         };
+
         let before = [self.definition.cpu.clone(), self.definition.memory.clone()];
         let after = [Some(size.cpu.to_string()), Some(size.memory.to_string())];
         [self.definition.cpu, self.definition.memory] = after.clone();
         self.undo.size = Some(Grown { before, after });
+
         self.notes.push(format!(
             "the containers now ask for {cpu} CPU units and {memory} MiB, so the task grows from {has_cpu} / \
              {has_memory} to {} / {}",
@@ -270,6 +292,7 @@ impl Joined {
             ("execution", execution, &self.definition.execution_role_arn),
             ("task", task, &self.definition.task_role_arn),
         ];
+
         for (which, statements, arn) in roles {
             if let (false, None) = (statements.is_empty(), arn) {
                 self.notes.push(format!(
@@ -302,6 +325,7 @@ fn bindings(app: &ContainerDefinition, port: u32) -> Vec<(String, String)> {
             .iter()
             .any(|word| name.contains(word))
     };
+
     let bound = app.environment.iter().filter_map(|one| {
         if open.contains(&one.value) {
             return Some((one.name.clone(), format!("127.0.0.1:{port}")));
@@ -309,5 +333,6 @@ fn bindings(app: &ContainerDefinition, port: u32) -> Vec<(String, String)> {
         let any = matches!(one.value.as_str(), "0.0.0.0" | "::" | "[::]");
         (any && about_binding(&one.name)).then(|| (one.name.clone(), "127.0.0.1".to_owned()))
     });
+
     bound.collect()
 }

@@ -85,22 +85,26 @@ pub(super) fn strip(definition: &TaskDefinition) -> (TaskDefinition, Vec<Ask>, U
         .container_definitions
         .drain(..)
         .partition(|one| ask(one).is_some());
+
     base.container_definitions = kept;
     let is_ours = |name: &str| ours.iter().any(|one| one.name == name);
     for one in &mut base.container_definitions {
         one.depends_on.retain(|edge| !is_ours(&edge.container_name));
     }
+
     let mounts = |one: &ContainerDefinition, volume: &str| {
         one.mount_points
             .iter()
             .any(|mount| mount.source_volume == volume)
     };
     let others = &base.container_definitions;
+
     base.volumes.retain(|volume| {
         let by_ours = ours.iter().any(|one| mounts(one, &volume.name));
         !by_ours || others.iter().any(|one| mounts(one, &volume.name))
     });
     put_back(&mut base, &undo);
+
     (base, asks, undo)
 }
 
@@ -111,14 +115,17 @@ fn put_back(base: &mut TaskDefinition, undo: &Undo) {
         let Some(container) = containers.into_iter().find(|c| c.name == one.container) else {
             continue;
         };
+
         if container.variable(&one.name) == Some(&one.after) {
             set(container, &one.name, one.before.as_deref());
         }
     }
+
     let app = base
         .container_definitions
         .iter_mut()
         .find(|one| one.name == undo.app);
+
     if let Some(app) = app {
         for (at, port) in undo.ports.iter().enumerate() {
             let is_there = app
@@ -131,6 +138,7 @@ fn put_back(base: &mut TaskDefinition, undo: &Undo) {
             }
         }
     }
+
     if let Some(size) = &undo.size
         && [&base.cpu, &base.memory] == [&size.after[0], &size.after[1]]
     {
@@ -148,6 +156,7 @@ pub(super) fn set(
         .environment
         .iter()
         .position(|one| one.name == name);
+
     match (known, value) {
         (Some(at), Some(value)) => Some(std::mem::replace(
             &mut container.environment[at].value,

@@ -74,6 +74,7 @@ pub fn inject(
     let known = asks
         .iter_mut()
         .find(|ask| ask.component == request.component);
+
     if let Some(ask) = known {
         renew(ask, request);
     } else {
@@ -82,14 +83,17 @@ pub fn inject(
             component,
             ..Ask::default()
         };
+
         renew(&mut ask, request);
         let at = place_of(&ask, kind, &asks, catalog);
         asks.insert(at, ask);
     }
+
     let app = request
         .app
         .clone()
         .or((!undo.app.is_empty()).then(|| undo.app.clone()));
+
     again(&base, catalog, values, &asks, app, request.port)
 }
 
@@ -103,10 +107,12 @@ pub fn remove(
     let (base, mut asks, undo) = mark::strip(definition);
     let before = asks.len();
     asks.retain(|ask| ask.component != component);
+
     if asks.len() == before {
         let why = format!("no container of it was injected as `{component}`");
         return Err(Refused::Because(why));
     }
+
     again(&base, catalog, values, &asks, Some(undo.app), None)
 }
 
@@ -126,6 +132,7 @@ fn again(
             task_role: Vec::new(),
         });
     }
+
     let stage = stage::Stage::of(base, catalog, values, asks, app.as_deref(), port)?;
     join::join(base, catalog, asks, &stage)
 }

@@ -42,12 +42,14 @@ impl Stage {
         let app = casting::app(base, catalog, app).map_err(Refused::Because)?;
         let app = &base.container_definitions[app];
         let port = port.map(u32::from).or_else(|| served(app));
+
         if port.is_none() && asks.iter().any(|ask| is_proxy(catalog, ask)) {
             return Err(Refused::Because(format!(
                 "`{}` maps no port; say with --port on which one it serves",
                 app.name
             )));
         }
+
         let manifest = manifest(base, catalog, asks, &app.name);
         let existing = base.container_definitions.iter();
         let catalog = existing.fold(catalog.clone(), |catalog, one| {
@@ -55,15 +57,18 @@ impl Stage {
             catalog.with(&component(one, app, port))
         });
         let mut values = values.clone();
+
         for (name, known) in Local::of(base).named() {
             if let Some(known) = known {
                 values = values.with(name, known);
             }
         }
+
         let source = Source::new("what is to be injected", format!("{manifest:#}\n"));
         let wiring = crate::wiring(&source, &catalog, &values).map_err(Refused::Findings)?;
         let derived = plan::derived(&wiring).map_err(Refused::Findings)?;
         let roles = plan::roles(&wiring).map_err(Refused::Findings)?;
+
         Ok(Self {
             app: app.name.clone(),
             port,
@@ -105,6 +110,7 @@ fn manifest(base: &TaskDefinition, catalog: &Catalog, asks: &[Ask], app: &str) -
         .container_definitions
         .iter()
         .filter(|one| one.name != app);
+
     sidecars.extend(others.map(|one| one.name.clone()));
     let [mut settings, mut secrets, mut overrides] = [(); 3].map(|()| Map::new());
     for ask in asks {
@@ -114,15 +120,18 @@ fn manifest(base: &TaskDefinition, catalog: &Catalog, asks: &[Ask], app: &str) -
         } else {
             &mut sidecars
         };
+
         list.push(name.clone());
         let given = ask
             .settings
             .iter()
             .map(|(key, text)| (key.clone(), typed(text)));
+
         settings.insert(name.clone(), Value::Object(given.collect()));
         secrets.insert(name.clone(), json!(ask.secrets));
         overrides.insert(name, own(catalog, ask));
     }
+
     json!({
         "name": named(&base.family), "app": app, "ingress": ingress, "sidecars": sidecars,
         "settings": settings, "secrets": secrets, "overrides": overrides, "service": {},
@@ -138,11 +147,13 @@ fn own(catalog: &Catalog, ask: &Ask) -> Value {
         own.insert("memory".to_owned(), json!(size.memory * 2));
         own.insert("memoryReservation".to_owned(), json!(size.memory));
     }
+
     own.extend(
         ask.image
             .iter()
             .map(|image| ("image".to_owned(), json!(image))),
     );
+
     Value::Object(own)
 }
 
@@ -156,25 +167,30 @@ fn component(
     if let Some(port) = port {
         provides.insert("http".to_owned(), json!({ "port": port }));
     }
+
     let mapped = container
         .port_mappings
         .iter()
         .filter_map(|one| one.container_port);
+
     for other in mapped.chain(listening(container)) {
         if Some(other) != port && (1..=65535).contains(&other) {
             provides.insert(format!("port-{other}"), json!({ "port": other }));
         }
     }
+
     let kind = if container.name == app.name {
         "app"
     } else {
         "sidecar"
     };
+
     let text = json!({
         "schema": 1, "name": container.name, "kind": kind, "summary": "stands there already",
         "image": "there", "provides": provides, "telemetry": true, "container": {},
         "size": { "cpu": 1, "memory": 6 },
     });
+
     Source::new(
         format!("{}/component.yaml", container.name),
         text.to_string(),
@@ -189,6 +205,7 @@ fn listening(container: &ContainerDefinition) -> impl Iterator<Item = u32> {
             .iter()
             .any(|word| name.contains(word))
     };
+
     let variables = container.environment.iter();
     let variables = variables.filter(move |one| about_listening(&one.name));
     variables.filter_map(|one| {

@@ -67,6 +67,7 @@ impl Lock {
             demand: Demand::default(),
             text: Some((source.clone(), node)),
         };
+
         findings.extend(lock.nonsense());
         if findings.is_empty() {
             Ok(lock)
@@ -110,6 +111,7 @@ impl Lock {
             text.push_str("images: {}\n");
             return text;
         }
+
         text.push_str("images:\n");
         for (image, Locked { digest, platforms }) in self.images() {
             let _ = writeln!(text, "  \"{image}\":\n    digest: {digest}");
@@ -117,6 +119,7 @@ impl Lock {
                 let _ = writeln!(text, "    platforms: [{}]", platforms.join(", "));
             }
         }
+
         text
     }
 
@@ -142,11 +145,13 @@ impl Lock {
             if !is_open(image) {
                 findings.extend(at("").map(|place| rules::m52::not_open(place, image)));
             }
+
             if !is_digest(&locked.digest) {
                 let digest = &locked.digest;
                 findings.extend(at("/digest").map(|place| rules::m52::no_digest(place, digest)));
             }
         }
+
         findings
     }
 }

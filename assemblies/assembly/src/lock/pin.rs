@@ -29,17 +29,20 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
         if !is_open(&container.image) {
             continue;
         }
+
         let Some(locked) = lock.get(&container.image) else {
             let finding = missing(&container.image, place, lock);
             findings.extend(finding.map(|finding| finding.about(pointer)));
             continue;
         };
+
         if !locked.platforms.is_empty() && !locked.platforms.contains(&platform) {
             let place = lock.place(&container.image, "/platforms").unwrap_or(place);
             let finding =
                 rules::m52::no_platform(place, &container.image, &platform, &locked.platforms);
             findings.push(finding.about(pointer.as_str()));
         }
+
         // The documented forms are NAME:TAG and NAME@DIGEST; agents have failed on one with both.
         let tag = reference::tag(&container.image).to_owned();
         let pinned = format!(
@@ -47,12 +50,14 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
             reference::repository(&container.image),
             locked.digest
         );
+
         container.image = pinned;
         container
             .docker_labels
             .entry(LABEL.to_owned())
             .or_insert(tag);
     }
+
     findings
 }
 
@@ -76,6 +81,7 @@ pub(crate) fn platform(definition: &TaskDefinition) -> String {
     let system = platform.and_then(|one| one.operating_system_family.as_deref());
     let is_windows = system.is_some_and(|system| system.starts_with("WINDOWS"));
     let architecture = platform.and_then(|one| one.cpu_architecture.as_deref());
+
     format!(
         "{}/{}",
         if is_windows { "windows" } else { "linux" },

@@ -23,6 +23,7 @@ pub(super) fn laid_over(mut node: Node, names: &[String]) -> Node {
             put(&mut node, &key, &over, nulls);
         }
     }
+
     node
 }
 
@@ -38,6 +39,7 @@ fn put(node: &mut Node, key: &Key, over: &Node, nulls: Nulls) {
         return;
     };
     let known = entries.iter().position(|(one, _)| one.name == key.name);
+
     match known {
         Some(known) if over.value == NodeValue::Null && nulls == Nulls::TakeAway => {
             entries.remove(known);

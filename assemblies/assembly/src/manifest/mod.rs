@@ -33,6 +33,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         Ok(node) => node,
         Err(findings) => return (None, findings),
     };
+
     let node = environment::laid_over(node, values.environments());
     let values = values.over(source, &node);
     let mut filler = Filler {
@@ -41,11 +42,13 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         node: &node,
         findings: Vec::new(),
     };
+
     let (filled, mut findings) = (filler.manifest(), filler.findings);
     findings.extend(values.plain_secrets());
     let references = environment::references(&node);
     let node = filled;
     let (file, more) = shape::read::<ManifestFile>(source, &node);
+
     findings.extend(more);
     if let Some(name) = node.get("name").and_then(|name| Some((name, name.text()?)))
         && !is_name(name.1)
@@ -55,6 +58,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
             name.1,
         ));
     }
+
     let manifest = file.map(|file| Manifest {
         file,
         source: source.clone(),
@@ -62,6 +66,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         values: values.settled(),
         references,
     });
+
     (manifest, findings)
 }
 

@@ -26,6 +26,7 @@ pub(super) fn definition(
     let shares = shares(&wiring.cast)?;
     let derived = task(wiring, &shares, task_role, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
+
     lay_over(wiring, &mut value, &mut places);
     let definition = read_value(&value, &places).or_else(|findings| {
         if typed_references(&mut value, &findings) {
@@ -34,6 +35,7 @@ pub(super) fn definition(
             Err(findings)
         }
     })?;
+
     Ok(Located { definition, places })
 }
 
@@ -50,6 +52,7 @@ fn typed_references(value: &mut Value, findings: &[Finding]) -> bool {
             }
         }
     }
+
     any
 }
 
@@ -65,6 +68,7 @@ fn is_reference(place: &Place) -> bool {
     else {
         return false;
     };
+
     let letters = excerpt_line
         .chars()
         .skip(column.saturating_sub(*excerpt_column));
@@ -73,6 +77,7 @@ fn is_reference(place: &Place) -> bool {
     let inside = written
         .strip_prefix("${")
         .and_then(|rest| rest.strip_suffix('}'));
+
     inside.is_some_and(|name| !name.contains('}'))
 }
 
@@ -88,10 +93,12 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
                 places.replace(pointer, member.component.place(from));
             });
         }
+
         let Some(overrides) = manifest.file().overrides.get(member.component.name()) else {
             continue;
         };
         let from = format!("/overrides/{}", escape(member.component.name()));
+
         if let Some(container) = value.pointer_mut(&at) {
             let over = Value::Object(overrides.clone());
             merge::merge(container, &over, &at, &from, &mut |pointer, from| {
@@ -99,6 +106,7 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
             });
         }
     }
+
     if let Some(patch) = &manifest.file().patch {
         let patch = Value::Object(patch.clone());
         merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
@@ -116,12 +124,14 @@ fn task(
     let cast = &wiring.cast;
     let file = cast.manifest.file();
     task_places(wiring, places);
+
     let containers = cast.members.iter().enumerate().map(|(index, member)| {
         let at = format!("/containerDefinitions/{index}");
         places.insert(at.clone(), member.place.clone());
         container(wiring, index, shares[index], &at, places)
     });
     let containers = containers.collect();
+
     TaskDefinition {
         family: file.name.clone(),
         task_role_arn: (!task_role.is_empty()).then(|| role_arn(&cast.account, &file.name, "task")),
@@ -145,12 +155,14 @@ fn task_places(wiring: &Wiring, places: &mut Places) {
     let manifest = &wiring.cast.manifest;
     places.insert("", manifest.place("/name"));
     places.insert("/family", manifest.place("/name"));
+
     for field in ["cpu", "memory"] {
         let pointer = format!("/size/{field}");
         let named = match field {
             "cpu" => manifest.file().size.cpu,
             _ => manifest.file().size.memory,
         };
+
         let place = if named.is_some() {
             manifest.place(&pointer)
         } else {
@@ -171,6 +183,7 @@ fn container(
     let member = &wiring.cast.members[index];
     let wired = &wiring.containers[index];
     let file = member.component.file();
+
     // A whole service that stands beside the app is there because the app needs it. Without the log
     // router nobody would see why the task goes on or ends.
     let routes = file.firelens.is_some();
@@ -182,6 +195,7 @@ fn container(
         restart_attempt_period: Some(60),
         ..RestartPolicy::default()
     });
+
     ContainerDefinition {
         name: member.name().to_owned(),
         image: member.image.clone(),
@@ -232,6 +246,7 @@ fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
         app_protocol: public.protocol.map(|protocol| protocol.word().to_owned()),
         ..PortMapping::default()
     });
+
     mapping.into_iter().collect()
 }
 
@@ -257,12 +272,14 @@ fn command(member: &Member) -> Vec<String> {
     } else {
         commands.service.clone()
     };
+
     // An image of others knows what it starts.
     let usual = if container.is_none() {
         vec!["serve".to_owned()]
     } else {
         Vec::new()
     };
+
     command.unwrap_or(usual)
 }
 
@@ -272,12 +289,14 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
     let mut variables = spelt_out(member);
     variables.extend(wiring.containers[index].environment.clone());
     variables.extend(drain_limit(wiring, member));
+
     let output = member
         .component
         .file()
         .firelens
         .as_ref()
         .map(|one| &one.output);
+
     for (setting, given) in &member.settings {
         // Where the lines go is said to everybody's log driver.
         if output == Some(setting) {
@@ -286,11 +305,13 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
         let name = member.component.variable(setting);
         variables.insert(name, (given.text.clone(), given.place.clone()));
     }
+
     let mut environment = Vec::new();
     for (name, (value, place)) in variables {
         places.insert(format!("{at}/environment/{}", environment.len()), place);
         environment.push(KeyValue { name, value });
     }
+
     environment
 }
 
@@ -301,6 +322,7 @@ fn spelt_out(member: &Member) -> BTreeMap<String, (String, Place)> {
     if file.container.is_none() {
         return BTreeMap::new();
     }
+
     let listens = addresses(member);
     let output = file.firelens.as_ref().map(|one| &one.output);
     let declared = file.settings.iter().filter(|(name, one)| {
@@ -312,6 +334,7 @@ fn spelt_out(member: &Member) -> BTreeMap<String, (String, Place)> {
         let place = component.place(&format!("/settings/{}/default", escape(name)));
         Some((component.variable(name), (text, place)))
     });
+
     defaults.collect()
 }
 
@@ -326,6 +349,7 @@ fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Pla
     let limit = stop.saturating_sub(u64::from(LAST_WORDS)).max(1);
     let because = format!("stopTimeout {stop} s, less {LAST_WORDS} s to flush and end");
     let place = Place::derived(because, Some(member.place.clone()));
+
     Some((
         member.component.variable("drain_limit"),
         (format!("{limit}s"), place),
@@ -342,12 +366,14 @@ fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
             format!("{at}/secrets/{}", secrets.len()),
             given.place.clone(),
         );
+
         let name = member.component.variable(setting);
         secrets.push(Secret {
             name,
             value_from: given.value_from.clone(),
         });
     }
+
     secrets
 }
 
@@ -363,6 +389,7 @@ fn depends_on(wiring: &Wiring, wired: &Wired, at: &str, places: &mut Places) -> 
             condition: *condition,
         });
     }
+
     dependencies
 }
 
@@ -380,6 +407,7 @@ fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
         .as_ref()?;
     let settles =
         health.start_period + (health.interval + health.timeout) * health.retries + health.interval;
+
     is_awaited.then(|| settles.clamp(2, LONGEST_START))
 }
 
@@ -396,6 +424,7 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
             secret_options: Vec::new(),
         };
     }
+
     let name = &wiring.cast.manifest.file().name;
     let options = [
         ("awslogs-group", format!("/ecs/{name}")),
@@ -404,6 +433,7 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
         // A log service that is down must not stop the answers.
         ("mode", "non-blocking".to_owned()),
     ];
+
     LogConfiguration {
         log_driver: "awslogs".to_owned(),
         options: options.map(|(name, value)| (name.to_owned(), value)).into(),
@@ -424,6 +454,7 @@ fn health(member: &Member) -> Option<HealthCheck> {
     if member.life == Life::Ends {
         return None;
     }
+
     let is_whole = matches!(
         health.command.first().map(String::as_str),
         Some("CMD" | "CMD-SHELL")
@@ -433,6 +464,7 @@ fn health(member: &Member) -> Option<HealthCheck> {
     } else {
         vec!["CMD".to_owned(), format!("/{}", member.component.name())]
     };
+
     command.extend(health.command.iter().cloned());
     Some(HealthCheck {
         command,

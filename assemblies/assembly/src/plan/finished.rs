@@ -53,6 +53,7 @@ fn variables(located: &Located, index: usize) -> Vec<Variable<'_>> {
         named: place("environment", at, "name"),
         place: place("environment", at, "value"),
     });
+
     let secret = container.secrets.iter().enumerate();
     let secret = secret.map(|(at, one)| Variable {
         name: &one.name,
@@ -60,6 +61,7 @@ fn variables(located: &Located, index: usize) -> Vec<Variable<'_>> {
         named: place("secrets", at, "name"),
         place: place("secrets", at, "valueFrom"),
     });
+
     plain.chain(secret).collect()
 }
 
@@ -71,11 +73,13 @@ fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> 
     let known: Vec<String> = settings.map(|one| component.variable(one)).collect();
     let prefix = component.prefix();
     let mut findings = Vec::new();
+
     for Variable { name, named, .. } in variables {
         let Some(rest) = name.strip_prefix(&prefix) else {
             continue;
         };
         let (place, of) = (named.clone(), component.name());
+
         if known.iter().any(|one| one == name) {
             continue;
         }
@@ -86,6 +90,7 @@ fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> 
             rules::m10::unknown_variable(place, of, name, &hint)
         });
     }
+
     findings
 }
 
@@ -100,6 +105,7 @@ fn misfits(member: &Member, variables: &[Variable<'_>]) -> Vec<Finding> {
     let declared = component.file().settings.iter();
     let declared = declared.filter(|(setting, one)| !judged(setting) && !one.secret);
     let mut findings = Vec::new();
+
     for (setting, one) in declared {
         let name = component.variable(setting);
         let variable = variables.iter().find(|variable| variable.name == name);
@@ -107,6 +113,7 @@ fn misfits(member: &Member, variables: &[Variable<'_>]) -> Vec<Finding> {
         else {
             continue;
         };
+
         let of = component.name();
         match one.value_of(text) {
             None => {
@@ -119,6 +126,7 @@ fn misfits(member: &Member, variables: &[Variable<'_>]) -> Vec<Finding> {
             }
         }
     }
+
     findings
 }
 
@@ -135,6 +143,7 @@ fn exposed(
         if may_be_reached(wiring.public.as_ref(), index, member, &setting) {
             continue;
         }
+
         let name = member.component.variable(&setting);
         let mut said = variables.iter().filter(|one| one.name == name).peekable();
         if said.peek().is_none() && member.life == Life::Serves {
@@ -144,6 +153,7 @@ fn exposed(
         }
         findings.extend(said.filter_map(|one| outside(member, &setting, one)));
     }
+
     findings
 }
 

@@ -58,16 +58,19 @@ pub fn roles(plan: &Plan, cluster: &str) -> Vec<Role> {
         source: account.arn("ecs", "*"),
         statements: statements.to_vec(),
     };
+
     let mut roles = vec![role(
         EXECUTION,
         "what ECS itself does",
         &plan.execution_role,
     )];
+
     // A policy without statements is no policy; such a task has no task role.
     if !plan.task_role.is_empty() {
         roles.push(role(TASK, "what the containers do", &plan.task_role));
     }
     roles.extend(trigger::role(plan, cluster));
+
     roles
 }
 

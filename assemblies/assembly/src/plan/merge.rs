@@ -83,11 +83,13 @@ fn take_away(
         fields.any(|(name, value)| name != "name" && value.is_null())
     };
     let before = items.len();
+
     items.retain(|item| {
         let is_empty = item.as_object().is_some_and(|fields| fields.len() == 1);
         let over = over.iter().find(|over| over["name"] == item["name"]);
         at == CONTAINERS || !is_empty || !over.is_some_and(empties)
     });
+
     // The ones behind it have moved, so the line that took it away speaks for the list.
     if items.len() < before {
         placed(at.to_owned(), from);
@@ -107,6 +109,7 @@ fn place(value: &Value, at: &str, from: &str, placed: &mut impl FnMut(String, &s
             placed,
         );
     };
+
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {

@@ -65,14 +65,17 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
             return Err(hearing.end());
         }
     };
+
     let mut findings = finished::judge(&wiring, &located);
     findings.extend(lock::pin(&mut located, wiring.cast.values.lock()));
+
     // What M22 knows for sure of an assembly, P09 guesses of any definition.
     let known = |one: &Finding| {
         let mut said = findings.iter();
         one.rule == "P09" && said.any(|said| said.rule == "M22" && said.place == one.place)
     };
     let mut others = task_definition::check(&located);
+
     others.retain(|one| !known(one));
     findings.extend(others);
     findings.extend(wide);
@@ -80,10 +83,12 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     if !hearing.hear(findings) {
         return Err(hearing.end());
     }
+
     let judged = everything_heard(hearing);
     if judged.has_errors() {
         return Err(judged);
     }
+
     let Located { definition, .. } = located;
     let size = size_of(&definition);
     let execution_role = iam::execution::statements(&wiring.cast, &definition);
@@ -96,6 +101,7 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
         price: None,
         judged,
     };
+
     Ok(plan.priced(Prices::built_in()))
 }
 
@@ -125,6 +131,7 @@ fn everything_heard(mut hearing: Hearing) -> Judged {
 /// The size that a definition names; 0 where it names none.
 pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
     use task_definition::fargate_sizes::{parse_cpu, parse_memory};
+
     let cpu = definition
         .cpu
         .as_deref()
@@ -135,6 +142,7 @@ pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
         .as_deref()
         .and_then(parse_memory)
         .unwrap_or_default();
+
     Size { cpu, memory }
 }
 

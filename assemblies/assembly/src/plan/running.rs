@@ -15,6 +15,7 @@ pub(super) fn load_balancer(wiring: &Wiring) -> LoadBalancer {
     else {
         return LoadBalancer::None;
     };
+
     let counts = service
         .target
         .as_ref()
@@ -24,6 +25,7 @@ pub(super) fn load_balancer(wiring: &Wiring) -> LoadBalancer {
     } else {
         LoadBalancer::Network
     };
+
     service.load_balancer.unwrap_or(fitting)
 }
 
@@ -48,10 +50,12 @@ fn balanced(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
         .target
         .as_ref()
         .and_then(|one| one.requests_per_task);
+
     if counted.is_some() && balancer != LoadBalancer::Application {
         let place = manifest.place("/service/target/requests_per_task");
         findings.push(rules::m37::nobody_counts(place));
     }
+
     let asked = service
         .load_balancer
         .is_some_and(|one| one != LoadBalancer::None);
@@ -66,6 +70,7 @@ fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Fi
     if on_demand.on_failure == OnFailure::Ignore {
         findings.push(rules::m41::unseen(manifest.place("/on_demand/on_failure")));
     }
+
     let variables = trigger::variables(&wiring.cast);
     for text in variables.iter().map(|one| &one.text) {
         if let Some(key) = lands_again(on_demand, text) {
@@ -73,14 +78,17 @@ fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Fi
             findings.push(rules::m40::starts_again(place, &on_demand.bucket, &key));
         }
     }
+
     let members = wiring.cast.members.iter();
     let mut apps = members.filter(|member| member.role() == Role::App);
     let app = apps.next().map_or("", Member::name);
     let longest = trigger::longest(app, &variables);
+
     if longest > MOST_OVERRIDES {
         let place = manifest.place("/app");
         findings.push(rules::m43::too_long(place, app, longest, MOST_OVERRIDES));
     }
+
     findings
 }
 
@@ -97,5 +105,6 @@ fn lands_again(on_demand: &OnDemand, text: &str) -> Option<String> {
     let key = text.strip_prefix(&watched)?.replace("{key}", &example);
     let lands =
         key.starts_with(prefix.unwrap_or_default()) && key.ends_with(suffix.unwrap_or_default());
+
     lands.then_some(key)
 }

@@ -51,6 +51,7 @@ pub(super) fn shares(cast: &Cast) -> Result<Shares, Vec<Finding>> {
         .members
         .iter()
         .position(|member| member.role == Role::App);
+
     Ok(Shares {
         size,
         shares: divided(size, &floors, app.unwrap_or(0)),
@@ -84,6 +85,7 @@ fn size(wanted: &TaskSize, sum: Size) -> Option<Size> {
             memory: size.memory,
         })
     };
+
     match (wanted.cpu, wanted.memory) {
         // What the user names is taken as it is; the rules say whether Fargate sells it.
         (Some(cpu), Some(memory)) => Some(Size { cpu, memory }),
@@ -122,6 +124,7 @@ fn divided(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
         cpu: size.cpu.saturating_sub(sum.cpu),
         memory: size.memory.saturating_sub(sum.memory),
     };
+
     // A hard limit is to be above what is set aside, so everybody who may grow gets a MiB first.
     let growing = floors.iter().filter(|floor| !floor.memory_fixed).count() as u32;
     let first = u32::from(spare.memory >= growing);
@@ -132,6 +135,7 @@ fn divided(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
         app,
     );
     let shares = floors.iter().zip(cpus.iter().zip(&memories));
+
     let share = |(floor, (cpu, memory)): (&Floor, (&u32, &u32))| {
         let first = if floor.memory_fixed { 0 } else { first };
         let limit = floor.memory + first + memory;
@@ -141,6 +145,7 @@ fn divided(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
             reservation: floor.memory.min(limit - 1),
         }
     };
+
     shares.map(share).collect()
 }
 
@@ -158,6 +163,7 @@ impl Floor {
         let wanted = file.size.containers.get(member.component.name());
         let (cpu, memory) = (over("cpu"), over("memory"));
         let floor = over("memoryReservation").or_else(|| wanted?.memory);
+
         let app = u32::from(member.role == Role::App);
         let weight = wanted.and_then(|wanted| wanted.weight);
         Self {
@@ -186,12 +192,14 @@ fn divide(amount: u32, weights: &[u32], favourite: usize) -> Vec<u32> {
     if sum == 0 {
         return vec![0; weights.len()];
     }
+
     let part = |weight: &u32| (u64::from(amount) * u64::from(*weight) / sum) as u32;
     let mut parts: Vec<u32> = weights.iter().map(part).collect();
     let rest = amount - parts.iter().sum::<u32>();
     if weights[favourite] > 0 {
         parts[favourite] += rest;
     }
+
     parts
 }
 

@@ -67,6 +67,7 @@ impl Prices {
             let place = Place::in_text(source, span);
             findings.push(rules::m03::missing_field(place, "regions.us-east-1"));
         }
+
         match file {
             Some(file) if findings.is_empty() => Ok(Self { file }),
             _ => Err(findings),
@@ -96,18 +97,21 @@ impl Prices {
             Machine::Arm => prices.arm,
             Machine::Windows => prices.windows,
         }?;
+
         let cpus = f64::from(billed.size.cpu) / 1024.0;
         let gigabytes = f64::from(billed.size.memory) / 1024.0;
         let machine =
             cpus * (rate.vcpu + rate.licence.unwrap_or(0.0)) + gigabytes * rate.gb.unwrap_or(0.0);
         let storage = f64::from(billed.storage) * prices.storage.unwrap_or(0.0);
         let mut lacks = Vec::new();
+
         if rate.gb.is_none() {
             lacks.push("memory");
         }
         if billed.storage > 0 && prices.storage.is_none() {
             lacks.push("storage");
         }
+
         Some(Price {
             hour: machine + storage,
             spot: rate.spot.map(|part| machine * part + storage),
@@ -219,6 +223,7 @@ mod tests {
         // 0.25 × 0.04048 + 0.5 × 0.004445 = 0.0123425 an hour.
         assert_eq!(month(SMALLEST), "9.01");
         assert_eq!(month(SMALLEST.on(Machine::Arm)), "7.21");
+
         // 10 GB × 0.000111 × 730 = 0.81.
         assert_eq!(
             month(Billed {
@@ -243,6 +248,7 @@ mod tests {
         let price = Prices::built_in()
             .of(windows, "us-east-1")
             .expect("a price");
+
         assert_eq!(price.lacks, ["memory"]);
         assert_eq!(format!("{:.5}", price.hour), "0.13748");
         assert_eq!(price.spot, None);
@@ -263,6 +269,7 @@ mod tests {
         let findings = Prices::read(&Source::new("prices.yaml", text)).expect_err("findings");
         let told: Vec<String> = findings.iter().map(|one| one.render(Color::No)).collect();
         let told = told.concat();
+
         for line in [
             "prices.yaml:1:7",
             "`date` must be text",

@@ -13,17 +13,20 @@ pub(super) fn documents(plan: &Plan) -> Vec<(String, String)> {
     let account = &plan.wiring.cast.account;
     let roles = roles(plan, &account.cluster);
     let mut documents = vec![("iam/README.md".to_owned(), readme(plan, &roles))];
+
     for role in &roles {
         let (policy, trust) = (policy(&role.statements), trust(role, account));
         // The two roles of a task trust the same service, and share a file.
         if role.word == EXECUTION {
             documents.push((trust_file(role), pretty(&trust)));
         }
+
         documents.push((policy_file(role), pretty(&policy)));
         if role.word != EXECUTION && role.word != TASK {
             documents.push((trust_file(role), pretty(&trust)));
         }
     }
+
     documents
 }
 
@@ -55,6 +58,7 @@ pub(super) fn policy(statements: &[Statement]) -> Value {
             Value::Object(fields)
         })
         .collect();
+
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -65,6 +69,7 @@ pub(super) fn trust(role: &Role, account: &Account) -> Value {
         EXECUTION | TASK => "TasksOnly",
         _ => "StarterOnly",
     };
+
     json!({
         "Version": "2012-10-17",
         "Statement": [{
@@ -90,6 +95,7 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
         "# Roles of {}\n\nMade by `assemble render`; do not edit.\n",
         plan.name()
     );
+
     for role in roles {
         let Role {
             name,
@@ -99,6 +105,7 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
             statements,
             ..
         } = role;
+
         let (policy, trust) = (policy_file(role), trust_file(role));
         let _ = write!(
             page,
@@ -108,6 +115,7 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
             table(statements)
         );
     }
+
     if plan.task_role.is_empty() {
         page.push_str("\n## No task role\n\nNo container calls AWS.\n");
     }
@@ -117,6 +125,7 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
     {
         page.push_str(SCALING);
     }
+
     page
 }
 
@@ -147,12 +156,14 @@ fn table(statements: &[Statement]) -> String {
         for (test, keys) in condition {
             let _ = write!(on, "<br>if {test} `{keys}`");
         }
+
         let _ = writeln!(
             table,
             "| {sid} | {component} | {} | {on} | {why} |",
             code(actions)
         );
     }
+
     table
 }
 

@@ -19,6 +19,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
         "# What the assemblies come to\n\nMade by `assemble render --all`; do not edit.\n\n\
          | assembly | what it does | containers | size | On-Demand | Spot |\n|---|---|---|---|---|---|\n",
     );
+
     for Entry { plan, .. } in entries {
         let (name, summary) = (plan.name(), cell(plan.summary()));
         let (containers, size) = (plan.containers().len(), plan.size());
@@ -32,6 +33,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
             "| [{name}](#{name}) | {summary} | {containers} | {size} | {hour} | {spot} |"
         );
     }
+
     if let Some(price) = entries.iter().find_map(|entry| entry.plan.price()) {
         let Price { region, date, .. } = price;
         let _ = write!(
@@ -39,6 +41,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
             "\nPrices of {region}, {date}: one task, without traffic, addresses and logs.\n"
         );
     }
+
     for entry in entries {
         section(&mut page, entry);
     }

@@ -32,5 +32,6 @@ pub fn render(plan: &Plan) -> Vec<Document> {
     documents.push(own(("graph.mmd", graph::mermaid(&picture))));
     documents.push(own(("graph.svg", graph::svg(&picture))));
     let named = documents.into_iter();
+
     named.map(|(path, text)| Document { path, text }).collect()
 }

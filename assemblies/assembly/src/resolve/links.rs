@@ -28,6 +28,7 @@ pub(super) fn links(
             } else {
                 beside(members, user, required, findings)
             };
+
             links.extend(provider.map(|provider| Link {
                 user,
                 provider,
@@ -46,6 +47,7 @@ pub(super) fn links(
             }));
         }
     }
+
     links
 }
 
@@ -68,6 +70,7 @@ fn next_hop(
         .iter()
         .position(|name| *name == hop.component.name())?
         + 1;
+
     // A name that could not be found has had its finding.
     let next = members
         .iter()
@@ -75,6 +78,7 @@ fn next_hop(
     if offers(&members[next], &required.interface) {
         return Some(next);
     }
+
     let next = &members[next];
     let offered = next.component.file().provides.keys();
     let offered: Vec<String> = offered.map(|interface| format!("`{interface}`")).collect();
@@ -83,6 +87,7 @@ fn next_hop(
     } else {
         offered.join(", ")
     };
+
     let place = next.place.clone();
     let wants = &required.interface;
     findings.push(rules::m08::mismatch(
@@ -92,6 +97,7 @@ fn next_hop(
         next.name(),
         &offered,
     ));
+
     None
 }
 
@@ -110,6 +116,7 @@ fn beside(
             && one.life == Life::Serves
             && offers(one, interface)
     });
+
     let providers: Vec<usize> = others.map(|(other, _)| other).collect();
     match providers[..] {
         [] if required.optional => None,
@@ -126,6 +133,7 @@ fn beside(
                 .collect();
             let (place, offers) = (member.place.clone(), names.join(" and "));
             let finding = rules::m09::ambiguous(place, member.name(), interface, &offers, setting);
+
             findings.push(finding);
             None
         }

@@ -103,6 +103,7 @@ pub fn resolve(
     strangers(&manifest, &members, &mut findings);
     findings.extend(running::judge(&manifest));
     unused(&manifest, &members, &mut findings);
+
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
@@ -152,6 +153,7 @@ fn members(
             findings.push(rules::m06::twice(place, name));
             continue;
         }
+
         match catalog.component(name) {
             None => {
                 let hint = meant(name, catalog.names());
@@ -167,11 +169,13 @@ fn members(
             }
         }
     }
+
     let order = &manifest.file().order;
     members.sort_by_key(|one| {
         let named = order.iter().position(|name| name == one.component.name());
         named.unwrap_or(order.len())
     });
+
     members
 }
 
@@ -192,6 +196,7 @@ fn member(
         Role::App if manifest.file().on_demand.is_some() => Life::Ends,
         _ => Life::Serves,
     };
+
     Member {
         life,
         component: component.clone(),
@@ -215,6 +220,7 @@ fn image(
     if let Some(named) = overrides.and_then(|fields| fields.get("image")?.as_str()) {
         return named.to_owned();
     }
+
     values
         .fill(&component.file().image)
         .unwrap_or_else(|missing| {
@@ -236,16 +242,19 @@ fn cast_list(manifest: &Manifest) -> Vec<(Role, &str, String)> {
             .map(|(i, name)| (role, name.clone(), format!("/{field}/{i}")))
             .collect::<Vec<_>>()
     };
+
     let mut all = list(Role::Ingress, &file.ingress, "ingress");
     all.push((Role::App, file.app.clone(), "/app".to_owned()));
     all.extend(list(Role::Sidecar, &file.sidecars, "sidecars"));
     all.extend(list(Role::Init, &file.init, "init"));
+
     let names = file
         .ingress
         .iter()
         .chain([&file.app])
         .chain(&file.sidecars)
         .chain(&file.init);
+
     names
         .zip(all)
         .map(|(name, (role, _, pointer))| (role, name.as_str(), pointer))
@@ -313,11 +322,13 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
     let said = said.chain(file.overrides.keys().map(|name| ("/overrides", name)));
     let sizes = file.size.containers.keys();
     let said = said.chain(sizes.map(|name| ("/size/containers", name)));
+
     // A name that no component has is told where the task names it.
     let named: Vec<&str> = cast_list(manifest)
         .iter()
         .map(|(_, name, _)| *name)
         .collect();
+
     for (index, name) in file.order.iter().enumerate() {
         if !named.contains(&name.as_str()) {
             let hint = meant(name, named.iter().copied());
@@ -325,6 +336,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
             findings.push(rules::m17::not_in_task(place, name, &hint));
         }
     }
+
     for (list, name) in said {
         if !named.contains(&name.as_str()) {
             let hint = meant(name, members.iter().map(Member::name));
@@ -343,6 +355,7 @@ fn unused(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) 
         let texts = resources.chain([&file.image]);
         used.extend(texts.flat_map(|text| references(text)));
     }
+
     used.extend(["account", "region", "partition", "cluster"].map(str::to_owned));
     for name in manifest.file().values.keys() {
         if !used.contains(name) {
@@ -362,6 +375,7 @@ fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) ->
         findings.push(rules::m14::no_value(place, name, values.names()));
         String::new()
     };
+
     Account {
         id: value("account"),
         region: value("region"),

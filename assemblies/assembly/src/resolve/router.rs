@@ -36,6 +36,7 @@ pub(super) fn router(
         "container" => Some(CONTAINER.to_owned()),
         _ => values.get(name).map(str::to_owned),
     };
+
     let mut output = BTreeMap::new();
     for (name, text) in options(router, firelens) {
         match fill(&text, known) {
@@ -53,6 +54,7 @@ pub(super) fn router(
             }
         }
     }
+
     Some(LogRouter { member, output })
 }
 
@@ -81,6 +83,7 @@ fn options(router: &Member, firelens: &Firelens) -> Vec<(String, String)> {
         Value::String(text) => text,
         other => other.to_string(),
     };
+
     options
         .into_iter()
         .map(|(name, value)| (name, text(value)))

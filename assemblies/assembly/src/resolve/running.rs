@@ -23,6 +23,7 @@ fn scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) 
         ("scale_in", !service.scale_in),
         ("resolution", service.resolution.is_some()),
     ];
+
     // A range that is wrong has its own finding, and then the word is not idle.
     if !scales && service.min == service.max {
         for (word, _) in idle.iter().filter(|(_, said)| *said) {
@@ -31,11 +32,13 @@ fn scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) 
         }
         return;
     }
+
     let Some(seconds) = service.resolution else {
         return;
     };
     let place = manifest.place("/service/resolution");
     let finer = |target: &Target| target.cpu.is_some() || target.memory.is_some();
+
     if !matches!(seconds, 20 | 60) {
         findings.push(rules::m38::no_resolution(place, seconds));
     } else if seconds == 20 && !service.target.as_ref().is_some_and(finer) {

@@ -43,9 +43,11 @@ pub(super) fn settings(
         meant,
         findings,
     };
+
     if let Some(given) = manifest.file().settings.get(name) {
         reader.map(given, "", &format!("/settings/{}", escape(name)));
     }
+
     let (settings, meant) = (reader.settings, reader.meant);
     let secrets = secrets(component, manifest, &settings, findings);
     for (setting, declared) in &component.file().settings {
@@ -56,6 +58,7 @@ pub(super) fn settings(
             .requires
             .values()
             .any(|one| one.setting == *setting);
+
         if declared.required && !given && !wired && !meant.contains(setting) {
             let (place, doc) = (named.clone(), declared.doc.trim_end_matches('.'));
             findings.push(if declared.secret {
@@ -65,6 +68,7 @@ pub(super) fn settings(
             });
         }
     }
+
     for choice in &component.file().one_of {
         let given = |setting: &String| {
             settings.contains_key(setting)
@@ -76,6 +80,7 @@ pub(super) fn settings(
             findings.push(rules::m12::missing_choice(place, name, first, others));
         }
     }
+
     (settings, secrets)
 }
 
@@ -96,6 +101,7 @@ impl Reader<'_> {
             let below = format!("{pointer}/{}", escape(key));
             let inner = format!("{setting}.");
             let declared = &self.component.file().settings;
+
             match (declared.get(&setting), value) {
                 (Some(_), _) => self.value(&setting, value, &below),
                 (None, Value::Object(map))
@@ -108,6 +114,7 @@ impl Reader<'_> {
                     let hint = meant(&setting, declared.keys().map(String::as_str));
                     let name = self.component.name();
                     let near = nearest(&setting, declared.keys().map(String::as_str));
+
                     self.meant.extend(near.map(str::to_owned));
                     self.findings
                         .push(rules::m10::unknown_setting(place, name, &setting, &hint));
@@ -122,12 +129,14 @@ impl Reader<'_> {
         let Some(declared) = self.component.file().settings.get(setting) else {
             return;
         };
+
         self.meant.push(setting.to_owned());
         if declared.secret {
             self.findings
                 .push(rules::m13::written_out(place, name, setting));
             return;
         }
+
         if let Some(text) = declared.kind.text(value) {
             let fault = declared.fault(value);
             self.findings.extend(
@@ -161,10 +170,12 @@ fn secrets(
             findings.push(rules::m10::unknown_setting(place, name, setting, &hint));
             continue;
         }
+
         let place = manifest.place(&format!("{pointer}/{}", escape(setting)));
         if settings.contains_key(setting) {
             findings.push(rules::m13::given_twice(place.clone(), name, setting));
         }
+
         // A plain setting may well be kept secret.
         secrets.insert(
             setting.clone(),
@@ -174,6 +185,7 @@ fn secrets(
             },
         );
     }
+
     secrets
 }
 

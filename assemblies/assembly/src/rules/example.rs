@@ -14,6 +14,7 @@ pub fn findings(text: &str) -> Vec<Finding> {
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }
+
     if text.starts_with("lock:") {
         return findings_of_lock(&source);
     }

@@ -37,10 +37,12 @@ pub(crate) fn bad_name(place: Place, name: &str) -> Finding {
         })
         .take(54)
         .collect();
+
     let better = better.trim_matches(|c: char| !c.is_ascii_lowercase());
     let hint = match better {
         "" => "begin with a small letter, go on with small letters, digits and -".to_owned(),
         better => format!("write `{better}`"),
     };
+
     Finding::error(RULE.id, place, format!("`{name}` cannot be a name"), hint)
 }

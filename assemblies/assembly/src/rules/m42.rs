@@ -50,6 +50,7 @@ pub(crate) fn unknown_field(place: Place, field: &str) -> Finding {
         .map(|(known, ..)| *known)
         .chain([OUTPUT_BUCKET]);
     let hint = crate::text::meant(field, known);
+
     Finding::error(
         RULE.id,
         place,

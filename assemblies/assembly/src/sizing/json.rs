@@ -57,6 +57,7 @@ fn container(ask: &Ask) -> Value {
         memory_share,
         weight,
     } = ask;
+
     json!({
         "name": name,
         "floor": { "cpu": cpu, "memory": memory },

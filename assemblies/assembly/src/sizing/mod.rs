@@ -94,6 +94,7 @@ impl Sizing {
                 weight: Some(floor.weight),
             }
         });
+
         let runs = match (plan.service(), plan.on_demand()) {
             (Some(Service { min, max, .. }), _) => Runs::Service {
                 min: *min,
@@ -102,6 +103,7 @@ impl Sizing {
             (None, Some(_)) => Runs::OnDemand,
             (None, None) => Runs::Unknown,
         };
+
         let sum = share::sum(&floors);
         let (region, asks) = (&cast.account.region, asks.collect());
         Self::new(plan.definition(), region, asks, sum, runs, prices)
@@ -120,10 +122,12 @@ impl Sizing {
                 weight: None,
             })
             .collect();
+
         let sum = Size {
             cpu: asks.iter().filter_map(|ask| ask.cpu).sum(),
             memory: asks.iter().filter_map(|ask| ask.memory).sum(),
         };
+
         Self::new(definition, region, asks, sum, Runs::Unknown, prices)
     }
 
@@ -144,6 +148,7 @@ impl Sizing {
                 |price| price.hour,
             )
         };
+
         let size = size_of(definition);
         let smallest = fargate_sizes::smallest(sum.cpu, sum.memory);
         let is_smallest =
@@ -151,6 +156,7 @@ impl Sizing {
         let is_known = containers
             .iter()
             .all(|ask| ask.cpu.is_some() && ask.memory.is_some());
+
         Self {
             name: definition.family.clone(),
             region: region.to_owned(),
@@ -195,6 +201,7 @@ fn push(containers: &[Ask], size: Size, sum: Size, cost: impl Fn(Size) -> f64) -
         let less = less(to);
         part(less.cpu, sum.cpu) + part(less.memory, sum.memory)
     };
+
     let cheaper = all().filter(|one| cost(*one) < cost(size));
     let to = cheaper.min_by(|one, other| {
         let pains = pain(*one).total_cmp(&pain(*other));
@@ -206,6 +213,7 @@ fn push(containers: &[Ask], size: Size, sum: Size, cost: impl Fn(Size) -> f64) -
         because(Resource::Memory, containers, sum.memory, less.memory),
     ];
     let because = because.into_iter().flatten().collect();
+
     Some(Push { to, because })
 }
 
@@ -214,6 +222,7 @@ fn because(resource: Resource, containers: &[Ask], sum: u32, less: u32) -> Optio
         Resource::Cpu => ask.cpu.unwrap_or(0),
         Resource::Memory => ask.memory.unwrap_or(0),
     };
+
     // Of several that ask for the same, the first.
     let largest = containers.iter().rev().max_by_key(|ask| asks(ask))?;
     (less > 0).then(|| Because {

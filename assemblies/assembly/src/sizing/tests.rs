@@ -24,12 +24,14 @@ fn names_the_container_that_asks_for_the_most_of_what_is_too_much() {
         r#"{ "name": "coins", "cpu": 128, "memory": 512, "memoryReservation": 400 },
            { "name": "tls", "cpu": 64, "memory": 200, "memoryReservation": 152 }"#,
     );
+
     // 256 CPU units hold the 192; 512 MiB do not hold the 552.
     let text = text(&sizing);
     assert!(
         text.contains("the containers ask for 192 CPU units and 552 MiB"),
         "{text}"
     );
+
     assert!(
         text.contains("which 0.25 vCPU · 1 GB would hold: $7.39 less a month"),
         "{text}"
@@ -44,6 +46,7 @@ fn says_what_would_bring_the_smallest_size_down() {
         r#"{ "name": "coins", "cpu": 128, "memory": 512, "memoryReservation": 400 },
            { "name": "tls", "cpu": 64, "memory": 200, "memoryReservation": 152 }"#,
     );
+
     let text = text(&sizing);
     assert!(
         text.contains("coins asks for 400 of the 552 MiB\n"),
@@ -53,6 +56,7 @@ fn says_what_would_bring_the_smallest_size_down() {
         text.contains("40 MiB less would fit 0.25 vCPU · 0.5 GB: $1.62 less a month"),
         "{text}"
     );
+
     assert_eq!(sizing.set_by(), "coins (memory)");
     assert_eq!(
         sizing.larger,
@@ -91,6 +95,7 @@ fn knows_the_smallest_of_all_and_the_largest_of_all() {
         249_856,
         r#"{ "name": "app", "cpu": 32768, "memory": 249856 }"#,
     );
+
     assert_eq!(largest.larger, None);
     assert_eq!(
         largest.json(Prices::built_in())["because"][0]["container"],

@@ -17,15 +17,18 @@ impl Sizing {
             self.billed.size,
             self.billed.machine.word()
         );
+
         text += &columns(&self.asks());
         text.push('\n');
         for sentence in self.sentences(prices) {
             let _ = writeln!(text, "{sentence}");
         }
+
         let _ = write!(text, "\n{}", columns(&self.offers(prices)));
         for sentence in self.footing(prices) {
             let _ = write!(text, "\n{sentence}");
         }
+
         text + "\n"
     }
 
@@ -38,9 +41,11 @@ impl Sizing {
             "share",
             "weight",
         ];
+
         let mut rows = vec![headings.map(str::to_owned).to_vec()];
         let number =
             |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
+
         for Ask {
             name,
             cpu,
@@ -53,6 +58,7 @@ impl Sizing {
             let numbers = [cpu, cpu_share, memory, memory_share, weight].map(|one| number(*one));
             rows.push([vec![name.clone()], numbers.to_vec()].concat());
         }
+
         let sum = |of: fn(&Ask) -> Option<u32>| self.containers.iter().filter_map(of).sum::<u32>();
         let sums = [
             self.sum.cpu,
@@ -60,6 +66,7 @@ impl Sizing {
             self.sum.memory,
             sum(|ask| ask.memory_share),
         ];
+
         let sums = sums.map(|sum| sum.to_string()).to_vec();
         rows.push([vec!["together".to_owned()], sums].concat());
         rows
@@ -70,6 +77,7 @@ impl Sizing {
         if !is_sold(self.billed.size) {
             return vec![self.unsold()];
         }
+
         let unsaid: Vec<String> = self
             .containers
             .iter()
@@ -80,16 +88,19 @@ impl Sizing {
                 (None, None) => Some(format!("{} says neither cpu nor memory", ask.name)),
             })
             .collect();
+
         if !unsaid.is_empty() {
             return vec![format!(
                 "{}, so what the task needs is not known",
                 unsaid.join("; ")
             )];
         }
+
         let Some(push) = &self.push else {
             return vec!["this is the smallest size that there is".to_owned()];
         };
         let saved = self.saved(push.to, prices);
+
         if push.because.is_empty() {
             let Size { cpu, memory } = self.sum;
             return vec![format!(
@@ -97,12 +108,14 @@ impl Sizing {
                 push.to
             )];
         }
+
         let mut sentences: Vec<String> = push.because.iter().map(asks).collect();
         let less: Vec<String> = push
             .because
             .iter()
             .map(|one| format!("{} {}", one.less, one.resource.unit()))
             .collect();
+
         sentences.push(format!(
             "{} less would fit {}{saved}",
             less.join(" and "),
@@ -111,6 +124,7 @@ impl Sizing {
         if self.choice == Choice::Written {
             sentences.insert(0, "this size was written down".to_owned());
         }
+
         sentences
     }
 
@@ -138,14 +152,17 @@ impl Sizing {
             Machine::Windows => &[Machine::Windows],
             _ => &[Machine::X86, Machine::Arm],
         };
+
         let mut headings = vec![format!("one task, {}", self.unit())];
         for machine in machines {
             headings.push(machine.word().to_owned());
             headings.push("on Spot".to_owned());
         }
+
         let mut rows = vec![headings];
         let smaller = self.push.as_ref().map(|push| ("smaller", push.to));
         let larger = self.larger.map(|size| ("larger", size));
+
         for (word, size) in smaller
             .into_iter()
             .chain([("this", self.billed.size)])
@@ -165,6 +182,7 @@ impl Sizing {
             }
             rows.push(row);
         }
+
         rows
     }
 
@@ -176,6 +194,7 @@ impl Sizing {
                 self.billed.machine.word()
             )];
         };
+
         let mut lines = Vec::new();
         match self.runs {
             _ if !is_sold(self.billed.size) => {}
@@ -201,11 +220,13 @@ impl Sizing {
             )),
             Runs::Unknown => {}
         }
+
         let whose = if price.region == self.region {
             String::new()
         } else {
             format!("; the table has none for {}", self.region)
         };
+
         lines.push(format!("prices of {}, {}{whose}", price.region, price.date));
         let file = prices.file();
         lines.extend(
@@ -214,6 +235,7 @@ impl Sizing {
                 .filter(|one| !one.is_empty())
                 .cloned(),
         );
+
         lines
     }
 
@@ -289,5 +311,6 @@ fn columns(rows: &[Vec<String>]) -> String {
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
+
     rows.iter().map(line).collect()
 }

@@ -91,6 +91,7 @@ pub fn start(plan: &Plan, event: &Value) -> Result<Start, NoStart> {
     if let Some(why) = mismatch(&pattern(on_demand), event, "") {
         return Err(NoStart::NoMatch(why));
     }
+
     let container = plan.app().map_or(plan.name(), Member::name);
     let declared = variables(&plan.wiring.cast);
     let template = overrides_template(container, &declared);
@@ -98,9 +99,11 @@ pub fn start(plan: &Plan, event: &Value) -> Result<Start, NoStart> {
     let overrides: Value =
         serde_json::from_str(&text).map_err(|error| NoStart::NoJson(error.to_string()))?;
     let characters = text.chars().count();
+
     if characters > MOST_OVERRIDES {
         return Err(NoStart::TooLong(characters));
     }
+
     let told = overrides.pointer("/containerOverrides/0/environment");
     let told = told.and_then(Value::as_array).into_iter().flatten();
     let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
@@ -131,6 +134,7 @@ fn field(name: &str, wanted: &Value, event: &Value, at: &str) -> Option<String> 
     } else {
         format!("{at}.{name}")
     };
+
     let found = event.get(name).unwrap_or(&Value::Null);
     match (name, wanted) {
         ("$or", Value::Array(ways)) => {
@@ -159,6 +163,7 @@ fn passes(test: &Value, found: &Value) -> bool {
         return test == found;
     };
     let word = argument.as_str().unwrap_or_default();
+
     match name.as_str() {
         "prefix" => text.starts_with(word),
         "suffix" => text.ends_with(word),
@@ -182,6 +187,7 @@ fn wildcard(pattern: &str, text: &str) -> bool {
             (_, None) => {}
         }
     }
+
     let (Some((first, rest)), false) = (pieces.split_first(), pieces.is_empty()) else {
         return false;
     };
@@ -194,6 +200,7 @@ fn wildcard(pattern: &str, text: &str) -> bool {
     else {
         return false;
     };
+
     middle.iter().all(|piece| {
         let found = left.find(piece.as_str());
         left = found.map_or("", |at| &left[at + piece.len()..]);
@@ -205,6 +212,7 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 pub(super) fn filled(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> String {
     let mut text = String::new();
     let mut rest = template;
+
     // What was filled in is not looked at again: a key may well be called `<key>`.
     while let Some((before, name, after)) = next_field(rest, paths) {
         text.push_str(before);
@@ -216,6 +224,7 @@ pub(super) fn filled(template: &str, paths: &BTreeMap<&str, &str>, event: &Value
         }
         rest = after;
     }
+
     text + rest
 }
 
@@ -235,5 +244,6 @@ fn next_field<'t>(
         }
         from = open + 1;
     }
+
     None
 }

@@ -41,6 +41,7 @@ fn the_pattern_takes_the_keys_that_are_meant_whatever_letters_they_have() {
     ] {
         assert!(matches(&pattern, &created("films", key, 1)), "{key}");
     }
+
     for key in [
         "Video/a.mp4",
         "video/a.mov",
@@ -50,6 +51,7 @@ fn the_pattern_takes_the_keys_that_are_meant_whatever_letters_they_have() {
     ] {
         assert!(!matches(&pattern, &created("films", key, 1)), "{key}");
     }
+
     assert!(!matches(&pattern, &created("others", "video/a.mp4", 1)));
     assert!(!matches(&pattern, &created("films", "video/a.mp4", 0)));
 }
@@ -67,6 +69,7 @@ fn a_wildcard_finds_a_way_where_there_is_one() {
         let pattern = json!({ "detail": { "object": { "key": [{ "wildcard": pattern }] } } });
         matches(&pattern, &created("films", key, 1))
     };
+
     for (pattern, key) in [
         ("*", ""),
         ("a*", "a"),
@@ -77,6 +80,7 @@ fn a_wildcard_finds_a_way_where_there_is_one() {
     ] {
         assert!(test(pattern, key), "{pattern} {key}");
     }
+
     for (pattern, key) in [
         ("", "a"),
         ("a*a", "a"),
@@ -86,6 +90,7 @@ fn a_wildcard_finds_a_way_where_there_is_one() {
     ] {
         assert!(!test(pattern, key), "{pattern} {key}");
     }
+
     // Looking for a way back and forth would not come to an end with this.
     let (pattern, key) = (format!("{}c", "a*".repeat(200)), "ab".repeat(2000));
     assert!(!test(&pattern, &key));
@@ -104,6 +109,7 @@ fn a_key_that_looks_like_a_field_is_a_key() {
         &event,
     );
     let environment = &made["containerOverrides"][0]["environment"];
+
     assert_eq!(environment[0]["value"], "s3://films/<bucket>/<key>");
     assert_eq!(environment[1]["value"], "<bucket>/<key>");
 }
@@ -128,6 +134,7 @@ fn an_event_becomes_variables_of_the_container() {
         variable("SIZE", "{size}"),
         variable("FIXED", "as \"it\" is"),
     ];
+
     let event = created("films", "video/a b+ü.mp4", 7);
     let template = overrides_template("app", &variables);
     let overrides = transformed(&template, &paths(&variables), &event);
@@ -137,6 +144,7 @@ fn an_event_becomes_variables_of_the_container() {
         { "name": "SIZE", "value": "7" },
         { "name": "FIXED", "value": "as \"it\" is" },
     ]);
+
     let wanted = json!({ "containerOverrides": [{ "name": "app", "environment": environment }] });
     assert_eq!(overrides, wanted);
     let message = transformed(&message_template(&variables), &paths(&variables), &event);
@@ -172,9 +180,11 @@ fn an_app_that_fails_is_a_failure_and_a_sidecar_that_does_is_not() {
             },
         })
     };
+
     assert!(matches(&pattern, &ended(json!(143), json!(0), "shop")));
     assert!(!matches(&pattern, &ended(json!(0), json!(137), "shop")));
     assert!(!matches(&pattern, &ended(json!(1), json!(0), "others")));
+
     let mut never = ended(Value::Null, Value::Null, "shop");
     assert!(!matches(&pattern, &never));
     never["detail"]["stopCode"] = json!("TaskFailedToStart");

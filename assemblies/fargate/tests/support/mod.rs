@@ -53,6 +53,7 @@ pub(crate) fn definition() -> TaskDefinition {
         }
       ]
     }"#;
+
     let located = task_definition::read(&Source::new("web.json", text)).unwrap();
     let findings = task_definition::check(&located);
     assert!(findings.is_empty(), "{findings:?}");
@@ -77,6 +78,7 @@ impl Moto {
             );
             return None;
         }
+
         // The port is free now; that nobody takes it before moto does is likely, and checked below.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -90,6 +92,7 @@ impl Moto {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+
         let url = format!("http://127.0.0.1:{port}");
         let end = Instant::now() + Duration::from_mins(2);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -97,6 +100,7 @@ impl Moto {
             assert!(Instant::now() < end, "moto does not answer");
             std::thread::yield_now();
         }
+
         Some(Self { process, url })
     }
 
@@ -113,6 +117,7 @@ impl Moto {
             body.len()
         )
         .unwrap();
+
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
@@ -142,6 +147,7 @@ impl FakeEcs {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&asked);
+
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -154,6 +160,7 @@ impl FakeEcs {
                     .iter()
                     .filter(|(one, _)| *one == operation)
                     .count();
+
                 let (status, text) = answer(&operation, &body, before);
                 written.lock().unwrap().push((operation, body));
                 let kind = if text.starts_with('<') {
@@ -161,6 +168,7 @@ impl FakeEcs {
                 } else {
                     "application/x-amz-json-1.1"
                 };
+
                 let _ = write!(
                     stream,
                     "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
@@ -169,6 +177,7 @@ impl FakeEcs {
                 );
             }
         });
+
         Self { url, asked }
     }
 
@@ -202,18 +211,21 @@ fn request(stream: &TcpStream) -> Option<(String, Value)> {
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
+
         let Some((name, value)) = line.trim_end().split_once(": ") else {
             if line.trim_end().is_empty() {
                 break;
             }
             continue;
         };
+
         match name.to_lowercase().as_str() {
             "x-amz-target" => value.rsplit('.').next()?.clone_into(&mut operation),
             "content-length" => length = value.parse().ok()?,
             _ => {}
         }
     }
+
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some((

@@ -73,6 +73,7 @@ impl Registry {
             asked: Arc::default(),
         };
         let (answers, asked) = (registry.answers.clone(), registry.asked.clone());
+
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answers, asked) = (answers.clone(), asked.clone());
@@ -83,6 +84,7 @@ impl Registry {
                 tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
             }
         });
+
         registry
     }
 
@@ -132,6 +134,7 @@ async fn answer(
         } else {
             path
         };
+
         match answers.get_mut(&chosen) {
             None => Reply::new(
                 404,
@@ -141,12 +144,15 @@ async fn answer(
             Some(list) => list[0].clone(),
         }
     };
+
     if reply.never {
         std::future::pending::<()>().await;
     }
+
     let mut response = Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         response = response.header(name, value);
     }
+
     Ok(response.body(Full::new(Bytes::from(reply.body))).unwrap())
 }

@@ -104,6 +104,7 @@ impl Converter<'_, '_> {
                 if let Some(because) = because {
                     self.converted.reasons.insert(api, because);
                 }
+
                 let user = &pointer;
                 Some(self.plain(node, shape, At { user, ..at }))
             }
@@ -139,6 +140,7 @@ impl Converter<'_, '_> {
                         own_key,
                         ..at
                     };
+
                     let value = self.value(value, Shape::Text, below);
                     kept.extend(value.map(|value| (key.clone(), value)));
                 }
@@ -146,6 +148,7 @@ impl Converter<'_, '_> {
             }
             _ => as_expected(self.source, &node, shape).unwrap_or(node.value),
         };
+
         Node { value, span }
     }
 
@@ -161,6 +164,7 @@ impl Converter<'_, '_> {
             let known = fields.iter().find(|field| {
                 cloudformation(at.field, field.name) == key.name && self.is_known(&key.name)
             });
+
             if let Some(field) = known {
                 let api = format!("{}/{}", at.api, field.name);
                 let below = At {
@@ -169,11 +173,13 @@ impl Converter<'_, '_> {
                     user: &user,
                     own_key: false,
                 };
+
                 let name = field.name.to_owned();
                 let key = Key {
                     name,
                     ..key.clone()
                 };
+
                 kept.extend(
                     self.value(value, field.shape, below)
                         .map(|value| (key, value)),
@@ -182,6 +188,7 @@ impl Converter<'_, '_> {
                 self.unknown((key, value), entries, fields, at, user);
             }
         }
+
         kept
     }
 
@@ -208,14 +215,17 @@ impl Converter<'_, '_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("remove it; known here: {}", known.join(", ")),
         };
+
         let holder = match at.field {
             "" => self.resource.to_owned(),
             "containerDefinitions" => "a container".to_owned(),
             field => format!("`{}`", cloudformation("", field)),
         };
+
         let message = format!("{holder} has no property `{}`", key.name);
         let place = Place::in_text(self.source, key.span);
         let mut finding = Finding::error("C05", place, message, hint).about(user);
+
         // What is there already under the right name stays.
         let free = meant.filter(|meant| beside.iter().all(|(other, _)| other.name != *meant));
         finding.fix = free.map(|meant| Fix {
@@ -277,5 +287,6 @@ pub(super) fn node_of(value: &Value, span: Span) -> Node {
             NodeValue::Map(entries.collect())
         }
     };
+
     Node { value, span }
 }

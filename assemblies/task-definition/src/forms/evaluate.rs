@@ -51,6 +51,7 @@ impl<'t> Evaluator<'t> {
             return plain(node.clone(), pointer, None);
         };
         let inside = format!("{pointer}/{}", escape(name));
+
         match (name, argument.items()) {
             ("Ref", _) => self.reference(node, argument, pointer),
             ("Fn::If", [condition, _, _]) => {
@@ -92,6 +93,7 @@ impl<'t> Evaluator<'t> {
             return false;
         };
         let items = argument.items();
+
         match name {
             "Condition" => argument
                 .text()
@@ -119,10 +121,12 @@ impl<'t> Evaluator<'t> {
                 return answer == Answer::Is(word);
             }
         }
+
         let (left, right) = (self.text(left), self.text(right));
         if let (Some(left), Some(right)) = (left, right) {
             return left == right;
         }
+
         let question = Question::Comparison(expression.to_json().to_string());
         self.ask(question, vec![Answer::Holds(false), Answer::Holds(true)]) == Answer::Holds(true)
     }
@@ -138,6 +142,7 @@ impl<'t> Evaluator<'t> {
         if name == "AWS::NoValue" {
             return Meant::Nothing;
         }
+
         match self.parameter(name) {
             Some((value, because)) => {
                 let node = Node {
@@ -158,11 +163,13 @@ impl<'t> Evaluator<'t> {
             Some(_) => return None,
             None => self.template.default_of(name)?,
         };
+
         let because = if self.template.default_of(name).as_ref() == Some(&text) {
             format!("the default of the parameter `{name}`")
         } else {
             format!("the parameter `{name}` may be `{text}`")
         };
+
         Some((self.template.typed(name, text), because))
     }
 
@@ -186,11 +193,13 @@ impl<'t> Evaluator<'t> {
         let Some(found) = row.get(&column) else {
             return unknown;
         };
+
         let because = format!("`{column}` of `{row_name}` in the mapping `{map_name}`");
         let node = Node {
             value: found.value.clone(),
             span: node.span,
         };
+
         plain(node, pointer, Some(because))
     }
 
@@ -200,6 +209,7 @@ impl<'t> Evaluator<'t> {
             return self.text(node);
         };
         let mut answers = self.template.answers(name);
+
         if !self.template.is_limited(name) {
             let keys = rows.entries().iter();
             let more = keys.map(|(key, _)| Answer::Is(key.name.clone()));
@@ -208,6 +218,7 @@ impl<'t> Evaluator<'t> {
                     .collect::<Vec<_>>(),
             );
         }
+
         match self.ask(Question::Parameter(name.to_owned()), answers) {
             Answer::Is(text) => Some(text),
             _ => None,
@@ -284,15 +295,18 @@ impl<'t> Evaluator<'t> {
             };
             pieces.push(Piece::Text(before.to_owned()));
             rest = tail;
+
             if let Some(literal) = name.strip_prefix('!') {
                 pieces.push(Piece::Text(format!("${{{literal}}}")));
                 continue;
             }
+
             let name = name.trim();
             if let Some(value) = variables.and_then(|variables| variables.get(name)) {
                 pieces.extend(self.pieces(value, because));
                 continue;
             }
+
             match self
                 .parameter(name)
                 .and_then(|(value, why)| Some((text_of(&value)?, why)))
@@ -304,6 +318,7 @@ impl<'t> Evaluator<'t> {
                 None => pieces.push(Piece::Open(name.to_owned())),
             }
         }
+
         pieces.push(Piece::Text(rest.to_owned()));
         pieces
     }

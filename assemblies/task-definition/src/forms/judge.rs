@@ -42,6 +42,7 @@ pub fn judge_beside(reading: &Reading, others: &[Document]) -> Vec<Finding> {
             if !judged.insert((document.identity(), definition.map(Document::identity))) {
                 continue;
             }
+
             for finding in findings(document, definition) {
                 if !found.contains(&finding) {
                     found.push(finding);
@@ -49,6 +50,7 @@ pub fn judge_beside(reading: &Reading, others: &[Document]) -> Vec<Finding> {
             }
         }
     }
+
     found.sort_by_key(|finding| finding.place.order());
     found
 }
@@ -87,12 +89,14 @@ fn about_use(document: &Document, definition: Option<&Document>) -> Vec<Finding>
         return Vec::new();
     };
     let parts = std::iter::once(document).chain(definition).map(Part::of);
+
     settled(&parts.collect::<Vec<_>>(), |values, wanted| {
         let request = again(request, &values[0])?;
         let definition: Option<TaskDefinition> = match values.get(1) {
             Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
             None => None,
         };
+
         let situation = Situation {
             request: &request,
             definition: definition.as_ref(),
@@ -147,10 +151,12 @@ fn settled(
         .filter(|finding| !is_about_a_hole(finding, parts[0].holes))
         .map(|finding| told(finding, &open, &usual))
         .collect();
+
     for values in variations(&open, &usual) {
         if left.is_empty() {
             break;
         }
+
         let rules: BTreeSet<&str> = left.iter().map(|finding| finding.rule).collect();
         let Some(found) = judge(&values, &|rule| rules.contains(rule)) else {
             continue;
@@ -159,6 +165,7 @@ fn settled(
         let found: Vec<_> = found.collect();
         left.retain_mut(|one| stands(one, &found));
     }
+
     left
 }
 
@@ -178,6 +185,7 @@ fn open<'d>(parts: &[Part<'d>]) -> Vec<Open<'d>> {
     for part in parts {
         known.learn(part.json);
     }
+
     let holes = parts.iter().enumerate();
     let holes = holes.flat_map(|(part, one)| one.holes.iter().map(move |hole| (part, hole)));
     let open = holes.map(|(part, hole)| Open {
@@ -185,6 +193,7 @@ fn open<'d>(parts: &[Part<'d>]) -> Vec<Open<'d>> {
         hole,
         candidates: candidates(hole, &known),
     });
+
     open.collect()
 }
 
@@ -212,6 +221,7 @@ fn variations<'v>(
         }
         values
     });
+
     values.take(MOST_VARIATIONS)
 }
 
@@ -223,6 +233,7 @@ fn set(value: &mut Value, pointer: &str, to: Option<&Value>) {
         *place = to.clone();
         return;
     }
+
     let Some((around, key)) = pointer.rsplit_once('/') else {
         return;
     };

@@ -78,12 +78,14 @@ pub fn read_any(source: &Source) -> Reading {
         Ok(root) => root,
         Err(findings) => return Reading::failed(findings),
     };
+
     let mut parts = parts(&root);
     if parts.is_empty() {
         // Whoever says that this is a definition is told what is missing from it.
         let (form, pointer) = (Form::Definition, String::new());
         parts.push(Part { form, pointer });
     }
+
     read_parts(source, &root, parts)
 }
 
@@ -93,6 +95,7 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> Reading {
         findings: Vec::new(),
     };
     let mut always = Vec::new();
+
     for part in parts {
         let Some(node) = root.at(&part.pointer) else {
             continue;
@@ -101,17 +104,20 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> Reading {
             template(source, node, &part.pointer, &mut reading);
             continue;
         }
+
         match single(source, root, node, &part) {
             Ok(document) => always.push(document),
             Err(findings) => reading.findings.extend(findings),
         }
     }
+
     if reading.worlds.is_empty() {
         reading.worlds.push(Vec::new());
     }
     for world in &mut reading.worlds {
         world.extend(always.iter().cloned());
     }
+
     reading
 }
 
@@ -163,6 +169,7 @@ pub(super) fn definition(
             .pointers
             .insert("/tags".to_owned(), "/tags".to_owned());
     }
+
     let located = read_node(source, &node).map_err(|findings| said(&words, findings))?;
     let names = vec![located.definition.family.clone()];
     Ok(document(
@@ -182,10 +189,12 @@ fn containers(source: &Source, list: &Node, mut words: Words) -> Result<Document
         span,
     };
     let at = words.pointers.get("").cloned().unwrap_or_default();
+
     words
         .pointers
         .insert("/containerDefinitions".to_owned(), at);
     let mut document = definition(source, node, words)?;
+
     document.holes = task_fields();
     Ok(document)
 }
@@ -204,6 +213,7 @@ fn task_fields() -> Vec<Hole> {
         optional: true,
         own_key: false,
     });
+
     holes.collect()
 }
 

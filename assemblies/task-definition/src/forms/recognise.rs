@@ -44,6 +44,7 @@ fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
         all.push(part(Form::Containers, pointer));
         return;
     }
+
     for (index, item) in node.items().iter().enumerate() {
         collect(item, &format!("{pointer}/{index}"), all);
     }
@@ -51,6 +52,7 @@ fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
         all.push(part(form, pointer));
         return;
     }
+
     // What answers of ECS and input files wrap documents in; a manifest has a `service` of another kind.
     for (key, form) in [
         ("taskDefinition", Form::Definition),
@@ -61,6 +63,7 @@ fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
             all.push(part(form, &format!("{pointer}/{key}")));
         }
     }
+
     let services = node.get("services").map_or(&[][..], Node::items);
     for (index, inner) in services.iter().enumerate() {
         if may_be(inner, Form::Service) {
@@ -89,6 +92,7 @@ fn form(node: &Node) -> Option<Form> {
     let names_a_definition = node
         .get("taskDefinition")
         .is_some_and(|one| one.text().is_some());
+
     if has("Resources") || has("AWSTemplateFormatVersion") {
         Some(Form::Template)
     } else if let Some(resource) = kind.filter(|_| has("Properties")).and_then(ours) {

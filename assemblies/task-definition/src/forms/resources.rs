@@ -24,17 +24,20 @@ pub(super) fn template(source: &Source, root: &Node, pointer: &str, reading: &mu
         let mut more = questions.clone();
         reading.worlds.clear();
         reading.findings.clear();
+
         for world in worlds(&questions) {
             let mut evaluator = Evaluator::new(&template, &world);
             let resources = resources(source, root, pointer, &mut evaluator);
             learn(&mut more, &evaluator);
             reading.worlds.push(resources.0);
+
             for finding in resources.1 {
                 if !reading.findings.contains(&finding) {
                     reading.findings.push(finding);
                 }
             }
         }
+
         if more == questions {
             return;
         }
@@ -67,15 +70,18 @@ fn resources(
             continue;
         };
         let condition = resource.get("Condition").and_then(Node::text);
+
         if condition.is_some_and(|name| !evaluator.condition(name, 0)) {
             continue;
         }
+
         let at = format!("{pointer}/Resources/{}/Properties", escape(&key.name));
         let empty = Node {
             value: NodeValue::Map(Vec::new()),
             span: key.span,
         };
         let node = resource.get("Properties").unwrap_or(&empty);
+
         match properties(source, kind, node, &at, &key.name, evaluator, &mut findings) {
             Ok(mut document) => {
                 // What is missing is missing from the resource, not from its first property.
@@ -85,6 +91,7 @@ fn resources(
             Err(more) => findings.extend(more),
         }
     }
+
     (documents, findings)
 }
 
@@ -111,6 +118,7 @@ pub(super) fn alone(
         &mut evaluator,
         &mut findings,
     );
+
     match document {
         Ok(document) if findings.is_empty() => Ok(document),
         Ok(_) => Err(findings),
@@ -133,12 +141,14 @@ fn properties(
     } else {
         Service::SHAPE
     };
+
     let mut converter = Converter {
         source,
         resource: kind,
         evaluator,
         converted: Converted::default(),
     };
+
     let node = converter.properties(node, shape, pointer);
     let Converted {
         holes,
@@ -146,6 +156,7 @@ fn properties(
         reasons,
         findings: unknown,
     } = converter.converted;
+
     let is_whole = unknown.is_empty();
     findings.extend(unknown);
     let Some(mut node) = node else {
@@ -156,6 +167,7 @@ fn properties(
     } else {
         "serviceName"
     };
+
     name(&mut node, own_name, id);
     let elsewhere: BTreeSet<String> = reasons
         .keys()
@@ -172,17 +184,20 @@ fn properties(
     } else {
         service(source, &node, words)?
     };
+
     // As with other forms, what has fields that nobody knows is not judged further.
     if !is_whole {
         return Err(Vec::new());
     }
     document.names.push(id.to_owned());
+
     let resource = logical_id(&holes);
     // What the service uses is in the same template, so nothing about it is unknown.
     let known = |hole: &Hole| resource.is_some() && hole.pointer == "/taskDefinition";
     document.holes = holes.into_iter().filter(|hole| !known(hole)).collect();
     document.uses = resource.or(document.uses);
     document.explain(&reasons);
+
     Ok(document)
 }
 

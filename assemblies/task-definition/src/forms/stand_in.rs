@@ -81,12 +81,14 @@ pub(super) fn candidates(hole: &Hole, known: &Vocabulary) -> Vec<Option<Value>> 
         all.extend(FILLERS.map(|filler| Value::String(filled(&hole.pieces, filler))));
         return all.into_iter().map(Some).collect();
     }
+
     all.extend(
         cases()
             .get(&general(&hole.pointer))
             .cloned()
             .unwrap_or_default(),
     );
+
     all.extend(of_shape(hole.shape, known));
     all.push(plainest(hole.shape, &hole.pieces));
     let absent = Some(None).filter(|_| hole.optional);
@@ -151,6 +153,7 @@ fn records(shape: Shape, known: &Vocabulary) -> Vec<Value> {
         }
         Value::Object(entries)
     };
+
     let named = known.names.iter().map(|name| {
         with(json!(name), |field, shape| {
             NAMES.contains(&field) && matches!(shape, Shape::Text)
@@ -165,6 +168,7 @@ fn records(shape: Shape, known: &Vocabulary) -> Vec<Value> {
                 field == "containerPort" && matches!(shape, Shape::Integer(_))
             })
         });
+
     named.chain(numbered).collect()
 }
 
@@ -210,6 +214,7 @@ fn pseudo(name: &str) -> Option<&'static str> {
 /// The values of the rules' passing cases, by pointer with `*` for each index.
 fn cases() -> &'static BTreeMap<String, Vec<Value>> {
     static CASES: OnceLock<BTreeMap<String, Vec<Value>>> = OnceLock::new();
+
     CASES.get_or_init(|| {
         let mut all = BTreeMap::new();
         for rule in rules() {
@@ -231,6 +236,7 @@ fn collect(value: &Value, pointer: &mut String, all: &mut BTreeMap<String, Vec<V
     if !known.contains(value) {
         known.push(value.clone());
     }
+
     let length = pointer.len();
     match value {
         Value::Array(items) => {

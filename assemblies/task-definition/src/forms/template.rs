@@ -82,6 +82,7 @@ impl<'n> Template<'n> {
         let parameter = self.parameter(name);
         let kind = parameter.and_then(|one| one.get("Type")?.text());
         let span = parameter.map(|one| one.span).unwrap_or_default();
+
         match kind {
             Some(kind) if kind == "CommaDelimitedList" || kind.starts_with("List<") => {
                 let items = text.split(',').map(|item| Node {
@@ -105,6 +106,7 @@ impl<'n> Template<'n> {
         let default = self.default_of(name);
         let limited = self.is_limited(name);
         let mut words: Vec<String> = default.clone().into_iter().collect();
+
         if let Some(allowed) = self
             .parameter(name)
             .and_then(|one| one.get("AllowedValues"))
@@ -113,6 +115,7 @@ impl<'n> Template<'n> {
         } else if let Some(conditions) = self.root.get("Conditions") {
             compared(conditions, name, &mut words);
         }
+
         let mut answers: Vec<Answer> = Vec::new();
         for word in words {
             let answer = Answer::Is(word);
@@ -120,10 +123,12 @@ impl<'n> Template<'n> {
                 answers.push(answer);
             }
         }
+
         if !limited {
             let at = usize::from(default.is_some());
             answers.insert(at, Answer::Other);
         }
+
         answers
     }
 }
@@ -133,6 +138,7 @@ fn compared(node: &Node, name: &str, words: &mut Vec<String>) {
     let is_it = |one: &Node| {
         function(one).is_some_and(|(call, to)| call == "Ref" && to.text() == Some(name))
     };
+
     if let Some(("Fn::Equals", argument)) = function(node)
         && let [left, right] = argument.items()
     {
@@ -140,6 +146,7 @@ fn compared(node: &Node, name: &str, words: &mut Vec<String>) {
             words.extend(Some(other).filter(|_| is_it(one)).and_then(scalar));
         }
     }
+
     let below = node.entries().iter().map(|(_, value)| value);
     for one in node.items().iter().chain(below) {
         compared(one, name, words);
@@ -156,6 +163,7 @@ pub(super) fn worlds(questions: &Questions) -> Vec<World> {
     let combinations = questions.values().fold(1_usize, |product, answers| {
         product.saturating_mul(answers.len().max(1))
     });
+
     for (question, answers) in questions {
         let from = if combinations <= MOST_WORLDS {
             all.clone()
@@ -170,6 +178,7 @@ pub(super) fn worlds(questions: &Questions) -> Vec<World> {
             }));
         }
     }
+
     all.truncate(MOST_WORLDS);
     all
 }

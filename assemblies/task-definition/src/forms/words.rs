@@ -72,6 +72,7 @@ impl Words {
         if self.language == Language::Api {
             return below.to_owned();
         }
+
         let is_name = |step: &&str| !step.is_empty() && step.parse::<usize>().is_err();
         let mut parent = around.rsplit('/').find(is_name).unwrap_or_default();
         let mut path = String::new();
@@ -84,6 +85,7 @@ impl Words {
                 path.push_str(step);
             }
         }
+
         path
     }
 
@@ -95,11 +97,13 @@ impl Words {
             }
             Edit::Remove(pointer) => self.written_at(&pointer).map(Edit::Remove),
         });
+
         let edits = edits.collect::<Option<Vec<_>>>()?;
         let title = match self.language {
             Language::Api => fix.title,
             Language::CloudFormation => in_cloudformation(&fix.title, false),
         };
+
         Some(Fix { title, edits })
     }
 
@@ -108,9 +112,11 @@ impl Words {
             let below = pointer.strip_prefix(one.as_str());
             below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
+
         if is_elsewhere {
             return None;
         }
+
         // `mend` knows answers of ECS, and takes the pointers of the definition in them.
         let is_answer = self
             .pointers
@@ -121,6 +127,7 @@ impl Words {
         } else {
             self.pointer(pointer)
         };
+
         Some(pointer)
     }
 
@@ -167,15 +174,18 @@ fn in_cloudformation(text: &str, about_fields: bool) -> String {
         let is_compound = word.chars().any(char::is_uppercase);
         let is_key = quote == "\"" && tail.starts_with(':');
         let is_field = fields().contains(word) && (is_compound || is_key || about_fields);
+
         said.push_str(&rest[..=start]);
         if is_field {
             said.push_str(&cloudformation("", word));
         } else {
             said.push_str(word);
         }
+
         said.push_str(quote);
         rest = tail;
     }
+
     said.push_str(rest);
     said
 }

@@ -47,6 +47,7 @@ fn segment(pattern: &[u8], name: &[u8]) -> bool {
             }
         }
     }
+
     pattern[at..].iter().all(|one| *one == b'*')
 }
 

@@ -73,6 +73,7 @@ impl Writer<'_> {
         for position in renamed {
             members[position].goes = false;
         }
+
         if members.iter().all(|member| member.goes) {
             let whole = match node.value {
                 NodeValue::List(_) => added.into_iter().map(|(_, value)| value.clone()).collect(),
@@ -80,11 +81,13 @@ impl Writer<'_> {
             };
             return self.replace(node, &whole);
         }
+
         for (position, child) in children(node).enumerate() {
             if let Some(change) = inside.members.get(&position) {
                 self.change(child, change);
             }
         }
+
         if self.is_flow(node) {
             self.flow(node, &members, &added);
         } else {
@@ -104,14 +107,17 @@ impl Writer<'_> {
             if inside.members.get(&position) != Some(&Change::Gone) {
                 continue;
             }
+
             let value = child.to_json();
             let Some(at) = added.iter().position(|(_, new)| *new == value) else {
                 continue;
             };
             let name = self.key(&added.remove(at).0, key.span.start);
+
             self.splice(key.span.start, key.span.end, name);
             renamed.push(position);
         }
+
         renamed
     }
 
@@ -129,6 +135,7 @@ impl Writer<'_> {
             };
             (start, self.end(child))
         });
+
         let each = entries.chain(items).enumerate();
         each.map(|(position, (start, end))| Member {
             start,
@@ -147,6 +154,7 @@ impl Writer<'_> {
                 self.splice(member.start, members[position + 1].start, "");
             }
         }
+
         let style = self.style(node, &members[last]);
         let mut new = String::new();
         for (key, value) in added {
@@ -155,12 +163,14 @@ impl Writer<'_> {
                 NodeValue::Map(_) => format!("{}: {value}", self.key(key, members[last].start)),
                 _ => value,
             };
+
             let gap = style.indent.as_ref().map_or_else(
                 || " ".to_owned(),
                 |indent| format!("{}{indent}", self.newline),
             );
             new.extend([",", gap.as_str(), item.as_str()]);
         }
+
         let end = members.last().map_or(0, |member| member.end);
         self.splice(members[last].end, end, new);
     }
@@ -177,6 +187,7 @@ impl Writer<'_> {
                 _ => self.splice(line, self.after_line(member.end), ""),
             }
         }
+
         let start = members[last].start;
         let line = self.line_start(start);
         let indent: String = self.text[line..start]
@@ -185,6 +196,7 @@ impl Writer<'_> {
             .collect();
         let style = Style::default();
         let end = self.line_end(members[last].end);
+
         for (key, value) in added {
             let value = self.value(value, &style);
             let item = match node.value {
@@ -202,6 +214,7 @@ impl Writer<'_> {
             // From behind the colon or dash: the value moves up into that line.
             start = self.text[..start].trim_end().len();
         }
+
         if start == node.span.end {
             start = end;
         }
@@ -219,10 +232,12 @@ impl Writer<'_> {
         if let Some(last) = last.filter(|last| node.span.start <= last.span.start) {
             return self.end(last);
         }
+
         let end = node.span.end;
         if node.span.start == end {
             return self.after_colon(end);
         }
+
         let inner = &self.text[node.span.start..end];
         node.span.start + inner.trim_end().len()
     }
@@ -271,6 +286,7 @@ impl Writer<'_> {
         if !indent.trim().is_empty() || node.span.start >= line {
             return Style::default();
         }
+
         let outer = self.line_start(node.span.start);
         let outer: String = self.text[outer..]
             .chars()
@@ -281,6 +297,7 @@ impl Writer<'_> {
             let text = &self.text[child.span.start..child.span.end];
             children(child).next().is_some() && text.contains('\n')
         });
+
         Style {
             indent: Some(indent.to_owned()),
             unit: unit.unwrap_or("  ").to_owned(),
@@ -342,6 +359,7 @@ impl Writer<'_> {
             }
             _ => return self.compact(value),
         };
+
         let newline = self.newline;
         let lines = lines.join(&format!(",{newline}{inner}"));
         format!("{open}{newline}{inner}{lines}{newline}{indent}{close}")

@@ -35,6 +35,7 @@ fn check(located: &Located, report: &mut Report) {
             Some((name, digest)) => (name, Some(digest)),
             None => (one.image.as_str(), None),
         };
+
         if one.image.is_empty() {
             let message = format!("`{}` has no image", one.name);
             report.add(
@@ -49,6 +50,7 @@ fn check(located: &Located, report: &mut Report) {
             let message = format!("the image reference holds `{bad}`");
             report.add(&pointer, message, "use letters, digits and -_:./# only");
         }
+
         if let Some(wrong) = digest.and_then(wrong_with) {
             report.add(
                 &pointer,

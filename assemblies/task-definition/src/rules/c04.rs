@@ -31,10 +31,12 @@ fn check(located: &Located, report: &mut Report) {
         if one.image.contains('@') || !one.image.chars().all(is_plain) || one.image.is_empty() {
             continue;
         }
+
         let name = one.image.rsplit('/').next().unwrap_or_default();
         if placeholder(name).is_some() {
             continue;
         }
+
         let tag = name.split_once(':').map(|(_, tag)| tag);
         let hint = "write the tag of a version, or a digest";
         match tag {

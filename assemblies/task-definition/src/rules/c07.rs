@@ -43,6 +43,7 @@ fn check(located: &Located, report: &mut Report) {
             .map(|(index, one)| ("environment", index, &one.name))
             .chain(secret.map(|(index, one)| ("secrets", index, &one.name)));
         let mut seen: Vec<(&str, &String)> = Vec::new();
+
         for (list, index, name) in all {
             let pointer = format!("{at}/{list}/{index}/name");
             match seen.iter().find(|(_, other)| *other == name) {

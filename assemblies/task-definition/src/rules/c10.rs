@@ -53,16 +53,19 @@ fn check(located: &Located, report: &mut Report) {
             );
             report.add(format!("{pointer}/10"), message, "join some of them");
         }
+
         for (index, file) in one.environment_files.iter().enumerate() {
             report.word(
                 &format!("{pointer}/{index}/type"),
                 Some(&file.kind),
                 &["s3"],
             );
+
             let arn: Vec<_> = file.value.splitn(6, ':').collect();
             let is_object =
                 arn.len() == 6 && arn[0] == "arn" && arn[2] == "s3" && arn[5].contains('/');
             let pointer = format!("{pointer}/{index}/value");
+
             if !is_object {
                 let hint = "write arn:aws:s3:::bucket/path/name.env";
                 report.add(

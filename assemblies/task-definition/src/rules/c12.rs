@@ -44,17 +44,20 @@ fn check(located: &Located, report: &mut Report) {
         };
         let pointer = format!("{pointer}/restartPolicy");
         let period = policy.restart_attempt_period.unwrap_or(300);
+
         if !(60..=1800).contains(&period) {
             let message =
                 format!("restartAttemptPeriod is {period} seconds; 60 to 1800 are allowed");
             let pointer = format!("{pointer}/restartAttemptPeriod");
             report.add(pointer.clone(), message, "write 60 to 1800");
+
             let near = period.clamp(60, 1800);
             report.fix(
                 format!("write {near}"),
                 vec![Edit::Set(pointer, json!(near))],
             );
         }
+
         if policy.ignored_exit_codes.len() > 50 {
             let message = format!(
                 "{} ignored exit codes; 50 are allowed",

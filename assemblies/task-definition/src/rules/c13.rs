@@ -58,6 +58,7 @@ fn check(located: &Located, report: &mut Report) {
                 "`{}` is started again when it ends, and `{}` waits for its end",
                 target.name, edge.from.name
             );
+
             report.add(
                 format!("{pointer}/restartPolicy"),
                 message,

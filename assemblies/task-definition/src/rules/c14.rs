@@ -52,12 +52,14 @@ fn check(located: &Located, report: &mut Report) {
         };
         let text = &login.credentials_parameter;
         let is_other = text.starts_with("arn:") && text.split(':').nth(2) != Some("secretsmanager");
+
         if text.is_empty() || is_other {
             let message = format!(
                 "the registry login of `{}` is no secret: `{text}`",
                 one.name
             );
             let pointer = format!("{pointer}/repositoryCredentials/credentialsParameter");
+
             report.add(
                 pointer,
                 message,

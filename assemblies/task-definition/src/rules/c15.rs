@@ -30,6 +30,7 @@ fn check(located: &Located, report: &mut Report) {
             consistency,
             &["enabled", "disabled"],
         );
+
         for (index, wanted) in one.resource_requirements.iter().enumerate() {
             let pointer = format!("{pointer}/resourceRequirements/{index}/type");
             report.word(
@@ -38,6 +39,7 @@ fn check(located: &Located, report: &mut Report) {
                 &["GPU", "InferenceAccelerator", "NeuronDevice"],
             );
         }
+
         let devices = one.linux_parameters.iter().flat_map(|linux| &linux.devices);
         for (index, device) in devices.enumerate() {
             for (number, word) in device.permissions.iter().enumerate() {

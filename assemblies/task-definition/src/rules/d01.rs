@@ -41,6 +41,7 @@ fn check(located: &Located, report: &mut Report) {
     if has_open_names(located) {
         return;
     }
+
     let names = || containers(located).map(|(_, one)| one.name.as_str());
     for edge in edges(located).filter(|edge| container(located, edge.target).is_none()) {
         let meant = nearest(edge.target, names());
@@ -48,11 +49,13 @@ fn check(located: &Located, report: &mut Report) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("choose one of {}", names().collect::<Vec<_>>().join(", ")),
         };
+
         let message = format!(
             "`{}` depends on `{}`, which does not exist",
             edge.from.name, edge.target
         );
         let pointer = format!("{}/containerName", edge.pointer);
+
         report.add(pointer.clone(), message, hint);
         report.say(pointer, meant.filter(|meant| *meant != edge.from.name));
     }

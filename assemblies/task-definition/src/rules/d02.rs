@@ -57,6 +57,7 @@ fn check(located: &Located, report: &mut Report) {
         } else {
             "dependsOn"
         };
+
         report.add(
             format!("{pointer}/{field}"),
             message,
@@ -78,9 +79,11 @@ fn circle<'l>(
         done.extend(&circle);
         return Some(circle);
     }
+
     if done.contains(&name) {
         return None;
     }
+
     let (_, one) = container(located, name)?;
     path.push(name);
     let waits = one.depends_on.iter().map(|one| one.container_name.as_str());
@@ -92,11 +95,13 @@ fn circle<'l>(
         .links
         .iter()
         .map(|link| link.split(':').next().unwrap_or(link));
+
     for next in waits.chain(mounts).chain(links) {
         if let Some(found) = circle(located, next, path, done) {
             return Some(found);
         }
     }
+
     path.pop();
     done.push(name);
     None

@@ -51,6 +51,7 @@ fn check(located: &Located, report: &mut Report) {
                 edge.from.name, target.name
             );
             let hint = format!("write \"essential\": false for `{}`", target.name);
+
             report.add(format!("{}/condition", edge.pointer), message, hint.clone());
             let mut others = containers(located).map(|(_, one)| one);
             if others.any(|one| one.is_essential() && one.name != target.name) {

@@ -67,6 +67,7 @@ fn check(located: &Located, report: &mut Report) {
             .start_period
             .unwrap_or(0)
             .saturating_add(interval.saturating_mul(retries));
+
         if limit < needed && !told.contains(&edge.target) {
             told.push(edge.target);
             let message = format!(
@@ -78,6 +79,7 @@ fn check(located: &Located, report: &mut Report) {
             } else {
                 "shorten interval, retries or startPeriod; startTimeout is 120 at most".to_owned()
             };
+
             let pointer = format!("{pointer}/startTimeout");
             report.add(pointer.clone(), message, hint);
             if needed <= 120 && (2..=120).contains(&limit) {

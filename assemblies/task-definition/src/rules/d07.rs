@@ -62,6 +62,7 @@ fn check(located: &Located, report: &mut Report) {
                 edge.from.name, target.name
             );
             let hint = format!("add \"startTimeout\": 120 to `{}`", target.name);
+
             report.add(edge.pointer, message, hint.clone());
             let edits = vec![Edit::Set(format!("{pointer}/startTimeout"), json!(120))];
             report.fix(hint, edits);

@@ -58,6 +58,7 @@ fn check(located: &Located, report: &mut Report) {
         if reaches(located, proxy, behind) {
             continue;
         }
+
         let message = format!("`{proxy}` fronts `{behind}` and is not stopped before it");
         if reaches(located, behind, proxy) {
             let hint = format!("turn the dependency round: `{proxy}` depends on `{behind}`");

@@ -36,6 +36,7 @@ fn check(located: &Located, report: &mut Report) {
     if !all.any(|(_, one)| one.is_essential() && !watches(one) && !routes(one)) {
         return;
     }
+
     for (pointer, one) in containers(located) {
         let restarts = one
             .restart_policy

@@ -50,6 +50,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let policy = target.restart_policy.as_ref();
+
         if !target.is_essential() && !policy.is_some_and(|policy| policy.enabled) {
             let message = format!(
                 "if `{}` ends before it is healthy, `{}` waits for ever, whatever startTimeout says",

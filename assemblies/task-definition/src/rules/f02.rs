@@ -48,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
     if located.definition.container_definitions.len() > 10 {
         return;
     }
+
     let waits = containers(located).map(|(_, one)| wait(located, &one.name, &mut Vec::new()));
     let Some((seconds, chain)) = waits.max_by_key(|(seconds, _)| *seconds) else {
         return;
@@ -59,6 +60,7 @@ fn check(located: &Located, report: &mut Report) {
         .iter()
         .map(|(name, interval)| format!("`{name}` {interval} s"))
         .collect();
+
     let message = format!(
         "every start waits at least {seconds} s for HEALTHY: {}",
         parts.join(" + ")
@@ -66,6 +68,7 @@ fn check(located: &Located, report: &mut Report) {
     let hint = "write \"interval\": 5 and \"timeout\": 2 in the health check, or wait for START";
     let edge =
         edges(located).find(|edge| edge.condition == Condition::Healthy && edge.target == *last);
+
     if let Some(edge) = edge {
         report.add(format!("{}/condition", edge.pointer), message, hint);
     }
@@ -84,6 +87,7 @@ fn wait<'l>(
         return (0, Vec::new());
     };
     path.push(name);
+
     let waits = one.depends_on.iter().map(|edge| {
         let (before, mut chain) = wait(located, &edge.container_name, path);
         let target = located.definition.container(&edge.container_name);
@@ -91,11 +95,13 @@ fn wait<'l>(
         let interval = check
             .filter(|_| edge.condition == Condition::Healthy)
             .map_or(0, |check| check.interval.unwrap_or(30));
+
         if interval > 0 {
             chain.push((edge.container_name.as_str(), interval));
         }
         (before.saturating_add(interval), chain)
     });
+
     let longest = waits.max_by_key(|(seconds, _)| *seconds);
     path.pop();
     longest.unwrap_or_default()

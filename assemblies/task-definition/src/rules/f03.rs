@@ -36,6 +36,7 @@ fn check(located: &Located, report: &mut Report) {
             one.name
         );
         let enough = drain.saturating_add(5);
+
         if enough <= 120 {
             let hint = format!("write \"stopTimeout\": {enough}, or drain faster");
             report.add(format!("{pointer}/{place}"), message, hint);
@@ -58,6 +59,7 @@ fn drain(one: &ContainerDefinition) -> Option<(String, String, u32)> {
         let place = format!("environment/{index}/value");
         Some((place, variable.name.clone(), seconds))
     });
+
     let words = one.command.iter().enumerate();
     let by_option = words.filter_map(|(index, word)| {
         let (option, value) = match word.split_once('=') {
@@ -67,9 +69,11 @@ fn drain(one: &ContainerDefinition) -> Option<(String, String, u32)> {
                 one.command.get(index + 1).map(String::as_str),
             ),
         };
+
         let seconds = seconds(value.filter(|_| OPTIONS.contains(&option))?)?;
         Some((format!("command/{index}"), option.to_owned(), seconds))
     });
+
     by_variable
         .chain(by_option)
         .max_by_key(|(.., seconds)| *seconds)

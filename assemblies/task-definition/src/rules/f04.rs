@@ -49,11 +49,13 @@ fn check(located: &Located, report: &mut Report) {
     for (pointer, one) in containers(located) {
         let linux = one.linux_parameters.as_ref();
         let init = linux.and_then(|linux| linux.init_process_enabled) == Some(true);
+
         // What is waited for to end does so by itself.
         let short = edges(located).any(|edge| edge.target == one.name && ends(edge.condition));
         let Some((place, line)) = script(one).filter(|_| !init && !short) else {
             continue;
         };
+
         if let Some(last) = deaf(line) {
             let message = format!(
                 "`{}` does not hear SIGTERM behind its shell: it is killed after {} s",
@@ -103,10 +105,12 @@ fn deaf(line: &str) -> Option<&str> {
     {
         return deaf(inner.trim().trim_matches(['"', '\'']));
     }
+
     let commands = commands(line);
     let last = *commands.last()?;
     let several = commands.len() > 1;
     let heard = last.starts_with("exec ") || line.contains("trap ");
+
     (several && !heard).then(|| last.split(' ').next().unwrap_or(last))
 }
 
@@ -126,6 +130,7 @@ fn commands(line: &str) -> Vec<&str> {
         }
         None => matches!(c, ';' | '&' | '|' | '\n'),
     });
+
     parts
         .map(str::trim)
         .filter(|part| !part.is_empty())

@@ -47,6 +47,7 @@ fn check(located: &Located, report: &mut Report) {
         let policy = one.restart_policy.as_ref();
         let silent =
             policy.is_some_and(|policy| policy.enabled && policy.restart_attempt_period.is_none());
+
         // What others wait to end is C13's to tell.
         let ending = edges(located).any(|edge| edge.target == one.name && ends(edge.condition));
         if silent && !one.is_essential() && !ending {

@@ -62,9 +62,11 @@ fn check(located: &Located, report: &mut Report) {
         if reaches(located, &one.name, &taker.name) {
             continue;
         }
+
         let place = format!("{pointer}/environment/{index}/value");
         let (name, taker) = (&one.name, &taker.name);
         let message = format!("`{name}` sends to `{taker}`, which may be stopped before it");
+
         if reaches(located, taker, name) {
             let hint = format!("turn the dependency round: `{name}` depends on `{taker}`");
             report.add(place, message, hint);
@@ -98,6 +100,7 @@ fn sends<'l>(
                 by_port.or_else(|| others().find(|(_, other)| images::watches(other)))?;
             Some((index, taker))
         });
+
     found.find(|_| !images::watches(one))
 }
 

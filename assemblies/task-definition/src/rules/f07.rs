@@ -46,6 +46,7 @@ fn check(located: &Located, report: &mut Report) {
         {
             continue;
         }
+
         let message = format!(
             "nobody waits for `{}` to be healthy or to end: its startTimeout does nothing",
             one.name

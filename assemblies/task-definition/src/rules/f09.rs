@@ -49,12 +49,14 @@ fn check(located: &Located, report: &mut Report) {
         };
         let line = words.len() == 1 && words[0].trim().contains(' ');
         let joined = words.iter().any(|word| OPERATORS.contains(&word.as_str()));
+
         if first == "CMD" && (line || joined) {
             let pointer = format!("{pointer}/healthCheck/command");
             let message = format!(
                 "the health check of `{}` needs a shell, and CMD runs none",
                 one.name
             );
+
             report.add(pointer.clone(), message, "write CMD-SHELL and the line");
             let command = json!(["CMD-SHELL", words.join(" ")]);
             report.fix("run the line in a shell", vec![Edit::Set(pointer, command)]);

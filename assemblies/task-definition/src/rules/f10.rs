@@ -72,6 +72,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("{pointer}/options/max-buffer-size");
+
         if option("mode") == Some("blocking") {
             let message = format!("the log of `{}` is blocking, which has no buffer", one.name);
             report.add(

@@ -44,6 +44,7 @@ fn check(located: &Located, report: &mut Report) {
         };
         let pointer = format!("{pointer}/healthCheck/command");
         let words = &check.command;
+
         match words.first().map(String::as_str) {
             Some("NONE") if words.len() == 1 => {}
             Some("CMD" | "CMD-SHELL") if words.len() >= 2 => {
@@ -75,6 +76,7 @@ fn check(located: &Located, report: &mut Report) {
                 } else {
                     "CMD"
                 };
+
                 let title = format!("put \"{hint}\" in front of it");
                 report.add(pointer.clone(), message, title.clone());
                 let more: Vec<_> = [hint]

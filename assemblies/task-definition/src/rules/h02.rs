@@ -48,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
             ("retries", check.retries, 1, 10),
             ("startPeriod", check.start_period, 0, 300),
         ];
+
         for (field, value, least, most) in times {
             let Some(value) = value else { continue };
             let pointer = format!("{pointer}/healthCheck/{field}");
@@ -57,6 +58,7 @@ fn check(located: &Located, report: &mut Report) {
                 one.name
             );
             let hint = format!("write {least} to {most_documented}");
+
             if !(least..=most).contains(&value) {
                 report.add(pointer.clone(), message, hint);
                 let near = value.clamp(least, most_documented);

@@ -41,6 +41,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let (interval, timeout) = (check.interval.unwrap_or(30), check.timeout.unwrap_or(5));
+
         if timeout >= interval {
             let message = format!(
                 "a health check of `{}` may take {timeout} s, every {interval} s",
@@ -51,6 +52,7 @@ fn check(located: &Located, report: &mut Report) {
             } else {
                 "interval"
             };
+
             report.add(
                 format!("{pointer}/healthCheck/{field}"),
                 message,

@@ -48,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
             ["CMD", program, ..] if TOOLS.contains(&last(program)) => last(program),
             _ => continue,
         };
+
         if images::has_no_shell(&one.image) {
             let message = format!(
                 "the health check of `{}` needs a {tool}, which is not in its image",

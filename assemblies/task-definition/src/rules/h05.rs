@@ -46,6 +46,7 @@ fn check(located: &Located, report: &mut Report) {
                     one.name
                 );
                 let pointer = format!("{pointer}/{field}");
+
                 report.add(pointer.clone(), message, "write 2 to 120");
                 let near = seconds.clamp(2, 120);
                 report.fix(

@@ -54,11 +54,13 @@ fn check(located: &Located, report: &mut Report) {
     if !few || !located.definition.is_fargate() {
         return;
     }
+
     let chains = containers(located).map(|(_, one)| chain(located, &one.name, &mut Vec::new()));
     let Some((seconds, names)) = chains.max_by_key(|(seconds, _)| *seconds) else {
         return;
     };
     let first = names.first().and_then(|name| container(located, name));
+
     if let (Some((pointer, _)), true) = (first, seconds > SPOT_WARNING && names.len() > 1) {
         let message = format!(
             "stopping {} one after the other may take {seconds} s; Spot gives {SPOT_WARNING}",
@@ -81,11 +83,13 @@ fn chain<'l>(located: &'l Located, name: &'l str, path: &mut Vec<&'l str>) -> (u
         return (0, Vec::new());
     };
     path.push(name);
+
     let next = one.depends_on.iter().filter(|edge| !ends(edge.condition));
     let below = next.map(|edge| chain(located, &edge.container_name, path));
     let (seconds, mut names) = below
         .max_by_key(|(seconds, _)| *seconds)
         .unwrap_or_default();
+
     path.pop();
     names.insert(0, name);
     let own = one.stop_timeout.unwrap_or(30);

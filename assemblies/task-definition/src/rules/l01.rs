@@ -50,6 +50,7 @@ fn check(located: &Located, report: &mut Report) {
         };
         let pointer = format!("{pointer}/logConfiguration/logDriver");
         let driver = log.log_driver.as_str();
+
         if located.definition.is_fargate() && ELSEWHERE.contains(&driver) {
             let message = format!(
                 "`{}` logs with {driver}, which Fargate does not have",

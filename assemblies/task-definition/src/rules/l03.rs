@@ -67,8 +67,10 @@ fn check(located: &Located, report: &mut Report) {
                 "add \"awslogs-stream-prefix\": \"{}\" to its options",
                 one.name
             );
+
             report.add(format!("{pointer}/options"), message, hint.clone());
             let prefix = format!("{pointer}/options/awslogs-stream-prefix");
+
             // A prefix that is misspelt (L04) is there already.
             let meant = |option: &String| nearest(option, [PREFIX]).is_some();
             if !log.options.keys().any(meant) {

@@ -75,16 +75,19 @@ fn check(located: &Located, report: &mut Report) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("choose one of {}", OPTIONS.join(", ")),
             };
+
             let message = format!("awslogs has no option `{option}` (in `{}`)", one.name);
             report.add(format!("{pointer}/{}", escape(option)), message, hint);
             report.rename(&pointer, &log.options, option, meant);
         }
+
         let mode = log.options.get("mode").map(String::as_str);
         report.word(
             &format!("{pointer}/mode"),
             mode,
             &["blocking", "non-blocking"],
         );
+
         let begins = ["awslogs-datetime-format", "awslogs-multiline-pattern"];
         if begins
             .iter()

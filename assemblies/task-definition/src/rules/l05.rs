@@ -65,6 +65,7 @@ fn check(located: &Located, report: &mut Report) {
         let wanted = log.options.get("awslogs-create-group");
         log.log_driver == "awslogs" && wanted.is_some_and(|value| value == "true")
     });
+
     // The role is the same for all of them.
     let all: Vec<_> = makes.collect();
     let Some((pointer, first, _)) = all.first() else {
@@ -81,6 +82,7 @@ fn check(located: &Located, report: &mut Report) {
             first.name
         ),
     };
+
     let message = format!("{who}, for which the execution role needs logs:CreateLogGroup");
     let hint = "create the group beside the definition, or add that right to the role";
     report.add(

@@ -64,6 +64,7 @@ fn check(located: &Located, report: &mut Report) {
                 } else {
                     "options"
                 };
+
                 let message = format!("the log of `{}` has no `{option}`", one.name);
                 report.add(&pointer, message, format!("add `{option}` to {list}"));
             }

@@ -52,6 +52,7 @@ fn check(located: &Located, report: &mut Report) {
             "keep one of them",
         );
     }
+
     for (pointer, one, _) in logs(located).filter(|(_, _, log)| log.log_driver == "awsfirelens") {
         let pointer = format!("{pointer}/logDriver");
         if one.firelens_configuration.is_some() {

@@ -59,11 +59,13 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("{pointer}/firelensConfiguration");
+
         report.word(
             &format!("{pointer}/type"),
             Some(&router.kind),
             &["fluentbit", "fluentd"],
         );
+
         let pointer = format!("{pointer}/options");
         for option in router
             .options
@@ -75,20 +77,24 @@ fn check(located: &Located, report: &mut Report) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("choose one of {}", OPTIONS.join(", ")),
             };
+
             let message = format!("FireLens has no option `{option}`");
             report.add(format!("{pointer}/{}", escape(option)), message, hint);
             report.rename(&pointer, &router.options, option, meant);
         }
+
         let kind = router.options.get("config-file-type").map(String::as_str);
         report.word(
             &format!("{pointer}/config-file-type"),
             kind,
             &["file", "s3"],
         );
+
         if kind.is_some() != router.options.contains_key("config-file-value") {
             let message = "config-file-type and config-file-value stand together";
             report.add(&pointer, message, "add the one that is missing");
         }
+
         if kind == Some("s3") && located.definition.is_fargate() {
             let message = "on Fargate the log router cannot read its configuration from S3";
             let hint = "put the file into the image, and write \"config-file-type\": \"file\"";

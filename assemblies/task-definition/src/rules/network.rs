@@ -29,6 +29,7 @@ pub(super) fn fronts(located: &Located) -> Vec<Front<'_>> {
             if !ends_in(&variable.name, &UPSTREAM) {
                 continue;
             }
+
             let port = loopback_port(&variable.value);
             let others = containers(located).filter(|(_, one)| one.name != proxy.name);
             for (behind_pointer, behind) in others {
@@ -45,6 +46,7 @@ pub(super) fn fronts(located: &Located) -> Vec<Front<'_>> {
             }
         }
     }
+
     found
 }
 
@@ -100,6 +102,7 @@ pub(super) fn reaches(located: &Located, from: &str, to: &str) -> bool {
         let Some(one) = located.definition.container(name) else {
             continue;
         };
+
         for edge in &one.depends_on {
             if edge.container_name == to {
                 return true;
@@ -107,6 +110,7 @@ pub(super) fn reaches(located: &Located, from: &str, to: &str) -> bool {
             next.push(&edge.container_name);
         }
     }
+
     false
 }
 

@@ -57,6 +57,7 @@ fn check(located: &Located, report: &mut Report) {
             );
             let hint = format!("remove `hostPort`, or let the program listen on {outer}");
             let pointer = format!("{pointer}/hostPort");
+
             report.add(pointer.clone(), message, hint);
             report.fix("remove `hostPort`", vec![Edit::Remove(pointer)]);
         }

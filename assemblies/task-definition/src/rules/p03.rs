@@ -40,6 +40,7 @@ fn check(located: &Located, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
+
     let mut taken: Vec<(&str, (u32, u32), &str)> = Vec::new();
     for (pointer, one, port) in ports(located) {
         let Some(range) = range(port) else { continue };
@@ -47,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
         let same = |other: &&(&str, (u32, u32), &str)| {
             other.0 == protocol && other.1.0 <= range.1 && range.0 <= other.1.1
         };
+
         if let Some((_, other, owner)) = taken.iter().find(same) {
             let clash = range.0.max(other.0);
             let message = format!(

@@ -36,6 +36,7 @@ fn check(located: &Located, report: &mut Report) {
         };
         let pointer = format!("{pointer}/containerPortRange");
         let hint = "write first-last, from 1 to 65535, as in 8000-8010";
+
         match text
             .split_once('-')
             .map(|(a, b)| (a.parse::<u32>(), b.parse::<u32>()))
@@ -51,6 +52,7 @@ fn check(located: &Located, report: &mut Report) {
             _ => report.add(pointer, format!("`{text}` is no range of ports"), hint),
         }
     }
+
     for (pointer, one) in containers(located) {
         let ranges = one
             .port_mappings

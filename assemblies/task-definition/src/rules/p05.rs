@@ -47,6 +47,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("{pointer}/name");
+
         if !is_port_name(name) {
             let hint = "use up to 64 small letters, digits, - and _, not beginning with -";
             report.add(

@@ -52,6 +52,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("{pointer}/appProtocol");
+
         report.word(&pointer, Some(app), &["http", "http2", "grpc"]);
         if port.name.is_none() {
             let message = format!("a port of `{}` has an appProtocol and no name", one.name);

@@ -95,6 +95,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
             report,
         );
     }
+
     for (index, one) in service.service_registries.iter().enumerate() {
         let pointer = format!("/serviceRegistries/{index}");
         target(
@@ -105,6 +106,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
             report,
         );
     }
+
     let connect = service.service_connect_configuration.as_ref();
     for (index, one) in connect
         .filter(|one| one.enabled)
@@ -114,10 +116,12 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         let pointer = format!("/serviceConnectConfiguration/services/{index}/portName");
         named(definition, &one.port_name, &pointer, report);
     }
+
     for (index, one) in service.vpc_lattice_configurations.iter().enumerate() {
         let pointer = format!("/vpcLatticeConfigurations/{index}/portName");
         named(definition, &one.port_name, &pointer, report);
     }
+
     for (index, one) in service.gateway_connectors.iter().enumerate() {
         let pointer = format!("/gatewayConnectors/{index}/portName");
         named(definition, &one.port_name, &pointer, report);
@@ -140,10 +144,12 @@ fn target(
         let pointer = format!("{pointer}/containerName");
         return report.add(pointer, message, container_meant(definition, name));
     };
+
     let Some(port) = port else {
         return;
     };
     let ranges: Vec<_> = container.port_mappings.iter().filter_map(range).collect();
+
     if !ranges
         .iter()
         .any(|(first, last)| (*first..=*last).contains(&port))
@@ -167,10 +173,12 @@ fn named(definition: &TaskDefinition, name: &str, pointer: &str, report: &mut Re
     if names.contains(&name) {
         return;
     }
+
     let message = format!("the definition has no port of the name `{name}`");
     let hint = match nearest(name, names.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("add \"name\": \"{name}\" to the port of a container"),
     };
+
     report.add(pointer, message, hint);
 }

@@ -57,6 +57,7 @@ fn check(located: &Located, report: &mut Report) {
                 let message = format!("`{value}` does not resolve: containers share one loopback");
                 let hint = format!("write 127.0.0.1 in place of `{}`", other.name);
                 report.add(pointer.clone(), message, hint);
+
                 let near = value.replacen(&other.name, "127.0.0.1", 1);
                 if calls(&near, "127.0.0.1") {
                     report.say(pointer, Some(&near));
@@ -72,11 +73,13 @@ fn calls(value: &str, name: &str) -> bool {
         Some((_, rest)) => (true, rest),
         None => (false, value),
     };
+
     let authority = rest.split('/').next().unwrap_or_default();
     let (host, port) = match authority.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
+
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     host == name && port.map_or(url, is_port)
 }

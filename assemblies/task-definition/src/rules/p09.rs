@@ -60,6 +60,7 @@ fn check(located: &Located, report: &mut Report) {
         let (behind, port) = (front.behind, front.port);
         let open = listeners(behind)
             .find(|one| one.port == port && matches!(one.host.as_str(), "0.0.0.0" | "[::]"));
+
         // A port that is offered is meant to be reached.
         let Some(open) = open.filter(|_| !offers(behind, port)) else {
             continue;
@@ -69,6 +70,7 @@ fn check(located: &Located, report: &mut Report) {
             "`{}` can be called on port {port} around `{}`, which stands in front of it",
             behind.name, front.proxy.name
         );
+
         report.add(pointer.clone(), message, format!("write 127.0.0.1:{port}"));
         let value = &behind.environment[open.index].value;
         let closed = value.replace(&open.host, "127.0.0.1");

@@ -41,6 +41,7 @@ fn check(located: &Located, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
+
     let mut taken: Vec<(u32, &str)> = Vec::new();
     for (pointer, one) in containers(located) {
         // What has ended before the others start takes no port from them.
@@ -52,6 +53,7 @@ fn check(located: &Located, report: &mut Report) {
             let owner = taken
                 .iter()
                 .find(|(known, owner)| *known == port && *owner != one.name);
+
             if let Some((_, owner)) = owner {
                 let message = format!("`{owner}` and `{}` both listen on {port}", one.name);
                 let hint = "give one of them another port: containers of a task share one network";

@@ -73,6 +73,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
             "send several requests, or make it a service",
         );
     }
+
     for (field, text, most) in [
         ("startedBy", &run.started_by, 128),
         ("clientToken", &run.client_token, 64),
@@ -83,15 +84,18 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
             report.add(format!("/{field}"), message, format!("shorten {field}"));
         }
     }
+
     let Some(overrides) = &run.overrides else {
         return;
     };
     let length = serde_json::to_string(overrides).map_or(0, |text| text.chars().count());
+
     if length > 8192 {
         let message = format!("the overrides have {length} characters of JSON; they may have 8192");
         let hint = "hand over the name of an object in S3 in place of what is in it";
         report.add("/overrides", message, hint);
     }
+
     names(situation, overrides, report);
 }
 
@@ -103,6 +107,7 @@ fn names(situation: &Situation<'_>, overrides: &TaskOverride, report: &mut Repor
             report.add(around, message, "add \"name\": \"…\"");
             continue;
         };
+
         let Some(definition) = situation.definition else {
             continue;
         };

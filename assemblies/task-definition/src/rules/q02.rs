@@ -74,6 +74,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         let message = format!("{what} has a launch type and a capacity provider strategy");
         report.add("/launchType", message, "remove one of the two");
     }
+
     if request.asks_for_fargate() {
         on_fargate(situation, report);
     }
@@ -84,6 +85,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
     let network = request
         .network()
         .and_then(|one| one.awsvpc_configuration.as_ref());
+
     if awsvpc && network.is_none() {
         let message = format!("{what} has no network configuration, which awsvpc needs");
         let hint = "add \"networkConfiguration\" with the subnets of the tasks";
@@ -106,6 +108,7 @@ fn on_fargate(situation: &Situation<'_>, report: &mut Report) {
     let is_other = |definition: &&TaskDefinition| {
         !definition.is_fargate() && !definition.requires_compatibilities.is_empty()
     };
+
     if let Some(definition) = situation.definition.filter(is_other) {
         let made_for = definition.requires_compatibilities.join(", ");
         let message = format!(
@@ -115,6 +118,7 @@ fn on_fargate(situation: &Situation<'_>, report: &mut Report) {
         let hint = "add FARGATE to \"requiresCompatibilities\" of the definition";
         report.add("/taskDefinition", message, hint);
     }
+
     let (placed, strategy) = match request {
         Request::Service(service) => {
             if service.scheduling_strategy.as_deref() == Some("DAEMON") {
@@ -129,6 +133,7 @@ fn on_fargate(situation: &Situation<'_>, report: &mut Report) {
         }
         Request::RunTask(run) => (&run.placement_constraints, &run.placement_strategy),
     };
+
     for (field, given) in [
         ("placementConstraints", !placed.is_empty()),
         ("placementStrategy", !strategy.is_empty()),

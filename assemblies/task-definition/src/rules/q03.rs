@@ -82,6 +82,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         return;
     };
     let mut found: Vec<&str> = Vec::new();
+
     for (index, one) in connect.services.iter().enumerate() {
         let pointer = format!("/serviceConnectConfiguration/services/{index}");
         let name = one.discovery_name.as_deref();
@@ -90,6 +91,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
             let hint = "use up to 64 small letters, digits, _ and -, no - in front";
             report.add(format!("{pointer}/discoveryName"), message, hint);
         }
+
         let called = name.unwrap_or(&one.port_name);
         if found.contains(&called) {
             let message = format!("two ports would be found as `{called}`");
@@ -99,6 +101,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
                 "add another \"discoveryName\" to one of them",
             );
         }
+
         found.push(called);
         aliases(&pointer, &one.client_aliases, report);
         speaks_tcp(&pointer, &one.port_name, situation, report);
@@ -114,6 +117,7 @@ fn aliases(pointer: &str, aliases: &[ClientAlias], report: &mut Report) {
             "keep one of them",
         );
     }
+
     for (index, alias) in aliases.iter().enumerate() {
         let pointer = format!("{pointer}/clientAliases/{index}");
         let length = alias.dns_name.as_deref().map_or(0, str::len);
@@ -121,6 +125,7 @@ fn aliases(pointer: &str, aliases: &[ClientAlias], report: &mut Report) {
             let message = format!("the name of the alias has {length} characters; it may have 127");
             report.add(format!("{pointer}/dnsName"), message, "shorten the name");
         }
+
         if !(1..=65535).contains(&alias.port) {
             let message = format!("{} is no port", alias.port);
             report.add(
@@ -138,6 +143,7 @@ fn speaks_tcp(pointer: &str, name: &str, situation: &Situation<'_>, report: &mut
         .map_or(&[][..], |one| &one.container_definitions);
     let mut ports = containers.iter().flat_map(|one| &one.port_mappings);
     let named = ports.find(|port| port.name.as_deref() == Some(name));
+
     if named.is_some_and(|port| port.protocol.as_deref() == Some("udp")) {
         let message = format!("the port `{name}` is for udp; Service Connect speaks tcp only");
         report.add(

@@ -81,10 +81,12 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
     };
     let around = "/networkConfiguration/awsvpcConfiguration";
     let (subnets, groups) = (network.subnets.len(), network.security_groups.len());
+
     if !(1..=16).contains(&subnets) {
         let message = format!("{subnets} subnets; a task can be put into one of 1 to 16");
         report.add(format!("{around}/subnets"), message, "give 1 to 16 subnets");
     }
+
     if groups > 5 {
         let message = format!("{groups} security groups; a task has at most 5");
         let hint = "join the rules of several groups in one";

@@ -76,6 +76,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         .and_then(|one| one.awsvpc_configuration.as_ref());
     let public = network.and_then(|one| one.assign_public_ip.as_deref());
     let pointer = "/networkConfiguration/awsvpcConfiguration/assignPublicIp";
+
     report.word(pointer, public, ON_OR_OFF);
     match request {
         Request::Service(service) => of_service(service, report),
@@ -113,6 +114,7 @@ fn of_service(service: &Service, report: &mut Report) {
     ] {
         report.word(pointer, word, known);
     }
+
     for (index, one) in service.placement_strategy.iter().enumerate() {
         let pointer = format!("/placementStrategy/{index}/type");
         report.word(
@@ -121,6 +123,7 @@ fn of_service(service: &Service, report: &mut Report) {
             &["random", "spread", "binpack"],
         );
     }
+
     for (index, one) in service.placement_constraints.iter().enumerate() {
         let pointer = format!("/placementConstraints/{index}/type");
         report.word(

@@ -90,6 +90,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
             .map(|one| &*one.name)
             .collect(),
     };
+
     if configured.len() > 1 {
         let message = format!(
             "{} volumes are configured; a task can have one",
@@ -97,6 +98,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         );
         report.add("/volumeConfigurations", message, "keep one of them");
     }
+
     let Some(definition) = situation.definition else {
         return;
     };
@@ -105,12 +107,14 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         .iter()
         .filter(|one| one.configured_at_launch == Some(true));
     let waiting: Vec<&str> = waiting.map(|one| &*one.name).collect();
+
     for name in waiting.iter().filter(|name| !configured.contains(name)) {
         let what = situation.request.word();
         let message = format!("the volume `{name}` is to be configured at launch; {what} does not");
         let hint = format!("add \"volumeConfigurations\" with the name `{name}`");
         report.add("/volumeConfigurations", message, hint);
     }
+
     for (index, name) in configured.iter().enumerate() {
         if !waiting.contains(name) {
             let message =

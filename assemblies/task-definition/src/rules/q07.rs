@@ -80,17 +80,21 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
     let strategy = deployment.strategy.as_deref().unwrap_or("ROLLING");
     let controller = service.deployment_controller.as_ref();
     let is_daemon = service.scheduling_strategy.as_deref() == Some("DAEMON");
+
     if strategy != "ROLLING" || is_daemon || controller.is_some_and(|one| one.kind != "ECS") {
         return;
     }
+
     let most = deployment.maximum_percent.unwrap_or(200);
     let least = deployment.minimum_healthy_percent.unwrap_or(100);
     let wanted = u64::from(service.desired_count.unwrap_or(1).max(1));
     let may_run = wanted * u64::from(most) / 100;
     let must_run = (wanted * u64::from(least)).div_ceil(100);
+
     if may_run > wanted || must_run < wanted {
         return;
     }
+
     let message = format!(
         "of {wanted} wanted tasks {must_run} must stay and {may_run} may run: no task can be replaced"
     );
@@ -99,6 +103,7 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
     } else {
         "minimumHealthyPercent"
     };
+
     let hint = "write \"maximumPercent\": 200, or lower \"minimumHealthyPercent\"";
     report.add(format!("/deploymentConfiguration/{field}"), message, hint);
 }

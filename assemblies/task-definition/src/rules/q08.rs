@@ -66,20 +66,24 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         return;
     };
     let controller = service.deployment_controller.as_ref();
+
     if controller.is_some_and(|one| one.kind != "ECS") {
         return;
     }
+
     let deployment = service.deployment_configuration.as_ref();
     let breaker = deployment.and_then(|one| one.deployment_circuit_breaker.as_ref());
     let alarms = deployment.and_then(|one| one.alarms.as_ref());
     if breaker.is_some_and(|one| one.enable) || alarms.is_some_and(|one| one.enable) {
         return;
     }
+
     let pointer = match (deployment, breaker) {
         (_, Some(_)) => "/deploymentConfiguration/deploymentCircuitBreaker",
         (Some(_), None) => "/deploymentConfiguration",
         (None, None) => "",
     };
+
     let message = "nothing ends a deployment whose tasks do not start";
     let hint = "add \"deploymentCircuitBreaker\": { \"enable\": true, \"rollback\": true }";
     report.add(pointer, message, hint);

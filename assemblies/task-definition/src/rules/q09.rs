@@ -80,12 +80,14 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
     let Some(spot) = spot else {
         return;
     };
+
     let has_base = |one: &CapacityProviderItem| {
         one.capacity_provider == "FARGATE" && one.base.is_some_and(|base| base > 0)
     };
     if strategy.iter().any(has_base) {
         return;
     }
+
     report.add(
         format!("/capacityProviderStrategy/{spot}"),
         "every task may be taken back at once: Spot has no base of FARGATE beside it",

@@ -85,23 +85,27 @@ pub(super) fn check_use(situation: &Situation<'_>, report: &mut Report) {
         let pointer = format!("/capacityProviderStrategy/{index}/base");
         report.add(pointer, message, "keep one base");
     }
+
     let Some(service) = situation.service() else {
         return;
     };
     let balanced = !service.load_balancers.is_empty()
         || !service.vpc_lattice_configurations.is_empty()
         || !service.gateway_connectors.is_empty();
+
     if service.health_check_grace_period_seconds.is_some() && !balanced {
         let message = "a grace period for health checks of a load balancer that is not there";
         let hint = "remove `healthCheckGracePeriodSeconds`, or add \"loadBalancers\"";
         report.add("/healthCheckGracePeriodSeconds", message, hint);
     }
+
     let controller = service.deployment_controller.as_ref();
     let deployment = service.deployment_configuration.as_ref();
     let (Some(controller), Some(deployment)) = (controller, deployment) else {
         return;
     };
     let breaker = deployment.deployment_circuit_breaker.as_ref();
+
     if controller.kind != "ECS" && breaker.is_some_and(|one| one.enable) {
         let message = format!("the circuit breaker does not work with {}", controller.kind);
         let hint = "remove it, or leave out \"deploymentController\"";

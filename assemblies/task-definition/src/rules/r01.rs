@@ -47,6 +47,7 @@ fn check(located: &Located, report: &mut Report) {
     let sum: u32 = asked
         .iter()
         .fold(0, |sum, (_, cpu)| sum.saturating_add(*cpu));
+
     if sum > task {
         let message = format!(
             "{} CPU units; the task has {task}",

@@ -47,6 +47,7 @@ fn check(located: &Located, report: &mut Report) {
     let sum: u32 = reserved
         .iter()
         .fold(0, |sum, (_, memory)| sum.saturating_add(*memory));
+
     // One container that is too big by itself is R03's to tell.
     if sum > task && !reserved.iter().any(|(_, memory)| *memory > task) {
         let message = format!("{} MiB; the task has {task}", written_out(&reserved, sum));

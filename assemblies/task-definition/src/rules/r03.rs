@@ -33,6 +33,7 @@ fn check(located: &Located, report: &mut Report) {
     let Some(task) = located.definition.memory.as_deref().and_then(parse_memory) else {
         return;
     };
+
     for (pointer, one) in containers(located) {
         for (field, memory) in [
             ("memory", one.memory),

@@ -27,6 +27,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("{pointer}/memoryReservation");
+
         if reserved > limit {
             let message = format!(
                 "`{}` reserves {reserved} MiB and is killed at {limit}",

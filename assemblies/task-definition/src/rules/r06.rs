@@ -42,10 +42,12 @@ fn check(located: &Located, report: &mut Report) {
     if located.definition.memory.is_none() {
         return;
     }
+
     let mut apps = containers(located).map(|(_, one)| one);
     let Some(limited) = apps.find(|one| one.is_essential() && one.memory.is_some()) else {
         return;
     };
+
     for (pointer, one) in containers(located) {
         let unlimited = one.memory.is_none() && one.memory_reservation.is_none();
         // What has ended before the app starts takes nothing from it.

@@ -26,6 +26,7 @@ fn check(located: &Located, report: &mut Report) {
     if definition.memory.is_some() || definition.is_fargate() || !knows_platform(located) {
         return;
     }
+
     for (pointer, one) in containers(located) {
         if one.memory.is_none() && one.memory_reservation.is_none() {
             let message = format!(

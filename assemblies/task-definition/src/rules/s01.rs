@@ -69,6 +69,7 @@ fn check(located: &Located, report: &mut Report) {
             .enumerate()
             .map(|found| ("secrets", found))
             .chain(log.map(|found| ("logConfiguration/secretOptions", found)));
+
         for (list, (index, secret)) in all {
             let pointer = format!("{pointer}/{list}/{index}/valueFrom");
             match wrong_with(&secret.value_from) {
@@ -102,26 +103,31 @@ fn wrong_with(text: &str) -> Wrong {
     if !text.starts_with("arn:") {
         return bare(text);
     }
+
     let parts: Vec<_> = text.split(':').collect();
     if parts.len() < 6 {
         let what = format!("has an ARN of {} parts; 6 or more are needed", parts.len());
         return Wrong::Error(what, "copy the whole ARN");
     }
+
     let (service, region, account) = (parts[2], parts[3], parts[4]);
     if !matches!(service, "secretsmanager" | "ssm") {
         let what = format!("points at `{service}`");
         return Wrong::Error(what, "use Secrets Manager or Parameter Store (ssm)");
     }
+
     if region.matches('-').count() < 2 {
         return Wrong::Error(
             format!("has `{region}` where the region stands"),
             "write the region",
         );
     }
+
     if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
         let what = format!("has `{account}` where the account stands");
         return Wrong::Error(what, "write the account's 12 digits");
     }
+
     if service == "ssm" {
         parameter(&parts)
     } else {
@@ -160,6 +166,7 @@ fn secret(parts: &[&str]) -> Wrong {
             "copy the whole ARN",
         );
     }
+
     if !matches!(parts.len(), 7 | 10) {
         let what = format!(
             "has {} of the 3 parts that follow the name",
@@ -170,11 +177,13 @@ fn secret(parts: &[&str]) -> Wrong {
             "write all three colons: NAME:key:stage:version, as in NAME:key::",
         );
     }
+
     let suffix = name.rsplit_once('-').map_or("", |(_, suffix)| suffix);
     let whole = suffix.len() == 6 && suffix.chars().all(|c| c.is_ascii_alphanumeric());
     if whole {
         return Wrong::Nothing;
     }
+
     let what = "has no suffix of six characters at the end of its name".to_owned();
     Wrong::Doubt(
         what,

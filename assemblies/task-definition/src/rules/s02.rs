@@ -62,14 +62,17 @@ fn check(located: &Located, report: &mut Report) {
             each.map(move |(index, one)| (format!("{pointer}/secrets/{index}/valueFrom"), one))
         })
     };
+
     let regions: Vec<_> = values()
         .filter(|(_, secret)| placeholder(&secret.value_from).is_none())
         .filter_map(|(_, secret)| region(&secret.value_from))
         .collect();
+
     // Where one secret is at home, the bare name can be too.
     let Some(other) = regions.first().filter(|_| !regions.contains(&home)) else {
         return;
     };
+
     for (pointer, secret) in values() {
         let bare = !secret.value_from.is_empty() && !secret.value_from.starts_with("arn:");
         if bare {

@@ -169,6 +169,7 @@ pub(super) fn larger(
     };
     let cpu = cpu.max(has(&definition.cpu, parse_cpu));
     let memory = memory.max(has(&definition.memory, parse_memory));
+
     match smallest(cpu, memory).filter(|_| definition.is_fargate()) {
         Some(size) => format!(
             "enlarge the task to {} / {}, or {otherwise}",

@@ -31,12 +31,14 @@ fn check(located: &Located, report: &mut Report) {
     if containers.is_empty() || containers.iter().any(ContainerDefinition::is_essential) {
         return;
     }
+
     let hint = format!(
         "remove \"essential\": false from `{}`, or from the app",
         containers[0].name
     );
     let message = "no container is essential: the task could never count as running";
     let pointer = "/containerDefinitions/0/essential";
+
     report.add(pointer, message, hint);
     if containers.len() == 1 {
         report.fix(

@@ -36,6 +36,7 @@ fn check(located: &Located, report: &mut Report) {
     if !definition.is_fargate() {
         return;
     }
+
     let hint = "write \"networkMode\": \"awsvpc\"";
     match definition.network_mode.as_deref() {
         Some("awsvpc") => {}
@@ -50,6 +51,7 @@ fn check(located: &Located, report: &mut Report) {
             hint,
         ),
     }
+
     if definition.network_mode.as_deref() != Some("awsvpc") {
         report.fix(
             "set the network mode to awsvpc",

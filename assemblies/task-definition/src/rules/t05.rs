@@ -35,6 +35,7 @@ fn check(located: &Located, report: &mut Report) {
     if !definition.is_fargate() {
         return;
     }
+
     let fields = [("cpu", &definition.cpu), ("memory", &definition.memory)];
     for (name, _) in fields.into_iter().filter(|(_, value)| value.is_none()) {
         let message = format!("the task has no `{name}`; Fargate sells tasks by size");
@@ -57,6 +58,7 @@ fn enough(located: &Located) -> String {
         .iter()
         .filter_map(|one| one.memory_reservation.or(one.memory))
         .fold(0, sum);
+
     match smallest(cpu, memory) {
         Some(size) => format!("the containers fit into {} / {}", size.cpu, size.memory),
         None => "see the table of Fargate sizes".to_owned(),

@@ -36,9 +36,11 @@ fn check(located: &Located, report: &mut Report) {
     let (Some(cpu_text), Some(memory_text)) = (&definition.cpu, &definition.memory) else {
         return;
     };
+
     if !definition.is_fargate() {
         return;
     }
+
     let cpu = read(
         cpu_text,
         parse_cpu(cpu_text),
@@ -46,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
         "\"256\" or \".25 vCPU\"",
         report,
     );
+
     let memory = read(
         memory_text,
         parse_memory(memory_text),
@@ -53,6 +56,7 @@ fn check(located: &Located, report: &mut Report) {
         "\"512\" or \"1 GB\"",
         report,
     );
+
     let (Some(cpu), Some(memory)) = (cpu, memory) else {
         return;
     };
@@ -108,6 +112,7 @@ fn near(cpu: u32, memory: u32) -> Vec<String> {
             memory: *row.memory.last()?,
         })
     });
+
     let mut found: Vec<_> = up.into_iter().chain(down).collect();
     found.extend(largest.filter(|_| found.is_empty()));
     found

@@ -37,6 +37,7 @@ fn check(located: &Located, report: &mut Report) {
     };
     let size = storage.size_in_gib;
     let pointer = "/ephemeralStorage/sizeInGiB";
+
     if size == 20 {
         let message = "20 GiB is what a task has without asking; ephemeralStorage begins at 21";
         report.add(pointer, message, "remove `ephemeralStorage`");

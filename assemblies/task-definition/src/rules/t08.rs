@@ -42,6 +42,7 @@ fn check(located: &Located, report: &mut Report) {
     else {
         return;
     };
+
     if definition.is_windows() {
         report.add(
             "/pidMode",

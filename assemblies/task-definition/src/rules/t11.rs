@@ -39,6 +39,7 @@ fn check(located: &Located, report: &mut Report) {
     if !located.definition.is_fargate() {
         return;
     }
+
     let hint = "remove it, or run the task on EC2 or Managed Instances";
     if !located.definition.inference_accelerators.is_empty() {
         report.add(
@@ -47,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
             hint,
         );
     }
+
     for (pointer, container) in containers(located) {
         for (index, wanted) in container.resource_requirements.iter().enumerate() {
             let pointer = format!("{pointer}/resourceRequirements/{index}");

@@ -36,17 +36,20 @@ fn check(located: &Located, report: &mut Report) {
         return;
     };
     let pointer = "/runtimePlatform";
+
     report.word(
         &format!("{pointer}/cpuArchitecture"),
         platform.cpu_architecture.as_deref(),
         &MACHINES,
     );
+
     let family = platform.operating_system_family.as_deref();
     report.word(
         &format!("{pointer}/operatingSystemFamily"),
         family,
         &SYSTEMS,
     );
+
     if located.definition.is_windows() && platform.cpu_architecture.as_deref() == Some("ARM64") {
         let message = "there are no Windows containers for ARM64";
         report.add(

@@ -66,6 +66,7 @@ fn biggest(definition: &TaskDefinition) -> String {
         ]
         .map(|(part, bytes)| (bytes, part, &one.name))
     });
+
     match parts.max_by_key(|(bytes, ..)| *bytes) {
         Some((bytes, part, name)) => format!(
             "shorten the {part} of `{name}` ({bytes} bytes); environmentFiles, secrets or the image can hold it"

@@ -50,6 +50,7 @@ fn check(located: &Located, report: &mut Report) {
     if located.definition.execution_role_arn.is_some() {
         return;
     }
+
     let fargate = located.definition.is_fargate();
     let needs: Vec<_> = containers(located)
         .filter_map(|(at, one)| need(&at, one, fargate))
@@ -62,6 +63,7 @@ fn check(located: &Located, report: &mut Report) {
         1 => ", and another container needs it too".to_owned(),
         more => format!(", and {more} other containers need it too"),
     };
+
     let message = format!("{what}, which needs an executionRoleArn{others}");
     report.add(
         pointer,
@@ -92,6 +94,7 @@ fn need(pointer: &str, one: &ContainerDefinition, fargate: bool) -> Option<(Stri
     } else {
         return None;
     };
+
     Some((place, format!("`{}` {what}", one.name)))
 }
 

@@ -33,6 +33,7 @@ fn check(located: &Located, report: &mut Report) {
             "remove some",
         );
     }
+
     for (index, tag) in tags.iter().enumerate() {
         let pointer = format!("/tags/{index}/key");
         let key = &tag.key;

@@ -39,6 +39,7 @@ fn check(located: &Located, report: &mut Report) {
         .requires_compatibilities
         .iter()
         .find(|one| *one != "MANAGED_INSTANCES" && placeholder(one).is_none());
+
     if let Some(other) = elsewhere {
         let message = format!("trustedExecutionConfiguration does not work on {other}");
         report.add(
@@ -47,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
             "remove it, or require MANAGED_INSTANCES only",
         );
     }
+
     let mode = Some(trusted.isolation_mode.as_str());
     report.word(&format!("{pointer}/isolationMode"), mode, &MODES);
 }

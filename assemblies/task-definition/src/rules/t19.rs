@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &Located, report: &mut Report) {
     let definition = &located.definition;
     let network = definition.network_mode.as_deref();
+
     // Fargate's own rule (T04) says more about it.
     if !definition.is_fargate() {
         report.word(
@@ -34,6 +35,7 @@ fn check(located: &Located, report: &mut Report) {
             &["bridge", "host", "awsvpc", "none"],
         );
     }
+
     if !definition.is_fargate() {
         report.word(
             "/pidMode",
@@ -46,6 +48,7 @@ fn check(located: &Located, report: &mut Report) {
             &["host", "task", "none"],
         );
     }
+
     for (index, one) in definition.requires_compatibilities.iter().enumerate() {
         report.word(
             &format!("/requiresCompatibilities/{index}"),

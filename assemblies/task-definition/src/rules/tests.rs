@@ -42,12 +42,14 @@ fn every_finding_of_a_failing_case_has_a_place_a_pointer_and_a_hint() {
             let text = finding.render(Color::No);
             assert!(text.contains(&format!("--> {}:", rule.id)), "{text}");
             assert!(text.contains('^'), "{text}");
+
             // What the parser refuses has no value yet.
             assert!(
                 finding.pointer.is_some() || rule.id.starts_with('Y'),
                 "{text}"
             );
             assert!(text.contains("= source: "), "{text}");
+
             let first = finding.hint.chars().next();
             assert!(
                 first.is_some_and(char::is_lowercase),
@@ -102,11 +104,13 @@ fn a_circle_is_told_once_and_where_it_is() {
         edge("one"),
         edge("self"),
     );
+
     let found = findings("case", &text);
     let told: Vec<_> = found
         .iter()
         .map(|one| (one.pointer.as_deref(), one.message.as_str()))
         .collect();
+
     assert_eq!(
         told,
         [
@@ -131,6 +135,7 @@ fn each_limit_is_where_the_sources_say() {
               "containerDefinitions": [{{ "name": "app", "image": "app:1", {fields} }}] }}"#
         )
     };
+
     for (fields, expected) in [
         (r#""stopTimeout": 2"#, None),
         (r#""stopTimeout": 1"#, Some("H05")),
@@ -204,6 +209,7 @@ fn a_wait_is_as_long_as_fargate_allows() {
               {{ "name": "init", "image": "init:1", "essential": false, "startTimeout": {seconds} }}] }}"#
         )
     };
+
     assert_eq!(ids(&task(120)), [""; 0]);
     assert_eq!(ids(&task(121)), ["H05"]);
 }
@@ -216,6 +222,7 @@ fn the_waits_of_a_chain_add_up() {
               "healthCheck": {{ "command": ["CMD", "/a"], "interval": {interval}, "timeout": 2 }} }}"#
         )
     };
+
     let after = |name: &str, condition: &str| {
         format!(r#""dependsOn": [{{ "containerName": "{name}", "condition": "{condition}" }}],"#)
     };
@@ -228,6 +235,7 @@ fn the_waits_of_a_chain_add_up() {
             after("b", condition)
         )
     };
+
     let found = findings("case", &task("HEALTHY"));
     let told: Vec<_> = found.iter().map(|one| (one.rule, &*one.message)).collect();
     assert_eq!(
@@ -252,6 +260,7 @@ fn a_circle_of_fronts_is_told_the_right_way_round() {
                  "environment": [{{ "name": "PORT", "value": "8080" }}] }}] }}"#
         )
     };
+
     let on = |name: &str| format!(r#"{{ "containerName": "{name}", "condition": "START" }}"#);
     assert_eq!(ids(&task(&on("app"), "")), [""; 0]);
     let wrong = findings("case", &task("", &on("proxy")));
@@ -294,6 +303,7 @@ fn a_definition_with_only_placeholders_open_has_no_false_errors() {
         { "name": "<helper>", "image": "111122223333.dkr.ecr.region.amazonaws.com/helper:1",
           "logConfiguration": { "logDriver": "awslogs", "options": {
             "awslogs-group": "/ecs/<group>", "awslogs-region": "${region}", "mode": "<mode>" } } }] }"#;
+
     let found = findings("case", text);
     let others: Vec<_> = found.iter().filter(|one| one.rule != "Y03").collect();
     assert!(others.is_empty(), "{others:?}");
@@ -307,6 +317,7 @@ fn a_placeholder_in_place_of_a_number_or_a_condition_is_no_wrong_type() {
         "dependsOn": [{ "containerName": "a", "condition": "{{condition}}" }] }] }"#;
     let found = findings("case", text);
     let told: Vec<_> = found.iter().map(|one| (one.rule, &*one.message)).collect();
+
     assert_eq!(
         told,
         [
@@ -335,6 +346,7 @@ fn a_watcher_is_known_by_its_image_and_a_router_or_a_restarted_one_is_let_be() {
               {{ "name": "it", "image": "{image}", "memory": 8 {fields} }}] }}"#
         )
     };
+
     for (image, fields, expected) in [
         ("public.ecr.aws/datadog/agent:7", "", vec!["D09"]),
         ("example.com/my/agent:7", "", vec![]),
@@ -357,6 +369,7 @@ fn a_watcher_is_known_by_its_image_and_a_router_or_a_restarted_one_is_let_be() {
             "{image}{fields}"
         );
     }
+
     assert_eq!(ids(&beside("false", "fluent-bit:3", "")), [""; 0]);
 }
 
@@ -369,6 +382,7 @@ fn a_helper_without_a_limit_is_let_be_where_it_ends_first_or_the_app_has_none_ei
               {{ "name": "it", "image": "it:1", "essential": false }}] }}"#
         )
     };
+
     let after = r#", "dependsOn": [{ "containerName": "it", "condition": "SUCCESS" }]"#;
     let limit = r#", "memory": 128"#;
     assert_eq!(ids(&task(limit, "")), ["R06"]);
@@ -385,6 +399,7 @@ fn each_form_of_a_secret_is_known() {
                  "secrets": [{{ "name": "KEY", "valueFrom": "{value}" }}] }}] }}"#
         )
     };
+
     let manager = "arn:aws:secretsmanager:eu-central-1:111122223333:secret";
     for right in [
         "plain-name",
@@ -397,6 +412,7 @@ fn each_form_of_a_secret_is_known() {
     ] {
         assert_eq!(ids(&secret(right)), [""; 0], "{right}");
     }
+
     for wrong in [
         "",
         "has space",

@@ -58,14 +58,17 @@ fn check(located: &Located, report: &mut Report) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("add {{ \"name\": \"{name}\" }} to volumes"),
                 };
+
                 let message = format!(
                     "`{}` mounts `{name}`, which is no volume of the task",
                     one.name
                 );
                 let pointer = format!("{pointer}/sourceVolume");
+
                 report.add(pointer.clone(), message, hint);
                 report.say(pointer, meant);
             }
+
             let pointer = format!("{pointer}/containerPath");
             let windows = path.chars().nth(1) == Some(':');
             if !path.starts_with('/') && !windows {

@@ -47,16 +47,19 @@ fn check(located: &Located, report: &mut Report) {
             if container(located, name).is_some() {
                 continue;
             }
+
             let meant = nearest(name, containers(located).map(|(_, one)| one.name.as_str()));
             let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name a container of the task".to_owned(),
             };
+
             let message = format!(
                 "`{}` takes mounts from `{name}`, which does not exist",
                 one.name
             );
             let pointer = format!("{pointer}/volumesFrom/{index}/sourceContainer");
+
             report.add(pointer.clone(), message, hint);
             report.say(pointer, meant.filter(|meant| *meant != one.name));
         }

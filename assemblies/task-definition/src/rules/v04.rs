@@ -40,6 +40,7 @@ fn check(located: &Located, report: &mut Report) {
         let name = &volume.name;
         let pointer = format!("/volumes/{index}");
         let hint = "remove it for a volume of the task's own disk, or use EFS";
+
         if volume
             .host
             .as_ref()
@@ -48,6 +49,7 @@ fn check(located: &Located, report: &mut Report) {
             let message = format!("the volume `{name}` is a folder of the machine");
             report.add(format!("{pointer}/host/sourcePath"), message, hint);
         }
+
         if volume.docker_volume_configuration.is_some() {
             let message =
                 format!("the volume `{name}` is a Docker volume, which Fargate does not have");
@@ -57,6 +59,7 @@ fn check(located: &Located, report: &mut Report) {
                 hint,
             );
         }
+
         if volume
             .fsx_windows_file_server_volume_configuration
             .is_some()

@@ -53,11 +53,13 @@ fn check(located: &Located, report: &mut Report) {
             || volume
                 .fsx_windows_file_server_volume_configuration
                 .is_some();
+
         let mounted = containers(located).any(|(_, one)| {
             one.mount_points
                 .iter()
                 .any(|mount| mount.source_volume == *name)
         });
+
         if count > 0 {
             let message = format!("`{name}` is a second volume that is configured at launch");
             report.add(pointer, message, "keep one of them");

@@ -56,10 +56,12 @@ fn check(located: &Located, report: &mut Report) {
         };
         let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
         let encryption = efs.transit_encryption.as_deref();
+
         report.word(&format!("{pointer}/transitEncryption"), encryption, &SWITCH);
         let encrypted =
             encryption.is_some_and(|word| word == "ENABLED" || placeholder(word).is_some());
         let access = efs.authorization_config.clone().unwrap_or_default();
+
         report.word(
             &format!("{pointer}/authorizationConfig/iam"),
             access.iam.as_deref(),
@@ -72,6 +74,7 @@ fn check(located: &Located, report: &mut Report) {
         } else {
             efs.transit_encryption_port.map(|_| "a port for encryption")
         };
+
         if let Some(what) = needs.filter(|_| !encrypted) {
             let message = format!("the volume `{}` has {what} and no encryption", volume.name);
             report.add(
@@ -81,12 +84,14 @@ fn check(located: &Located, report: &mut Report) {
             );
             report.say(format!("{pointer}/transitEncryption"), Some("ENABLED"));
         }
+
         let root = efs.root_directory.as_deref().unwrap_or("/");
         if access.access_point_id.is_some() && root != "/" {
             let message = format!(
                 "the volume `{}` has an access point and the root `{root}`",
                 volume.name
             );
+
             report.add(
                 format!("{pointer}/rootDirectory"),
                 message,

@@ -42,6 +42,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("/volumes/{index}/s3filesVolumeConfiguration");
+
         if !files.file_system_arn.starts_with("arn:") {
             let message = format!("`{}` is no ARN", files.file_system_arn);
             report.add(
@@ -50,12 +51,14 @@ fn check(located: &Located, report: &mut Report) {
                 "copy the whole ARN",
             );
         }
+
         let root = files.root_directory.as_deref().unwrap_or("/");
         if files.access_point_arn.is_some() && root != "/" {
             let message = format!(
                 "the volume `{}` has an access point and the root `{root}`",
                 volume.name
             );
+
             report.add(
                 format!("{pointer}/rootDirectory"),
                 message,

@@ -50,6 +50,7 @@ fn check(located: &Located, report: &mut Report) {
                 .volumes_from
                 .iter()
                 .any(|from| from.read_only != Some(true));
+
         if one.readonly_root_filesystem == Some(true) && !can_write && images::writes(&one.image) {
             let message = format!(
                 "`{}` writes when it starts, and all its files are read-only",

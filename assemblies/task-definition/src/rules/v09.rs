@@ -64,6 +64,7 @@ fn check(located: &Located, report: &mut Report) {
     if !definition.is_fargate() || definition.is_windows() {
         return;
     }
+
     for volume in definition.volumes.iter().filter(|volume| is_plain(volume)) {
         let mounts = |one: &ContainerDefinition| {
             let mut points = one.mount_points.iter();
@@ -71,10 +72,12 @@ fn check(located: &Located, report: &mut Report) {
                 mount.source_volume == volume.name && mount.read_only != Some(true)
             })
         };
+
         // Somebody who may be root can hand the folder over.
         if containers(located).any(|(_, one)| mounts(one).is_some() && !is_other(one)) {
             continue;
         }
+
         let mut writers = containers(located).filter(|(_, one)| !images::is_ours(&one.image));
         let first = writers.find_map(|(pointer, one)| Some((pointer, one, mounts(one)?)));
         let Some((pointer, one, index)) = first else {

@@ -43,6 +43,7 @@ fn check(located: &Located, report: &mut Report) {
             } else {
                 continue;
             };
+
             let message = format!("`{}` of `{}` {why}", last(field), one.name);
             let pointer = format!("{pointer}/{field}");
             let hint = format!("remove `{}`", last(field));

@@ -50,6 +50,7 @@ fn check(located: &Located, report: &mut Report) {
             continue;
         };
         let pointer = format!("{pointer}/linuxParameters/capabilities");
+
         for (list, words) in [("add", &capabilities.add), ("drop", &capabilities.drop)] {
             for (index, word) in words.iter().enumerate() {
                 let pointer = format!("{pointer}/{list}/{index}");

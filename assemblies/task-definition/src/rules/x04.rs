@@ -50,12 +50,14 @@ fn check(located: &Located, report: &mut Report) {
     let shared = shares_network(located);
     let machines = located.definition.ipc_mode.as_deref() == Some("host");
     let mut seen: Vec<(&str, &str, &str)> = Vec::new();
+
     for (pointer, one) in containers(located) {
         for (index, control) in one.system_controls.iter().enumerate() {
             let (key, value) = (control.namespace.as_str(), control.value.as_str());
             let control_at = format!("{pointer}/systemControls/{index}");
             let pointer = format!("{control_at}/namespace");
             let network = key.starts_with("net.");
+
             if !network && !is_ipc(key) {
                 let message = format!("`{key}` of `{}` is a setting of the machine", one.name);
                 let hint = "remove it; net.*, fs.mqueue.* and some of kernel.* can be set";

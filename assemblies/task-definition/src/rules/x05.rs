@@ -61,6 +61,7 @@ fn check(located: &Located, report: &mut Report) {
                     limit.name, one.name, limit.soft_limit, limit.hard_limit
                 );
                 let pointer = format!("{pointer}/softLimit");
+
                 report.add(pointer.clone(), message, "lower the soft limit");
                 let edits = vec![Edit::Set(pointer, json!(limit.hard_limit))];
                 report.fix("begin at the hard limit", edits);

@@ -38,6 +38,7 @@ fn check(located: &Located, report: &mut Report) {
         "`{}` is the proxy of App Mesh, which has ended",
         proxy.container_name
     );
+
     report.add(
         "/proxyConfiguration",
         message,

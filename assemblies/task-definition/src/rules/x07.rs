@@ -55,6 +55,7 @@ fn check(located: &Located, report: &mut Report) {
                 report.add(pointer.clone(), message, hint);
                 report.say(pointer, Some(&format!("/{}", folder.container_path)));
             }
+
             if folder.size == 0 {
                 report.add(
                     format!("{pointer}/size"),
@@ -62,6 +63,7 @@ fn check(located: &Located, report: &mut Report) {
                     "write 1 or more",
                 );
             }
+
             for (number, option) in folder.mount_options.iter().enumerate() {
                 let pointer = format!("{pointer}/mountOptions/{number}");
                 match option.split_once('=') {

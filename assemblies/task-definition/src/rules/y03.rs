@@ -38,6 +38,7 @@ fn check(located: &Located, report: &mut Report) {
         if open[..index].iter().any(|one| same(&one)) {
             continue;
         }
+
         let message = match open[index + 1..].iter().filter(same).count() {
             0 => message(found),
             1 => format!("`{found}` is a placeholder, here and in another place: fill it in"),
@@ -84,6 +85,7 @@ fn walk(value: &Value, pointer: &mut String, all: &mut Vec<(String, String)>) {
         }
         _ => return,
     };
+
     let length = pointer.len();
     for (step, one) in members {
         pointer.push('/');

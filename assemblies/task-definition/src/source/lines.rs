@@ -17,11 +17,13 @@ pub(crate) fn position(source: &Source, offset: usize) -> (usize, usize) {
     } else {
         text.len()
     };
+
     let line = source
         .line_starts
         .partition_point(|start| *start <= offset)
         .max(1);
     let before = &text[source.line_starts[line - 1]..offset];
+
     (line, before.chars().count() + 1)
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn place(source: &Source, span: Span) -> Place {
         .trim_end()
         .chars()
         .count();
+
     let end_column = (column + covered).min(last).max(column + 1);
     let (excerpt_column, excerpt_line) = excerpt(whole_line, last, column);
     Place::Text {

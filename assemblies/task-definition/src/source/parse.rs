@@ -15,9 +15,11 @@ pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
         builder.refuse_length(limits::too_long(length), Span::default());
         return builder.finish();
     }
+
     let mut options = Options::default();
     options.flow_nesting_limit = limits::DEPTH;
     options.block_nesting_limit = limits::DEPTH;
+
     for next in Parser::new_from_str_with_options(&source.text, options) {
         match next {
             Ok((event, span)) => builder.event(event, bytes(&span)),
@@ -30,6 +32,7 @@ pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
             break;
         }
     }
+
     builder.finish()
 }
 
@@ -84,6 +87,7 @@ impl<'s> Builder<'s> {
                 } else {
                     scalar::plain(&text)
                 };
+
                 let node = tag::applied(function, Node { value, span });
                 self.place(node, anchor);
             }
@@ -134,6 +138,7 @@ impl<'s> Builder<'s> {
         } else {
             return self.findings.len() >= MOST_FINDINGS;
         };
+
         self.refuse_length(passed, at);
         true
     }
@@ -151,6 +156,7 @@ impl<'s> Builder<'s> {
             Open::List(items) => NodeValue::List(items),
             Open::Map { entries, .. } => NodeValue::Map(entries),
         };
+
         let span = Span {
             start: start.start,
             end: end.end.max(start.end),
@@ -183,6 +189,7 @@ impl<'s> Builder<'s> {
             self.repeat(&node);
             self.anchors.insert(anchor, node.clone());
         }
+
         match self.open.last_mut() {
             None => self.root = self.root.take().or(Some(node)),
             Some((Open::List(items), ..)) => items.push(node),
@@ -206,6 +213,7 @@ impl<'s> Builder<'s> {
             }
             return self.set_key(String::new(), node.span);
         };
+
         if name.len() > limits::KEY {
             let limit = limits::grouped(limits::KEY as u64);
             let length = limits::grouped(name.len() as u64);
@@ -215,6 +223,7 @@ impl<'s> Builder<'s> {
             );
             return self.set_key(String::new(), node.span);
         }
+
         let twice = match self.open.last_mut() {
             Some((Open::Map { names, .. }, ..)) => {
                 let first = names.get(&name).copied();
@@ -223,6 +232,7 @@ impl<'s> Builder<'s> {
             }
             _ => None,
         };
+
         if let Some(first) = twice {
             let line = lines::position(self.source, first.start).0;
             self.findings.push(Finding::error(
@@ -232,6 +242,7 @@ impl<'s> Builder<'s> {
                 format!("remove one `{name}`, or join the two values"),
             ));
         }
+
         self.set_key(name, node.span);
     }
 
@@ -316,11 +327,13 @@ fn syntax(source: &Source, error: &ScanError) -> Finding {
         );
         return Finding::error("Y01", place, message, NOT_THIS_FILE);
     }
+
     let hint = if lines::begins_with_tab(&source.text, start) {
         "replace the tab at the start of the line by spaces"
     } else {
         "correct the syntax here or just before; quotes, brackets, commas and indentation are the usual reasons"
     };
+
     Finding::error(
         "Y01",
         place,

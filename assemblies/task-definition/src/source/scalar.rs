@@ -31,21 +31,25 @@ fn number(text: &str) -> Option<Number> {
     if let Some(digits) = text.strip_prefix("0o") {
         return u64::from_str_radix(digits, 8).ok().map(Number::from);
     }
+
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
     let looks_like_one = body.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && body
             .chars()
             .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+
     // A leading zero is how people write codes and account ids, not numbers.
     let is_code =
         body.len() > 1 && body.starts_with('0') && body.bytes().all(|b| b.is_ascii_digit());
     if !looks_like_one || is_code {
         return None;
     }
+
     let text = text.strip_prefix('+').unwrap_or(text);
     if let Ok(whole) = text.parse::<i64>() {
         return Some(whole.into());
     }
+
     if let Ok(whole) = text.parse::<u64>() {
         return Some(whole.into());
     }

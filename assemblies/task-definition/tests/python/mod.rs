@@ -19,6 +19,7 @@ pub(crate) fn answered(test: &str, module: &str, program: &str, input: &str) -> 
     let has = Command::new(&python)
         .args(["-c", &format!("import {module}")])
         .output();
+
     if !has.is_ok_and(|output| output.status.success()) {
         // Not eprintln: what libtest captures of a passing test is never seen.
         let _ = writeln!(
@@ -27,18 +28,21 @@ pub(crate) fn answered(test: &str, module: &str, program: &str, input: &str) -> 
         );
         return None;
     }
+
     let mut process = Command::new(&python)
         .args(["-c", program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+
     process
         .stdin
         .take()
         .unwrap()
         .write_all(input.as_bytes())
         .unwrap();
+
     let output = process.wait_with_output().unwrap();
     assert!(output.status.success(), "{test}: Python failed");
     Some(serde_json::from_slice(&output.stdout).unwrap())

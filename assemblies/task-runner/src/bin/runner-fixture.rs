@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     if let Some(code) = init::intercept().or_else(stub::intercept) {
         return code;
     }
+
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match behave(&words) {
@@ -120,6 +121,7 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
         ["supervise", folder] => block_on(supervise(folder))?,
         _ => return Err(format!("no such behaviour: {words:?}").into()),
     }
+
     Ok(0)
 }
 
@@ -145,6 +147,7 @@ async fn echo(address: &str) -> Result<(), Failure> {
             });
         }
     };
+
     tokio::select! {
         ended = serve() => ended,
         failed = answer => failed,
@@ -164,6 +167,7 @@ async fn calls(address: &str) -> Result<(), Failure> {
                 Ok(Err(_)) => "refused",
                 Err(_) => "silent",
             };
+
             if now != before {
                 say(now)?;
             }
@@ -171,6 +175,7 @@ async fn calls(address: &str) -> Result<(), Failure> {
             tokio::time::sleep(limit / 10).await;
         }
     };
+
     tokio::select! {
         _ = stop.recv() => Ok(()),
         failed = call => failed,
@@ -207,12 +212,14 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
             { "name": "two", "image": "two", "command": ["stubborn"] }
         ]
     }))?;
+
     let program = Program {
         binary: env::current_exe()?,
         arguments: vec![],
         folder: folder.into(),
         image: None,
     };
+
     let plan = RunPlan {
         definition,
         programs: ["one", "two"]
@@ -230,6 +237,7 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         hosts: None,
         volumes: [].into(),
     };
+
     let (events, mut heard) = mpsc::channel::<RunnerEvent>(256);
     let (_control, controlled) = mpsc::channel(1);
     let listen = async {
@@ -238,6 +246,7 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         }
     };
     let (finished, ()) = tokio::join!(run(plan, events, controlled), listen);
+
     finished?;
     Ok(())
 }

@@ -16,6 +16,7 @@ pub(super) fn of(plan: &RunPlan, container: &ContainerDefinition, program: &Prog
     let shares = shape.is_some_and(|shape| shape.shared_processes);
     let keeper = plan.sandbox.as_ref().map(|sandbox| sandbox.pid());
     let image = program.image.as_ref().filter(|_| keeper.is_some());
+
     Place {
         keeper,
         alone: !shares && plan.definition.pid_mode.as_deref() != Some("task"),
@@ -81,6 +82,7 @@ fn last(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> L
     let image = program.image.as_ref().filter(|_| plan.sandbox.is_some());
     let root = image.and_then(|image| fs::metadata(&image.root).ok());
     let root = root.filter(|_| geteuid().is_root());
+
     Last {
         others: root.map_or(Others::Nobody, |root| Others::Everybody {
             from: root.uid(),
@@ -121,6 +123,7 @@ fn numbers(text: &str, root: &Path) -> Option<(u32, u32)> {
             of_name(&root.join("etc/passwd"), user).map(|words| (words.0, words.1.unwrap_or(0)))?
         }
     };
+
     let group = match group {
         None => own_group,
         Some(group) => group
@@ -128,6 +131,7 @@ fn numbers(text: &str, root: &Path) -> Option<(u32, u32)> {
             .ok()
             .or_else(|| of_name(&root.join("etc/group"), group).map(|words| words.0))?,
     };
+
     Some((user, group))
 }
 
@@ -151,10 +155,12 @@ pub(crate) fn strangers(plan: &RunPlan) -> Vec<String> {
         let said = one.user.as_deref();
         let said = said.or_else(|| image.and_then(|image| image.user.as_deref()))?;
         let root = image.map_or(Path::new("/"), |image| &image.root);
+
         numbers(said, root)
             .is_none()
             .then(|| format!("`{said}` of `{}`", one.name))
     };
+
     let sandboxed = plan.sandbox.is_some();
     containers
         .filter(|_| sandboxed)
@@ -185,6 +191,7 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
             .flatten()
             .cloned(),
     );
+
     let read_only = container.readonly_root_filesystem == Some(true);
     // Below a volume, the program and the folder it runs in would be covered.
     let below = |path: &Path| {
@@ -193,15 +200,18 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
             .iter()
             .any(|mount| path.starts_with(&mount.container_path))
     };
+
     let needed = [
         program.binary.parent().map(Path::to_owned),
         Some(program.folder.clone()),
     ];
     let needed = needed.into_iter().flatten().filter(|_| own);
+
     kept.extend(needed.filter(|path| below(path)));
     kept.retain(|path| path.exists());
     kept.sort();
     kept.dedup();
+
     let bind = |mount: &MountPoint, read_only: bool| Bind {
         source: plan.volume(&mount.source_volume),
         target: mount.container_path.clone().into(),
@@ -214,10 +224,12 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
         let mounts = source.into_iter().flat_map(|one| &one.mount_points);
         mounts.map(move |mount| bind(mount, from.read_only == Some(true)))
     });
+
     let tmpfs = container
         .linux_parameters
         .iter()
         .flat_map(|linux| &linux.tmpfs);
+
     Mounts {
         binds: own.chain(taken).collect(),
         tmpfs: tmpfs

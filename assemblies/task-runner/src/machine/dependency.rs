@@ -22,6 +22,7 @@ impl State {
             .containers
             .get(container)
             .map_or(&[][..], |c| &c.depends_on);
+
         for need in needs {
             if let Some(why) = self.impossible(*need, now) {
                 return Verdict::Never(why);
@@ -30,6 +31,7 @@ impl State {
                 return Verdict::Waits(*need);
             }
         }
+
         Verdict::Ready
     }
 
@@ -44,6 +46,7 @@ impl State {
                 return self.end(*container, Some(UNRESOLVED), Some(reason), actions);
             }
         }
+
         for (container, verdict) in verdicts {
             if verdict == Verdict::Ready {
                 self.members[container].phase = Phase::Starting;
@@ -94,6 +97,7 @@ impl State {
                 _ => None,
             };
         }
+
         // The agent looks at the clock before it looks at the condition: a dependency that is
         // healthy by now has timed out all the same while the dependent waits for another one.
         let over = self.timeout(need).is_some_and(|at| now >= at);

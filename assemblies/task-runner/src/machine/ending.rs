@@ -23,10 +23,12 @@ impl State {
             // The news of its start was overtaken by the news of its end.
             self.take(Event::Spawned { container }, now, actions);
         }
+
         let stopping = self.stop.is_some();
         let Some((spec, member)) = self.pair(container) else {
             return;
         };
+
         if std::mem::take(&mut member.replacing) && !stopping {
             member.phase = Phase::Starting;
             member.probes = health::Probes::default();
@@ -34,10 +36,12 @@ impl State {
             actions.push(Action::Spawn { container });
             return;
         }
+
         let policy = spec
             .restart
             .as_ref()
             .filter(|_| !stopping && member.phase == Phase::Running);
+
         match (code, policy) {
             (Some(code), Some(policy)) if member.comes_back(code, policy, now) => {
                 member.phase = Phase::Starting;
@@ -65,9 +69,11 @@ impl State {
         let Some((spec, member)) = self.pair(container) else {
             return;
         };
+
         if stopping || member.phase != Phase::Running {
             return;
         }
+
         let kill_at = now + spec.stop_timeout;
         member.replacing = true;
         member.phase = Phase::Stopping {
@@ -91,6 +97,7 @@ impl State {
         if member.phase == Phase::Stopped {
             return;
         }
+
         member.phase = Phase::Stopped;
         member.exit = code;
         member.reason.clone_from(&reason);
@@ -105,6 +112,7 @@ impl State {
         if self.stop.is_some() {
             return;
         }
+
         let ended = |container: &usize| {
             self.spec.containers[*container].essential
                 && self.members[*container].phase == Phase::Stopped
@@ -120,6 +128,7 @@ impl State {
                 ESSENTIAL_EXITED.to_owned(),
             ),
         };
+
         self.begin_stop(code, reason, Some(guilty), actions);
     }
 
@@ -134,11 +143,13 @@ impl State {
         if self.stop.is_some() || self.status == TaskStatus::Stopped {
             return;
         }
+
         let stop = Stop {
             code,
             reason,
             guilty,
         };
+
         self.stop = Some(stop.clone());
         actions.push(Action::Publish(Change::TaskStopping(stop)));
     }

@@ -56,6 +56,7 @@ impl Probes {
             Outcome::Failed if forgiven && self.health == Health::Unknown => {}
             Outcome::Failed => self.streak += 1,
         }
+
         if self.streak >= check.retries.max(1) {
             self.health = Health::Unhealthy;
         }
@@ -93,13 +94,16 @@ impl State {
             return;
         };
         let Some(check) = &spec.health else { return };
+
         // An answer from before a restart, or from a container on its way out, says nothing.
         if member.phase != Phase::Running || member.run != run {
             return;
         }
+
         let forgiven = began.saturating_sub(member.last_run) < check.start_period;
         // The pause is between the end of one probe and the beginning of the next.
         member.probes.next = Next::Due(now + check.interval);
+
         if member.probes.count(outcome, forgiven, check) {
             let (health, streak) = (member.probes.health, member.probes.streak);
             actions.push(Action::Publish(Change::Health {

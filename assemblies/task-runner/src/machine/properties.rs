@@ -41,6 +41,7 @@ fn some_container(index: usize) -> impl Strategy<Value = Container> {
     let health = prop::option::of((1u64..8, 1u64..4, 1u32..4, 0u64..20));
     let restart = prop::option::weighted(0.3, (1u64..60, prop::collection::vec(0..4i32, 0..2)));
     let start_timeout = prop::option::of(1u64..40);
+
     (
         any::<bool>(),
         needs,
@@ -97,6 +98,7 @@ fn world() -> impl Strategy<Value = World> {
         let natures = prop::collection::vec(nature(), count);
         let kill_at = prop::option::weighted(0.2, 0u64..150_000);
         let spot_at = prop::option::weighted(0.3, 0u64..120_000);
+
         (containers, natures, 0u64..120_000, kill_at, spot_at).prop_map(
             |(containers, natures, stop_at, kill_at, spot_at)| World {
                 spec: Spec { containers },
@@ -159,14 +161,17 @@ impl Play {
             status: TaskStatus::Pending,
             world,
         };
+
         let stop = |code| Event::StopRequested {
             code,
             reason: "x".into(),
         };
+
         play.post(play.world.stop_at, stop(StopCode::UserInitiated));
         if let Some(at) = play.world.spot_at {
             play.post(at, stop(StopCode::SpotInterruption));
         }
+
         if let Some(at) = play.world.kill_at {
             play.post(at, Event::KillRequested { reason: "x".into() });
         }
@@ -188,23 +193,27 @@ impl Play {
             for action in actions {
                 self.act(action, now)?;
             }
+
             self.check_status()?;
             if self.status == TaskStatus::Stopped {
                 prop_assert_eq!(deadline, None);
                 return Ok(());
             }
+
             let due = deadline.map(|at| at.as_millis() as u64);
             prop_assert!(due.is_none_or(|at| at > now), "a deadline must lie ahead");
             let posted = self.queue.keys().next().map(|key| key.0);
             let Some(next) = [due, posted].into_iter().flatten().min() else {
                 return Err(TestCaseError::fail("the task will never end"));
             };
+
             now = next.max(now);
             event = match posted {
                 Some(at) if at <= now => self.queue.pop_first().unwrap().1,
                 _ => Event::Tick,
             };
         }
+
         Err(TestCaseError::fail("the task does not come to an end"))
     }
 
@@ -267,6 +276,7 @@ impl Play {
                 } else {
                     Outcome::Failed
                 };
+
                 let takes = if good { 20 } else { timeout.as_millis() as u64 };
                 let began = Duration::from_millis(now);
                 self.post(
@@ -289,6 +299,7 @@ impl Play {
         prop_assert!(self.stopping.is_none() && !self.essential_gone);
         let seen = self.seen[container];
         prop_assert!(!seen.alive && !seen.stopped);
+
         if seen.spawns == 0 {
             for need in &self.world.spec.containers[container].depends_on {
                 let on = self.seen[need.on];
@@ -301,6 +312,7 @@ impl Play {
                 prop_assert!(holds, "c{container} started before {need:?}");
             }
         }
+
         self.seen[container].spawns += 1;
         let nature = self.world.natures[container].clone();
         match nature.starts_in {
@@ -320,6 +332,7 @@ impl Play {
                 );
             }
         }
+
         Ok(())
     }
 
@@ -332,12 +345,14 @@ impl Play {
             .iter()
             .find(|(_, event)| same(event))
             .map(|(key, _)| *key);
+
         if let Some(key) = planned {
             if key.0 <= at {
                 return;
             }
             self.queue.remove(&key);
         }
+
         self.post(
             at,
             Event::Exited {
@@ -377,15 +392,18 @@ impl Play {
                     let long = u128::from(now - since) >= policy.period.as_millis();
                     prop_assert!(!long || policy.ignored_exit_codes.contains(&code));
                 }
+
                 self.essential_gone |= spec.essential;
                 self.seen[container].stopped = true;
                 self.seen[container].code = code;
+
                 // Promise (3): a stop takes no longer than the longest path of stop timeouts,
                 // apart from starts and kills under way (2 s and 5 ms each here).
                 if let Some(since) = self.stopping {
                     let limit = self.world.spec.longest_stop().as_millis() as u64 + 2000 + 50;
                     prop_assert!(now - since <= limit, "{} > {limit}", now - since);
                 }
+
                 // Promise (7): two minutes after the warning of Spot nothing is left.
                 if let Some(warned) = self.warned {
                     prop_assert!(
@@ -402,6 +420,7 @@ impl Play {
                     .clone()
                     .unwrap();
                 let since = seen.last_restart.or(seen.first_run).unwrap();
+
                 prop_assert!(self.stopping.is_none());
                 prop_assert!(!policy.ignored_exit_codes.contains(&code));
                 prop_assert!(u128::from(now - since) >= policy.period.as_millis());
@@ -419,6 +438,7 @@ impl Play {
             }
             _ => {}
         }
+
         Ok(())
     }
 
@@ -437,6 +457,7 @@ impl Play {
         } else {
             TaskStatus::Pending
         };
+
         prop_assert_eq!(self.status, expected);
         Ok(())
     }

@@ -95,11 +95,13 @@ impl Spec {
             .map(|one| container(one, written, &mut errors))
             .collect();
         let spec = Self { containers };
+
         errors.extend(spec.duplicates().into_iter().map(SpecError::Duplicate));
         errors.extend(spec.circle().map(SpecError::Circle));
         if spec.containers.is_empty() {
             errors.push(SpecError::Empty);
         }
+
         if errors.is_empty() {
             Ok(spec)
         } else {
@@ -152,15 +154,18 @@ impl Spec {
                     .iter()
                     .any(|need| left.contains(&need.on))
             };
+
             let Some(next) = left.iter().copied().find(free) else {
                 break;
             };
             left.remove(&next);
         }
+
         let names: Vec<_> = left
             .iter()
             .map(|one| self.containers[*one].name.as_str())
             .collect();
+
         (!names.is_empty()).then(|| names.join(", "))
     }
 }
@@ -186,6 +191,7 @@ fn container(
             }),
         }
     }
+
     Container {
         name: one.name.clone(),
         essential: one.is_essential(),

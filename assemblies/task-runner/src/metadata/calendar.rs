@@ -19,6 +19,7 @@ fn civil(mut days: u64) -> (u64, u64, u64) {
         days -= length(year);
         year += 1;
     }
+
     let february = length(year) - 337;
     let mut month = 1;
     for size in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
@@ -28,6 +29,7 @@ fn civil(mut days: u64) -> (u64, u64, u64) {
         days -= size;
         month += 1;
     }
+
     (year, month, days + 1)
 }
 

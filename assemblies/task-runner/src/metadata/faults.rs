@@ -95,14 +95,17 @@ impl Injection {
                 format!("enableFaultInjection is not enabled for task: {arn}"),
             ));
         }
+
         let Some(faults) = &self.faults else {
             let why = "the task shares the network of this machine, which no fault is put into";
             return Err((400, why.to_owned()));
         };
+
         if !matches!(verb, "start" | "stop" | "status") {
             return Err((404, format!("there is no {verb} of {fault}")));
         }
         self.not_too_often(format!("{fault}/{verb}"))?;
+
         match fault {
             "network-blackhole-port" => hole(faults, verb, parsed(body)?),
             "network-latency" => trouble(faults, verb, false, || latency(parsed(body)?)),
@@ -138,10 +141,12 @@ fn hole(faults: &Faults, verb: &str, asked: Hole) -> Told {
             "only tcp leads in and out of a task that runs here".to_owned(),
         ));
     }
+
     let traffic = match asked.traffic_type {
         Direction::Ingress => Traffic::Ingress,
         Direction::Egress => Traffic::Egress,
     };
+
     let except = networks(&asked.sources_to_filter)?;
     match verb {
         "start"
@@ -199,12 +204,14 @@ fn latency(asked: Latency) -> Result<Trouble, (u16, String)> {
             "DelayMilliseconds and JitterMilliseconds are both 0".to_owned(),
         ));
     }
+
     if jitter > delay {
         return Err((
             400,
             "JitterMilliseconds is more than DelayMilliseconds".to_owned(),
         ));
     }
+
     let (delay, jitter) = (Duration::from_millis(delay), Duration::from_millis(jitter));
     let what = What::Latency { delay, jitter };
     of(
@@ -238,6 +245,7 @@ fn of(
     if !(1..=100).contains(&flows) {
         return Err((400, "FlowsPercent must be 1 to 100".to_owned()));
     }
+
     if to.is_empty() {
         return Err((400, "Sources names no address".to_owned()));
     }

@@ -52,6 +52,7 @@ fn refused(view: &TaskView, origin: Origin) -> Option<Answer> {
         let why = "the task definition has no taskRoleArn, whose rights the call needs";
         return Some(failure(view, 403, "AccessDeniedException", why));
     }
+
     (origin == Origin::RunTask).then(|| {
         let arn = view.arn();
         let why = "only tasks of a service can be protected";
@@ -70,6 +71,7 @@ fn wanted(body: &[u8]) -> Result<Option<u64>, String> {
     if let Some(name) = stranger {
         return Err(format!("there is no field `{name}`"));
     }
+
     let enabled = fields.get(FIELDS[0]).and_then(Value::as_bool);
     let enabled = enabled.ok_or("ProtectionEnabled must be true or false")?;
     let minutes = match fields.get(FIELDS[1]) {
@@ -79,6 +81,7 @@ fn wanted(body: &[u8]) -> Result<Option<u64>, String> {
             .filter(|minutes| (1..=MOST).contains(minutes))
             .ok_or(format!("ExpiresInMinutes must be from 1 to {MOST}"))?,
     };
+
     Ok(enabled.then_some(minutes))
 }
 

@@ -80,6 +80,7 @@ impl Endpoint {
         if !self.inside.limit.take(Instant::now()) {
             return response(429, &json!("Too many requests"));
         }
+
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY).collect().await else {
             return response(413, &json!("the body is too large"));
@@ -89,6 +90,7 @@ impl Endpoint {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+
         let path = parts.uri.path();
         let (status, value) = match credentials_id(path, parts.uri.query()) {
             Some("") => credentials::nameless(),
@@ -102,6 +104,7 @@ impl Endpoint {
             }
             None => self.route(&view, &parts.method, path, &body.to_bytes()),
         };
+
         response(status, &value)
     }
 
@@ -141,6 +144,7 @@ impl Endpoint {
         let Some(one) = view.container(id) else {
             return unknown(&format!("{named} container metadata handler"), id);
         };
+
         match rest {
             [] => told(&Container::new(view, one, version)),
             ["task"] => told(&Task::new(view, version, Tags::Untold)),
@@ -195,6 +199,7 @@ pub async fn serve(endpoint: Endpoint, listener: TcpListener) {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
+
         let endpoint = endpoint.clone();
         connections.spawn(async move {
             let answer = service_fn(move |request| {
@@ -202,9 +207,11 @@ pub async fn serve(endpoint: Endpoint, listener: TcpListener) {
                 async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
             });
             let mut server = http1::Builder::new();
+
             server
                 .timer(TokioTimer::new())
                 .header_read_timeout(PATIENCE);
+
             // One client's error is that client's.
             let _ = server.serve_connection(TokioIo::new(stream), answer).await;
             drop(place);

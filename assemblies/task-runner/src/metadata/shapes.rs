@@ -242,6 +242,7 @@ impl Container {
         let definition = &one.definition;
         let log = definition.log_configuration.as_ref();
         let restarts = definition.restart_policy.is_some();
+
         Self {
             docker_id: one.id.clone(),
             name: definition.name.clone(),

@@ -52,6 +52,7 @@ impl Looks {
             machine: machine_time(),
             most: before.map_or(0, |look| look.most).max(held),
         };
+
         looks.insert(one.id.clone(), now);
         let limit = one.definition.memory.map(u64::from).or(view.memory);
         json!({

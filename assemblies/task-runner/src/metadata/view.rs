@@ -207,6 +207,7 @@ fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
                 Some((before, since)) if before == *health => since,
                 _ => at,
             };
+
             container.health = Some((*health, since));
             container.probe_code = *code;
             container.output.clone_from(output);

@@ -64,6 +64,7 @@ impl Offspring {
             known: Arc::default(),
         };
         let looks = family.clone();
+
         // Ends with the process.
         thread::spawn(move || {
             loop {
@@ -71,6 +72,7 @@ impl Offspring {
                 looks.remember();
             }
         });
+
         Ok(family)
     }
 
@@ -158,6 +160,7 @@ fn descent(all: &[Seen], first: u32, state: First, known: &Known) -> Known {
     let mut found: Known = (alive().filter(belongs))
         .map(|one| (one.pid, one.group))
         .collect();
+
     // At most as many generations as there are processes.
     for _ in all {
         let is_child = |one: &&Seen| found.iter().any(|(pid, _)| *pid == one.parent);
@@ -166,11 +169,13 @@ fn descent(all: &[Seen], first: u32, state: First, known: &Known) -> Known {
             .map(|one| (one.pid, one.group))
             .collect();
         let before = found.len();
+
         found.extend(more);
         if found.len() == before {
             break;
         }
     }
+
     found
 }
 
@@ -205,8 +210,10 @@ mod tests {
             process(12, 11, 12),
             process(99, 1, 99),
         ];
+
         let known = descent(&before, 10, First::Lives, &Known::new());
         assert_eq!(known, [(10, 10), (11, 10), (12, 12)].into());
+
         // 10 and 11 are gone; 13 is new below 12, 14 in the group, and somebody else got the number 11.
         let after = [
             process(12, 1, 12),
@@ -215,6 +222,7 @@ mod tests {
             process(14, 1, 10),
             process(99, 1, 99),
         ];
+
         assert_eq!(
             descent(&after, 10, First::Buried, &known),
             [(12, 12), (13, 13), (14, 10)].into()

@@ -182,8 +182,10 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
             current: Some(soft.min(hard).min(most)),
             maximum: Some(hard.min(most)),
         };
+
         // Some systems have a limit that they do not tell: then it stays as it is.
         let _ = setrlimit(Resource::Nofile, within);
     }
+
     Ok(())
 }

@@ -58,12 +58,14 @@ fn told() -> io::Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
+
     let mut said = String::new();
     let read = child
         .stdout
         .take()
         .map(|mut out| out.read_to_string(&mut said));
     let _ = child.wait();
+
     read.unwrap_or(Ok(0)).map(|_| said)
 }
 
@@ -73,6 +75,7 @@ fn seen(line: &str) -> Option<Seen> {
     let mut number = || words.next()?.parse::<u64>().ok();
     let (pid, parent, group, kibibytes) = (number()?, number()?, number()?, number()?);
     let (state, time) = (words.next()?, words.next()?);
+
     Some(Seen {
         pid: u32::try_from(pid).ok()?,
         parent: u32::try_from(parent).ok()?,
@@ -156,6 +159,7 @@ mod tests {
                 resident: 4096 * 1024,
             }
         );
+
         let macos = seen("  321     1   321      0 Z+     0:00.03").unwrap();
         assert!(macos.ended);
         assert_eq!(macos.spent, Duration::from_millis(30));

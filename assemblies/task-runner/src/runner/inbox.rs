@@ -47,6 +47,7 @@ impl Runner {
                 if refused {
                     self.tell_refusal();
                 }
+
                 let member = &mut self.members[container];
                 (member.pid, member.told) = (Some(pid), Some(told));
                 member.report.processor_time += mem::take(&mut member.spent_now);
@@ -69,6 +70,7 @@ impl Runner {
                 } else {
                     Outcome::Failed
                 };
+
                 Event::Probed {
                     container,
                     run,
@@ -87,6 +89,7 @@ impl Runner {
             let more = killed > mem::replace(&mut member.killed_by_kernel, killed);
             member.out_of_memory |= more && code == Some(137);
         }
+
         (member.orders, member.probe, member.pid) = (None, None, None);
         Event::Exited {
             container,

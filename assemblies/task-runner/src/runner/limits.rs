@@ -21,14 +21,17 @@ impl Runner {
     pub(super) fn look_at_memory(&mut self) {
         let processes = Processes::look();
         let held = self.measure(&processes);
+
         // Where the kernel keeps the limits, nobody comes to be over one.
         if self.plan.groups.is_some() {
             return;
         }
+
         let mut over = self.over_their_own(&processes, &held);
         if over.is_empty() {
             over.extend(self.over_the_tasks(&processes, &held));
         }
+
         for container in over {
             let member = &mut self.members[container];
             if !mem::replace(&mut member.out_of_memory, true) {
@@ -45,6 +48,7 @@ impl Runner {
             let pids = processes.of(pid);
             let resident = processes.resident(&pids);
             let report = &mut member.report;
+
             report.peak_memory = report.peak_memory.max(resident);
             let spent = processes.processor_time(&pids);
             member.spent_now = spent.max(member.spent_now);
@@ -54,6 +58,7 @@ impl Runner {
                 resident,
             });
         }
+
         held
     }
 
@@ -76,12 +81,14 @@ impl Runner {
         if all <= limit {
             return None;
         }
+
         let exact = held
             .iter()
             .map(|one| (processes.proportional(&one.pids), one.container));
         let exact: Vec<(u64, usize)> = exact.collect();
         let all: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
         let most = exact.iter().max().filter(|_| all > limit);
+
         most.map(|(_, container)| *container)
     }
 }

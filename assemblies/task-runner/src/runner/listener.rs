@@ -32,11 +32,13 @@ impl Listener {
         } else {
             0
         };
+
         let event = RunnerEvent {
             at: self.begun.elapsed(),
             container: container.map(Into::into),
             what,
         };
+
         if self.events.capacity() <= room || self.events.try_send(event).is_err() {
             self.unheard.fetch_add(1, Ordering::Relaxed);
         }

@@ -55,6 +55,7 @@ impl Member {
                     source,
                 }
             })?;
+
         let Some(program) = plan.programs.get(&name).cloned() else {
             return Err(RunError::Programs(vec![name]));
         };
@@ -65,6 +66,7 @@ impl Member {
             name,
             ..ContainerReport::default()
         };
+
         Ok(Self {
             definition: definition.clone(),
             program,

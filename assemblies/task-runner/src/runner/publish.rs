@@ -47,6 +47,7 @@ impl Runner {
                 reason,
             } => (container, members[container].has_stopped(code, reason, now)),
         };
+
         self.listener
             .hear(Some(self.members[container].name()), what);
     }

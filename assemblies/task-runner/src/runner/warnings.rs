@@ -28,12 +28,14 @@ impl Runner {
                 continue;
             };
             let end = "on Fargate the task would hang for hours (containers-roadmap#2379); give it a startTimeout";
+
             self.listener.hear(
                 Some(self.members[index].name()),
                 What::Warning(format!("{text}: {end}")),
             );
             self.members[index].stuck_told = true;
         }
+
         self.hang_told |= now >= HANG;
     }
 
@@ -42,14 +44,17 @@ impl Runner {
         if view.status != TaskStatus::Pending {
             return None;
         }
+
         let Verdict::Waits(need) = self.state.verdict(index, now) else {
             return None;
         };
         let on = &self.state.spec().containers[need.on];
+
         if self.state.waits_for_ever(index, now).is_some() {
             let name = &on.name;
             return Some(format!("waits for `{name}` to be healthy, which has ended"));
         }
+
         let is_late = now >= HANG && !self.hang_told;
         let has_limit = need.condition == Condition::Start || on.start_timeout.is_some();
         (is_late && !has_limit)
@@ -66,6 +71,7 @@ impl Runner {
         {
             return;
         }
+
         let text = format!(
             "has no handler for SIGTERM: as PID 1, which it is on Fargate, it does not hear the signal, and is \
              killed after {} s with exit code 137",

@@ -149,6 +149,7 @@ impl Faults {
             }
             is_new
         });
+
         self.wall_up();
         is_new
     }
@@ -217,6 +218,7 @@ impl Faults {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
+
             // Before looking: a change between the look and the wait must not be missed.
             changed.as_mut().enable();
             if !self.swallows(flow) {
@@ -224,6 +226,7 @@ impl Faults {
             }
             changed.await;
         }
+
         let late = self.late(flow).filter(|_| leaves);
         if let Some(late) = late {
             sleep(late).await;
@@ -246,6 +249,7 @@ impl Faults {
         if flow.lot >= trouble.flows || !is_in(&trouble.to) || is_in(&trouble.except) {
             return None;
         }
+
         match &trouble.what {
             What::Latency { delay, jitter } => {
                 // Evenly between the two ends, as netem without a distribution.
@@ -288,6 +292,7 @@ impl Chance {
                 Some(next(word))
             });
         let word = next(before.unwrap_or_else(|word| word));
+
         u8::try_from((word >> 32) % 100).unwrap_or(0)
     }
 }
@@ -330,6 +335,7 @@ mod tests {
             port: 5432,
             except: vec!["10.0.0.1".parse().unwrap()],
         };
+
         assert!(faults.start_hole(hole.clone()) && !faults.start_hole(hole));
         assert!(faults.swallows(flow("10.0.0.2", 0)) && !faults.swallows(flow("10.0.0.1", 0)));
         assert!(!faults.swallows(Flow {
@@ -358,11 +364,13 @@ mod tests {
             to: vec!["0.0.0.0/0".parse().unwrap()],
             except: vec![],
         };
+
         assert!(faults.start_trouble(trouble));
         for _ in 0..1000 {
             let late = faults.late(flow("10.0.0.1", 49)).unwrap();
             assert!((ms(80)..=ms(120)).contains(&late), "{late:?}");
         }
+
         assert_eq!(faults.late(flow("10.0.0.1", 50)), None);
         faults.stop_trouble(true);
         assert!(faults.has_trouble(false), "the other kind was stopped");
@@ -379,6 +387,7 @@ mod tests {
             to: vec!["0.0.0.0/0".parse().unwrap()],
             except: vec![],
         };
+
         faults.start_trouble(trouble);
         let lost = (0..10_000)
             .filter(|_| faults.late(flow("10.0.0.1", 7)).is_some())

@@ -55,6 +55,7 @@ where
                 sleep(PAUSE).await;
                 continue;
             };
+
             let (called, border) = (connect(), border.clone());
             tokio::spawn(async move {
                 if let Ok(called) = called.await {
@@ -80,6 +81,7 @@ async fn both_ways(
             .peer_addr()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()),
     };
+
     let (traffic, port, faults) = (border.traffic, border.port, &*border.faults);
     let flow = Flow {
         traffic,
@@ -87,12 +89,14 @@ async fn both_ways(
         peer: outside,
         lot: faults.lot(),
     };
+
     let ((from_caller, to_caller), (from_called, to_called)) = (caller.split(), called.split());
     let leaves = traffic == Traffic::Egress;
     tokio::try_join!(
         one_way(from_caller, to_called, faults, flow, leaves),
         one_way(from_called, to_caller, faults, flow, !leaves),
     )?;
+
     Ok(())
 }
 

@@ -53,13 +53,16 @@ fn give_below(folder: &Path) -> io::Result<()> {
         if about.is_dir() {
             give_below(&path)?;
         }
+
         let there = |id: u32| Some(if id < COUNT { FIRST + id } else { id });
         lchown(&path, there(about.uid()), there(about.gid()))?;
+
         // The kernel takes these bits away with the owner (man 2 chown).
         if about.is_file() && about.mode() & 0o6000 != 0 {
             fs::set_permissions(&path, about.permissions())?;
         }
     }
+
     Ok(())
 }
 
@@ -84,11 +87,13 @@ impl Outside {
         if !self.0.wait()?.success() {
             return Err(io::Error::other("no user namespace with everybody in it"));
         }
+
         give_up()?;
         let group = Gid::from_raw(group);
         set_thread_groups(&[group])?;
         set_thread_gid(group)?;
         set_thread_uid(Uid::from_raw(user))?;
+
         // Who becomes somebody else is not watched any more (man 2 prctl).
         Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
     }
@@ -102,6 +107,7 @@ pub(crate) fn admit_everybody(words: &[OsString]) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let process = Path::new("/proc").join(process);
+
     for file in ["uid_map", "gid_map"] {
         let own = fs::read_to_string(Path::new("/proc/self").join(file))?;
         let map = match from.to_str() {
@@ -110,6 +116,7 @@ pub(crate) fn admit_everybody(words: &[OsString]) -> io::Result<()> {
         };
         fs::write(process.join(file), map)?;
     }
+
     Ok(())
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn keep(words: &[OsString]) -> io::Result<()> {
         .and_then(|word| word.to_str())
         .unwrap_or_default();
     let mut line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+
     // Its own end of the line at the other's command line would keep the line open.
     let made = namespaces(words.contains("network"), words.contains("processes"));
     let _pause = match made {
@@ -52,10 +53,12 @@ pub(crate) fn keep(words: &[OsString]) -> io::Result<()> {
         }
         Err(why) => return writeln!(line, "refused {why}"),
     };
+
     let mut byte = [0];
     while let Ok(1) = line.read(&mut byte) {
         answer(&mut line)?;
     }
+
     Ok(())
 }
 
@@ -65,6 +68,7 @@ fn namespaces(network: bool, processes: bool) -> io::Result<Option<Child>> {
         io::Error::other(format!("no {what}: {failure}"))
     };
     let (user, group) = (geteuid(), getegid());
+
     if !user.is_root() {
         new_namespace(UnshareFlags::NEWUSER).map_err(|why| told("user namespace", &why))?;
         let map = |file: &str, id: u32| fs::write(file, format!("0 {id} 1"));
@@ -73,23 +77,28 @@ fn namespaces(network: bool, processes: bool) -> io::Result<Option<Child>> {
             .and_then(|()| map("/proc/self/gid_map", group.as_raw()))
             .map_err(|why| told("user namespace", &why))?;
     }
+
     new_namespace(UnshareFlags::NEWNS).map_err(|why| told("mount namespace", &why))?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|why| told("mounts of its own", &why))?;
+
     if network {
         new_namespace(UnshareFlags::NEWNET).map_err(|why| told("network namespace", &why))?;
         loopback::bring_up().map_err(|why| told("loopback in its network", &why))?;
         // As in a container: whoever may not be root here may still listen on 443 of its own network.
         let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     }
+
     if !processes {
         return Ok(None);
     }
     new_namespace(UnshareFlags::NEWPID).map_err(|why| told("PID namespace", &why))?;
+
     let pause = Command::new("/proc/self/exe")
         .arg(PAUSE)
         .stdin(Stdio::piped())
         .spawn();
+
     pause.map(Some).map_err(|why| told("PID namespace", &why))
 }
 
@@ -101,11 +110,13 @@ fn answer(line: &mut UnixStream) -> io::Result<()> {
             return line.write_all(&why.raw_os_error().to_ne_bytes());
         }
     };
+
     // Without the right to mark it, a black hole between containers swallows what comes from outside too.
     let _ = SockRef::from(&socket).set_mark(MARK);
     let sockets = [socket.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
+
     beside.push(SendAncillaryMessage::ScmRights(&sockets));
     sendmsg(
         &*line,
@@ -113,6 +124,7 @@ fn answer(line: &mut UnixStream) -> io::Result<()> {
         &mut beside,
         SendFlags::NOSIGNAL,
     )?;
+
     Ok(())
 }
 

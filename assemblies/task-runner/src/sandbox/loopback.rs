@@ -17,20 +17,24 @@ pub(super) fn bring_up() -> io::Result<()> {
         SocketFlags::CLOEXEC,
         None,
     )?;
+
     // struct ifinfomsg: family, type, index, flags, mask of flags.
     let mut link = vec![0; 4];
     for word in [LO, UP, UP] {
         link.extend(word.to_ne_bytes());
     }
+
     ask(&kernel, NEWLINK, 0, &link)?;
     // struct ifaddrmsg: family, length of the prefix, flags, scope, index; then two attributes.
     let mut address = vec![INET, 32, 0, SCOPE_HOST];
     address.extend(LO.to_ne_bytes());
+
     for kind in [IFA_LOCAL, IFA_ADDRESS] {
         address.extend(8_u16.to_ne_bytes());
         address.extend(kind.to_ne_bytes());
         address.extend(METADATA.ip().octets());
     }
+
     ask(&kernel, NEWADDR, CREATE | EXCL, &address)
 }
 
@@ -43,8 +47,10 @@ fn ask(kernel: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
     message.extend([0; 8]);
     message.extend(body);
     send(kernel, &message, SendFlags::empty())?;
+
     let mut answer = [0; 256];
     let (count, _) = recv(kernel, &mut answer[..], RecvFlags::empty())?;
+
     // struct nlmsgerr: the header, then zero, or the error's number below zero.
     let code = answer[..count]
         .get(HEADER..HEADER + 4)

@@ -57,6 +57,7 @@ impl Mounts {
             self.make_room(&bind.target).map_err(volume)?;
             mount_bind_recursive(&bind.source, &bind.target).map_err(|why| volume(why.into()))?;
         }
+
         for tmpfs in &self.tmpfs {
             let told = |why| named("the tmpfs at", &tmpfs.target, why);
             self.make_room(&tmpfs.target).map_err(told)?;
@@ -65,10 +66,12 @@ impl Mounts {
             mount("tmpfs", &tmpfs.target, "tmpfs", flags, size.as_c_str())
                 .map_err(|why| told(why.into()))?;
         }
+
         if let Some(hosts) = &self.hosts {
             mount_bind(hosts, "/etc/hosts")
                 .map_err(|why| named("the names in", Path::new("/etc/hosts"), why.into()))?;
         }
+
         if self.read_only {
             // Each a mount of its own, so that it can stay as it is.
             for kept in &self.kept {
@@ -76,6 +79,7 @@ impl Mounts {
                     .map_err(|why| named("the path", kept, why.into()))?;
             }
         }
+
         self.close()
     }
 
@@ -86,11 +90,13 @@ impl Mounts {
                 .iter()
                 .any(|one| one != kept && kept.starts_with(one))
         };
+
         for kept in self.kept.iter().filter(|kept| !nested(kept)) {
             let Ok(within) = kept.strip_prefix(&bind.target) else {
                 continue;
             };
             let place = bind.source.join(within);
+
             if kept.is_dir() {
                 fs::create_dir_all(&place)?;
             } else {
@@ -100,6 +106,7 @@ impl Mounts {
             }
             mount_bind_recursive(kept, &place)?;
         }
+
         Ok(())
     }
 
@@ -108,9 +115,11 @@ impl Mounts {
         if target.is_dir() {
             return Ok(());
         }
+
         let above = target.ancestors().find(|above| above.is_dir());
         let above = above.unwrap_or(Path::new("/"));
         mount("tmpfs", &self.room, "tmpfs", MountFlags::NOSUID, None)?;
+
         for entry in fs::read_dir(above)? {
             let entry = entry?;
             let (from, to) = (entry.path(), self.room.join(entry.file_name()));
@@ -125,6 +134,7 @@ impl Mounts {
                 mount_bind(&from, &to)?;
             }
         }
+
         if above == Path::new("/") {
             std::env::set_current_dir(&self.room)?;
             // The old root lies on the new one for a moment (man 2 pivot_root).
@@ -133,6 +143,7 @@ impl Mounts {
         } else {
             mount_move(&self.room, above)?;
         }
+
         fs::create_dir_all(target)
     }
 
@@ -147,6 +158,7 @@ impl Mounts {
         .chain(self.kept.iter().map(|kept| &**kept))
         .chain(["/proc", "/dev", "/sys"].map(Path::new))
         .collect();
+
         let shut: Vec<&Path> = (self.binds.iter().filter(|bind| bind.read_only))
             .map(|bind| &*bind.target)
             .collect();
@@ -154,12 +166,14 @@ impl Mounts {
             let found = all.iter().filter(|one| point.starts_with(one));
             found.map(|one| one.components().count()).max().unwrap_or(0)
         };
+
         for (point, flags) in mounted()? {
             let (opened, shutting) = (longest(&open, &point), longest(&shut, &point));
             let is_open = opened > shutting || (shutting == 0 && !self.read_only);
             if is_open {
                 continue;
             }
+
             match read_only(&point, flags) {
                 // It lies below another mount, where nobody comes any more.
                 Ok(())
@@ -169,6 +183,7 @@ impl Mounts {
                 Err(why) => return Err(named("the read-only", &point, why.into())),
             }
         }
+
         Ok(())
     }
 }
@@ -193,6 +208,7 @@ pub(super) fn mounted() -> io::Result<Vec<(PathBuf, MountFlags)>> {
         }
         Some((unescaped(point), flags))
     };
+
     Ok(text.lines().filter_map(read).collect())
 }
 

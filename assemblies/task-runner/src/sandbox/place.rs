@@ -89,11 +89,13 @@ impl Place {
             return Ok(());
         };
         let kinds = ["user", "net", "mnt"];
+
         join(keeper, &kinds)?;
         if let Some(mounts) = &self.mounts {
             new_namespace(UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS)?;
             mounts.arrange()?;
         }
+
         Ok(())
     }
 
@@ -120,6 +122,7 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
         Others::Nobody => None,
         Others::Everybody { from } => Some(Outside::begin(from)?),
     };
+
     if let Some(beside) = last.beside {
         join(beside, &["net", "ipc", "uts", "mnt"])?;
     } else if last.own_proc {
@@ -132,17 +135,21 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
         }
         close_the_kernel();
     }
+
     std::env::set_current_dir(&last.folder)?;
     if let Some((soft, hard)) = last.files {
         limit_files(soft, hard)?;
     }
+
     let lives_apart = last.own_proc || last.beside.is_some();
     let Some((user, group)) = last.user else {
         return if lives_apart { give_up() } else { Ok(()) };
     };
+
     if let Some(outside) = outside {
         return outside.enter(user, group);
     }
+
     let (own, own_group) = (geteuid(), getegid());
     new_namespace(UnshareFlags::NEWUSER)?;
     fs::write("/proc/self/setgroups", "deny")?;
@@ -151,6 +158,7 @@ pub(crate) fn finish(last: &Last) -> io::Result<()> {
         "/proc/self/gid_map",
         format!("{group} {} 1", own_group.as_raw()),
     )?;
+
     give_up()
 }
 
@@ -174,6 +182,7 @@ pub(crate) fn join(pid: u32, kinds: &[&str]) -> io::Result<()> {
             found.push((*kind, File::open(path)?));
         }
     }
+
     // All are open: from now on `/proc` may be another one.
     for (kind, file) in found {
         let kind = match kind {
@@ -186,6 +195,7 @@ pub(crate) fn join(pid: u32, kinds: &[&str]) -> io::Result<()> {
         };
         move_into_link_name_space(file.as_fd(), Some(kind))?;
     }
+
     Ok(())
 }
 

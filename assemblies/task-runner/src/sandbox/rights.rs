@@ -32,9 +32,11 @@ pub(super) fn close_the_kernel() {
         let bound = mount_bind_recursive(&path, &path);
         let _ = bound.and_then(|()| read_only(&path, MountFlags::empty()));
     }
+
     for name in ["kcore", "keys", "timer_list"] {
         let _ = mount_bind("/dev/null", Path::new("/proc").join(name));
     }
+
     let groups = |(point, _): &(PathBuf, MountFlags)| point.starts_with("/sys/fs/cgroup");
     for (point, flags) in mounted()
         .unwrap_or_default()

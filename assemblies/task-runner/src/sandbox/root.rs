@@ -39,10 +39,12 @@ impl Layers {
         if overlay(files, &changes, &work, &root).is_ok() {
             return Ok(root);
         }
+
         mount("tmpfs", &self.0, "tmpfs", MountFlags::NOSUID, None)?;
         for folder in [&changes, &work, &root] {
             fs::create_dir(folder)?;
         }
+
         overlay(files, &changes, &work, &root)?;
         Ok(root)
     }
@@ -56,6 +58,7 @@ impl Root {
             .lay(&self.files)
             .map_err(|why| named("the image in", &self.files, why))?;
         let machine = Machine::new();
+
         fs::create_dir(within(&root, &machine.0))?;
         std::env::set_current_dir(&root)?;
         pivot_root(".", within(&root, &machine.0))?;
@@ -64,24 +67,29 @@ impl Root {
             .devices()
             .map_err(|why| named("the devices in", Path::new("/dev"), why))?;
         machine.system();
+
         for bind in &self.mounts.binds {
             let volume = |why| named("the volume at", &bind.target, why);
             machine.bind(&bind.source, &bind.target).map_err(volume)?;
         }
+
         for Tmpfs { target, mebibytes } in &self.mounts.tmpfs {
             let told = |why| named("the tmpfs at", target, why);
             fs::create_dir_all(target).map_err(told)?;
             memory(target, &format!("size={mebibytes}m,mode=1777")).map_err(told)?;
         }
+
         for kept in &self.mounts.kept {
             machine
                 .bind(kept, kept)
                 .map_err(|why| named("the path", kept, why))?;
         }
+
         fs::create_dir_all(folder).map_err(|why| named("the folder", folder, why))?;
         machine.names(self.mounts.hosts.as_deref());
         unmount(&machine.0, UnmountFlags::DETACH)?;
         fs::remove_dir(&machine.0)?;
+
         self.mounts.close()
     }
 }
@@ -112,6 +120,7 @@ impl Machine {
             (Path::new("/etc/resolv.conf"), "/etc/resolv.conf"),
             (Path::new("/etc/hostname"), "/etc/hostname"),
         ];
+
         for (source, target) in own {
             let target = Path::new(target);
             // An image without names is an image still.
@@ -127,10 +136,12 @@ impl Machine {
         fs::create_dir_all("/dev")?;
         let flags = MountFlags::NOSUID;
         mount("tmpfs", "/dev", "tmpfs", flags, c"mode=755,size=65536k")?;
+
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let device = Path::new("/dev").join(name);
             file(&within(&self.0, &device), &device)?;
         }
+
         for (name, target) in [
             ("fd", "/proc/self/fd"),
             ("stdin", "/proc/self/fd/0"),
@@ -140,13 +151,16 @@ impl Machine {
         ] {
             symlink(target, Path::new("/dev").join(name))?;
         }
+
         fs::create_dir("/dev/shm")?;
         memory(Path::new("/dev/shm"), "size=65536k,mode=1777")?;
         fs::create_dir("/dev/pts")?;
+
         let terminals = c"newinstance,ptmxmode=0666,mode=0620";
         // Without terminals of its own there is none to open.
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         let _ = mount("devpts", "/dev/pts", "devpts", flags, terminals);
+
         Ok(())
     }
 
@@ -173,11 +187,13 @@ fn overlay(files: &Path, changes: &Path, work: &Path, root: &Path) -> io::Result
         escaped(changes),
         escaped(work)
     );
+
     // Who is root only here may not write the kernel's own notes into files; their owner's may be written.
     let forms = [options.clone() + ",userxattr", options];
     let of_all = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains(EVERYBODY));
     let forms: &[String] = if of_all { &forms[1..] } else { &forms };
     let mut last = io::Error::from(io::ErrorKind::Unsupported);
+
     for options in forms {
         let options = CString::new(options.as_str())?;
         let done = mount(
@@ -187,11 +203,13 @@ fn overlay(files: &Path, changes: &Path, work: &Path, root: &Path) -> io::Result
             MountFlags::empty(),
             options.as_c_str(),
         );
+
         match done {
             Ok(()) => return Ok(()),
             Err(why) => last = why.into(),
         }
     }
+
     Err(last)
 }
 

@@ -69,10 +69,12 @@ impl Wall {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
+
         let written = child
             .stdin
             .take()
             .map(|mut line| line.write_all(rules.as_bytes()));
+
         if child.wait()?.success() {
             written.unwrap_or(Ok(()))
         } else {
@@ -114,6 +116,7 @@ pub(crate) fn within(words: &[OsString]) -> io::Error {
     let Some(keeper) = keeper else {
         return io::ErrorKind::InvalidInput.into();
     };
+
     match join(keeper, &["user", "net"]) {
         Ok(()) => Command::new(program).args(arguments).exec(),
         Err(failure) => failure,

@@ -38,6 +38,7 @@ pub(super) fn event(state: &State, text: &str, now: Duration) -> Result<Event, S
         [name, ref rest @ ..] if !rest.is_empty() => (name, rest.join(" ")),
         _ => return Err(unknown()),
     };
+
     of_container(state, container(state, name)?, &rest, now).ok_or_else(unknown)
 }
 
@@ -55,6 +56,7 @@ fn of_container(state: &State, container: usize, text: &str, now: Duration) -> O
         began: now.saturating_sub(Duration::from_millis(ago)),
         outcome,
     };
+
     Some(match text.split(' ').collect::<Vec<_>>()[..] {
         ["runs"] => Event::Spawned { container },
         ["cannot"] => Event::SpawnFailed {

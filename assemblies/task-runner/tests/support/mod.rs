@@ -54,6 +54,7 @@ pub(crate) fn groups_of(runner: u32) -> Vec<String> {
     let name = format!("assemble-{runner}-");
     let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
     let mut found = Vec::new();
+
     while let Some(folder) = folders.pop() {
         let below = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         for path in below.map(|entry| entry.path()).filter(|path| path.is_dir()) {
@@ -69,6 +70,7 @@ pub(crate) fn groups_of(runner: u32) -> Vec<String> {
             }
         }
     }
+
     found
 }
 
@@ -81,10 +83,12 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
         folder: folder.to_owned(),
         image: None,
     };
+
     let names = definition
         .container_definitions
         .iter()
         .map(|one| one.name.clone());
+
     RunPlan {
         programs: names.map(|name| (name, program.clone())).collect(),
         definition,
@@ -132,6 +136,7 @@ impl Running {
         let (control, controlled) = mpsc::channel(4);
         let sandbox = plan.sandbox.clone();
         let task = tokio::spawn(run(plan, sender, controlled));
+
         Self {
             folder,
             sandbox,
@@ -235,6 +240,7 @@ pub(crate) fn lives(heard: &[RunnerEvent]) -> Vec<String> {
             _ => return None,
         })
     };
+
     heard.iter().filter_map(word).collect()
 }
 
@@ -266,6 +272,7 @@ pub(crate) fn called(neighbour: u32, name: u32) -> u32 {
         let own = line.and_then(|line| line.split_whitespace().last()?.parse().ok());
         own == Some(name) && space(*pid) == wanted
     };
+
     pids.find(is_it).unwrap()
 }
 

@@ -185,6 +185,7 @@ impl Config {
             required: BTreeMap::new(),
             scope_claim: None,
         };
+
         let one = Some(one).filter(|one| !one.issuer.is_empty());
         one.into_iter().chain(self.issuers.clone()).collect()
     }

@@ -44,6 +44,7 @@ impl Config {
             let hint = "set the address of the next hop: http://127.0.0.1:8080";
             return problem("is required", hint);
         }
+
         let form = "write it like http://127.0.0.1:8080";
         let Ok(url) = self.upstream.parse::<Uri>() else {
             return problem("is not an address", form);
@@ -51,6 +52,7 @@ impl Config {
         let (Some("http"), Some(host)) = (url.scheme_str(), url.host()) else {
             return problem("is not an http address with a host", form);
         };
+
         // A path before the path would make what is forwarded another target than was judged.
         if !matches!(
             url.path_and_query().map(PathAndQuery::as_str),
@@ -58,6 +60,7 @@ impl Config {
         ) {
             return problem("has a path", form);
         }
+
         if !self.insecure_upstream && !is_loopback(host) {
             let hint = "use a loopback address, or set `insecure_upstream`";
             return problem(
@@ -65,6 +68,7 @@ impl Config {
                 hint,
             );
         }
+
         None
     }
 
@@ -73,6 +77,7 @@ impl Config {
         let problem = |setting: &str, message: &str, hint: &str| {
             Problem::new(setting, message.to_owned(), hint.to_owned())
         };
+
         if !self.has_credentials() {
             let hint = "set `issuer` and `audience`, or `issuers`, `api_keys`, `alb.signers`, \
                         `client_certificates` or `external.url`";
@@ -82,21 +87,25 @@ impl Config {
                 hint,
             ));
         }
+
         let given = !self.audience.is_empty() || self.jwks.is_some();
         if self.issuer.is_empty() && given && self.has_credentials() {
             let hint = "set the text that good tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
         }
+
         if !self.issuer.is_empty() && self.audience.is_empty() {
             let hint = "set the text that tokens for this app have in `aud`";
             problems.push(problem("audience", "is required", hint));
         }
+
         if !self.issuer.is_empty()
             && let Some(fault) = self.all_issuers().first().and_then(|one| source(one).err())
         {
             let message = format!("names no place to load keys from: {fault}");
             problems.push(problem("jwks", &message, NO_PLACE));
         }
+
         let mut seen: HashSet<&str> = HashSet::from([self.issuer.as_str()]);
         for (index, issuer) in self.issuers.iter().enumerate() {
             let twice = !seen.insert(&issuer.issuer);
@@ -105,6 +114,7 @@ impl Config {
                 problems.push(problem("issuers", &message, hint));
             }
         }
+
         problems
     }
 
@@ -114,6 +124,7 @@ impl Config {
             let hint = "name at least one, or leave the setting out for all";
             problems.push(Problem::new("algorithms", "is empty", hint));
         }
+
         if self.leeway.duration() > MAX_LEEWAY.duration() {
             let hint = format!("set at most {MAX_LEEWAY}, and the clocks right");
             problems.push(Problem::new(
@@ -122,10 +133,12 @@ impl Config {
                 hint,
             ));
         }
+
         if self.jwks_refresh.is_zero() {
             let hint = "set how often to load the keys, such as 5m";
             problems.push(Problem::new("jwks_refresh", "is no time at all", hint));
         }
+
         problems
     }
 
@@ -137,11 +150,13 @@ impl Config {
             let hint = "name a header of its own, such as x-api-key";
             problems.push(Problem::new("api_key_header", "cannot hold API keys", hint));
         }
+
         let hint = "make entries with `auth-filter api-key ID`";
         let list = |keys: &[_]| {
             let header = HeaderName::from_static("x-api-key");
             crate::credentials::ApiKeys::new(header, keys, None).err()
         };
+
         if let Some(fault) = list(&self.api_keys) {
             problems.push(Problem::new("api_keys", fault.to_string(), hint));
         } else {
@@ -159,6 +174,7 @@ impl Config {
                 }
             }
         }
+
         problems
     }
 
@@ -170,16 +186,19 @@ impl Config {
             let hint = "write arn:aws:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/app/NAME/ID";
             problems.push(Problem::new("alb.signers", message, hint));
         }
+
         let nameless = |rule: &CertificateRule| !rule.names_something();
         if let Some(index) = self.client_certificates.iter().position(nameless) {
             let message = format!("certificate {}: would be any certificate", index + 1);
             let hint = "name one with `uri`, `dns`, `subject` or `sha256`";
             problems.push(Problem::new("client_certificates", message, hint));
         }
+
         if let Err(header) = self.external_headers() {
             let message = format!("`{header}` is no header");
             problems.push(Problem::new("external.headers", message, "name headers"));
         }
+
         problems.extend(self.external.url.as_ref().and_then(|url| {
             let problem = |message: String, hint: &str| Problem::new("external.url", message, hint);
             let hint = "write it like http://127.0.0.1:9000";
@@ -187,15 +206,18 @@ impl Config {
             if let Some(fault) = fault {
                 return Some(problem(fault.to_string(), hint));
             }
+
             let uri: Uri = url.parse().ok()?;
             let outside = !uri.host().is_some_and(is_loopback) && !self.insecure_external;
             let hint = "use a loopback address, or set `insecure_external`";
             outside.then(|| problem("leaves this task over plain http".to_owned(), hint))
         }));
+
         if self.failures.limit > 0 && self.failures.window.is_zero() {
             let hint = "set how long failures are counted, such as 1m";
             problems.push(Problem::new("failures.window", "is no time at all", hint));
         }
+
         problems
     }
 
@@ -217,6 +239,7 @@ impl Config {
                 "use letters, digits and `-`, and not subject, issuer, scopes, client or token";
             problems.push(Problem::new("claim_headers", message, hint));
         }
+
         let settings = &self.identity_token;
         if !settings.key.is_empty() {
             if let Err(fault) = IdentityTokens::new(settings.clone()) {
@@ -233,6 +256,7 @@ impl Config {
                 ));
             }
         }
+
         problems
     }
 }
@@ -243,24 +267,29 @@ fn trusted_problems(issuer: &TrustedIssuer, twice: bool) -> Vec<(String, &'stati
         let hint = "name each issuer once, with all its audiences in one list";
         problems.push(("is empty or there twice".to_owned(), hint));
     }
+
     let audiences = issuer.audience.list();
     if audiences.is_empty() || audiences.iter().any(String::is_empty) {
         let hint = "name the texts that tokens for this app have in `aud`";
         problems.push(("`audience` is empty".to_owned(), hint));
     }
+
     if let Err(fault) = source(issuer) {
         let message = format!("`jwks` names no place to load keys from: {fault}");
         problems.push((message, NO_PLACE));
     }
+
     let sound = issuer
         .required
         .iter()
         .all(|(name, value)| !name.is_empty() && can_be_wanted(value));
+
     if !sound {
         let message = "`required` wants something that no claim can be".to_owned();
         let hint = "want a text, number or truth of it, or a list of such";
         problems.push((message, hint));
     }
+
     problems
 }
 
@@ -299,12 +328,14 @@ mod tests {
             ["upstream", "issuer"]
         );
         assert!(good().problems().is_empty());
+
         let half = |issuer: &str, audience: &str| Config {
             issuer: issuer.into(),
             audience: audience.into(),
             ..good()
         };
         let lacking = settings_with_problems(&half("https://issuer.test", ""));
+
         assert_eq!(lacking, ["audience"]);
         let lacking = settings_with_problems(&half("", "coins"));
         assert_eq!(lacking, ["issuer"]);
@@ -323,6 +354,7 @@ mod tests {
             };
             assert!(config.problems().is_empty(), "{upstream}");
         }
+
         for upstream in [
             "http://10.0.0.1",
             "http://app:80",
@@ -336,6 +368,7 @@ mod tests {
             };
             assert_eq!(settings_with_problems(&config), ["upstream"], "{upstream}");
         }
+
         let upstream = "http://10.0.0.1".into();
         assert!(
             Config {
@@ -359,6 +392,7 @@ mod tests {
                 .unwrap(),
             ..good()
         };
+
         let wrong = [
             "jwks",
             "algorithms",

@@ -95,6 +95,7 @@ impl AlbSettings {
         if let Some(keys) = &self.keys {
             return Some(keys.trim_end_matches('/').to_owned());
         }
+
         let (partition, region) = region(self.signers.first()?)?;
         Some(match partition {
             "aws-us-gov" => {
@@ -154,6 +155,7 @@ impl Alb {
                 asked: Vec::new(),
             }),
         };
+
         Self {
             settings,
             leeway,
@@ -169,22 +171,27 @@ impl Alb {
         if said("alg") != Some(Algorithm::ES256.name()) {
             return Err(AlbFault::Algorithm);
         }
+
         // Before any key is looked for: a stranger's token makes the filter fetch nothing.
         if !said("signer").is_some_and(|arn| self.settings.signers.iter().any(|our| our == arn)) {
             return Err(AlbFault::Signer);
         }
+
         let clients = &self.settings.clients;
         let client = said("client");
         if !clients.is_empty() && !client.is_some_and(|id| clients.iter().any(|our| our == id)) {
             return Err(AlbFault::Client);
         }
+
         let expires = token.header.get("exp").and_then(Value::as_f64);
         let expires = expires.ok_or(AlbFault::NoExpiry)?;
         let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbFault::Expired)?;
         let ends = UNIX_EPOCH.checked_add(ends).ok_or(AlbFault::NoExpiry)?;
+
         if now >= ends + self.leeway {
             return Err(AlbFault::Expired);
         }
+
         let id = said("kid").filter(|id| is_uuid(id));
         let key = self.keys.key(id.ok_or(AlbFault::UnknownKey)?).await?;
         match key.verifies(Algorithm::ES256, token.signed, &token.signature) {
@@ -199,6 +206,7 @@ impl Alb {
         };
         let issuer = text(&token.header, "iss").unwrap_or_default();
         let mut identity = Identity::new(Credential::Alb, text(&token.payload, "sub"), issuer);
+
         identity.client = text(&token.header, "client");
         identity.expires = Some(expires);
         identity.claims = self
@@ -206,6 +214,7 @@ impl Alb {
             .iter()
             .filter_map(|name| Some((name.clone(), member(&token.payload, name)?.clone())))
             .collect();
+
         identity
     }
 }
@@ -223,10 +232,12 @@ impl<'t> Parts<'t> {
         if token.len() > Jws::MAX_BYTES {
             return None;
         }
+
         let parts: Vec<&[u8]> = token.splitn(4, |byte| *byte == b'.').collect();
         let [header, payload, signature] = parts[..] else {
             return None;
         };
+
         Some(Self {
             header: object(&decode(header)?)?,
             payload: object(&decode(payload)?)?,
@@ -269,15 +280,18 @@ impl RegionKeys {
         if let Some(key) = self.known(id) {
             return Ok(key);
         }
+
         let turn = self.one_at_a_time.acquire().await;
         let _turn = turn.map_err(|_| AlbFault::NoKey)?;
         if let Some(key) = self.known(id) {
             return Ok(key);
         }
+
         if !self.may_ask() {
             return Err(AlbFault::UnknownKey);
         }
         let key = Arc::new(self.fetch(id).await?);
+
         self.state().known.put(id.to_owned(), key.clone());
         Ok(key)
     }
@@ -359,6 +373,7 @@ mod tests {
             place(ARN),
             "https://public-keys.auth.elb.eu-west-1.amazonaws.com"
         );
+
         assert_eq!(
             place(
                 &ARN.replace("aws:", "aws-us-gov:")
@@ -373,6 +388,7 @@ mod tests {
         let other = ARN.replace("eu-west-1", "us-east-1");
         assert_eq!(settings(&[ARN, ARN]).wrong_signer(), None);
         assert_eq!(settings(&[ARN, &other]).wrong_signer(), Some(&other));
+
         for wrong in [
             "",
             "front",

@@ -120,6 +120,7 @@ impl ApiKeys {
             fixed: entries(fixed)?,
             table: watch::Sender::new(Arc::new([])),
         };
+
         reloader.read()?;
         let table = reloader.table.subscribe();
         Ok((Self { header, table }, reloader))
@@ -178,18 +179,22 @@ impl Reloader {
             self.table.send_replace(self.fixed.clone().into());
             return Ok(false);
         };
+
         let unreadable = |source| ListFault::File {
             path: path.clone(),
             source,
         };
         let seen = seen(path).map_err(unreadable)?;
+
         if self.seen.as_ref() == Some(&seen) {
             return Ok(false);
         }
+
         let text = fs::read_to_string(path).map_err(unreadable)?;
         // Noted before it is judged: a wrong file is complained of once, not at every look.
         self.seen = Some(seen);
         let all = [self.fixed.clone(), entries(&parse(&text)?)?].concat();
+
         self.table.send_replace(all.into());
         Ok(true)
     }
@@ -227,9 +232,11 @@ fn entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ListFault> {
             id: key.id.clone(),
             fault,
         };
+
         if key.id.is_empty() || !ids.insert(key.id.clone()) {
             return Err(wrong("`id` is empty or there twice"));
         }
+
         let sha256 = unhex(&key.sha256);
         let sha256 = sha256.ok_or_else(|| wrong("`sha256` is not 64 hexadecimal digits"))?;
         let expires = key.expires.as_deref().map(|text| {
@@ -239,6 +246,7 @@ fn entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ListFault> {
         let expires = expires.transpose();
         let expires =
             expires.map_err(|_| wrong("`expires` is not a time like 2027-01-31T00:00:00Z"))?;
+
         let id = Some(key.id.clone());
         let identity = Arc::new(Identity {
             scopes: key.scopes.clone(),
@@ -247,6 +255,7 @@ fn entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ListFault> {
         });
         Ok(Entry { sha256, identity })
     };
+
     keys.iter().enumerate().map(entry).collect()
 }
 
@@ -298,15 +307,18 @@ mod tests {
         let keys = believed(&[key("web", "secret-1"), ending]);
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let web = keys.identity(b"secret-1", SystemTime::now()).unwrap();
+
         assert_eq!(web.subject.as_deref(), Some("web"));
         assert_eq!(web.scopes, ["coins.read"]);
         assert!(keys.identity(b"secret-2", at(999_999_999)).is_ok());
+
         let ended = keys.identity(b"secret-2", at(1_000_000_000));
         assert_eq!(ended, Err(ApiKeyFault::Expired));
         for wrong in [&b""[..], b"secret-", b"secret-11", b"SECRET-1"] {
             let found = keys.identity(wrong, SystemTime::now());
             assert_eq!(found, Err(ApiKeyFault::Unknown));
         }
+
         // The hash is no key.
         let hash = fingerprint("secret-1");
         assert!(keys.identity(hash.as_bytes(), SystemTime::now()).is_err());
@@ -323,6 +335,7 @@ mod tests {
                 compared.set(compared.get() + 1);
                 a == b
             });
+
             assert_eq!(found.is_some(), names.contains(&given));
             assert_eq!(compared.get(), 4, "{given}");
         }
@@ -336,9 +349,11 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
+
         assert!(fault("{}").contains("not a JSON list"));
         assert!(fault(r#"[{"id":"a","key":"x"}]"#).contains("unknown field `key`"));
         assert!(fault(r#"[{"id":"a","sha256":"xy"}]"#).contains("key 1 (`a`): `sha256`"));
+
         let hash = fingerprint("x");
         let twice = format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
         assert!(fault(&twice).contains("key 2 (`a`): `id`"));
@@ -352,11 +367,13 @@ mod tests {
         let path = folder.path().join("keys.json");
         let write = |text: &str| fs::write(&path, text).unwrap();
         let list = |keys: &[ApiKey]| serde_json::to_string(keys).unwrap();
+
         write(&list(&[key("web", "one")]));
         let header = HeaderName::from_static("x-api-key");
         let (keys, mut reloader) =
             ApiKeys::new(header, &[key("fixed", "zero")], Some(path.clone())).unwrap();
         let known = |key: &[u8]| keys.identity(key, SystemTime::now()).is_ok();
+
         assert!(known(b"zero") && known(b"one"));
         write("[{]");
         assert!(reloader.read().is_err());

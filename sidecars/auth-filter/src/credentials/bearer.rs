@@ -10,23 +10,28 @@ use crate::refusal::Refusal;
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let value = given.next().ok_or(Refusal::NoToken)?;
+
     // Of two, the filter would judge one and the app might believe the other.
     if given.next().is_some() {
         return Err(Refusal::Authorization);
     }
+
     let value = value.as_bytes();
     let at = value
         .iter()
         .position(|byte| *byte == b' ')
         .unwrap_or(value.len());
     let (scheme, token) = value.split_at(at);
+
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(Refusal::NoToken);
     }
+
     let token = token.trim_ascii_start();
     if token.is_empty() || !token.iter().copied().all(is_token_byte) {
         return Err(Refusal::Authorization);
     }
+
     Ok(token)
 }
 
@@ -65,6 +70,7 @@ mod tests {
         ] {
             assert!(matches!(found(values), Err(Refusal::NoToken)), "{values:?}");
         }
+
         for values in [
             &["Bearer"][..],
             &["Bearer "],

@@ -77,6 +77,7 @@ impl CertificateRule {
                 None => uri == wanted,
             })
         };
+
         let hash = |wanted: &String| {
             let hash = named.hash.as_ref();
             hash.is_some_and(|hash| hash.eq_ignore_ascii_case(wanted))
@@ -85,6 +86,7 @@ impl CertificateRule {
             let mut names = named.dns.iter();
             names.any(|name| name.eq_ignore_ascii_case(wanted))
         };
+
         self.uri.as_ref().is_none_or(uri)
             && self.dns.as_ref().is_none_or(dns)
             && self.sha256.as_ref().is_none_or(hash)
@@ -106,6 +108,7 @@ impl Certificates {
         if !is_from_this_task(request) {
             return Err(CertificateFault::Stranger);
         }
+
         let named = Named::read(header).ok_or(CertificateFault::Malformed)?;
         let rule = self.0.iter().find(|rule| rule.is_for(&named));
         let rule = rule.ok_or(CertificateFault::Unknown)?;
@@ -115,6 +118,7 @@ impl Certificates {
             .or_else(|| named.uris.first().cloned())
             .or_else(|| named.dns.first().cloned())
             .or(named.subject);
+
         let mut identity =
             Identity::new(Credential::Certificate, name, "client-certificate".into());
         identity.scopes.clone_from(&rule.scopes);
@@ -151,6 +155,7 @@ impl Named {
                 None if after.is_empty() => "",
                 _ => return None,
             };
+
             match name {
                 "Hash" if named.hash.is_none() => named.hash = Some(value),
                 "Subject" if named.subject.is_none() => named.subject = Some(value),
@@ -160,6 +165,7 @@ impl Named {
                 _ => return None,
             }
         }
+
         (named != Self::default()).then_some(named)
     }
 }
@@ -170,6 +176,7 @@ fn value(text: &str) -> Option<(String, &str)> {
         let end = text.find([';', ',', '"']).unwrap_or(text.len());
         return Some((text[..end].to_owned(), &text[end..]));
     };
+
     let mut value = String::new();
     let mut characters = quoted.char_indices();
     while let Some((at, character)) = characters.next() {
@@ -179,6 +186,7 @@ fn value(text: &str) -> Option<(String, &str)> {
             character => value.push(character),
         }
     }
+
     None
 }
 
@@ -224,6 +232,7 @@ mod tests {
             let identity = judged(&format!("[{rule}]"), GOOD, HERE).unwrap();
             assert_eq!(identity.subject.as_deref(), Some(subject), "{rule}");
         }
+
         for rule in [
             r#"{"uri":"spiffe://a.test/ns"}"#,
             r#"{"dns":"a.test"}"#,

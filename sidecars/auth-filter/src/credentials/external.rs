@@ -85,6 +85,7 @@ impl External {
             let value = answer.headers().get(&name)?;
             Some((name, value.clone()))
         };
+
         match answer.status() {
             StatusCode::OK => Ok(self.told(answer.headers())),
             status @ StatusCode::UNAUTHORIZED => Err(Refusal::Denied(Denial {
@@ -113,15 +114,18 @@ impl External {
         let mut question = Request::new(empty());
         *question.method_mut() = request.method.clone();
         *question.uri_mut() = request.uri.clone();
+
         let forwarded = request
             .headers
             .keys()
             .filter(|name| name.as_str().starts_with("x-forwarded-"));
+
         for name in self.headers.iter().chain([&HOST]).chain(forwarded) {
             for value in request.headers.get_all(name) {
                 question.headers_mut().append(name, value.clone());
             }
         }
+
         question.headers_mut().remove(CONTENT_LENGTH);
         question
     }

@@ -69,16 +69,19 @@ impl Credentials {
                 Err(refusal) => return Err(refusal),
             }
         }
+
         if let Some(api_keys) = wanted(kinds, Credential::ApiKey, self.api_keys.as_ref())
             && let Some(key) = one(headers, api_keys.header()).ok_or(ApiKeyFault::Twice)?
         {
             return Ok(api_keys.identity(key, now)?);
         }
+
         if let Some(alb) = wanted(kinds, Credential::Alb, self.alb.as_ref())
             && let Some(data) = one(headers, &alb::HEADER).ok_or(AlbFault::Malformed)?
         {
             return Ok(alb.identity(data, now).await?.into());
         }
+
         if let Some(certificates) =
             wanted(kinds, Credential::Certificate, self.certificates.as_ref())
             && let Some(named) =
@@ -86,6 +89,7 @@ impl Credentials {
         {
             return Ok(certificates.identity(request, named)?.into());
         }
+
         match wanted(kinds, Credential::External, self.external.as_ref()) {
             Some(external) => Ok(external.identity(request).await?.into()),
             None => Err(Refusal::NoToken),

@@ -38,12 +38,14 @@ impl Header {
         if written.crit.is_some() {
             return Err(HeaderFault::Critical);
         }
+
         if written.b64.is_some() {
             return Err(HeaderFault::Unencoded);
         }
         if written.enc.is_some() || written.zip.is_some() {
             return Err(HeaderFault::Encrypted);
         }
+
         Ok(Self {
             alg: written.alg,
             kid: written.kid,
@@ -119,6 +121,7 @@ mod tests {
                 HeaderFault::Encrypted,
             ),
         ];
+
         for (json, fault) in cases {
             let text = String::from_utf8_lossy(json);
             assert_eq!(Header::parse(json).unwrap_err(), fault, "{text}");

@@ -87,15 +87,18 @@ impl Key {
                 .key_ops
                 .as_ref()
                 .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+
         if !for_signatures {
             return Err(KeyFault::Purpose);
         }
+
         let forms = match jwk.kty.as_str() {
             "RSA" => rsa(jwk, allowed),
             "EC" => curve(jwk, allowed),
             "OKP" => edwards(jwk, allowed),
             _ => Err(KeyFault::Kind),
         }?;
+
         Ok(Self {
             id: jwk.kid.clone(),
             forms,
@@ -142,9 +145,11 @@ fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
     if !is_sound(&n, &e) {
         return Err(KeyFault::Weak);
     }
+
     if roca::is_marked(&n) {
         return Err(KeyFault::Broken);
     }
+
     let components = RsaPublicKeyComponents { n, e };
     candidates(jwk, allowed, |check| matches!(check, Check::Rsa(_)))?
         .into_iter()
@@ -174,6 +179,7 @@ fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
     if x.len() != curve.coordinate_bytes() || y.len() != curve.coordinate_bytes() {
         return Err(KeyFault::Malformed);
     }
+
     let point = [&[UNCOMPRESSED][..], &x, &y].concat();
     parsed(
         jwk,
@@ -224,6 +230,7 @@ fn candidates(
         .filter(|algorithm| fits(&algorithm.check()))
         .filter(|algorithm| named.is_none_or(|named| named == *algorithm))
         .collect();
+
     if found.is_empty() {
         Err(KeyFault::Algorithm)
     } else {

@@ -56,11 +56,13 @@ mod tests {
             let padded = [&[0, 0][..], &number].concat();
             let mut carry = 0;
             let mut sum: Vec<u8> = Vec::new();
+
             for (a, b) in shifted.iter().zip(&padded).rev() {
                 let digit = u16::from(*a) + u16::from(*b) + carry;
                 sum.push(digit as u8);
                 carry = digit >> 8;
             }
+
             sum.push(carry as u8);
             number = sum
                 .into_iter()
@@ -68,6 +70,7 @@ mod tests {
                 .skip_while(|byte| *byte == 0)
                 .collect();
         }
+
         number
     }
 }

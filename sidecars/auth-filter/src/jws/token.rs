@@ -46,10 +46,12 @@ impl<'t> Jws<'t> {
         if token.len() > Self::MAX_BYTES {
             return Err(JwsFault::TooLong);
         }
+
         let dots = dots(token);
         let [first, second] = dots[..] else {
             return Err(JwsFault::Parts);
         };
+
         Ok(Self {
             header: Header::parse(&decode(&token[..first])?)?,
             signed: &token[..second],
@@ -90,6 +92,7 @@ impl<'t> Jws<'t> {
                 Err(_) => {}
             }
         }
+
         Err(fault)
     }
 

@@ -80,6 +80,7 @@ impl Keys {
             slot: Mutex::default(),
             cooldown: timing.cooldown,
         }));
+
         let refresher = Refresher {
             keys: keys.clone(),
             origin,
@@ -87,6 +88,7 @@ impl Keys {
             failures: 0,
             fresh: Instant::now(),
         };
+
         (keys, refresher)
     }
 
@@ -133,17 +135,20 @@ impl Keys {
         if self.current().is_some_and(|set| set.knows(id)) {
             return None;
         }
+
         if slot.flight == Flight::None {
             let taken = slot.taken;
             if taken.is_some_and(|taken| taken.elapsed() < self.0.cooldown) {
                 return None;
             }
+
             *slot = Slot {
                 taken: Some(Instant::now()),
                 flight: Flight::Asked,
             };
             self.0.wanted.notify_one();
         }
+
         Some((slot.flight, landed))
     }
 
@@ -200,6 +205,7 @@ impl Refresher {
             let kid = ignored.id.as_deref().unwrap_or("-");
             tracing::debug!(kid, reason = %ignored.reason, "published key ignored");
         }
+
         let before = self.keys.current();
         // The same bytes again keep their edition, and with it what was found by them.
         if before
@@ -208,12 +214,14 @@ impl Refresher {
         {
             return self.timing.refresh;
         }
+
         self.keys.0.set.send_replace(Some(Arc::new(set)));
         let now = self.keys.current();
         let ids = |set: &Option<Arc<KeySet>>| set.as_ref().map(|set| set.ids().join(" "));
         if ids(&before) != ids(&now) {
             tracing::info!(from = self.origin.place(), keys = ids(&now), "keys loaded");
         }
+
         self.timing.refresh
     }
 
@@ -223,6 +231,7 @@ impl Refresher {
         if too_old {
             self.keys.0.set.send_replace(None);
         }
+
         let kept = self.keys.current().is_some();
         let error = chain(fault);
         tracing::warn!(
@@ -231,6 +240,7 @@ impl Refresher {
             from = self.origin.place(),
             "keys could not be loaded"
         );
+
         let pause = RETRY * 2_u32.saturating_pow(self.failures);
         self.failures = (self.failures + 1).min(6);
         pause.min(self.timing.refresh)
@@ -268,6 +278,7 @@ mod tests {
         };
         let (keys, mut refresher) = Keys::new(Origin::new(source, fetcher, Vec::new()), timing);
         let (flight, landed) = keys.coming("new").unwrap();
+
         assert_eq!(flight, Flight::Asked);
         refresher.load().await;
         assert!(landed.has_changed().unwrap(), "who asked is served");

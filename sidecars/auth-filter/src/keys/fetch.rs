@@ -144,20 +144,24 @@ impl Fetcher {
             (Some(scheme @ ("http" | "https")), Some(host)) if !host.is_empty() => (scheme, host),
             _ => return Err(FetchFault::Address(url.clone())),
         };
+
         let connect = |source| FetchFault::Connect {
             url: url.clone(),
             source,
         };
         let tcp = self.connect(url, scheme, host).await?;
+
         if scheme == "http" {
             return exchange(tcp, url).await;
         }
+
         let name = ServerName::try_from(unbracketed(host).to_owned())
             .map_err(|_| FetchFault::Address(url.clone()))?;
         let tls = TlsConnector::from(self.tls.clone())
             .connect(name, tcp)
             .await
             .map_err(connect)?;
+
         exchange(tls, url).await
     }
 
@@ -174,6 +178,7 @@ impl Fetcher {
             .await
             .map_err(|error| unresolved(Some(error)))?;
         let mut addresses: Vec<SocketAddr> = found.collect();
+
         if addresses.is_empty() {
             return Err(unresolved(None));
         }
@@ -184,6 +189,7 @@ impl Fetcher {
                 return Err(FetchFault::Plain(url.clone()));
             }
         }
+
         let connected = TcpStream::connect(&addresses[..]).await;
         connected.map_err(|source| FetchFault::Connect {
             url: url.clone(),
@@ -203,6 +209,7 @@ where
     let (mut sender, connection) = http1::handshake(TokioIo::new(io))
         .await
         .map_err(|error| broke(error.into()))?;
+
     // Owns the connection's task: it ends with this function, however that ends.
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
@@ -211,12 +218,14 @@ where
         .send_request(request)
         .await
         .map_err(|error| broke(error.into()))?;
+
     if answer.status() != StatusCode::OK {
         return Err(FetchFault::Status {
             url: url.clone(),
             status: answer.status(),
         });
     }
+
     let body = Limited::new(answer.into_body(), Fetcher::MAX_BYTES)
         .collect()
         .await;
@@ -235,6 +244,7 @@ fn request(url: &Uri) -> Result<Request<Empty<Bytes>>, http::Error> {
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
     let authority = url.authority().map_or("", http::uri::Authority::as_str);
+
     Request::get(path)
         .header(HOST, authority)
         .header(ACCEPT, "application/json, application/jwk-set+json")
@@ -267,12 +277,14 @@ fn from_file(path: &Path) -> Result<RootCertStore, RootsFault> {
         cause,
     };
     let mut store = RootCertStore::empty();
+
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
         store
             .add(certificate)
             .map_err(|_| RootsFault::NoAuthority(path.to_owned()))?;
     }
+
     if store.is_empty() {
         Err(RootsFault::NoAuthority(path.to_owned()))
     } else {

@@ -86,6 +86,7 @@ impl Source {
             // `file:///x` and `file:/x` are the same path.
             return Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into()));
         }
+
         if jwks.contains("://") {
             return Ok(Self::Url(address(jwks)?));
         }
@@ -208,6 +209,7 @@ mod tests {
         ] {
             assert_eq!(source(text), file, "{text}");
         }
+
         assert_eq!(source("jwks.json"), Source::File("jwks.json".into()));
         let url = "https://issuer.test/keys";
         assert_eq!(source(url), Source::Url(url.parse().unwrap()));
@@ -218,6 +220,7 @@ mod tests {
         else {
             panic!()
         };
+
         assert_eq!(issuer, "https://issuer.test/");
         assert_eq!(
             configuration,

@@ -65,18 +65,21 @@ impl KeySet {
         if published.keys.len() > Self::MAX_KEYS {
             return Err(SetFault::TooMany);
         }
+
         let mut set = Self {
             keys: Vec::new(),
             ignored: Vec::new(),
             document: digest(&SHA256, json).as_ref().to_vec(),
             edition: EDITIONS.fetch_add(1, Ordering::Relaxed),
         };
+
         let seen = times_seen(&published.keys);
         for value in published.keys {
             let id = id_of(&value).map(str::to_owned);
             let twice = id
                 .as_ref()
                 .is_some_and(|id| seen.get(id).is_some_and(|times| *times > 1));
+
             match if twice {
                 Err(Reason::Twice)
             } else {
@@ -86,6 +89,7 @@ impl KeySet {
                 Err(reason) => set.ignored.push(Ignored { id, reason }),
             }
         }
+
         if set.keys.is_empty() {
             Err(SetFault::Empty(set.ignored))
         } else {

@@ -20,6 +20,7 @@ pub(super) fn make(id: &str, scopes: &[String]) -> Result<u8, BoxError> {
         scopes: scopes.to_vec(),
         expires: None,
     };
+
     writeln!(std::io::stderr(), "{key}")?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&entry)?)?;
     Ok(0)

@@ -21,6 +21,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     } else {
         token
     };
+
     let mut report = Report::default();
     let token = token.trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
@@ -31,10 +32,12 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
             return Ok(report);
         }
     };
+
     report.yes(
         "form",
         "three parts, nothing demanded that is not understood",
     );
+
     let issuers = config.all_issuers();
     let issuer = match &issuers[..] {
         [] => return Err("no `issuer` is set, so no token is believed".into()),
@@ -52,6 +55,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
             named
         }
     };
+
     let origin = config.origin(issuer, config.fetcher()?)?;
     let set = match origin.load().await {
         Ok(set) => set,
@@ -60,11 +64,13 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
             return Ok(report);
         }
     };
+
     report.yes(
         "keys",
         format!("{} from {}", set.ids().join(" "), origin.place()),
     );
     check(jws, &set, &config.policy(issuer), &mut report);
+
     Ok(report)
 }
 
@@ -116,6 +122,7 @@ fn claims(header: &Header, payload: &[u8], policy: &Policy, report: &mut Report)
         Ok(checks) => checks,
         Err(fault) => return report.no("claims", fault),
     };
+
     let said = object(payload).unwrap_or_default();
     let said = |name: &str| member(&said, name).cloned().unwrap_or_default();
     for (check, fault) in checks {
@@ -141,6 +148,7 @@ fn claims(header: &Header, payload: &[u8], policy: &Policy, report: &mut Report)
             Some(fault) => report.no(check, format!("{fault}: {found}")),
         }
     }
+
     match policy.claims(header, payload, SystemTime::now()) {
         Ok(identity) => {
             let subject = identity.subject.as_deref().unwrap_or("nobody");
@@ -171,6 +179,7 @@ fn moment(said: &Value) -> String {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let away = at - now.as_secs_f64();
+
     if away < 0.0 {
         format!("{at}, {:.0} s ago", -away)
     } else {

@@ -17,6 +17,7 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
             return Ok(report);
         }
     };
+
     let path = format!("/{}", target.segments().join("/"));
     report.yes(
         "target",
@@ -26,6 +27,7 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
             .unwrap_or_default()
             + &path,
     );
+
     match rules.index(method, &target) {
         Some(index) => {
             let written = config
@@ -41,11 +43,13 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
         None if config.rules.is_empty() => report.yes("rule", "there are none"),
         None => report.no("rule", "403: none is for this request"),
     }
+
     match rules.need(method, &target) {
         Need::Nothing => report.yes("needs", "nothing"),
         Need::Identity(demand) => report.yes("needs", needs(demand)),
         Need::NoRule => {}
     }
+
     Ok(report)
 }
 
@@ -57,11 +61,13 @@ fn needs(demand: &Demand) -> String {
         "" => "any good credential".to_owned(),
         kinds => format!("a good credential of the kind {kinds}"),
     };
+
     if !demand.scopes.is_empty() {
         text = format!("{text} with the scopes {}", demand.scopes.join(" "));
     }
     for (name, value) in &demand.claims {
         text = format!("{text}, claim `{name}` {value}");
     }
+
     text
 }

@@ -52,11 +52,13 @@ pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Re
         writeln!(std::io::stdout(), "{}", tokens.jwks())?;
         return Ok(0);
     }
+
     let report = match (name, arguments) {
         ("check-token", [token]) => check_token::report(token, config).await?,
         ("explain", [method, path]) => explain::report(method, path, config)?,
         _ => return Err(usage(name).into()),
     };
+
     report.print()?;
     Ok(report.exit_code())
 }

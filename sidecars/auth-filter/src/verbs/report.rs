@@ -57,6 +57,7 @@ impl fmt::Display for Report {
                 format!("{check:<11} {outcome:<4} {found}").trim_end()
             )?;
         }
+
         Ok(())
     }
 }

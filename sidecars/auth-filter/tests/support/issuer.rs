@@ -62,6 +62,7 @@ impl Issuer {
                 });
             }
         });
+
         Self {
             address,
             shared,
@@ -121,18 +122,21 @@ async fn answer(
             Ok(count) => head.extend_from_slice(&part[..count]),
         }
     }
+
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
     let answer = {
         let mut shared = shared.lock().unwrap();
         let discovery = path == "/.well-known/openid-configuration";
         shared.asked.push(path);
+
         if discovery {
             configuration(address)
         } else {
             shared.answer.clone()
         }
     };
+
     let _ = held.wait_for(|held| !held).await;
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;

@@ -77,6 +77,7 @@ impl Signer {
                 json!({"kty": "OKP", "crv": "Ed25519", "x": b64(pair.public_key().as_ref())})
             }
         };
+
         jwk["kid"] = json!(self.kid);
         jwk["use"] = json!("sig");
         jwk
@@ -173,6 +174,7 @@ fn rsa_numbers(der: &[u8]) -> (Vec<u8>, Vec<u8>) {
             .skip_while(|byte| *byte == 0)
             .collect()
     };
+
     (plain(n), plain(e))
 }
 

@@ -62,6 +62,7 @@ impl Stage {
             jwks: Some(issuer.url()),
             ..Config::default()
         };
+
         change(&mut config);
         let filter = Running::new(config).await;
         Self {
@@ -109,6 +110,7 @@ impl Running {
         };
         let serving = auth_filter::serve(config, listener, process);
         let task = tokio::spawn(async move { serving.await.unwrap() });
+
         Self {
             address,
             readiness,

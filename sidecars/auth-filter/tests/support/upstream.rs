@@ -45,6 +45,7 @@ impl Recorder {
                 tokio::spawn(async move { record(stream, &seen).await });
             }
         });
+
         Self {
             address,
             seen,
@@ -82,6 +83,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
         headers: Vec::new(),
         body: Vec::new(),
     };
+
     read_headers(stream, &mut seen).await?;
     if seen.header("transfer-encoding") == ["chunked"] {
         loop {
@@ -89,6 +91,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
             if size == 0 {
                 break;
             }
+
             let mut chunk = vec![0; size];
             stream.read_exact(&mut chunk).await.ok()?;
             seen.body.extend(chunk);
@@ -100,6 +103,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
         seen.body = vec![0; length.parse().unwrap()];
         stream.read_exact(&mut seen.body).await.ok()?;
     }
+
     Some(seen)
 }
 

@@ -103,6 +103,7 @@ impl Activity {
         if state.in_flight > 0 {
             return (state.progress + limits.stall.duration(), Expired::Stall);
         }
+
         match state.arriving_since {
             None if state.requests == 0 => (
                 state.quiet_since + limits.first_byte.duration(),

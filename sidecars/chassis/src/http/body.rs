@@ -86,6 +86,7 @@ async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLarge { limit });
     }
+
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(ReadError::Io)?.into_data() {
@@ -95,6 +96,7 @@ async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
             read.extend_from_slice(&data);
         }
     }
+
     Ok(read.freeze())
 }
 

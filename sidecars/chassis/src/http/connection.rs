@@ -67,6 +67,7 @@ impl Connection {
             opened = opening => opened,
             () = self.drained_without_a_request() => return,
         };
+
         match opened {
             Ok((io, protocol, address, service)) => {
                 self.address = address;
@@ -92,10 +93,12 @@ impl Connection {
                 Protocol::Http1 => io.first_byte().await.map(|()| protocol),
             }
         };
+
         let looked = tokio::select! {
             looked = looking => looked,
             limit = self.activity.expired(protocol, &self.limits) => Err(limit.into()),
         };
+
         Ok((io, looked?))
     }
 
@@ -113,11 +116,13 @@ impl Connection {
         };
         let activity = self.activity.clone();
         let closing = Arc::new(AtomicBool::new(false));
+
         // Set for HTTP/1.1 alone; HTTP/2 has GOAWAY, and no such header.
         let last = Arc::clone(&closing);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             wishes.note_wish(&mut request);
+
             // At the door, so that `Connection` cannot name a header a component adds on the way.
             strip_hop_by_hop(request.headers_mut());
             let in_flight = activity.begin();
@@ -125,6 +130,7 @@ impl Connection {
             let body = ReadOut::new(body, &head.headers);
             let answering = service(Request::from_parts(head, boxed(body)));
             let last = Arc::clone(&last);
+
             async move {
                 let mut response = answering.await;
                 if last.load(Ordering::Relaxed)
@@ -133,12 +139,14 @@ impl Connection {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
+
                 Ok::<_, Infallible>(response.map(|body| Tracked {
                     body,
                     _in_flight: in_flight,
                 }))
             }
         });
+
         let ended = if protocol == Protocol::Http2 {
             let wire = Gather::new(io);
             let io = TokioIo::new(wire.clone());
@@ -150,6 +158,7 @@ impl Connection {
             self.drive(connection.with_upgrades(), protocol, &closing)
                 .await
         };
+
         match (ended, slot.take()) {
             (Ok(()), Some(tunnel)) => self.carry(tunnel).await,
             (Ok(()), None) => {}
@@ -187,11 +196,13 @@ impl Connection {
             () = self.old_enough() => None,
             limit = self.activity.expired(protocol, &self.limits) => Some(limit),
         };
+
         match limit {
             None if protocol == Protocol::Http1 => closing.store(true, Ordering::Relaxed),
             None | Some(Expired::Idle) => connection.as_mut().graceful_shutdown(),
             Some(limit) => return Err(io::Error::from(limit).into()),
         }
+
         tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => ended,
             limit = self.activity.expired(protocol, &self.limits) => Err(io::Error::from(limit).into()),

@@ -80,12 +80,14 @@ impl<Io: AsyncWrite + Unpin> State<Io> {
         if self.gathered.len() + length > MOST {
             ready!(self.poll_gathered(cx))?;
         }
+
         if length > MOST {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
         if self.gathered.capacity() == 0 {
             self.gathered.reserve(MOST);
         }
+
         for buf in bufs {
             self.gathered.extend_from_slice(buf);
         }
@@ -161,11 +163,13 @@ mod tests {
             stream.write_all(word).await.unwrap();
             stream.flush().await.unwrap();
         }
+
         let mut byte = [0; 6];
         let early = timeout(Duration::from_millis(20), client.read(&mut byte));
         assert!(early.await.is_err());
         poll_fn(|cx| stream.poll_out(cx)).await.unwrap();
         assert_eq!(client.read(&mut byte).await.unwrap(), 6);
+
         let large = vec![b'x'; 3 * MOST];
         let writing = async {
             stream.write_all(&large).await.unwrap();

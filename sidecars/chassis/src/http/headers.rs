@@ -31,6 +31,7 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
     let joined = lines.fold(first.to_vec(), |joined, line| {
         [&joined, line].join(&b"; "[..])
     });
+
     if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(header::COOKIE, joined);
     }

@@ -44,16 +44,19 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
         if let (Some(only), None) = (filled.next(), filled.next()) {
             return self.poll_write(cx, only);
         }
+
         let length: usize = bufs.iter().map(|buf| buf.len()).sum();
         if length > SMALL {
             return Pin::new(&mut self.0).poll_write_vectored(cx, bufs);
         }
+
         let mut joined = [0; SMALL];
         let mut end = 0;
         for buf in bufs {
             joined[end..end + buf.len()].copy_from_slice(buf);
             end += buf.len();
         }
+
         self.poll_write(cx, &joined[..end])
     }
 
@@ -92,6 +95,7 @@ mod tests {
             &[b"head", b"body"],
             &[b"head", &large],
         ];
+
         let mut wanted = Vec::new();
         for pieces in all {
             let mut rest = pieces.concat();
@@ -103,11 +107,13 @@ mod tests {
                 } else {
                     vec![IoSlice::new(&rest)]
                 };
+
                 let count =
                     poll_fn(|cx| Pin::new(&mut ours).poll_write_vectored(cx, &slices)).await;
                 rest = rest.split_off(count.unwrap());
             }
         }
+
         drop(ours);
         let mut arrived = Vec::new();
         theirs.read_to_end(&mut arrived).await.unwrap();

@@ -187,6 +187,7 @@ impl Pool {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(Failure::Exchange)?;
+
         tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -213,6 +214,7 @@ impl Pool {
         if sender.is_closed() {
             return;
         }
+
         // Its request is still being sent, or its task has not got round to the end of the answer.
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -245,6 +247,7 @@ async fn sweep(pool: Weak<Pool>, idle: Duration) {
         let Some(pool) = pool.upgrade() else { return };
         let mut kept = pool.kept();
         let now = Instant::now();
+
         kept.connections
             .retain(|idle| idle.until > now && !idle.sender.is_closed());
         if kept.connections.is_empty() {

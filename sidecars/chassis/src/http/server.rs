@@ -91,6 +91,7 @@ where
             })
         }
     };
+
     serve_opened(listener, open, limits, shutdown).await;
     Ok(())
 }
@@ -118,6 +119,7 @@ pub async fn serve_opened<O, OF, Io, S, F>(
             shutdown: stop.clone(),
             activity: Activity::new(),
         };
+
         // Boxed: an idle connection should not keep the room its handshake took.
         let opening = Box::pin(open(stream, address));
         async move { connection.run(opening).await }

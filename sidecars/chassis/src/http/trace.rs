@@ -27,6 +27,7 @@ where
     if telemetry::is_quiet() && !request.headers().contains_key(TRACEPARENT) {
         return handler(request).await;
     }
+
     let started = Instant::now();
     let method = request.method().clone();
     let span = tracing::info_span!(
@@ -38,6 +39,7 @@ where
         http.response.status_code = Empty,
         url.path = request.uri().path(),
     );
+
     let remote = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
     // Fails only where no telemetry is installed, and then there is no parent to set.
     let _ = span.set_parent(remote.clone());
@@ -50,10 +52,12 @@ where
         );
         response
     };
+
     let response = answering
         .instrument(span.clone())
         .with_context(remote)
         .await;
+
     record_status(
         &span,
         response.status(),
@@ -65,6 +69,7 @@ where
         response.status().as_u16(),
         started.elapsed(),
     );
+
     response
 }
 

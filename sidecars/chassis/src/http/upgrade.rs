@@ -73,6 +73,7 @@ impl Upgrading {
                 Ok(both) => both,
                 Err(error) => return tracing::debug!(%error, "upgrade failed"),
             };
+
             let (mut client, mut next_hop) = (TokioIo::new(client), TokioIo::new(next_hop));
             if let Err(error) = copy_bidirectional(&mut client, &mut next_hop).await {
                 tracing::debug!(%error, "tunnel broke off");
@@ -91,10 +92,12 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
             .flat_map(|value| value.split(','))
             .any(|word| word.trim().eq_ignore_ascii_case(wanted))
     };
+
     let only_one = headers.get_all(UPGRADE).iter().count() == 1;
     let named = headers
         .get(UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(WEBSOCKET));
+
     only_one && named && has(CONNECTION, "upgrade")
 }
 

@@ -98,23 +98,28 @@ impl Upstream {
             text: base.to_owned(),
             source,
         })?;
+
         if uri.scheme() != Some(&Scheme::HTTP) {
             return Err(unusable("does not begin with `http://`"));
         }
         if uri.query().is_some() {
             return Err(unusable("has a query"));
         }
+
         let authority = uri
             .authority()
             .cloned()
             .ok_or_else(|| unusable("names no host"))?;
+
         if authority.as_str().contains('@') {
             return Err(unusable("has a user or a password in it"));
         }
+
         let host = authority.host().trim_matches(['[', ']']);
         let port = authority.port_u16().unwrap_or(80);
         let pool = Pool::new(host, port, protocol, &limits).into();
         let base_path = uri.path().trim_end_matches('/').into();
+
         Ok(Self {
             pool,
             authority,
@@ -141,6 +146,7 @@ impl Upstream {
             &span,
             result.as_ref().map(Response::status).map_err(|e| e as _),
         );
+
         result
     }
 
@@ -163,14 +169,17 @@ impl Upstream {
             Ok(Err(Failure::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
             Err(_) => return Err(UpstreamError::Timeout(limit)),
         };
+
         let stall = self.limits.stall.duration();
         strip_hop_by_hop(answer.headers_mut());
+
         // Our listener answers in its own version (RFC 9110 section 2.5), whatever the app speaks.
         *answer.version_mut() = Version::HTTP_11;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let unasked = || UpstreamError::Failed("it switched protocols unasked".into());
             upgrading.ok_or_else(unasked)?.agreed(&mut answer);
         }
+
         Ok(answer.map(|body| boxed(Patient::new(body, stall))))
     }
 
@@ -183,10 +192,12 @@ impl Upstream {
         let headers = request.headers_mut();
         strip_hop_by_hop(headers);
         join_cookies(headers);
+
         // Our own listener has answered it: the body is on its way already.
         headers.remove(EXPECT);
         // RFC 9112, 3.2.2: where the target names the host, the `Host` header has no say.
         let named = request.uri().authority().cloned();
+
         match self.pool.protocol() {
             UpstreamProtocol::Http1 => {
                 *request.version_mut() = Version::HTTP_11;
@@ -195,11 +206,13 @@ impl Upstream {
                     let is_missing = !request.headers().contains_key(HOST);
                     is_missing.then(|| self.authority.clone())
                 });
+
                 if let Some(host) = host
                     && let Ok(host) = HeaderValue::from_str(host.as_str())
                 {
                     request.headers_mut().insert(HOST, host);
                 }
+
                 if let Some(target) = target {
                     *request.uri_mut() = target?;
                 }
@@ -212,9 +225,11 @@ impl Upstream {
                     Some(path) => path?,
                     None => request.uri().clone(),
                 };
+
                 let mut parts = path.into_parts();
                 parts.scheme = Some(Scheme::HTTP);
                 parts.authority = Some(host.unwrap_or_else(|| self.authority.clone()));
+
                 let uri = Uri::from_parts(parts);
                 *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
                 if wants_trailers {
@@ -224,6 +239,7 @@ impl Upstream {
                 }
             }
         }
+
         trace::inject(request.headers_mut());
         let broken = Arc::clone(broken);
         Ok(request.map(|body| boxed(Source { body, broken })))
@@ -269,12 +285,14 @@ impl UpstreamError {
             Self::RequestBody(_) => (StatusCode::BAD_REQUEST, "request_body_broken"),
             Self::Failed(_) => (StatusCode::BAD_GATEWAY, "upstream_failed"),
         };
+
         let mut response = problem(status, code, &self.to_string());
         if matches!(self, Self::Connect(_)) {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+
         response
     }
 }
@@ -349,10 +367,12 @@ impl http_body::Body for Patient {
             self.waiting = None;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
+
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(waiting.as_mut().poll(cx));
         waiting.as_mut().reset(Instant::now() + limit);
+
         Poll::Ready(Some(Err(format!(
             "no byte of the answer arrived within {limit:?}"
         )

@@ -49,14 +49,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
             if count == 0 {
                 break;
             }
+
             self.activity.bytes_read();
             seen.extend_from_slice(&rest[..count]);
         }
+
         let protocol = if &seen[..] == PREFACE {
             Protocol::Http2
         } else {
             Protocol::Http1
         };
+
         self.peeked = seen.freeze();
         Ok(protocol)
     }
@@ -73,11 +76,13 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
             buf.put_slice(&self.peeked.split_to(count));
             return Poll::Ready(Ok(()));
         }
+
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         if buf.filled().len() > before {
             self.activity.bytes_read();
         }
+
         polled
     }
 }

@@ -45,16 +45,19 @@ fn load_with<C: Component>(
         .partition(|given| belongs(given, &common_shape));
     let common = Common::with_admin_port(C::ADMIN_PORT);
     let common = extract(&common, &common_shape, common_given, &mut problems);
+
     problems.extend(
         common
             .iter()
             .filter_map(|common| directives_problem(&common.log)),
     );
+
     let config = extract(&C::Config::default(), &own_shape, own_given, &mut problems);
     if let Some(config) = &config {
         add_new(&mut problems, config.problems());
         add_new(&mut problems, deeper(config));
     }
+
     match (common, config) {
         (Some(common), Some(config)) if problems.is_empty() => Ok(Loaded { common, config }),
         _ => Err(problems),
@@ -72,6 +75,7 @@ pub(crate) fn load_common<C: Component>(sources: &Sources) -> Result<Common, Vec
         .filter(|given| belongs(given, &common_shape))
         .collect();
     let mut problems = Vec::new();
+
     let common = Common::with_admin_port(C::ADMIN_PORT);
     let common = extract(&common, &common_shape, given, &mut problems);
     common.filter(|_| problems.is_empty()).ok_or(problems)
@@ -117,6 +121,7 @@ fn extract<T: Serialize + DeserializeOwned>(
             }
         }
     }
+
     match figment.extract() {
         Ok(config) => Some(config),
         Err(error) => {
@@ -138,6 +143,7 @@ fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
     } else {
         path.to_owned()
     };
+
     let message = match error.kind {
         _ if secret => "is not valid".to_owned(),
         FigmentKind::Message(message) => format!("is not valid: {message}"),
@@ -153,6 +159,7 @@ fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
         FigmentKind::MissingField(name) => format!("lacks `{name}`"),
         kind => format!("is not valid: {kind}"),
     };
+
     Problem::new(setting, message, "")
 }
 

@@ -71,6 +71,7 @@ impl Problem {
         } else {
             format!("`{setting}` ({variable})")
         };
+
         if hint.is_empty() {
             format!("{name} {message}")
         } else {

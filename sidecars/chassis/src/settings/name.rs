@@ -44,6 +44,7 @@ fn distance(one: &str, other: &str) -> usize {
             row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
         }
     }
+
     row[other.len()]
 }
 

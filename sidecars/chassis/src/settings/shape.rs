@@ -96,6 +96,7 @@ fn read(schema: &Value) -> Shape {
     let kind = inner
         .as_ref()
         .map_or_else(|| kind(schema), |shape| shape.kind.clone());
+
     // A list or map that holds a secret somewhere is secret as a whole.
     let secret = !matches!(kind, Kind::Group(_)) && holds_secret(schema);
     let doc = match text("description") {
@@ -105,6 +106,7 @@ fn read(schema: &Value) -> Shape {
             .unwrap_or_default(),
         doc => doc.split_whitespace().collect::<Vec<_>>().join(" "),
     };
+
     let limits = inner.map_or_else(|| limits(schema, &kind), |inner| inner.limits);
     Shape {
         kind,
@@ -122,6 +124,7 @@ fn limits(schema: &Value, of: &Kind) -> Limits {
         .get("items")
         .filter(|_| matches!(of, Kind::List { .. }));
     let bound = |name| schema.get(name).filter(|bound| bound.is_number()).cloned();
+
     Limits {
         choices: words(items.unwrap_or(schema)),
         min: bound("minimum"),
@@ -137,12 +140,15 @@ fn words(schema: &Value) -> Vec<String> {
         let list = list.as_array().into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned).collect()
     };
+
     if let Some(list) = schema.get("enum") {
         return texts(list);
     }
+
     let branches = schema.get("oneOf").or_else(|| schema.get("anyOf"));
     let branches = branches.and_then(Value::as_array).into_iter().flatten();
     let mut all = Vec::new();
+
     for branch in branches.filter(|branch| type_of(branch) != Some("null")) {
         match (
             branch.get("const").and_then(Value::as_str),
@@ -154,6 +160,7 @@ fn words(schema: &Value) -> Vec<String> {
             (None, None) => return Vec::new(),
         }
     }
+
     all
 }
 
@@ -285,6 +292,7 @@ mod tests {
         shape_of::<Sample>().each_leaf("", &mut |path, shape| {
             found.push(format!("{path} {}", shape.kind.word()));
         });
+
         let wanted = [
             "count integer",
             "inner.wait string",

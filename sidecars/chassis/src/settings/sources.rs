@@ -80,6 +80,7 @@ impl Sources {
                     toml(&text)
                 }
             });
+
         match read {
             Ok(document) => layers.take_document(document, &name, shape),
             Err(error) => layers.problems.push(Problem::new(
@@ -95,6 +96,7 @@ impl Sources {
         let Some(text) = self.value(&name).filter(|text| !text.is_empty()) else {
             return;
         };
+
         match json(text) {
             Ok(document) => layers.take_document(document, &name, shape),
             Err(error) => layers.problems.push(Problem::new(
@@ -109,6 +111,7 @@ impl Sources {
         let prefix = prefix(component);
         let mut known = Vec::new();
         name_all(component, "", shape, &mut known);
+
         for (name, text) in self
             .variables
             .iter()
@@ -161,6 +164,7 @@ impl Layers {
                         self.take_value(&below, value, origin, member);
                         continue;
                     }
+
                     let near = nearest(&name, members.keys().map(String::as_str));
                     let near = near.map(|near| join(path, near));
                     self.problems.push(unknown(&below, near.as_deref(), origin));

@@ -43,6 +43,7 @@ pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) 
         Output::Stdout => lines.with_writer(io::stdout).with_filter(filter).boxed(),
         Output::Stderr => lines.with_writer(io::stderr).with_filter(filter).boxed(),
     };
+
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -51,10 +52,12 @@ pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) 
             .with_tracked_inactivity(false)
             .with_filter(LevelFilter::INFO)
     });
+
     let _ = tracing_subscriber::registry()
         .with(spans)
         .with(lines)
         .try_init();
+
     is_detailed
 }
 
@@ -91,11 +94,13 @@ fn line(time: String, event: &Event<'_>) -> Map<String, Value> {
     event.record(&mut fields);
     let metadata = event.metadata();
     let mut line = Map::new();
+
     line.insert("time".into(), time.into());
     line.insert("level".into(), level(*metadata.level()).into());
     line.insert("message".into(), fields.message.into());
     line.insert("target".into(), metadata.target().into());
     line.extend(fields.others);
+
     let context = Context::current();
     let span = context.span();
     if span.span_context().is_valid() {
@@ -108,6 +113,7 @@ fn line(time: String, event: &Event<'_>) -> Map<String, Value> {
             span.span_context().span_id().to_string().into(),
         );
     }
+
     line
 }
 

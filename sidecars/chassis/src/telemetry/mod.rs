@@ -69,6 +69,7 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// Counts one answered request into `http.server.request.duration`.
 pub(crate) fn server_request(route: &'static str, method: &str, status: u16, duration: Duration) {
     static DURATION: OnceLock<Histogram<f64>> = OnceLock::new();
+
     let histogram = DURATION.get_or_init(|| {
         histogram(
             "http.server.request.duration",
@@ -76,6 +77,7 @@ pub(crate) fn server_request(route: &'static str, method: &str, status: u16, dur
             "Duration of requests answered here.",
         )
     });
+
     let attributes = [
         KeyValue::new("http.route", route),
         KeyValue::new("http.request.method", known_method(method)),

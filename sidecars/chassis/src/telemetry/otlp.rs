@@ -55,6 +55,7 @@ pub(crate) fn install(
     let metrics = export
         .metrics
         .then(|| meter_provider(resource).map_err(&mut keep).ok());
+
     let installed = Installed {
         traces: traces.flatten(),
         metrics: metrics.flatten(),
@@ -64,13 +65,16 @@ pub(crate) fn install(
         .as_ref()
         .map(|traces| traces.tracer("chassis"));
     let is_detailed = log::install(directives, output, tracer);
+
     if let Some(metrics) = &installed.metrics {
         global::set_meter_provider(metrics.clone());
     }
+
     let exports = installed.traces.is_some() || installed.metrics.is_some();
     if !exports && !is_detailed {
         super::be_quiet();
     }
+
     for fault in faults {
         tracing::error!(error = %fault, "telemetry is not exported");
     }
@@ -88,6 +92,7 @@ impl Export {
                 && (given("OTEL_EXPORTER_OTLP_ENDPOINT")
                     || given(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")))
         };
+
         Self {
             traces: enabled("TRACES"),
             metrics: enabled("METRICS"),
@@ -105,6 +110,7 @@ impl Installed {
             metrics.map(|metrics| spawn_blocking(move || metrics.shutdown_with_timeout(limit))),
         ];
         let deadline = Instant::now() + limit;
+
         for flushing in flushing.into_iter().flatten() {
             match timeout_at(deadline, flushing).await {
                 Ok(Ok(Ok(()))) => {}
@@ -147,6 +153,7 @@ fn resource(name: &'static str, version: &'static str) -> Resource {
                 .any(|pair| pair.trim().split('=').next() == Some(key))
         })
     };
+
     let named = env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty());
     let own = own.into_iter().filter(|pair| match pair.key.as_str() {
         "service.name" => !named && !told("service.name"),
@@ -156,6 +163,7 @@ fn resource(name: &'static str, version: &'static str) -> Resource {
         .iter()
         .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
         .chain(own);
+
     Resource::builder_empty()
         .with_attributes(attributes)
         .build()

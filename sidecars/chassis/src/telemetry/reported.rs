@@ -52,6 +52,7 @@ impl<E> Reported<E> {
                 }
             }
         }
+
         result
     }
 }

@@ -46,6 +46,7 @@ where
             .await
             .unwrap();
     });
+
     Served {
         address,
         trigger,
@@ -86,6 +87,7 @@ impl Raw {
             );
             read.push(byte[0]);
         }
+
         String::from_utf8(read).unwrap()
     }
 

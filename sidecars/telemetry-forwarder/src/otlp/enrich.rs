@@ -61,12 +61,14 @@ pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, 
     if attributes.is_empty() {
         return Ok(Cow::Borrowed(request));
     }
+
     let added: usize = attributes
         .entries
         .iter()
         .map(|entry| entry.field.len())
         .sum();
     let mut out = Vec::with_capacity(request.len() + added + 16);
+
     for record in Records::new(request) {
         match record? {
             Record {
@@ -79,6 +81,7 @@ pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, 
             other => out.extend_from_slice(other.raw),
         }
     }
+
     Ok(Cow::Owned(out))
 }
 
@@ -97,6 +100,7 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> 
             other => rest += other.raw.len(),
         }
     }
+
     let missing = missing(&resources, attributes)?;
     let resource_length = resources
         .iter()
@@ -110,12 +114,14 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> 
     for part in resources.iter().copied().chain(missing) {
         out.extend_from_slice(part);
     }
+
     for record in Records::new(envelope) {
         let record = record?;
         if record.number != RESOURCE {
             out.extend_from_slice(record.raw);
         }
     }
+
     Ok(())
 }
 
@@ -133,6 +139,7 @@ fn missing<'a>(resources: &[&[u8]], attributes: &'a Attributes) -> Result<Vec<&'
             }
         }
     }
+
     let absent = |entry: &&Entry| !present.contains(&entry.key.as_bytes());
     Ok(attributes
         .entries
@@ -155,6 +162,7 @@ fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, Fault> {
             key = Some(bytes);
         }
     }
+
     Ok(key)
 }
 
@@ -217,12 +225,14 @@ mod tests {
             put_delimited(&mut out, RESOURCE, &field);
             out
         };
+
         let mut request = Vec::new();
         put_delimited(
             &mut request,
             ENVELOPES,
             &[resource("a"), resource("b")].concat(),
         );
+
         let enriched = enrich(&request, &Attributes::new([("b", "new"), ("c", "new")])).unwrap();
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(

@@ -21,6 +21,7 @@ fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Halves>, Fault> {
     };
     let mut parts = Vec::new();
     let mut common: Vec<&[u8]> = Vec::new();
+
     for record in Records::new(message) {
         match record? {
             Record {
@@ -33,6 +34,7 @@ fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Halves>, Fault> {
             other => common.push(other.raw),
         }
     }
+
     match parts[..] {
         [] => Ok(None),
         [(only, _)] => {

@@ -23,6 +23,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
         )],
         ..Resource::default()
     });
+
     match signal {
         Signal::Traces => {
             let scope = ScopeSpans {
@@ -34,6 +35,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
                 scope_spans: vec![scope],
                 ..ResourceSpans::default()
             };
+
             ExportTraceServiceRequest {
                 resource_spans: vec![spans],
             }
@@ -49,6 +51,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
                 scope_metrics: vec![scope],
                 ..ResourceMetrics::default()
             };
+
             ExportMetricsServiceRequest {
                 resource_metrics: vec![metrics],
             }
@@ -64,6 +67,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
                 scope_logs: vec![scope],
                 ..ResourceLogs::default()
             };
+
             ExportLogsServiceRequest {
                 resource_logs: vec![logs],
             }
@@ -82,6 +86,7 @@ pub(crate) fn nested_value(depth: usize) -> Vec<u8> {
             })),
         };
     }
+
     let record = LogRecord {
         body: Some(value),
         ..LogRecord::default()
@@ -94,6 +99,7 @@ pub(crate) fn nested_value(depth: usize) -> Vec<u8> {
         scope_logs: vec![scope],
         ..ResourceLogs::default()
     };
+
     ExportLogsServiceRequest {
         resource_logs: vec![logs],
     }
@@ -130,6 +136,7 @@ fn gauge() -> Metric {
     let data = Some(metric::Data::Gauge(Gauge {
         data_points: vec![point],
     }));
+
     Metric {
         name: "queue.size".to_owned(),
         unit: "By".to_owned(),

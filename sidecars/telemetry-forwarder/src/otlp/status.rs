@@ -63,12 +63,14 @@ impl Status {
         put_key(&mut out, 1, 0);
         put_varint(&mut out, self.code as u64);
         put_delimited(&mut out, 2, self.message.as_bytes());
+
         if let Some((name, detail)) = self.detail() {
             let mut any = Vec::new();
             put_delimited(&mut any, 1, format!("{TYPE_PREFIX}{name}").as_bytes());
             put_delimited(&mut any, 2, &detail);
             put_delimited(&mut out, 3, &any);
         }
+
         out
     }
 
@@ -86,6 +88,7 @@ impl Status {
             }),
             _ => return value,
         };
+
         value["details"] = json!([detail]);
         value
     }
@@ -140,6 +143,7 @@ mod tests {
             "@type": "type.googleapis.com/google.rpc.BadRequest",
             "fieldViolations": [{ "description": "bad" }],
         }]});
+
         assert_eq!(status.to_json(), expected);
         assert!(
             status

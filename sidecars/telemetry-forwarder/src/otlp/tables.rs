@@ -95,6 +95,7 @@ impl Message {
             slots[fields[index].number as usize] = index as u8;
             index += 1;
         }
+
         Self {
             name,
             fields,

@@ -21,17 +21,20 @@ fn put_message(message: &'static Message, bytes: &[u8], out: &mut String) -> Res
     let found = gather(message, bytes)?;
     out.push('{');
     let mut first = true;
+
     for group in found.chunk_by(|left, right| left.0 == right.0) {
         let field = &message.fields[group[0].0];
         let values: Vec<Value<'_>> = group.iter().map(|(_, value)| *value).collect();
         separate(&mut first, out);
         put_text(field.name, out);
         out.push(':');
+
         match field.count {
             Count::Many => put_list(field, &values, out)?,
             Count::One | Count::Choice => put_single(field, &values, out)?,
         }
     }
+
     out.push('}');
     Ok(())
 }
@@ -48,16 +51,19 @@ fn gather<'a>(
         let Some((index, field)) = message.field(record.number) else {
             continue;
         };
+
         if field.count == Count::Choice {
             chosen = Some(index);
         }
         found.push((index, record.value));
     }
+
     // The last of a choice is the one that counts.
     found.retain(|(index, _)| {
         message.fields[*index].count != Count::Choice || Some(*index) == chosen
     });
     found.sort_by_key(|(index, _)| *index);
+
     Ok(found)
 }
 
@@ -84,6 +90,7 @@ fn put_list(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(),
             put_value(field.kind, *value, out)?;
         }
     }
+
     out.push(']');
     Ok(())
 }
@@ -140,6 +147,7 @@ fn put_value(kind: Kind, value: Value<'_>, out: &mut String) -> Result<(), Fault
         (Kind::Nested(inner), Value::Delimited(bytes)) => put_message(inner, bytes, out)?,
         _ => return Err(Fault::WireType),
     }
+
     Ok(())
 }
 
@@ -188,6 +196,7 @@ fn put_text(text: &str, out: &mut String) {
             plain => out.push(plain),
         }
     }
+
     out.push('"');
 }
 

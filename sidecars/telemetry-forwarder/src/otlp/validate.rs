@@ -34,15 +34,18 @@ fn check(
         message: message.name,
         fault,
     };
+
     if depth > MAX_DEPTH {
         return Err(at(Fault::Depth));
     }
     *items += usize::from(message.item);
+
     for record in Records::new(bytes) {
         let record = record.map_err(at)?;
         let Some((_, field)) = message.field(record.number) else {
             continue;
         };
+
         match (field.kind, record.value) {
             (Kind::Nested(inner), Value::Delimited(bytes)) => {
                 check(inner, bytes, depth + 1, items)?;
@@ -50,6 +53,7 @@ fn check(
             (_, value) => check_value(field, value).map_err(at)?,
         }
     }
+
     Ok(())
 }
 
@@ -133,6 +137,7 @@ mod tests {
         let resource = [&[0x12, 7][..], &scope].concat();
         let request = [&[0x0a, 9][..], &resource].concat();
         let fault = validate(Signal::Traces, &request);
+
         assert_eq!(
             fault,
             Err(Malformed {

@@ -67,6 +67,7 @@ impl<'a> Records<'a> {
         let start = self.bytes;
         let key = take_varint(&mut self.bytes)?;
         let number = u32::try_from(key >> 3).map_err(|_| Fault::Key)?;
+
         // A key is 32 bits: 29 of number, 3 of wire type.
         if number == 0 || number > 0x1fff_ffff {
             return Err(Fault::Key);
@@ -78,6 +79,7 @@ impl<'a> Records<'a> {
             5 => Value::Fixed32(u32::from_le_bytes(take_array(&mut self.bytes)?)),
             _ => return Err(Fault::Key),
         };
+
         let raw = &start[..start.len() - self.bytes.len()];
         Ok(Record { number, value, raw })
     }
@@ -119,11 +121,13 @@ fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
             return Err(Fault::Varint);
         }
         value |= u64::from(byte & 0x7f) << (7 * index);
+
         if byte < 0x80 {
             *bytes = &bytes[index + 1..];
             return Ok(value);
         }
     }
+
     Err(if bytes.len() < 10 {
         Fault::Truncated
     } else {
@@ -191,17 +195,20 @@ pub fn put_nested<E>(
 ) -> Result<(), E> {
     put_key(out, number, 2);
     let start = out.len();
+
     // One byte holds most lengths; a longer one moves what was written to the right.
     out.push(0);
     write(out)?;
     let length = (out.len() - start - 1) as u64;
     let mut prefix = Vec::with_capacity(10);
+
     put_varint(&mut prefix, length);
     if let [only] = prefix[..] {
         out[start] = only;
     } else {
         out.splice(start..=start, prefix);
     }
+
     Ok(())
 }
 
@@ -251,6 +258,7 @@ mod tests {
             out.extend_from_slice(&[7; 300]);
             Ok::<(), Fault>(())
         });
+
         assert_eq!(written, Ok(()));
         let record = Records::new(&out).next().unwrap().unwrap();
         assert_eq!(

@@ -104,6 +104,7 @@ impl<F: FnMut(&[u8]) -> Result<(), Fault>> Reading<'_, F> {
         if body.size_hint().lower() > self.limit as u64 {
             return Err(Fault::TooLarge(self.limit));
         }
+
         let limit = self.timeout;
         timeout(limit, self.collect(body))
             .await
@@ -122,22 +123,26 @@ impl<F: FnMut(&[u8]) -> Result<(), Fault>> Reading<'_, F> {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
+
             self.lease.grow(data.len())?;
             if first.len() + all.len() + data.len() > self.limit {
                 return Err(Fault::TooLarge(self.limit));
             }
+
             // Most bodies come in one piece, which needs no copy.
             if first.is_empty() && all.is_empty() {
                 first = data;
                 (self.inspect)(&first)?;
                 continue;
             }
+
             if all.is_empty() {
                 all.extend_from_slice(&std::mem::take(&mut first));
             }
             all.extend_from_slice(&data);
             (self.inspect)(&all)?;
         }
+
         Ok(if all.is_empty() { first } else { all.freeze() })
     }
 }
@@ -159,6 +164,7 @@ where
             }
         }
     };
+
     // Whoever takes longer has had its answer.
     let _ = timeout(limits.timeout, reading).await;
 }
@@ -240,6 +246,7 @@ mod tests {
             .read(pin!(full("12345678")))
             .await
         };
+
         let mut first = budget.lease();
         assert_eq!(read(&mut first).await.unwrap(), "12345678");
         assert!(matches!(read(&mut budget.lease()).await, Err(Fault::Busy)));

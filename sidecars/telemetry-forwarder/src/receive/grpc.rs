@@ -31,6 +31,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
         .split(|byte| *byte == b';')
         .next()
         .unwrap_or_default();
+
     matches!(
         essence.trim_ascii(),
         b"application/grpc" | b"application/grpc+proto"
@@ -50,6 +51,7 @@ where
             .insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
+
     let path = head.uri.path();
     let Some(signal) = Signal::ALL
         .into_iter()
@@ -60,6 +62,7 @@ where
             "this method is not known",
         ));
     };
+
     match receive(intake, signal, &head.headers, body).await {
         Ok(()) => success(),
         Err(status) => {
@@ -92,9 +95,11 @@ where
             ));
         }
     };
+
     let limits = intake.limits();
     let (limit, timeout) = (limits.bytes, limits.timeout);
     let mut lease = limits.budget.lease();
+
     // The prefix tells the length, so a message that is too large is refused before it arrives.
     let inspect = |seen: &[u8]| match prefix(seen) {
         Some((_, length)) if length > limit => Err(Fault::TooLarge(limit)),
@@ -106,10 +111,12 @@ where
         timeout,
         inspect,
     };
+
     let mut bytes = reading.read(body).await?;
     let Some((flag, length)) = prefix(&bytes) else {
         return Err(Status::new(Code::Internal, "the request holds no message"));
     };
+
     bytes.advance(PREFIX);
     if bytes.len() != length {
         return Err(Status::new(
@@ -117,6 +124,7 @@ where
             "the request does not hold exactly one message",
         ));
     }
+
     let message = match (flag, gzip) {
         (0, _) => bytes,
         (1, true) => gunzip(&bytes, limit, &mut lease)?.into(),
@@ -133,6 +141,7 @@ where
             ));
         }
     };
+
     intake.accept(signal, message).await
 }
 
@@ -157,13 +166,16 @@ fn refuse(status: &Status) -> Response<Body> {
     let mut response = response(full(Bytes::new()));
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(status.code as u16));
+
     let mut insert = |name: &HeaderName, text: String| {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
         }
     };
+
     insert(&MESSAGE, percent_encode(&status.message));
     insert(&DETAILS, STANDARD_NO_PAD.encode(status.to_protobuf()));
+
     // The standard place is the one above; the Python SDK looks here.
     if let Some(info) = status.retry_info() {
         insert(&RETRY_INFO, STANDARD_NO_PAD.encode(info));

@@ -40,6 +40,7 @@ where
         let status = Status::new(Code::NotFound, message);
         return refuse(StatusCode::NOT_FOUND, Format::Json, &status);
     };
+
     if head.method != Method::POST {
         let status = Status::new(Code::Unimplemented, "use POST here");
         let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, Format::Json, &status);
@@ -48,10 +49,12 @@ where
             .insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
+
     let (Some(format), packing) = (format(&head.headers), packing(&head.headers)) else {
         let message = "send `application/x-protobuf` or `application/json` as Content-Type";
         return unsupported(intake, signal, Format::Json, message);
     };
+
     let Some(packing) = packing else {
         return unsupported(intake, signal, format, "use gzip or no Content-Encoding");
     };
@@ -84,18 +87,21 @@ where
         timeout,
         inspect: |_: &[u8]| Ok(()),
     };
+
     let bytes = reading.read(body).await?;
     let bytes = match packing {
         // Nothing is nothing, packed or not.
         Packing::Gzip if !bytes.is_empty() => gunzip(&bytes, limit, &mut lease)?.into(),
         _ => bytes,
     };
+
     let request = match format {
         Format::Protobuf => bytes,
         Format::Json => from_json(signal, &bytes)
             .map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?
             .into(),
     };
+
     intake.accept(signal, request).await
 }
 
@@ -154,16 +160,19 @@ fn refuse(code: StatusCode, format: Format, status: &Status) -> Response<Body> {
         Format::Protobuf => full(status.to_protobuf()),
         Format::Json => full(status.to_json().to_string()),
     };
+
     let mut response = Response::new(body);
     *response.status_mut() = code;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, content_type(format));
+
     if let Some(after) = status.retry_after {
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
     }
+
     response
 }
 

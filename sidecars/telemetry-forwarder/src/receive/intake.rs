@@ -69,17 +69,20 @@ impl Intake {
             // An envelope with nothing in it is fine, and nobody needs it.
             return Ok(());
         }
+
         let attributes = self.shared.enrichment.attributes().await;
         let enriched = match enrich(&request, attributes) {
             Ok(Cow::Borrowed(_)) => request,
             Ok(Cow::Owned(enriched)) => Bytes::from(enriched),
             Err(fault) => return Err(malformed(fault.to_string())),
         };
+
         self.shared
             .queue
             .push(signal, enriched, items)
             .map_err(refusal)?;
         self.shared.tally.add(signal, Fate::Accepted, items);
+
         Ok(())
     }
 
@@ -90,6 +93,7 @@ impl Intake {
             Code::Unavailable => "no room",
             _ => "other",
         };
+
         self.shared.tally.add(signal, Fate::Refused(reason), 1);
         tracing::debug!(
             signal = signal.name(),

@@ -36,6 +36,7 @@ where
     } else {
         http::answer(&intake, &head, body.as_mut()).await
     };
+
     // A sender that is still sending does not read the answer: it sees a broken connection and
     // sends everything again. HTTP/2 has room for an early answer, who asked first sends nothing,
     // and who was too slow has had its time.
@@ -43,5 +44,6 @@ where
     if sends_on && response.status() != StatusCode::REQUEST_TIMEOUT {
         discard(body, intake.limits()).await;
     }
+
     response
 }

@@ -98,6 +98,7 @@ impl Target {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
+
         let host_header =
             HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("localhost"));
         let tls = if secure {
@@ -109,6 +110,7 @@ impl Target {
         } else {
             None
         };
+
         Ok(Self {
             host,
             port,
@@ -143,6 +145,7 @@ where
             tracing::debug!(%error, "connection to the endpoint ended");
         }
     });
+
     Ok(Open {
         sender,
         _driver: driver,
@@ -163,6 +166,7 @@ impl Connection {
         request
             .headers_mut()
             .insert(HOST, self.target.host_header.clone());
+
         let mut open = self.open.take();
         // The server may have closed an idle connection: what it has not read goes out on a new
         // one.
@@ -171,11 +175,13 @@ impl Connection {
         {
             open = None;
         }
+
         let reused = open.is_some();
         let mut open = match open {
             Some(open) => open,
             None => self.target.connect().await?,
         };
+
         let exchange = async {
             let response = match open.sender.try_send_request(request).await {
                 Ok(response) => response,
@@ -187,6 +193,7 @@ impl Connection {
                     _ => return Err(error.into_error().into()),
                 },
             };
+
             let (head, body) = response.into_parts();
             let body = read_limited(body, ANSWER_LIMIT).await?;
             Ok::<_, BoxError>(Answer {
@@ -195,10 +202,12 @@ impl Connection {
                 body,
             })
         };
+
         let answer = timeout(limit, exchange)
             .await
             .map_err(|_| format!("no answer in {limit:?}"))?;
         let answer = answer?;
+
         self.open = Some(open);
         Ok(answer)
     }
@@ -249,6 +258,7 @@ fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         return Ok(roots);
     }
+
     let path = ca_file.to_owned();
     let pem = |source| TlsFault::Pem {
         path: ca_file.to_owned(),
@@ -258,6 +268,7 @@ fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
         .map_err(pem)?
         .collect();
     let (added, _) = roots.add_parsable_certificates(certificates.map_err(pem)?);
+
     if added == 0 {
         Err(TlsFault::NoRoots { path })
     } else {

@@ -49,6 +49,7 @@ impl FileSink {
                 .unwrap_or_else(PoisonError::into_inner)
                 .append(&line)
         });
+
         let result = writing
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -71,12 +72,14 @@ impl State {
             Some(file) => file,
             None => self.open()?,
         };
+
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(line) {
             // Half a line would spoil the next one; the file is opened afresh for the next try.
             let _ = file.set_len(before);
             return Err(error);
         }
+
         self.file = Some(file);
         Ok(())
     }
@@ -102,6 +105,7 @@ mod tests {
     async fn makes_folders_and_appends_lines_that_can_be_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/traces.jsonl");
+
         // ResourceSpans { schema_url: "x" }
         let request = [0x0a, 0x03, 0x1a, 0x01, b'x'];
         for _ in 0..2 {
@@ -109,6 +113,7 @@ mod tests {
             let outcome = sink.send(&prepare(Signal::Traces, &request).unwrap()).await;
             assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
         }
+
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines, [r#"{"resourceSpans":[{"schemaUrl":"x"}]}"#; 2]);

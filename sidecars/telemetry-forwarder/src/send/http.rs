@@ -45,6 +45,7 @@ impl HttpSink {
                 gzip: false,
             });
         };
+
         let packed = Vec::with_capacity(request.len() / 4);
         let mut encoder = GzEncoder::new(packed, flate2::Compression::new(level));
         let body = encoder.write_all(&request).and_then(|()| encoder.finish());
@@ -64,6 +65,7 @@ impl HttpSink {
                 };
             }
         };
+
         match self.connection.send(request, self.timeout).await {
             Ok(answer) => outcome(&answer, SystemTime::now()),
             Err(error) => Outcome::Retry {
@@ -89,6 +91,7 @@ impl HttpSink {
         if prepared.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+
         headers.extend(self.headers.iter().cloned());
         Ok(request)
     }
@@ -100,6 +103,7 @@ fn outcome(answer: &Answer, now: SystemTime) -> Outcome {
         Some(text) => format!("{}: {text}", answer.status),
         None => answer.status.to_string(),
     };
+
     match answer.status {
         status if status.is_success() => {
             let (rejected, message) = partial_success(&answer.headers, &answer.body);
@@ -132,6 +136,7 @@ fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
     {
         return partial_success_json(body).unwrap_or_default();
     }
+
     let mut found = (0, String::new());
     for record in Records::new(body).map_while(Result::ok) {
         let (1, Value::Delimited(partial)) = (record.number, record.value) else {
@@ -145,6 +150,7 @@ fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
             }
         }
     }
+
     found
 }
 
@@ -160,10 +166,12 @@ fn partial_success_json(body: &[u8]) -> Option<(usize, String)> {
                 .as_str()
                 .map_or(count.as_u64(), |text| text.parse().ok())
         });
+
     let message = partial
         .get("errorMessage")
         .and_then(|text| text.as_str())
         .unwrap_or_default();
+
     Some((rejected.unwrap_or(0) as usize, message.to_owned()))
 }
 

@@ -82,6 +82,7 @@ mod tests {
                 SystemTime::UNIX_EPOCH + now,
             )
         };
+
         assert_eq!(read("121", Duration::ZERO), Some(Duration::from_secs(121)));
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let then = Duration::from_secs(784_111_777);

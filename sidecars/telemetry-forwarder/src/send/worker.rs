@@ -54,6 +54,7 @@ impl Worker {
             items: batch.items,
         }];
         let mut cuts = 0;
+
         while let Some(piece) = pieces.pop() {
             if self.is_too_large(&piece)
                 && let Some(halves) = self.halves(&piece)
@@ -61,6 +62,7 @@ impl Worker {
                 pieces.extend(halves);
                 continue;
             }
+
             match self.settle(&piece).await {
                 Settled::Delivered { rejected } => {
                     let delivered = piece.items.saturating_sub(rejected);
@@ -87,6 +89,7 @@ impl Worker {
                         error = why,
                         "endpoint refused items, dropped"
                     );
+
                     self.tally
                         .add(self.signal, Fate::Dropped("refused"), piece.items);
                 }
@@ -107,6 +110,7 @@ impl Worker {
                 };
             }
         };
+
         let mut attempt = 0;
         loop {
             match self.destination.send(signal, &prepared).await {
@@ -115,6 +119,7 @@ impl Worker {
                         let signal = signal.name();
                         tracing::warn!(signal, rejected, error = message, "partial success");
                     }
+
                     if attempt > 0 {
                         tracing::info!(
                             signal = signal.name(),

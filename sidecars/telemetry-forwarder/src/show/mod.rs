@@ -16,21 +16,25 @@ pub(crate) fn run(arguments: &[String]) -> Result<u8, BoxError> {
         [path, id] => (path, id.as_str()),
         _ => return complain("error: name one file: telemetry-forwarder show FILE [TRACE-ID]"),
     };
+
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => return complain(&format!("error: `{path}` cannot be read: {error}")),
     };
+
     let (spans, unread) = read(&text);
     if unread > 0 {
         complain(&format!(
             "warning: {unread} lines of `{path}` are not OTLP/JSON"
         ))?;
     }
+
     let trees = trees(&spans, &wanted.to_lowercase());
     if trees.is_empty() {
         complain(&format!("no traces in `{path}`"))?;
         return Ok(NOTHING);
     }
+
     match io::stdout().write_all(trees.as_bytes()) {
         // A reader such as `head` may have seen enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -59,12 +63,14 @@ fn spans_of(resource: ResourceSpans) -> impl Iterator<Item = Span> {
             .find(|pair| pair.key == key)
             .and_then(Pair::text)
     };
+
     let service = named("service.name").or_else(|| named("container.name"));
     let service = service.unwrap_or_else(|| "unknown".to_owned());
     let spans = resource
         .scope_spans
         .into_iter()
         .flat_map(|scope| scope.spans);
+
     spans.map(move |span| span.into_span(&service))
 }
 
@@ -175,6 +181,7 @@ impl JsonSpan {
                 .filter(|kind| !kind.is_empty())
                 .map(ToString::to_string),
         );
+
         notes.extend(attribute("http.response.status_code").and_then(Pair::text));
         if self.status.code == STATUS_ERROR {
             notes.push(
@@ -183,6 +190,7 @@ impl JsonSpan {
                     .to_owned(),
             );
         }
+
         Span {
             trace: self.trace_id.to_lowercase(),
             id: self.span_id.to_lowercase(),

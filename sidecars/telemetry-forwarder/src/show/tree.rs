@@ -22,10 +22,12 @@ pub(super) fn trees(spans: &[Span], wanted: &str) -> String {
     for span in spans.iter().filter(|span| span.trace.starts_with(wanted)) {
         traces.entry(&span.trace).or_default().push(span);
     }
+
     let mut traces: Vec<Vec<&Span>> = traces.into_values().collect();
     for spans in &mut traces {
         spans.sort_by_key(|span| (span.start, span.end));
     }
+
     traces.sort_by_key(|spans| spans.first().map(|span| span.start));
     traces
         .iter()
@@ -59,15 +61,18 @@ impl<'a> Tree<'a> {
         let mut rows = Vec::new();
         let mut seen = HashSet::new();
         let roots = self.roots();
+
         for (index, root) in roots.iter().enumerate() {
             self.add(root, "", last(index, &roots), &mut rows, &mut seen);
         }
+
         // What hangs on nothing but itself is shown all the same.
         for span in self.spans {
             if !seen.contains(&*span.id) {
                 self.add(span, "", Branch::Last, &mut rows, &mut seen);
             }
         }
+
         let mut out = format!(
             "trace {}  {}, {}, {}\n",
             self.spans.first().map_or("", |span| &*span.trace),
@@ -75,16 +80,19 @@ impl<'a> Tree<'a> {
             several(services.len(), "service"),
             milliseconds(end.saturating_sub(self.start)),
         );
+
         let width = rows
             .iter()
             .map(|(text, _)| text.chars().count())
             .max()
             .unwrap_or(0);
+
         for (text, span) in rows {
             let offset = milliseconds(span.start.saturating_sub(self.start));
             let length = milliseconds(span.end.saturating_sub(span.start));
             let _ = writeln!(out, "{text:width$}  +{offset}  {length}");
         }
+
         out.push('\n');
         out
     }
@@ -111,14 +119,17 @@ impl<'a> Tree<'a> {
             Branch::Middle => ("├─ ", "│  "),
             Branch::Last => ("└─ ", "   "),
         };
+
         let notes = match span.notes.join(", ") {
             notes if notes.is_empty() => notes,
             notes => format!(" ({notes})"),
         };
+
         rows.push((
             format!("{indent}{twig}{}  {}{notes}", span.service, span.name),
             span,
         ));
+
         let children = self.children.get(&*span.id).map_or(&[][..], Vec::as_slice);
         for (index, child) in children.iter().enumerate() {
             self.add(

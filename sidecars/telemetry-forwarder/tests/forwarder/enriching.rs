@@ -44,12 +44,14 @@ async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
         resource,
         ..config(sink.url())
     };
+
     let base = format!("{}/v4/id", endpoint.url());
     let limit = std::time::Duration::from_secs(20);
     let forwarder = Running::start_with(settings, Some(base), limit).await;
     deliver(forwarder.http, traces(["a"])).await;
     until("the span", || sink.spans() == ["a"]).await;
     assert_eq!(endpoint.received()[0].path, "/v4/id/task");
+
     let found = attributes(&sink);
     assert_eq!(found["service.name"], "sample");
     assert_eq!(found["deployment.environment.name"], "test");

@@ -38,6 +38,7 @@ async fn a_message_that_is_too_large_is_not_to_be_sent_again() {
     };
     let forwarder = Running::start(small).await;
     let large = vec![0; 5 << 20];
+
     for (headers, frame) in [
         (&[][..], frame(0, &large)),
         (&[("grpc-encoding", "gzip")][..], frame(1, &gzip(&large))),
@@ -60,14 +61,17 @@ async fn says_when_to_come_again_in_both_places_when_the_queue_is_full() {
     };
     let forwarder = Running::start(small).await;
     let first = call(forwarder.grpc, TRACES, &[], frame(0, &message)).await;
+
     assert_eq!(grpc_status(&first), OK);
     let second = call(forwarder.grpc, TRACES, &[], frame(0, &message)).await;
     assert_eq!(grpc_status(&second), UNAVAILABLE);
+
     let binary = |name| {
         STANDARD_NO_PAD
             .decode(second.headers[name].as_bytes())
             .unwrap()
     };
+
     // RetryInfo { retry_delay: 1 s }, alone and at the end of google.rpc.Status.
     let retry_info = [0x0a, 0x02, 0x08, 0x01];
     assert_eq!(binary("google.rpc.retryinfo-bin"), retry_info);
@@ -81,16 +85,19 @@ async fn tells_malformed_unknown_and_broken_calls_apart() {
     let status = async |method, headers: &[(&str, &str)], frame| {
         grpc_status(&call(forwarder.grpc, method, headers, frame).await)
     };
+
     assert_eq!(
         status(TRACES, &[], frame(0, b"\x0a\x05\x01")).await,
         INVALID_ARGUMENT
     );
     assert_eq!(status("/a.B/C", &[], frame(0, b"")).await, UNIMPLEMENTED);
+
     let zstd = [("grpc-encoding", "zstd")];
     assert_eq!(status(TRACES, &zstd, frame(1, b"")).await, UNIMPLEMENTED);
     assert_eq!(status(TRACES, &[], frame(1, b"")).await, INTERNAL);
     assert_eq!(status(TRACES, &[], Vec::new()).await, INTERNAL);
     let two = [frame(0, b""), frame(0, b"")].concat();
+
     assert_eq!(status(TRACES, &[], two).await, INTERNAL);
     assert_eq!(status(TRACES, &[], frame(0, b"")).await, OK);
 }

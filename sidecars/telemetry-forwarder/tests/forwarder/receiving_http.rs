@@ -47,6 +47,7 @@ async fn answers_json_with_an_empty_object_and_forwards_it_as_protobuf() {
     let json = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"from json","kind":1}]}]}]}"#;
     let headers = [("content-type", "application/json; charset=utf-8")];
     let answer = send(forwarder.http, post("/v1/traces", &headers, json)).await;
+
     assert_eq!(
         (answer.status, &answer.body[..]),
         (StatusCode::OK, &b"{}"[..])
@@ -69,6 +70,7 @@ async fn takes_requests_with_nothing_in_them_and_sends_none() {
         let answer = send(forwarder.http, post("/v1/traces", headers, body)).await;
         assert_eq!(answer.status, StatusCode::OK, "{headers:?}");
     }
+
     forwarder.stop().await;
     assert!(sink.received().is_empty());
 }
@@ -94,6 +96,7 @@ async fn refuses_what_is_too_large_before_and_after_unpacking() {
     let forwarder = Running::start(small).await;
     let large = vec![0; 100_001];
     let bomb = gzip(&vec![0; 100 << 20]);
+
     assert!(bomb.len() < 1 << 20);
     let bomb = &bomb[..];
     for (headers, body) in [
@@ -103,6 +106,7 @@ async fn refuses_what_is_too_large_before_and_after_unpacking() {
         let answer = send(forwarder.http, post("/v1/traces", headers, body.to_vec())).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
+
     let roomy = Running::start(Config {
         request_bytes: 1 << 20,
         ..config("")
@@ -113,6 +117,7 @@ async fn refuses_what_is_too_large_before_and_after_unpacking() {
         post("/v1/traces", &[PROTOBUF, GZIP], bomb.to_vec()),
     )
     .await;
+
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(answer.headers["content-type"], "application/x-protobuf");
 }
@@ -124,6 +129,7 @@ async fn a_sender_in_full_flow_reads_the_refusal_all_the_same() {
         ..config("")
     })
     .await;
+
     // Written without an eye on the answer, as simple clients do.
     let sending = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(forwarder.http).unwrap();
@@ -132,9 +138,11 @@ async fn a_sender_in_full_flow_reads_the_refusal_all_the_same() {
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(&vec![0; 40 << 20]).unwrap();
         let mut answer = String::new();
+
         stream.read_to_string(&mut answer).unwrap();
         answer
     });
+
     let answer = sending.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
@@ -154,9 +162,11 @@ async fn talk(
         assert_eq!(String::from_utf8_lossy(&seen), expected);
         stream.write_all(&then).unwrap();
         let mut rest = String::new();
+
         stream.read_to_string(&mut rest).unwrap();
         rest
     });
+
     talking.await.unwrap()
 }
 
@@ -180,6 +190,7 @@ async fn takes_chunks_and_says_continue_to_whoever_asks() {
         body,
     )
     .await;
+
     assert!(rest.starts_with("HTTP/1.1 200"), "{rest}");
 
     let body = traces(["chunked"]);
@@ -190,6 +201,7 @@ async fn takes_chunks_and_says_continue_to_whoever_asks() {
         chunked.extend_from_slice(part);
         chunked.extend_from_slice(b"\r\n");
     }
+
     talk(forwarder.http, chunked, "HTTP/1.1 200 OK\r\n", Vec::new()).await;
     until("both", || sink.spans() == ["asked", "chunked"]).await;
 }
@@ -226,6 +238,7 @@ async fn refuses_what_is_malformed_with_a_status_in_its_own_encoding() {
     let answer = send(forwarder.http, broken).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+
     let status = RpcStatus::decode(&answer.body[..]).unwrap();
     assert!(status.message.contains("ends too early"), "{status:?}");
     assert_eq!(status.code, 3);
@@ -235,9 +248,11 @@ async fn refuses_what_is_malformed_with_a_status_in_its_own_encoding() {
         post("/v1/traces", &[JSON], "{\"resourceSpans\":1}"),
     )
     .await;
+
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let status: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(status["code"], 3);
+
     let kind = &status["details"][0]["@type"];
     assert_eq!(kind, "type.googleapis.com/google.rpc.BadRequest");
 
@@ -264,6 +279,7 @@ async fn names_the_encodings_types_methods_and_paths_it_does_not_know() {
             "{headers:?}"
         );
     }
+
     let mut odd = post_traces("x");
     odd.headers_mut().insert(
         "content-type",
@@ -278,6 +294,7 @@ async fn names_the_encodings_types_methods_and_paths_it_does_not_know() {
         .body(Full::default())
         .unwrap();
     let answer = send(forwarder.http, get).await;
+
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.headers["allow"], "POST");
 
@@ -300,10 +317,12 @@ async fn tells_senders_to_come_again_when_the_queue_is_full() {
     };
     let forwarder = Running::start(small).await;
     let accepted = send(forwarder.http, post_traces(first)).await;
+
     assert_eq!(accepted.status, StatusCode::OK);
     let answer = send(forwarder.http, post_traces(traces(["second"]))).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers["retry-after"], "1");
+
     // Once there is room again, so is the answer.
     sink.decide(|_| Reply::status(200));
     until("room", || sink.spans().len() == 20).await;
@@ -328,10 +347,12 @@ async fn metrics_and_logs_go_to_their_own_paths() {
     let metrics = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#;
     let logs =
         r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"l"}}]}]}]}"#;
+
     for (path, json) in [("/v1/metrics", metrics), ("/v1/logs", logs)] {
         let answer = send(forwarder.http, post(path, &[JSON], json)).await;
         assert_eq!(answer.status, StatusCode::OK);
     }
+
     until("both", || sink.received().len() == 2).await;
     let mut paths: Vec<String> = sink.received().into_iter().map(|one| one.path).collect();
     paths.sort();

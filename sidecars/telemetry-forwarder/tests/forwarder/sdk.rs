@@ -20,14 +20,17 @@ async fn every_span_of_the_sdk_arrives() {
         .with_endpoint(format!("http://{}/v1/traces", forwarder.http))
         .build()
         .unwrap();
+
     let processor = BatchSpanProcessor::builder(exporter, Tokio).build();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(processor)
         .build();
     let tracer = provider.tracer("test");
+
     for name in numbered("", 100) {
         tracer.in_span(name, |_| {});
     }
+
     let flushing = provider.clone();
     tokio::task::spawn_blocking(move || flushing.force_flush())
         .await

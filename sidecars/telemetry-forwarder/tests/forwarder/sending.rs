@@ -24,12 +24,14 @@ async fn joins_requests_into_one_and_packs_it() {
         ..config(sink.url())
     })
     .await;
+
     for name in numbered("", 10) {
         deliver(forwarder.http, traces([name])).await;
     }
     until("ten spans", || sink.spans() == numbered("", 10)).await;
     assert!(sink.received().len() < 10);
     let headers = &sink.received()[0].headers;
+
     assert_eq!(headers["content-encoding"], "gzip");
     assert_eq!(headers["content-type"], "application/x-protobuf");
 }
@@ -43,6 +45,7 @@ async fn sends_plain_and_with_headers_to_a_path_when_told_so() {
         ..config(format!("{}/otlp/", sink.url()))
     };
     let forwarder = Running::start(settings).await;
+
     deliver(forwarder.http, traces(["a"])).await;
     until("a request", || !sink.received().is_empty()).await;
     let received = sink.received().remove(0);
@@ -59,6 +62,7 @@ async fn no_request_has_more_items_than_allowed_even_if_one_arrived_so() {
         ..config(sink.url())
     })
     .await;
+
     deliver(forwarder.http, traces(numbered("", 35))).await;
     until("all spans", || sink.spans() == numbered("", 35)).await;
     assert!(
@@ -88,6 +92,7 @@ async fn waits_as_long_as_the_backend_asks_in_seconds_or_to_a_date() {
     ])
     .await;
     let forwarder = Running::start(config(sink.url())).await;
+
     deliver(forwarder.http, traces(["a"])).await;
     until("the span", || sink.spans() == ["a"]).await;
     let times: Vec<Instant> = sink.received().iter().map(|one| one.at).collect();
@@ -105,6 +110,7 @@ async fn never_sends_again_what_was_taken_in_part() {
     }])
     .await;
     let forwarder = Running::start(config(sink.url())).await;
+
     deliver(forwarder.http, traces(["a", "b"])).await;
     until("a request", || sink.received().len() == 1).await;
     deliver(forwarder.http, traces(["c"])).await;
@@ -172,6 +178,7 @@ async fn sends_over_tls_to_whom_the_ca_file_trusts() {
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
+
     let sink = Sink::secure(TlsAcceptor::from(Arc::new(server))).await;
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
@@ -184,6 +191,7 @@ async fn sends_over_tls_to_whom_the_ca_file_trusts() {
         ..config(&url)
     })
     .await;
+
     deliver(trusting.http, traces(["trusted"])).await;
     until("the span", || sink.spans() == ["trusted"]).await;
 
@@ -199,15 +207,18 @@ async fn writes_a_line_of_json_per_batch_to_a_file() {
     let path = folder.path().join("new/telemetry.jsonl");
     let forwarder = Running::start(config(format!("file:{}", path.display()))).await;
     deliver(forwarder.http, traces(["a"])).await;
+
     let lines = || std::fs::read_to_string(&path).unwrap_or_default();
     until("a line", || lines().lines().count() == 1).await;
     deliver(forwarder.http, traces(["b"])).await;
     forwarder.stop().await;
+
     let text = lines();
     let parsed: Vec<serde_json::Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+
     assert_eq!(parsed.len(), 2);
     let span = &parsed[1]["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
     assert_eq!(span["name"], "b");

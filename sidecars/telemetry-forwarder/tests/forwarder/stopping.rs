@@ -21,11 +21,13 @@ async fn what_waits_for_company_is_sent_at_the_end() {
         ..config(sink.url())
     })
     .await;
+
     for name in numbered("", 20) {
         deliver(forwarder.http, traces([name])).await;
     }
     assert!(sink.received().is_empty());
     let took = forwarder.stop().await;
+
     assert_eq!(sink.spans(), numbered("", 20));
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
@@ -36,6 +38,7 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
     let forwarder = Running::start(config(sink.url())).await;
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let mut senders = JoinSet::new();
+
     for prefix in ["a", "b", "c", "d"] {
         let (address, acknowledged) = (forwarder.http, Arc::clone(&acknowledged));
         senders.spawn(async move {
@@ -43,15 +46,19 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
             send_until_closed(address, prefix, keep).await;
         });
     }
+
     until("some traffic", || acknowledged.lock().unwrap().len() > 500).await;
     let took = forwarder.stop().await;
     senders.join_all().await;
+
     let mut acknowledged = acknowledged.lock().unwrap().clone();
     acknowledged.sort();
     let mut arrived = sink.spans();
     let before = arrived.len();
+
     arrived.dedup();
     assert_eq!(arrived.len(), before, "some arrived twice");
+
     // One that arrived without its sender hearing of it is fine; the other way round is not.
     assert!(
         acknowledged
@@ -66,10 +73,12 @@ async fn a_backend_that_recovers_during_the_drain_gets_everything() {
     let sink = Sink::start().await;
     // It asks for more patience than a stopping process has.
     sink.decide(|_| Reply::status(503).header("retry-after", "60"));
+
     let forwarder = Running::start(config(sink.url())).await;
     for name in numbered("", 50) {
         deliver(forwarder.http, traces([name])).await;
     }
+
     until("an attempt", || !sink.received().is_empty()).await;
     let stopping = tokio::spawn(forwarder.stop());
     let before = sink.received().len();
@@ -79,6 +88,7 @@ async fn a_backend_that_recovers_during_the_drain_gets_everything() {
     .await;
     sink.decide(|_| Reply::status(200));
     let took = stopping.await.unwrap();
+
     assert_eq!(sink.spans(), numbered("", 50));
     assert!(took < Duration::from_secs(10), "{took:?}");
 }

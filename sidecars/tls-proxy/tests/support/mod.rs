@@ -49,6 +49,7 @@ impl Authority {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new([]).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+
         let root = ca.self_signed(&ca_key).unwrap().der().clone();
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -56,6 +57,7 @@ impl Authority {
             .signed_by(&key, &Issuer::new(ca, ca_key))
             .unwrap()
             .pem();
+
         Self {
             root,
             certificate,
@@ -115,6 +117,7 @@ impl Signer {
             }],
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
         };
+
         list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 }
@@ -130,6 +133,7 @@ pub(crate) fn client_config(
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);
+
     match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -200,15 +204,18 @@ pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)
         key: Secret::new(key),
         ..Config::default()
     };
+
     change(&mut config);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (trigger, shutdown) = Shutdown::pair();
+
     // Made here and now: files that the test changes next have been read.
     let proxy = Proxy::new(&config).unwrap();
     let task = tokio::spawn(async move {
         proxy.serve(listener, shutdown).await.unwrap();
     });
+
     Running {
         address,
         root,
@@ -231,6 +238,7 @@ where
         Limits::default(),
         Shutdown::never(),
     ));
+
     address
 }
 
@@ -259,6 +267,7 @@ pub(crate) async fn handshake(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();

@@ -35,15 +35,18 @@ pub(super) fn mended(
     if !is_mendable(&source) {
         return (source, titles);
     }
+
     for _ in 0..ROUNDS {
         let found = check(&source, judgement).findings;
         let (fixes, text) = together(&source, &found);
         if text == source.text {
             break;
         }
+
         titles.extend(fixes);
         source.text = text;
     }
+
     (source, titles)
 }
 
@@ -63,6 +66,7 @@ pub(super) fn keep(
         talk.data(&diff(&before.name, &before.text, &after.text));
         return Ok(true);
     }
+
     std::fs::write(path, &after.text).map_err(|source| Failure::File {
         act: "write",
         path: path.to_owned(),
@@ -71,6 +75,7 @@ pub(super) fn keep(
     for title in titles {
         talk.say(&format!("mended {}: {title}", before.name));
     }
+
     Ok(true)
 }
 

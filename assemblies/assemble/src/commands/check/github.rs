@@ -21,11 +21,13 @@ fn command(finding: &Finding, project: &Project) -> String {
         properties.push(format!("line={line}"));
         properties.push(format!("col={column}"));
     }
+
     properties.push(format!("title={}", property(finding.rule)));
     let mut message = finding.message.clone();
     if let Place::Derived { because, .. } = &finding.place {
         let _ = write!(message, "\nworked out: {because}");
     }
+
     if !finding.hint.is_empty() {
         let _ = write!(message, "\nhint: {}", finding.hint);
     }

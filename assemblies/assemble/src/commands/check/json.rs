@@ -20,6 +20,7 @@ pub(super) fn write(report: &Report) -> String {
             "silenced": report.silenced.len(),
         },
     });
+
     format!("{document:#}\n")
 }
 
@@ -35,17 +36,20 @@ pub(crate) fn finding(finding: &Finding) -> Value {
         "hint": finding.hint,
         "pointer": finding.pointer,
     });
+
     if let Some((file, line, column)) = written(&finding.place) {
         object["file"] = json!(file);
         object["line"] = json!(line);
         object["column"] = json!(column);
     }
+
     if let Place::Derived { because, .. } = &finding.place {
         object["because"] = json!(because);
     }
     if let Some(fix) = &finding.fix {
         object["fix"] = to_json(fix);
     }
+
     object
 }
 
@@ -64,10 +68,12 @@ fn silenced(one: &Silenced) -> Value {
         Authority::Manifest => "manifest",
         Authority::File => "file",
     };
+
     object["reason"] = json!(one.ruling.reason);
     object["by"] = json!(by);
     if let Some((file, line, _)) = written(&one.ruling.place) {
         object["said"] = json!({ "file": file, "line": line });
     }
+
     object
 }

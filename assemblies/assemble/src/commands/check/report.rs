@@ -81,6 +81,7 @@ impl Report {
                     .join(", ")
             ),
         };
+
         if !self.silenced.is_empty() {
             let _ = write!(total, "; {} silenced", self.silenced.len());
         }

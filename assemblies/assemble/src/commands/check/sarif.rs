@@ -23,6 +23,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
         project,
         fingerprints: Vec::new(),
     };
+
     let told = report.findings.iter().map(|finding| (finding, None));
     let silenced = report.silenced.iter().map(|one| (&one.finding, Some(one)));
     let results: Vec<Value> = told
@@ -46,6 +47,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
             "results": results,
         }],
     });
+
     format!("{document:#}\n")
 }
 
@@ -55,6 +57,7 @@ fn descriptor(rule: &Row) -> Value {
     } else {
         "task-definition"
     };
+
     json!({
         "id": rule.id,
         "shortDescription": { "text": rule.title },
@@ -82,6 +85,7 @@ impl Writer<'_> {
         if let Place::Derived { because, .. } = &finding.place {
             let _ = write!(message, " (worked out: {because})");
         }
+
         if !finding.hint.is_empty() {
             let _ = write!(message, "; hint: {}", finding.hint);
         }
@@ -89,6 +93,7 @@ impl Writer<'_> {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
+
         let mut result = json!({
             "ruleId": finding.rule,
             "level": level,
@@ -96,17 +101,20 @@ impl Writer<'_> {
             "locations": [self.location(finding)],
             "partialFingerprints": { "assembleFinding/v1": self.fingerprint(finding) },
         });
+
         if let Some(index) = self.rules.iter().position(|rule| rule.id == finding.rule) {
             result["ruleIndex"] = json!(index);
         }
         if let Some(fix) = self.fix(finding) {
             result["fixes"] = json!([fix]);
         }
+
         // An empty list says that nothing is suppressed, which a viewer can rely on.
         result["suppressions"] = match silenced {
             Some(one) => json!([self.suppression(one)]),
             None => json!([]),
         };
+
         result
     }
 
@@ -161,6 +169,7 @@ impl Writer<'_> {
         let (file, _, _) = written(&finding.place)?;
         let source = self.report.source(file).filter(|one| is_mendable(one))?;
         let mended = mend(source, std::slice::from_ref(fix)).ok()?;
+
         Some(json!({
             "description": { "text": fix.title },
             "artifactChanges": [{
@@ -194,12 +203,14 @@ impl Writer<'_> {
             pointer,
             &finding.message,
         ];
+
         let first = hash(&words.join("\0"));
         let again = self
             .fingerprints
             .iter()
             .filter(|one| **one == first)
             .count();
+
         self.fingerprints.push(first.clone());
         format!("{first}:{}", again + 1)
     }
@@ -214,6 +225,7 @@ fn replacement(before: &str, after: &str) -> Option<Value> {
     let (start_line, start_column) = position(&old[..start]);
     let (end_line, end_column) = position(&old[..old.len() - tail]);
     let inserted: String = new[start..new.len() - tail].iter().collect();
+
     (before != after).then(|| {
         json!({
             "deletedRegion": {

@@ -35,11 +35,13 @@ impl Played {
         let mut text = format!("{}\n\n", self.name);
         let width = self.told.iter().map(|one| one.event.chars().count()).max();
         let width = width.unwrap_or_default();
+
         for one in &self.told {
             let at = one.at.as_millis();
             let sign = if one.as_expected() { ' ' } else { '!' };
             let line = format!("{sign}{at:>8} ms  {:width$}  {}", one.event, one.found);
             let _ = writeln!(text, "{}", line.trim_end());
+
             if !one.as_expected() {
                 let expected = if one.expected.is_empty() {
                     "nothing"
@@ -49,6 +51,7 @@ impl Played {
                 let _ = writeln!(text, "{:15}{:width$}the story says: {expected}", "", "");
             }
         }
+
         text
     }
 

@@ -12,11 +12,13 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let text = source.text.trim_start_matches('\u{feff}');
+
     // What is filled in by another tool is JSON only after that.
     let is_template = ["{{", "${", "<%"].iter().any(|mark| text.contains(mark));
     if !is_json || is_template || parse(source).is_err() {
         return Vec::new();
     }
+
     let Err(error) = serde_json::from_str::<Value>(text) else {
         return Vec::new();
     };
@@ -31,6 +33,7 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
         .rev()
         .find(|at| source.text.is_char_boundary(*at))
         .unwrap_or(0);
+
     let place = Place::in_text(
         source,
         Span {
@@ -38,10 +41,12 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
             end: at + 1,
         },
     );
+
     let message = "this is YAML but not JSON, which is all that the AWS CLI reads here";
     let what = error.to_string();
     let what = what.split(" at line ").next().unwrap_or_default();
     let hint = format!("correct it ({what}), or call the file `.yaml`");
+
     vec![Finding {
         severity: Severity::Warning,
         ..Finding::error("Y01", place, message, hint)

@@ -12,11 +12,13 @@ pub(super) fn write(report: &Report, show_silenced: bool, color: Color) -> Strin
         text += finding.render(color).trim_end();
         text += "\n\n";
     }
+
     if show_silenced {
         for one in &report.silenced {
             text += &silenced(one, color);
         }
     }
+
     text
 }
 

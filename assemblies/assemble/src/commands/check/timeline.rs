@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             "a timeline is printed as text or JSON; leave `--format` out, or write `--format json`";
         return Err(Failure::Usage(usage.to_owned()));
     }
+
     let files = files(arguments, project)?;
     let (stories, files) = stories(files, project)?;
     let (lives, findings) = lives(arguments, files, project)?;
@@ -41,6 +42,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         let all: Vec<String> = all.chain(stories.iter().map(Played::text)).collect();
         all.join("\n")
     });
+
     let wrong = stories.iter().filter(|one| !one.as_expected()).count();
     if wrong > 0 {
         let all = stories.len();
@@ -48,6 +50,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             "{wrong} of {all} stories go another way than they are told"
         ));
     }
+
     if findings.is_empty() {
         Ok(u8::from(wrong > 0))
     } else {
@@ -84,6 +87,7 @@ fn lives(
     let catalog = project.catalog()?;
     let mut judging = Judging::new(&arguments.rules, project)?;
     let (mut lives, mut faults) = (Vec::new(), Vec::new());
+
     for file in files {
         let source = project.source(&file)?;
         if forms::is_document(&source) {
@@ -96,12 +100,14 @@ fn lives(
             }
             continue;
         }
+
         let values = project.values(&arguments.values, "example")?;
         match plan_under(&source, &catalog, &values, &judging.of(&file)?) {
             Ok(plan) => lives.push(Life::of(plan.definition())?),
             Err(judged) => faults.extend(judged.findings),
         }
     }
+
     Ok((lives, faults))
 }
 
@@ -217,6 +223,7 @@ impl Life {
             told.map(|(at, words)| json!({ "at": at.as_secs_f64(), "what": words }))
                 .collect()
         };
+
         let latest = self.timeline.latest.iter().enumerate();
         let latest: Value = latest
             .map(|(container, latest)| match latest {
@@ -226,6 +233,7 @@ impl Life {
                 }
             })
             .collect();
+
         json!({
             "family": self.name,
             "start": moments(&self.timeline.start),

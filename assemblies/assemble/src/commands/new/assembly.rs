@@ -38,6 +38,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         Some(app) => app.clone(),
         None => first_app(&catalog)?,
     };
+
     let members = [
         &arguments.ingress[..],
         std::slice::from_ref(&app),
@@ -49,10 +50,12 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         .map(|name| component(&catalog, name))
         .collect::<Result<_, _>>()?;
     let open = Open::of(&members);
+
     let mut starters = vec![Starter::new(
         format!("assemblies/{name}.yaml"),
         manifest(arguments, &app, &open, project),
     )];
+
     if !project.root().join(VALUES_FILE).is_file() {
         starters.push(Starter::new(VALUES_FILE, VALUES));
     }
@@ -60,6 +63,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     for one in &open.names {
         talk.say(&format!("fill in `{one}` in assemblies/{name}.yaml"));
     }
+
     talk.say(&format!(
         "next: assemble check assemblies/{name}.yaml; assemble render {name}; assemble up {name}"
     ));
@@ -107,6 +111,7 @@ fn first_app(catalog: &Catalog) -> Result<String, Failure> {
             || file.settings.values().any(|setting| setting.required);
         file.kind == Kind::App && !needs
     });
+
     good.map(str::to_owned).next().ok_or_else(|| {
         Failure::Usage(
             "there is no app that could stand alone; name one with --app, or make one: \
@@ -132,12 +137,14 @@ impl Open {
             let wired = |name: &str| file.requires.values().any(|one| one.setting == name);
             let required = file.settings.iter();
             let required = required.filter(|(name, one)| one.required && !wired(name));
+
             for (setting, declared) in required {
                 let list = if declared.secret {
                     "secrets"
                 } else {
                     "settings"
                 };
+
                 open.names.push(format!("{list}.{}.{setting}", file.name));
                 let (map, value) = if declared.secret {
                     (
@@ -152,11 +159,13 @@ impl Open {
                         alone.cloned().unwrap_or_else(|| "FILL-ME-IN".to_owned()),
                     )
                 };
+
                 map.entry(file.name.clone())
                     .or_default()
                     .insert(setting.clone(), value);
             }
         }
+
         open
     }
 }
@@ -170,23 +179,27 @@ fn manifest(arguments: &Arguments, app: &str, open: &Open, project: &Project) ->
     {
         text += "# yaml-language-server: $schema=schema/assembly.json\n";
     }
+
     let name = &arguments.name;
     let _ = write!(
         text,
         "name: {name}\nsummary: What it does, in one line\napp: {app}\n"
     );
+
     list(
         &mut text,
         "ingress",
         &arguments.ingress,
         "[tls-proxy] # proxies in front of the app, outermost first",
     );
+
     list(
         &mut text,
         "sidecars",
         &arguments.sidecar,
         "[telemetry-forwarder] # helpers beside the app",
     );
+
     map(&mut text, "settings", &open.settings);
     map(&mut text, "secrets", &open.secrets);
     text + SERVICE
@@ -205,6 +218,7 @@ fn map(text: &mut String, word: &str, of: &BTreeMap<String, BTreeMap<String, Str
     if of.is_empty() {
         return;
     }
+
     let _ = write!(text, "\n{word}:\n");
     for (component, settings) in of {
         let _ = writeln!(text, "  {component}:");

@@ -47,11 +47,13 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             "there is a component `{name}` already, and nothing was written; choose another name"
         )));
     }
+
     let ports = Ports::free(&catalog);
     let (starters, next) = match &arguments.image {
         Some(image) => described(arguments, image, &ports),
         None => programmed(arguments, &ports, project)?,
     };
+
     for starter in starters
         .iter()
         .filter(|one| one.path.ends_with("component.yaml"))
@@ -60,6 +62,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             task_definition::source::Source::new(starter.path.display().to_string(), &starter.text);
         Component::read(&source).map_err(Failure::Findings)?;
     }
+
     write(&starters, project, talk)?;
     talk.say(&format!("next: {next}"));
     Ok(0)
@@ -77,16 +80,19 @@ impl Ports {
         let good = catalog
             .names()
             .filter_map(|name| catalog.component(name)?.ok());
+
         for component in good {
             let file = component.file();
             taken.extend(file.provides.values().map(|one| one.port));
             taken.extend(file.admin.iter().map(|admin| admin.port));
         }
+
         let free = |from: u16| {
             (from..=u16::MAX)
                 .find(|port| !taken.contains(port))
                 .unwrap_or(from)
         };
+
         Self {
             listen: free(8080),
             admin: free(9901),
@@ -102,6 +108,7 @@ fn described(arguments: &Arguments, image: &str, ports: &Ports) -> (Vec<Starter>
         Kind::Proxy => include_str!("templates/image-proxy.yaml"),
         Kind::Init => include_str!("templates/image-init.yaml"),
     };
+
     let text = filled(
         template,
         &[
@@ -112,11 +119,13 @@ fn described(arguments: &Arguments, image: &str, ports: &Ports) -> (Vec<Starter>
             ("port", &ports.listen.to_string()),
         ],
     );
+
     let path = format!("assemblies/components/{name}/component.yaml");
     let next = format!(
         "read {path} and say how the image is told what it needs{}",
         stand(arguments)
     );
+
     (vec![Starter::new(path, text)], next)
 }
 
@@ -133,12 +142,14 @@ fn programmed(
                 .to_owned(),
         ));
     }
+
     let name = &arguments.name;
     let half = if arguments.kind == Kind::App {
         "apps"
     } else {
         "sidecars"
     };
+
     let folder = PathBuf::from(half).join(name);
     let snake = name.replace('-', "_");
     let pascal: String = name.split('-').map(capitalised).collect();
@@ -152,6 +163,7 @@ fn programmed(
         ("port", &listen),
         ("admin", &admin),
     ];
+
     let (package, library, description) = match arguments.kind {
         Kind::App | Kind::Sidecar => (
             include_str!("templates/crate-app.toml"),
@@ -169,6 +181,7 @@ fn programmed(
             include_str!("templates/crate-init.yaml"),
         ),
     };
+
     let files = [
         ("Cargo.toml", package),
         ("src/lib.rs", library),
@@ -176,11 +189,13 @@ fn programmed(
         ("component.yaml", description),
         ("README.md", include_str!("templates/crate-readme.md")),
     ];
+
     let starters = files.map(|(path, text)| Starter::new(folder.join(path), filled(text, &words)));
     let next = format!(
         "cargo build -p {name}; target/debug/{name} describe{}",
         stand(arguments)
     );
+
     Ok((starters.into(), next))
 }
 

@@ -53,15 +53,18 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         "example",
         project,
     )?;
+
     let event = match &arguments.event {
         Some(file) => read(file, project)?,
         None => imagined(arguments, &plan),
     };
+
     let outcome = start(&plan, &event);
     talk.data(&match arguments.format {
         Format::Text => text(&name, &event, &outcome),
         Format::Json => format!("{:#}\n", as_json(&name, &event, &outcome)),
     });
+
     Ok(u8::from(outcome.is_err()))
 }
 
@@ -93,11 +96,13 @@ fn text(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> String {
             .and_then(Value::as_str)
             .unwrap_or("?")
     };
+
     let object = format!(
         "s3://{}/{}",
         of("/detail/bucket/name"),
         of("/detail/object/key")
     );
+
     match outcome {
         Ok(start) => format!(
             "{object} starts {name}; its overrides have {} of the {MOST_OVERRIDES} characters that RunTask takes:\n{:#}\n",

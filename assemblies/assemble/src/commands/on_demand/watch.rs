@@ -79,16 +79,19 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let queue = Queue::new(arguments.duplicate, arguments.reorder, arguments.seed);
     let work = Work::new(arguments, &name, on_demand, folder.root(), project)?;
     let stopped = stopped_by_signal()?;
+
     talk.say(&format!(
         "{name}: {} stands for the bucket `{}`, results go to {}; Ctrl-C ends it",
         folder.root().display(),
         on_demand.bucket,
         work.output().display()
     ));
+
     thread::scope(|scope| {
         for _ in 0..arguments.max_parallel {
             scope.spawn(|| work.all(&queue, talk));
         }
+
         let mut number = 0_u64;
         while !stopped.load(Ordering::Relaxed) {
             let news = folder.news();
@@ -101,20 +104,24 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
                     etag: file.etag.clone(),
                     sequencer: format!("{number:016X}"),
                 };
+
                 let event = created(&object, &identity(number), "000000000000", "us-east-1");
                 match start(&plan, &event) {
                     Ok(start) => queue.put(Job::new(&file.key, event, start)),
                     Err(why) => talk.say(&format!("{}: {why}", file.key)),
                 }
             }
+
             if arguments.until_idle && news.is_empty() && folder.is_settled() && queue.is_idle() {
                 break;
             }
             thread::sleep(PAUSE);
         }
+
         // What runs goes on to its end; what waits is not begun.
         queue.close();
     });
+
     talk.say(&work.total());
     Ok(u8::from(work.has_failed()))
 }
@@ -127,15 +134,18 @@ fn identity(number: u64) -> String {
 /// Ctrl-C and a polite end, asked for where the watching is done.
 fn stopped_by_signal() -> Result<&'static AtomicBool, Failure> {
     static STOPPED: AtomicBool = AtomicBool::new(false);
+
     let failure =
         |error: std::io::Error| Failure::Usage(format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failure)?;
+
     thread::spawn(move || {
         runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
+
             let kinds = [
                 SignalKind::interrupt(),
                 SignalKind::terminate(),
@@ -144,6 +154,7 @@ fn stopped_by_signal() -> Result<&'static AtomicBool, Failure> {
             let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
                 return;
             };
+
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
@@ -152,6 +163,7 @@ fn stopped_by_signal() -> Result<&'static AtomicBool, Failure> {
         });
         STOPPED.store(true, Ordering::Relaxed);
     });
+
     Ok(&STOPPED)
 }
 

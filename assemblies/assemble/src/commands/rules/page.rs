@@ -11,6 +11,7 @@ pub(super) fn write(rules: &[Row]) -> String {
     let mut page = HEAD.to_owned();
     let mut letters: Vec<char> = rules.iter().filter_map(letter).collect();
     letters.dedup();
+
     for letter in &letters {
         let _ = writeln!(
             page,
@@ -19,6 +20,7 @@ pub(super) fn write(rules: &[Row]) -> String {
             anchor(*letter)
         );
     }
+
     for letter in letters {
         let _ = write!(page, "\n## {letter}: {}\n\n", group(letter));
         page += "| rule | severity | says |\n|---|---|---|\n";
@@ -32,10 +34,12 @@ pub(super) fn write(rules: &[Row]) -> String {
                 rule.title
             );
         }
+
         for rule in of_letter() {
             page += &section(rule);
         }
     }
+
     page
 }
 

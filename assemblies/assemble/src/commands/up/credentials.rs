@@ -39,6 +39,7 @@ pub(super) async fn source(
     talk: &Talk,
 ) -> Result<Option<Source>, Failure> {
     use fargate::{TaskCredentials, Whose};
+
     use task_runner::metadata::Credentials;
 
     let role = target.definition.task_role_arn.clone();
@@ -55,8 +56,10 @@ pub(super) async fn source(
             Whose::Role(arn)
         }
     };
+
     let failure = |why: String| Failure::Usage(format!("no credentials for the task: {why}"));
     let credentials = TaskCredentials::of(&whose).await.map_err(failure)?;
+
     // Better now than when the app asks.
     credentials.get().await.map_err(failure)?;
     let (told, role_arn) = match whose {
@@ -70,6 +73,7 @@ pub(super) async fn source(
         ),
         Whose::Role(arn) => (format!("the credentials of {arn}"), arn),
     };
+
     talk.say(&format!("containers get {told}"));
     Ok(Some(Source::new(move || {
         let (credentials, role_arn) = (credentials.clone(), role_arn.clone());
@@ -115,6 +119,7 @@ mod tests {
             choice("profile:dev"),
             Ok(Choice::Profile(Some("dev".into())))
         );
+
         let arn = "arn:aws:iam::111122223333:role/app";
         assert_eq!(
             choice(&format!("role:{arn}")),

@@ -22,15 +22,18 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         .clone()
         .unwrap_or_else(|| name_of(&arguments.what));
     let folder = free_folder(&name, project)?;
+
     for old in [READY, TASK, SERVICE] {
         let _ = fs::remove_file(folder.join(old));
     }
+
     let mut child = start(&name, &folder)?;
     let until = folder.join(match (arguments.wait, arguments.count) {
         (true, _) => READY,
         (false, Some(_)) => SERVICE,
         (false, None) => TASK,
     });
+
     while !(until.exists() && door::is_alive(&folder)) {
         if let Ok(Some(status)) = child.try_wait() {
             talk.say(
@@ -45,6 +48,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         }
         sleep(PAUSE);
     }
+
     talk.data(&format!("{name}\n"));
     Ok(0)
 }
@@ -58,6 +62,7 @@ fn start(name: &str, folder: &Path) -> Result<Child, Failure> {
     })?;
     let exe = env::current_exe().map_err(|failure| Failure::Usage(failure.to_string()))?;
     let mut command = Command::new(exe);
+
     command
         .args(env::args_os().skip(1))
         .env(NAME, name)
@@ -67,6 +72,7 @@ fn start(name: &str, folder: &Path) -> Result<Child, Failure> {
         .stdout(Stdio::null())
         .stderr(said);
     let child = command.spawn();
+
     child.map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))
 }
 

@@ -71,6 +71,7 @@ impl Door {
                 tokio::time::sleep(LIMIT).await;
                 continue;
             };
+
             let mut said = [0];
             let heard = timeout(LIMIT, caller.read_exact(&mut said)).await;
             let word = Word::ALL.into_iter().find(|word| [word.byte()] == said);
@@ -78,6 +79,7 @@ impl Door {
                 // Somebody who only looks whether anybody is in.
                 continue;
             };
+
             let _ = timeout(LIMIT, caller.write_all(b"y")).await;
             return word;
         }
@@ -149,14 +151,17 @@ mod tests {
         let folder = root.path().join("x".repeat(200));
         fs::create_dir(&folder).unwrap();
         assert!(!is_alive(&folder));
+
         let door = Door::open(&folder);
         assert!(is_alive(&folder));
         let caller = folder.clone();
         let said = tokio::task::spawn_blocking(move || say(&caller, Word::Kill));
+
         assert_eq!(door.next().await, Word::Kill);
         said.await.unwrap().unwrap();
         drop(door);
         assert!(!is_alive(&folder));
+
         let left = fs::read_dir(env::temp_dir()).unwrap().flatten();
         let own = format!("assemble-{}-", process::id());
         let is_own = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&own);

@@ -41,6 +41,7 @@ pub(super) fn over(text: &str) -> Result<Over, String> {
         Some((container, name)) => (Some(container.to_owned()), name),
         None => (None, left),
     };
+
     if name.is_empty() || !text.contains('=') {
         return Err("is not of the form [CONTAINER:]NAME=VALUE".to_owned());
     }
@@ -66,6 +67,7 @@ pub(super) fn of_files(files: &[PathBuf]) -> Result<Vec<Over>, Failure> {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
+
             match over(line) {
                 Ok(one) => all.push(one),
                 // The line may hold a secret, so it is not repeated.
@@ -73,6 +75,7 @@ pub(super) fn of_files(files: &[PathBuf]) -> Result<Vec<Over>, Failure> {
             }
         }
     }
+
     if bad.is_empty() {
         Ok(all)
     } else {
@@ -91,6 +94,7 @@ pub(super) fn overrides(
         .map(|one| &one.name)
         .collect();
     let mut chosen = BTreeMap::<String, BTreeMap<String, String>>::new();
+
     for one in all {
         if let Some(stranger) = one.container.as_ref().filter(|name| !names.contains(name)) {
             return Err(Failure::Usage(format!(
@@ -111,6 +115,7 @@ pub(super) fn overrides(
             variables.insert(one.name.clone(), one.value.clone());
         }
     }
+
     Ok(chosen)
 }
 
@@ -123,6 +128,7 @@ pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, talk: &Talk) {
             let Some(open) = open else { continue };
             let kept = SocketAddr::from(([127, 0, 0, 1], open.port()));
             let (name, whose) = (&variable.name, &container.name);
+
             talk.say(&format!(
                 "{whose}: {name} is {kept} here, not {open} (--bind-all leaves it)"
             ));
@@ -145,15 +151,18 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
             };
             let busy = TcpListener::bind(address)
                 .is_err_and(|failure| failure.kind() == io::ErrorKind::AddrInUse);
+
             if address.port() != 0 && busy {
                 let by = network::by(address.port());
                 taken.push(format!("`{}` wants {address}, in use{by}", container.name));
             }
         }
     }
+
     if taken.is_empty() {
         return Ok(());
     }
+
     let taken = taken.join("\n  ");
     Err(Failure::Usage(format!(
         "these ports cannot be had; stop whoever holds them:\n  {taken}"
@@ -202,11 +211,13 @@ pub(super) fn not_enforced(
             "ulimits but nofile",
         ),
     ];
+
     let words: Vec<_> = words
         .iter()
         .filter(|(is, _)| *is)
         .map(|(_, word)| *word)
         .collect();
+
     if !words.is_empty() {
         talk.say(&format!("not enforced here: {}", words.join(", ")));
     }
@@ -239,9 +250,11 @@ pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<
             .iter()
             .flat_map(|one| &one.environment)
             .any(mentions);
+
     let keys = made.then(|| DevKeys::of(project.root())).transpose()?;
     let written = read(&project.root().join(".assemble/secrets.toml"))?;
     let (mut secrets, mut missing) = (Secrets::default(), Vec::new());
+
     for name in wanted {
         let own = written
             .get(name)
@@ -261,6 +274,7 @@ pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<
             _ => missing.push(format!("{name:?} = \"\"")),
         }
     }
+
     if missing.is_empty() {
         return Ok(secrets);
     }
@@ -282,6 +296,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(failure(error)),
     };
+
     if mode & 0o077 != 0 {
         let path = path.display();
         return Err(Failure::Usage(format!(
@@ -289,6 +304,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
             mode & 0o777
         )));
     }
+
     let text = fs::read_to_string(path).map_err(failure)?;
     // The parser's own message would quote the line, and with it the secret.
     toml::from_str(&text).map_err(|error| {
@@ -299,6 +315,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
             .lines()
             .count()
             .max(1);
+
         Failure::Usage(format!(
             "`{}` line {line} is not of the form \"name\" = \"value\"",
             path.display()
@@ -332,6 +349,7 @@ mod tests {
             (all.container, all.name.as_str(), all.value.as_str()),
             (None, "A", "b=c:d")
         );
+
         let one = over("app:A=").unwrap();
         assert_eq!(
             (one.container.as_deref(), one.name.as_str()),
@@ -345,6 +363,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dev.env");
         fs::write(&path, "# mine\n\nA=b\napp:C=d=e\nhush\n=x\n").unwrap();
+
         let words = of_files(std::slice::from_ref(&path))
             .unwrap_err()
             .to_string();
@@ -374,6 +393,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read(&path).unwrap()["a"], "b");
         fs::write(&path, "good = \"x\"\nbad = hush\n").unwrap();
+
         let words = read(&path).unwrap_err().to_string();
         assert!(
             words.contains("line 2") && !words.contains("hush"),

@@ -21,12 +21,14 @@ pub(super) fn kept(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
             // What a definition names for an image is in the image.
             .filter(|_| program.image.is_none())
             .filter(|one| over.is_none_or(|over| !over.contains_key(&one.name)));
+
         let values = own
             .map(|one| &one.value)
             .chain(over.into_iter().flat_map(BTreeMap::values));
         let paths = values.filter_map(|value| named(value, &program.folder));
         kept.insert(container.name.clone(), paths.collect());
     }
+
     kept
 }
 
@@ -35,6 +37,7 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
         .strip_prefix("file://")
         .or_else(|| value.strip_prefix("file:"))
         .unwrap_or(value);
+
     if value.is_empty()
         || value.len() > 4096
         || value.contains(['\n', '\0'])
@@ -42,6 +45,7 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
     {
         return None;
     }
+
     let path = folder.join(value);
     let is_path = value.contains('/') || value.contains('.');
     let is_system = SYSTEM.iter().any(|folder| path.starts_with(folder));
@@ -52,6 +56,7 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
     } else {
         return None;
     };
+
     // The root of the machine is nobody's to keep.
     let path = path.canonicalize().ok()?;
     (path.parent().is_some() && path != env::temp_dir()).then_some(path)

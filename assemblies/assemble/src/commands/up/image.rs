@@ -53,6 +53,7 @@ pub(super) fn programs(
     };
     let (mut programs, mut failed) = (BTreeMap::new(), Vec::new());
     let mut images = BTreeMap::new();
+
     for container in &definition.container_definitions {
         let Some(choice) = chosen(container) else {
             continue;
@@ -67,6 +68,7 @@ pub(super) fn programs(
         } else {
             Err("an image needs mounts of its own, and this machine gives out none".to_owned())
         };
+
         let name = &container.name;
         match found.map(|image| Program::of_image(image, container)) {
             Ok(program) if program.binary.as_os_str().is_empty() => failed.push(format!(
@@ -76,9 +78,11 @@ pub(super) fn programs(
             Err(why) => failed.push(format!("`{name}`: {why}")),
         }
     }
+
     if failed.is_empty() {
         return Ok(programs);
     }
+
     let failed = failed.join("\n  ");
     let words =
         format!("these images cannot be had; `--program CONTAINER=FILE` does without:\n  {failed}");
@@ -117,10 +121,12 @@ fn image(
     })?;
     let folder = private_folder(project.root(), "images").map_err(|why| why.to_string())?;
     let root = folder.join(said.id.trim_start_matches("sha256:"));
+
     if !root.is_dir() {
         talk.say(&format!("{engine} unpacks {name}, once"));
         unpack(engine, name, &root)?;
     }
+
     let config = said.config;
     let variables = config.environment.iter().flatten();
     let variables = variables.filter_map(|one| one.split_once('='));
@@ -175,20 +181,24 @@ fn unpack(engine: &str, name: &str, root: &Path) -> Result<(), String> {
     let beside = root.with_extension(format!("{}.new", std::process::id()));
     let failure = |why: std::io::Error| format!("cannot unpack into `{}`: {why}", beside.display());
     fs::create_dir_all(&beside).map_err(failure)?;
+
     // An image without a command of its own wants one, whatever it is.
     let container = output(engine, &["create", name, "/"])?;
     let container = container.lines().last().unwrap_or_default().trim();
     let done = export(engine, container, &beside);
     let _ = output(engine, &["rm", container]);
+
     if let Err(why) = done {
         let _ = fs::remove_dir_all(&beside);
         return Err(why);
     }
+
     // Another run may have been quicker.
     if fs::rename(&beside, root).is_err() && !root.is_dir() {
         return Err(format!("cannot make `{}`", root.display()));
     }
     let _ = fs::remove_dir_all(&beside);
+
     Ok(())
 }
 
@@ -201,6 +211,7 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|why| cannot(engine, why))?;
+
     let mut tar = Command::new("tar");
     tar.args(["-x", "-p", "--numeric-owner", "--anchored"]);
     tar.args(["--exclude=dev/*", "--exclude=./dev/*", "-C"])
@@ -208,6 +219,7 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
     if let Some(files) = from.stdout.take() {
         tar.stdin(files);
     }
+
     let unpacked = tar.output().map_err(|why| cannot("tar", why));
     let exported = from.wait().map_err(|why| cannot(engine, why))?;
     let unpacked = unpacked?;
@@ -215,6 +227,7 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
         let why = String::from_utf8_lossy(&unpacked.stderr);
         return Err(format!("tar: {}", why.trim()));
     }
+
     if exported.success() {
         Ok(())
     } else {
@@ -243,6 +256,7 @@ fn shown(engine: &str, words: &[&str]) -> Result<(), String> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status();
+
     match done {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!(

@@ -48,15 +48,18 @@ impl Lines {
             "taskArn": arn, "clusterArn": view.cluster_arn(), "taskDefinitionArn": view.definition_arn(),
             "runName": name, "group": format!("{kind}:{}", view.family), "launchType": "FARGATE",
             "availabilityZone": view.zone() });
+
         if let Some(service) = service {
             task["startedBy"] = started_by(&service).into();
         }
+
         let fresh = |one: &ContainerView| {
             let name = &one.definition.name;
             let told = json!({ "name": name, "containerArn": view.container_arn(one), "taskArn": arn,
                 "image": one.definition.image, "lastStatus": "PENDING", "healthStatus": "UNKNOWN" });
             (name.clone(), told)
         };
+
         Self {
             named: json!({ "taskArn": arn, "runName": name, "region": view.region }),
             id: view.id.clone(),
@@ -76,9 +79,11 @@ impl Lines {
         if matches!(event.what, What::Log { .. } | What::Warning(_)) {
             return;
         }
+
         let at = self.begun + event.at;
         self.version += 1;
         self.times.insert("updatedAt", at);
+
         match &event.container {
             Some(name) => {
                 if let Some(one) = self.containers.get_mut(name) {
@@ -125,12 +130,14 @@ impl Lines {
             What::Warning(words) => json!({ "type": "warning", "message": words }),
             _ => self.event(event),
         };
+
         told["at"] = event.at.as_secs_f64().into();
         told["time"] = rfc3339(self.begun + event.at).into();
         told["container"] = event.container.clone().into();
         for name in ["taskArn", "runName"] {
             told[name] = self.named[name].clone();
         }
+
         told
     }
 
@@ -168,10 +175,12 @@ impl Lines {
                 Times::Seconds => seconds(*time).into(),
             };
         }
+
         let containers = self
             .order
             .iter()
             .filter_map(|name| self.containers.get(name));
+
         task["containers"] = containers.cloned().collect();
         task
     }
@@ -240,6 +249,7 @@ mod tests {
             kept: [].into(),
             hosts: None,
         };
+
         let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         TaskView::new(&plan, ID, "eu-central-1", begun)
     }
@@ -256,12 +266,14 @@ mod tests {
             code: Some(3),
             reason: None,
         };
+
         lines.note(&event(Some("app"), stopped));
         let reason = "Essential container in task exited".to_owned();
         let stopping = What::TaskStopping {
             code: StopCode::EssentialContainerExited,
             reason,
         };
+
         lines.note(&event(None, stopping));
         let last = event(
             None,
@@ -270,6 +282,7 @@ mod tests {
                 health: Health::Unknown,
             },
         );
+
         lines.note(&last);
         let told = lines.told(&last);
         assert_eq!(told["detail-type"], "ECS Task State Change");
@@ -279,6 +292,7 @@ mod tests {
             (&json!("f-1"), &json!("family:f"))
         );
         assert_eq!(told["detail"]["stopCode"], "EssentialContainerExited");
+
         assert_eq!(told["detail"]["lastStatus"], "STOPPED");
         assert_eq!(told["detail"]["containers"][0]["exitCode"], 3);
         assert_eq!(told["detail"]["containers"][1]["lastStatus"], "PENDING");
@@ -293,11 +307,13 @@ mod tests {
             container: None,
             what: What::Task { status, health },
         };
+
         lines.note(&event);
         let told = lines.told(&event);
         let arn =
             |resource: &str| json!(format!("arn:aws:ecs:eu-central-1:000000000000:{resource}"));
         let task = arn(&format!("task/local/{ID}"));
+
         for (pointer, wanted) in [
             ("/version", json!("0")),
             ("/id", json!("cd189a93-3e58-49da-0000-00026019ab50")),
@@ -316,6 +332,7 @@ mod tests {
         ] {
             assert_eq!(told.pointer(pointer), Some(&wanted), "{pointer}\n{told:#}");
         }
+
         let container = told["detail"]["containers"][0]["containerArn"].as_str();
         let before = format!("arn:aws:ecs:eu-central-1:000000000000:container/local/{ID}/{ID}-");
         assert!(container.unwrap().starts_with(&before), "{told:#}");

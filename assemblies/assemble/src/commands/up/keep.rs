@@ -77,6 +77,7 @@ impl Keep {
             healthy: Healthy::of(definition),
             bindings: by_container(definition, bindings),
         };
+
         keep.write();
         keep
     }
@@ -102,10 +103,12 @@ impl Show for Keep {
         if matches!(event.what, What::Log { .. }) {
             return;
         }
+
         self.lines.note(event);
         if let Some(events) = &mut self.events {
             let _ = writeln!(events, "{}", self.lines.told(event));
         }
+
         self.write();
         if self.healthy.reached(&event.what) {
             let _ = fs::write(self.folder.join(READY), "");
@@ -142,10 +145,12 @@ fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<S
                 .iter()
                 .any(|one| one.container_port == Some(port.into()))
         };
+
         let own = bindings.iter().filter(|one| has(one.inside));
         let own = own.map(Binding::told);
         all.insert(container.name.clone(), own.collect());
     }
+
     all
 }
 

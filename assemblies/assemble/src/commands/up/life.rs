@@ -47,6 +47,7 @@ pub(super) async fn live(
     let mut signals = Signals::new().map_err(|failure| Failure::Usage(failure.to_string()))?;
     let (events, heard) = mpsc::channel(EVENTS);
     let (control, controlled) = mpsc::channel(CONTROLS);
+
     // Before the task is told of: its beginning is that of its run.
     let source = tokio::select! {
         source = credentials::source(&arguments.credentials, &target, talk) => source?,
@@ -59,12 +60,14 @@ pub(super) async fn live(
     } else {
         Box::new(Screen::new(&plan.definition, several::number(), talk))
     };
+
     let folder = plan.folder.clone();
     let door = Door::open(&folder);
     let number = several::number();
     if number.is_some() {
         several::end_with_the_service(&folder);
     }
+
     let keep = Keep::new(&plan.definition, lines, &folder, bindings, show);
     let show: Box<dyn Show> = Box::new(keep);
     let metadata = Metadata::open(&mut plan, &target, view, source, talk);
@@ -72,14 +75,17 @@ pub(super) async fn live(
         Some(metadata) => metadata.before(show),
         None => show,
     };
+
     let show = ways.before(&plan.definition, show);
     let healthy = if arguments.until_healthy {
         Healthy::of(&plan.definition)
     } else {
         Healthy::Unchecked
     };
+
     let waiting = ready::Waiting::new(&plan, &target);
     let handle = tokio::runtime::Handle::current();
+
     // A thread of its own: a terminal that does not take our words must not hold up a signal.
     let (say_running, running) = oneshot::channel();
     let teller = thread::spawn(move || {
@@ -89,16 +95,19 @@ pub(super) async fn live(
         .watch
         .then(|| watch::begin(&plan, control.clone()));
     let task = run(plan, events, controlled);
+
     tokio::pin!(task);
 
     let smoke = arguments.until_ready || arguments.until_healthy;
     let ready = waiting.all(running);
     tokio::pin!(ready);
+
     // Of several tasks the service knows how long they have.
     let late = arguments.timeout.or(smoke.then_some(SMOKE));
     let late = late.filter(|_| number.is_none());
     let late = sleep_until(Instant::now() + late.unwrap_or(NEVER));
     tokio::pin!(late);
+
     let (mut told, mut is_ready) = (Told::Nothing, false);
     let finished = loop {
         tokio::select! {
@@ -133,12 +142,14 @@ pub(super) async fn live(
             }
         }
     };
+
     let finished = finished.map_err(|failure| Failure::Usage(failure.to_string()))?;
     let _ = teller.join();
     drop(door);
     if !arguments.json {
         summary::tell(&finished, &folder, project, talk);
     }
+
     Ok(match (&arguments.exit_code_from, told) {
         (Some(name), Told::Nothing | Told::Ready | Told::Stop) => code_of(&finished, name),
         _ => code(&finished, told),
@@ -187,6 +198,7 @@ fn wish(word: Word) -> Control {
         code,
         reason: reason.into(),
     };
+
     match word {
         Word::Stop => stop(StopCode::UserInitiated, "Task stopped by user"),
         Word::Kill => Control::Kill {

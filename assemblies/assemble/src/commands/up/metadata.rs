@@ -46,6 +46,7 @@ impl Metadata {
             Some(sandbox) => sandbox.listen(METADATA),
             None => Bound::bind("127.0.0.1:0"),
         };
+
         let bound = bound.and_then(|bound| {
             bound.set_nonblocking(true)?;
             let address = bound.local_addr()?;
@@ -58,20 +59,24 @@ impl Metadata {
                 return None;
             }
         };
+
         let faults = own.map(|sandbox| Arc::clone(sandbox.faults()));
         // Who has a role asks for its keys: where they are off, the answer says so, and an SDK repeats it.
         let asks = source.is_some() || target.definition.task_role_arn.is_some();
         let given = asks.then_some(own.is_some());
+
         for container in &view.containers {
             let own = plan
                 .environment
                 .entry(container.definition.name.clone())
                 .or_default();
+
             // An endpoint of somebody's own would otherwise be passed over.
             let named = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
             let credentials = given
                 .filter(|_| !named)
                 .map(|own| credentials_variable(address, own, &view.id));
+
             for (name, value) in variables(address, &container.id)
                 .into_iter()
                 .chain(credentials)
@@ -79,16 +84,19 @@ impl Metadata {
                 own.entry(name.to_owned()).or_insert(value);
             }
         }
+
         let view = Arc::new(Mutex::new(view));
         let origin = if several::number().is_some() {
             Origin::Service
         } else {
             target.origin
         };
+
         let server = tokio::spawn(serve(
             Endpoint::new(Arc::clone(&view), origin, faults, source),
             listener,
         ));
+
         Some(Self { server, view })
     }
 

@@ -50,6 +50,7 @@ pub(super) fn sandbox(
         )
         .map(Arc::new)
     };
+
     let mut refused = None;
     if arguments.net == Net::Task {
         match open(true) {
@@ -57,6 +58,7 @@ pub(super) fn sandbox(
             Err(why) => refused = Some(why),
         }
     }
+
     // Where nothing is given out, one line says all.
     let (sandbox, words) = match (open(false), refused) {
         (Ok(sandbox), None) => return Some(sandbox),
@@ -64,6 +66,7 @@ pub(super) fn sandbox(
         (Err(_), Some(why)) => (None, format!("{SHARED}, and {ORDINARY}: {why}")),
         (Err(why), None) => (None, format!("{ORDINARY}: {why}")),
     };
+
     talk.say(&words);
     sandbox
 }
@@ -82,6 +85,7 @@ pub(super) fn open(
     let inward = inward::open(sandbox, ports, talk)
         .map_err(|why| Failure::Usage(format!("no way into the task's network: {why}")))?;
     let outward = outward::open(sandbox, ways, talk)?;
+
     Ok(Ways::new(inward, outward))
 }
 

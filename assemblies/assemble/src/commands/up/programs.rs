@@ -30,6 +30,7 @@ pub(super) fn find(
     let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), NOT_RUN);
     let has_image = |name: &str| arguments.image.iter().any(|one| one.container == name);
     let others = definition.container_definitions.iter();
+
     for container in others.filter(|one| !has_image(&one.name)) {
         let named = arguments
             .program
@@ -40,6 +41,7 @@ pub(super) fn find(
             .components
             .get(&container.name)
             .and_then(|one| one.local.as_ref()?.program());
+
         let stub = stubs.get(&container.name);
         let found = match (named, local) {
             (Some((_, file)), _) if Path::new(file).exists() => absolute(file).ok_or_else(|| {
@@ -64,6 +66,7 @@ pub(super) fn find(
                 container.name, container.image
             )),
         };
+
         match found {
             Ok(binary) => {
                 let program = Program {
@@ -84,11 +87,13 @@ pub(super) fn find(
             }
         }
     }
+
     if missing.is_empty() {
         return Ok(programs);
     }
     let missing = missing.join("\n  ");
     let words = format!("these containers have no program yet:\n  {missing}");
+
     Err(Failure::Program { words, code })
 }
 
@@ -105,6 +110,7 @@ fn places(root: &Path) -> Vec<PathBuf> {
     let built = [cargo.join("release"), cargo.join("debug")];
     let path = env::var_os("PATH").unwrap_or_default();
     let path: Vec<_> = env::split_paths(&path).collect();
+
     chosen
         .into_iter()
         .chain(beside)

@@ -57,6 +57,7 @@ pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
             .attempt
             .as_ref()
     });
+
     let path = attempt.map_or("/", |attempt| attempt.path.as_str());
     let mut words = vec!["curl".to_owned()];
     if public.interface == "https" {
@@ -65,6 +66,7 @@ pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
             shown(&project.root().join(".assemble/dev/ca.pem"))
         ));
     }
+
     words.extend(bearer(target, project));
     if let Some(attempt) = attempt {
         words.extend(
@@ -73,12 +75,14 @@ pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
                 .iter()
                 .map(|kind| format!("-H 'content-type: {kind}'")),
         );
+
         let sample = attempt.sample.iter().map(|file| project.root().join(file));
         words.extend(sample.map(|file| format!("--data-binary @{}", shown(&file))));
         if attempt.sample.is_none() && attempt.method != "GET" {
             words.push(format!("-X {}", attempt.method));
         }
     }
+
     words.push(format!(
         "{}://localhost:{}{path}",
         public.interface, public.port
@@ -93,10 +97,12 @@ fn bearer(target: &Target, project: &Project) -> Option<String> {
     if let Some(audience) = filter.variable("AUTH_FILTER_AUDIENCE") {
         words.push(format!("--audience {audience}"));
     }
+
     let issuer = filter.variable("AUTH_FILTER_ISSUER");
     if let Some(issuer) = issuer.filter(|issuer| **issuer != dev_token::issuer(project)) {
         words.push(format!("--issuer {issuer}"));
     }
+
     Some(format!(
         "-H \"Authorization: Bearer $({})\"",
         words.join(" ")

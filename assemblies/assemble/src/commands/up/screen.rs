@@ -81,6 +81,7 @@ impl Screen {
         } else {
             Color::No
         };
+
         Self {
             width: names.max().unwrap_or(0).max(4) + mark.len(),
             mark,
@@ -173,6 +174,7 @@ impl Screen {
                 } else {
                     String::new()
                 };
+
                 let after = if after.is_empty() {
                     String::new()
                 } else {
@@ -228,6 +230,7 @@ impl Screen {
                     (Some(code), None) => format!("exited {code}"),
                     (None, None) => "never started".to_owned(),
                 };
+
                 let fine = matches!(code, Some(0 | 143) | None) && reason.is_none();
                 self.note(event, if fine { Sign::Down } else { Sign::Bad }, &words);
             }
@@ -241,6 +244,7 @@ impl Screen {
                     (TaskStatus::Running, _) => Sign::Well,
                     _ => Sign::Down,
                 };
+
                 let health = match health {
                     Health::Unknown => String::new(),
                     known => format!(" {known}"),

@@ -77,10 +77,12 @@ pub(super) fn run(
         Ok(Copy::new(number, name, folder))
     });
     let copies = copies.collect::<Result<Vec<_>, Failure>>()?;
+
     let ports = network::ports(&target.definition, arguments)?;
     if let Some(public) = &mut target.public {
         public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
     }
+
     let inside: Vec<u16> = ports.iter().map(|(_, inside)| *inside).collect();
     let cannot = |why: io::Error| Failure::Usage(format!("cannot start: {why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -103,6 +105,7 @@ pub(super) fn run(
         steady: false,
         code: 0,
     };
+
     let show = Show {
         json: arguments.json,
         talk,
@@ -115,6 +118,7 @@ pub(super) fn run(
         let _listening = listen(ports, &service.ring, talk)?;
         Box::pin(service.live(&door, &show)).await
     });
+
     done.map_err(cannot)
 }
 
@@ -144,16 +148,19 @@ impl Service {
         // Kept from look to look, so that nobody is hung up on in the middle of a word.
         let knock = door.next();
         tokio::pin!(knock);
+
         loop {
             for at in 0..self.copies.len() {
                 self.look(at, show)?;
             }
             self.judge(show);
             self.note();
+
             if self.told.is_some() && self.copies.iter().all(Copy::is_gone) {
                 self.copies.iter_mut().for_each(Copy::hear_out);
                 return Ok(self.goal.code(self.code));
             }
+
             tokio::select! {
                 () = signals.next() => {
                     let word = self.told.map_or(Word::Stop, |_| Word::Kill);
@@ -206,6 +213,7 @@ impl Service {
             }
             News::Due | News::Ready(_) | News::Nothing => {}
         }
+
         Ok(())
     }
 
@@ -215,12 +223,14 @@ impl Service {
             self.code = self.code.max(if short == STOPPED { 0 } else { short });
             return;
         }
+
         if !begun && (NOT_BEGUN..=NOT_FOUND).contains(&code) {
             // What is wrong is wrong with all of them.
             self.tell(Word::Stop);
             self.code = short;
             return;
         }
+
         let copy = &mut self.copies[at];
         let (number, pause) = (copy.number, copy.pause());
         if !self.steady && self.goal.is_waited_for() && copy.failures >= BREAKER {
@@ -231,11 +241,13 @@ impl Service {
             self.code = short.max(1);
             return;
         }
+
         let when = if pause.is_zero() {
             String::new()
         } else {
             format!(" in {} s", pause.as_secs())
         };
+
         show.talk.say(&format!(
             "task {number} ended with {code}; another one takes its place{when}"
         ));
@@ -253,6 +265,7 @@ impl Service {
                 (show.invite)();
             }
         }
+
         if self.goal.is_a_trial() && self.copies.iter().all(Copy::is_proved) {
             show.talk.say("all tasks were ready");
             self.tell(Word::Stop);

@@ -30,6 +30,7 @@ pub(super) fn stub(text: &str) -> Result<Stub, String> {
         Ok(port @ 1..) => Ok(port),
         _ => Err(format!("`{port}` is no port")),
     });
+
     Ok(Stub {
         container: container.to_owned(),
         kind,
@@ -57,6 +58,7 @@ pub(super) fn apply(
         let stubbed = arguments.stub.iter().any(|one| one.container == *name);
         skipped.or_else(|| stubbed.then_some(StandIn::Stub))
     };
+
     let of = |one: &ContainerDefinition| match target.components.get(&one.name)?.local {
         Some(Local::StandIn(word)) if !named(&one.name) => Some((one.name.clone(), word)),
         _ => None,
@@ -69,6 +71,7 @@ pub(super) fn apply(
             None => of(one),
         })
         .collect();
+
     let mut stubs = Stubs::new();
     for (name, word) in stand_ins {
         match word {
@@ -83,11 +86,13 @@ pub(super) fn apply(
                     .rev()
                     .find(|one| one.container == name);
                 let (kind, ports) = empty(definition, &name, asked)?;
+
                 talk.say(&told(&name, &words(kind, &ports)));
                 stubs.insert(name, (kind, ports));
             }
         }
     }
+
     Ok(stubs)
 }
 
@@ -104,6 +109,7 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
         .iter()
         .map(|(name, _)| name.clone())
         .collect();
+
     let stubs: Vec<String> = (arguments.stub.iter())
         .map(|one| one.container.clone())
         .collect();
@@ -118,6 +124,7 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
         named("--image", &images),
         named("--exit-code-from", &from),
     ];
+
     let strangers = said.concat().into_iter();
     let strangers = strangers.filter(|(_, name)| !names.contains(&name.as_str()));
     let strangers: Vec<String> = strangers
@@ -126,14 +133,17 @@ pub(super) fn are_there(arguments: &Arguments, definition: &TaskDefinition) -> R
             format!("`{option} {name}`: there is no container `{name}`; choose one of: {names}")
         })
         .collect();
+
     if !strangers.is_empty() {
         return Err(Failure::Usage(strangers.join("\n  ")));
     }
+
     let is_left =
         |one: &&ContainerDefinition| one.is_essential() && !arguments.skip.contains(&one.name);
     if containers.iter().any(|one| is_left(&one)) {
         return Ok(());
     }
+
     Err(Failure::Usage(
         "`--skip` leaves nothing essential to run; `--stub` lets something stand in a container's place".to_owned(),
     ))
@@ -175,18 +185,21 @@ fn empty(
     let mut ports = asked.map(|one| one.ports.clone()).unwrap_or_default();
     let mapped = definition.container(name).into_iter();
     let mapped = mapped.flat_map(|one| &one.port_mappings);
+
     if ports.is_empty() && kind != Kind::Sleep {
         ports.extend(mapped.filter_map(|one| u16::try_from(one.container_port?).ok()));
     }
     if ports.is_empty() && kind == Kind::OtlpSink {
         ports.push(OTLP);
     }
+
     if ports.is_empty() && kind != Kind::Sleep {
         let kind = kind.name();
         return Err(Failure::Usage(format!(
             "`--stub {name}={kind}`: its definition maps no port; name one: `--stub {name}={kind}:8080`"
         )));
     }
+
     for one in &mut definition.container_definitions {
         if one.name == name {
             one.entry_point.clear();
@@ -195,11 +208,13 @@ fn empty(
             one.secrets.clear();
             one.health_check = None;
             one.user = None;
+
             // It hears that it is to stop from its first moment.
             let linux = one.linux_parameters.get_or_insert_default();
             linux.init_process_enabled = Some(true);
             one.memory = None;
         }
+
         let edges = one.depends_on.iter_mut();
         for edge in edges.filter(|edge| edge.container_name == name) {
             if edge.condition == Condition::Healthy {
@@ -207,6 +222,7 @@ fn empty(
             }
         }
     }
+
     Ok((kind, ports))
 }
 
@@ -255,11 +271,13 @@ mod tests {
             let asked = stub(text).unwrap();
             empty(&mut definition, "agent", Some(&asked))
         };
+
         assert_eq!(done("agent=echo:7,8").unwrap(), (Kind::Echo, vec![7, 8]));
         assert_eq!(
             done("agent=otlp-sink").unwrap(),
             (Kind::OtlpSink, vec![4318])
         );
+
         let words = done("agent=http-200").unwrap_err().to_string();
         assert!(words.contains("--stub agent=http-200:8080"), "{words}");
         assert!(stub("agent=nothing").unwrap_err().contains("blackhole"));

@@ -56,6 +56,7 @@ impl Status {
             }
             _ => return,
         };
+
         let mut all = self.containers.iter_mut();
         let whose = all.find(|(name, _)| Some(name) == event.container.as_ref());
         if let Some((_, state)) = whose {
@@ -88,8 +89,10 @@ impl Status {
         } else {
             format!("waiting for {waiting} · Ctrl-C again kills")
         };
+
         let (minutes, seconds) = (seconds / 60, seconds % 60);
         let line = format!("{} {minutes}:{seconds:02} · {rest}", self.task);
+
         // The last column is left free: a terminal that is full would wrap.
         line.chars().take(columns.saturating_sub(1)).collect()
     }
@@ -118,6 +121,7 @@ mod tests {
                 reason: None,
             },
         });
+
         assert_eq!(
             status.line("", 80),
             "PENDING 0:00 · app exited 3 · proxy waits"

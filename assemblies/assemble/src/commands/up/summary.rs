@@ -16,6 +16,7 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
         rows.iter()
             .map(|row| line(row, &rows).trim_end().to_owned()),
     );
+
     let code = finished
         .stop_code
         .map_or_else(|| "ended".to_owned(), |code| code.to_string());
@@ -25,6 +26,7 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
         .map(|name| format!(" (`{name}`)"))
         .unwrap_or_default();
     let reason = &finished.stopped_reason;
+
     text.push(format!(
         "{code}{}{reason}{named}",
         if reason.is_empty() { "" } else { ": " }
@@ -32,20 +34,24 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
     if finished.guilty.is_some() {
         text.push(NEXT.to_owned());
     }
+
     let guilty = finished.guilty.as_ref();
     let guilty = guilty.and_then(|name| finished.containers.iter().find(|one| one.name == *name));
     if let Some(guilty) = guilty.filter(|one| one.code != Some(0) && !one.last_lines.is_empty()) {
         text.push(format!("the last words of `{}`:", guilty.name));
         text.extend(guilty.last_lines.iter().map(|line| format!("  {line}")));
     }
+
     if finished.unheard > 0 {
         text.push(format!(
             "{} lines came too fast to be shown",
             finished.unheard
         ));
     }
+
     let folder = folder.strip_prefix(project.root()).unwrap_or(folder);
     text.push(format!("logs: {}", folder.display()));
+
     // In one piece, whoever else ends at this moment.
     talk.say(&text.join("\n"));
 }
@@ -57,6 +63,7 @@ fn row(one: &ContainerReport) -> [String; COLUMNS] {
         None if one.started.is_none() => "never ran".to_owned(),
         None => "unknown".to_owned(),
     };
+
     let took = one
         .asked
         .map(|asked| one.stopped.saturating_sub(asked).as_secs_f32());
@@ -67,6 +74,7 @@ fn row(one: &ContainerReport) -> [String; COLUMNS] {
     let ran = one
         .started
         .map(|since| one.stopped.saturating_sub(since).as_secs_f32());
+
     [
         one.name.clone(),
         ran.map_or_else(String::new, |ran| format!("{ran:.1} s")),
@@ -98,6 +106,7 @@ fn exit(code: i32) -> String {
         (141, "SIGPIPE"),
         (143, "SIGTERM"),
     ];
+
     let signal = signals.iter().find(|(one, _)| *one == code);
     signal.map_or_else(|| code.to_string(), |(_, name)| format!("{code} {name}"))
 }

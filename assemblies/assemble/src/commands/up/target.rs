@@ -54,10 +54,12 @@ impl Target {
                 return Self::plain(&text, project, talk);
             }
         }
+
         let plan = project.plan(&arguments.what, &arguments.values, "local")?;
         for warning in plan.warnings() {
             talk.say(warning.render(task_definition::Color::No).trim_end());
         }
+
         let component = |one: &assembly::resolve::Member| {
             (one.name().to_owned(), one.component().file().clone())
         };
@@ -90,6 +92,7 @@ impl Target {
             .iter()
             .filter(|one| one.severity == Severity::Error)
             .count();
+
         if errors > 0 {
             let errors = count(errors);
             talk.say(&format!(
@@ -97,6 +100,7 @@ impl Target {
                 text.name
             ));
         }
+
         let definition = located.definition;
         has_whom_to_run(&definition, &text.name)?;
         let catalog = project.catalog()?;
@@ -107,11 +111,13 @@ impl Target {
                 .find_map(|name| catalog.component(name)?.ok());
             Some((container.name.clone(), found?.file().clone()))
         };
+
         let components = definition
             .container_definitions
             .iter()
             .filter_map(component)
             .collect();
+
         Ok(Self {
             definition,
             components,
@@ -135,6 +141,7 @@ impl Target {
                 .get(*name)
                 .is_some_and(|one| one.admin.is_some() && !is_stand_in(one))
         });
+
         if self.serves {
             asked.cloned().collect()
         } else {
@@ -151,6 +158,7 @@ fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failur
             "`{file}` has no container; describe one in `containerDefinitions`"
         )));
     }
+
     let nameless = containers.iter().enumerate();
     let nameless = nameless.filter(|(_, one)| one.name.is_empty());
     let mut problems: Vec<String> = nameless
@@ -159,16 +167,19 @@ fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failur
             format!("the container at `{place}` (image `{image}`) has no name; give it a `name`")
         })
         .collect();
+
     if !containers
         .iter()
         .any(task_definition::ContainerDefinition::is_essential)
     {
         problems.push("no container is essential; leave `essential` out of one".to_owned());
     }
+
     if problems.is_empty() {
         return Ok(());
     }
     let problems = problems.join("\n  ");
+
     Err(Failure::Usage(format!("`{file}`: {problems}")))
 }
 

@@ -27,6 +27,7 @@ pub(super) fn begin(plan: &RunPlan, control: mpsc::Sender<Control>) -> Watch {
     let mut all: BTreeMap<String, File> = programs
         .map(|(name, program)| (name.clone(), File::new(&program.binary)))
         .collect();
+
     Watch(tokio::spawn(async move {
         loop {
             sleep(LOOK).await;
@@ -92,6 +93,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         };
+
         write("one", 0o755);
         let mut file = File::new(&path);
         assert!(!file.has_changed());
@@ -101,6 +103,7 @@ mod tests {
             "it cannot be run"
         );
         write("number two", 0o755);
+
         assert!(!file.has_changed(), "it may still be growing");
         assert!(file.has_changed());
         assert!(!file.has_changed());

@@ -21,12 +21,14 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
         7,
         Some(format!("{}: {}", node.name, node.image)),
     );
+
     let stripe = Box {
         x: place.x + 1,
         y: place.y + 6,
         width: STRIPE,
         height: place.height - 12,
     };
+
     scene.rect(class(node.kind), stripe, 3, None);
     let order = Box {
         x: place.right() - ORDER,
@@ -43,15 +45,18 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
         width: PORTS - SPACE,
         ..place
     };
+
     let left = place.x + STRIPE + SPACE;
     let name = Box {
         x: left,
         width: ports.x - SPACE - left,
         ..place
     };
+
     title(node, name, scene);
     chips(node, ports, scene);
     shares(sheet, node, share, scene);
+
     let start = format!("starts {}", node.start);
     scene.words(Style::Small, &start, Align::Start, row(order, 14, 16));
     scene.words(
@@ -91,6 +96,7 @@ fn title(node: &Node, column: Box, scene: &mut Scene) {
         Align::Start,
         row(column, down + 21, 17),
     );
+
     if !node.after.is_empty() {
         let after = node.after.join(", ");
         scene.words(
@@ -129,8 +135,10 @@ fn chip(port: &Port, room: Box, scene: &mut Scene) {
         Reach::Outside => ("open", Style::OpenChip),
         Reach::Loopback => ("chip", Style::Chip),
     };
+
     let most = room.width - 2 * INSET;
     let number = format!(" :{}", port.port);
+
     // Rather half of the interface's name than half of the port.
     let name = fitted(
         &port.interface,
@@ -143,6 +151,7 @@ fn chip(port: &Port, room: Box, scene: &mut Scene) {
         width: wide,
         ..room
     };
+
     let title = (name != port.interface).then(|| port.words());
     scene.rect(class, place, 10, title);
     let inside = Box {
@@ -181,12 +190,14 @@ fn bar(
         || format!("no {unit} said"),
         |part| format!("{part} {unit}"),
     );
+
     scene.words(
         Style::Small,
         &words,
         Align::Start,
         Box { height: 15, ..room },
     );
+
     let (Some(part), Some(whole)) = (part, whole.filter(|whole| *whole > 0)) else {
         return;
     };
@@ -195,10 +206,12 @@ fn bar(
         height: 4,
         ..room
     };
+
     scene.rect("trough", trough, 2, None);
     let filled = i64::from(room.width) * i64::from(part.min(whole)) / i64::from(whole);
     let filled = i32::try_from(filled).unwrap_or(room.width).max(4);
     let share = u64::from(part) * 100 / u64::from(whole);
+
     scene.rect(
         class,
         Box {

@@ -12,6 +12,7 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
         width: scene.width,
         height: scene.height,
     };
+
     scene.rect("page", page, 12, None);
     scene.rect(
         "task",
@@ -19,10 +20,12 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
         10,
         Some(format!("The task's network: {}", sheet.picture.boundary)),
     );
+
     head(sheet, scene);
     if let Some(outside) = &sheet.picture.outside {
         door(sheet, outside, scene);
     }
+
     legend(sheet, scene);
 }
 
@@ -43,6 +46,7 @@ pub(super) fn summary(picture: &Picture) -> Vec<String> {
             _ => lines.push(word.to_owned()),
         }
     }
+
     if lines.is_empty() && picture.price.is_some() {
         lines.push(String::new());
     }
@@ -66,11 +70,13 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
         width: FACTS,
         height: 24,
     };
+
     let left = Box {
         x: task.x + PAD,
         width: TASK - 2 * PAD - FACTS - PAD,
         ..facts
     };
+
     scene.words(Style::Title, &picture.name, Align::Start, left);
     scene.words(Style::Name, &picture.size, Align::End, facts);
     let below = Box {
@@ -78,6 +84,7 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
         height: LINE,
         ..facts
     };
+
     if let Some((price, _)) = &picture.price {
         scene.words(Style::Plain, price, Align::End, below);
     }
@@ -106,6 +113,7 @@ fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
         width: OUTSIDE,
         height,
     };
+
     scene.rect("outside", place, height / 2, None);
     let inside = Box {
         x: place.x + 8,
@@ -113,6 +121,7 @@ fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
         width: place.width - 16,
         height: 21,
     };
+
     scene.words(Style::Name, &outside.name, Align::Middle, inside);
     let below = Box {
         x: MARGIN - 8,
@@ -133,6 +142,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         width: TASK,
         height: 16,
     };
+
     let has = |line| picture.edges.iter().any(|edge| edge.line == line);
     let enters = picture
         .outside
@@ -142,12 +152,14 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         .outside
         .as_ref()
         .is_some_and(|outside| outside.line == Line::Wait);
+
     let kinds = [
         (Line::Request, "requests", has(Line::Request) || enters),
         (Line::Telemetry, "telemetry", has(Line::Telemetry)),
         (Line::Wait, "only waits", has(Line::Wait)),
         (Line::Wait, "starts it", triggers),
     ];
+
     for (line, words, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
         scene.way(
             line,
@@ -156,6 +168,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         );
         key(scene, &mut room, 36, words);
     }
+
     let reaches = |reach| {
         let mut ports = picture.nodes.iter().flat_map(|node| &node.ports);
         ports.any(|port| port.reach == reach)
@@ -165,6 +178,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         ("chip", "loopback only", 6, reaches(Reach::Loopback)),
         ("task", "task's network", 3, true),
     ];
+
     for (class, words, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
         let area = Box {
             x: room.x,
@@ -172,16 +186,20 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
             width: 22,
             height: 12,
         };
+
         scene.rect(class, area, round, None);
         key(scene, &mut room, 28, words);
     }
+
     let mut facts = format!(
         "step 1 goes first · stops within {} s",
         picture.stops_within
     );
+
     if let Some((_, of)) = &picture.price {
         facts = format!("{facts} · price of {of}");
     }
+
     let line = Box {
         x: task.x,
         y: task.bottom() + 32,

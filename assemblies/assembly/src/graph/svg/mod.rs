@@ -78,6 +78,7 @@ impl<'p> Sheet<'p> {
         } else {
             MARGIN
         };
+
         let rows = self.picture.nodes.len() as i32;
         let height = self.head() + rows * CARD_HEIGHT + (rows - 1).max(0) * GAP + PAD;
         Box {

@@ -130,6 +130,7 @@ impl Scene {
                 .collect();
             format!(" From outside ({}): {}.", outside.name, doors.join(", "))
         });
+
         Self {
             width,
             height,
@@ -171,6 +172,7 @@ impl Scene {
             Align::Middle => room.x + room.width / 2,
             Align::End => room.right(),
         };
+
         // The letters' foot, not their hanging parts, stands on the line.
         let y = room.bottom() - style.font().size / 4;
         if !cut.is_empty() {
@@ -202,10 +204,12 @@ impl Scene {
              viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"name what\">\n\
              <title id=\"name\">{name}</title>\n<desc id=\"what\">{description}</desc>\n{STYLE}"
         );
+
         for shape in &self.shapes {
             shape.write(&mut svg);
         }
         svg.push_str("</svg>\n");
+
         svg
     }
 }
@@ -313,6 +317,7 @@ fn path(points: &[(i32, i32)]) -> String {
             }
         }
     }
+
     path
 }
 

@@ -24,6 +24,7 @@ fn tangled(containers: usize, name: &str) -> Picture {
                 json!({ "name": format!("{kind}_{other}"), "value": format!("http://localhost:{}", 8000 + other) })
             })
             .collect();
+
         let ports: Vec<Value> = (0..index % 5)
             .map(|port| json!({ "containerPort": 8000 + index + 1000 * port, "name": format!("{name}-{port}") }))
             .collect();
@@ -33,6 +34,7 @@ fn tangled(containers: usize, name: &str) -> Picture {
             "environment": uses, "secrets": vec![json!({ "name": "A", "valueFrom": "x" }); index],
         })
     };
+
     let task = json!({
         "family": format!("{name}-family"), "cpu": "16384", "memory": "32768",
         "containerDefinitions": (0..containers).map(container).collect::<Vec<_>>(),
@@ -42,6 +44,7 @@ fn tangled(containers: usize, name: &str) -> Picture {
         |_| Picture::from(&task_definition::TaskDefinition::default()),
         |located| Picture::from(&located.definition),
     );
+
     assert_eq!(
         picture.nodes.len(),
         containers,
@@ -52,6 +55,7 @@ fn tangled(containers: usize, name: &str) -> Picture {
         "$1,234.56 a month".to_owned(),
         "us-gov-east-1, 2026-03".to_owned(),
     ));
+
     for port in picture
         .nodes
         .iter_mut()
@@ -60,6 +64,7 @@ fn tangled(containers: usize, name: &str) -> Picture {
     {
         port.reach = Reach::Loopback;
     }
+
     picture
 }
 
@@ -118,6 +123,7 @@ fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
             width: scene.width,
             height: scene.height,
         };
+
         let mut places: Vec<(Box, String)> = Vec::new();
         for shape in &scene.shapes {
             let Shape::Text {
@@ -132,12 +138,14 @@ fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
             else {
                 continue;
             };
+
             let wide = width(words, style.font());
             let left = match side {
                 Align::Start => *x,
                 Align::Middle => x - wide / 2,
                 Align::End => x - wide,
             };
+
             let size = style.font().size;
             let place = Box {
                 x: left,
@@ -145,12 +153,14 @@ fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
                 width: wide,
                 height: size,
             };
+
             assert!(holds(page, *room), "{words}: {room:?}");
             assert!(
                 wide <= room.width && room.y <= place.y && place.bottom() <= room.bottom() + 1,
                 "{words}: {room:?}"
             );
             let other = places.iter().find(|(other, _)| overlap(*other, place));
+
             assert_eq!(other, None, "{words}");
             places.push((place, words.clone()));
         }
@@ -165,6 +175,7 @@ fn the_words_of_a_container_stay_inside_of_it() {
             Shape::Text { room, words, .. } => Some((*room, words)),
             _ => None,
         });
+
         for (room, words) in rooms {
             let touched = cards.iter().find(|card| overlap(**card, room));
             assert!(
@@ -189,18 +200,21 @@ fn every_arrow_leads_to_a_container_and_through_none() {
                 beside || across
             })
         };
+
         let mut heads = 0;
         for shape in &scene.shapes {
             let Shape::Way { points, end, .. } = shape else {
                 continue;
             };
             let (first, last) = (points[0], points[points.len() - 1]);
+
             if first.1 > task.bottom() {
                 continue; // the legend
             }
             assert!(on_edge(first) || first.0 == MARGIN + OUTSIDE, "{points:?}");
             assert!(*end == End::Plain || on_edge(last), "{points:?}");
             heads += usize::from(*end == End::Head);
+
             for pair in points.windows(2) {
                 let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
                 let segment = Box {
@@ -209,6 +223,7 @@ fn every_arrow_leads_to_a_container_and_through_none() {
                     width: (x - to_x).abs(),
                     height: (y - to_y).abs(),
                 };
+
                 assert!(
                     cards.iter().all(|card| !overlap(*card, segment)),
                     "{points:?}"
@@ -219,6 +234,7 @@ fn every_arrow_leads_to_a_container_and_through_none() {
                 );
             }
         }
+
         let targets: std::collections::BTreeSet<_> = picture
             .edges
             .iter()
@@ -242,6 +258,7 @@ fn arrows_that_end_at_one_container_end_apart() {
             else {
                 continue;
             };
+
             let end = points[points.len() - 1];
             assert!(
                 ends.iter()
@@ -258,10 +275,12 @@ fn whatever_the_names_are_the_text_is_xml() {
     let mut picture = tangled(2, "a");
     picture.nodes[0].name = "<&\"'\u{0}\u{7}>]]>".to_owned();
     picture.summary = "5 < 6 & \"so\" on".to_owned();
+
     let text = svg(&picture);
     assert!(text.contains("&lt;&amp;&quot;'&gt;]]&gt;"), "{text}");
     assert!(text.contains("5 &lt; 6 &amp; &quot;so&quot; on"));
     assert!(text.contains("<title id=\"name\">") && text.contains("<desc id=\"what\">"));
+
     let bare = text.split('&').skip(1).filter(|rest| {
         !["lt;", "gt;", "amp;", "quot;"]
             .iter()

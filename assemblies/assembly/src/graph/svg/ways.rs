@@ -15,6 +15,7 @@ pub(super) fn ways(sheet: &Sheet<'_>, scene: &mut Scene) {
         };
         scene.way(edge.line, &[(x, from.bottom()), (x, to.y)], End::Head);
     }
+
     for (number, bus) in sheet.routes.buses.iter().enumerate() {
         lane(sheet, number, bus, scene);
     }
@@ -32,12 +33,14 @@ fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
     };
     let (edge, lane) = x(sheet.card(bus.to));
     let end = height(sheet, number, bus.to);
+
     // The farthest one above and the farthest one below draw the whole way; the others join it.
     let mut above: Vec<i32> = bus
         .from
         .iter()
         .map(|from| height(sheet, number, *from))
         .collect();
+
     above.sort_unstable();
     let (upper, lower): (Vec<i32>, Vec<i32>) = above.into_iter().partition(|y| *y < end);
     let full = [upper.first(), lower.last()];
@@ -45,6 +48,7 @@ fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
         let points = [(edge, *start), (lane, *start), (lane, end), (edge, end)];
         scene.way(bus.line, &points, End::Head);
     }
+
     let joining = upper.iter().skip(1).chain(lower.iter().rev().skip(1));
     for start in joining {
         scene.way(bus.line, &[(edge, *start), (lane, *start)], End::Plain);
@@ -63,6 +67,7 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
         .iter()
         .position(|one| *one == number)
         .unwrap_or_default() as i32;
+
     let card = sheet.card(index);
     // The middle of the left side belongs to the arrow from outside.
     let has_door = side == Side::Left
@@ -71,11 +76,13 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
             .outside
             .as_ref()
             .is_some_and(|outside| outside.doors.contains(&index));
+
     let (upper, room) = if has_door {
         (card.middle(), card.height / 2)
     } else {
         (card.y, card.height)
     };
+
     upper + room * (place + 1) / (touching.len() as i32 + 1)
 }
 
@@ -87,11 +94,13 @@ fn doors(sheet: &Sheet<'_>, scene: &mut Scene) {
     let start = MARGIN + OUTSIDE;
     let mut doors = outside.doors.iter().map(|door| sheet.card(*door));
     let Some(first) = doors.next() else { return };
+
     scene.way(
         outside.line,
         &[(start, first.middle()), (first.x, first.middle())],
         End::Head,
     );
+
     let turn = start + PAD;
     for card in doors {
         let points = [

@@ -14,14 +14,17 @@ pub(in crate::plan) fn statements(cast: &Cast, definition: &TaskDefinition) -> V
     let containers = &definition.container_definitions;
     let mut statements = images(cast, containers);
     statements.extend(logs(cast, containers));
+
     let mut secrets: Vec<Statement> = containers
         .iter()
         .flat_map(|container| secrets(cast, container))
         .collect();
+
     secrets.extend(keys(cast, &secrets));
     statements.extend(secrets);
     statements.extend(containers.iter().flat_map(files));
     number_twins(&mut statements);
+
     statements
 }
 
@@ -33,15 +36,18 @@ fn images(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
             repositories.add(repository, &container.name);
         }
     }
+
     if repositories.0.is_empty() {
         return Vec::new();
     }
+
     let who = repositories.who();
     let pull = [
         "BatchCheckLayerAvailability",
         "BatchGetImage",
         "GetDownloadUrlForLayer",
     ];
+
     vec![
         Statement {
             sid: "LogInToRegistry".to_owned(),
@@ -89,6 +95,7 @@ fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
         let arn = cast
             .account
             .arn_in(region, "logs", &format!("log-group:{group}:*"));
+
         if logs
             .options
             .get("awslogs-create-group")
@@ -98,6 +105,7 @@ fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
         }
         written.add(arn, &container.name);
     }
+
     let write = Statement {
         sid: "WriteLogs".to_owned(),
         actions: vec![
@@ -109,6 +117,7 @@ fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
         why: "ECS writes what the containers print into the log group".to_owned(),
         ..Statement::default()
     };
+
     let make = Statement {
         sid: "MakeLogGroup".to_owned(),
         actions: vec!["logs:CreateLogGroup".to_owned()],
@@ -117,6 +126,7 @@ fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
         why: "`awslogs-create-group` has ECS make the log group".to_owned(),
         ..Statement::default()
     };
+
     let both = [write, make].into_iter();
     both.filter(|one| !one.resources.is_empty()).collect()
 }
@@ -135,6 +145,7 @@ fn secrets(cast: &Cast, container: &ContainerDefinition) -> Vec<Statement> {
             ..Statement::default()
         });
     };
+
     for secret in &container.secrets {
         let (word, why) = match setting(cast, container, &secret.name) {
             Some(setting) => {
@@ -143,18 +154,22 @@ fn secrets(cast: &Cast, container: &ContainerDefinition) -> Vec<Statement> {
             }
             None => (secret.name.to_lowercase(), format!("`{}`", secret.name)),
         };
+
         let why = format!("ECS puts {why} into the container's environment");
         read(&word, &secret.value_from, why);
     }
+
     let logs = container.log_configuration.as_ref();
     for secret in logs.map(|logs| &logs.secret_options).into_iter().flatten() {
         let why = format!("ECS gives the log driver its option `{}`", secret.name);
         read(&secret.name, &secret.value_from, why);
     }
+
     if let Some(credentials) = &container.repository_credentials {
         let why = "ECS logs in to the image's registry with it".to_owned();
         read("registry", &credentials.credentials_parameter, why);
     }
+
     statements
 }
 
@@ -193,6 +208,7 @@ fn keys(cast: &Cast, secrets: &[Statement]) -> Option<Statement> {
     if keys.is_empty() || secrets.is_empty() {
         return None;
     }
+
     let mut through: Vec<String> = secrets
         .iter()
         .flat_map(|statement| &statement.resources)
@@ -201,10 +217,12 @@ fn keys(cast: &Cast, secrets: &[Statement]) -> Option<Statement> {
             Some(format!("{}.{}.amazonaws.com", parts.next()?, parts.next()?))
         })
         .collect();
+
     through.sort();
     through.dedup();
     let mut who: Vec<&str> = secrets.iter().map(|one| one.component.as_str()).collect();
     who.dedup();
+
     Some(Statement {
         sid: "DecryptSecrets".to_owned(),
         actions: vec!["kms:Decrypt".to_owned()],
@@ -222,9 +240,11 @@ fn files(container: &ContainerDefinition) -> Vec<Statement> {
     if objects.is_empty() {
         return Vec::new();
     }
+
     let bucket = |arn: &String| Some(arn.split('/').next()?.to_owned());
     let mut buckets: Vec<String> = objects.iter().filter_map(bucket).collect();
     buckets.dedup();
+
     let statement = |word: &str, action: &str, resources, why: &str| Statement {
         sid: format!("{word}{}", pascal(&container.name)),
         actions: vec![action.to_owned()],
@@ -233,6 +253,7 @@ fn files(container: &ContainerDefinition) -> Vec<Statement> {
         why: why.to_owned(),
         ..Statement::default()
     };
+
     vec![
         statement(
             "ReadVariablesOf",

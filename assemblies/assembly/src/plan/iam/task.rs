@@ -33,14 +33,17 @@ pub(in crate::plan) fn statements(
             }
         }
     }
+
     if !findings.is_empty() {
         return Err(findings);
     }
     statements.extend(mounts(cast));
+
     let service = cast.manifest.file().service.as_ref();
     if service.is_some_and(|service| service.exec) {
         statements.push(exec());
     }
+
     number_twins(&mut statements);
     Ok((statements, warnings))
 }
@@ -59,6 +62,7 @@ fn mount(cast: &Cast, volume: &Value) -> Option<Statement> {
     if authorization.get("iam")? != "ENABLED" {
         return None;
     }
+
     let arn = |kind: &str, id: &str| {
         cast.account
             .arn("elasticfilesystem", &format!("{kind}/{id}"))
@@ -66,6 +70,7 @@ fn mount(cast: &Cast, volume: &Value) -> Option<Statement> {
     let name = volume.get("name")?.as_str()?;
     let point = authorization.get("accessPointId").and_then(Value::as_str);
     let actions = ["ClientMount", "ClientWrite"];
+
     Some(Statement {
         sid: format!("Mount{}", pascal(name)),
         actions: actions
@@ -88,6 +93,7 @@ fn exec() -> Statement {
         "OpenControlChannel",
         "OpenDataChannel",
     ];
+
     Statement {
         sid: "OpenShells".to_owned(),
         actions: actions
@@ -121,11 +127,13 @@ fn granted(
         None if name == "assembly" => Some(manifest.file().name.clone()),
         _ => values.get(name).map(str::to_owned),
     };
+
     let filled: Result<Vec<String>, Vec<String>> = permission
         .resources
         .iter()
         .map(|resource| fill(resource, known))
         .collect();
+
     Ok(Statement {
         sid: permission
             .sid

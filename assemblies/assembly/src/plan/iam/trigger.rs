@@ -11,6 +11,7 @@ pub(super) fn role(plan: &Plan, cluster: &str) -> Option<Role> {
     let account = &plan.wiring.cast.account;
     let name = plan.name();
     let mut statements = start(plan, cluster);
+
     if !on_demand.queue {
         return Some(Role {
             word: EVENTS,
@@ -21,6 +22,7 @@ pub(super) fn role(plan: &Plan, cluster: &str) -> Option<Role> {
             statements,
         });
     }
+
     statements.insert(0, receive(account.arn("sqs", name)));
     Some(Role {
         word: PIPE,
@@ -45,6 +47,7 @@ fn start(plan: &Plan, cluster: &str) -> Vec<Statement> {
         component: "on_demand".to_owned(),
         why: why.to_owned(),
     };
+
     vec![
         statement(
             "StartTask",

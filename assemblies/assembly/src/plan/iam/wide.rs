@@ -11,16 +11,19 @@ pub(super) fn judge(component: &Component, index: usize, statement: &Statement) 
     let (name, actions) = (component.name(), &statement.actions);
     let open = actions.iter().find(|action| action.contains('*'));
     let mut findings = Vec::new();
+
     if let Some(action) = open {
         let place = component.place(&format!("/permissions/{index}/actions"));
         findings.push(rules::m35::open_action(place, name, action));
     }
+
     let narrower = actions.iter().find(|action| knows_resources(action));
     let everything = statement.resources.iter().find(|one| is_everything(one));
     if let (Some(action), Some(resource)) = (narrower, everything) {
         let place = component.place(&format!("/permissions/{index}/resources"));
         findings.push(rules::m34::everything(place, name, action, resource));
     }
+
     findings
 }
 

@@ -21,10 +21,12 @@ fn the_smallest_size_is_the_cheapest_while_a_gigabyte_costs_less_than_four_vcpus
         let rows = sizes().iter();
         rows.flat_map(|row| row.memory.iter().map(|memory| (row.cpu, *memory)))
     };
+
     for (cpu, memory) in all().flat_map(|(cpu, _)| all().map(move |(_, memory)| (cpu, memory))) {
         let taken = fargate_sizes::smallest(cpu, memory).map(|size| (size.cpu, size.memory));
         let fitting = || all().filter(|one| one.0 >= cpu && one.1 >= memory);
         assert_eq!(taken.is_some(), fitting().next().is_some());
+
         for gigabyte in [0, 4] {
             let costs = |one: (u32, u32)| u64::from(one.0) + gigabyte * u64::from(one.1);
             let least = fitting().map(costs).min();
@@ -52,6 +54,7 @@ fn takes_the_largest_size_and_nothing_beyond() {
             memory: 249_856,
         },
     );
+
     assert_eq!(size(&wanted, most), Some(most));
     assert_eq!(
         size(
@@ -63,6 +66,7 @@ fn takes_the_largest_size_and_nothing_beyond() {
         ),
         None
     );
+
     assert_eq!(
         size(
             &wanted,
@@ -73,6 +77,7 @@ fn takes_the_largest_size_and_nothing_beyond() {
         ),
         None
     );
+
     let unusual = Size {
         cpu: 16385,
         memory: 61441,

@@ -35,12 +35,14 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) -> Option<Balancer> {
             return None;
         }
     };
+
     balancer.parameters(stack, plan);
     target_group::add(balancer, stack, plan);
     balancer.security_groups(stack, plan);
     balancer.load_balancer(stack);
     balancer.listener(stack);
     let address = attribute("LoadBalancer", "DNSName");
+
     stack.output_if(MADE, "Address", "Where clients connect.", &address);
     Some(balancer)
 }
@@ -68,6 +70,7 @@ impl Balancer {
             Self::Application => "A listener to share; left empty, a load balancer is made.",
             Self::Network => "A load balancer to share; left empty, one is made.",
         };
+
         stack.parameter(self.shared(), about, optional.clone());
         stack.parameter(
             "SharedSecurityGroup",
@@ -83,15 +86,18 @@ impl Balancer {
                 "AllowedValues": ["internal", "internet-facing"],
             }),
         );
+
         stack.parameter(
             "LoadBalancerSubnets",
             "The subnets of the load balancer that is made; left empty, those of the tasks.",
             json!({ "Type": "CommaDelimitedList", "Default": "" }),
         );
+
         let subnets = json!({ "Fn::Join": ["", reference("LoadBalancerSubnets")] });
         let own_subnets = json!({ "Fn::Not": [{ "Fn::Equals": [subnets, ""] }] });
         stack.condition("HasOwnSubnets", own_subnets);
         stack.condition(MADE, is_empty(self.shared()));
+
         let must = is_given("SharedSecurityGroup");
         let otherwise = "SharedSecurityGroup must say who may reach the tasks.";
         stack.rule(
@@ -100,6 +106,7 @@ impl Balancer {
             &must,
             otherwise,
         );
+
         match self {
             Self::Application => application_parameters(stack, plan),
             Self::Network => {
@@ -120,6 +127,7 @@ impl Balancer {
             Self::Application => either("HasCertificate", json!(443), json!(80)),
             Self::Network => reference("Port"),
         };
+
         let properties = json!({
             "GroupDescription": format!("Load balancer of {}", plan.name()),
             "VpcId": reference("Vpc"),
@@ -138,14 +146,17 @@ impl Balancer {
                 "DestinationSecurityGroupId": attribute(network::TASK_GROUP, "GroupId"),
             }],
         });
+
         let name = "LoadBalancerSecurityGroup";
         let why = "Clients in, the outermost port of the tasks out.";
         stack.resource(name, "AWS::EC2::SecurityGroup", why, properties);
         stack.attribute(name, "Condition", json!(MADE));
+
         let why = "The one port that is open, and to the load balancer only.";
         let made = ("SourceSecurityGroupId", attribute(name, "GroupId"));
         network::open(stack, "TaskIngress", port, why, made);
         stack.attribute("TaskIngress", "Condition", json!(MADE));
+
         let shared = ("SourceSecurityGroupId", reference("SharedSecurityGroup"));
         let why = "The same where the load balancer is shared.";
         network::open(stack, "SharedIngress", port, why, shared);
@@ -165,6 +176,7 @@ impl Balancer {
             "Subnets": subnets,
             "SecurityGroups": [attribute("LoadBalancerSecurityGroup", "GroupId")],
         });
+
         let (key, value, why) = match self {
             Self::Application => (
                 "routing.http.drop_invalid_header_fields.enabled",
@@ -177,6 +189,7 @@ impl Balancer {
                 "Made where none is shared. A zone with fewer tasks must not give each of them more to do.",
             ),
         };
+
         properties["LoadBalancerAttributes"] = json!([{ "Key": key, "Value": value }]);
         let kind = "AWS::ElasticLoadBalancingV2::LoadBalancer";
         stack.resource("LoadBalancer", kind, why, properties);
@@ -194,9 +207,11 @@ impl Balancer {
                 "Protocol": "TCP",
                 "DefaultActions": forward,
             });
+
             let why = "Connections go through as they are: TLS ends in the task.";
             return stack.resource("Listener", kind, why, properties);
         }
+
         let certificates = json!([{ "CertificateArn": reference("CertificateArn") }]);
         let properties = json!({
             "LoadBalancerArn": reference("LoadBalancer"),
@@ -206,9 +221,11 @@ impl Balancer {
             "SslPolicy": either("HasCertificate", json!(TLS), nothing()),
             "DefaultActions": forward,
         });
+
         let why = "The clients' TLS ends here, with the load balancer's own certificate.";
         stack.resource("Listener", kind, why, properties);
         stack.attribute("Listener", "Condition", json!(MADE));
+
         let properties = json!({
             "ListenerArn": reference("ListenerArn"),
             "Priority": reference("ListenerPriority"),
@@ -218,6 +235,7 @@ impl Balancer {
             }],
             "Actions": forward,
         });
+
         let why = "The part of the shared listener that is for this service.";
         let kind = "AWS::ElasticLoadBalancingV2::ListenerRule";
         stack.resource("ListenerRule", kind, why, properties);
@@ -236,17 +254,20 @@ fn application_parameters(stack: &mut Stack, plan: &Plan) {
         "The certificate in ACM of the load balancer that is made; without it clients speak plain HTTP.",
         json!({ "Type": "String", "Default": "" }),
     );
+
     if speaks_tls(plan) {
         let must = is_given("CertificateArn");
         let otherwise =
             "An assembly that speaks TLS is not to be reached without: give CertificateArn.";
         stack.rule("TlsAllTheWay", &is_empty("ListenerArn"), &must, otherwise);
     }
+
     stack.parameter(
         "ListenerPriority",
         "The place of this service among the rules of the listener that is shared.",
         json!({ "Type": "Number", "Default": 100, "MinValue": 1, "MaxValue": 50000 }),
     );
+
     stack.parameter(
         "Hosts",
         "The host names that the listener that is shared sends here.",

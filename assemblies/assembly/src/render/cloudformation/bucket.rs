@@ -11,11 +11,13 @@ pub(super) fn add(stack: &mut Stack, on_demand: &OnDemand) {
     let bucket = &on_demand.bucket;
     let why = "Tells EventBridge of every new object. A bucket that is there already must be told to do so by hand; \
                see the output NotificationCommand.";
+
     add_bucket(stack, "Bucket", bucket, why, Some(notifies));
     let command = format!(
         "aws s3api put-bucket-notification-configuration --bucket {bucket} --notification-configuration \
          '{{\"EventBridgeConfiguration\":{{}}}}'"
     );
+
     stack.condition(
         "HasBucket",
         json!({ "Fn::Equals": [reference("MakeBucket"), "no"] }),
@@ -27,6 +29,7 @@ pub(super) fn add(stack: &mut Stack, on_demand: &OnDemand) {
          get-bucket-notification-configuration says what that is.",
         &json!(command),
     );
+
     if let Some(output) = on_demand
         .output_bucket
         .as_ref()
@@ -47,16 +50,19 @@ fn add_bucket(stack: &mut Stack, logical: &str, name: &str, why: &str, notifies:
         &condition,
         json!({ "Fn::Equals": [reference(&parameter), "yes"] }),
     );
+
     let mut properties = json!({ "BucketName": name });
     if let Some(notifies) = notifies {
         properties["NotificationConfiguration"] = notifies;
     }
+
     properties["PublicAccessBlockConfiguration"] = json!({
         "BlockPublicAcls": true,
         "BlockPublicPolicy": true,
         "IgnorePublicAcls": true,
         "RestrictPublicBuckets": true,
     });
+
     stack.resource(logical, "AWS::S3::Bucket", why, properties);
     stack.attribute(logical, "UpdateReplacePolicy", json!("Retain"));
     stack.attribute(logical, "DeletionPolicy", json!("RetainExceptOnCreate"));

@@ -31,6 +31,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
     } else {
         direct(plan, on_demand)
     };
+
     let why = "New objects. Events come at least once and in any order, and a rule cannot give a task a token that \
                makes it unique: the same event twice must lead to the same result.";
     let properties = json!({
@@ -40,6 +41,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
         "EventPattern": trigger::pattern(on_demand),
         "Targets": [target],
     });
+
     stack.resource(RULE, "AWS::Events::Rule", why, properties);
     stack.say(
         RULE,
@@ -86,6 +88,7 @@ fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
     let tries = on_demand.retries.unwrap_or(QUEUE_RETRIES) + 1;
     queue::add_with_redrive(stack, QUEUE, plan.name(), UNDELIVERED, tries);
     queue::open(stack, QUEUE, &[RULE]);
+
     let environment: Vec<Value> = variables
         .iter()
         .map(|one| json!({ "Name": one.name, "Value": format!("$.body.{}", one.name) }))
@@ -112,6 +115,7 @@ fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
             },
         },
     });
+
     let why = "One task for one message; a message is gone once its task was started.";
     stack.resource("Pipe", "AWS::Pipes::Pipe", why, properties);
     json!({

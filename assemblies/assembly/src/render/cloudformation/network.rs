@@ -21,11 +21,13 @@ pub(super) fn parameters(stack: &mut Stack, plan: &Plan) {
         "The network.",
         json!({ "Type": "AWS::EC2::VPC::Id" }),
     );
+
     stack.parameter(
         "Subnets",
         "The subnets of the tasks, best in several zones.",
         json!({ "Type": "List<AWS::EC2::Subnet::Id>" }),
     );
+
     stack.parameter(
         "PublicAddress",
         "Whether tasks get an address of the internet; a subnet without NAT needs it to pull images.",

@@ -28,6 +28,7 @@ fn failures(stack: &mut Stack, plan: &Plan) {
     let name = format!("{}-failed", plan.name());
     let why = "Tasks that ended without having done their work, each with what it was started for.";
     queue::add(stack, FAILED, &name, why);
+
     let pattern = trigger::failures(plan.name(), events::app(plan), &bucket::cluster());
     let properties = json!({
         "Name": name,
@@ -36,6 +37,7 @@ fn failures(stack: &mut Stack, plan: &Plan) {
         "EventPattern": pattern,
         "Targets": [{ "Id": "queue", "Arn": attribute(FAILED, "Arn") }],
     });
+
     let why = "The app left with another code than 0, or nothing ever started.";
     stack.resource(FAILED_RULE, "AWS::Events::Rule", why, properties);
     queue::open(stack, FAILED, &[FAILED_RULE]);

@@ -35,6 +35,7 @@ pub(super) fn add_with_redrive(
             "maxReceiveCount": tries,
         },
     });
+
     let why = "Events wait here until a task can be started for them.";
     stack.resource(logical, "AWS::SQS::Queue", why, properties);
 }
@@ -53,6 +54,7 @@ pub(super) fn open(stack: &mut Stack, queue: &str, rules: &[&str]) {
             "Condition": { "ArnEquals": { "aws:SourceArn": rules } },
         }],
     });
+
     let properties = json!({ "Queues": [reference(queue)], "PolicyDocument": policy });
     let name = format!("{queue}Policy");
     let why = "A rule needs the queue's own word that it may send.";

@@ -27,12 +27,14 @@ pub(super) fn task_roles(plan: &Plan) -> Vec<(&'static str, &'static str)> {
         named == Some(&ours)
     };
     let mut roles = Vec::new();
+
     if made(definition.task_role_arn.as_ref(), TASK) {
         roles.push(("TaskRoleArn", logical(TASK)));
     }
     if made(definition.execution_role_arn.as_ref(), EXECUTION) {
         roles.push(("ExecutionRoleArn", logical(EXECUTION)));
     }
+
     roles
 }
 
@@ -52,17 +54,20 @@ fn add_role(stack: &mut Stack, plan: &Plan, role: &Role) {
     let name = logical(role.word);
     let mut policy = iam::policy(&role.statements);
     fill(&mut policy);
+
     let properties = json!({
         "RoleName": role.name,
         "AssumeRolePolicyDocument": iam::trust(role, &plan.wiring.cast.account),
         "Policies": [{ "PolicyName": role.name, "PolicyDocument": policy }],
     });
+
     stack.resource(
         name,
         "AWS::IAM::Role",
         &format!("For {}.", role.purpose),
         properties,
     );
+
     for (index, statement) in role.statements.iter().enumerate() {
         let path = format!("Policies/0/PolicyDocument/Statement/{index}");
         let why = format!("{}: {}.", statement.component, statement.why);

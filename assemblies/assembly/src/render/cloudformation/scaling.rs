@@ -20,6 +20,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: O
     else {
         return;
     };
+
     for (name, about, default) in [
         ("MinTasks", "The fewest tasks.", service.min),
         ("MaxTasks", "The most tasks.", service.max),
@@ -27,6 +28,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: O
         let fields = json!({ "Type": "Number", "Default": default, "MinValue": 0 });
         stack.parameter(name, about, fields);
     }
+
     let why = "Between these scaling moves. The role is AWS's own, linked to the service.";
     let properties = json!({
         "ServiceNamespace": "ecs",
@@ -35,12 +37,14 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: O
         "MinCapacity": reference("MinTasks"),
         "MaxCapacity": reference("MaxTasks"),
     });
+
     stack.resource(
         TARGET,
         "AWS::ApplicationAutoScaling::ScalableTarget",
         why,
         properties,
     );
+
     for policy in policies(target, service, balancer) {
         policy.add(stack, plan, service);
     }
@@ -74,6 +78,7 @@ fn policies(target: &Target, service: &Service, balancer: Option<&Balancer>) -> 
             ),
         }
     };
+
     let cpu = target.cpu.map(|value| use_of("Cpu", "CPU", value));
     let memory = target.memory.map(|value| use_of("Memory", "Memory", value));
     let requests = target.requests_per_task.and_then(|value| {
@@ -89,6 +94,7 @@ fn policies(target: &Target, service: &Service, balancer: Option<&Balancer>) -> 
             ),
         })
     });
+
     [cpu, memory, requests].into_iter().flatten().collect()
 }
 
@@ -108,6 +114,7 @@ impl Policy {
                 "DisableScaleIn": !service.scale_in,
             },
         });
+
         let kind = "AWS::ApplicationAutoScaling::ScalingPolicy";
         stack.resource(&name, kind, &self.why, properties);
     }

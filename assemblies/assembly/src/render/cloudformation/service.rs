@@ -17,12 +17,14 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service) {
     let why = "Only the outermost hop can be reached: on Fargate every port that a container listens on is on \
                the task's address, whatever the port mappings say.";
     network::closed_group(stack, plan, why);
+
     let balancer = balancer::add(stack, plan);
     let why = "A deployment whose tasks do not come up is rolled back by itself.";
     let properties = properties(plan, service, balancer.as_ref());
     stack.resource(SERVICE, "AWS::ECS::Service", why, properties);
     words(stack, service);
     scaling::add(stack, plan, service, balancer.as_ref());
+
     stack.output(
         "Service",
         "The service's name.",
@@ -38,10 +40,12 @@ fn properties(plan: &Plan, service: &Service, balancer: Option<&Balancer>) -> Va
         "PlatformVersion": "LATEST",
         "SchedulingStrategy": "REPLICA",
     });
+
     match &service.spot {
         None => all["LaunchType"] = json!("FARGATE"),
         Some(spot) => all["CapacityProviderStrategy"] = strategy(spot),
     }
+
     // Without it a new service begins with one task, and an update keeps what scaling has decided.
     if service.min == service.max {
         all["DesiredCount"] = json!(service.min);
@@ -52,16 +56,19 @@ fn properties(plan: &Plan, service: &Service, balancer: Option<&Balancer>) -> Va
         "MaximumPercent": service.deployment.max_percent,
     });
     all["NetworkConfiguration"] = json!({ "AwsvpcConfiguration": network::awsvpc() });
+
     if balancer.is_some() {
         all["LoadBalancers"] = json!([target_group::registration(plan)]);
         all["HealthCheckGracePeriodSeconds"] = json!(grace(plan));
     }
+
     all["EnableExecuteCommand"] = json!(service.exec);
     all["EnableECSManagedTags"] = json!(true);
     all["PropagateTags"] = json!("SERVICE");
     if let Some(balancer) = balancer {
         all["Tags"] = json!([{ "Key": "listener", "Value": balancer.leads() }]);
     }
+
     all
 }
 
@@ -88,6 +95,7 @@ fn strategy(spot: &Spot) -> Value {
             "Weight": own_weight / shared,
         }));
     }
+
     providers.push(json!({ "CapacityProvider": "FARGATE_SPOT", "Weight": spot_weight / shared }));
     Value::from(providers)
 }
@@ -113,5 +121,6 @@ fn grace(plan: &Plan) -> u32 {
         check.start_period.unwrap_or(0) + interval * retries
     });
     let checks = 2 * target_group::INTERVAL;
+
     (waits + settles.max().unwrap_or(0) + checks).next_multiple_of(10)
 }

@@ -86,6 +86,7 @@ impl Stack {
         let mut all = Map::new();
         all.insert("AWSTemplateFormatVersion".to_owned(), json!("2010-09-09"));
         all.insert("Description".to_owned(), json!(self.description));
+
         for (name, section) in [
             ("Parameters", &self.parameters),
             ("Rules", &self.rules),
@@ -97,6 +98,7 @@ impl Stack {
                 all.insert(name.to_owned(), Value::Object(section.clone()));
             }
         }
+
         Value::Object(all)
     }
 

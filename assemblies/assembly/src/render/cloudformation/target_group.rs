@@ -21,6 +21,7 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
         "Port": plan.public().map(Public::port),
         "Protocol": protocol(balancer, plan),
     });
+
     let mut attributes = vec![(
         "deregistration_delay.timeout_seconds",
         drain(plan).to_string(),
@@ -31,15 +32,18 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
         "HealthyThresholdCount": 2,
         "UnhealthyThresholdCount": 3,
     });
+
     match balancer {
         Balancer::Application => {
             attributes.push((
                 "load_balancing.algorithm.type",
                 "least_outstanding_requests".to_owned(),
             ));
+
             let version = version(plan);
             properties["ProtocolVersion"] = json!(version);
             health["HealthCheckPath"] = json!("/");
+
             // An answer that refuses a stranger is an answer; 503 is what a hop says whose upstream is away.
             health["Matcher"] = match version {
                 "GRPC" => json!({ "GrpcCode": "0-99" }),
@@ -48,20 +52,25 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
         }
         Balancer::Network => health["HealthCheckProtocol"] = json!("TCP"),
     }
+
     if let (Some(all), Value::Object(health)) = (properties.as_object_mut(), health) {
         all.extend(health);
     }
+
     let attributes: Vec<Value> = attributes
         .into_iter()
         .map(|(key, value)| json!({ "Key": key, "Value": value }))
         .collect();
+
     properties["TargetGroupAttributes"] = json!(attributes);
     let why = "The tasks. Two good checks, five seconds apart, let a new one in.";
     let kind = "AWS::ElasticLoadBalancingV2::TargetGroup";
     stack.resource("TargetGroup", kind, why, properties);
+
     let why = "ECS takes a task out here first and tells it to stop afterwards; what is in flight gets as long as \
                the outermost hop itself would give it.";
     stack.say("TargetGroup", "TargetGroupAttributes/0", why);
+
     if balancer == Balancer::Application {
         let why = "Turn by turn keeps the slowest task as busy as the rest.";
         stack.say("TargetGroup", "TargetGroupAttributes/1", why);

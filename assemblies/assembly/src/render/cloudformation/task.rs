@@ -16,6 +16,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
     let definition = serde_json::to_value(plan.definition()).unwrap_or_default();
     let mut properties = cloudformation(&definition);
     images(stack, &mut properties);
+
     let group = format!("/ecs/{}", plan.name());
     if logs_into(&mut properties, &group, &plan.wiring.cast.account.region) {
         stack.parameter(
@@ -23,6 +24,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
             "Days for which logs are kept.",
             json!({ "Type": "Number", "Default": 30, "AllowedValues": RETENTIONS }),
         );
+
         let why =
             "What the containers print. It stays when the stack goes, and is deleted by hand.";
         let fields = json!({ "LogGroupName": group, "RetentionInDays": reference("LogRetention") });
@@ -30,9 +32,11 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
         stack.attribute(LOG_GROUP, "UpdateReplacePolicy", json!("Retain"));
         stack.attribute(LOG_GROUP, "DeletionPolicy", json!("RetainExceptOnCreate"));
     }
+
     for (field, role) in super::roles::task_roles(plan) {
         properties[field] = attribute(role, "Arn");
     }
+
     let why = "The same as task-definition.json, with references where the stack makes something.";
     stack.resource(TASK_DEFINITION, "AWS::ECS::TaskDefinition", why, properties);
     stack.output(
@@ -73,6 +77,7 @@ fn logs_into(properties: &mut Value, group: &str, region: &str) -> bool {
             any = true;
         }
     }
+
     any
 }
 

@@ -54,6 +54,7 @@ impl Writer<'_> {
                 self.comment(indent);
                 self.indent(indent);
             }
+
             lead = Lead::Line;
             scalar(&mut self.text, name, Context::Block);
             self.text.push(':');
@@ -68,6 +69,7 @@ impl Writer<'_> {
             self.comment(indent);
             self.indent(indent);
             self.text.push('-');
+
             match item {
                 Value::Object(fields) if !fields.is_empty() && function(item).is_none() => {
                     self.text.push(' ');
@@ -87,6 +89,7 @@ impl Writer<'_> {
             self.text.push('\n');
             return;
         }
+
         self.text.truncate(before);
         if let Some((tag, argument)) = function(value) {
             let _ = writeln!(self.text, " !{tag}");
@@ -111,6 +114,7 @@ impl Writer<'_> {
         };
         let mut line = String::new();
         let mut lines = Vec::new();
+
         for word in comment.split_whitespace() {
             if !line.is_empty() && indent + line.len() + word.len() + 3 > WIDTH {
                 lines.push(std::mem::take(&mut line));
@@ -120,6 +124,7 @@ impl Writer<'_> {
             }
             line.push_str(word);
         }
+
         lines.push(line);
         for line in lines {
             self.indent(indent);
@@ -167,6 +172,7 @@ fn flow(line: &mut String, value: &Value, context: Context) -> bool {
         let _ = write!(line, "!{tag} ");
         return flow(line, argument, context);
     }
+
     match value {
         Value::Array(items) if items.is_empty() => line.push_str("[]"),
         Value::Object(fields) if fields.is_empty() => line.push_str("{}"),
@@ -176,6 +182,7 @@ fn flow(line: &mut String, value: &Value, context: Context) -> bool {
             if !items.iter().all(is_flat) {
                 return false;
             }
+
             line.push('[');
             for (index, item) in items.iter().enumerate() {
                 line.push_str(if index == 0 { "" } else { ", " });
@@ -190,6 +197,7 @@ fn flow(line: &mut String, value: &Value, context: Context) -> bool {
             let _ = write!(line, "{other}");
         }
     }
+
     true
 }
 
@@ -219,11 +227,13 @@ fn scalar(line: &mut String, text: &str, context: Context) {
         line.push_str(text);
         return;
     }
+
     let printable = !text.contains(is_unprintable);
     if text.contains(['"', '\\']) && printable {
         let _ = write!(line, "'{}'", text.replace('\'', "''"));
         return;
     }
+
     line.push('"');
     for letter in text.chars() {
         match letter {
@@ -235,6 +245,7 @@ fn scalar(line: &mut String, text: &str, context: Context) {
             letter => line.push(letter),
         }
     }
+
     line.push('"');
 }
 
@@ -278,6 +289,7 @@ mod tests {
             "Group": { "Fn::If": ["Made", { "Ref": "Group" }, { "Name": "other", "No": 7 }] },
             "Both": [{ "a": 1 }, { "Ref": "B" }],
         });
+
         let comments = [("/Role".to_owned(), "Whose it is.".to_owned())].into();
         assert_eq!(
             text(&value, &comments),
@@ -294,6 +306,7 @@ mod tests {
             any::<String>().prop_map(Value::from),
             "[a-zA-Z0-9:#,'\" \\[\\]{}&*!|>%@`.~-]{0,12}".prop_map(Value::from),
         ];
+
         leaf.prop_recursive(4, 32, 5, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),

@@ -20,17 +20,21 @@ pub(super) fn compose(plan: &Plan) -> String {
     let holder = holder(definition);
     let mut services = Map::new();
     services.insert(holder.clone(), network(definition));
+
     for container in &definition.container_definitions {
         let service = service::service(definition, container, &holder);
         services.insert(container.name.clone(), service);
     }
+
     let mut file = Map::new();
     file.insert("name".to_owned(), project(&definition.family).into());
     file.insert("services".to_owned(), services.into());
+
     let volumes = volumes(definition);
     if !volumes.is_empty() {
         file.insert("volumes".to_owned(), volumes.into());
     }
+
     format!("{}{}", notes::notes(plan, &holder), yaml(&file))
 }
 
@@ -60,14 +64,17 @@ fn network(definition: &TaskDefinition) -> Value {
         .collect();
     let mut service = Map::new();
     let mut say = |field: &str, value: Value| service.insert(field.to_owned(), value);
+
     say("image", "busybox:1.37".into());
     say("command", json!(["sleep", "infinity"]));
     if !ports.is_empty() {
         say("ports", ports.into());
     }
+
     if !sysctls.is_empty() {
         say("sysctls", sysctls.into());
     }
+
     // Without an init, `sleep` as PID 1 would not hear SIGTERM.
     say("init", true.into());
     say("stop_grace_period", "1s".into());
@@ -75,6 +82,7 @@ fn network(definition: &TaskDefinition) -> Value {
     say("read_only", true.into());
     say("cap_drop", json!(["ALL"]));
     say("mem_limit", "16m".into());
+
     service.into()
 }
 

@@ -16,16 +16,19 @@ pub(super) fn notes(plan: &Plan, holder: &str) -> String {
     for line in usage(plan) {
         let _ = writeln!(text, "#   {line}");
     }
+
     text.push_str("#\n");
     let shared = format!(
         "The containers share one network, as in a task: the service `{holder}` holds it and publishes \
          the ports, to this machine only (take `127.0.0.1:` away to open them to others). On ECS other \
          things are otherwise:"
     );
+
     paragraph(&mut text, "", &shared);
     for difference in differences(plan) {
         paragraph(&mut text, "- ", &difference);
     }
+
     text
 }
 
@@ -43,6 +46,7 @@ fn usage(plan: &Plan) -> Vec<String> {
     if secrets.any(|one| !one.secrets.is_empty()) {
         lines.push("cp .env.example .env    # and fill it in".to_owned());
     }
+
     match (plan.on_demand(), plan.app()) {
         (Some(_), Some(app)) => {
             lines.push("# What the event would say is given with -e NAME=VALUE:".to_owned());
@@ -50,6 +54,7 @@ fn usage(plan: &Plan) -> Vec<String> {
         }
         _ => lines.push("docker compose up --abort-on-container-failure".to_owned()),
     }
+
     lines.push("docker compose down --volumes".to_owned());
     lines
 }
@@ -64,6 +69,7 @@ fn differences(plan: &Plan) -> Vec<String> {
          stops a container by hand, ends them in any order."
             .to_owned(),
     ];
+
     let any =
         |what: &dyn Fn(&ContainerDefinition) -> bool| task.container_definitions.iter().any(what);
     if any(&|one| {
@@ -76,6 +82,7 @@ fn differences(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
+
     all.extend(timeouts(task));
     if any(&|one| one.health_check.is_some()) {
         all.push(
@@ -84,6 +91,7 @@ fn differences(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
+
     if any(&|one| {
         one.restart_policy
             .as_ref()
@@ -95,11 +103,13 @@ fn differences(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
+
     all.push(format!(
         "Size: a container has its share of the CPU and its memory, but nothing holds their sum to the \
          task's {}. A machine with fewer cores says so in {CPUS}.",
         plan.size()
     ));
+
     if task.task_role_arn.is_some() {
         all.push(
             "Rights: there is no task role; the containers get AWS_ACCESS_KEY_ID and its companions from \
@@ -107,25 +117,30 @@ fn differences(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
+
     let mut routers = task
         .container_definitions
         .iter()
         .filter(|one| one.firelens_configuration.is_some());
+
     if let Some(router) = routers.next() {
         all.push(format!(
             "Log router: FireLens belongs to ECS; here `{}` runs, and nobody sends it logs.",
             router.name
         ));
     }
+
     if any(&|one| !one.environment_files.is_empty()) {
         all.push(
             "Files of variables: copy them from S3 to here, under their own names.".to_owned(),
         );
     }
+
     all.push(
         "Logs: they go to Docker (`docker compose logs`); there is no metadata endpoint."
             .to_owned(),
     );
+
     all
 }
 
@@ -149,6 +164,7 @@ fn timeouts(task: &TaskDefinition) -> Option<String> {
         Some(format!("{} {timeout} s", one.name))
     });
     let limited: Vec<String> = limited.collect();
+
     (!limited.is_empty()).then(|| {
         format!(
             "startTimeout ({}): compose waits for as long as the health check takes to decide; \
@@ -168,12 +184,14 @@ fn paragraph(text: &mut String, bullet: &str, words: &str) {
             line = format!("# {:1$}", "", bullet.len());
             is_empty = true;
         }
+
         if !is_empty {
             line.push(' ');
         }
         line.push_str(word);
         is_empty = false;
     }
+
     let _ = writeln!(text, "{line}");
 }
 

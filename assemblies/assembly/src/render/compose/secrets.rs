@@ -16,10 +16,12 @@ pub(super) fn variable(
         .iter()
         .flat_map(|other| &other.secrets);
     let mut same = others.filter(|other| other.name == secret.name);
+
     if same.all(|other| other.value_from == secret.value_from) && is_variable(&secret.name) {
         return secret.name.clone();
     }
     let name = format!("{}_{}", one.name, secret.name).to_uppercase();
+
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
@@ -37,16 +39,19 @@ pub(super) fn example(task: &TaskDefinition) -> Option<String> {
         task.family
     );
     let mut known: Vec<String> = Vec::new();
+
     for container in &task.container_definitions {
         for secret in &container.secrets {
             let variable = variable(task, container, secret);
             if known.contains(&variable) {
                 continue;
             }
+
             let (name, from) = (&container.name, &secret.value_from);
             let _ = write!(page, "\n# {name}: {from}\n{variable}=\n");
             known.push(variable);
         }
     }
+
     (!known.is_empty()).then_some(page)
 }

@@ -25,9 +25,11 @@ pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: 
             service.insert(field.to_owned(), value);
         }
     };
+
     say("image", literal(&one.image).into());
     say("platform", platform(task).into());
     say("network_mode", format!("service:{holder}").into());
+
     let shared = task.pid_mode.as_deref() == Some("task");
     say("pid", shared.then(|| format!("service:{holder}")).into());
     say("entrypoint", literals(&one.entry_point).into());
@@ -37,12 +39,14 @@ pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: 
         one.working_directory.as_deref().map(literal).into(),
     );
     say("environment", environment(task, one).into());
+
     say("env_file", files(one).into());
     say("depends_on", depends_on(one).into());
     say(
         "healthcheck",
         one.health_check.as_ref().map_or(Value::Null, health),
     );
+
     let stop = one.stop_timeout.unwrap_or(STOP_TIMEOUT);
     say("stop_grace_period", format!("{stop}s").into());
     say("restart", restart(one).into());
@@ -51,6 +55,7 @@ pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: 
     say("privileged", one.privileged.into());
     say("stdin_open", one.interactive.into());
     say("tty", one.pseudo_terminal.into());
+
     if let Some(linux) = &one.linux_parameters {
         say("init", linux.init_process_enabled.into());
         let rights = linux.capabilities.as_ref();
@@ -58,6 +63,7 @@ pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: 
         say("cap_drop", rights.map(|rights| rights.drop.clone()).into());
         say("tmpfs", tmpfs(linux).into());
     }
+
     say("volumes", one.mount_points.iter().map(mount).collect());
     say("volumes_from", volumes_from(one).into());
     say("ulimits", ulimits(one).into());
@@ -67,12 +73,14 @@ pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: 
         one.cpu.map(|cpu| cpu.max(LEAST_SHARES)).into(),
     );
     say("cpus", cpus(task).into());
+
     say("mem_limit", one.memory.map(mebibytes).into());
     say(
         "mem_reservation",
         one.memory_reservation.map(mebibytes).into(),
     );
     say("labels", labels(one).into());
+
     service.into()
 }
 
@@ -107,6 +115,7 @@ fn environment(task: &TaskDefinition, one: &ContainerDefinition) -> Map<String, 
     });
     let role = task.task_role_arn.iter().flat_map(|_| CREDENTIALS);
     let mut environment: Map<String, Value> = plain.chain(secret).collect();
+
     for name in role {
         environment.entry(name).or_insert(Value::Null);
     }
@@ -141,6 +150,7 @@ fn depends_on(one: &ContainerDefinition) -> Map<String, Value> {
         };
         (edge.container_name.clone(), condition)
     });
+
     edges.collect()
 }
 
@@ -157,6 +167,7 @@ fn health(check: &HealthCheck) -> Value {
         }
         _ => check.command.clone(),
     };
+
     json!({
         "test": literals(&test),
         "interval": seconds(check.interval, 30),

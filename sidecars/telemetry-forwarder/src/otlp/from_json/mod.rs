@@ -64,6 +64,7 @@ impl<'de> Visitor<'de> for MessageWriter<'_> {
                 }
             }
         }
+
         Ok(())
     }
 }
@@ -127,6 +128,7 @@ mod tests {
             .remove(0)
             .log_records
             .remove(0);
+
         record.body?.value
     }
 
@@ -191,6 +193,7 @@ mod tests {
             Some(Value::BoolValue(false))
         );
         assert_eq!(body(r#"{"intValue":"-7"}"#), Some(Value::IntValue(-7)));
+
         assert_eq!(body(r#"{"intValue":1e3}"#), Some(Value::IntValue(1000)));
         assert_eq!(body(r#"{"doubleValue":2}"#), Some(Value::DoubleValue(2.0)));
         assert_eq!(

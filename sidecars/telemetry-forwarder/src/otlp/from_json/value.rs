@@ -99,6 +99,7 @@ impl ValueWriter<'_> {
             Kind::Double => self.fixed64((value as f64).to_bits()),
             _ => return Err(self.unexpected("a number")),
         }
+
         Ok(())
     }
 
@@ -127,6 +128,7 @@ impl ValueWriter<'_> {
             }
             _ => return Err(self.unexpected("text")),
         }
+
         Ok(())
     }
 }
@@ -208,6 +210,7 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
         if self.field.count != Count::Many || self.place != Place::Field {
             return Err(self.unexpected("a list"));
         }
+
         let field = self.field;
         let mut write_all = |place, out: &mut Vec<u8>| {
             while list
@@ -216,6 +219,7 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
             {}
             Ok(())
         };
+
         if field.kind.wire() == 2 {
             return write_all(Place::Listed, self.out);
         }

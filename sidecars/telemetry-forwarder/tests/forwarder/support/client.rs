@@ -61,6 +61,7 @@ pub(crate) async fn send_until_closed(
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
+
     for number in 0.. {
         let name = format!("{prefix}{number}");
         let mut request = post_traces(traces([&name]));
@@ -70,6 +71,7 @@ pub(crate) async fn send_until_closed(
         let Ok(response) = sender.send_request(request).await else {
             return;
         };
+
         if response.status() == StatusCode::OK {
             acknowledged(name);
         }

@@ -39,6 +39,7 @@ impl Running {
         let (trigger, shutdown) = Shutdown::pair();
         let readiness = Readiness::new();
         let mut common = Common::with_admin_port(0);
+
         common.drain_limit = Period::from_millis(drain_limit.as_millis() as u64);
         let process = Process {
             shutdown,
@@ -47,6 +48,7 @@ impl Running {
         };
         let ready = readiness.latch("listeners");
         let task = tokio::spawn(serve(config, listeners, metadata, process, ready));
+
         Self {
             http: http.unwrap(),
             grpc: grpc.unwrap(),

@@ -21,6 +21,7 @@ pub(crate) fn traces<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec
         end_time_unix_nano: 1_500_000_000,
         ..Span::default()
     });
+
     let scope = ScopeSpans {
         spans: spans.collect(),
         ..ScopeSpans::default()
@@ -34,6 +35,7 @@ pub(crate) fn traces<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec
         scope_spans: vec![scope],
         ..ResourceSpans::default()
     };
+
     ExportTraceServiceRequest {
         resource_spans: vec![envelope],
     }

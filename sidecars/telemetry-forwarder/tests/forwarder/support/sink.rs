@@ -161,11 +161,13 @@ impl Sink {
             Some(_) => gunzip(&packed),
             None => packed,
         };
+
         let mut state = self.state.lock().unwrap();
         let reply = match state.script.pop_front() {
             Some(reply) => reply,
             None => (state.then)(&body),
         };
+
         state.received.push(Received {
             path: head.uri.path().to_owned(),
             headers: head.headers,
@@ -173,10 +175,12 @@ impl Sink {
             status: reply.status,
             at: Instant::now(),
         });
+
         let mut response = Response::builder().status(reply.status);
         for (name, value) in reply.headers {
             response = response.header(name, value);
         }
+
         response.body(full(reply.body)).unwrap()
     }
 }

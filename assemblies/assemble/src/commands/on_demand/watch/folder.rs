@@ -46,15 +46,18 @@ impl Folder {
             source,
         };
         let root = root.canonicalize().map_err(failure)?;
+
         fs::read_dir(&root).map_err(failure)?;
         let mut folder = Self {
             root,
             seen: BTreeMap::new(),
         };
+
         if !with_existing {
             folder.seen = folder.look();
             folder.seen.values_mut().for_each(|one| one.is_told = true);
         }
+
         Ok(folder)
     }
 
@@ -79,11 +82,13 @@ impl Folder {
             if (before.size, before.changed) != (look.size, look.changed) {
                 continue;
             }
+
             look.is_told = true;
             if !before.is_told {
                 news.extend(self.complete(path));
             }
         }
+
         self.seen = now;
         news
     }
@@ -108,6 +113,7 @@ impl Folder {
                 let Ok(file) = entry.metadata().map(|file| (file.is_dir(), file)) else {
                     continue;
                 };
+
                 match file {
                     _ if hidden => {}
                     (true, _) => folders.push(entry.path()),
@@ -123,6 +129,7 @@ impl Folder {
                 }
             }
         }
+
         found
     }
 }
@@ -140,11 +147,13 @@ fn sum(path: &Path) -> io::Result<(u64, String)> {
         context.update(&piece[..read]);
         size += u64::try_from(read).unwrap_or_default();
     }
+
     let sum = context.finish();
     let mut etag = String::new();
     for byte in sum.as_ref().iter().take(16) {
         let _ = write!(etag, "{byte:02x}");
     }
+
     Ok((size, etag))
 }
 
@@ -160,12 +169,14 @@ mod tests {
         fs::write(place.path().join("old"), "old").unwrap();
         let mut folder = Folder::open(place.path(), false).unwrap();
         fs::create_dir(place.path().join("video")).unwrap();
+
         let file = place.path().join("video/a b+ü.mp4");
         fs::write(&file, "half").unwrap();
         assert_eq!(folder.news(), []);
         fs::write(&file, "the whole").unwrap();
         assert_eq!(folder.news(), []);
         assert!(!folder.is_settled());
+
         let news = folder.news();
         assert_eq!((news[0].key.as_str(), news[0].size), ("video/a b+ü.mp4", 9));
         assert_eq!(folder.news(), []);
@@ -173,6 +184,7 @@ mod tests {
         fs::write(&file, "another").unwrap();
         assert_eq!(folder.news(), []);
         let again = folder.news();
+
         assert_eq!(again[0].key, news[0].key);
         assert_ne!(again[0].etag, news[0].etag);
     }

@@ -83,10 +83,12 @@ impl Queue {
                 many @ 2.. if self.reorder => inside.below(many),
                 _ => 0,
             };
+
             if let Some(job) = inside.jobs.remove(at) {
                 inside.busy += 1;
                 return Some(job);
             }
+
             inside = self
                 .news
                 .wait(inside)
@@ -176,10 +178,12 @@ mod tests {
         for key in keys {
             queue.put(job(key));
         }
+
         let all = delivered(&queue, 10);
         let in_order: Vec<&str> = keys.iter().flat_map(|key| [*key; 2]).collect();
         assert_ne!(all, in_order);
         let mut sorted = all.clone();
+
         sorted.sort();
         assert_eq!(sorted, in_order);
     }

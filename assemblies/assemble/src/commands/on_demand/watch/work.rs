@@ -55,11 +55,13 @@ impl Work {
                 source,
             })
         };
+
         let output = made(&arguments.output, "output")?;
         let dead_letters = made(&arguments.dead_letters, "dead-letters")?;
         let bucket =
             |name: &str, folder: &Path| (format!("s3://{name}/"), format!("{}/", folder.display()));
         let mut places = vec![bucket(&on_demand.bucket, watched)];
+
         if let Some(other) = on_demand
             .output_bucket
             .as_ref()
@@ -67,11 +69,13 @@ impl Work {
         {
             places.push(bucket(other, &output));
         }
+
         let command = env::current_exe().map_err(|source| Failure::File {
             act: "find",
             path: "assemble".into(),
             source,
         })?;
+
         Ok(Self {
             command,
             words: words(arguments, name, project),
@@ -105,6 +109,7 @@ impl Work {
         } else {
             &format!("{done} tasks")
         };
+
         match failed {
             0 => format!("{tasks} done, none failed"),
             many => format!(
@@ -128,13 +133,16 @@ impl Work {
             if attempt > 0 {
                 thread::sleep(BACK_OFF * attempt);
             }
+
             let began = Instant::now();
             let ended = self.run(job);
             let took = began.elapsed().as_secs_f32();
+
             if ended.code == Some(0) {
                 self.done.fetch_add(1, Ordering::Relaxed);
                 return talk.say(&format!("{}: done in {took:.1} s", job.key));
             }
+
             let code = ended
                 .code
                 .map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
@@ -145,6 +153,7 @@ impl Work {
             ));
             tries.push(ended);
         }
+
         self.failed.fetch_add(1, Ordering::Relaxed);
         match self.put_away(job, &tries) {
             Ok(letter) => talk.say(&format!("{}: given up; {}", job.key, letter.display())),
@@ -165,10 +174,12 @@ impl Work {
                 // A bucket has no folders to make; a task that cannot write says so itself.
                 let _ = fs::create_dir_all(folder);
             }
+
             command
                 .arg("--env")
                 .arg(format!("{}:{name}={value}", job.start.container));
         }
+
         match command.output() {
             Ok(output) => Try {
                 code: output.status.code(),
@@ -198,11 +209,13 @@ impl Work {
             json!({ "event": job.event, "overrides": job.start.overrides, "tries": tries });
         let id = job.event["id"].as_str().unwrap_or_default();
         let file = self.dead_letters.join(format!("{id}.json"));
+
         fs::write(&file, format!("{letter:#}\n")).map_err(|source| Failure::File {
             act: "write",
             path: file.clone(),
             source,
         })?;
+
         Ok(file)
     }
 }
@@ -219,6 +232,7 @@ fn words(arguments: &Arguments, name: &str, project: &Project) -> Vec<String> {
     for (name, value) in &arguments.values.value {
         add("--value", &format!("{name}={value}"));
     }
+
     arguments.skip.iter().for_each(|one| add("--skip", one));
     words
 }

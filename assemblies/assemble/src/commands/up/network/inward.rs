@@ -39,6 +39,7 @@ pub(in crate::commands::up) fn ports(
     } else {
         Ipv4Addr::LOCALHOST
     };
+
     let (mut bound, mut failed) = (Vec::new(), Vec::new());
     for Publish { outside, inside } in wanted(definition, arguments) {
         match Bound::bind((address, outside)) {
@@ -54,6 +55,7 @@ pub(in crate::commands::up) fn ports(
             )),
         }
     }
+
     if failed.is_empty() {
         return Ok(bound);
     }
@@ -71,6 +73,7 @@ fn wanted(definition: &TaskDefinition, arguments: &Arguments) -> Vec<Publish> {
         .iter()
         .flat_map(|one| &one.port_mappings);
     let mapped = mappings.filter(|one| one.protocol.as_deref() != Some("udp"));
+
     for port in mapped.filter_map(|one| u16::try_from(one.container_port?).ok()) {
         if !wanted.iter().any(|one| one.inside == port) {
             wanted.push(Publish {
@@ -79,6 +82,7 @@ fn wanted(definition: &TaskDefinition, arguments: &Arguments) -> Vec<Publish> {
             });
         }
     }
+
     wanted
 }
 
@@ -120,6 +124,7 @@ pub(super) fn open(
         if outside.port() != inside {
             talk.say(&format!("port {inside} of the task is {outside} here"));
         }
+
         let border = Border {
             traffic: Traffic::Ingress,
             port: inside,
@@ -136,6 +141,7 @@ pub(super) fn open(
         });
         inward.push((inside, forward));
     }
+
     Ok(inward)
 }
 
@@ -152,6 +158,7 @@ mod tests {
                 inside: 8443
             })
         );
+
         assert_eq!(
             publish("0:443"),
             Ok(Publish {

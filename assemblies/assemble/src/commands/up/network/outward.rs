@@ -51,6 +51,7 @@ pub(in crate::commands::up) fn ways_out(
     let containers = || plan.definition.container_definitions.iter();
     let inside: BTreeSet<u32> = containers().flat_map(|one| inside(one, plan)).collect();
     let texts = containers().flat_map(|one| told(one, plan, target));
+
     for port in texts.flat_map(loopback_ports) {
         if !inside.contains(&u32::from(port)) {
             ways.insert(Reach {
@@ -59,6 +60,7 @@ pub(in crate::commands::up) fn ways_out(
             });
         }
     }
+
     ways.into_iter().collect()
 }
 
@@ -120,6 +122,7 @@ fn loopback_ports(text: &str) -> Vec<u16> {
             .unwrap_or(rest.len());
         rest[..end].parse().ok().filter(|port| *port != 0)
     };
+
     after.filter_map(digits).collect()
 }
 
@@ -132,16 +135,19 @@ pub(in crate::commands::up) fn hosts(
     if names.is_empty() {
         return Ok(None);
     }
+
     let lines = names
         .iter()
         .map(|(name, address)| format!("{address} {name}\n"));
     let text = "127.0.0.1 localhost\n".to_owned() + &lines.collect::<String>();
     let path = folder.join("hosts");
+
     fs::write(&path, text).map_err(|source| Failure::File {
         act: "write",
         path: path.clone(),
         source,
     })?;
+
     Ok(Some(path))
 }
 
@@ -150,6 +156,7 @@ fn names(ways: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
     let names = names
         .into_iter()
         .filter(|name| name.parse::<Ipv4Addr>().is_err() && *name != "localhost");
+
     // 127.1.0.1 and on: nobody else is there.
     let address = |index: usize| {
         Ipv4Addr::from(0x7f01_0001_u32.saturating_add(u32::try_from(index).unwrap_or(0)))
@@ -179,17 +186,20 @@ pub(super) fn open(
                 "`--reach {host}:{port}`: the task cannot be given that address: {why}"
             ))
         })?;
+
         let (host, port) = (host.clone(), *port);
         let border = Border {
             traffic: Traffic::Egress,
             port,
             faults: Arc::clone(sandbox.faults()),
         };
+
         outward.push(carry(listener, border, move || {
             let host = host.clone();
             async move { TcpStream::connect((host.as_str(), port)).await }
         }));
     }
+
     let led = ways.iter().map(|way| format!("{}:{}", way.host, way.port));
     let led: Vec<String> = led.collect();
     let led = if led.is_empty() {
@@ -197,6 +207,7 @@ pub(super) fn open(
     } else {
         led.join(", ")
     };
+
     talk.say(&format!(
         "the task has a network of its own; it reaches {led} (--reach HOST:PORT, --net host)"
     ));
@@ -240,6 +251,7 @@ mod tests {
             "localhost:1",
         ]
         .map(|text| reach(text).unwrap());
+
         let names = names(&ways);
         assert_eq!(names.len(), 2);
         assert_ne!(names["a.example"], names["b.example"]);

@@ -77,6 +77,7 @@ impl Left {
             let ports = ports.filter_map(|one| u16::try_from(one.container_port?).ok());
             (one.name.clone(), ports.collect())
         };
+
         Self {
             mapped: containers.map(ports).collect(),
             ended: BTreeSet::new(),
@@ -141,11 +142,13 @@ mod tests {
         let mut left = left();
         left.note(&event(Some("proxy"), ENDED));
         assert!(left.may_answer(443));
+
         let code = StopCode::EssentialContainerExited;
         let reason = String::new();
         left.note(&event(None, What::TaskStopping { code, reason }));
         assert!(!left.may_answer(443));
         assert!(left.may_answer(9000));
+
         let status = TaskStatus::Stopped;
         let health = Health::Unknown;
         left.note(&event(None, What::Task { status, health }));

@@ -84,22 +84,26 @@ impl Copy {
         for old in [READY, TASK, PROVED] {
             let _ = fs::remove_file(self.folder.join(old));
         }
+
         let mut command = Command::new(env::current_exe()?);
         command.args(own_words(env::args_os().skip(1)));
         command.args(["--name", &self.name]);
         for port in inside {
             command.args(["--publish", &format!("0:{port}")]);
         }
+
         // Ctrl-C at a terminal is ours; that we are gone it hears by its input.
         command.env(NUMBER, self.number.to_string());
         command.env_remove(detach::NAME);
         command.stdin(Stdio::piped()).process_group(0);
+
         if json {
             let (said, say) = io::pipe()?;
             command.stdout(say);
             self.speakers.retain(|one| !one.is_finished());
             self.speakers.push(thread::spawn(move || pass_on(said)));
         }
+
         (self.part, self.was_ready) = (Part::Waits, false);
         self.child = Some(command.spawn()?);
         Ok(())
@@ -111,28 +115,33 @@ impl Copy {
             let due = self.start_at <= Instant::now();
             return Ok(if due { News::Due } else { News::Nothing });
         };
+
         if let Some(status) = child.try_wait()? {
             (self.child, self.part) = (None, Part::Waits);
             let begun = self.folder.join(TASK).exists();
             let code = status.code().unwrap_or(1);
             return Ok(News::Ended { code, begun });
         }
+
         if self.part == Part::Leaves {
             return Ok(News::Nothing);
         }
         let Some(task) = self.task() else {
             return Ok(News::Nothing);
         };
+
         if task["desiredStatus"] == "STOPPED" {
             self.part = Part::Leaves;
             return Ok(News::Stopping);
         }
+
         if task["healthStatus"] == "UNHEALTHY" {
             return Ok(News::Unhealthy);
         }
         if self.part == Part::Takes || !self.folder.join(READY).exists() {
             return Ok(News::Nothing);
         }
+
         (self.part, self.was_ready) = (Part::Takes, true);
         Ok(News::Ready(ports(&task)))
     }
@@ -224,16 +233,19 @@ fn own_words(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
             words.next();
             continue;
         }
+
         let with_value = |name: &&str| {
             text.strip_prefix(*name)
                 .is_some_and(|rest| rest.starts_with('='))
         };
         let short = text.starts_with("-p") && !text.starts_with("--");
         let is_ours = WITH_VALUES.iter().any(with_value) || ALONE.contains(&&*text);
+
         if !is_ours && !short {
             kept.push(word);
         }
     }
+
     kept
 }
 

@@ -25,6 +25,7 @@ impl Record {
         for old in [READY, TASK] {
             let _ = fs::remove_file(folder.join(old));
         }
+
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             folder: folder.to_owned(),
@@ -43,6 +44,7 @@ impl Record {
             Some(_) if running + pending > 0 => ("DRAINING", 0),
             Some(_) => ("INACTIVE", 0),
         };
+
         let service = json!({
             "serviceArn": format!("local/{}", name.to_string_lossy()),
             "serviceName": self.family,
@@ -55,11 +57,13 @@ impl Record {
             // No field of the API: there a load balancer has the ports.
             "networkBindings": self.bindings,
         });
+
         let text = format!("{:#}\n", json!({ "services": [service], "failures": [] }));
         let path = self.folder.join(SERVICE);
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             return;
         }
+
         let beside = self.folder.join("service.json.new");
         let _ = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
     }

@@ -58,6 +58,7 @@ pub(super) fn listen(
         listener.set_nonblocking(true)?;
         let outside = listener.local_addr()?;
         talk.say(&format!("port {inside} of the tasks is {outside} here"));
+
         let border = Border {
             traffic: Traffic::Ingress,
             port: inside,
@@ -79,6 +80,7 @@ pub(super) fn listen(
         };
         all.push(carry(TcpListener::from_std(listener)?, border, connect));
     }
+
     Ok(all)
 }
 
@@ -93,6 +95,7 @@ mod tests {
         for (number, port) in [(1, 1001), (2, 1002), (3, 1003)] {
             ring.join(number, [(80, port)].into());
         }
+
         let first = |_| ring.turn(80)[0];
         let mut seen: Vec<u16> = (0..3).map(first).collect();
         seen.sort_unstable();
