@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 export A INPUT OUTPUT OTLP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build assemble up test portable lint drift bench fuzz require-rust
+.PHONY: help setup build assemble up test lint drift bench fuzz require-rust
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +43,6 @@ test: ## every test; says by name what it skips
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --no-fail-fast
-
-# Shares the target folder: only what depends on the runner is built again.
-portable: export TASK_RUNNER_PORTABLE = 1
-portable: ## the runner and up as for another system than Linux: tests and clippy
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) test --locked --workspace --lib --quiet -- system:: offspring:: memory::
-	LEAK_TASKS=20 $(CARGO) test --locked --workspace $(addprefix --test ,lives leaks metadata sandbox groups portable up)
 
 lint: ## format and clippy, warnings denied
 	$(CARGO) fmt --all --check

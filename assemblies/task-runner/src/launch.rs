@@ -17,7 +17,6 @@ use crate::init::INIT;
 use crate::sandbox::Place;
 use crate::{Program, RunPlan};
 
-#[cfg_attr(portable, path = "portable/place.rs")]
 mod place;
 
 pub(crate) use place::strangers;

@@ -20,18 +20,18 @@
 //!   The program that calls `run` therefore calls `init::intercept` first thing in `main`.
 //! - `metadata` answers what a container asks of its surroundings: what task it is in, what it uses.
 //! - `journal` takes the output of a container, line by line, and never keeps it waiting.
-//! - Where there is no Linux, the modules in `portable` stand in for those that need it: containers are
-//!   ordinary processes then. `TASK_RUNNER_PORTABLE=1` builds that on Linux, for the tests.
+//! - Running a task needs Linux: namespaces, control groups, pidfds. On macOS, use a Linux VM or container.
 //!
 //! The library prints nothing: `RunnerEvent`s and `Finished` are all there is to show.
 
+#[cfg(all(feature = "run", not(target_os = "linux")))]
+compile_error!("running tasks needs Linux; on macOS, build inside a Linux VM or container");
+
 #[cfg(feature = "run")]
-#[cfg_attr(portable, path = "portable/enter.rs")]
 mod enter;
 #[cfg(feature = "run")]
 mod event;
 #[cfg(feature = "run")]
-#[cfg_attr(portable, path = "portable/groups.rs")]
 mod groups;
 #[cfg(feature = "run")]
 mod image;
@@ -47,7 +47,6 @@ mod memory;
 #[cfg(feature = "run")]
 pub mod metadata;
 #[cfg(feature = "run")]
-#[cfg_attr(portable, path = "portable/offspring.rs")]
 mod offspring;
 #[cfg(feature = "run")]
 mod plan;
@@ -60,13 +59,11 @@ mod reaper;
 #[cfg(feature = "run")]
 mod runner;
 #[cfg(feature = "run")]
-#[cfg_attr(portable, path = "portable/sandbox.rs")]
 pub mod sandbox;
 mod story;
 #[cfg(feature = "run")]
 pub mod stub;
 #[cfg(feature = "run")]
-#[cfg_attr(portable, path = "portable/system.rs")]
 mod system;
 mod timeline;
 
