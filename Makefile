@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO := cargo
 A ?= coins-secure
-# Every component there is, by its folder's name.
+# The names of all component folders.
 COMPONENTS = $(notdir $(patsubst %/component.yaml,%,$(wildcard sidecars/*/component.yaml apps/*/component.yaml)))
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export A INPUT OUTPUT OTLP
@@ -11,7 +11,7 @@ export A INPUT OUTPUT OTLP
 .DEFAULT_GOAL := help
 .PHONY: help setup build assemble up test lint drift bench fuzz require-rust
 
-help: ## what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 assemble: require-rust ## write the documents of every assembly (needs only Rust)
@@ -21,12 +21,12 @@ assemble: require-rust ## write the documents of every assembly (needs only Rust
 setup: ## install what the build and the tests need
 	@tests/setup test
 
-build: ## build every program
+build: ## build every program (debug)
 	@tests/setup build
 	$(CARGO) build --locked --workspace
 
-# INPUT (a file or an address) and OUTPUT are for a task that works on a film; OTLP is where telemetry goes.
-up: ## run an assembly here, as Fargate would: make up A=coins-secure
+# INPUT (a file or URL) and OUTPUT are for a task that works on a video; OTLP is the endpoint for telemetry.
+up: ## run an assembly locally, as Fargate would: make up A=coins-secure
 	@tests/setup build
 	@$(CARGO) build --locked --quiet -p assemble $(addprefix -p ,$(COMPONENTS)) --no-default-features --features assemble/up
 	@place() { case "$$1" in *://*) echo "$$1" ;; *) realpath -m -- "$$1" ;; esac; }; \
@@ -37,21 +37,22 @@ up: ## run an assembly here, as Fargate would: make up A=coins-secure
 	[ -z "$$OTLP" ] || set -- "$$@" --value "otlp=$$OTLP"; \
 	exec target/debug/assemble up "$$@" $(ARGS)
 
-# All crates are fetched, those of other systems too: a test asks cargo, offline, who depends on whom.
-test: ## every test; says by name what it skips
+# Fetches the crates of all platforms: a test reads the dependency graph from cargo, offline.
+test: ## run every test; names what it skips
 	@tests/setup test
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --no-fail-fast
 
-lint: ## format and clippy, warnings denied
+lint: ## rustfmt, clippy with warnings denied, words and sizes
 	$(CARGO) fmt --all --check
+	@tests/lint-style
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-drift: ## fail when a committed document is not what the code would write
+drift: ## fail if a committed document differs from what the code writes
 	@tests/drift
 
-bench: build ## measure; figures stand in the README of each part
+bench: build ## measure against peers; figures are in the README or docs page of each part
 	$(CARGO) build --locked --profile dist -p assemble --no-default-features --features up
 	@tests/setup bench
 	@tests/bench
@@ -59,7 +60,7 @@ bench: build ## measure; figures stand in the README of each part
 	@tests/bench-proxy
 	@tests/bench-auth
 
-fuzz: ## bytes against the parsers, FUZZ_SECONDS (60) for each target
+fuzz: ## fuzz the parsers, FUZZ_SECONDS (60) per target
 	@tests/fuzz/run
 
 require-rust:
