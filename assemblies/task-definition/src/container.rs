@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Shape, Shaped, records};
+use crate::record::{HasSchema, Schema, records};
 
 mod parts;
 pub use parts::*;
@@ -141,6 +141,6 @@ impl Condition {
     }
 }
 
-impl Shaped for Condition {
-    const SHAPE: Shape = Shape::Choice(&["START", "COMPLETE", "SUCCESS", "HEALTHY"]);
+impl HasSchema for Condition {
+    const SCHEMA: Schema = Schema::Choice(&["START", "COMPLETE", "SUCCESS", "HEALTHY"]);
 }

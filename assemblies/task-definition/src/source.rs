@@ -114,18 +114,18 @@ impl Node {
     }
 
     /// A value that stands in no text.
-    pub fn without_place(value: &Value) -> Self {
+    pub fn from_json(value: &Value) -> Self {
         let value = match value {
             Value::Null => NodeValue::Null,
             Value::Bool(value) => NodeValue::Bool(*value),
             Value::Number(value) => NodeValue::Number(value.clone()),
             Value::String(value) => NodeValue::Text(value.clone()),
-            Value::Array(items) => NodeValue::List(items.iter().map(Self::without_place).collect()),
+            Value::Array(items) => NodeValue::List(items.iter().map(Self::from_json).collect()),
             Value::Object(fields) => {
                 let entries = fields.iter().map(|(name, value)| {
                     let span = Span::default();
                     let name = name.clone();
-                    (Key { name, span }, Self::without_place(value))
+                    (Key { name, span }, Self::from_json(value))
                 });
                 NodeValue::Map(entries.collect())
             }

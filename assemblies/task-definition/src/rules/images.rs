@@ -17,7 +17,7 @@ pub(super) fn tag(image: &str) -> Option<&str> {
 }
 
 /// Whether the image is known to collect metrics, traces or logs, and is not the log router.
-pub(super) fn watches(one: &ContainerDefinition) -> bool {
+pub(super) fn is_telemetry_agent(one: &ContainerDefinition) -> bool {
     let reference = one.image.split('@').next().unwrap_or_default();
     let maker = reference.rsplit('/').nth(1);
     let name = name(&one.image);
@@ -39,9 +39,9 @@ pub(super) fn has_no_shell(image: &str) -> bool {
 }
 
 /// Whether the image is a server: left to itself it does not end.
-pub(super) fn stays(one: &ContainerDefinition) -> bool {
+pub(super) fn is_long_running(one: &ContainerDefinition) -> bool {
     let itself = one.command.is_empty() && one.entry_point.is_empty();
-    itself && (watches(one) || SERVERS.contains(&name(&one.image)))
+    itself && (is_telemetry_agent(one) || SERVERS.contains(&name(&one.image)))
 }
 
 /// Whether the image is known to write into its own files when it starts.

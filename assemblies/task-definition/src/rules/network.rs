@@ -3,10 +3,10 @@
 
 use super::shared::{containers, range};
 use crate::container::ContainerDefinition;
-use crate::read::Located;
+use crate::read::LocatedDefinition;
 
 /// A container that hands its requests to another one over the loopback.
-pub(super) struct Front<'l> {
+pub(super) struct ProxyEdge<'l> {
     /// The pointer of the container that stands in front.
     pub(super) pointer: String,
     /// The pointer of the address it hands them to.
@@ -22,7 +22,7 @@ pub(super) struct Front<'l> {
 }
 
 /// Every container that names another one's port as its upstream.
-pub(super) fn fronts(located: &Located) -> Vec<Front<'_>> {
+pub(super) fn proxy_edges(located: &LocatedDefinition) -> Vec<ProxyEdge<'_>> {
     let mut found = Vec::new();
     for (pointer, proxy) in containers(located) {
         for (index, variable) in proxy.environment.iter().enumerate() {
@@ -34,7 +34,7 @@ pub(super) fn fronts(located: &Located) -> Vec<Front<'_>> {
             let others = containers(located).filter(|(_, one)| one.name != proxy.name);
             for (behind_pointer, behind) in others {
                 if let Some(port) = port.filter(|port| serves(behind, *port)) {
-                    found.push(Front {
+                    found.push(ProxyEdge {
                         pointer: pointer.clone(),
                         address: format!("{pointer}/environment/{index}/value"),
                         proxy,
@@ -91,7 +91,7 @@ pub(super) fn loopback_port(value: &str) -> Option<u32> {
 }
 
 /// Whether a container waits for another one, for whatever, over however many others.
-pub(super) fn reaches(located: &Located, from: &str, to: &str) -> bool {
+pub(super) fn reaches(located: &LocatedDefinition, from: &str, to: &str) -> bool {
     let mut seen: Vec<&str> = Vec::new();
     let mut next = vec![from];
     while let Some(name) = next.pop() {

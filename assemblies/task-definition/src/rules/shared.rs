@@ -5,14 +5,14 @@ use serde_json::json;
 use crate::container::{Condition, ContainerDefinition, LogConfiguration, PortMapping};
 use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
 use crate::finding::Edit;
-use crate::placeholder::placeholder;
-use crate::read::Located;
+use crate::placeholder::find_placeholder;
+use crate::read::LocatedDefinition;
 use crate::spelling::nearest;
 use crate::task::TaskDefinition;
 
 /// Every container and its pointer.
 pub(super) fn containers(
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> impl Iterator<Item = (String, &ContainerDefinition)> {
     let all = located.definition.container_definitions.iter().enumerate();
     all.map(|(index, one)| (format!("/containerDefinitions/{index}"), one))
@@ -20,7 +20,7 @@ pub(super) fn containers(
 
 /// The container of that name and its pointer.
 pub(super) fn container<'l>(
-    located: &'l Located,
+    located: &'l LocatedDefinition,
     name: &str,
 ) -> Option<(String, &'l ContainerDefinition)> {
     containers(located).find(|(_, one)| one.name == name)
@@ -39,7 +39,7 @@ pub(super) struct Edge<'l> {
 }
 
 /// Every entry of every dependsOn.
-pub(super) fn edges(located: &Located) -> impl Iterator<Item = Edge<'_>> {
+pub(super) fn edges(located: &LocatedDefinition) -> impl Iterator<Item = Edge<'_>> {
     containers(located).flat_map(|(pointer, from)| {
         from.depends_on
             .iter()
@@ -54,12 +54,12 @@ pub(super) fn edges(located: &Located) -> impl Iterator<Item = Edge<'_>> {
 }
 
 /// Whether the condition waits for an end.
-pub(super) fn ends(condition: Condition) -> bool {
+pub(super) fn waits_for_exit(condition: Condition) -> bool {
     matches!(condition, Condition::Complete | Condition::Success)
 }
 
 /// The edit that makes a container wait until another one has been started.
-pub(super) fn depend(pointer: &str, one: &ContainerDefinition, on: &str) -> Edit {
+pub(super) fn add_dependency(pointer: &str, one: &ContainerDefinition, on: &str) -> Edit {
     let edge = json!({ "containerName": on, "condition": "START" });
     if one.depends_on.is_empty() {
         return Edit::Set(format!("{pointer}/dependsOn"), json!([edge]));
@@ -72,7 +72,7 @@ pub(super) fn depend(pointer: &str, one: &ContainerDefinition, on: &str) -> Edit
 
 /// Every port mapping, its container and its pointer.
 pub(super) fn ports(
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> impl Iterator<Item = (String, &ContainerDefinition, &PortMapping)> {
     containers(located).flat_map(|(pointer, one)| {
         one.port_mappings
@@ -93,7 +93,7 @@ pub(super) fn range(port: &PortMapping) -> Option<(u32, u32)> {
 
 /// Every log configuration, its container and its pointer.
 pub(super) fn logs(
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> impl Iterator<Item = (String, &ContainerDefinition, &LogConfiguration)> {
     containers(located).filter_map(|(pointer, one)| {
         let log = one.log_configuration.as_ref()?;
@@ -102,18 +102,18 @@ pub(super) fn logs(
 }
 
 /// Whether it is said where the task runs, and not left to be filled in.
-pub(super) fn knows_platform(located: &Located) -> bool {
-    let mut places = located.definition.requires_compatibilities.iter();
-    !places.any(|place| placeholder(place).is_some())
+pub(super) fn is_platform_known(located: &LocatedDefinition) -> bool {
+    let mut locations = located.definition.requires_compatibilities.iter();
+    !locations.any(|location| find_placeholder(location).is_some())
 }
 
 /// Whether the name of a container is left to be filled in: it may be any.
-pub(super) fn has_open_names(located: &Located) -> bool {
-    containers(located).any(|(_, one)| placeholder(&one.name).is_some())
+pub(super) fn has_placeholder_names(located: &LocatedDefinition) -> bool {
+    containers(located).any(|(_, one)| find_placeholder(&one.name).is_some())
 }
 
 /// Whether this is no whole definition, but what an article shows of one: nothing in it has a name.
-pub(super) fn is_part(located: &Located) -> bool {
+pub(super) fn is_fragment(located: &LocatedDefinition) -> bool {
     let nameless = |one: &ContainerDefinition| one.name.is_empty() && one.image.is_empty();
     let definition = &located.definition;
     let containers = &definition.container_definitions;
@@ -121,7 +121,7 @@ pub(super) fn is_part(located: &Located) -> bool {
 }
 
 /// Whether all containers share one network interface.
-pub(super) fn shares_network(located: &Located) -> bool {
+pub(super) fn shares_network(located: &LocatedDefinition) -> bool {
     let mode = located.definition.network_mode.as_deref();
     located.definition.is_fargate() || matches!(mode, Some("awsvpc" | "host"))
 }
@@ -133,7 +133,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// The text as a name: what is not allowed becomes a hyphen.
-pub(super) fn as_name(text: &str) -> String {
+pub(super) fn sanitize_name(text: &str) -> String {
     let replaced = text
         .chars()
         .map(|c| if is_name(&c.to_string()) { c } else { '-' });
@@ -146,7 +146,7 @@ pub(super) fn as_name(text: &str) -> String {
 }
 
 /// `app 192 + proxy 128 = 320`.
-pub(super) fn written_out(parts: &[(&str, u32)], sum: u32) -> String {
+pub(super) fn format_sum(parts: &[(&str, u32)], sum: u32) -> String {
     let terms: Vec<_> = parts
         .iter()
         .map(|(name, amount)| format!("{name} {amount}"))
@@ -158,7 +158,7 @@ pub(super) fn written_out(parts: &[(&str, u32)], sum: u32) -> String {
 }
 
 /// What to do about a task that is too small: on Fargate, the size that would do.
-pub(super) fn larger(
+pub(super) fn suggest_larger_size(
     definition: &TaskDefinition,
     cpu: u32,
     memory: u32,
@@ -180,7 +180,7 @@ pub(super) fn larger(
 }
 
 /// Which container was probably meant by a name that none has.
-pub(super) fn container_meant(definition: &TaskDefinition, name: &str) -> String {
+pub(super) fn suggest_container(definition: &TaskDefinition, name: &str) -> String {
     let containers = definition.container_definitions.iter();
     let names: Vec<&str> = containers.map(|one| one.name.as_str()).collect();
     match nearest(name, names.iter().copied()) {

@@ -13,16 +13,16 @@ pub const REPEATED: usize = 4 * 1024 * 1024;
 pub const KEY: usize = 1024;
 
 /// What is said of a text that is too long: how long it is, and what would be taken.
-pub fn too_long(bytes: u64) -> String {
+pub fn too_long_message(bytes: u64) -> String {
     format!(
         "the file has {} bytes; the limit is {}",
-        grouped(bytes),
-        grouped(BYTES)
+        group_digits(bytes),
+        group_digits(BYTES)
     )
 }
 
 /// `104,857,600`
-pub(super) fn grouped(number: u64) -> String {
+pub(super) fn group_digits(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -36,11 +36,11 @@ pub(super) fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::too_long;
+    use super::too_long_message;
 
     #[test]
     fn says_how_long_it_is_and_what_is_allowed() {
-        let said = too_long(104_857_600);
+        let said = too_long_message(104_857_600);
         assert_eq!(
             said,
             "the file has 104,857,600 bytes; the limit is 1,048,576"

@@ -1,7 +1,7 @@
 //! From byte offsets to lines and columns.
 
 use super::{Source, Span};
-use crate::place::Place;
+use crate::location::Location;
 
 /// The offsets at which lines begin.
 pub(super) fn starts(text: &str) -> Vec<usize> {
@@ -28,7 +28,7 @@ pub(crate) fn position(source: &Source, offset: usize) -> (usize, usize) {
 }
 
 /// The place of a span; of a span over several lines, its part in the first.
-pub(crate) fn place(source: &Source, span: Span) -> Place {
+pub(crate) fn location(source: &Source, span: Span) -> Location {
     let (line, column) = position(source, span.start);
     let whole_line = whole_line(source, line);
     let last = whole_line.chars().count() + 1;
@@ -43,7 +43,7 @@ pub(crate) fn place(source: &Source, span: Span) -> Place {
 
     let end_column = (column + covered).min(last).max(column + 1);
     let (excerpt_column, excerpt_line) = excerpt(whole_line, last, column);
-    Place::Text {
+    Location::Text {
         file: source.name.clone(),
         line,
         column,

@@ -6,13 +6,13 @@ use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, T
 
 use super::{Key, Node, NodeValue, Source, Span, limits, lines, scalar, tag};
 use crate::finding::Finding;
-use crate::rules::y03;
+use crate::rules::syntax::y03_placeholder;
 
 pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     let mut builder = Builder::new(source);
     let length = source.text.len() as u64;
     if length > limits::BYTES {
-        builder.refuse_length(limits::too_long(length), Span::default());
+        builder.refuse_length(limits::too_long_message(length), Span::default());
         return builder.finish();
     }
 
@@ -89,7 +89,7 @@ impl<'s> Builder<'s> {
                 };
 
                 let node = tag::applied(function, Node { value, span });
-                self.place(node, anchor);
+                self.insert(node, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(Open::List(Vec::new()), anchor, span, tag.as_deref());
@@ -128,15 +128,15 @@ impl<'s> Builder<'s> {
                 limits::DEPTH
             )
         } else if self.nodes > limits::VALUES {
-            let limit = limits::grouped(limits::VALUES as u64);
+            let limit = limits::group_digits(limits::VALUES as u64);
             format!(
                 "the file has more values than the limit of {limit}, those repeated by aliases included"
             )
         } else if self.repeated > limits::REPEATED {
-            let limit = limits::grouped(limits::REPEATED as u64);
+            let limit = limits::group_digits(limits::REPEATED as u64);
             format!("anchors and aliases repeat more than the limit of {limit} bytes")
         } else {
-            return self.findings.len() >= MOST_FINDINGS;
+            return self.findings.len() >= MAX_FINDINGS;
         };
 
         self.refuse_length(passed, at);
@@ -161,7 +161,7 @@ impl<'s> Builder<'s> {
             start: start.start,
             end: end.end.max(start.end),
         };
-        self.place(tag::applied(function, Node { value, span }), anchor);
+        self.insert(tag::applied(function, Node { value, span }), anchor);
     }
 
     fn alias(&mut self, anchor: usize, span: Span) {
@@ -169,7 +169,7 @@ impl<'s> Builder<'s> {
             Some(mut node) => {
                 self.repeat(&node);
                 node.span = span;
-                self.place(node, 0);
+                self.insert(node, 0);
             }
             // An anchor is known only once its value is complete.
             None => self.refuse(span, "the alias is inside of what it stands for"),
@@ -183,7 +183,7 @@ impl<'s> Builder<'s> {
         self.repeated += bytes;
     }
 
-    fn place(&mut self, node: Node, anchor: usize) {
+    fn insert(&mut self, node: Node, anchor: usize) {
         self.nodes += 1;
         if anchor != 0 {
             self.repeat(&node);
@@ -204,10 +204,10 @@ impl<'s> Builder<'s> {
         let Some(name) = scalar::key(&node, self.source) else {
             match self.braces(node.span) {
                 Some(found) => self.findings.push(Finding::error(
-                    y03::RULE.id,
-                    lines::place(self.source, node.span),
-                    y03::message(found),
-                    y03::HINT,
+                    y03_placeholder::RULE.id,
+                    lines::location(self.source, node.span),
+                    y03_placeholder::message(found),
+                    y03_placeholder::HINT,
                 )),
                 None => self.refuse(node.span, "a key must be a word"),
             }
@@ -215,8 +215,8 @@ impl<'s> Builder<'s> {
         };
 
         if name.len() > limits::KEY {
-            let limit = limits::grouped(limits::KEY as u64);
-            let length = limits::grouped(name.len() as u64);
+            let limit = limits::group_digits(limits::KEY as u64);
+            let length = limits::group_digits(name.len() as u64);
             self.refuse_length(
                 format!("a key has {length} bytes; the limit is {limit}"),
                 node.span,
@@ -237,7 +237,7 @@ impl<'s> Builder<'s> {
             let line = lines::position(self.source, first.start).0;
             self.findings.push(Finding::error(
                 "Y02",
-                lines::place(self.source, node.span),
+                lines::location(self.source, node.span),
                 format!("the key `{name}` comes twice; the first is in line {line}"),
                 format!("remove one `{name}`, or join the two values"),
             ));
@@ -264,7 +264,7 @@ impl<'s> Builder<'s> {
     fn refuse(&mut self, span: Span, message: &str) {
         self.findings.push(Finding::error(
             "Y01",
-            lines::place(self.source, span),
+            lines::location(self.source, span),
             message,
             "write one plain YAML or JSON document",
         ));
@@ -273,9 +273,9 @@ impl<'s> Builder<'s> {
     fn refuse_length(&mut self, message: String, span: Span) {
         self.findings.push(Finding::error(
             "Y01",
-            lines::place(self.source, span),
+            lines::location(self.source, span),
             message,
-            NOT_THIS_FILE,
+            WRONG_FILE_HINT,
         ));
     }
 
@@ -304,11 +304,11 @@ fn size(node: &Node) -> (usize, usize) {
     all
 }
 
-const NOT_THIS_FILE: &str =
+const WRONG_FILE_HINT: &str =
     "check that this is the file that was meant; a task definition has up to 64 KiB";
 
 /// Whoever has this many keys twice has pasted something wrong.
-const MOST_FINDINGS: usize = 100;
+const MAX_FINDINGS: usize = 100;
 
 fn bytes(span: &granit_parser::Span) -> Span {
     span.byte_range().map_or_else(Span::default, |range| Span {
@@ -319,13 +319,13 @@ fn bytes(span: &granit_parser::Span) -> Span {
 
 fn syntax(source: &Source, error: &ScanError) -> Finding {
     let start = error.marker().byte_offset().unwrap_or(source.text.len());
-    let place = lines::place(source, Span { start, end: start });
+    let location = lines::location(source, Span { start, end: start });
     if *error.kind() == ErrorKind::RecursionLimitExceeded {
         let message = format!(
             "lists and maps stand too deep in each other; the limit is {}",
             limits::DEPTH
         );
-        return Finding::error("Y01", place, message, NOT_THIS_FILE);
+        return Finding::error("Y01", location, message, WRONG_FILE_HINT);
     }
 
     let hint = if lines::begins_with_tab(&source.text, start) {
@@ -336,7 +336,7 @@ fn syntax(source: &Source, error: &ScanError) -> Finding {
 
     Finding::error(
         "Y01",
-        place,
+        location,
         format!("not YAML or JSON: {}", error.info()),
         hint,
     )

@@ -1,0 +1,44 @@
+use crate::finding::Severity;
+use crate::read::LocatedDefinition;
+use crate::rules::shared::{containers, is_name, sanitize_name};
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "C01",
+    name: "invalid-container-name",
+    severity: Severity::Error,
+    title: "container name is missing or invalid",
+    explanation: "Other containers, load balancers and logs call the container by its name. ECS \
+                  refuses any other character.",
+    source: "ECS API, ContainerDefinition, field name",
+    hint: "Use letters, digits, - and _ only, at most 255.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [{ "name": "my-app", "image": "app:1", "memory": 128 }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [{ "name": "my.app", "image": "app:1", "memory": 128 }]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let name = &one.name;
+        if name.is_empty() {
+            let hint = "add \"name\": \"app\"";
+            report.add(format!("{pointer}/name"), "a container has no name", hint);
+        } else if !is_name(name) {
+            let hint = format!(
+                "use letters, digits, - and _, at most 255; try `{}`",
+                sanitize_name(name)
+            );
+            report.add(
+                format!("{pointer}/name"),
+                format!("`{name}` cannot be a name"),
+                hint,
+            );
+        }
+    }
+}

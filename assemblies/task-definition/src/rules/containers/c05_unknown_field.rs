@@ -1,0 +1,22 @@
+use crate::finding::Severity;
+use crate::rules::{Check, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "C05",
+    name: "unknown-field",
+    severity: Severity::Error,
+    title: "unknown field",
+    explanation: "ECS refuses a definition with a field it does not know, and many tools drop \
+                  the field without a word.",
+    source: "ECS API, RegisterTaskDefinition; cfn-lint E3002",
+    hint: "Correct the spelling, or remove the field.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128, "memry": 128 }]
+}"#,
+    check: Check::Parser,
+};

@@ -1,0 +1,69 @@
+use crate::finding::{Edit, Severity};
+use crate::read::LocatedDefinition;
+use crate::rules::shared::containers;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "C07",
+    name: "duplicate-variable",
+    severity: Severity::Error,
+    title: "environment variable set twice",
+    explanation: "A variable that stands twice in environment, twice in secrets, or in both, has \
+                  two values and nobody knows which one the program sees.",
+    source: "ECS API, ContainerDefinition, fields environment and secrets; cfn-lint E3002",
+    hint: "Remove one of them.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "environment": [{ "name": "LEVEL", "value": "info" }],
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "environment": [{ "name": "LEVEL", "value": "info" }, { "name": "LEVEL", "value": "debug" }],
+      "memory": 128
+    }
+  ]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (at, one) in containers(located) {
+        let plain = one.environment.iter().enumerate();
+        let secret = one.secrets.iter().enumerate();
+        let all = plain
+            .map(|(index, one)| ("environment", index, &one.name))
+            .chain(secret.map(|(index, one)| ("secrets", index, &one.name)));
+        let mut seen: Vec<(&str, &String)> = Vec::new();
+
+        for (list, index, name) in all {
+            let pointer = format!("{at}/{list}/{index}/name");
+            match seen.iter().find(|(_, other)| *other == name) {
+                Some((first, _)) if *first == list => {
+                    let message = format!("`{name}` stands twice in {list} of `{}`", one.name);
+                    report.add(pointer, message, "remove one of them");
+                }
+                Some(_) => {
+                    let message = format!("`{name}` of `{}` is plain and secret at once", one.name);
+                    report.add(pointer, message, "remove it from environment");
+                    let plain = one.environment.iter().position(|one| one.name == *name);
+                    if let Some(plain) = plain {
+                        let edits = vec![Edit::Remove(format!("{at}/environment/{plain}"))];
+                        report.fix(format!("remove the plain `{name}`"), edits);
+                    }
+                }
+                None => seen.push((list, name)),
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+use crate::finding::Severity;
+use crate::read::LocatedDefinition;
+use crate::rules::shared::containers;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "C09",
+    name: "plaintext-secret",
+    severity: Severity::Warning,
+    title: "credential in plain text",
+    explanation: "Whoever may call DescribeTaskDefinition reads every environment variable, and \
+                  revisions are kept. ECS advises against credentials in environment; secrets \
+                  are for that.",
+    source: "ECS API, ContainerDefinition, field environment",
+    hint: "Move it to secrets.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "environment": [{ "name": "DATABASE_HOST", "value": "db.internal" }],
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "environment": [{ "name": "DATABASE_PASSWORD", "value": "hunter2" }],
+      "memory": 128
+    }
+  ]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        for (index, variable) in one.environment.iter().enumerate() {
+            if is_secret(&variable.name) && is_content(&variable.value) {
+                let pointer = format!("{pointer}/environment/{index}/value");
+                let message = format!("`{}` looks like a secret in plain text", variable.name);
+                report.add(
+                    pointer,
+                    message,
+                    "move it to secrets, with valueFrom a secret's ARN",
+                );
+            }
+        }
+    }
+}
+
+/// Names that end in a word for a secret. `TOKEN_URL` and `PASSWORD_FILE` do not.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_uppercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether the value can be a secret itself, and is not only where one is found, or a switch.
+fn is_content(value: &str) -> bool {
+    let elsewhere = value.starts_with('/') || value.starts_with("arn:") || value.contains("://");
+    let switch = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
+    !value.is_empty() && !elsewhere && !switch
+}
+
+const ENDINGS: [&str; 9] = [
+    "PASSWORD",
+    "PASSWD",
+    "SECRET",
+    "TOKEN",
+    "API_KEY",
+    "APIKEY",
+    "PRIVATE_KEY",
+    "ACCESS_KEY",
+    "LICENSE_KEY",
+];

@@ -1,0 +1,65 @@
+use serde_json::json;
+
+use crate::finding::{Edit, Severity};
+use crate::read::LocatedDefinition;
+use crate::rules::shared::{container, containers, edges, waits_for_exit};
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "D04",
+    name: "essential-dependency-exits",
+    severity: Severity::Error,
+    title: "container awaited with COMPLETE or SUCCESS is essential",
+    explanation: "When an essential container ends, so does the task. ECS answers \"A dependency \
+                  container with SUCCESS or COMPLETE condition cannot be an essential \
+                  container\".",
+    source: "the answer of ECS",
+    hint: "Write \"essential\": false for the container that ends.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }],
+      "memory": 128
+    },
+    { "name": "init", "image": "init:1", "essential": false, "memory": 128 }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }],
+      "memory": 128
+    },
+    { "name": "init", "image": "init:1", "memory": 128 }
+  ]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for edge in edges(located).filter(|edge| waits_for_exit(edge.condition)) {
+        let Some((pointer, target)) = container(located, edge.target) else {
+            continue;
+        };
+        if target.is_essential() {
+            let message = format!(
+                "`{}` waits for `{}` to end, which would end the task: it is essential",
+                edge.from.name, target.name
+            );
+            let hint = format!("write \"essential\": false for `{}`", target.name);
+
+            report.add(format!("{}/condition", edge.pointer), message, hint.clone());
+            let mut others = containers(located).map(|(_, one)| one);
+            if others.any(|one| one.is_essential() && one.name != target.name) {
+                let edits = vec![Edit::Set(format!("{pointer}/essential"), json!(false))];
+                report.fix(hint, edits);
+            }
+        }
+    }
+}

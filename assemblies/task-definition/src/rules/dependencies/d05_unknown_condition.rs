@@ -1,0 +1,37 @@
+use crate::finding::Severity;
+use crate::rules::{Check, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "D05",
+    name: "unknown-condition",
+    severity: Severity::Error,
+    title: "unknown dependency condition",
+    explanation: "The four words are written in capitals.",
+    source: "ECS API, ContainerDependency, field condition; cfn-lint E3030",
+    hint: "Write one of the four words in capitals.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "cache", "condition": "START" }],
+      "memory": 128
+    },
+    { "name": "cache", "image": "cache:1", "memory": 128 }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "dependsOn": [{ "containerName": "cache", "condition": "start" }],
+      "memory": 128
+    },
+    { "name": "cache", "image": "cache:1", "memory": 128 }
+  ]
+}"#,
+    check: Check::Parser,
+};

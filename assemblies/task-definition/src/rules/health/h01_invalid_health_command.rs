@@ -1,0 +1,92 @@
+use serde_json::json;
+
+use crate::finding::{Edit, Severity};
+use crate::read::LocatedDefinition;
+use crate::rules::shared::containers;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "H01",
+    name: "invalid-health-command",
+    severity: Severity::Error,
+    title: "health check command without CMD or CMD-SHELL",
+    explanation: "CMD runs a program with its arguments, CMD-SHELL hands one line to the shell \
+                  of the image. Without one of them ECS takes the first word for it and refuses.",
+    source: "ECS API, HealthCheck, field command",
+    hint: "Put \"CMD\" in front.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"] },
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "healthCheck": { "command": ["/app", "probe"] },
+      "memory": 128
+    }
+  ]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let Some(check) = &one.health_check else {
+            continue;
+        };
+        let pointer = format!("{pointer}/healthCheck/command");
+        let words = &check.command;
+
+        match words.first().map(String::as_str) {
+            Some("NONE") if words.len() == 1 => {}
+            Some("CMD" | "CMD-SHELL") if words.len() >= 2 => {
+                if words[0] == "CMD-SHELL" && words.len() > 2 {
+                    let message =
+                        format!("the health check of `{}` has more than one line", one.name);
+                    report.warn(
+                        pointer.clone(),
+                        message,
+                        "join the words after CMD-SHELL into one",
+                    );
+                    let line = words[1..].join(" ");
+                    let edits = vec![Edit::Set(pointer, json!(["CMD-SHELL", line]))];
+                    report.fix("join the words into one line", edits);
+                }
+            }
+            Some("CMD" | "CMD-SHELL") | None => {
+                let message = format!("the health check of `{}` has nothing to run", one.name);
+                report.add(
+                    pointer,
+                    message,
+                    "write [\"CMD\", \"/program\", \"argument\"]",
+                );
+            }
+            Some(first) => {
+                let message = format!("the health check of `{}` begins with `{first}`", one.name);
+                let hint = if first.contains(' ') {
+                    "CMD-SHELL"
+                } else {
+                    "CMD"
+                };
+
+                let title = format!("put \"{hint}\" in front of it");
+                report.add(pointer.clone(), message, title.clone());
+                let more: Vec<_> = [hint]
+                    .into_iter()
+                    .chain(words.iter().map(String::as_str))
+                    .collect();
+                report.fix(title, vec![Edit::Set(pointer, json!(more))]);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+use serde_json::json;
+
+use crate::finding::{Edit, Severity};
+use crate::read::LocatedDefinition;
+use crate::rules::shared::containers;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "H02",
+    name: "health-check-range",
+    severity: Severity::Error,
+    title: "health check value is out of range",
+    explanation: "interval 5 to 300 seconds, timeout 2 to 60, retries 1 to 10, startPeriod 0 to \
+                  300. Other sources allow a timeout up to 120, so 61 to 120 is a warning.",
+    source: "ECS API, HealthCheck; AWS CDK (timeout up to 120)",
+    hint: "Write a value of the range.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 10 },
+      "memory": 128
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "retries": 20 },
+      "memory": 128
+    }
+  ]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (pointer, one) in containers(located) {
+        let Some(check) = &one.health_check else {
+            continue;
+        };
+        let times = [
+            ("interval", check.interval, 5, 300),
+            ("timeout", check.timeout, 2, 120),
+            ("retries", check.retries, 1, 10),
+            ("startPeriod", check.start_period, 0, 300),
+        ];
+
+        for (field, value, least, most) in times {
+            let Some(value) = value else { continue };
+            let pointer = format!("{pointer}/healthCheck/{field}");
+            let most_documented = if field == "timeout" { 60 } else { most };
+            let message = format!(
+                "{field} of the health check of `{}` is {value}; {least} to {most_documented} are allowed",
+                one.name
+            );
+            let hint = format!("write {least} to {most_documented}");
+
+            if !(least..=most).contains(&value) {
+                report.add(pointer.clone(), message, hint);
+                let near = value.clamp(least, most_documented);
+                report.fix(
+                    format!("write {near}"),
+                    vec![Edit::Set(pointer, json!(near))],
+                );
+            } else if value > most_documented {
+                report.warn(pointer, message, hint);
+            }
+        }
+    }
+}

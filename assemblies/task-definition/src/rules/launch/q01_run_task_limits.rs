@@ -1,0 +1,126 @@
+use crate::finding::Severity;
+use crate::request::LaunchContext;
+use crate::rules::shared::suggest_container;
+use crate::rules::{Check, Report, Rule};
+use crate::run_task::TaskOverride;
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q01",
+    name: "run-task-limits",
+    severity: Severity::Error,
+    title: "RunTask request exceeds a limit",
+    explanation: "RunTask starts at most ten tasks at once. Its overrides may have 8192 \
+                  characters of JSON, startedBy 128 and clientToken 64, and an override \
+                  names a container of the definition. ECS answers \"container overrides \
+                  length must be at most 8192\".",
+    source: "ECS API, RunTask, fields count, overrides, startedBy and clientToken; the \
+                  answer of ECS",
+    hint: "Run more often, or hand over less.",
+    passing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "runTask": {
+    "taskDefinition": "web:3",
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "count": 10,
+    "overrides": { "containerOverrides": [{ "name": "app", "command": ["once"] }] }
+  }
+}"#,
+    failing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "runTask": {
+    "taskDefinition": "web:3",
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "count": 11
+  }
+}"#,
+    check: Check::Launch(check),
+};
+
+fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    let Some(run) = context.run_task() else {
+        return;
+    };
+    if let Some(count) = run.count.filter(|count| !(1..=10).contains(count)) {
+        let message = format!("{count} tasks cannot be started by one request; it takes 1 to 10");
+        report.add(
+            "/count",
+            message,
+            "send several requests, or make it a service",
+        );
+    }
+
+    for (field, text, most) in [
+        ("startedBy", &run.started_by, 128),
+        ("clientToken", &run.client_token, 64),
+    ] {
+        let length = text.as_deref().map_or(0, |text| text.chars().count());
+        if length > most {
+            let message = format!("{field} has {length} characters; it may have {most}");
+            report.add(format!("/{field}"), message, format!("shorten {field}"));
+        }
+    }
+
+    let Some(overrides) = &run.overrides else {
+        return;
+    };
+    let length = serde_json::to_string(overrides).map_or(0, |text| text.chars().count());
+
+    if length > 8192 {
+        let message = format!("the overrides have {length} characters of JSON; they may have 8192");
+        let hint = "hand over the name of an object in S3 in place of what is in it";
+        report.add("/overrides", message, hint);
+    }
+
+    names(context, overrides, report);
+}
+
+fn names(context: &LaunchContext<'_>, overrides: &TaskOverride, report: &mut Report) {
+    for (index, one) in overrides.container_overrides.iter().enumerate() {
+        let around = format!("/overrides/containerOverrides/{index}");
+        let Some(name) = &one.name else {
+            let message = "an override does not say for which container it is";
+            report.add(around, message, "add \"name\": \"…\"");
+            continue;
+        };
+
+        let Some(definition) = context.definition else {
+            continue;
+        };
+        if definition.container(name).is_none() {
+            let message = format!("the definition has no container `{name}` to override");
+            report.add(
+                format!("{around}/name"),
+                message,
+                suggest_container(definition, name),
+            );
+        }
+    }
+}

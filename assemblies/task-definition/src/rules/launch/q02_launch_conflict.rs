@@ -1,0 +1,148 @@
+use crate::finding::Severity;
+use crate::request::LaunchContext;
+use crate::request::Request;
+use crate::rules::{Check, Report, Rule};
+use crate::task::TaskDefinition;
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q02",
+    name: "launch-conflict",
+    severity: Severity::Error,
+    title: "conflicting launch settings",
+    explanation: "Either a launch type or a capacity provider strategy is given. On Fargate \
+                  a service is a REPLICA, places no tasks itself, and its definition is made \
+                  for FARGATE. Tasks of a definition with awsvpc need subnets: \
+                  networkConfiguration.",
+    source: "ECS API, CreateService and RunTask; cfn-lint E3044, E3052 and E3054",
+    hint: "Give one way to launch, and the network it needs.",
+    passing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    failing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    check: Check::Launch(check),
+};
+
+fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    let request = context.request;
+    let what = request.noun();
+    if request.launch_type().is_some() && !request.capacity_providers().is_empty() {
+        let message = format!("{what} has a launch type and a capacity provider strategy");
+        report.add("/launchType", message, "remove one of the two");
+    }
+
+    if request.is_fargate() {
+        on_fargate(context, report);
+    }
+    let Some(definition) = context.definition else {
+        return;
+    };
+    let awsvpc = definition.network_mode.as_deref() == Some("awsvpc");
+    let network = request
+        .network()
+        .and_then(|one| one.awsvpc_configuration.as_ref());
+
+    if awsvpc && network.is_none() {
+        let message = format!("{what} has no network configuration, which awsvpc needs");
+        let hint = "add \"networkConfiguration\" with the subnets of the tasks";
+        report.add("/networkConfiguration", message, hint);
+    } else if network.is_some() && has_other_mode(definition) {
+        let message = "the network configuration is for awsvpc, which the definition does not have";
+        let hint = "remove it, or write \"networkMode\": \"awsvpc\" in the definition";
+        report.add("/networkConfiguration", message, hint);
+    }
+}
+
+/// On Fargate T04 tells that the mode is not awsvpc.
+fn has_other_mode(definition: &TaskDefinition) -> bool {
+    let mode = definition.network_mode.as_deref();
+    !definition.is_fargate() && mode.is_some_and(|mode| mode != "awsvpc")
+}
+
+fn on_fargate(context: &LaunchContext<'_>, report: &mut Report) {
+    let request = context.request;
+    let is_other = |definition: &&TaskDefinition| {
+        !definition.is_fargate() && !definition.requires_compatibilities.is_empty()
+    };
+
+    if let Some(definition) = context.definition.filter(is_other) {
+        let made_for = definition.requires_compatibilities.join(", ");
+        let message = format!(
+            "{} is for Fargate, its definition for {made_for}",
+            request.noun()
+        );
+        let hint = "add FARGATE to \"requiresCompatibilities\" of the definition";
+        report.add("/taskDefinition", message, hint);
+    }
+
+    let (placed, strategy) = match request {
+        Request::Service(service) => {
+            if service.scheduling_strategy.as_deref() == Some("DAEMON") {
+                let message = "Fargate has no machines on which one task each could run";
+                report.add(
+                    "/schedulingStrategy",
+                    message,
+                    "write REPLICA, or leave it out",
+                );
+            }
+            (&service.placement_constraints, &service.placement_strategy)
+        }
+        Request::RunTask(run) => (&run.placement_constraints, &run.placement_strategy),
+    };
+
+    for (field, given) in [
+        ("placementConstraints", !placed.is_empty()),
+        ("placementStrategy", !strategy.is_empty()),
+    ] {
+        if given {
+            let message = format!("Fargate chooses where tasks run; {field} does not apply");
+            report.add(format!("/{field}"), message, format!("remove `{field}`"));
+        }
+    }
+}

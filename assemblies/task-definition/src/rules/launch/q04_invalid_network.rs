@@ -1,0 +1,97 @@
+use crate::finding::Severity;
+use crate::request::LaunchContext;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q04",
+    name: "invalid-network",
+    severity: Severity::Error,
+    title: "invalid subnets or security groups",
+    explanation: "The network interface of a task is put into one of up to 16 subnets, and \
+                  has up to five security groups. The quotas cannot be raised by asking ECS.",
+    source: "ECS API, AwsVpcConfiguration; ECS service quotas",
+    hint: "Keep as many as are allowed; one group can hold the rules of several.",
+    passing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": {
+      "awsvpcConfiguration": {
+        "subnets": ["subnet-1"],
+        "securityGroups": ["sg-1", "sg-2", "sg-3", "sg-4", "sg-5"]
+      }
+    },
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    failing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": {
+      "awsvpcConfiguration": {
+        "subnets": ["subnet-1"],
+        "securityGroups": ["sg-1", "sg-2", "sg-3", "sg-4", "sg-5", "sg-6"]
+      }
+    },
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    check: Check::Launch(check),
+};
+
+fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    let network = context.request.network();
+    let Some(network) = network.and_then(|one| one.awsvpc_configuration.as_ref()) else {
+        return;
+    };
+    let around = "/networkConfiguration/awsvpcConfiguration";
+    let (subnets, groups) = (network.subnets.len(), network.security_groups.len());
+
+    if !(1..=16).contains(&subnets) {
+        let message = format!("{subnets} subnets; a task can be put into one of 1 to 16");
+        report.add(format!("{around}/subnets"), message, "give 1 to 16 subnets");
+    }
+
+    if groups > 5 {
+        let message = format!("{groups} security groups; a task has at most 5");
+        let hint = "join the rules of several groups in one";
+        report.add(format!("{around}/securityGroups"), message, hint);
+    }
+}

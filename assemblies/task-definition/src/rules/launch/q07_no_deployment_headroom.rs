@@ -1,0 +1,111 @@
+use crate::finding::Severity;
+use crate::request::LaunchContext;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q07",
+    name: "no-deployment-headroom",
+    severity: Severity::Warning,
+    title: "deployment percentages leave no headroom",
+    explanation: "With rolling updates ECS starts new tasks up to maximumPercent of the \
+                  wanted number and stops old ones down to minimumHealthyPercent, rounded \
+                  down and up. Where neither is possible, a deployment waits for ever.",
+    source: "ECS API, DeploymentConfiguration, fields maximumPercent and \
+                  minimumHealthyPercent",
+    hint: "Raise maximumPercent, or lower minimumHealthyPercent.",
+    passing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "deploymentConfiguration": {
+      "maximumPercent": 200,
+      "minimumHealthyPercent": 100,
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    failing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "deploymentConfiguration": {
+      "maximumPercent": 100,
+      "minimumHealthyPercent": 100,
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    check: Check::Launch(check),
+};
+
+fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    let Some(service) = context.service() else {
+        return;
+    };
+    let Some(deployment) = &service.deployment_configuration else {
+        return;
+    };
+    let strategy = deployment.strategy.as_deref().unwrap_or("ROLLING");
+    let controller = service.deployment_controller.as_ref();
+    let is_daemon = service.scheduling_strategy.as_deref() == Some("DAEMON");
+
+    if strategy != "ROLLING" || is_daemon || controller.is_some_and(|one| one.kind != "ECS") {
+        return;
+    }
+
+    let most = deployment.maximum_percent.unwrap_or(200);
+    let least = deployment.minimum_healthy_percent.unwrap_or(100);
+    let wanted = u64::from(service.desired_count.unwrap_or(1).max(1));
+    let may_run = wanted * u64::from(most) / 100;
+    let must_run = (wanted * u64::from(least)).div_ceil(100);
+
+    if may_run > wanted || must_run < wanted {
+        return;
+    }
+
+    let message = format!(
+        "of {wanted} wanted tasks {must_run} must stay and {may_run} may run: no task can be replaced"
+    );
+    let field = if deployment.maximum_percent.is_some() {
+        "maximumPercent"
+    } else {
+        "minimumHealthyPercent"
+    };
+
+    let hint = "write \"maximumPercent\": 200, or lower \"minimumHealthyPercent\"";
+    report.add(format!("/deploymentConfiguration/{field}"), message, hint);
+}

@@ -1,0 +1,120 @@
+use crate::finding::Severity;
+use crate::request::LaunchContext;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q10",
+    name: "conflicting-settings",
+    severity: Severity::Error,
+    title: "conflicting service settings",
+    explanation: "The circuit breaker, alarms and strategies belong to the deployment \
+                  controller ECS. A grace period for health checks is refused where there is \
+                  no load balancer. One item of a capacity provider strategy can have a \
+                  base.",
+    source: "ECS API, CreateService, fields deploymentConfiguration, \
+                  healthCheckGracePeriodSeconds and capacityProviderStrategy",
+    hint: "Remove the one that does not fit.",
+    passing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "healthCheckGracePeriodSeconds": 60,
+    "loadBalancers": [
+      {
+        "targetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/web/0123456789abcdef",
+        "containerName": "app",
+        "containerPort": 8080
+      }
+    ],
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    failing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "healthCheckGracePeriodSeconds": 60,
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    check: Check::Launch(check),
+};
+
+fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    let request = context.request;
+    let based = request.capacity_providers().iter().enumerate();
+    let based = based.filter(|(_, one)| one.base.is_some_and(|base| base > 0));
+    for (index, _) in based.skip(1) {
+        let message = "a second capacity provider has a base";
+        let pointer = format!("/capacityProviderStrategy/{index}/base");
+        report.add(pointer, message, "keep one base");
+    }
+
+    let Some(service) = context.service() else {
+        return;
+    };
+    let balanced = !service.load_balancers.is_empty()
+        || !service.vpc_lattice_configurations.is_empty()
+        || !service.gateway_connectors.is_empty();
+
+    if service.health_check_grace_period_seconds.is_some() && !balanced {
+        let message = "a grace period for health checks of a load balancer that is not there";
+        let hint = "remove `healthCheckGracePeriodSeconds`, or add \"loadBalancers\"";
+        report.add("/healthCheckGracePeriodSeconds", message, hint);
+    }
+
+    let controller = service.deployment_controller.as_ref();
+    let deployment = service.deployment_configuration.as_ref();
+    let (Some(controller), Some(deployment)) = (controller, deployment) else {
+        return;
+    };
+    let breaker = deployment.deployment_circuit_breaker.as_ref();
+
+    if controller.kind != "ECS" && breaker.is_some_and(|one| one.enable) {
+        let message = format!("the circuit breaker does not work with {}", controller.kind);
+        let hint = "remove it, or leave out \"deploymentController\"";
+        report.add(
+            "/deploymentConfiguration/deploymentCircuitBreaker",
+            message,
+            hint,
+        );
+    }
+}

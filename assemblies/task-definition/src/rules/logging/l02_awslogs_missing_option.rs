@@ -1,0 +1,68 @@
+use crate::finding::Severity;
+use crate::read::LocatedDefinition;
+use crate::rules::shared::logs;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "L02",
+    name: "awslogs-missing-option",
+    severity: Severity::Error,
+    title: "awslogs without group or region",
+    explanation: "ECS answers \"Log driver awslogs requires options: awslogs-region, awslogs- \
+                  group\".",
+    source: "the answer of ECS; cfn-lint E3046",
+    hint: "Add awslogs-group and awslogs-region.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "logConfiguration": {
+        "logDriver": "awslogs",
+        "options": {
+          "awslogs-group": "/ecs/web",
+          "awslogs-region": "eu-central-1",
+          "awslogs-stream-prefix": "app"
+        }
+      }
+    }
+  ]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "logConfiguration": {
+        "logDriver": "awslogs",
+        "options": { "awslogs-group": "/ecs/web", "awslogs-stream-prefix": "app" }
+      }
+    }
+  ]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs") {
+        for option in ["awslogs-group", "awslogs-region"] {
+            if !log.options.contains_key(option) {
+                let message = format!("the log of `{}` has no `{option}`", one.name);
+                let hint = format!("add \"{option}\" to its options");
+                report.add(format!("{pointer}/options"), message, hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+use crate::fargate_sizes::parse_memory;
+use crate::finding::Severity;
+use crate::read::LocatedDefinition;
+use crate::rules::shared::{containers, suggest_larger_size};
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "R03",
+    name: "memory-exceeds-task",
+    severity: Severity::Error,
+    title: "container memory exceeds the task memory",
+    explanation: "ECS answers \"The 'memory' setting for container is greater than for the task.\"",
+    source: "the answer of ECS",
+    hint: "Enlarge the task, or give the container less.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 512 }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 1024 }]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    let Some(task) = located.definition.memory.as_deref().and_then(parse_memory) else {
+        return;
+    };
+
+    for (pointer, one) in containers(located) {
+        for (field, memory) in [
+            ("memory", one.memory),
+            ("memoryReservation", one.memory_reservation),
+        ] {
+            let Some(memory) = memory.filter(|memory| *memory > task) else {
+                continue;
+            };
+            let message = format!(
+                "{field} of `{}` is {memory} MiB; the whole task has {task}",
+                one.name
+            );
+            let hint = suggest_larger_size(&located.definition, 0, memory, "give it less");
+            report.add(format!("{pointer}/{field}"), message, hint);
+        }
+    }
+}

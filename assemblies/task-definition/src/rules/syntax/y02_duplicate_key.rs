@@ -1,0 +1,23 @@
+use crate::finding::Severity;
+use crate::rules::{Check, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "Y02",
+    name: "duplicate-key",
+    severity: Severity::Error,
+    title: "duplicate key",
+    explanation: "Of a key that comes twice most programs keep the last value and some the \
+                  first, without a word. One of the two was not meant.",
+    source: "RFC 8259, section 4; YAML 1.2.2, section 3.2.1.3; cfn-lint E3002",
+    hint: "Remove one, or join the two values.",
+    passing: r#"{
+  "family": "web",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "family": "shop",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    check: Check::Parser,
+};

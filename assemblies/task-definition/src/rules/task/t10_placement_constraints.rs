@@ -1,0 +1,47 @@
+use crate::finding::{Edit, Severity};
+use crate::read::LocatedDefinition;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "T10",
+    name: "placement-constraints",
+    severity: Severity::Error,
+    title: "placement constraints are not supported on Fargate",
+    explanation: "Placement constraints choose among your own machines. On Fargate there are \
+                  none to choose from. An empty list is accepted.",
+    source: "ECS API, RegisterTaskDefinition, field placementConstraints; cfn-lint E3048",
+    hint: "Remove placementConstraints.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "placementConstraints": [],
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "placementConstraints": [{ "type": "memberOf", "expression": "attribute:ecs.os-type == linux" }],
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    let definition = &located.definition;
+    if definition.is_fargate() && !definition.placement_constraints.is_empty() {
+        let message = "placementConstraints are not supported on Fargate";
+        report.add(
+            "/placementConstraints",
+            message,
+            "remove `placementConstraints`",
+        );
+        let edits = vec![Edit::Remove("/placementConstraints".to_owned())];
+        report.fix("remove `placementConstraints`", edits);
+    }
+}

@@ -1,0 +1,45 @@
+use crate::finding::Severity;
+use crate::placeholder::find_placeholder;
+use crate::read::LocatedDefinition;
+use crate::rules::shared::is_platform_known;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "T15",
+    name: "fault-injection-network",
+    severity: Severity::Error,
+    title: "fault injection without network mode awsvpc or host",
+    explanation: "enableFaultInjection lets a fault tool break the network of the task. It works \
+                  on network interfaces that awsvpc and host have, and ECS refuses it elsewhere.",
+    source: "ECS API, RegisterTaskDefinition, field enableFaultInjection",
+    hint: "Write \"networkMode\": \"awsvpc\", or remove enableFaultInjection.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "256",
+  "memory": "512",
+  "enableFaultInjection": true,
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    failing: r#"{
+  "family": "web",
+  "networkMode": "bridge",
+  "enableFaultInjection": true,
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    check: Check::Definition(check),
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    let definition = &located.definition;
+    let mode = definition.network_mode.as_deref().unwrap_or("bridge");
+    let wanted = definition.enable_fault_injection == Some(true)
+        && is_platform_known(located)
+        && find_placeholder(mode).is_none();
+    if wanted && !definition.is_fargate() && !matches!(mode, "awsvpc" | "host") {
+        let message = format!("faults cannot be injected in network mode `{mode}`");
+        let hint = "write \"networkMode\": \"awsvpc\", or remove `enableFaultInjection`";
+        report.add("/enableFaultInjection", message, hint);
+    }
+}
