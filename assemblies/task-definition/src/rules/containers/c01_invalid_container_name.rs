@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-container-name",
     severity: Severity::Error,
     title: "container name is missing or invalid",
-    explanation: "Other containers, load balancers and logs call the container by its name. ECS \
-                  refuses any other character.",
+    explanation: "Other containers, load balancers and log streams refer to a container by its name. \
+                  ECS rejects any other character.",
     source: "ECS API, ContainerDefinition, field name",
-    hint: "Use letters, digits, - and _ only, at most 255.",
+    hint: "Use 1 to 255 letters, digits, - and _.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "my-app", "image": "app:1", "memory": 128 }]
@@ -24,8 +24,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let name = &one.name;
+    for (pointer, container) in containers(located) {
+        let name = &container.name;
+        // `read` accepts a missing name, so it is reported here with all other findings.
         if name.is_empty() {
             let hint = "add \"name\": \"app\"";
             report.add(format!("{pointer}/name"), "a container has no name", hint);
@@ -36,7 +37,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             );
             report.add(
                 format!("{pointer}/name"),
-                format!("`{name}` cannot be a name"),
+                format!("`{name}` is not a valid container name"),
                 hint,
             );
         }

@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "duplicate-container-name",
     severity: Severity::Error,
     title: "container name used twice",
-    explanation: "dependsOn, volumesFrom, load balancers and logs find a container by its name, \
-                  so it must be one.",
-    source: "ECS API, ContainerDefinition, field name (used as a key everywhere; the answer \
-                  to a duplicate is not documented)",
+    explanation: "dependsOn, volumesFrom, load balancers and log streams refer to a container by its \
+                  name, so the name must be unique.",
+    source: "ECS API, ContainerDefinition, field name (a key in many fields; the error for a \
+                  duplicate is not documented)",
     hint: "Rename one of them.",
     passing: r#"{
   "family": "web",
@@ -31,12 +31,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let before = &located.definition.container_definitions;
-        let twice = before.iter().position(|other| other.name == one.name);
-        let first = twice.map(|index| format!("/containerDefinitions/{index}"));
-        if first.is_some_and(|first| first != pointer) && !one.name.is_empty() {
-            let message = format!("two containers are called `{}`", one.name);
+    for (pointer, container) in containers(located) {
+        let all = &located.definition.container_definitions;
+        let position = all.iter().position(|other| other.name == container.name);
+        let first = position.map(|index| format!("/containerDefinitions/{index}"));
+        // Missing names are C01's.
+        if first.is_some_and(|first| first != pointer) && !container.name.is_empty() {
+            let message = format!("two containers are named `{}`", container.name);
             report.add(format!("{pointer}/name"), message, "rename one of them");
         }
     }

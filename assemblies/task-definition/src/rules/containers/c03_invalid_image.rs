@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-image",
     severity: Severity::Error,
     title: "image reference is missing or malformed",
-    explanation: "The reference is up to 255 characters: registry, repository and a tag, or a \
-                  digest of sha256: and 64 hexadecimal digits. With a digest the 255 count only \
-                  what stands before the @.",
+    explanation: "The reference has at most 255 characters: registry, repository, and a tag or a \
+                  digest of sha256: and 64 hexadecimal digits. The digest does not count towards the \
+                  255 characters.",
     source: "ECS API, ContainerDefinition, field image",
     hint: "Write registry/repository:tag or registry/repository@sha256:….",
     passing: r#"{
@@ -31,15 +31,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
+    for (pointer, container) in containers(located) {
         let pointer = format!("{pointer}/image");
-        let (name, digest) = match one.image.split_once('@') {
+        // The 255 characters count the reference without its digest.
+        let (name, digest) = match container.image.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
-            None => (one.image.as_str(), None),
+            None => (container.image.as_str(), None),
         };
 
-        if one.image.is_empty() {
-            let message = format!("`{}` has no image", one.name);
+        if container.image.is_empty() {
+            let message = format!("`{}` has no image", container.name);
             report.add(
                 &pointer,
                 message,
@@ -49,14 +50,14 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             let message = format!("the image reference has {} of 255 characters", name.len());
             report.add(&pointer, message, "shorten it");
         } else if let Some(bad) = name.chars().find(|c| !allowed(*c)) {
-            let message = format!("the image reference holds `{bad}`");
+            let message = format!("the image reference contains `{bad}`");
             report.add(&pointer, message, "use letters, digits and -_:./# only");
         }
 
-        if let Some(wrong) = digest.and_then(wrong_with) {
+        if let Some(message) = digest.and_then(check_digest) {
             report.add(
                 &pointer,
-                wrong,
+                message,
                 "copy the whole digest: sha256: and 64 hexadecimal digits",
             );
         }
@@ -67,13 +68,13 @@ fn allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_:./#".contains(c)
 }
 
-fn wrong_with(digest: &str) -> Option<String> {
+fn check_digest(digest: &str) -> Option<String> {
     let Some(hex) = digest.strip_prefix("sha256:") else {
         return Some("the digest does not begin with `sha256:`".to_owned());
     };
     let digits = hex.chars().filter(char::is_ascii_hexdigit).count();
     if digits != hex.chars().count() {
-        return Some("the digest holds something else than hexadecimal digits".to_owned());
+        return Some("the digest contains characters other than hexadecimal digits".to_owned());
     }
     (digits != 64).then(|| format!("the digest has {digits} hexadecimal digits, needs 64"))
 }

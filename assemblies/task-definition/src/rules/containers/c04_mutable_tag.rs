@@ -9,13 +9,13 @@ pub(crate) const RULE: Rule = Rule {
     name: "mutable-tag",
     severity: Severity::Warning,
     title: "image tag is mutable",
-    explanation: "A tag such as latest, or no tag, means whatever was pushed last. ECS pins a \
-                  tag to a digest for the tasks of one service deployment, but only while \
-                  versionConsistency is not disabled, and the next deployment may get another \
-                  image with the same definition.",
+    explanation: "A tag such as latest, or no tag, refers to the image that was pushed last. ECS \
+                  resolves the tag to a digest once per service deployment, unless \
+                  versionConsistency is disabled, so the next deployment of the same definition may \
+                  run another image.",
     source: "ECS API, ContainerDefinition, fields image and versionConsistency; developer \
                   guide, container image resolution",
-    hint: "Write a version tag or a digest.",
+    hint: "Use a version tag or a digest.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1.4.2", "memory": 128 }]
@@ -28,34 +28,42 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        // A reference that is none (C03) has no tag to speak of, and a digest needs none.
-        if one.image.contains('@') || !one.image.chars().all(is_plain) || one.image.is_empty() {
+    for (pointer, container) in containers(located) {
+        // A malformed reference is C03's, and a digest is immutable.
+        if container.image.contains('@')
+            || !container.image.chars().all(is_plain)
+            || container.image.is_empty()
+        {
             continue;
         }
 
-        let name = one.image.rsplit('/').next().unwrap_or_default();
+        let name = container.image.rsplit('/').next().unwrap_or_default();
+        // A placeholder in the last step may become a tag.
         if find_placeholder(name).is_some() {
             continue;
         }
 
+        // The last step only: a registry may contain a port, as in `localhost:5000/app`.
         let tag = name.split_once(':').map(|(_, tag)| tag);
-        let hint = "write the tag of a version, or a digest";
+        let hint = "use a version tag or a digest";
         match tag {
             None => {
-                let message = format!("the image `{}` has no tag, which means latest", one.image);
+                let message = format!(
+                    "the image `{}` has no tag, which means latest",
+                    container.image
+                );
                 report.add(format!("{pointer}/image"), message, hint);
             }
             Some("latest") => {
-                let message = format!("the image `{}` changes whenever somebody pushes", one.image);
+                let message = format!("the image `{}` changes with every push", container.image);
                 report.add(format!("{pointer}/image"), message, hint);
             }
-            Some(_) if one.version_consistency.as_deref() == Some("disabled") => {
-                let message = "versionConsistency is off: tasks of one deployment may differ";
+            Some(_) if container.version_consistency.as_deref() == Some("disabled") => {
+                let message = "versionConsistency is disabled: tasks of one deployment may run different images";
                 report.add(
                     format!("{pointer}/versionConsistency"),
                     message,
-                    "remove it, or write a digest",
+                    "remove it, or use a digest",
                 );
             }
             Some(_) => {}

@@ -6,8 +6,8 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-field",
     severity: Severity::Error,
     title: "unknown field",
-    explanation: "ECS refuses a definition with a field it does not know, and many tools drop \
-                  the field without a word.",
+    explanation: "ECS rejects a definition with an unknown field, and many tools drop the field \
+                  silently.",
     source: "ECS API, RegisterTaskDefinition; cfn-lint E3002",
     hint: "Correct the spelling, or remove the field.",
     passing: r#"{

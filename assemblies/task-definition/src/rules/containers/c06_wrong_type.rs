@@ -6,11 +6,11 @@ pub(super) const RULE: Rule = Rule {
     name: "wrong-type",
     severity: Severity::Error,
     title: "wrong value type",
-    explanation: "cpu and memory are text for the task and numbers for a container. Environment \
-                  values are text, even when they look like numbers. A value of another type is \
-                  refused.",
+    explanation: "cpu and memory are strings in the task and numbers in a container. Environment \
+                  values are strings, even if they look like numbers. ECS rejects a value of another \
+                  type.",
     source: "ECS API, RegisterTaskDefinition",
-    hint: "Write the value as the message says.",
+    hint: "Use the type that the message names.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "too-many-variables",
     severity: Severity::Warning,
     title: "more than 100 environment variables",
-    explanation: "Definitions with more than a hundred variables in a container were reported to \
-                  arrive in ECS with an empty list when CloudFormation registered them. No limit is \
-                  documented, and nobody here has tried it; a file of variables has no such trouble.",
-    source: "aws/aws-cdk#38225 (a report; the ECS API documents no limit)",
+    explanation: "Definitions with more than 100 variables in a container were reported to arrive in \
+                  ECS with an empty list when CloudFormation registered them. ECS documents no \
+                  limit, and the report is not verified here. Environment files are not affected.",
+    source: "aws/aws-cdk#38225 (a bug report; the ECS API documents no limit)",
     hint: "Move variables into environmentFiles, or into one document.",
     passing: r#"{
   "family": "web",
@@ -56,12 +56,13 @@ containerDefinitions:
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let count = one.environment.len();
-        if count > MOST {
+    for (pointer, container) in containers(located) {
+        let count = container.environment.len();
+        // A warning, because the report has not been reproduced here.
+        if count > THRESHOLD {
             let message = format!(
-                "`{}` has {count} environment variables; CloudFormation was seen to lose more than {MOST}",
-                one.name
+                "`{}` has {count} environment variables; CloudFormation was reported to lose more than {THRESHOLD}",
+                container.name
             );
             let hint = "move some into environmentFiles, or into one document";
             report.add(format!("{pointer}/environment"), message, hint);
@@ -69,4 +70,4 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-const MOST: usize = 100;
+const THRESHOLD: usize = 100;

@@ -8,9 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "plaintext-secret",
     severity: Severity::Warning,
     title: "credential in plain text",
-    explanation: "Whoever may call DescribeTaskDefinition reads every environment variable, and \
-                  revisions are kept. ECS advises against credentials in environment; secrets \
-                  are for that.",
+    explanation: "DescribeTaskDefinition returns all environment variables, and old revisions are \
+                  kept. ECS advises against credentials in environment; secrets exists for them.",
     source: "ECS API, ContainerDefinition, field environment",
     hint: "Move it to secrets.",
     passing: r#"{
@@ -39,9 +38,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        for (index, variable) in one.environment.iter().enumerate() {
-            if is_secret(&variable.name) && is_content(&variable.value) {
+    for (pointer, container) in containers(located) {
+        for (index, variable) in container.environment.iter().enumerate() {
+            if is_secret(&variable.name) && can_be_secret(&variable.value) {
                 let pointer = format!("{pointer}/environment/{index}/value");
                 let message = format!("`{}` looks like a secret in plain text", variable.name);
                 report.add(
@@ -54,17 +53,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-/// Names that end in a word for a secret. `TOKEN_URL` and `PASSWORD_FILE` do not.
+/// Returns whether a name ends in a word for a secret. `TOKEN_URL` and `PASSWORD_FILE` do not.
 fn is_secret(name: &str) -> bool {
     let name = name.to_uppercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether the value can be a secret itself, and is not only where one is found, or a switch.
-fn is_content(value: &str) -> bool {
-    let elsewhere = value.starts_with('/') || value.starts_with("arn:") || value.contains("://");
-    let switch = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
-    !value.is_empty() && !elsewhere && !switch
+/// Returns whether the value can be a secret, rather than the location of one or a switch.
+fn can_be_secret(value: &str) -> bool {
+    let is_location = value.starts_with('/') || value.starts_with("arn:") || value.contains("://");
+    // `DISABLE_TOKEN=true` or `MAX_TOKEN=100` is not a credential.
+    let is_switch = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
+    !value.is_empty() && !is_location && !is_switch
 }
 
 const ENDINGS: [&str; 9] = [

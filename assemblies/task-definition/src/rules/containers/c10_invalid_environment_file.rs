@@ -8,10 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-environment-file",
     severity: Severity::Error,
     title: "invalid environment file",
-    explanation: "ECS fetches them before the container starts and passes each line on as a \
-                  variable.",
+    explanation: "ECS fetches environment files from S3 before the container starts and sets one \
+                  variable per line. A container has at most ten files, and each object name ends in \
+                  .env.",
     source: "ECS API, ContainerDefinition, field environmentFiles",
-    hint: "Write the ARN of an S3 object that ends in .env, with type s3.",
+    hint: "Use the ARN of an S3 object that ends in .env, with type s3.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -46,23 +47,24 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
+    for (pointer, container) in containers(located) {
         let pointer = format!("{pointer}/environmentFiles");
-        if one.environment_files.len() > 10 {
+        if container.environment_files.len() > 10 {
             let message = format!(
                 "{} environment files; 10 are allowed",
-                one.environment_files.len()
+                container.environment_files.len()
             );
-            report.add(format!("{pointer}/10"), message, "join some of them");
+            report.add(format!("{pointer}/10"), message, "merge some of them");
         }
 
-        for (index, file) in one.environment_files.iter().enumerate() {
+        for (index, file) in container.environment_files.iter().enumerate() {
             report.check_enum(
                 &format!("{pointer}/{index}/type"),
                 Some(&file.kind),
                 &["s3"],
             );
 
+            // S3 ARNs have empty region and account fields: arn:aws:s3:::bucket/key.
             let arn: Vec<_> = file.value.splitn(6, ':').collect();
             let is_object =
                 arn.len() == 6 && arn[0] == "arn" && arn[2] == "s3" && arn[5].contains('/');
@@ -72,7 +74,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 let hint = "write arn:aws:s3:::bucket/path/name.env";
                 report.add(
                     pointer,
-                    format!("`{}` is no ARN of an S3 object", file.value),
+                    format!("`{}` is not the ARN of an S3 object", file.value),
                     hint,
                 );
             } else if file.value.rsplit('.').next() != Some("env") {

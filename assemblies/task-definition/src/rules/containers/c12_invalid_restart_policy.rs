@@ -10,10 +10,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-restart-policy",
     severity: Severity::Error,
     title: "restart policy value is out of range",
-    explanation: "A container must have run for restartAttemptPeriod seconds to be started \
-                  again; 300 when nothing is said.",
+    explanation: "A container is restarted only if it ran for restartAttemptPeriod seconds: 60 to \
+                  1800, 300 by default. ignoredExitCodes has at most 50 entries.",
     source: "ECS API, ContainerRestartPolicy",
-    hint: "Write 60 to 1800.",
+    hint: "Use 60 to 1800 seconds.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -40,11 +40,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(policy) = &one.restart_policy else {
+    for (pointer, container) in containers(located) {
+        let Some(policy) = &container.restart_policy else {
             continue;
         };
         let pointer = format!("{pointer}/restartPolicy");
+        // Without a value the default of 300 is valid.
         let period = policy.restart_attempt_period.unwrap_or(300);
 
         if !(60..=1800).contains(&period) {
@@ -53,6 +54,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             let pointer = format!("{pointer}/restartAttemptPeriod");
             report.add(pointer.clone(), message, "write 60 to 1800");
 
+            // The nearest valid value keeps the intention as far as possible.
             let near = period.clamp(60, 1800);
             report.fix(
                 format!("write {near}"),

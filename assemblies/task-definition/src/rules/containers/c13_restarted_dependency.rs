@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "restarted-dependency",
     severity: Severity::Warning,
     title: "container awaited with COMPLETE or SUCCESS has a restart policy",
-    explanation: "A dependency with COMPLETE or SUCCESS means a container that ends. A restart \
-                  policy starts it again when it does, so the two want different things.",
-    source: "reasoning from ECS API, ContainerRestartPolicy and ContainerDependency; not \
-                  tried against ECS",
+    explanation: "COMPLETE and SUCCESS wait until a container exits, and a restart policy starts it \
+                  again when it does. The two settings contradict each other.",
+    source: "derived from ECS API, ContainerRestartPolicy and ContainerDependency; not tested \
+                  against ECS",
     hint: "Remove the restart policy, or wait for START or HEALTHY.",
     passing: r#"{
   "family": "web",
@@ -57,7 +57,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             .is_some_and(|policy| policy.enabled)
         {
             let message = format!(
-                "`{}` is started again when it ends, and `{}` waits for its end",
+                "`{}` restarts when it exits, and `{}` waits for its exit",
                 target.name, edge.from.name
             );
 
@@ -66,6 +66,8 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 message,
                 "remove the restart policy",
             );
+            // The dependency states the purpose of the container, so the restart policy is the
+            // mistake.
             let edits = vec![Edit::Remove(format!("{pointer}/restartPolicy"))];
             report.fix("remove the restart policy", edits);
         }

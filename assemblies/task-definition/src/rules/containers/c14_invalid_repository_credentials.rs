@@ -8,10 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-repository-credentials",
     severity: Severity::Error,
     title: "invalid `repositoryCredentials`",
-    explanation: "ECS reads user name and password from Secrets Manager before it pulls the \
-                  image.",
+    explanation: "ECS reads user name and password from Secrets Manager before it pulls the image.",
     source: "ECS API, RepositoryCredentials",
-    hint: "Write the ARN of the secret.",
+    hint: "Use the ARN of the secret.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -48,24 +47,25 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(login) = &one.repository_credentials else {
+    for (pointer, container) in containers(located) {
+        let Some(login) = &container.repository_credentials else {
             continue;
         };
         let text = &login.credentials_parameter;
+        // A text that is not an ARN is the name of a secret in the same region.
         let is_other = text.starts_with("arn:") && text.split(':').nth(2) != Some("secretsmanager");
 
         if text.is_empty() || is_other {
             let message = format!(
-                "the registry login of `{}` is no secret: `{text}`",
-                one.name
+                "the registry credentials of `{}` are not a secret: `{text}`",
+                container.name
             );
             let pointer = format!("{pointer}/repositoryCredentials/credentialsParameter");
 
             report.add(
                 pointer,
                 message,
-                "write the ARN or name of a secret of Secrets Manager",
+                "use the ARN or name of a Secrets Manager secret",
             );
         }
     }

@@ -8,11 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-enum-value",
     severity: Severity::Error,
     title: "unknown enum value in a container",
-    explanation: "versionConsistency is enabled or disabled, resources are GPU, \
-                  InferenceAccelerator or NeuronDevice, permissions of a device are read, write \
-                  and mknod: each written exactly so.",
+    explanation: "versionConsistency is enabled or disabled; the type of a resource requirement is \
+                  GPU, InferenceAccelerator or NeuronDevice; device permissions are read, write and \
+                  mknod. The values are case-sensitive.",
     source: "ECS API, ContainerDefinition, enumerations; cfn-lint E3030",
-    hint: "Use one of the words in the message.",
+    hint: "Use one of the values in the message.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "versionConsistency": "enabled", "memory": 128 }]
@@ -25,24 +25,28 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let consistency = one.version_consistency.as_deref();
+    for (pointer, container) in containers(located) {
+        let consistency = container.version_consistency.as_deref();
         report.check_enum(
             &format!("{pointer}/versionConsistency"),
             consistency,
             &["enabled", "disabled"],
         );
 
-        for (index, wanted) in one.resource_requirements.iter().enumerate() {
+        for (index, requirement) in container.resource_requirements.iter().enumerate() {
             let pointer = format!("{pointer}/resourceRequirements/{index}/type");
             report.check_enum(
                 &pointer,
-                Some(&wanted.kind),
+                Some(&requirement.kind),
                 &["GPU", "InferenceAccelerator", "NeuronDevice"],
             );
         }
 
-        let devices = one.linux_parameters.iter().flat_map(|linux| &linux.devices);
+        // Devices are EC2 only (X01), but their values are checked for every platform.
+        let devices = container
+            .linux_parameters
+            .iter()
+            .flat_map(|linux| &linux.devices);
         for (index, device) in devices.enumerate() {
             for (number, word) in device.permissions.iter().enumerate() {
                 let pointer =

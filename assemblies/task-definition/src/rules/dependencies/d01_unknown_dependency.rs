@@ -9,8 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-dependency",
     severity: Severity::Error,
     title: "dependsOn names an unknown container",
-    explanation: "ECS answers \"Cannot depend on container + 'X' because it does not exist\".",
-    source: "the answer of ECS; ECS API, ContainerDependency",
+    explanation: "ECS rejects the definition with \"Cannot depend on container + 'X' because it does \
+                  not exist\".",
+    source: "ECS error message; ECS API, ContainerDependency",
     hint: "Correct the name.",
     passing: r#"{
   "family": "web",
@@ -40,11 +41,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
+    // A placeholder may become the missing name.
     if has_placeholder_names(located) {
         return;
     }
 
-    let names = || containers(located).map(|(_, one)| one.name.as_str());
+    let names = || containers(located).map(|(_, container)| container.name.as_str());
     for edge in edges(located).filter(|edge| container(located, edge.target).is_none()) {
         let meant = nearest(edge.target, names());
         let hint = match meant {
@@ -59,6 +61,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let pointer = format!("{}/containerName", edge.pointer);
 
         report.add(pointer.clone(), message, hint);
+        // A dependency on itself would be a cycle (D02).
         report.fix_value(pointer, meant.filter(|meant| *meant != edge.from.name));
     }
 }

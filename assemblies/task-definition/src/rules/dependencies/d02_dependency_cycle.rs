@@ -8,8 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "dependency-cycle",
     severity: Severity::Error,
     title: "dependency cycle",
-    explanation: "A container that waits for itself never starts. Mounts taken from another \
-                  container (volumesFrom) and links are waited for too.",
+    explanation: "A container that waits for itself never starts. volumesFrom and links are \
+                  dependencies too.",
     source: "Amazon ECS agent, dependency graph; ECS API, ContainerDependency",
     hint: "Remove one of the dependencies.",
     passing: r#"{
@@ -46,14 +46,15 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let mut done: Vec<&str> = Vec::new();
-    for (_, one) in containers(located) {
-        let Some(circle) = circle(located, &one.name, &mut Vec::new(), &mut done) else {
+    for (_, start) in containers(located) {
+        let Some(cycle) = cycle(located, &start.name, &mut Vec::new(), &mut done) else {
             continue;
         };
-        let Some((pointer, first)) = container(located, circle[0]) else {
+        let Some((pointer, first)) = container(located, cycle[0]) else {
             continue;
         };
-        let message = format!("containers wait for each other: {}", circle.join(" -> "));
+        let message = format!("containers wait for each other: {}", cycle.join(" -> "));
+        // A cycle through volumesFrom or links has no dependsOn to point to.
         let field = if first.depends_on.is_empty() {
             "name"
         } else {
@@ -68,38 +69,43 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-/// Follows the edges in depth; what has been seen to the end is not followed again.
-fn circle<'l>(
+/// Searches depth-first for a cycle. Containers that were visited completely are skipped.
+fn cycle<'l>(
     located: &'l LocatedDefinition,
     name: &'l str,
     path: &mut Vec<&'l str>,
     done: &mut Vec<&'l str>,
 ) -> Option<Vec<&'l str>> {
-    if let Some(start) = path.iter().position(|one| *one == name) {
-        let mut circle = path[start..].to_vec();
-        circle.push(name);
-        done.extend(&circle);
-        return Some(circle);
+    if let Some(start) = path.iter().position(|visited| *visited == name) {
+        let mut cycle = path[start..].to_vec();
+        cycle.push(name);
+        // Each cycle is reported once.
+        done.extend(&cycle);
+        return Some(cycle);
     }
 
     if done.contains(&name) {
         return None;
     }
 
-    let (_, one) = container(located, name)?;
+    let (_, current) = container(located, name)?;
     path.push(name);
-    let waits = one.depends_on.iter().map(|one| one.container_name.as_str());
-    let mounts = one
+    let waits = current
+        .depends_on
+        .iter()
+        .map(|edge| edge.container_name.as_str());
+    let mounts = current
         .volumes_from
         .iter()
-        .map(|one| one.source_container.as_str());
-    let links = one
+        .map(|from| from.source_container.as_str());
+    // A link is written `name:alias`.
+    let links = current
         .links
         .iter()
         .map(|link| link.split(':').next().unwrap_or(link));
 
     for next in waits.chain(mounts).chain(links) {
-        if let Some(found) = circle(located, next, path, done) {
+        if let Some(found) = cycle(located, next, path, done) {
             return Some(found);
         }
     }

@@ -9,11 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "healthy-without-check",
     severity: Severity::Error,
     title: "HEALTHY dependency has no healthCheck",
-    explanation: "ECS looks at healthCheck of the definition only; a HEALTHCHECK in the image is \
-                  not seen. Without one the container can never become healthy and the task \
-                  never starts.",
-    source: "ECS API, ContainerDependency, condition HEALTHY; developer guide, health \
-                  checks",
+    explanation: "ECS uses healthCheck of the definition only and ignores HEALTHCHECK of the image. \
+                  Without healthCheck the container never becomes healthy and the task never starts.",
+    source: "ECS API, ContainerDependency, condition HEALTHY; developer guide, health checks",
     hint: "Add healthCheck, or wait for START.",
     passing: r#"{
   "family": "web",
@@ -53,6 +51,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let Some((_, target)) = container(located, edge.target) else {
             continue;
         };
+        // An unknown container is D01's.
         if target.health_check.is_none() {
             let message = format!(
                 "`{}` waits for `{}` to be healthy, which has no healthCheck",

@@ -10,11 +10,11 @@ pub(super) const RULE: Rule = Rule {
     name: "essential-dependency-exits",
     severity: Severity::Error,
     title: "container awaited with COMPLETE or SUCCESS is essential",
-    explanation: "When an essential container ends, so does the task. ECS answers \"A dependency \
-                  container with SUCCESS or COMPLETE condition cannot be an essential \
+    explanation: "When an essential container exits, the task stops. ECS rejects the definition with \
+                  \"A dependency container with SUCCESS or COMPLETE condition cannot be an essential \
                   container\".",
-    source: "the answer of ECS",
-    hint: "Write \"essential\": false for the container that ends.",
+    source: "ECS error message",
+    hint: "Set \"essential\": false for the container that exits.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -49,14 +49,15 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         };
         if target.is_essential() {
             let message = format!(
-                "`{}` waits for `{}` to end, which would end the task: it is essential",
-                edge.from.name, target.name
+                "`{}` waits for `{}` to exit, but `{}` is essential, so its exit stops the task",
+                edge.from.name, target.name, target.name
             );
             let hint = format!("write \"essential\": false for `{}`", target.name);
 
             report.add(format!("{}/condition", edge.pointer), message, hint.clone());
-            let mut others = containers(located).map(|(_, one)| one);
-            if others.any(|one| one.is_essential() && one.name != target.name) {
+            // Without another essential container the fix would violate T03.
+            let mut others = containers(located).map(|(_, other)| other);
+            if others.any(|other| other.is_essential() && other.name != target.name) {
                 let edits = vec![Edit::Set(format!("{pointer}/essential"), json!(false))];
                 report.fix(hint, edits);
             }

@@ -6,9 +6,9 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-condition",
     severity: Severity::Error,
     title: "unknown dependency condition",
-    explanation: "The four words are written in capitals.",
+    explanation: "The condition is START, COMPLETE, SUCCESS or HEALTHY, in upper case.",
     source: "ECS API, ContainerDependency, field condition; cfn-lint E3030",
-    hint: "Write one of the four words in capitals.",
+    hint: "Use one of the four values in upper case.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [

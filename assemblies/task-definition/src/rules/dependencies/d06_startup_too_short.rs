@@ -11,9 +11,9 @@ pub(super) const RULE: Rule = Rule {
     name: "startup-too-short",
     severity: Severity::Warning,
     title: "startTimeout is too short for the health check",
-    explanation: "startTimeout stands at the container that is waited for and covers the whole \
-                  wait. When it is shorter than startPeriod and all retries together, the task \
-                  is given up while the health check may still succeed.",
+    explanation: "startTimeout is set on the awaited container and covers the whole wait. If it is \
+                  shorter than startPeriod plus all retries, the task fails while the health check \
+                  may still succeed.",
     source: "ECS API, ContainerDefinition, field startTimeout; HealthCheck",
     hint: "Raise startTimeout, or check more often.",
     passing: r#"{
@@ -56,7 +56,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     for edge in edges(located).filter(|edge| edge.condition == Condition::Healthy) {
         let Some((pointer, target)) = container(located, edge.target) else {
             continue;
@@ -65,28 +65,31 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             continue;
         };
         let (interval, retries) = (check.interval.unwrap_or(30), check.retries.unwrap_or(3));
+        // Failures during startPeriod do not count, so the retries start after it.
         let needed = check
             .start_period
             .unwrap_or(0)
             .saturating_add(interval.saturating_mul(retries));
 
-        if limit < needed && !told.contains(&edge.target) {
-            told.push(edge.target);
+        if limit < needed && !reported.contains(&edge.target) {
+            reported.push(edge.target);
             let message = format!(
-                "`{}` is given up after {limit} s; its health check may take {needed} s to decide",
+                "startTimeout of `{}` is {limit} s, but its health check may take {needed} s",
                 target.name
             );
             let hint = if needed <= 120 {
                 format!("write \"startTimeout\": {needed}, or shorten the interval")
             } else {
-                "shorten interval, retries or startPeriod; startTimeout is 120 at most".to_owned()
+                "shorten interval, retries or startPeriod; the maximum startTimeout is 120"
+                    .to_owned()
             };
 
             let pointer = format!("{pointer}/startTimeout");
             report.add(pointer.clone(), message, hint);
+            // A value out of range is H05's, which has its own fix.
             if needed <= 120 && (2..=120).contains(&limit) {
                 report.fix(
-                    format!("wait {needed} s"),
+                    format!("set startTimeout to {needed}"),
                     vec![Edit::Set(pointer, json!(needed))],
                 );
             }

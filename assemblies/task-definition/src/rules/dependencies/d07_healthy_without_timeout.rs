@@ -11,10 +11,10 @@ pub(super) const RULE: Rule = Rule {
     name: "healthy-without-timeout",
     severity: Severity::Warning,
     title: "HEALTHY dependency has no startTimeout",
-    explanation: "A container that never becomes healthy holds up the task for ever in PENDING, \
-                  unless it has a startTimeout.",
+    explanation: "Without startTimeout, a container that never becomes healthy keeps the task in \
+                  PENDING forever.",
     source: "ECS API, ContainerDefinition, field startTimeout; aws/containers-roadmap#2379",
-    hint: "Add startTimeout to the container that is waited for.",
+    hint: "Set startTimeout on the awaited container.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -58,6 +58,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let Some((pointer, target)) = container(located, edge.target) else {
             continue;
         };
+        // Without a health check the dependency is D03's.
         if target.start_timeout.is_none() && target.health_check.is_some() {
             let message = format!(
                 "`{}` waits for `{}` without a limit: the task may hang in PENDING",

@@ -1,8 +1,7 @@
 use crate::finding::Severity;
 use crate::read::LocatedDefinition;
 use crate::rules::network::{proxy_edges, reaches};
-use crate::rules::shared::add_dependency;
-use crate::rules::shared::shares_network;
+use crate::rules::shared::{add_dependency, shares_network};
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
@@ -11,12 +10,12 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "proxy does not depend on its upstream",
     explanation: "ECS stops containers in the reverse order of dependsOn. A proxy that depends on \
-                  the app behind it is stopped first, while the app still answers what is in flight. \
-                  Without the edge both are stopped at once, and requests that are under way end in \
-                  502. Seen where a variable such as UPSTREAM names the port of another container.",
+                  the app is stopped first, while the app still answers requests in flight. Without \
+                  the dependency both stop at once, and requests in flight end in 502. The rule \
+                  applies if a variable such as UPSTREAM names the port of another container.",
     source: "ECS API, ContainerDefinition, field dependsOn (shutdown is reversed); Amazon ECS \
                   agent, shutdown order",
-    hint: "Add the container behind to dependsOn of the one in front, with condition START.",
+    hint: "Add the upstream container to dependsOn of the proxy, with condition START.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -55,22 +54,23 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
-    for front in proxy_edges(located) {
-        let (proxy, behind) = (&front.proxy.name, &front.behind.name);
+    for edge in proxy_edges(located) {
+        let (proxy, behind) = (&edge.proxy.name, &edge.behind.name);
         if reaches(located, proxy, behind) {
             continue;
         }
 
-        let message = format!("`{proxy}` fronts `{behind}` and is not stopped before it");
+        let message = format!("`{proxy}` forwards to `{behind}` but is not stopped before it");
+        // Another edge would create a cycle, so there is no fix.
         if reaches(located, behind, proxy) {
-            let hint = format!("turn the dependency round: `{proxy}` depends on `{behind}`");
-            report.add(front.address, message, hint);
+            let hint = format!("reverse the dependency: `{proxy}` must depend on `{behind}`");
+            report.add(edge.address, message, hint);
         } else {
             let hint = format!("add `{behind}` to dependsOn of `{proxy}`, with condition START");
-            report.add(front.address, message, hint);
+            report.add(edge.address, message, hint);
             report.fix(
                 format!("add `{behind}` to dependsOn of `{proxy}`"),
-                vec![add_dependency(&front.pointer, front.proxy, behind)],
+                vec![add_dependency(&edge.pointer, edge.proxy, behind)],
             );
         }
     }

@@ -10,11 +10,11 @@ pub(super) const RULE: Rule = Rule {
     name: "essential-telemetry",
     severity: Severity::Warning,
     title: "telemetry sidecar is essential",
-    explanation: "When an essential container ends, the task ends. A collector of metrics, traces \
-                  or logs that crashes should cost its numbers, not the answers of the app. Known \
-                  by the names of well-known images; the log router of FireLens has L09.",
+    explanation: "When an essential container exits, the task stops. A collector of metrics, traces \
+                  or logs that crashes should not stop the app. The rule recognizes well-known \
+                  images by name; L09 covers the FireLens log router.",
     source: "ECS API, ContainerDefinition, field essential; aws/copilot-cli#4179",
-    hint: "Write \"essential\": false beside the collector, or give it a restart policy.",
+    hint: "Set \"essential\": false for the collector, or add a restart policy.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -34,18 +34,20 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let mut all = containers(located);
-    // A task of watchers only exists for them.
-    if !all.any(|(_, one)| one.is_essential() && !is_telemetry_agent(one) && !routes(one)) {
+    // A task of telemetry agents only exists for them.
+    if !all.any(|(_, container)| {
+        container.is_essential() && !is_telemetry_agent(container) && !is_log_router(container)
+    }) {
         return;
     }
 
-    for (pointer, one) in containers(located) {
-        let restarts = one
+    for (pointer, container) in containers(located) {
+        let has_restart_policy = container
             .restart_policy
             .as_ref()
             .is_some_and(|policy| policy.enabled);
-        if one.is_essential() && is_telemetry_agent(one) && !restarts {
-            let message = format!("when `{}` ends, the whole task ends with it", one.name);
+        if container.is_essential() && is_telemetry_agent(container) && !has_restart_policy {
+            let message = format!("when `{}` exits, the task stops", container.name);
             let hint = "write \"essential\": false, or give it a restart policy with \"restartAttemptPeriod\": 60";
             let pointer = format!("{pointer}/essential");
             report.add(pointer, message, hint);
@@ -53,6 +55,6 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-fn routes(one: &ContainerDefinition) -> bool {
-    one.firelens_configuration.is_some()
+fn is_log_router(container: &ContainerDefinition) -> bool {
+    container.firelens_configuration.is_some()
 }

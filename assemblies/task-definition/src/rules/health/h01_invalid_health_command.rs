@@ -10,10 +10,11 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-health-command",
     severity: Severity::Error,
     title: "health check command without CMD or CMD-SHELL",
-    explanation: "CMD runs a program with its arguments, CMD-SHELL hands one line to the shell \
-                  of the image. Without one of them ECS takes the first word for it and refuses.",
+    explanation: "CMD runs a program with arguments; CMD-SHELL passes one line to the shell of the \
+                  image. Without one of them ECS interprets the first element as the kind of command \
+                  and rejects it.",
     source: "ECS API, HealthCheck, field command",
-    hint: "Put \"CMD\" in front.",
+    hint: "Put \"CMD\" first.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -40,19 +41,23 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(check) = &one.health_check else {
+    for (pointer, container) in containers(located) {
+        let Some(check) = &container.health_check else {
             continue;
         };
         let pointer = format!("{pointer}/healthCheck/command");
         let words = &check.command;
 
         match words.first().map(String::as_str) {
+            // NONE disables a HEALTHCHECK of the image.
             Some("NONE") if words.len() == 1 => {}
             Some("CMD" | "CMD-SHELL") if words.len() >= 2 => {
+                // Docker passes only the first argument to the shell.
                 if words[0] == "CMD-SHELL" && words.len() > 2 {
-                    let message =
-                        format!("the health check of `{}` has more than one line", one.name);
+                    let message = format!(
+                        "the health check of `{}` has more than one argument after CMD-SHELL",
+                        container.name
+                    );
                     report.warn(
                         pointer.clone(),
                         message,
@@ -64,7 +69,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 }
             }
             Some("CMD" | "CMD-SHELL") | None => {
-                let message = format!("the health check of `{}` has nothing to run", one.name);
+                let message = format!("the health check of `{}` has no command", container.name);
                 report.add(
                     pointer,
                     message,
@@ -72,20 +77,24 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 );
             }
             Some(first) => {
-                let message = format!("the health check of `{}` begins with `{first}`", one.name);
-                let hint = if first.contains(' ') {
+                let message = format!(
+                    "the health check of `{}` begins with `{first}`",
+                    container.name
+                );
+                // A space in the first element indicates a command line.
+                let kind = if first.contains(' ') {
                     "CMD-SHELL"
                 } else {
                     "CMD"
                 };
 
-                let title = format!("put \"{hint}\" in front of it");
+                let title = format!("put \"{kind}\" first");
                 report.add(pointer.clone(), message, title.clone());
-                let more: Vec<_> = [hint]
+                let command: Vec<_> = [kind]
                     .into_iter()
                     .chain(words.iter().map(String::as_str))
                     .collect();
-                report.fix(title, vec![Edit::Set(pointer, json!(more))]);
+                report.fix(title, vec![Edit::Set(pointer, json!(command))]);
             }
         }
     }

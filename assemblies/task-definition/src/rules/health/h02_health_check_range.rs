@@ -10,10 +10,11 @@ pub(super) const RULE: Rule = Rule {
     name: "health-check-range",
     severity: Severity::Error,
     title: "health check value is out of range",
-    explanation: "interval 5 to 300 seconds, timeout 2 to 60, retries 1 to 10, startPeriod 0 to \
-                  300. Other sources allow a timeout up to 120, so 61 to 120 is a warning.",
+    explanation: "The ranges are interval 5 to 300 seconds, timeout 2 to 60, retries 1 to 10 and \
+                  startPeriod 0 to 300. Other sources allow a timeout up to 120, so 61 to 120 is a \
+                  warning.",
     source: "ECS API, HealthCheck; AWS CDK (timeout up to 120)",
-    hint: "Write a value of the range.",
+    hint: "Use a value in the range.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -40,8 +41,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(check) = &one.health_check else {
+    for (pointer, container) in containers(located) {
+        let Some(check) = &container.health_check else {
             continue;
         };
         let times = [
@@ -51,24 +52,25 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             ("startPeriod", check.start_period, 0, 300),
         ];
 
-        for (field, value, least, most) in times {
+        for (field, value, min, max) in times {
             let Some(value) = value else { continue };
             let pointer = format!("{pointer}/healthCheck/{field}");
-            let most_documented = if field == "timeout" { 60 } else { most };
+            // The API documents 60; the CDK accepts 120.
+            let documented_max = if field == "timeout" { 60 } else { max };
             let message = format!(
-                "{field} of the health check of `{}` is {value}; {least} to {most_documented} are allowed",
-                one.name
+                "{field} of the health check of `{}` is {value}; {min} to {documented_max} are allowed",
+                container.name
             );
-            let hint = format!("write {least} to {most_documented}");
+            let hint = format!("write {min} to {documented_max}");
 
-            if !(least..=most).contains(&value) {
+            if !(min..=max).contains(&value) {
                 report.add(pointer.clone(), message, hint);
-                let near = value.clamp(least, most_documented);
+                let nearest = value.clamp(min, documented_max);
                 report.fix(
-                    format!("write {near}"),
-                    vec![Edit::Set(pointer, json!(near))],
+                    format!("write {nearest}"),
+                    vec![Edit::Set(pointer, json!(nearest))],
                 );
-            } else if value > most_documented {
+            } else if value > documented_max {
                 report.warn(pointer, message, hint);
             }
         }

@@ -8,8 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "probe-overlap",
     severity: Severity::Warning,
     title: "health check timeout exceeds its interval",
-    explanation: "A timeout as long as the interval means that a check that hangs delays all \
-                  later ones, and the container is found ill much later than the numbers say.",
+    explanation: "If the timeout is as long as the interval, a check that hangs delays all later \
+                  ones, and the container becomes unhealthy much later than the settings suggest.",
     source: "AWS CDK, health check validation",
     hint: "Make timeout shorter than interval.",
     passing: r#"{
@@ -38,17 +38,18 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(check) = &one.health_check else {
+    for (pointer, container) in containers(located) {
+        let Some(check) = &container.health_check else {
             continue;
         };
         let (interval, timeout) = (check.interval.unwrap_or(30), check.timeout.unwrap_or(5));
 
         if timeout >= interval {
             let message = format!(
-                "a health check of `{}` may take {timeout} s, every {interval} s",
-                one.name
+                "the health check of `{}` has a timeout of {timeout} s and an interval of {interval} s",
+                container.name
             );
+            // The finding points to the value that the definition contains.
             let field = if check.timeout.is_some() {
                 "timeout"
             } else {

@@ -9,11 +9,11 @@ pub(super) const RULE: Rule = Rule {
     name: "no-shell-in-image",
     severity: Severity::Warning,
     title: "shell health check in an image without a shell",
-    explanation: "CMD-SHELL hands the line to /bin/sh of the image, and curl or wget must be there \
-                  to be run. Images made from scratch and distroless ones hold the program and \
-                  nothing else: such a check fails every time, and ECS replaces a container that is \
-                  well. Known by the names of well-known images.",
-    source: "ECS API, HealthCheck, field command; the Dockerfiles of the images named",
+    explanation: "CMD-SHELL passes the line to /bin/sh of the image, and curl or wget must exist in \
+                  the image. Images built from scratch and distroless images contain the program \
+                  only: the check always fails, and ECS replaces a healthy container. The rule \
+                  recognizes well-known images by name.",
+    source: "ECS API, HealthCheck, field command; the Dockerfiles of the images",
     hint: "Call the program's own probe with CMD.",
     passing: r#"{
   "family": "web",
@@ -41,21 +41,22 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(check) = &one.health_check else {
+    for (pointer, container) in containers(located) {
+        let Some(check) = &container.health_check else {
             continue;
         };
         let words: Vec<_> = check.command.iter().map(String::as_str).collect();
         let tool = match words[..] {
-            ["CMD-SHELL", ..] => "shell",
-            ["CMD", program, ..] if TOOLS.contains(&last(program)) => last(program),
+            ["CMD-SHELL", ..] => "a shell",
+            ["CMD", program, ..] if TOOLS.contains(&file_name(program)) => file_name(program),
+            // Any other program may be part of the image.
             _ => continue,
         };
 
-        if images::has_no_shell(&one.image) {
+        if images::has_no_shell(&container.image) {
             let message = format!(
-                "the health check of `{}` needs a {tool}, which is not in its image",
-                one.name
+                "the health check of `{}` needs {tool}, which is not in its image",
+                container.name
             );
             let hint = "call the program's own probe: [\"CMD\", \"/program\", \"probe\"]";
             report.add(format!("{pointer}/healthCheck/command"), message, hint);
@@ -63,7 +64,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-fn last(program: &str) -> &str {
+fn file_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 

@@ -10,10 +10,10 @@ pub(super) const RULE: Rule = Rule {
     name: "container-timeout-range",
     severity: Severity::Error,
     title: "stopTimeout or startTimeout is out of range",
-    explanation: "stopTimeout is 30 when nothing is said. 120 is the most because that is how \
-                  long Fargate waits.",
+    explanation: "On Fargate both values are 2 to 120 seconds. stopTimeout is 30 by default, and \
+                  Fargate waits at most 120 seconds.",
     source: "ECS API, ContainerDefinition, fields startTimeout and stopTimeout",
-    hint: "Write 2 to 120.",
+    hint: "Use 2 to 120.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -37,19 +37,20 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !located.definition.is_fargate() {
         return;
     }
-    for (pointer, one) in containers(located) {
+    for (pointer, container) in containers(located) {
         for (field, seconds) in [
-            ("startTimeout", one.start_timeout),
-            ("stopTimeout", one.stop_timeout),
+            ("startTimeout", container.start_timeout),
+            ("stopTimeout", container.stop_timeout),
         ] {
             if let Some(seconds) = seconds.filter(|seconds| !(2..=120).contains(seconds)) {
                 let message = format!(
                     "{field} of `{}` is {seconds} s; Fargate allows 2 to 120",
-                    one.name
+                    container.name
                 );
                 let pointer = format!("{pointer}/{field}");
 
                 report.add(pointer.clone(), message, "write 2 to 120");
+                // The nearest valid value keeps the intention as far as possible.
                 let near = seconds.clamp(2, 120);
                 report.fix(
                     format!("write {near}"),

@@ -8,12 +8,12 @@ pub(super) const RULE: Rule = Rule {
     name: "stop-chain-too-long",
     severity: Severity::Warning,
     title: "stop chain exceeds two minutes",
-    explanation: "ECS stops containers in the reverse order of their dependencies, one after the \
-                  other, and each may take its stopTimeout (30 seconds when nothing is said). A \
-                  Spot task is ended two minutes after the warning, so what is last in a longer \
-                  chain is killed without being asked.",
-    source: "ECS API, ContainerDefinition, field dependsOn (shutdown is reversed); \
-                  developer guide, Fargate Spot",
+    explanation: "ECS stops containers one after another in the reverse order of their dependencies, \
+                  and each may take its stopTimeout, 30 seconds by default. A Spot task ends two \
+                  minutes after the warning, so the last containers of a longer chain are killed \
+                  without SIGTERM.",
+    source: "ECS API, ContainerDefinition, field dependsOn (shutdown is reversed); developer \
+                  guide, Fargate Spot",
     hint: "Shorten the stop timeouts along the chain.",
     passing: r#"{
   "family": "web",
@@ -51,13 +51,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    // More containers than a task can have (T02) could have more chains than there is time.
-    let few = located.definition.container_definitions.len() <= 10;
-    if !few || !located.definition.is_fargate() {
+    // The number of chains grows exponentially, and T02 rejects larger tasks anyway.
+    let is_small = located.definition.container_definitions.len() <= 10;
+    if !is_small || !located.definition.is_fargate() {
         return;
     }
 
-    let chains = containers(located).map(|(_, one)| chain(located, &one.name, &mut Vec::new()));
+    let chains = containers(located)
+        .map(|(_, member)| slowest_chain(located, &member.name, &mut Vec::new()));
     let Some((seconds, names)) = chains.max_by_key(|(seconds, _)| *seconds) else {
         return;
     };
@@ -65,7 +66,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
     if let (Some((pointer, _)), true) = (first, seconds > SPOT_WARNING && names.len() > 1) {
         let message = format!(
-            "stopping {} one after the other may take {seconds} s; Spot gives {SPOT_WARNING}",
+            "stopping {} one after another may take {seconds} s; Spot gives {SPOT_WARNING}",
             names.join(", ")
         );
         report.add(
@@ -78,29 +79,31 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
 const SPOT_WARNING: u32 = 120;
 
-/// The slowest way to stop a container and, after it, those it depends on.
-fn chain<'l>(
+/// Returns the slowest chain of a container and the dependencies that stop after it.
+fn slowest_chain<'l>(
     located: &'l LocatedDefinition,
     name: &'l str,
     path: &mut Vec<&'l str>,
 ) -> (u32, Vec<&'l str>) {
-    // A circle is D02's to tell.
-    let Some((_, one)) = container(located, name).filter(|_| !path.contains(&name)) else {
+    // A cycle is D02's.
+    let Some((_, current)) = container(located, name).filter(|_| !path.contains(&name)) else {
         return (0, Vec::new());
     };
     path.push(name);
 
-    let next = one
+    let next = current
         .depends_on
         .iter()
         .filter(|edge| !waits_for_exit(edge.condition));
-    let below = next.map(|edge| chain(located, &edge.container_name, path));
+    let below = next.map(|edge| slowest_chain(located, &edge.container_name, path));
+    // A dependency that has exited needs no time to stop, so COMPLETE and SUCCESS are skipped
+    // above.
     let (seconds, mut names) = below
         .max_by_key(|(seconds, _)| *seconds)
         .unwrap_or_default();
 
     path.pop();
     names.insert(0, name);
-    let own = one.stop_timeout.unwrap_or(30);
+    let own = current.stop_timeout.unwrap_or(30);
     (seconds.saturating_add(own), names)
 }

@@ -9,13 +9,13 @@ pub(super) const RULE: Rule = Rule {
     name: "run-task-limits",
     severity: Severity::Error,
     title: "RunTask request exceeds a limit",
-    explanation: "RunTask starts at most ten tasks at once. Its overrides may have 8192 \
-                  characters of JSON, startedBy 128 and clientToken 64, and an override \
-                  names a container of the definition. ECS answers \"container overrides \
-                  length must be at most 8192\".",
-    source: "ECS API, RunTask, fields count, overrides, startedBy and clientToken; the \
-                  answer of ECS",
-    hint: "Run more often, or hand over less.",
+    explanation: "RunTask starts at most ten tasks. Its overrides have at most 8192 characters of \
+                  JSON, startedBy 128 and clientToken 64, and an override names a container of the \
+                  definition. ECS rejects longer overrides with \"container overrides length must be \
+                  at most 8192\".",
+    source: "ECS API, RunTask, fields count, overrides, startedBy and clientToken; ECS error \
+                  message",
+    hint: "Send several requests, or pass less data.",
     passing: r#"{
   "taskDefinition": {
     "family": "web",
@@ -69,7 +69,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         return;
     };
     if let Some(count) = run.count.filter(|count| !(1..=10).contains(count)) {
-        let message = format!("{count} tasks cannot be started by one request; it takes 1 to 10");
+        let message = format!("one request starts 1 to 10 tasks, not {count}");
         report.add(
             "/count",
             message,
@@ -77,13 +77,13 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         );
     }
 
-    for (field, text, most) in [
+    for (field, text, max) in [
         ("startedBy", &run.started_by, 128),
         ("clientToken", &run.client_token, 64),
     ] {
         let length = text.as_deref().map_or(0, |text| text.chars().count());
-        if length > most {
-            let message = format!("{field} has {length} characters; it may have {most}");
+        if length > max {
+            let message = format!("{field} has {length} characters; the limit is {max}");
             report.add(format!("/{field}"), message, format!("shorten {field}"));
         }
     }
@@ -91,26 +91,28 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let Some(overrides) = &run.overrides else {
         return;
     };
+    // ECS counts the serialized overrides, not the text of the request.
     let length = serde_json::to_string(overrides).map_or(0, |text| text.chars().count());
 
     if length > 8192 {
-        let message = format!("the overrides have {length} characters of JSON; they may have 8192");
-        let hint = "hand over the name of an object in S3 in place of what is in it";
+        let message = format!("the overrides have {length} characters of JSON; the limit is 8192");
+        let hint = "pass the name of an S3 object instead of its content";
         report.add("/overrides", message, hint);
     }
 
-    names(context, overrides, report);
+    check_names(context, overrides, report);
 }
 
-fn names(context: &LaunchContext<'_>, overrides: &TaskOverride, report: &mut Report) {
-    for (index, one) in overrides.container_overrides.iter().enumerate() {
+fn check_names(context: &LaunchContext<'_>, overrides: &TaskOverride, report: &mut Report) {
+    for (index, entry) in overrides.container_overrides.iter().enumerate() {
         let around = format!("/overrides/containerOverrides/{index}");
-        let Some(name) = &one.name else {
-            let message = "an override does not say for which container it is";
+        let Some(name) = &entry.name else {
+            let message = "an override has no container name";
             report.add(around, message, "add \"name\": \"…\"");
             continue;
         };
 
+        // Without the definition its containers are unknown.
         let Some(definition) = context.definition else {
             continue;
         };

@@ -1,6 +1,5 @@
 use crate::finding::Severity;
-use crate::request::LaunchContext;
-use crate::request::Request;
+use crate::request::{LaunchContext, Request};
 use crate::rules::{Check, Report, Rule};
 use crate::task::TaskDefinition;
 
@@ -9,12 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "launch-conflict",
     severity: Severity::Error,
     title: "conflicting launch settings",
-    explanation: "Either a launch type or a capacity provider strategy is given. On Fargate \
-                  a service is a REPLICA, places no tasks itself, and its definition is made \
-                  for FARGATE. Tasks of a definition with awsvpc need subnets: \
-                  networkConfiguration.",
+    explanation: "A request has either a launch type or a capacity provider strategy. On Fargate a \
+                  service uses REPLICA scheduling, has no placement settings, and its definition is \
+                  compatible with FARGATE. Tasks with awsvpc need networkConfiguration with subnets.",
     source: "ECS API, CreateService and RunTask; cfn-lint E3044, E3052 and E3054",
-    hint: "Give one way to launch, and the network it needs.",
+    hint: "Choose one way to launch, and the network it needs.",
     passing: r#"{
   "taskDefinition": {
     "family": "web",
@@ -78,7 +76,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     }
 
     if request.is_fargate() {
-        on_fargate(context, report);
+        check_fargate(context, report);
     }
     let Some(definition) = context.definition else {
         return;
@@ -86,49 +84,50 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let awsvpc = definition.network_mode.as_deref() == Some("awsvpc");
     let network = request
         .network()
-        .and_then(|one| one.awsvpc_configuration.as_ref());
+        .and_then(|network| network.awsvpc_configuration.as_ref());
 
     if awsvpc && network.is_none() {
         let message = format!("{what} has no network configuration, which awsvpc needs");
         let hint = "add \"networkConfiguration\" with the subnets of the tasks";
         report.add("/networkConfiguration", message, hint);
     } else if network.is_some() && has_other_mode(definition) {
-        let message = "the network configuration is for awsvpc, which the definition does not have";
+        let message = "the network configuration is for awsvpc, which the definition does not use";
         let hint = "remove it, or write \"networkMode\": \"awsvpc\" in the definition";
         report.add("/networkConfiguration", message, hint);
     }
 }
 
-/// On Fargate T04 tells that the mode is not awsvpc.
+/// Returns whether the definition uses another network mode. On Fargate that is T04's.
 fn has_other_mode(definition: &TaskDefinition) -> bool {
     let mode = definition.network_mode.as_deref();
     !definition.is_fargate() && mode.is_some_and(|mode| mode != "awsvpc")
 }
 
-fn on_fargate(context: &LaunchContext<'_>, report: &mut Report) {
+fn check_fargate(context: &LaunchContext<'_>, report: &mut Report) {
     let request = context.request;
-    let is_other = |definition: &&TaskDefinition| {
+    // Without requiresCompatibilities ECS accepts any launch type.
+    let is_for_other = |definition: &&TaskDefinition| {
         !definition.is_fargate() && !definition.requires_compatibilities.is_empty()
     };
 
-    if let Some(definition) = context.definition.filter(is_other) {
-        let made_for = definition.requires_compatibilities.join(", ");
+    if let Some(definition) = context.definition.filter(is_for_other) {
+        let compatibilities = definition.requires_compatibilities.join(", ");
         let message = format!(
-            "{} is for Fargate, its definition for {made_for}",
+            "{} uses Fargate, but its definition is for {compatibilities}",
             request.noun()
         );
         let hint = "add FARGATE to \"requiresCompatibilities\" of the definition";
         report.add("/taskDefinition", message, hint);
     }
 
-    let (placed, strategy) = match request {
+    let (constraints, strategy) = match request {
         Request::Service(service) => {
             if service.scheduling_strategy.as_deref() == Some("DAEMON") {
-                let message = "Fargate has no machines on which one task each could run";
+                let message = "Fargate does not support DAEMON scheduling";
                 report.add(
                     "/schedulingStrategy",
                     message,
-                    "write REPLICA, or leave it out",
+                    "write REPLICA, or remove it",
                 );
             }
             (&service.placement_constraints, &service.placement_strategy)
@@ -137,11 +136,11 @@ fn on_fargate(context: &LaunchContext<'_>, report: &mut Report) {
     };
 
     for (field, given) in [
-        ("placementConstraints", !placed.is_empty()),
+        ("placementConstraints", !constraints.is_empty()),
         ("placementStrategy", !strategy.is_empty()),
     ] {
         if given {
-            let message = format!("Fargate chooses where tasks run; {field} does not apply");
+            let message = format!("Fargate does not support {field}");
             report.add(format!("/{field}"), message, format!("remove `{field}`"));
         }
     }

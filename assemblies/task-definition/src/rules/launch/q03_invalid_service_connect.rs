@@ -9,9 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-service-connect",
     severity: Severity::Error,
     title: "invalid Service Connect configuration",
-    explanation: "A discovery name has up to 64 small letters, digits, _ and -, and does not \
-                  begin with a hyphen. A service has one client alias, whose name has up to \
-                  127 characters. The proxy speaks tcp only.",
+    explanation: "A discovery name has up to 64 lower-case letters, digits, _ and -, and does not \
+                  begin with a hyphen. A service has one client alias, whose name has up to 127 \
+                  characters. The proxy supports tcp only.",
     source: "ECS API, ServiceConnectService and ServiceConnectClientAlias",
     hint: "Shorten or correct the name, and keep one alias.",
     passing: r#"{
@@ -80,24 +80,25 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let connect = context
         .service()
-        .and_then(|one| one.service_connect_configuration.as_ref());
+        .and_then(|service| service.service_connect_configuration.as_ref());
     let Some(connect) = connect.filter(|connect| connect.enabled) else {
         return;
     };
     let mut found: Vec<&str> = Vec::new();
 
-    for (index, one) in connect.services.iter().enumerate() {
+    for (index, exposed) in connect.services.iter().enumerate() {
         let pointer = format!("/serviceConnectConfiguration/services/{index}");
-        let name = one.discovery_name.as_deref();
+        let name = exposed.discovery_name.as_deref();
         if let Some(name) = name.filter(|name| !is_port_name(name)) {
-            let message = format!("`{name}` cannot be a discovery name");
-            let hint = "use up to 64 small letters, digits, _ and -, no - in front";
+            let message = format!("`{name}` is not a valid discovery name");
+            let hint = "use up to 64 lower-case letters, digits, _ and -, not beginning with -";
             report.add(format!("{pointer}/discoveryName"), message, hint);
         }
 
-        let called = name.unwrap_or(&one.port_name);
-        if found.contains(&called) {
-            let message = format!("two ports would be found as `{called}`");
+        // Without a discovery name the port name is used.
+        let discovery_name = name.unwrap_or(&exposed.port_name);
+        if found.contains(&discovery_name) {
+            let message = format!("two ports have the discovery name `{discovery_name}`");
             report.add(
                 &pointer,
                 message,
@@ -105,13 +106,13 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
             );
         }
 
-        found.push(called);
-        aliases(&pointer, &one.client_aliases, report);
-        speaks_tcp(&pointer, &one.port_name, context, report);
+        found.push(discovery_name);
+        check_aliases(&pointer, &exposed.client_aliases, report);
+        check_protocol(&pointer, &exposed.port_name, context, report);
     }
 }
 
-fn aliases(pointer: &str, aliases: &[ClientAlias], report: &mut Report) {
+fn check_aliases(pointer: &str, aliases: &[ClientAlias], report: &mut Report) {
     if aliases.len() > 1 {
         let message = format!("{} client aliases; a port can have one", aliases.len());
         report.add(
@@ -125,12 +126,13 @@ fn aliases(pointer: &str, aliases: &[ClientAlias], report: &mut Report) {
         let pointer = format!("{pointer}/clientAliases/{index}");
         let length = alias.dns_name.as_deref().map_or(0, str::len);
         if length > 127 {
-            let message = format!("the name of the alias has {length} characters; it may have 127");
+            let message =
+                format!("the name of the alias has {length} characters; the limit is 127");
             report.add(format!("{pointer}/dnsName"), message, "shorten the name");
         }
 
         if !(1..=65535).contains(&alias.port) {
-            let message = format!("{} is no port", alias.port);
+            let message = format!("{} is not a port", alias.port);
             report.add(
                 format!("{pointer}/port"),
                 message,
@@ -140,19 +142,17 @@ fn aliases(pointer: &str, aliases: &[ClientAlias], report: &mut Report) {
     }
 }
 
-fn speaks_tcp(pointer: &str, name: &str, context: &LaunchContext<'_>, report: &mut Report) {
+fn check_protocol(pointer: &str, name: &str, context: &LaunchContext<'_>, report: &mut Report) {
     let containers = context
         .definition
-        .map_or(&[][..], |one| &one.container_definitions);
-    let mut ports = containers.iter().flat_map(|one| &one.port_mappings);
-    let named = ports.find(|port| port.name.as_deref() == Some(name));
+        .map_or(&[][..], |definition| &definition.container_definitions);
+    let mut ports = containers
+        .iter()
+        .flat_map(|container| &container.port_mappings);
+    let port = ports.find(|port| port.name.as_deref() == Some(name));
 
-    if named.is_some_and(|port| port.protocol.as_deref() == Some("udp")) {
-        let message = format!("the port `{name}` is for udp; Service Connect speaks tcp only");
-        report.add(
-            format!("{pointer}/portName"),
-            message,
-            "choose a port for tcp",
-        );
+    if port.is_some_and(|port| port.protocol.as_deref() == Some("udp")) {
+        let message = format!("the port `{name}` is for udp; Service Connect supports tcp only");
+        report.add(format!("{pointer}/portName"), message, "use a tcp port");
     }
 }

@@ -7,10 +7,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-network",
     severity: Severity::Error,
     title: "invalid subnets or security groups",
-    explanation: "The network interface of a task is put into one of up to 16 subnets, and \
-                  has up to five security groups. The quotas cannot be raised by asking ECS.",
+    explanation: "The network interface of a task is placed in one of up to 16 subnets and has up to \
+                  five security groups. The quotas cannot be raised.",
     source: "ECS API, AwsVpcConfiguration; ECS service quotas",
-    hint: "Keep as many as are allowed; one group can hold the rules of several.",
+    hint: "Use fewer; one security group can contain the rules of several.",
     passing: r#"{
   "taskDefinition": {
     "family": "web",
@@ -78,20 +78,21 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let network = context.request.network();
-    let Some(network) = network.and_then(|one| one.awsvpc_configuration.as_ref()) else {
+    let Some(network) = network.and_then(|network| network.awsvpc_configuration.as_ref()) else {
         return;
     };
     let around = "/networkConfiguration/awsvpcConfiguration";
     let (subnets, groups) = (network.subnets.len(), network.security_groups.len());
 
     if !(1..=16).contains(&subnets) {
-        let message = format!("{subnets} subnets; a task can be put into one of 1 to 16");
-        report.add(format!("{around}/subnets"), message, "give 1 to 16 subnets");
+        let message = format!("{subnets} subnets; the range is 1 to 16");
+        report.add(format!("{around}/subnets"), message, "use 1 to 16 subnets");
     }
 
+    // Without a group ECS uses the default group of the VPC.
     if groups > 5 {
         let message = format!("{groups} security groups; a task has at most 5");
-        let hint = "join the rules of several groups in one";
+        let hint = "merge the rules of several groups into one";
         report.add(format!("{around}/securityGroups"), message, hint);
     }
 }

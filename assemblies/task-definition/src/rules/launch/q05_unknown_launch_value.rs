@@ -1,6 +1,5 @@
 use crate::finding::Severity;
-use crate::request::LaunchContext;
-use crate::request::Request;
+use crate::request::{LaunchContext, Request};
 use crate::rules::{Check, Report, Rule};
 use crate::service::Service;
 
@@ -9,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-launch-value",
     severity: Severity::Error,
     title: "unknown enum value in a service or request",
-    explanation: "Launch types, strategies, controllers and the like are fixed words in \
-                  capital letters. Any other is refused.",
+    explanation: "Launch types, strategies, controllers and similar settings accept fixed upper-case \
+                  values. ECS rejects others.",
     source: "ECS API, CreateService and RunTask; cfn-lint E3030",
-    hint: "Write one of the words that the message names.",
+    hint: "Use one of the values in the message.",
     passing: r#"{
   "taskDefinition": {
     "family": "web",
@@ -75,22 +74,23 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     report.check_enum("/launchType", request.launch_type(), LAUNCH_TYPES);
     let network = request
         .network()
-        .and_then(|one| one.awsvpc_configuration.as_ref());
-    let public = network.and_then(|one| one.assign_public_ip.as_deref());
+        .and_then(|network| network.awsvpc_configuration.as_ref());
+    let public = network.and_then(|network| network.assign_public_ip.as_deref());
     let pointer = "/networkConfiguration/awsvpcConfiguration/assignPublicIp";
 
-    report.check_enum(pointer, public, ON_OR_OFF);
+    report.check_enum(pointer, public, ENABLED_OR_DISABLED);
     match request {
-        Request::Service(service) => of_service(service, report),
+        Request::Service(service) => check_service(service, report),
         Request::RunTask(run) => {
             report.check_enum("/propagateTags", run.propagate_tags.as_deref(), TAGS);
         }
     }
 }
 
-fn of_service(service: &Service, report: &mut Report) {
+fn check_service(service: &Service, report: &mut Report) {
     let deployment = service.deployment_configuration.as_ref();
     let controller = service.deployment_controller.as_ref();
+    // A missing value is its default and always valid.
     for (pointer, word, known) in [
         ("/propagateTags", service.propagate_tags.as_deref(), TAGS),
         (
@@ -101,41 +101,41 @@ fn of_service(service: &Service, report: &mut Report) {
         (
             "/availabilityZoneRebalancing",
             service.availability_zone_rebalancing.as_deref(),
-            ON_OR_OFF,
+            ENABLED_OR_DISABLED,
         ),
         (
             "/deploymentController/type",
-            controller.map(|one| one.kind.as_str()),
+            controller.map(|controller| controller.kind.as_str()),
             &["ECS", "CODE_DEPLOY", "EXTERNAL"],
         ),
         (
             "/deploymentConfiguration/strategy",
-            deployment.and_then(|one| one.strategy.as_deref()),
+            deployment.and_then(|deployment| deployment.strategy.as_deref()),
             &["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"],
         ),
     ] {
         report.check_enum(pointer, word, known);
     }
 
-    for (index, one) in service.placement_strategy.iter().enumerate() {
+    for (index, strategy) in service.placement_strategy.iter().enumerate() {
         let pointer = format!("/placementStrategy/{index}/type");
         report.check_enum(
             &pointer,
-            one.kind.as_deref(),
+            strategy.kind.as_deref(),
             &["random", "spread", "binpack"],
         );
     }
 
-    for (index, one) in service.placement_constraints.iter().enumerate() {
+    for (index, constraint) in service.placement_constraints.iter().enumerate() {
         let pointer = format!("/placementConstraints/{index}/type");
         report.check_enum(
             &pointer,
-            one.kind.as_deref(),
+            constraint.kind.as_deref(),
             &["distinctInstance", "memberOf"],
         );
     }
 }
 
 const LAUNCH_TYPES: &[&str] = &["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
-const ON_OR_OFF: &[&str] = &["ENABLED", "DISABLED"];
+const ENABLED_OR_DISABLED: &[&str] = &["ENABLED", "DISABLED"];
 const TAGS: &[&str] = &["TASK_DEFINITION", "SERVICE", "NONE"];

@@ -1,6 +1,5 @@
 use crate::finding::Severity;
-use crate::request::LaunchContext;
-use crate::request::Request;
+use crate::request::{LaunchContext, Request};
 use crate::rules::{Check, Report, Rule};
 use crate::spelling::nearest;
 
@@ -9,9 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "unconfigured-volume",
     severity: Severity::Error,
     title: "volume configuration missing at launch",
-    explanation: "A definition with a volume that has configuredAtLaunch says nothing of its \
-                  size or role. The service, or the request to run the task, must: by the \
-                  volume's name, and for no other.",
+    explanation: "A definition with a configuredAtLaunch volume does not define its size or role. \
+                  The service or RunTask request must configure that volume by name, and no other.",
     source: "ECS API, ServiceVolumeConfiguration and TaskVolumeConfiguration",
     hint: "Add volumeConfigurations with the volume's name.",
     passing: r#"{
@@ -81,18 +79,19 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let configured: Vec<&str> = match context.request {
-        Request::Service(one) => one
+        Request::Service(service) => service
             .volume_configurations
             .iter()
-            .map(|one| &*one.name)
+            .map(|volume| &*volume.name)
             .collect(),
-        Request::RunTask(one) => one
+        Request::RunTask(run) => run
             .volume_configurations
             .iter()
-            .map(|one| &*one.name)
+            .map(|volume| &*volume.name)
             .collect(),
     };
 
+    // ECS attaches one EBS volume per task.
     if configured.len() > 1 {
         let message = format!(
             "{} volumes are configured; a task can have one",
@@ -104,24 +103,27 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let Some(definition) = context.definition else {
         return;
     };
-    let waiting = definition
+    let at_launch: Vec<&str> = definition
         .volumes
         .iter()
-        .filter(|one| one.configured_at_launch == Some(true));
-    let waiting: Vec<&str> = waiting.map(|one| &*one.name).collect();
+        .filter(|volume| volume.configured_at_launch == Some(true))
+        .map(|volume| &*volume.name)
+        .collect();
 
-    for name in waiting.iter().filter(|name| !configured.contains(name)) {
-        let what = context.request.noun();
-        let message = format!("the volume `{name}` is to be configured at launch; {what} does not");
+    for name in at_launch.iter().filter(|name| !configured.contains(name)) {
+        let noun = context.request.noun();
+        let message = format!(
+            "the volume `{name}` is configured at launch, but {noun} does not configure it"
+        );
         let hint = format!("add \"volumeConfigurations\" with the name `{name}`");
         report.add("/volumeConfigurations", message, hint);
     }
 
     for (index, name) in configured.iter().enumerate() {
-        if !waiting.contains(name) {
+        if !at_launch.contains(name) {
             let message =
                 format!("the definition has no volume `{name}` that is configured at launch");
-            let hint = match nearest(name, waiting.iter().copied()) {
+            let hint = match nearest(name, at_launch.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "remove it, or add \"configuredAtLaunch\": true to the volume".to_owned(),
             };

@@ -7,11 +7,10 @@ pub(super) const RULE: Rule = Rule {
     name: "no-deployment-headroom",
     severity: Severity::Warning,
     title: "deployment percentages leave no headroom",
-    explanation: "With rolling updates ECS starts new tasks up to maximumPercent of the \
-                  wanted number and stops old ones down to minimumHealthyPercent, rounded \
-                  down and up. Where neither is possible, a deployment waits for ever.",
-    source: "ECS API, DeploymentConfiguration, fields maximumPercent and \
-                  minimumHealthyPercent",
+    explanation: "In a rolling update ECS starts new tasks up to maximumPercent of the desired \
+                  count, rounded down, and stops old ones down to minimumHealthyPercent, rounded up. \
+                  If neither is possible, the deployment never finishes.",
+    source: "ECS API, DeploymentConfiguration, fields maximumPercent and minimumHealthyPercent",
     hint: "Raise maximumPercent, or lower minimumHealthyPercent.",
     passing: r#"{
   "taskDefinition": {
@@ -83,22 +82,28 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let controller = service.deployment_controller.as_ref();
     let is_daemon = service.scheduling_strategy.as_deref() == Some("DAEMON");
 
-    if strategy != "ROLLING" || is_daemon || controller.is_some_and(|one| one.kind != "ECS") {
+    // The percentages apply to rolling updates of replica services only.
+    if strategy != "ROLLING"
+        || is_daemon
+        || controller.is_some_and(|controller| controller.kind != "ECS")
+    {
         return;
     }
 
-    let most = deployment.maximum_percent.unwrap_or(200);
-    let least = deployment.minimum_healthy_percent.unwrap_or(100);
-    let wanted = u64::from(service.desired_count.unwrap_or(1).max(1));
-    let may_run = wanted * u64::from(most) / 100;
-    let must_run = (wanted * u64::from(least)).div_ceil(100);
+    // The defaults of CreateService for replica services.
+    let max_percent = deployment.maximum_percent.unwrap_or(200);
+    let min_percent = deployment.minimum_healthy_percent.unwrap_or(100);
+    let desired = u64::from(service.desired_count.unwrap_or(1).max(1));
+    // ECS rounds the maximum down and the minimum up.
+    let may_run = desired * u64::from(max_percent) / 100;
+    let must_run = (desired * u64::from(min_percent)).div_ceil(100);
 
-    if may_run > wanted || must_run < wanted {
+    if may_run > desired || must_run < desired {
         return;
     }
 
     let message = format!(
-        "of {wanted} wanted tasks {must_run} must stay and {may_run} may run: no task can be replaced"
+        "of {desired} desired tasks, {must_run} must keep running and at most {may_run} may run, so none can be replaced"
     );
     let field = if deployment.maximum_percent.is_some() {
         "maximumPercent"

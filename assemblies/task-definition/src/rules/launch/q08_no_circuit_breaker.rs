@@ -7,8 +7,8 @@ pub(super) const RULE: Rule = Rule {
     name: "no-circuit-breaker",
     severity: Severity::Warning,
     title: "deployment has no circuit breaker",
-    explanation: "Without a circuit breaker or alarms ECS starts the tasks of a bad version \
-                  again and again, for ever, and the deployment neither ends nor goes back.",
+    explanation: "Without a circuit breaker or alarms, ECS restarts the tasks of a faulty version \
+                  forever, and the deployment neither fails nor rolls back.",
     source: "ECS developer guide, deployment circuit breaker",
     hint: "Enable deploymentCircuitBreaker with rollback.",
     passing: r#"{
@@ -69,14 +69,15 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     };
     let controller = service.deployment_controller.as_ref();
 
-    if controller.is_some_and(|one| one.kind != "ECS") {
+    if controller.is_some_and(|controller| controller.kind != "ECS") {
         return;
     }
 
     let deployment = service.deployment_configuration.as_ref();
-    let breaker = deployment.and_then(|one| one.deployment_circuit_breaker.as_ref());
-    let alarms = deployment.and_then(|one| one.alarms.as_ref());
-    if breaker.is_some_and(|one| one.enable) || alarms.is_some_and(|one| one.enable) {
+    // Alarms can fail a deployment as well.
+    let breaker = deployment.and_then(|deployment| deployment.deployment_circuit_breaker.as_ref());
+    let alarms = deployment.and_then(|deployment| deployment.alarms.as_ref());
+    if breaker.is_some_and(|breaker| breaker.enable) || alarms.is_some_and(|alarms| alarms.enable) {
         return;
     }
 
@@ -86,7 +87,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         (None, None) => "",
     };
 
-    let message = "nothing ends a deployment whose tasks do not start";
+    let message = "a deployment whose tasks do not start never ends";
     let hint = "add \"deploymentCircuitBreaker\": { \"enable\": true, \"rollback\": true }";
     report.add(pointer, message, hint);
 }

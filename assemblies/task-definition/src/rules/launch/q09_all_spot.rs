@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "all-spot",
     severity: Severity::Warning,
     title: "service runs on Spot only",
-    explanation: "FARGATE_SPOT is taken back with two minutes' notice, from all tasks at \
-                  once when capacity is short, and then none can be started. A base on \
-                  FARGATE keeps the service up.",
+    explanation: "Fargate Spot tasks are interrupted with two minutes' notice, possibly all at once \
+                  when capacity is short, and then no new ones start. A base on FARGATE keeps the \
+                  service running.",
     source: "ECS developer guide, Fargate Spot and capacity providers",
     hint: "Add FARGATE with a base of at least 1.",
     passing: r#"{
@@ -78,13 +78,14 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let strategy = &service.capacity_provider_strategy;
     let spot = strategy
         .iter()
-        .position(|one| one.capacity_provider == "FARGATE_SPOT");
+        .position(|item| item.capacity_provider == "FARGATE_SPOT");
     let Some(spot) = spot else {
         return;
     };
 
-    let has_base = |one: &CapacityProviderItem| {
-        one.capacity_provider == "FARGATE" && one.base.is_some_and(|base| base > 0)
+    // A weight alone guarantees no task on FARGATE.
+    let has_base = |item: &CapacityProviderItem| {
+        item.capacity_provider == "FARGATE" && item.base.is_some_and(|base| base > 0)
     };
     if strategy.iter().any(has_base) {
         return;
@@ -92,7 +93,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
 
     report.add(
         format!("/capacityProviderStrategy/{spot}"),
-        "every task may be taken back at once: Spot has no base of FARGATE beside it",
+        "all tasks may be interrupted at once: there is no base on FARGATE",
         "add { \"capacityProvider\": \"FARGATE\", \"base\": 1 }",
     );
 }

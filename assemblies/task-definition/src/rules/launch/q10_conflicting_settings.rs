@@ -7,13 +7,12 @@ pub(super) const RULE: Rule = Rule {
     name: "conflicting-settings",
     severity: Severity::Error,
     title: "conflicting service settings",
-    explanation: "The circuit breaker, alarms and strategies belong to the deployment \
-                  controller ECS. A grace period for health checks is refused where there is \
-                  no load balancer. One item of a capacity provider strategy can have a \
-                  base.",
+    explanation: "The circuit breaker, alarms and strategies require the deployment controller ECS. \
+                  A health check grace period is rejected without a load balancer. One item of a \
+                  capacity provider strategy may have a base.",
     source: "ECS API, CreateService, fields deploymentConfiguration, \
                   healthCheckGracePeriodSeconds and capacityProviderStrategy",
-    hint: "Remove the one that does not fit.",
+    hint: "Remove one of the conflicting settings.",
     passing: r#"{
   "taskDefinition": {
     "family": "web",
@@ -81,7 +80,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let request = context.request;
     let based = request.capacity_providers().iter().enumerate();
-    let based = based.filter(|(_, one)| one.base.is_some_and(|base| base > 0));
+    let based = based.filter(|(_, item)| item.base.is_some_and(|base| base > 0));
     for (index, _) in based.skip(1) {
         let message = "a second capacity provider has a base";
         let pointer = format!("/capacityProviderStrategy/{index}/base");
@@ -91,12 +90,13 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let Some(service) = context.service() else {
         return;
     };
-    let balanced = !service.load_balancers.is_empty()
+    // VPC Lattice and gateways check tasks like a load balancer.
+    let has_load_balancer = !service.load_balancers.is_empty()
         || !service.vpc_lattice_configurations.is_empty()
         || !service.gateway_connectors.is_empty();
 
-    if service.health_check_grace_period_seconds.is_some() && !balanced {
-        let message = "a grace period for health checks of a load balancer that is not there";
+    if service.health_check_grace_period_seconds.is_some() && !has_load_balancer {
+        let message = "healthCheckGracePeriodSeconds is set without a load balancer";
         let hint = "remove `healthCheckGracePeriodSeconds`, or add \"loadBalancers\"";
         report.add("/healthCheckGracePeriodSeconds", message, hint);
     }
@@ -108,9 +108,12 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     };
     let breaker = deployment.deployment_circuit_breaker.as_ref();
 
-    if controller.kind != "ECS" && breaker.is_some_and(|one| one.enable) {
-        let message = format!("the circuit breaker does not work with {}", controller.kind);
-        let hint = "remove it, or leave out \"deploymentController\"";
+    if controller.kind != "ECS" && breaker.is_some_and(|breaker| breaker.enable) {
+        let message = format!(
+            "the circuit breaker is not supported with {}",
+            controller.kind
+        );
+        let hint = "remove it, or remove \"deploymentController\"";
         report.add(
             "/deploymentConfiguration/deploymentCircuitBreaker",
             message,

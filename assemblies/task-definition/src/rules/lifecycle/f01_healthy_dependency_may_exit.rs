@@ -9,12 +9,13 @@ pub(super) const RULE: Rule = Rule {
     name: "healthy-dependency-may-exit",
     severity: Severity::Warning,
     title: "HEALTHY dependency may exit before it is healthy",
-    explanation: "A wait for HEALTHY ends when the health check passes or startTimeout is over. A \
-                  container that is not essential and ends before its first success satisfies \
-                  neither: it is not running, so the timeout is not looked at any more, and the one \
-                  that waits hangs in PENDING for ever. An essential one would have ended the task.",
-    source: "Amazon ECS agent, dependency graph (hasDependencyTimedOut skips what has stopped); \
-                  aws/containers-roadmap#2379",
+    explanation: "A HEALTHY dependency is resolved when the health check passes or startTimeout \
+                  expires. For a non-essential container that exits first, neither happens: the \
+                  agent does not apply the timeout to stopped containers, and the dependent \
+                  container stays in PENDING forever. An essential container would have stopped the \
+                  task.",
+    source: "Amazon ECS agent, dependency graph (hasDependencyTimedOut skips stopped \
+                  containers); aws/containers-roadmap#2379",
     hint: "Make the container essential, give it a restart policy, or wait for START.",
     passing: r#"{
   "family": "web",
@@ -53,9 +54,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         };
         let policy = target.restart_policy.as_ref();
 
+        // A restart policy gives the container another chance to become healthy.
         if !target.is_essential() && !policy.is_some_and(|policy| policy.enabled) {
             let message = format!(
-                "if `{}` ends before it is healthy, `{}` waits for ever, whatever startTimeout says",
+                "if `{}` exits before it is healthy, `{}` waits forever, regardless of startTimeout",
                 target.name, edge.from.name
             );
             let hint = format!("make `{}` essential, or wait for START", target.name);

@@ -9,13 +9,13 @@ pub(super) const RULE: Rule = Rule {
     name: "slow-health-interval",
     severity: Severity::Warning,
     title: "default health interval delays every start by 30 s",
-    explanation: "The first probe runs one interval after the container has started, 30 seconds when \
-                  nothing is said, and nothing that waits for HEALTHY starts before. The waits of a \
-                  chain add up, at every deployment and every scale-out. A program that waits for \
-                  its upstream by itself needs START only.",
-    source: "ECS API, HealthCheck, field interval; moby, health monitor (the first probe comes \
-                  after an interval)",
-    hint: "Shorten the interval to 5 seconds with a timeout of 2, or wait for START.",
+    explanation: "The first health check runs one interval after the container starts, 30 seconds by \
+                  default, and no container that waits for HEALTHY starts before. The intervals of a \
+                  chain add up at every deployment and scale-out. A program that waits for its \
+                  upstream itself only needs START.",
+    source: "ECS API, HealthCheck, field interval; moby, health monitor (the first check runs \
+                  after one interval)",
+    hint: "Set the interval to 5 seconds and the timeout to 2, or wait for START.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -46,16 +46,17 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    // More containers than a task can have (T02) could have more chains than there is time.
+    // The number of chains grows exponentially, and T02 rejects larger tasks anyway.
     if located.definition.container_definitions.len() > 10 {
         return;
     }
 
-    let waits = containers(located).map(|(_, one)| wait(located, &one.name, &mut Vec::new()));
+    let waits =
+        containers(located).map(|(_, member)| longest_wait(located, &member.name, &mut Vec::new()));
     let Some((seconds, chain)) = waits.max_by_key(|(seconds, _)| *seconds) else {
         return;
     };
-    let Some((last, _)) = chain.last().filter(|_| seconds >= LONG) else {
+    let Some((last, _)) = chain.last().filter(|_| seconds >= THRESHOLD) else {
         return;
     };
     let parts: Vec<_> = chain
@@ -76,24 +77,25 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-const LONG: u32 = 30;
+const THRESHOLD: u32 = 30;
 
-/// The seconds before a container can start at the earliest, and whom it waits for so long.
-fn wait<'l>(
+/// Returns the seconds before a container can start, and the chain of dependencies that causes them.
+fn longest_wait<'l>(
     located: &'l LocatedDefinition,
     name: &'l str,
     path: &mut Vec<&'l str>,
 ) -> (u32, Vec<(&'l str, u32)>) {
-    // A circle is D02's to tell.
-    let Some((_, one)) = container(located, name).filter(|_| !path.contains(&name)) else {
+    // A cycle is D02's.
+    let Some((_, current)) = container(located, name).filter(|_| !path.contains(&name)) else {
         return (0, Vec::new());
     };
     path.push(name);
 
-    let waits = one.depends_on.iter().map(|edge| {
-        let (before, mut chain) = wait(located, &edge.container_name, path);
+    let waits = current.depends_on.iter().map(|edge| {
+        let (before, mut chain) = longest_wait(located, &edge.container_name, path);
         let target = located.definition.container(&edge.container_name);
         let check = target.and_then(|target| target.health_check.as_ref());
+        // Only HEALTHY waits for a health check.
         let interval = check
             .filter(|_| edge.condition == Condition::Healthy)
             .map_or(0, |check| check.interval.unwrap_or(30));

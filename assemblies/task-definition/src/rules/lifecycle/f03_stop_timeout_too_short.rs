@@ -11,9 +11,9 @@ pub(super) const RULE: Rule = Rule {
     name: "stop-timeout-too-short",
     severity: Severity::Warning,
     title: "stopTimeout is shorter than the program's own grace period",
-    explanation: "Between SIGTERM and SIGKILL lie stopTimeout seconds, 30 when nothing is said. A \
-                  program that is told to drain for as long or longer is killed in the middle of it, \
-                  with requests in flight. Known by the names of variables and options that say so.",
+    explanation: "ECS sends SIGKILL stopTimeout seconds after SIGTERM, 30 by default. A program that \
+                  drains for as long or longer is killed with requests in flight. The rule \
+                  recognizes the drain time by the names of variables and options.",
     source: "ECS API, ContainerDefinition, field stopTimeout",
     hint: "Raise stopTimeout above the drain time, up to 120, or lower the drain time.",
     passing: r#"{
@@ -28,47 +28,52 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let stop = one.stop_timeout.unwrap_or(30);
-        let Some((location, what, drain)) = drain(one).filter(|(.., drain)| *drain >= stop) else {
+    for (pointer, container) in containers(located) {
+        let stop = container.stop_timeout.unwrap_or(30);
+        let Some((field, what, drain)) = drain_time(container).filter(|(.., drain)| *drain >= stop)
+        else {
             continue;
         };
         let message = format!(
-            "`{}` is killed {stop} s after SIGTERM, and {what} lets it take {drain} s",
-            one.name
+            "`{}` is killed {stop} s after SIGTERM, but {what} allows {drain} s",
+            container.name
         );
-        let enough = drain.saturating_add(5);
+        // Five seconds for the program to exit after draining.
+        let sufficient = drain.saturating_add(5);
 
-        if enough <= 120 {
-            let hint = format!("write \"stopTimeout\": {enough}, or drain faster");
-            report.add(format!("{pointer}/{location}"), message, hint);
-            let edits = vec![Edit::Set(format!("{pointer}/stopTimeout"), json!(enough))];
-            report.fix(format!("write \"stopTimeout\": {enough}"), edits);
+        if sufficient <= 120 {
+            let hint = format!("write \"stopTimeout\": {sufficient}, or drain faster");
+            report.add(format!("{pointer}/{field}"), message, hint);
+            let edits = vec![Edit::Set(
+                format!("{pointer}/stopTimeout"),
+                json!(sufficient),
+            )];
+            report.fix(format!("write \"stopTimeout\": {sufficient}"), edits);
         } else {
-            let hint = "drain faster; Fargate waits 120 s at most";
-            report.add(format!("{pointer}/{location}"), message, hint);
+            let hint = "drain faster; Fargate waits at most 120 s";
+            report.add(format!("{pointer}/{field}"), message, hint);
         }
     }
 }
 
-/// Where a container says how long it drains, by what name, and the seconds.
-fn drain(one: &ContainerDefinition) -> Option<(String, String, u32)> {
-    let variables = one.environment.iter().enumerate();
+/// Returns the field that sets the drain time, its name, and the seconds.
+fn drain_time(container: &ContainerDefinition) -> Option<(String, String, u32)> {
+    let variables = container.environment.iter().enumerate();
     let by_variable = variables.filter_map(|(index, variable)| {
         let name = variable.name.to_uppercase();
-        let named = VARIABLES.iter().any(|ending| name.ends_with(ending));
-        let seconds = parse_seconds(&variable.value).filter(|_| named)?;
-        let location = format!("environment/{index}/value");
-        Some((location, variable.name.clone(), seconds))
+        let is_known = VARIABLES.iter().any(|ending| name.ends_with(ending));
+        let seconds = parse_seconds(&variable.value).filter(|_| is_known)?;
+        let field = format!("environment/{index}/value");
+        Some((field, variable.name.clone(), seconds))
     });
 
-    let words = one.command.iter().enumerate();
+    let words = container.command.iter().enumerate();
     let by_option = words.filter_map(|(index, word)| {
         let (option, value) = match word.split_once('=') {
             Some((option, value)) => (option, Some(value)),
             None => (
                 word.as_str(),
-                one.command.get(index + 1).map(String::as_str),
+                container.command.get(index + 1).map(String::as_str),
             ),
         };
 
@@ -78,10 +83,11 @@ fn drain(one: &ContainerDefinition) -> Option<(String, String, u32)> {
 
     by_variable
         .chain(by_option)
+        // The longest value decides when the program exits.
         .max_by_key(|(.., seconds)| *seconds)
 }
 
-/// `25s`, `1m`, `1500ms`; a bare number is seconds, or milliseconds from 1000.
+/// Parses `25s`, `1m` or `1500ms`. A bare number is seconds, or milliseconds from 1000.
 fn parse_seconds(text: &str) -> Option<u32> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u32 = digits.trim().parse().ok()?;
@@ -105,7 +111,7 @@ const VARIABLES: [&str; 8] = [
     "TERMINATION_GRACE_PERIOD",
 ];
 
-/// Of gunicorn and uvicorn.
+/// Options of gunicorn and uvicorn.
 const OPTIONS: [&str; 2] = ["--graceful-timeout", "--timeout-graceful-shutdown"];
 
 #[cfg(test)]
@@ -113,7 +119,7 @@ mod tests {
     use super::parse_seconds;
 
     #[test]
-    fn reads_the_usual_ways_to_write_a_time() {
+    fn parses_common_duration_formats() {
         for (text, expected) in [
             ("25", Some(25)),
             ("25s", Some(25)),

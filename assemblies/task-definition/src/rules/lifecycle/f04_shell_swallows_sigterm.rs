@@ -9,14 +9,13 @@ pub(super) const RULE: Rule = Rule {
     name: "shell-swallows-sigterm",
     severity: Severity::Warning,
     title: "shell wrapper does not forward SIGTERM",
-    explanation: "The first process of a container gets SIGTERM, and as process 1 it ignores what it \
-                  has no handler for. A shell that runs several commands stays process 1, does not \
-                  pass the signal on, and the program behind it never hears that it should stop: it \
-                  is killed with requests in flight once stopTimeout is over. exec lets the program \
-                  take the shell's place.",
+    explanation: "The first process of a container receives SIGTERM, and as PID 1 it ignores signals \
+                  without a handler. A shell that runs several commands stays PID 1 and does not \
+                  forward the signal, so the program is killed with requests in flight when \
+                  stopTimeout expires. exec replaces the shell with the program.",
     source: "Amazon ECS agent, StopContainer; pid_namespaces(7), signals to the init process",
-    hint: "Put exec before the last command, or write \"initProcessEnabled\": true, which at \
-                  least ends the container at once.",
+    hint: "Put exec before the last command, or set \"initProcessEnabled\": true, which ends \
+                  the container at once.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -48,22 +47,23 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if located.definition.is_windows() {
         return;
     }
-    for (pointer, one) in containers(located) {
-        let linux = one.linux_parameters.as_ref();
+    for (pointer, container) in containers(located) {
+        let linux = container.linux_parameters.as_ref();
+        // tini, which ECS starts as PID 1, forwards signals to the shell.
         let init = linux.and_then(|linux| linux.init_process_enabled) == Some(true);
 
-        // What is waited for to end does so by itself.
-        let short =
-            edges(located).any(|edge| edge.target == one.name && waits_for_exit(edge.condition));
-        let Some((location, line)) = script(one).filter(|_| !init && !short) else {
+        // An awaited container exits by itself.
+        let exits = edges(located)
+            .any(|edge| edge.target == container.name && waits_for_exit(edge.condition));
+        let Some((location, line)) = script(container).filter(|_| !init && !exits) else {
             continue;
         };
 
         if let Some(last) = ignores_sigterm(line) {
             let message = format!(
-                "`{}` does not hear SIGTERM behind its shell: it is killed after {} s",
-                one.name,
-                one.stop_timeout.unwrap_or(30)
+                "`{}` does not receive SIGTERM from its shell and is killed after {} s",
+                container.name,
+                container.stop_timeout.unwrap_or(30)
             );
             report.add(
                 format!("{pointer}/{location}"),
@@ -74,10 +74,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-/// The line that a shell gets, and where it stands.
-fn script(one: &ContainerDefinition) -> Option<(String, &str)> {
-    let entry = one.entry_point.iter().enumerate();
-    let command = one.command.iter().enumerate();
+/// Returns the line that a shell runs, and its field.
+fn script(container: &ContainerDefinition) -> Option<(String, &str)> {
+    let entry = container.entry_point.iter().enumerate();
+    let command = container.command.iter().enumerate();
     let words: Vec<_> = entry
         .map(|(index, word)| (format!("entryPoint/{index}"), word.as_str()))
         .chain(command.map(|(index, word)| (format!("command/{index}"), word.as_str())))
@@ -97,10 +97,10 @@ fn is_command(option: &str) -> bool {
     option.starts_with('-') && option.ends_with('c')
 }
 
-/// The last command of a line of several, when the shell stays in front of it.
+/// Returns the last of several commands, if the shell stays PID 1 and does not forward signals.
 fn ignores_sigterm(line: &str) -> Option<&str> {
     let line = line.trim();
-    // `sh -c "…"` inside of `sh -c`: the inner line counts.
+    // For `sh -c "…"` inside `sh -c` the inner line decides.
     if let Some((shell, rest)) = line.split_once(' ')
         && let Some((option, inner)) = rest.trim_start().split_once(' ')
         && is_shell(shell)
@@ -111,13 +111,14 @@ fn ignores_sigterm(line: &str) -> Option<&str> {
 
     let commands = commands(line);
     let last = *commands.last()?;
-    let several = commands.len() > 1;
-    let heard = last.starts_with("exec ") || line.contains("trap ");
+    // Shells replace themselves with a single command.
+    let has_several = commands.len() > 1;
+    let forwards_signals = last.starts_with("exec ") || line.contains("trap ");
 
-    (several && !heard).then(|| last.split(' ').next().unwrap_or(last))
+    (has_several && !forwards_signals).then(|| last.split(' ').next().unwrap_or(last))
 }
 
-/// The commands of a line: what stands between `;`, `&`, `|` and line ends outside of quotes.
+/// Splits a line at `;`, `&`, `|` and line ends outside quotes.
 fn commands(line: &str) -> Vec<&str> {
     let mut quote = None;
     let parts = line.split(|c: char| match quote {
@@ -145,7 +146,7 @@ mod tests {
     use super::ignores_sigterm;
 
     #[test]
-    fn only_a_line_of_several_commands_without_exec_is_deaf() {
+    fn only_several_commands_without_exec_ignore_sigterm() {
         for (line, expected) in [
             ("node server.js", None),
             ("/prepare && exec node server.js", None),

@@ -8,13 +8,13 @@ pub(super) const RULE: Rule = Rule {
     name: "restart-without-period",
     severity: Severity::Warning,
     title: "restart policy without restartAttemptPeriod",
-    explanation: "A restart policy starts a container again only when it has run for \
-                  restartAttemptPeriod seconds: 300 when nothing is said, 60 at the least. A helper \
-                  that is not essential and ends earlier, for instance because its backend was not \
-                  there yet, stays away for the whole life of the task, and nothing else tells.",
+    explanation: "A restart policy restarts a container only if it ran for restartAttemptPeriod \
+                  seconds: 300 by default, at least 60. A non-essential sidecar that exits earlier, \
+                  for example because its backend was not ready, stays stopped for the rest of the \
+                  task, and nothing reports it.",
     source: "ECS API, ContainerRestartPolicy, field restartAttemptPeriod; Amazon ECS agent, \
                   restart tracker",
-    hint: "Write restartAttemptPeriod: 60 is the least.",
+    hint: "Set restartAttemptPeriod; the minimum is 60.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -45,20 +45,20 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let policy = one.restart_policy.as_ref();
-        let silent =
+    for (pointer, container) in containers(located) {
+        let policy = container.restart_policy.as_ref();
+        let uses_default =
             policy.is_some_and(|policy| policy.enabled && policy.restart_attempt_period.is_none());
 
-        // What others wait to end is C13's to tell.
-        let ending =
-            edges(located).any(|edge| edge.target == one.name && waits_for_exit(edge.condition));
-        if silent && !one.is_essential() && !ending {
+        // An awaited container is C13's.
+        let is_awaited = edges(located)
+            .any(|edge| edge.target == container.name && waits_for_exit(edge.condition));
+        if uses_default && !container.is_essential() && !is_awaited {
             let message = format!(
-                "`{}` is not started again when it ends in its first 300 s",
-                one.name
+                "`{}` is not restarted if it exits within its first 300 s",
+                container.name
             );
-            let hint = "add \"restartAttemptPeriod\": 60, or as long as it should have run";
+            let hint = "add \"restartAttemptPeriod\": 60, or a longer time";
             report.add(format!("{pointer}/restartPolicy"), message, hint);
         }
     }

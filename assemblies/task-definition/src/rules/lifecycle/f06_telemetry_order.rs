@@ -3,8 +3,7 @@ use crate::finding::Severity;
 use crate::read::LocatedDefinition;
 use crate::rules::images;
 use crate::rules::network::{loopback_port, reaches, serves};
-use crate::rules::shared::add_dependency;
-use crate::rules::shared::{containers, shares_network};
+use crate::rules::shared::{add_dependency, containers, shares_network};
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
@@ -12,11 +11,11 @@ pub(super) const RULE: Rule = Rule {
     name: "telemetry-order",
     severity: Severity::Warning,
     title: "container does not depend on its telemetry collector",
-    explanation: "ECS stops containers in the reverse order of dependsOn, and all at once where \
-                  there is none. A container that sends its traces, metrics or logs to a collector \
-                  beside it loses the last of them when the collector is stopped first or at the \
-                  same time; with dependsOn the collector goes last. Seen where a variable names a \
-                  port of telemetry on the loopback: 2000, 4317, 4318, 8125, 8126 or 25888.",
+    explanation: "ECS stops containers in the reverse order of dependsOn, and all at once without \
+                  it. A container that sends traces, metrics or logs to a collector loses the last \
+                  of them if the collector stops first or at the same time. With dependsOn the \
+                  collector stops last. The rule applies if a variable names a telemetry port on the \
+                  loopback: 2000, 4317, 4318, 8125, 8126 or 25888.",
     source: "ECS API, ContainerDefinition, field dependsOn (shutdown is reversed); \
                   aws/aws-for-fluent-bit#856",
     hint: "Add the collector to dependsOn, with condition START.",
@@ -58,53 +57,56 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
-    for (pointer, one) in containers(located) {
-        let Some((index, taker)) = sends(located, one) else {
+    for (pointer, container) in containers(located) {
+        let Some((index, collector)) = find_collector(located, container) else {
             continue;
         };
-        if reaches(located, &one.name, &taker.name) {
+        if reaches(located, &container.name, &collector.name) {
             continue;
         }
 
         let location = format!("{pointer}/environment/{index}/value");
-        let (name, taker) = (&one.name, &taker.name);
-        let message = format!("`{name}` sends to `{taker}`, which may be stopped before it");
+        let (name, collector) = (&container.name, &collector.name);
+        let message = format!("`{name}` sends to `{collector}`, which may be stopped before it");
 
-        if reaches(located, taker, name) {
-            let hint = format!("turn the dependency round: `{name}` depends on `{taker}`");
+        // Another edge would create a cycle, so there is no fix.
+        if reaches(located, collector, name) {
+            let hint = format!("reverse the dependency: `{name}` must depend on `{collector}`");
             report.add(location, message, hint);
         } else {
-            let hint = format!("add `{taker}` to dependsOn of `{name}`, with condition START");
+            let hint = format!("add `{collector}` to dependsOn of `{name}`, with condition START");
             report.add(location, message, hint);
             report.fix(
-                format!("add `{taker}` to dependsOn of `{name}`"),
-                vec![add_dependency(&pointer, one, taker)],
+                format!("add `{collector}` to dependsOn of `{name}`"),
+                vec![add_dependency(&pointer, container, collector)],
             );
         }
     }
 }
 
-/// The variable that names a port of telemetry, and who takes what is sent there.
-fn sends<'l>(
+/// Returns the index of the variable that names a telemetry port, and the collector.
+fn find_collector<'l>(
     located: &'l LocatedDefinition,
-    one: &ContainerDefinition,
+    container: &ContainerDefinition,
 ) -> Option<(usize, &'l ContainerDefinition)> {
-    let variables = one.environment.iter().enumerate();
+    let variables = container.environment.iter().enumerate();
     let ports = variables.filter_map(|(index, variable)| {
         let port = loopback_port(&variable.value)?;
         PORTS.contains(&port).then_some((index, port))
     });
-    let others = || containers(located).filter(|(_, other)| other.name != one.name);
+    let others = || containers(located).filter(|(_, other)| other.name != container.name);
     let mut found = ports
-        .filter(|(_, port)| !serves(one, *port))
+        .filter(|(_, port)| !serves(container, *port))
         .filter_map(|(index, port)| {
+            // A collector without a port mapping is recognized by its image.
             let by_port = others().find(|(_, other)| serves(other, port));
-            let (_, taker) = by_port
+            let (_, collector) = by_port
                 .or_else(|| others().find(|(_, other)| images::is_telemetry_agent(other)))?;
-            Some((index, taker))
+            Some((index, collector))
         });
 
-    found.find(|_| !images::is_telemetry_agent(one))
+    // A collector that forwards to another one is not an application.
+    found.find(|_| !images::is_telemetry_agent(container))
 }
 
 const PORTS: [u32; 6] = [2000, 4317, 4318, 8125, 8126, 25_888];

@@ -9,13 +9,12 @@ pub(super) const RULE: Rule = Rule {
     name: "unused-start-timeout",
     severity: Severity::Warning,
     title: "startTimeout has no effect: nothing depends on the container",
-    explanation: "startTimeout belongs to the container that is waited for, and counts from its \
-                  start until it is healthy or has ended. At a container for which nobody waits with \
-                  HEALTHY, COMPLETE or SUCCESS it does nothing: most often it was meant for the one \
-                  that container waits for.",
-    source: "ECS API, ContainerDefinition, field startTimeout; Amazon ECS agent, dependency \
-                  graph",
-    hint: "Move it to the container that is waited for, or remove it.",
+    explanation: "startTimeout is set on the awaited container and runs from its start until it is \
+                  healthy or has exited. It has no effect on a container that no other container \
+                  awaits with HEALTHY, COMPLETE or SUCCESS; usually it was meant for a dependency of \
+                  that container.",
+    source: "ECS API, ContainerDefinition, field startTimeout; Amazon ECS agent, dependency graph",
+    hint: "Move it to the awaited container, or remove it.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -40,20 +39,24 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let waited = |condition| condition != Condition::Start;
+    for (pointer, container) in containers(located) {
+        // START is resolved at once, so it never times out.
+        let has_timeout = |condition| condition != Condition::Start;
         let mut all = edges(located);
-        if one.start_timeout.is_none()
-            || all.any(|edge| edge.target == one.name && waited(edge.condition))
+        if container.start_timeout.is_none()
+            || all.any(|edge| edge.target == container.name && has_timeout(edge.condition))
         {
             continue;
         }
 
         let message = format!(
-            "nobody waits for `{}` to be healthy or to end: its startTimeout does nothing",
-            one.name
+            "no container waits for `{}` to be healthy or to exit, so its startTimeout has no effect",
+            container.name
         );
-        let meant = one.depends_on.iter().find(|edge| waited(edge.condition));
+        let meant = container
+            .depends_on
+            .iter()
+            .find(|edge| has_timeout(edge.condition));
         let hint = match meant {
             Some(edge) => format!("move it to `{}`", edge.container_name),
             None => "remove it".to_owned(),

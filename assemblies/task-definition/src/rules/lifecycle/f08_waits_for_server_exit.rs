@@ -9,9 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "waits-for-server-exit",
     severity: Severity::Warning,
     title: "dependency waits for a server to exit",
-    explanation: "COMPLETE and SUCCESS wait until a container has ended. A server does not end by \
-                  itself, so what waits for it never starts. Known by the names of well-known images \
-                  that are run without a command of the task's own.",
+    explanation: "COMPLETE and SUCCESS wait until a container exits. A server does not exit, so the \
+                  dependent container never starts. The rule recognizes well-known images that run \
+                  without a command of the definition.",
     source: "ECS API, ContainerDependency, field condition",
     hint: "Wait for START or HEALTHY.",
     passing: r#"{
@@ -36,9 +36,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let Some((_, target)) = container(located, edge.target) else {
             continue;
         };
+        // With a command of its own, the image may run something that exits, such as a migration.
         if images::is_long_running(target) {
             let message = format!(
-                "`{}` waits for `{}` to end, a server, which does not",
+                "`{}` waits for `{}` to exit, which is a server",
                 edge.from.name, target.name
             );
             let hint = "wait for START, or for HEALTHY with a health check";

@@ -10,12 +10,12 @@ pub(super) const RULE: Rule = Rule {
     name: "shell-in-cmd",
     severity: Severity::Warning,
     title: "CMD health check uses shell syntax",
-    explanation: "CMD runs the second word as a program, with the words after it as they are. A \
-                  whole line in one word is then the name of a program that does not exist, and || \
-                  is just another argument: the check fails every time, or passes whatever happens. \
-                  CMD-SHELL hands the line to a shell.",
+    explanation: "CMD runs the second element as a program and passes the others as arguments. A \
+                  command line in one element is the name of a program that does not exist, and || \
+                  is an ordinary argument: the check always fails or always passes. CMD-SHELL passes \
+                  the line to a shell.",
     source: "ECS API, HealthCheck, field command",
-    hint: "Write [\"CMD-SHELL\", \"the whole line\"].",
+    hint: "Use [\"CMD-SHELL\", \"the whole line\"].",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [
@@ -42,26 +42,27 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(check) = &one.health_check else {
+    for (pointer, container) in containers(located) {
+        let Some(check) = &container.health_check else {
             continue;
         };
         let Some((first, words)) = check.command.split_first() else {
             continue;
         };
-        let line = words.len() == 1 && words[0].trim().contains(' ');
-        let joined = words.iter().any(|word| OPERATORS.contains(&word.as_str()));
+        // A path with a space is possible but far less likely than a command line.
+        let is_line = words.len() == 1 && words[0].trim().contains(' ');
+        let has_operator = words.iter().any(|word| OPERATORS.contains(&word.as_str()));
 
-        if first == "CMD" && (line || joined) {
+        if first == "CMD" && (is_line || has_operator) {
             let pointer = format!("{pointer}/healthCheck/command");
             let message = format!(
-                "the health check of `{}` needs a shell, and CMD runs none",
-                one.name
+                "the health check of `{}` uses shell syntax, which CMD does not support",
+                container.name
             );
 
-            report.add(pointer.clone(), message, "write CMD-SHELL and the line");
+            report.add(pointer.clone(), message, "use CMD-SHELL with the line");
             let command = json!(["CMD-SHELL", words.join(" ")]);
-            report.fix("run the line in a shell", vec![Edit::Set(pointer, command)]);
+            report.fix("use CMD-SHELL", vec![Edit::Set(pointer, command)]);
         }
     }
 }

@@ -8,14 +8,14 @@ pub(super) const RULE: Rule = Rule {
     name: "log-buffer-mode",
     severity: Severity::Warning,
     title: "max-buffer-size without non-blocking mode",
-    explanation: "With mode non-blocking lines wait in a buffer of max-buffer-size, and what does \
-                  not fit is lost. With blocking there is no buffer: the program waits when \
-                  CloudWatch does not take its lines. So a buffer beside blocking says two things at \
-                  once. Since 25 June 2025 non-blocking, with 10 MiB, is what a definition gets that \
-                  names no mode, unless the account's setting says otherwise: logs can be lost \
-                  without a word, and a definition that must not lose any says blocking.",
+    explanation: "In non-blocking mode, log lines wait in a buffer of max-buffer-size, and lines \
+                  that do not fit are dropped. Blocking mode has no buffer: the program waits while \
+                  CloudWatch does not accept its lines. A buffer size beside blocking mode is \
+                  therefore a contradiction. Since 25 June 2025 the default is non-blocking with 10 \
+                  MiB, unless an account setting differs, so a definition that must not lose logs \
+                  sets blocking.",
     source: "ECS API, LogConfiguration, options mode and max-buffer-size",
-    hint: "Remove max-buffer-size, or write non-blocking.",
+    hint: "Remove max-buffer-size, or set non-blocking mode.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -68,22 +68,26 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, log) in logs(located) {
+    for (pointer, container, log) in logs(located) {
         let option = |name: &str| log.options.get(name).map(String::as_str);
+        // Other drivers have other buffer options.
         let Some(size) = option("max-buffer-size").filter(|_| log.log_driver == "awslogs") else {
             continue;
         };
         let pointer = format!("{pointer}/options/max-buffer-size");
 
         if option("mode") == Some("blocking") {
-            let message = format!("the log of `{}` is blocking, which has no buffer", one.name);
+            let message = format!(
+                "the log of `{}` is in blocking mode, which has no buffer",
+                container.name
+            );
             report.add(
                 pointer,
                 message,
                 "remove it, or write \"mode\": \"non-blocking\"",
             );
         } else if !is_size(size) {
-            let message = format!("`{size}` is no size of a buffer");
+            let message = format!("`{size}` is not a buffer size");
             report.add(pointer, message, "write a number with k, m or g, as in 25m");
         }
     }
@@ -92,8 +96,8 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 fn is_size(text: &str) -> bool {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text[digits.len()..].to_lowercase();
-    let number = digits.parse::<u64>().is_ok_and(|number| number > 0);
-    number
+    let is_positive = digits.parse::<u64>().is_ok_and(|number| number > 0);
+    is_positive
         && matches!(
             unit.as_str(),
             "" | "b" | "k" | "kb" | "m" | "mb" | "g" | "gb"

@@ -10,8 +10,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     title: "host or bridge-network feature",
     explanation: "privileged, devices, swap, shared memory size, links, security options and \
-                  disableNetworking need your own machine. hostname, extraHosts and DNS settings \
-                  do not go together with awsvpc, which is all that Fargate has; links, hostname and extraHosts do not on EC2 either.",
+                  disableNetworking require access to the host. hostname, extraHosts and DNS \
+                  settings are not supported with awsvpc on Fargate; links, hostname and extraHosts \
+                  are not supported with awsvpc on EC2 either.",
     source: "ECS API, ContainerDefinition and LinuxParameters; developer guide, Fargate",
     hint: "Remove the field.",
     passing: r#"{
@@ -36,46 +37,51 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let fargate = located.definition.is_fargate();
     let awsvpc = located.definition.network_mode.as_deref() == Some("awsvpc");
-    for (pointer, one) in containers(located) {
-        for field in forbidden(one) {
-            let why = if fargate {
-                "does not exist on Fargate"
-            } else if awsvpc && OF_DOCKERS_NETWORK.contains(&field) {
-                "does not go together with the network mode awsvpc"
+    for (pointer, container) in containers(located) {
+        for field in host_features(container) {
+            let reason = if fargate {
+                "is not supported on Fargate"
+            } else if awsvpc && BRIDGE_ONLY.contains(&field) {
+                "is not supported with network mode awsvpc"
             } else {
                 continue;
             };
 
-            let message = format!("`{}` of `{}` {why}", last(field), one.name);
+            let message = format!("`{}` of `{}` {reason}", field_name(field), container.name);
             let pointer = format!("{pointer}/{field}");
-            let hint = format!("remove `{}`", last(field));
+            let hint = format!("remove `{}`", field_name(field));
             report.add(pointer.clone(), message, hint.clone());
+            // The field has no effect to preserve.
             report.fix(hint, vec![Edit::Remove(pointer)]);
         }
     }
 }
 
-/// What awsvpc leaves no room for, wherever the task runs.
-const OF_DOCKERS_NETWORK: [&str; 3] = ["links", "hostname", "extraHosts"];
+/// Fields that awsvpc does not support, on any platform.
+const BRIDGE_ONLY: [&str; 3] = ["links", "hostname", "extraHosts"];
 
-fn last(field: &str) -> &str {
+fn field_name(field: &str) -> &str {
     field.rsplit('/').next().unwrap_or(field)
 }
 
-fn forbidden(one: &ContainerDefinition) -> impl Iterator<Item = &'static str> {
-    let linux = one.linux_parameters.clone().unwrap_or_default();
+fn host_features(container: &ContainerDefinition) -> impl Iterator<Item = &'static str> {
+    let linux = container.linux_parameters.clone().unwrap_or_default();
     [
-        ("privileged", one.privileged == Some(true)),
-        ("links", !one.links.is_empty()),
-        ("hostname", one.hostname.is_some()),
-        ("extraHosts", !one.extra_hosts.is_empty()),
-        ("dnsServers", !one.dns_servers.is_empty()),
-        ("dnsSearchDomains", !one.dns_search_domains.is_empty()),
+        // Values that equal the default are accepted.
+        ("privileged", container.privileged == Some(true)),
+        ("links", !container.links.is_empty()),
+        ("hostname", container.hostname.is_some()),
+        ("extraHosts", !container.extra_hosts.is_empty()),
+        ("dnsServers", !container.dns_servers.is_empty()),
+        ("dnsSearchDomains", !container.dns_search_domains.is_empty()),
         (
             "dockerSecurityOptions",
-            !one.docker_security_options.is_empty(),
+            !container.docker_security_options.is_empty(),
         ),
-        ("disableNetworking", one.disable_networking == Some(true)),
+        (
+            "disableNetworking",
+            container.disable_networking == Some(true),
+        ),
         ("linuxParameters/devices", !linux.devices.is_empty()),
         (
             "linuxParameters/sharedMemorySize",

@@ -8,8 +8,7 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-capability",
     severity: Severity::Error,
     title: "unknown or unsupported Linux capability",
-    explanation: "A container may drop any capability. On Fargate the only one it may add is \
-                  SYS_PTRACE.",
+    explanation: "A container may drop any capability. On Fargate it may only add SYS_PTRACE.",
     source: "ECS API, KernelCapabilities",
     hint: "Remove it from add.",
     passing: r#"{
@@ -44,8 +43,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(linux) = &one.linux_parameters else {
+    for (pointer, container) in containers(located) {
+        let Some(linux) = &container.linux_parameters else {
             continue;
         };
         let Some(capabilities) = &linux.capabilities else {
@@ -56,11 +55,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         for (list, words) in [("add", &capabilities.add), ("drop", &capabilities.drop)] {
             for (index, word) in words.iter().enumerate() {
                 let pointer = format!("{pointer}/{list}/{index}");
-                let refused =
+                let is_unsupported =
                     list == "add" && located.definition.is_fargate() && word != "SYS_PTRACE";
-                if refused && KNOWN.contains(&word.as_str()) {
-                    let message = format!("`{}` cannot have {word} on Fargate", one.name);
-                    let hint = "remove it; SYS_PTRACE is the only one that can be added";
+                // A misspelt capability is an unknown value instead.
+                if is_unsupported && KNOWN.contains(&word.as_str()) {
+                    let message = format!("`{}` cannot add {word} on Fargate", container.name);
+                    let hint = "remove it; only SYS_PTRACE can be added";
                     report.add(pointer.clone(), message, hint);
                     report.fix(format!("remove {word}"), vec![Edit::Remove(pointer)]);
                 } else {

@@ -8,16 +8,15 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-sysctl",
     severity: Severity::Error,
     title: "kernel setting is not supported",
-    explanation: "systemControls may set what the kernel keeps apart for each network or IPC \
-                  namespace: net.*, fs.mqueue.* and kernel.msgmax, msgmnb, msgmni, sem, shmall, \
-                  shmmax, shmmni and shm_rmid_forced. Fargate has all of them; guides from before \
-                  2023 say otherwise. Anything else would change the machine and stops the \
-                  container. With ipcMode host the IPC settings are the machine's. Containers that \
-                  share one network share net.*: where two of them differ, the one started last \
-                  wins.",
+    explanation: "systemControls may set values that the kernel keeps per network or IPC namespace: \
+                  net.*, fs.mqueue.* and kernel.msgmax, msgmnb, msgmni, sem, shmall, shmmax, shmmni \
+                  and shm_rmid_forced. Fargate supports all of them; guides from before 2023 differ. \
+                  Any other setting affects the host, and the container does not start. With ipcMode \
+                  host the IPC settings belong to the host. Containers with a shared network share \
+                  net.*: if two values differ, the container started last wins.",
     source: "ECS API, SystemControl, fields namespace and value; RegisterTaskDefinition, field \
                   ipcMode",
-    hint: "Use a setting of net.* or of IPC.",
+    hint: "Use a net.* or IPC setting.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -50,35 +49,39 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let shared = shares_network(located);
-    let machines = located.definition.ipc_mode.as_deref() == Some("host");
+    let has_host_ipc = located.definition.ipc_mode.as_deref() == Some("host");
     let mut seen: Vec<(&str, &str, &str)> = Vec::new();
 
-    for (pointer, one) in containers(located) {
-        for (index, control) in one.system_controls.iter().enumerate() {
+    for (pointer, container) in containers(located) {
+        for (index, control) in container.system_controls.iter().enumerate() {
             let (key, value) = (control.namespace.as_str(), control.value.as_str());
-            let control_at = format!("{pointer}/systemControls/{index}");
-            let pointer = format!("{control_at}/namespace");
-            let network = key.starts_with("net.");
+            let control_pointer = format!("{pointer}/systemControls/{index}");
+            let pointer = format!("{control_pointer}/namespace");
+            let is_network = key.starts_with("net.");
 
-            if !network && !is_ipc(key) {
-                let message = format!("`{key}` of `{}` is a setting of the machine", one.name);
+            if !is_network && !is_ipc(key) {
+                let message = format!("`{key}` of `{}` belongs to the host", container.name);
                 let hint = "remove it; net.*, fs.mqueue.* and some of kernel.* can be set";
                 report.add(pointer, message, hint);
-                report.fix(format!("remove `{key}`"), vec![Edit::Remove(control_at)]);
-            } else if machines && !network {
-                let message = format!("with ipcMode host, `{key}` is a setting of the machine");
+                report.fix(
+                    format!("remove `{key}`"),
+                    vec![Edit::Remove(control_pointer)],
+                );
+            } else if has_host_ipc && !is_network {
+                let message = format!("with ipcMode host, `{key}` belongs to the host");
                 report.add(pointer, message, "remove it, or `ipcMode`");
             } else if let Some((_, other, owner)) = seen
                 .iter()
-                .find(|(known, other, _)| shared && network && *known == key && *other != value)
+                .find(|(known, other, _)| shared && is_network && *known == key && *other != value)
             {
                 let message = format!(
                     "`{key}` is {other} in `{owner}` and {value} in `{}`, which share one network",
-                    one.name
+                    container.name
                 );
+                // ECS accepts the definition; the order of starts decides the value.
                 report.warn(pointer, message, "write the same value in both");
             }
-            seen.push((key, value, &one.name));
+            seen.push((key, value, &container.name));
         }
     }
 }

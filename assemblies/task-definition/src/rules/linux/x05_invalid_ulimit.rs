@@ -10,9 +10,8 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-ulimit",
     severity: Severity::Error,
     title: "invalid ulimit",
-    explanation: "The soft limit is where a process starts, the hard one how far it may raise \
-                  it. Fargate gives 65535 open files when nothing is said. Windows has no \
-                  ulimits.",
+    explanation: "A process starts with the soft limit and may raise it to the hard limit. Fargate \
+                  sets nofile to 65535 by default. Windows has no ulimits.",
     source: "ECS API, Ulimit; developer guide, Fargate task resource limits",
     hint: "Lower the soft limit.",
     passing: r#"{
@@ -47,28 +46,32 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        for (index, limit) in one.ulimits.iter().enumerate() {
+    for (pointer, container) in containers(located) {
+        for (index, limit) in container.ulimits.iter().enumerate() {
             let pointer = format!("{pointer}/ulimits/{index}");
             report.check_enum(&format!("{pointer}/name"), Some(&limit.name), &NAMES);
             if located.definition.is_windows() {
                 report.add(
                     pointer,
-                    "Windows containers have no ulimits",
+                    "Windows containers do not support ulimits",
                     "remove `ulimits`",
                 );
+            // A hard limit of -1 means unlimited.
             } else if limit.hard_limit >= 0 && limit.soft_limit > limit.hard_limit {
                 let message = format!(
-                    "{} of `{}` begins at {} and ends at {}",
-                    limit.name, one.name, limit.soft_limit, limit.hard_limit
+                    "{} of `{}` has a soft limit of {} above its hard limit of {}",
+                    limit.name, container.name, limit.soft_limit, limit.hard_limit
                 );
                 let pointer = format!("{pointer}/softLimit");
 
                 report.add(pointer.clone(), message, "lower the soft limit");
                 let edits = vec![Edit::Set(pointer, json!(limit.hard_limit))];
-                report.fix("begin at the hard limit", edits);
-            } else if limit.name == "nofile" && limit.hard_limit > MOST_FILES {
-                let message = format!("{} open files; {MOST_FILES} are the most", limit.hard_limit);
+                report.fix("lower the soft limit to the hard limit", edits);
+            } else if limit.name == "nofile" && limit.hard_limit > MAX_FILES {
+                let message = format!(
+                    "{} open files; the maximum is {MAX_FILES}",
+                    limit.hard_limit
+                );
                 report.add(
                     format!("{pointer}/hardLimit"),
                     message,
@@ -79,7 +82,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-const MOST_FILES: i64 = 1_048_576;
+const MAX_FILES: i64 = 1_048_576;
 
 const NAMES: [&str; 15] = [
     "core",

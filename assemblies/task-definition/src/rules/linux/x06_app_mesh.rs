@@ -7,8 +7,8 @@ pub(super) const RULE: Rule = Rule {
     name: "app-mesh",
     severity: Severity::Warning,
     title: "App Mesh is discontinued",
-    explanation: "proxyConfiguration is for App Mesh, which AWS has ended. Service Connect, or a \
-                  proxy in the task, does its work.",
+    explanation: "proxyConfiguration belongs to App Mesh, which AWS has discontinued. Service \
+                  Connect, or a proxy in the task, replaces it.",
     source: "aws/containers-roadmap, App Mesh end of support",
     hint: "Remove proxyConfiguration.",
     passing: r#"{
@@ -35,8 +35,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let Some(proxy) = &located.definition.proxy_configuration else {
         return;
     };
+    // The API still accepts the field, so this is a warning.
     let message = format!(
-        "`{}` is the proxy of App Mesh, which has ended",
+        "`{}` is the proxy of App Mesh, which is discontinued",
         proxy.container_name
     );
 

@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-tmpfs",
     severity: Severity::Error,
     title: "invalid tmpfs",
-    explanation: "tmpfs is an absolute path, a size of at least 1 MiB and options of mount. \
-                  Since January 2026 Fargate has it too; older guides say otherwise.",
+    explanation: "tmpfs has an absolute path, a size of at least 1 MiB and mount options. Fargate \
+                  supports it since January 2026; older guides differ.",
     source: "ECS API, Tmpfs; aws/containers-roadmap#736",
-    hint: "Write an absolute path and a size.",
+    hint: "Use an absolute path and a size.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -46,12 +46,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let tmpfs = one.linux_parameters.iter().flat_map(|linux| &linux.tmpfs);
+    for (pointer, container) in containers(located) {
+        let tmpfs = container
+            .linux_parameters
+            .iter()
+            .flat_map(|linux| &linux.tmpfs);
         for (index, folder) in tmpfs.enumerate() {
             let pointer = format!("{pointer}/linuxParameters/tmpfs/{index}");
             if !folder.container_path.starts_with('/') {
-                let message = format!("`{}` is no absolute path", folder.container_path);
+                let message = format!("`{}` is not an absolute path", folder.container_path);
                 let hint = format!("write /{}", folder.container_path);
                 let pointer = format!("{pointer}/containerPath");
                 report.add(pointer.clone(), message, hint);
@@ -61,17 +64,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             if folder.size == 0 {
                 report.add(
                     format!("{pointer}/size"),
-                    "a folder of 0 MiB holds nothing",
+                    "the size is 0 MiB",
                     "write 1 or more",
                 );
             }
 
             for (number, option) in folder.mount_options.iter().enumerate() {
                 let pointer = format!("{pointer}/mountOptions/{number}");
+                // Options such as `mode=1777` have a value, which the kernel checks.
                 match option.split_once('=') {
                     None => report.check_enum(&pointer, Some(option), &OPTIONS),
                     Some((word, _)) if !OPTIONS.contains(&word) => {
-                        let message = format!("`{word}` is no option of a mount");
+                        let message = format!("`{word}` is not a mount option");
                         report.add(pointer, message, "remove it, or correct its spelling");
                     }
                     Some(_) => {}

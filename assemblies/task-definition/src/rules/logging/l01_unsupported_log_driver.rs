@@ -8,8 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-log-driver",
     severity: Severity::Error,
     title: "log driver is not supported",
-    explanation: "Fargate has awslogs, splunk and awsfirelens. EC2 has json-file, syslog, \
-                  journald, gelf and fluentd besides.",
+    explanation: "Fargate supports awslogs, splunk and awsfirelens. EC2 also supports json-file, \
+                  syslog, journald, gelf and fluentd.",
     source: "ECS API, LogConfiguration, field logDriver; cfn-lint E3048, E3713",
     hint: "Use awslogs, or awsfirelens with a router.",
     passing: r#"{
@@ -46,25 +46,26 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(log) = &one.log_configuration else {
+    for (pointer, container) in containers(located) {
+        let Some(log) = &container.log_configuration else {
             continue;
         };
         let pointer = format!("{pointer}/logConfiguration/logDriver");
         let driver = log.log_driver.as_str();
 
-        if located.definition.is_fargate() && ELSEWHERE.contains(&driver) {
+        if located.definition.is_fargate() && EC2_ONLY.contains(&driver) {
             let message = format!(
-                "`{}` logs with {driver}, which Fargate does not have",
-                one.name
+                "`{}` uses log driver {driver}, which Fargate does not support",
+                container.name
             );
             report.add(pointer, message, format!("use {}", FARGATE.join(", ")));
         } else {
-            let known: Vec<_> = FARGATE.into_iter().chain(ELSEWHERE).collect();
+            // On Fargate a misspelt driver is an unknown value, not an EC2 one.
+            let known: Vec<_> = FARGATE.into_iter().chain(EC2_ONLY).collect();
             report.check_enum(&pointer, Some(driver), &known);
         }
     }
 }
 
 const FARGATE: [&str; 3] = ["awslogs", "splunk", "awsfirelens"];
-const ELSEWHERE: [&str; 5] = ["json-file", "syslog", "journald", "gelf", "fluentd"];
+const EC2_ONLY: [&str; 5] = ["json-file", "syslog", "journald", "gelf", "fluentd"];

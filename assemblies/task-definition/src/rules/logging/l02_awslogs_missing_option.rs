@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "awslogs-missing-option",
     severity: Severity::Error,
     title: "awslogs without group or region",
-    explanation: "ECS answers \"Log driver awslogs requires options: awslogs-region, awslogs- \
-                  group\".",
-    source: "the answer of ECS; cfn-lint E3046",
+    explanation: "ECS rejects the definition with \"Log driver awslogs requires options: \
+                  awslogs-region, awslogs-group\".",
+    source: "ECS error message; cfn-lint E3046",
     hint: "Add awslogs-group and awslogs-region.",
     passing: r#"{
   "family": "web",
@@ -56,10 +56,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs") {
+    for (pointer, container, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs")
+    {
+        // The create-group and prefix options are optional on EC2.
         for option in ["awslogs-group", "awslogs-region"] {
             if !log.options.contains_key(option) {
-                let message = format!("the log of `{}` has no `{option}`", one.name);
+                let message = format!("the log of `{}` has no `{option}`", container.name);
                 let hint = format!("add \"{option}\" to its options");
                 report.add(format!("{pointer}/options"), message, hint);
             }

@@ -11,8 +11,8 @@ pub(super) const RULE: Rule = Rule {
     name: "awslogs-missing-prefix",
     severity: Severity::Error,
     title: "awslogs without stream prefix on Fargate",
-    explanation: "The streams are called prefix/container/task. On Fargate the prefix is \
-                  required; without it ECS refuses the definition.",
+    explanation: "Log streams are named prefix/container/task. Fargate requires the prefix, and ECS \
+                  rejects the definition without it.",
     source: "ECS API, LogConfiguration, option awslogs-stream-prefix",
     hint: "Add awslogs-stream-prefix.",
     passing: r#"{
@@ -62,21 +62,26 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !located.definition.is_fargate() {
         return;
     }
-    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs") {
+    for (pointer, container, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs")
+    {
         if !log.options.contains_key("awslogs-stream-prefix") {
-            let message = format!("the log of `{}` has no `awslogs-stream-prefix`", one.name);
+            let message = format!(
+                "the log of `{}` has no `awslogs-stream-prefix`",
+                container.name
+            );
             let hint = format!(
                 "add \"awslogs-stream-prefix\": \"{}\" to its options",
-                one.name
+                container.name
             );
 
             report.add(format!("{pointer}/options"), message, hint.clone());
             let prefix = format!("{pointer}/options/awslogs-stream-prefix");
 
-            // A prefix that is misspelt (L04) is there already.
-            let meant = |option: &String| nearest(option, [PREFIX]).is_some();
-            if !log.options.keys().any(meant) {
-                report.fix(hint, vec![Edit::Set(prefix, json!(one.name))]);
+            // A misspelt prefix is L04's, which renames the key.
+            let is_misspelt = |option: &String| nearest(option, [PREFIX]).is_some();
+            if !log.options.keys().any(is_misspelt) {
+                // The container's name is unique in the task and says where a line comes from.
+                report.fix(hint, vec![Edit::Set(prefix, json!(container.name))]);
             }
         }
     }

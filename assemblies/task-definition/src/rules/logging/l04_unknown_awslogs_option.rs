@@ -10,9 +10,9 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-awslogs-option",
     severity: Severity::Error,
     title: "unknown awslogs option",
-    explanation: "An option it does not know stops the container from starting. awslogs- \
-                  datetime-format and awslogs-multiline-pattern are two ways to say where a \
-                  message begins, so only one may stand; mode is blocking or non-blocking.",
+    explanation: "The container does not start with an unknown option. awslogs-datetime-format and \
+                  awslogs-multiline-pattern both define where a message begins, so only one of them \
+                  may be set. mode is blocking or non-blocking.",
     source: "ECS API, LogConfiguration; cfn-lint E3046",
     hint: "Correct the spelling, or remove the option.",
     passing: r#"{
@@ -65,7 +65,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs") {
+    for (pointer, container, log) in logs(located).filter(|(_, _, log)| log.log_driver == "awslogs")
+    {
         let pointer = format!("{pointer}/options");
         for option in log
             .options
@@ -78,8 +79,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 None => format!("choose one of {}", OPTIONS.join(", ")),
             };
 
-            let message = format!("awslogs has no option `{option}` (in `{}`)", one.name);
+            let message = format!("awslogs has no option `{option}` (in `{}`)", container.name);
             report.add(format!("{pointer}/{}", escape(option)), message, hint);
+            // The fix keeps the value under the corrected name.
             report.fix_key(&pointer, &log.options, option, meant);
         }
 
@@ -90,18 +92,19 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             &["blocking", "non-blocking"],
         );
 
-        let begins = ["awslogs-datetime-format", "awslogs-multiline-pattern"];
-        if begins
+        // The driver fails with both, because each defines where a message begins.
+        let start_options = ["awslogs-datetime-format", "awslogs-multiline-pattern"];
+        if start_options
             .iter()
             .all(|option| log.options.contains_key(*option))
         {
             let message = format!(
                 "the log of `{}` has both {}",
-                one.name,
-                begins.join(" and ")
+                container.name,
+                start_options.join(" and ")
             );
             report.add(
-                format!("{pointer}/{}", begins[1]),
+                format!("{pointer}/{}", start_options[1]),
                 message,
                 "keep one of them",
             );

@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "missing-log-permission",
     severity: Severity::Warning,
     title: "awslogs-create-group without logs:CreateLogGroup",
-    explanation: "awslogs-create-group lets the execution role make the group. The managed \
-                  policy AmazonECSTaskExecutionRolePolicy does not hold logs:CreateLogGroup, so \
-                  the task stops before it starts unless the right was added. A group that is \
-                  made so also keeps its logs for ever.",
+    explanation: "With awslogs-create-group the execution role creates the group. The managed policy \
+                  AmazonECSTaskExecutionRolePolicy does not include logs:CreateLogGroup, so the task \
+                  stops before it starts unless the permission was added. A group created this way \
+                  keeps its logs forever.",
     source: "ECS API, LogConfiguration, option awslogs-create-group",
     hint: "Create the group beside the definition, or add logs:CreateLogGroup.",
     passing: r#"{
@@ -63,30 +63,30 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    let makes = logs(located).filter(|(_, _, log)| {
-        let wanted = log.options.get("awslogs-create-group");
-        log.log_driver == "awslogs" && wanted.is_some_and(|value| value == "true")
+    let creators = logs(located).filter(|(_, _, log)| {
+        let option = log.options.get("awslogs-create-group");
+        log.log_driver == "awslogs" && option.is_some_and(|value| value == "true")
     });
 
-    // The role is the same for all of them.
-    let all: Vec<_> = makes.collect();
+    // All containers share the execution role, so one finding is enough.
+    let all: Vec<_> = creators.collect();
     let Some((pointer, first, _)) = all.first() else {
         return;
     };
-    let who = match all.len() - 1 {
-        0 => format!("`{}` makes its log group", first.name),
+    let subject = match all.len() - 1 {
+        0 => format!("`{}` creates its log group", first.name),
         1 => format!(
-            "`{}` and another container make their log group",
+            "`{}` and another container create their log group",
             first.name
         ),
         more => format!(
-            "`{}` and {more} other containers make their log group",
+            "`{}` and {more} other containers create their log group",
             first.name
         ),
     };
 
-    let message = format!("{who}, for which the execution role needs logs:CreateLogGroup");
-    let hint = "create the group beside the definition, or add that right to the role";
+    let message = format!("{subject}, for which the execution role needs logs:CreateLogGroup");
+    let hint = "create the group beside the definition, or add that permission to the role";
     report.add(
         format!("{pointer}/options/awslogs-create-group"),
         message,

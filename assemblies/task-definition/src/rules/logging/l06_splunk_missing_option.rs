@@ -8,7 +8,7 @@ pub(super) const RULE: Rule = Rule {
     name: "splunk-missing-option",
     severity: Severity::Error,
     title: "splunk without token or URL",
-    explanation: "The driver needs splunk-url and splunk-token. The token is usually a secret \
+    explanation: "The driver requires splunk-url and splunk-token. The token is usually a secret \
                   option.",
     source: "ECS API, LogConfiguration; Docker, splunk log driver",
     hint: "Add splunk-url to options and splunk-token to secretOptions.",
@@ -54,8 +54,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, log) in logs(located).filter(|(_, _, log)| log.log_driver == "splunk") {
+    for (pointer, container, log) in logs(located).filter(|(_, _, log)| log.log_driver == "splunk")
+    {
         for option in ["splunk-url", "splunk-token"] {
+            // Either list may contain either option.
             let is_secret = log
                 .secret_options
                 .iter()
@@ -67,7 +69,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                     "options"
                 };
 
-                let message = format!("the log of `{}` has no `{option}`", one.name);
+                let message = format!("the log of `{}` has no `{option}`", container.name);
                 report.add(&pointer, message, format!("add `{option}` to {list}"));
             }
         }

@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "firelens-router",
     severity: Severity::Error,
     title: "awsfirelens without exactly one log router on another log driver",
-    explanation: "A container that logs with awsfirelens hands its lines to the container with \
-                  firelensConfiguration. There is exactly one, and it cannot hand its own lines \
-                  to itself.",
+    explanation: "A container with log driver awsfirelens sends its log to the container with \
+                  firelensConfiguration. The task has exactly one, which cannot send its own log to \
+                  itself.",
     source: "ECS developer guide, FireLens",
     hint: "Add a container with firelensConfiguration.",
     passing: r#"{
@@ -41,11 +41,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let routers: Vec<_> = containers(located)
-        .filter(|(_, one)| one.firelens_configuration.is_some())
+        .filter(|(_, container)| container.firelens_configuration.is_some())
         .collect();
+    // The agent configures one router per task.
     if let Some((pointer, second)) = routers.get(1) {
         let message = format!(
-            "`{}` and `{}` both are log routers",
+            "`{}` and `{}` are both log routers",
             routers[0].1.name, second.name
         );
         report.add(
@@ -55,15 +56,20 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         );
     }
 
-    for (pointer, one, _) in logs(located).filter(|(_, _, log)| log.log_driver == "awsfirelens") {
+    for (pointer, container, _) in
+        logs(located).filter(|(_, _, log)| log.log_driver == "awsfirelens")
+    {
         let pointer = format!("{pointer}/logDriver");
-        if one.firelens_configuration.is_some() {
-            let message = format!("the log router `{}` would hand its log to itself", one.name);
+        if container.firelens_configuration.is_some() {
+            let message = format!(
+                "the log router `{}` would send its log to itself",
+                container.name
+            );
             report.add(pointer, message, "use awslogs for the router");
         } else if routers.is_empty() {
             let message = format!(
-                "`{}` logs with awsfirelens, and no container is the router",
-                one.name
+                "`{}` uses awsfirelens, but no container is a log router",
+                container.name
             );
             report.add(
                 pointer,

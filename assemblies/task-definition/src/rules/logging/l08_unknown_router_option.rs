@@ -10,9 +10,9 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-router-option",
     severity: Severity::Error,
     title: "unknown log router option",
-    explanation: "enable-ecs-log-metadata is true or false; config-file-type and config-file- \
-                  value stand together. On Fargate the configuration is a file of the image: s3 \
-                  is not supported there.",
+    explanation: "enable-ecs-log-metadata is true or false; config-file-type and config-file-value \
+                  are set together. On Fargate the configuration is a file in the image: s3 is not \
+                  supported.",
     source: "ECS API, FirelensConfiguration, field options",
     hint: "Use config-file-type file.",
     passing: r#"{
@@ -56,8 +56,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let Some(router) = &one.firelens_configuration else {
+    for (pointer, container) in containers(located) {
+        let Some(router) = &container.firelens_configuration else {
             continue;
         };
         let pointer = format!("{pointer}/firelensConfiguration");
@@ -85,6 +85,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.fix_key(&pointer, &router.options, option, meant);
         }
 
+        // The two options form a pair: where the file is, and which file.
         let kind = router.options.get("config-file-type").map(String::as_str);
         report.check_enum(
             &format!("{pointer}/config-file-type"),
@@ -93,10 +94,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         );
 
         if kind.is_some() != router.options.contains_key("config-file-value") {
-            let message = "config-file-type and config-file-value stand together";
-            report.add(&pointer, message, "add the one that is missing");
+            let message = "config-file-type and config-file-value must be set together";
+            report.add(&pointer, message, "add the missing one");
         }
 
+        // The Fargate agent does not download the file.
         if kind == Some("s3") && located.definition.is_fargate() {
             let message = "on Fargate the log router cannot read its configuration from S3";
             let hint = "put the file into the image, and write \"config-file-type\": \"file\"";

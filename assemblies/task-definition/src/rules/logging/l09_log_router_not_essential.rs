@@ -8,12 +8,12 @@ pub(super) const RULE: Rule = Rule {
     name: "log-router-not-essential",
     severity: Severity::Warning,
     title: "log router is not essential",
-    explanation: "When a router that is not essential ends, the task goes on and its log is \
-                  lost. ECS's own examples make it essential. A dependsOn is not needed: the agent \
-                  itself lets whoever logs with awsfirelens wait for the start of the router.",
-    source: "ECS developer guide, FireLens, example task definitions; Amazon ECS agent, FireLens \
-                  setup",
-    hint: "Remove \"essential\": false from the router, or give it a restart policy.",
+    explanation: "When a non-essential log router exits, the task continues and its log is lost. The \
+                  examples of ECS make it essential. dependsOn is not needed: the agent starts \
+                  containers with awsfirelens after the router.",
+    source: "ECS developer guide, FireLens, example task definitions; Amazon ECS agent, \
+                  FireLens setup",
+    hint: "Remove \"essential\": false from the router, or add a restart policy.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -49,13 +49,20 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let restarts = one
+    for (pointer, container) in containers(located) {
+        // A restart policy limits the loss to the time of the restart.
+        let has_restart_policy = container
             .restart_policy
             .as_ref()
             .is_some_and(|policy| policy.enabled);
-        if one.firelens_configuration.is_some() && !one.is_essential() && !restarts {
-            let message = format!("when the log router `{}` ends, the log is lost", one.name);
+        if container.firelens_configuration.is_some()
+            && !container.is_essential()
+            && !has_restart_policy
+        {
+            let message = format!(
+                "when the log router `{}` ends, the log is lost",
+                container.name
+            );
             let hint = "remove \"essential\": false, or give it a restart policy with \"restartAttemptPeriod\": 60";
             report.add(format!("{pointer}/essential"), message, hint);
         }

@@ -8,9 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-port",
     severity: Severity::Error,
     title: "port is out of range, or set beside a port range",
-    explanation: "A port mapping has containerPort or containerPortRange, not both.",
+    explanation: "A port mapping has either containerPort or containerPortRange. Ports are 1 to \
+                  65535.",
     source: "ECS API, PortMapping",
-    hint: "Write 1 to 65535.",
+    hint: "Use 1 to 65535.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -31,8 +32,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, port) in ports(located) {
-        let name = &one.name;
+    for (pointer, container, port) in ports(located) {
+        let name = &container.name;
         match (port.container_port, &port.container_port_range) {
             (Some(_), Some(_)) => {
                 let message = format!("a port mapping of `{name}` has a port and a range");
@@ -46,6 +47,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 let message = format!("a port mapping of `{name}` has no port");
                 report.add(pointer, message, "add \"containerPort\": 8080");
             }
+            // u32 allows larger numbers than a port has.
             (Some(number), None) if !(1..=65_535).contains(&number) => {
                 let message = format!("`{name}` has port {number}; ports are 1 to 65535");
                 report.add(

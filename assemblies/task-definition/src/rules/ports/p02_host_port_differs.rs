@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "host-port-differs",
     severity: Severity::Error,
     title: "hostPort differs from containerPort",
-    explanation: "The task has its own network interface, so nothing is mapped. ECS answers \
-                  \"When networkMode=awsvpc, the host ports and container ports in port mappings \
-                  must match.\"",
-    source: "the answer of ECS; cfn-lint E3053",
+    explanation: "In network modes awsvpc and host, ports are not mapped. ECS rejects the definition \
+                  with \"When networkMode=awsvpc, the host ports and container ports in port \
+                  mappings must match.\"",
+    source: "ECS error message; cfn-lint E3053",
     hint: "Remove hostPort.",
     passing: r#"{
   "family": "web",
@@ -48,19 +48,20 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
-    for (pointer, one, port) in ports(located) {
+    for (pointer, container, port) in ports(located) {
         let (Some(inner), Some(outer)) = (port.container_port, port.host_port) else {
             continue;
         };
         if inner != outer {
             let message = format!(
-                "`{}` maps {outer} to {inner}; awsvpc and host map nothing",
-                one.name
+                "`{}` maps {outer} to {inner}; awsvpc and host do not map ports",
+                container.name
             );
             let hint = format!("remove `hostPort`, or let the program listen on {outer}");
             let pointer = format!("{pointer}/hostPort");
 
             report.add(pointer.clone(), message, hint);
+            // Without hostPort ECS uses containerPort, on which the program listens.
             report.fix("remove `hostPort`", vec![Edit::Remove(pointer)]);
         }
     }

@@ -8,11 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "duplicate-port",
     severity: Severity::Error,
     title: "port mapped twice",
-    explanation: "With awsvpc all containers of a task share one network interface and one \
-                  loopback, so two of them cannot listen on the same port and protocol. The \
-                  second one fails when it starts.",
-    source: "follows from ECS developer guide, awsvpc; the answer of ECS was not found",
-    hint: "Let one of them listen on another port.",
+    explanation: "With awsvpc all containers of a task share one network interface and one loopback, \
+                  so two of them cannot listen on the same port and protocol. The second one fails \
+                  at startup.",
+    source: "derived from ECS developer guide, awsvpc; the ECS error message is not known",
+    hint: "Use another port for one of them.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -43,23 +43,24 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     }
 
-    let mut taken: Vec<(&str, (u32, u32), &str)> = Vec::new();
-    for (pointer, one, port) in ports(located) {
+    let mut mapped: Vec<(&str, (u32, u32), &str)> = Vec::new();
+    for (pointer, container, port) in ports(located) {
         let Some(range) = range(port) else { continue };
         let protocol = port.protocol.as_deref().unwrap_or("tcp");
-        let same = |other: &&(&str, (u32, u32), &str)| {
+        let overlaps = |other: &&(&str, (u32, u32), &str)| {
             other.0 == protocol && other.1.0 <= range.1 && range.0 <= other.1.1
         };
 
-        if let Some((_, other, owner)) = taken.iter().find(same) {
+        if let Some((_, other, owner)) = mapped.iter().find(overlaps) {
+            // The first port that both ranges contain.
             let clash = range.0.max(other.0);
             let message = format!(
-                "{clash}/{protocol} is taken by `{owner}` and by `{}`",
-                one.name
+                "{clash}/{protocol} is mapped by `{owner}` and by `{}`",
+                container.name
             );
-            let hint = "let one of them listen elsewhere: containers of a task share one network";
+            let hint = "use another port for one of them: containers of a task share one network";
             report.add(format!("{pointer}/containerPort"), message, hint);
         }
-        taken.push((protocol, range, &one.name));
+        mapped.push((protocol, range, &container.name));
     }
 }

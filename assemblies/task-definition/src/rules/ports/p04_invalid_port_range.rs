@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-port-range",
     severity: Severity::Error,
     title: "port range is reversed or too large",
-    explanation: "A range is written first-last with first less than last, and works with bridge \
-                  and awsvpc.",
+    explanation: "A range is written first-last with first less than last. A container has at most \
+                  100 ranges. Ranges work with bridge and awsvpc.",
     source: "ECS API, PortMapping, field containerPortRange",
-    hint: "Write for example 8000-8010.",
+    hint: "Use for example 8000-8010.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -32,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, port) in ports(located) {
+    for (pointer, container, port) in ports(located) {
         let Some(text) = &port.container_port_range else {
             continue;
         };
@@ -45,27 +45,32 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         {
             Some((Ok(first), Ok(last))) if first >= 1 && first < last && last <= 65_535 => {}
             Some((Ok(first), Ok(last))) if first >= last => {
-                let message = format!("the range `{text}` of `{}` does not go up", one.name);
+                let message = format!(
+                    "the range `{text}` of `{}` is not ascending",
+                    container.name
+                );
                 report.add(pointer.clone(), message, hint);
+                // Reversed limits have one obvious correction; equal ones may be a single port or a
+                // typo.
                 if first > last && last >= 1 && first <= 65_535 {
                     report.fix_value(pointer, Some(&format!("{last}-{first}")));
                 }
             }
-            _ => report.add(pointer, format!("`{text}` is no range of ports"), hint),
+            _ => report.add(pointer, format!("`{text}` is not a port range"), hint),
         }
     }
 
-    for (pointer, one) in containers(located) {
-        let ranges = one
+    for (pointer, container) in containers(located) {
+        let ranges = container
             .port_mappings
             .iter()
             .filter(|port| port.container_port_range.is_some());
         if ranges.count() > 100 {
-            let message = format!("`{}` has more than 100 ranges of ports", one.name);
+            let message = format!("`{}` has more than 100 port ranges", container.name);
             report.add(
                 format!("{pointer}/portMappings"),
                 message,
-                "join some of them",
+                "merge some of them",
             );
         }
     }

@@ -8,9 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-port-name",
     severity: Severity::Error,
     title: "port name is invalid or not unique",
-    explanation: "Service Connect and VPC Lattice find the port by its name.",
+    explanation: "Service Connect and VPC Lattice refer to a port by its name, which is unique in \
+                  the task.",
     source: "ECS API, PortMapping, field name",
-    hint: "Use small letters, digits, - and _, not beginning with -.",
+    hint: "Use lower-case letters, digits, - and _, not beginning with -.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -43,24 +44,28 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
+    // Names are unique in the task, not only in their container.
     let mut seen: Vec<&str> = Vec::new();
-    for (pointer, one, port) in ports(located) {
+    for (pointer, container, port) in ports(located) {
         let Some(name) = port.name.as_deref() else {
             continue;
         };
         let pointer = format!("{pointer}/name");
 
         if !is_port_name(name) {
-            let hint = "use up to 64 small letters, digits, - and _, not beginning with -";
+            let hint = "use up to 64 lower-case letters, digits, - and _, not beginning with -";
             report.add(
                 pointer,
-                format!("`{name}` cannot be the name of a port of `{}`", one.name),
+                format!(
+                    "`{name}` is not a valid port name (in `{}`)",
+                    container.name
+                ),
                 hint,
             );
         } else if seen.contains(&name) {
             report.add(
                 pointer,
-                format!("two ports are called `{name}`"),
+                format!("two ports are named `{name}`"),
                 "rename one of them",
             );
         }

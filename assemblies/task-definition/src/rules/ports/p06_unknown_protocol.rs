@@ -8,8 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-protocol",
     severity: Severity::Error,
     title: "unknown protocol, or appProtocol without a name",
-    explanation: "protocol is tcp or udp; appProtocol is http, http2 or grpc and is for Service \
-                  Connect, which finds the port by its name and speaks tcp only.",
+    explanation: "protocol is tcp or udp. appProtocol is http, http2 or grpc and is used by Service \
+                  Connect, which needs a port name and supports tcp only.",
     source: "ECS API, PortMapping, fields protocol, name and appProtocol",
     hint: "Add a name, or correct the protocol.",
     passing: r#"{
@@ -44,7 +44,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one, port) in ports(located) {
+    for (pointer, container, port) in ports(located) {
         report.check_enum(
             &format!("{pointer}/protocol"),
             port.protocol.as_deref(),
@@ -56,11 +56,15 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let pointer = format!("{pointer}/appProtocol");
 
         report.check_enum(&pointer, Some(app), &["http", "http2", "grpc"]);
+        // Service Connect finds a port by its name; without one appProtocol has no effect.
         if port.name.is_none() {
-            let message = format!("a port of `{}` has an appProtocol and no name", one.name);
+            let message = format!(
+                "a port of `{}` has an appProtocol but no name",
+                container.name
+            );
             report.add(pointer, message, "add \"name\", or remove `appProtocol`");
         } else if port.protocol.as_deref() == Some("udp") {
-            let message = format!("a port of `{}` speaks {app} over udp", one.name);
+            let message = format!("a port of `{}` uses {app} over udp", container.name);
             report.add(pointer, message, "write \"protocol\": \"tcp\"");
         }
     }

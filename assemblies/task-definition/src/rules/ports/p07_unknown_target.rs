@@ -10,9 +10,9 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-target",
     severity: Severity::Error,
     title: "service names an unknown container or port",
-    explanation: "A load balancer leads to a container and a port of it, Service Connect, \
-                  VPC Lattice and gateways to the name of a port. What the definition does \
-                  not have is refused, or nobody is ever reached.",
+    explanation: "A load balancer targets a container and port; Service Connect, VPC Lattice and \
+                  gateways target a port name. ECS rejects a target that the definition does not \
+                  have, or its traffic never reaches a container.",
     source: "ECS API, LoadBalancer and ServiceConnectService, field portName",
     hint: "Correct the name, or add the port to the container's portMappings.",
     passing: r#"{
@@ -85,54 +85,56 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    // Without the definition nothing is known about its ports.
     let (Some(service), Some(definition)) = (context.service(), context.definition) else {
         return;
     };
-    for (index, one) in service.load_balancers.iter().enumerate() {
+    for (index, target) in service.load_balancers.iter().enumerate() {
         let pointer = format!("/loadBalancers/{index}");
-        target(
+        check_target(
             definition,
-            one.container_name.as_deref(),
-            one.container_port,
+            target.container_name.as_deref(),
+            target.container_port,
             &pointer,
             report,
         );
     }
 
-    for (index, one) in service.service_registries.iter().enumerate() {
+    for (index, target) in service.service_registries.iter().enumerate() {
         let pointer = format!("/serviceRegistries/{index}");
-        target(
+        check_target(
             definition,
-            one.container_name.as_deref(),
-            one.container_port,
+            target.container_name.as_deref(),
+            target.container_port,
             &pointer,
             report,
         );
     }
 
+    // A disabled configuration is not evaluated by ECS.
     let connect = service.service_connect_configuration.as_ref();
-    for (index, one) in connect
-        .filter(|one| one.enabled)
+    for (index, exposed) in connect
+        .filter(|connect| connect.enabled)
         .iter()
-        .flat_map(|one| one.services.iter().enumerate())
+        .flat_map(|connect| connect.services.iter().enumerate())
     {
         let pointer = format!("/serviceConnectConfiguration/services/{index}/portName");
-        named(definition, &one.port_name, &pointer, report);
+        check_port_name(definition, &exposed.port_name, &pointer, report);
     }
 
-    for (index, one) in service.vpc_lattice_configurations.iter().enumerate() {
+    for (index, exposed) in service.vpc_lattice_configurations.iter().enumerate() {
         let pointer = format!("/vpcLatticeConfigurations/{index}/portName");
-        named(definition, &one.port_name, &pointer, report);
+        check_port_name(definition, &exposed.port_name, &pointer, report);
     }
 
-    for (index, one) in service.gateway_connectors.iter().enumerate() {
+    for (index, exposed) in service.gateway_connectors.iter().enumerate() {
         let pointer = format!("/gatewayConnectors/{index}/portName");
-        named(definition, &one.port_name, &pointer, report);
+        check_port_name(definition, &exposed.port_name, &pointer, report);
     }
 }
 
-/// A container and a port of it.
-fn target(
+/// Checks that a container and its port exist.
+fn check_target(
     definition: &TaskDefinition,
     name: Option<&str>,
     port: Option<u32>,
@@ -159,6 +161,7 @@ fn target(
     {
         let message = format!("`{name}` has no port {port} in its portMappings");
         let hint = match &*ranges {
+            // With a single port the intended one is clear.
             [(only, last)] if only == last => {
                 format!("write {only}, or add {port} to the container's portMappings")
             }
@@ -168,16 +171,16 @@ fn target(
     }
 }
 
-/// A port by its name.
-fn named(definition: &TaskDefinition, name: &str, pointer: &str, report: &mut Report) {
+/// Checks that a port with this name exists.
+fn check_port_name(definition: &TaskDefinition, name: &str, pointer: &str, report: &mut Report) {
     let containers = definition.container_definitions.iter();
-    let ports = containers.flat_map(|one| &one.port_mappings);
+    let ports = containers.flat_map(|container| &container.port_mappings);
     let names: Vec<&str> = ports.filter_map(|port| port.name.as_deref()).collect();
     if names.contains(&name) {
         return;
     }
 
-    let message = format!("the definition has no port of the name `{name}`");
+    let message = format!("the definition has no port named `{name}`");
     let hint = match nearest(name, names.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("add \"name\": \"{name}\" to the port of a container"),

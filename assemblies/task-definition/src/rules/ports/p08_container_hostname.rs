@@ -8,11 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "container-hostname",
     severity: Severity::Warning,
     title: "container addressed by name instead of 127.0.0.1",
-    explanation: "With Docker links or a bridge network a container finds another by its name. \
-                  With awsvpc, and so on Fargate, they share one loopback and no name is set up: \
-                  the connection fails when the program starts.",
+    explanation: "With Docker links or a bridge network, containers reach each other by name. With \
+                  awsvpc, and therefore on Fargate, they share one loopback and no names are set up: \
+                  the connection fails at startup.",
     source: "ECS developer guide, awsvpc network mode",
-    hint: "Write 127.0.0.1 in place of the name.",
+    hint: "Use 127.0.0.1 in place of the name.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -50,28 +50,29 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
-    for (pointer, one) in containers(located) {
-        for (index, variable) in one.environment.iter().enumerate() {
+    for (pointer, container) in containers(located) {
+        for (index, variable) in container.environment.iter().enumerate() {
             let value = &variable.value;
-            let called = containers(located).find(|(_, other)| calls(value, &other.name));
-            if let Some((_, other)) = called {
+            let addressed = containers(located).find(|(_, other)| has_host(value, &other.name));
+            if let Some((_, other)) = addressed {
                 let pointer = format!("{pointer}/environment/{index}/value");
                 let message = format!("`{value}` does not resolve: containers share one loopback");
                 let hint = format!("write 127.0.0.1 in place of `{}`", other.name);
                 report.add(pointer.clone(), message, hint);
 
-                let near = value.replacen(&other.name, "127.0.0.1", 1);
-                if calls(&near, "127.0.0.1") {
-                    report.fix_value(pointer, Some(&near));
+                let corrected = value.replacen(&other.name, "127.0.0.1", 1);
+                // The first occurrence of the name may be in another part of the URL.
+                if has_host(&corrected, "127.0.0.1") {
+                    report.fix_value(pointer, Some(&corrected));
                 }
             }
         }
     }
 }
 
-/// Whether the value is `name:port` or an address with the name as its host.
-fn calls(value: &str, name: &str) -> bool {
-    let (url, rest) = match value.split_once("://") {
+/// Returns whether the value is `name:port` or a URL with this host.
+fn has_host(value: &str, name: &str) -> bool {
+    let (is_url, rest) = match value.split_once("://") {
         Some((_, rest)) => (true, rest),
         None => (false, value),
     };
@@ -82,6 +83,7 @@ fn calls(value: &str, name: &str) -> bool {
         None => (authority, None),
     };
 
+    // A bare word without a port may be any value, so only a URL may omit it.
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    host == name && port.map_or(url, is_port)
+    host == name && port.map_or(is_url, is_port)
 }

@@ -11,14 +11,14 @@ pub(super) const RULE: Rule = Rule {
     name: "bypassable-proxy",
     severity: Severity::Warning,
     title: "container behind a proxy listens on all interfaces",
-    explanation: "On Fargate every port that a program opens on 0.0.0.0 can be reached on the \
-                  network interface of the task, whether portMappings names it or not. A container \
-                  behind a proxy that checks tokens or ends TLS can then be called around the proxy, \
-                  wherever the security group lets traffic through. Seen where one container's \
-                  variable names another one's port as its upstream, and that one says it listens on \
-                  every address and offers no port.",
+    explanation: "On Fargate every port that a program opens on 0.0.0.0 is reachable on the task's \
+                  network interface, whether or not portMappings lists it. A container behind a \
+                  proxy that checks tokens or terminates TLS can then be called directly, as far as \
+                  the security group allows. The rule applies if a variable of one container names \
+                  another container's port as its upstream, and that container listens on all \
+                  addresses and has no port mapping.",
     source: "ECS developer guide, awsvpc: containers of a task share one network interface",
-    hint: "Let the container behind listen on 127.0.0.1.",
+    hint: "Let the container behind the proxy listen on 127.0.0.1.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -58,24 +58,28 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !shares_network(located) {
         return;
     }
-    for front in proxy_edges(located) {
-        let (behind, port) = (front.behind, front.port);
-        let open = listeners(behind)
-            .find(|one| one.port == port && matches!(one.host.as_str(), "0.0.0.0" | "[::]"));
+    for edge in proxy_edges(located) {
+        let (behind, port) = (edge.behind, edge.port);
+        let exposed = listeners(behind).find(|listener| {
+            listener.port == port && matches!(listener.host.as_str(), "0.0.0.0" | "[::]")
+        });
 
-        // A port that is offered is meant to be reached.
-        let Some(open) = open.filter(|_| !offers(behind, port)) else {
+        // A mapped port is meant to be reachable.
+        let Some(exposed) = exposed.filter(|_| !offers(behind, port)) else {
             continue;
         };
-        let pointer = format!("{}/environment/{}/value", front.behind_pointer, open.index);
+        let pointer = format!(
+            "{}/environment/{}/value",
+            edge.behind_pointer, exposed.index
+        );
         let message = format!(
-            "`{}` can be called on port {port} around `{}`, which stands in front of it",
-            behind.name, front.proxy.name
+            "`{}` can be reached on port {port} without its proxy `{}`",
+            behind.name, edge.proxy.name
         );
 
         report.add(pointer.clone(), message, format!("write 127.0.0.1:{port}"));
-        let value = &behind.environment[open.index].value;
-        let closed = value.replace(&open.host, "127.0.0.1");
+        let value = &behind.environment[exposed.index].value;
+        let closed = value.replace(&exposed.host, "127.0.0.1");
         report.fix(
             "let it listen on 127.0.0.1",
             vec![Edit::Set(pointer, json!(closed))],

@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "reserved-firelens-port",
     severity: Severity::Warning,
     title: "container uses port 24224 of the log router",
-    explanation: "FireLens listens on 24224 of the shared loopback. Another container on that \
-                  port fails, and a port mapping invites the world to write into the log: the \
-                  developer guide asks to keep it closed.",
+    explanation: "FireLens listens on port 24224 of the shared loopback. Another container on that \
+                  port fails, and a port mapping exposes the log input; the developer guide advises \
+                  to keep it closed.",
     source: "ECS developer guide, FireLens",
     hint: "Use another port.",
     passing: r#"{
@@ -47,14 +47,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    if !containers(located).any(|(_, one)| one.firelens_configuration.is_some()) {
+    // Without FireLens the port is free.
+    if !containers(located).any(|(_, container)| container.firelens_configuration.is_some()) {
         return;
     }
-    for (pointer, one, port) in ports(located) {
+    for (pointer, container, port) in ports(located) {
         if range(port).is_some_and(|(first, last)| (first..=last).contains(&24_224)) {
             let message = format!(
-                "`{}` offers 24224, on which the log router listens",
-                one.name
+                "`{}` maps port 24224, on which the log router listens",
+                container.name
             );
             report.add(pointer, message, "remove the mapping, or use another port");
         }

@@ -9,11 +9,11 @@ pub(super) const RULE: Rule = Rule {
     name: "listen-conflict",
     severity: Severity::Warning,
     title: "two containers listen on the same port",
-    explanation: "Containers of a task that uses awsvpc share one loopback and one interface. P03 \
-                  sees ports that are mapped; this rule sees those that variables name, such as PORT \
-                  or LISTEN. The second program that wants the port ends when it starts.",
+    explanation: "With awsvpc the containers of a task share one network interface. P03 checks \
+                  mapped ports; this rule checks ports in variables such as PORT or LISTEN. The \
+                  second program that opens the port fails at startup.",
     source: "ECS developer guide, awsvpc: containers of a task share one network interface",
-    hint: "Give one of them another port.",
+    hint: "Use another port for one of them.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -44,25 +44,27 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     }
 
-    let mut taken: Vec<(u32, &str)> = Vec::new();
-    for (pointer, one) in containers(located) {
-        // What has ended before the others start takes no port from them.
-        if edges(located).any(|edge| edge.target == one.name && waits_for_exit(edge.condition)) {
+    let mut bound: Vec<(u32, &str)> = Vec::new();
+    for (pointer, container) in containers(located) {
+        // A container that exits before the others start does not block a port.
+        if edges(located)
+            .any(|edge| edge.target == container.name && waits_for_exit(edge.condition))
+        {
             continue;
         }
-        for listener in listeners(one) {
+        for listener in listeners(container) {
             let port = listener.port;
-            let owner = taken
+            let owner = bound
                 .iter()
-                .find(|(known, owner)| *known == port && *owner != one.name);
+                .find(|(known, owner)| *known == port && *owner != container.name);
 
             if let Some((_, owner)) = owner {
-                let message = format!("`{owner}` and `{}` both listen on {port}", one.name);
+                let message = format!("`{owner}` and `{}` both listen on {port}", container.name);
                 let hint = "give one of them another port: containers of a task share one network";
                 let pointer = format!("{pointer}/environment/{}/value", listener.index);
                 report.add(pointer, message, hint);
             }
-            taken.push((port, &one.name));
+            bound.push((port, &container.name));
         }
     }
 }

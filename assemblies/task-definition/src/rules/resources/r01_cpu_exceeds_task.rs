@@ -9,9 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "cpu-exceeds-task",
     severity: Severity::Error,
     title: "containers request more CPU than the task has",
-    explanation: "ECS answers \"The sum of all container 'cpu' values cannot be greater than the \
-                  value of the task 'cpu'.\"",
-    source: "the answer of ECS; ECS API, ContainerDefinition, field cpu",
+    explanation: "ECS rejects the definition with \"The sum of all container 'cpu' values cannot be \
+                  greater than the value of the task 'cpu'.\"",
+    source: "ECS error message; ECS API, ContainerDefinition, field cpu",
     hint: "Enlarge the task, or give containers less.",
     passing: r#"{
   "family": "web",
@@ -43,15 +43,19 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let Some(task) = definition.cpu.as_deref().and_then(parse_cpu) else {
         return;
     };
-    let asked: Vec<_> = containers(located)
-        .filter_map(|(_, one)| Some((one.name.as_str(), one.cpu?)))
+    let requested: Vec<_> = containers(located)
+        .filter_map(|(_, container)| Some((container.name.as_str(), container.cpu?)))
         .collect();
-    let sum: u32 = asked
+    let sum: u32 = requested
         .iter()
         .fold(0, |sum, (_, cpu)| sum.saturating_add(*cpu));
 
+    // Containers without cpu share the rest and do not count.
     if sum > task {
-        let message = format!("{} CPU units; the task has {task}", format_sum(&asked, sum));
+        let message = format!(
+            "{} CPU units; the task has {task}",
+            format_sum(&requested, sum)
+        );
         let hint = suggest_larger_size(&located.definition, sum, 0, "give containers less CPU");
         report.add("/cpu", message, hint);
     }

@@ -9,10 +9,10 @@ pub(super) const RULE: Rule = Rule {
     name: "reservations-exceed-task",
     severity: Severity::Error,
     title: "containers reserve more memory than the task has",
-    explanation: "What counts is memoryReservation, or memory where there is none. ECS answers \
-                  \"The sum of all container 'memoryReservation' values cannot be greater than \
-                  the value of the task 'memory'.\"",
-    source: "the answer of ECS; ECS API, ContainerDefinition, field memoryReservation",
+    explanation: "memoryReservation counts, or memory for a container without a reservation. ECS \
+                  rejects the definition with \"The sum of all container 'memoryReservation' values \
+                  cannot be greater than the value of the task 'memory'.\"",
+    source: "ECS error message; ECS API, ContainerDefinition, field memoryReservation",
     hint: "Enlarge the task, or reserve less.",
     passing: r#"{
   "family": "web",
@@ -44,13 +44,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     };
     let reserved: Vec<_> = containers(located)
-        .filter_map(|(_, one)| Some((one.name.as_str(), one.memory_reservation.or(one.memory)?)))
+        .filter_map(|(_, container)| {
+            Some((
+                container.name.as_str(),
+                container.memory_reservation.or(container.memory)?,
+            ))
+        })
         .collect();
     let sum: u32 = reserved
         .iter()
         .fold(0, |sum, (_, memory)| sum.saturating_add(*memory));
 
-    // One container that is too big by itself is R03's to tell.
+    // A single container above the task's memory is R03's.
     if sum > task && !reserved.iter().any(|(_, memory)| *memory > task) {
         let message = format!("{} MiB; the task has {task}", format_sum(&reserved, sum));
         let hint = suggest_larger_size(&located.definition, 0, sum, "reserve less");

@@ -9,8 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "memory-exceeds-task",
     severity: Severity::Error,
     title: "container memory exceeds the task memory",
-    explanation: "ECS answers \"The 'memory' setting for container is greater than for the task.\"",
-    source: "the answer of ECS",
+    explanation: "ECS rejects the definition with \"The 'memory' setting for container is greater \
+                  than for the task.\"",
+    source: "ECS error message",
     hint: "Enlarge the task, or give the container less.",
     passing: r#"{
   "family": "web",
@@ -36,17 +37,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     };
 
-    for (pointer, one) in containers(located) {
+    for (pointer, container) in containers(located) {
+        // ECS compares both values with the task's memory.
         for (field, memory) in [
-            ("memory", one.memory),
-            ("memoryReservation", one.memory_reservation),
+            ("memory", container.memory),
+            ("memoryReservation", container.memory_reservation),
         ] {
             let Some(memory) = memory.filter(|memory| *memory > task) else {
                 continue;
             };
             let message = format!(
                 "{field} of `{}` is {memory} MiB; the whole task has {task}",
-                one.name
+                container.name
             );
             let hint = suggest_larger_size(&located.definition, 0, memory, "give it less");
             report.add(format!("{pointer}/{field}"), message, hint);

@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "memory-too-small",
     severity: Severity::Error,
     title: "container memory is below 6 MiB",
-    explanation: "Docker does not start a container with less.",
+    explanation: "Docker does not start a container with less than 6 MiB.",
     source: "ECS API, ContainerDefinition, field memory",
-    hint: "Write 6 or more.",
+    hint: "Use 6 or more.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 6 }]
@@ -23,17 +23,21 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
+    for (pointer, container) in containers(located) {
+        // Docker's minimum applies to the limit and to the reservation.
         for (field, memory) in [
-            ("memory", one.memory),
-            ("memoryReservation", one.memory_reservation),
+            ("memory", container.memory),
+            ("memoryReservation", container.memory_reservation),
         ] {
             if let Some(memory) = memory.filter(|memory| *memory < 6) {
-                let message = format!("{field} of `{}` is {memory} MiB; 6 are the least", one.name);
+                let message = format!(
+                    "{field} of `{}` is {memory} MiB; the minimum is 6",
+                    container.name
+                );
                 report.add(
                     format!("{pointer}/{field}"),
                     message,
-                    "write 6 or more, or leave it out",
+                    "write 6 or more, or remove it",
                 );
             }
         }

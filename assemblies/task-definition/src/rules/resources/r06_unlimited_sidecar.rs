@@ -8,12 +8,12 @@ pub(super) const RULE: Rule = Rule {
     name: "unlimited-sidecar",
     severity: Severity::Warning,
     title: "sidecar without a memory limit beside a limited app",
-    explanation: "A container with neither memory nor memoryReservation may take all the memory of \
-                  the task. When the app has a hard limit and a helper that is not essential has \
-                  none, the leak of the helper is what the app is killed for. An app without a \
-                  limit, which gets what its helpers leave, is no breach.",
+    explanation: "A container with neither memory nor memoryReservation may use all memory of the \
+                  task. If the app has a hard limit and a non-essential sidecar has none, a memory \
+                  leak in the sidecar gets the app killed. An app without a limit, which uses the \
+                  memory that its sidecars leave, is accepted.",
     source: "ECS API, ContainerDefinition, field memory",
-    hint: "Give the helper memory, or memoryReservation.",
+    hint: "Set memory or memoryReservation for the sidecar.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -40,25 +40,27 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    // Without memory of the task R07 asks every container for its own.
+    // Without memory of the task, R07 requires a value on every container.
     if located.definition.memory.is_none() {
         return;
     }
 
-    let mut apps = containers(located).map(|(_, one)| one);
-    let Some(limited) = apps.find(|one| one.is_essential() && one.memory.is_some()) else {
+    let mut apps = containers(located).map(|(_, container)| container);
+    let Some(limited) =
+        apps.find(|container| container.is_essential() && container.memory.is_some())
+    else {
         return;
     };
 
-    for (pointer, one) in containers(located) {
-        let unlimited = one.memory.is_none() && one.memory_reservation.is_none();
-        // What has ended before the app starts takes nothing from it.
-        let over =
-            edges(located).any(|edge| edge.target == one.name && waits_for_exit(edge.condition));
-        if unlimited && !one.is_essential() && !over {
+    for (pointer, container) in containers(located) {
+        let is_unlimited = container.memory.is_none() && container.memory_reservation.is_none();
+        // A container that exits before the app starts uses no memory beside it.
+        let exits_first = edges(located)
+            .any(|edge| edge.target == container.name && waits_for_exit(edge.condition));
+        if is_unlimited && !container.is_essential() && !exits_first {
             let message = format!(
-                "`{}` may take all the memory of the task, and `{}` is killed for it",
-                one.name, limited.name
+                "`{}` may use all memory of the task and get `{}` killed",
+                container.name, limited.name
             );
             let hint = "add \"memory\": 64, or as much as it needs";
             report.add(format!("{pointer}/memory"), message, hint);

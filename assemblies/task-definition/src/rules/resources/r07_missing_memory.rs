@@ -8,10 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "missing-memory",
     severity: Severity::Error,
     title: "memory missing on task and container",
-    explanation: "Somebody must say how much memory is needed: the task, or each container by \
-                  memory or memoryReservation.",
+    explanation: "Without a memory value on the task, every container needs memory or \
+                  memoryReservation.",
     source: "ECS API, ContainerDefinition, field memoryReservation",
-    hint: "Add memory to the container.",
+    hint: "Set memory on the container.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memoryReservation": 64 }]
@@ -25,16 +25,14 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let definition = &located.definition;
+    // On Fargate the task always has memory (T05).
     if definition.memory.is_some() || definition.is_fargate() || !is_platform_known(located) {
         return;
     }
 
-    for (pointer, one) in containers(located) {
-        if one.memory.is_none() && one.memory_reservation.is_none() {
-            let message = format!(
-                "neither the task nor `{}` says how much memory it needs",
-                one.name
-            );
+    for (pointer, container) in containers(located) {
+        if container.memory.is_none() && container.memory_reservation.is_none() {
+            let message = format!("neither the task nor `{}` sets memory", container.name);
             let hint = "add \"memory\": 128 to the container, or memory to the task";
             report.add(format!("{pointer}/memory"), message, hint);
         }

@@ -8,13 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-secret-reference",
     severity: Severity::Error,
     title: "invalid secret reference",
-    explanation: "Secrets Manager: arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME- \
-                  SUFFIX, where a key, a stage and a version may follow as :key:stage:version, \
-                  all three colons if one. Parameter Store: \
+    explanation: "Secrets Manager: arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, \
+                  optionally followed by :key:stage:version with all three colons. Parameter Store: \
                   arn:PARTITION:ssm:REGION:ACCOUNT:parameter/NAME, or the bare name in the same \
-                  region. A secret that cannot be found stops the task before it starts.",
-    source: "ECS API, Secret, field valueFrom; developer guide, secrets in environment \
-                  variables",
+                  region. If a secret is not found, the task stops before it starts.",
+    source: "ECS API, Secret, field valueFrom; developer guide, secrets in environment variables",
     hint: "Copy the whole ARN.",
     passing: r#"{
   "family": "web",
@@ -60,12 +58,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let log = one
+    for (pointer, container) in containers(located) {
+        let log = container
             .log_configuration
             .iter()
             .flat_map(|log| log.secret_options.iter().enumerate());
-        let all = one
+        let all = container
             .secrets
             .iter()
             .enumerate()
@@ -74,16 +72,16 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
         for (list, (index, secret)) in all {
             let pointer = format!("{pointer}/{list}/{index}/valueFrom");
-            match wrong_with(&secret.value_from) {
-                Wrong::Nothing => {}
-                Wrong::Error(what, hint) => {
+            match validate(&secret.value_from) {
+                Validity::Valid => {}
+                Validity::Invalid(what, hint) => {
                     report.add(
                         pointer,
                         format!("the secret `{}` {what}", secret.name),
                         hint,
                     );
                 }
-                Wrong::Doubt(what, hint) => {
+                Validity::Doubtful(what, hint) => {
                     report.warn(
                         pointer,
                         format!("the secret `{}` {what}", secret.name),
@@ -95,100 +93,106 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-enum Wrong {
-    Nothing,
-    Error(String, &'static str),
-    Doubt(String, &'static str),
+/// The result of a validation: the problem and a hint.
+enum Validity {
+    Valid,
+    Invalid(String, &'static str),
+    Doubtful(String, &'static str),
 }
 
-fn wrong_with(text: &str) -> Wrong {
+fn validate(text: &str) -> Validity {
     if !text.starts_with("arn:") {
-        return bare(text);
+        return validate_name(text);
     }
 
     let parts: Vec<_> = text.split(':').collect();
     if parts.len() < 6 {
         let what = format!("has an ARN of {} parts; 6 or more are needed", parts.len());
-        return Wrong::Error(what, "copy the whole ARN");
+        return Validity::Invalid(what, "copy the whole ARN");
     }
 
     let (service, region, account) = (parts[2], parts[3], parts[4]);
     if !matches!(service, "secretsmanager" | "ssm") {
-        let what = format!("points at `{service}`");
-        return Wrong::Error(what, "use Secrets Manager or Parameter Store (ssm)");
+        let what = format!("refers to `{service}`");
+        return Validity::Invalid(what, "use Secrets Manager or Parameter Store (ssm)");
     }
 
+    // Every region has two hyphens or more: eu-central-1, us-gov-west-1.
     if region.matches('-').count() < 2 {
-        return Wrong::Error(
-            format!("has `{region}` where the region stands"),
+        return Validity::Invalid(
+            format!("has `{region}` in place of the region"),
             "write the region",
         );
     }
 
     if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        let what = format!("has `{account}` where the account stands");
-        return Wrong::Error(what, "write the account's 12 digits");
+        let what = format!("has `{account}` in place of the account");
+        return Validity::Invalid(what, "write the account's 12 digits");
     }
 
     if service == "ssm" {
-        parameter(&parts)
+        validate_parameter(&parts)
     } else {
-        secret(&parts)
+        validate_secret(&parts)
     }
 }
 
-fn bare(text: &str) -> Wrong {
+fn validate_name(text: &str) -> Validity {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if !text.is_empty() && text.chars().all(allowed) {
-        return Wrong::Nothing;
+        return Validity::Valid;
     }
-    let what = format!("is neither an ARN nor a parameter's name: `{text}`");
-    Wrong::Error(what, "copy the whole ARN")
+    let what = format!("is neither an ARN nor a parameter name: `{text}`");
+    Validity::Invalid(what, "copy the whole ARN")
 }
 
-fn parameter(parts: &[&str]) -> Wrong {
-    let named = parts[5]
+// A name with a path begins with a slash, which `parameter/` already contains.
+fn validate_parameter(parts: &[&str]) -> Validity {
+    let has_name = parts[5]
         .strip_prefix("parameter/")
         .is_some_and(|name| !name.is_empty() && !name.starts_with('/'));
-    if named {
-        return Wrong::Nothing;
+    if has_name {
+        return Validity::Valid;
     }
-    let what = format!("has `{}` where parameter/NAME stands", parts[5]);
-    Wrong::Error(
+    let what = format!("has `{}` in place of parameter/NAME", parts[5]);
+    Validity::Invalid(
         what,
         "write parameter/ and the name, without a second slash",
     )
 }
 
-fn secret(parts: &[&str]) -> Wrong {
+fn validate_secret(parts: &[&str]) -> Validity {
     let name = parts.get(6).copied().unwrap_or_default();
     if parts[5] != "secret" || name.is_empty() {
-        return Wrong::Error(
+        return Validity::Invalid(
             "has no secret:NAME in its ARN".to_owned(),
             "copy the whole ARN",
         );
     }
 
+    // Six fields and the name; key, stage and version are given together.
     if !matches!(parts.len(), 7 | 10) {
         let what = format!(
             "has {} of the 3 parts that follow the name",
             parts.len() - 7
         );
-        return Wrong::Error(
+        return Validity::Invalid(
             what,
             "write all three colons: NAME:key:stage:version, as in NAME:key::",
         );
     }
 
+    // Secrets Manager appends a hyphen and six random characters to the name. A warning, because a
+    // partial ARN may still resolve.
     let suffix = name.rsplit_once('-').map_or("", |(_, suffix)| suffix);
-    let whole = suffix.len() == 6 && suffix.chars().all(|c| c.is_ascii_alphanumeric());
-    if whole {
-        return Wrong::Nothing;
+    let has_suffix = suffix.len() == 6 && suffix.chars().all(|c| c.is_ascii_alphanumeric());
+    if has_suffix {
+        return Validity::Valid;
     }
 
     let what = "has no suffix of six characters at the end of its name".to_owned();
-    Wrong::Doubt(
+    Validity::Doubtful(
         what,
-        "copy the whole ARN, with the suffix that Secrets Manager gave it",
+        "copy the whole ARN, with the suffix of Secrets Manager",
     )
 }

@@ -9,12 +9,12 @@ pub(super) const RULE: Rule = Rule {
     name: "parameter-region",
     severity: Severity::Warning,
     title: "bare parameter name in a definition for another region",
-    explanation: "A secret that is only a name is looked up in Parameter Store of the region the \
-                  task runs in. Where the definition shows its region by its log or its image, and \
-                  the secrets that are given by ARN stand in another one, the bare name is probably \
-                  meant to be there too, and the task does not start.",
+    explanation: "ECS looks up a bare name in Parameter Store of the task's region. If the log or \
+                  image shows the region of the task and all secrets with an ARN are in another \
+                  region, the bare name probably belongs to that region too, and the task does not \
+                  start.",
     source: "ECS API, Secret, field valueFrom",
-    hint: "Write the whole ARN.",
+    hint: "Use the whole ARN.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -55,29 +55,31 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    let Some(home) = home(located).filter(|home| find_placeholder(home).is_none()) else {
+    let Some(home) = task_region(located).filter(|home| find_placeholder(home).is_none()) else {
         return;
     };
     let values = || {
-        containers(located).flat_map(|(pointer, one)| {
-            let each = one.secrets.iter().enumerate();
-            each.map(move |(index, one)| (format!("{pointer}/secrets/{index}/valueFrom"), one))
+        containers(located).flat_map(|(pointer, container)| {
+            let each = container.secrets.iter().enumerate();
+            each.map(move |(index, secret)| {
+                (format!("{pointer}/secrets/{index}/valueFrom"), secret)
+            })
         })
     };
 
     let regions: Vec<_> = values()
         .filter(|(_, secret)| find_placeholder(&secret.value_from).is_none())
-        .filter_map(|(_, secret)| region(&secret.value_from))
+        .filter_map(|(_, secret)| arn_region(&secret.value_from))
         .collect();
 
-    // Where one secret is at home, the bare name can be too.
+    // With one ARN in the task's region, the bare name is plausible there too.
     let Some(other) = regions.first().filter(|_| !regions.contains(&home)) else {
         return;
     };
 
     for (pointer, secret) in values() {
-        let bare = !secret.value_from.is_empty() && !secret.value_from.starts_with("arn:");
-        if bare {
+        let is_bare = !secret.value_from.is_empty() && !secret.value_from.starts_with("arn:");
+        if is_bare {
             let message = format!(
                 "`{}` is looked up in {home}; the other secrets are in {other}",
                 secret.value_from
@@ -87,22 +89,22 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-/// The region in which the task runs, as its logs or its images show.
-fn home(located: &LocatedDefinition) -> Option<&str> {
+/// Returns the region of the task, according to its log or image.
+fn task_region(located: &LocatedDefinition) -> Option<&str> {
     let log = logs(located)
         .filter(|(_, _, log)| log.log_driver == "awslogs")
         .find_map(|(_, _, log)| log.options.get("awslogs-region"));
-    let image = || containers(located).find_map(|(_, one)| registry(&one.image));
+    let image = || containers(located).find_map(|(_, container)| registry_region(&container.image));
     log.map(String::as_str).or_else(image)
 }
 
-/// The region of `111122223333.dkr.ecr.eu-central-1.amazonaws.com/app`.
-fn registry(image: &str) -> Option<&str> {
+/// Returns the region of `111122223333.dkr.ecr.eu-central-1.amazonaws.com/app`.
+fn registry_region(image: &str) -> Option<&str> {
     let host = image.split('/').next()?;
     let (_, rest) = host.split_once(".dkr.ecr.")?;
     rest.split('.').next()
 }
 
-fn region(arn: &str) -> Option<&str> {
+fn arn_region(arn: &str) -> Option<&str> {
     arn.strip_prefix("arn:")?.split(':').nth(2)
 }

@@ -6,11 +6,11 @@ pub(super) const RULE: Rule = Rule {
     name: "syntax",
     severity: Severity::Error,
     title: "syntax error",
-    explanation: "Quotes, brackets, commas and indentation are what usually is wrong, just where \
-                  the caret stands or before it. YAML refuses tabs as indentation. A file holds \
-                  one document.",
+    explanation: "The usual causes are quotes, brackets, commas and indentation, at the caret or \
+                  just before it. YAML does not allow tabs for indentation. A file contains one \
+                  document.",
     source: "YAML 1.2.2; RFC 8259",
-    hint: "Correct the syntax where the caret stands.",
+    hint: "Correct the syntax at the caret.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]

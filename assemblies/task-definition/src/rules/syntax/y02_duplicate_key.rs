@@ -6,10 +6,10 @@ pub(super) const RULE: Rule = Rule {
     name: "duplicate-key",
     severity: Severity::Error,
     title: "duplicate key",
-    explanation: "Of a key that comes twice most programs keep the last value and some the \
-                  first, without a word. One of the two was not meant.",
+    explanation: "For a duplicate key most programs silently keep the last value, and some the \
+                  first.",
     source: "RFC 8259, section 4; YAML 1.2.2, section 3.2.1.3; cfn-lint E3002",
-    hint: "Remove one, or join the two values.",
+    hint: "Remove one, or merge the two values.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]

@@ -11,12 +11,11 @@ pub(crate) const RULE: Rule = Rule {
     name: "placeholder",
     severity: Severity::Warning,
     title: "unfilled placeholder",
-    explanation: "Templates have values such as <role_arn>, {{image}}, ${Region}, YOUR_ACCOUNT or \
-                  XXXX that a person or a program fills in later. ECS would refuse them, or take \
-                  them at their word. Whatever other rules have to say about the form of such a \
-                  value is left out until it is filled in. Commands, variables and other free \
-                  text are not looked at.",
-    source: "nobody's rule: a value of this form is one that was not meant to be registered",
+    explanation: "Templates contain values such as <role_arn>, {{image}}, ${Region}, YOUR_ACCOUNT or \
+                  XXXX that are filled in later. ECS rejects them or uses them literally. Other \
+                  rules do not check the format of such a value until it is filled in. Commands, \
+                  variables and other free text are not checked.",
+    source: "convention: values of this form are not meant to be registered",
     hint: "Fill in the value.",
     passing: r#"{
   "family": "web",
@@ -56,8 +55,7 @@ pub(crate) fn message(placeholder: &str) -> String {
     format!("`{placeholder}` is a placeholder: fill it in")
 }
 
-pub(crate) const HINT: &str =
-    "write the value that belongs there, or let your tool write it before";
+pub(crate) const HINT: &str = "write the value, or check the file after your tool has filled it in";
 
 /// Returns the pointers and placeholders of all values that contain one.
 pub(crate) fn find_all(located: &LocatedDefinition) -> Vec<(String, String)> {

@@ -8,11 +8,10 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-family",
     severity: Severity::Error,
     title: "family name is missing or invalid",
-    explanation: "The family is the name under which ECS counts revisions, and under which \
-                  services and policies refer to them. RegisterTaskDefinition refuses any other \
-                  character.",
+    explanation: "The family is the name under which ECS numbers revisions and to which services and \
+                  policies refer. RegisterTaskDefinition rejects any other character.",
     source: "ECS API, RegisterTaskDefinition, field family",
-    hint: "Use letters, digits, - and _ only, at most 255.",
+    hint: "Use 1 to 255 letters, digits, - and _.",
     passing: r#"{
   "family": "my-app",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
@@ -26,8 +25,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let family = &located.definition.family;
+    // A fragment from an article would otherwise report every missing name.
     if is_fragment(located) {
-        let message = "this is a part of a task definition: it has no family, and its containers \
+        let message = "this is a fragment of a task definition: it has no family, and its containers \
                        have neither name nor image";
         report.add("/family", message, "check the whole definition");
     } else if family.is_empty() {
@@ -41,6 +41,6 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             "use letters, digits, - and _, at most 255; try `{}`",
             sanitize_name(family)
         );
-        report.add("/family", format!("`{family}` cannot be a family"), hint);
+        report.add("/family", format!("`{family}` is not a valid family"), hint);
     }
 }

@@ -7,10 +7,9 @@ pub(super) const RULE: Rule = Rule {
     name: "container-count",
     severity: Severity::Error,
     title: "task has no container or more than 10",
-    explanation: "Ten containers in one definition is a quota of ECS that cannot be raised, and \
-                  a task of no container is nothing.",
-    source: "ECS service quotas, containers per task definition (not adjustable); cfn-lint \
-                  E3042",
+    explanation: "Ten containers per task definition is an ECS quota that cannot be raised, and a \
+                  task needs at least one container.",
+    source: "ECS service quotas, containers per task definition (not adjustable); cfn-lint E3042",
     hint: "Merge sidecars, or split the task in two.",
     passing: r#"{
   "family": "web",
@@ -44,11 +43,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             "the task definition has no container",
             hint,
         );
-    } else if count > MOST {
-        let message = format!("{count} containers: a task definition holds at most {MOST}");
-        let pointer = format!("/containerDefinitions/{MOST}/name");
+    } else if count > MAX_CONTAINERS {
+        let message = format!("{count} containers: a task definition has at most {MAX_CONTAINERS}");
+        // The finding points to the first container beyond the quota.
+        let pointer = format!("/containerDefinitions/{MAX_CONTAINERS}/name");
         report.add(pointer, message, "merge sidecars, or split the task in two");
     }
 }
 
-const MOST: usize = 10;
+const MAX_CONTAINERS: usize = 10;

@@ -8,9 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "no-essential-container",
     severity: Severity::Error,
     title: "no container is essential",
-    explanation: "A task runs as long as its essential containers do. With none, ECS could never \
-                  tell whether the task is running. A container of which nothing is said is \
-                  essential.",
+    explanation: "A task runs as long as its essential containers run, so at least one container \
+                  must be essential. A container without the field is essential.",
     source: "ECS API, ContainerDefinition, field essential; cfn-lint E3042",
     hint: "Make the app essential.",
     passing: r#"{
@@ -29,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let containers = &located.definition.container_definitions;
+    // An empty list is T02's.
     if containers.is_empty() || containers.iter().any(ContainerDefinition::is_essential) {
         return;
     }
@@ -37,13 +37,14 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         "remove \"essential\": false from `{}`, or from the app",
         containers[0].name
     );
-    let message = "no container is essential: the task could never count as running";
+    let message = "no container is essential, so the task cannot run";
     let pointer = "/containerDefinitions/0/essential";
 
     report.add(pointer, message, hint);
+    // With several containers, which one is essential is the user's decision.
     if containers.len() == 1 {
         report.fix(
-            "let the only container be essential",
+            "make the only container essential",
             vec![Edit::Remove(pointer.to_owned())],
         );
     }

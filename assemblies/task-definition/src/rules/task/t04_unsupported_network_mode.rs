@@ -9,8 +9,8 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-network-mode",
     severity: Severity::Error,
     title: "network mode is not supported on Fargate",
-    explanation: "On Fargate each task has a network interface of its own, shared by its \
-                  containers. That is awsvpc, and the definition must say so.",
+    explanation: "On Fargate each task has its own network interface, which its containers share. \
+                  This is network mode awsvpc, and the definition must set it.",
     source: "ECS API, RegisterTaskDefinition, field networkMode; cfn-lint E3048",
     hint: "Write \"networkMode\": \"awsvpc\".",
     passing: r#"{
@@ -42,13 +42,14 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     match definition.network_mode.as_deref() {
         Some("awsvpc") => {}
         Some(other) => {
-            let message = format!("the network mode is `{other}`; Fargate only has awsvpc");
+            let message = format!("the network mode is `{other}`; Fargate only supports awsvpc");
             report.add("/networkMode", message, hint);
         }
+        // The default elsewhere is bridge, so awsvpc must be explicit.
         None => report.add_missing(
             "/networkMode",
             "/requiresCompatibilities",
-            "the network mode is missing; Fargate only has awsvpc",
+            "the network mode is missing; Fargate only supports awsvpc",
             hint,
         ),
     }

@@ -8,11 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "missing-size",
     severity: Severity::Error,
     title: "cpu or memory of the task is missing",
-    explanation: "Fargate sells machines by the size of the task, so the task must have one. \
-                  What containers ask for is set against it, and is not enough by itself. The \
-                  answer of ECS is \"Fargate requires that 'cpu' be defined at the task level.\"",
+    explanation: "Fargate allocates a task by its size, so the task must set cpu and memory. Values \
+                  on containers divide that size and do not replace it. ECS rejects the definition \
+                  with \"Fargate requires that 'cpu' be defined at the task level.\"",
     source: "ECS API, RegisterTaskDefinition, fields cpu and memory; cfn-lint E3048",
-    hint: "Write \"cpu\" and \"memory\" beside \"family\".",
+    hint: "Set \"cpu\" and \"memory\" beside \"family\".",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -39,8 +39,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
     let fields = [("cpu", &definition.cpu), ("memory", &definition.memory)];
     for (name, _) in fields.into_iter().filter(|(_, value)| value.is_none()) {
-        let message = format!("the task has no `{name}`; Fargate sells tasks by size");
-        let hint = format!("add \"{name}\" beside \"family\"; {}", enough(located));
+        let message = format!("the task has no `{name}`, which Fargate requires");
+        let hint = format!(
+            "add \"{name}\" beside \"family\"; {}",
+            suggest_size(located)
+        );
         report.add_missing(
             &format!("/{name}"),
             "/requiresCompatibilities",
@@ -50,14 +53,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-/// The size that the containers would need.
-fn enough(located: &LocatedDefinition) -> String {
+/// Describes the smallest size for the values of the containers.
+fn suggest_size(located: &LocatedDefinition) -> String {
     let containers = &located.definition.container_definitions;
+    // The values come from the user and may add up to more than u32::MAX.
     let sum = u32::saturating_add;
-    let cpu = containers.iter().filter_map(|one| one.cpu).fold(0, sum);
+    let cpu = containers
+        .iter()
+        .filter_map(|container| container.cpu)
+        .fold(0, sum);
     let memory = containers
         .iter()
-        .filter_map(|one| one.memory_reservation.or(one.memory))
+        .filter_map(|container| container.memory_reservation.or(container.memory))
         .fold(0, sum);
 
     match smallest(cpu, memory) {

@@ -8,11 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-size",
     severity: Severity::Error,
     title: "unsupported CPU/memory combination",
-    explanation: "Fargate sells certain pairs of CPU and memory only. ECS answers \"No Fargate \
-                  configuration exists for given values.\" and does not say which pair would be \
-                  near.",
+    explanation: "Fargate supports fixed combinations of CPU and memory. ECS rejects others with \
+                  \"No Fargate configuration exists for given values.\" and does not name a \
+                  supported combination.",
     source: "ECS developer guide, task CPU and memory; cfn-lint E3047",
-    hint: "Choose the next size up.",
+    hint: "Choose the next larger size.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -62,9 +62,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     };
     if !is_supported(Size { cpu, memory }) {
-        refuse(cpu, memory, report);
+        report_unsupported(cpu, memory, report);
     } else if definition.is_windows() && !(1024..=4096).contains(&cpu) {
-        let message = format!("{cpu} CPU units: Windows tasks have 1024, 2048 or 4096");
+        let message = format!("{cpu} CPU units: Windows tasks support 1024, 2048 or 4096");
         report.add("/cpu", message, "choose \"1024\", \"2048\" or \"4096\"");
     }
 }
@@ -79,33 +79,37 @@ fn read(
     if parsed.is_none() {
         report.add(
             pointer,
-            format!("`{text}` is no amount"),
+            format!("`{text}` is not a valid amount"),
             format!("write {form}"),
         );
     }
     parsed
 }
 
-fn refuse(cpu: u32, memory: u32, report: &mut Report) {
+fn report_unsupported(cpu: u32, memory: u32, report: &mut Report) {
+    // If the CPU value exists, the memory value is the wrong one.
     let pointer = if row(cpu).is_some() {
         "/memory"
     } else {
         "/cpu"
     };
-    let message = format!("{cpu} CPU units with {memory} MiB is no Fargate size");
+    let message = format!("{cpu} CPU units with {memory} MiB is not a Fargate size");
     report.add(
         pointer,
         message,
-        format!("choose {}", near(cpu, memory).join(" or ")),
+        format!("choose {}", nearest_sizes(cpu, memory).join(" or ")),
     );
 }
 
-/// The next sizes up and down, the best guess first.
-fn near(cpu: u32, memory: u32) -> Vec<String> {
+/// Returns the next larger and the next smaller size, the larger one first.
+fn nearest_sizes(cpu: u32, memory: u32) -> Vec<String> {
     let up = smallest(cpu, memory);
     let down = row(cpu).and_then(|row| {
-        let fits = row.memory.iter().rev().find(|one| **one < memory)?;
-        Some(Size { cpu, memory: *fits })
+        let lower = row.memory.iter().rev().find(|mib| **mib < memory)?;
+        Some(Size {
+            cpu,
+            memory: *lower,
+        })
     });
     let largest = sizes().last().and_then(|row| {
         Some(Size {
@@ -115,6 +119,7 @@ fn near(cpu: u32, memory: u32) -> Vec<String> {
     });
 
     let mut found: Vec<_> = up.into_iter().chain(down).collect();
+    // Beyond the largest size there is no next one.
     found.extend(largest.filter(|_| found.is_empty()));
     found
         .iter()

@@ -7,10 +7,10 @@ pub(super) const RULE: Rule = Rule {
     name: "ephemeral-storage",
     severity: Severity::Error,
     title: "ephemeral storage is outside 21 to 200 GiB",
-    explanation: "A Fargate task has 20 GiB of disk without asking. ephemeralStorage is for \
-                  asking for more, so it begins at 21; 200 is the most.",
+    explanation: "A Fargate task has 20 GiB of ephemeral storage by default. ephemeralStorage \
+                  requests more, so it starts at 21 GiB; the maximum is 200 GiB.",
     source: "ECS API, EphemeralStorage, field sizeInGiB",
-    hint: "Leave ephemeralStorage out, or ask for 21 to 200 GiB.",
+    hint: "Remove ephemeralStorage, or request 21 to 200 GiB.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -39,15 +39,16 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let size = storage.size_in_gib;
     let pointer = "/ephemeralStorage/sizeInGiB";
 
+    // Only for 20 GiB is the intention certain: the default.
     if size == 20 {
-        let message = "20 GiB is what a task has without asking; ephemeralStorage begins at 21";
+        let message = "20 GiB is the default; ephemeralStorage starts at 21";
         report.add(pointer, message, "remove `ephemeralStorage`");
         let edits = vec![Edit::Remove("/ephemeralStorage".to_owned())];
         report.fix("remove `ephemeralStorage`", edits);
     } else if !(21..=200).contains(&size) {
         report.add(
             pointer,
-            format!("{size} GiB of disk; a task can have 21 to 200"),
+            format!("ephemeral storage is {size} GiB; the range is 21 to 200"),
             "write 21 to 200",
         );
     }

@@ -9,10 +9,11 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-pid-mode",
     severity: Severity::Error,
     title: "pidMode is not supported on this platform",
-    explanation: "pidMode task lets the containers of a task see each other's processes. host \
-                  would show those of the machine, which on Fargate is not yours.",
+    explanation: "With pidMode task the containers of a task share a process namespace. pidMode host \
+                  exposes the processes of the host, which Fargate does not allow, and Windows \
+                  containers on Fargate do not support pidMode.",
     source: "ECS API, RegisterTaskDefinition, field pidMode",
-    hint: "Write \"pidMode\": \"task\", or leave it out.",
+    hint: "Set \"pidMode\": \"task\", or remove it.",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -47,21 +48,22 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if definition.is_windows() {
         report.add(
             "/pidMode",
-            "Windows containers on Fargate have no pidMode",
+            "Windows containers on Fargate do not support pidMode",
             "remove `pidMode`",
         );
         report.fix(
             "remove `pidMode`",
             vec![Edit::Remove("/pidMode".to_owned())],
         );
+    // `host` is the only other value of the API.
     } else if mode != "task" {
-        let message = format!("pidMode is `{mode}`; Fargate only has task");
+        let message = format!("pidMode is `{mode}`; Fargate only supports task");
         report.add(
             "/pidMode",
             message,
             "write \"pidMode\": \"task\", or remove it",
         );
         let edits = vec![Edit::Set("/pidMode".to_owned(), json!("task"))];
-        report.fix("share processes within the task only", edits);
+        report.fix("set pidMode to task", edits);
     }
 }

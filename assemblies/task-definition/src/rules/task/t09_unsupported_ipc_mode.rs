@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-ipc-mode",
     severity: Severity::Error,
     title: "ipcMode is not supported on Fargate",
-    explanation: "The namespace of shared memory and semaphores cannot be chosen on Fargate.",
+    explanation: "Fargate does not let a task choose the namespace of shared memory and semaphores.",
     source: "ECS API, RegisterTaskDefinition, field ipcMode",
     hint: "Remove ipcMode.",
     passing: r#"{
@@ -38,6 +38,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             "ipcMode is not supported on Fargate",
             "remove `ipcMode`",
         );
+        // Removing the field restores the only behavior that Fargate has.
         report.fix(
             "remove `ipcMode`",
             vec![Edit::Remove("/ipcMode".to_owned())],

@@ -7,8 +7,8 @@ pub(super) const RULE: Rule = Rule {
     name: "placement-constraints",
     severity: Severity::Error,
     title: "placement constraints are not supported on Fargate",
-    explanation: "Placement constraints choose among your own machines. On Fargate there are \
-                  none to choose from. An empty list is accepted.",
+    explanation: "Placement constraints choose among container instances, which Fargate does not \
+                  have. An empty list is accepted.",
     source: "ECS API, RegisterTaskDefinition, field placementConstraints; cfn-lint E3048",
     hint: "Remove placementConstraints.",
     passing: r#"{
@@ -41,6 +41,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             message,
             "remove `placementConstraints`",
         );
+        // Fargate ignores placement, so removing the field changes nothing else.
         let edits = vec![Edit::Remove("/placementConstraints".to_owned())];
         report.fix("remove `placementConstraints`", edits);
     }

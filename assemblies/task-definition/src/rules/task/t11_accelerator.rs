@@ -8,7 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "accelerator",
     severity: Severity::Error,
     title: "GPUs and accelerators are not supported",
-    explanation: "Accelerators belong to EC2 instances. A Fargate task with one is refused.",
+    explanation: "Accelerators are attached to EC2 instances. ECS rejects a Fargate task that \
+                  requests one.",
     source: "ECS API, RegisterTaskDefinition, fields inferenceAccelerators and \
                   resourceRequirements; developer guide, Fargate",
     hint: "Remove the accelerator, or use EC2 or Managed Instances.",
@@ -46,17 +47,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if !located.definition.inference_accelerators.is_empty() {
         report.add(
             "/inferenceAccelerators",
-            "Fargate has no inference accelerators",
+            "Fargate does not support inference accelerators",
             hint,
         );
     }
 
+    // GPUs and Neuron devices are requested per container.
     for (pointer, container) in containers(located) {
-        for (index, wanted) in container.resource_requirements.iter().enumerate() {
+        for (index, requirement) in container.resource_requirements.iter().enumerate() {
             let pointer = format!("{pointer}/resourceRequirements/{index}");
             let message = format!(
-                "`{}` wants a {}; Fargate has none",
-                container.name, wanted.kind
+                "`{}` requests a {}, which Fargate does not support",
+                container.name, requirement.kind
             );
             report.add(pointer, message, hint);
         }

@@ -7,8 +7,8 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-platform",
     severity: Severity::Error,
     title: "unknown runtime platform",
-    explanation: "cpuArchitecture is X86_64 or ARM64; operatingSystemFamily is LINUX or one of \
-                  the Windows families. There is no Windows on ARM.",
+    explanation: "cpuArchitecture is X86_64 or ARM64; operatingSystemFamily is LINUX or a Windows \
+                  family. Windows containers do not run on ARM64.",
     source: "ECS API, RuntimePlatform; cfn-lint E3030",
     hint: "Write X86_64 or ARM64, and LINUX.",
     passing: r#"{
@@ -41,18 +41,19 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     report.check_enum(
         &format!("{pointer}/cpuArchitecture"),
         platform.cpu_architecture.as_deref(),
-        &MACHINES,
+        &ARCHITECTURES,
     );
 
     let family = platform.operating_system_family.as_deref();
     report.check_enum(
         &format!("{pointer}/operatingSystemFamily"),
         family,
-        &SYSTEMS,
+        &OPERATING_SYSTEMS,
     );
 
+    // Each value is valid on its own, but AWS offers Windows on x86 only.
     if located.definition.is_windows() && platform.cpu_architecture.as_deref() == Some("ARM64") {
-        let message = "there are no Windows containers for ARM64";
+        let message = "Windows containers do not run on ARM64";
         report.add(
             format!("{pointer}/cpuArchitecture"),
             message,
@@ -61,9 +62,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-const MACHINES: [&str; 2] = ["X86_64", "ARM64"];
+const ARCHITECTURES: [&str; 2] = ["X86_64", "ARM64"];
 
-const SYSTEMS: [&str; 10] = [
+const OPERATING_SYSTEMS: [&str; 10] = [
     "LINUX",
     "WINDOWS_SERVER_2016_FULL",
     "WINDOWS_SERVER_2019_CORE",

@@ -10,11 +10,11 @@ pub(super) const RULE: Rule = Rule {
     name: "too-large",
     severity: Severity::Error,
     title: "task definition exceeds 64 KiB",
-    explanation: "ECS refuses a definition of more than 64 KiB and says how long it is, but not \
-                  which part made it so. Environment variables usually did. Which serialisation \
-                  ECS measures is not documented, so from nine tenths there is a warning.",
-    source: "the answer of ECS: \"Max allowed length is '65536' bytes.\"",
-    hint: "Move big values into environmentFiles, secrets, or the image.",
+    explanation: "ECS rejects a task definition larger than 64 KiB and reports its size, but not the \
+                  part that is too large. Environment variables are the usual cause. Which \
+                  serialization ECS measures is not documented, so 90 % of the limit is a warning.",
+    source: "ECS error message: \"Max allowed length is '65536' bytes.\"",
+    hint: "Move large values into environmentFiles, secrets, or the image.",
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
@@ -43,35 +43,43 @@ containerDefinitions:
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let bytes = length(&located.definition);
-    let message = format!("the definition has {bytes} of {MOST} bytes");
-    if bytes > MOST {
-        report.add("", message, biggest(&located.definition));
-    } else if bytes > MOST / 10 * 9 {
-        report.warn("", message, biggest(&located.definition));
+    let message = format!("the definition has {bytes} of {MAX_BYTES} bytes");
+    if bytes > MAX_BYTES {
+        report.add("", message, suggest_part(&located.definition));
+    // The compact serialization measured here may be shorter than the one ECS measures.
+    } else if bytes > MAX_BYTES / 10 * 9 {
+        report.warn("", message, suggest_part(&located.definition));
     }
 }
 
-const MOST: usize = 65_536;
+const MAX_BYTES: usize = 65_536;
 
 fn length(value: &impl Serialize) -> usize {
     serde_json::to_string(value).map_or(0, |text| text.len())
 }
 
-fn biggest(definition: &TaskDefinition) -> String {
-    let parts = definition.container_definitions.iter().flat_map(|one| {
-        [
-            ("environment", length(&one.environment)),
-            ("command", length(&one.command) + length(&one.entry_point)),
-            ("log configuration", length(&one.log_configuration)),
-            ("labels", length(&one.docker_labels)),
-        ]
-        .map(|(part, bytes)| (bytes, part, &one.name))
-    });
+fn suggest_part(definition: &TaskDefinition) -> String {
+    let parts = definition
+        .container_definitions
+        .iter()
+        .flat_map(|container| {
+            [
+                ("environment", length(&container.environment)),
+                (
+                    "command",
+                    length(&container.command) + length(&container.entry_point),
+                ),
+                ("log configuration", length(&container.log_configuration)),
+                ("labels", length(&container.docker_labels)),
+            ]
+            .map(|(part, bytes)| (bytes, part, &container.name))
+        });
 
+    // Only the parts that grow with content are candidates.
     match parts.max_by_key(|(bytes, ..)| *bytes) {
         Some((bytes, part, name)) => format!(
-            "shorten the {part} of `{name}` ({bytes} bytes); environmentFiles, secrets or the image can hold it"
+            "shorten the {part} of `{name}` ({bytes} bytes), or move it into environmentFiles, secrets or the image"
         ),
-        None => "shorten it".to_owned(),
+        None => "shorten the definition".to_owned(),
     }
 }

@@ -9,10 +9,10 @@ pub(super) const RULE: Rule = Rule {
     name: "missing-execution-role",
     severity: Severity::Error,
     title: "execution role is missing",
-    explanation: "Reading secrets, logging in to a private registry, fetching environment files, \
-                  and on Fargate pulling from ECR and writing to CloudWatch Logs is done by ECS \
-                  itself, with the rights of executionRoleArn. The task role comes too late for \
-                  it. Without one, tasks stop before they start.",
+    explanation: "ECS itself reads secrets, logs in to private registries and fetches environment \
+                  files, and on Fargate it pulls from ECR and writes to CloudWatch Logs. It uses \
+                  executionRoleArn for this, because the task role is only available inside running \
+                  containers. Without the role, tasks stop before they start.",
     source: "ECS developer guide, task execution role; ECS API, ContainerDefinition, fields \
                   secrets, logConfiguration, repositoryCredentials",
     hint: "Set executionRoleArn to a role that ecs-tasks.amazonaws.com may assume.",
@@ -55,8 +55,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
     let fargate = located.definition.is_fargate();
     let needs: Vec<_> = containers(located)
-        .filter_map(|(at, one)| need(&at, one, fargate))
+        .filter_map(|(at, container)| find_use(&at, container, fargate))
         .collect();
+    // One role serves all containers, so one finding is enough.
     let Some((pointer, what)) = needs.first() else {
         return;
     };
@@ -70,34 +71,39 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     report.add(
         pointer,
         message,
-        "set \"executionRoleArn\" to the role ECS may use for it",
+        "set \"executionRoleArn\" to a role that ECS can assume",
     );
 }
 
-/// Why a container needs the role, and where that stands.
-fn need(pointer: &str, one: &ContainerDefinition, fargate: bool) -> Option<(String, String)> {
-    let log = one.log_configuration.as_ref();
+/// Returns where a container needs the role, and why.
+fn find_use(
+    pointer: &str,
+    container: &ContainerDefinition,
+    fargate: bool,
+) -> Option<(String, String)> {
+    let log = container.log_configuration.as_ref();
     let at = |field: &str| format!("{pointer}/{field}");
-    let (location, what) = if !one.secrets.is_empty() {
+    let (location, what) = if !container.secrets.is_empty() {
         (at("secrets"), "reads a secret")
     } else if log.is_some_and(|log| !log.secret_options.is_empty()) {
         (
             at("logConfiguration/secretOptions"),
             "reads a secret for its log",
         )
-    } else if one.repository_credentials.is_some() {
+    } else if container.repository_credentials.is_some() {
         (at("repositoryCredentials"), "logs in to a private registry")
-    } else if !one.environment_files.is_empty() {
+    } else if !container.environment_files.is_empty() {
         (at("environmentFiles"), "reads environment files")
+    // On EC2 the instance role writes logs and pulls images.
     } else if fargate && log.is_some_and(|log| log.log_driver == "awslogs") {
         (at("logConfiguration"), "writes to CloudWatch Logs")
-    } else if fargate && is_private_ecr(&one.image) {
+    } else if fargate && is_private_ecr(&container.image) {
         (at("image"), "pulls its image from ECR")
     } else {
         return None;
     };
 
-    Some((location, format!("`{}` {what}", one.name)))
+    Some((location, format!("`{}` {what}", container.name)))
 }
 
 fn is_private_ecr(image: &str) -> bool {

@@ -9,8 +9,8 @@ pub(super) const RULE: Rule = Rule {
     name: "fault-injection-network",
     severity: Severity::Error,
     title: "fault injection without network mode awsvpc or host",
-    explanation: "enableFaultInjection lets a fault tool break the network of the task. It works \
-                  on network interfaces that awsvpc and host have, and ECS refuses it elsewhere.",
+    explanation: "enableFaultInjection lets a fault-injection tool impair the task's network. ECS \
+                  supports it in network modes awsvpc and host only.",
     source: "ECS API, RegisterTaskDefinition, field enableFaultInjection",
     hint: "Write \"networkMode\": \"awsvpc\", or remove enableFaultInjection.",
     passing: r#"{
@@ -34,10 +34,11 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let definition = &located.definition;
     let mode = definition.network_mode.as_deref().unwrap_or("bridge");
-    let wanted = definition.enable_fault_injection == Some(true)
+    // A placeholder for the mode or the platform may become a supported value.
+    let is_requested = definition.enable_fault_injection == Some(true)
         && is_platform_known(located)
         && find_placeholder(mode).is_none();
-    if wanted && !definition.is_fargate() && !matches!(mode, "awsvpc" | "host") {
+    if is_requested && !definition.is_fargate() && !matches!(mode, "awsvpc" | "host") {
         let message = format!("faults cannot be injected in network mode `{mode}`");
         let hint = "write \"networkMode\": \"awsvpc\", or remove `enableFaultInjection`";
         report.add("/enableFaultInjection", message, hint);

@@ -7,9 +7,9 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-tags",
     severity: Severity::Error,
     title: "too many tags, or a duplicate or reserved key",
-    explanation: "A revision can have 50 tags. A key has 1 to 128 characters and a value up to \
-                  256; letters, digits, spaces and _.:/=+-@ may stand in them. Keys that begin \
-                  with aws: belong to AWS.",
+    explanation: "A task definition has at most 50 tags. A key has 1 to 128 characters and a value \
+                  at most 256: letters, digits, spaces and _.:/=+-@. Keys that begin with aws: are \
+                  reserved.",
     source: "ECS API, Tag; cfn-lint E3024, E3032",
     hint: "Rename or remove the tag.",
     passing: r#"{
@@ -38,21 +38,22 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     for (index, tag) in tags.iter().enumerate() {
         let pointer = format!("/tags/{index}/key");
         let key = &tag.key;
-        if tags[..index].iter().any(|one| one.key == *key) {
+        if tags[..index].iter().any(|other| other.key == *key) {
             report.add(
                 pointer,
-                format!("the tag `{key}` comes twice"),
+                format!("the tag `{key}` occurs twice"),
                 "remove one of them",
             );
+        // The prefix is reserved in any case.
         } else if key.to_lowercase().starts_with("aws:") {
-            let message = format!("the tag `{key}` begins with `aws:`, which is AWS's own");
+            let message = format!("the tag `{key}` begins with `aws:`, which is reserved");
             report.add(pointer, message, "rename it");
         } else if !(1..=128).contains(&key.chars().count()) || !key.chars().all(allowed) {
             let hint = "use 1 to 128 letters, digits, spaces and _.:/=+-@";
-            report.add(pointer, format!("`{key}` cannot be the key of a tag"), hint);
+            report.add(pointer, format!("`{key}` is not a valid tag key"), hint);
         } else if tag.value.chars().count() > 256 || !tag.value.chars().all(allowed) {
             let hint = "use up to 256 letters, digits, spaces and _.:/=+-@";
-            let message = format!("`{}` cannot be the value of the tag `{key}`", tag.value);
+            let message = format!("`{}` is not a valid value of the tag `{key}`", tag.value);
             report.add(format!("/tags/{index}/value"), message, hint);
         }
     }

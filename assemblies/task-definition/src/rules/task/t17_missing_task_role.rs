@@ -10,12 +10,11 @@ pub(super) const RULE: Rule = Rule {
     name: "missing-task-role",
     severity: Severity::Warning,
     title: "container calls AWS without a task role",
-    explanation: "Programs in a container get their rights from taskRoleArn; the execution role is \
-                  used by ECS itself and is not seen inside. EFS with iam ENABLED, a log router that \
-                  writes to CloudWatch, Kinesis, Firehose or S3, the X-Ray daemon and the CloudWatch \
-                  agent all call AWS. Looked for on Fargate only: elsewhere the machine's own role \
-                  may answer. Whether a task role that is there is needed, a definition does not \
-                  say.",
+    explanation: "Programs in a container use taskRoleArn; the execution role is for ECS itself and \
+                  not available inside. EFS with iam ENABLED, a log router that writes to \
+                  CloudWatch, Kinesis, Firehose or S3, the X-Ray daemon and the CloudWatch agent all \
+                  call AWS. The rule applies to Fargate only, because elsewhere the instance role \
+                  may be used. It cannot detect a task role that is not needed.",
     source: "ECS API, RegisterTaskDefinition, field taskRoleArn; EFSAuthorizationConfig, field \
                   iam; developer guide, task IAM role",
     hint: "Set taskRoleArn to a role that ecs-tasks.amazonaws.com may assume.",
@@ -44,18 +43,19 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     if definition.task_role_arn.is_some() || !definition.is_fargate() {
         return;
     }
-    let hint = "set \"taskRoleArn\" to the role that the programs of the task may use";
-    if let Some((pointer, what)) = mounts(located)
-        .or_else(|| ships(located))
-        .or_else(|| calls(located))
+    // One role serves the whole task, so the first use is enough.
+    let hint = "set \"taskRoleArn\" to a role with the permissions of the task's programs";
+    if let Some((pointer, what)) = efs_mount(located)
+        .or_else(|| log_output(located))
+        .or_else(|| aws_agent(located))
     {
         report.add(pointer, format!("{what}, which needs a taskRoleArn"), hint);
     }
 }
 
-type Need = Option<(String, String)>;
+type Usage = Option<(String, String)>;
 
-fn mounts(located: &LocatedDefinition) -> Need {
+fn efs_mount(located: &LocatedDefinition) -> Usage {
     let volumes = located.definition.volumes.iter().enumerate();
     volumes.into_iter().find_map(|(index, volume)| {
         let access = volume.efs_volume_configuration.as_ref()?;
@@ -63,35 +63,42 @@ fn mounts(located: &LocatedDefinition) -> Need {
         (access.iam.as_deref() == Some("ENABLED")).then(|| {
             let pointer =
                 format!("/volumes/{index}/efsVolumeConfiguration/authorizationConfig/iam");
-            let what = format!("EFS is mounted for `{}` with the task's role", volume.name);
+            let what = format!("the volume `{}` mounts EFS with the task role", volume.name);
             (pointer, what)
         })
     })
 }
 
-fn ships(located: &LocatedDefinition) -> Need {
-    logs(located).find_map(|(pointer, one, log)| {
+fn log_output(located: &LocatedDefinition) -> Usage {
+    logs(located).find_map(|(pointer, container, log)| {
+        // Fluent Bit selects the output by `Name`, Fluentd by `@type`.
         let plugin = log.options.get("Name").or_else(|| log.options.get("@type"));
         let plugin = plugin.filter(|_| log.log_driver == "awsfirelens")?;
         PLUGINS.contains(&plugin.as_str()).then(|| {
-            let what = format!("the log of `{}` is sent to AWS by {plugin}", one.name);
+            let what = format!("the log of `{}` is sent to AWS by {plugin}", container.name);
             (format!("{pointer}/options"), what)
         })
     })
 }
 
-fn calls(located: &LocatedDefinition) -> Need {
-    let (pointer, one) = containers(located).find(|(_, one)| is_agent(one))?;
-    let what = format!("`{}` sends what it collects to AWS", one.name);
+fn aws_agent(located: &LocatedDefinition) -> Usage {
+    let (pointer, container) = containers(located).find(|(_, container)| is_agent(container))?;
+    let what = format!("`{}` sends telemetry to AWS", container.name);
     Some((format!("{pointer}/image"), what))
 }
 
-/// Whether the container is an agent that only ever talks to AWS, and has no key of its own.
-fn is_agent(one: &ContainerDefinition) -> bool {
-    let name = images::name(&one.image);
-    let has_key = |name: &str| name == "AWS_ACCESS_KEY_ID";
-    let keys = one.environment.iter().any(|one| has_key(&one.name))
-        || one.secrets.iter().any(|one| has_key(&one.name));
+/// Returns whether the container is an agent that only calls AWS, without static credentials.
+fn is_agent(container: &ContainerDefinition) -> bool {
+    let name = images::name(&container.image);
+    let is_key = |name: &str| name == "AWS_ACCESS_KEY_ID";
+    let keys = container
+        .environment
+        .iter()
+        .any(|variable| is_key(&variable.name))
+        || container
+            .secrets
+            .iter()
+            .any(|variable| is_key(&variable.name));
     AGENTS.contains(&name) && !keys
 }
 

@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "trusted-execution",
     severity: Severity::Error,
     title: "trustedExecutionConfiguration outside Managed Instances",
-    explanation: "Tasks can be put into a sandbox of their own on ECS Managed Instances only.",
+    explanation: "Only ECS Managed Instances can isolate tasks in a sandbox.",
     source: "ECS API, RegisterTaskDefinition, field trustedExecutionConfiguration",
-    hint: "Remove it, or write \"requiresCompatibilities\": [\"MANAGED_INSTANCES\"].",
+    hint: "Remove it, or set \"requiresCompatibilities\": [\"MANAGED_INSTANCES\"].",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["MANAGED_INSTANCES"],
@@ -36,13 +36,14 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     };
     let pointer = "/trustedExecutionConfiguration";
+    // A placeholder may become MANAGED_INSTANCES.
     let elsewhere = definition
         .requires_compatibilities
         .iter()
-        .find(|one| *one != "MANAGED_INSTANCES" && find_placeholder(one).is_none());
+        .find(|platform| *platform != "MANAGED_INSTANCES" && find_placeholder(platform).is_none());
 
     if let Some(other) = elsewhere {
-        let message = format!("trustedExecutionConfiguration does not work on {other}");
+        let message = format!("trustedExecutionConfiguration is not supported on {other}");
         report.add(
             pointer,
             message,

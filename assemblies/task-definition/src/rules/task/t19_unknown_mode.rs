@@ -7,10 +7,10 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-mode",
     severity: Severity::Error,
     title: "unknown mode or compatibility",
-    explanation: "networkMode, pidMode, ipcMode and requiresCompatibilities each have a few \
-                  words, written exactly so.",
+    explanation: "networkMode, pidMode, ipcMode and requiresCompatibilities accept fixed, \
+                  case-sensitive values.",
     source: "ECS API, RegisterTaskDefinition, enumerations; cfn-lint E3030",
-    hint: "Use one of the words in the message.",
+    hint: "Use one of the values in the message.",
     passing: r#"{
   "family": "web",
   "networkMode": "awsvpc",
@@ -28,7 +28,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let definition = &located.definition;
     let network = definition.network_mode.as_deref();
 
-    // Fargate's own rule (T04) says more about it.
+    // T04, T08 and T09 have better messages for Fargate.
     if !definition.is_fargate() {
         report.check_enum(
             "/networkMode",
@@ -50,13 +50,13 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         );
     }
 
-    for (index, one) in definition.requires_compatibilities.iter().enumerate() {
+    for (index, compatibility) in definition.requires_compatibilities.iter().enumerate() {
         report.check_enum(
             &format!("/requiresCompatibilities/{index}"),
-            Some(one),
-            &PLACES,
+            Some(compatibility),
+            &COMPATIBILITIES,
         );
     }
 }
 
-const PLACES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
+const COMPATIBILITIES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];

@@ -8,7 +8,7 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-volume-name",
     severity: Severity::Error,
     title: "volume name is invalid or not unique",
-    explanation: "Mount points find the volume by its name.",
+    explanation: "Mount points refer to a volume by its name, which is unique in the task.",
     source: "ECS API, Volume, field name; cfn-lint E3037",
     hint: "Rename it.",
     passing: r#"{
@@ -36,13 +36,14 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             );
             report.add(
                 pointer,
-                format!("`{name}` cannot be the name of a volume"),
+                format!("`{name}` is not a valid volume name"),
                 hint,
             );
-        } else if volumes[..index].iter().any(|one| one.name == *name) {
+        // The second of two equal names is reported.
+        } else if volumes[..index].iter().any(|other| other.name == *name) {
             report.add(
                 pointer,
-                format!("two volumes are called `{name}`"),
+                format!("two volumes are named `{name}`"),
                 "rename one of them",
             );
         }

@@ -10,8 +10,8 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-mount-point",
     severity: Severity::Error,
     title: "mount point with an unknown volume or a duplicate path",
-    explanation: "sourceVolume is the name of a volume as it is written, capitals included. \
-                  containerPath is absolute, and a container has each path once.",
+    explanation: "sourceVolume is the name of a volume and is case-sensitive. containerPath is \
+                  absolute and unique in its container.",
     source: "ECS API, MountPoint",
     hint: "Declare the volume, or correct the name.",
     passing: r#"{
@@ -42,7 +42,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
+    for (pointer, container) in containers(located) {
         let volumes = || {
             located
                 .definition
@@ -50,11 +50,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 .iter()
                 .map(|volume| volume.name.as_str())
         };
-        for (index, mount) in one.mount_points.iter().enumerate() {
+        for (index, mount) in container.mount_points.iter().enumerate() {
             let pointer = format!("{pointer}/mountPoints/{index}");
             let (name, path) = (mount.source_volume.as_str(), &mount.container_path);
-            let open = volumes().any(|volume| find_placeholder(volume).is_some());
-            if !open && !volumes().any(|volume| volume == name) {
+            // A placeholder may become the missing name.
+            let has_placeholder = volumes().any(|volume| find_placeholder(volume).is_some());
+            if !has_placeholder && !volumes().any(|volume| volume == name) {
                 let meant = nearest(name, volumes());
                 let hint = match meant {
                     Some(meant) => format!("did you mean `{meant}`?"),
@@ -62,8 +63,8 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 };
 
                 let message = format!(
-                    "`{}` mounts `{name}`, which is no volume of the task",
-                    one.name
+                    "`{}` mounts `{name}`, which is not a volume of the task",
+                    container.name
                 );
                 let pointer = format!("{pointer}/sourceVolume");
 
@@ -72,19 +73,20 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             }
 
             let pointer = format!("{pointer}/containerPath");
-            let windows = path.chars().nth(1) == Some(':');
-            if !path.starts_with('/') && !windows {
+            // `C:\data` is absolute on Windows.
+            let is_windows_path = path.chars().nth(1) == Some(':');
+            if !path.starts_with('/') && !is_windows_path {
                 let message = format!(
                     "`{}` mounts `{name}` at `{path}`, which is not absolute",
-                    one.name
+                    container.name
                 );
                 report.add(pointer.clone(), message, format!("write /{path}"));
                 report.fix_value(pointer, Some(&format!("/{path}")));
-            } else if one.mount_points[..index]
+            } else if container.mount_points[..index]
                 .iter()
                 .any(|other| other.container_path == *path)
             {
-                let message = format!("`{}` mounts two volumes at `{path}`", one.name);
+                let message = format!("`{}` mounts two volumes at `{path}`", container.name);
                 report.add(pointer, message, "give one of them another path");
             }
         }

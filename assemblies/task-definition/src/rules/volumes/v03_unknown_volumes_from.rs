@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     name: "unknown-volumes-from",
     severity: Severity::Error,
     title: "volumesFrom names an unknown container",
-    explanation: "volumesFrom names another container, whose mounts are taken over.",
+    explanation: "volumesFrom names another container whose mount points are mounted as well.",
     source: "ECS API, VolumeFrom",
     hint: "Correct the name.",
     passing: r#"{
@@ -40,30 +40,35 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
+    // A placeholder may become the missing name.
     if has_placeholder_names(located) {
         return;
     }
-    for (pointer, one) in containers(located) {
-        for (index, from) in one.volumes_from.iter().enumerate() {
+    for (pointer, mounting) in containers(located) {
+        for (index, from) in mounting.volumes_from.iter().enumerate() {
             let name = &from.source_container;
             if container(located, name).is_some() {
                 continue;
             }
 
-            let meant = nearest(name, containers(located).map(|(_, one)| one.name.as_str()));
+            let meant = nearest(
+                name,
+                containers(located).map(|(_, other)| other.name.as_str()),
+            );
             let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name a container of the task".to_owned(),
             };
 
             let message = format!(
-                "`{}` takes mounts from `{name}`, which does not exist",
-                one.name
+                "`{}` mounts the volumes of `{name}`, which does not exist",
+                mounting.name
             );
             let pointer = format!("{pointer}/volumesFrom/{index}/sourceContainer");
 
             report.add(pointer.clone(), message, hint);
-            report.fix_value(pointer, meant.filter(|meant| *meant != one.name));
+            // A container cannot mount its own volumes.
+            report.fix_value(pointer, meant.filter(|meant| *meant != mounting.name));
         }
     }
 }

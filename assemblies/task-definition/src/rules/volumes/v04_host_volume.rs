@@ -7,9 +7,8 @@ pub(super) const RULE: Rule = Rule {
     name: "host-volume",
     severity: Severity::Error,
     title: "host volumes are not supported",
-    explanation: "A folder of the machine, a Docker volume, and FSx for Windows File Server \
-                  belong to EC2. Fargate has its own disk, EFS, S3 Files, and EBS that is \
-                  configured at launch.",
+    explanation: "Host folders, Docker volumes and FSx for Windows File Server require EC2. Fargate \
+                  supports ephemeral storage, EFS, S3 Files, and EBS configured at launch.",
     source: "ECS API, Volume; developer guide, Fargate",
     hint: "Remove host.sourcePath or dockerVolumeConfiguration, or use EFS.",
     passing: r#"{
@@ -40,20 +39,21 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     for (index, volume) in located.definition.volumes.iter().enumerate() {
         let name = &volume.name;
         let pointer = format!("/volumes/{index}");
-        let hint = "remove it for a volume of the task's own disk, or use EFS";
+        let hint = "remove it to use ephemeral storage, or use EFS";
 
         if volume
             .host
             .as_ref()
+            // An empty `host` is a bind mount on ephemeral storage, which Fargate supports.
             .is_some_and(|host| host.source_path.is_some())
         {
-            let message = format!("the volume `{name}` is a folder of the machine");
+            let message = format!("the volume `{name}` is a folder of the host");
             report.add(format!("{pointer}/host/sourcePath"), message, hint);
         }
 
         if volume.docker_volume_configuration.is_some() {
             let message =
-                format!("the volume `{name}` is a Docker volume, which Fargate does not have");
+                format!("the volume `{name}` is a Docker volume, which Fargate does not support");
             report.add(
                 format!("{pointer}/dockerVolumeConfiguration"),
                 message,
@@ -66,7 +66,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             .is_some()
         {
             let message =
-                format!("the volume `{name}` is FSx for Windows, which Fargate does not have");
+                format!("the volume `{name}` is FSx for Windows, which Fargate does not support");
             report.add(
                 format!("{pointer}/fsxWindowsFileServerVolumeConfiguration"),
                 message,

@@ -8,8 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "launch-volume-conflict",
     severity: Severity::Error,
     title: "conflicting volume configuration at launch",
-    explanation: "An EBS volume is described when the task is run. A definition can have one, \
-                  without any other configuration, and a container must mount it.",
+    explanation: "An EBS volume is configured when the task is launched. A definition has at most \
+                  one, without any other volume configuration, and a container must mount it.",
     source: "ECS API, Volume, field configuredAtLaunch",
     hint: "Keep one, and mount it.",
     passing: r#"{
@@ -45,7 +45,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     for (count, (index, volume)) in launched.enumerate() {
         let pointer = format!("/volumes/{index}/configuredAtLaunch");
         let name = &volume.name;
-        let other = volume
+        let is_configured = volume
             .host
             .as_ref()
             .is_some_and(|host| host.source_path.is_some())
@@ -56,19 +56,21 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 .fsx_windows_file_server_volume_configuration
                 .is_some();
 
-        let mounted = containers(located).any(|(_, one)| {
-            one.mount_points
+        let is_mounted = containers(located).any(|(_, container)| {
+            container
+                .mount_points
                 .iter()
                 .any(|mount| mount.source_volume == *name)
         });
 
+        // ECS attaches one EBS volume per task.
         if count > 0 {
             let message = format!("`{name}` is a second volume that is configured at launch");
             report.add(pointer, message, "keep one of them");
-        } else if other {
-            let message = format!("`{name}` is configured at launch and here");
+        } else if is_configured {
+            let message = format!("`{name}` is configured at launch and in the definition");
             report.add(pointer, message, "remove one of the two configurations");
-        } else if !mounted {
+        } else if !is_mounted {
             let message = format!("`{name}` is configured at launch, and no container mounts it");
             report.add(pointer, message, "add a mount point for it");
         }

@@ -8,11 +8,11 @@ pub(super) const RULE: Rule = Rule {
     name: "efs-encryption",
     severity: Severity::Error,
     title: "EFS access point or IAM without transit encryption",
-    explanation: "With an access point, or with iam ENABLED, transitEncryption must be ENABLED. \
-                  With an access point the root directory is that of the access point, so \
-                  rootDirectory is / or left out. A port for encryption needs encryption.",
+    explanation: "An access point or iam ENABLED requires transitEncryption ENABLED. With an access \
+                  point the root directory is that of the access point, so rootDirectory is / or \
+                  omitted. transitEncryptionPort requires encryption too.",
     source: "ECS API, EFSVolumeConfiguration, EFSAuthorizationConfig",
-    hint: "Write \"transitEncryption\": \"ENABLED\".",
+    hint: "Set \"transitEncryption\": \"ENABLED\".",
     passing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
@@ -58,26 +58,31 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
         let encryption = efs.transit_encryption.as_deref();
 
-        report.check_enum(&format!("{pointer}/transitEncryption"), encryption, &SWITCH);
-        let encrypted =
+        report.check_enum(&format!("{pointer}/transitEncryption"), encryption, &VALUES);
+        // A placeholder may become ENABLED.
+        let is_encrypted =
             encryption.is_some_and(|word| word == "ENABLED" || find_placeholder(word).is_some());
         let access = efs.authorization_config.clone().unwrap_or_default();
 
         report.check_enum(
             &format!("{pointer}/authorizationConfig/iam"),
             access.iam.as_deref(),
-            &SWITCH,
+            &VALUES,
         );
-        let needs = if access.access_point_id.is_some() {
+        let requirement = if access.access_point_id.is_some() {
             Some("an access point")
         } else if access.iam.as_deref() == Some("ENABLED") {
             Some("iam")
         } else {
-            efs.transit_encryption_port.map(|_| "a port for encryption")
+            efs.transit_encryption_port
+                .map(|_| "a transitEncryptionPort")
         };
 
-        if let Some(what) = needs.filter(|_| !encrypted) {
-            let message = format!("the volume `{}` has {what} and no encryption", volume.name);
+        if let Some(what) = requirement.filter(|_| !is_encrypted) {
+            let message = format!(
+                "the volume `{}` has {what} without transit encryption",
+                volume.name
+            );
             report.add(
                 &pointer,
                 message,
@@ -86,6 +91,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.fix_value(format!("{pointer}/transitEncryption"), Some("ENABLED"));
         }
 
+        // The access point enforces its own root directory.
         let root = efs.root_directory.as_deref().unwrap_or("/");
         if access.access_point_id.is_some() && root != "/" {
             let message = format!(
@@ -104,4 +110,4 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-const SWITCH: [&str; 2] = ["ENABLED", "DISABLED"];
+const VALUES: [&str; 2] = ["ENABLED", "DISABLED"];

@@ -7,8 +7,8 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-s3-files",
     severity: Severity::Error,
     title: "invalid S3 Files volume",
-    explanation: "fileSystemArn is a whole ARN. With an access point the root directory is that \
-                  of the access point, so rootDirectory is / or left out.",
+    explanation: "fileSystemArn is a full ARN. With an access point the root directory is that of \
+                  the access point, so rootDirectory is / or omitted.",
     source: "ECS API, S3FilesVolumeConfiguration",
     hint: "Copy the whole ARN.",
     passing: r#"{
@@ -45,7 +45,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let pointer = format!("/volumes/{index}/s3filesVolumeConfiguration");
 
         if !files.file_system_arn.starts_with("arn:") {
-            let message = format!("`{}` is no ARN", files.file_system_arn);
+            let message = format!("`{}` is not an ARN", files.file_system_arn);
             report.add(
                 format!("{pointer}/fileSystemArn"),
                 message,
@@ -53,6 +53,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             );
         }
 
+        // The access point enforces its own root directory.
         let root = files.root_directory.as_deref().unwrap_or("/");
         if files.access_point_arn.is_some() && root != "/" {
             let message = format!(

@@ -9,11 +9,11 @@ pub(super) const RULE: Rule = Rule {
     name: "no-writable-path",
     severity: Severity::Warning,
     title: "program writes, but the root file system is read-only",
-    explanation: "With readonlyRootFilesystem a container can write only where a volume or a folder \
-                  in memory is mounted. Programs such as nginx or PostgreSQL write a pid file, a \
-                  socket or a cache when they start, and end at once when they cannot. Known by the \
-                  names of well-known images; a program that writes nothing is no breach. ECS Exec \
-                  writes too: its agent does not start in such a container.",
+    explanation: "With readonlyRootFilesystem a container can only write to mounted volumes and \
+                  tmpfs. Programs such as nginx or PostgreSQL write a pid file, a socket or a cache \
+                  at startup, and exit if they cannot. The rule recognizes well-known images by \
+                  name; a program that writes nothing is accepted. ECS Exec also writes: its agent \
+                  does not start in such a container.",
     source: "ECS developer guide, ECS Exec, considerations; ECS API, ContainerDefinition, field \
                   readonlyRootFilesystem",
     hint: "Mount a volume or a tmpfs where the program writes.",
@@ -44,20 +44,27 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
-    for (pointer, one) in containers(located) {
-        let folders = one.linux_parameters.iter().flat_map(|linux| &linux.tmpfs);
-        let mounts = one.mount_points.iter();
-        let can_write = folders.count() > 0
+    for (pointer, container) in containers(located) {
+        let tmpfs = container
+            .linux_parameters
+            .iter()
+            .flat_map(|linux| &linux.tmpfs);
+        let mounts = container.mount_points.iter();
+        // Any writable mount may be the path that the program needs.
+        let can_write = tmpfs.count() > 0
             || mounts.filter(|mount| mount.read_only != Some(true)).count() > 0
-            || one
+            || container
                 .volumes_from
                 .iter()
                 .any(|from| from.read_only != Some(true));
 
-        if one.readonly_root_filesystem == Some(true) && !can_write && images::writes(&one.image) {
+        if container.readonly_root_filesystem == Some(true)
+            && !can_write
+            && images::writes_at_startup(&container.image)
+        {
             let message = format!(
-                "`{}` writes when it starts, and all its files are read-only",
-                one.name
+                "`{}` writes at startup, but its root file system is read-only",
+                container.name
             );
             let hint = "mount a tmpfs or a volume where it writes";
             report.add(format!("{pointer}/readonlyRootFilesystem"), message, hint);

@@ -11,14 +11,13 @@ pub(super) const RULE: Rule = Rule {
     name: "volume-not-writable",
     severity: Severity::Warning,
     title: "volume is not writable by the container's user",
-    explanation: "A volume of the task's own disk belongs to root on Fargate, and a user who is not \
-                  root cannot write into it. Two things help: an image whose Dockerfile makes the \
-                  folder, gives it to that user and declares it with VOLUME, or a container that \
-                  runs as root and hands the folder over first. The second is looked for; the first \
-                  cannot be seen here, except for images of this toolkit, which declare what they \
-                  write to.",
+    explanation: "On Fargate a bind mount volume belongs to root, and other users cannot write to \
+                  it. Either the Dockerfile creates the folder, changes its owner and declares it \
+                  with VOLUME, or a container that runs as root changes the owner first. The rule \
+                  detects the second; it cannot inspect images, except that images of this toolkit \
+                  declare the folders they write to.",
     source: "aws/containers-roadmap#938; ECS developer guide, bind mounts",
-    hint: "Declare the folder with VOLUME in the image, use a tmpfs, or hand it over in a \
+    hint: "Declare the folder with VOLUME in the image, use a tmpfs, or change its owner in a \
                   container that runs as root.",
     passing: r#"{
   "family": "web",
@@ -68,42 +67,54 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     }
 
-    for volume in definition.volumes.iter().filter(|volume| is_plain(volume)) {
-        let mounts = |one: &ContainerDefinition| {
-            let mut points = one.mount_points.iter();
+    for volume in definition
+        .volumes
+        .iter()
+        .filter(|volume| is_bind_mount(volume))
+    {
+        let mounts = |container: &ContainerDefinition| {
+            let mut points = container.mount_points.iter();
             points.position(|mount| {
                 mount.source_volume == volume.name && mount.read_only != Some(true)
             })
         };
 
-        // Somebody who may be root can hand the folder over.
-        if containers(located).any(|(_, one)| mounts(one).is_some() && !is_other(one)) {
+        // A container that may run as root can change the owner for the others.
+        if containers(located)
+            .any(|(_, container)| mounts(container).is_some() && !is_not_root(container))
+        {
             continue;
         }
 
-        let mut writers = containers(located).filter(|(_, one)| !images::is_ours(&one.image));
-        let first = writers.find_map(|(pointer, one)| Some((pointer, one, mounts(one)?)));
-        let Some((pointer, one, index)) = first else {
+        let mut writers = containers(located)
+            .filter(|(_, container)| !images::is_toolkit_image(&container.image));
+        let first =
+            writers.find_map(|(pointer, container)| Some((pointer, container, mounts(container)?)));
+        let Some((pointer, container, index)) = first else {
             continue;
         };
-        let user = one.user.as_deref().unwrap_or_default();
+        let user = container.user.as_deref().unwrap_or_default();
         let message = format!(
-            "the volume `{}` belongs to root; user `{user}` of `{}` can write into it only if the image says so",
-            volume.name, one.name
+            "the volume `{}` belongs to root; user `{user}` of `{}` can only write to it if the image changes its owner",
+            volume.name, container.name
         );
         let hint = "declare the folder with VOLUME and that owner in the image, or use a tmpfs";
         report.add(format!("{pointer}/mountPoints/{index}"), message, hint);
     }
 }
 
-/// Whether the container certainly does not run as root.
-fn is_other(one: &ContainerDefinition) -> bool {
-    let user = one.user.as_deref().and_then(|user| user.split(':').next());
+/// Returns whether the container certainly does not run as root.
+fn is_not_root(container: &ContainerDefinition) -> bool {
+    let user = container
+        .user
+        .as_deref()
+        .and_then(|user| user.split(':').next());
+    // Without `user` the image decides, which is unknown here.
     user.is_some_and(|user| !matches!(user, "root" | "0" | ""))
 }
 
-/// Whether the volume is a piece of the task's own disk.
-fn is_plain(volume: &Volume) -> bool {
+/// Returns whether the volume is a bind mount on ephemeral storage.
+fn is_bind_mount(volume: &Volume) -> bool {
     let bare = Volume {
         name: volume.name.clone(),
         host: volume.host.clone(),
