@@ -42,7 +42,7 @@ records! {
         "environmentFiles" environment_files: Vec<EnvironmentFile>,
         /// Volumes and their mount paths.
         "mountPoints" mount_points: Vec<MountPoint>,
-        /// Containers whose volumes are mounted as well.
+        /// Containers from which volumes are mounted.
         "volumesFrom" volumes_from: Vec<VolumeFrom>,
         /// Linux-specific options.
         "linuxParameters" linux_parameters: Option<LinuxParameters>,

@@ -46,7 +46,7 @@ pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<
     })
 }
 
-/// Reads a task definition from JSON whose locations the caller supplies.
+/// Reads a task definition from JSON, with locations that the caller supplies.
 ///
 /// Validates it like [`read`]; findings point to the supplied locations.
 pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefinition, Vec<Finding>> {
@@ -157,7 +157,7 @@ pub(crate) const RESPONSE_ONLY_FIELDS: [&str; 9] = [
     "deleteRequestedAt",
 ];
 
-/// Fields whose absence a separate rule reports, with a better message than "missing".
+/// Fields with a separate rule for their absence, which has a better message than "missing".
 const ABSENCE_HAS_A_RULE: [&str; 3] = ["family", "name", "image"];
 
 struct Reader<'s> {

@@ -20,7 +20,7 @@ pub enum Schema {
     Bool,
     /// One of these strings.
     Choice(&'static [&'static str]),
-    /// An object whose values are strings.
+    /// An object with string values.
     TextMap,
     /// A list of items with this schema.
     List(&'static Schema),

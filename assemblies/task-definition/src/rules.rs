@@ -221,7 +221,7 @@ pub fn check(located: &LocatedDefinition) -> Vec<Finding> {
     check_by(located, |_| true)
 }
 
-/// Checks a definition against the rules whose ids are wanted.
+/// Checks a definition against a selection of rules.
 pub(crate) fn check_by(located: &LocatedDefinition, wanted: impl Fn(&str) -> bool) -> Vec<Finding> {
     let mut findings = run_rules(&located.locations, wanted, |rule, report| {
         if let Check::Definition(check) = rule.check {
@@ -246,7 +246,7 @@ pub(crate) fn check_by(located: &LocatedDefinition, wanted: impl Fn(&str) -> boo
     findings
 }
 
-/// Checks a service or RunTask request against the rules whose ids are wanted.
+/// Checks a service or RunTask request against a selection of rules.
 pub(crate) fn check_launch_by(
     context: &LaunchContext<'_>,
     locations: &LocationMap,

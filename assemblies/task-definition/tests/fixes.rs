@@ -283,7 +283,7 @@ fn every_fix_resolves_its_finding_without_new_errors() {
     assert_eq!(fixed, RULES_WITH_FIX);
 }
 
-/// The rules whose finding about their failing case has a fix.
+/// The rules with a fix for their failing case.
 const RULES_WITH_FIX: [&str; 38] = [
     "T03", "T04", "T07", "T08", "T09", "T10", "T12", "T19", "C05", "C06", "C12", "C13", "P02",
     "P04", "P08", "P09", "D01", "D04", "D05", "D06", "D07", "D08", "F03", "F06", "F09", "H01",

@@ -48,7 +48,7 @@ fn findings_in_a_template_use_its_names_and_lines() {
         check_text("stack.yaml", &text),
         [
             "R01 7 /Resources/Task/Properties/Cpu: app 1024 CPU units; the task has 512",
-            "T06 8 /Resources/Task/Properties/Memory: 512 CPU units with 1500 MiB is no Fargate size",
+            "T06 8 /Resources/Task/Properties/Memory: 512 CPU units with 1500 MiB is not a Fargate size",
             "H01 14 /Resources/Task/Properties/ContainerDefinitions/0/HealthCheck/Command: \
              the health check of `app` begins with `/healthy`",
         ]
@@ -123,7 +123,7 @@ fn each_branch_of_a_condition_is_checked_with_the_matching_branches() {
     assert_eq!(
         found,
         [
-            "T06 12 /Resources/Task/Properties/Memory/Fn::If/1: 1024 CPU units with 1024 MiB is no Fargate size"
+            "T06 12 /Resources/Task/Properties/Memory/Fn::If/1: 1024 CPU units with 1024 MiB is not a Fargate size"
         ]
     );
 
@@ -169,7 +169,7 @@ fn no_value_removes_a_property_and_sub_without_variables_is_literal() {
     assert_eq!(
         check_text("stack.yaml", &template(head, &properties)),
         [
-            "T01 14 /Resources/Task/Properties/Family: `my web` cannot be a family",
+            "T01 14 /Resources/Task/Properties/Family: `my web` is not a valid family",
             "H05 19 /Resources/Task/Properties/ContainerDefinitions/1/StopTimeout: stopTimeout of `app` is 200 s; Fargate allows 2 to 120",
         ]
     );
@@ -279,9 +279,7 @@ fn findings_in_ecs_responses_use_the_pointers_of_the_response() {
 
     assert_eq!(
         found,
-        [
-            "Q02 3 /services/0/schedulingStrategy: Fargate has no machines on which one task each could run"
-        ]
+        ["Q02 3 /services/0/schedulingStrategy: Fargate does not support DAEMON scheduling"]
     );
 }
 
@@ -308,7 +306,7 @@ fn a_request_is_checked_with_a_definition_of_another_file() {
     assert_eq!(
         found,
         [
-            "Q01 1 /count: 12 tasks cannot be started by one request; it takes 1 to 10",
+            "Q01 1 /count: one request starts 1 to 10 tasks, not 12",
             "Q01 2 /overrides/containerOverrides/0/name: the definition has no container `ap` to override",
         ]
     );

@@ -108,7 +108,7 @@ fn reports_duplicate_keys() {
     assert_eq!(ids(&findings), ["Y02"]);
     assert_eq!(
         findings[0].message,
-        "the key `family` comes twice; the first is in line 2"
+        "duplicate key `family`; the first is on line 2"
     );
 }
 
@@ -170,7 +170,7 @@ fn renders_a_caret_under_the_value() {
             .iter()
             .map(|finding| finding.render(Color::No))
             .collect::<String>(),
-        "error[T06]: 512 CPU units with 1500 MiB is no Fargate size
+        "error[T06]: 512 CPU units with 1500 MiB is not a Fargate size
  --> task.json:4:12
   |
 4 |     \"memory\": \"1500\",

@@ -58,7 +58,7 @@ records! {
         /// Whether the mount is read-only.
         "readOnly" read_only: Option<bool>,
     }
-    /// A container whose volumes are mounted as well.
+    /// A container from which volumes are mounted.
     VolumeFrom {
         /// The name of the container.
         "sourceContainer" source_container: String,

@@ -75,7 +75,7 @@ pub(super) fn minimal_value(schema: Schema, pieces: &[Piece]) -> Value {
     }
 }
 
-/// Returns the candidates for an unknown value. `None` stands for an absent value.
+/// Returns the candidates for an unknown value. `None` is an absent value.
 pub(super) fn candidates(unknown: &UnknownValue, literals: &Literals) -> Vec<Option<Value>> {
     let mut all: Vec<Value> = Vec::new();
     // The known part of a text decides most rules; only the rest varies.

@@ -124,7 +124,7 @@ pub(super) fn supported_resource(kind: &str) -> Option<&'static str> {
         .find(|supported| *supported == kind)
 }
 
-/// Fields that only a service has.
+/// Fields that only services have.
 const SERVICE_FIELDS: [&str; 7] = [
     "serviceName",
     "desiredCount",

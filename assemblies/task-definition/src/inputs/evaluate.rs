@@ -48,7 +48,7 @@ impl<'t> Evaluator<'t> {
     /// Evaluates the value at a pointer.
     pub(super) fn resolve(&mut self, node: &Node, pointer: &str) -> Resolved {
         let Some((name, argument)) = function(node) else {
-            return known(node.clone(), pointer, None);
+            return known_value(node.clone(), pointer, None);
         };
         let inside = format!("{pointer}/{}", escape(name));
 
@@ -67,7 +67,7 @@ impl<'t> Evaluator<'t> {
                 let mut reason = None;
                 let pieces = self.pieces(node, &mut reason);
                 match join_known(&pieces) {
-                    Some(text) => known(text_node(node, text), pointer, reason),
+                    Some(text) => known_value(text_node(node, text), pointer, reason),
                     None => Resolved::Unknown(pieces),
                 }
             }
@@ -158,7 +158,7 @@ impl<'t> Evaluator<'t> {
                     value,
                     ..node.clone()
                 };
-                known(node, pointer, Some(reason))
+                known_value(node, pointer, Some(reason))
             }
             None => Resolved::Unknown(vec![Piece::Unknown(name.to_owned())]),
         }
@@ -214,7 +214,7 @@ impl<'t> Evaluator<'t> {
             span: node.span,
         };
 
-        known(node, pointer, Some(reason))
+        known_value(node, pointer, Some(reason))
     }
 
     /// Returns a key of a mapping. A parameter may be any of the keys.
@@ -389,7 +389,7 @@ fn text_node(node: &Node, text: String) -> Node {
     }
 }
 
-fn known(node: Node, pointer: &str, reason: Option<String>) -> Resolved {
+fn known_value(node: Node, pointer: &str, reason: Option<String>) -> Resolved {
     Resolved::Known {
         node,
         pointer: pointer.to_owned(),

@@ -159,7 +159,7 @@ fn capitalize(field: &str, value: Value) -> Value {
     }
 }
 
-/// Fields whose keys the user chooses.
+/// Fields with keys that the user chooses.
 const MAPS: [&str; 4] = ["options", "dockerLabels", "driverOpts", "labels"];
 
 /// Translates the field names that a sentence quotes. A single lower-case word may be the name of a container

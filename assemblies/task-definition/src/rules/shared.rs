@@ -108,7 +108,7 @@ pub(super) fn is_platform_known(located: &LocatedDefinition) -> bool {
     !platforms.any(|platform| find_placeholder(platform).is_some())
 }
 
-/// Returns whether the name of a container is a placeholder, which may stand for any name.
+/// Returns whether the name of a container is a placeholder, which may become any name.
 pub(super) fn has_placeholder_names(located: &LocatedDefinition) -> bool {
     containers(located).any(|(_, container)| find_placeholder(&container.name).is_some())
 }

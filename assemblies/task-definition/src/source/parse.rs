@@ -36,7 +36,7 @@ pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     builder.finish()
 }
 
-/// A collection whose end has not been read.
+/// A collection that is not closed yet.
 enum Collection {
     List(Vec<Node>),
     Map {

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "my-app", "image": "app:1", "memory": 128 }]
 }"#,
+    // A dot is valid in Docker container names but not in ECS.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "my.app", "image": "app:1", "memory": 128 }]

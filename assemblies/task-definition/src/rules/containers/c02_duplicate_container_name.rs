@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "two", "image": "app:1", "memory": 128 }
   ]
 }"#,
+    // Different images do not make the names distinct.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

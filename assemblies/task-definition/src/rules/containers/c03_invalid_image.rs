@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // A shortened digest, as tools print it.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app@sha256:94af", "memory": 128 }]
@@ -49,7 +50,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         } else if name.len() > 255 {
             let message = format!("the image reference has {} of 255 characters", name.len());
             report.add(&pointer, message, "shorten it");
-        } else if let Some(bad) = name.chars().find(|c| !allowed(*c)) {
+        } else if let Some(bad) = name.chars().find(|c| !is_allowed(*c)) {
             let message = format!("the image reference contains `{bad}`");
             report.add(&pointer, message, "use letters, digits and -_:./# only");
         }
@@ -64,7 +65,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-fn allowed(c: char) -> bool {
+fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_:./#".contains(c)
 }
 

@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The value of PORT is a number.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

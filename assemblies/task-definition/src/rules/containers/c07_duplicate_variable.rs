@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // LEVEL has two different values in one list.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

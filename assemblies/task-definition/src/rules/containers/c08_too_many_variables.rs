@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "environment": [{ "name": "LEVEL", "value": "info" }], "memory": 128 }
   ]
 }"#,
+    // 101 variables, in YAML flow style to keep the case short.
     failing: r"family: web
 containerDefinitions:
   - name: app

@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The name ends in PASSWORD.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

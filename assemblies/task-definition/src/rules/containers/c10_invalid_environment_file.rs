@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // An S3 URI in place of an ARN.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "65532:65532", "memory": 128 }]
 }"#,
+    // The group after the colon is missing.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "65532:", "memory": 128 }]

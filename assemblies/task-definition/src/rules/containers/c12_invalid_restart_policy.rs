@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // 5 seconds is below the minimum of 60.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // init is restarted whenever it exits, and app waits for its exit.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // A Parameter Store ARN: ECS reads registry credentials from Secrets Manager only.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

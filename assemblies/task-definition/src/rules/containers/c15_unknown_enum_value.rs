@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "versionConsistency": "enabled", "memory": 128 }]
 }"#,
+    // `on` in place of `enabled`.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "versionConsistency": "on", "memory": 128 }]

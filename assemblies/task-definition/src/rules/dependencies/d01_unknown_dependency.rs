@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "cache", "image": "cache:1", "memory": 128 }
   ]
 }"#,
+    // Two letters of `cache` are swapped.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "two", "image": "app:1", "memory": 128 }
   ]
 }"#,
+    // one and two depend on each other.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -31,6 +31,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // startTimeout is set, so that D07 finds nothing.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "init", "image": "init:1", "essential": false, "memory": 128 }
   ]
 }"#,
+    // init is essential by default.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "cache", "image": "cache:1", "memory": 128 }
   ]
 }"#,
+    // The condition is in lower case.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

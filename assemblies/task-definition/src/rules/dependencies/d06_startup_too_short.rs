@@ -34,6 +34,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // 3 retries at 25 s take 75 s, longer than startTimeout.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -33,6 +33,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The health check without startTimeout may fail forever.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }
   ]
 }"#,
+    // proxy names the port of app as its upstream, without a dependency.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "otel", "image": "aws-otel-collector:v0.43.0", "memory": 64, "essential": false }
   ]
 }"#,
+    // The collector is essential by default.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The first element is the program.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // retries is above 10.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

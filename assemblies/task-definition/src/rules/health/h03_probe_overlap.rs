@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // Interval and timeout are equal.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

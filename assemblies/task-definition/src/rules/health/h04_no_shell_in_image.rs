@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The collector's image is built from scratch.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

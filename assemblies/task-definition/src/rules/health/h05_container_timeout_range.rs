@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "stopTimeout": 60 }]
 }"#,
+    // 300 is valid on EC2.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -31,6 +31,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "stopTimeout": 60 }
   ]
 }"#,
+    // 60 s for the proxy and 90 s for the app, one after another.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
     "overrides": { "containerOverrides": [{ "name": "app", "command": ["once"] }] }
   }
 }"#,
+    // 11 tasks in one request.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The definition uses awsvpc, but the service has no network configuration.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -44,6 +44,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The discovery name has an upper-case letter.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

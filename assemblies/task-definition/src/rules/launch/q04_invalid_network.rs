@@ -42,6 +42,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // Six security groups.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The value is in lower case.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -46,6 +46,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The service does not configure the volume.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -40,6 +40,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // 100 % at most and at least: no task can start or stop.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The service has no deployment configuration.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

@@ -42,6 +42,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The strategy consists of Spot only.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

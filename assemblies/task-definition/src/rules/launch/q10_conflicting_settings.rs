@@ -47,6 +47,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // A grace period without a load balancer.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

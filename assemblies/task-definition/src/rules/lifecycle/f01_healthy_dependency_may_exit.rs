@@ -30,6 +30,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // cache is not essential and has no restart policy.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

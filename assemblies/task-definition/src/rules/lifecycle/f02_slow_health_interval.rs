@@ -29,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // Without an interval the default of 30 s applies.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

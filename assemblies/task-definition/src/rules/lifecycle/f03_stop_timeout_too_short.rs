@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "environment": [{ "name": "SHUTDOWN_TIMEOUT", "value": "45s" }], "stopTimeout": 60, "memory": 128 }]
 }"#,
+    // The default stopTimeout of 30 s is shorter than 45 s.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "environment": [{ "name": "SHUTDOWN_TIMEOUT", "value": "45s" }], "memory": 128 }]

@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // Without exec, sh stays PID 1.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

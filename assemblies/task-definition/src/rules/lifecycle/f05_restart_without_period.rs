@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The default period of 300 s applies.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -35,6 +35,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "collector", "image": "aws-otel-collector:v0.43.0", "essential": false }
   ]
 }"#,
+    // app exports to the collector's port without a dependency.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

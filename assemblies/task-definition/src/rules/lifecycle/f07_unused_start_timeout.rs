@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "init", "image": "init:1", "essential": false, "startTimeout": 60, "memory": 128 }
   ]
 }"#,
+    // startTimeout is on the dependent container in place of init.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

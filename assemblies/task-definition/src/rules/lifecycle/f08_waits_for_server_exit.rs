@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "cache", "image": "redis:8", "essential": false, "memory": 128 }
   ]
 }"#,
+    // cache runs an image of a server without a command.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

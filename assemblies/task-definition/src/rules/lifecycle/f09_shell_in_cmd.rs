@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The command line is one element after CMD.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

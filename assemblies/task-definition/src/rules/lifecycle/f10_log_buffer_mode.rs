@@ -40,6 +40,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // A buffer size beside blocking mode.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "readonlyRootFilesystem": true }]
 }"#,
+    // privileged grants root privileges on the host.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // NET_ADMIN is not available on Fargate.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

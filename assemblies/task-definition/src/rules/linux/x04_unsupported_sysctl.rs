@@ -34,6 +34,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // vm.max_map_count is not namespaced.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

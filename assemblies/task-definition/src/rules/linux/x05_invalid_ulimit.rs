@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The soft limit is above the hard limit.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

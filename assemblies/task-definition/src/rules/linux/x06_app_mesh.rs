@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "envoy", "image": "envoy:1" }]
 }"#,
+    // The configuration of an Envoy proxy for App Mesh.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The path is relative.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

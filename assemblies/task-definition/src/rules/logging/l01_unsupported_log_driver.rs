@@ -34,6 +34,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // syslog is an EC2 driver.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -34,6 +34,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // awslogs-region is missing.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

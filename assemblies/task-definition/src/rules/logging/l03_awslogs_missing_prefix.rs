@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // awslogs-stream-prefix is missing.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

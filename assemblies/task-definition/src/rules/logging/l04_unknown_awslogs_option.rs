@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // awslogs-stream is an option of Docker's driver that ECS does not support.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -36,6 +36,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The group is created at startup.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -36,6 +36,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // splunk-token is missing.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }
   ]
 }"#,
+    // No container has firelensConfiguration.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The configuration file is in S3.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -29,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }
   ]
 }"#,
+    // The router is not essential and has no restart policy.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

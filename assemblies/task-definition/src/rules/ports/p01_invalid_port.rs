@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }]
 }"#,
+    // 80800 is probably 8080 with a digit too many.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

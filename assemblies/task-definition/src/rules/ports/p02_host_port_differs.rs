@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // Port 80 of the host would be mapped to 8080.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "proxy", "image": "proxy:1", "portMappings": [{ "containerPort": 8443 }] }
   ]
 }"#,
+    // Both containers map 8443.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

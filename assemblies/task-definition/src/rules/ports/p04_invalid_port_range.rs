@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPortRange": "8000-8010" }] }]
 }"#,
+    // The limits are reversed.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // Upper-case letters are not valid in a port name.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // appProtocol without a name.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

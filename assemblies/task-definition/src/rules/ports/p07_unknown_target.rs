@@ -48,6 +48,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    // The load balancer targets 8081; the container maps 8080.
     failing: r#"{
   "taskDefinition": {
     "family": "web",

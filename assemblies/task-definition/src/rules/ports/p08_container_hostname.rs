@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "collector", "image": "collector:1" }
   ]
 }"#,
+    // The address uses the container's name, as in Docker Compose.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

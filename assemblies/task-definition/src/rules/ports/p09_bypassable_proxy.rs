@@ -35,6 +35,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "environment": [{ "name": "LISTEN", "value": "127.0.0.1:8080" }] }
   ]
 }"#,
+    // app listens on all interfaces behind the proxy.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

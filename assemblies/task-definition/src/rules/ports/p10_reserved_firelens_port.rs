@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }
   ]
 }"#,
+    // app maps the port of the router.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "admin", "image": "admin:1", "environment": [{ "name": "PORT", "value": "8081" }] }
   ]
 }"#,
+    // Both containers listen on 8080 according to PORT.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "proxy", "image": "proxy:1", "cpu": 64 }
   ]
 }"#,
+    // 192 and 128 units exceed 256.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

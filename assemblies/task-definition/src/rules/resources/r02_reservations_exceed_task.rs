@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "proxy", "image": "proxy:1", "memory": 128 }
   ]
 }"#,
+    // Each container fits on its own; the sum does not.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

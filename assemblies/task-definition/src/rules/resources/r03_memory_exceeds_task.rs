@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 512 }]
 }"#,
+    // 1024 MiB in a task of 512 MiB.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

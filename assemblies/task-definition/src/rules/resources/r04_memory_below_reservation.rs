@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 256, "memoryReservation": 128 }]
 }"#,
+    // The two values are swapped.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128, "memoryReservation": 256 }]

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "helper", "image": "helper:1", "memory": 128, "essential": false }
   ]
 }"#,
+    // helper has neither memory nor memoryReservation.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

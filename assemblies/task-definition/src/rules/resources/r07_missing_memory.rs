@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memoryReservation": 64 }]
 }"#,
+    // Neither the task nor the container sets memory.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]

@@ -34,6 +34,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // A JSON key needs all three colons after the name.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -33,6 +33,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The log is in another region than the secrets with an ARN.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

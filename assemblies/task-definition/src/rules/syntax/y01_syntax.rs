@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // The comma after the family is missing.
     failing: r#"{
   "family": "web"
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]

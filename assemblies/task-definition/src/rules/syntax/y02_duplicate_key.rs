@@ -14,6 +14,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // family occurs twice.
     failing: r#"{
   "family": "web",
   "family": "shop",

@@ -22,6 +22,7 @@ pub(crate) const RULE: Rule = Rule {
   "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // <account> is not filled in.
     failing: r#"{
   "family": "web",
   "taskRoleArn": "arn:aws:iam::<account>:role/web",

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "my-app",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // A space is not valid in a family.
     failing: r#"{
   "family": "my app",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]

@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // Eleven containers.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "logger", "image": "logger:1", "essential": false, "memory": 128 }
   ]
 }"#,
+    // The only container is not essential.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "essential": false, "memory": 128 }]

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // cpu is missing.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

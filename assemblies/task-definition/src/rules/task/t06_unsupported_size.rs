@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "2048",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // 1536 MiB is between two sizes.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "ephemeralStorage": { "sizeInGiB": 50 },
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // 20 GiB is the default, which cannot be requested.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
   "pidMode": "task",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // host would expose the processes of the host.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // Any value is rejected, even the default.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "placementConstraints": [],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // A constraint on container instances.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

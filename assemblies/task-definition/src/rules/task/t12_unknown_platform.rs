@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "runtimePlatform": { "cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX" },
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // The architecture is in lower case.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // The YAML aliases expand to 68 KB.
     failing: r#"# YAML aliases stand for the same words again and again: 68 KB when written out.
 family: web
 containerDefinitions:

@@ -31,6 +31,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The container reads a secret.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

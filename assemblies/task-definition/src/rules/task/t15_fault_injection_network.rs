@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
   "enableFaultInjection": true,
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // bridge on EC2.
     failing: r#"{
   "family": "web",
   "networkMode": "bridge",

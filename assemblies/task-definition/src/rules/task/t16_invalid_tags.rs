@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
   "tags": [{ "key": "team", "value": "payments" }],
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // The key `team` occurs twice.
     failing: r#"{
   "family": "web",
   "tags": [{ "key": "team", "value": "payments" }, { "key": "team", "value": "search" }],
@@ -48,10 +49,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         } else if key.to_lowercase().starts_with("aws:") {
             let message = format!("the tag `{key}` begins with `aws:`, which is reserved");
             report.add(pointer, message, "rename it");
-        } else if !(1..=128).contains(&key.chars().count()) || !key.chars().all(allowed) {
+        } else if !(1..=128).contains(&key.chars().count()) || !key.chars().all(is_allowed) {
             let hint = "use 1 to 128 letters, digits, spaces and _.:/=+-@";
             report.add(pointer, format!("`{key}` is not a valid tag key"), hint);
-        } else if tag.value.chars().count() > 256 || !tag.value.chars().all(allowed) {
+        } else if tag.value.chars().count() > 256 || !tag.value.chars().all(is_allowed) {
             let hint = "use up to 256 letters, digits, spaces and _.:/=+-@";
             let message = format!("`{}` is not a valid value of the tag `{key}`", tag.value);
             report.add(format!("/tags/{index}/value"), message, hint);
@@ -59,6 +60,6 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-fn allowed(c: char) -> bool {
+fn is_allowed(c: char) -> bool {
     c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c)
 }

@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
   "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "containerDefinitions": [{ "name": "xray", "image": "aws-xray-daemon:3.3.12" }]
 }"#,
+    // The X-Ray daemon calls AWS with the task role, which is missing.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

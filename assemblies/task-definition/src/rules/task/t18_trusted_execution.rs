@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
   "trustedExecutionConfiguration": { "isolationMode": "ISOLATED_SANDBOX" },
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // Fargate in place of Managed Instances.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "networkMode": "awsvpc",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // The mode is in upper case.
     failing: r#"{
   "family": "web",
   "networkMode": "AWSVPC",

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
   "volumes": [{ "name": "scratch" }],
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    // Two volumes have the same name.
     failing: r#"{
   "family": "web",
   "volumes": [{ "name": "scratch" }, { "name": "scratch" }],

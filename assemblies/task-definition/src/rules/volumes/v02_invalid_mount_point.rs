@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // The names differ in the case of a letter.
     failing: r#"{
   "family": "web",
   "volumes": [{ "name": "scratch" }],

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "data", "image": "data:1", "memory": 128 }
   ]
 }"#,
+    // `date` in place of `data`.
     failing: r#"{
   "family": "web",
   "containerDefinitions": [

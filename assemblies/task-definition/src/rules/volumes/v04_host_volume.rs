@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "volumes": [{ "name": "scratch" }],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // A host folder.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

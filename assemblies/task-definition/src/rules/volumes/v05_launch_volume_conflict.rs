@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // No container mounts the volume.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

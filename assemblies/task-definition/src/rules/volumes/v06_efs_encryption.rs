@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
   ],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // iam ENABLED without encryption.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
   ],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    // A file system id in place of an ARN.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // nginx writes to /var/cache/nginx at startup.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

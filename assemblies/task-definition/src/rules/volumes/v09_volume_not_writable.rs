@@ -42,6 +42,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    // No container that may run as root mounts the volume.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
