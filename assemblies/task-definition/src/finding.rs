@@ -119,6 +119,7 @@ impl Finding {
             .filter(|pointer| !pointer.is_empty());
 
         if let (Some(pointer), false) = (pointer, matches!(self.location, Location::Pointer(_))) {
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{margin} {mark} value: {pointer}");
         }
         if !self.hint.is_empty() {

@@ -62,6 +62,7 @@ impl std::error::Error for FixError {}
 /// ```
 pub fn apply_fixes(source: &Source, fixes: &[Fix]) -> Result<String, FixError> {
     let root = parse(source).map_err(FixError::Syntax)?;
+    // The same test as in `read`, so that pointers of findings match.
     let is_response = root.at("/taskDefinition/family").is_some();
     let prefix = if is_response { "/taskDefinition" } else { "" };
     let mut change = Change::Keep;
@@ -148,6 +149,7 @@ fn set(
         };
     };
 
+    // Another fix has replaced this value, so the edit applies to the new one.
     if let Change::Replace(new) = change {
         return set_in(new, target, value);
     }

@@ -95,23 +95,24 @@ impl LocationMap {
         let pointer = pointer.into();
         let inside = format!("{pointer}/");
         self.recorded.retain(|known, _| !known.starts_with(&inside));
+        // The text still contains the old value and its members.
         self.replaced.insert(pointer.clone());
         self.recorded.insert(pointer, location);
     }
 
     /// Returns the location of a value, or of the nearest enclosing value that has one.
     pub fn get(&self, pointer: &str) -> Location {
-        let mut around = pointer;
+        let mut enclosing = pointer;
         loop {
-            if let Some(location) = self.recorded.get(around) {
+            if let Some(location) = self.recorded.get(enclosing) {
                 return location.clone();
             }
-            if let Some(location) = self.in_text(around) {
+            if let Some(location) = self.in_text(enclosing) {
                 return location;
             }
 
-            match around.rfind('/') {
-                Some(end) => around = &around[..end],
+            match enclosing.rfind('/') {
+                Some(end) => enclosing = &enclosing[..end],
                 None => return Location::Pointer(pointer.to_owned()),
             }
         }

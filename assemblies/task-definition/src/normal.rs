@@ -28,6 +28,7 @@ pub fn normalise(definition: &TaskDefinition) -> TaskDefinition {
         .memory
         .map(|text| parse_memory(&text).map_or(text, |mib| mib.to_string()));
     normal.enable_fault_injection = drop_false(normal.enable_fault_injection);
+    // The order of compatibilities has no meaning.
     normal.requires_compatibilities.sort();
     normal.requires_compatibilities.dedup();
 
@@ -35,6 +36,7 @@ pub fn normalise(definition: &TaskDefinition) -> TaskDefinition {
     normal.volumes.sort_by(|a, b| a.name.cmp(&b.name));
     normal.volumes.iter_mut().for_each(volume);
     if fargate {
+        // Elsewhere the platform depends on the container instance.
         platform(normal.runtime_platform.get_or_insert_default());
     }
 
@@ -152,12 +154,14 @@ fn health(check: &mut HealthCheck) {
     check.interval.get_or_insert(30);
     check.timeout.get_or_insert(5);
     check.retries.get_or_insert(3);
+    // A start period of 0 is the same as none.
     check.start_period = check.start_period.filter(|seconds| *seconds > 0);
 }
 
 fn restart(mut policy: RestartPolicy) -> Option<RestartPolicy> {
     policy.ignored_exit_codes.sort_unstable();
     policy.restart_attempt_period.get_or_insert(300);
+    // A disabled policy is the same as none.
     policy.enabled.then_some(policy)
 }
 

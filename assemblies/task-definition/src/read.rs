@@ -32,6 +32,7 @@ pub fn read(source: &Source) -> Result<LocatedDefinition, Vec<Finding>> {
 
 /// Reads a task definition from a node of a parsed text.
 pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<Finding>> {
+    // A template has none of the expected fields, and one finding is better than one per key.
     let template = node
         .entries()
         .iter()
@@ -126,6 +127,7 @@ fn unwrap_response(node: Node) -> Node {
     let NodeValue::Map(entries) = node.value else {
         return node;
     };
+    // A RunTask request also has `taskDefinition`, but as a string.
     let is_response =
         |(key, inner): &(Key, Node)| key.name == "taskDefinition" && inner.get("family").is_some();
     let Some(position) = entries.iter().position(is_response) else {
@@ -210,11 +212,13 @@ impl Reader<'_> {
             let below = format!("{pointer}/{}", escape(&key.name));
             match fields.iter().find(|field| field.name == key.name) {
                 Some(field) => self.value(value, field.schema, &below),
+                // Response-only fields occur at the top level only.
                 None if pointer.is_empty() && self.response_only.contains(&key.name.as_str()) => {}
                 None => self.report_unknown_field(node, (key, value), fields, &below),
             }
         }
 
+        // The finding points to the record, because the missing field has no span.
         let missing = fields
             .iter()
             .filter(|f| f.required && node.get(f.name).is_none());
@@ -235,9 +239,9 @@ impl Reader<'_> {
     ) {
         let name = &key.name;
         let known = fields.iter().map(|field| field.name);
-        let meant = nearest(name, known.clone());
-        let hint = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let suggestion = nearest(name, known.clone());
+        let hint = match suggestion {
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!(
                 "remove it; known fields: {}",
                 known.collect::<Vec<_>>().join(", ")
@@ -245,17 +249,20 @@ impl Reader<'_> {
         };
 
         let location = Location::from_span(self.source, key.span);
-        let around = pointer.rfind('/').map_or("", |end| &pointer[..end]);
-        let message = format!("{} has no field `{name}`", self.describe(around));
+        let enclosing = pointer.rfind('/').map_or("", |end| &pointer[..end]);
+        let message = format!("{} has no field `{name}`", self.describe(enclosing));
         let mut finding = Finding::error("C05", location, message, hint).with_pointer(pointer);
 
         // Renaming must not overwrite a field that exists with another value.
         let value = value.to_json();
-        finding.fix = meant
-            .filter(|meant| node.get(meant).is_none_or(|other| other.to_json() == value))
-            .map(|meant| Fix {
-                title: format!("rename it to `{meant}`"),
-                edits: rename_edits(around, name, meant, value),
+        finding.fix = suggestion
+            .filter(|suggestion| {
+                node.get(suggestion)
+                    .is_none_or(|other| other.to_json() == value)
+            })
+            .map(|suggestion| Fix {
+                title: format!("rename it to `{suggestion}`"),
+                edits: rename_edits(enclosing, name, suggestion, value),
             });
         self.findings.push(finding);
     }
@@ -265,9 +272,9 @@ impl Reader<'_> {
             return;
         }
 
-        let meant = nearest(word, words.iter().copied());
-        let hint = match meant {
-            Some(meant) => format!("write `{meant}`"),
+        let suggestion = nearest(word, words.iter().copied());
+        let hint = match suggestion {
+            Some(suggestion) => format!("write `{suggestion}`"),
             None => format!("choose one of {}", words.join(", ")),
         };
 
@@ -277,9 +284,9 @@ impl Reader<'_> {
             words.join(", ")
         );
         let mut finding = Finding::error("D05", location, message, hint).with_pointer(pointer);
-        finding.fix = meant.map(|meant| Fix {
-            title: format!("write `{meant}`"),
-            edits: vec![Edit::Set(pointer.to_owned(), meant.into())],
+        finding.fix = suggestion.map(|suggestion| Fix {
+            title: format!("write `{suggestion}`"),
+            edits: vec![Edit::Set(pointer.to_owned(), suggestion.into())],
         });
         self.findings.push(finding);
     }
@@ -307,13 +314,13 @@ impl Reader<'_> {
         }
 
         // For a number out of range, the number is more helpful than its type.
-        let given = match (schema, &node.value) {
+        let actual = match (schema, &node.value) {
             (Schema::Integer(_), NodeValue::Number(number)) => number.to_string(),
             _ => node.kind().to_owned(),
         };
 
         let message = format!(
-            "{} must be {}, not {given}",
+            "{} must be {}, not {actual}",
             self.describe(pointer),
             kind(schema)
         );
@@ -427,6 +434,7 @@ fn is_template(key: &str) -> bool {
 }
 
 fn has_absence_rule(field: &str, pointer: &str) -> bool {
+    // `/containerDefinitions/0` has two steps; deeper records have no such rule.
     let depth = pointer.matches('/').count();
     ABSENCE_HAS_A_RULE.contains(&field)
         && (pointer.is_empty() || (pointer.starts_with("/containerDefinitions/") && depth == 2))

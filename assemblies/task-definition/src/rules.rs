@@ -157,17 +157,17 @@ impl Report<'_> {
     /// value.
     pub(crate) fn fix_key(
         &mut self,
-        around: &str,
+        enclosing: &str,
         values: &BTreeMap<String, String>,
         key: &str,
         suggestion: Option<&str>,
     ) {
-        let (Some(meant), Some(value)) = (suggestion, values.get(key)) else {
+        let (Some(suggestion), Some(value)) = (suggestion, values.get(key)) else {
             return;
         };
-        if values.get(meant).is_none_or(|other| other == value) {
-            let edits = rename_edits(around, key, meant, value.as_str().into());
-            self.fix(format!("rename it to `{meant}`"), edits);
+        if values.get(suggestion).is_none_or(|other| other == value) {
+            let edits = rename_edits(enclosing, key, suggestion, value.as_str().into());
+            self.fix(format!("rename it to `{suggestion}`"), edits);
         }
     }
 
@@ -180,14 +180,14 @@ impl Report<'_> {
             .rsplit('/')
             .find(|step| step.parse::<usize>().is_err());
         let message = format!("{} cannot be `{value}`", field.unwrap_or_default());
-        let meant = nearest(value, known.iter().copied());
-        let hint = match meant {
-            Some(meant) => format!("write `{meant}`"),
+        let suggestion = nearest(value, known.iter().copied());
+        let hint = match suggestion {
+            Some(suggestion) => format!("write `{suggestion}`"),
             None => format!("choose one of {}", known.join(", ")),
         };
 
         self.add(pointer, message, hint);
-        self.fix_value(pointer, meant);
+        self.fix_value(pointer, suggestion);
     }
 
     fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
@@ -209,10 +209,15 @@ impl Report<'_> {
 }
 
 /// Returns the edits that rename a key of a map.
-pub(crate) fn rename_edits(around: &str, key: &str, meant: &str, value: Value) -> Vec<Edit> {
+pub(crate) fn rename_edits(
+    enclosing: &str,
+    key: &str,
+    suggestion: &str,
+    value: Value,
+) -> Vec<Edit> {
     vec![
-        Edit::Remove(format!("{around}/{}", escape(key))),
-        Edit::Set(format!("{around}/{}", escape(meant)), value),
+        Edit::Remove(format!("{enclosing}/{}", escape(key))),
+        Edit::Set(format!("{enclosing}/{}", escape(suggestion)), value),
     ]
 }
 
@@ -222,8 +227,11 @@ pub fn check(located: &LocatedDefinition) -> Vec<Finding> {
 }
 
 /// Checks a definition against a selection of rules.
-pub(crate) fn check_by(located: &LocatedDefinition, wanted: impl Fn(&str) -> bool) -> Vec<Finding> {
-    let mut findings = run_rules(&located.locations, wanted, |rule, report| {
+pub(crate) fn check_by(
+    located: &LocatedDefinition,
+    is_selected: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let mut findings = run_rules(&located.locations, is_selected, |rule, report| {
         if let Check::Definition(check) = rule.check {
             check(located, report);
         }
@@ -250,9 +258,9 @@ pub(crate) fn check_by(located: &LocatedDefinition, wanted: impl Fn(&str) -> boo
 pub(crate) fn check_launch_by(
     context: &LaunchContext<'_>,
     locations: &LocationMap,
-    wanted: impl Fn(&str) -> bool,
+    is_selected: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
-    run_rules(locations, wanted, |rule, report| {
+    run_rules(locations, is_selected, |rule, report| {
         if let Check::Launch(check) = rule.check {
             check(context, report);
         }
@@ -261,11 +269,11 @@ pub(crate) fn check_launch_by(
 
 fn run_rules(
     locations: &LocationMap,
-    wanted: impl Fn(&str) -> bool,
+    is_selected: impl Fn(&str) -> bool,
     run: impl Fn(&'static Rule, &mut Report<'_>),
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for rule in rules().iter().filter(|rule| wanted(rule.id)) {
+    for rule in rules().iter().filter(|rule| is_selected(rule.id)) {
         let mut report = Report {
             rule,
             locations,

@@ -211,6 +211,7 @@ fn sets_and_removes_an_omitted_value() {
 #[test]
 fn indices_refer_to_the_original_text() {
     let text = "[10, 11, 12, 13]";
+    // If indices followed the text as it changes, `/3` would be out of bounds.
     let edits = vec![remove("/0"), set("/3", json!(9)), remove("/2")];
     assert_eq!(apply(text, edits).unwrap(), "[11, 9]");
 }
@@ -243,6 +244,7 @@ fn reports_why_a_fix_cannot_be_applied() {
         Err(FixError::UnsupportedLayout)
     );
 
+    // Two rules may disagree; neither value is written.
     let two = vec![set("/cpu", json!("1")), set("/cpu", json!("2"))];
     assert_eq!(apply(YAML, two), Err(FixError::Conflict("/cpu".to_owned())));
     assert_eq!(
@@ -383,8 +385,8 @@ fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
 /// Applies one edit to the value itself, as the reference.
 fn apply_to_value(mut value: Value, edit: &Edit) -> Value {
     let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
-    let (around, step) = pointer.rsplit_once('/').unwrap();
-    match (value.pointer_mut(around).unwrap(), edit) {
+    let (enclosing, step) = pointer.rsplit_once('/').unwrap();
+    match (value.pointer_mut(enclosing).unwrap(), edit) {
         (Value::Object(members), Edit::Set(_, new)) => {
             members.insert(step.to_owned(), new.clone());
         }
@@ -460,12 +462,12 @@ proptest! {
 fn keeps_lines(before: &str, after: &str, edit: &Edit) -> bool {
     let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
     let root = parse(&Source::new("case", before)).unwrap();
-    let around = pointer.rsplit_once('/').unwrap().0;
+    let enclosing = pointer.rsplit_once('/').unwrap().0;
 
     // Adding or removing a member may change its collection; replacing a value only changes the value.
     let node = match edit {
-        Edit::Set(..) => root.at(pointer).or_else(|| root.at(around)),
-        Edit::Remove(_) => root.at(around),
+        Edit::Set(..) => root.at(pointer).or_else(|| root.at(enclosing)),
+        Edit::Remove(_) => root.at(enclosing),
     }
     .unwrap();
     let first = before[..node.span.start]

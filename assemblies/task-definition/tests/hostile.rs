@@ -186,6 +186,7 @@ proptest! {
     fn accepts_a_definition_with_a_part_cut_out_or_moved(
         from in 0..VALID.len(), length in 0_usize..80, to in 0..VALID.len(), what in token(),
     ) {
+        // Offsets are random bytes; slices must be at character boundaries.
         let boundary = |at: usize| (0..=at).rev().find(|at| VALID.is_char_boundary(*at)).unwrap_or(0);
         let (from, to) = (boundary(from), boundary(to));
         let end = boundary((from + length).min(VALID.len())).max(from);

@@ -254,12 +254,12 @@ fn a_list_of_containers_is_checked_without_task_fields() {
     let text = r#"[
   { "name": "app", "image": "app:1", "cpu": 128, "secrets": [{ "name": "KEY", "valueFrom": "key" }],
     "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }],
-    "dependsOn": [{ "containerName": "nobody", "condition": "START" }] },
+    "dependsOn": [{ "containerName": "missing", "condition": "START" }] },
   { "name": "proxy", "image": "proxy:1", "essential": false, "stopTimeout": 500 }
 ]"#;
     assert_eq!(
         check_text("containers.json", text),
-        ["D01 4 /0/dependsOn/0/containerName: `app` depends on `nobody`, which does not exist"]
+        ["D01 4 /0/dependsOn/0/containerName: `app` depends on `missing`, which does not exist"]
     );
 }
 

@@ -55,6 +55,7 @@ fn changes_identify_list_members_by_name() {
     let mut after = before.clone();
     after.cpu = Some("512".to_owned());
     after.container_definitions[0].environment[1].value = "one".to_owned();
+    // Removes B, so A moves from index 1 to 0 and keeps its identity.
     after.container_definitions[0].environment.remove(0);
     after.container_definitions[0].command = vec!["serve".to_owned()];
     after.volumes.clear();

@@ -126,6 +126,7 @@ fn points_to_a_syntax_error() {
 #[test]
 fn rejects_a_second_document_and_exponential_aliases() {
     assert_eq!(ids(&read_errors("family: a\n---\nfamily: b\n")), ["Y01"]);
+    // Ten levels of ten aliases are ten billion values.
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let inner = vec![format!("*a{}", level - 1); 10].join(", ");

@@ -9,6 +9,7 @@ use crate::source::{Node, NodeValue, is_word};
 pub(super) fn rewrite(text: &str, root: &Node, change: &Change) -> String {
     let mut writer = Writer {
         text,
+        // JSON needs quotes; a YAML file in flow style accepts them.
         json: text.trim_start().starts_with(['{', '[']),
         newline: if text.contains("\r\n") { "\r\n" } else { "\n" },
         splices: Vec::new(),
@@ -131,6 +132,7 @@ impl Writer<'_> {
             (start, self.end(child).max(key.span.end))
         });
         let items = node.items().iter().map(|child| {
+            // In a block list the dash belongs to the item.
             let start = if self.is_flow(node) {
                 child.span.start
             } else {
@@ -305,6 +307,7 @@ impl Writer<'_> {
             .take_while(|c| matches!(c, ' ' | '\t'))
             .collect();
         let unit = indent.strip_prefix(&outer).filter(|unit| !unit.is_empty());
+        // New members follow the style of their siblings.
         let is_multiline = children(node).any(|child| {
             let text = &self.text[child.span.start..child.span.end];
             children(child).next().is_some() && text.contains('\n')

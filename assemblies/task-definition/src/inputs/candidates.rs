@@ -93,6 +93,7 @@ pub(super) fn candidates(unknown: &UnknownValue, literals: &Literals) -> Vec<Opt
 
     all.extend(values_of_schema(unknown.schema, literals));
     all.push(minimal_value(unknown.schema, &unknown.pieces));
+    // Absence comes first, because most rules find nothing without the value.
     let absent = Some(None).filter(|_| unknown.optional);
     absent
         .into_iter()
@@ -126,6 +127,7 @@ fn values_of_schema(schema: Schema, literals: &Literals) -> Vec<Value> {
                 .iter()
                 .copied()
                 .filter(|number| *number >= least);
+            // The limits of ports and a number beyond every range.
             let unusual = [least.max(0), 1, 65_535, 1_000_000];
             numbers.chain(unusual).map(|number| json!(number)).collect()
         }
@@ -186,6 +188,7 @@ pub(super) fn fill(pieces: &[Piece], filler: &str) -> String {
     }
     let parts = pieces.iter().map(|piece| match piece {
         Piece::Text(text) => text.as_str(),
+        // Account and region have plausible values, so ARNs and registries stay well-formed.
         Piece::Unknown(name) => pseudo_parameter(name).unwrap_or(filler),
     });
     parts.collect()
@@ -240,6 +243,7 @@ fn passing_values() -> &'static BTreeMap<String, Vec<Value>> {
 }
 
 fn collect(value: &Value, pointer: &mut String, all: &mut BTreeMap<String, Vec<Value>>) {
+    // Many rules share the same values; each one is tried once.
     let known = all.entry(pointer.clone()).or_default();
     if !known.contains(value) {
         known.push(value.clone());

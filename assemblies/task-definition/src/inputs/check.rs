@@ -24,6 +24,7 @@ pub fn check_input(source: &Source) -> Vec<Finding> {
 pub fn check_inputs(sources: &[Source]) -> Vec<Finding> {
     let inputs: Vec<ParsedInput> = sources.iter().map(read_input).collect();
     let documents = inputs.iter().flat_map(ParsedInput::documents);
+    // Only the default assignment of other files is used, to bound the number of combinations.
     let documents: Vec<Document> = documents.cloned().collect();
     inputs
         .iter()
@@ -78,10 +79,11 @@ fn check_document(document: &Document, definition: Option<&Document>) -> Vec<Fin
 }
 
 fn check_definition(document: &Document, located: &LocatedDefinition) -> Vec<Finding> {
+    // The locations stay those of the text, while the values vary.
     let mut trial = located.clone();
-    certain_findings(&[Part::new(document)], |values, wanted| {
+    certain_findings(&[Part::new(document)], |values, is_selected| {
         trial.definition = serde_json::from_value(values[0].clone()).ok()?;
-        Some(check_by(&trial, wanted))
+        Some(check_by(&trial, is_selected))
     })
 }
 
@@ -91,7 +93,7 @@ fn check_launch(document: &Document, definition: Option<&Document>) -> Vec<Findi
     };
     let parts = std::iter::once(document).chain(definition).map(Part::new);
 
-    certain_findings(&parts.collect::<Vec<_>>(), |values, wanted| {
+    certain_findings(&parts.collect::<Vec<_>>(), |values, is_selected| {
         let request = with_values(request, &values[0])?;
         let definition: Option<TaskDefinition> = match values.get(1) {
             Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
@@ -102,7 +104,7 @@ fn check_launch(document: &Document, definition: Option<&Document>) -> Vec<Findi
             request: &request,
             definition: definition.as_ref(),
         };
-        Some(check_launch_by(&context, locations, wanted))
+        Some(check_launch_by(&context, locations, is_selected))
     })
 }
 
@@ -179,6 +181,7 @@ fn recurs(finding: &mut Finding, others: &[Finding]) -> bool {
     let same = others.iter().find(|other| {
         key(other) == key(finding) && other.message == finding.message && other.hint == finding.hint
     });
+    // A fix that differs between candidates would write one of them into the file.
     let fix = same.and_then(|other| other.fix.as_ref());
     finding.fix = finding.fix.take().filter(|own| Some(own) == fix);
     same.is_some()
@@ -215,6 +218,7 @@ fn variations<'v>(
     // Bit `b` of a slot's index decides its half in group `b`; two indices differ in at least one bit.
     let halves = (0..bits).flat_map(|bit| [(bit, 0), (bit, 1)].map(Some));
     let groups: Vec<Option<(u32, usize)>> = std::iter::once(None).chain(halves).collect();
+    // Shorter lists of candidates start over, so every slot varies in every turn.
     let turns = 0..longest.unwrap_or(0);
     let trials =
         turns.flat_map(move |turn| groups.clone().into_iter().map(move |group| (turn, group)));
@@ -240,15 +244,16 @@ fn variations<'v>(
 const MAX_VARIATIONS: usize = 4000;
 
 fn set(value: &mut Value, pointer: &str, to: Option<&Value>) {
+    // An existing value, also inside a list, is replaced in place.
     if let (Some(location), Some(to)) = (value.pointer_mut(pointer), to) {
         *location = to.clone();
         return;
     }
 
-    let Some((around, key)) = pointer.rsplit_once('/') else {
+    let Some((enclosing, key)) = pointer.rsplit_once('/') else {
         return;
     };
-    if let Some(Value::Object(entries)) = value.pointer_mut(around) {
+    if let Some(Value::Object(entries)) = value.pointer_mut(enclosing) {
         match to {
             Some(to) => entries.insert(key.to_owned(), to.clone()),
             None => entries.remove(key),

@@ -120,13 +120,13 @@ impl Converter<'_, '_> {
                 NodeValue::Map(self.record(entries, fields, position))
             }
             (Schema::List(inner), NodeValue::List(items)) => {
-                let mut kept = Vec::new();
+                let mut result = Vec::new();
                 // `AWS::NoValue` removes an item, so API indices can be smaller than those of the file.
                 for (index, item) in items.iter().enumerate() {
-                    let api = format!("{}/{}", position.api, kept.len());
+                    let api = format!("{}/{}", position.api, result.len());
                     let user = format!("{}/{index}", position.user);
                     let (api, user) = (&*api, &*user);
-                    kept.extend(self.value(
+                    result.extend(self.value(
                         item,
                         *inner,
                         Position {
@@ -136,10 +136,11 @@ impl Converter<'_, '_> {
                         },
                     ));
                 }
-                NodeValue::List(kept)
+                NodeValue::List(result)
             }
+            // Keys such as log options are not field names and stay as they are.
             (Schema::TextMap, NodeValue::Map(entries)) => {
-                let mut kept = Vec::new();
+                let mut result = Vec::new();
                 for (key, value) in entries {
                     let api = format!("{}/{}", position.api, escape(&key.name));
                     let user = format!("{}/{}", position.user, escape(&key.name));
@@ -153,9 +154,9 @@ impl Converter<'_, '_> {
                     };
 
                     let value = self.value(value, Schema::Text, below);
-                    kept.extend(value.map(|value| (key.clone(), value)));
+                    result.extend(value.map(|value| (key.clone(), value)));
                 }
-                NodeValue::Map(kept)
+                NodeValue::Map(result)
             }
             _ => coerce_scalar(self.source, &node, schema).unwrap_or(node.value),
         };
@@ -169,9 +170,10 @@ impl Converter<'_, '_> {
         fields: &[Field],
         position: Position<'_>,
     ) -> Vec<(Key, Node)> {
-        let mut kept = Vec::new();
+        let mut result = Vec::new();
         for (key, value) in entries {
             let user = format!("{}/{}", position.user, escape(&key.name));
+            // A field that CloudFormation does not have yet is unknown, even though the API has it.
             let known = fields.iter().find(|field| {
                 cloudformation_name(position.field, field.name) == key.name
                     && self.is_in_cloudformation(&key.name)
@@ -192,16 +194,17 @@ impl Converter<'_, '_> {
                     ..key.clone()
                 };
 
-                kept.extend(
+                result.extend(
                     self.value(value, field.schema, below)
                         .map(|value| (key, value)),
                 );
+            // Properties without a counterpart in CreateService are dropped.
             } else if !ONLY_CLOUDFORMATION.contains(&(self.resource, &key.name)) {
                 self.report_unknown_property((key, value), entries, fields, position, user);
             }
         }
 
-        kept
+        result
     }
 
     fn is_in_cloudformation(&self, name: &str) -> bool {
@@ -222,9 +225,9 @@ impl Converter<'_, '_> {
             .iter()
             .map(|field| cloudformation_name(position.field, field.name));
         let known: Vec<String> = all.filter(|name| self.is_in_cloudformation(name)).collect();
-        let meant = nearest(&key.name, known.iter().map(String::as_str));
-        let hint = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let suggestion = nearest(&key.name, known.iter().map(String::as_str));
+        let hint = match suggestion {
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!("remove it; known properties: {}", known.join(", ")),
         };
 
@@ -239,10 +242,11 @@ impl Converter<'_, '_> {
         let mut finding = Finding::error("C05", location, message, hint).with_pointer(user);
 
         // Renaming must not overwrite an existing property.
-        let target = meant.filter(|meant| beside.iter().all(|(other, _)| other.name != *meant));
-        finding.fix = target.map(|meant| Fix {
-            title: format!("rename it to `{meant}`"),
-            edits: rename_edits(position.user, &key.name, meant, value.to_json()),
+        let target = suggestion
+            .filter(|suggestion| beside.iter().all(|(other, _)| other.name != *suggestion));
+        finding.fix = target.map(|suggestion| Fix {
+            title: format!("rename it to `{suggestion}`"),
+            edits: rename_edits(position.user, &key.name, suggestion, value.to_json()),
         });
         self.conversion.findings.push(finding);
     }
@@ -274,6 +278,7 @@ fn coerce_scalar(source: &Source, node: &Node, schema: Schema) -> Option<NodeVal
             let number = serde_json::Number::from_f64(text.trim().parse().ok()?)?;
             Some(NodeValue::Number(number))
         }
+        // Only these two strings are certain to be booleans.
         (Schema::Bool, NodeValue::Text(text)) => match text.as_str() {
             "true" => Some(NodeValue::Bool(true)),
             "false" => Some(NodeValue::Bool(false)),

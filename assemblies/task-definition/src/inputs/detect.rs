@@ -40,6 +40,7 @@ pub(super) fn parts(node: &Node) -> Vec<Part> {
 
 fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
     let is_container = |item: &Node| item.get("image").is_some() && item.get("name").is_some();
+    // Items of other lists, such as services, have no images.
     if node.items().iter().any(is_container) {
         all.push(part(Form::Containers, pointer));
         return;
@@ -75,9 +76,9 @@ fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
 
 /// Returns whether a value matches the format that its key implies. A service with few fields looks like a
 /// RunTask request.
-fn may_be(node: &Node, wanted: Form) -> bool {
+fn may_be(node: &Node, is_selected: Form) -> bool {
     let is = form(node);
-    is == Some(wanted) || (wanted == Form::Service && is == Some(Form::RunTask))
+    is == Some(is_selected) || (is_selected == Form::Service && is == Some(Form::RunTask))
 }
 
 fn part(form: Form, pointer: &str) -> Part {

@@ -33,7 +33,7 @@ pub(super) struct Evaluator<'t> {
     template: &'t Template<'t>,
     assignment: &'t Assignment,
     /// The questions that the evaluation depended on.
-    pub(super) asked: Vec<(Question, Vec<Answer>)>,
+    pub(super) questions: Vec<(Question, Vec<Answer>)>,
 }
 
 impl<'t> Evaluator<'t> {
@@ -41,7 +41,7 @@ impl<'t> Evaluator<'t> {
         Self {
             template,
             assignment,
-            asked: Vec::new(),
+            questions: Vec::new(),
         }
     }
 
@@ -55,6 +55,7 @@ impl<'t> Evaluator<'t> {
         match (name, argument.items()) {
             ("Ref", _) => self.reference(node, argument, pointer),
             ("Fn::If", [condition, _, _]) => {
+                // A condition that is not a name is invalid; it selects the second branch.
                 let holds = condition.text().is_some_and(|name| self.condition(name, 0));
                 let branch = if holds { 1 } else { 2 };
                 self.resolve(&argument.items()[branch], &format!("{inside}/{branch}"))
@@ -78,6 +79,7 @@ impl<'t> Evaluator<'t> {
                     .map_or_else(|| parts.join("."), str::to_owned);
                 Resolved::Unknown(vec![Piece::Unknown(name)])
             }
+            // Fn::ImportValue, Fn::Split, macros and others depend on the stack or on AWS.
             (name, _) => Resolved::Unknown(vec![Piece::Unknown(name.to_owned())]),
         }
     }
@@ -89,6 +91,7 @@ impl<'t> Evaluator<'t> {
     }
 
     fn holds(&mut self, expression: &Node, depth: usize) -> bool {
+        // A condition is always a function call; anything else cannot hold.
         let Some((name, argument)) = function(expression).filter(|_| depth < MAX_CONDITION_DEPTH)
         else {
             return false;
@@ -131,23 +134,28 @@ impl<'t> Evaluator<'t> {
             }
         }
 
+        // Two known texts decide the comparison without a question.
         let (left, right) = (self.text(left), self.text(right));
         if let (Some(left), Some(right)) = (left, right) {
             return left == right;
         }
 
+        // Any other comparison may have either result. The expression identifies it in all
+        // conditions.
         let question = Question::Comparison(expression.to_json().to_string());
         self.ask(question, vec![Answer::Holds(false), Answer::Holds(true)]) == Answer::Holds(true)
     }
 
     fn ask(&mut self, question: Question, answers: Vec<Answer>) -> Answer {
+        // Without an assignment, the first answer is the default.
         let answer = self.assignment.get(&question).or(answers.first()).cloned();
-        self.asked.push((question, answers));
+        self.questions.push((question, answers));
         answer.unwrap_or(Answer::Other)
     }
 
     fn reference(&mut self, node: &Node, argument: &Node, pointer: &str) -> Resolved {
         let name = argument.text().unwrap_or_default();
+        // The pseudo parameter removes the property that contains it.
         if name == "AWS::NoValue" {
             return Resolved::NoValue;
         }
@@ -167,6 +175,7 @@ impl<'t> Evaluator<'t> {
     /// Returns the value of a parameter and its derivation, if known.
     fn parameter(&mut self, name: &str) -> Option<(NodeValue, String)> {
         let question = Question::Parameter(name.to_owned());
+        // Conditions and values must agree on the parameter under one assignment.
         let text = match self.assignment.get(&question) {
             Some(Answer::Is(text)) => text.clone(),
             Some(_) => return None,
@@ -319,6 +328,7 @@ impl<'t> Evaluator<'t> {
                 continue;
             }
 
+            // Spaces inside the braces are not part of the name.
             let name = name.trim();
             if let Some(value) = variables.and_then(|variables| variables.get(name)) {
                 pieces.extend(self.pieces(value, reason));

@@ -2,9 +2,9 @@
 
 /// Returns CloudFormation's name for a field of the API, in the record that the field `parent` holds.
 pub fn cloudformation_name(parent: &str, field: &str) -> String {
-    let special = EXCEPTIONS
-        .iter()
-        .find(|(around, name, _)| *name == field && (around.is_empty() || *around == parent));
+    let special = EXCEPTIONS.iter().find(|(enclosing, name, _)| {
+        *name == field && (enclosing.is_empty() || *enclosing == parent)
+    });
     if let Some((.., name)) = special {
         return (*name).to_owned();
     }

@@ -92,7 +92,7 @@ pub fn read_input(source: &Source) -> ParsedInput {
 }
 
 fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
-    let mut reading = ParsedInput {
+    let mut input = ParsedInput {
         variants: Vec::new(),
         findings: Vec::new(),
     };
@@ -103,25 +103,26 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
         let Some(node) = root.at(&part.pointer) else {
             continue;
         };
+        // A template fills the variants itself, one per assignment.
         if part.form == Form::Template {
-            template(source, node, &part.pointer, &mut reading);
+            template(source, node, &part.pointer, &mut input);
             continue;
         }
 
         match read_part(source, root, node, &part) {
             Ok(document) => fixed.push(document),
-            Err(findings) => reading.findings.extend(findings),
+            Err(findings) => input.findings.extend(findings),
         }
     }
 
-    if reading.variants.is_empty() {
-        reading.variants.push(Vec::new());
+    if input.variants.is_empty() {
+        input.variants.push(Vec::new());
     }
-    for documents in &mut reading.variants {
+    for documents in &mut input.variants {
         documents.extend(fixed.iter().cloned());
     }
 
-    reading
+    input
 }
 
 fn read_part(
@@ -136,6 +137,7 @@ fn read_part(
         Form::Containers => containers(source, node, source_map),
         Form::Service => service(source, node, source_map),
         Form::RunTask => run_task(source, node, source_map),
+        // `read_parts` handles templates, so this arm is never the result of one.
         Form::Template => Err(Vec::new()),
         Form::Resource(kind) => {
             let pointer = format!("{}/Properties", part.pointer);
@@ -166,6 +168,7 @@ pub(super) fn definition(
     if source_map
         .pointers
         .get("")
+        // In a response the tags are beside the definition, so their pointer does not move with it.
         .is_some_and(|at| at == "/taskDefinition")
     {
         source_map
@@ -202,6 +205,7 @@ fn containers(
         .insert("/containerDefinitions".to_owned(), list_pointer);
     let mut document = definition(source, node, source_map)?;
 
+    // Terraform sets the other fields in attributes that are not in this file.
     document.unknowns = task_fields();
     Ok(document)
 }
@@ -243,6 +247,7 @@ fn run_task(source: &Source, node: &Node, source_map: SourceMap) -> Result<Docum
 }
 
 fn usage(source: &Source, node: &Node, request: Request, source_map: SourceMap) -> Document {
+    // The revision does not matter: one file has one definition of a family.
     let task_definition = request.task_definition().map(family);
     let locations = LocationMap::from_source(source, node);
     let mut document = document(
@@ -256,6 +261,7 @@ fn usage(source: &Source, node: &Node, request: Request, source_map: SourceMap) 
 
 /// Returns the family of `family:revision` or of an ARN.
 fn family(name: &str) -> String {
+    // The resource part of the ARN is `task-definition/family:revision`.
     let name = name.rsplit('/').next().unwrap_or(name);
     name.split(':').next().unwrap_or(name).to_owned()
 }
@@ -288,6 +294,7 @@ fn translate(source_map: &SourceMap, findings: Vec<Finding>) -> Vec<Finding> {
 impl Document {
     /// Sets the location of the whole document.
     pub(super) fn set_location(&mut self, location: Location) {
+        // The empty pointer is the fallback for every value without a location.
         self.locations().insert("", location);
     }
 

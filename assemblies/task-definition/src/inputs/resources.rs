@@ -50,7 +50,7 @@ pub(super) fn template(source: &Source, root: &Node, pointer: &str, input: &mut 
 const MAX_ROUNDS: usize = 4;
 
 fn add_questions(questions: &mut Questions, evaluator: &Evaluator<'_>) {
-    for (question, answers) in &evaluator.asked {
+    for (question, answers) in &evaluator.questions {
         let known = questions.entry(question.clone()).or_default();
         for answer in answers {
             if !known.contains(answer) {
@@ -78,11 +78,13 @@ fn resources(
         };
         let condition = resource.get("Condition").and_then(Node::text);
 
+        // A resource exists only under the assignments in which its condition holds.
         if condition.is_some_and(|name| !evaluator.condition(name, 0)) {
             continue;
         }
 
         let at = format!("{pointer}/Resources/{}/Properties", escape(&key.name));
+        // A resource without properties is checked as well: required ones are missing.
         let empty = Node {
             value: NodeValue::Map(Vec::new()),
             span: key.span,
@@ -113,6 +115,7 @@ pub(super) fn read_resource(
         value: NodeValue::Null,
         span: node.span,
     };
+    // Without a template there are no parameters, mappings or conditions.
     let (template, assignment) = (Template::new(&no_template), Assignment::new());
     let mut evaluator = Evaluator::new(&template, &assignment);
     let mut findings = Vec::new();
@@ -197,6 +200,7 @@ fn properties(
     if !is_complete {
         return Err(Vec::new());
     }
+    // `!Ref` uses the logical id, requests in other files use the family.
     document.names.push(id.to_owned());
 
     let resource = logical_id(&unknowns);
@@ -232,6 +236,7 @@ fn logical_id(unknowns: &[UnknownValue]) -> Option<String> {
         .iter()
         .find(|unknown| unknown.pointer == "/taskDefinition")?;
     match &*unknown.pieces {
+        // `!GetAtt Task.TaskDefinitionArn` and `!Ref Task` both begin with the logical id.
         [Piece::Unknown(name)] => Some(name.split('.').next().unwrap_or(name).to_owned()),
         _ => None,
     }

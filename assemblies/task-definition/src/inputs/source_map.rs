@@ -56,26 +56,27 @@ impl SourceMap {
 
     /// Returns the pointer in the file, also for a value that is missing.
     pub(super) fn pointer(&self, api: &str) -> String {
-        let mut around = api;
+        // The nearest enclosing value with a known pointer; the steps below it are translated.
+        let mut enclosing = api;
         loop {
-            if let Some(known) = self.pointers.get(around) {
-                return known.clone() + &self.steps(around, &api[around.len()..]);
+            if let Some(known) = self.pointers.get(enclosing) {
+                return known.clone() + &self.steps(enclosing, &api[enclosing.len()..]);
             }
-            match around.rfind('/') {
-                Some(end) => around = &around[..end],
+            match enclosing.rfind('/') {
+                Some(end) => enclosing = &enclosing[..end],
                 None => return self.steps("", api),
             }
         }
     }
 
     /// Translates the steps below a value.
-    fn steps(&self, around: &str, below: &str) -> String {
+    fn steps(&self, enclosing: &str, below: &str) -> String {
         if self.naming == Naming::Api {
             return below.to_owned();
         }
 
         let is_name = |step: &&str| !step.is_empty() && step.parse::<usize>().is_err();
-        let mut parent = around.rsplit('/').find(is_name).unwrap_or_default();
+        let mut parent = enclosing.rsplit('/').find(is_name).unwrap_or_default();
         let mut path = String::new();
         for step in below.split('/').skip(1) {
             path.push('/');
@@ -99,6 +100,7 @@ impl SourceMap {
             Edit::Remove(pointer) => self.editable_pointer(&pointer).map(Edit::Remove),
         });
 
+        // A fix is applied completely or not at all.
         let edits = edits.collect::<Option<Vec<_>>>()?;
         let title = match self.naming {
             Naming::Api => fix.title,
@@ -172,6 +174,7 @@ fn translate_fields(text: &str, about_fields: bool) -> String {
         let after = &rest[start + 1..];
         let Some(end) = after.find(quote) else { break };
         let (word, tail) = (&after[..end], &after[end + 1..]);
+        // `portMappings` is a field; `app` may be a container, and `memory` either.
         let is_compound = word.chars().any(char::is_uppercase);
         let is_key = quote == "\"" && tail.starts_with(':');
         let is_field = fields().contains(word) && (is_compound || is_key || about_fields);

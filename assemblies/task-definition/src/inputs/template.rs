@@ -84,6 +84,7 @@ impl<'n> Template<'n> {
         let span = parameter.map(|node| node.span).unwrap_or_default();
 
         match kind {
+            // The value of a list parameter is one comma-separated text.
             Some(kind) if kind == "CommaDelimitedList" || kind.starts_with("List<") => {
                 let items = text.split(',').map(|item| Node {
                     value: NodeValue::Text(item.trim().to_owned()),
@@ -161,11 +162,13 @@ pub(super) fn assignments(questions: &Questions) -> Vec<Assignment> {
         .filter_map(|(question, answers)| Some((question.clone(), answers.first()?.clone())))
         .collect();
     let mut all = vec![default.clone()];
+    // Saturating, because a hostile template may have hundreds of conditions.
     let combinations = questions.values().fold(1_usize, |product, answers| {
         product.saturating_mul(answers.len().max(1))
     });
 
     for (question, answers) in questions {
+        // With few combinations each assignment so far is extended; otherwise only the default one.
         let from = if combinations <= MAX_ASSIGNMENTS {
             all.clone()
         } else {

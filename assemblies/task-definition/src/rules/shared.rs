@@ -190,7 +190,7 @@ pub(super) fn suggest_container(definition: &TaskDefinition, name: &str) -> Stri
         .map(|container| container.name.as_str())
         .collect();
     match nearest(name, names.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
+        Some(suggestion) => format!("did you mean `{suggestion}`?"),
         None => format!("name one of its containers: {}", names.join(", ")),
     }
 }

@@ -45,7 +45,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 }
 
 fn is_user_part(text: &str) -> bool {
-    // A leading hyphen would be a negative number or an option of `useradd`.
+    // A leading hyphen would make a negative number.
     let has_valid_start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     has_valid_start
         && text

@@ -49,9 +49,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
     let names = || containers(located).map(|(_, container)| container.name.as_str());
     for edge in edges(located).filter(|edge| container(located, edge.target).is_none()) {
-        let meant = nearest(edge.target, names());
-        let hint = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let suggestion = nearest(edge.target, names());
+        let hint = match suggestion {
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!("choose one of {}", names().collect::<Vec<_>>().join(", ")),
         };
 
@@ -63,6 +63,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
         report.add(pointer.clone(), message, hint);
         // A dependency on itself would be a cycle (D02).
-        report.fix_value(pointer, meant.filter(|meant| *meant != edge.from.name));
+        report.fix_value(
+            pointer,
+            suggestion.filter(|suggestion| *suggestion != edge.from.name),
+        );
     }
 }

@@ -53,7 +53,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             // NONE disables a HEALTHCHECK of the image.
             Some("NONE") if words.len() == 1 => {}
             Some("CMD" | "CMD-SHELL") if words.len() >= 2 => {
-                // Docker passes only the first argument to the shell.
+                // The shell runs the first argument; the others become positional parameters.
                 if words[0] == "CMD-SHELL" && words.len() > 2 {
                     let message = format!(
                         "the health check of `{}` has more than one argument after CMD-SHELL",

@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "stopTimeout": 60 }]
 }"#,
-    // 300 is valid on EC2.
+    // Fargate waits at most 120 s.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

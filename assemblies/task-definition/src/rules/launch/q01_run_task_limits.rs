@@ -106,10 +106,10 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
 
 fn check_names(context: &LaunchContext<'_>, overrides: &TaskOverride, report: &mut Report) {
     for (index, entry) in overrides.container_overrides.iter().enumerate() {
-        let around = format!("/overrides/containerOverrides/{index}");
+        let enclosing = format!("/overrides/containerOverrides/{index}");
         let Some(name) = &entry.name else {
             let message = "an override has no container name";
-            report.add(around, message, "add \"name\": \"…\"");
+            report.add(enclosing, message, "add \"name\": \"…\"");
             continue;
         };
 
@@ -120,7 +120,7 @@ fn check_names(context: &LaunchContext<'_>, overrides: &TaskOverride, report: &m
         if definition.container(name).is_none() {
             let message = format!("the definition has no container `{name}` to override");
             report.add(
-                format!("{around}/name"),
+                format!("{enclosing}/name"),
                 message,
                 suggest_container(definition, name),
             );

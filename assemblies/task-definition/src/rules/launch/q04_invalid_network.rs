@@ -82,18 +82,22 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let Some(network) = network.and_then(|network| network.awsvpc_configuration.as_ref()) else {
         return;
     };
-    let around = "/networkConfiguration/awsvpcConfiguration";
+    let enclosing = "/networkConfiguration/awsvpcConfiguration";
     let (subnets, groups) = (network.subnets.len(), network.security_groups.len());
 
     if !(1..=16).contains(&subnets) {
         let message = format!("{subnets} subnets; the range is 1 to 16");
-        report.add(format!("{around}/subnets"), message, "use 1 to 16 subnets");
+        report.add(
+            format!("{enclosing}/subnets"),
+            message,
+            "use 1 to 16 subnets",
+        );
     }
 
     // Without a group ECS uses the default group of the VPC.
     if groups > 5 {
         let message = format!("{groups} security groups; a task has at most 5");
         let hint = "merge the rules of several groups into one";
-        report.add(format!("{around}/securityGroups"), message, hint);
+        report.add(format!("{enclosing}/securityGroups"), message, hint);
     }
 }

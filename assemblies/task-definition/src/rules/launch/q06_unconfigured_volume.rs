@@ -125,7 +125,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
             let message =
                 format!("the definition has no volume `{name}` that is configured at launch");
             let hint = match nearest(name, at_launch.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "remove it, or add \"configuredAtLaunch\": true to the volume".to_owned(),
             };
             report.add(format!("/volumeConfigurations/{index}/name"), message, hint);

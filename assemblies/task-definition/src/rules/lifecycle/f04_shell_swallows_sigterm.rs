@@ -112,7 +112,7 @@ fn ignores_sigterm(line: &str) -> Option<&str> {
 
     let commands = commands(line);
     let last = *commands.last()?;
-    // Shells replace themselves with a single command.
+    // A shell usually replaces itself with a single command.
     let has_several = commands.len() > 1;
     let forwards_signals = last.starts_with("exec ") || line.contains("trap ");
 

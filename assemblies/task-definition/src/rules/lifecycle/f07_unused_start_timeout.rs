@@ -54,11 +54,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             "no container waits for `{}` to be healthy or to exit, so its startTimeout has no effect",
             container.name
         );
-        let meant = container
+        let suggestion = container
             .depends_on
             .iter()
             .find(|edge| has_timeout(edge.condition));
-        let hint = match meant {
+        let hint = match suggestion {
             Some(edge) => format!("move it to `{}`", edge.container_name),
             None => "remove it".to_owned(),
         };

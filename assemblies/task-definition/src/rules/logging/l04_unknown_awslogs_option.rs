@@ -74,16 +74,16 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             .keys()
             .filter(|option| !OPTIONS.contains(&option.as_str()))
         {
-            let meant = nearest(option, OPTIONS);
-            let hint = match meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
+            let suggestion = nearest(option, OPTIONS);
+            let hint = match suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => format!("choose one of {}", OPTIONS.join(", ")),
             };
 
             let message = format!("awslogs has no option `{option}` (in `{}`)", container.name);
             report.add(format!("{pointer}/{}", escape(option)), message, hint);
             // The fix keeps the value under the corrected name.
-            report.fix_key(&pointer, &log.options, option, meant);
+            report.fix_key(&pointer, &log.options, option, suggestion);
         }
 
         let mode = log.options.get("mode").map(String::as_str);

@@ -75,15 +75,15 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             .keys()
             .filter(|option| !OPTIONS.contains(&option.as_str()))
         {
-            let meant = nearest(option, OPTIONS);
-            let hint = match meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
+            let suggestion = nearest(option, OPTIONS);
+            let hint = match suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => format!("choose one of {}", OPTIONS.join(", ")),
             };
 
             let message = format!("FireLens has no option `{option}`");
             report.add(format!("{pointer}/{}", escape(option)), message, hint);
-            report.fix_key(&pointer, &router.options, option, meant);
+            report.fix_key(&pointer, &router.options, option, suggestion);
         }
 
         // The two options form a pair: where the file is, and which file.
@@ -99,7 +99,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.add(&pointer, message, "add the missing one");
         }
 
-        // The Fargate agent does not download the file.
+        // Fargate supports configuration files in the image only.
         if kind == Some("s3") && located.definition.is_fargate() {
             let message = "on Fargate the log router cannot read its configuration from S3";
             let hint = "put the file into the image, and write \"config-file-type\": \"file\"";

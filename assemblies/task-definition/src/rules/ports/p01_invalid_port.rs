@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }]
 }"#,
-    // 80800 is probably 8080 with a digit too many.
+    // 80800 is above 65535.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -183,7 +183,7 @@ fn check_port_name(definition: &TaskDefinition, name: &str, pointer: &str, repor
 
     let message = format!("the definition has no port named `{name}`");
     let hint = match nearest(name, names.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
+        Some(suggestion) => format!("did you mean `{suggestion}`?"),
         None => format!("add \"name\": \"{name}\" to the port of a container"),
     };
 

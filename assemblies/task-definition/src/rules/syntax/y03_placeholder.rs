@@ -97,12 +97,12 @@ fn walk(value: &Value, pointer: &mut String, all: &mut Vec<(String, String)>) {
 }
 
 /// Returns whether the member of a map has a format, and is not free text.
-fn is_structured(key: &str, around: &Value) -> bool {
+fn is_structured(key: &str, enclosing: &Value) -> bool {
     match key {
         // Log routers and other drivers substitute variables at run time.
-        "options" => around.get("logDriver").and_then(Value::as_str) == Some("awslogs"),
+        "options" => enclosing.get("logDriver").and_then(Value::as_str) == Some("awslogs"),
         // An environment variable may be named `MY_ACCOUNT_ID`.
-        "name" => around.get("valueFrom").is_none(),
+        "name" => enclosing.get("valueFrom").is_none(),
         _ => !FREE.contains(&key),
     }
 }

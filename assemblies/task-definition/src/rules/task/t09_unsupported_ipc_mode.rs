@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
-    // Any value is rejected, even the default.
+    // Fargate rejects any value.
     failing: r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],

@@ -42,7 +42,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             message,
             "remove `placementConstraints`",
         );
-        // Fargate ignores placement, so removing the field changes nothing else.
+        // Without container instances, removing the constraints changes nothing.
         let edits = vec![Edit::Remove("/placementConstraints".to_owned())];
         report.fix("remove `placementConstraints`", edits);
     }

@@ -57,9 +57,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             // A placeholder may become the missing name.
             let has_placeholder = volumes().any(|volume| find_placeholder(volume).is_some());
             if !has_placeholder && !volumes().any(|volume| volume == name) {
-                let meant = nearest(name, volumes());
-                let hint = match meant {
-                    Some(meant) => format!("did you mean `{meant}`?"),
+                let suggestion = nearest(name, volumes());
+                let hint = match suggestion {
+                    Some(suggestion) => format!("did you mean `{suggestion}`?"),
                     None => format!("add {{ \"name\": \"{name}\" }} to volumes"),
                 };
 
@@ -70,7 +70,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 let pointer = format!("{pointer}/sourceVolume");
 
                 report.add(pointer.clone(), message, hint);
-                report.fix_value(pointer, meant);
+                report.fix_value(pointer, suggestion);
             }
 
             let pointer = format!("{pointer}/containerPath");

@@ -52,12 +52,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 continue;
             }
 
-            let meant = nearest(
+            let suggestion = nearest(
                 name,
                 containers(located).map(|(_, other)| other.name.as_str()),
             );
-            let hint = match meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
+            let hint = match suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "name a container of the task".to_owned(),
             };
 
@@ -69,7 +69,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
             report.add(pointer.clone(), message, hint);
             // A container cannot mount its own volumes.
-            report.fix_value(pointer, meant.filter(|meant| *meant != mounting.name));
+            report.fix_value(
+                pointer,
+                suggestion.filter(|suggestion| *suggestion != mounting.name),
+            );
         }
     }
 }
