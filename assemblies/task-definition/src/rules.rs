@@ -223,11 +223,11 @@ pub(crate) fn rename_edits(
 
 /// Checks a definition against every rule and returns all findings in the order of the text.
 pub fn check(located: &LocatedDefinition) -> Vec<Finding> {
-    check_by(located, |_| true)
+    check_selected(located, |_| true)
 }
 
 /// Checks a definition against a selection of rules.
-pub(crate) fn check_by(
+pub(crate) fn check_selected(
     located: &LocatedDefinition,
     is_selected: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
@@ -255,7 +255,7 @@ pub(crate) fn check_by(
 }
 
 /// Checks a service or RunTask request against a selection of rules.
-pub(crate) fn check_launch_by(
+pub(crate) fn check_launch_selected(
     context: &LaunchContext<'_>,
     locations: &LocationMap,
     is_selected: impl Fn(&str) -> bool,

@@ -449,8 +449,8 @@ proptest! {
         let source = Source::new("case", text.as_str());
         prop_assert_eq!(parse(&source).unwrap().to_json(), value.clone(), "{}", &text);
         let edit = edit(&value, index, kind);
-        let done = apply_fixes(&source, &[fix(vec![edit.clone()])]);
-        let done = done.map_err(|error| TestCaseError::fail(format!("{error}: {edit:?} of\n{text}")))?;
+        let done = apply_fixes(&source, &[fix(vec![edit.clone()])])
+            .map_err(|error| TestCaseError::fail(format!("{error}: {edit:?} of\n{text}")))?;
         let expected = apply_to_value(value, &edit);
         prop_assert_eq!(parse(&Source::new("done", done.as_str())).unwrap().to_json(), expected);
         prop_assert!(keeps_lines(&text, &done, &edit), "{:?} of\n{}gave\n{}", edit, text, done);

@@ -192,8 +192,8 @@ fn unknown_properties_and_wrong_types_use_cloudformation_names() {
     let properties = format!(
         "{SIZE}      memory: 512\n{APP}          Memry: 12\n          cpu: 1\n          Essential: maybe\n          Environment: {{ PORT: 1 }}\n"
     );
-    let found = check_input(&Source::new("stack.yaml", template("", &properties)));
-    let found: Vec<_> = found
+    let findings = check_input(&Source::new("stack.yaml", template("", &properties)));
+    let found: Vec<_> = findings
         .iter()
         .map(|finding| format!("{} ({})", format_finding(finding), finding.hint))
         .collect();
@@ -297,11 +297,11 @@ fn a_request_is_checked_with_a_definition_of_another_file() {
 
     let run = run.replace("\"12\"", "12");
     let definition = r#"{ "family": "web", "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8 }] }"#;
-    let found = check_inputs(&[
+    let findings = check_inputs(&[
         Source::new("run.json", run),
         Source::new("web.json", definition),
     ]);
-    let found: Vec<_> = found.iter().map(format_finding).collect();
+    let found: Vec<_> = findings.iter().map(format_finding).collect();
 
     assert_eq!(
         found,

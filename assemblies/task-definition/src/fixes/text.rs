@@ -92,9 +92,9 @@ impl Writer<'_> {
         }
 
         if self.is_flow(node) {
-            self.flow(node, &members, &added);
+            self.edit_flow(node, &members, &added);
         } else {
-            self.block(node, &members, &added);
+            self.edit_block(node, &members, &added);
         }
     }
 
@@ -116,7 +116,7 @@ impl Writer<'_> {
             let Some(at) = added.iter().position(|(_, new)| *new == value) else {
                 continue;
             };
-            let name = self.key(&added.remove(at).0, key.span.start);
+            let name = self.format_key(&added.remove(at).0, key.span.start);
 
             self.splice(key.span.start, key.span.end, name);
             renamed.push(position);
@@ -151,7 +151,7 @@ impl Writer<'_> {
     }
 
     /// Edits a flow collection: `{ … }` or `[ … ]`.
-    fn flow(&mut self, node: &Node, members: &[Member], added: &[&(String, Value)]) {
+    fn edit_flow(&mut self, node: &Node, members: &[Member], added: &[&(String, Value)]) {
         let last = members
             .iter()
             .rposition(|member| !member.is_removed)
@@ -166,9 +166,11 @@ impl Writer<'_> {
         let style = self.style(node, &members[last]);
         let mut new = String::new();
         for (key, value) in added {
-            let value = self.value(value, &style);
+            let value = self.format_value(value, &style);
             let item = match node.value {
-                NodeValue::Map(_) => format!("{}: {value}", self.key(key, members[last].start)),
+                NodeValue::Map(_) => {
+                    format!("{}: {value}", self.format_key(key, members[last].start))
+                }
                 _ => value,
             };
 
@@ -184,7 +186,7 @@ impl Writer<'_> {
     }
 
     /// Edits a YAML block collection, which has one member per line.
-    fn block(&mut self, node: &Node, members: &[Member], added: &[&(String, Value)]) {
+    fn edit_block(&mut self, node: &Node, members: &[Member], added: &[&(String, Value)]) {
         let last = members
             .iter()
             .rposition(|member| !member.is_removed)
@@ -213,9 +215,9 @@ impl Writer<'_> {
         let end = self.line_end(members[last].end);
 
         for (key, value) in added {
-            let value = self.value(value, &style);
+            let value = self.format_value(value, &style);
             let item = match node.value {
-                NodeValue::Map(_) => format!("{}: {value}", self.key(key, start)),
+                NodeValue::Map(_) => format!("{}: {value}", self.format_key(key, start)),
                 _ => format!("- {value}"),
             };
             self.splice(end, end, format!("{}{indent}{item}", self.newline));
@@ -223,7 +225,7 @@ impl Writer<'_> {
     }
 
     fn replace(&mut self, node: &Node, value: &Value) {
-        let new = self.value(value, &Style::default());
+        let new = self.format_value(value, &Style::default());
         let (mut start, end) = (node.span.start, self.end(node));
         if !self.is_flow(node) && children(node).next().is_some() {
             // The new value is written on the line of the colon or dash.
@@ -320,7 +322,7 @@ impl Writer<'_> {
         }
     }
 
-    fn key(&self, name: &str, beside: usize) -> String {
+    fn format_key(&self, name: &str, beside: usize) -> String {
         let quoted = self.json || self.text[beside..].starts_with('"');
         if !quoted && is_plain(name) {
             name.to_owned()
@@ -329,7 +331,7 @@ impl Writer<'_> {
         }
     }
 
-    fn value(&self, value: &Value, style: &Style) -> String {
+    fn format_value(&self, value: &Value, style: &Style) -> String {
         let compact = self.format_compact(value);
         match &style.indent {
             Some(indent) if style.is_multiline || compact.len() > 60 => {
@@ -350,7 +352,11 @@ impl Writer<'_> {
                 let members: Vec<_> = members
                     .iter()
                     .map(|(key, member)| {
-                        format!("{}: {}", self.key(key, 0), self.format_compact(member))
+                        format!(
+                            "{}: {}",
+                            self.format_key(key, 0),
+                            self.format_compact(member)
+                        )
                     })
                     .collect();
                 format!("{{ {} }}", members.join(", "))
@@ -374,7 +380,7 @@ impl Writer<'_> {
                 let each = members.iter().map(|(key, member)| {
                     format!(
                         "{}: {}",
-                        self.key(key, 0),
+                        self.format_key(key, 0),
                         self.format_lines(member, &inner, unit)
                     )
                 });

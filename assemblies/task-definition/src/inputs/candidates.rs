@@ -186,29 +186,33 @@ pub(super) fn fill(pieces: &[Piece], filler: &str) -> String {
     if pieces.is_empty() {
         return filler.to_owned();
     }
-    let parts = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        // Account and region have plausible values, so ARNs and registries stay well-formed.
-        Piece::Unknown(name) => pseudo_parameter(name).unwrap_or(filler),
-    });
-    parts.collect()
+    pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            // Account and region have plausible values, so ARNs and registries stay well-formed.
+            Piece::Unknown(name) => pseudo_parameter(name).unwrap_or(filler),
+        })
+        .collect()
 }
 
 /// Formats the text as an argument of `Fn::Sub`, for messages.
 pub(super) fn format_as_sub(pieces: &[Piece]) -> String {
-    let parts = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Unknown(name) => format!("${{{name}}}"),
-    });
-    parts.collect()
+    pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Unknown(name) => format!("${{{name}}}"),
+        })
+        .collect()
 }
 
 /// Texts for unknown parts: a plain word, a number, an ARN and an image repository.
 pub(super) const FILLERS: [&str; 4] = [
-    "stand-in",
+    "example-value",
     "4711",
-    "arn:aws:secretsmanager:eu-central-1:111122223333:secret:stand-in-a1B2c3",
-    "111122223333.dkr.ecr.eu-central-1.amazonaws.com/stand-in",
+    "arn:aws:secretsmanager:eu-central-1:111122223333:secret:example-value-a1B2c3",
+    "111122223333.dkr.ecr.eu-central-1.amazonaws.com/example-value",
 ];
 
 fn pseudo_parameter(name: &str) -> Option<&'static str> {
@@ -272,9 +276,12 @@ fn collect(value: &Value, pointer: &mut String, all: &mut BTreeMap<String, Vec<V
 
 /// Returns the pointer with `*` for each index.
 fn wildcard_indices(pointer: &str) -> String {
-    let steps = pointer.split('/').map(|step| match step.parse::<usize>() {
-        Ok(_) => "*",
-        Err(_) => step,
-    });
-    steps.collect::<Vec<_>>().join("/")
+    let steps: Vec<_> = pointer
+        .split('/')
+        .map(|step| match step.parse::<usize>() {
+            Ok(_) => "*",
+            Err(_) => step,
+        })
+        .collect();
+    steps.join("/")
 }

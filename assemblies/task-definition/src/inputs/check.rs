@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::finding::Finding;
 use crate::read::LocatedDefinition;
 use crate::request::{LaunchContext, Request};
-use crate::rules::{check_by, check_launch_by};
+use crate::rules::{check_launch_selected, check_selected};
 use crate::source::Source;
 use crate::task::TaskDefinition;
 
@@ -70,7 +70,7 @@ fn find_definition<'d>(
 fn check_document(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
     let found = match &document.kind {
         DocumentKind::Definition(located) => check_definition(document, located),
-        DocumentKind::Launch(..) => check_launch(document, definition),
+        DocumentKind::Launch(..) => check_request(document, definition),
     };
     found
         .into_iter()
@@ -83,11 +83,11 @@ fn check_definition(document: &Document, located: &LocatedDefinition) -> Vec<Fin
     let mut trial = located.clone();
     certain_findings(&[Part::new(document)], |values, is_selected| {
         trial.definition = serde_json::from_value(values[0].clone()).ok()?;
-        Some(check_by(&trial, is_selected))
+        Some(check_selected(&trial, is_selected))
     })
 }
 
-fn check_launch(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
+fn check_request(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
     let DocumentKind::Launch(request, locations) = &document.kind else {
         return Vec::new();
     };
@@ -104,7 +104,7 @@ fn check_launch(document: &Document, definition: Option<&Document>) -> Vec<Findi
             request: &request,
             definition: definition.as_ref(),
         };
-        Some(check_launch_by(&context, locations, is_selected))
+        Some(check_launch_selected(&context, locations, is_selected))
     })
 }
 
@@ -141,7 +141,7 @@ struct Slot<'d> {
 
 /// Returns the findings that occur with every combination of candidate values.
 ///
-/// `check` returns the findings of the wanted rules, or `None` if the values do not form a record.
+/// `check` returns the findings of the selected rules, or `None` if the values do not form a record.
 fn certain_findings(
     parts: &[Part<'_>],
     mut check: impl FnMut(&[Value], &dyn Fn(&str) -> bool) -> Option<Vec<Finding>>,
@@ -197,13 +197,13 @@ fn find_slots<'d>(parts: &[Part<'d>]) -> Vec<Slot<'d>> {
         let unknowns = part.unknowns.iter();
         unknowns.map(move |unknown| (index, unknown))
     });
-    let slots = unknowns.map(|(part, unknown)| Slot {
-        part,
-        unknown,
-        candidates: candidates(unknown, &literals),
-    });
-
-    slots.collect()
+    unknowns
+        .map(|(part, unknown)| Slot {
+            part,
+            unknown,
+            candidates: candidates(unknown, &literals),
+        })
+        .collect()
 }
 
 /// Returns the parts with candidates filled in: all slots at once, then halves of them, so that for any two

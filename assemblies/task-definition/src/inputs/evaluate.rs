@@ -79,7 +79,7 @@ impl<'t> Evaluator<'t> {
                     .map_or_else(|| parts.join("."), str::to_owned);
                 Resolved::Unknown(vec![Piece::Unknown(name)])
             }
-            // Fn::ImportValue, Fn::Split, macros and others depend on the stack or on AWS.
+            // Fn::ImportValue, Fn::Split, macros and others are not evaluated.
             (name, _) => Resolved::Unknown(vec![Piece::Unknown(name.to_owned())]),
         }
     }
@@ -118,8 +118,10 @@ impl<'t> Evaluator<'t> {
 
     /// Evaluates every operand without short-circuiting, so that all questions are recorded.
     fn evaluate_all(&mut self, items: &[Node], depth: usize) -> Vec<bool> {
-        let answers = items.iter().map(|item| self.holds(item, depth + 1));
-        answers.collect()
+        items
+            .iter()
+            .map(|item| self.holds(item, depth + 1))
+            .collect()
     }
 
     fn equal(&mut self, expression: &Node, items: &[Node]) -> bool {

@@ -2,8 +2,8 @@
 
 /// Returns whether a pattern matches a path. A pattern without a folder matches the file name in any folder.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    let path = path.replace('\\', "/");
-    let path = path.trim_start_matches("./");
+    let slashed = path.replace('\\', "/");
+    let path = slashed.trim_start_matches("./");
     let pattern = pattern.trim_start_matches("./");
     // Like a .gitignore entry: without a slash only the name counts.
     if !pattern.contains('/') {

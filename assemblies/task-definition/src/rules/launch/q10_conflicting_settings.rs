@@ -80,9 +80,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let request = context.request;
-    let based = request.capacity_providers().iter().enumerate();
-    let based = based.filter(|(_, item)| item.base.is_some_and(|base| base > 0));
-    for (index, _) in based.skip(1) {
+    let with_base = request
+        .capacity_providers()
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| item.base.is_some_and(|base| base > 0));
+    for (index, _) in with_base.skip(1) {
         let message = "a second capacity provider has a base";
         let pointer = format!("/capacityProviderStrategy/{index}/base");
         report.add(pointer, message, "keep one base");

@@ -57,11 +57,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 type Usage = Option<(String, String)>;
 
 fn efs_mount(located: &LocatedDefinition) -> Usage {
-    let volumes = located.definition.volumes.iter().enumerate();
-    volumes.into_iter().find_map(|(index, volume)| {
-        let access = volume.efs_volume_configuration.as_ref()?;
-        let access = access.authorization_config.as_ref()?;
-        (access.iam.as_deref() == Some("ENABLED")).then(|| {
+    let mut volumes = located.definition.volumes.iter().enumerate();
+    volumes.find_map(|(index, volume)| {
+        let efs = volume.efs_volume_configuration.as_ref()?;
+        let authorization = efs.authorization_config.as_ref()?;
+        (authorization.iam.as_deref() == Some("ENABLED")).then(|| {
             let pointer =
                 format!("/volumes/{index}/efsVolumeConfiguration/authorizationConfig/iam");
             let what = format!("the volume `{}` mounts EFS with the task role", volume.name);
@@ -73,8 +73,8 @@ fn efs_mount(located: &LocatedDefinition) -> Usage {
 fn log_output(located: &LocatedDefinition) -> Usage {
     logs(located).find_map(|(pointer, container, log)| {
         // Fluent Bit selects the output by `Name`, Fluentd by `@type`.
-        let plugin = log.options.get("Name").or_else(|| log.options.get("@type"));
-        let plugin = plugin.filter(|_| log.log_driver == "awsfirelens")?;
+        let output = log.options.get("Name").or_else(|| log.options.get("@type"));
+        let plugin = output.filter(|_| log.log_driver == "awsfirelens")?;
         PLUGINS.contains(&plugin.as_str()).then(|| {
             let what = format!("the log of `{}` is sent to AWS by {plugin}", container.name);
             (format!("{pointer}/options"), what)
