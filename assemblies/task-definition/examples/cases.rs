@@ -1,7 +1,7 @@
-//! Prints the failing case of every rule as one JSON object, for other tools to look at:
-//! `cargo run -p task-definition --example cases | .venv/bin/python assemblies/task-definition/tests/others.py --count`.
+//! Prints the failing case of every rule as one JSON object, as input for other tools:
+//! `cargo run -p task-definition --example cases | .venv/bin/python assemblies/task-definition/tests/other_tools.py --count`.
 
-#![allow(clippy::print_stdout, reason = "that is what it is for")]
+#![allow(clippy::print_stdout, reason = "the example prints its result")]
 
 use serde_json::{Map, Value};
 use task_definition::rules;
@@ -9,9 +9,9 @@ use task_definition::source::{Source, parse};
 
 fn main() {
     let cases = rules().iter().filter_map(|rule| {
-        // What is no YAML and no JSON (Y01, Y02) nobody else could read either.
+        // Other tools cannot parse the cases of Y01 and Y02 either.
         let node = parse(&Source::new(rule.id, rule.failing)).ok()?;
-        // Services and requests are no definitions.
+        // The tools check definitions, not services or RunTask requests.
         node.get("taskDefinition")
             .is_none()
             .then(|| (rule.id.to_owned(), node.to_json()))

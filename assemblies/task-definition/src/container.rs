@@ -1,10 +1,10 @@
-//! A container of a task, field by field.
+//! Container definitions, field by field.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Shape, Shaped, records};
+use crate::record::{HasSchema, Schema, records};
 
 mod parts;
 pub use parts::*;
@@ -20,53 +20,53 @@ records! {
         "repositoryCredentials" repository_credentials: Option<RepositoryCredentials>,
         /// CPU units; on Linux a share, not a limit.
         "cpu" cpu: Option<u32>,
-        /// The hard limit in MiB: above it the container is killed.
+        /// The hard memory limit in MiB, above which the container is killed.
         "memory" memory: Option<u32>,
-        /// The memory set aside in MiB.
+        /// The reserved memory in MiB.
         "memoryReservation" memory_reservation: Option<u32>,
         /// Docker links; not on Fargate.
         "links" links: Vec<String>,
-        /// The ports that are offered.
+        /// The ports of the container.
         "portMappings" port_mappings: Vec<PortMapping>,
-        /// Whether the task ends with this container; left out it does.
+        /// Whether the task stops when this container exits; defaults to true.
         "essential" essential: Option<bool>,
-        /// Whether ECS starts it again in place.
+        /// Whether ECS restarts the container in place.
         "restartPolicy" restart_policy: Option<RestartPolicy>,
         /// Replaces the image's ENTRYPOINT.
         "entryPoint" entry_point: Vec<String>,
         /// Replaces the image's CMD.
         "command" command: Vec<String>,
-        /// Environment variables that anybody may read.
+        /// Environment variables in plain text.
         "environment" environment: Vec<KeyValue>,
-        /// Files of environment variables in S3.
+        /// Environment files in S3.
         "environmentFiles" environment_files: Vec<EnvironmentFile>,
-        /// Volumes and where they appear.
+        /// Volumes and their mount paths.
         "mountPoints" mount_points: Vec<MountPoint>,
-        /// Containers whose mounts are taken over.
+        /// Containers from which volumes are mounted.
         "volumesFrom" volumes_from: Vec<VolumeFrom>,
-        /// Options only Linux has.
+        /// Linux-specific options.
         "linuxParameters" linux_parameters: Option<LinuxParameters>,
         /// Environment variables filled from Secrets Manager or Parameter Store.
         "secrets" secrets: Vec<Secret>,
-        /// Containers that must have got somewhere before this one starts.
+        /// Containers that must reach a condition before this one starts.
         "dependsOn" depends_on: Vec<Dependency>,
-        /// Seconds in which this container must satisfy the ones that depend on it.
+        /// Seconds in which this container must reach the conditions of its dependents.
         "startTimeout" start_timeout: Option<u32>,
         /// Seconds between SIGTERM and SIGKILL.
         "stopTimeout" stop_timeout: Option<u32>,
-        /// Whether ECS replaces the tag by a digest: `enabled` or `disabled`.
+        /// Whether ECS resolves the tag to a digest: `enabled` or `disabled`.
         "versionConsistency" version_consistency: Option<String>,
         /// The host name; not with awsvpc.
         "hostname" hostname: Option<String>,
         /// The user inside the container.
         "user" user: Option<String>,
-        /// The folder in which the command starts.
+        /// The working directory of the command.
         "workingDirectory" working_directory: Option<String>,
-        /// Whether there is no network; not on Fargate.
+        /// Whether networking is disabled; not on Fargate.
         "disableNetworking" disable_networking: Option<bool>,
-        /// Whether it has the machine's rights; not on Fargate.
+        /// Whether the container has root privileges on the host; not on Fargate.
         "privileged" privileged: Option<bool>,
-        /// Whether the container's own files can only be read.
+        /// Whether the root file system is read-only.
         "readonlyRootFilesystem" readonly_root_filesystem: Option<bool>,
         /// DNS servers; not with awsvpc.
         "dnsServers" dns_servers: Vec<String>,
@@ -74,23 +74,23 @@ records! {
         "dnsSearchDomains" dns_search_domains: Vec<String>,
         /// Lines of `/etc/hosts`; not with awsvpc.
         "extraHosts" extra_hosts: Vec<HostEntry>,
-        /// SELinux, AppArmor and the like; not on Fargate.
+        /// SELinux and AppArmor options; not on Fargate.
         "dockerSecurityOptions" docker_security_options: Vec<String>,
         /// Whether stdin stays open.
         "interactive" interactive: Option<bool>,
-        /// Whether there is a terminal.
+        /// Whether a terminal is allocated.
         "pseudoTerminal" pseudo_terminal: Option<bool>,
         /// Labels of the container.
         "dockerLabels" docker_labels: BTreeMap<String, String>,
-        /// Limits of the kernel.
+        /// Resource limits of the processes.
         "ulimits" ulimits: Vec<Ulimit>,
-        /// Where stdout and stderr go.
+        /// The destination of stdout and stderr.
         "logConfiguration" log_configuration: Option<LogConfiguration>,
-        /// How ECS asks whether the container is well.
+        /// The health check.
         "healthCheck" health_check: Option<HealthCheck>,
-        /// Kernel settings of the namespace.
+        /// Namespaced kernel parameters.
         "systemControls" system_controls: Vec<SystemControl>,
-        /// GPUs and the like.
+        /// GPUs and other accelerators.
         "resourceRequirements" resource_requirements: Vec<ResourceRequirement>,
         /// Makes this container the log router.
         "firelensConfiguration" firelens_configuration: Option<FirelensConfiguration>,
@@ -100,19 +100,22 @@ records! {
 }
 
 impl ContainerDefinition {
-    /// Whether the task ends when this container does. Left out means yes.
+    /// Returns whether the task stops when this container exits. Defaults to true.
     pub fn is_essential(&self) -> bool {
         self.essential.unwrap_or(true)
     }
 
-    /// The value of an environment variable written in the definition.
+    /// Returns the value of a plain environment variable.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        let found = self.environment.iter().find(|one| one.name == name)?;
-        Some(&found.value)
+        let variable = self
+            .environment
+            .iter()
+            .find(|variable| variable.name == name)?;
+        Some(&variable.value)
     }
 }
 
-/// What a dependency must have reached before the dependant starts.
+/// The condition of a dependency before the dependent container starts.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
 )]
@@ -121,17 +124,17 @@ pub enum Condition {
     /// It has been started.
     #[default]
     Start,
-    /// It has ended, however.
+    /// It has exited, with any exit code.
     Complete,
-    /// It has ended with exit code 0.
+    /// It has exited with exit code 0.
     Success,
     /// Its health check has passed.
     Healthy,
 }
 
 impl Condition {
-    /// The word in JSON.
-    pub fn word(self) -> &'static str {
+    /// Returns the value in JSON.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "START",
             Self::Complete => "COMPLETE",
@@ -141,6 +144,6 @@ impl Condition {
     }
 }
 
-impl Shaped for Condition {
-    const SHAPE: Shape = Shape::Choice(&["START", "COMPLETE", "SUCCESS", "HEALTHY"]);
+impl HasSchema for Condition {
+    const SCHEMA: Schema = Schema::Choice(&["START", "COMPLETE", "SUCCESS", "HEALTHY"]);
 }

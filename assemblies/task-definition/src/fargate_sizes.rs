@@ -1,6 +1,6 @@
-//! The sizes that Fargate sells.
+//! The CPU and memory combinations that Fargate supports.
 
-/// A size: CPU units (1024 are a vCPU) and MiB.
+/// A task size: CPU units (1024 per vCPU) and MiB of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Size {
     /// CPU units.
@@ -9,54 +9,54 @@ pub struct Size {
     pub memory: u32,
 }
 
-/// A row of the table: the amounts of memory that go with an amount of CPU.
+/// A row of the table: the memory values supported for a CPU value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// CPU units.
     pub cpu: u32,
-    /// MiB, ascending.
+    /// Memory in MiB, ascending.
     pub memory: &'static [u32],
 }
 
-/// The table, ascending. From 8192 CPU units it is for Linux on platform version 1.4.0 or later only.
+/// Returns the table, ascending. Sizes from 8192 CPU units require Linux and platform version 1.4.0 or later.
 ///
-/// Source: "Task CPU and memory" in the ECS developer guide, and cfn-lint's table, 2026-11.
+/// Source: "Task CPU and memory" in the ECS developer guide, and cfn-lint's table, as of 2026-11.
 pub fn sizes() -> &'static [Row] {
     &TABLE
 }
 
-/// The smallest size that holds so much CPU and memory.
+/// Returns the smallest size with at least this much CPU and memory.
 pub fn smallest(cpu: u32, memory: u32) -> Option<Size> {
     TABLE.iter().filter(|row| row.cpu >= cpu).find_map(|row| {
-        let fits = row.memory.iter().find(|one| **one >= memory)?;
+        let smallest = row.memory.iter().find(|mib| **mib >= memory)?;
         Some(Size {
             cpu: row.cpu,
-            memory: *fits,
+            memory: *smallest,
         })
     })
 }
 
-/// Whether Fargate sells exactly this.
-pub fn is_sold(size: Size) -> bool {
+/// Returns whether Fargate supports exactly this size.
+pub fn is_supported(size: Size) -> bool {
     row(size.cpu).is_some_and(|row| row.memory.contains(&size.memory))
 }
 
-/// The row of an amount of CPU.
+/// Returns the row of a CPU value.
 pub fn row(cpu: u32) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.cpu == cpu)
 }
 
-/// CPU units of a task's `cpu`: `256`, `.25 vcpu`, `1 vCPU`.
+/// Parses a task's `cpu` into CPU units: `256`, `.25 vcpu`, `1 vCPU`.
 pub fn parse_cpu(text: &str) -> Option<u32> {
-    amount(text, &["vcpu"], 1024.0)
+    parse_amount(text, &["vcpu"], 1024.0)
 }
 
-/// MiB of a task's `memory`: `512`, `1GB`, `.5 gb`.
+/// Parses a task's `memory` into MiB: `512`, `1GB`, `.5 gb`.
 pub fn parse_memory(text: &str) -> Option<u32> {
-    amount(text, &["gb"], 1024.0)
+    parse_amount(text, &["gb"], 1024.0)
 }
 
-fn amount(text: &str, units: &[&str], factor: f64) -> Option<u32> {
+fn parse_amount(text: &str, units: &[&str], factor: f64) -> Option<u32> {
     let text = text.trim().to_lowercase();
     if let Ok(plain) = text.parse::<u32>() {
         return Some(plain);
@@ -65,12 +65,13 @@ fn amount(text: &str, units: &[&str], factor: f64) -> Option<u32> {
         .iter()
         .find_map(|unit| text.strip_suffix(unit))?
         .trim_end();
+    // `f64::parse` accepts `1e3` and `inf`, which ECS does not.
     let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
     let value = number.parse::<f64>().ok().filter(|_| is_plain)? * factor;
     (value <= f64::from(u32::MAX) && value.fract() == 0.0).then_some(value as u32)
 }
 
-/// `first..=last` in steps, as an array.
+/// Returns `N` values from `first` in steps of `step`.
 const fn steps<const N: usize>(first: u32, step: u32) -> [u32; N] {
     let mut all = [0; N];
     let mut index = 0;

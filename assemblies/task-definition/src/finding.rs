@@ -1,61 +1,61 @@
-//! Something that is wrong: which rule, where, what, and what to do.
+//! Findings: rule, severity, location, message, hint and fix, and how they are rendered.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::location::Location;
 use crate::rules::rule;
 
-/// Something that is wrong.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The rule's id, for `explain`.
     pub rule: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// Where it is.
-    pub place: Place,
+    /// The location of the value.
+    pub location: Location,
     /// The JSON pointer of the value in the task definition.
     pub pointer: Option<String>,
-    /// What is wrong: a lower-case sentence.
+    /// The problem, as a lower-case sentence.
     pub message: String,
-    /// What to do: a sentence that starts with a verb.
+    /// What to do, as a sentence that starts with a verb.
     pub hint: String,
-    /// How to mend it, where there is nothing to decide.
+    /// The edits that resolve the finding, if no decision is needed.
     pub fix: Option<Fix>,
 }
 
-/// A way to mend a finding that leaves nothing to decide.
+/// Edits that resolve a finding without a decision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fix {
-    /// What it does: a sentence that starts with a verb.
+    /// The effect, as a sentence that starts with a verb.
     pub title: String,
-    /// The changes, all of which belong together.
+    /// The edits, which are applied together.
     pub edits: Vec<Edit>,
 }
 
-/// A change of one value of a task definition.
+/// An edit of one value of a task definition.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
-    /// The value at a JSON pointer becomes this one, and is added where there is none.
+    /// Sets the value at a JSON pointer and adds it if it is missing.
     Set(String, Value),
-    /// The value at a JSON pointer goes, with its key.
+    /// Removes the value at a JSON pointer with its key.
     Remove(String),
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// ECS refuses it, or its documentation forbids it.
+    /// ECS rejects it, or its documentation forbids it.
     Error,
-    /// It is accepted and will hurt.
+    /// ECS accepts it, and it causes problems at run time.
     Warning,
 }
 
 impl Severity {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
+    /// Returns `error` or `warning`.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -63,27 +63,27 @@ impl Severity {
     }
 }
 
-/// Whether text for a terminal may be coloured.
+/// Whether rendered text contains colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// With escape sequences.
+    /// With ANSI escape sequences.
     Yes,
-    /// Plain.
+    /// Plain text.
     No,
 }
 
 impl Finding {
-    /// A finding that is an error.
+    /// Creates a finding with severity error.
     pub fn error(
         rule: &'static str,
-        place: Place,
+        location: Location,
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
         Self {
             rule,
             severity: Severity::Error,
-            place,
+            location,
             pointer: None,
             message: message.into(),
             hint: hint.into(),
@@ -91,13 +91,13 @@ impl Finding {
         }
     }
 
-    /// The same finding, said to be about this value of the task definition.
-    pub fn about(mut self, pointer: impl Into<String>) -> Self {
+    /// Sets the JSON pointer of the value.
+    pub fn with_pointer(mut self, pointer: impl Into<String>) -> Self {
         self.pointer = Some(pointer.into());
         self
     }
 
-    /// The finding as text for people, with the line it is about and a caret under the value.
+    /// Renders the finding with the source line and a caret under the value.
     pub fn render(&self, color: Color) -> String {
         let paint = Paint(color);
         let tone = match self.severity {
@@ -105,19 +105,21 @@ impl Finding {
             Severity::Warning => "1;33",
         };
 
-        let head = paint.with(tone, &format!("{}[{}]", self.severity.word(), self.rule));
-        let mut text = format!("{head}: {}\n", paint.with("1", &self.message));
-        let gutter = gutter(&self.place);
-        draw(&mut text, &self.place, gutter, tone, paint);
+        let head = paint.wrap(tone, &format!("{}[{}]", self.severity.as_str(), self.rule));
+        let mut text = format!("{head}: {}\n", paint.wrap("1", &self.message));
+        let gutter = gutter_width(&self.location);
+        draw_location(&mut text, &self.location, gutter, tone, paint);
 
         let margin = " ".repeat(gutter);
-        let mark = paint.with("1;34", "=");
+        let mark = paint.wrap("1;34", "=");
+        // The pointer of a `Location::Pointer` is printed behind the arrow already.
         let pointer = self
             .pointer
             .as_deref()
             .filter(|pointer| !pointer.is_empty());
 
-        if let (Some(pointer), false) = (pointer, matches!(self.place, Place::Pointer(_))) {
+        if let (Some(pointer), false) = (pointer, matches!(self.location, Location::Pointer(_))) {
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{margin} {mark} value: {pointer}");
         }
         if !self.hint.is_empty() {
@@ -131,13 +133,13 @@ impl Finding {
     }
 }
 
-fn draw(text: &mut String, place: &Place, gutter: usize, tone: &str, paint: Paint) {
+fn draw_location(text: &mut String, location: &Location, gutter: usize, tone: &str, paint: Paint) {
     let margin = " ".repeat(gutter);
-    let arrow = paint.with("1;34", "-->");
-    let bar = paint.with("1;34", "|");
+    let arrow = paint.wrap("1;34", "-->");
+    let bar = paint.wrap("1;34", "|");
 
-    match place {
-        Place::Pointer(pointer) => {
+    match location {
+        Location::Pointer(pointer) => {
             let name = if pointer.is_empty() {
                 "the task definition"
             } else {
@@ -145,13 +147,13 @@ fn draw(text: &mut String, place: &Place, gutter: usize, tone: &str, paint: Pain
             };
             let _ = writeln!(text, "{margin}{arrow} {name}");
         }
-        Place::Derived { because, from } => {
-            let _ = writeln!(text, "{margin}{arrow} worked out: {because}");
+        Location::Derived { reason, from } => {
+            let _ = writeln!(text, "{margin}{arrow} derived: {reason}");
             if let Some(from) = from {
-                draw(text, from, gutter, tone, paint);
+                draw_location(text, from, gutter, tone, paint);
             }
         }
-        Place::Text {
+        Location::Text {
             file,
             line,
             column,
@@ -160,36 +162,36 @@ fn draw(text: &mut String, place: &Place, gutter: usize, tone: &str, paint: Pain
             excerpt_column,
         } => {
             let before = column.saturating_sub(*excerpt_column);
-            // A tab is as wide as the terminal likes; spaces keep the caret under its value.
-            let shown = excerpt_line.replace('\t', "    ");
+            // The width of a tab depends on the terminal; spaces keep the caret under its value.
+            let expanded = excerpt_line.replace('\t', "    ");
             let tabs = excerpt_line
                 .chars()
                 .take(before)
                 .filter(|c| *c == '\t')
                 .count();
 
-            // A long value of a long line ends where the line is cut.
-            let width = excerpt_line.chars().count().saturating_sub(before);
-            let width = width.min(end_column.saturating_sub(*column));
+            // The caret ends where a long line is cut.
+            let remaining = excerpt_line.chars().count().saturating_sub(before);
+            let width = remaining.min(end_column.saturating_sub(*column));
             let caret = "^".repeat(width.max(1));
-            let number = paint.with("1;34", &format!("{line:>gutter$}"));
+            let number = paint.wrap("1;34", &format!("{line:>gutter$}"));
             let indent = " ".repeat(before + 3 * tabs);
             let _ = writeln!(text, "{margin}{arrow} {file}:{line}:{column}");
             let _ = writeln!(text, "{margin} {bar}");
-            let _ = writeln!(text, "{number} {bar} {shown}");
-            let _ = writeln!(text, "{margin} {bar} {indent}{}", paint.with(tone, &caret));
+            let _ = writeln!(text, "{number} {bar} {expanded}");
+            let _ = writeln!(text, "{margin} {bar} {indent}{}", paint.wrap(tone, &caret));
         }
     }
 }
 
-/// The width of the widest line number that will be drawn.
-fn gutter(place: &Place) -> usize {
-    match place {
-        Place::Text { line, .. } => line.to_string().len(),
-        Place::Derived {
+/// Returns the width of the widest line number of a location and its derivation.
+fn gutter_width(location: &Location) -> usize {
+    match location {
+        Location::Text { line, .. } => line.to_string().len(),
+        Location::Derived {
             from: Some(from), ..
-        } => gutter(from),
-        Place::Derived { .. } | Place::Pointer(_) => 1,
+        } => gutter_width(from),
+        Location::Derived { .. } | Location::Pointer(_) => 1,
     }
 }
 
@@ -197,7 +199,7 @@ fn gutter(place: &Place) -> usize {
 struct Paint(Color);
 
 impl Paint {
-    fn with(self, code: &str, text: &str) -> String {
+    fn wrap(self, code: &str, text: &str) -> String {
         match self.0 {
             Color::Yes => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
             Color::No => text.to_owned(),

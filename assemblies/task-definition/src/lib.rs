@@ -1,24 +1,23 @@
-//! The ECS task definition as a type, its normal form, and its rules.
+//! The ECS task definition as a type, its normal form, and the rules that check it.
 //!
-//! # A tour
+//! # Tour
 //!
 //! ```text
-//! text ──source::parse──▶ Node ──read──▶ Located { definition, places } ──check──▶ findings
+//! text ──source::parse──▶ Node ──read──▶ LocatedDefinition ──check──▶ findings ──apply_fixes──▶ text
 //!                                              │
-//!                                              └─normalise─▶ the form in which two can be compared ─▶ difference
+//!                                              └─normalise─▶ comparable definition ──diff──▶ changes
 //! ```
 //!
-//! - [`TaskDefinition`] and [`ContainerDefinition`] are the input of RegisterTaskDefinition, field by field.
-//!   The type, its JSON names and the table that [`read`] checks a text against are one declaration
-//!   (`record.rs`).
-//! - [`Service`] and [`RunTask`] are what uses a definition, in the same way.
-//! - [`source`] parses YAML or JSON and keeps the place of every value.
-//! - [`forms`] reads them from whatever people hold them in: CloudFormation templates, answers of ECS,
-//!   Terraform's lists of containers. [`forms::judge`] tells all that is wrong, in the words of the file.
-//! - [`rules`] are one file each in `src/rules/`; [`check`] runs them all and reports all they find.
-//! - A [`Judgement`] silences, lowers and raises findings, with reasons.
-//! - [`mend`] applies the fixes of findings to the text, and keeps all the rest of it byte for byte.
-//! - [`fargate_sizes`] is the table of CPU and memory that Fargate sells.
+//! - [`TaskDefinition`] and [`ContainerDefinition`] are the input of RegisterTaskDefinition. One declaration per
+//!   record defines the type, its JSON names and the [`Schema`] that [`read`] validates against (`record.rs`).
+//! - [`Service`] and [`RunTask`] are the inputs of CreateService and RunTask, declared in the same way.
+//! - [`source`] parses YAML or JSON and keeps the span of every value.
+//! - [`inputs`] reads them from CloudFormation templates, responses of ECS and Terraform's container lists.
+//!   [`inputs::check_input`] reports all findings with the names and pointers of the file.
+//! - [`rules`] lists the rules, one file each in `src/rules/<group>/`; [`check`] runs all of them.
+//! - [`RuleConfig`] suppresses, lowers and raises findings, each with a reason.
+//! - [`apply_fixes`] applies the fixes of findings to the text and keeps the rest byte for byte.
+//! - [`fargate_sizes`] is the table of CPU and memory combinations that Fargate supports.
 //!
 //! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
 //!
@@ -31,10 +30,10 @@
 //! assert!(findings[0].render(Color::No).starts_with("error[T01]"));
 //! ```
 //!
-//! A template, with values that nobody knows before there is a stack:
+//! A template with values that are unknown before the stack is created:
 //!
 //! ```
-//! use task_definition::{forms::judge, source::Source};
+//! use task_definition::{inputs::check_input, source::Source};
 //!
 //! let text = "
 //! Resources:
@@ -47,25 +46,25 @@
 //!       Memory: 512
 //!       ContainerDefinitions: [{ Name: app, Image: !Ref Image }]
 //! ";
-//! let findings = judge(&Source::new("stack.yaml", text));
+//! let findings = check_input(&Source::new("stack.yaml", text));
 //! assert_eq!(findings.len(), 1);
 //! assert_eq!(findings[0].rule, "T04");
 //! assert_eq!(findings[0].pointer.as_deref(), Some("/Resources/Task/Properties/NetworkMode"));
 //! ```
 
 mod container;
-mod difference;
+mod diff;
 pub mod fargate_sizes;
 mod finding;
-pub mod forms;
-mod judgement;
-mod mend;
+mod fixes;
+pub mod inputs;
+mod location;
 mod normal;
-mod place;
 mod placeholder;
 mod read;
 mod record;
 mod request;
+mod rule_config;
 mod rules;
 mod run_task;
 mod service;
@@ -75,17 +74,17 @@ mod task;
 mod volume;
 
 pub use container::*;
-pub use difference::{Change, difference};
+pub use diff::{Change, diff};
 pub use finding::{Color, Edit, Finding, Fix, Severity};
-pub use judgement::{Authority, Judged, Judgement, Ruling, Silenced, Verdict};
-pub use mend::{Unmendable, mend};
+pub use fixes::{FixError, apply_fixes};
+pub use location::{Location, LocationMap, escape};
 pub use normal::normalise;
-pub use place::{Place, Places, escape};
-pub use placeholder::placeholder;
-pub use read::{Located, read, read_node, read_value};
-pub use record::{Field, Required, Shape, Shaped};
-pub use request::{Request, Situation};
-pub use rules::{Report, Rule, check, rule, rules};
+pub use placeholder::find_placeholder;
+pub use read::{LocatedDefinition, read, read_node, read_value};
+pub use record::{Field, HasSchema, Required, Schema};
+pub use request::{LaunchContext, Request};
+pub use rule_config::{Level, LevelOverride, LevelSource, Outcome, RuleConfig, SuppressedFinding};
+pub use rules::{Check, Report, Rule, check, rule, rules};
 pub use run_task::*;
 pub use service::*;
 pub use spelling::nearest;

@@ -1,26 +1,27 @@
-//! Values that somebody still has to fill in: `<role_arn>`, `{{image}}`, `${Region}`, `YOUR_ACCOUNT`.
+//! Placeholders: `<role_arn>`, `{{image}}`, `${Region}`, `YOUR_ACCOUNT`.
 
-/// The first placeholder in a text, if there is one.
+/// Returns the first placeholder in a text.
 ///
-/// For values that have a form, such as names, ARNs and images. Free text, such as a command, may hold
-/// brackets and dollar signs that mean what they say.
-pub fn placeholder(text: &str) -> Option<&str> {
-    bracketed(text)
-        .or_else(|| positional(text))
-        .or_else(|| words(text).find(|word| is_blank(word, text)))
+/// Use it for structured values such as names, ARNs and images. Free text, such as a command, may contain
+/// literal brackets and dollar signs.
+pub fn find_placeholder(text: &str) -> Option<&str> {
+    find_in_brackets(text)
+        .or_else(|| find_in_arn_or_registry(text))
+        .or_else(|| words(text).find(|word| is_placeholder_word(word, text)))
 }
 
-/// `{{x}}`, `${x}`, `$(x)`, `<x>`, `{x}`, `[x]`, `%x%`.
-fn bracketed(text: &str) -> Option<&str> {
+/// Finds `{{x}}`, `${x}`, `$(x)`, `<x>`, `{x}`, `[x]`, `%x%`.
+fn find_in_brackets(text: &str) -> Option<&str> {
     BRACKETS.iter().find_map(|(open, close)| {
         let start = text.find(open)?;
         let inner = &text[start + open.len()..];
         let length = inner.find(close).filter(|length| *length > 0)?;
+        // Templating languages put spaces, dots or dollar signs before the name: `{{ .Values.x }}`.
         let braces = open.ends_with('{');
         let word = inner.trim_start_matches(|c| braces && matches!(c, '{' | ' ' | '.' | '$'));
         let first = word.chars().next()?;
-        let wordy = first.is_alphabetic() || first == '_';
-        wordy.then(|| &text[start..start + open.len() + length + close.len()])
+        let is_identifier = first.is_alphabetic() || first == '_';
+        is_identifier.then(|| &text[start..start + open.len() + length + close.len()])
     })
 }
 
@@ -34,8 +35,8 @@ const BRACKETS: [(&str, &str); 7] = [
     ("%", "%"),
 ];
 
-/// `region` and `account` where an ARN or the host of a registry has a region and an account.
-fn positional(text: &str) -> Option<&str> {
+/// Finds words like `region` and `account` in the region and account fields of an ARN or a registry host.
+fn find_in_arn_or_registry(text: &str) -> Option<&str> {
     if text.starts_with("arn:") {
         let parts: Vec<_> = text.split(':').collect();
         let region = parts.get(3).filter(|part| is_one_of(part, &REGIONS));
@@ -73,26 +74,26 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Whether a word is one that nobody means: `XXXX`, `YOUR_IMAGE`, `MY_ROLE`, and in ARNs and images
-/// `AWS_ACCOUNT_ID`, where such capitals do not occur.
-fn is_blank(word: &str, text: &str) -> bool {
+/// Returns whether a word is a conventional placeholder: `XXXX`, `YOUR_IMAGE`, `MY_ROLE`, and in ARNs and images
+/// also `AWS_ACCOUNT_ID`, because such capitals do not occur there.
+fn is_placeholder_word(word: &str, text: &str) -> bool {
     let lower = word.to_lowercase();
-    let crosses = word
+    let is_crossed_out = word
         .split(['-', '_'])
         .any(|part| part.len() >= 4 && part.bytes().all(|byte| matches!(byte, b'x' | b'X')));
-    let yours = lower.starts_with("your_") || lower.starts_with("your-");
-    let shouted = word.contains('_') && word.bytes().all(is_shouted);
-    let formal = text.starts_with("arn:") || text.contains(".amazonaws.com") || text == word;
+    let has_your_prefix = lower.starts_with("your_") || lower.starts_with("your-");
+    let is_upper_case = word.contains('_') && word.bytes().all(is_upper_snake);
+    let is_structured = text.starts_with("arn:") || text.contains(".amazonaws.com") || text == word;
     let account = is_one_of(word, &["account-id", "aws-account-id"]);
 
-    crosses
-        || yours
+    is_crossed_out
+        || has_your_prefix
         || account
         || word.starts_with("MY_")
-        || (shouted && formal && NOUNS.iter().any(|noun| word.ends_with(noun)))
+        || (is_upper_case && is_structured && NOUNS.iter().any(|noun| word.ends_with(noun)))
 }
 
-fn is_shouted(byte: u8) -> bool {
+fn is_upper_snake(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
@@ -102,10 +103,10 @@ const NOUNS: [&str; 9] = [
 
 #[cfg(test)]
 mod tests {
-    use super::placeholder;
+    use super::find_placeholder;
 
     #[test]
-    fn knows_the_usual_ways_to_leave_a_value_open() {
+    fn finds_common_placeholder_styles() {
         for (text, expected) in [
             ("<role_arn>", "<role_arn>"),
             ("web-{{stage}}", "{{stage}}"),
@@ -138,17 +139,18 @@ mod tests {
                 "n-xxxxxx",
             ),
         ] {
-            assert_eq!(placeholder(text), Some(expected), "{text}");
+            assert_eq!(find_placeholder(text), Some(expected), "{text}");
         }
     }
 
     #[test]
-    fn leaves_values_alone_that_mean_what_they_say() {
+    fn accepts_literal_values() {
         for text in [
             "",
             "web",
             "my-app:latest",
             "MAX_VALUE",
+            // The name of a real image that begins like a placeholder.
             "yourls:1.9",
             "public.ecr.aws/docker/library/nginx:1.29",
             "111122223333.dkr.ecr.eu-central-1.amazonaws.com/app:RELEASE_1",
@@ -164,7 +166,7 @@ mod tests {
             "{}",
             "é{",
         ] {
-            assert_eq!(placeholder(text), None, "{text}");
+            assert_eq!(find_placeholder(text), None, "{text}");
         }
     }
 }

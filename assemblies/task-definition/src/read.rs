@@ -1,96 +1,104 @@
-//! From a text to a task definition whose values know their places.
+//! Reads a task definition and the locations of its values from a text.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
 use crate::finding::{Edit, Finding, Fix, Severity};
-use crate::place::{Place, Places, escape};
-use crate::placeholder::placeholder;
-use crate::record::{Field, Shape, Shaped};
-use crate::rules::{renaming, y03};
+use crate::location::{Location, LocationMap, escape};
+use crate::placeholder::find_placeholder;
+use crate::record::{Field, HasSchema, Schema};
+use crate::rules::rename_edits;
+use crate::rules::syntax::y03_placeholder;
 use crate::source::{Key, Node, NodeValue, Source, Span, parse};
 use crate::spelling::nearest;
 use crate::task::TaskDefinition;
 
-/// A task definition and where each of its values comes from.
+/// A task definition with the locations of its values.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Located {
+pub struct LocatedDefinition {
     /// The definition.
     pub definition: TaskDefinition,
-    /// Where its values come from.
-    pub places: Places,
+    /// The locations of its values.
+    pub locations: LocationMap,
 }
 
 /// Reads a task definition from JSON or YAML.
 ///
-/// Unknown fields, missing fields and values of the wrong type are all reported together. What
-/// `describe-task-definition` adds to an answer is accepted and dropped.
-pub fn read(source: &Source) -> Result<Located, Vec<Finding>> {
-    read_node(source, &unwrapped(parse(source)?))
+/// Unknown fields, missing fields and values of the wrong type are all reported together. The fields that
+/// `describe-task-definition` adds to its response are accepted and dropped.
+pub fn read(source: &Source) -> Result<LocatedDefinition, Vec<Finding>> {
+    read_node(source, &unwrap_response(parse(source)?))
 }
 
-/// Reads a task definition from a part of a text that has been parsed already.
-pub fn read_node(source: &Source, node: &Node) -> Result<Located, Vec<Finding>> {
+/// Reads a task definition from a node of a parsed text.
+pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<Finding>> {
+    // A template has none of the expected fields, and one finding is better than one per key.
     let template = node
         .entries()
         .iter()
         .find(|(key, _)| is_template(&key.name));
 
     if let Some((key, _)) = template {
-        return Err(vec![a_template(source, key.span)]);
+        return Err(vec![template_finding(source, key.span)]);
     }
-    Ok(Located {
-        definition: record(source, node, "the task definition", &RESPONSE_ONLY)?,
-        places: Places::of_text(source, node),
+    Ok(LocatedDefinition {
+        definition: record(source, node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
+        locations: LocationMap::from_source(source, node),
     })
 }
 
-/// Reads a task definition that was put together as JSON by somebody who knows where its values come from.
+/// Reads a task definition from JSON, with locations that the caller supplies.
 ///
-/// It is judged as [`read`] judges a text; the findings speak of the places.
-pub fn read_value(value: &Value, places: &Places) -> Result<TaskDefinition, Vec<Finding>> {
+/// Validates it like [`read`]; findings point to the supplied locations.
+pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefinition, Vec<Finding>> {
     let source = Source::new("task-definition.json", "");
-    let node = Node::without_place(value);
-    let placed = |mut finding: Finding| {
+    let node = Node::from_json(value);
+    let with_location = |mut finding: Finding| {
         if let Some(pointer) = finding.pointer.as_deref() {
-            finding.place = places.of(pointer);
+            finding.location = locations.get(pointer);
         }
         finding
     };
 
     let what = "the task definition";
-    judged(&source, &node, TaskDefinition::SHAPE, what, &RESPONSE_ONLY)
-        .and_then(|()| typed(&source, &node, value))
-        .map_err(|findings| findings.into_iter().map(placed).collect())
+    validate(
+        &source,
+        &node,
+        TaskDefinition::SCHEMA,
+        what,
+        &RESPONSE_ONLY_FIELDS,
+    )
+    .and_then(|()| deserialize(&source, &node, value))
+    .map_err(|findings| findings.into_iter().map(with_location).collect())
 }
 
-/// Reads any record of the API, which messages call `what`; fields of answers are passed over.
-pub(crate) fn record<T: Shaped + DeserializeOwned>(
+/// Reads a record of the API, called `what` in messages. Response-only fields are ignored.
+pub(crate) fn record<T: HasSchema + DeserializeOwned>(
     source: &Source,
     node: &Node,
     what: &'static str,
-    of_answers: &'static [&'static str],
+    response_only: &'static [&'static str],
 ) -> Result<T, Vec<Finding>> {
-    judged(source, node, T::SHAPE, what, of_answers)?;
-    typed(source, node, &node.to_json())
+    validate(source, node, T::SCHEMA, what, response_only)?;
+    deserialize(source, node, &node.to_json())
 }
 
-/// Everything that keeps a record from being read.
-fn judged(
+/// Reports everything that prevents a record from being deserialized.
+fn validate(
     source: &Source,
     node: &Node,
-    shape: Shape,
+    schema: Schema,
     what: &'static str,
-    of_answers: &'static [&'static str],
+    response_only: &'static [&'static str],
 ) -> Result<(), Vec<Finding>> {
     let mut reader = Reader {
         source,
         what,
-        of_answers,
+        response_only,
         findings: Vec::new(),
     };
 
-    reader.value(node, shape, "");
+    reader.value(node, schema, "");
     if reader.findings.is_empty() {
         Ok(())
     } else {
@@ -98,26 +106,31 @@ fn judged(
     }
 }
 
-/// A record that has been judged.
-fn typed<T: DeserializeOwned>(
+/// Deserializes a record that passed validation.
+fn deserialize<T: DeserializeOwned>(
     source: &Source,
     node: &Node,
     value: &Value,
 ) -> Result<T, Vec<Finding>> {
+    // Validation covers every schema, so an error here is a disagreement between schema and serde.
     T::deserialize(value).map_err(|error| {
-        let place = Place::in_text(source, node.span);
-        vec![Finding::error("C06", place, error.to_string(), "correct the value").about("")]
+        let location = Location::from_span(source, node.span);
+        vec![
+            Finding::error("C06", location, error.to_string(), "correct the value")
+                .with_pointer(""),
+        ]
     })
 }
 
-/// `aws ecs describe-task-definition` wraps its answer once and puts the tags beside it.
-fn unwrapped(node: Node) -> Node {
+/// Unwraps the response of `aws ecs describe-task-definition`, which has the tags beside the definition.
+fn unwrap_response(node: Node) -> Node {
     let NodeValue::Map(entries) = node.value else {
         return node;
     };
-    let is_answer =
+    // A RunTask request also has `taskDefinition`, but as a string.
+    let is_response =
         |(key, inner): &(Key, Node)| key.name == "taskDefinition" && inner.get("family").is_some();
-    let Some(at) = entries.iter().position(is_answer) else {
+    let Some(position) = entries.iter().position(is_response) else {
         return Node {
             value: NodeValue::Map(entries),
             ..node
@@ -125,7 +138,7 @@ fn unwrapped(node: Node) -> Node {
     };
 
     let tags = entries.iter().find(|(key, _)| key.name == "tags").cloned();
-    let (_, mut definition) = entries[at].clone();
+    let (_, mut definition) = entries[position].clone();
     if let (NodeValue::Map(fields), Some(tags)) = (&mut definition.value, tags) {
         fields.push(tags);
     }
@@ -133,8 +146,8 @@ fn unwrapped(node: Node) -> Node {
     definition
 }
 
-/// What an answer of ECS holds that an input may not.
-pub(crate) const RESPONSE_ONLY: [&str; 9] = [
+/// Fields of a response that the input of RegisterTaskDefinition does not have.
+pub(crate) const RESPONSE_ONLY_FIELDS: [&str; 9] = [
     "taskDefinitionArn",
     "revision",
     "status",
@@ -146,50 +159,51 @@ pub(crate) const RESPONSE_ONLY: [&str; 9] = [
     "deleteRequestedAt",
 ];
 
-/// Fields with a rule of their own for being absent, which says more than "missing".
+/// Fields with a separate rule for their absence, which has a better message than "missing".
 const ABSENCE_HAS_A_RULE: [&str; 3] = ["family", "name", "image"];
 
 struct Reader<'s> {
     source: &'s Source,
     what: &'static str,
-    of_answers: &'static [&'static str],
+    response_only: &'static [&'static str],
     findings: Vec<Finding>,
 }
 
 impl Reader<'_> {
-    fn value(&mut self, node: &Node, shape: Shape, pointer: &str) {
-        match (shape, &node.value) {
-            (Shape::Text, NodeValue::Text(_))
-            | (Shape::Bool, NodeValue::Bool(_))
-            | (Shape::Number, NodeValue::Number(_))
-            | (Shape::Any, _) => {}
-            (Shape::Integer(least), NodeValue::Number(number)) => {
+    fn value(&mut self, node: &Node, schema: Schema, pointer: &str) {
+        match (schema, &node.value) {
+            (Schema::Text, NodeValue::Text(_))
+            | (Schema::Bool, NodeValue::Bool(_))
+            | (Schema::Number, NodeValue::Number(_))
+            | (Schema::Any, _) => {}
+            (Schema::Integer(least), NodeValue::Number(number)) => {
+                // serde reads integers as u32 or i64; a larger one would fail without a location.
                 let fits = number
                     .as_i64()
                     .is_some_and(|n| n >= least && n <= i64::from(u32::MAX));
                 if !fits {
-                    self.mistyped(node, shape, pointer);
+                    self.report_wrong_type(node, schema, pointer);
                 }
             }
-            (Shape::Choice(words), NodeValue::Text(word)) => {
+            (Schema::Choice(words), NodeValue::Text(word)) => {
                 self.choice(node, words, word, pointer);
             }
-            (Shape::List(inner), NodeValue::List(items)) => {
+            (Schema::List(inner), NodeValue::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     self.value(item, *inner, &format!("{pointer}/{index}"));
                 }
             }
-            (Shape::TextMap, NodeValue::Map(entries)) => {
+            (Schema::TextMap, NodeValue::Map(entries)) => {
                 for (key, value) in entries {
                     self.value(
                         value,
-                        Shape::Text,
+                        Schema::Text,
                         &format!("{pointer}/{}", escape(&key.name)),
                     );
                 }
             }
-            (Shape::Record(fields), NodeValue::Map(_)) => self.record(node, fields, pointer),
-            _ => self.mistyped(node, shape, pointer),
+            (Schema::Record(fields), NodeValue::Map(_)) => self.record(node, fields, pointer),
+            _ => self.report_wrong_type(node, schema, pointer),
         }
     }
 
@@ -197,24 +211,26 @@ impl Reader<'_> {
         for (key, value) in node.entries() {
             let below = format!("{pointer}/{}", escape(&key.name));
             match fields.iter().find(|field| field.name == key.name) {
-                Some(field) => self.value(value, field.shape, &below),
-                None if pointer.is_empty() && self.of_answers.contains(&key.name.as_str()) => {}
-                None => self.unknown(node, (key, value), fields, &below),
+                Some(field) => self.value(value, field.schema, &below),
+                // Response-only fields occur at the top level only.
+                None if pointer.is_empty() && self.response_only.contains(&key.name.as_str()) => {}
+                None => self.report_unknown_field(node, (key, value), fields, &below),
             }
         }
 
+        // The finding points to the record, because the missing field has no span.
         let missing = fields
             .iter()
             .filter(|f| f.required && node.get(f.name).is_none());
-        for field in missing.filter(|field| !has_rule(field.name, pointer)) {
-            let message = format!("{} needs `{}`", self.name_of(pointer), field.name);
-            let hint = format!("add \"{}\": {}", field.name, example(field.shape));
-            let finding = self.wrong(node.span, pointer, message, hint);
+        for field in missing.filter(|field| !has_absence_rule(field.name, pointer)) {
+            let message = format!("{} needs `{}`", self.describe(pointer), field.name);
+            let hint = format!("add \"{}\": {}", field.name, example(field.schema));
+            let finding = self.type_error(node.span, pointer, message, hint);
             self.findings.push(finding);
         }
     }
 
-    fn unknown(
+    fn report_unknown_field(
         &mut self,
         node: &Node,
         (key, value): (&Key, &Node),
@@ -223,97 +239,114 @@ impl Reader<'_> {
     ) {
         let name = &key.name;
         let known = fields.iter().map(|field| field.name);
-        let meant = nearest(name, known.clone());
-        let hint = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let suggestion = nearest(name, known.clone());
+        let hint = match suggestion {
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!(
-                "remove it; known here: {}",
+                "remove it; known fields: {}",
                 known.collect::<Vec<_>>().join(", ")
             ),
         };
 
-        let place = Place::in_text(self.source, key.span);
-        let around = pointer.rfind('/').map_or("", |end| &pointer[..end]);
-        let message = format!("{} has no field `{name}`", self.name_of(around));
-        let mut finding = Finding::error("C05", place, message, hint).about(pointer);
+        let location = Location::from_span(self.source, key.span);
+        let enclosing = pointer.rfind('/').map_or("", |end| &pointer[..end]);
+        let message = format!("{} has no field `{name}`", self.describe(enclosing));
+        let mut finding = Finding::error("C05", location, message, hint).with_pointer(pointer);
 
-        // A field that is there already stays, and the other one has nothing to add to it.
+        // Renaming must not overwrite a field that exists with another value.
         let value = value.to_json();
-        finding.fix = meant
-            .filter(|meant| node.get(meant).is_none_or(|other| other.to_json() == value))
-            .map(|meant| Fix {
-                title: format!("rename it to `{meant}`"),
-                edits: renaming(around, name, meant, value),
+        finding.fix = suggestion
+            .filter(|suggestion| {
+                node.get(suggestion)
+                    .is_none_or(|other| other.to_json() == value)
+            })
+            .map(|suggestion| Fix {
+                title: format!("rename it to `{suggestion}`"),
+                edits: rename_edits(enclosing, name, suggestion, value),
             });
         self.findings.push(finding);
     }
 
     fn choice(&mut self, node: &Node, words: &[&'static str], word: &str, pointer: &str) {
-        if words.contains(&word) || self.open(node, pointer) {
+        if words.contains(&word) || self.report_placeholder(node, pointer) {
             return;
         }
 
-        let meant = nearest(word, words.iter().copied());
-        let hint = match meant {
-            Some(meant) => format!("write `{meant}`"),
+        let suggestion = nearest(word, words.iter().copied());
+        let hint = match suggestion {
+            Some(suggestion) => format!("write `{suggestion}`"),
             None => format!("choose one of {}", words.join(", ")),
         };
 
-        let place = Place::in_text(self.source, node.span);
-        let message = format!("`{word}` is no condition; ECS knows {}", words.join(", "));
-        let mut finding = Finding::error("D05", place, message, hint).about(pointer);
-        finding.fix = meant.map(|meant| Fix {
-            title: format!("write `{meant}`"),
-            edits: vec![Edit::Set(pointer.to_owned(), meant.into())],
+        let location = Location::from_span(self.source, node.span);
+        let message = format!(
+            "`{word}` is not a condition; ECS accepts {}",
+            words.join(", ")
+        );
+        let mut finding = Finding::error("D05", location, message, hint).with_pointer(pointer);
+        finding.fix = suggestion.map(|suggestion| Fix {
+            title: format!("write `{suggestion}`"),
+            edits: vec![Edit::Set(pointer.to_owned(), suggestion.into())],
         });
         self.findings.push(finding);
     }
 
-    /// Says so when a text is a value that is still to be filled in.
-    fn open(&mut self, node: &Node, pointer: &str) -> bool {
-        let Some(found) = node.text().and_then(placeholder) else {
+    /// Reports a text that contains a placeholder, and returns whether it does.
+    fn report_placeholder(&mut self, node: &Node, pointer: &str) -> bool {
+        let Some(found) = node.text().and_then(find_placeholder) else {
             return false;
         };
-        let place = Place::in_text(self.source, node.span);
-        let mut finding = Finding::error("Y03", place, y03::message(found), y03::HINT);
+        let location = Location::from_span(self.source, node.span);
+        let mut finding = Finding::error(
+            "Y03",
+            location,
+            y03_placeholder::message(found),
+            y03_placeholder::HINT,
+        );
         finding.severity = Severity::Warning;
-        self.findings.push(finding.about(pointer));
+        self.findings.push(finding.with_pointer(pointer));
         true
     }
 
-    fn mistyped(&mut self, node: &Node, shape: Shape, pointer: &str) {
-        if self.open(node, pointer) {
+    fn report_wrong_type(&mut self, node: &Node, schema: Schema, pointer: &str) {
+        if self.report_placeholder(node, pointer) {
             return;
         }
 
-        // Of a number that is not the right one, the number says more than its kind.
-        let given = match (shape, &node.value) {
-            (Shape::Integer(_), NodeValue::Number(number)) => number.to_string(),
+        // For a number out of range, the number is more helpful than its type.
+        let actual = match (schema, &node.value) {
+            (Schema::Integer(_), NodeValue::Number(number)) => number.to_string(),
             _ => node.kind().to_owned(),
         };
 
         let message = format!(
-            "{} must be {}, not {given}",
-            self.name_of(pointer),
-            kind(shape)
+            "{} must be {}, not {actual}",
+            self.describe(pointer),
+            kind(schema)
         );
-        let mut finding = self.wrong(node.span, pointer, message, self.correction(node, shape));
+        let mut finding = self.type_error(
+            node.span,
+            pointer,
+            message,
+            self.correction_hint(node, schema),
+        );
 
-        finding.fix = self.corrected(node, shape, pointer);
+        finding.fix = self.correction(node, schema, pointer);
         self.findings.push(finding);
     }
 
-    fn wrong(
+    fn type_error(
         &self,
         span: Span,
         pointer: &str,
         message: String,
         hint: impl Into<String>,
     ) -> Finding {
-        Finding::error("C06", Place::in_text(self.source, span), message, hint).about(pointer)
+        Finding::error("C06", Location::from_span(self.source, span), message, hint)
+            .with_pointer(pointer)
     }
 
-    fn name_of(&self, pointer: &str) -> String {
+    fn describe(&self, pointer: &str) -> String {
         let last = pointer
             .rsplit('/')
             .find(|step| step.parse::<usize>().is_err())
@@ -325,32 +358,32 @@ impl Reader<'_> {
         }
     }
 
-    /// The value as it should have been written, where that can be told.
-    fn correction(&self, node: &Node, shape: Shape) -> String {
-        match (shape, &node.value) {
-            (_, NodeValue::Null) => "leave the field out; ECS does not take null".to_owned(),
-            (Shape::Text, NodeValue::Number(number)) => {
+    /// Returns a hint with the corrected value, if it is certain.
+    fn correction_hint(&self, node: &Node, schema: Schema) -> String {
+        match (schema, &node.value) {
+            (_, NodeValue::Null) => "leave the field out; ECS does not accept null".to_owned(),
+            (Schema::Text, NodeValue::Number(number)) => {
                 format!("write \"{}\", with quotes", self.as_written(node, number))
             }
-            (Shape::Text, NodeValue::Bool(value)) => format!("write \"{value}\", with quotes"),
-            (Shape::Integer(_), NodeValue::Text(text)) if text.parse::<u32>().is_ok() => {
+            (Schema::Text, NodeValue::Bool(value)) => format!("write \"{value}\", with quotes"),
+            (Schema::Integer(_), NodeValue::Text(text)) if text.parse::<u32>().is_ok() => {
                 format!("write {text}, without quotes")
             }
-            (Shape::Bool, NodeValue::Text(text)) if text.parse::<bool>().is_ok() => {
+            (Schema::Bool, NodeValue::Text(text)) if text.parse::<bool>().is_ok() => {
                 format!("write {text}, without quotes")
             }
-            (Shape::List(Shape::Text), NodeValue::Text(text)) => {
+            (Schema::List(Schema::Text), NodeValue::Text(text)) => {
                 format!("write [\"{text}\"]")
             }
-            (Shape::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
-            _ => format!("write {}", kind(shape)),
+            (Schema::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
+            _ => format!("write {}", kind(schema)),
         }
     }
 
-    /// The same as an edit, where nothing is to be decided.
-    fn corrected(&self, node: &Node, shape: Shape, pointer: &str) -> Option<Fix> {
-        let value: Value = match (shape, &node.value) {
-            // A text without any value has nothing that could be left out.
+    /// Returns the correction as edits, if no decision is needed.
+    fn correction(&self, node: &Node, schema: Schema, pointer: &str) -> Option<Fix> {
+        let value: Value = match (schema, &node.value) {
+            // An empty text has no field to remove.
             (_, NodeValue::Null) if pointer.is_empty() => return None,
             (_, NodeValue::Null) => {
                 return Some(Fix {
@@ -358,12 +391,12 @@ impl Reader<'_> {
                     edits: vec![Edit::Remove(pointer.to_owned())],
                 });
             }
-            (Shape::Text, NodeValue::Number(number)) => json!(self.as_written(node, number)),
-            (Shape::Text, NodeValue::Bool(value)) => json!(value.to_string()),
-            (Shape::Integer(_), NodeValue::Text(text)) => json!(text.parse::<u32>().ok()?),
-            (Shape::Bool, NodeValue::Text(text)) => json!(text.parse::<bool>().ok()?),
-            (Shape::List(Shape::Text), NodeValue::Text(text)) => json!([text]),
-            (Shape::List(_), NodeValue::Map(entries)) if !entries.is_empty() => {
+            (Schema::Text, NodeValue::Number(number)) => json!(self.as_written(node, number)),
+            (Schema::Text, NodeValue::Bool(value)) => json!(value.to_string()),
+            (Schema::Integer(_), NodeValue::Text(text)) => json!(text.parse::<u32>().ok()?),
+            (Schema::Bool, NodeValue::Text(text)) => json!(text.parse::<bool>().ok()?),
+            (Schema::List(Schema::Text), NodeValue::Text(text)) => json!([text]),
+            (Schema::List(_), NodeValue::Map(entries)) if !entries.is_empty() => {
                 json!([node.to_json()])
             }
             _ => return None,
@@ -375,11 +408,12 @@ impl Reader<'_> {
         })
     }
 
-    /// A number as it was written: of the version 1.10 no digit is lost.
+    /// Returns a number as it is written, so that the version 1.10 keeps its zero.
     fn as_written(&self, node: &Node, number: &Number) -> String {
         let text = self.source.excerpt(node.span);
-        let is_elsewhere = text.is_empty() || text.starts_with('*');
-        if is_elsewhere {
+        // The span of an alias covers `*name`, not the number.
+        let is_alias = text.is_empty() || text.starts_with('*');
+        if is_alias {
             number.to_string()
         } else {
             text.to_owned()
@@ -387,43 +421,45 @@ impl Reader<'_> {
     }
 }
 
-fn a_template(source: &Source, span: Span) -> Finding {
-    let hint = "give the Properties of its AWS::ECS::TaskDefinition, with names that begin small";
+fn template_finding(source: &Source, span: Span) -> Finding {
+    let hint =
+        "pass the Properties of its AWS::ECS::TaskDefinition, with field names in lower camel case";
     let message = "this is a CloudFormation template, not a task definition";
-    Finding::error("C05", Place::in_text(source, span), message, hint).about("")
+    Finding::error("C05", Location::from_span(source, span), message, hint).with_pointer("")
 }
 
-/// Whether only a CloudFormation template has such a key.
+/// Returns whether a key occurs only in CloudFormation templates.
 fn is_template(key: &str) -> bool {
     matches!(key, "AWSTemplateFormatVersion" | "Resources")
 }
 
-fn has_rule(field: &str, pointer: &str) -> bool {
+fn has_absence_rule(field: &str, pointer: &str) -> bool {
+    // `/containerDefinitions/0` has two steps; deeper records have no such rule.
     let depth = pointer.matches('/').count();
     ABSENCE_HAS_A_RULE.contains(&field)
         && (pointer.is_empty() || (pointer.starts_with("/containerDefinitions/") && depth == 2))
 }
 
-fn kind(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Text | Shape::Choice(_) => "a string",
-        Shape::Integer(0) => "a whole number from 0",
-        Shape::Integer(_) => "a whole number",
-        Shape::Number => "a number",
-        Shape::Any => "a value",
-        Shape::Bool => "true or false",
-        Shape::TextMap => "a map of strings",
-        Shape::List(_) => "a list",
-        Shape::Record(_) => "a map",
+fn kind(schema: Schema) -> &'static str {
+    match schema {
+        Schema::Text | Schema::Choice(_) => "a string",
+        Schema::Integer(0) => "a non-negative integer",
+        Schema::Integer(_) => "an integer",
+        Schema::Number => "a number",
+        Schema::Any => "a value",
+        Schema::Bool => "true or false",
+        Schema::TextMap => "a map of strings",
+        Schema::List(_) => "a list",
+        Schema::Record(_) => "a map",
     }
 }
 
-fn example(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Text | Shape::Choice(_) => "\"…\"",
-        Shape::Integer(_) | Shape::Number => "1",
-        Shape::Bool => "true",
-        Shape::List(_) => "[…]",
-        Shape::TextMap | Shape::Record(_) | Shape::Any => "{…}",
+fn example(schema: Schema) -> &'static str {
+    match schema {
+        Schema::Text | Schema::Choice(_) => "\"…\"",
+        Schema::Integer(_) | Schema::Number => "1",
+        Schema::Bool => "true",
+        Schema::List(_) => "[…]",
+        Schema::TextMap | Schema::Record(_) | Schema::Any => "{…}",
     }
 }

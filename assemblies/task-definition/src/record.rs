@@ -1,5 +1,5 @@
-//! One declaration per record: the Rust type, its JSON names, and the [`Shape`] that `read` holds
-//! a text against. Three tables that had to agree are one.
+//! One declaration per record: the Rust type, its JSON names, and the [`Schema`] that `read` validates a text
+//! against.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -7,97 +7,97 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a value of the RegisterTaskDefinition input may look like.
+/// The schema of a value of the ECS API.
 #[derive(Debug, Clone, Copy)]
-pub enum Shape {
+pub enum Schema {
     /// A string.
     Text,
-    /// A whole number, not smaller than the given one.
+    /// An integer with this minimum.
     Integer(i64),
     /// Any number.
     Number,
     /// `true` or `false`.
     Bool,
-    /// One of these words, exactly so.
+    /// One of these strings.
     Choice(&'static [&'static str]),
-    /// An object whose values are strings.
+    /// An object with string values.
     TextMap,
-    /// A list of one shape.
-    List(&'static Shape),
+    /// A list of items with this schema.
+    List(&'static Schema),
     /// An object with exactly these fields.
     Record(&'static [Field]),
-    /// Whatever JSON can say.
+    /// Any JSON value.
     Any,
 }
 
-/// One field of a [`Shape::Record`].
+/// One field of a [`Schema::Record`].
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     /// The name in JSON.
     pub name: &'static str,
-    /// What its value looks like.
-    pub shape: Shape,
-    /// Whether the record makes no sense without it.
+    /// The schema of its value.
+    pub schema: Schema,
+    /// Whether the field must be present.
     pub required: bool,
 }
 
-/// A Rust type that stands for a [`Shape`].
-pub trait Shaped {
-    /// The shape.
-    const SHAPE: Shape;
-    /// Whether the field may be left out of its record.
+/// A Rust type with a [`Schema`].
+pub trait HasSchema {
+    /// The schema.
+    const SCHEMA: Schema;
+    /// Whether the field may be omitted from its record.
     const OPTIONAL: bool = false;
-    /// Whether the value says nothing, so that it is not written.
+    /// Returns whether the value is empty and is not serialized.
     fn is_absent(&self) -> bool {
         false
     }
 }
 
-impl Shaped for String {
-    const SHAPE: Shape = Shape::Text;
+impl HasSchema for String {
+    const SCHEMA: Schema = Schema::Text;
 }
-impl Shaped for u32 {
-    const SHAPE: Shape = Shape::Integer(0);
+impl HasSchema for u32 {
+    const SCHEMA: Schema = Schema::Integer(0);
 }
-impl Shaped for i64 {
-    const SHAPE: Shape = Shape::Integer(i64::MIN);
+impl HasSchema for i64 {
+    const SCHEMA: Schema = Schema::Integer(i64::MIN);
 }
-impl Shaped for bool {
-    const SHAPE: Shape = Shape::Bool;
-}
-
-impl Shaped for f64 {
-    const SHAPE: Shape = Shape::Number;
-}
-impl Shaped for Value {
-    const SHAPE: Shape = Shape::Any;
+impl HasSchema for bool {
+    const SCHEMA: Schema = Schema::Bool;
 }
 
-impl Shaped for BTreeMap<String, String> {
-    const SHAPE: Shape = Shape::TextMap;
+impl HasSchema for f64 {
+    const SCHEMA: Schema = Schema::Number;
+}
+impl HasSchema for Value {
+    const SCHEMA: Schema = Schema::Any;
+}
+
+impl HasSchema for BTreeMap<String, String> {
+    const SCHEMA: Schema = Schema::TextMap;
     const OPTIONAL: bool = true;
     fn is_absent(&self) -> bool {
         self.is_empty()
     }
 }
 
-impl<T: Shaped> Shaped for Option<T> {
-    const SHAPE: Shape = T::SHAPE;
+impl<T: HasSchema> HasSchema for Option<T> {
+    const SCHEMA: Schema = T::SCHEMA;
     const OPTIONAL: bool = true;
     fn is_absent(&self) -> bool {
         self.is_none()
     }
 }
 
-impl<T: Shaped> Shaped for Vec<T> {
-    const SHAPE: Shape = Shape::List(&T::SHAPE);
+impl<T: HasSchema> HasSchema for Vec<T> {
+    const SCHEMA: Schema = Schema::List(&T::SCHEMA);
     const OPTIONAL: bool = true;
     fn is_absent(&self) -> bool {
         self.is_empty()
     }
 }
 
-/// A list that has to be there, although it may be empty.
+/// A list that must be present but may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Required<T>(pub T);
@@ -110,12 +110,12 @@ impl<T> Deref for Required<T> {
     }
 }
 
-impl<T: Shaped> Shaped for Required<T> {
-    const SHAPE: Shape = T::SHAPE;
+impl<T: HasSchema> HasSchema for Required<T> {
+    const SCHEMA: Schema = T::SCHEMA;
 }
 
-/// Declares structs of the API. Every field is written `"nameInJson" rust_name: Type`, in the order
-/// in which it is to be printed. Nothing absent is printed, so the output is short and byte-stable.
+/// Declares structs of the API. Each field is written `"nameInJson" rust_name: Type`, in serialization order.
+/// Absent fields are not serialized, so the output is short and byte-stable.
 macro_rules! records {
     ($(
         $(#[$doc:meta])*
@@ -129,17 +129,17 @@ macro_rules! records {
         pub struct $name {
             $(
                 $(#[$field_doc])*
-                #[serde(rename = $wire, skip_serializing_if = "crate::record::Shaped::is_absent")]
+                #[serde(rename = $wire, skip_serializing_if = "crate::record::HasSchema::is_absent")]
                 pub $field: $type,
             )*
         }
 
-        impl crate::record::Shaped for $name {
-            const SHAPE: crate::record::Shape = crate::record::Shape::Record(&[
+        impl crate::record::HasSchema for $name {
+            const SCHEMA: crate::record::Schema = crate::record::Schema::Record(&[
                 $(crate::record::Field {
                     name: $wire,
-                    shape: <$type as crate::record::Shaped>::SHAPE,
-                    required: !<$type as crate::record::Shaped>::OPTIONAL,
+                    schema: <$type as crate::record::HasSchema>::SCHEMA,
+                    required: !<$type as crate::record::HasSchema>::OPTIONAL,
                 },)*
             ]);
         }

@@ -1,10 +1,10 @@
-//! What a task definition is used for: a service that runs it, or a request to run it once.
+//! Requests that launch a task definition: a service, or a call of RunTask.
 
 use crate::run_task::RunTask;
 use crate::service::{CapacityProviderItem, NetworkConfiguration, Service};
 use crate::task::TaskDefinition;
 
-/// A service, or a request to run tasks.
+/// A service or a RunTask request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     /// The input of CreateService.
@@ -14,7 +14,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Family, `family:revision` or ARN of the definition that is used.
+    /// Returns family, `family:revision` or ARN of the task definition.
     pub fn task_definition(&self) -> Option<&str> {
         match self {
             Self::Service(service) => service.task_definition.as_deref(),
@@ -22,7 +22,7 @@ impl Request {
         }
     }
 
-    /// The launch type, where one is given.
+    /// Returns the launch type, if it is set.
     pub fn launch_type(&self) -> Option<&str> {
         match self {
             Self::Service(service) => service.launch_type.as_deref(),
@@ -30,7 +30,7 @@ impl Request {
         }
     }
 
-    /// The capacity provider strategy.
+    /// Returns the capacity provider strategy.
     pub fn capacity_providers(&self) -> &[CapacityProviderItem] {
         match self {
             Self::Service(service) => &service.capacity_provider_strategy,
@@ -38,7 +38,7 @@ impl Request {
         }
     }
 
-    /// The network of the tasks.
+    /// Returns the network configuration of the tasks.
     pub fn network(&self) -> Option<&NetworkConfiguration> {
         match self {
             Self::Service(service) => service.network_configuration.as_ref(),
@@ -46,15 +46,16 @@ impl Request {
         }
     }
 
-    /// Whether tasks run on Fargate by what the request itself says.
-    pub fn asks_for_fargate(&self) -> bool {
+    /// Returns whether the request itself selects Fargate, by launch type or capacity provider.
+    pub fn is_fargate(&self) -> bool {
         let mut providers = self.capacity_providers().iter();
         self.launch_type() == Some("FARGATE")
-            || providers.any(|one| matches!(&*one.capacity_provider, "FARGATE" | "FARGATE_SPOT"))
+            || providers
+                .any(|provider| matches!(&*provider.capacity_provider, "FARGATE" | "FARGATE_SPOT"))
     }
 
-    /// The word for it.
-    pub fn word(&self) -> &'static str {
+    /// Returns the noun for messages.
+    pub fn noun(&self) -> &'static str {
         match self {
             Self::Service(_) => "the service",
             Self::RunTask(_) => "the request",
@@ -62,17 +63,17 @@ impl Request {
     }
 }
 
-/// What a rule about a service or a request reads.
+/// The input of a launch rule: a service or RunTask request beside its task definition.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation<'s> {
-    /// The service or the request.
+pub struct LaunchContext<'s> {
+    /// The service or RunTask request.
     pub request: &'s Request,
-    /// The definition it uses, where that is known.
+    /// The task definition it uses, if known.
     pub definition: Option<&'s TaskDefinition>,
 }
 
-impl<'s> Situation<'s> {
-    /// The service, if it is one.
+impl<'s> LaunchContext<'s> {
+    /// Returns the service, if the request is one.
     pub fn service(&self) -> Option<&'s Service> {
         match self.request {
             Request::Service(service) => Some(service),
@@ -80,7 +81,7 @@ impl<'s> Situation<'s> {
         }
     }
 
-    /// The request to run tasks, if it is one.
+    /// Returns the RunTask request, if it is one.
     pub fn run_task(&self) -> Option<&'s RunTask> {
         match self.request {
             Request::RunTask(run) => Some(run),

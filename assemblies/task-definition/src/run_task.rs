@@ -1,4 +1,4 @@
-//! A request to run tasks: the input of RunTask, field by field.
+//! RunTask requests, field by field.
 
 use crate::container::{EnvironmentFile, KeyValue, ResourceRequirement};
 use crate::record::records;
@@ -10,125 +10,125 @@ use crate::task::{EphemeralStorage, PlacementConstraint, Tag};
 records! {
     /// The input of RunTask.
     RunTask {
-        /// What the tasks run on, in place of a launch type.
+        /// The capacity provider strategy, in place of a launch type.
         "capacityProviderStrategy" capacity_provider_strategy: Vec<CapacityProviderItem>,
-        /// The cluster's name or ARN; `default` when left out.
+        /// The name or ARN of the cluster; defaults to `default`.
         "cluster" cluster: Option<String>,
-        /// How many tasks, at most ten.
+        /// The number of tasks, at most ten.
         "count" count: Option<u32>,
-        /// Whether ECS adds tags of its own to the tasks.
+        /// Whether ECS adds managed tags to the tasks.
         "enableECSManagedTags" enable_ecs_managed_tags: Option<bool>,
-        /// Whether commands can be run in the containers.
+        /// Whether ECS Exec is enabled.
         "enableExecuteCommand" enable_execute_command: Option<bool>,
-        /// The name under which the tasks are counted together.
+        /// The task group.
         "group" group: Option<String>,
         /// `EC2`, `FARGATE`, `EXTERNAL` or `MANAGED_INSTANCES`.
         "launchType" launch_type: Option<String>,
         /// The network of the tasks.
         "networkConfiguration" network_configuration: Option<NetworkConfiguration>,
-        /// What differs from the task definition.
+        /// Overrides of the task definition.
         "overrides" overrides: Option<TaskOverride>,
-        /// Where tasks may be placed; not on Fargate.
+        /// Placement constraints; not on Fargate.
         "placementConstraints" placement_constraints: Vec<PlacementConstraint>,
-        /// How tasks are spread; not on Fargate.
+        /// Placement strategies; not on Fargate.
         "placementStrategy" placement_strategy: Vec<PlacementStrategy>,
-        /// The version of Fargate's platform.
+        /// The platform version of Fargate.
         "platformVersion" platform_version: Option<String>,
-        /// Whose tags the tasks get: `TASK_DEFINITION` or `NONE`.
+        /// The source of the tasks' tags: `TASK_DEFINITION` or `NONE`.
         "propagateTags" propagate_tags: Option<String>,
-        /// A name of the caller's for the request.
+        /// The caller's reference for the request.
         "referenceId" reference_id: Option<String>,
-        /// Who started it; up to 128 characters.
+        /// The caller's tag for the tasks; up to 128 characters.
         "startedBy" started_by: Option<String>,
         /// Tags of the tasks.
         "tags" tags: Vec<Tag>,
         /// Family, `family:revision` or ARN of the task definition.
         "taskDefinition" task_definition: String,
-        /// Makes a repeated call the same call; up to 64 characters.
+        /// The idempotency token; up to 64 characters.
         "clientToken" client_token: Option<String>,
         /// The volumes that are configured at launch.
         "volumeConfigurations" volume_configurations: Vec<TaskVolumeConfiguration>,
     }
-    /// What differs from the task definition.
+    /// Overrides of the task definition.
     TaskOverride {
-        /// What differs in containers.
+        /// Overrides of containers.
         "containerOverrides" container_overrides: Vec<ContainerOverride>,
-        /// CPU units of the task as text.
+        /// CPU units of the task as a string.
         "cpu" cpu: Option<String>,
-        /// Other Elastic Inference accelerators.
+        /// The Elastic Inference accelerators.
         "inferenceAcceleratorOverrides" inference_accelerator_overrides: Vec<InferenceAcceleratorOverride>,
-        /// Another execution role.
+        /// The execution role.
         "executionRoleArn" execution_role_arn: Option<String>,
-        /// Memory of the task in MiB as text.
+        /// Memory of the task in MiB as a string.
         "memory" memory: Option<String>,
-        /// Another task role.
+        /// The task role.
         "taskRoleArn" task_role_arn: Option<String>,
-        /// Another size of the task's own disk.
+        /// The ephemeral storage.
         "ephemeralStorage" ephemeral_storage: Option<EphemeralStorage>,
     }
-    /// What differs in a container.
+    /// Overrides of a container.
     ContainerOverride {
         /// The container's name in the task definition.
         "name" name: Option<String>,
-        /// Another command.
+        /// The command.
         "command" command: Vec<String>,
-        /// Environment variables that are added or replaced.
+        /// Environment variables to add or replace.
         "environment" environment: Vec<KeyValue>,
-        /// Files of environment variables in S3.
+        /// Environment files in S3.
         "environmentFiles" environment_files: Vec<EnvironmentFile>,
-        /// Other CPU units.
+        /// CPU units.
         "cpu" cpu: Option<u32>,
-        /// Another hard limit in MiB.
+        /// The hard memory limit in MiB.
         "memory" memory: Option<u32>,
-        /// Another amount of memory set aside in MiB.
+        /// The reserved memory in MiB.
         "memoryReservation" memory_reservation: Option<u32>,
-        /// GPUs and the like.
+        /// GPUs and other accelerators.
         "resourceRequirements" resource_requirements: Vec<ResourceRequirement>,
     }
-    /// Another Elastic Inference accelerator.
+    /// An Elastic Inference accelerator.
     InferenceAcceleratorOverride {
         /// The name containers refer to.
         "deviceName" device_name: Option<String>,
         /// The kind of accelerator.
         "deviceType" device_type: Option<String>,
     }
-    /// A volume that is configured at launch, of a task without a service.
+    /// A volume of a standalone task that is configured at launch.
     TaskVolumeConfiguration {
         /// The volume's name in the task definition.
         "name" name: String,
-        /// The EBS volume that is made for the task.
+        /// The EBS volume that is created for the task.
         "managedEBSVolume" managed_ebs_volume: Option<TaskEbsVolume>,
     }
-    /// The EBS volume that is made for a task without a service.
+    /// The EBS volume that is created for a standalone task.
     TaskEbsVolume {
         /// Whether it is encrypted.
         "encrypted" encrypted: Option<bool>,
-        /// With which key.
+        /// The KMS key.
         "kmsKeyId" kms_key_id: Option<String>,
         /// `gp3`, `io2` …
         "volumeType" volume_type: Option<String>,
         /// GiB.
         "sizeInGiB" size_in_gib: Option<u32>,
-        /// The snapshot it is made from.
+        /// The snapshot from which it is created.
         "snapshotId" snapshot_id: Option<String>,
-        /// MiB per second at which the snapshot is read.
+        /// The read rate of the snapshot in MiB per second.
         "volumeInitializationRate" volume_initialization_rate: Option<u32>,
-        /// Operations per second.
+        /// I/O operations per second.
         "iops" iops: Option<u32>,
-        /// MiB per second.
+        /// The throughput in MiB per second.
         "throughput" throughput: Option<u32>,
         /// Tags of the volume.
         "tagSpecifications" tag_specifications: Vec<TagSpecification>,
-        /// The role with which ECS makes it.
+        /// The role with which ECS creates it.
         "roleArn" role_arn: String,
-        /// Whether it goes with the task.
+        /// The termination policy.
         "terminationPolicy" termination_policy: Option<TerminationPolicy>,
         /// `xfs`, `ext3`, `ext4` or `ntfs`.
         "filesystemType" filesystem_type: Option<String>,
     }
-    /// Whether a volume goes with its task.
+    /// The termination policy of a volume.
     TerminationPolicy {
-        /// Whether it does.
+        /// Whether the volume is deleted with its task.
         "deleteOnTermination" delete_on_termination: bool,
     }
 }

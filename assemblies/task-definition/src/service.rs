@@ -1,4 +1,4 @@
-//! A service: the input of CreateService, field by field.
+//! Services: the input of CreateService, field by field.
 
 use crate::container::LogConfiguration;
 use crate::record::{Required, records};
@@ -10,64 +10,64 @@ pub use parts::*;
 records! {
     /// The input of CreateService.
     Service {
-        /// The cluster's name or ARN; `default` when left out.
+        /// The name or ARN of the cluster; defaults to `default`.
         "cluster" cluster: Option<String>,
         /// The name, unique in the cluster.
         "serviceName" service_name: String,
         /// Family, `family:revision` or ARN of the task definition.
         "taskDefinition" task_definition: Option<String>,
-        /// Whether tasks are moved to spread them over the zones: `ENABLED` or `DISABLED`.
+        /// Whether ECS rebalances tasks across Availability Zones: `ENABLED` or `DISABLED`.
         "availabilityZoneRebalancing" availability_zone_rebalancing: Option<String>,
-        /// Load balancers and the container each of them leads to.
+        /// Load balancers and their target containers.
         "loadBalancers" load_balancers: Vec<LoadBalancer>,
-        /// Entries of Cloud Map.
+        /// Cloud Map service registries.
         "serviceRegistries" service_registries: Vec<ServiceRegistry>,
-        /// How many tasks are to run.
+        /// The desired number of tasks.
         "desiredCount" desired_count: Option<u32>,
-        /// Makes a repeated call the same call.
+        /// The idempotency token.
         "clientToken" client_token: Option<String>,
         /// `EC2`, `FARGATE`, `EXTERNAL` or `MANAGED_INSTANCES`.
         "launchType" launch_type: Option<String>,
-        /// What the tasks run on, in place of a launch type.
+        /// The capacity provider strategy, in place of a launch type.
         "capacityProviderStrategy" capacity_provider_strategy: Vec<CapacityProviderItem>,
-        /// The version of Fargate's platform.
+        /// The platform version of Fargate.
         "platformVersion" platform_version: Option<String>,
-        /// The role with which ECS speaks to a load balancer; not with awsvpc.
+        /// The role with which ECS calls a load balancer; not with awsvpc.
         "role" role: Option<String>,
-        /// How a new definition replaces the old one.
+        /// The deployment configuration.
         "deploymentConfiguration" deployment_configuration: Option<DeploymentConfiguration>,
-        /// Where tasks may be placed; not on Fargate.
+        /// Placement constraints; not on Fargate.
         "placementConstraints" placement_constraints: Vec<PlacementConstraint>,
-        /// How tasks are spread; not on Fargate.
+        /// Placement strategies; not on Fargate.
         "placementStrategy" placement_strategy: Vec<PlacementStrategy>,
         /// The network of the tasks.
         "networkConfiguration" network_configuration: Option<NetworkConfiguration>,
-        /// Seconds in which the load balancer's verdict on a new task does not count.
+        /// Seconds after the start of a task in which failed health checks of the load balancer are ignored.
         "healthCheckGracePeriodSeconds" health_check_grace_period_seconds: Option<u32>,
         /// `REPLICA` or `DAEMON`.
         "schedulingStrategy" scheduling_strategy: Option<String>,
-        /// Who deploys.
+        /// The deployment controller.
         "deploymentController" deployment_controller: Option<DeploymentController>,
         /// Tags of the service.
         "tags" tags: Vec<Tag>,
-        /// Whether ECS adds tags of its own to the tasks.
+        /// Whether ECS adds managed tags to the tasks.
         "enableECSManagedTags" enable_ecs_managed_tags: Option<bool>,
-        /// Whose tags the tasks get: `TASK_DEFINITION`, `SERVICE` or `NONE`.
+        /// The source of the tasks' tags: `TASK_DEFINITION`, `SERVICE` or `NONE`.
         "propagateTags" propagate_tags: Option<String>,
-        /// Whether commands can be run in the containers.
+        /// Whether ECS Exec is enabled.
         "enableExecuteCommand" enable_execute_command: Option<bool>,
-        /// How the service finds others and is found.
+        /// The Service Connect configuration.
         "serviceConnectConfiguration" service_connect_configuration: Option<ServiceConnect>,
         /// The volumes that are configured at launch.
         "volumeConfigurations" volume_configurations: Vec<VolumeConfiguration>,
         /// Target groups of VPC Lattice.
         "vpcLatticeConfigurations" vpc_lattice_configurations: Vec<VpcLattice>,
-        /// Ports that a gateway connects to.
+        /// Ports that gateways connect to.
         "gatewayConnectors" gateway_connectors: Vec<GatewayConnector>,
-        /// What is measured, and how often.
+        /// The metrics and their resolution.
         "monitoring" monitoring: Option<Monitoring>,
     }
-    /// A load balancer and the container it leads to.
+    /// A load balancer and its target container.
     LoadBalancer {
         /// The target group.
         "targetGroupArn" target_group_arn: Option<String>,
@@ -77,21 +77,21 @@ records! {
         "containerName" container_name: Option<String>,
         /// The container's port.
         "containerPort" container_port: Option<u32>,
-        /// What a deployment that shifts traffic needs.
+        /// Settings for deployments that shift traffic.
         "advancedConfiguration" advanced_configuration: Option<TrafficShift>,
     }
-    /// What a load balancer needs so that a deployment can shift traffic.
+    /// Settings of a load balancer for deployments that shift traffic.
     TrafficShift {
         /// The second target group.
         "alternateTargetGroupArn" alternate_target_group_arn: Option<String>,
-        /// The listener's rule for the users.
+        /// The listener rule for production traffic.
         "productionListenerRule" production_listener_rule: Option<String>,
-        /// The listener's rule for tests.
+        /// The listener rule for test traffic.
         "testListenerRule" test_listener_rule: Option<String>,
         /// The role with which ECS changes the rules.
         "roleArn" role_arn: Option<String>,
     }
-    /// An entry of Cloud Map.
+    /// A Cloud Map service registry.
     ServiceRegistry {
         /// The Cloud Map service.
         "registryArn" registry_arn: Option<String>,
@@ -102,52 +102,52 @@ records! {
         /// The container's port.
         "containerPort" container_port: Option<u32>,
     }
-    /// A part of a capacity provider strategy.
+    /// An item of a capacity provider strategy.
     CapacityProviderItem {
-        /// `FARGATE`, `FARGATE_SPOT` or the name of another.
+        /// `FARGATE`, `FARGATE_SPOT` or the name of another provider.
         "capacityProvider" capacity_provider: String,
-        /// Its share of the tasks above the base.
+        /// The relative share of the tasks above the base.
         "weight" weight: Option<u32>,
-        /// How many tasks it gets first; one item of a strategy can have it.
+        /// The minimum number of tasks; one item of a strategy can set it.
         "base" base: Option<u32>,
     }
-    /// How tasks are spread over machines.
+    /// A placement strategy.
     PlacementStrategy {
         /// `random`, `spread` or `binpack`.
         "type" kind: Option<String>,
-        /// What they are spread over.
+        /// The field that the strategy uses.
         "field" field: Option<String>,
     }
     /// The network of tasks.
     NetworkConfiguration {
-        /// What awsvpc needs.
+        /// The configuration for network mode awsvpc.
         "awsvpcConfiguration" awsvpc_configuration: Option<AwsvpcConfiguration>,
     }
     /// Subnets and security groups of tasks.
     AwsvpcConfiguration {
         /// 1 to 16 subnets.
         "subnets" subnets: Required<Vec<String>>,
-        /// Up to five security groups; the VPC's own when left out.
+        /// Up to five security groups; defaults to the default group of the VPC.
         "securityGroups" security_groups: Vec<String>,
         /// `ENABLED` or `DISABLED`.
         "assignPublicIp" assign_public_ip: Option<String>,
     }
-    /// Who deploys.
+    /// A deployment controller.
     DeploymentController {
         /// `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
         "type" kind: String,
     }
-    /// How a service finds others and is found.
+    /// A Service Connect configuration.
     ServiceConnect {
-        /// Whether it is used at all.
+        /// Whether Service Connect is enabled.
         "enabled" enabled: bool,
         /// The Cloud Map namespace.
         "namespace" namespace: Option<String>,
-        /// The ports that others may find.
+        /// The ports that other services can discover.
         "services" services: Vec<ServiceConnectService>,
-        /// Where the proxy's log goes.
+        /// The log configuration of the proxy.
         "logConfiguration" log_configuration: Option<LogConfiguration>,
-        /// How the proxy writes down requests.
+        /// The access log of the proxy.
         "accessLogConfiguration" access_log_configuration: Option<AccessLog>,
         /// Settings of the proxy's containers.
         "containerConfigurations" container_configurations: Vec<ProxyLogLevel>,
@@ -156,7 +156,7 @@ records! {
     VolumeConfiguration {
         /// The volume's name in the task definition.
         "name" name: String,
-        /// The EBS volume that is made for each task.
+        /// The EBS volume that is created for each task.
         "managedEBSVolume" managed_ebs_volume: Option<ManagedEbsVolume>,
     }
 }

@@ -1,7 +1,7 @@
-//! A parsed YAML or JSON text in which every value knows its place.
+//! Parsed YAML or JSON texts in which every value has a span.
 //!
-//! JSON is read by the YAML parser: every JSON text is YAML, and one front end means one way to
-//! point at a line.
+//! The YAML parser also reads JSON: YAML 1.2 is a superset of JSON, and one parser gives one way to compute
+//! locations.
 
 use serde_json::Value;
 
@@ -13,19 +13,19 @@ mod parse;
 mod scalar;
 mod tag;
 
-/// A text and the name under which messages speak of it.
+/// A text and its name in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The file's name, as it is to be printed.
+    /// The file name for messages.
     pub name: String,
     /// The text.
     pub text: String,
-    /// Where its lines begin, so that a place is found without reading the text again.
+    /// The offsets of line starts, so that a location is found without scanning the text.
     line_starts: Vec<usize>,
 }
 
 impl Source {
-    /// A text and its name.
+    /// Creates a source.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
@@ -35,13 +35,13 @@ impl Source {
         }
     }
 
-    /// The part of the text that a span covers.
+    /// Returns the part of the text that a span covers.
     pub fn excerpt(&self, span: Span) -> &str {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
 }
 
-/// A part of a text: byte offsets, the end not included.
+/// A half-open range of byte offsets in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
     /// The first byte.
@@ -50,19 +50,19 @@ pub struct Span {
     pub end: usize,
 }
 
-/// A value and its place in the text.
+/// A value and its span in the text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// The value.
     pub value: NodeValue,
-    /// Where it stands.
+    /// The span in the text.
     pub span: Span,
 }
 
-/// What a value is. Numbers keep the way they were written.
+/// A YAML or JSON value. The span of a number gives its original notation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NodeValue {
-    /// `null`, `~` or nothing.
+    /// `null`, `~` or an omitted value.
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -72,31 +72,31 @@ pub enum NodeValue {
     Text(String),
     /// A list.
     List(Vec<Node>),
-    /// A map in the order in which it was written; no key comes twice.
+    /// A map in the order of the text, without duplicate keys.
     Map(Vec<(Key, Node)>),
 }
 
-/// The key of a map and its place in the text.
+/// The key of a map and its span in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// The key.
     pub name: String,
-    /// Where it stands.
+    /// The span in the text.
     pub span: Span,
 }
 
-/// Reads a text; what is wrong with its syntax, and keys that come twice, are findings with a place.
+/// Parses a text. Syntax errors, exceeded limits and duplicate keys are returned as findings.
 pub fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     parse::parse(source)
 }
 
-/// Whether YAML reads these characters without quotes as a text.
+/// Returns whether YAML reads these characters without quotes as a string.
 pub(crate) fn is_word(text: &str) -> bool {
     matches!(scalar::plain(text), NodeValue::Text(_))
 }
 
 impl Node {
-    /// The value without places.
+    /// Converts the node to a JSON value without spans.
     pub fn to_json(&self) -> Value {
         match &self.value {
             NodeValue::Null => Value::Null,
@@ -113,19 +113,19 @@ impl Node {
         }
     }
 
-    /// A value that stands in no text.
-    pub fn without_place(value: &Value) -> Self {
+    /// Converts a JSON value to a node without spans.
+    pub fn from_json(value: &Value) -> Self {
         let value = match value {
             Value::Null => NodeValue::Null,
             Value::Bool(value) => NodeValue::Bool(*value),
             Value::Number(value) => NodeValue::Number(value.clone()),
             Value::String(value) => NodeValue::Text(value.clone()),
-            Value::Array(items) => NodeValue::List(items.iter().map(Self::without_place).collect()),
+            Value::Array(items) => NodeValue::List(items.iter().map(Self::from_json).collect()),
             Value::Object(fields) => {
                 let entries = fields.iter().map(|(name, value)| {
                     let span = Span::default();
                     let name = name.clone();
-                    (Key { name, span }, Self::without_place(value))
+                    (Key { name, span }, Self::from_json(value))
                 });
                 NodeValue::Map(entries.collect())
             }
@@ -135,7 +135,7 @@ impl Node {
         Self { value, span }
     }
 
-    /// The value that a JSON pointer names: `/containerDefinitions/0/cpu`.
+    /// Returns the value at a JSON pointer: `/containerDefinitions/0/cpu`.
     pub fn at(&self, pointer: &str) -> Option<&Self> {
         if pointer.is_empty() {
             return Some(self);
@@ -143,6 +143,7 @@ impl Node {
 
         let mut node = self;
         for step in pointer.strip_prefix('/')?.split('/') {
+            // RFC 6901, section 4: `~1` before `~0`, so that `~01` becomes `~1`.
             let step = step.replace("~1", "/").replace("~0", "~");
             node = match &node.value {
                 NodeValue::List(items) => items.get(step.parse::<usize>().ok()?)?,
@@ -153,15 +154,15 @@ impl Node {
         Some(node)
     }
 
-    /// The value under a key, if this is a map that has it.
+    /// Returns the value of a key, if this is a map that contains it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entries()
             .iter()
-            .find(|(one, _)| one.name == key)
+            .find(|(entry, _)| entry.name == key)
             .map(|(_, node)| node)
     }
 
-    /// The keys and values, if this is a map.
+    /// Returns the keys and values; empty if this is not a map.
     pub fn entries(&self) -> &[(Key, Self)] {
         match &self.value {
             NodeValue::Map(entries) => entries,
@@ -169,7 +170,7 @@ impl Node {
         }
     }
 
-    /// The items, if this is a list.
+    /// Returns the items; empty if this is not a list.
     pub fn items(&self) -> &[Self] {
         match &self.value {
             NodeValue::List(items) => items,
@@ -177,7 +178,7 @@ impl Node {
         }
     }
 
-    /// The string, if this is one.
+    /// Returns the string, if this is one.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             NodeValue::Text(value) => Some(value),
@@ -185,7 +186,7 @@ impl Node {
         }
     }
 
-    /// The kind of value in words, with an article: `a string`.
+    /// Returns the type of the value with an article, for messages: `a string`.
     pub fn kind(&self) -> &'static str {
         match &self.value {
             NodeValue::Null => "null",

@@ -1,8 +1,9 @@
-//! Which known word was probably meant.
+//! Suggestions for misspelt words.
 
-/// The known word nearest to the one that was written, if any is near enough to be a slip.
+/// Returns the known word nearest to a misspelt one, or `None` if none is near.
 pub fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let lower = written.to_lowercase();
+    // A third of the letters may differ: short words need a close match, long ones may hold two slips.
     known
         .into_iter()
         .map(|word| (distance(&lower, &word.to_lowercase()), word))
@@ -11,7 +12,7 @@ pub fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> O
         .map(|(_, word)| word)
 }
 
-/// Insertions, removals, replacements and swaps of neighbours that lead from one word to the other.
+/// Returns the optimal string alignment distance: insertions, removals, replacements and swaps of neighbours.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
@@ -43,7 +44,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn finds_the_word_that_was_meant() {
+    fn finds_the_nearest_known_word() {
         let known = ["memory", "memoryReservation", "cpu", "essential"];
         assert_eq!(nearest("memry", known), Some("memory"));
         assert_eq!(nearest("Memory", known), Some("memory"));

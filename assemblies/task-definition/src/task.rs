@@ -7,13 +7,13 @@ use crate::volume::Volume;
 records! {
     /// The input of RegisterTaskDefinition.
     ///
-    /// Numbers of the task are text (`"256"`), numbers of a container are numbers: that is the API's way.
+    /// In the API, numbers of the task are strings (`"256"`) and numbers of a container are numbers.
     TaskDefinition {
-        /// The name under which revisions are counted.
+        /// The name that groups the revisions.
         "family" family: String,
-        /// The role whose rights the containers have.
+        /// The role of the programs in the containers.
         "taskRoleArn" task_role_arn: Option<String>,
-        /// The role with which ECS itself pulls images, reads secrets and writes logs.
+        /// The role with which ECS pulls images, reads secrets and writes logs.
         "executionRoleArn" execution_role_arn: Option<String>,
         /// `awsvpc` on Fargate; `bridge`, `host` or `none` elsewhere.
         "networkMode" network_mode: Option<String>,
@@ -21,13 +21,13 @@ records! {
         "containerDefinitions" container_definitions: Vec<ContainerDefinition>,
         /// The volumes that containers can mount.
         "volumes" volumes: Vec<Volume>,
-        /// Where tasks may be placed; not on Fargate.
+        /// Placement constraints; not on Fargate.
         "placementConstraints" placement_constraints: Vec<PlacementConstraint>,
-        /// What the definition is meant to run on: `FARGATE`, `EC2`, `EXTERNAL`, `MANAGED_INSTANCES`.
+        /// The compatible launch types: `FARGATE`, `EC2`, `EXTERNAL`, `MANAGED_INSTANCES`.
         "requiresCompatibilities" requires_compatibilities: Vec<String>,
-        /// CPU units of the task as text: `"256"` is a quarter of a vCPU.
+        /// CPU units of the task as a string: `"256"` is a quarter of a vCPU.
         "cpu" cpu: Option<String>,
-        /// Memory of the task in MiB as text.
+        /// Memory of the task in MiB as a string.
         "memory" memory: Option<String>,
         /// Tags of the revision.
         "tags" tags: Vec<Tag>,
@@ -39,20 +39,20 @@ records! {
         "proxyConfiguration" proxy_configuration: Option<ProxyConfiguration>,
         /// Elastic Inference accelerators; not on Fargate.
         "inferenceAccelerators" inference_accelerators: Vec<InferenceAccelerator>,
-        /// The size of the task's own disk.
+        /// The ephemeral storage of the task.
         "ephemeralStorage" ephemeral_storage: Option<EphemeralStorage>,
-        /// The machine type.
+        /// The CPU architecture and operating system.
         "runtimePlatform" runtime_platform: Option<RuntimePlatform>,
-        /// Whether containers may ask for faults to be injected.
+        /// Whether containers may inject faults.
         "enableFaultInjection" enable_fault_injection: Option<bool>,
-        /// How the task is set apart from others; Managed Instances only.
+        /// The isolation of the task; Managed Instances only.
         "trustedExecutionConfiguration" trusted_execution_configuration: Option<TrustedExecution>,
     }
-    /// A rule about where a task may be placed.
+    /// A placement constraint.
     PlacementConstraint {
         /// `memberOf` is the only one.
         "type" kind: Option<String>,
-        /// The rule in the cluster query language.
+        /// The expression in the cluster query language.
         "expression" expression: Option<String>,
     }
     /// A tag of the revision.
@@ -78,51 +78,51 @@ records! {
         /// The kind of accelerator.
         "deviceType" device_type: String,
     }
-    /// The size of the task's own disk.
+    /// The ephemeral storage of the task.
     EphemeralStorage {
         /// GiB, 21 to 200.
         "sizeInGiB" size_in_gib: u32,
     }
-    /// The machine type.
+    /// The CPU architecture and operating system.
     RuntimePlatform {
         /// `X86_64` or `ARM64`.
         "cpuArchitecture" cpu_architecture: Option<String>,
         /// `LINUX` or one of the Windows families.
         "operatingSystemFamily" operating_system_family: Option<String>,
     }
-    /// How the task is set apart from others.
+    /// The isolation of a task.
     TrustedExecution {
         /// `SHARED`, `ISOLATED_SANDBOX` or `CONFIDENTIAL_SANDBOX`.
         "isolationMode" isolation_mode: String,
-        /// The policy by which the sandbox proves itself.
+        /// The attestation policy of the sandbox.
         "attestationPolicy" attestation_policy: Option<String>,
     }
 }
 
 impl TaskDefinition {
-    /// The definition as pretty JSON with a newline at the end, the same bytes every time.
+    /// Formats the definition as pretty-printed JSON with a trailing newline. The output is deterministic.
     pub fn to_json(&self) -> String {
-        // Strings, numbers, lists and maps with string keys always serialise; there is no error to lose.
+        // Serialization of strings, numbers, lists and maps with string keys cannot fail.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// The container of that name.
+    /// Returns the container with this name.
     pub fn container(&self, name: &str) -> Option<&ContainerDefinition> {
         self.container_definitions
             .iter()
             .find(|container| container.name == name)
     }
 
-    /// Whether the definition is meant for Fargate.
+    /// Returns whether the definition is compatible with Fargate.
     pub fn is_fargate(&self) -> bool {
         self.requires_compatibilities
             .iter()
-            .any(|one| one == "FARGATE")
+            .any(|compatibility| compatibility == "FARGATE")
     }
 
-    /// Whether the definition is for a Windows platform.
+    /// Returns whether the definition is for a Windows platform.
     pub fn is_windows(&self) -> bool {
         self.runtime_platform
             .as_ref()

@@ -1,15 +1,15 @@
-//! Volumes of a task and their kinds.
+//! The volumes of a task.
 
 use std::collections::BTreeMap;
 
 use crate::record::records;
 
 records! {
-    /// A volume that containers can mount. Without any configuration it is a piece of the task's own disk.
+    /// A volume that containers can mount. Without a configuration it is a bind mount on ephemeral storage.
     Volume {
         /// The name that mount points refer to.
         "name" name: String,
-        /// A folder of the machine; not on Fargate.
+        /// A folder of the host; not on Fargate.
         "host" host: Option<HostVolume>,
         /// A Docker volume; not on Fargate.
         "dockerVolumeConfiguration" docker_volume_configuration: Option<DockerVolume>,
@@ -19,10 +19,10 @@ records! {
         "s3filesVolumeConfiguration" s3files_volume_configuration: Option<S3FilesVolume>,
         /// FSx for Windows File Server.
         "fsxWindowsFileServerVolumeConfiguration" fsx_windows_file_server_volume_configuration: Option<FsxVolume>,
-        /// Whether the volume is described when the task is run (EBS).
+        /// Whether the volume is configured when the task is launched (EBS).
         "configuredAtLaunch" configured_at_launch: Option<bool>,
     }
-    /// A folder of the machine.
+    /// A folder of the host.
     HostVolume {
         /// The folder.
         "sourcePath" source_path: Option<String>,
@@ -31,7 +31,7 @@ records! {
     DockerVolume {
         /// `task` or `shared`.
         "scope" scope: Option<String>,
-        /// Whether a shared volume is made when it is missing.
+        /// Whether a missing shared volume is created.
         "autoprovision" autoprovision: Option<bool>,
         /// The driver.
         "driver" driver: Option<String>,
@@ -44,27 +44,27 @@ records! {
     EfsVolume {
         /// The file system.
         "fileSystemId" file_system_id: String,
-        /// The folder that becomes the root.
+        /// The folder that is mounted as the root.
         "rootDirectory" root_directory: Option<String>,
         /// `ENABLED` or `DISABLED`.
         "transitEncryption" transit_encryption: Option<String>,
         /// The port of the encrypted connection.
         "transitEncryptionPort" transit_encryption_port: Option<u32>,
-        /// Who may read and write.
+        /// The authorization.
         "authorizationConfig" authorization_config: Option<EfsAuthorization>,
     }
-    /// Who may use an Elastic File System.
+    /// The authorization for an Elastic File System.
     EfsAuthorization {
         /// The access point.
         "accessPointId" access_point_id: Option<String>,
-        /// `ENABLED` when the task role is asked.
+        /// `ENABLED` to authorize with the task role.
         "iam" iam: Option<String>,
     }
     /// An S3 Files file system.
     S3FilesVolume {
         /// The file system.
         "fileSystemArn" file_system_arn: String,
-        /// The folder that becomes the root.
+        /// The folder that is mounted as the root.
         "rootDirectory" root_directory: Option<String>,
         /// The port of the encrypted connection.
         "transitEncryptionPort" transit_encryption_port: Option<u32>,
@@ -75,14 +75,14 @@ records! {
     FsxVolume {
         /// The file system.
         "fileSystemId" file_system_id: String,
-        /// The folder that becomes the root.
+        /// The folder that is mounted as the root.
         "rootDirectory" root_directory: String,
-        /// Who may use it.
+        /// The authorization.
         "authorizationConfig" authorization_config: FsxAuthorization,
     }
-    /// Who may use FSx for Windows File Server.
+    /// The authorization for FSx for Windows File Server.
     FsxAuthorization {
-        /// Where the user's name and password are kept.
+        /// The secret or parameter with user name and password.
         "credentialsParameter" credentials_parameter: String,
         /// The domain.
         "domain" domain: String,

@@ -1,11 +1,12 @@
-//! No damaged text makes reading, checking or drawing panic.
+//! Damaged texts never make reading, checking or rendering panic.
 
 use serde_json::Value;
-use task_definition::forms::judge;
+use task_definition::inputs::check_input;
 use task_definition::source::{Source, parse};
-use task_definition::{Color, Edit, Fix, check, mend, normalise, read, rules};
+use task_definition::{Color, Edit, Fix, apply_fixes, check, normalise, read, rules};
 
-fn survive(text: &str) -> usize {
+/// Reads, checks, fixes and renders a text, and returns the length of the rendered findings.
+fn process(text: &str) -> usize {
     let source = Source::new("damaged", text);
     let findings = match read(&source) {
         Ok(located) => {
@@ -15,11 +16,14 @@ fn survive(text: &str) -> usize {
         Err(findings) => findings,
     };
 
-    let fixes: Vec<_> = findings.iter().filter_map(|one| one.fix.clone()).collect();
+    let fixes: Vec<_> = findings
+        .iter()
+        .filter_map(|finding| finding.fix.clone())
+        .collect();
     if !fixes.is_empty() {
-        // Nothing panics, and only an alias can be in the way.
-        let mended = mend(&source, &fixes).is_ok();
-        assert!(mended || text.contains('*'), "{text}");
+        // Only an alias, written with `*`, may prevent a fix.
+        let is_fixed = apply_fixes(&source, &fixes).is_ok();
+        assert!(is_fixed || text.contains('*'), "{text}");
     }
 
     findings
@@ -29,30 +33,36 @@ fn survive(text: &str) -> usize {
 }
 
 #[test]
-fn survives_cuts_and_lost_characters() {
-    let mut drawn = 0;
+fn handles_truncated_texts_and_missing_characters() {
+    let mut rendered = 0;
+    // Larger cases add time, not kinds of damage.
     for text in rules()
         .iter()
         .map(|rule| rule.failing)
         .filter(|text| text.len() < 600)
     {
-        for (at, lost) in text.char_indices().step_by(3) {
-            drawn += survive(&text[..at]);
-            drawn += survive(&format!("{}{}", &text[..at], &text[at + lost.len_utf8()..]));
+        for (at, removed) in text.char_indices().step_by(3) {
+            rendered += process(&text[..at]);
+            rendered += process(&format!(
+                "{}{}",
+                &text[..at],
+                &text[at + removed.len_utf8()..]
+            ));
         }
     }
 
-    assert!(drawn > 300_000, "hardly anything was refused: {drawn}");
+    // A guard against damage that is never noticed.
+    assert!(rendered > 300_000, "few findings: {rendered} bytes");
 }
 
 #[test]
-fn survives_every_value_replaced_by_another_kind() {
+fn handles_every_value_replaced_by_another_type() {
     for text in rules()
         .iter()
         .map(|rule| rule.failing)
         .filter(|text| text.len() < 600)
     {
-        for (at, _) in text.char_indices().filter(|(_, one)| *one == ':') {
+        for (at, _) in text.char_indices().filter(|(_, c)| *c == ':') {
             for value in [
                 "null",
                 "true",
@@ -65,15 +75,16 @@ fn survives_every_value_replaced_by_another_kind() {
             ] {
                 let rest = &text[at..];
                 let end = rest.find([',', '}', ']']).unwrap_or(rest.len());
-                survive(&format!("{}: {value}{}", &text[..at], &rest[end..]));
+                process(&format!("{}: {value}{}", &text[..at], &rest[end..]));
             }
         }
     }
 }
 
 #[test]
-fn survives_sums_that_no_number_holds() {
-    let one = |name: &str, after: &str| {
+fn handles_sums_that_overflow() {
+    // Every number is u32::MAX, so any unchecked addition or multiplication panics in a debug build.
+    let container = |name: &str, after: &str| {
         format!(
             r#"{{ "name": "{name}", "image": "app:1", "cpu": 4294967295, "memory": 4294967295,
             "stopTimeout": 4294967295, "startTimeout": 4294967295, "dependsOn": [{after}],
@@ -87,15 +98,16 @@ fn survives_sums_that_no_number_holds() {
         let text = format!(
             r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], {size}
             "containerDefinitions": [{}, {}] }}"#,
-            one("a", ""),
-            one("b", after)
+            container("a", ""),
+            container("b", after)
         );
-        assert!(survive(&text) > 1000);
+        assert!(process(&text) > 1000);
     }
 }
 
 #[test]
-fn survives_every_value_taken_away_or_replaced_wherever_it_is_written() {
+fn handles_edits_of_every_value_in_unusual_layouts() {
+    // Anchors, nested lists on one line, complex keys, omitted values, a BOM with CRLF, document markers.
     let texts = [
         "a: &x { b: [1, 2] }\nc: *x\nd:\n  - *x\n  - &y\n    e: é\n  - f: *y\n",
         "- - a\n  - b\n- {c: d, e: }\n-\n  g: |\n    text\n\n    more\n-\n",
@@ -105,7 +117,7 @@ fn survives_every_value_taken_away_or_replaced_wherever_it_is_written() {
         "--- # start\na: b\n...\n",
     ];
 
-    let mut mended = 0;
+    let mut fixed = 0;
     for text in texts {
         let source = Source::new("odd", text);
         let node = parse(&source).unwrap_or_else(|_| panic!("{text}"));
@@ -121,12 +133,12 @@ fn survives_every_value_taken_away_or_replaced_wherever_it_is_written() {
             ] {
                 let title = "change it".to_owned();
                 let edits = vec![edit];
-                mended += usize::from(mend(&source, &[Fix { title, edits }]).is_ok());
+                fixed += usize::from(apply_fixes(&source, &[Fix { title, edits }]).is_ok());
             }
         }
     }
 
-    assert!(mended > 50, "only {mended} could be mended");
+    assert!(fixed > 50, "only {fixed} edits were applied");
 }
 
 fn walk(value: &Value, at: &str, all: &mut Vec<String>) {
@@ -134,22 +146,22 @@ fn walk(value: &Value, at: &str, all: &mut Vec<String>) {
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .map(|(index, one)| (index.to_string(), one))
+            .map(|(index, item)| (index.to_string(), item))
             .collect(),
         Value::Object(members) => members
             .iter()
-            .map(|(key, one)| (key.clone(), one))
+            .map(|(key, member)| (key.clone(), member))
             .collect(),
         _ => Vec::new(),
     };
 
-    for (step, one) in each {
+    for (step, child) in each {
         all.push(format!("{at}/{step}"));
-        walk(one, &format!("{at}/{step}"), all);
+        walk(child, &format!("{at}/{step}"), all);
     }
 }
 
-/// A template with a function of every kind.
+/// A template with every supported function.
 const TEMPLATE: &str = "Parameters: { Env: { Type: String, Default: dev } }
 Mappings: { M: { dev: { Cpu: 256 } } }
 Conditions: { A: !Or [!Equals [!Ref Env, dev], !Not [Condition: B]], B: !And [!Condition A, !Condition B] }
@@ -167,15 +179,16 @@ Resources:
 ";
 
 #[test]
-fn survives_damaged_templates() {
+fn handles_damaged_templates() {
     let mut found = 0;
-    for (at, lost) in TEMPLATE.char_indices().step_by(3) {
+    for (at, removed) in TEMPLATE.char_indices().step_by(3) {
         let cut = &TEMPLATE[..at];
-        let without = format!("{cut}{}", &TEMPLATE[at + lost.len_utf8()..]);
-        let turned = format!("{cut}[{}", &TEMPLATE[at + lost.len_utf8()..]);
-        for text in [cut, &without, &turned] {
-            found += judge(&Source::new("damaged", text)).len();
+        let without = format!("{cut}{}", &TEMPLATE[at + removed.len_utf8()..]);
+        // An unclosed bracket turns the rest of the text into a flow list.
+        let unclosed = format!("{cut}[{}", &TEMPLATE[at + removed.len_utf8()..]);
+        for text in [cut, &without, &unclosed] {
+            found += check_input(&Source::new("damaged", text)).len();
         }
     }
-    assert!(found > 300, "hardly anything was refused: {found}");
+    assert!(found > 300, "few findings: {found}");
 }

@@ -1,11 +1,11 @@
-//! Texts that were written to hurt, or by nobody: refused with the limit named, and never a panic.
+//! Hostile and random texts are rejected with the exceeded limit, without a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(clippy::panic, reason = "a panic fails the test")]
 
 use proptest::prelude::*;
 use task_definition::source::{Source, limits, parse};
-use task_definition::{Color, Finding, Place, check, read};
+use task_definition::{Color, Finding, Location, check, read};
 
 fn findings(text: &str) -> Vec<Finding> {
     match read(&Source::new("hostile.yaml", text)) {
@@ -14,8 +14,8 @@ fn findings(text: &str) -> Vec<Finding> {
     }
 }
 
-/// What is said of a text that passes one limit and does nothing else wrong.
-fn refusal(text: &str) -> String {
+/// Returns the message for a text that exceeds one limit and has no other fault.
+fn rejection(text: &str) -> String {
     let findings = parse(&Source::new("hostile.yaml", text)).unwrap_err();
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].rule, "Y01");
@@ -23,16 +23,16 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn a_long_text_is_refused_with_its_length() {
+fn rejects_a_long_text_with_its_length() {
     let text = "#".repeat(limits::BYTES as usize + 1);
     assert_eq!(
-        refusal(&text),
+        rejection(&text),
         "the file has 1,048,577 bytes; the limit is 1,048,576"
     );
 }
 
 #[test]
-fn deep_nesting_is_refused_in_every_style() {
+fn rejects_deep_nesting_in_every_style() {
     let deep = limits::DEPTH * 100;
     for text in [
         "[".repeat(deep),
@@ -40,65 +40,75 @@ fn deep_nesting_is_refused_in_every_style() {
         "- ".repeat(deep),
         "[{a: ".repeat(deep),
     ] {
-        assert!(refusal(&text).contains("the limit is 64"), "{}", &text[..8]);
+        assert!(
+            rejection(&text).contains("the limit is 64"),
+            "{}",
+            &text[..8]
+        );
     }
 
-    let lines: Vec<String> = (0..900).map(|one| " ".repeat(one) + "a:\n").collect();
+    // Block style nests by indentation, which the parser limits separately.
+    let lines: Vec<String> = (0..900).map(|depth| " ".repeat(depth) + "a:\n").collect();
     let block = lines.concat();
-    assert!(refusal(&block).contains("the limit is 64"));
+    assert!(rejection(&block).contains("the limit is 64"));
 }
 
 #[test]
-fn what_is_just_deep_enough_is_read() {
+fn reads_nesting_up_to_the_limit() {
     let text = format!("{}{}", "[".repeat(limits::DEPTH), "]".repeat(limits::DEPTH));
     assert!(parse(&Source::new("deep.yaml", text)).is_ok());
 }
 
 #[test]
-fn aliases_that_grow_without_end_are_refused() {
-    let level = |one: usize| format!("a{one}: &a{one} [*a{0}, *a{0}]\n", one - 1);
+fn rejects_exponential_aliases() {
+    // The "billion laughs" pattern: each level repeats the previous one twice.
+    let level = |index: usize| format!("a{index}: &a{index} [*a{0}, *a{0}]\n", index - 1);
     let levels: Vec<String> = (1..40).map(level).collect();
     let bomb = format!("a0: &a0 [x, x]\n{}", levels.concat());
     assert!(
-        refusal(&bomb).contains("the limit of 100,000"),
+        rejection(&bomb).contains("the limit of 100,000"),
         "{}",
-        refusal(&bomb)
+        rejection(&bomb)
     );
 }
 
 #[test]
-fn an_alias_of_a_long_text_is_refused_before_it_fills_the_memory() {
+fn rejects_many_aliases_of_a_long_text() {
+    // Few values, but 20 GB of text if every alias were expanded.
     let bomb = format!(
         "a: &a {}\nb: [{}]\n",
         "x".repeat(400_000),
         "*a, ".repeat(50_000)
     );
     assert!(
-        refusal(&bomb).contains("4,194,304 bytes"),
+        rejection(&bomb).contains("4,194,304 bytes"),
         "{}",
-        refusal(&bomb)
+        rejection(&bomb)
     );
 }
 
 #[test]
-fn an_alias_inside_of_its_own_anchor_is_refused() {
-    assert!(refusal("a: &a [*a]\n").contains("inside of what it stands for"));
+fn rejects_an_alias_inside_its_own_anchor() {
+    assert!(rejection("a: &a [*a]\n").contains("inside its own anchor"));
 }
 
 #[test]
-fn more_values_than_the_limit_are_refused() {
+fn rejects_more_values_than_the_limit() {
     let text = format!("[{}]", "1,".repeat(limits::VALUES + 1));
-    assert!(refusal(&text).contains("the limit of 100,000"));
+    assert!(rejection(&text).contains("the limit of 100,000"));
 }
 
 #[test]
-fn a_long_key_is_refused() {
+fn rejects_a_long_key() {
     let text = format!("? {}\n: 1\n", "k".repeat(limits::KEY + 1));
-    assert_eq!(refusal(&text), "a key has 1,025 bytes; the limit is 1,024");
+    assert_eq!(
+        rejection(&text),
+        "a key has 1,025 bytes; the limit is 1,024"
+    );
 }
 
 #[test]
-fn a_minified_text_is_not_kept_once_for_every_finding() {
+fn findings_in_a_minified_text_hold_excerpts() {
     let container = r#"{"nam":"x","image":1},"#;
     let text = format!(
         r#"{{"family":"a","containerDefinitions":[{}]}}"#,
@@ -107,32 +117,39 @@ fn a_minified_text_is_not_kept_once_for_every_finding() {
     let findings = findings(&text);
 
     assert!(findings.len() >= 10_000);
-    let kept: usize = findings.iter().map(|one| one.render(Color::No).len()).sum();
-    assert!(kept < 700 * findings.len(), "{kept}");
-    let Place::Text {
+    // Each finding would otherwise hold a copy of the only line, 110 KB.
+    let rendered: usize = findings
+        .iter()
+        .map(|finding| finding.render(Color::No).len())
+        .sum();
+    assert!(rendered < 700 * findings.len(), "{rendered}");
+    let Location::Text {
         column,
         excerpt_column,
         excerpt_line,
         ..
-    } = &findings[9_000].place
+    } = &findings[9_000].location
     else {
-        panic!("no place");
+        panic!("no location");
     };
 
-    let at = column - excerpt_column;
-    assert!(excerpt_line.chars().count() > at, "the value is not shown");
+    let offset = column - excerpt_column;
+    assert!(
+        excerpt_line.chars().count() > offset,
+        "the excerpt does not contain the value"
+    );
 }
 
-/// Every finding of any text points into the text.
-fn holds_its_places(text: &str) -> Result<(), TestCaseError> {
+/// Asserts that every finding points into the text.
+fn assert_locations_in_text(text: &str) -> Result<(), TestCaseError> {
     for finding in findings(text) {
         let _ = finding.render(Color::Yes);
-        if let Place::Text {
+        if let Location::Text {
             line,
             column,
             end_column,
             ..
-        } = finding.place
+        } = finding.location
         {
             let lines: Vec<&str> = text.split('\n').collect();
             prop_assert!(
@@ -156,30 +173,31 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        holds_its_places(&String::from_utf8_lossy(&bytes))?;
+    fn accepts_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        assert_locations_in_text(&String::from_utf8_lossy(&bytes))?;
     }
 
     #[test]
-    fn anything_like_yaml_is_survived(words in proptest::collection::vec(word(), 0..60)) {
-        holds_its_places(&words.concat())?;
+    fn accepts_random_yaml_tokens(words in proptest::collection::vec(token(), 0..60)) {
+        assert_locations_in_text(&words.concat())?;
     }
 
     #[test]
-    fn a_definition_with_a_part_cut_out_or_put_elsewhere_is_survived(
-        from in 0..VALID.len(), length in 0_usize..80, to in 0..VALID.len(), what in word(),
+    fn accepts_a_definition_with_a_part_cut_out_or_moved(
+        from in 0..VALID.len(), length in 0_usize..80, to in 0..VALID.len(), what in token(),
     ) {
+        // Offsets are random bytes; slices must be at character boundaries.
         let boundary = |at: usize| (0..=at).rev().find(|at| VALID.is_char_boundary(*at)).unwrap_or(0);
         let (from, to) = (boundary(from), boundary(to));
         let end = boundary((from + length).min(VALID.len())).max(from);
         let without = format!("{}{what}{}", &VALID[..from], &VALID[end..]);
-        holds_its_places(&without)?;
-        holds_its_places(&format!("{}{}{}", &VALID[..to], &VALID[from..end], &VALID[to..]))?;
+        assert_locations_in_text(&without)?;
+        assert_locations_in_text(&format!("{}{}{}", &VALID[..to], &VALID[from..end], &VALID[to..]))?;
     }
 }
 
-/// What YAML is made of, and the words of a task definition.
-fn word() -> impl Strategy<Value = String> {
+/// Generates tokens of YAML and words of task definitions.
+fn token() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "\n",
         "\n  ",

@@ -1,66 +1,64 @@
-//! CloudFormation's names are held to its own schemas, which cfn-lint brings along (`.venv`).
+//! Compares CloudFormation's names with its schemas, which cfn-lint contains (`.venv`).
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail loudly and talk"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 
-use task_definition::forms::names::{ONLY_API, ONLY_CLOUDFORMATION, cloudformation};
-use task_definition::{Service, Shape, Shaped, TaskDefinition};
+use task_definition::inputs::names::{ONLY_API, ONLY_CLOUDFORMATION, cloudformation_name};
+use task_definition::{HasSchema, Schema, Service, TaskDefinition};
 
 mod python;
 
 #[test]
-fn cloudformation_has_the_names_that_we_think_it_has() {
-    let Some(theirs) = python::printed("the names of CloudFormation", "cfnlint", SCHEMAS) else {
+fn names_match_the_cloudformation_schemas() {
+    let Some(theirs) = python::run("the names of CloudFormation", "cfnlint", SCHEMAS) else {
         return;
     };
     let theirs: BTreeSet<(String, String)> = serde_json::from_value(theirs).unwrap();
     let mut ours = BTreeSet::new();
 
-    for (resource, shape) in [
-        ("AWS::ECS::TaskDefinition", TaskDefinition::SHAPE),
-        ("AWS::ECS::Service", Service::SHAPE),
+    for (resource, schema) in [
+        ("AWS::ECS::TaskDefinition", TaskDefinition::SCHEMA),
+        ("AWS::ECS::Service", Service::SCHEMA),
     ] {
         let mut paths = Vec::new();
-        walk(shape, "", "", &mut paths);
+        walk(schema, "", "", &mut paths);
         ours.extend(paths.into_iter().map(|path| (resource.to_owned(), path)));
     }
 
-    let listed = |list: &[(&str, &str)]| -> BTreeSet<(String, String)> {
+    let to_set = |list: &[(&str, &str)]| -> BTreeSet<(String, String)> {
         list.iter()
             .map(|(resource, path)| ((*resource).to_owned(), (*path).to_owned()))
             .collect()
     };
-    let below = |(resource, path): &(String, String), list: &BTreeSet<(String, String)>| {
+    // An excepted record covers the fields below it.
+    let is_below = |(resource, path): &(String, String), list: &BTreeSet<(String, String)>| {
         list.iter()
             .any(|(type_name, top)| type_name == resource && path.starts_with(&format!("{top}/")))
     };
 
-    let (api, own) = (listed(&ONLY_API), listed(&ONLY_CLOUDFORMATION));
-    let more: BTreeSet<_> = ours
+    let (api, own) = (to_set(&ONLY_API), to_set(&ONLY_CLOUDFORMATION));
+    let missing: BTreeSet<_> = ours
         .difference(&theirs)
-        .filter(|one| !below(one, &api))
+        .filter(|path| !is_below(path, &api))
         .cloned()
         .collect();
-    let less: BTreeSet<_> = theirs
+    let additional: BTreeSet<_> = theirs
         .difference(&ours)
-        .filter(|one| !below(one, &own))
+        .filter(|path| !is_below(path, &own))
         .cloned()
         .collect();
 
-    assert_eq!(more, api, "only in the API");
-    assert_eq!(less, own, "only in CloudFormation");
+    assert_eq!(missing, api, "only in the API");
+    assert_eq!(additional, own, "only in CloudFormation");
 }
 
-fn walk(shape: Shape, parent: &str, path: &str, all: &mut Vec<String>) {
-    match shape {
-        Shape::List(inner) => walk(*inner, parent, path, all),
-        Shape::Record(fields) => {
+fn walk(schema: Schema, parent: &str, path: &str, all: &mut Vec<String>) {
+    match schema {
+        Schema::List(inner) => walk(*inner, parent, path, all),
+        Schema::Record(fields) => {
             for field in fields {
-                let name = cloudformation(parent, field.name);
+                let name = cloudformation_name(parent, field.name);
                 let path = if path.is_empty() {
                     name
                 } else {
@@ -68,7 +66,7 @@ fn walk(shape: Shape, parent: &str, path: &str, all: &mut Vec<String>) {
                 };
 
                 all.push(path.clone());
-                walk(field.shape, field.name, &path, all);
+                walk(field.schema, field.name, &path, all);
             }
         }
         _ => {}

@@ -1,13 +1,10 @@
-//! The normal form forgets what says nothing, and differences are named by what differs.
+//! The normal form drops values without effect, and changes identify list members by name.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail loudly and talk"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use serde_json::json;
 use task_definition::source::Source;
-use task_definition::{TaskDefinition, difference, normalise, read};
+use task_definition::{TaskDefinition, diff, normalise, read};
 
 fn definition(text: &str) -> TaskDefinition {
     read(&Source::new("task", text)).unwrap().definition
@@ -26,7 +23,7 @@ const PLAIN: &str = r#"{
   }]
 }"#;
 
-const ANSWER: &str = r#"{
+const RESPONSE: &str = r#"{
   "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
   "cpu": "256", "memory": "1024", "revision": 7, "status": "ACTIVE", "placementConstraints": [],
   "volumes": [{ "name": "scratch", "host": {} }],
@@ -43,26 +40,27 @@ const ANSWER: &str = r#"{
 }"#;
 
 #[test]
-fn an_answer_and_what_was_asked_for_are_the_same() {
-    let (plain, answer) = (
+fn a_describe_response_equals_its_registration_input() {
+    let (plain, response) = (
         normalise(&definition(PLAIN)),
-        normalise(&definition(ANSWER)),
+        normalise(&definition(RESPONSE)),
     );
-    assert_eq!(difference(&plain, &answer), []);
-    assert_eq!(plain.to_json(), answer.to_json());
+    assert_eq!(diff(&plain, &response), []);
+    assert_eq!(plain.to_json(), response.to_json());
 }
 
 #[test]
-fn each_change_is_named() {
+fn changes_identify_list_members_by_name() {
     let before = definition(PLAIN);
     let mut after = before.clone();
     after.cpu = Some("512".to_owned());
     after.container_definitions[0].environment[1].value = "one".to_owned();
+    // Removes B, so A moves from index 1 to 0 and keeps its identity.
     after.container_definitions[0].environment.remove(0);
     after.container_definitions[0].command = vec!["serve".to_owned()];
     after.volumes.clear();
 
-    let changes: Vec<_> = difference(&normalise(&before), &normalise(&after))
+    let changes: Vec<_> = diff(&normalise(&before), &normalise(&after))
         .into_iter()
         .map(|change| (change.pointer, change.before, change.after))
         .collect();
@@ -96,7 +94,8 @@ fn each_change_is_named() {
 }
 
 #[test]
-fn what_is_said_survives() {
+fn explicit_values_are_kept() {
+    // Each value differs from its default.
     let text = r#"{ "family": "web", "containerDefinitions": [{ "name": "app", "image": "app:1",
         "essential": false, "readonlyRootFilesystem": true, "cpu": 64, "stopTimeout": 5,
         "versionConsistency": "disabled", "portMappings": [{ "containerPort": 53, "protocol": "udp" }] }] }"#;

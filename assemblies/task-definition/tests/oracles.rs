@@ -1,49 +1,47 @@
-//! Two tables that others keep as well: the shape of the API (botocore) and the sizes of Fargate (cfn-lint).
-//! Both are read from the workspace's `.venv`, which `make setup` makes; without it the tests are skipped.
+//! Compares the API's schema with botocore and the Fargate sizes with cfn-lint. Both are read from the workspace's
+//! `.venv`, which `make setup` creates; without it the tests are skipped.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail loudly and talk"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task_definition::fargate_sizes::{Size, is_sold, sizes};
+use task_definition::fargate_sizes::{Size, is_supported, sizes};
 use task_definition::source::Source;
-use task_definition::{RunTask, Service, Shape, Shaped, TaskDefinition, read, rules};
+use task_definition::{HasSchema, RunTask, Schema, Service, TaskDefinition, read, rules};
 
 mod python;
-use python::{answered, printed};
+use python::{run, run_with_input};
 
-/// Every field as `path kind`.
-fn fields(shape: Shape, path: &str, all: &mut BTreeSet<String>) {
-    match shape {
-        Shape::List(inner) => fields(*inner, &format!("{path}[]"), all),
-        Shape::Record(members) => {
+/// Collects every field as `path type`.
+fn fields(schema: Schema, path: &str, all: &mut BTreeSet<String>) {
+    match schema {
+        Schema::List(inner) => fields(*inner, &format!("{path}[]"), all),
+        Schema::Record(members) => {
             for member in members {
                 let path = format!("{path}/{}", member.name);
-                all.insert(format!("{path} {}", kind(member.shape)));
-                fields(member.shape, &path, all);
+                all.insert(format!("{path} {}", kind(member.schema)));
+                fields(member.schema, &path, all);
             }
         }
         _ => {}
     }
 }
 
-fn kind(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Text | Shape::Choice(_) => "string",
-        Shape::Integer(_) => "integer",
-        Shape::Number => "double",
-        Shape::Bool => "boolean",
-        Shape::TextMap => "map",
-        Shape::List(_) => "list",
-        Shape::Record(_) | Shape::Any => "structure",
+fn kind(schema: Schema) -> &'static str {
+    match schema {
+        Schema::Text | Schema::Choice(_) => "string",
+        Schema::Integer(_) => "integer",
+        Schema::Number => "double",
+        Schema::Bool => "boolean",
+        Schema::TextMap => "map",
+        Schema::List(_) => "list",
+        // botocore calls a document without a fixed schema a structure as well.
+        Schema::Record(_) | Schema::Any => "structure",
     }
 }
 
 #[test]
-fn has_the_fields_of_the_api_and_no_other() {
+fn schema_matches_botocore() {
     let program = r#"
 import json, botocore.session
 model = botocore.session.Session().get_service_model("ecs")
@@ -60,30 +58,30 @@ for operation in ["RegisterTaskDefinition", "CreateService", "RunTask"]:
 print(json.dumps(found))
 "#;
 
-    let Some(theirs) = printed("the shape of the API", "botocore", program) else {
+    let Some(theirs) = run("the schema of the API", "botocore", program) else {
         return;
     };
     let theirs: BTreeSet<String> = serde_json::from_value(theirs).unwrap();
     let mut ours = BTreeSet::new();
 
-    fields(TaskDefinition::SHAPE, "RegisterTaskDefinition", &mut ours);
-    fields(Service::SHAPE, "CreateService", &mut ours);
-    fields(RunTask::SHAPE, "RunTask", &mut ours);
+    fields(TaskDefinition::SCHEMA, "RegisterTaskDefinition", &mut ours);
+    fields(Service::SCHEMA, "CreateService", &mut ours);
+    fields(RunTask::SCHEMA, "RunTask", &mut ours);
     assert_eq!(
         ours.difference(&theirs).collect::<Vec<_>>(),
         [""; 0],
-        "we have too much"
+        "fields that botocore does not have"
     );
 
     assert_eq!(
         theirs.difference(&ours).collect::<Vec<_>>(),
         [""; 0],
-        "we have too little"
+        "fields that only botocore has"
     );
 }
 
 #[test]
-fn sells_what_cfn_lint_says_fargate_sells() {
+fn sizes_match_cfn_lint() {
     let program = r#"
 import json, pathlib, cfnlint
 folder = pathlib.Path(cfnlint.__file__).parent / "data/schemas/extensions/aws_ecs_taskdefinition"
@@ -97,7 +95,7 @@ for row in table:
 print(json.dumps(rows))
 "#;
 
-    let Some(rows) = printed("the sizes of Fargate", "cfnlint", program) else {
+    let Some(rows) = run("the sizes of Fargate", "cfnlint", program) else {
         return;
     };
     let rows: Vec<(u32, Vec<u32>)> = serde_json::from_value(rows).unwrap();
@@ -105,7 +103,7 @@ print(json.dumps(rows))
     for (cpu, every) in &rows {
         for memory in every {
             assert!(
-                is_sold(Size {
+                is_supported(Size {
                     cpu: *cpu,
                     memory: *memory
                 }),
@@ -114,6 +112,7 @@ print(json.dumps(rows))
         }
     }
 
+    // Every size of theirs is supported, so equal counts mean equal tables.
     let ours: usize = sizes().iter().map(|row| row.memory.len()).sum();
     assert_eq!(
         ours,
@@ -122,7 +121,7 @@ print(json.dumps(rows))
 }
 
 #[test]
-fn botocore_and_cfn_lint_take_every_definition_that_we_call_right() {
+fn botocore_and_cfn_lint_accept_every_passing_case() {
     let definitions: BTreeMap<_, _> = rules()
         .iter()
         .map(|rule| {
@@ -136,21 +135,21 @@ fn botocore_and_cfn_lint_take_every_definition_that_we_call_right() {
         .collect();
 
     let input = serde_json::to_string(&definitions).unwrap();
-    let program = include_str!("others.py");
-    let Some(said) = answered("the passing cases", "cfnlint", program, &input) else {
+    let program = include_str!("other_tools.py");
+    let Some(messages) = run_with_input("the passing cases", "cfnlint", program, &input) else {
         return;
     };
-    let said: BTreeMap<String, BTreeMap<String, Vec<String>>> =
-        serde_json::from_value(said).unwrap();
+    let messages: BTreeMap<String, BTreeMap<String, Vec<String>>> =
+        serde_json::from_value(messages).unwrap();
 
-    assert_eq!(said.len(), rules().len());
-    for (rule, said) in said {
-        assert_eq!(said["botocore"], [""; 0], "{rule}");
+    assert_eq!(messages.len(), rules().len());
+    for (rule, by_tool) in messages {
+        assert_eq!(by_tool["botocore"], [""; 0], "{rule}");
         if !UNKNOWN_TO_CFN_LINT.contains(&rule.as_str()) {
-            assert_eq!(said["cfn-lint"], [""; 0], "{rule}");
+            assert_eq!(by_tool["cfn-lint"], [""; 0], "{rule}");
         }
     }
 }
 
-/// CloudFormation does not have what T18 is about.
+/// CloudFormation does not have the field that T18 checks.
 const UNKNOWN_TO_CFN_LINT: [&str; 1] = ["T18"];

@@ -1,26 +1,23 @@
-//! Definitions that AWS and others have published, in `../shared/data`: what the rules say about them is
-//! kept in `published.txt`, read by a person. A rule that cries wolf shows there first.
+//! Checks definitions that AWS and others have published, in `../shared/data`. Their findings are recorded in
+//! `published.txt` and reviewed by hand, which reveals false positives.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail loudly and talk"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use task_definition::source::Source;
-use task_definition::{Color, Finding, Place, check, difference, mend, normalise, read};
+use task_definition::{Color, Finding, Location, apply_fixes, check, diff, normalise, read};
 
 fn folder() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = root.join("../shared/data/task-definitions");
     if !folder.is_dir() {
-        // Not eprintln: what libtest captures of a passing test is never seen.
+        // libtest captures eprintln! and drops it when the test passes.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: published task definitions needs ../shared/data"
+            "skipped: published task definitions need ../shared/data"
         );
         return None;
     }
@@ -46,7 +43,7 @@ fn findings(source: &Source) -> Vec<Finding> {
 }
 
 #[test]
-fn says_about_published_definitions_what_was_reviewed() {
+fn findings_match_the_reviewed_file() {
     let Some(folder) = folder() else { return };
     let mut text = String::new();
     for source in sources(&folder) {
@@ -65,22 +62,22 @@ fn says_about_published_definitions_what_was_reviewed() {
     let reviewed = std::fs::read_to_string(&golden).unwrap();
     assert!(
         text == reviewed,
-        "differs from tests/published.txt; see the difference with BLESS=1"
+        "differs from tests/published.txt; run with BLESS=1 and review the diff"
     );
 }
 
 #[test]
-fn every_finding_points_at_a_line_of_its_file() {
+fn every_finding_points_to_a_line_of_its_file() {
     let Some(folder) = folder() else { return };
     for source in sources(&folder) {
         for finding in findings(&source) {
-            let Place::Text {
+            let Location::Text {
                 line,
                 column,
                 end_column,
                 excerpt_line,
                 ..
-            } = &finding.place
+            } = &finding.location
             else {
                 panic!("{}: {finding:?}", source.name);
             };
@@ -100,39 +97,44 @@ fn every_finding_points_at_a_line_of_its_file() {
 }
 
 #[test]
-fn all_fixes_of_a_definition_go_in_together_and_break_nothing() {
+fn all_fixes_of_a_definition_apply_together() {
     let Some(folder) = folder() else { return };
-    let mut mended = 0;
+    let mut fixed = 0;
     for source in sources(&folder) {
         let found = findings(&source);
-        let fixes: Vec<_> = found.iter().filter_map(|one| one.fix.clone()).collect();
+        let fixes: Vec<_> = found
+            .iter()
+            .filter_map(|finding| finding.fix.clone())
+            .collect();
         if fixes.is_empty() {
             continue;
         }
 
-        mended += fixes.len();
-        let text = mend(&source, &fixes).unwrap();
-        let left = findings(&Source::new(source.name.as_str(), text.as_str()));
-        for one in &found {
-            let same = |left: &Finding| left.rule == one.rule && left.message == one.message;
+        fixed += fixes.len();
+        let text = apply_fixes(&source, &fixes).unwrap();
+        let remaining = findings(&Source::new(source.name.as_str(), text.as_str()));
+        for finding in &found {
+            let is_same =
+                |other: &Finding| other.rule == finding.rule && other.message == finding.message;
             assert!(
-                one.fix.is_none() || !left.iter().any(same),
+                finding.fix.is_none() || !remaining.iter().any(is_same),
                 "{}: {text}",
-                one.message
+                finding.message
             );
         }
     }
 
-    assert!(mended > 10, "only {mended} fixes");
+    // Without fixes the loop above would prove nothing.
+    assert!(fixed > 10, "only {fixed} fixes");
 }
 
 #[test]
-fn reads_back_what_it_writes_and_normalises_once_and_for_all() {
+fn serialization_round_trips_and_normalisation_is_idempotent() {
     let Some(folder) = folder() else { return };
-    let mut read_well = 0;
+    let mut readable = 0;
     for source in sources(&folder) {
         let Ok(located) = read(&source) else { continue };
-        read_well += 1;
+        readable += 1;
         let definition = located.definition;
         let again = read(&Source::new("again", definition.to_json()))
             .unwrap()
@@ -141,13 +143,8 @@ fn reads_back_what_it_writes_and_normalises_once_and_for_all() {
         assert_eq!(definition, again, "{}", source.name);
         let normal = normalise(&definition);
         assert_eq!(normal, normalise(&normal), "{}", source.name);
-        assert_eq!(
-            difference(&normal, &normalise(&again)),
-            [],
-            "{}",
-            source.name
-        );
+        assert_eq!(diff(&normal, &normalise(&again)), [], "{}", source.name);
     }
 
-    assert!(read_well > 40, "only {read_well} could be read");
+    assert!(readable > 40, "only {readable} could be read");
 }

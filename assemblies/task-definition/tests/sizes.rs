@@ -1,9 +1,12 @@
-//! The table of sizes, against the research's figures and, where it is installed, against cfn-lint's.
+//! The table of Fargate sizes.
 
-use task_definition::fargate_sizes::{Size, is_sold, parse_cpu, parse_memory, sizes, smallest};
+use task_definition::fargate_sizes::{
+    Size, is_supported, parse_cpu, parse_memory, sizes, smallest,
+};
 
 #[test]
-fn has_every_pair_of_the_developer_guide_and_no_other() {
+fn has_the_combinations_of_the_developer_guide() {
+    // Per CPU value: the number of memory values, the smallest and the largest.
     let counts: Vec<_> = sizes()
         .iter()
         .map(|row| {
@@ -30,27 +33,27 @@ fn has_every_pair_of_the_developer_guide_and_no_other() {
         ]
     );
 
-    assert!(is_sold(Size {
+    assert!(is_supported(Size {
         cpu: 4096,
         memory: 30720
     }));
-    assert!(!is_sold(Size {
+    assert!(!is_supported(Size {
         cpu: 4096,
         memory: 31744
     }));
-    assert!(!is_sold(Size {
+    assert!(!is_supported(Size {
         cpu: 256,
         memory: 1536
     }));
 
-    assert!(!is_sold(Size {
+    assert!(!is_supported(Size {
         cpu: 32768,
         memory: 131072
     }));
 }
 
 #[test]
-fn finds_the_smallest_that_holds_both() {
+fn finds_the_smallest_sufficient_size() {
     assert_eq!(
         smallest(0, 0),
         Some(Size {
@@ -96,13 +99,14 @@ fn finds_the_smallest_that_holds_both() {
 }
 
 #[test]
-fn reads_amounts_as_ecs_does() {
+fn parses_amounts_like_ecs() {
     assert_eq!(parse_cpu("256"), Some(256));
     assert_eq!(parse_cpu(".25 vcpu"), Some(256));
     assert_eq!(parse_cpu("1vCPU"), Some(1024));
     assert_eq!(parse_memory("512"), Some(512));
     assert_eq!(parse_memory(".5 gb"), Some(512));
     assert_eq!(parse_memory("30GB"), Some(30720));
+    // `f64::parse` would accept `1e3` and `inf`; 0.3 vCPU is not a whole number of CPU units.
     for text in ["", "x", "1 GB", "-1", "1e3", "0.3 vcpu", "infvcpu"] {
         assert_eq!(parse_cpu(text), None, "{text}");
     }

@@ -1,21 +1,18 @@
-//! Templates with one fault each, and what cfn-lint (`.venv`) says about them: where it finds an error of
-//! ECS, so must we; where it has nothing to say of the template without a fault, neither may we.
+//! Templates with one fault each, compared with cfn-lint (`.venv`): the rules must report every ECS error that
+//! cfn-lint reports, and nothing about the template without a fault.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail loudly and talk"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task_definition::forms::judge;
+use task_definition::inputs::check_input;
 use task_definition::source::Source;
 use task_definition::{Color, Severity};
 
 mod python;
 
-/// What a fault replaces, by what, what cfn-lint calls it (one of these; nothing where it finds nothing), and
-/// what we do.
+/// The text that a fault replaces, its replacement, cfn-lint's rules of which one must match (empty if it reports
+/// nothing), and our rules.
 type Fault = (
     &'static str,
     &'static str,
@@ -117,7 +114,7 @@ const FAULTS: &[Fault] = &[
 ];
 
 #[test]
-fn finds_what_cfn_lint_finds_in_templates() {
+fn reports_the_errors_that_cfn_lint_reports() {
     let mut templates: BTreeMap<String, String> = BTreeMap::new();
     templates.insert("right".to_owned(), TEMPLATE.to_owned());
     for (index, (from, to, ..)) in FAULTS.iter().enumerate() {
@@ -125,7 +122,7 @@ fn finds_what_cfn_lint_finds_in_templates() {
         templates.insert(format!("{index:02}"), TEMPLATE.replace(from, to));
     }
 
-    // What we say does not need anybody else.
+    // Our findings are checked even if cfn-lint is not installed.
     assert_eq!(errors(&templates["right"]), [""; 0].into());
     let differs = FAULTS.iter().enumerate().filter_map(|(index, fault)| {
         let (from, to, _, ours) = fault;
@@ -135,7 +132,8 @@ fn finds_what_cfn_lint_finds_in_templates() {
 
     assert_eq!(differs.collect::<Vec<_>>(), [""; 0]);
     let input = serde_json::to_string(&templates).unwrap();
-    let Some(theirs) = python::answered("faults of templates", "cfnlint", LINT, &input) else {
+    let Some(theirs) = python::run_with_input("faults of templates", "cfnlint", LINT, &input)
+    else {
         return;
     };
     let theirs: BTreeMap<String, BTreeSet<String>> = serde_json::from_value(theirs).unwrap();
@@ -152,12 +150,14 @@ fn finds_what_cfn_lint_finds_in_templates() {
 }
 
 fn errors(text: &str) -> BTreeSet<&'static str> {
-    let found = judge(&Source::new("stack.yaml", text));
+    let found = check_input(&Source::new("stack.yaml", text));
     for finding in &found {
         assert!(finding.render(Color::No).contains("--> stack.yaml:"));
     }
-    let errors = found.iter().filter(|one| one.severity == Severity::Error);
-    errors.map(|one| one.rule).collect()
+    let errors = found
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    errors.map(|finding| finding.rule).collect()
 }
 
 const LINT: &str = r#"

@@ -1,4 +1,4 @@
-//! The smaller records a container is made of.
+//! The records inside a container definition.
 
 use std::collections::BTreeMap;
 
@@ -11,100 +11,100 @@ records! {
         /// The secret's ARN or name.
         "credentialsParameter" credentials_parameter: String,
     }
-    /// A port, or a range of ports, that a container offers.
+    /// A port or port range of a container.
     PortMapping {
         /// The port inside the container.
         "containerPort" container_port: Option<u32>,
-        /// The port outside; with awsvpc absent or the same.
+        /// The port on the host; with awsvpc absent or equal to containerPort.
         "hostPort" host_port: Option<u32>,
         /// `tcp` or `udp`.
         "protocol" protocol: Option<String>,
-        /// The name Service Connect and load balancers use.
+        /// The name that Service Connect and VPC Lattice use.
         "name" name: Option<String>,
         /// `http`, `http2` or `grpc`.
         "appProtocol" app_protocol: Option<String>,
-        /// Several ports: `8000-8010`.
+        /// A range of ports: `8000-8010`.
         "containerPortRange" container_port_range: Option<String>,
     }
-    /// Whether ECS starts a container again in place.
+    /// Whether ECS restarts a container in place.
     RestartPolicy {
-        /// Whether it does at all.
+        /// Whether the policy is enabled.
         "enabled" enabled: bool,
-        /// Exit codes after which it does not.
+        /// Exit codes that do not cause a restart.
         "ignoredExitCodes" ignored_exit_codes: Vec<i64>,
-        /// Seconds a container must have run to be started again.
+        /// Seconds that a container must run before it is restarted.
         "restartAttemptPeriod" restart_attempt_period: Option<u32>,
     }
-    /// A name with a value: an environment variable or a setting of a proxy.
+    /// A name and a value: an environment variable or a proxy setting.
     KeyValue {
         /// The name.
         "name" name: String,
         /// The value.
         "value" value: String,
     }
-    /// A file of environment variables in S3.
+    /// An environment file in S3.
     EnvironmentFile {
         /// The object's ARN.
         "value" value: String,
         /// `s3` is the only one.
         "type" kind: String,
     }
-    /// A volume and where it appears.
+    /// A volume and its mount path.
     MountPoint {
         /// The volume's name.
         "sourceVolume" source_volume: String,
-        /// Where it appears in the container.
+        /// The mount path in the container.
         "containerPath" container_path: String,
-        /// Whether it can only be read.
+        /// Whether the mount is read-only.
         "readOnly" read_only: Option<bool>,
     }
-    /// A container whose mounts are taken over.
+    /// A container from which volumes are mounted.
     VolumeFrom {
-        /// That container's name.
+        /// The name of the container.
         "sourceContainer" source_container: String,
-        /// Whether they can only be read.
+        /// Whether the mounts are read-only.
         "readOnly" read_only: Option<bool>,
     }
-    /// Options only Linux has.
+    /// Linux-specific options.
     LinuxParameters {
-        /// What the container may do beyond an ordinary process.
+        /// Linux capabilities.
         "capabilities" capabilities: Option<Capabilities>,
-        /// Devices of the machine; not on Fargate.
+        /// Host devices; not on Fargate.
         "devices" devices: Vec<Device>,
         /// Whether a small init runs as PID 1 and reaps processes.
         "initProcessEnabled" init_process_enabled: Option<bool>,
         /// MiB of `/dev/shm`; not on Fargate.
         "sharedMemorySize" shared_memory_size: Option<u32>,
-        /// Folders in memory.
+        /// tmpfs mounts.
         "tmpfs" tmpfs: Vec<Tmpfs>,
         /// MiB of swap; not on Fargate.
         "maxSwap" max_swap: Option<u32>,
-        /// How eagerly to swap, 0 to 100; not on Fargate.
+        /// The swappiness, 0 to 100; not on Fargate.
         "swappiness" swappiness: Option<u32>,
     }
-    /// What a container may do beyond an ordinary process.
+    /// Linux capabilities.
     Capabilities {
-        /// Rights that are given.
+        /// Capabilities to add.
         "add" add: Vec<String>,
-        /// Rights that are taken away.
+        /// Capabilities to drop.
         "drop" drop: Vec<String>,
     }
-    /// A device of the machine.
+    /// A host device.
     Device {
-        /// Its path on the machine.
+        /// The path on the host.
         "hostPath" host_path: String,
-        /// Its path in the container.
+        /// The path in the container.
         "containerPath" container_path: Option<String>,
         /// `read`, `write`, `mknod`.
         "permissions" permissions: Vec<String>,
     }
-    /// A folder in memory.
+    /// A tmpfs mount.
     Tmpfs {
-        /// Where it appears.
+        /// The mount path.
         "containerPath" container_path: String,
         /// MiB.
         "size" size: u32,
-        /// Options of the mount.
+        /// Mount options.
         "mountOptions" mount_options: Vec<String>,
     }
     /// An environment variable, or a log option, filled from Secrets Manager or Parameter Store.
@@ -114,11 +114,11 @@ records! {
         /// The secret's ARN, or a parameter's name in the same region.
         "valueFrom" value_from: String,
     }
-    /// A container that must have got somewhere before this one starts.
+    /// A container that must reach a condition before this one starts.
     Dependency {
-        /// That container's name.
+        /// The name of the container.
         "containerName" container_name: String,
-        /// Where it must have got to.
+        /// The condition.
         "condition" condition: Condition,
     }
     /// A line of `/etc/hosts`.
@@ -128,47 +128,47 @@ records! {
         /// The address.
         "ipAddress" ip_address: String,
     }
-    /// A limit of the kernel.
+    /// A resource limit.
     Ulimit {
-        /// Which one: `nofile`, `nproc` …
+        /// The resource: `nofile`, `nproc` …
         "name" name: String,
-        /// The limit a process starts with.
+        /// The soft limit.
         "softLimit" soft_limit: i64,
-        /// The limit up to which it may raise it.
+        /// The hard limit, up to which a process may raise the soft limit.
         "hardLimit" hard_limit: i64,
     }
-    /// Where stdout and stderr go.
+    /// The destination of stdout and stderr.
     LogConfiguration {
         /// `awslogs`, `splunk`, `awsfirelens` on Fargate.
         "logDriver" log_driver: String,
         /// Options of the driver.
         "options" options: BTreeMap<String, String>,
-        /// Options of the driver that are secret.
+        /// Options of the driver from Secrets Manager or Parameter Store.
         "secretOptions" secret_options: Vec<Secret>,
     }
-    /// How ECS asks whether a container is well.
+    /// A health check.
     HealthCheck {
         /// `["CMD", "/program", "argument"]` or `["CMD-SHELL", "line"]`.
         "command" command: Vec<String>,
-        /// Seconds between two checks; 30 when left out.
+        /// Seconds between two checks; defaults to 30.
         "interval" interval: Option<u32>,
-        /// Seconds one check may take; 5 when left out.
+        /// The timeout of a check in seconds; defaults to 5.
         "timeout" timeout: Option<u32>,
-        /// Failures in a row that make it unhealthy; 3 when left out.
+        /// Consecutive failures after which the container is unhealthy; defaults to 3.
         "retries" retries: Option<u32>,
-        /// Seconds at the start in which failures do not count.
+        /// Seconds after the start in which failures do not count.
         "startPeriod" start_period: Option<u32>,
     }
-    /// A kernel setting of the namespace.
+    /// A namespaced kernel parameter.
     SystemControl {
-        /// The setting: `net.core.somaxconn` …
+        /// The parameter: `net.core.somaxconn` …
         "namespace" namespace: String,
-        /// Its value.
+        /// The value.
         "value" value: String,
     }
-    /// A GPU or the like.
+    /// A GPU or other accelerator.
     ResourceRequirement {
-        /// How many, or which.
+        /// The number, or the device name.
         "value" value: String,
         /// `GPU`, `InferenceAccelerator` or `NeuronDevice`.
         "type" kind: String,
@@ -177,14 +177,14 @@ records! {
     }
     /// How a GPU is shared between tasks.
     SharingStrategy {
-        /// By NVIDIA's Multi-Process Service.
+        /// NVIDIA Multi-Process Service.
         "nvidiaMps" nvidia_mps: Option<NvidiaMps>,
     }
     /// A part of a GPU under NVIDIA's Multi-Process Service.
     NvidiaMps {
         /// MiB of the GPU's memory.
         "memory" memory: u32,
-        /// The largest part of its time, in percent.
+        /// The maximum share of compute time in percent.
         "maxComputePercent" max_compute_percent: Option<u32>,
     }
     /// Makes a container the log router.

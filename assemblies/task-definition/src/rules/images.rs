@@ -1,55 +1,59 @@
-//! What is known about well-known images by their names.
+//! Facts about well-known images, by name.
 
 use crate::container::ContainerDefinition;
 
-/// The last step of an image's repository, without tag and digest: `fluent-bit`.
+/// Returns the last step of an image's repository, without tag and digest: `fluent-bit`.
 pub(super) fn name(image: &str) -> &str {
     let reference = image.split('@').next().unwrap_or_default();
     let last = reference.rsplit('/').next().unwrap_or_default();
     last.split(':').next().unwrap_or_default()
 }
 
-/// The tag of an image, if it has one.
+/// Returns the tag of an image.
 pub(super) fn tag(image: &str) -> Option<&str> {
     let reference = image.split('@').next().unwrap_or_default();
+    // Only the last step: a registry may contain a port.
     let last = reference.rsplit('/').next().unwrap_or_default();
     last.split_once(':').map(|(_, tag)| tag)
 }
 
-/// Whether the image is known to collect metrics, traces or logs, and is not the log router.
-pub(super) fn watches(one: &ContainerDefinition) -> bool {
-    let reference = one.image.split('@').next().unwrap_or_default();
-    let maker = reference.rsplit('/').nth(1);
-    let name = name(&one.image);
-    // Datadog's image is called just `agent`.
-    let datadog = name == "agent" && matches!(maker, Some("datadog" | "datadoghq"));
-    one.firelens_configuration.is_none() && (datadog || WATCHERS.contains(&name))
+/// Returns whether the container is a known collector of metrics, traces or logs, and not the log router.
+pub(super) fn is_telemetry_agent(container: &ContainerDefinition) -> bool {
+    let reference = container.image.split('@').next().unwrap_or_default();
+    let publisher = reference.rsplit('/').nth(1);
+    let name = name(&container.image);
+    // Datadog's image is named just `agent`.
+    let is_datadog = name == "agent" && matches!(publisher, Some("datadog" | "datadoghq"));
+    container.firelens_configuration.is_none() && (is_datadog || TELEMETRY_AGENTS.contains(&name))
 }
 
-/// Whether the image is one of this toolkit's own: one static program, and the folders it writes to.
-pub(super) fn is_ours(image: &str) -> bool {
-    OURS.contains(&name(image))
+/// Returns whether the image belongs to this toolkit: a static program and the folders it writes to.
+pub(super) fn is_toolkit_image(image: &str) -> bool {
+    TOOLKIT.contains(&name(image))
 }
 
-/// Whether the image is known to hold no shell and no `curl`.
+/// Returns whether the image is known to contain neither a shell nor `curl`.
 pub(super) fn has_no_shell(image: &str) -> bool {
-    let debugged = tag(image).is_some_and(|tag| tag.contains("debug") || tag.ends_with("-dev"));
-    let bare = BARE.contains(&name(image)) || is_ours(image);
-    !debugged && (bare || image.contains("distroless") || image.contains("chainguard/static"))
+    // Debug variants of distroless and Chainguard images contain a shell.
+    let is_debug = tag(image).is_some_and(|tag| tag.contains("debug") || tag.ends_with("-dev"));
+    let is_from_scratch = FROM_SCRATCH.contains(&name(image)) || is_toolkit_image(image);
+    !is_debug
+        && (is_from_scratch || image.contains("distroless") || image.contains("chainguard/static"))
 }
 
-/// Whether the image is a server: left to itself it does not end.
-pub(super) fn stays(one: &ContainerDefinition) -> bool {
-    let itself = one.command.is_empty() && one.entry_point.is_empty();
-    itself && (watches(one) || SERVERS.contains(&name(&one.image)))
+/// Returns whether the container runs a known server, which does not exit by itself.
+pub(super) fn is_long_running(container: &ContainerDefinition) -> bool {
+    // A command may run something else from the image, such as a migration.
+    let runs_default = container.command.is_empty() && container.entry_point.is_empty();
+    runs_default && (is_telemetry_agent(container) || SERVERS.contains(&name(&container.image)))
 }
 
-/// Whether the image is known to write into its own files when it starts.
-pub(super) fn writes(image: &str) -> bool {
+/// Returns whether the image is known to write to its root file system at startup.
+pub(super) fn writes_at_startup(image: &str) -> bool {
     WRITERS.contains(&name(image))
 }
 
-const OURS: [&str; 5] = [
+const TOOLKIT: [&str; 5] = [
     "auth-filter",
     "coins",
     "telemetry-forwarder",
@@ -57,8 +61,8 @@ const OURS: [&str; 5] = [
     "tls-proxy",
 ];
 
-/// Made `FROM scratch` by their makers.
-const BARE: [&str; 3] = [
+/// Images that their publishers build `FROM scratch`.
+const FROM_SCRATCH: [&str; 3] = [
     "aws-otel-collector",
     "opentelemetry-collector",
     "opentelemetry-collector-contrib",
@@ -80,7 +84,7 @@ const SERVERS: [&str; 13] = [
     "traefik",
 ];
 
-const WATCHERS: [&str; 12] = [
+const TELEMETRY_AGENTS: [&str; 12] = [
     "aws-for-fluent-bit",
     "aws-otel-collector",
     "aws-xray-daemon",
@@ -95,7 +99,7 @@ const WATCHERS: [&str; 12] = [
     "xray-daemon",
 ];
 
-/// They keep a pid file, a socket, a cache or their data beside their program.
+/// Images that write a pid file, a socket, a cache or data to their root file system.
 const WRITERS: [&str; 9] = [
     "grafana",
     "httpd",

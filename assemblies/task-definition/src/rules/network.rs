@@ -1,40 +1,41 @@
-//! Who listens where on the shared loopback, and who stands in front of whom: as far as environment
-//! variables and port mappings tell.
+//! The addresses on which containers listen, and the proxies in front of them, according to environment variables
+//! and port mappings.
 
 use super::shared::{containers, range};
 use crate::container::ContainerDefinition;
-use crate::read::Located;
+use crate::read::LocatedDefinition;
 
-/// A container that hands its requests to another one over the loopback.
-pub(super) struct Front<'l> {
-    /// The pointer of the container that stands in front.
+/// A container that forwards requests to another one over the loopback.
+pub(super) struct ProxyEdge<'l> {
+    /// The pointer of the proxy.
     pub(super) pointer: String,
-    /// The pointer of the address it hands them to.
+    /// The pointer of the upstream address.
     pub(super) address: String,
-    /// Who stands in front.
+    /// The proxy.
     pub(super) proxy: &'l ContainerDefinition,
-    /// The pointer of the container behind.
+    /// The pointer of the upstream container.
     pub(super) behind_pointer: String,
-    /// Who stands behind.
+    /// The upstream container.
     pub(super) behind: &'l ContainerDefinition,
-    /// The port on which it listens.
+    /// The port on which the upstream container listens.
     pub(super) port: u32,
 }
 
-/// Every container that names another one's port as its upstream.
-pub(super) fn fronts(located: &Located) -> Vec<Front<'_>> {
+/// Returns every container that names another one's port as its upstream.
+pub(super) fn proxy_edges(located: &LocatedDefinition) -> Vec<ProxyEdge<'_>> {
     let mut found = Vec::new();
     for (pointer, proxy) in containers(located) {
         for (index, variable) in proxy.environment.iter().enumerate() {
-            if !ends_in(&variable.name, &UPSTREAM) {
+            if !has_suffix(&variable.name, &UPSTREAM) {
                 continue;
             }
 
+            // An address outside the task is not a proxy relation between containers.
             let port = loopback_port(&variable.value);
-            let others = containers(located).filter(|(_, one)| one.name != proxy.name);
+            let others = containers(located).filter(|(_, container)| container.name != proxy.name);
             for (behind_pointer, behind) in others {
                 if let Some(port) = port.filter(|port| serves(behind, *port)) {
-                    found.push(Front {
+                    found.push(ProxyEdge {
                         pointer: pointer.clone(),
                         address: format!("{pointer}/environment/{index}/value"),
                         proxy,
@@ -50,60 +51,62 @@ pub(super) fn fronts(located: &Located) -> Vec<Front<'_>> {
     found
 }
 
-/// An address on which a container listens, as a variable of it says.
+/// An address on which a container listens, according to a variable.
 pub(super) struct Listener {
-    /// Which of its environment variables.
+    /// The index of the environment variable.
     pub(super) index: usize,
-    /// The address without the port; empty where only a port stands.
+    /// The host of the address; empty if the variable is only a port.
     pub(super) host: String,
     /// The port.
     pub(super) port: u32,
 }
 
-/// The addresses on which a container listens, as its variables say.
-pub(super) fn listeners(one: &ContainerDefinition) -> impl Iterator<Item = Listener> {
-    one.environment
+/// Returns the addresses on which a container listens, according to its variables.
+pub(super) fn listeners(container: &ContainerDefinition) -> impl Iterator<Item = Listener> {
+    container
+        .environment
         .iter()
         .enumerate()
         .filter_map(|(index, variable)| {
-            let named = variable.name == "PORT" || ends_in(&variable.name, &LISTEN);
-            let (host, port) = address(&variable.value).filter(|_| named)?;
+            let is_listen_variable = variable.name == "PORT" || has_suffix(&variable.name, &LISTEN);
+            let (host, port) = parse_address(&variable.value).filter(|_| is_listen_variable)?;
             let host = host.to_owned();
             Some(Listener { index, host, port })
         })
 }
 
-/// Whether a container listens on the port, as a mapping or a variable of it says.
-pub(super) fn serves(one: &ContainerDefinition, port: u32) -> bool {
-    offers(one, port) || listeners(one).any(|listener| listener.port == port)
+/// Returns whether a container listens on the port, according to a mapping or variable.
+pub(super) fn serves(container: &ContainerDefinition, port: u32) -> bool {
+    offers(container, port) || listeners(container).any(|listener| listener.port == port)
 }
 
-/// Whether a port mapping of the container offers the port.
-pub(super) fn offers(one: &ContainerDefinition, port: u32) -> bool {
-    let mut ranges = one.port_mappings.iter().filter_map(range);
+/// Returns whether a port mapping of the container contains the port.
+pub(super) fn offers(container: &ContainerDefinition, port: u32) -> bool {
+    let mut ranges = container.port_mappings.iter().filter_map(range);
     ranges.any(|(first, last)| (first..=last).contains(&port))
 }
 
-/// The port of an address on the loopback: `http://127.0.0.1:8080/path`, `localhost:4317`.
+/// Returns the port of an address on the loopback: `http://127.0.0.1:8080/path`, `localhost:4317`.
 pub(super) fn loopback_port(value: &str) -> Option<u32> {
-    let (host, port) = address(value)?;
+    let (host, port) = parse_address(value)?;
     matches!(host, "127.0.0.1" | "localhost" | "[::1]").then_some(port)
 }
 
-/// Whether a container waits for another one, for whatever, over however many others.
-pub(super) fn reaches(located: &Located, from: &str, to: &str) -> bool {
+/// Returns whether a container depends on another one, directly or indirectly, with any condition.
+pub(super) fn reaches(located: &LocatedDefinition, from: &str, to: &str) -> bool {
     let mut seen: Vec<&str> = Vec::new();
     let mut next = vec![from];
     while let Some(name) = next.pop() {
+        // Dependencies may form a cycle (D02).
         if seen.contains(&name) {
             continue;
         }
         seen.push(name);
-        let Some(one) = located.definition.container(name) else {
+        let Some(container) = located.definition.container(name) else {
             continue;
         };
 
-        for edge in &one.depends_on {
+        for edge in &container.depends_on {
             if edge.container_name == to {
                 return true;
             }
@@ -114,7 +117,7 @@ pub(super) fn reaches(located: &Located, from: &str, to: &str) -> bool {
     false
 }
 
-fn address(value: &str) -> Option<(&str, u32)> {
+fn parse_address(value: &str) -> Option<(&str, u32)> {
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let (host, port) = authority.rsplit_once(':').unwrap_or(("", authority));
@@ -122,10 +125,10 @@ fn address(value: &str) -> Option<(&str, u32)> {
     Some((host, port?))
 }
 
-fn ends_in(name: &str, endings: &[&str]) -> bool {
+fn has_suffix(name: &str, suffixes: &[&str]) -> bool {
     let name = name.to_uppercase();
-    endings.iter().any(|ending| {
-        name.strip_suffix(ending)
+    suffixes.iter().any(|suffix| {
+        name.strip_suffix(suffix)
             .is_some_and(|before| before.is_empty() || before.ends_with('_'))
     })
 }

@@ -1,88 +1,89 @@
-//! What several rules use: walks over a definition, and words for what they find.
+//! Helpers of several rules: iterators over a definition, and texts for findings.
 
 use serde_json::json;
 
 use crate::container::{Condition, ContainerDefinition, LogConfiguration, PortMapping};
 use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
 use crate::finding::Edit;
-use crate::placeholder::placeholder;
-use crate::read::Located;
+use crate::placeholder::find_placeholder;
+use crate::read::LocatedDefinition;
 use crate::spelling::nearest;
 use crate::task::TaskDefinition;
 
-/// Every container and its pointer.
+/// Returns every container with its pointer.
 pub(super) fn containers(
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> impl Iterator<Item = (String, &ContainerDefinition)> {
     let all = located.definition.container_definitions.iter().enumerate();
-    all.map(|(index, one)| (format!("/containerDefinitions/{index}"), one))
+    all.map(|(index, container)| (format!("/containerDefinitions/{index}"), container))
 }
 
-/// The container of that name and its pointer.
+/// Returns the container with this name and its pointer.
 pub(super) fn container<'l>(
-    located: &'l Located,
+    located: &'l LocatedDefinition,
     name: &str,
 ) -> Option<(String, &'l ContainerDefinition)> {
-    containers(located).find(|(_, one)| one.name == name)
+    containers(located).find(|(_, container)| container.name == name)
 }
 
-/// One entry of a dependsOn.
+/// An entry of dependsOn.
 pub(super) struct Edge<'l> {
-    /// Its pointer.
+    /// The pointer of the entry.
     pub(super) pointer: String,
-    /// Who waits.
+    /// The dependent container.
     pub(super) from: &'l ContainerDefinition,
-    /// Who is waited for.
+    /// The name of the awaited container.
     pub(super) target: &'l str,
-    /// For what.
+    /// The awaited condition.
     pub(super) condition: Condition,
 }
 
-/// Every entry of every dependsOn.
-pub(super) fn edges(located: &Located) -> impl Iterator<Item = Edge<'_>> {
+/// Returns every entry of every dependsOn.
+pub(super) fn edges(located: &LocatedDefinition) -> impl Iterator<Item = Edge<'_>> {
     containers(located).flat_map(|(pointer, from)| {
         from.depends_on
             .iter()
             .enumerate()
-            .map(move |(index, one)| Edge {
+            .map(move |(index, container)| Edge {
                 pointer: format!("{pointer}/dependsOn/{index}"),
                 from,
-                target: &one.container_name,
-                condition: one.condition,
+                target: &container.container_name,
+                condition: container.condition,
             })
     })
 }
 
-/// Whether the condition waits for an end.
-pub(super) fn ends(condition: Condition) -> bool {
+/// Returns whether the condition waits until the container exits.
+pub(super) fn waits_for_exit(condition: Condition) -> bool {
     matches!(condition, Condition::Complete | Condition::Success)
 }
 
-/// The edit that makes a container wait until another one has been started.
-pub(super) fn depend(pointer: &str, one: &ContainerDefinition, on: &str) -> Edit {
+/// Returns the edit that makes a container depend on the start of another one.
+pub(super) fn add_dependency(pointer: &str, container: &ContainerDefinition, on: &str) -> Edit {
     let edge = json!({ "containerName": on, "condition": "START" });
-    if one.depends_on.is_empty() {
+    if container.depends_on.is_empty() {
         return Edit::Set(format!("{pointer}/dependsOn"), json!([edge]));
     }
     Edit::Set(
-        format!("{pointer}/dependsOn/{}", one.depends_on.len()),
+        format!("{pointer}/dependsOn/{}", container.depends_on.len()),
         edge,
     )
 }
 
-/// Every port mapping, its container and its pointer.
+/// Returns every port mapping with its pointer and container.
 pub(super) fn ports(
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> impl Iterator<Item = (String, &ContainerDefinition, &PortMapping)> {
-    containers(located).flat_map(|(pointer, one)| {
-        one.port_mappings
+    containers(located).flat_map(|(pointer, container)| {
+        container
+            .port_mappings
             .iter()
             .enumerate()
-            .map(move |(index, port)| (format!("{pointer}/portMappings/{index}"), one, port))
+            .map(move |(index, port)| (format!("{pointer}/portMappings/{index}"), container, port))
     })
 }
 
-/// The first and the last port of a mapping.
+/// Returns the first and the last port of a mapping.
 pub(super) fn range(port: &PortMapping) -> Option<(u32, u32)> {
     if let Some(single) = port.container_port {
         return Some((single, single));
@@ -91,49 +92,50 @@ pub(super) fn range(port: &PortMapping) -> Option<(u32, u32)> {
     Some((first.parse().ok()?, last.parse().ok()?))
 }
 
-/// Every log configuration, its container and its pointer.
+/// Returns every log configuration with its pointer and container.
 pub(super) fn logs(
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> impl Iterator<Item = (String, &ContainerDefinition, &LogConfiguration)> {
-    containers(located).filter_map(|(pointer, one)| {
-        let log = one.log_configuration.as_ref()?;
-        Some((format!("{pointer}/logConfiguration"), one, log))
+    containers(located).filter_map(|(pointer, container)| {
+        let log = container.log_configuration.as_ref()?;
+        Some((format!("{pointer}/logConfiguration"), container, log))
     })
 }
 
-/// Whether it is said where the task runs, and not left to be filled in.
-pub(super) fn knows_platform(located: &Located) -> bool {
-    let mut places = located.definition.requires_compatibilities.iter();
-    !places.any(|place| placeholder(place).is_some())
+/// Returns whether requiresCompatibilities contains no placeholder.
+pub(super) fn is_platform_known(located: &LocatedDefinition) -> bool {
+    let mut platforms = located.definition.requires_compatibilities.iter();
+    !platforms.any(|platform| find_placeholder(platform).is_some())
 }
 
-/// Whether the name of a container is left to be filled in: it may be any.
-pub(super) fn has_open_names(located: &Located) -> bool {
-    containers(located).any(|(_, one)| placeholder(&one.name).is_some())
+/// Returns whether the name of a container is a placeholder, which may become any name.
+pub(super) fn has_placeholder_names(located: &LocatedDefinition) -> bool {
+    containers(located).any(|(_, container)| find_placeholder(&container.name).is_some())
 }
 
-/// Whether this is no whole definition, but what an article shows of one: nothing in it has a name.
-pub(super) fn is_part(located: &Located) -> bool {
-    let nameless = |one: &ContainerDefinition| one.name.is_empty() && one.image.is_empty();
+/// Returns whether this is a fragment of a definition, as in documentation: without family, names and images.
+pub(super) fn is_fragment(located: &LocatedDefinition) -> bool {
+    let nameless =
+        |container: &ContainerDefinition| container.name.is_empty() && container.image.is_empty();
     let definition = &located.definition;
     let containers = &definition.container_definitions;
     definition.family.is_empty() && !containers.is_empty() && containers.iter().all(nameless)
 }
 
-/// Whether all containers share one network interface.
-pub(super) fn shares_network(located: &Located) -> bool {
+/// Returns whether all containers share one network interface.
+pub(super) fn shares_network(located: &LocatedDefinition) -> bool {
     let mode = located.definition.network_mode.as_deref();
     located.definition.is_fargate() || matches!(mode, Some("awsvpc" | "host"))
 }
 
-/// Whether the text is 1 to 255 letters, digits, hyphens and underscores.
+/// Returns whether the text is 1 to 255 letters, digits, hyphens and underscores.
 pub(super) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=255).contains(&text.len()) && text.chars().all(allowed)
 }
 
-/// The text as a name: what is not allowed becomes a hyphen.
-pub(super) fn as_name(text: &str) -> String {
+/// Returns a valid name: characters that are not allowed become hyphens.
+pub(super) fn sanitize_name(text: &str) -> String {
     let replaced = text
         .chars()
         .map(|c| if is_name(&c.to_string()) { c } else { '-' });
@@ -145,30 +147,32 @@ pub(super) fn as_name(text: &str) -> String {
     }
 }
 
-/// `app 192 + proxy 128 = 320`.
-pub(super) fn written_out(parts: &[(&str, u32)], sum: u32) -> String {
+/// Formats a sum: `app 192 + proxy 128 = 320`.
+pub(super) fn format_sum(parts: &[(&str, u32)], sum: u32) -> String {
     let terms: Vec<_> = parts
         .iter()
         .map(|(name, amount)| format!("{name} {amount}"))
         .collect();
     match terms.len() {
+        // A single term is its own sum.
         1 => terms.concat(),
         _ => format!("{} = {sum}", terms.join(" + ")),
     }
 }
 
-/// What to do about a task that is too small: on Fargate, the size that would do.
-pub(super) fn larger(
+/// Returns the hint for a task that is too small, with the sufficient size on Fargate.
+pub(super) fn suggest_larger_size(
     definition: &TaskDefinition,
     cpu: u32,
     memory: u32,
     otherwise: &str,
 ) -> String {
-    let has = |text: &Option<String>, parse: fn(&str) -> Option<u32>| {
+    let current = |text: &Option<String>, parse: fn(&str) -> Option<u32>| {
         text.as_deref().and_then(parse).unwrap_or(0)
     };
-    let cpu = cpu.max(has(&definition.cpu, parse_cpu));
-    let memory = memory.max(has(&definition.memory, parse_memory));
+    // A suggestion must not reduce the other value.
+    let cpu = cpu.max(current(&definition.cpu, parse_cpu));
+    let memory = memory.max(current(&definition.memory, parse_memory));
 
     match smallest(cpu, memory).filter(|_| definition.is_fargate()) {
         Some(size) => format!(
@@ -179,17 +183,19 @@ pub(super) fn larger(
     }
 }
 
-/// Which container was probably meant by a name that none has.
-pub(super) fn container_meant(definition: &TaskDefinition, name: &str) -> String {
+/// Returns the hint for an unknown container name.
+pub(super) fn suggest_container(definition: &TaskDefinition, name: &str) -> String {
     let containers = definition.container_definitions.iter();
-    let names: Vec<&str> = containers.map(|one| one.name.as_str()).collect();
+    let names: Vec<&str> = containers
+        .map(|container| container.name.as_str())
+        .collect();
     match nearest(name, names.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
+        Some(suggestion) => format!("did you mean `{suggestion}`?"),
         None => format!("name one of its containers: {}", names.join(", ")),
     }
 }
 
-/// Whether the text is 1 to 64 small letters, digits, _ and -, with no - in front.
+/// Returns whether the text is 1 to 64 lower-case letters, digits, _ and -, not beginning with -.
 pub(super) fn is_port_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     (1..=64).contains(&text.len()) && !text.starts_with('-') && text.chars().all(allowed)

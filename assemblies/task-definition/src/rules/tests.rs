@@ -1,15 +1,15 @@
-//! Every rule has a case that passes and one that fails, and the failing one breaks no other rule.
+//! Every rule has a passing and a failing case, and the failing case violates no other rule.
 
 use super::{Rule, rules};
 use crate::finding::{Color, Finding, Severity};
-use crate::forms::judge;
+use crate::inputs::check_input;
 use crate::source::Source;
 
 fn findings(name: &str, text: &str) -> Vec<Finding> {
-    judge(&Source::new(name, text))
+    check_input(&Source::new(name, text))
 }
 
-fn rendered(rule: &Rule, text: &str) -> String {
+fn render(rule: &Rule, text: &str) -> String {
     findings(rule.id, text)
         .iter()
         .map(|finding| finding.render(Color::No))
@@ -17,33 +17,33 @@ fn rendered(rule: &Rule, text: &str) -> String {
 }
 
 #[test]
-fn every_passing_case_passes_all_rules() {
+fn every_passing_case_passes_every_rule() {
     for rule in rules() {
-        assert_eq!(rendered(rule, rule.passing), "", "{}", rule.id);
+        assert_eq!(render(rule, rule.passing), "", "{}", rule.id);
     }
 }
 
 #[test]
-fn every_failing_case_breaks_its_rule_once_and_no_other() {
+fn every_failing_case_violates_only_its_rule_and_once() {
     for rule in rules() {
         let found: Vec<_> = findings(rule.id, rule.failing)
             .into_iter()
             .map(|finding| (finding.rule, finding.severity))
             .collect();
-        let shown = rendered(rule, rule.failing);
-        assert_eq!(found, [(rule.id, rule.severity)], "{}: {shown}", rule.id);
+        let rendered = render(rule, rule.failing);
+        assert_eq!(found, [(rule.id, rule.severity)], "{}: {rendered}", rule.id);
     }
 }
 
 #[test]
-fn every_finding_of_a_failing_case_has_a_place_a_pointer_and_a_hint() {
+fn every_finding_of_a_failing_case_has_a_location_a_pointer_and_a_hint() {
     for rule in rules() {
         for finding in findings(rule.id, rule.failing) {
             let text = finding.render(Color::No);
             assert!(text.contains(&format!("--> {}:", rule.id)), "{text}");
             assert!(text.contains('^'), "{text}");
 
-            // What the parser refuses has no value yet.
+            // A syntax error has no value to point to.
             assert!(
                 finding.pointer.is_some() || rule.id.starts_with('Y'),
                 "{text}"
@@ -61,7 +61,7 @@ fn every_finding_of_a_failing_case_has_a_place_a_pointer_and_a_hint() {
 }
 
 #[test]
-fn ids_are_unique_and_every_word_of_explanation_is_there() {
+fn ids_are_unique_and_texts_are_not_empty() {
     let mut ids: Vec<_> = rules().iter().map(|rule| rule.id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -80,17 +80,18 @@ fn ids(text: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn what_two_containers_wait_for_in_vain_is_no_circle() {
+fn an_unknown_dependency_of_two_containers_is_not_a_cycle() {
     let text = r#"{ "family": "web", "containerDefinitions": [
       { "name": "a", "image": "a:1", "memory": 8, "dependsOn": [
-        { "containerName": "nobody", "condition": "START" }, { "containerName": "b", "condition": "START" }] },
+        { "containerName": "missing", "condition": "START" }, { "containerName": "b", "condition": "START" }] },
       { "name": "b", "image": "b:1", "memory": 8, "dependsOn": [
-        { "containerName": "nobody", "condition": "START" }] }] }"#;
+        { "containerName": "missing", "condition": "START" }] }] }"#;
     assert_eq!(ids(text), ["D01", "D01"]);
 }
 
 #[test]
-fn a_circle_is_told_once_and_where_it_is() {
+fn a_cycle_is_reported_once_at_its_first_container() {
+    // `outside` depends on the cycle but is not part of it.
     let edge =
         |to: &str| format!(r#""dependsOn": [{{ "containerName": "{to}", "condition": "START" }}]"#);
     let text = format!(
@@ -106,13 +107,13 @@ fn a_circle_is_told_once_and_where_it_is() {
     );
 
     let found = findings("case", &text);
-    let told: Vec<_> = found
+    let messages: Vec<_> = found
         .iter()
-        .map(|one| (one.pointer.as_deref(), one.message.as_str()))
+        .map(|finding| (finding.pointer.as_deref(), finding.message.as_str()))
         .collect();
 
     assert_eq!(
-        told,
+        messages,
         [
             (
                 Some("/containerDefinitions/1/dependsOn"),
@@ -127,7 +128,8 @@ fn a_circle_is_told_once_and_where_it_is() {
 }
 
 #[test]
-fn each_limit_is_where_the_sources_say() {
+fn limits_are_inclusive() {
+    // Each limit with the last valid and the first invalid value.
     let container = |fields: &str| {
         format!(
             r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
@@ -199,7 +201,7 @@ fn each_limit_is_where_the_sources_say() {
 }
 
 #[test]
-fn a_wait_is_as_long_as_fargate_allows() {
+fn start_timeout_is_limited_on_fargate() {
     let task = |seconds: u32| {
         format!(
             r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
@@ -215,8 +217,8 @@ fn a_wait_is_as_long_as_fargate_allows() {
 }
 
 #[test]
-fn the_waits_of_a_chain_add_up() {
-    let one = |name: &str, interval: u32, rest: &str| {
+fn health_intervals_of_a_chain_add_up() {
+    let container = |name: &str, interval: u32, rest: &str| {
         format!(
             r#"{{ "name": "{name}", "image": "app:1", "memory": 8, "startTimeout": 120, {rest}
               "healthCheck": {{ "command": ["CMD", "/a"], "interval": {interval}, "timeout": 2 }} }}"#
@@ -230,26 +232,30 @@ fn the_waits_of_a_chain_add_up() {
         format!(
             r#"{{ "family": "web", "containerDefinitions": [{}, {},
               {{ "name": "app", "image": "app:1", "memory": 8, {} "cpu": 1 }}] }}"#,
-            one("a", 15, ""),
-            one("b", 15, &after("a", "HEALTHY")),
+            container("a", 15, ""),
+            container("b", 15, &after("a", "HEALTHY")),
             after("b", condition)
         )
     };
 
     let found = findings("case", &task("HEALTHY"));
-    let told: Vec<_> = found.iter().map(|one| (one.rule, &*one.message)).collect();
+    let messages: Vec<_> = found
+        .iter()
+        .map(|finding| (finding.rule, &*finding.message))
+        .collect();
     assert_eq!(
-        told,
+        messages,
         [(
             "F02",
             "every start waits at least 30 s for HEALTHY: `a` 15 s + `b` 15 s"
         )]
     );
+    // Without a HEALTHY edge to `b`, its startTimeout has no effect.
     assert_eq!(ids(&task("START")), ["F07"]);
 }
 
 #[test]
-fn a_circle_of_fronts_is_told_the_right_way_round() {
+fn a_reversed_proxy_dependency_has_no_fix() {
     let task = |proxy: &str, app: &str| {
         format!(
             r#"{{ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
@@ -265,13 +271,13 @@ fn a_circle_of_fronts_is_told_the_right_way_round() {
     assert_eq!(ids(&task(&on("app"), "")), [""; 0]);
     let wrong = findings("case", &task("", &on("proxy")));
     assert_eq!(wrong[0].rule, "D08");
-    assert_eq!(wrong[0].fix, None, "an edge more would make a circle");
-    assert!(wrong[0].hint.starts_with("turn the dependency round"));
+    assert_eq!(wrong[0].fix, None, "another edge would create a cycle");
+    assert!(wrong[0].hint.starts_with("reverse the dependency"));
     assert!(findings("case", &task("", ""))[0].fix.is_some());
 }
 
 #[test]
-fn a_definition_with_only_placeholders_open_has_no_false_errors() {
+fn placeholders_cause_no_other_findings() {
     let text = r#"{
       "family": "web-{{stage}}",
       "taskRoleArn": "<role_arn>",
@@ -305,31 +311,42 @@ fn a_definition_with_only_placeholders_open_has_no_false_errors() {
             "awslogs-group": "/ecs/<group>", "awslogs-region": "${region}", "mode": "<mode>" } } }] }"#;
 
     let found = findings("case", text);
-    let others: Vec<_> = found.iter().filter(|one| one.rule != "Y03").collect();
+    let others: Vec<_> = found
+        .iter()
+        .filter(|finding| finding.rule != "Y03")
+        .collect();
     assert!(others.is_empty(), "{others:?}");
     assert_eq!(found.len(), 32);
 }
 
 #[test]
-fn a_placeholder_in_place_of_a_number_or_a_condition_is_no_wrong_type() {
+fn a_placeholder_for_a_number_or_condition_is_not_a_wrong_type() {
     let text = r#"{ "family": "web", "containerDefinitions": [
       { "name": "app", "image": "app:1", "memory": "<memory>",
         "dependsOn": [{ "containerName": "a", "condition": "{{condition}}" }] }] }"#;
     let found = findings("case", text);
-    let told: Vec<_> = found.iter().map(|one| (one.rule, &*one.message)).collect();
+    let messages: Vec<_> = found
+        .iter()
+        .map(|finding| (finding.rule, &*finding.message))
+        .collect();
 
     assert_eq!(
-        told,
+        messages,
         [
             ("Y03", "`<memory>` is a placeholder: fill it in"),
             ("Y03", "`{{condition}}` is a placeholder: fill it in"),
         ]
     );
-    assert!(found.iter().all(|one| one.severity == Severity::Warning));
+    assert!(
+        found
+            .iter()
+            .all(|finding| finding.severity == Severity::Warning)
+    );
 }
 
 #[test]
-fn free_text_is_no_placeholder() {
+fn free_text_is_not_a_placeholder() {
+    // Commands, variables and labels use the same characters for other purposes.
     let text = r#"{ "family": "web", "containerDefinitions": [
       { "name": "app", "image": "app:1", "memory": 8, "command": ["echo", "${HOME} <b>{{x}}</b>"],
         "environment": [{ "name": "MY_ACCOUNT_ID", "value": "${HOME}/[a-z]" }],
@@ -338,7 +355,8 @@ fn free_text_is_no_placeholder() {
 }
 
 #[test]
-fn a_watcher_is_known_by_its_image_and_a_router_or_a_restarted_one_is_let_be() {
+fn telemetry_agents_are_recognized_by_image() {
+    // A log router is L09's, and a restart policy keeps the task running.
     let beside = |essential: &str, image: &str, fields: &str| {
         format!(
             r#"{{ "family": "web", "containerDefinitions": [
@@ -370,11 +388,12 @@ fn a_watcher_is_known_by_its_image_and_a_router_or_a_restarted_one_is_let_be() {
         );
     }
 
+    // A task of telemetry agents only exists for them.
     assert_eq!(ids(&beside("false", "fluent-bit:3", "")), [""; 0]);
 }
 
 #[test]
-fn a_helper_without_a_limit_is_let_be_where_it_ends_first_or_the_app_has_none_either() {
+fn an_unlimited_sidecar_is_accepted_if_it_ends_first_or_the_app_is_unlimited() {
     let task = |limit: &str, waits: &str| {
         format!(
             r#"{{ "family": "web", "memory": "512", "containerDefinitions": [
@@ -391,7 +410,7 @@ fn a_helper_without_a_limit_is_let_be_where_it_ends_first_or_the_app_has_none_ei
 }
 
 #[test]
-fn each_form_of_a_secret_is_known() {
+fn accepts_every_form_of_a_secret_reference() {
     let secret = |value: &str| {
         format!(
             r#"{{ "family": "web", "executionRoleArn": "arn:aws:iam::111122223333:role/x", "containerDefinitions": [
@@ -401,6 +420,7 @@ fn each_form_of_a_secret_is_known() {
     };
 
     let manager = "arn:aws:secretsmanager:eu-central-1:111122223333:secret";
+    // A JSON key, version stage and version id may follow the name.
     for right in [
         "plain-name",
         "/path/to/name",
@@ -413,6 +433,7 @@ fn each_form_of_a_secret_is_known() {
         assert_eq!(ids(&secret(right)), [""; 0], "{right}");
     }
 
+    // Empty, malformed, of another service, without a region or account, or with missing colons.
     for wrong in [
         "",
         "has space",

@@ -1,4 +1,4 @@
-//! The smaller records a service is made of.
+//! The records inside a service.
 
 use serde_json::Value;
 
@@ -6,207 +6,207 @@ use crate::record::{Required, records};
 use crate::task::Tag;
 
 records! {
-    /// How a new definition replaces the old one.
+    /// A deployment configuration.
     DeploymentConfiguration {
-        /// Whether a deployment that fails is ended.
+        /// The circuit breaker, which stops a failing deployment.
         "deploymentCircuitBreaker" deployment_circuit_breaker: Option<CircuitBreaker>,
-        /// The most tasks that may run during a deployment, in percent of the wanted number.
+        /// The maximum number of running tasks during a deployment, in percent of the desired count.
         "maximumPercent" maximum_percent: Option<u32>,
-        /// The fewest healthy tasks during a deployment, in percent of the wanted number.
+        /// The minimum number of healthy tasks during a deployment, in percent of the desired count.
         "minimumHealthyPercent" minimum_healthy_percent: Option<u32>,
-        /// Alarms that end a deployment.
+        /// Alarms that fail a deployment.
         "alarms" alarms: Option<DeploymentAlarms>,
         /// `ROLLING`, `BLUE_GREEN`, `LINEAR` or `CANARY`.
         "strategy" strategy: Option<String>,
-        /// Minutes for which both versions stay after the traffic has moved.
+        /// Minutes for which both versions keep running after the traffic has shifted.
         "bakeTimeInMinutes" bake_time_in_minutes: Option<u32>,
-        /// Functions that are called on the way.
+        /// Lifecycle hooks.
         "lifecycleHooks" lifecycle_hooks: Vec<LifecycleHook>,
-        /// How LINEAR moves the traffic.
+        /// The settings of strategy LINEAR.
         "linearConfiguration" linear_configuration: Option<LinearShift>,
-        /// How CANARY moves the traffic.
+        /// The settings of strategy CANARY.
         "canaryConfiguration" canary_configuration: Option<CanaryShift>,
-        /// When a deployment counts as done before all tasks are there.
+        /// The criteria for completing a deployment before all tasks run.
         "earlySuccessCriteria" early_success_criteria: Option<EarlySuccess>,
     }
-    /// Whether a deployment that fails is ended.
+    /// The circuit breaker, which stops a failing deployment.
     CircuitBreaker {
-        /// Whether it is.
+        /// Whether the circuit breaker is enabled.
         "enable" enable: bool,
-        /// Whether the last good version comes back.
+        /// Whether the last successful version is restored.
         "rollback" rollback: bool,
-        /// Whether a healthy task starts the count of failures again.
+        /// Whether a healthy task resets the failure count.
         "resetOnHealthyTask" reset_on_healthy_task: Option<bool>,
-        /// How many failures it takes.
+        /// The failure threshold.
         "thresholdConfiguration" threshold_configuration: Option<FailureThreshold>,
     }
-    /// How many failed tasks end a deployment.
+    /// The number of failed tasks that fails a deployment.
     FailureThreshold {
         /// `COUNT`, `BOUNDED_PERCENT` or `UNBOUNDED_PERCENT`.
         "type" kind: String,
         /// The number or the percentage.
         "value" value: u32,
     }
-    /// Alarms that end a deployment.
+    /// Alarms that fail a deployment.
     DeploymentAlarms {
-        /// Their names.
+        /// The names of the alarms.
         "alarmNames" alarm_names: Required<Vec<String>>,
-        /// Whether the last good version comes back.
+        /// Whether the last successful version is restored.
         "rollback" rollback: bool,
-        /// Whether they count at all.
+        /// Whether the alarms are enabled.
         "enable" enable: bool,
     }
-    /// A function that is called on the way of a deployment.
+    /// A lifecycle hook of a deployment.
     LifecycleHook {
         /// `AWS_LAMBDA` or `PAUSE`.
         "targetType" target_type: Option<String>,
         /// The function.
         "hookTargetArn" hook_target_arn: Option<String>,
-        /// The role with which it is called.
+        /// The role with which ECS calls the function.
         "roleArn" role_arn: Option<String>,
-        /// At which stages.
+        /// The stages at which it runs.
         "lifecycleStages" lifecycle_stages: Vec<String>,
-        /// What the function is told.
+        /// The input of the function.
         "hookDetails" hook_details: Option<Value>,
-        /// How long it may take.
+        /// The timeout of the hook.
         "timeoutConfiguration" timeout_configuration: Option<HookTimeout>,
     }
-    /// How long a lifecycle hook may take.
+    /// The timeout of a lifecycle hook.
     HookTimeout {
         /// Minutes.
         "timeoutInMinutes" timeout_in_minutes: Option<u32>,
-        /// What happens then: `ROLLBACK` or `CONTINUE`.
+        /// The action on timeout: `ROLLBACK` or `CONTINUE`.
         "action" action: Option<String>,
     }
-    /// Traffic that moves in equal steps.
+    /// A traffic shift in equal steps.
     LinearShift {
-        /// The part that moves at once.
+        /// The share that each step shifts, in percent.
         "stepPercent" step_percent: Option<f64>,
         /// Minutes between two steps.
         "stepBakeTimeInMinutes" step_bake_time_in_minutes: Option<u32>,
     }
-    /// Traffic of which a small part moves first.
+    /// A traffic shift with a small first step.
     CanaryShift {
-        /// The part that moves first.
+        /// The share of the first step, in percent.
         "canaryPercent" canary_percent: Option<f64>,
-        /// Minutes until the rest follows.
+        /// Minutes before the rest shifts.
         "canaryBakeTimeInMinutes" canary_bake_time_in_minutes: Option<u32>,
     }
-    /// When a deployment counts as done before all tasks are there.
+    /// The criteria for completing a deployment before all tasks run.
     EarlySuccess {
-        /// Whether it does.
+        /// Whether the criteria are enabled.
         "enable" enable: bool,
-        /// The part of the tasks that must be healthy.
+        /// The share of tasks that must be healthy, in percent.
         "healthyPercent" healthy_percent: Option<u32>,
-        /// Whether the old version is taken away before or after: `BLOCKING` or `DEFERRED`.
+        /// Whether the old version is removed before or after completion: `BLOCKING` or `DEFERRED`.
         "sourceServiceRevisionCleanup" source_service_revision_cleanup: Option<String>,
     }
-    /// A port that other services may find.
+    /// A port that other services can discover.
     ServiceConnectService {
         /// The port's name in the task definition.
         "portName" port_name: String,
-        /// The name in Cloud Map; the port's name when left out.
+        /// The name in Cloud Map; defaults to the port name.
         "discoveryName" discovery_name: Option<String>,
-        /// The name and port under which clients call it; one at most.
+        /// The name and port that clients use; at most one.
         "clientAliases" client_aliases: Vec<ClientAlias>,
         /// The port on which the proxy listens.
         "ingressPortOverride" ingress_port_override: Option<u32>,
-        /// How long requests may take.
+        /// The request timeouts.
         "timeout" timeout: Option<ServiceConnectTimeout>,
-        /// How the traffic is encrypted.
+        /// The TLS settings.
         "tls" tls: Option<ServiceConnectTls>,
     }
-    /// The name and port under which clients call a service.
+    /// The name and port that clients use for a service.
     ClientAlias {
         /// The port.
         "port" port: u32,
         /// The name; up to 127 characters.
         "dnsName" dns_name: Option<String>,
-        /// Which requests are tests of a new version.
+        /// The rules that identify test traffic.
         "testTrafficRules" test_traffic_rules: Option<TestTraffic>,
     }
-    /// Which requests are tests of a new version.
+    /// The rules that identify test traffic.
     TestTraffic {
-        /// The header that marks them.
+        /// The header of test requests.
         "header" header: TestHeader,
     }
-    /// The header that marks a test request.
+    /// The header of test requests.
     TestHeader {
-        /// Its name.
+        /// The name of the header.
         "name" name: String,
-        /// Its value.
+        /// The value of the header.
         "value" value: Option<TestHeaderValue>,
     }
-    /// The value of the header that marks a test request.
+    /// The value of the header of test requests.
     TestHeaderValue {
-        /// Exactly this.
+        /// The exact value.
         "exact" exact: String,
     }
-    /// How long requests may take.
+    /// The request timeouts.
     ServiceConnectTimeout {
-        /// Seconds for which a connection may be silent.
+        /// The idle timeout of a connection in seconds.
         "idleTimeoutSeconds" idle_timeout_seconds: Option<u32>,
-        /// Seconds for one request.
+        /// The timeout of a request in seconds.
         "perRequestTimeoutSeconds" per_request_timeout_seconds: Option<u32>,
     }
-    /// How the traffic of Service Connect is encrypted.
+    /// The TLS settings of Service Connect.
     ServiceConnectTls {
-        /// Who signs the certificates.
+        /// The certificate authority.
         "issuerCertificateAuthority" issuer_certificate_authority: CertificateAuthority,
         /// The key that protects the private keys.
         "kmsKey" kms_key: Option<String>,
-        /// The role with which ECS gets the certificates.
+        /// The role with which ECS requests certificates.
         "roleArn" role_arn: Option<String>,
     }
-    /// Who signs certificates.
+    /// A certificate authority.
     CertificateAuthority {
         /// AWS Private CA.
         "awsPcaAuthorityArn" aws_pca_authority_arn: Option<String>,
     }
-    /// How Service Connect's proxy writes down requests.
+    /// The access log of the Service Connect proxy.
     AccessLog {
         /// `TEXT` or `JSON`.
         "format" format: String,
-        /// Whether with the query: `ENABLED` or `DISABLED`.
+        /// Whether query parameters are logged: `ENABLED` or `DISABLED`.
         "includeQueryParameters" include_query_parameters: Option<String>,
     }
-    /// How much Service Connect's proxy says.
+    /// The log level of the Service Connect proxy.
     ProxyLogLevel {
         /// `debug` or `info`.
         "logLevel" log_level: Option<String>,
     }
-    /// The EBS volume that is made for each task of a service.
+    /// The EBS volume that is created for each task of a service.
     ManagedEbsVolume {
         /// Whether it is encrypted.
         "encrypted" encrypted: Option<bool>,
-        /// With which key.
+        /// The KMS key.
         "kmsKeyId" kms_key_id: Option<String>,
         /// `gp3`, `io2` …
         "volumeType" volume_type: Option<String>,
         /// GiB.
         "sizeInGiB" size_in_gib: Option<u32>,
-        /// The snapshot it is made from.
+        /// The snapshot from which it is created.
         "snapshotId" snapshot_id: Option<String>,
-        /// MiB per second at which the snapshot is read.
+        /// The read rate of the snapshot in MiB per second.
         "volumeInitializationRate" volume_initialization_rate: Option<u32>,
-        /// Operations per second.
+        /// I/O operations per second.
         "iops" iops: Option<u32>,
-        /// MiB per second.
+        /// The throughput in MiB per second.
         "throughput" throughput: Option<u32>,
         /// Tags of the volume.
         "tagSpecifications" tag_specifications: Vec<TagSpecification>,
-        /// The role with which ECS makes it.
+        /// The role with which ECS creates it.
         "roleArn" role_arn: String,
         /// `xfs`, `ext3`, `ext4` or `ntfs`.
         "filesystemType" filesystem_type: Option<String>,
     }
-    /// Tags of something that is made for a task.
+    /// Tags of a resource that is created for a task.
     TagSpecification {
         /// `volume` is the only one.
         "resourceType" resource_type: String,
         /// The tags.
         "tags" tags: Vec<Tag>,
-        /// Whose tags it gets as well.
+        /// The source of additional tags.
         "propagateTags" propagate_tags: Option<String>,
     }
     /// A target group of VPC Lattice.
@@ -217,66 +217,66 @@ records! {
         "targetGroupArn" target_group_arn: String,
         /// The port's name in the task definition.
         "portName" port_name: String,
-        /// What a deployment that shifts traffic needs.
+        /// Settings for deployments that shift traffic.
         "advancedConfiguration" advanced_configuration: Option<LatticeTrafficShift>,
     }
-    /// What VPC Lattice needs so that a deployment can shift traffic.
+    /// Settings of VPC Lattice for deployments that shift traffic.
     LatticeTrafficShift {
         /// The second target group.
         "alternateTargetGroupArn" alternate_target_group_arn: Option<String>,
-        /// The listener's rule for the users.
+        /// The listener rule for production traffic.
         "productionListenerRule" production_listener_rule: Option<String>,
-        /// The listener's rule for tests.
+        /// The listener rule for test traffic.
         "testListenerRule" test_listener_rule: Option<String>,
     }
     /// A port that a gateway connects to.
     GatewayConnector {
         /// The port's name in the task definition.
         "portName" port_name: String,
-        /// How the gateway asks whether a task is well.
+        /// The health check of the gateway.
         "healthCheck" health_check: Option<GatewayHealthCheck>,
-        /// Who may come in.
+        /// The access filters.
         "filters" filters: Option<GatewayFilters>,
-        /// How a task is taken away.
+        /// The deregistration delay.
         "deregistrationDelay" deregistration_delay: Option<DeregistrationDelay>,
     }
-    /// How a gateway asks whether a task is well.
+    /// The health check of a gateway.
     GatewayHealthCheck {
         /// `HTTP` or `HTTPS`.
         "healthCheckProtocol" health_check_protocol: Option<String>,
-        /// The port that is asked.
+        /// The port of the check.
         "healthCheckPort" health_check_port: Option<u32>,
-        /// The path that is asked.
+        /// The path of the check.
         "healthCheckPath" health_check_path: Option<String>,
-        /// Seconds one check may take.
+        /// The timeout of a check in seconds.
         "healthCheckTimeoutSeconds" health_check_timeout_seconds: Option<u32>,
         /// Seconds between two checks.
         "healthCheckIntervalSeconds" health_check_interval_seconds: Option<u32>,
-        /// Successes in a row that make it healthy.
+        /// Consecutive successes after which a task is healthy.
         "healthyThresholdCount" healthy_threshold_count: Option<u32>,
-        /// Failures in a row that make it unhealthy.
+        /// Consecutive failures after which a task is unhealthy.
         "unhealthyThresholdCount" unhealthy_threshold_count: Option<u32>,
-        /// Which answers are successes.
+        /// The response codes that count as success.
         "matcher" matcher: Option<GatewayMatcher>,
     }
-    /// Which answers are successes.
+    /// The response codes that count as success.
     GatewayMatcher {
         /// Status codes of HTTP.
         "httpCode" http_code: Option<String>,
         /// Status codes of gRPC.
         "grpcCode" grpc_code: Option<String>,
     }
-    /// Who may come in through a gateway.
+    /// The access filters of a gateway.
     GatewayFilters {
         /// `PUBLIC`, `PRIVATE`.
         "accessTypes" access_types: Vec<String>,
     }
-    /// How a task is taken away from a gateway.
+    /// The deregistration delay of a gateway.
     DeregistrationDelay {
-        /// Seconds for which open requests may go on.
+        /// Seconds for which requests in flight may continue.
         "timeoutSeconds" timeout_seconds: Option<u32>,
     }
-    /// What is measured, and how often.
+    /// The metrics and their resolution.
     Monitoring {
         /// Metrics and their resolutions.
         "metricConfigurations" metric_configurations: Vec<MetricConfiguration>,

@@ -1,28 +1,28 @@
-//! How much of a text is read. A text beyond is refused with the limit named: nobody's definition comes
-//! near (ECS takes 64 KiB, CloudFormation 1 MB), and a hostile one would cost memory and time.
+//! Limits of the parser. A text beyond a limit is rejected with a finding that names the limit. Valid documents stay
+//! below them (ECS accepts 64 KiB, CloudFormation 1 MB), and hostile ones cannot exhaust memory or time.
 
-/// Bytes of a text.
+/// The maximum length of a text in bytes.
 pub const BYTES: u64 = 1024 * 1024;
-/// Lists and maps inside of each other.
+/// The maximum nesting depth of lists and maps.
 pub const DEPTH: usize = 64;
-/// Values in all, those that aliases repeat included.
+/// The maximum number of values, including those that aliases repeat.
 pub const VALUES: usize = 100_000;
-/// Bytes that anchors and aliases repeat.
+/// The maximum number of bytes that anchors and aliases repeat.
 pub const REPEATED: usize = 4 * 1024 * 1024;
-/// Bytes of one key.
+/// The maximum length of a key in bytes.
 pub const KEY: usize = 1024;
 
-/// What is said of a text that is too long: how long it is, and what would be taken.
-pub fn too_long(bytes: u64) -> String {
+/// Returns the message for a text that is too long.
+pub fn too_long_message(bytes: u64) -> String {
     format!(
         "the file has {} bytes; the limit is {}",
-        grouped(bytes),
-        grouped(BYTES)
+        group_digits(bytes),
+        group_digits(BYTES)
     )
 }
 
-/// `104,857,600`
-pub(super) fn grouped(number: u64) -> String {
+/// Formats a number with separators: `104,857,600`.
+pub(super) fn group_digits(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -36,13 +36,13 @@ pub(super) fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::too_long;
+    use super::too_long_message;
 
     #[test]
-    fn says_how_long_it_is_and_what_is_allowed() {
-        let said = too_long(104_857_600);
+    fn the_message_names_the_length_and_the_limit() {
+        let message = too_long_message(104_857_600);
         assert_eq!(
-            said,
+            message,
             "the file has 104,857,600 bytes; the limit is 1,048,576"
         );
     }

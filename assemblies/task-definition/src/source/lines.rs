@@ -1,17 +1,18 @@
-//! From byte offsets to lines and columns.
+//! Converts byte offsets to lines and columns.
 
 use super::{Source, Span};
-use crate::place::Place;
+use crate::location::Location;
 
-/// The offsets at which lines begin.
+/// Returns the offsets of line starts.
 pub(super) fn starts(text: &str) -> Vec<usize> {
     let after = text.match_indices('\n').map(|(at, _)| at + 1);
     std::iter::once(0).chain(after).collect()
 }
 
-/// The line and column, both from 1, of a byte offset. Columns count characters.
+/// Returns the line and column of a byte offset, both from 1. Columns count characters.
 pub(crate) fn position(source: &Source, offset: usize) -> (usize, usize) {
     let text = &source.text;
+    // An offset of the parser inside a character would make the slice below panic.
     let offset = if text.is_char_boundary(offset) {
         offset
     } else {
@@ -27,8 +28,8 @@ pub(crate) fn position(source: &Source, offset: usize) -> (usize, usize) {
     (line, before.chars().count() + 1)
 }
 
-/// The place of a span; of a span over several lines, its part in the first.
-pub(crate) fn place(source: &Source, span: Span) -> Place {
+/// Returns the location of a span. For a span over several lines it covers the part on the first line.
+pub(crate) fn location(source: &Source, span: Span) -> Location {
     let (line, column) = position(source, span.start);
     let whole_line = whole_line(source, line);
     let last = whole_line.chars().count() + 1;
@@ -43,7 +44,7 @@ pub(crate) fn place(source: &Source, span: Span) -> Place {
 
     let end_column = (column + covered).min(last).max(column + 1);
     let (excerpt_column, excerpt_line) = excerpt(whole_line, last, column);
-    Place::Text {
+    Location::Text {
         file: source.name.clone(),
         line,
         column,
@@ -59,23 +60,24 @@ fn whole_line(source: &Source, line: usize) -> &str {
     source.text[start..end.unwrap_or(source.text.len())].trim_end()
 }
 
-/// Minified JSON is one line: a place holds what a person can look at, not the file again.
+/// Returns the excerpt of a line and the column where it starts. Minified JSON is one line, which must not be copied
+/// into every location.
 fn excerpt(line: &str, end: usize, column: usize) -> (usize, String) {
-    if end <= LONGEST_EXCERPT {
+    if end <= MAX_LINE_LENGTH {
         return (1, line.to_owned());
     }
     let from = column.saturating_sub(BEFORE).max(1);
-    let shown = line.chars().skip(from - 1).take(SHOWN);
-    (from, shown.collect())
+    let characters = line.chars().skip(from - 1).take(EXCERPT_LENGTH);
+    (from, characters.collect())
 }
 
-/// Characters of a line that is kept as it is.
-const LONGEST_EXCERPT: usize = 2000;
-/// Characters kept of a longer one, and how many of them stand before the value.
-const SHOWN: usize = 200;
+/// The longest line, in characters, that is kept completely.
+const MAX_LINE_LENGTH: usize = 2000;
+/// The length of the excerpt of a longer line, and the number of characters before the value.
+const EXCERPT_LENGTH: usize = 200;
 const BEFORE: usize = 60;
 
-/// Whether the line that holds the offset begins with a tab: the one trap of YAML nobody can see.
+/// Returns whether the line of an offset is indented with a tab, which YAML forbids and editors do not show.
 pub(crate) fn begins_with_tab(text: &str, offset: usize) -> bool {
     let before = text.get(..offset).unwrap_or(text);
     let start = before.rfind('\n').map_or(0, |at| at + 1);

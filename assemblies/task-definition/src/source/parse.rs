@@ -1,4 +1,4 @@
-//! From YAML events to [`Node`]s.
+//! Builds [`Node`]s from YAML events.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, T
 
 use super::{Key, Node, NodeValue, Source, Span, limits, lines, scalar, tag};
 use crate::finding::Finding;
-use crate::rules::y03;
+use crate::rules::syntax::y03_placeholder;
 
 pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     let mut builder = Builder::new(source);
     let length = source.text.len() as u64;
     if length > limits::BYTES {
-        builder.refuse_length(limits::too_long(length), Span::default());
+        builder.report_limit(limits::too_long_message(length), Span::default());
         return builder.finish();
     }
 
@@ -22,13 +22,13 @@ pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
 
     for next in Parser::new_from_str_with_options(&source.text, options) {
         match next {
-            Ok((event, span)) => builder.event(event, bytes(&span)),
+            Ok((event, span)) => builder.handle(event, bytes(&span)),
             Err(error) => {
                 builder.findings.push(syntax(source, &error));
                 break;
             }
         }
-        if builder.is_over() {
+        if builder.should_stop() {
             break;
         }
     }
@@ -36,26 +36,26 @@ pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     builder.finish()
 }
 
-/// A collection that is still open.
-enum Open {
+/// A collection that is not closed yet.
+enum Collection {
     List(Vec<Node>),
     Map {
         entries: Vec<(Key, Node)>,
         key: Option<Key>,
-        /// Where each key stands: a look at all of them for each new one would be too slow.
+        /// The spans of the keys, because a linear search per key would take quadratic time.
         names: HashMap<String, Span>,
     },
 }
 
 struct Builder<'s> {
     source: &'s Source,
-    open: Vec<(Open, usize, Span, Option<&'static str>)>,
+    open: Vec<(Collection, usize, Span, Option<&'static str>)>,
     root: Option<Node>,
     anchors: HashMap<usize, Node>,
     findings: Vec<Finding>,
     documents: usize,
     nodes: usize,
-    /// Bytes that anchors and aliases made twice.
+    /// The bytes that anchors and aliases have repeated.
     repeated: usize,
 }
 
@@ -73,12 +73,13 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) {
+    fn handle(&mut self, event: Event<'_>, span: Span) {
         match event {
             Event::DocumentStart(..) => self.document(span),
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = style != ScalarStyle::Plain;
                 let function = tag.as_deref().and_then(tag::function);
+                // A quoted scalar, a `!!str` and an argument of a function are strings.
                 let as_text = quoted
                     || function.is_some()
                     || tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
@@ -88,14 +89,14 @@ impl<'s> Builder<'s> {
                     scalar::plain(&text)
                 };
 
-                let node = tag::applied(function, Node { value, span });
-                self.place(node, anchor);
+                let node = tag::apply(function, Node { value, span });
+                self.insert(node, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.open(Open::List(Vec::new()), anchor, span, tag.as_deref());
+                self.open(Collection::List(Vec::new()), anchor, span, tag.as_deref());
             }
             Event::MappingStart(_, anchor, tag) => {
-                let map = Open::Map {
+                let map = Collection::Map {
                     entries: Vec::new(),
                     key: None,
                     names: HashMap::new(),
@@ -111,39 +112,39 @@ impl<'s> Builder<'s> {
     fn document(&mut self, span: Span) {
         self.documents += 1;
         if self.documents == 2 {
-            self.refuse(span, "a second document begins here");
+            self.report_syntax(span, "a second document begins here");
         }
     }
 
-    /// Whether a limit is passed, which is told once, or there is more wrong than anybody reads.
-    fn is_over(&mut self) -> bool {
+    /// Returns whether parsing stops, because a limit is exceeded or there are too many findings.
+    fn should_stop(&mut self) -> bool {
         let at = self
             .open
             .last()
             .map_or_else(Span::default, |(_, _, span, _)| *span);
-        let passed = if self.open.len() > limits::DEPTH {
+        let exceeded = if self.open.len() > limits::DEPTH {
             format!(
-                "lists and maps stand {} deep in each other; the limit is {}",
+                "lists and maps are nested {} deep; the limit is {}",
                 self.open.len(),
                 limits::DEPTH
             )
         } else if self.nodes > limits::VALUES {
-            let limit = limits::grouped(limits::VALUES as u64);
+            let limit = limits::group_digits(limits::VALUES as u64);
             format!(
                 "the file has more values than the limit of {limit}, those repeated by aliases included"
             )
         } else if self.repeated > limits::REPEATED {
-            let limit = limits::grouped(limits::REPEATED as u64);
+            let limit = limits::group_digits(limits::REPEATED as u64);
             format!("anchors and aliases repeat more than the limit of {limit} bytes")
         } else {
-            return self.findings.len() >= MOST_FINDINGS;
+            return self.findings.len() >= MAX_FINDINGS;
         };
 
-        self.refuse_length(passed, at);
+        self.report_limit(exceeded, at);
         true
     }
 
-    fn open(&mut self, collection: Open, anchor: usize, span: Span, tag: Option<&Tag>) {
+    fn open(&mut self, collection: Collection, anchor: usize, span: Span, tag: Option<&Tag>) {
         let function = tag.and_then(tag::function);
         self.open.push((collection, anchor, span, function));
     }
@@ -153,15 +154,15 @@ impl<'s> Builder<'s> {
             return;
         };
         let value = match collection {
-            Open::List(items) => NodeValue::List(items),
-            Open::Map { entries, .. } => NodeValue::Map(entries),
+            Collection::List(items) => NodeValue::List(items),
+            Collection::Map { entries, .. } => NodeValue::Map(entries),
         };
 
         let span = Span {
             start: start.start,
             end: end.end.max(start.end),
         };
-        self.place(tag::applied(function, Node { value, span }), anchor);
+        self.insert(tag::apply(function, Node { value, span }), anchor);
     }
 
     fn alias(&mut self, anchor: usize, span: Span) {
@@ -169,22 +170,23 @@ impl<'s> Builder<'s> {
             Some(mut node) => {
                 self.repeat(&node);
                 node.span = span;
-                self.place(node, 0);
+                self.insert(node, 0);
             }
-            // An anchor is known only once its value is complete.
-            None => self.refuse(span, "the alias is inside of what it stands for"),
+            // The parser rejects unknown anchors, so this one is not complete yet.
+            None => self.report_syntax(span, "the alias is inside its own anchor"),
         }
     }
 
-    /// Counts a value that is there once more.
+    /// Counts the values and bytes of a repeated value.
     fn repeat(&mut self, node: &Node) {
         let (values, bytes) = size(node);
         self.nodes += values;
         self.repeated += bytes;
     }
 
-    fn place(&mut self, node: Node, anchor: usize) {
+    fn insert(&mut self, node: Node, anchor: usize) {
         self.nodes += 1;
+        // The parser numbers anchors from 1.
         if anchor != 0 {
             self.repeat(&node);
             self.anchors.insert(anchor, node.clone());
@@ -192,8 +194,8 @@ impl<'s> Builder<'s> {
 
         match self.open.last_mut() {
             None => self.root = self.root.take().or(Some(node)),
-            Some((Open::List(items), ..)) => items.push(node),
-            Some((Open::Map { entries, key, .. }, ..)) => match key.take() {
+            Some((Collection::List(items), ..)) => items.push(node),
+            Some((Collection::Map { entries, key, .. }, ..)) => match key.take() {
                 Some(key) => entries.push((key, node)),
                 None => self.key(node),
             },
@@ -204,28 +206,28 @@ impl<'s> Builder<'s> {
         let Some(name) = scalar::key(&node, self.source) else {
             match self.braces(node.span) {
                 Some(found) => self.findings.push(Finding::error(
-                    y03::RULE.id,
-                    lines::place(self.source, node.span),
-                    y03::message(found),
-                    y03::HINT,
+                    y03_placeholder::RULE.id,
+                    lines::location(self.source, node.span),
+                    y03_placeholder::message(found),
+                    y03_placeholder::HINT,
                 )),
-                None => self.refuse(node.span, "a key must be a word"),
+                None => self.report_syntax(node.span, "a key must be a scalar"),
             }
             return self.set_key(String::new(), node.span);
         };
 
         if name.len() > limits::KEY {
-            let limit = limits::grouped(limits::KEY as u64);
-            let length = limits::grouped(name.len() as u64);
-            self.refuse_length(
+            let limit = limits::group_digits(limits::KEY as u64);
+            let length = limits::group_digits(name.len() as u64);
+            self.report_limit(
                 format!("a key has {length} bytes; the limit is {limit}"),
                 node.span,
             );
             return self.set_key(String::new(), node.span);
         }
 
-        let twice = match self.open.last_mut() {
-            Some((Open::Map { names, .. }, ..)) => {
+        let duplicate = match self.open.last_mut() {
+            Some((Collection::Map { names, .. }, ..)) => {
                 let first = names.get(&name).copied();
                 names.entry(name.clone()).or_insert(node.span);
                 first
@@ -233,20 +235,20 @@ impl<'s> Builder<'s> {
             _ => None,
         };
 
-        if let Some(first) = twice {
+        if let Some(first) = duplicate {
             let line = lines::position(self.source, first.start).0;
             self.findings.push(Finding::error(
                 "Y02",
-                lines::place(self.source, node.span),
-                format!("the key `{name}` comes twice; the first is in line {line}"),
-                format!("remove one `{name}`, or join the two values"),
+                lines::location(self.source, node.span),
+                format!("duplicate key `{name}`; the first is on line {line}"),
+                format!("remove one `{name}`, or merge the two values"),
             ));
         }
 
         self.set_key(name, node.span);
     }
 
-    /// `{{x}}` around a map that stands where a key should.
+    /// Returns `{{x}}` if the map in place of a key is the inner part of an unquoted placeholder.
     fn braces(&self, span: Span) -> Option<&'s str> {
         let text = self.source.text.as_str();
         let outer = text.get(span.start.checked_sub(1)?..)?;
@@ -256,26 +258,26 @@ impl<'s> Builder<'s> {
     }
 
     fn set_key(&mut self, name: String, span: Span) {
-        if let Some((Open::Map { key, .. }, ..)) = self.open.last_mut() {
+        if let Some((Collection::Map { key, .. }, ..)) = self.open.last_mut() {
             *key = Some(Key { name, span });
         }
     }
 
-    fn refuse(&mut self, span: Span, message: &str) {
+    fn report_syntax(&mut self, span: Span, message: &str) {
         self.findings.push(Finding::error(
             "Y01",
-            lines::place(self.source, span),
+            lines::location(self.source, span),
             message,
-            "write one plain YAML or JSON document",
+            "write a single YAML or JSON document",
         ));
     }
 
-    fn refuse_length(&mut self, message: String, span: Span) {
+    fn report_limit(&mut self, message: String, span: Span) {
         self.findings.push(Finding::error(
             "Y01",
-            lines::place(self.source, span),
+            lines::location(self.source, span),
             message,
-            NOT_THIS_FILE,
+            WRONG_FILE_HINT,
         ));
     }
 
@@ -291,7 +293,7 @@ impl<'s> Builder<'s> {
     }
 }
 
-/// Values and bytes of text.
+/// Returns the number of values and the bytes of their texts and keys.
 fn size(node: &Node) -> (usize, usize) {
     let mut all = (1, node.text().map_or(0, str::len));
     let keys = node.entries().iter().map(|(key, _)| key.name.len());
@@ -304,11 +306,11 @@ fn size(node: &Node) -> (usize, usize) {
     all
 }
 
-const NOT_THIS_FILE: &str =
-    "check that this is the file that was meant; a task definition has up to 64 KiB";
+const WRONG_FILE_HINT: &str =
+    "check that this is the right file; a task definition has at most 64 KiB";
 
-/// Whoever has this many keys twice has pasted something wrong.
-const MOST_FINDINGS: usize = 100;
+/// The number of findings after which parsing stops.
+const MAX_FINDINGS: usize = 100;
 
 fn bytes(span: &granit_parser::Span) -> Span {
     span.byte_range().map_or_else(Span::default, |range| Span {
@@ -319,24 +321,24 @@ fn bytes(span: &granit_parser::Span) -> Span {
 
 fn syntax(source: &Source, error: &ScanError) -> Finding {
     let start = error.marker().byte_offset().unwrap_or(source.text.len());
-    let place = lines::place(source, Span { start, end: start });
+    let location = lines::location(source, Span { start, end: start });
     if *error.kind() == ErrorKind::RecursionLimitExceeded {
         let message = format!(
-            "lists and maps stand too deep in each other; the limit is {}",
+            "lists and maps are nested too deep; the limit is {}",
             limits::DEPTH
         );
-        return Finding::error("Y01", place, message, NOT_THIS_FILE);
+        return Finding::error("Y01", location, message, WRONG_FILE_HINT);
     }
 
     let hint = if lines::begins_with_tab(&source.text, start) {
-        "replace the tab at the start of the line by spaces"
+        "indent the line with spaces instead of a tab"
     } else {
-        "correct the syntax here or just before; quotes, brackets, commas and indentation are the usual reasons"
+        "correct the syntax here or just before; common causes are quotes, brackets, commas and indentation"
     };
 
     Finding::error(
         "Y01",
-        place,
+        location,
         format!("not YAML or JSON: {}", error.info()),
         hint,
     )

@@ -1,9 +1,10 @@
-//! What a plain (unquoted) word of YAML means, by the core schema: `no` is a word, `0x1F` is a number.
+//! Resolves plain (unquoted) YAML scalars by the core schema: `no` is a string, `0x1F` is a number.
 
 use serde_json::Number;
 
 use super::{Node, NodeValue, Source};
 
+/// Resolves a plain scalar (YAML 1.2.2, section 10.3.2).
 pub(super) fn plain(text: &str) -> NodeValue {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => NodeValue::Null,
@@ -13,7 +14,7 @@ pub(super) fn plain(text: &str) -> NodeValue {
     }
 }
 
-/// A key's name: keys are words, whatever else they look like.
+/// Returns the name of a key. A key is a string even if it looks like a number or boolean.
 pub(super) fn key(node: &Node, source: &Source) -> Option<String> {
     match &node.value {
         NodeValue::Text(text) => Some(text.clone()),
@@ -33,19 +34,20 @@ fn number(text: &str) -> Option<Number> {
     }
 
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let looks_like_one = body.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+    let looks_numeric = body.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && body
             .chars()
             .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
 
-    // A leading zero is how people write codes and account ids, not numbers.
+    // A leading zero occurs in codes and account ids such as 012345678901, not in numbers.
     let is_code =
         body.len() > 1 && body.starts_with('0') && body.bytes().all(|b| b.is_ascii_digit());
-    if !looks_like_one || is_code {
+    if !looks_numeric || is_code {
         return None;
     }
 
     let text = text.strip_prefix('+').unwrap_or(text);
+    // Integers keep all digits; a float would round them.
     if let Ok(whole) = text.parse::<i64>() {
         return Some(whole.into());
     }

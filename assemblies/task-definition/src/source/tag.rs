@@ -4,8 +4,9 @@ use granit_parser::Tag;
 
 use super::{Key, Node, NodeValue};
 
-/// The function that a tag is short for.
+/// Returns the function that a tag abbreviates.
 pub(super) fn function(tag: &Tag) -> Option<&'static str> {
+    // `!!str` and other tags of YAML have another handle.
     if tag.handle() != "!" {
         return None;
     }
@@ -13,8 +14,8 @@ pub(super) fn function(tag: &Tag) -> Option<&'static str> {
     known.map(|(_, long)| *long)
 }
 
-/// The call of the function with the value as its argument, both at the value's place.
-pub(super) fn applied(function: Option<&'static str>, argument: Node) -> Node {
+/// Wraps a value in a call of the function. Both have the span of the value.
+pub(super) fn apply(function: Option<&'static str>, argument: Node) -> Node {
     let Some(name) = function else {
         return argument;
     };

@@ -1,6 +1,6 @@
-//! Asks the Python of the workspace's `.venv`, which `make setup` makes.
+//! Runs programs with the Python of the workspace's `.venv`, which `make setup` creates.
 
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,20 +8,25 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// What a Python program prints, as JSON, or nothing when there is no Python with that module.
-pub(crate) fn printed(test: &str, module: &str, program: &str) -> Option<Value> {
-    answered(test, module, program, "")
+/// Runs a Python program and returns its JSON output, or `None` if the module is not installed.
+pub(crate) fn run(test: &str, module: &str, program: &str) -> Option<Value> {
+    run_with_input(test, module, program, "")
 }
 
-/// The same, with something to read.
-pub(crate) fn answered(test: &str, module: &str, program: &str, input: &str) -> Option<Value> {
+/// Runs a Python program with standard input.
+pub(crate) fn run_with_input(
+    test: &str,
+    module: &str,
+    program: &str,
+    input: &str,
+) -> Option<Value> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
-    let has = Command::new(&python)
+    let import = Command::new(&python)
         .args(["-c", &format!("import {module}")])
         .output();
 
-    if !has.is_ok_and(|output| output.status.success()) {
-        // Not eprintln: what libtest captures of a passing test is never seen.
+    if !import.is_ok_and(|output| output.status.success()) {
+        // libtest captures eprintln! and drops it when the test passes.
         let _ = writeln!(
             std::io::stderr(),
             "skipped: {test} needs .venv with {module}"
