@@ -34,17 +34,17 @@ pub struct Config {
     /// Resource attributes added to everything that does not have them.
     pub resource: BTreeMap<String, String>,
     /// Largest request received, in bytes, compressed or not.
-    pub request_bytes: usize,
+    pub max_body_bytes: usize,
     /// How long the body of a request may take to arrive.
-    pub request_timeout: Period,
+    pub body_timeout: Period,
     /// How many bytes wait for the endpoint at most; beyond, senders are told to come again.
-    pub queue_bytes: usize,
+    pub max_queue_bytes: usize,
     /// Largest request sent, in bytes before compression.
-    pub batch_bytes: usize,
+    pub max_batch_bytes: usize,
     /// Most spans, points or records in a request sent.
-    pub batch_items: usize,
+    pub max_batch_items: usize,
     /// How long the first of a batch waits for company.
-    pub batch_delay: Period,
+    pub batch_timeout: Period,
     /// How long the endpoint may take to answer one request.
     pub export_timeout: Period,
     /// Limits of the two listeners.
@@ -154,12 +154,12 @@ impl Default for Config {
             compression: Compression::Gzip,
             compression_level: 1,
             resource: BTreeMap::new(),
-            request_bytes: 16 << 20,
-            request_timeout: Period::from_secs(30),
-            queue_bytes: 32 << 20,
-            batch_bytes: 4 << 20,
-            batch_items: 8192,
-            batch_delay: Period::from_millis(200),
+            max_body_bytes: 16 << 20,
+            body_timeout: Period::from_secs(30),
+            max_queue_bytes: 32 << 20,
+            max_batch_bytes: 4 << 20,
+            max_batch_items: 8192,
+            batch_timeout: Period::from_millis(200),
             export_timeout: Period::from_secs(10),
             limits: Limits::default(),
         }
@@ -188,19 +188,19 @@ impl Settings for Config {
             problems.push(Problem::new("compression_level", "is out of range", hint));
         }
 
-        if self.request_bytes > self.queue_bytes {
-            let hint = "make it at most `queue_bytes`, or such requests never fit the queue";
+        if self.max_body_bytes > self.max_queue_bytes {
+            let hint = "make it at most `max_queue_bytes`, or such requests never fit the queue";
             problems.push(Problem::new(
-                "request_bytes",
+                "max_body_bytes",
                 "is larger than the queue",
                 hint,
             ));
         }
 
         let sizes = [
-            ("request_bytes", self.request_bytes),
-            ("batch_bytes", self.batch_bytes),
-            ("batch_items", self.batch_items),
+            ("max_body_bytes", self.max_body_bytes),
+            ("max_batch_bytes", self.max_batch_bytes),
+            ("max_batch_items", self.max_batch_items),
         ];
 
         for (setting, _) in sizes.into_iter().filter(|(_, size)| *size == 0) {

@@ -27,10 +27,10 @@ struct Task {
 /// Asks for the task's metadata, a few times if need be, for two seconds at most.
 pub(crate) async fn resource_attributes(base: &str) -> Result<Vec<(String, String)>, BoxError> {
     let url = format!("{}/task", base.trim_end_matches('/'));
-    let asking = async {
+    let fetching = async {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match ask(&url).await {
+            match fetch_task(&url).await {
                 Ok(task) => return Ok(attributes(&task)),
                 Err(error) => last = Some(error),
             }
@@ -39,12 +39,12 @@ pub(crate) async fn resource_attributes(base: &str) -> Result<Vec<(String, Strin
         Err(last.unwrap_or_else(|| "it was not asked".into()))
     };
 
-    timeout(LIMIT, asking)
+    timeout(LIMIT, fetching)
         .await
         .unwrap_or_else(|elapsed| Err(elapsed.into()))
 }
 
-async fn ask(url: &str) -> Result<Task, BoxError> {
+async fn fetch_task(url: &str) -> Result<Task, BoxError> {
     let body = get(&url.parse()?).await?;
     Ok(serde_json::from_slice(&body)?)
 }
@@ -102,7 +102,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 mod tests {
     use super::*;
 
-    fn of(json: &str) -> Vec<(String, String)> {
+    fn parse_attributes(json: &str) -> Vec<(String, String)> {
         attributes(&serde_json::from_str(json).unwrap())
     }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn reads_a_fargate_task() {
-        let found = of(
+        let found = parse_attributes(
             r#"{"Cluster":"arn:aws:ecs:eu-west-1:123456789012:cluster/main","TaskARN":"arn:aws:ecs:eu-west-1:123456789012:task/main/0123abcd","Family":"coins","Revision":"7","DesiredStatus":"RUNNING","KnownStatus":"RUNNING","Limits":{"CPU":0.25,"Memory":512},"AvailabilityZone":"eu-west-1b","LaunchType":"FARGATE","Containers":[]}"#,
         );
         assert_eq!(value(&found, "aws.ecs.task.id"), Some("0123abcd"));
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn makes_an_arn_of_a_short_cluster_name() {
-        let found = of(
+        let found = parse_attributes(
             r#"{"Cluster":"main","TaskARN":"arn:aws-cn:ecs:cn-north-1:1:task/main/a","Family":"f","Revision":"1"}"#,
         );
         let cluster = "arn:aws-cn:ecs:cn-north-1:1:cluster/main";
@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn says_nothing_of_a_region_that_is_not_in_the_arn() {
-        let found = of(r#"{"Cluster":"c","TaskARN":"odd","Family":"f","Revision":"1"}"#);
+        let found =
+            parse_attributes(r#"{"Cluster":"c","TaskARN":"odd","Family":"f","Revision":"1"}"#);
         assert_eq!(value(&found, "cloud.region"), None);
         assert_eq!(value(&found, "aws.ecs.task.id"), Some("odd"));
     }

@@ -18,7 +18,11 @@ pub(crate) struct Enrichment {
 impl Enrichment {
     /// Asks ECS about the task and settles the attributes, whatever comes of it; ends in bounded
     /// time.
-    pub(crate) async fn learn(&self, resource: &BTreeMap<String, String>, metadata: Option<&str>) {
+    pub(crate) async fn resolve(
+        &self,
+        resource: &BTreeMap<String, String>,
+        metadata: Option<&str>,
+    ) {
         let about_task = match metadata {
             None => Vec::new(),
             Some(base) => ecs::resource_attributes(base).await.unwrap_or_else(|error| {

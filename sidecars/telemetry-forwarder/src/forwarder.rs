@@ -10,12 +10,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, Endpoint};
+use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
 use crate::otlp::Signal;
-use crate::queue::{Queue, Shape};
-use crate::receive::{Budget, Intake, Limits, answer};
-use crate::send::{Destination, TlsFault, Worker};
-use crate::tally::{Fate, Tally};
+use crate::queue::{BatchLimits, Queue};
+use crate::receive::{Budget, Intake, RequestLimits, handle};
+use crate::send::{Destination, TlsError, Worker};
 
 /// Where the forwarder listens; both understand both protocols.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Listeners {
 pub enum Error {
     /// The endpoint's TLS cannot be set up.
     #[error("`ca_file` cannot be used")]
-    Tls(#[from] TlsFault),
+    Tls(#[from] TlsError),
     /// A sender has ended before its time.
     #[error("a sender has failed")]
     Sender(#[source] JoinError),
@@ -40,7 +40,7 @@ pub enum Error {
     Listener(#[source] BoxError),
 }
 
-/// Forwards until the shutdown is requested, then delivers what it has accepted.
+/// Forwards wait_until the shutdown is requested, then delivers what it has accepted.
 ///
 /// `metadata` is the base of the ECS metadata endpoint; `ready` is released once requests are
 /// served.
@@ -51,15 +51,15 @@ pub async fn serve(
     process: Process,
     ready: Latch,
 ) -> Result<(), Error> {
-    let tally = Arc::new(Tally::new());
-    let queue = Queue::new(config.queue_bytes);
+    let counters = Arc::new(Counters::new());
+    let queue = Queue::new(config.max_queue_bytes);
     let (drain, draining) = Shutdown::pair();
-    let mut workers = start_workers(&config, &queue, &tally, &draining)?;
+    let mut workers = start_workers(&config, &queue, &counters, &draining)?;
     let enrichment = Enrichment::default();
 
-    let learning = async {
+    let resolving = async {
         enrichment
-            .learn(&config.resource, metadata.as_deref())
+            .resolve(&config.resource, metadata.as_deref())
             .await;
         ready.release();
     };
@@ -67,18 +67,18 @@ pub async fn serve(
     let limit = process.common.drain_limit.duration();
     let deadline = async {
         process.shutdown.requested().await;
-        Instant::now() + limit.saturating_sub(MARGIN)
+        Instant::now() + limit.saturating_sub(EXIT_MARGIN)
     };
     let intake = Intake::new(
         queue.clone(),
         enrichment.clone(),
-        Arc::clone(&tally),
-        limits(&config),
+        Arc::clone(&counters),
+        request_limits(&config),
     );
 
     let receiving = receive(&config, listeners, &intake, &process.shutdown, limit);
     // The listeners end after the shutdown, when the last request in flight has its answer.
-    let running = Box::pin(async { tokio::join!(learning, deadline, receiving) });
+    let running = Box::pin(async { tokio::join!(resolving, deadline, receiving) });
     let ((), deadline, received) = tokio::select! {
         ended = running => ended,
         // Without its sender a signal would fill the queue and be refused for ever.
@@ -88,7 +88,7 @@ pub async fn serve(
     queue.close();
     drain.fire();
     finish(&mut workers, deadline).await;
-    report(&queue, &tally);
+    report(&queue, &counters);
 
     received.map_err(Error::Listener)
 }
@@ -96,18 +96,18 @@ pub async fn serve(
 fn start_workers(
     config: &Config,
     queue: &Queue,
-    tally: &Arc<Tally>,
+    counters: &Arc<Counters>,
     draining: &Shutdown,
-) -> Result<JoinSet<()>, TlsFault> {
+) -> Result<JoinSet<()>, TlsError> {
     if config.endpoint() == Ok(Endpoint::Discard) {
         tracing::warn!("`endpoint` is empty, telemetry is counted and discarded");
     }
 
     let destination = Destination::new(config)?;
-    let shape = Shape {
-        bytes: config.batch_bytes,
-        items: config.batch_items,
-        delay: config.batch_delay.duration(),
+    let batch_limits = BatchLimits {
+        max_bytes: config.max_batch_bytes,
+        max_items: config.max_batch_items,
+        timeout: config.batch_timeout.duration(),
     };
     let mut workers = JoinSet::new();
 
@@ -115,9 +115,9 @@ fn start_workers(
         let worker = Worker {
             signal,
             queue: queue.clone(),
-            shape,
+            limits: batch_limits,
             destination: destination.clone(),
-            tally: Arc::clone(tally),
+            counters: Arc::clone(counters),
             draining: draining.clone(),
         };
         workers.spawn(worker.run());
@@ -144,7 +144,7 @@ async fn receive(
     limits.drain = Period::from_millis((drain_limit / 2).as_millis() as u64);
     let service = {
         let intake = intake.clone();
-        move |request| answer(intake.clone(), request)
+        move |request| handle(intake.clone(), request)
     };
 
     let http = serve_http(
@@ -158,12 +158,12 @@ async fn receive(
     tokio::try_join!(http, grpc).map(|_| ())
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
-        bytes: config.request_bytes,
-        timeout: config.request_timeout.duration(),
-        // One request of the largest size fits, packed and unpacked.
-        budget: Budget::new(config.request_bytes.saturating_mul(2)),
+fn request_limits(config: &Config) -> RequestLimits {
+    RequestLimits {
+        max_body_bytes: config.max_body_bytes,
+        body_timeout: config.body_timeout.duration(),
+        // One request of the largest size fits, compressed and unpacked.
+        budget: Budget::new(config.max_body_bytes.saturating_mul(2)),
     }
 }
 
@@ -180,11 +180,11 @@ async fn finish(workers: &mut JoinSet<()>, deadline: Instant) {
     }
 }
 
-fn report(queue: &Queue, tally: &Tally) {
-    let accepted = tally.total(Fate::Accepted);
-    let sent = tally.total(Fate::Sent);
-    let rejected = tally.total(Fate::Rejected);
-    let dropped = tally.total(Fate::Dropped(""));
+fn report(queue: &Queue, counters: &Counters) {
+    let accepted = counters.total(ItemOutcome::Accepted);
+    let sent = counters.total(ItemOutcome::Sent);
+    let rejected = counters.total(ItemOutcome::Rejected);
+    let dropped = counters.total(ItemOutcome::Dropped(""));
 
     tracing::info!(
         accepted,
@@ -201,4 +201,4 @@ fn report(queue: &Queue, tally: &Tally) {
 }
 
 /// What is kept of the drain limit for the report and the exit.
-const MARGIN: Duration = Duration::from_millis(500);
+const EXIT_MARGIN: Duration = Duration::from_millis(500);

@@ -15,6 +15,7 @@
 
 mod component;
 mod config;
+mod counters;
 mod ecs;
 mod enrichment;
 mod forwarder;
@@ -23,9 +24,8 @@ mod queue;
 mod receive;
 mod send;
 mod show;
-mod tally;
 
 pub use component::TelemetryForwarder;
 pub use config::{Compression, Config, Endpoint};
 pub use forwarder::{Error, Listeners, serve};
-pub use send::TlsFault;
+pub use send::TlsError;

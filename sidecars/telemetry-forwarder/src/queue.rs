@@ -1,4 +1,4 @@
-//! Requests that wait for the destination: bounded in bytes, one line per signal, taken in batches.
+//! Requests that wait for the destination: bounded in bytes, one queue per signal, taken in batches.
 //!
 //! What has been taken and not yet delivered still counts, so the bound holds for everything in
 //! memory. A queue on disk would stand behind the same three calls: [`Queue::push`],
@@ -16,18 +16,18 @@ use crate::otlp::Signal;
 
 /// When a batch is complete.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
+pub(crate) struct BatchLimits {
     /// Bytes that one batch holds at most, unless a single request is larger.
-    pub(crate) bytes: usize,
+    pub(crate) max_bytes: usize,
     /// Items that one batch holds at most, unless a single request has more.
-    pub(crate) items: usize,
+    pub(crate) max_items: usize,
     /// How long the first request waits for others.
-    pub(crate) delay: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// Why a request cannot be queued now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum PushError {
     /// The bound is reached.
     #[error("the queue is full")]
     Full,
@@ -50,7 +50,7 @@ pub(crate) struct Batch {
     /// How many items it holds.
     pub(crate) items: usize,
     /// What it frees when it goes.
-    held: Size,
+    size: Size,
     queue: Queue,
 }
 
@@ -64,12 +64,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    held: Size,
-    lines: [Line; 3],
+    total: Size,
+    signals: [SignalQueue; 3],
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct SignalQueue {
     waiting: VecDeque<Entry>,
     size: Size,
 }
@@ -100,11 +100,16 @@ impl Queue {
         }
     }
 
-    /// Adds a valid request at the end of its line.
-    pub(crate) fn push(&self, signal: Signal, request: Bytes, items: usize) -> Result<(), Refusal> {
+    /// Adds a valid request at the end of its queue.
+    pub(crate) fn push(
+        &self,
+        signal: Signal,
+        request: Bytes,
+        items: usize,
+    ) -> Result<(), PushError> {
         let mut state = self.state();
         if state.closed {
-            return Err(Refusal::Closed);
+            return Err(PushError::Closed);
         }
 
         let size = Size {
@@ -113,14 +118,14 @@ impl Queue {
         };
 
         // An empty queue takes any one request: enrichment may have made it larger than the bound.
-        if state.held.bytes > 0 && state.held.bytes + size.bytes > self.shared.limit {
-            return Err(Refusal::Full);
+        if state.total.bytes > 0 && state.total.bytes + size.bytes > self.shared.limit {
+            return Err(PushError::Full);
         }
-        state.held.add(size);
+        state.total.add(size);
 
-        let line = &mut state.lines[signal.index()];
-        line.size.add(size);
-        line.waiting.push_back(Entry {
+        let queue = &mut state.signals[signal.index()];
+        queue.size.add(size);
+        queue.waiting.push_back(Entry {
             request,
             items,
             since: Instant::now(),
@@ -131,30 +136,30 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for the next batch of a signal; `None` once the queue is closed and the line is empty.
+    /// Waits for the next batch of a signal; `None` once the queue is closed and the queue is empty.
     ///
-    /// Each line has one taker.
-    pub(crate) async fn next(&self, signal: Signal, shape: &Shape) -> Option<Batch> {
+    /// Each queue has one taker.
+    pub(crate) async fn next(&self, signal: Signal, limits: &BatchLimits) -> Option<Batch> {
         loop {
             let changed = self.shared.changed[signal.index()].notified();
-            // On a line of its own, so that the lock is free again when the batch is taken.
-            let ripe = self.state().ripe(signal, shape);
-            let ripe_at = match ripe {
-                Ripe::Now => return Some(self.take(signal, shape)),
-                Ripe::Never => return None,
-                Ripe::At(instant) => Some(instant),
-                Ripe::Unknown => None,
+            // On a queue of its own, so that the lock is free again when the batch is taken.
+            let readiness = self.state().readiness(signal, limits);
+            let ready_at = match readiness {
+                Readiness::Now => return Some(self.take(signal, limits)),
+                Readiness::Closed => return None,
+                Readiness::At(instant) => Some(instant),
+                Readiness::Empty => None,
             };
 
-            match ripe_at {
-                // Either way the line is looked at again.
+            match ready_at {
+                // Either way the queue is looked at again.
                 Some(instant) => drop(timeout_at(instant, changed).await),
                 None => changed.await,
             }
         }
     }
 
-    /// Lets nothing more in; what waits is ripe at once.
+    /// Lets nothing more in; what waits is readiness at once.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.shared.changed.iter().for_each(Notify::notify_one);
@@ -162,32 +167,32 @@ impl Queue {
 
     /// How many items are waiting or on their way.
     pub(crate) fn items(&self) -> usize {
-        self.state().held.items
+        self.state().total.items
     }
 
-    fn take(&self, signal: Signal, shape: &Shape) -> Batch {
+    fn take(&self, signal: Signal, limits: &BatchLimits) -> Batch {
         let mut state = self.state();
-        let line = &mut state.lines[signal.index()];
+        let queue = &mut state.signals[signal.index()];
         let mut taken: Vec<Entry> = Vec::new();
-        let mut held = Size::default();
+        let mut size = Size::default();
 
-        while let Some(entry) = line.waiting.front() {
-            let bytes = held.bytes + entry.request.len();
-            let items = held.items + entry.items;
-            if !taken.is_empty() && (bytes > shape.bytes || items > shape.items) {
+        while let Some(entry) = queue.waiting.front() {
+            let bytes = size.bytes + entry.request.len();
+            let items = size.items + entry.items;
+            if !taken.is_empty() && (bytes > limits.max_bytes || items > limits.max_items) {
                 break;
             }
 
-            held = Size { bytes, items };
-            taken.extend(line.waiting.pop_front());
+            size = Size { bytes, items };
+            taken.extend(queue.waiting.pop_front());
         }
 
-        line.size.subtract(held);
+        queue.size.subtract(size);
         drop(state);
         Batch {
             request: concatenate(taken),
-            items: held.items,
-            held,
+            items: size.items,
+            size,
             queue: self.clone(),
         }
     }
@@ -201,50 +206,50 @@ impl Queue {
     }
 }
 
-/// When a line has a batch to give.
-enum Ripe {
+/// When a queue has a batch to give.
+enum Readiness {
     Now,
     At(Instant),
-    Unknown,
-    Never,
+    Empty,
+    Closed,
 }
 
 impl State {
-    fn ripe(&self, signal: Signal, shape: &Shape) -> Ripe {
-        let line = &self.lines[signal.index()];
-        let Some(first) = line.waiting.front() else {
+    fn readiness(&self, signal: Signal, limits: &BatchLimits) -> Readiness {
+        let queue = &self.signals[signal.index()];
+        let Some(first) = queue.waiting.front() else {
             return if self.closed {
-                Ripe::Never
+                Readiness::Closed
             } else {
-                Ripe::Unknown
+                Readiness::Empty
             };
         };
 
-        let due = first.since + shape.delay;
-        let full = line.size.bytes >= shape.bytes || line.size.items >= shape.items;
+        let due = first.since + limits.timeout;
+        let full = queue.size.bytes >= limits.max_bytes || queue.size.items >= limits.max_items;
         if full || self.closed || due <= Instant::now() {
-            Ripe::Now
+            Readiness::Now
         } else {
-            Ripe::At(due)
+            Readiness::At(due)
         }
     }
 }
 
 impl Batch {
     /// Says that so many of the items need no more care; they are not counted as waiting any more.
-    pub(crate) fn settle(&mut self, items: usize) {
-        let settled = Size {
+    pub(crate) fn complete(&mut self, items: usize) {
+        let completed = Size {
             bytes: 0,
-            items: items.min(self.held.items),
+            items: items.min(self.size.items),
         };
-        self.held.subtract(settled);
-        self.queue.state().held.subtract(settled);
+        self.size.subtract(completed);
+        self.queue.state().total.subtract(completed);
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.queue.state().held.subtract(self.held);
+        self.queue.state().total.subtract(self.size);
     }
 }
 
@@ -276,10 +281,10 @@ fn concatenate(mut entries: Vec<Entry>) -> Bytes {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        bytes: 100,
-        items: 10,
-        delay: Duration::from_millis(200),
+    const LIMITS: BatchLimits = BatchLimits {
+        max_bytes: 100,
+        max_items: 10,
+        timeout: Duration::from_millis(200),
     };
 
     fn bytes(length: usize) -> Bytes {
@@ -300,9 +305,9 @@ mod tests {
             .unwrap();
 
         let start = Instant::now();
-        let batch = queue.next(Signal::Traces, &SHAPE).await.unwrap();
+        let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
         assert_eq!((&batch.request[..], batch.items), (&b"abc"[..], 3));
-        assert_eq!(start.elapsed(), SHAPE.delay);
+        assert_eq!(start.elapsed(), LIMITS.timeout);
     }
 
     #[tokio::test(start_paused = true)]
@@ -312,7 +317,7 @@ mod tests {
             queue.push(Signal::Traces, bytes(60), 1).unwrap();
         }
         let start = Instant::now();
-        let batch = queue.next(Signal::Traces, &SHAPE).await.unwrap();
+        let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
         assert_eq!((batch.request.len(), batch.items), (60, 1));
         assert!(start.elapsed().is_zero());
     }
@@ -323,22 +328,22 @@ mod tests {
         for _ in 0..3 {
             queue.push(Signal::Traces, bytes(1), 4).unwrap();
         }
-        assert_eq!(queue.next(Signal::Traces, &SHAPE).await.unwrap().items, 8);
+        assert_eq!(queue.next(Signal::Traces, &LIMITS).await.unwrap().items, 8);
     }
 
     #[tokio::test]
     async fn what_is_on_its_way_still_counts() {
         let queue = Queue::new(100);
         queue.push(Signal::Traces, bytes(80), 1).unwrap();
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(Refusal::Full));
+        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
 
-        let shape = Shape {
-            delay: Duration::ZERO,
-            ..SHAPE
+        let limits = BatchLimits {
+            timeout: Duration::ZERO,
+            ..LIMITS
         };
-        let batch = queue.next(Signal::Traces, &shape).await.unwrap();
+        let batch = queue.next(Signal::Traces, &limits).await.unwrap();
 
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(Refusal::Full));
+        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
         drop(batch);
         assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Ok(()));
         assert_eq!(queue.items(), 1);
@@ -348,7 +353,10 @@ mod tests {
     async fn an_empty_queue_takes_one_request_of_any_size() {
         let queue = Queue::new(10);
         assert_eq!(queue.push(Signal::Traces, bytes(50), 1), Ok(()));
-        assert_eq!(queue.push(Signal::Traces, bytes(1), 1), Err(Refusal::Full));
+        assert_eq!(
+            queue.push(Signal::Traces, bytes(1), 1),
+            Err(PushError::Full)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,10 +364,13 @@ mod tests {
         let queue = Queue::new(1000);
         queue.push(Signal::Logs, bytes(1), 1).unwrap();
         queue.close();
-        assert_eq!(queue.push(Signal::Logs, bytes(1), 1), Err(Refusal::Closed));
+        assert_eq!(
+            queue.push(Signal::Logs, bytes(1), 1),
+            Err(PushError::Closed)
+        );
         let start = Instant::now();
-        assert!(queue.next(Signal::Logs, &SHAPE).await.is_some());
-        assert!(queue.next(Signal::Logs, &SHAPE).await.is_none());
+        assert!(queue.next(Signal::Logs, &LIMITS).await.is_some());
+        assert!(queue.next(Signal::Logs, &LIMITS).await.is_none());
         assert!(start.elapsed().is_zero());
     }
 
@@ -368,13 +379,13 @@ mod tests {
         let queue = Queue::new(1000);
         let taker = queue.clone();
         let taking = tokio::spawn(async move {
-            let first = taker.next(Signal::Logs, &SHAPE).await.is_some();
-            (first, taker.next(Signal::Logs, &SHAPE).await.is_some())
+            let first = taker.next(Signal::Logs, &LIMITS).await.is_some();
+            (first, taker.next(Signal::Logs, &LIMITS).await.is_some())
         });
 
         tokio::task::yield_now().await;
         queue.push(Signal::Logs, bytes(1), 1).unwrap();
-        tokio::time::advance(SHAPE.delay).await;
+        tokio::time::advance(LIMITS.timeout).await;
         while queue.items() > 0 {
             tokio::task::yield_now().await;
         }

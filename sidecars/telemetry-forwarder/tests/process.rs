@@ -34,7 +34,7 @@ impl Running {
         let mut child = program()
             .env("TELEMETRY_FORWARDER_LISTEN", "127.0.0.1:0")
             .env("TELEMETRY_FORWARDER_LISTEN_GRPC", "127.0.0.1:0")
-            .env("TELEMETRY_FORWARDER_BATCH_DELAY", "1h")
+            .env("TELEMETRY_FORWARDER_BATCH_TIMEOUT", "1h")
             .env(
                 "TELEMETRY_FORWARDER_ENDPOINT",
                 format!("file:{}", file.display()),
@@ -158,13 +158,13 @@ fn check_reports_every_bad_setting_by_its_full_name() {
         .arg("check")
         .env("TELEMETRY_FORWARDER_ENDPOINT", "collector:4318")
         .env("TELEMETRY_FORWARDER_COMPRESSION_LEVEL", "12")
-        .env("TELEMETRY_FORWARDER_REQUEST_BYTES", "0")
+        .env("TELEMETRY_FORWARDER_MAX_BODY_BYTES", "0")
         .output()
         .unwrap();
 
     assert_eq!(checked.status.code(), Some(2));
     let said = text(&checked.stderr);
-    for name in ["ENDPOINT", "COMPRESSION_LEVEL", "REQUEST_BYTES"] {
+    for name in ["ENDPOINT", "COMPRESSION_LEVEL", "MAX_BODY_BYTES"] {
         assert!(
             said.contains(&format!("TELEMETRY_FORWARDER_{name}")),
             "{said}"

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::wire::{Fault, Record, Records, Value, put_delimited, put_head, varint_length};
+use super::wire::{Record, Records, Value, WireError, put_delimited, put_head, varint_length};
 
 /// Attributes to add, encoded once.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ impl Attributes {
 ///
 /// A resource that stands twice in its envelope is merged into one, which protobuf allows and which
 /// not every backend does for itself.
-pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, Fault> {
+pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, WireError> {
     if attributes.is_empty() {
         return Ok(Cow::Borrowed(request));
     }
@@ -85,7 +85,11 @@ pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, 
     Ok(Cow::Owned(out))
 }
 
-fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> Result<(), Fault> {
+fn put_envelope(
+    out: &mut Vec<u8>,
+    envelope: &[u8],
+    attributes: &Attributes,
+) -> Result<(), WireError> {
     let mut resources: Vec<&[u8]> = Vec::with_capacity(1);
     let mut rest = 0;
     for record in Records::new(envelope) {
@@ -125,7 +129,10 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> 
     Ok(())
 }
 
-fn missing<'a>(resources: &[&[u8]], attributes: &'a Attributes) -> Result<Vec<&'a [u8]>, Fault> {
+fn missing<'a>(
+    resources: &[&[u8]],
+    attributes: &'a Attributes,
+) -> Result<Vec<&'a [u8]>, WireError> {
     let mut present: Vec<&[u8]> = Vec::with_capacity(16);
     for resource in resources {
         for record in Records::new(resource) {
@@ -150,7 +157,7 @@ fn missing<'a>(resources: &[&[u8]], attributes: &'a Attributes) -> Result<Vec<&'
 }
 
 /// The key of a `KeyValue`; the last one, should there be several.
-fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, Fault> {
+fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, WireError> {
     let mut key = None;
     for record in Records::new(pair) {
         if let Record {

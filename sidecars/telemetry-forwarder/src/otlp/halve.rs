@@ -3,19 +3,19 @@
 //! Used twice: to keep a request under the size that a destination takes, and to find the one item
 //! a backend refuses without losing the others of its batch.
 
-use super::wire::{Fault, Record, Records, Value, put_delimited};
+use super::wire::{Record, Records, Value, WireError, put_delimited};
 
 /// Two requests made of one.
-pub type Halves = (Vec<u8>, Vec<u8>);
+pub type Split = (Vec<u8>, Vec<u8>);
 
 /// Cuts a valid request into two that together hold the same items; `None` when it holds but one
 /// part.
-pub fn halve(request: &[u8]) -> Result<Option<Halves>, Fault> {
+pub fn halve(request: &[u8]) -> Result<Option<Split>, WireError> {
     halve_at(request, &LEVELS)
 }
 
 /// `levels` are the field numbers of the repeated parts, from the outside in.
-fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Halves>, Fault> {
+fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Split>, WireError> {
     let Some((&level, inner)) = levels.split_first() else {
         return Ok(None);
     };
@@ -87,12 +87,12 @@ mod tests {
     #[test]
     fn halves_every_signal_down_to_single_items() {
         for signal in Signal::ALL {
-            let mut pieces = vec![samples::request(signal, 5)];
+            let mut chunks = vec![samples::request(signal, 5)];
             let mut single = 0;
-            while let Some(piece) = pieces.pop() {
-                match halve(&piece).unwrap() {
-                    Some((left, right)) => pieces.extend([left, right]),
-                    None => single += validate(signal, &piece).unwrap(),
+            while let Some(chunk) = chunks.pop() {
+                match halve(&chunk).unwrap() {
+                    Some((left, right)) => chunks.extend([left, right]),
+                    None => single += validate(signal, &chunk).unwrap(),
                 }
             }
             assert_eq!(single, 5, "{signal:?}");

@@ -53,13 +53,13 @@ impl Kind {
 
 /// How often a field may stand in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
+pub enum Cardinality {
     /// Once; the last one wins.
-    One,
+    Singular,
     /// Any number of times.
-    Many,
+    Repeated,
     /// Once among all the fields of the message that say so.
-    Choice,
+    Oneof,
 }
 
 /// One field of a message.
@@ -72,7 +72,7 @@ pub struct Field {
     /// What it holds.
     pub kind: Kind,
     /// How often it may stand there.
-    pub count: Count,
+    pub cardinality: Cardinality,
 }
 
 /// One message.
@@ -118,7 +118,7 @@ impl Message {
     }
 
     /// The field with a JSON name, if it is known.
-    pub fn named(&self, name: &str) -> Option<&'static Field> {
+    pub fn field_by_name(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 }
@@ -126,100 +126,104 @@ impl Message {
 const SLOTS: usize = 17;
 const NO_FIELD: u8 = u8::MAX;
 
-const fn one(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn singular(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
         kind,
-        count: Count::One,
+        cardinality: Cardinality::Singular,
     }
 }
 
-const fn many(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn repeated(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
         kind,
-        count: Count::Many,
+        cardinality: Cardinality::Repeated,
     }
 }
 
-const fn choice(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn oneof(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
         kind,
-        count: Count::Choice,
+        cardinality: Cardinality::Oneof,
     }
 }
 
 const fn attributes(number: u8) -> Field {
-    many(number, "attributes", Kind::Nested(&KEY_VALUE))
+    repeated(number, "attributes", Kind::Nested(&KEY_VALUE))
 }
 
 const fn time(number: u8, name: &'static str) -> Field {
-    one(number, name, Kind::Fixed64)
+    singular(number, name, Kind::Fixed64)
 }
 
 const fn dropped_attributes(number: u8) -> Field {
-    one(number, "droppedAttributesCount", Kind::Uint32)
+    singular(number, "droppedAttributesCount", Kind::Uint32)
 }
 
 /// `ExportTraceServiceRequest`.
 pub static TRACES: Message = Message::new(
     "ExportTraceServiceRequest",
-    &[many(1, "resourceSpans", Kind::Nested(&RESOURCE_SPANS))],
+    &[repeated(1, "resourceSpans", Kind::Nested(&RESOURCE_SPANS))],
 );
 
 /// `ExportMetricsServiceRequest`.
 pub static METRICS: Message = Message::new(
     "ExportMetricsServiceRequest",
-    &[many(1, "resourceMetrics", Kind::Nested(&RESOURCE_METRICS))],
+    &[repeated(
+        1,
+        "resourceMetrics",
+        Kind::Nested(&RESOURCE_METRICS),
+    )],
 );
 
 /// `ExportLogsServiceRequest`.
 pub static LOGS: Message = Message::new(
     "ExportLogsServiceRequest",
-    &[many(1, "resourceLogs", Kind::Nested(&RESOURCE_LOGS))],
+    &[repeated(1, "resourceLogs", Kind::Nested(&RESOURCE_LOGS))],
 );
 
 static RESOURCE_SPANS: Message = Message::new(
     "ResourceSpans",
     &[
-        one(1, "resource", Kind::Nested(&RESOURCE)),
-        many(2, "scopeSpans", Kind::Nested(&SCOPE_SPANS)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "resource", Kind::Nested(&RESOURCE)),
+        repeated(2, "scopeSpans", Kind::Nested(&SCOPE_SPANS)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SCOPE_SPANS: Message = Message::new(
     "ScopeSpans",
     &[
-        one(1, "scope", Kind::Nested(&SCOPE)),
-        many(2, "spans", Kind::Nested(&SPAN)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "scope", Kind::Nested(&SCOPE)),
+        repeated(2, "spans", Kind::Nested(&SPAN)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SPAN: Message = Message::item(
     "Span",
     &[
-        one(1, "traceId", Kind::Id(16)),
-        one(2, "spanId", Kind::Id(8)),
-        one(3, "traceState", Kind::Text),
-        one(4, "parentSpanId", Kind::Id(8)),
-        one(16, "flags", Kind::Fixed32),
-        one(5, "name", Kind::Text),
-        one(6, "kind", Kind::Int32),
+        singular(1, "traceId", Kind::Id(16)),
+        singular(2, "spanId", Kind::Id(8)),
+        singular(3, "traceState", Kind::Text),
+        singular(4, "parentSpanId", Kind::Id(8)),
+        singular(16, "flags", Kind::Fixed32),
+        singular(5, "name", Kind::Text),
+        singular(6, "kind", Kind::Int32),
         time(7, "startTimeUnixNano"),
         time(8, "endTimeUnixNano"),
         attributes(9),
         dropped_attributes(10),
-        many(11, "events", Kind::Nested(&SPAN_EVENT)),
-        one(12, "droppedEventsCount", Kind::Uint32),
-        many(13, "links", Kind::Nested(&SPAN_LINK)),
-        one(14, "droppedLinksCount", Kind::Uint32),
-        one(15, "status", Kind::Nested(&STATUS)),
+        repeated(11, "events", Kind::Nested(&SPAN_EVENT)),
+        singular(12, "droppedEventsCount", Kind::Uint32),
+        repeated(13, "links", Kind::Nested(&SPAN_LINK)),
+        singular(14, "droppedLinksCount", Kind::Uint32),
+        singular(15, "status", Kind::Nested(&STATUS)),
     ],
 );
 
@@ -227,7 +231,7 @@ static SPAN_EVENT: Message = Message::new(
     "Span.Event",
     &[
         time(1, "timeUnixNano"),
-        one(2, "name", Kind::Text),
+        singular(2, "name", Kind::Text),
         attributes(3),
         dropped_attributes(4),
     ],
@@ -236,35 +240,38 @@ static SPAN_EVENT: Message = Message::new(
 static SPAN_LINK: Message = Message::new(
     "Span.Link",
     &[
-        one(1, "traceId", Kind::Id(16)),
-        one(2, "spanId", Kind::Id(8)),
-        one(3, "traceState", Kind::Text),
+        singular(1, "traceId", Kind::Id(16)),
+        singular(2, "spanId", Kind::Id(8)),
+        singular(3, "traceState", Kind::Text),
         attributes(4),
         dropped_attributes(5),
-        one(6, "flags", Kind::Fixed32),
+        singular(6, "flags", Kind::Fixed32),
     ],
 );
 
 static STATUS: Message = Message::new(
     "Status",
-    &[one(2, "message", Kind::Text), one(3, "code", Kind::Int32)],
+    &[
+        singular(2, "message", Kind::Text),
+        singular(3, "code", Kind::Int32),
+    ],
 );
 
 static RESOURCE_LOGS: Message = Message::new(
     "ResourceLogs",
     &[
-        one(1, "resource", Kind::Nested(&RESOURCE)),
-        many(2, "scopeLogs", Kind::Nested(&SCOPE_LOGS)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "resource", Kind::Nested(&RESOURCE)),
+        repeated(2, "scopeLogs", Kind::Nested(&SCOPE_LOGS)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SCOPE_LOGS: Message = Message::new(
     "ScopeLogs",
     &[
-        one(1, "scope", Kind::Nested(&SCOPE)),
-        many(2, "logRecords", Kind::Nested(&LOG_RECORD)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "scope", Kind::Nested(&SCOPE)),
+        repeated(2, "logRecords", Kind::Nested(&LOG_RECORD)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
@@ -273,92 +280,92 @@ static LOG_RECORD: Message = Message::item(
     &[
         time(1, "timeUnixNano"),
         time(11, "observedTimeUnixNano"),
-        one(2, "severityNumber", Kind::Int32),
-        one(3, "severityText", Kind::Text),
-        one(5, "body", Kind::Nested(&ANY_VALUE)),
+        singular(2, "severityNumber", Kind::Int32),
+        singular(3, "severityText", Kind::Text),
+        singular(5, "body", Kind::Nested(&ANY_VALUE)),
         attributes(6),
         dropped_attributes(7),
-        one(8, "flags", Kind::Fixed32),
-        one(9, "traceId", Kind::Id(16)),
-        one(10, "spanId", Kind::Id(8)),
-        one(12, "eventName", Kind::Text),
+        singular(8, "flags", Kind::Fixed32),
+        singular(9, "traceId", Kind::Id(16)),
+        singular(10, "spanId", Kind::Id(8)),
+        singular(12, "eventName", Kind::Text),
     ],
 );
 
 static RESOURCE_METRICS: Message = Message::new(
     "ResourceMetrics",
     &[
-        one(1, "resource", Kind::Nested(&RESOURCE)),
-        many(2, "scopeMetrics", Kind::Nested(&SCOPE_METRICS)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "resource", Kind::Nested(&RESOURCE)),
+        repeated(2, "scopeMetrics", Kind::Nested(&SCOPE_METRICS)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SCOPE_METRICS: Message = Message::new(
     "ScopeMetrics",
     &[
-        one(1, "scope", Kind::Nested(&SCOPE)),
-        many(2, "metrics", Kind::Nested(&METRIC)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "scope", Kind::Nested(&SCOPE)),
+        repeated(2, "metrics", Kind::Nested(&METRIC)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static METRIC: Message = Message::new(
     "Metric",
     &[
-        one(1, "name", Kind::Text),
-        one(2, "description", Kind::Text),
-        one(3, "unit", Kind::Text),
-        choice(5, "gauge", Kind::Nested(&GAUGE)),
-        choice(7, "sum", Kind::Nested(&SUM)),
-        choice(9, "histogram", Kind::Nested(&HISTOGRAM)),
-        choice(
+        singular(1, "name", Kind::Text),
+        singular(2, "description", Kind::Text),
+        singular(3, "unit", Kind::Text),
+        oneof(5, "gauge", Kind::Nested(&GAUGE)),
+        oneof(7, "sum", Kind::Nested(&SUM)),
+        oneof(9, "histogram", Kind::Nested(&HISTOGRAM)),
+        oneof(
             10,
             "exponentialHistogram",
             Kind::Nested(&EXPONENTIAL_HISTOGRAM),
         ),
-        choice(11, "summary", Kind::Nested(&SUMMARY)),
-        many(12, "metadata", Kind::Nested(&KEY_VALUE)),
+        oneof(11, "summary", Kind::Nested(&SUMMARY)),
+        repeated(12, "metadata", Kind::Nested(&KEY_VALUE)),
     ],
 );
 
 static GAUGE: Message = Message::new(
     "Gauge",
-    &[many(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT))],
+    &[repeated(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT))],
 );
 
 static SUM: Message = Message::new(
     "Sum",
     &[
-        many(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT)),
-        one(2, "aggregationTemporality", Kind::Int32),
-        one(3, "isMonotonic", Kind::Bool),
+        repeated(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT)),
+        singular(2, "aggregationTemporality", Kind::Int32),
+        singular(3, "isMonotonic", Kind::Bool),
     ],
 );
 
 static HISTOGRAM: Message = Message::new(
     "Histogram",
     &[
-        many(1, "dataPoints", Kind::Nested(&HISTOGRAM_DATA_POINT)),
-        one(2, "aggregationTemporality", Kind::Int32),
+        repeated(1, "dataPoints", Kind::Nested(&HISTOGRAM_DATA_POINT)),
+        singular(2, "aggregationTemporality", Kind::Int32),
     ],
 );
 
 static EXPONENTIAL_HISTOGRAM: Message = Message::new(
     "ExponentialHistogram",
     &[
-        many(
+        repeated(
             1,
             "dataPoints",
             Kind::Nested(&EXPONENTIAL_HISTOGRAM_DATA_POINT),
         ),
-        one(2, "aggregationTemporality", Kind::Int32),
+        singular(2, "aggregationTemporality", Kind::Int32),
     ],
 );
 
 static SUMMARY: Message = Message::new(
     "Summary",
-    &[many(1, "dataPoints", Kind::Nested(&SUMMARY_DATA_POINT))],
+    &[repeated(1, "dataPoints", Kind::Nested(&SUMMARY_DATA_POINT))],
 );
 
 static NUMBER_DATA_POINT: Message = Message::item(
@@ -367,10 +374,10 @@ static NUMBER_DATA_POINT: Message = Message::item(
         attributes(7),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        choice(4, "asDouble", Kind::Double),
-        choice(6, "asInt", Kind::Sfixed64),
-        many(5, "exemplars", Kind::Nested(&EXEMPLAR)),
-        one(8, "flags", Kind::Uint32),
+        oneof(4, "asDouble", Kind::Double),
+        oneof(6, "asInt", Kind::Sfixed64),
+        repeated(5, "exemplars", Kind::Nested(&EXEMPLAR)),
+        singular(8, "flags", Kind::Uint32),
     ],
 );
 
@@ -380,14 +387,14 @@ static HISTOGRAM_DATA_POINT: Message = Message::item(
         attributes(9),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        one(4, "count", Kind::Fixed64),
-        one(5, "sum", Kind::Double),
-        many(6, "bucketCounts", Kind::Fixed64),
-        many(7, "explicitBounds", Kind::Double),
-        many(8, "exemplars", Kind::Nested(&EXEMPLAR)),
-        one(10, "flags", Kind::Uint32),
-        one(11, "min", Kind::Double),
-        one(12, "max", Kind::Double),
+        singular(4, "count", Kind::Fixed64),
+        singular(5, "sum", Kind::Double),
+        repeated(6, "bucketCounts", Kind::Fixed64),
+        repeated(7, "explicitBounds", Kind::Double),
+        repeated(8, "exemplars", Kind::Nested(&EXEMPLAR)),
+        singular(10, "flags", Kind::Uint32),
+        singular(11, "min", Kind::Double),
+        singular(12, "max", Kind::Double),
     ],
 );
 
@@ -397,25 +404,25 @@ static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::item(
         attributes(1),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        one(4, "count", Kind::Fixed64),
-        one(5, "sum", Kind::Double),
-        one(6, "scale", Kind::Sint32),
-        one(7, "zeroCount", Kind::Fixed64),
-        one(8, "positive", Kind::Nested(&BUCKETS)),
-        one(9, "negative", Kind::Nested(&BUCKETS)),
-        one(10, "flags", Kind::Uint32),
-        many(11, "exemplars", Kind::Nested(&EXEMPLAR)),
-        one(12, "min", Kind::Double),
-        one(13, "max", Kind::Double),
-        one(14, "zeroThreshold", Kind::Double),
+        singular(4, "count", Kind::Fixed64),
+        singular(5, "sum", Kind::Double),
+        singular(6, "scale", Kind::Sint32),
+        singular(7, "zeroCount", Kind::Fixed64),
+        singular(8, "positive", Kind::Nested(&BUCKETS)),
+        singular(9, "negative", Kind::Nested(&BUCKETS)),
+        singular(10, "flags", Kind::Uint32),
+        repeated(11, "exemplars", Kind::Nested(&EXEMPLAR)),
+        singular(12, "min", Kind::Double),
+        singular(13, "max", Kind::Double),
+        singular(14, "zeroThreshold", Kind::Double),
     ],
 );
 
 static BUCKETS: Message = Message::new(
     "Buckets",
     &[
-        one(1, "offset", Kind::Sint32),
-        many(2, "bucketCounts", Kind::Uint64),
+        singular(1, "offset", Kind::Sint32),
+        repeated(2, "bucketCounts", Kind::Uint64),
     ],
 );
 
@@ -425,30 +432,30 @@ static SUMMARY_DATA_POINT: Message = Message::item(
         attributes(7),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        one(4, "count", Kind::Fixed64),
-        one(5, "sum", Kind::Double),
-        many(6, "quantileValues", Kind::Nested(&VALUE_AT_QUANTILE)),
-        one(8, "flags", Kind::Uint32),
+        singular(4, "count", Kind::Fixed64),
+        singular(5, "sum", Kind::Double),
+        repeated(6, "quantileValues", Kind::Nested(&VALUE_AT_QUANTILE)),
+        singular(8, "flags", Kind::Uint32),
     ],
 );
 
 static VALUE_AT_QUANTILE: Message = Message::new(
     "ValueAtQuantile",
     &[
-        one(1, "quantile", Kind::Double),
-        one(2, "value", Kind::Double),
+        singular(1, "quantile", Kind::Double),
+        singular(2, "value", Kind::Double),
     ],
 );
 
 static EXEMPLAR: Message = Message::new(
     "Exemplar",
     &[
-        many(7, "filteredAttributes", Kind::Nested(&KEY_VALUE)),
+        repeated(7, "filteredAttributes", Kind::Nested(&KEY_VALUE)),
         time(2, "timeUnixNano"),
-        choice(3, "asDouble", Kind::Double),
-        choice(6, "asInt", Kind::Sfixed64),
-        one(4, "spanId", Kind::Id(8)),
-        one(5, "traceId", Kind::Id(16)),
+        oneof(3, "asDouble", Kind::Double),
+        oneof(6, "asInt", Kind::Sfixed64),
+        singular(4, "spanId", Kind::Id(8)),
+        singular(5, "traceId", Kind::Id(16)),
     ],
 );
 
@@ -457,25 +464,25 @@ static RESOURCE: Message = Message::new(
     &[
         attributes(1),
         dropped_attributes(2),
-        many(3, "entityRefs", Kind::Nested(&ENTITY_REFERENCE)),
+        repeated(3, "entityRefs", Kind::Nested(&ENTITY_REFERENCE)),
     ],
 );
 
 static ENTITY_REFERENCE: Message = Message::new(
     "EntityRef",
     &[
-        one(1, "schemaUrl", Kind::Text),
-        one(2, "type", Kind::Text),
-        many(3, "idKeys", Kind::Text),
-        many(4, "descriptionKeys", Kind::Text),
+        singular(1, "schemaUrl", Kind::Text),
+        singular(2, "type", Kind::Text),
+        repeated(3, "idKeys", Kind::Text),
+        repeated(4, "descriptionKeys", Kind::Text),
     ],
 );
 
 static SCOPE: Message = Message::new(
     "InstrumentationScope",
     &[
-        one(1, "name", Kind::Text),
-        one(2, "version", Kind::Text),
+        singular(1, "name", Kind::Text),
+        singular(2, "version", Kind::Text),
         attributes(3),
         dropped_attributes(4),
     ],
@@ -484,30 +491,32 @@ static SCOPE: Message = Message::new(
 static KEY_VALUE: Message = Message::new(
     "KeyValue",
     &[
-        one(1, "key", Kind::Text),
-        one(2, "value", Kind::Nested(&ANY_VALUE)),
-        one(3, "keyStrindex", Kind::Int32),
+        singular(1, "key", Kind::Text),
+        singular(2, "value", Kind::Nested(&ANY_VALUE)),
+        singular(3, "keyStrindex", Kind::Int32),
     ],
 );
 
 static ANY_VALUE: Message = Message::new(
     "AnyValue",
     &[
-        choice(1, "stringValue", Kind::Text),
-        choice(2, "boolValue", Kind::Bool),
-        choice(3, "intValue", Kind::Int64),
-        choice(4, "doubleValue", Kind::Double),
-        choice(5, "arrayValue", Kind::Nested(&ARRAY_VALUE)),
-        choice(6, "kvlistValue", Kind::Nested(&KEY_VALUE_LIST)),
-        choice(7, "bytesValue", Kind::Binary),
-        choice(8, "stringValueStrindex", Kind::Int32),
+        oneof(1, "stringValue", Kind::Text),
+        oneof(2, "boolValue", Kind::Bool),
+        oneof(3, "intValue", Kind::Int64),
+        oneof(4, "doubleValue", Kind::Double),
+        oneof(5, "arrayValue", Kind::Nested(&ARRAY_VALUE)),
+        oneof(6, "kvlistValue", Kind::Nested(&KEY_VALUE_LIST)),
+        oneof(7, "bytesValue", Kind::Binary),
+        oneof(8, "stringValueStrindex", Kind::Int32),
     ],
 );
 
-static ARRAY_VALUE: Message =
-    Message::new("ArrayValue", &[many(1, "values", Kind::Nested(&ANY_VALUE))]);
+static ARRAY_VALUE: Message = Message::new(
+    "ArrayValue",
+    &[repeated(1, "values", Kind::Nested(&ANY_VALUE))],
+);
 
 static KEY_VALUE_LIST: Message = Message::new(
     "KeyValueList",
-    &[many(1, "values", Kind::Nested(&KEY_VALUE))],
+    &[repeated(1, "values", Kind::Nested(&KEY_VALUE))],
 );

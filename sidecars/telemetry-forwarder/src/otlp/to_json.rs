@@ -9,29 +9,29 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Signal;
-use super::tables::{Count, Field, Kind, Message};
-use super::wire::{Fault, Records, Value, take_fixed64, take_varint};
+use super::tables::{Cardinality, Field, Kind, Message};
+use super::wire::{Records, Value, WireError, take_fixed64, take_varint};
 
 /// Appends a valid request as one line of JSON, without the line's end.
-pub fn to_json(signal: Signal, request: &[u8], out: &mut String) -> Result<(), Fault> {
+pub fn to_json(signal: Signal, request: &[u8], out: &mut String) -> Result<(), WireError> {
     put_message(signal.request(), request, out)
 }
 
-fn put_message(message: &'static Message, bytes: &[u8], out: &mut String) -> Result<(), Fault> {
-    let found = gather(message, bytes)?;
+fn put_message(message: &'static Message, bytes: &[u8], out: &mut String) -> Result<(), WireError> {
+    let found = collect_values(message, bytes)?;
     out.push('{');
     let mut first = true;
 
     for group in found.chunk_by(|left, right| left.0 == right.0) {
         let field = &message.fields[group[0].0];
         let values: Vec<Value<'_>> = group.iter().map(|(_, value)| *value).collect();
-        separate(&mut first, out);
+        put_separator(&mut first, out);
         put_text(field.name, out);
         out.push(':');
 
-        match field.count {
-            Count::Many => put_list(field, &values, out)?,
-            Count::One | Count::Choice => put_single(field, &values, out)?,
+        match field.cardinality {
+            Cardinality::Repeated => put_list(field, &values, out)?,
+            Cardinality::Singular | Cardinality::Oneof => put_single(field, &values, out)?,
         }
     }
 
@@ -40,10 +40,10 @@ fn put_message(message: &'static Message, bytes: &[u8], out: &mut String) -> Res
 }
 
 /// The known values with the index of their field, fields in table order, values in wire order.
-fn gather<'a>(
+fn collect_values<'a>(
     message: &'static Message,
     bytes: &'a [u8],
-) -> Result<Vec<(usize, Value<'a>)>, Fault> {
+) -> Result<Vec<(usize, Value<'a>)>, WireError> {
     let mut found = Vec::new();
     let mut chosen = None;
     for record in Records::new(bytes) {
@@ -52,7 +52,7 @@ fn gather<'a>(
             continue;
         };
 
-        if field.count == Count::Choice {
+        if field.cardinality == Cardinality::Oneof {
             chosen = Some(index);
         }
         found.push((index, record.value));
@@ -60,33 +60,33 @@ fn gather<'a>(
 
     // The last of a choice is the one that counts.
     found.retain(|(index, _)| {
-        message.fields[*index].count != Count::Choice || Some(*index) == chosen
+        message.fields[*index].cardinality != Cardinality::Oneof || Some(*index) == chosen
     });
     found.sort_by_key(|(index, _)| *index);
 
     Ok(found)
 }
 
-fn put_single(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(), Fault> {
+fn put_single(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(), WireError> {
     match (field.kind, values) {
-        // A message that is given in pieces is their sum.
+        // A message that is given in chunks is their sum.
         (Kind::Nested(inner), [_, _, ..]) => {
-            let pieces: Vec<&[u8]> = values.iter().filter_map(delimited).collect();
-            put_message(inner, &pieces.concat(), out)
+            let chunks: Vec<&[u8]> = values.iter().filter_map(as_delimited).collect();
+            put_message(inner, &chunks.concat(), out)
         }
         (_, [.., last]) => put_value(field.kind, *last, out),
         (_, []) => Ok(()),
     }
 }
 
-fn put_list(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(), Fault> {
+fn put_list(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(), WireError> {
     out.push('[');
     let mut first = true;
     for value in values {
-        if let (0 | 1, Value::Delimited(packed)) = (field.kind.wire(), value) {
-            put_packed(field.kind, packed, &mut first, out)?;
+        if let (0 | 1, Value::Delimited(compressed)) = (field.kind.wire(), value) {
+            put_packed(field.kind, compressed, &mut first, out)?;
         } else {
-            separate(&mut first, out);
+            put_separator(&mut first, out);
             put_value(field.kind, *value, out)?;
         }
     }
@@ -97,22 +97,22 @@ fn put_list(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(),
 
 fn put_packed(
     kind: Kind,
-    mut packed: &[u8],
+    mut compressed: &[u8],
     first: &mut bool,
     out: &mut String,
-) -> Result<(), Fault> {
-    while !packed.is_empty() {
+) -> Result<(), WireError> {
+    while !compressed.is_empty() {
         let value = match kind.wire() {
-            0 => Value::Varint(take_varint(&mut packed)?),
-            _ => Value::Fixed64(take_fixed64(&mut packed)?),
+            0 => Value::Varint(take_varint(&mut compressed)?),
+            _ => Value::Fixed64(take_fixed64(&mut compressed)?),
         };
-        separate(first, out);
+        put_separator(first, out);
         put_value(kind, value, out)?;
     }
     Ok(())
 }
 
-fn put_value(kind: Kind, value: Value<'_>, out: &mut String) -> Result<(), Fault> {
+fn put_value(kind: Kind, value: Value<'_>, out: &mut String) -> Result<(), WireError> {
     match (kind, value) {
         (Kind::Bool, Value::Varint(bits)) => out.push_str(if bits == 0 { "false" } else { "true" }),
         (Kind::Int32, Value::Varint(bits)) => put(out, format_args!("{}", bits as i32)),
@@ -130,7 +130,10 @@ fn put_value(kind: Kind, value: Value<'_>, out: &mut String) -> Result<(), Fault
         }
         (Kind::Double, Value::Fixed64(bits)) => put_double(f64::from_bits(bits), out),
         (Kind::Text, Value::Delimited(bytes)) => {
-            put_text(std::str::from_utf8(bytes).map_err(|_| Fault::Utf8)?, out);
+            put_text(
+                std::str::from_utf8(bytes).map_err(|_| WireError::Utf8)?,
+                out,
+            );
         }
         (Kind::Binary, Value::Delimited(bytes)) => {
             out.push('"');
@@ -145,20 +148,20 @@ fn put_value(kind: Kind, value: Value<'_>, out: &mut String) -> Result<(), Fault
             out.push('"');
         }
         (Kind::Nested(inner), Value::Delimited(bytes)) => put_message(inner, bytes, out)?,
-        _ => return Err(Fault::WireType),
+        _ => return Err(WireError::WireType),
     }
 
     Ok(())
 }
 
-fn delimited<'a>(value: &Value<'a>) -> Option<&'a [u8]> {
+fn as_delimited<'a>(value: &Value<'a>) -> Option<&'a [u8]> {
     match value {
         Value::Delimited(bytes) => Some(bytes),
         _ => None,
     }
 }
 
-fn separate(first: &mut bool, out: &mut String) {
+fn put_separator(first: &mut bool, out: &mut String) {
     if !*first {
         out.push(',');
     }
@@ -217,7 +220,7 @@ mod tests {
     use super::*;
     use crate::otlp::{from_json::from_json, samples};
 
-    fn json_of(signal: Signal, request: &[u8]) -> serde_json::Value {
+    fn json_from(signal: Signal, request: &[u8]) -> serde_json::Value {
         let mut text = String::new();
         to_json(signal, request, &mut text).unwrap();
         serde_json::from_str(&text).unwrap()
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn shows_a_span_as_otlp_json_does() {
         let request = samples::request(Signal::Traces, 1);
-        let value = json_of(Signal::Traces, &request);
+        let value = json_from(Signal::Traces, &request);
         let span = &value["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         assert_eq!(span["traceId"], "0102030405060708090a0b0c0d0e0f10");
         assert_eq!(span["startTimeUnixNano"], "1000000000");
@@ -262,7 +265,7 @@ mod tests {
         let scope = [&[0x12, 7][..], &record].concat();
         let resource = [&[0x12, 9][..], &scope].concat();
         let request = [&[0x0a, 11][..], &resource].concat();
-        let json = json_of(Signal::Logs, &request);
+        let json = json_from(Signal::Logs, &request);
         let body = &json["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"];
         assert_eq!(body, &json!({ "intValue": "5" }));
     }

@@ -4,21 +4,21 @@
 //! else in its batch: a backend refuses a request as a whole. Nothing enters the queue unchecked.
 
 use super::Signal;
-use super::tables::{Count, Field, Kind, Message};
-use super::wire::{Fault, Records, Value, take_varint};
+use super::tables::{Cardinality, Field, Kind, Message};
+use super::wire::{Records, Value, WireError, take_varint};
 
 /// Where a request is malformed, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{fault} (in `{message}`)")]
-pub struct Malformed {
-    /// The innermost message that is at fault.
+#[error("{error} (in `{message}`)")]
+pub struct ValidationError {
+    /// The innermost message that is at error.
     pub message: &'static str,
     /// What is wrong there.
-    pub fault: Fault,
+    pub error: WireError,
 }
 
 /// Checks a whole request and counts its items: spans, data points or log records.
-pub fn validate(signal: Signal, request: &[u8]) -> Result<usize, Malformed> {
+pub fn validate(signal: Signal, request: &[u8]) -> Result<usize, ValidationError> {
     let mut items = 0;
     check(signal.request(), request, 0, &mut items)?;
     Ok(items)
@@ -29,14 +29,14 @@ fn check(
     bytes: &[u8],
     depth: usize,
     items: &mut usize,
-) -> Result<(), Malformed> {
-    let at = |fault| Malformed {
+) -> Result<(), ValidationError> {
+    let at = |error| ValidationError {
         message: message.name,
-        fault,
+        error,
     };
 
     if depth > MAX_DEPTH {
-        return Err(at(Fault::Depth));
+        return Err(at(WireError::Depth));
     }
     *items += usize::from(message.item);
 
@@ -57,42 +57,42 @@ fn check(
     Ok(())
 }
 
-fn check_value(field: &Field, value: Value<'_>) -> Result<(), Fault> {
+fn check_value(field: &Field, value: Value<'_>) -> Result<(), WireError> {
     match (field.kind, field.kind.wire(), value) {
         (Kind::Text, _, Value::Delimited(bytes)) => std::str::from_utf8(bytes)
             .map(|_| ())
-            .map_err(|_| Fault::Utf8),
+            .map_err(|_| WireError::Utf8),
         // Backends refuse other lengths, and with them the whole batch.
         (Kind::Id(length), _, Value::Delimited(bytes)) => {
             if bytes.is_empty() || bytes.len() == length {
                 Ok(())
             } else {
-                Err(Fault::IdLength)
+                Err(WireError::IdLength)
             }
         }
         (_, 0, Value::Varint(_))
         | (_, 1, Value::Fixed64(_))
         | (_, 2, Value::Delimited(_))
         | (_, 5, Value::Fixed32(_)) => Ok(()),
-        (kind, _, Value::Delimited(packed)) if field.count == Count::Many => {
-            check_packed(kind, packed)
+        (kind, _, Value::Delimited(compressed)) if field.cardinality == Cardinality::Repeated => {
+            check_packed(kind, compressed)
         }
-        _ => Err(Fault::WireType),
+        _ => Err(WireError::WireType),
     }
 }
 
-fn check_packed(kind: Kind, mut packed: &[u8]) -> Result<(), Fault> {
+fn check_packed(kind: Kind, mut compressed: &[u8]) -> Result<(), WireError> {
     match kind.wire() {
         0 => {
-            while !packed.is_empty() {
-                take_varint(&mut packed)?;
+            while !compressed.is_empty() {
+                take_varint(&mut compressed)?;
             }
             Ok(())
         }
-        1 if packed.len().is_multiple_of(8) => Ok(()),
-        5 if packed.len().is_multiple_of(4) => Ok(()),
-        1 | 5 => Err(Fault::Truncated),
-        _ => Err(Fault::WireType),
+        1 if compressed.len().is_multiple_of(8) => Ok(()),
+        5 if compressed.len().is_multiple_of(4) => Ok(()),
+        1 | 5 => Err(WireError::Truncated),
+        _ => Err(WireError::WireType),
     }
 }
 
@@ -120,12 +120,12 @@ mod tests {
     #[test]
     fn refuses_a_string_that_is_not_utf8() {
         // ResourceSpans.schema_url = ff
-        let fault = validate(Signal::Traces, &[0x0a, 0x03, 0x1a, 0x01, 0xff]);
+        let error = validate(Signal::Traces, &[0x0a, 0x03, 0x1a, 0x01, 0xff]);
         assert_eq!(
-            fault,
-            Err(Malformed {
+            error,
+            Err(ValidationError {
                 message: "ResourceSpans",
-                fault: Fault::Utf8
+                error: WireError::Utf8
             })
         );
     }
@@ -136,13 +136,13 @@ mod tests {
         let scope = [&[0x12, 5][..], &span].concat();
         let resource = [&[0x12, 7][..], &scope].concat();
         let request = [&[0x0a, 9][..], &resource].concat();
-        let fault = validate(Signal::Traces, &request);
+        let error = validate(Signal::Traces, &request);
 
         assert_eq!(
-            fault,
-            Err(Malformed {
+            error,
+            Err(ValidationError {
                 message: "Span",
-                fault: Fault::IdLength
+                error: WireError::IdLength
             })
         );
     }
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn refuses_a_value_nested_without_end() {
         let request = samples::nested_value(200);
-        let fault = validate(Signal::Logs, &request).map_err(|malformed| malformed.fault);
-        assert_eq!(fault, Err(Fault::Depth));
+        let error = validate(Signal::Logs, &request).map_err(|malformed| malformed.error);
+        assert_eq!(error, Err(WireError::Depth));
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn refuses_a_wrong_wire_type() {
-        let fault = validate(Signal::Traces, &[0x08, 0x01]).map_err(|malformed| malformed.fault);
-        assert_eq!(fault, Err(Fault::WireType));
+        let error = validate(Signal::Traces, &[0x08, 0x01]).map_err(|malformed| malformed.error);
+        assert_eq!(error, Err(WireError::WireType));
     }
 }

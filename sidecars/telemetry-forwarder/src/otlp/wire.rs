@@ -1,8 +1,8 @@
 //! The protobuf wire format, as far as OTLP needs it: reading records and writing them.
 
-/// What is wrong with a piece of protobuf.
+/// What is wrong with a chunk of protobuf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum WireError {
     /// The bytes end inside a value.
     #[error("the data ends too early")]
     Truncated,
@@ -63,21 +63,21 @@ impl<'a> Records<'a> {
     }
 
     #[inline]
-    fn step(&mut self) -> Result<Record<'a>, Fault> {
+    fn step(&mut self) -> Result<Record<'a>, WireError> {
         let start = self.bytes;
         let key = take_varint(&mut self.bytes)?;
-        let number = u32::try_from(key >> 3).map_err(|_| Fault::Key)?;
+        let number = u32::try_from(key >> 3).map_err(|_| WireError::Key)?;
 
         // A key is 32 bits: 29 of number, 3 of wire type.
         if number == 0 || number > 0x1fff_ffff {
-            return Err(Fault::Key);
+            return Err(WireError::Key);
         }
         let value = match key & 7 {
             0 => Value::Varint(take_varint(&mut self.bytes)?),
             1 => Value::Fixed64(u64::from_le_bytes(take_array(&mut self.bytes)?)),
             2 => Value::Delimited(take_delimited(&mut self.bytes)?),
             5 => Value::Fixed32(u32::from_le_bytes(take_array(&mut self.bytes)?)),
-            _ => return Err(Fault::Key),
+            _ => return Err(WireError::Key),
         };
 
         let raw = &start[..start.len() - self.bytes.len()];
@@ -86,7 +86,7 @@ impl<'a> Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, Fault>;
+    type Item = Result<Record<'a>, WireError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -103,7 +103,7 @@ impl<'a> Iterator for Records<'a> {
 
 /// Reads the next varint and moves past it.
 #[inline]
-pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
+pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
     if let Some((&first, rest)) = bytes.split_first()
         && first < 0x80
     {
@@ -113,12 +113,12 @@ pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     take_long_varint(bytes)
 }
 
-fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
+fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
         // The tenth byte holds the one bit that is left of 64.
         if index == 9 && byte > 1 {
-            return Err(Fault::Varint);
+            return Err(WireError::Varint);
         }
         value |= u64::from(byte & 0x7f) << (7 * index);
 
@@ -129,28 +129,28 @@ fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     }
 
     Err(if bytes.len() < 10 {
-        Fault::Truncated
+        WireError::Truncated
     } else {
-        Fault::Varint
+        WireError::Varint
     })
 }
 
 /// Reads the next eight bytes as a little-endian number and moves past them.
-pub fn take_fixed64(bytes: &mut &[u8]) -> Result<u64, Fault> {
+pub fn take_fixed64(bytes: &mut &[u8]) -> Result<u64, WireError> {
     take_array(bytes).map(u64::from_le_bytes)
 }
 
 #[inline]
-fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Fault> {
-    let (array, rest) = bytes.split_first_chunk::<N>().ok_or(Fault::Truncated)?;
+fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], WireError> {
+    let (array, rest) = bytes.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
     *bytes = rest;
     Ok(*array)
 }
 
 #[inline]
-fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Fault> {
-    let length = usize::try_from(take_varint(bytes)?).map_err(|_| Fault::Truncated)?;
-    let (inner, rest) = bytes.split_at_checked(length).ok_or(Fault::Truncated)?;
+fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
+    let length = usize::try_from(take_varint(bytes)?).map_err(|_| WireError::Truncated)?;
+    let (inner, rest) = bytes.split_at_checked(length).ok_or(WireError::Truncated)?;
     *bytes = rest;
     Ok(inner)
 }
@@ -238,17 +238,17 @@ mod tests {
 
     #[test]
     fn refuses_varints_over_64_bits_and_cut_ones() {
-        assert_eq!(take_varint(&mut &[0xff; 10][..]), Err(Fault::Varint));
-        assert_eq!(take_varint(&mut &[0xff; 9][..]), Err(Fault::Truncated));
-        assert_eq!(take_varint(&mut &[][..]), Err(Fault::Truncated));
+        assert_eq!(take_varint(&mut &[0xff; 10][..]), Err(WireError::Varint));
+        assert_eq!(take_varint(&mut &[0xff; 9][..]), Err(WireError::Truncated));
+        assert_eq!(take_varint(&mut &[][..]), Err(WireError::Truncated));
     }
 
     #[test]
     fn refuses_groups_field_zero_and_lengths_past_the_end() {
         let first = |bytes: &'static [u8]| Records::new(bytes).next();
-        assert_eq!(first(&[0x0b]), Some(Err(Fault::Key)));
-        assert_eq!(first(&[0x00, 0x00]), Some(Err(Fault::Key)));
-        assert_eq!(first(&[0x0a, 0x02, 0x00]), Some(Err(Fault::Truncated)));
+        assert_eq!(first(&[0x0b]), Some(Err(WireError::Key)));
+        assert_eq!(first(&[0x00, 0x00]), Some(Err(WireError::Key)));
+        assert_eq!(first(&[0x0a, 0x02, 0x00]), Some(Err(WireError::Truncated)));
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
         let mut out = Vec::new();
         let written = put_nested(&mut out, 2, |out| {
             out.extend_from_slice(&[7; 300]);
-            Ok::<(), Fault>(())
+            Ok::<(), WireError>(())
         });
 
         assert_eq!(written, Ok(()));

@@ -1,7 +1,7 @@
 //! OTLP over gRPC: one method per signal, the framing written out.
 //!
 //! It is a five-byte prefix and a few trailers. A gRPC library would decode every message into
-//! structs, and would answer a request that is too large with a code that tells the sender to try
+//! structs, and would handle a request that is too large with a code that tells the sender to try
 //! again.
 
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-use super::body::{Fault, Reading, gunzip};
+use super::body::{BodyError, BodyReader, gunzip};
 use super::intake::Intake;
 use crate::otlp::Signal;
 use crate::otlp::status::{Code, Status};
@@ -38,7 +38,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     )
 }
 
-pub(super) async fn answer<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
+pub(super) async fn handle<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -57,7 +57,7 @@ where
         .into_iter()
         .find(|signal| signal.method() == path)
     else {
-        return refuse(&Status::new(
+        return reject(&Status::new(
             Code::Unimplemented,
             "this method is not known",
         ));
@@ -66,8 +66,8 @@ where
     match receive(intake, signal, &head.headers, body).await {
         Ok(()) => success(),
         Err(status) => {
-            intake.count_refused(signal, &status);
-            refuse(&status)
+            intake.count_refusal(signal, &status);
+            reject(&status)
         }
     }
 }
@@ -97,16 +97,16 @@ where
     };
 
     let limits = intake.limits();
-    let (limit, timeout) = (limits.bytes, limits.timeout);
-    let mut lease = limits.budget.lease();
+    let (limit, timeout) = (limits.max_body_bytes, limits.body_timeout);
+    let mut reservation = limits.budget.reserve();
 
     // The prefix tells the length, so a message that is too large is refused before it arrives.
     let inspect = |seen: &[u8]| match prefix(seen) {
-        Some((_, length)) if length > limit => Err(Fault::TooLarge(limit)),
+        Some((_, length)) if length > limit => Err(BodyError::TooLarge(limit)),
         _ => Ok(()),
     };
-    let reading = Reading {
-        lease: &mut lease,
+    let reading = BodyReader {
+        reservation: &mut reservation,
         limit: limit + PREFIX,
         timeout,
         inspect,
@@ -127,7 +127,7 @@ where
 
     let message = match (flag, gzip) {
         (0, _) => bytes,
-        (1, true) => gunzip(&bytes, limit, &mut lease)?.into(),
+        (1, true) => gunzip(&bytes, limit, &mut reservation)?.into(),
         (1, false) => {
             return Err(Status::new(
                 Code::Internal,
@@ -162,7 +162,7 @@ fn success() -> Response<Body> {
 }
 
 /// A refusal is headers only: what would be trailers stands there.
-fn refuse(status: &Status) -> Response<Body> {
+fn reject(status: &Status) -> Response<Body> {
     let mut response = response(full(Bytes::new()));
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(status.code as u16));

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::body::{Budget, Fault};
+use super::body::{BodyError, Budget};
+use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
 use crate::otlp::enrich::enrich;
 use crate::otlp::status::{Code, Status};
 use crate::otlp::{Signal, validate::validate};
-use crate::queue::{Queue, Refusal};
-use crate::tally::{Fate, Tally};
+use crate::queue::{PushError, Queue};
 
 /// The receiving side of the forwarder; clones are the same.
 #[derive(Debug, Clone)]
@@ -24,17 +24,17 @@ pub(crate) struct Intake {
 struct Shared {
     queue: Queue,
     enrichment: Enrichment,
-    tally: Arc<Tally>,
-    limits: Limits,
+    counters: Arc<Counters>,
+    limits: RequestLimits,
 }
 
 /// The limits of one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Limits {
+pub(crate) struct RequestLimits {
     /// Most bytes, compressed or not.
-    pub(crate) bytes: usize,
+    pub(crate) max_body_bytes: usize,
     /// How long it may take to arrive.
-    pub(crate) timeout: Duration,
+    pub(crate) body_timeout: Duration,
     /// What all requests together may take.
     pub(crate) budget: Budget,
 }
@@ -44,27 +44,27 @@ impl Intake {
     pub(crate) fn new(
         queue: Queue,
         enrichment: Enrichment,
-        tally: Arc<Tally>,
-        limits: Limits,
+        counters: Arc<Counters>,
+        limits: RequestLimits,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 queue,
                 enrichment,
-                tally,
+                counters,
                 limits,
             }),
         }
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &RequestLimits {
         &self.shared.limits
     }
 
     /// Takes a request in protobuf; when it returns `Ok`, the request may be acknowledged.
     pub(super) async fn accept(&self, signal: Signal, request: Bytes) -> Result<(), Status> {
         let malformed = |message: String| Status::new(Code::InvalidArgument, message);
-        let items = validate(signal, &request).map_err(|fault| malformed(fault.to_string()))?;
+        let items = validate(signal, &request).map_err(|error| malformed(error.to_string()))?;
         if items == 0 {
             // An envelope with nothing in it is fine, and nobody needs it.
             return Ok(());
@@ -74,19 +74,21 @@ impl Intake {
         let enriched = match enrich(&request, attributes) {
             Ok(Cow::Borrowed(_)) => request,
             Ok(Cow::Owned(enriched)) => Bytes::from(enriched),
-            Err(fault) => return Err(malformed(fault.to_string())),
+            Err(error) => return Err(malformed(error.to_string())),
         };
 
         self.shared
             .queue
             .push(signal, enriched, items)
             .map_err(refusal)?;
-        self.shared.tally.add(signal, Fate::Accepted, items);
+        self.shared
+            .counters
+            .add(signal, ItemOutcome::Accepted, items);
 
         Ok(())
     }
 
-    pub(super) fn count_refused(&self, signal: Signal, status: &Status) {
+    pub(super) fn count_refusal(&self, signal: Signal, status: &Status) {
         let reason = match status.code {
             Code::InvalidArgument => "malformed",
             Code::ResourceExhausted => "too large",
@@ -94,7 +96,9 @@ impl Intake {
             _ => "other",
         };
 
-        self.shared.tally.add(signal, Fate::Refused(reason), 1);
+        self.shared
+            .counters
+            .add(signal, ItemOutcome::Refused(reason), 1);
         tracing::debug!(
             signal = signal.name(),
             reason,
@@ -104,19 +108,19 @@ impl Intake {
     }
 }
 
-fn refusal(refusal: Refusal) -> Status {
+fn refusal(refusal: PushError) -> Status {
     Status::unavailable(refusal.to_string(), RETRY_AFTER)
 }
 
-impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
-        let message = fault.to_string();
-        match fault {
-            Fault::TooLarge(_) => Self::new(Code::ResourceExhausted, message),
-            Fault::Busy => Self::unavailable(message, RETRY_AFTER),
-            Fault::Slow(_) => Self::new(Code::DeadlineExceeded, message),
-            Fault::Broken(_) => Self::new(Code::Internal, message),
-            Fault::Gzip => Self::new(Code::InvalidArgument, message),
+impl From<BodyError> for Status {
+    fn from(error: BodyError) -> Self {
+        let message = error.to_string();
+        match error {
+            BodyError::TooLarge(_) => Self::new(Code::ResourceExhausted, message),
+            BodyError::Busy => Self::unavailable(message, RETRY_AFTER),
+            BodyError::Timeout(_) => Self::new(Code::DeadlineExceeded, message),
+            BodyError::Aborted(_) => Self::new(Code::Internal, message),
+            BodyError::InvalidGzip => Self::new(Code::InvalidArgument, message),
         }
     }
 }

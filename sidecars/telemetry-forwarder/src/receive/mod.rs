@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ─▶ http.rs or grpc.rs ─▶ body.rs (whole, decompressed, bounded) ─▶ intake.rs
-//!                                     validate ─▶ enrich ─▶ queue ─▶ answer
+//!                                     validate ─▶ enrich ─▶ queue ─▶ handle
 //! ```
 
 mod body;
@@ -21,10 +21,10 @@ use chassis::http::Body;
 use body::discard;
 
 pub(crate) use body::Budget;
-pub(crate) use intake::{Intake, Limits};
+pub(crate) use intake::{Intake, RequestLimits};
 
 /// Answers one request, whichever protocol it speaks.
-pub(crate) async fn answer<B>(intake: Intake, request: Request<B>) -> Response<Body>
+pub(crate) async fn handle<B>(intake: Intake, request: Request<B>) -> Response<Body>
 where
     B: ::http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -32,13 +32,13 @@ where
     let (head, body) = request.into_parts();
     let mut body = pin!(body);
     let response = if grpc::is_grpc(&head.headers) {
-        grpc::answer(&intake, &head, body.as_mut()).await
+        grpc::handle(&intake, &head, body.as_mut()).await
     } else {
-        http::answer(&intake, &head, body.as_mut()).await
+        http::handle(&intake, &head, body.as_mut()).await
     };
 
-    // A sender that is still sending does not read the answer: it sees a broken connection and
-    // sends everything again. HTTP/2 has room for an early answer, who asked first sends nothing,
+    // A sender that is still sending does not read the handle: it sees a broken connection and
+    // sends everything again. HTTP/2 has room for an early handle, who asked first sends nothing,
     // and who was too slow has had its time.
     let sends_on = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
     if sends_on && response.status() != StatusCode::REQUEST_TIMEOUT {

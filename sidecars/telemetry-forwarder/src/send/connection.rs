@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection to one host, kept open between requests, with TLS where the URL says so.
+//! One HTTP/1.1 connection to one host, idle open between requests, with TLS where the URL says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 /// Why TLS cannot be set up for the endpoint.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsFault {
+pub enum TlsError {
     /// The file of certificate authorities cannot be read.
     #[error("`{path}` cannot be read as PEM")]
     Pem {
@@ -34,7 +34,7 @@ pub enum TlsFault {
     },
     /// The file of certificate authorities holds none that can be used.
     #[error("`{path}` holds no usable certificate")]
-    NoRoots {
+    NoCertificates {
         /// The file.
         path: String,
     },
@@ -75,9 +75,9 @@ struct Open {
     _driver: JoinSet<()>,
 }
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FullResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -86,7 +86,7 @@ pub(crate) struct Answer {
 impl Target {
     /// The host of a URL; `ca_file` is read only when it is https, and empty means the built-in
     /// roots.
-    pub(crate) fn new(url: &Uri, ca_file: &str) -> Result<Self, TlsFault> {
+    pub(crate) fn new(url: &Uri, ca_file: &str) -> Result<Self, TlsError> {
         let secure = url.scheme() == Some(&Scheme::HTTPS);
         let host = url
             .host()
@@ -121,14 +121,14 @@ impl Target {
 
     async fn connect(&self) -> Result<Open, BoxError> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(CONNECT_LIMIT, connecting).await??;
+        let stream = timeout(CONNECT_TIMEOUT, connecting).await??;
         // Requests are written in one go; waiting for the last segment's ack would only delay them.
         stream.set_nodelay(true)?;
         match &self.tls {
             None => open(stream).await,
             Some(tls) => {
                 let shaking = tls.connector.connect(tls.name.clone(), stream);
-                open(timeout(CONNECT_LIMIT, shaking).await??).await
+                open(timeout(CONNECT_TIMEOUT, shaking).await??).await
             }
         }
     }
@@ -157,12 +157,12 @@ impl Connection {
         Self { target, open: None }
     }
 
-    /// Sends a request and reads the whole answer; anything but an answer closes the connection.
+    /// Sends a request and reads the whole response; anything but an response closes the connection.
     pub(crate) async fn send(
         &mut self,
         mut request: Request<Full<Bytes>>,
         limit: Duration,
-    ) -> Result<Answer, BoxError> {
+    ) -> Result<FullResponse, BoxError> {
         request
             .headers_mut()
             .insert(HOST, self.target.host_header.clone());
@@ -170,8 +170,8 @@ impl Connection {
         let mut open = self.open.take();
         // The server may have closed an idle connection: what it has not read goes out on a new
         // one.
-        if let Some(kept) = &mut open
-            && kept.sender.ready().await.is_err()
+        if let Some(idle) = &mut open
+            && idle.sender.ready().await.is_err()
         {
             open = None;
         }
@@ -195,21 +195,21 @@ impl Connection {
             };
 
             let (head, body) = response.into_parts();
-            let body = read_limited(body, ANSWER_LIMIT).await?;
-            Ok::<_, BoxError>(Answer {
+            let body = read_limited(body, MAX_RESPONSE_BYTES).await?;
+            Ok::<_, BoxError>(FullResponse {
                 status: head.status,
                 headers: head.headers,
                 body,
             })
         };
 
-        let answer = timeout(limit, exchange)
+        let response = timeout(limit, exchange)
             .await
-            .map_err(|_| format!("no answer in {limit:?}"))?;
-        let answer = answer?;
+            .map_err(|_| format!("no response in {limit:?}"))?;
+        let response = response?;
 
         self.open = Some(open);
-        Ok(answer)
+        Ok(response)
     }
 }
 
@@ -234,14 +234,14 @@ pub(crate) async fn get(url: &Uri) -> Result<Bytes, BoxError> {
     let target = Target::new(url, "")?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path).body(Full::default())?;
-    let answer = Connection::new(target).send(request, GET_LIMIT).await?;
-    if answer.status != StatusCode::OK {
-        return Err(format!("{url} answers {}", answer.status).into());
+    let response = Connection::new(target).send(request, GET_TIMEOUT).await?;
+    if response.status != StatusCode::OK {
+        return Err(format!("{url} answers {}", response.status).into());
     }
-    Ok(answer.body)
+    Ok(response.body)
 }
 
-fn client_config(ca_file: &str) -> Result<ClientConfig, TlsFault> {
+fn client_config(ca_file: &str) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -252,7 +252,7 @@ fn client_config(ca_file: &str) -> Result<ClientConfig, TlsFault> {
     Ok(config)
 }
 
-fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
+fn roots(ca_file: &str) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     if ca_file.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -260,7 +260,7 @@ fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
     }
 
     let path = ca_file.to_owned();
-    let pem = |source| TlsFault::Pem {
+    let pem = |source| TlsError::Pem {
         path: ca_file.to_owned(),
         source,
     };
@@ -270,13 +270,13 @@ fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
     let (added, _) = roots.add_parsable_certificates(certificates.map_err(pem)?);
 
     if added == 0 {
-        Err(TlsFault::NoRoots { path })
+        Err(TlsError::NoCertificates { path })
     } else {
         Ok(roots)
     }
 }
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const GET_LIMIT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const GET_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the specification advises for answers.
-const ANSWER_LIMIT: usize = 4 << 20;
+const MAX_RESPONSE_BYTES: usize = 4 << 20;

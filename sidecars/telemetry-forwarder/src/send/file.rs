@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::{Outcome, Prepared};
+use super::{Prepared, SendOutcome};
 use crate::otlp::Signal;
 use crate::otlp::to_json::to_json;
 
@@ -41,7 +41,7 @@ impl FileSink {
         }
     }
 
-    pub(super) async fn send(&self, prepared: &Prepared) -> Outcome {
+    pub(super) async fn send(&self, prepared: &Prepared) -> SendOutcome {
         let (state, line) = (Arc::clone(&self.state), prepared.body.clone());
         let writing = spawn_blocking(move || {
             state
@@ -54,13 +54,13 @@ impl FileSink {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
         match result {
-            Ok(()) => Outcome::Delivered {
+            Ok(()) => SendOutcome::Delivered {
                 rejected: 0,
                 message: String::new(),
             },
-            Err(error) => Outcome::Retry {
+            Err(error) => SendOutcome::Retry {
                 after: None,
-                why: error.to_string(),
+                reason: error.to_string(),
             },
         }
     }
@@ -110,8 +110,11 @@ mod tests {
         let request = [0x0a, 0x03, 0x1a, 0x01, b'x'];
         for _ in 0..2 {
             let sink = FileSink::new(path.clone());
-            let outcome = sink.send(&prepare(Signal::Traces, &request).unwrap()).await;
-            assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+            let classify = sink.send(&prepare(Signal::Traces, &request).unwrap()).await;
+            assert!(
+                matches!(classify, SendOutcome::Delivered { .. }),
+                "{classify:?}"
+            );
         }
 
         let text = std::fs::read_to_string(&path).unwrap();
@@ -125,7 +128,10 @@ mod tests {
     async fn a_file_that_cannot_be_written_is_tried_again() {
         let folder = tempfile::tempdir().unwrap();
         let sink = FileSink::new(folder.path().to_owned());
-        let outcome = sink.send(&prepare(Signal::Logs, &[]).unwrap()).await;
-        assert!(matches!(outcome, Outcome::Retry { .. }), "{outcome:?}");
+        let classify = sink.send(&prepare(Signal::Logs, &[]).unwrap()).await;
+        assert!(
+            matches!(classify, SendOutcome::Retry { .. }),
+            "{classify:?}"
+        );
     }
 }

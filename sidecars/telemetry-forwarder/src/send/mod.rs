@@ -1,10 +1,10 @@
 //! The sending side: one worker per signal takes batches and sees each one settled.
 //!
 //! ```text
-//! queue ─▶ worker.rs ─▶ prepare (compress, or write as JSON) ─▶ send ─▶ outcome
+//! queue ─▶ worker.rs ─▶ prepare (compress, or write as JSON) ─▶ send ─▶ classify
 //!             ▲  │                                                        │
-//!             │  └── retry.rs: how long until the next try ◀── retry ─────┤
-//!             └───── cut in two ◀── refused as a whole ───────────────────┤
+//!             │  └── retry.rs: how long wait_until the next try ◀── retry ─────┤
+//!             └───── splittable in two ◀── refused as a whole ───────────────────┤
 //!                                    delivered, or dropped and counted ◀──┘
 //! ```
 
@@ -19,32 +19,35 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::config::{Config, Endpoint};
+use crate::counters::ItemOutcome;
 use crate::otlp::Signal;
-use crate::tally::Fate;
 
-pub use connection::TlsFault;
+pub use connection::TlsError;
 pub(crate) use connection::get;
 pub(crate) use worker::Worker;
 
 /// What came of one attempt.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum SendOutcome {
     /// The destination took it, perhaps without some of its items.
     Delivered { rejected: usize, message: String },
     /// Not now; perhaps later.
     Retry {
         after: Option<Duration>,
-        why: String,
+        reason: String,
     },
-    /// Never as it is; `Cut` says that a part of it may fare better.
-    Refused { why: String, cut: Cut },
+    /// Never as it is; `Splittable` says that a part of it may fare better.
+    Refused {
+        reason: String,
+        splittable: Splittable,
+    },
 }
 
 /// Whether a refused request is worth trying in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    Worthwhile,
-    Pointless,
+pub(crate) enum Splittable {
+    Yes,
+    No,
 }
 
 /// Where telemetry goes; clones go to the same place, over connections of their own.
@@ -64,7 +67,7 @@ pub(crate) struct Prepared {
 
 impl Destination {
     /// What the settings name; reads the certificate authorities.
-    pub(crate) fn new(config: &Config) -> Result<Self, TlsFault> {
+    pub(crate) fn new(config: &Config) -> Result<Self, TlsError> {
         Ok(match config.endpoint().unwrap_or(Endpoint::Discard) {
             Endpoint::Discard => Self::Discard,
             Endpoint::File(path) => Self::File(file::FileSink::new(path)),
@@ -73,10 +76,10 @@ impl Destination {
     }
 
     /// What becomes of the items that it takes.
-    pub(crate) fn fate(&self) -> Fate {
+    pub(crate) fn item_outcome(&self) -> ItemOutcome {
         match self {
-            Self::Discard => Fate::Dropped("no endpoint"),
-            Self::File(_) | Self::Http(_) => Fate::Sent,
+            Self::Discard => ItemOutcome::Dropped("no endpoint"),
+            Self::File(_) | Self::Http(_) => ItemOutcome::Sent,
         }
     }
 
@@ -91,9 +94,9 @@ impl Destination {
         }
     }
 
-    pub(crate) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> Outcome {
+    pub(crate) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> SendOutcome {
         match self {
-            Self::Discard => Outcome::Delivered {
+            Self::Discard => SendOutcome::Delivered {
                 rejected: 0,
                 message: String::new(),
             },

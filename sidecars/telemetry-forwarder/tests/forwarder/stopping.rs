@@ -8,34 +8,34 @@ use telemetry_forwarder::Config;
 use tokio::task::JoinSet;
 
 use crate::support::client::{deliver, send_until_closed};
-use crate::support::samples::{numbered, traces};
+use crate::support::samples::{numbered_names, traces};
 use crate::support::sink::{Reply, Sink};
-use crate::support::{Running, config, until};
+use crate::support::{TestForwarder, config, wait_until};
 
 #[tokio::test]
 async fn what_waits_for_company_is_sent_at_the_end() {
     let sink = Sink::start().await;
-    let batch_delay = Period::from_secs(3600);
-    let forwarder = Running::start(Config {
-        batch_delay,
+    let batch_timeout = Period::from_secs(3600);
+    let forwarder = TestForwarder::start(Config {
+        batch_timeout,
         ..config(sink.url())
     })
     .await;
 
-    for name in numbered("", 20) {
+    for name in numbered_names("", 20) {
         deliver(forwarder.http, traces([name])).await;
     }
-    assert!(sink.received().is_empty());
+    assert!(sink.requests().is_empty());
     let took = forwarder.stop().await;
 
-    assert_eq!(sink.spans(), numbered("", 20));
+    assert_eq!(sink.spans(), numbered_names("", 20));
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
     let sink = Sink::start().await;
-    let forwarder = Running::start(config(sink.url())).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let mut senders = JoinSet::new();
 
@@ -47,7 +47,7 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
         });
     }
 
-    until("some traffic", || acknowledged.lock().unwrap().len() > 500).await;
+    wait_until("some traffic", || acknowledged.lock().unwrap().len() > 500).await;
     let took = forwarder.stop().await;
     senders.join_all().await;
 
@@ -72,33 +72,33 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
 async fn a_backend_that_recovers_during_the_drain_gets_everything() {
     let sink = Sink::start().await;
     // It asks for more patience than a stopping process has.
-    sink.decide(|_| Reply::status(503).header("retry-after", "60"));
+    sink.respond_with(|_| Reply::status(503).header("retry-after", "60"));
 
-    let forwarder = Running::start(config(sink.url())).await;
-    for name in numbered("", 50) {
+    let forwarder = TestForwarder::start(config(sink.url())).await;
+    for name in numbered_names("", 50) {
         deliver(forwarder.http, traces([name])).await;
     }
 
-    until("an attempt", || !sink.received().is_empty()).await;
+    wait_until("an attempt", || !sink.requests().is_empty()).await;
     let stopping = tokio::spawn(forwarder.stop());
-    let before = sink.received().len();
-    until("attempts during the drain", || {
-        sink.received().len() >= before + 3
+    let before = sink.requests().len();
+    wait_until("attempts during the drain", || {
+        sink.requests().len() >= before + 3
     })
     .await;
-    sink.decide(|_| Reply::status(200));
+    sink.respond_with(|_| Reply::status(200));
     let took = stopping.await.unwrap();
 
-    assert_eq!(sink.spans(), numbered("", 50));
+    assert_eq!(sink.spans(), numbered_names("", 50));
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test]
 async fn a_backend_that_never_recovers_does_not_hold_up_the_end() {
     let sink = Sink::start().await;
-    sink.decide(|_| Reply::status(503));
+    sink.respond_with(|_| Reply::status(503));
     let limit = Duration::from_millis(1500);
-    let forwarder = Running::start_with(config(sink.url()), None, limit).await;
+    let forwarder = TestForwarder::start_with(config(sink.url()), None, limit).await;
     deliver(forwarder.http, traces(["a"])).await;
     let took = forwarder.stop().await;
     // It ends before the limit; the second is for a busy machine.

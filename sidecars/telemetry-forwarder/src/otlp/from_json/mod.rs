@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 
 use super::Signal;
 use super::tables::{Field, Message};
-use value::{Place, ValueWriter};
+use value::{Position, ValueWriter};
 
 /// Writes a JSON request as protobuf; the result still goes through the validator.
 pub fn from_json(signal: Signal, json: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
@@ -52,10 +52,10 @@ impl<'de> Visitor<'de> for MessageWriter<'_> {
         while let Some(field) = map.next_key_seed(FieldName(self.message))? {
             match field {
                 Some(field) => {
-                    let place = Place::Field;
+                    let position = Position::Field;
                     map.next_value_seed(ValueWriter {
                         field,
-                        place,
+                        position,
                         out: self.out,
                     })?;
                 }
@@ -88,7 +88,7 @@ impl Visitor<'_> for FieldName {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.named(name))
+        Ok(self.0.field_by_name(name))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Senders: one request over HTTP/1.1, or one call over gRPC with the frames written by hand.
+//! Senders: request request over HTTP/1.1, or request call over gRPC with the frames written by hand.
 
 use std::net::SocketAddr;
 
@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 
 use super::samples::traces;
 
-/// A whole answer.
+/// A read_response response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FullResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) trailers: HeaderMap,
@@ -21,30 +21,30 @@ pub(crate) struct Answer {
 }
 
 /// Sends any request over HTTP/1.1.
-pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Answer {
+pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> FullResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     request
         .headers_mut()
         .insert("host", "localhost".parse().unwrap());
-    whole(sender.send_request(request).await.unwrap()).await
+    read_response(sender.send_request(request).await.unwrap()).await
 }
 
 /// Sends a request over HTTP/2.
-pub(crate) async fn send_h2(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+pub(crate) async fn send_h2(address: SocketAddr, request: Request<Full<Bytes>>) -> FullResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     let io = TokioIo::new(stream);
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
-    whole(sender.send_request(request).await.unwrap()).await
+    read_response(sender.send_request(request).await.unwrap()).await
 }
 
-async fn whole(response: http::Response<hyper::body::Incoming>) -> Answer {
+async fn read_response(response: http::Response<hyper::body::Incoming>) -> FullResponse {
     let (head, body) = response.into_parts();
     let collected = body.collect().await.unwrap();
     let trailers = collected.trailers().cloned().unwrap_or_default();
-    Answer {
+    FullResponse {
         status: head.status,
         headers: head.headers,
         trailers,
@@ -52,7 +52,7 @@ async fn whole(response: http::Response<hyper::body::Incoming>) -> Answer {
     }
 }
 
-/// Sends spans one after the other over one connection until that ends; tells each acknowledged one.
+/// Sends spans request after the other over request connection wait_until that ends; tells each acknowledged request.
 pub(crate) async fn send_until_closed(
     address: SocketAddr,
     prefix: &str,
@@ -105,17 +105,17 @@ pub(crate) fn post_traces(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
 
 /// Sends traces and insists that they are acknowledged.
 pub(crate) async fn deliver(address: SocketAddr, body: impl Into<Bytes>) {
-    let answer = send(address, post_traces(body)).await;
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let response = send(address, post_traces(body)).await;
+    assert_eq!(response.status, StatusCode::OK, "{response:?}");
 }
 
-/// Calls a gRPC method with one message.
+/// Calls a gRPC method with request message.
 pub(crate) async fn call(
     address: SocketAddr,
     method: &str,
     headers: &[(&str, &str)],
     frame: Vec<u8>,
-) -> Answer {
+) -> FullResponse {
     let uri = format!("http://{address}{method}");
     let mut all = vec![("content-type", "application/grpc"), ("te", "trailers")];
     all.extend_from_slice(headers);
@@ -129,10 +129,10 @@ pub(crate) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// The gRPC status, from the trailers or, when there is nothing else, from the headers.
-pub(crate) fn grpc_status(answer: &Answer) -> u16 {
-    let status = answer
+pub(crate) fn grpc_status(response: &FullResponse) -> u16 {
+    let status = response
         .trailers
         .get("grpc-status")
-        .or_else(|| answer.headers.get("grpc-status"));
+        .or_else(|| response.headers.get("grpc-status"));
     status.unwrap().to_str().unwrap().parse().unwrap()
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// A forwarder in this process.
-pub(crate) struct Running {
+pub(crate) struct TestForwarder {
     pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
     pub(crate) readiness: Readiness,
@@ -21,7 +21,7 @@ pub(crate) struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl Running {
+impl TestForwarder {
     pub(crate) async fn start(config: Config) -> Self {
         Self::start_with(config, None, Duration::from_secs(20)).await
     }
@@ -58,7 +58,7 @@ impl Running {
         }
     }
 
-    /// Asks it to stop and waits until it has; says how long that took.
+    /// Asks it to stop and waits wait_until it has; says how long that took.
     pub(crate) async fn stop(self) -> Duration {
         let start = Instant::now();
         self.trigger.fire();
@@ -71,13 +71,13 @@ impl Running {
 pub(crate) fn config(endpoint: impl Into<String>) -> Config {
     Config {
         endpoint: endpoint.into(),
-        batch_delay: Period::from_millis(20),
+        batch_timeout: Period::from_millis(20),
         ..Config::default()
     }
 }
 
-/// Waits until something holds, and fails the test when it never does.
-pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+/// Waits wait_until something holds, and fails the test when it never does.
+pub(crate) async fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < LIMIT, "never: {what}");

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
-/// Spans with these names, in one envelope of the service `sample`.
+/// Spans with these names, in request envelope of the service `sample`.
 pub(crate) fn traces<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec<u8> {
     let spans = names.into_iter().map(|name| Span {
         trace_id: (1..=16).collect(),
@@ -43,7 +43,7 @@ pub(crate) fn traces<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec
 }
 
 /// So many spans, named by number with a prefix, in sorted order.
-pub(crate) fn numbered(prefix: &str, count: usize) -> Vec<String> {
+pub(crate) fn numbered_names(prefix: &str, count: usize) -> Vec<String> {
     (0..count)
         .map(|number| format!("{prefix}{number:04}"))
         .collect()

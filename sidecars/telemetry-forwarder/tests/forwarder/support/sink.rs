@@ -16,7 +16,7 @@ use prost::Message;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-/// One answer.
+/// One response.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -26,7 +26,7 @@ pub(crate) struct Reply {
 
 /// A request as it arrived, unpacked.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -41,13 +41,13 @@ pub(crate) struct Sink {
     state: Arc<Mutex<State>>,
 }
 
-type Decide = Box<dyn Fn(&[u8]) -> Reply + Send>;
+type Responder = Box<dyn Fn(&[u8]) -> Reply + Send>;
 
 struct State {
     script: VecDeque<Reply>,
     /// What is answered when the script has ended.
-    then: Decide,
-    received: Vec<Received>,
+    then: Responder,
+    requests: Vec<ReceivedRequest>,
 }
 
 impl Reply {
@@ -68,11 +68,11 @@ impl Reply {
 impl Sink {
     /// Takes everything.
     pub(crate) async fn start() -> Self {
-        Self::scripted([]).await
+        Self::with_script([]).await
     }
 
     /// Gives these answers first, and then takes everything.
-    pub(crate) async fn scripted(script: impl IntoIterator<Item = Reply>) -> Self {
+    pub(crate) async fn with_script(script: impl IntoIterator<Item = Reply>) -> Self {
         let listener = super::bind().await;
         let sink = Self::new(listener.local_addr().unwrap(), script);
         let service = sink.service();
@@ -101,11 +101,11 @@ impl Sink {
 
     fn new(address: SocketAddr, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = script.into_iter().collect();
-        let then: Decide = Box::new(|_| Reply::status(200));
+        let then: Responder = Box::new(|_| Reply::status(200));
         let state = State {
             script,
             then,
-            received: Vec::new(),
+            requests: Vec::new(),
         };
         Self {
             address,
@@ -118,12 +118,12 @@ impl Sink {
     }
 
     /// From now on answers by what is in the request.
-    pub(crate) fn decide(&self, decide: impl Fn(&[u8]) -> Reply + Send + 'static) {
-        self.state.lock().unwrap().then = Box::new(decide);
+    pub(crate) fn respond_with(&self, respond_with: impl Fn(&[u8]) -> Reply + Send + 'static) {
+        self.state.lock().unwrap().then = Box::new(respond_with);
     }
 
-    pub(crate) fn received(&self) -> Vec<Received> {
-        self.state.lock().unwrap().received.clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.state.lock().unwrap().requests.clone()
     }
 
     /// The names of all spans it took, sorted.
@@ -135,12 +135,12 @@ impl Sink {
 
     /// The trace requests it took, as another implementation reads them.
     pub(crate) fn traces(&self) -> Vec<ExportTraceServiceRequest> {
-        let received = self.received();
-        let taken = received
+        let requests = self.requests();
+        let taken = requests
             .iter()
-            .filter(|one| one.status == 200 && one.path == "/v1/traces");
+            .filter(|request| request.status == 200 && request.path == "/v1/traces");
         taken
-            .map(|one| ExportTraceServiceRequest::decode(&one.body[..]).unwrap())
+            .map(|request| ExportTraceServiceRequest::decode(&request.body[..]).unwrap())
             .collect()
     }
 
@@ -150,16 +150,16 @@ impl Sink {
         let sink = self.clone();
         move |request| {
             let sink = sink.clone();
-            Box::pin(async move { sink.answer(request).await })
+            Box::pin(async move { sink.respond(request).await })
         }
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let packed = read_limited(body, 64 << 20).await.unwrap();
+        let compressed = read_limited(body, 64 << 20).await.unwrap();
         let body = match head.headers.get("content-encoding") {
-            Some(_) => gunzip(&packed),
-            None => packed,
+            Some(_) => gunzip(&compressed),
+            None => compressed,
         };
 
         let mut state = self.state.lock().unwrap();
@@ -168,7 +168,7 @@ impl Sink {
             None => (state.then)(&body),
         };
 
-        state.received.push(Received {
+        state.requests.push(ReceivedRequest {
             path: head.uri.path().to_owned(),
             headers: head.headers,
             body,
@@ -199,8 +199,8 @@ pub(crate) fn names(request: &ExportTraceServiceRequest) -> Vec<String> {
         .collect()
 }
 
-fn gunzip(packed: &[u8]) -> Bytes {
+fn gunzip(compressed: &[u8]) -> Bytes {
     let mut out = Vec::new();
-    GzDecoder::new(packed).read_to_end(&mut out).unwrap();
+    GzDecoder::new(compressed).read_to_end(&mut out).unwrap();
     out.into()
 }

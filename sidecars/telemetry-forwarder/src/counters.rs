@@ -9,10 +9,10 @@ use crate::otlp::Signal;
 
 /// What can become of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum ItemOutcome {
     /// Taken into the queue and acknowledged to its sender.
     Accepted,
-    /// Not taken; the sender was told. Malformed requests count as one item.
+    /// Not taken; the sender was told. ValidationError requests count as one item.
     Refused(&'static str),
     /// Taken by the destination.
     Sent,
@@ -26,12 +26,12 @@ pub(crate) enum Fate {
 
 /// The counts since the start.
 #[derive(Debug)]
-pub(crate) struct Tally {
-    counts: [[AtomicU64; FATES]; 3],
+pub(crate) struct Counters {
+    counts: [[AtomicU64; OUTCOMES]; 3],
     exported: Counter<u64>,
 }
 
-impl Tally {
+impl Counters {
     /// Starts at nought.
     pub(crate) fn new() -> Self {
         Self {
@@ -45,8 +45,8 @@ impl Tally {
     }
 
     /// Counts items.
-    pub(crate) fn add(&self, signal: Signal, fate: Fate, items: usize) {
-        let (index, name, reason) = fate.parts();
+    pub(crate) fn add(&self, signal: Signal, outcome: ItemOutcome, items: usize) {
+        let (index, name, reason) = outcome.parts();
         self.counts[signal.index()][index].fetch_add(items as u64, Ordering::Relaxed);
         let attributes = [
             KeyValue::new("signal", signal.name()),
@@ -56,9 +56,9 @@ impl Tally {
         self.exported.add(items as u64, &attributes);
     }
 
-    /// How many items of all signals met a fate, whatever the reason.
-    pub(crate) fn total(&self, fate: Fate) -> u64 {
-        let (index, ..) = fate.parts();
+    /// How many items of all signals met a outcome, whatever the reason.
+    pub(crate) fn total(&self, outcome: ItemOutcome) -> u64 {
+        let (index, ..) = outcome.parts();
         self.counts
             .iter()
             .map(|signal| signal[index].load(Ordering::Relaxed))
@@ -66,13 +66,13 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
+impl Default for Counters {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Fate {
+impl ItemOutcome {
     const fn parts(self) -> (usize, &'static str, &'static str) {
         match self {
             Self::Accepted => (0, "accepted", ""),
@@ -85,7 +85,7 @@ impl Fate {
     }
 }
 
-const FATES: usize = 6;
+const OUTCOMES: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn sums_a_fate_over_signals_and_reasons() {
-        let tally = Tally::new();
-        tally.add(Signal::Traces, Fate::Dropped("refused"), 2);
-        tally.add(Signal::Logs, Fate::Dropped("too large"), 3);
-        tally.add(Signal::Logs, Fate::Sent, 7);
-        assert_eq!(tally.total(Fate::Dropped("")), 5);
-        assert_eq!(tally.total(Fate::Sent), 7);
+        let counters = Counters::new();
+        counters.add(Signal::Traces, ItemOutcome::Dropped("refused"), 2);
+        counters.add(Signal::Logs, ItemOutcome::Dropped("too large"), 3);
+        counters.add(Signal::Logs, ItemOutcome::Sent, 7);
+        assert_eq!(counters.total(ItemOutcome::Dropped("")), 5);
+        assert_eq!(counters.total(ItemOutcome::Sent), 7);
     }
 }
