@@ -1,4 +1,4 @@
-//! What became of every item: counted here, exported as a metric, summed up at the end.
+//! Counts the outcome of every item, exports it as a metric, and sums it up at the end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,24 +7,24 @@ use opentelemetry::metrics::Counter;
 
 use crate::otlp::Signal;
 
-/// What can become of an item.
+/// The outcome of an item: a span, data point or log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ItemOutcome {
-    /// Taken into the queue and acknowledged to its sender.
+    /// Queued and acknowledged to its sender.
     Accepted,
-    /// Not taken; the sender was told. ValidationError requests count as one item.
+    /// Not queued, and the sender got an error. A refused request counts as one item.
     Refused(&'static str),
-    /// Taken by the destination.
+    /// Accepted by the destination.
     Sent,
-    /// Rejected by the destination within a request that it took.
+    /// Rejected by the destination in a partial success.
     Rejected,
-    /// Given up after it was accepted.
+    /// Dropped after it was accepted.
     Dropped(&'static str),
-    /// Sent again after a failure; counted once an attempt.
+    /// Sent again after a failure; counted once per attempt.
     Retried,
 }
 
-/// The counts since the start.
+/// The counts since the start of the process.
 #[derive(Debug)]
 pub(crate) struct Counters {
     counts: [[AtomicU64; OUTCOMES]; 3],
@@ -32,14 +32,14 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Starts at nought.
+    /// Creates counters at zero.
     pub(crate) fn new() -> Self {
         Self {
             counts: Default::default(),
             exported: chassis::telemetry::counter(
                 "telemetry_forwarder.items",
                 "{item}",
-                "Spans, data points and log records, by what became of them.",
+                "Spans, data points and log records, by outcome.",
             ),
         }
     }
@@ -47,6 +47,7 @@ impl Counters {
     /// Counts items.
     pub(crate) fn add(&self, signal: Signal, outcome: ItemOutcome, items: usize) {
         let (index, name, reason) = outcome.parts();
+        // Relaxed is enough: the counters are independent of each other.
         self.counts[signal.index()][index].fetch_add(items as u64, Ordering::Relaxed);
         let attributes = [
             KeyValue::new("signal", signal.name()),
@@ -56,7 +57,7 @@ impl Counters {
         self.exported.add(items as u64, &attributes);
     }
 
-    /// How many items of all signals met a outcome, whatever the reason.
+    /// Returns the number of items of all signals with an outcome, whatever its reason.
     pub(crate) fn total(&self, outcome: ItemOutcome) -> u64 {
         let (index, ..) = outcome.parts();
         self.counts
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_a_fate_over_signals_and_reasons() {
+    fn sums_an_outcome_over_signals_and_reasons() {
         let counters = Counters::new();
         counters.add(Signal::Traces, ItemOutcome::Dropped("refused"), 2);
         counters.add(Signal::Logs, ItemOutcome::Dropped("too large"), 3);

@@ -1,4 +1,4 @@
-//! The forwarder's life: receive and send side by side, then stop in the order that loses nothing.
+//! Runs the forwarder: receives and sends concurrently, then stops in an order that loses nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,33 +17,33 @@ use crate::queue::{BatchLimits, Queue};
 use crate::receive::{Budget, Intake, RequestLimits, handle};
 use crate::send::{Destination, TlsError, Worker};
 
-/// Where the forwarder listens; both understand both protocols.
+/// The sockets of the forwarder; both accept both protocols.
 #[derive(Debug)]
 pub struct Listeners {
-    /// The address the senders know for OTLP/HTTP.
+    /// The socket that senders use for OTLP/HTTP.
     pub http: TcpListener,
-    /// The address the senders know for OTLP/gRPC.
+    /// The socket that senders use for OTLP/gRPC.
     pub grpc: TcpListener,
 }
 
-/// Why the forwarder cannot run.
+/// An error that ends the forwarder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The endpoint's TLS cannot be set up.
-    #[error("`ca_file` cannot be used")]
+    /// TLS for the endpoint cannot be set up.
+    #[error("cannot use `ca_file`")]
     Tls(#[from] TlsError),
-    /// A sender has ended before its time.
-    #[error("a sender has failed")]
+    /// A sender task ended early.
+    #[error("a sender task failed")]
     Sender(#[source] JoinError),
-    /// A listener has failed.
-    #[error("a listener has failed")]
+    /// A listener failed.
+    #[error("a listener failed")]
     Listener(#[source] BoxError),
 }
 
-/// Forwards wait_until the shutdown is requested, then delivers what it has accepted.
+/// Forwards until the shutdown is requested, then delivers everything it has accepted.
 ///
-/// `metadata` is the base of the ECS metadata endpoint; `ready` is released once requests are
-/// served.
+/// `metadata` is the base URL of the ECS task metadata endpoint; `ready` is released as soon as
+/// requests are served.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -57,6 +57,7 @@ pub async fn serve(
     let mut workers = start_workers(&config, &queue, &counters, &draining)?;
     let enrichment = Enrichment::default();
 
+    // Requests are accepted meanwhile; they wait in `Enrichment::attributes`.
     let resolving = async {
         enrichment
             .resolve(&config.resource, metadata.as_deref())
@@ -77,14 +78,16 @@ pub async fn serve(
     );
 
     let receiving = receive(&config, listeners, &intake, &process.shutdown, limit);
-    // The listeners end after the shutdown, when the last request in flight has its answer.
+    // The listeners end after the shutdown, when the last request in flight has its response.
     let running = Box::pin(async { tokio::join!(resolving, deadline, receiving) });
     let ((), deadline, received) = tokio::select! {
         ended = running => ended,
-        // Without its sender a signal would fill the queue and be refused for ever.
+        // Without its worker, a signal would fill the queue and refuse every later request.
         Some(Err(error)) = workers.join_next() => return Err(Error::Sender(error)),
     };
 
+    // The order matters: nothing is pushed any more, so an empty queue ends each worker, and the
+    // drain signal cuts their backoff short.
     queue.close();
     drain.fire();
     finish(&mut workers, deadline).await;
@@ -140,8 +143,9 @@ async fn receive(
     );
 
     let mut limits = config.limits.clone();
-    // Half of the time is for what is in flight, the rest for what is in the queue.
+    // Half of the time is for requests in flight, the rest for emptying the queue.
     limits.drain = Period::from_millis((drain_limit / 2).as_millis() as u64);
+    // One service for both listeners: the protocol is chosen per request, not per port.
     let service = {
         let intake = intake.clone();
         move |request| handle(intake.clone(), request)
@@ -162,7 +166,7 @@ fn request_limits(config: &Config) -> RequestLimits {
     RequestLimits {
         max_body_bytes: config.max_body_bytes,
         body_timeout: config.body_timeout.duration(),
-        // One request of the largest size fits, compressed and unpacked.
+        // Holds one request of the maximum size, compressed and decompressed.
         budget: Budget::new(config.max_body_bytes.saturating_mul(2)),
     }
 }
@@ -171,12 +175,12 @@ async fn finish(workers: &mut JoinSet<()>, deadline: Instant) {
     let all = async {
         while let Some(ended) = workers.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a sender ended early");
+                tracing::error!(%error, "sender task ended early");
             }
         }
     };
     if timeout_at(deadline, all).await.is_err() {
-        tracing::debug!("the drain limit is reached");
+        tracing::debug!("drain limit reached");
     }
 }
 
@@ -194,11 +198,12 @@ fn report(queue: &Queue, counters: &Counters) {
         "all requests answered, senders stopped"
     );
 
+    // These were acknowledged, so their loss is an error and not only a count.
     let undelivered = queue.items();
     if undelivered > 0 {
-        tracing::error!(undelivered, "{undelivered} items undelivered");
+        tracing::error!(undelivered, "items undelivered");
     }
 }
 
-/// What is kept of the drain limit for the report and the exit.
+/// The part of the drain limit that is reserved for the report and the exit.
 const EXIT_MARGIN: Duration = Duration::from_millis(500);

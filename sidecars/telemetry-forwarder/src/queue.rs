@@ -1,8 +1,9 @@
-//! Requests that wait for the destination: bounded in bytes, one queue per signal, taken in batches.
+//! Holds requests until the destination takes them: one queue per signal, bounded in bytes, read in
+//! batches.
 //!
-//! What has been taken and not yet delivered still counts, so the bound holds for everything in
-//! memory. A queue on disk would stand behind the same three calls: [`Queue::push`],
-//! [`Queue::next`] and the dropping of a [`Batch`], which is its acknowledgement.
+//! A batch that is not yet delivered still counts, so the bound holds for everything in memory. A
+//! queue on disk would implement the same three operations: [`Queue::push`], [`Queue::next`] and
+//! dropping a [`Batch`], which acknowledges it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,42 +15,42 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::otlp::Signal;
 
-/// When a batch is complete.
+/// The limits of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchLimits {
-    /// Bytes that one batch holds at most, unless a single request is larger.
+    /// Maximum bytes in a batch, unless a single request is larger.
     pub(crate) max_bytes: usize,
-    /// Items that one batch holds at most, unless a single request has more.
+    /// Maximum items in a batch, unless a single request has more.
     pub(crate) max_items: usize,
-    /// How long the first request waits for others.
+    /// Maximum time the first request waits for others.
     pub(crate) timeout: Duration,
 }
 
-/// Why a request cannot be queued now.
+/// An error returned by [`Queue::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PushError {
-    /// The bound is reached.
+    /// The queue has no room for the request.
     #[error("the queue is full")]
     Full,
-    /// The process is ending.
+    /// The process is stopping.
     #[error("the forwarder is stopping")]
     Closed,
 }
 
-/// The queue; clones are the same queue.
+/// A queue; clones share its contents.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     shared: Arc<Shared>,
 }
 
-/// Requests of one signal, concatenated into one; dropping it makes its room free.
+/// Requests of one signal, concatenated into one; dropping it frees its space in the queue.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// The bytes of a valid request.
     pub(crate) request: Bytes,
-    /// How many items it holds.
+    /// The number of items in the request.
     pub(crate) items: usize,
-    /// What it frees when it goes.
+    /// The space to free when the batch is dropped.
     size: Size,
     queue: Queue,
 }
@@ -88,7 +89,7 @@ struct Size {
 }
 
 impl Queue {
-    /// An empty queue for so many bytes.
+    /// Creates an empty queue of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let shared = Shared {
             limit,
@@ -100,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// Adds a valid request at the end of its queue.
+    /// Appends a valid request to the queue of its signal.
     pub(crate) fn push(
         &self,
         signal: Signal,
@@ -117,7 +118,8 @@ impl Queue {
             items,
         };
 
-        // An empty queue takes any one request: enrichment may have made it larger than the bound.
+        // An empty queue takes any request: enrichment may have made it larger than the limit, and
+        // it would never fit otherwise.
         if state.total.bytes > 0 && state.total.bytes + size.bytes > self.shared.limit {
             return Err(PushError::Full);
         }
@@ -130,19 +132,22 @@ impl Queue {
             items,
             since: Instant::now(),
         });
+        // Unlocked first, so that the worker does not wake up only to wait for the lock.
         drop(state);
         self.shared.changed[signal.index()].notify_one();
 
         Ok(())
     }
 
-    /// Waits for the next batch of a signal; `None` once the queue is closed and the queue is empty.
+    /// Waits for the next batch of a signal; returns `None` once the queue is closed and empty.
     ///
-    /// Each queue has one taker.
+    /// Each signal must have a single consumer.
     pub(crate) async fn next(&self, signal: Signal, limits: &BatchLimits) -> Option<Batch> {
         loop {
+            // Created before the state is read: `notify_one` stores a permit, so a push between the two
+            // steps still wakes this task.
             let changed = self.shared.changed[signal.index()].notified();
-            // On a queue of its own, so that the lock is free again when the batch is taken.
+            // A separate statement, so that the guard is dropped before `take` locks again.
             let readiness = self.state().readiness(signal, limits);
             let ready_at = match readiness {
                 Readiness::Now => return Some(self.take(signal, limits)),
@@ -152,20 +157,20 @@ impl Queue {
             };
 
             match ready_at {
-                // Either way the queue is looked at again.
+                // A timeout and a notification both lead to another look at the state.
                 Some(instant) => drop(timeout_at(instant, changed).await),
                 None => changed.await,
             }
         }
     }
 
-    /// Lets nothing more in; what waits is readiness at once.
+    /// Refuses further requests and makes the queued ones available at once.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.shared.changed.iter().for_each(Notify::notify_one);
     }
 
-    /// How many items are waiting or on their way.
+    /// Returns the number of items that are queued or being sent.
     pub(crate) fn items(&self) -> usize {
         self.state().total.items
     }
@@ -173,24 +178,26 @@ impl Queue {
     fn take(&self, signal: Signal, limits: &BatchLimits) -> Batch {
         let mut state = self.state();
         let queue = &mut state.signals[signal.index()];
-        let mut taken: Vec<Entry> = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         let mut size = Size::default();
 
         while let Some(entry) = queue.waiting.front() {
             let bytes = size.bytes + entry.request.len();
+            // The first entry is always taken; the worker splits one that exceeds the limits.
             let items = size.items + entry.items;
-            if !taken.is_empty() && (bytes > limits.max_bytes || items > limits.max_items) {
+            if !entries.is_empty() && (bytes > limits.max_bytes || items > limits.max_items) {
                 break;
             }
 
             size = Size { bytes, items };
-            taken.extend(queue.waiting.pop_front());
+            entries.extend(queue.waiting.pop_front());
         }
 
+        // `total` shrinks only when the batch is dropped: until then it is still in memory.
         queue.size.subtract(size);
         drop(state);
         Batch {
-            request: concatenate(taken),
+            request: concatenate(entries),
             items: size.items,
             size,
             queue: self.clone(),
@@ -198,7 +205,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole after every statement, so a panicking holder leaves nothing half done.
+        // Every statement leaves the state consistent, so a poisoned lock is safe to use.
         self.shared
             .state
             .lock()
@@ -206,7 +213,7 @@ impl Queue {
     }
 }
 
-/// When a queue has a batch to give.
+/// When the next batch of a signal is available.
 enum Readiness {
     Now,
     At(Instant),
@@ -236,8 +243,9 @@ impl State {
 }
 
 impl Batch {
-    /// Says that so many of the items need no more care; they are not counted as waiting any more.
+    /// Marks items as finished, so that they no longer count as undelivered.
     pub(crate) fn complete(&mut self, items: usize) {
+        // The bytes stay accounted for: the whole request is in memory until the batch is dropped.
         let completed = Size {
             bytes: 0,
             items: items.min(self.size.items),
@@ -265,9 +273,10 @@ impl Size {
     }
 }
 
-/// A request is a repeated field, so requests one after the other are one request.
+/// Joins requests: a request consists of repeated fields only, so its concatenation is a request.
 fn concatenate(mut entries: Vec<Entry>) -> Bytes {
     if entries.len() == 1 {
+        // A single request needs no copy.
         return entries.pop().map(|entry| entry.request).unwrap_or_default();
     }
     let mut out = Vec::with_capacity(entries.iter().map(|entry| entry.request.len()).sum());
@@ -292,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_is_what_came_within_the_delay() {
+    async fn batches_requests_that_arrive_within_the_timeout() {
         let queue = Queue::new(1000);
         queue
             .push(Signal::Traces, Bytes::from_static(b"ab"), 1)
@@ -305,25 +314,27 @@ mod tests {
             .unwrap();
 
         let start = Instant::now();
+        // The log request is not part of it: each signal has its own queue.
         let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
         assert_eq!((&batch.request[..], batch.items), (&b"abc"[..], 3));
         assert_eq!(start.elapsed(), LIMITS.timeout);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_batch_does_not_wait() {
+    async fn returns_a_full_batch_at_once() {
         let queue = Queue::new(1000);
         for _ in 0..3 {
             queue.push(Signal::Traces, bytes(60), 1).unwrap();
         }
         let start = Instant::now();
         let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
+        // Two requests of 60 bytes exceed the 100 bytes of a batch.
         assert_eq!((batch.request.len(), batch.items), (60, 1));
         assert!(start.elapsed().is_zero());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_has_no_more_items_than_allowed() {
+    async fn limits_the_items_of_a_batch() {
         let queue = Queue::new(1000);
         for _ in 0..3 {
             queue.push(Signal::Traces, bytes(1), 4).unwrap();
@@ -332,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_on_its_way_still_counts() {
+    async fn counts_a_batch_until_it_is_dropped() {
         let queue = Queue::new(100);
         queue.push(Signal::Traces, bytes(80), 1).unwrap();
         assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
@@ -350,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_queue_takes_one_request_of_any_size() {
+    async fn accepts_one_request_of_any_size_when_empty() {
         let queue = Queue::new(10);
         assert_eq!(queue.push(Signal::Traces, bytes(50), 1), Ok(()));
         assert_eq!(
@@ -360,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_closed_queue_gives_what_it_has_at_once_and_then_nothing() {
+    async fn returns_queued_requests_at_once_when_closed_and_then_none() {
         let queue = Queue::new(1000);
         queue.push(Signal::Logs, bytes(1), 1).unwrap();
         queue.close();
@@ -375,12 +386,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_taker_that_waits_is_woken_by_a_request_and_by_the_end() {
+    async fn wakes_a_waiting_consumer_on_push_and_on_close() {
         let queue = Queue::new(1000);
-        let taker = queue.clone();
-        let taking = tokio::spawn(async move {
-            let first = taker.next(Signal::Logs, &LIMITS).await.is_some();
-            (first, taker.next(Signal::Logs, &LIMITS).await.is_some())
+        let consumer = queue.clone();
+        let consuming = tokio::spawn(async move {
+            let first = consumer.next(Signal::Logs, &LIMITS).await.is_some();
+            (first, consumer.next(Signal::Logs, &LIMITS).await.is_some())
         });
 
         tokio::task::yield_now().await;
@@ -391,6 +402,6 @@ mod tests {
         }
 
         queue.close();
-        assert_eq!(taking.await.unwrap(), (true, false));
+        assert_eq!(consuming.await.unwrap(), (true, false));
     }
 }

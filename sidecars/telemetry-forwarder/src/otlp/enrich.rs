@@ -1,11 +1,10 @@
-//! Adds resource attributes to a request: those that are missing, never in place of one that is
-//! there.
+//! Adds missing resource attributes to a request; existing ones are never replaced.
 
 use std::borrow::Cow;
 
 use super::wire::{Record, Records, Value, WireError, put_delimited, put_head, varint_length};
 
-/// Attributes to add, encoded once.
+/// Attributes to add, already encoded.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes {
     entries: Vec<Entry>,
@@ -14,12 +13,12 @@ pub struct Attributes {
 #[derive(Debug, Clone)]
 struct Entry {
     key: String,
-    /// The whole `attributes` field of a `Resource`, key and length included.
+    /// The complete `attributes` field of a `Resource`, including its key and length.
     field: Vec<u8>,
 }
 
 impl Attributes {
-    /// Encodes string attributes; of two with one key the first counts.
+    /// Encodes string attributes; the first of several with the same key wins.
     pub fn new<K: Into<String>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let mut attributes = Self::default();
         for (key, value) in pairs {
@@ -28,12 +27,12 @@ impl Attributes {
         attributes
     }
 
-    /// Says whether there is nothing to add.
+    /// Returns whether there is nothing to add.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The keys, in the order in which they are added.
+    /// Returns the keys, in the order in which they are added.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.key.as_str())
     }
@@ -53,10 +52,10 @@ impl Attributes {
     }
 }
 
-/// Adds the missing attributes to every resource of a request that the validator has accepted.
+/// Adds the missing attributes to every resource of a validated request.
 ///
-/// A resource that stands twice in its envelope is merged into one, which protobuf allows and which
-/// not every backend does for itself.
+/// Several `resource` fields in one envelope are merged into one, as protobuf specifies and some
+/// backends do not.
 pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, WireError> {
     if attributes.is_empty() {
         return Ok(Cow::Borrowed(request));
@@ -111,10 +110,13 @@ fn put_envelope(
         .map(|resource| resource.len())
         .sum::<usize>()
         + missing.iter().map(|field| field.len()).sum::<usize>();
+    // One byte of key, then the length of the resource.
     let head = 1 + varint_length(resource_length as u64);
 
+    // The length precedes the content, so the sizes above must match what is written below.
     put_head(out, ENVELOPES, head + resource_length + rest);
     put_head(out, RESOURCE, resource_length);
+    // Concatenated messages merge, so the added attributes need no re-encoding.
     for part in resources.iter().copied().chain(missing) {
         out.extend_from_slice(part);
     }
@@ -156,7 +158,7 @@ fn missing<'a>(
         .collect())
 }
 
-/// The key of a `KeyValue`; the last one, should there be several.
+/// Returns the key of a `KeyValue`; the last one if it occurs several times, as in protobuf.
 fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, WireError> {
     let mut key = None;
     for record in Records::new(pair) {
@@ -173,6 +175,7 @@ fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, WireError> {
     Ok(key)
 }
 
+// Field numbers of the messages in opentelemetry-proto; the same for all three signals.
 const ENVELOPES: u32 = 1;
 const RESOURCE: u32 = 1;
 const RESOURCE_ATTRIBUTES: u32 = 1;
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn adds_what_is_missing_and_keeps_what_is_there() {
+    fn adds_missing_attributes_and_keeps_existing_ones() {
         let request = samples::request(Signal::Traces, 2);
         let added = Attributes::new([("service.name", "other"), ("cloud.region", "eu-west-1")]);
         let enriched = enrich(&request, &added).unwrap();
@@ -214,7 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn gives_an_envelope_without_a_resource_one() {
+    fn adds_a_resource_to_an_envelope_without_one() {
+        // Longer than 127 bytes, so that the lengths take two bytes each.
         let added = Attributes::new([("a", "1".repeat(200))]);
         let enriched = enrich(&[0x0a, 0x00], &added).unwrap();
         assert_eq!(
@@ -226,8 +230,8 @@ mod tests {
     #[test]
     fn merges_two_resources_of_one_envelope() {
         let resource = |key: &str| {
-            let one = Attributes::new([(key, "x")]);
-            let field = one.entries[0].field.clone();
+            let attributes = Attributes::new([(key, "x")]);
+            let field = attributes.entries[0].field.clone();
             let mut out = Vec::new();
             put_delimited(&mut out, RESOURCE, &field);
             out
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_nothing_when_there_is_nothing_to_add() {
+    fn borrows_the_request_when_there_is_nothing_to_add() {
         let request = samples::request(Signal::Logs, 1);
         let enriched = enrich(&request, &Attributes::default()).unwrap();
         assert!(matches!(enriched, Cow::Borrowed(_)));

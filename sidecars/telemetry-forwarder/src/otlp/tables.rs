@@ -1,10 +1,9 @@
-//! The OTLP messages as tables: field numbers, JSON names and kinds.
+//! The OTLP messages as tables: field numbers, JSON names and types.
 //!
-//! One set of tables drives the validator, the JSON reader and the JSON writer, so the three cannot
-//! disagree. They follow opentelemetry-proto 1.x; fields that are not listed pass through
-//! untouched.
+//! The validator, the JSON reader and the JSON writer share these tables, so they cannot disagree.
+//! The tables follow opentelemetry-proto 1.x; unlisted fields pass through unchanged.
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// A boolean.
@@ -13,7 +12,7 @@ pub enum Kind {
     Int32,
     /// A 32-bit unsigned integer.
     Uint32,
-    /// A 32-bit integer in zigzag form.
+    /// A 32-bit integer in zigzag encoding.
     Sint32,
     /// A 64-bit signed integer.
     Int64,
@@ -31,14 +30,14 @@ pub enum Kind {
     Text,
     /// Bytes, base64 in JSON.
     Binary,
-    /// A trace or span id of so many bytes, hexadecimal in JSON.
+    /// A trace or span id with its length in bytes, hexadecimal in JSON.
     Id(usize),
     /// Another message.
     Nested(&'static Message),
 }
 
 impl Kind {
-    /// The wire type of one value.
+    /// Returns the wire type of a value.
     pub const fn wire(self) -> u8 {
         match self {
             Self::Bool | Self::Int32 | Self::Uint32 | Self::Sint32 | Self::Int64 | Self::Uint64 => {
@@ -51,44 +50,45 @@ impl Kind {
     }
 }
 
-/// How often a field may stand in its message.
+/// How often a field may occur in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cardinality {
-    /// Once; the last one wins.
+    /// Once; the last occurrence wins.
     Singular,
     /// Any number of times.
     Repeated,
-    /// Once among all the fields of the message that say so.
+    /// Once among all oneof fields of the message.
     Oneof,
 }
 
-/// One field of a message.
+/// A field of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its number on the wire.
+    /// The field number.
     pub number: u8,
-    /// Its name in JSON.
+    /// The name in JSON.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of the value.
     pub kind: Kind,
-    /// How often it may stand there.
+    /// How often the field may occur.
     pub cardinality: Cardinality,
 }
 
-/// One message.
+/// A message.
 #[derive(Debug)]
 pub struct Message {
-    /// Its name in the definitions, for error messages.
+    /// The name in opentelemetry-proto, for error messages.
     pub name: &'static str,
-    /// Its fields, in the order in which JSON shows them.
+    /// The fields, in the order of JSON output.
     pub fields: &'static [Field],
-    /// Whether one of these is one item: a span, a data point or a log record.
+    /// Whether the message is an item: a span, a data point or a log record.
     pub item: bool,
     slots: [u8; SLOTS],
 }
 
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
+        // Indexed by field number, since validation looks up every field of every request.
         let mut slots = [NO_FIELD; SLOTS];
         let mut index = 0;
         while index < fields.len() {
@@ -110,19 +110,20 @@ impl Message {
         message
     }
 
-    /// The field with a number, if it is known, and its place in `fields`.
+    /// Returns the field with a number and its index in `fields`, or `None` if it is unknown.
     #[inline]
     pub fn field(&self, number: u32) -> Option<(usize, &'static Field)> {
         let slot = usize::from(*self.slots.get(number as usize)?);
         self.fields.get(slot).map(|field| (slot, field))
     }
 
-    /// The field with a JSON name, if it is known.
+    /// Returns the field with a JSON name, or `None` if it is unknown.
     pub fn field_by_name(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 }
 
+// The largest field number in the tables is 16.
 const SLOTS: usize = 17;
 const NO_FIELD: u8 = u8::MAX;
 

@@ -1,7 +1,6 @@
-//! Protobuf to OTLP/JSON, for the file sink and for people: the tables backwards.
+//! Converts protobuf to OTLP/JSON with the tables, for the file sink.
 //!
-//! What the tables do not know is left out; what stands on the wire with its default value is
-//! shown.
+//! Unknown fields are left out; fields that are present with their default value are written.
 
 use std::fmt::{self, Write as _};
 
@@ -12,7 +11,7 @@ use super::Signal;
 use super::tables::{Cardinality, Field, Kind, Message};
 use super::wire::{Records, Value, WireError, take_fixed64, take_varint};
 
-/// Appends a valid request as one line of JSON, without the line's end.
+/// Appends a valid request as one line of JSON, without a newline.
 pub fn to_json(signal: Signal, request: &[u8], out: &mut String) -> Result<(), WireError> {
     put_message(signal.request(), request, out)
 }
@@ -39,7 +38,7 @@ fn put_message(message: &'static Message, bytes: &[u8], out: &mut String) -> Res
     Ok(())
 }
 
-/// The known values with the index of their field, fields in table order, values in wire order.
+/// Collects the values of known fields with their index: fields in table order, values in wire order.
 fn collect_values<'a>(
     message: &'static Message,
     bytes: &'a [u8],
@@ -58,10 +57,11 @@ fn collect_values<'a>(
         found.push((index, record.value));
     }
 
-    // The last of a choice is the one that counts.
+    // The last field of a oneof wins (protobuf encoding, "Last One Wins").
     found.retain(|(index, _)| {
         message.fields[*index].cardinality != Cardinality::Oneof || Some(*index) == chosen
     });
+    // A stable sort keeps the elements of a repeated field in wire order.
     found.sort_by_key(|(index, _)| *index);
 
     Ok(found)
@@ -69,10 +69,10 @@ fn collect_values<'a>(
 
 fn put_single(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(), WireError> {
     match (field.kind, values) {
-        // A message that is given in chunks is their sum.
+        // Several occurrences of a message field are merged (protobuf encoding).
         (Kind::Nested(inner), [_, _, ..]) => {
-            let chunks: Vec<&[u8]> = values.iter().filter_map(as_delimited).collect();
-            put_message(inner, &chunks.concat(), out)
+            let parts: Vec<&[u8]> = values.iter().filter_map(as_delimited).collect();
+            put_message(inner, &parts.concat(), out)
         }
         (_, [.., last]) => put_value(field.kind, *last, out),
         (_, []) => Ok(()),
@@ -83,8 +83,9 @@ fn put_list(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(),
     out.push('[');
     let mut first = true;
     for value in values {
-        if let (0 | 1, Value::Delimited(compressed)) = (field.kind.wire(), value) {
-            put_packed(field.kind, compressed, &mut first, out)?;
+        // A repeated number is packed or not, at the choice of the encoder.
+        if let (0 | 1, Value::Delimited(packed)) = (field.kind.wire(), value) {
+            put_packed(field.kind, packed, &mut first, out)?;
         } else {
             put_separator(&mut first, out);
             put_value(field.kind, *value, out)?;
@@ -97,14 +98,14 @@ fn put_list(field: &Field, values: &[Value<'_>], out: &mut String) -> Result<(),
 
 fn put_packed(
     kind: Kind,
-    mut compressed: &[u8],
+    mut packed: &[u8],
     first: &mut bool,
     out: &mut String,
 ) -> Result<(), WireError> {
-    while !compressed.is_empty() {
+    while !packed.is_empty() {
         let value = match kind.wire() {
-            0 => Value::Varint(take_varint(&mut compressed)?),
-            _ => Value::Fixed64(take_fixed64(&mut compressed)?),
+            0 => Value::Varint(take_varint(&mut packed)?),
+            _ => Value::Fixed64(take_fixed64(&mut packed)?),
         };
         put_separator(first, out);
         put_value(kind, value, out)?;
@@ -121,7 +122,7 @@ fn put_value(kind: Kind, value: Value<'_>, out: &mut String) -> Result<(), WireE
             put(out, format_args!("{}", unzigzag(bits as u32)));
         }
         (Kind::Fixed32, Value::Fixed32(bits)) => put(out, format_args!("{bits}")),
-        // 64-bit integers are text in JSON, since most readers have only doubles.
+        // 64-bit integers are strings in JSON, since many readers have only doubles.
         (Kind::Int64, Value::Varint(bits)) | (Kind::Sfixed64, Value::Fixed64(bits)) => {
             put(out, format_args!("\"{}\"", bits as i64));
         }
@@ -178,7 +179,7 @@ fn put_double(value: f64, out: &mut String) {
         value if value.is_nan() => out.push_str("\"NaN\""),
         f64::INFINITY => out.push_str("\"Infinity\""),
         f64::NEG_INFINITY => out.push_str("\"-Infinity\""),
-        // The debug form is the shortest that reads back the same, and always a JSON number.
+        // The debug format is the shortest that parses to the same value, and is valid JSON.
         value => put(out, format_args!("{value:?}")),
     }
 }
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_a_span_as_otlp_json_does() {
+    fn writes_a_span_as_otlp_json() {
         let request = samples::request(Signal::Traces, 1);
         let value = json_from(Signal::Traces, &request);
         let span = &value["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_signal_survives_the_way_there_and_back() {
+    fn round_trips_every_signal() {
         for signal in Signal::ALL {
             let request = samples::request(signal, 4);
             let mut text = String::new();
@@ -251,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn escapes_what_json_cannot_hold() {
+    fn escapes_quotes_and_control_characters() {
         let mut out = String::new();
         put_text("a\"b\\c\u{1}\n\u{1f600}", &mut out);
         assert_eq!(out, "\"a\\\"b\\\\c\\u0001\\n\u{1f600}\"");
     }
 
     #[test]
-    fn the_last_of_a_choice_counts() {
+    fn writes_only_the_last_field_of_a_oneof() {
         // AnyValue { string_value: "a" } then { int_value: 5 }, inside a log body.
         let value = [0x0a, 1, b'a', 0x18, 5];
         let record = [&[0x2a, 5][..], &value].concat();

@@ -1,4 +1,4 @@
-//! Bodies, read whole: bounded one by one, and bounded all together.
+//! Reads whole request bodies, bounded per request and in total.
 
 use std::io::{ErrorKind, Read};
 use std::pin::Pin;
@@ -15,31 +15,31 @@ use tokio::time::timeout;
 
 use super::intake::RequestLimits;
 
-/// Why a body cannot be had.
+/// An error while reading or decompressing a body.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("the request is larger than {0} bytes, set `max_body_bytes` to allow more")]
+    #[error("the request is larger than {0} bytes; set `max_body_bytes` to allow more")]
     TooLarge(usize),
     #[error("too many requests are being received at once")]
     Busy,
     #[error("the request did not arrive within {0:?}")]
     Timeout(Duration),
-    #[error("the request broke off")]
+    #[error("the connection closed before the end of the request")]
     Aborted(#[source] BoxError),
     #[error("the gzip data is not valid")]
     InvalidGzip,
 }
 
-/// The memory for all requests that are being received, together.
+/// The memory for all requests in flight.
 ///
-/// A slow sender holds only what it has sent so far.
+/// Memory is reserved as it arrives, so a slow sender holds only the bytes it has sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     limit: usize,
     used: Arc<AtomicUsize>,
 }
 
-/// A part of the budget, given back when dropped.
+/// A part of the budget, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Budget,
@@ -47,7 +47,7 @@ pub(crate) struct Reservation {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -65,6 +65,7 @@ impl Budget {
 
 impl Reservation {
     fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
+        // Counted even if it exceeds the limit, so that `drop` releases exactly what was added.
         self.bytes += bytes;
         let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.budget.limit {
@@ -81,26 +82,26 @@ impl Drop for Reservation {
     }
 }
 
-/// How a body is read.
+/// Reads one body.
 pub(crate) struct BodyReader<'a, F> {
-    /// What pays for it.
+    /// The memory that the body takes.
     pub(crate) reservation: &'a mut Reservation,
-    /// The most bytes it may have.
+    /// Maximum size, in bytes.
     pub(crate) limit: usize,
-    /// The longest it may take.
+    /// Maximum time to read it.
     pub(crate) timeout: Duration,
-    /// Sees what has arrived so far, and may refuse the rest.
+    /// Called with the bytes so far; an error refuses the rest.
     pub(crate) inspect: F,
 }
 
 impl<F: FnMut(&[u8]) -> Result<(), BodyError>> BodyReader<'_, F> {
-    /// Reads a body to its end.
+    /// Reads the body to its end.
     pub(crate) async fn read<B>(mut self, body: Pin<&mut B>) -> Result<Bytes, BodyError>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        // What announces too much is refused before the first byte of it is read.
+        // `Content-Length` alone can refuse a body, before its first byte is read.
         if body.size_hint().lower() > self.limit as u64 {
             return Err(BodyError::TooLarge(self.limit));
         }
@@ -129,7 +130,7 @@ impl<F: FnMut(&[u8]) -> Result<(), BodyError>> BodyReader<'_, F> {
                 return Err(BodyError::TooLarge(self.limit));
             }
 
-            // Most bodies come in one chunk, which needs no copy.
+            // Most bodies arrive in one frame, which needs no copy.
             if first.is_empty() && all.is_empty() {
                 first = data;
                 (self.inspect)(&first)?;
@@ -147,13 +148,13 @@ impl<F: FnMut(&[u8]) -> Result<(), BodyError>> BodyReader<'_, F> {
     }
 }
 
-/// Reads what is left of a refused body and keeps nothing of it, within reason.
+/// Reads and discards the rest of a refused body, within limits.
 pub(crate) async fn discard<B>(mut body: Pin<&mut B>, limits: &RequestLimits)
 where
     B: Body<Data = Bytes>,
 {
     let reading = async {
-        let mut left = DISCARDED;
+        let mut left = MAX_DISCARDED_BYTES;
         while !body.is_end_stream() {
             let Some(Ok(frame)) = body.frame().await else {
                 break;
@@ -165,17 +166,19 @@ where
         }
     };
 
-    // Whoever takes longer has had its answer.
+    // After the timeout the connection is closed anyway; the result does not matter.
     let _ = timeout(limits.body_timeout, reading).await;
 }
 
-/// Unpacks gzip without ever holding more than the limit.
+/// Decompresses gzip and never holds more than `limit` bytes.
 pub(crate) fn gunzip(
     compressed: &[u8],
     limit: usize,
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, BodyError> {
+    // A gzip stream may have several members (RFC 1952, section 2.2).
     let mut decoder = MultiGzDecoder::new(compressed);
+    // A first guess at the size; the limit caps what is allocated up front.
     let mut out = Vec::with_capacity(compressed.len().saturating_mul(4).min(limit));
     let mut chunk = vec![0; 64 << 10];
     loop {
@@ -192,8 +195,8 @@ pub(crate) fn gunzip(
     }
 }
 
-/// More than any sender that keeps to the specification sends.
-const DISCARDED: usize = 128 << 20;
+/// Twice the 64 MiB that the OTLP specification recommends as a limit for requests.
+const MAX_DISCARDED_BYTES: usize = 128 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn unpacks_up_to_the_limit_and_no_further() {
+    fn decompresses_up_to_the_limit() {
         let compressed = gzip(&vec![0; 1 << 20]);
         let budget = Budget::new(usize::MAX);
         assert_eq!(
@@ -222,24 +225,25 @@ mod tests {
                 .len(),
             1 << 20
         );
+        // One byte less than the content: the decoder must stop before it holds everything.
         let bomb = gunzip(&compressed, (1 << 20) - 1, &mut budget.reserve());
         assert!(matches!(bomb, Err(BodyError::TooLarge(_))));
     }
 
     #[test]
-    fn refuses_gzip_that_is_cut_or_none() {
+    fn rejects_truncated_and_invalid_gzip() {
         let compressed = gzip(b"abcdefgh");
         let budget = Budget::new(1 << 20);
-        for wrong in [&compressed[..compressed.len() - 1], b"plain", b""] {
+        for invalid in [&compressed[..compressed.len() - 1], b"plain", b""] {
             assert!(matches!(
-                gunzip(wrong, 100, &mut budget.reserve()),
+                gunzip(invalid, 100, &mut budget.reserve()),
                 Err(BodyError::InvalidGzip)
             ));
         }
     }
 
     #[tokio::test]
-    async fn all_requests_together_stay_in_the_budget() {
+    async fn limits_the_memory_of_all_requests() {
         let budget = Budget::new(10);
         let read = async |reservation: &mut Reservation| {
             let timeout = Duration::from_secs(1);

@@ -15,14 +15,14 @@ use crate::otlp::Signal;
 use crate::otlp::from_json::from_json;
 use crate::otlp::status::{Code, Status};
 
-/// The encoding of a request, and so of its handle.
+/// The format of a request and its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Protobuf,
     Json,
 }
 
-/// How a body is compressed.
+/// The content encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ContentEncoding {
     Identity,
@@ -36,13 +36,13 @@ where
 {
     let path = head.uri.path();
     let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.path() == path) else {
-        let message = "nothing is here, send to `/v1/traces`, `/v1/metrics` or `/v1/logs`";
+        let message = "unknown path, send to `/v1/traces`, `/v1/metrics` or `/v1/logs`";
         let status = Status::new(Code::NotFound, message);
         return reject(StatusCode::NOT_FOUND, Format::Json, &status);
     };
 
     if head.method != Method::POST {
-        let status = Status::new(Code::Unimplemented, "use POST here");
+        let status = Status::new(Code::Unimplemented, "method not allowed, use POST");
         let mut response = reject(StatusCode::METHOD_NOT_ALLOWED, Format::Json, &status);
         response
             .headers_mut()
@@ -51,12 +51,18 @@ where
     }
 
     let (Some(format), encoding) = (format(&head.headers), encoding(&head.headers)) else {
-        let message = "send `application/x-protobuf` or `application/json` as Content-Type";
+        let message =
+            "unsupported Content-Type, use `application/x-protobuf` or `application/json`";
         return reject_unsupported(intake, signal, Format::Json, message);
     };
 
     let Some(encoding) = encoding else {
-        return reject_unsupported(intake, signal, format, "use gzip or no Content-Encoding");
+        return reject_unsupported(
+            intake,
+            signal,
+            format,
+            "unsupported Content-Encoding, use gzip or none",
+        );
     };
     match receive(intake, signal, format, encoding, body).await {
         Ok(()) => success(format),
@@ -90,7 +96,7 @@ where
 
     let bytes = reading.read(body).await?;
     let bytes = match encoding {
-        // Nothing is nothing, compressed or not.
+        // An empty body is not a gzip stream, but some clients label it as one.
         ContentEncoding::Gzip if !bytes.is_empty() => {
             gunzip(&bytes, limit, &mut reservation)?.into()
         }
@@ -120,6 +126,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 }
 
 fn encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
+    // A list of encodings is rejected: OTLP/HTTP defines a single one, gzip.
     let mut lines = headers.get_all(CONTENT_ENCODING).iter();
     match (lines.next().map(HeaderValue::as_bytes), lines.next()) {
         (None, _) => Some(ContentEncoding::Identity),
@@ -133,6 +140,7 @@ fn encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
 
 fn http_status(status: &Status) -> StatusCode {
     match status.code {
+        // Of these, OTLP lists only 503 as retryable; the others make the sender drop the data.
         Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
@@ -140,7 +148,7 @@ fn http_status(status: &Status) -> StatusCode {
     }
 }
 
-/// `partial_success` stays unset, which is an empty message.
+/// Builds a success: an empty message, since `partial_success` is unset.
 fn success(format: Format) -> Response<Body> {
     let body = match format {
         Format::Protobuf => empty(),

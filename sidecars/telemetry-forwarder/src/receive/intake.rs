@@ -1,4 +1,4 @@
-//! What both protocols do with a request once it is there: check, enrich, queue.
+//! Validates, enriches and queues a request of either protocol.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::otlp::status::{Code, Status};
 use crate::otlp::{Signal, validate::validate};
 use crate::queue::{PushError, Queue};
 
-/// The receiving side of the forwarder; clones are the same.
+/// The receiving side of the forwarder; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Intake {
     shared: Arc<Shared>,
@@ -28,19 +28,19 @@ struct Shared {
     limits: RequestLimits,
 }
 
-/// The limits of one request.
+/// The limits of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestLimits {
-    /// Most bytes, compressed or not.
+    /// Maximum size of the body, in bytes, before and after decompression.
     pub(crate) max_body_bytes: usize,
-    /// How long it may take to arrive.
+    /// Maximum time to receive the body.
     pub(crate) body_timeout: Duration,
-    /// What all requests together may take.
+    /// The memory for all requests in flight.
     pub(crate) budget: Budget,
 }
 
 impl Intake {
-    /// Feeds a queue.
+    /// Creates an intake that pushes to `queue`.
     pub(crate) fn new(
         queue: Queue,
         enrichment: Enrichment,
@@ -61,12 +61,12 @@ impl Intake {
         &self.shared.limits
     }
 
-    /// Takes a request in protobuf; when it returns `Ok`, the request may be acknowledged.
+    /// Queues a request in protobuf; after `Ok` it may be acknowledged.
     pub(super) async fn accept(&self, signal: Signal, request: Bytes) -> Result<(), Status> {
         let malformed = |message: String| Status::new(Code::InvalidArgument, message);
         let items = validate(signal, &request).map_err(|error| malformed(error.to_string()))?;
         if items == 0 {
-            // An envelope with nothing in it is fine, and nobody needs it.
+            // OTLP asks for success when a request carries no data; there is nothing to send.
             return Ok(());
         }
 
@@ -92,7 +92,7 @@ impl Intake {
         let reason = match status.code {
             Code::InvalidArgument => "malformed",
             Code::ResourceExhausted => "too large",
-            Code::Unavailable => "no room",
+            Code::Unavailable => "unavailable",
             _ => "other",
         };
 

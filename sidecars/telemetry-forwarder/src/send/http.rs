@@ -1,4 +1,4 @@
-//! OTLP/HTTP out: what is sent, and what the response means.
+//! Sends OTLP/HTTP requests and interprets the responses.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,7 @@ pub(crate) struct HttpSink {
     connection: Connection,
     base_path: String,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The level of gzip, if it is used.
+    /// The gzip level, if compression is enabled.
     gzip: Option<u32>,
     timeout: Duration,
 }
@@ -92,12 +92,13 @@ impl HttpSink {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
 
+        // Last, so that the settings can override the headers above.
         headers.extend(self.headers.iter().cloned());
         Ok(request)
     }
 }
 
-/// The table of the specification: what may be tried again, what may not.
+/// Classifies a response by the OTLP/HTTP specification: success, retryable, or permanent.
 fn classify(response: &FullResponse, now: SystemTime) -> SendOutcome {
     let reason = || match describe(&response.body) {
         Some(text) => format!("{}: {text}", response.status),
@@ -116,7 +117,7 @@ fn classify(response: &FullResponse, now: SystemTime) -> SendOutcome {
             after: retry_after(response.headers.get(RETRY_AFTER), now),
             reason: reason(),
         },
-        // One item may have spoiled the others.
+        // A single item may be the cause; splitting isolates it.
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => SendOutcome::Refused {
             reason: reason(),
             splittable: Splittable::Yes,
@@ -128,7 +129,7 @@ fn classify(response: &FullResponse, now: SystemTime) -> SendOutcome {
     }
 }
 
-/// `partial_success` of an response: how many items were rejected, and what is said about it.
+/// Parses `partial_success`: the number of rejected items and the message.
 fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
     if headers
         .get(CONTENT_TYPE)
@@ -137,24 +138,27 @@ fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
         return partial_success_json(body).unwrap_or_default();
     }
 
-    let mut found = (0, String::new());
+    let mut partial_success = (0, String::new());
     for record in Records::new(body).map_while(Result::ok) {
+        // ExportTraceServiceResponse.partial_success, the same number for all three signals.
         let (1, Value::Delimited(partial)) = (record.number, record.value) else {
             continue;
         };
         for record in Records::new(partial).map_while(Result::ok) {
             match (record.number, record.value) {
-                (1, Value::Varint(rejected)) => found.0 = usize::try_from(rejected).unwrap_or(0),
-                (2, Value::Delimited(text)) => found.1 = readable(text),
+                (1, Value::Varint(rejected)) => {
+                    partial_success.0 = usize::try_from(rejected).unwrap_or(0)
+                }
+                (2, Value::Delimited(text)) => partial_success.1 = sanitize(text),
                 _ => {}
             }
         }
     }
 
-    found
+    partial_success
 }
 
-/// Some servers response in JSON whatever they are sent.
+/// Parses a partial success in JSON, which some servers return for protobuf requests as well.
 fn partial_success_json(body: &[u8]) -> Option<(usize, String)> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let partial = body.get("partialSuccess")?;
@@ -175,19 +179,20 @@ fn partial_success_json(body: &[u8]) -> Option<(usize, String)> {
     Some((rejected.unwrap_or(0) as usize, message.to_owned()))
 }
 
-/// The message of a `google.rpc.Status`, or the text that stands in its place.
+/// Returns the message of a `google.rpc.Status`, or else the body as text.
 fn describe(body: &[u8]) -> Option<String> {
+    // A body that is not a `google.rpc.Status` in protobuf is shown as text.
     let in_status = Records::new(body).map_while(Result::ok).find_map(|record| {
         match (record.number, record.value) {
-            (2, Value::Delimited(text)) => std::str::from_utf8(text).ok().map(|_| readable(text)),
+            (2, Value::Delimited(text)) => std::str::from_utf8(text).ok().map(|_| sanitize(text)),
             _ => None,
         }
     });
-    in_status.or_else(|| (!body.is_empty()).then(|| readable(body)))
+    in_status.or_else(|| (!body.is_empty()).then(|| sanitize(body)))
 }
 
-/// Text of a stranger, short enough for a log.
-fn readable(text: &[u8]) -> String {
+/// Makes foreign text safe to log: no control characters, at most 200 characters.
+fn sanitize(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.chars()
         .filter(|character| !character.is_control())
@@ -221,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_again_exactly_what_the_specification_lists() {
+    fn retries_exactly_the_statuses_of_the_specification() {
         for status in 300..600 {
             let retried = matches!(response(status, b""), SendOutcome::Retry { .. });
             assert_eq!(retried, [429, 502, 503, 504].contains(&status), "{status}");
@@ -229,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_success_is_delivered() {
+    fn treats_a_partial_success_as_delivered() {
         // partial_success { rejected: 3, error_message: "no" }
         let classify = response(200, &[0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o']);
         let SendOutcome::Delivered { rejected, message } = classify else {
@@ -239,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_success_may_come_in_json() {
+    fn parses_a_partial_success_in_json() {
         let body = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"old"}}"#;
         assert_eq!(partial_success_json(body), Some((2, "old".to_owned())));
     }
 
     #[test]
-    fn only_refusals_of_the_content_are_worth_cutting() {
+    fn splits_only_when_the_content_is_refused() {
         let splittable = |status| match response(status, b"") {
             SendOutcome::Refused { splittable, .. } => Some(splittable),
             _ => None,

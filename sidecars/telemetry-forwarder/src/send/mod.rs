@@ -1,9 +1,9 @@
-//! The sending side: one worker per signal takes batches and sees each one settled.
+//! The sending side: one worker per signal takes batches and sends each to its final outcome.
 //!
 //! ```text
 //! queue ─▶ worker.rs ─▶ prepare (compress, or write as JSON) ─▶ send ─▶ classify
 //!             ▲  │                                                        │
-//!             │  └── retry.rs: how long wait_until the next try ◀── retry ─────┤
+//!             │  └── retry.rs: delay before the next attempt ◀── retry ─────┤
 //!             └───── splittable in two ◀── refused as a whole ───────────────────┤
 //!                                    delivered, or dropped and counted ◀──┘
 //! ```
@@ -26,31 +26,31 @@ pub use connection::TlsError;
 pub(crate) use connection::get;
 pub(crate) use worker::Worker;
 
-/// What came of one attempt.
+/// The outcome of one attempt.
 #[derive(Debug)]
 pub(crate) enum SendOutcome {
-    /// The destination took it, perhaps without some of its items.
+    /// The destination accepted the request, except for `rejected` items.
     Delivered { rejected: usize, message: String },
-    /// Not now; perhaps later.
+    /// The request may succeed later.
     Retry {
         after: Option<Duration>,
         reason: String,
     },
-    /// Never as it is; `Splittable` says that a part of it may fare better.
+    /// The request will never succeed; a part of it may if it is `splittable`.
     Refused {
         reason: String,
         splittable: Splittable,
     },
 }
 
-/// Whether a refused request is worth trying in parts.
+/// Whether parts of a refused request may be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Splittable {
     Yes,
     No,
 }
 
-/// Where telemetry goes; clones go to the same place, over connections of their own.
+/// The destination of telemetry; each clone opens a separate connection.
 #[derive(Debug, Clone)]
 pub(crate) enum Destination {
     Discard,
@@ -58,7 +58,7 @@ pub(crate) enum Destination {
     Http(Box<http::HttpSink>),
 }
 
-/// A batch in the form in which it is sent, over and over if need be.
+/// An encoded batch, kept for retries.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     body: Bytes,
@@ -66,7 +66,7 @@ pub(crate) struct Prepared {
 }
 
 impl Destination {
-    /// What the settings name; reads the certificate authorities.
+    /// Creates the destination of the settings; reads the certificate authorities.
     pub(crate) fn new(config: &Config) -> Result<Self, TlsError> {
         Ok(match config.endpoint().unwrap_or(Endpoint::Discard) {
             Endpoint::Discard => Self::Discard,
@@ -75,7 +75,7 @@ impl Destination {
         })
     }
 
-    /// What becomes of the items that it takes.
+    /// Returns the outcome of items that it accepts.
     pub(crate) fn item_outcome(&self) -> ItemOutcome {
         match self {
             Self::Discard => ItemOutcome::Dropped("no endpoint"),

@@ -1,4 +1,4 @@
-//! Takes the batches of one signal and sees every item of them delivered, dropped or left over.
+//! Sends the batches of one signal; every item ends as delivered, dropped or left in the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +23,18 @@ pub(crate) struct Worker {
     pub(crate) limits: BatchLimits,
     pub(crate) destination: Destination,
     pub(crate) counters: Arc<Counters>,
-    /// Requested once nothing more comes in and what is left should go quickly.
+    /// Requested when the queue is closed and the rest must be sent quickly.
     pub(crate) draining: Shutdown,
 }
 
-/// A part of a batch.
+/// A batch or a part of it.
 #[derive(Debug)]
 struct Chunk {
     request: Bytes,
     items: usize,
 }
 
-/// How one chunk ended.
+/// The final outcome of a chunk.
 enum ChunkOutcome {
     Delivered {
         rejected: usize,
@@ -46,7 +46,7 @@ enum ChunkOutcome {
 }
 
 impl Worker {
-    /// Works wait_until the queue is closed and empty.
+    /// Runs until the queue is closed and empty.
     pub(crate) async fn run(mut self) {
         while let Some(batch) = self.queue.next(self.signal, &self.limits).await {
             self.deliver(batch).await;
@@ -60,7 +60,9 @@ impl Worker {
         }];
         let mut splits = 0;
 
+        // A stack: the halves of a chunk are sent before the rest, in order.
         while let Some(chunk) = chunks.pop() {
+            // Enrichment can exceed the limits, and so can a single large request.
             if self.is_too_large(&chunk)
                 && let Some(halves) = self.split(&chunk)
             {
@@ -92,7 +94,7 @@ impl Worker {
                         signal,
                         items,
                         error = reason,
-                        "endpoint refused items, dropped"
+                        "endpoint refused items, dropping them"
                     );
 
                     self.counters
@@ -103,9 +105,10 @@ impl Worker {
         }
     }
 
-    /// Tries wait_until the destination has taken the chunk or refused it for good.
+    /// Retries until the destination has accepted or refused the chunk.
     async fn send_chunk(&mut self, chunk: &Chunk) -> ChunkOutcome {
         let signal = self.signal;
+        // Compressed once, so that a retry costs only the transfer.
         let prepared = match self.destination.prepare(signal, chunk.request.clone()) {
             Ok(prepared) => prepared,
             Err(reason) => {
@@ -120,6 +123,7 @@ impl Worker {
         loop {
             match self.destination.send(signal, &prepared).await {
                 SendOutcome::Delivered { rejected, message } => {
+                    // A message without rejected items is a warning of the endpoint (OTLP, Partial Success).
                     if rejected > 0 || !message.is_empty() {
                         let signal = signal.name();
                         tracing::warn!(signal, rejected, error = message, "partial success");
@@ -129,7 +133,7 @@ impl Worker {
                         tracing::info!(
                             signal = signal.name(),
                             attempt,
-                            "endpoint takes data again"
+                            "endpoint accepts data again"
                         );
                     }
                     return ChunkOutcome::Delivered { rejected };
@@ -147,7 +151,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the next try; the beginning of the drain splits a long wait short.
+    /// Waits before the next attempt; the start of the drain ends a long wait.
     async fn pause(&self, attempt: u32, after: Option<Duration>) {
         if !self.draining.is_requested() {
             let patient = sleep(delay(attempt, after, Urgency::Patient, fastrand::f64()));
@@ -163,9 +167,10 @@ impl Worker {
         chunk.request.len() > self.limits.max_bytes || chunk.items > self.limits.max_items
     }
 
-    /// The two split, the one to be sent first last.
+    /// Splits a chunk in two; the half to send first comes last.
     fn split(&self, chunk: &Chunk) -> Option<[Chunk; 2]> {
         let (first, second) = halve(&chunk.request).ok().flatten()?;
+        // Counted again, since the items are not spread evenly over the bytes.
         let count = |request: &[u8]| validate(self.signal, request).ok();
         let (first_items, second_items) = (count(&first)?, count(&second)?);
         Some([
@@ -181,7 +186,7 @@ impl Worker {
     }
 }
 
-/// Says so at the first failure and now and then in a long outage, not at every try.
+/// Logs the first failure, and every tenth during an outage, as a warning.
 fn report_failure(signal: Signal, attempt: u32, reason: &str) {
     let signal = signal.name();
     if attempt.is_multiple_of(10) {
@@ -189,18 +194,13 @@ fn report_failure(signal: Signal, attempt: u32, reason: &str) {
             signal,
             attempt,
             error = reason,
-            "endpoint does not take data, retrying"
+            "cannot send to endpoint, retrying"
         );
     } else {
-        tracing::debug!(
-            signal,
-            attempt,
-            error = reason,
-            "endpoint still takes no data"
-        );
+        tracing::debug!(signal, attempt, error = reason, "cannot send to endpoint");
     }
 }
 
-/// Enough to find one bad item among a full batch several times over; a server that refuses
-/// everything is not asked about each item alone.
+/// Enough to isolate several invalid items in a full batch; an endpoint that refuses everything does
+/// not get one request per item.
 const MAX_SPLITS: usize = 64;

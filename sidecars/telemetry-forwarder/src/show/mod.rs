@@ -1,4 +1,4 @@
-//! The verb `show`: the traces of a file sink, as format_trees, for people.
+//! The verb `show`: prints the traces of a file sink as trees.
 
 mod tree;
 
@@ -9,17 +9,21 @@ use serde::Deserialize;
 
 use tree::{Span, format_trees};
 
-/// Prints the traces of a file, or the ones whose id begins with the second argument.
+/// Prints the traces of a file, or only those whose id starts with the second argument.
 pub(crate) fn run(arguments: &[String]) -> Result<u8, BoxError> {
     let (path, id_prefix) = match arguments {
         [path] => (path, ""),
         [path, id] => (path, id.as_str()),
-        _ => return print_error("error: name one file: telemetry-forwarder show FILE [TRACE-ID]"),
+        _ => {
+            return print_error(
+                "error: expected one file: telemetry-forwarder show FILE [TRACE-ID]",
+            );
+        }
     };
 
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) => return print_error(&format!("error: `{path}` cannot be read: {error}")),
+        Err(error) => return print_error(&format!("error: cannot read `{path}`: {error}")),
     };
 
     let (spans, invalid_lines) = parse(&text);
@@ -36,13 +40,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<u8, BoxError> {
     }
 
     match io::stdout().write_all(text.as_bytes()) {
-        // A reader such as `head` may have seen enough.
+        // A reader such as `head` may close the pipe early.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(0),
     }
 }
 
-/// The spans of all lines, and how many lines could not be read.
+/// Parses the spans of all lines, and counts the invalid lines.
 fn parse(text: &str) -> (Vec<Span>, usize) {
     let mut spans = Vec::new();
     let mut invalid_lines = 0;
@@ -64,6 +68,7 @@ fn into_spans(resource: ResourceSpans) -> impl Iterator<Item = Span> {
             .and_then(Pair::text)
     };
 
+    // Programs without an SDK have no `service.name`; assemblies set `container.name` for all.
     let service = attribute("service.name").or_else(|| attribute("container.name"));
     let service = service.unwrap_or_else(|| "unknown".to_owned());
     let spans = resource
@@ -79,7 +84,7 @@ fn print_error(text: &str) -> Result<u8, BoxError> {
     Ok(EXIT_ERROR)
 }
 
-/// A line; those of metrics and logs have no spans.
+/// A line of the file; lines of metrics and logs have no spans.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
@@ -116,7 +121,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// The value as people write it; nothing for lists and maps.
+    /// Formats the value; returns `None` for lists and maps.
     fn text(&self) -> Option<String> {
         match self.value.as_object()?.values().next()? {
             serde_json::Value::String(text) => Some(text.clone()),
@@ -148,7 +153,7 @@ struct JsonStatus {
     message: String,
 }
 
-/// 64-bit integers are text in OTLP/JSON, and some writers make them numbers.
+/// A 64-bit integer: a string in OTLP/JSON, though some writers use a number.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Nanos {
@@ -204,10 +209,10 @@ impl JsonSpan {
     }
 }
 
-/// By number; unspecified and internal ones need no word.
+/// `SpanKind` by number; unspecified and internal kinds are not shown.
 const KINDS: [&str; 6] = ["", "", "server", "client", "producer", "consumer"];
 const STATUS_ERROR: i64 = 2;
-/// Exit codes.
+// Exit codes, as of grep: 1 for no match, 2 for an error.
 const EXIT_NO_TRACES: u8 = 1;
 const EXIT_ERROR: u8 = 2;
 
@@ -225,7 +230,8 @@ mod tests {
     );
 
     #[test]
-    fn shows_one_trace_over_two_services_as_a_tree() {
+    fn formats_a_trace_of_two_services_as_a_tree() {
+        // Only `not json` is invalid; a line of metrics is ignored.
         let (spans, invalid_lines) = parse(FILE);
         assert_eq!(invalid_lines, 1);
         assert_eq!(
@@ -238,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_only_the_trace_that_is_asked_for() {
+    fn filters_traces_by_the_prefix_of_their_id() {
         let (spans, _) = parse(FILE);
         assert_eq!(format_trees(&spans, "bb"), "");
         assert_ne!(format_trees(&spans, "a"), "");

@@ -1,9 +1,9 @@
-//! Spans as format_trees: parents above children, times relative to the beginning of the trace.
+//! Formats spans as trees: parents above children, times relative to the start of the trace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
-/// What is shown of a span.
+/// The part of a span that is printed.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub(super) trace: String,
@@ -16,7 +16,7 @@ pub(super) struct Span {
     pub(super) end: u64,
 }
 
-/// All traces whose id begins with `id_prefix`, the earliest first.
+/// Formats the traces whose id starts with `id_prefix`, the earliest first.
 pub(super) fn format_trees(spans: &[Span], id_prefix: &str) -> String {
     let mut traces: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
     for span in spans
@@ -31,6 +31,7 @@ pub(super) fn format_trees(spans: &[Span], id_prefix: &str) -> String {
         spans.sort_by_key(|span| (span.start, span.end));
     }
 
+    // Sorted within a trace above, so the first span is its start.
     traces.sort_by_key(|spans| spans.first().map(|span| span.start));
     traces
         .iter()
@@ -38,7 +39,7 @@ pub(super) fn format_trees(spans: &[Span], id_prefix: &str) -> String {
         .collect()
 }
 
-/// One trace.
+/// A trace.
 struct Tree<'a> {
     spans: &'a [&'a Span],
     children: HashMap<&'a str, Vec<&'a Span>>,
@@ -69,7 +70,7 @@ impl<'a> Tree<'a> {
             self.add(root, "", branch_at(index, &roots), &mut rows, &mut visited);
         }
 
-        // What hangs on nothing but itself is shown all the same.
+        // Spans in a cycle have no root; they are printed as roots.
         for span in self.spans {
             if !visited.contains(&*span.id) {
                 self.add(span, "", Branch::Last, &mut rows, &mut visited);
@@ -100,7 +101,7 @@ impl<'a> Tree<'a> {
         out
     }
 
-    /// Spans without a parent, or whose parent was not seen.
+    /// Returns the spans whose parent is missing from the trace.
     fn roots(&self) -> Vec<&'a Span> {
         let known: HashSet<&str> = self.spans.iter().map(|span| &*span.id).collect();
         let orphan = |span: &&Span| !known.contains(&*span.parent);
@@ -115,6 +116,7 @@ impl<'a> Tree<'a> {
         rows: &mut Vec<(String, &'a Span)>,
         visited: &mut HashSet<&'a str>,
     ) {
+        // Ends the recursion for cycles, and prints a span with a duplicate id once.
         if !visited.insert(&span.id) {
             return;
         }
@@ -168,7 +170,7 @@ fn format_count(count: usize, noun: &str) -> String {
     }
 }
 
-/// Three digits, as far as they say something.
+/// Formats nanoseconds as milliseconds with about three significant digits.
 fn format_milliseconds(nanos: u64) -> String {
     let millis = nanos as f64 / 1e6;
     let decimals = match millis {

@@ -31,7 +31,7 @@ async fn metadata() -> Sink {
 }
 
 #[tokio::test]
-async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
+async fn adds_attributes_of_ecs_and_settings_and_overrides_nothing() {
     let (sink, endpoint) = (Sink::start().await, metadata().await);
     let resource = [
         ("service.name", "other"),
@@ -53,6 +53,7 @@ async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
     assert_eq!(endpoint.requests()[0].path, "/v4/id/task");
 
     let found = attributes(&sink);
+    // `sample` is what the sender set; `other` of the settings must not replace it.
     assert_eq!(found["service.name"], "sample");
     assert_eq!(found["deployment.environment.name"], "test");
     assert_eq!(found["aws.ecs.task.family"], "coins");
@@ -65,16 +66,18 @@ async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
 }
 
 #[tokio::test]
-async fn goes_on_without_ecs_when_it_does_not_answer() {
+async fn continues_without_ecs_metadata_when_the_endpoint_fails() {
     let (sink, endpoint) = (Sink::start().await, Sink::start().await);
     endpoint.respond_with(|_| Reply::status(500));
     let limit = std::time::Duration::from_secs(20);
     let forwarder =
         TestForwarder::start_with(config(sink.url()), Some(endpoint.url()), limit).await;
+    // Not ready while the metadata endpoint is retried; requests already wait.
     assert!(!forwarder.readiness.is_ready());
     deliver(forwarder.http, traces(["a"])).await;
     wait_until("the span", || sink.spans() == ["a"]).await;
     assert!(forwarder.readiness.is_ready());
+    // Only the `service.name` of the sender.
     assert_eq!(attributes(&sink).len(), 1);
     assert!(endpoint.requests().len() > 1);
 }

@@ -1,4 +1,4 @@
-//! The forwarder as its neighbours see it: senders on request side, a with_script backend on the other.
+//! Tests the forwarder between senders on one side and a scripted backend on the other.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

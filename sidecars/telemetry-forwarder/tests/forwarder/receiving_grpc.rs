@@ -1,4 +1,4 @@
-//! OTLP/gRPC in: the frames by hand, the statuses that senders act on.
+//! Receiving OTLP/gRPC: frames, and the statuses that senders act on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -18,7 +18,7 @@ const INTERNAL: u16 = 13;
 const UNAVAILABLE: u16 = 14;
 
 #[tokio::test]
-async fn takes_a_call_on_both_ports_plain_and_packed() {
+async fn accepts_calls_on_both_ports_plain_and_compressed() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let plain = call(forwarder.grpc, TRACES, &[], frame(0, &traces(["plain"]))).await;
@@ -37,7 +37,7 @@ async fn takes_a_call_on_both_ports_plain_and_packed() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_is_not_to_be_sent_again() {
+async fn rejects_a_large_message_as_permanent() {
     let small = Config {
         max_body_bytes: 10_000,
         ..config("")
@@ -51,12 +51,13 @@ async fn a_message_that_is_too_large_is_not_to_be_sent_again() {
     ] {
         let response = call(forwarder.grpc, TRACES, headers, frame).await;
         assert_eq!(grpc_status(&response), RESOURCE_EXHAUSTED);
+        // OTLP treats RESOURCE_EXHAUSTED as retryable only with `RetryInfo`.
         assert!(!response.headers.contains_key("google.rpc.retryinfo-bin"));
     }
 }
 
 #[tokio::test]
-async fn says_when_to_come_again_in_both_places_when_the_queue_is_full() {
+async fn returns_a_retry_delay_in_both_headers_when_the_queue_is_full() {
     let sink = Sink::start().await;
     sink.respond_with(|_| Reply::status(503));
     let message = traces(["a"]);
@@ -86,7 +87,7 @@ async fn says_when_to_come_again_in_both_places_when_the_queue_is_full() {
 }
 
 #[tokio::test]
-async fn tells_malformed_unknown_and_broken_calls_apart() {
+async fn distinguishes_malformed_unknown_and_broken_calls() {
     let forwarder = TestForwarder::start(config("")).await;
     let status = async |method, headers: &[(&str, &str)], frame| {
         grpc_status(&call(forwarder.grpc, method, headers, frame).await)
@@ -100,8 +101,10 @@ async fn tells_malformed_unknown_and_broken_calls_apart() {
 
     let zstd = [("grpc-encoding", "zstd")];
     assert_eq!(status(TRACES, &zstd, frame(1, b"")).await, UNIMPLEMENTED);
+    // The compressed flag without `grpc-encoding`.
     assert_eq!(status(TRACES, &[], frame(1, b"")).await, INTERNAL);
     assert_eq!(status(TRACES, &[], Vec::new()).await, INTERNAL);
+    // A unary call has exactly one message.
     let two = [frame(0, b""), frame(0, b"")].concat();
 
     assert_eq!(status(TRACES, &[], two).await, INTERNAL);

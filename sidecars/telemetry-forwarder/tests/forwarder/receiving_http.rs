@@ -1,4 +1,4 @@
-//! OTLP/HTTP in: every line of the receiver's checklist.
+//! Receiving OTLP/HTTP: formats, limits, errors, and connections.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ struct RpcStatus {
 }
 
 #[tokio::test]
-async fn answers_protobuf_with_an_empty_message_and_forwards_it() {
+async fn responds_to_protobuf_with_an_empty_message_and_forwards_it() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let response = send(forwarder.http, post_traces(traces(["a", "b"]))).await;
@@ -41,7 +41,7 @@ async fn answers_protobuf_with_an_empty_message_and_forwards_it() {
 }
 
 #[tokio::test]
-async fn answers_json_with_an_empty_object_and_forwards_it_as_protobuf() {
+async fn responds_to_json_with_an_empty_object_and_forwards_protobuf() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let json = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"from json","kind":1}]}]}]}"#;
@@ -57,12 +57,13 @@ async fn answers_json_with_an_empty_object_and_forwards_it_as_protobuf() {
 }
 
 #[tokio::test]
-async fn takes_requests_with_nothing_in_them_and_sends_none() {
+async fn accepts_empty_requests_and_sends_none() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     for (headers, body) in [
         (&[PROTOBUF][..], Vec::new()),
         (&[PROTOBUF, GZIP][..], gzip(b"")),
+        // Some clients label an empty body as gzip.
         (&[PROTOBUF, GZIP][..], Vec::new()),
         (&[PROTOBUF][..], traces(Vec::<String>::new())),
         (&[JSON][..], b"{}".to_vec()),
@@ -76,7 +77,7 @@ async fn takes_requests_with_nothing_in_them_and_sends_none() {
 }
 
 #[tokio::test]
-async fn unpacks_gzip_and_takes_identity_as_it_is() {
+async fn accepts_gzip_and_identity() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let identity = ("content-encoding", "identity");
@@ -95,13 +96,14 @@ async fn unpacks_gzip_and_takes_identity_as_it_is() {
 }
 
 #[tokio::test]
-async fn refuses_what_is_too_large_before_and_after_unpacking() {
+async fn rejects_large_bodies_before_and_after_decompression() {
     let small = Config {
         max_body_bytes: 100_000,
         ..config("")
     };
     let forwarder = TestForwarder::start(small).await;
     let large = vec![0; 100_001];
+    // A decompression bomb: 100 MiB that fit the limit while compressed.
     let bomb = gzip(&vec![0; 100 << 20]);
 
     assert!(bomb.len() < 1 << 20);
@@ -130,14 +132,14 @@ async fn refuses_what_is_too_large_before_and_after_unpacking() {
 }
 
 #[tokio::test]
-async fn a_sender_in_full_flow_reads_the_refusal_all_the_same() {
+async fn lets_a_client_that_is_still_writing_read_the_rejection() {
     let forwarder = TestForwarder::start(Config {
         max_body_bytes: 1000,
         ..config("")
     })
     .await;
 
-    // Written without an eye on the response, as simple clients do.
+    // Written without reading, as simple clients do.
     let sending = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(forwarder.http).unwrap();
         let head = "POST /v1/traces HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
@@ -154,7 +156,7 @@ async fn a_sender_in_full_flow_reads_the_refusal_all_the_same() {
     assert!(response.starts_with("HTTP/1.1 413"), "{response}");
 }
 
-/// Writes request part, waits for an response that begins in some way, writes the next, reads to the end.
+/// Writes `first`, expects the response to start with `expected`, writes `then`, and returns the rest.
 async fn talk(
     address: SocketAddr,
     first: Vec<u8>,
@@ -164,9 +166,9 @@ async fn talk(
     let talking = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(&first).unwrap();
-        let mut seen = vec![0; expected.len()];
-        stream.read_exact(&mut seen).unwrap();
-        assert_eq!(String::from_utf8_lossy(&seen), expected);
+        let mut start = vec![0; expected.len()];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(String::from_utf8_lossy(&start), expected);
         stream.write_all(&then).unwrap();
         let mut rest = String::new();
 
@@ -184,10 +186,10 @@ fn head(more: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn takes_chunks_and_says_continue_to_whoever_asks() {
+async fn accepts_chunked_bodies_and_sends_100_continue() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
-    let body = traces(["asked"]);
+    let body = traces(["expect"]);
     let length = body.len();
     let asking = head(&format!("Expect: 100-continue\r\nContent-Length: {length}"));
     let rest = talk(
@@ -210,11 +212,11 @@ async fn takes_chunks_and_says_continue_to_whoever_asks() {
     }
 
     talk(forwarder.http, chunked, "HTTP/1.1 200 OK\r\n", Vec::new()).await;
-    wait_until("both", || sink.spans() == ["asked", "chunked"]).await;
+    wait_until("both", || sink.spans() == ["chunked", "expect"]).await;
 }
 
 #[tokio::test]
-async fn whoever_asks_first_is_refused_before_sending() {
+async fn rejects_before_the_body_when_the_client_expects_100_continue() {
     let forwarder = TestForwarder::start(Config {
         max_body_bytes: 1000,
         ..config("")
@@ -225,7 +227,7 @@ async fn whoever_asks_first_is_refused_before_sending() {
 }
 
 #[tokio::test]
-async fn a_sender_that_stops_half_way_is_answered_in_time() {
+async fn times_out_when_a_client_stops_half_way() {
     let body_timeout = Period::from_millis(300);
     let forwarder = TestForwarder::start(Config {
         body_timeout,
@@ -239,7 +241,7 @@ async fn a_sender_that_stops_half_way_is_answered_in_time() {
 }
 
 #[tokio::test]
-async fn refuses_what_is_malformed_with_a_status_in_its_own_encoding() {
+async fn rejects_malformed_requests_with_a_status_in_the_same_format() {
     let forwarder = TestForwarder::start(config("")).await;
     let broken = post_traces(&b"\x0a\x05\x01"[..]);
     let response = send(forwarder.http, broken).await;
@@ -271,7 +273,7 @@ async fn refuses_what_is_malformed_with_a_status_in_its_own_encoding() {
 }
 
 #[tokio::test]
-async fn names_the_encodings_types_methods_and_paths_it_does_not_know() {
+async fn rejects_unknown_encodings_types_methods_and_paths() {
     let forwarder = TestForwarder::start(config("")).await;
     let brotli = ("content-encoding", "br");
     for headers in [
@@ -287,13 +289,13 @@ async fn names_the_encodings_types_methods_and_paths_it_does_not_know() {
         );
     }
 
-    let mut odd = post_traces("x");
-    odd.headers_mut().insert(
+    let mut not_ascii = post_traces("x");
+    not_ascii.headers_mut().insert(
         "content-type",
         http::HeaderValue::from_bytes(b"a\xff").unwrap(),
     );
     assert_eq!(
-        send(forwarder.http, odd).await.status,
+        send(forwarder.http, not_ascii).await.status,
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
 
@@ -313,7 +315,7 @@ async fn names_the_encodings_types_methods_and_paths_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn tells_senders_to_come_again_when_the_queue_is_full() {
+async fn returns_retry_after_when_the_queue_is_full() {
     let sink = Sink::start().await;
     sink.respond_with(|_| Reply::status(503));
     let first = traces(numbered_names("first", 20));
@@ -330,15 +332,15 @@ async fn tells_senders_to_come_again_when_the_queue_is_full() {
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers["retry-after"], "1");
 
-    // Once there is room again, so is the response.
+    // Accepts requests again once the queue has drained.
     sink.respond_with(|_| Reply::status(200));
-    wait_until("room", || sink.spans().len() == 20).await;
+    wait_until("an empty queue", || sink.spans().len() == 20).await;
     let response = send(forwarder.http, post_traces(traces(["third"]))).await;
     assert_eq!(response.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn understands_http_2_and_either_protocol_on_either_port() {
+async fn accepts_http_2_and_either_protocol_on_either_port() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let uri = format!("http://{}/v1/traces", forwarder.grpc);
@@ -348,7 +350,7 @@ async fn understands_http_2_and_either_protocol_on_either_port() {
 }
 
 #[tokio::test]
-async fn metrics_and_logs_go_to_their_own_paths() {
+async fn sends_metrics_and_logs_to_their_paths() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let metrics = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#;

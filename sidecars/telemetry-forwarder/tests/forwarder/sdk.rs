@@ -1,4 +1,4 @@
-//! A real OpenTelemetry SDK as the sender.
+//! Tests the forwarder with the OpenTelemetry SDK as the sender.
 
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -11,7 +11,7 @@ use crate::support::sink::Sink;
 use crate::support::{TestForwarder, config};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_span_of_the_sdk_arrives() {
+async fn receives_every_span_of_the_sdk() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let exporter = SpanExporter::builder()
@@ -31,6 +31,7 @@ async fn every_span_of_the_sdk_arrives() {
         tracer.in_span(name, |_| {});
     }
 
+    // `force_flush` blocks, and the exporter needs the runtime meanwhile.
     let flushing = provider.clone();
     tokio::task::spawn_blocking(move || flushing.force_flush())
         .await

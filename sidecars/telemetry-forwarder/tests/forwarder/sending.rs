@@ -1,4 +1,4 @@
-//! OTLP/HTTP out: batches, retries, partial success, refusals, TLS, and the file sink.
+//! Sending OTLP/HTTP: batches, retries, partial success, permanent errors, TLS, and the file sink.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +16,7 @@ use crate::support::sink::{Reply, Sink, names};
 use crate::support::{TestForwarder, config, wait_until};
 
 #[tokio::test]
-async fn joins_requests_into_one_and_packs_it() {
+async fn batches_and_compresses_requests() {
     let sink = Sink::start().await;
     let batch_timeout = Period::from_millis(300);
     let forwarder = TestForwarder::start(Config {
@@ -37,7 +37,7 @@ async fn joins_requests_into_one_and_packs_it() {
 }
 
 #[tokio::test]
-async fn sends_plain_and_with_headers_to_a_path_when_told_so() {
+async fn sends_uncompressed_with_headers_to_a_base_path() {
     let sink = Sink::start().await;
     let settings = Config {
         compression: Compression::None,
@@ -55,7 +55,7 @@ async fn sends_plain_and_with_headers_to_a_path_when_told_so() {
 }
 
 #[tokio::test]
-async fn no_request_has_more_items_than_allowed_even_if_one_arrived_so() {
+async fn splits_a_request_with_too_many_items() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(Config {
         max_batch_items: 10,
@@ -73,7 +73,7 @@ async fn no_request_has_more_items_than_allowed_even_if_one_arrived_so() {
 }
 
 #[tokio::test]
-async fn tries_again_until_the_backend_takes_it() {
+async fn retries_until_the_backend_accepts() {
     let sink = Sink::with_script([503, 504].map(Reply::status)).await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     deliver(forwarder.http, traces(["a"])).await;
@@ -82,8 +82,9 @@ async fn tries_again_until_the_backend_takes_it() {
 }
 
 #[tokio::test]
-async fn waits_as_long_as_the_backend_asks_in_seconds_or_to_a_date() {
+async fn follows_retry_after_in_seconds_and_as_a_date() {
     let (now, start) = (SystemTime::now(), Instant::now());
+    // HTTP dates have whole seconds, so the time is compared after rounding.
     let date = httpdate::fmt_http_date(now + Duration::from_secs(3));
     let due = httpdate::parse_http_date(&date).unwrap();
     let sink = Sink::with_script([
@@ -101,7 +102,7 @@ async fn waits_as_long_as_the_backend_asks_in_seconds_or_to_a_date() {
 }
 
 #[tokio::test]
-async fn never_sends_again_what_was_taken_in_part() {
+async fn does_not_retry_after_a_partial_success() {
     // partial_success { rejected: 1, error_message: "x" }
     let body = vec![0x0a, 0x05, 0x08, 0x01, 0x12, 0x01, b'x'];
     let sink = Sink::with_script([Reply {
@@ -120,7 +121,7 @@ async fn never_sends_again_what_was_taken_in_part() {
 }
 
 #[tokio::test]
-async fn drops_what_is_refused_for_good_and_goes_on() {
+async fn drops_permanently_refused_requests_and_continues() {
     let sink = Sink::with_script([Reply::status(401), Reply::status(500)]).await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     for name in ["a", "b", "c"] {
@@ -133,33 +134,35 @@ async fn drops_what_is_refused_for_good_and_goes_on() {
 }
 
 #[tokio::test]
-async fn loses_only_the_span_that_spoils_a_batch() {
+async fn drops_only_the_invalid_span_of_a_batch() {
     let sink = Sink::start().await;
     sink.respond_with(|body| {
-        let spoiled = body.windows(6).any(|part| part == b"poison");
-        Reply::status(if spoiled { 400 } else { 200 })
+        let is_invalid = body.windows(6).any(|part| part == b"broken");
+        Reply::status(if is_invalid { 400 } else { 200 })
     });
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let mut spans = numbered_names("", 50);
-    spans.insert(17, "poison".to_owned());
+    spans.insert(17, "broken".to_owned());
     deliver(forwarder.http, traces(spans)).await;
     wait_until("all others", || sink.spans() == numbered_names("", 50)).await;
 }
 
 #[tokio::test]
-async fn does_not_ask_a_backend_that_refuses_everything_about_every_span() {
+async fn limits_the_splits_when_a_backend_refuses_everything() {
     let sink = Sink::start().await;
     sink.respond_with(|_| Reply::status(400));
     let forwarder = TestForwarder::start(config(sink.url())).await;
     deliver(forwarder.http, traces(numbered_names("", 1000))).await;
     forwarder.stop().await;
+    // 64 splits make 129 requests at most, instead of about 2000 for 1000 spans.
     assert!(sink.requests().len() < 140, "{}", sink.requests().len());
 }
 
 #[tokio::test]
-async fn a_backend_that_is_not_there_costs_nothing_but_the_wait() {
+async fn accepts_requests_while_the_backend_is_unreachable() {
     let listener = crate::support::bind().await;
     let address = listener.local_addr().unwrap();
+    // A port that was free a moment ago, so connections to it are refused.
     drop(listener);
     let forwarder = TestForwarder::start(config(format!("http://{address}"))).await;
     deliver(forwarder.http, traces(["a"])).await;
@@ -167,7 +170,7 @@ async fn a_backend_that_is_not_there_costs_nothing_but_the_wait() {
 }
 
 #[tokio::test]
-async fn sends_over_tls_to_whom_the_ca_file_trusts() {
+async fn sends_over_tls_to_a_backend_trusted_by_the_ca_file() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -202,7 +205,7 @@ async fn sends_over_tls_to_whom_the_ca_file_trusts() {
 }
 
 #[tokio::test]
-async fn writes_a_line_of_json_per_batch_to_a_file() {
+async fn writes_a_line_of_json_per_batch() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/telemetry.jsonl");
     let forwarder = TestForwarder::start(config(format!("file:{}", path.display()))).await;

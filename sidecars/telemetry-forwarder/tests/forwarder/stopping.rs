@@ -1,4 +1,4 @@
-//! The end of the process: nothing that was acknowledged is lost while there is time.
+//! Stopping: nothing that was acknowledged is lost within the drain limit.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +13,9 @@ use crate::support::sink::{Reply, Sink};
 use crate::support::{TestForwarder, config, wait_until};
 
 #[tokio::test]
-async fn what_waits_for_company_is_sent_at_the_end() {
+async fn sends_incomplete_batches_on_shutdown() {
     let sink = Sink::start().await;
+    // Nothing is sent before the shutdown.
     let batch_timeout = Period::from_secs(3600);
     let forwarder = TestForwarder::start(Config {
         batch_timeout,
@@ -33,7 +34,7 @@ async fn what_waits_for_company_is_sent_at_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
+async fn neither_loses_nor_duplicates_spans_when_stopped_under_load() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
@@ -57,9 +58,9 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
     let before = arrived.len();
 
     arrived.dedup();
-    assert_eq!(arrived.len(), before, "some arrived twice");
+    assert_eq!(arrived.len(), before, "some spans arrived twice");
 
-    // One that arrived without its sender hearing of it is fine; the other way round is not.
+    // A span may arrive whose response the sender did not get; the reverse would be a loss.
     assert!(
         acknowledged
             .iter()
@@ -69,9 +70,9 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
 }
 
 #[tokio::test]
-async fn a_backend_that_recovers_during_the_drain_gets_everything() {
+async fn delivers_everything_when_the_backend_recovers_during_the_drain() {
     let sink = Sink::start().await;
-    // It asks for more patience than a stopping process has.
+    // Longer than the drain limit: a stopping process must ignore `Retry-After`.
     sink.respond_with(|_| Reply::status(503).header("retry-after", "60"));
 
     let forwarder = TestForwarder::start(config(sink.url())).await;
@@ -94,14 +95,14 @@ async fn a_backend_that_recovers_during_the_drain_gets_everything() {
 }
 
 #[tokio::test]
-async fn a_backend_that_never_recovers_does_not_hold_up_the_end() {
+async fn stops_in_time_when_the_backend_never_recovers() {
     let sink = Sink::start().await;
     sink.respond_with(|_| Reply::status(503));
     let limit = Duration::from_millis(1500);
     let forwarder = TestForwarder::start_with(config(sink.url()), None, limit).await;
     deliver(forwarder.http, traces(["a"])).await;
     let took = forwarder.stop().await;
-    // It ends before the limit; the second is for a busy machine.
+    // It ends before the limit; the extra second is for a busy host.
     assert!(took < limit + Duration::from_secs(1), "{took:?}");
     assert!(sink.spans().is_empty());
 }

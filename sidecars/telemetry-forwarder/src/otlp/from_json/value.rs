@@ -1,4 +1,4 @@
-//! One JSON value, written as the field it stands for.
+//! Writes a JSON value as a protobuf field.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ use crate::otlp::wire::{put_delimited, put_key, put_nested, put_varint};
 pub(super) enum Position {
     /// Right after the field's name.
     Field,
-    /// In the list of a repeated field; each gets a key of its own.
+    /// In the list of a repeated field; each element has its own key.
     Element,
-    /// In the list of a repeated number; one key stands before them all.
+    /// In the list of a repeated number; one key precedes all of them.
     PackedElement,
 }
 
-/// Writes one value of a field, or the list of them.
+/// Writes a single value or a list of values of a field.
 pub(super) struct ValueWriter<'a> {
     pub(super) field: &'static Field,
     pub(super) position: Position,
@@ -58,13 +58,13 @@ impl ValueWriter<'_> {
         E::custom(format_args!("`{}` cannot be {what}", self.field.name))
     }
 
-    /// A number, whether it was written as a number or as text.
+    /// Writes an integer that was a JSON number or string.
     fn write_integer<E: Error>(&mut self, value: i128) -> Result<(), E> {
         let narrow = || E::custom(format_args!("`{}` is out of range", self.field.name));
         match self.field.kind {
             Kind::Int32 => {
                 let value = i32::try_from(value).map_err(|_| narrow())?;
-                // Negative 32-bit numbers are written as 64-bit ones.
+                // Protobuf sign-extends negative 32-bit integers to 64 bits.
                 self.write_varint(i64::from(value) as u64);
             }
             Kind::Sint32 => {
@@ -107,19 +107,20 @@ impl ValueWriter<'_> {
         match self.field.kind {
             Kind::Text => self.write_bytes(text.as_bytes()),
             Kind::Binary => {
-                let bytes = decode_base64(text).ok_or_else(|| self.type_error("other than base64"));
+                let bytes =
+                    decode_base64(text).ok_or_else(|| self.type_error("anything but base64"));
                 self.write_bytes(&bytes?);
             }
             Kind::Id(length) => {
-                let wrong = "other than hexadecimal digits of an id's length";
+                let expected = "anything but hexadecimal digits of the right length";
                 let id = decode_hex(text).filter(|id| id.is_empty() || id.len() == length);
-                self.write_bytes(&id.ok_or_else(|| self.type_error(wrong))?);
+                self.write_bytes(&id.ok_or_else(|| self.type_error(expected))?);
             }
             Kind::Double => {
                 let value = parse_double(text).ok_or_else(|| self.type_error("this text"))?;
                 self.write_fixed64(value.to_bits());
             }
-            // Names of enums must not be understood: only integers are OTLP.
+            // Enums are not listed: OTLP forbids their names, so only integers are accepted.
             Kind::Int64 | Kind::Uint64 | Kind::Fixed64 | Kind::Sfixed64 => {
                 let value = text
                     .parse::<i128>()
@@ -151,7 +152,7 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
     fn visit_unit<E: Error>(mut self) -> Result<(), E> {
         match (self.position, self.field.kind) {
             (Position::Field, _) => Ok(()),
-            // Dropping a listed one would move its neighbours; the empty message keeps its position.
+            // Dropping an element would shift the ones after it; an empty message keeps the index.
             (_, Kind::Nested(_)) => {
                 self.write_bytes(&[]);
                 Ok(())
@@ -183,7 +184,7 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
             self.write_fixed64(value.to_bits());
             return Ok(());
         }
-        // 1e3 is a whole number too.
+        // `1e3` is an integer in JSON as well.
         if value.fract() == 0.0 && value.abs() < 1e20 {
             return self.write_integer(value as i128);
         }
@@ -245,7 +246,7 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Both alphabets, with padding or without, as the JSON form of protobuf allows.
+/// Decodes both alphabets, with or without padding, as the JSON mapping of protobuf allows.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD
         .decode(text)

@@ -1,4 +1,4 @@
-//! Senders: request request over HTTP/1.1, or request call over gRPC with the frames written by hand.
+//! Senders: requests over HTTP/1.1, or calls over gRPC with hand-written frames.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::samples::traces;
 
-/// A read_response response.
+/// A response, read completely.
 #[derive(Debug)]
 pub(crate) struct FullResponse {
     pub(crate) status: StatusCode,
@@ -20,7 +20,7 @@ pub(crate) struct FullResponse {
     pub(crate) body: Bytes,
 }
 
-/// Sends any request over HTTP/1.1.
+/// Sends a request over HTTP/1.1.
 pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> FullResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -52,7 +52,8 @@ async fn read_response(response: http::Response<hyper::body::Incoming>) -> FullR
     }
 }
 
-/// Sends spans request after the other over request connection wait_until that ends; tells each acknowledged request.
+/// Sends spans over one connection until it closes; calls `acknowledged` with the name of each
+/// acknowledged span.
 pub(crate) async fn send_until_closed(
     address: SocketAddr,
     prefix: &str,
@@ -72,6 +73,7 @@ pub(crate) async fn send_until_closed(
             return;
         };
 
+        // A 503 during the drain is fine: the span was not acknowledged.
         if response.status() == StatusCode::OK {
             acknowledged(name);
         }
@@ -81,7 +83,7 @@ pub(crate) async fn send_until_closed(
     }
 }
 
-/// A POST with headers.
+/// Builds a POST request with headers.
 pub(crate) fn post(
     path: &str,
     headers: &[(&str, &str)],
@@ -94,7 +96,7 @@ pub(crate) fn post(
     request.body(Full::new(body.into())).unwrap()
 }
 
-/// A protobuf request of traces.
+/// Builds a protobuf request of traces.
 pub(crate) fn post_traces(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     post(
         "/v1/traces",
@@ -103,7 +105,7 @@ pub(crate) fn post_traces(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     )
 }
 
-/// Sends traces and insists that they are acknowledged.
+/// Sends traces and asserts that they are acknowledged.
 pub(crate) async fn deliver(address: SocketAddr, body: impl Into<Bytes>) {
     let response = send(address, post_traces(body)).await;
     assert_eq!(response.status, StatusCode::OK, "{response:?}");
@@ -122,13 +124,13 @@ pub(crate) async fn call(
     send_h2(address, post(&uri, &all, frame)).await
 }
 
-/// A message in its frame.
+/// Frames a gRPC message: flag, length, message.
 pub(crate) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[flag][..], &length, message].concat()
 }
 
-/// The gRPC status, from the trailers or, when there is nothing else, from the headers.
+/// Returns the gRPC status, from the trailers or, in a trailers-only response, from the headers.
 pub(crate) fn grpc_status(response: &FullResponse) -> u16 {
     let status = response
         .trailers

@@ -1,4 +1,4 @@
-//! A backend that answers from a script and keeps what it took.
+//! A backend that replies from a script and records the requests.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -16,7 +16,7 @@ use prost::Message;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-/// One response.
+/// A scripted response.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -24,7 +24,7 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// A request as it arrived, unpacked.
+/// A request as it arrived, decompressed.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
@@ -34,7 +34,7 @@ pub(crate) struct ReceivedRequest {
     pub(crate) at: Instant,
 }
 
-/// The backend; clones are the same.
+/// The backend; clones share its state.
 #[derive(Clone)]
 pub(crate) struct Sink {
     pub(crate) address: SocketAddr,
@@ -45,7 +45,7 @@ type Responder = Box<dyn Fn(&[u8]) -> Reply + Send>;
 
 struct State {
     script: VecDeque<Reply>,
-    /// What is answered when the script has ended.
+    /// Replies after the end of the script.
     then: Responder,
     requests: Vec<ReceivedRequest>,
 }
@@ -66,12 +66,12 @@ impl Reply {
 }
 
 impl Sink {
-    /// Takes everything.
+    /// Starts a backend that accepts everything.
     pub(crate) async fn start() -> Self {
         Self::with_script([]).await
     }
 
-    /// Gives these answers first, and then takes everything.
+    /// Starts a backend that sends these replies first, and then accepts everything.
     pub(crate) async fn with_script(script: impl IntoIterator<Item = Reply>) -> Self {
         let listener = super::bind().await;
         let sink = Self::new(listener.local_addr().unwrap(), script);
@@ -85,7 +85,7 @@ impl Sink {
         sink
     }
 
-    /// The same over TLS.
+    /// Starts a backend that accepts everything over TLS.
     pub(crate) async fn secure(acceptor: TlsAcceptor) -> Self {
         let listener = super::bind().await;
         let sink = Self::new(listener.local_addr().unwrap(), []);
@@ -117,7 +117,7 @@ impl Sink {
         format!("http://{}", self.address)
     }
 
-    /// From now on answers by what is in the request.
+    /// Sets the reply from now on, by the body of the request.
     pub(crate) fn respond_with(&self, respond_with: impl Fn(&[u8]) -> Reply + Send + 'static) {
         self.state.lock().unwrap().then = Box::new(respond_with);
     }
@@ -126,20 +126,20 @@ impl Sink {
         self.state.lock().unwrap().requests.clone()
     }
 
-    /// The names of all spans it took, sorted.
+    /// Returns the names of all accepted spans, sorted.
     pub(crate) fn spans(&self) -> Vec<String> {
         let mut names: Vec<String> = self.traces().iter().flat_map(names).collect();
         names.sort();
         names
     }
 
-    /// The trace requests it took, as another implementation reads them.
+    /// Returns the accepted trace requests, decoded by opentelemetry-proto.
     pub(crate) fn traces(&self) -> Vec<ExportTraceServiceRequest> {
         let requests = self.requests();
-        let taken = requests
+        let accepted = requests
             .iter()
             .filter(|request| request.status == 200 && request.path == "/v1/traces");
-        taken
+        accepted
             .map(|request| ExportTraceServiceRequest::decode(&request.body[..]).unwrap())
             .collect()
     }
@@ -187,7 +187,7 @@ impl Sink {
 
 type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-/// The names of the spans of a request.
+/// Returns the names of the spans of a request.
 pub(crate) fn names(request: &ExportTraceServiceRequest) -> Vec<String> {
     let scopes = request
         .resource_spans
