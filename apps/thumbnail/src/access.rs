@@ -147,6 +147,7 @@ fn store_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         Error::new(kind, format!("cannot write `{}`", path.display())).with_source(error)
     };
 
+    // In the same folder, since a rename cannot cross file systems.
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

@@ -154,6 +154,7 @@ impl Client {
     ) -> Result<Response<Incoming>, Error> {
         let result = timeout(limit, self.send_without_timeout(request)).await;
         result.unwrap_or_else(|_| {
+            // The connection has an unfinished exchange, so it cannot be reused.
             self.idle = None;
             let host = request.uri().host().unwrap_or_default();
             Err(Error::new(

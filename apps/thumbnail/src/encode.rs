@@ -56,6 +56,7 @@ impl std::str::FromStr for Format {
 
 /// Encodes a picture; `quality` (1 to 100) applies to JPEG.
 pub(crate) fn encode(pixels: &Pixels, format: Format, quality: u8) -> Result<Vec<u8>, Error> {
+    // `quality` is clamped, since library callers may pass any value.
     let mut bytes = Vec::new();
     let (width, height) = (pixels.width, pixels.height);
     let written = match format {
@@ -95,6 +96,7 @@ mod tests {
         let poor = encode(&gradient(), Format::Jpeg, 20).unwrap();
         assert!(poor.len() < good.len());
 
+        // Chroma is quantized even at high quality, so pixels differ slightly.
         let back = image::load_from_memory(&good).unwrap().to_rgb8().into_raw();
         let worst = back
             .iter()

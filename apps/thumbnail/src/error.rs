@@ -120,6 +120,7 @@ impl ErrorKind {
     /// Returns the exit code of `thumbnail run`.
     pub fn exit_code(self) -> u8 {
         match self {
+            // 2 is the usual code for usage errors; sources are 10 to 19, media 20 to 29, outputs 30 to 39.
             Self::Usage => 2,
             Self::SourceNotFound => 10,
             Self::SourceDenied => 11,
@@ -152,6 +153,7 @@ impl ErrorKind {
             }
             Self::SourceNetwork => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            // Not caused by the client.
             Self::Encode | Self::SinkFailed | Self::SinkDenied | Self::WorkerLost => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

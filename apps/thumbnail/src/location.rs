@@ -39,6 +39,7 @@ impl Location {
         };
         let name = path.rsplit('/').next().unwrap_or_default();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        // A URL may have no file name.
         if stem.is_empty() { "thumbnail" } else { stem }
     }
 
@@ -101,6 +102,7 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Http(uri) => {
+                // User information before `@` may be a password.
                 let host = uri.authority().map_or("", |authority| {
                     authority.as_str().rsplit('@').next().unwrap_or_default()
                 });

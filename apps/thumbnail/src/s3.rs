@@ -154,6 +154,7 @@ impl CredentialSource {
             return Self::Fixed(Credentials::new(id, secret, token, None, "environment"));
         }
 
+        // The order of the AWS SDKs: static keys first, then the container endpoint.
         let relative = set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
         let object_uri = relative
             .map(|path| format!("http://{TASK_CREDENTIALS}{path}"))

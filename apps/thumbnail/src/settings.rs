@@ -177,6 +177,7 @@ impl Config {
                 max_bytes: self.max_fetch_bytes,
                 max_memory_bytes: self.max_memory_body_bytes,
             },
+            // The default for `run`; the service replaces it in `for_clients`.
             redirects: Redirects::Follow,
         })
     }

@@ -121,6 +121,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
         .as_ref()
         .map_or_else(Orientation::default, Orientation::from_matrix);
     let pixels = stage("scale", &mut stages.scale, || {
+        // The frame's own ratio is more reliable than the one of the container.
         let aspect = frame.pixel_aspect().or(stream.pixel_aspect);
         let (width, height) = request.fit.size(frame.size(), aspect, orientation);
         Ok(orientation.apply(scale(&frame, width, height)?))

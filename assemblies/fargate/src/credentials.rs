@@ -1,4 +1,4 @@
-//! Credentials for a task that runs here.
+//! Credentials for a task that runs locally.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,16 +9,16 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
-/// Whose credentials a task gets.
+/// The source of a task's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
-    /// Those of whoever runs it: the environment's, or a profile's.
+pub enum CredentialSource {
+    /// The user's credentials: of the environment, or of a profile.
     Profile(Option<String>),
-    /// Those of this role, which whoever runs it may assume.
+    /// A role that the user may assume, by its ARN.
     Role(String),
 }
 
-/// Gets credentials, and again before they end.
+/// Provides credentials and renews them before they expire.
 #[derive(Debug, Clone)]
 pub struct TaskCredentials {
     provider: SharedCredentialsProvider,
@@ -26,23 +26,23 @@ pub struct TaskCredentials {
 }
 
 impl TaskCredentials {
-    /// Finds out where they come from; nothing is asked of AWS yet.
+    /// Creates a provider; does not call AWS yet.
     ///
     /// # Errors
     ///
-    /// The environment, or the profile, has none; or, for a role, no region.
-    pub async fn of(whose: &Whose) -> Result<Self, String> {
+    /// Fails if the environment or the profile has no credentials or, for a role, no region.
+    pub async fn from_source(source: &CredentialSource) -> Result<Self, String> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Whose::Profile(Some(name)) = whose {
+        if let CredentialSource::Profile(Some(name)) = source {
             loader = loader.profile_name(name);
         }
 
         let config = loader.load().await;
-        let provider = match whose {
-            Whose::Profile(_) => config
+        let provider = match source {
+            CredentialSource::Profile(_) => config
                 .credentials_provider()
-                .ok_or("there are no AWS credentials here")?,
-            Whose::Role(arn) => assume(arn, &config).await?,
+                .ok_or("no AWS credentials found")?,
+            CredentialSource::Role(arn) => assume(arn, &config).await?,
         };
 
         Ok(Self {
@@ -51,45 +51,49 @@ impl TaskCredentials {
         })
     }
 
-    /// Credentials that are good for a while: access key, secret, token, and their end; a key without an end is
-    /// given one, so that whoever has it asks again.
+    /// Returns credentials: access key, secret, token, and expiration. Credentials without an expiration get one,
+    /// so that the caller renews them.
     ///
     /// # Errors
     ///
-    /// What AWS, or the profile, says instead.
+    /// Fails if AWS or the profile provides none; returns the message.
     pub async fn get(&self) -> Result<(String, String, String, SystemTime), String> {
+        // Held across the await, so that concurrent callers share one request.
         let mut last = self.last.lock().await;
-        let soon = SystemTime::now() + EARLY;
-        let good = last
+        let soon = SystemTime::now() + RENEW_BEFORE;
+        let valid = last
             .take()
-            .filter(|held| held.expiry().is_some_and(|end| end > soon));
-        let held = match good {
-            Some(held) => held,
+            .filter(|credentials| credentials.expiry().is_some_and(|end| end > soon));
+        let credentials = match valid {
+            Some(credentials) => credentials,
             None => self
                 .provider
                 .provide_credentials()
                 .await
-                .map_err(|failure| chain(&failure))?,
+                .map_err(|error| chain(&error))?,
         };
 
-        let end = held.expiry().unwrap_or_else(|| SystemTime::now() + LASTS);
-        let token = held.session_token().unwrap_or_default().to_owned();
-        let told = (
-            held.access_key_id().to_owned(),
-            held.secret_access_key().to_owned(),
+        let end = credentials
+            .expiry()
+            .unwrap_or_else(|| SystemTime::now() + DEFAULT_LIFETIME);
+        let token = credentials.session_token().unwrap_or_default().to_owned();
+        let parts = (
+            credentials.access_key_id().to_owned(),
+            credentials.secret_access_key().to_owned(),
             token,
             end,
         );
 
-        *last = Some(held);
-        Ok(told)
+        *last = Some(credentials);
+        Ok(parts)
     }
 }
 
 async fn assume(arn: &str, config: &SdkConfig) -> Result<SharedCredentialsProvider, String> {
     let Some(region) = config.region() else {
-        return Err("no region is named; set AWS_REGION".to_owned());
+        return Err("no AWS region is set; set AWS_REGION".to_owned());
     };
+    // The session name appears in CloudTrail.
     let role = AssumeRoleProvider::builder(arn)
         .session_name("assemble-up")
         .region(region.clone())
@@ -97,10 +101,10 @@ async fn assume(arn: &str, config: &SdkConfig) -> Result<SharedCredentialsProvid
     Ok(SharedCredentialsProvider::new(role.build().await))
 }
 
-/// An error with all that led to it: the outermost says only that something went wrong.
-fn chain(failure: &dyn std::error::Error) -> String {
-    let mut text = failure.to_string();
-    let mut next = failure.source();
+/// Formats an error with its causes; the outermost message alone is not specific.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
     while let Some(inner) = next {
         text = format!("{text}: {inner}");
         next = inner.source();
@@ -108,6 +112,6 @@ fn chain(failure: &dyn std::error::Error) -> String {
     text
 }
 
-/// The SDKs ask again five minutes before the end.
-const EARLY: Duration = Duration::from_mins(10);
-const LASTS: Duration = Duration::from_hours(1);
+/// The SDKs renew credentials five minutes before they expire, so these must be renewed earlier.
+const RENEW_BEFORE: Duration = Duration::from_mins(10);
+const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);

@@ -1,20 +1,20 @@
-//! The AWS hand: registers, compares and runs task definitions.
+//! An ECS client: registers, compares and runs task definitions.
 //!
-//! # A tour
+//! # Overview
 //!
 //! ```text
 //! TaskDefinition ──register──▶ Revision                     latest ──▶ TaskDefinition ──difference──▶ Changes
-//! RunRequest ──start──▶ Started ──wait──▶ Finished { exit code, why it stopped, every container }
+//! RunRequest ──start──▶ StartedTask ──wait──▶ StoppedTask { exit code, stop reason, containers }
 //! ```
 //!
-//! - [`Client`] is a connection; [`Client::from_environment`] reads what every AWS tool reads, and
-//!   `AWS_ENDPOINT_URL` sends it to an emulator.
-//! - [`register`] and [`latest`] pass the document itself, byte for byte as [`TaskDefinition::to_json`] writes
-//!   it (`document.rs`), so no field is lost between our type and the SDK's.
-//! - [`run`] starts a task and waits for its end.
-//! - [`Error`] says in plain words who refused what; nothing of a transport's debris reaches the user.
+//! - [`Client`] is an API client; [`Client::from_environment`] reads the standard AWS configuration, and
+//!   `AWS_ENDPOINT_URL` selects an emulator.
+//! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it
+//!   (`document.rs`), so no field is lost in a conversion to the SDK's types.
+//! - [`run`] starts a task and waits until it stops.
+//! - [`Error`] has messages for users, without details of the transport.
 //!
-//! The AWS SDK is a dependency of this crate alone. Nothing here prints.
+//! Only this crate depends on the AWS SDK. It prints nothing.
 //!
 //! [`TaskDefinition::to_json`]: task_definition::TaskDefinition::to_json
 
@@ -26,9 +26,10 @@ mod register;
 mod run;
 
 pub use client::Client;
-pub use credentials::{TaskCredentials, Whose};
+pub use credentials::{CredentialSource, TaskCredentials};
 pub use error::{Error, Failure};
 pub use register::{Comparison, Revision, difference, latest, register};
 pub use run::{
-    ContainerEnd, Finished, Override, PublicAddress, RunRequest, Started, Wait, run, start, wait,
+    ContainerExit, Override, PublicAddress, RunRequest, StartedTask, StoppedTask, Wait, run, start,
+    wait,
 };

@@ -53,6 +53,7 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     let mut rest = text.trim_start();
     while let Some((name, after)) = rest.split_once('=') {
         let name = name.trim_matches([' ', ',', '\t']).to_owned();
+        // The scope contains commas (`pull,push`), so splitting at commas is not enough.
         let (value, after) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
             None => after.split_once(',').unwrap_or((after, "")),
@@ -84,6 +85,7 @@ impl Token {
 
 /// Returns whether a text is safe in a header.
 fn is_header(text: &str) -> bool {
+    // Printable ASCII without spaces: tokens are base64 or similar.
     !text.is_empty() && text.bytes().all(|byte| (0x21..0x7f).contains(&byte))
 }
 

@@ -181,6 +181,7 @@ impl Resolution<'_> {
         let response = self.get(&url, accept, self.authorization.clone()).await?;
         let response = if response.status == StatusCode::UNAUTHORIZED {
             let login = self.client.credentials.login(&self.reference).await?;
+            // Kept for the requests that follow, since a token covers the repository.
             self.authorization = self.authorize(&response, login.as_ref()).await?;
             let again = self.get(&url, accept, self.authorization.clone()).await?;
             self.check_status(again, login.as_ref())?
@@ -188,6 +189,7 @@ impl Resolution<'_> {
             self.check_status(response, None)?
         };
 
+        // A manifest behind a redirect would not be authenticated by the registry's certificate.
         if response.status.is_redirection() && path.starts_with("blobs/") {
             return self.follow_redirects(response, accept).await;
         }

@@ -40,6 +40,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, ParseDigestError> {
         let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        // Upper case is not allowed (OCI image specification, Digests).
         let is_hex = |digit: char| matches!(digit, '0'..='9' | 'a'..='f');
         if digits.len() == 64 && digits.chars().all(is_hex) {
             Ok(Self(text.to_owned()))

@@ -91,7 +91,7 @@ pub enum ErrorKind {
     InvalidResponse {
         /// The host.
         host: String,
-        /// What is unexpected about it.
+        /// The unexpected part of it.
         reason: String,
     },
     /// The response exceeds the size limit.
@@ -147,6 +147,7 @@ impl ErrorKind {
     /// Creates a [`Self::Denied`] with the command to log in.
     pub(crate) fn denied_error(reference: &Reference, user: Option<String>) -> Self {
         let host = reference.registry();
+        // ECR has no permanent passwords: its tokens are valid for 12 hours.
         let hint = match private_ecr_region(host) {
             Some(region) => format!(
                 "run `aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {host}`; the login is valid for 12 hours"
@@ -164,6 +165,7 @@ impl ErrorKind {
 
 /// Returns the region of `ACCOUNT.dkr.ecr.REGION.amazonaws.com`.
 fn private_ecr_region(host: &str) -> Option<&str> {
+    // Works for `amazonaws.com.cn` as well.
     let rest = host.split_once(".dkr.ecr.")?.1;
     Some(rest.split_once(".amazonaws.com")?.0)
 }

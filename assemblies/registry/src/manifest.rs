@@ -97,6 +97,7 @@ impl Config {
     /// Returns the platform, if the config has one.
     pub(crate) fn platform(&self) -> Option<Platform> {
         let (system, architecture) = (self.os.as_deref()?, self.architecture.as_deref()?);
+        // The text comes from the registry and is written to a lock file.
         (is_word(system) && is_word(architecture)).then(|| Platform::new(system, architecture))
     }
 }

@@ -104,6 +104,7 @@ impl FromStr for Reference {
             ));
         }
 
+        // Validated even if a digest is given, since both come from the same text.
         let tag = tag.unwrap_or("latest");
         if !is_tag(tag) {
             return Err(error(
@@ -111,6 +112,7 @@ impl FromStr for Reference {
             ));
         }
 
+        // The host becomes part of a URL, so it must not contain a path or user information.
         if !is_host(registry) {
             return Err(error("the registry is not a host name"));
         }

@@ -47,6 +47,7 @@ impl Debian {
             .unwrap();
 
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        // Port 0 selects a free port, which only the log shows.
         let address = lines.by_ref().map(Result::unwrap).find_map(|line| {
             let at = line.split_once("listening on ")?.1;
             let end = at.find(|c: char| !c.is_ascii_digit() && !".:".contains(c));
@@ -128,6 +129,7 @@ async fn resolves_images_and_indexes_and_reports_missing_ones() {
 
     debian.put("/v2/web/manifests/arm", OCI_MANIFEST, &manifest);
     let manifest_digest = Digest::from_content(manifest.as_bytes());
+    // An index that contains the manifest above.
     let index = format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{manifest_digest}","size":{},"platform":{{"os":"linux","architecture":"arm64"}}}}]}}"#,
         manifest.len()

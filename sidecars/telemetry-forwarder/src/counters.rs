@@ -59,6 +59,7 @@ impl Counters {
 
     /// Returns the number of items of all signals with an outcome, whatever its reason.
     pub(crate) fn total(&self, outcome: ItemOutcome) -> u64 {
+        // The index ignores the reason, so any reason selects the same counter.
         let (index, ..) = outcome.parts();
         self.counts
             .iter()

@@ -1,5 +1,5 @@
-//! The resource attributes to add: from the settings, and from ECS, which is asked once at the
-//! start.
+//! The resource attributes to add: from the settings, and from the ECS metadata, which is fetched once
+//! at the start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -54,6 +54,7 @@ pub async fn serve(
     let counters = Arc::new(Counters::new());
     let queue = Queue::new(config.max_queue_bytes);
     let (drain, draining) = Shutdown::pair();
+    // Before anything is received, so that an unusable `ca_file` ends the process at once.
     let mut workers = start_workers(&config, &queue, &counters, &draining)?;
     let enrichment = Enrichment::default();
 

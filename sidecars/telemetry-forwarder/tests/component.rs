@@ -37,6 +37,7 @@ fn component_yaml_matches_the_ports_of_describe() {
 fn the_documentation_lists_every_setting() {
     let page = include_str!("../../../docs/telemetry-forwarder.md");
     for setting in Description::of::<TelemetryForwarder>().settings {
+        // The rows of the table in the documentation, as `describe` would print them.
         let secret = if setting.secret { ", secret" } else { "" };
         let default = match &setting.default {
             None => String::new(),

@@ -64,10 +64,12 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
         any::<bool>().prop_map(Value::BoolValue),
         any::<i64>().prop_map(Value::IntValue),
         number().prop_map(Value::DoubleValue),
+        // Lengths around a multiple of three cover the padding of base64.
         vec(any::<u8>(), 0..6).prop_map(Value::BytesValue),
     ])
     .prop_map(|value| AnyValue { value });
 
+    // Three levels are enough to nest lists in maps and maps in lists.
     leaf.prop_recursive(3, 12, 3, |inner| {
         let values = vec(inner.clone(), 0..3).prop_map(|values| ArrayValue { values });
         let pair = (text(), option::of(inner)).prop_map(|(key, value)| KeyValue {
@@ -508,6 +510,7 @@ proptest! {
 
     #[test]
     fn concatenated_requests_decode_to_all_parts(left in traces(), right in traces()) {
+        // The queue relies on this property of protobuf.
         let joined = [left.encode_to_vec(), right.encode_to_vec()].concat();
         let expected = [left.resource_spans, right.resource_spans].concat();
         prop_assert_eq!(Traces::decode(&joined[..]).unwrap().resource_spans, expected);

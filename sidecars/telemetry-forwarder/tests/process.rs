@@ -67,9 +67,9 @@ impl Running {
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(json.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     }
 
     fn terminate(mut self) -> Option<i32> {
@@ -115,12 +115,13 @@ fn delivers_on_sigterm_and_shows_the_trace_as_a_tree() {
         ("coins", "0000000000000002", "0000000000000001"),
         ("tls-proxy", "0000000000000001", ""),
     ] {
+        // The child arrives first, so the order of the file is not that of the tree.
         let json = TRACE
             .replace("NAME", name)
             .replace("SPAN", span)
             .replace("PARENT", parent);
-        let answer = forwarder.post(&json);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let response = forwarder.post(&json);
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     }
 
     // The batch timeout is an hour, so nothing is written before SIGTERM.

@@ -288,7 +288,7 @@ pub(crate) fn response_error<B>(response: &Response<B>) -> Error {
         .get("x-amz-bucket-region")
         .and_then(|region| region.to_str().ok())
     {
-        // S3 answers 301 or 400 for a bucket in another region, and names it in this header.
+        // S3 returns 301 or 400 for a bucket in another region, and the region in this header.
         Some(region) if status.is_redirection() || status == StatusCode::BAD_REQUEST => {
             error.with_source(format!("the bucket is in `{region}`; set AWS_REGION"))
         }

@@ -73,6 +73,7 @@ impl<R: RangeFetcher> Window<R> {
             FIRST_REQUEST
         };
 
+        // Never past the end, so that servers do not shorten the range.
         let length = self.request_size.min(self.size - offset);
         if self.fetched + length > self.max_fetch_bytes {
             let limit = self.max_fetch_bytes;
@@ -218,6 +219,7 @@ mod tests {
         let (mut window, requests) = window(10 << 20, u64::MAX);
         read(&mut window, 5 << 20, 100);
         read(&mut window, 0, 100);
+        // Within the segment that the first read fetched.
         read(&mut window, (5 << 20) + 10, 100);
         assert_eq!(
             *requests.lock().unwrap(),
@@ -230,6 +232,7 @@ mod tests {
         let (mut window, requests) = window(FIRST_REQUEST + 10, u64::MAX);
         assert_eq!(read(&mut window, FIRST_REQUEST, 100).len(), 10);
         assert_eq!(read(&mut window, FIRST_REQUEST + 10, 100).len(), 0);
+        // The rest after the first request is 10 bytes.
         assert_eq!(requests.lock().unwrap().len(), 2);
     }
 

@@ -127,6 +127,7 @@ fn with_frame_numbers(picture: &str) -> String {
 pub(crate) fn number(picture: &[u8]) -> usize {
     let picture = image::load_from_memory(picture).unwrap().to_luma8();
     let (width, height) = picture.dimensions();
+    // Sampled in the middle of each bar, so that scaling and compression do not matter.
     let is_white =
         |bit: u32| picture.get_pixel(width * (2 * bit + 1) / (2 * BITS), height / 8)[0] > 127;
     (0..BITS)

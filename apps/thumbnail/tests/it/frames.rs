@@ -34,6 +34,7 @@ fn take(video: &Path, at: &str, seek: Seek) -> Result<Picture, Error> {
 fn assert_frames(video: Option<std::path::PathBuf>) {
     let Some(video) = video else { return };
     let frames = clips::frames(&video);
+    // 8 s at 25 frames per second are 200; a broken probe would find none.
     assert!(frames.len() > 150, "ffprobe finds {} frames", frames.len());
 
     for at in ["0", "0.5", "1.99", "2.01", "5.03", "7.32", "7.9"] {
@@ -68,6 +69,7 @@ fn assert_frames(video: Option<std::path::PathBuf>) {
         );
     }
 
+    // Past the end even `before` decodes the last frame, not the last keyframe.
     let last = take(&video, "99", Seek::Before).unwrap();
     assert_eq!(
         clips::number(&last.bytes),

@@ -86,6 +86,7 @@ fn applies_position_and_format_settings() {
     ];
 
     let output = run(folder.path(), &[], &variables);
+    // 5.03 s is within the frame that starts at 5.0 s (40 ms per frame).
     assert_eq!(report(&output)["pts"], 5.0);
     assert_eq!(
         clips::number(&std::fs::read(folder.path().join("a.png")).unwrap()),
@@ -178,6 +179,7 @@ fn exits_with_the_code_of_the_error_kind() {
         ErrorKind::Damaged,
     );
 
+    // No failed run has left an output.
     assert!(!folder.path().join("a.jpg").exists());
     if let Some(sound) = video("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
         fails_with(sound.to_str().unwrap(), ErrorKind::NoVideo);
@@ -318,6 +320,7 @@ fn continues_the_trace_in_traceparent() {
 
     assert_eq!(output.status.code(), Some(0));
     let requests = collector.requests();
+    // Protobuf holds ids and names as plain bytes, so a search is enough.
     let traces: Vec<&[u8]> = requests
         .iter()
         .filter(|request| request.path == "/v1/traces")

@@ -102,6 +102,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let (serving, wrap) = (serving.clone(), wrap.clone());
                 std::thread::spawn(move || {
+                    // A failed TLS handshake only ends this connection.
                     if let Some(stream) = wrap(stream) {
                         serving.talk(stream);
                     }
@@ -143,6 +144,7 @@ impl Server {
         }
 
         let behavior = state.paths.get_mut(&request.path)?;
+        // Copied before the countdown, which applies to the next request.
         let now = behavior.clone();
         if let Behavior::Flaky(left, _) = behavior {
             *left = left.saturating_sub(1);

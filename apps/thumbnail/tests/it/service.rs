@@ -171,6 +171,7 @@ async fn responds_with_the_status_of_the_error_kind() {
         "not_media",
     );
 
+    // A `moov` box that claims more bytes than the file has.
     let cut = &b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\x10\0moov"[..];
     assert_error(
         &service.post("", cut).await,
@@ -215,6 +216,7 @@ async fn requests_only_allowed_sources() {
         "/videos/a.mp4",
         Behavior::Video(std::fs::read(video).unwrap()),
     );
+    // An allowed URL that redirects to a path outside `sources`.
     let away = server.serve(
         "/videos/away",
         Behavior::Status(302, "location", "/secret".to_owned()),
@@ -286,6 +288,7 @@ async fn rejects_requests_when_all_slots_are_taken() {
         insecure_private_sources: true,
         workers: 1,
         max_queued_requests: 0,
+        // Ends the first request, which waits for a server that never responds.
         timeout: Period::from_secs(2),
         ..Config::default()
     };

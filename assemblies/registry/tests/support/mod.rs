@@ -128,6 +128,7 @@ async fn reply_to(
     });
     let reply = {
         let mut replies = replies.lock().unwrap();
+        // A reply for this `Authorization` has precedence over one for any.
         let narrow = key(&path, authorization.as_deref());
         let chosen = if replies.contains_key(&narrow) {
             narrow
@@ -136,16 +137,19 @@ async fn reply_to(
         };
 
         match replies.get_mut(&chosen) {
+            // The error format of the OCI distribution specification.
             None => Reply::new(
                 404,
                 r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#,
             ),
+            // The last reply repeats, so that tests need not count retries.
             Some(list) if list.len() > 1 => list.remove(0),
             Some(list) => list[0].clone(),
         }
     };
 
     if reply.never {
+        // The connection stays open until the client gives up.
         std::future::pending::<()>().await;
     }
 

@@ -113,7 +113,7 @@ fn put_envelope(
     // One byte of key, then the length of the resource.
     let head = 1 + varint_length(resource_length as u64);
 
-    // The length precedes the content, so the sizes above must match what is written below.
+    // The length precedes the content, so the sizes above must match the bytes written below.
     put_head(out, ENVELOPES, head + resource_length + rest);
     put_head(out, RESOURCE, resource_length);
     // Concatenated messages merge, so the added attributes need no re-encoding.
@@ -135,6 +135,7 @@ fn missing<'a>(
     resources: &[&[u8]],
     attributes: &'a Attributes,
 ) -> Result<Vec<&'a [u8]>, WireError> {
+    // A linear search: resources have a few dozen attributes at most.
     let mut present: Vec<&[u8]> = Vec::with_capacity(16);
     for resource in resources {
         for record in Records::new(resource) {
@@ -220,6 +221,7 @@ mod tests {
     fn adds_a_resource_to_an_envelope_without_one() {
         // Longer than 127 bytes, so that the lengths take two bytes each.
         let added = Attributes::new([("a", "1".repeat(200))]);
+        // `resource_spans` of length 0.
         let enriched = enrich(&[0x0a, 0x00], &added).unwrap();
         assert_eq!(
             attributes_of(&enriched),

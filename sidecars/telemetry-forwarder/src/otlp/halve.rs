@@ -102,6 +102,7 @@ mod tests {
 
     #[test]
     fn splits_a_batch_between_its_envelopes() {
+        // Three equal envelopes: the split nearest to the middle is 2 + 1.
         let request = samples::request(Signal::Traces, 2);
         let batch = [request.clone(), request.clone(), request.clone()].concat();
         let (left, right) = halve(&batch).unwrap().unwrap();

@@ -76,7 +76,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
     }
 }
 
-/// Encodes a log record whose body is `depth` nested lists.
+/// Encodes a log record with a body of `depth` nested lists.
 pub(crate) fn nested_value(depth: usize) -> Vec<u8> {
     let mut value = AnyValue::default();
     for _ in 0..depth {
@@ -116,6 +116,7 @@ pub(crate) fn text_pair(pair: KeyValue) -> (String, String) {
 
 fn span() -> Span {
     Span {
+        // All bytes differ, so that a wrong order would show.
         trace_id: (1..=16).collect(),
         span_id: (1..=8).collect(),
         name: "GET /v1/coins".to_owned(),
@@ -150,6 +151,7 @@ fn record() -> LogRecord {
         time_unix_nano: 1_000_000_000,
         severity_number: 9,
         body: Some(AnyValue {
+            // Not UTF-8, so that it must be base64 in JSON.
             value: Some(Value::BytesValue(vec![0, 255, 127])),
         }),
         ..LogRecord::default()

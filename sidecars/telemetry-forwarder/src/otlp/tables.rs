@@ -91,6 +91,7 @@ impl Message {
         // Indexed by field number, since validation looks up every field of every request.
         let mut slots = [NO_FIELD; SLOTS];
         let mut index = 0;
+        // `for` is not available in a const function.
         while index < fields.len() {
             slots[fields[index].number as usize] = index as u8;
             index += 1;
@@ -136,7 +137,7 @@ const fn singular(number: u8, name: &'static str, kind: Kind) -> Field {
     }
 }
 
-const fn repeated(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn list(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
@@ -155,7 +156,7 @@ const fn oneof(number: u8, name: &'static str, kind: Kind) -> Field {
 }
 
 const fn attributes(number: u8) -> Field {
-    repeated(number, "attributes", Kind::Nested(&KEY_VALUE))
+    list(number, "attributes", Kind::Nested(&KEY_VALUE))
 }
 
 const fn time(number: u8, name: &'static str) -> Field {
@@ -167,32 +168,29 @@ const fn dropped_attributes(number: u8) -> Field {
 }
 
 /// `ExportTraceServiceRequest`.
+// Tables refer to each other, also recursively (AnyValue), which only statics allow.
 pub static TRACES: Message = Message::new(
     "ExportTraceServiceRequest",
-    &[repeated(1, "resourceSpans", Kind::Nested(&RESOURCE_SPANS))],
+    &[list(1, "resourceSpans", Kind::Nested(&RESOURCE_SPANS))],
 );
 
 /// `ExportMetricsServiceRequest`.
 pub static METRICS: Message = Message::new(
     "ExportMetricsServiceRequest",
-    &[repeated(
-        1,
-        "resourceMetrics",
-        Kind::Nested(&RESOURCE_METRICS),
-    )],
+    &[list(1, "resourceMetrics", Kind::Nested(&RESOURCE_METRICS))],
 );
 
 /// `ExportLogsServiceRequest`.
 pub static LOGS: Message = Message::new(
     "ExportLogsServiceRequest",
-    &[repeated(1, "resourceLogs", Kind::Nested(&RESOURCE_LOGS))],
+    &[list(1, "resourceLogs", Kind::Nested(&RESOURCE_LOGS))],
 );
 
 static RESOURCE_SPANS: Message = Message::new(
     "ResourceSpans",
     &[
         singular(1, "resource", Kind::Nested(&RESOURCE)),
-        repeated(2, "scopeSpans", Kind::Nested(&SCOPE_SPANS)),
+        list(2, "scopeSpans", Kind::Nested(&SCOPE_SPANS)),
         singular(3, "schemaUrl", Kind::Text),
     ],
 );
@@ -201,7 +199,7 @@ static SCOPE_SPANS: Message = Message::new(
     "ScopeSpans",
     &[
         singular(1, "scope", Kind::Nested(&SCOPE)),
-        repeated(2, "spans", Kind::Nested(&SPAN)),
+        list(2, "spans", Kind::Nested(&SPAN)),
         singular(3, "schemaUrl", Kind::Text),
     ],
 );
@@ -220,9 +218,9 @@ static SPAN: Message = Message::item(
         time(8, "endTimeUnixNano"),
         attributes(9),
         dropped_attributes(10),
-        repeated(11, "events", Kind::Nested(&SPAN_EVENT)),
+        list(11, "events", Kind::Nested(&SPAN_EVENT)),
         singular(12, "droppedEventsCount", Kind::Uint32),
-        repeated(13, "links", Kind::Nested(&SPAN_LINK)),
+        list(13, "links", Kind::Nested(&SPAN_LINK)),
         singular(14, "droppedLinksCount", Kind::Uint32),
         singular(15, "status", Kind::Nested(&STATUS)),
     ],
@@ -262,7 +260,7 @@ static RESOURCE_LOGS: Message = Message::new(
     "ResourceLogs",
     &[
         singular(1, "resource", Kind::Nested(&RESOURCE)),
-        repeated(2, "scopeLogs", Kind::Nested(&SCOPE_LOGS)),
+        list(2, "scopeLogs", Kind::Nested(&SCOPE_LOGS)),
         singular(3, "schemaUrl", Kind::Text),
     ],
 );
@@ -271,7 +269,7 @@ static SCOPE_LOGS: Message = Message::new(
     "ScopeLogs",
     &[
         singular(1, "scope", Kind::Nested(&SCOPE)),
-        repeated(2, "logRecords", Kind::Nested(&LOG_RECORD)),
+        list(2, "logRecords", Kind::Nested(&LOG_RECORD)),
         singular(3, "schemaUrl", Kind::Text),
     ],
 );
@@ -297,7 +295,7 @@ static RESOURCE_METRICS: Message = Message::new(
     "ResourceMetrics",
     &[
         singular(1, "resource", Kind::Nested(&RESOURCE)),
-        repeated(2, "scopeMetrics", Kind::Nested(&SCOPE_METRICS)),
+        list(2, "scopeMetrics", Kind::Nested(&SCOPE_METRICS)),
         singular(3, "schemaUrl", Kind::Text),
     ],
 );
@@ -306,7 +304,7 @@ static SCOPE_METRICS: Message = Message::new(
     "ScopeMetrics",
     &[
         singular(1, "scope", Kind::Nested(&SCOPE)),
-        repeated(2, "metrics", Kind::Nested(&METRIC)),
+        list(2, "metrics", Kind::Nested(&METRIC)),
         singular(3, "schemaUrl", Kind::Text),
     ],
 );
@@ -326,19 +324,19 @@ static METRIC: Message = Message::new(
             Kind::Nested(&EXPONENTIAL_HISTOGRAM),
         ),
         oneof(11, "summary", Kind::Nested(&SUMMARY)),
-        repeated(12, "metadata", Kind::Nested(&KEY_VALUE)),
+        list(12, "metadata", Kind::Nested(&KEY_VALUE)),
     ],
 );
 
 static GAUGE: Message = Message::new(
     "Gauge",
-    &[repeated(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT))],
+    &[list(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT))],
 );
 
 static SUM: Message = Message::new(
     "Sum",
     &[
-        repeated(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT)),
+        list(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT)),
         singular(2, "aggregationTemporality", Kind::Int32),
         singular(3, "isMonotonic", Kind::Bool),
     ],
@@ -347,7 +345,7 @@ static SUM: Message = Message::new(
 static HISTOGRAM: Message = Message::new(
     "Histogram",
     &[
-        repeated(1, "dataPoints", Kind::Nested(&HISTOGRAM_DATA_POINT)),
+        list(1, "dataPoints", Kind::Nested(&HISTOGRAM_DATA_POINT)),
         singular(2, "aggregationTemporality", Kind::Int32),
     ],
 );
@@ -355,7 +353,7 @@ static HISTOGRAM: Message = Message::new(
 static EXPONENTIAL_HISTOGRAM: Message = Message::new(
     "ExponentialHistogram",
     &[
-        repeated(
+        list(
             1,
             "dataPoints",
             Kind::Nested(&EXPONENTIAL_HISTOGRAM_DATA_POINT),
@@ -366,7 +364,7 @@ static EXPONENTIAL_HISTOGRAM: Message = Message::new(
 
 static SUMMARY: Message = Message::new(
     "Summary",
-    &[repeated(1, "dataPoints", Kind::Nested(&SUMMARY_DATA_POINT))],
+    &[list(1, "dataPoints", Kind::Nested(&SUMMARY_DATA_POINT))],
 );
 
 static NUMBER_DATA_POINT: Message = Message::item(
@@ -377,7 +375,7 @@ static NUMBER_DATA_POINT: Message = Message::item(
         time(3, "timeUnixNano"),
         oneof(4, "asDouble", Kind::Double),
         oneof(6, "asInt", Kind::Sfixed64),
-        repeated(5, "exemplars", Kind::Nested(&EXEMPLAR)),
+        list(5, "exemplars", Kind::Nested(&EXEMPLAR)),
         singular(8, "flags", Kind::Uint32),
     ],
 );
@@ -390,9 +388,9 @@ static HISTOGRAM_DATA_POINT: Message = Message::item(
         time(3, "timeUnixNano"),
         singular(4, "count", Kind::Fixed64),
         singular(5, "sum", Kind::Double),
-        repeated(6, "bucketCounts", Kind::Fixed64),
-        repeated(7, "explicitBounds", Kind::Double),
-        repeated(8, "exemplars", Kind::Nested(&EXEMPLAR)),
+        list(6, "bucketCounts", Kind::Fixed64),
+        list(7, "explicitBounds", Kind::Double),
+        list(8, "exemplars", Kind::Nested(&EXEMPLAR)),
         singular(10, "flags", Kind::Uint32),
         singular(11, "min", Kind::Double),
         singular(12, "max", Kind::Double),
@@ -412,7 +410,7 @@ static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::item(
         singular(8, "positive", Kind::Nested(&BUCKETS)),
         singular(9, "negative", Kind::Nested(&BUCKETS)),
         singular(10, "flags", Kind::Uint32),
-        repeated(11, "exemplars", Kind::Nested(&EXEMPLAR)),
+        list(11, "exemplars", Kind::Nested(&EXEMPLAR)),
         singular(12, "min", Kind::Double),
         singular(13, "max", Kind::Double),
         singular(14, "zeroThreshold", Kind::Double),
@@ -423,7 +421,7 @@ static BUCKETS: Message = Message::new(
     "Buckets",
     &[
         singular(1, "offset", Kind::Sint32),
-        repeated(2, "bucketCounts", Kind::Uint64),
+        list(2, "bucketCounts", Kind::Uint64),
     ],
 );
 
@@ -435,7 +433,7 @@ static SUMMARY_DATA_POINT: Message = Message::item(
         time(3, "timeUnixNano"),
         singular(4, "count", Kind::Fixed64),
         singular(5, "sum", Kind::Double),
-        repeated(6, "quantileValues", Kind::Nested(&VALUE_AT_QUANTILE)),
+        list(6, "quantileValues", Kind::Nested(&VALUE_AT_QUANTILE)),
         singular(8, "flags", Kind::Uint32),
     ],
 );
@@ -451,7 +449,7 @@ static VALUE_AT_QUANTILE: Message = Message::new(
 static EXEMPLAR: Message = Message::new(
     "Exemplar",
     &[
-        repeated(7, "filteredAttributes", Kind::Nested(&KEY_VALUE)),
+        list(7, "filteredAttributes", Kind::Nested(&KEY_VALUE)),
         time(2, "timeUnixNano"),
         oneof(3, "asDouble", Kind::Double),
         oneof(6, "asInt", Kind::Sfixed64),
@@ -465,7 +463,7 @@ static RESOURCE: Message = Message::new(
     &[
         attributes(1),
         dropped_attributes(2),
-        repeated(3, "entityRefs", Kind::Nested(&ENTITY_REFERENCE)),
+        list(3, "entityRefs", Kind::Nested(&ENTITY_REFERENCE)),
     ],
 );
 
@@ -474,8 +472,8 @@ static ENTITY_REFERENCE: Message = Message::new(
     &[
         singular(1, "schemaUrl", Kind::Text),
         singular(2, "type", Kind::Text),
-        repeated(3, "idKeys", Kind::Text),
-        repeated(4, "descriptionKeys", Kind::Text),
+        list(3, "idKeys", Kind::Text),
+        list(4, "descriptionKeys", Kind::Text),
     ],
 );
 
@@ -512,12 +510,10 @@ static ANY_VALUE: Message = Message::new(
     ],
 );
 
-static ARRAY_VALUE: Message = Message::new(
-    "ArrayValue",
-    &[repeated(1, "values", Kind::Nested(&ANY_VALUE))],
-);
+static ARRAY_VALUE: Message =
+    Message::new("ArrayValue", &[list(1, "values", Kind::Nested(&ANY_VALUE))]);
 
 static KEY_VALUE_LIST: Message = Message::new(
     "KeyValueList",
-    &[repeated(1, "values", Kind::Nested(&KEY_VALUE))],
+    &[list(1, "values", Kind::Nested(&KEY_VALUE))],
 );

@@ -105,6 +105,7 @@ fn put_packed(
     while !packed.is_empty() {
         let value = match kind.wire() {
             0 => Value::Varint(take_varint(&mut packed)?),
+            // All packed fields of OTLP are varints or 64-bit.
             _ => Value::Fixed64(take_fixed64(&mut packed)?),
         };
         put_separator(first, out);

@@ -81,6 +81,7 @@ impl<'a> Records<'a> {
             _ => return Err(WireError::Key),
         };
 
+        // The bytes that `self.bytes` has moved past.
         let raw = &start[..start.len() - self.bytes.len()];
         Ok(Record { number, value, raw })
     }
@@ -95,6 +96,7 @@ impl<'a> Iterator for Records<'a> {
             return None;
         }
         let step = self.step();
+        // The position after an error is meaningless, so iteration ends.
         if step.is_err() {
             self.bytes = &[];
         }
@@ -178,7 +180,7 @@ pub fn put_key(out: &mut Vec<u8>, number: u32, wire: u8) {
     put_varint(out, u64::from(number) << 3 | u64::from(wire));
 }
 
-/// Appends the key and the length of a delimited field, whose bytes follow.
+/// Appends the key and the length of a delimited field; its bytes must follow.
 pub fn put_head(out: &mut Vec<u8>, number: u32, length: usize) {
     put_key(out, number, 2);
     put_varint(out, length as u64);
@@ -190,7 +192,7 @@ pub fn put_delimited(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends a delimited field whose length is known only after `write`.
+/// Appends a delimited field of a length known only after `write`.
 pub fn put_nested<E>(
     out: &mut Vec<u8>,
     number: u32,

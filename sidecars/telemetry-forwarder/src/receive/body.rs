@@ -65,7 +65,7 @@ impl Budget {
 
 impl Reservation {
     fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
-        // Counted even if it exceeds the limit, so that `drop` releases exactly what was added.
+        // Counted even if it exceeds the limit, so that `drop` releases exactly this amount.
         self.bytes += bytes;
         let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.budget.limit {
@@ -178,7 +178,7 @@ pub(crate) fn gunzip(
 ) -> Result<Vec<u8>, BodyError> {
     // A gzip stream may have several members (RFC 1952, section 2.2).
     let mut decoder = MultiGzDecoder::new(compressed);
-    // A first guess at the size; the limit caps what is allocated up front.
+    // A first guess at the size; the limit caps the initial allocation.
     let mut out = Vec::with_capacity(compressed.len().saturating_mul(4).min(limit));
     let mut chunk = vec![0; 64 << 10];
     loop {

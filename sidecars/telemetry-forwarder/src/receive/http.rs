@@ -56,6 +56,7 @@ where
         return reject_unsupported(intake, signal, Format::Json, message);
     };
 
+    // Checked separately, since here the response can use the format of the request.
     let Some(encoding) = encoding else {
         return reject_unsupported(
             intake,

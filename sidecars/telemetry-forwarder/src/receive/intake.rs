@@ -77,10 +77,7 @@ impl Intake {
             Err(error) => return Err(malformed(error.to_string())),
         };
 
-        self.shared
-            .queue
-            .push(signal, enriched, items)
-            .map_err(refusal)?;
+        self.shared.queue.push(signal, enriched, items)?;
         self.shared
             .counters
             .add(signal, ItemOutcome::Accepted, items);
@@ -108,8 +105,10 @@ impl Intake {
     }
 }
 
-fn refusal(refusal: PushError) -> Status {
-    Status::unavailable(refusal.to_string(), RETRY_AFTER)
+impl From<PushError> for Status {
+    fn from(error: PushError) -> Self {
+        Self::unavailable(error.to_string(), RETRY_AFTER)
+    }
 }
 
 impl From<BodyError> for Status {
@@ -125,5 +124,5 @@ impl From<BodyError> for Status {
     }
 }
 
-/// Short, since a queue that is full empties as fast as the destination answers.
+/// Short, since a full queue drains as fast as the destination accepts requests.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

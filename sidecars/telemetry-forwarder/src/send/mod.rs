@@ -55,6 +55,7 @@ pub(crate) enum Splittable {
 pub(crate) enum Destination {
     Discard,
     File(file::FileSink),
+    // Boxed, since it is much larger than the other variants.
     Http(Box<http::HttpSink>),
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use tree::{Span, format_trees};
 
-/// Prints the traces of a file, or only those whose id starts with the second argument.
+/// Prints the traces of a file, or only those with an id that starts with the second argument.
 pub(crate) fn run(arguments: &[String]) -> Result<u8, BoxError> {
     let (path, id_prefix) = match arguments {
         [path] => (path, ""),

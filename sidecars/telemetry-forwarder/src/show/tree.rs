@@ -16,7 +16,7 @@ pub(super) struct Span {
     pub(super) end: u64,
 }
 
-/// Formats the traces whose id starts with `id_prefix`, the earliest first.
+/// Formats the traces with an id that starts with `id_prefix`, the earliest first.
 pub(super) fn format_trees(spans: &[Span], id_prefix: &str) -> String {
     let mut traces: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
     for span in spans
@@ -101,7 +101,7 @@ impl<'a> Tree<'a> {
         out
     }
 
-    /// Returns the spans whose parent is missing from the trace.
+    /// Returns the spans without a parent in the trace.
     fn roots(&self) -> Vec<&'a Span> {
         let known: HashSet<&str> = self.spans.iter().map(|span| &*span.id).collect();
         let orphan = |span: &&Span| !known.contains(&*span.parent);

@@ -102,6 +102,7 @@ async fn rejects_large_bodies_before_and_after_decompression() {
         ..config("")
     };
     let forwarder = TestForwarder::start(small).await;
+    // One byte above the limit; as gzip it is far below.
     let large = vec![0; 100_001];
     // A decompression bomb: 100 MiB that fit the limit while compressed.
     let bomb = gzip(&vec![0; 100 << 20]);
@@ -203,6 +204,7 @@ async fn accepts_chunked_bodies_and_sends_100_continue() {
     assert!(rest.starts_with("HTTP/1.1 200"), "{rest}");
 
     let body = traces(["chunked"]);
+    // Two chunks, so that the body must be joined.
     let (left, right) = body.split_at(7);
     let mut chunked = head("Transfer-Encoding: chunked");
     for part in [left, right, &[]] {
@@ -243,6 +245,7 @@ async fn times_out_when_a_client_stops_half_way() {
 #[tokio::test]
 async fn rejects_malformed_requests_with_a_status_in_the_same_format() {
     let forwarder = TestForwarder::start(config("")).await;
+    // A field of length 5 with a single byte.
     let broken = post_traces(&b"\x0a\x05\x01"[..]);
     let response = send(forwarder.http, broken).await;
     assert_eq!(response.status, StatusCode::BAD_REQUEST);
@@ -299,6 +302,7 @@ async fn rejects_unknown_encodings_types_methods_and_paths() {
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
 
+    // The path exists, so this is 405 and not 404.
     let get = http::Request::get("/v1/traces")
         .body(Full::default())
         .unwrap();

@@ -29,6 +29,7 @@ async fn batches_and_compresses_requests() {
         deliver(forwarder.http, traces([name])).await;
     }
     wait_until("ten spans", || sink.spans() == numbered_names("", 10)).await;
+    // A busy host may split the requests over several batches, but not into ten.
     assert!(sink.requests().len() < 10);
     let headers = &sink.requests()[0].headers;
 
@@ -122,6 +123,7 @@ async fn does_not_retry_after_a_partial_success() {
 
 #[tokio::test]
 async fn drops_permanently_refused_requests_and_continues() {
+    // Both are permanent by the OTLP specification, unlike 503.
     let sink = Sink::with_script([Reply::status(401), Reply::status(500)]).await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
     for name in ["a", "b", "c"] {
@@ -198,6 +200,7 @@ async fn sends_over_tls_to_a_backend_trusted_by_the_ca_file() {
     deliver(trusting.http, traces(["trusted"])).await;
     wait_until("the span", || sink.spans() == ["trusted"]).await;
 
+    // The same server without the CA file: the self-signed certificate is rejected.
     let untrusting = TestForwarder::start_with(config(url), None, Duration::from_secs(1)).await;
     deliver(untrusting.http, traces(["not trusted"])).await;
     untrusting.stop().await;

@@ -60,7 +60,7 @@ async fn neither_loses_nor_duplicates_spans_when_stopped_under_load() {
     arrived.dedup();
     assert_eq!(arrived.len(), before, "some spans arrived twice");
 
-    // A span may arrive whose response the sender did not get; the reverse would be a loss.
+    // A span may arrive without its sender getting the response; the reverse would be a loss.
     assert!(
         acknowledged
             .iter()
@@ -82,6 +82,7 @@ async fn delivers_everything_when_the_backend_recovers_during_the_drain() {
 
     wait_until("an attempt", || !sink.requests().is_empty()).await;
     let stopping = tokio::spawn(forwarder.stop());
+    // Three more attempts prove that the drain does not wait for the 60 s.
     let before = sink.requests().len();
     wait_until("attempts during the drain", || {
         sink.requests().len() >= before + 3

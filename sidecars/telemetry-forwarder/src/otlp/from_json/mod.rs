@@ -24,6 +24,7 @@ pub fn from_json(signal: Signal, json: &[u8]) -> Result<Vec<u8>, serde_json::Err
         out: &mut out,
     }
     .deserialize(&mut deserializer)?;
+    // Rejects anything after the object.
     deserializer.end()?;
     Ok(out)
 }
@@ -61,6 +62,7 @@ impl<'de> Visitor<'de> for MessageWriter<'_> {
                     })?;
                 }
                 None => {
+                    // Unknown names must be ignored (OTLP, JSON Protobuf Encoding).
                     map.next_value::<IgnoredAny>()?;
                 }
             }

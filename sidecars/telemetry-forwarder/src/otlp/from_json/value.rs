@@ -11,7 +11,7 @@ use super::MessageWriter;
 use crate::otlp::tables::{Cardinality, Field, Kind};
 use crate::otlp::wire::{put_delimited, put_key, put_nested, put_varint};
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
     /// Right after the field's name.
@@ -67,6 +67,7 @@ impl ValueWriter<'_> {
                 // Protobuf sign-extends negative 32-bit integers to 64 bits.
                 self.write_varint(i64::from(value) as u64);
             }
+            // Zigzag maps small negative numbers to short varints.
             Kind::Sint32 => {
                 let value = i32::try_from(value).map_err(|_| narrow())?;
                 self.write_varint(u64::from((value << 1 ^ value >> 31) as u32));
@@ -185,6 +186,7 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
             return Ok(());
         }
         // `1e3` is an integer in JSON as well.
+        // 1e20 exceeds every 64-bit integer, so the cast below is exact.
         if value.fract() == 0.0 && value.abs() < 1e20 {
             return self.write_integer(value as i128);
         }
@@ -225,6 +227,7 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
             Ok(())
         };
 
+        // Only numbers can be packed (protobuf encoding, "Packed Repeated Fields").
         if field.kind.wire() == 2 {
             return write_all(Position::Element, self.out);
         }

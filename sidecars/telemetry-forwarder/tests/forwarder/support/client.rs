@@ -35,6 +35,7 @@ pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>)
 pub(crate) async fn send_h2(address: SocketAddr, request: Request<Full<Bytes>>) -> FullResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     let io = TokioIo::new(stream);
+    // Prior knowledge: the forwarder's ports accept HTTP/2 without TLS or an upgrade.
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
     read_response(sender.send_request(request).await.unwrap()).await

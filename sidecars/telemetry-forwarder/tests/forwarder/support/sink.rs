@@ -157,11 +157,13 @@ impl Sink {
     async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let compressed = read_limited(body, 64 << 20).await.unwrap();
+        // The forwarder sends gzip or nothing else.
         let body = match head.headers.get("content-encoding") {
             Some(_) => gunzip(&compressed),
             None => compressed,
         };
 
+        // Not held across an await, so that a slow reply would not block other requests.
         let mut state = self.state.lock().unwrap();
         let reply = match state.script.pop_front() {
             Some(reply) => reply,
