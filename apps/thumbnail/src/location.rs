@@ -45,8 +45,8 @@ impl Location {
 
     /// Returns whether both are the same location, so that writing one replaces the other.
     ///
-    /// Files are compared by device and inode, which resolves links and `./`; a missing file is the
-    /// same as nothing.
+    /// Files are compared by device and inode, which resolves links and `./`; a missing file equals no
+    /// other location.
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(this), Self::File(other)) => {

@@ -144,14 +144,14 @@ impl Search<'_> {
             && let Some(frame) = self.decode_alone(&key.packet)?
         {
             let time = frame.time().or(key.packet.time());
-            return Ok(self.to_picked_frame(frame, time, clamped));
+            return Ok(self.into_picked_frame(frame, time, clamped));
         }
 
         let found = self.decode_until(key.from, target)?;
         let time = found.frame.time();
         // The last frame counts as shown for `MAX_FRAME_DURATION`; beyond that, the end has passed.
         let past_end = found.reached_end && time.is_some_and(|time| self.is_over(time, target));
-        Ok(self.to_picked_frame(found.frame, time, clamped || past_end))
+        Ok(self.into_picked_frame(found.frame, time, clamped || past_end))
     }
 
     /// Selects the last frame.
@@ -161,7 +161,7 @@ impl Search<'_> {
         let found = self.decode_until(from, i64::MAX)?;
         let time = found.frame.time();
         let clamped = target > end || time.is_some_and(|time| self.is_over(time, target));
-        Ok(self.to_picked_frame(found.frame, time, clamped))
+        Ok(self.into_picked_frame(found.frame, time, clamped))
     }
 
     /// Decodes from the start when no packet is marked as a keyframe.
@@ -169,10 +169,10 @@ impl Search<'_> {
         let found = self.decode_until(self.start, target)?;
         let time = found.frame.time();
         let clamped = time.is_some_and(|time| self.is_over(time, target));
-        Ok(self.to_picked_frame(found.frame, time, clamped))
+        Ok(self.into_picked_frame(found.frame, time, clamped))
     }
 
-    fn to_picked_frame(self, frame: Frame, time: Option<i64>, clamped: bool) -> PickedFrame {
+    fn into_picked_frame(self, frame: Frame, time: Option<i64>, clamped: bool) -> PickedFrame {
         let after = time.map_or(0, |time| time.saturating_sub(self.start));
         let time = self.stream.micros(after).max(0);
         PickedFrame {

@@ -49,7 +49,7 @@ impl Aws {
         let Object { bucket, key } = object;
         let region = &self.region;
         let key = utf8_percent_encode(key, KEY_ENCODE_SET);
-        let object_uri = match &self.endpoint {
+        let uri = match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/{bucket}/{key}"),
             None if bucket.contains(['.', '_']) => {
                 format!("https://s3.{region}.amazonaws.com/{bucket}/{key}")
@@ -57,9 +57,8 @@ impl Aws {
             None => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
         };
 
-        object_uri.parse().map_err(|error| {
-            Error::new(ErrorKind::Usage, format!("invalid S3 URL `{object_uri}`"))
-                .with_source(error)
+        uri.parse().map_err(|error| {
+            Error::new(ErrorKind::Usage, format!("invalid S3 URL `{uri}`")).with_source(error)
         })
     }
 
@@ -141,7 +140,7 @@ enum CredentialSource {
 
 #[derive(Debug)]
 struct TaskCredentials {
-    object_uri: String,
+    endpoint: String,
     token: Option<String>,
     token_file: Option<String>,
     latest: Mutex<Option<(Credentials, Instant)>>,
@@ -156,13 +155,13 @@ impl CredentialSource {
 
         // The order of the AWS SDKs: static keys first, then the container endpoint.
         let relative = set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-        let object_uri = relative
+        let endpoint = relative
             .map(|path| format!("http://{TASK_CREDENTIALS}{path}"))
             .or_else(|| set("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
 
-        match object_uri {
-            Some(object_uri) => Self::TaskCredentials(Box::new(TaskCredentials {
-                object_uri,
+        match endpoint {
+            Some(endpoint) => Self::TaskCredentials(Box::new(TaskCredentials {
+                endpoint,
                 token: set("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
                 token_file: set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
                 latest: Mutex::new(None),
@@ -206,7 +205,7 @@ impl TaskCredentials {
     async fn fetch(&self, network: &Network) -> Result<Credentials, Error> {
         let invalid = |error: String| Error::new(ErrorKind::SourceDenied, error);
         let uri: Uri = self
-            .object_uri
+            .endpoint
             .parse()
             .map_err(|error| invalid(format!("{error}")))?;
 
@@ -275,7 +274,7 @@ fn is_trusted_endpoint(uri: &Uri) -> bool {
     let is_loopback = host == "localhost"
         || host
             .parse::<std::net::IpAddr>()
-            .is_ok_and(|object_uri| object_uri.is_loopback());
+            .is_ok_and(|address| address.is_loopback());
     uri.scheme_str() == Some("https")
         || is_loopback
         || [TASK_CREDENTIALS, POD_CREDENTIALS].contains(&host)

@@ -42,7 +42,6 @@ pub async fn serve(
     let mut limits = config.limits.clone();
     limits.drain = process.common.drain_limit;
     let service = Arc::new(Service::new(config, aws)?);
-    // Clients can only use `src` with the redirect and address restrictions of `for_clients`.
     let handler = move |request: Request<Body>| {
         let service = service.clone();
         async move { service.handle(request).await }
@@ -75,6 +74,7 @@ impl Service {
         };
 
         Ok(Self {
+            // Clients choose the URLs, so redirects and private addresses are restricted.
             access: config.access(aws)?.for_clients(policy),
             sources: Sources::new(&config.sources)?,
             slots: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
@@ -161,7 +161,7 @@ impl Service {
         B::Error: Into<BoxError>,
     {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
-        let source = match (request.method(), &query.source) {
+        let video = match (request.method(), &query.source) {
             (&Method::POST, None) => Video::Body(self.receive(request, traffic.clone()).await?),
             (&Method::POST, Some(_)) => {
                 return Err(Error::new(
@@ -181,7 +181,7 @@ impl Service {
             .await
             .map_err(timeout_error)?
             .map_err(|_| Error::new(ErrorKind::WorkerLost, "the service is stopping"))?;
-        let source = match source {
+        let source = match video {
             Video::Body(source) => source,
             Video::Remote(location) => {
                 let opening = self
@@ -232,7 +232,7 @@ fn success(picture: Picture, report: Report) -> Response<Body> {
     let mut response = Response::new(full(picture.bytes));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
-    // JSON may contain bytes that a header cannot; then the picture goes without a report.
+    // JSON may contain non-ASCII characters, which a header cannot; then the report is omitted.
     if let Ok(value) = HeaderValue::from_str(&report.to_json()) {
         headers.insert(REPORT, value);
     }

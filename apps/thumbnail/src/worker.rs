@@ -186,7 +186,7 @@ pub(crate) async fn picture_on_thread<G: Send + 'static>(
         )),
         Err(_) => Err(Error::new(
             ErrorKind::Timeout,
-            "the picture was not ready in time",
+            "timed out making the picture",
         )),
     }
 }

@@ -185,24 +185,24 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, Error
             let _ = input.write_all(registry.as_bytes()).await;
         }
 
-        let mut answer = Vec::new();
+        let mut stdout = Vec::new();
         if let Some(output) = output {
             output
                 .take(MAX_HELPER_OUTPUT)
-                .read_to_end(&mut answer)
+                .read_to_end(&mut stdout)
                 .await?;
         }
-        Ok::<_, std::io::Error>((child.wait().await?, answer))
+        Ok::<_, std::io::Error>((child.wait().await?, stdout))
     };
 
     // A helper may prompt the user, which would block a non-interactive command for ever.
     let outcome = timeout(HELPER_TIMEOUT, exchange).await;
-    let (status, answer) = outcome
+    let (status, stdout) = outcome
         .map_err(|_| helper_error(format!("no response within {} s", HELPER_TIMEOUT.as_secs())))?
         .map_err(|error| helper_error(error.to_string()))?;
 
     if !status.success() {
-        let message = String::from_utf8_lossy(&answer);
+        let message = String::from_utf8_lossy(&stdout);
         // The protocol: helpers print "credentials not found in native keychain" on stdout.
         if message.contains("not found") {
             return Ok(None);
@@ -210,14 +210,14 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, Error
         return Err(helper_error(message.trim().chars().take(200).collect()));
     }
 
-    let answer: HelperOutput = serde_json::from_slice(&answer)
+    let login: HelperOutput = serde_json::from_slice(&stdout)
         .map_err(|_| helper_error("its output is not JSON".to_owned()))?;
-    Ok(Some(match answer.username.as_str() {
+    Ok(Some(match login.username.as_str() {
         // The helper protocol marks an identity token with this user name.
-        "<token>" => Login::IdentityToken(answer.secret),
+        "<token>" => Login::IdentityToken(login.secret),
         _ => Login::Password {
-            user: answer.username,
-            password: answer.secret,
+            user: login.username,
+            password: login.secret,
         },
     }))
 }

@@ -57,7 +57,7 @@ impl Component for TelemetryForwarder {
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-        // `/ready` answers 503 until this latch is released, so no sender is let in before the
+        // `/ready` returns 503 until this latch is released, so no sender is let in before the
         // resource attributes are known.
         let ready = process.readiness.latch("listeners and resource attributes");
         let listeners = Listeners {

@@ -125,7 +125,7 @@ impl Media {
             return Ok(());
         }
 
-        // Byte 0 works in every container, as the last resort.
+        // Byte 0 is the last resort, since it needs no index.
         let tries = [
             (time, self.library.seek_backward),
             (time, 0),

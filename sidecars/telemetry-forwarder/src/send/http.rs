@@ -138,7 +138,7 @@ fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
         return partial_success_json(body).unwrap_or_default();
     }
 
-    let mut partial_success = (0, String::new());
+    let (mut rejected, mut message) = (0, String::new());
     for record in Records::new(body).map_while(Result::ok) {
         // ExportTraceServiceResponse.partial_success, the same number for all three signals.
         let (1, Value::Delimited(partial)) = (record.number, record.value) else {
@@ -146,16 +146,14 @@ fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
         };
         for record in Records::new(partial).map_while(Result::ok) {
             match (record.number, record.value) {
-                (1, Value::Varint(rejected)) => {
-                    partial_success.0 = usize::try_from(rejected).unwrap_or(0)
-                }
-                (2, Value::Delimited(text)) => partial_success.1 = sanitize(text),
+                (1, Value::Varint(count)) => rejected = usize::try_from(count).unwrap_or(0),
+                (2, Value::Delimited(text)) => message = sanitize(text),
                 _ => {}
             }
         }
     }
 
-    partial_success
+    (rejected, message)
 }
 
 /// Parses a partial success in JSON, which some servers return for protobuf requests as well.

@@ -1,11 +1,11 @@
 //! The sending side: one worker per signal takes batches and sends each to its final outcome.
 //!
 //! ```text
-//! queue ─▶ worker.rs ─▶ prepare (compress, or write as JSON) ─▶ send ─▶ classify
+//! queue ─▶ worker.rs ─▶ prepare (compress, or write as JSON) ─▶ send ─▶ outcome
 //!             ▲  │                                                        │
 //!             │  └── retry.rs: delay before the next attempt ◀── retry ─────┤
-//!             └───── splittable in two ◀── refused as a whole ───────────────────┤
-//!                                    delivered, or dropped and counted ◀──┘
+//!             └───── split in two ◀── refused as a whole ───────────────────┤
+//!                                    delivered, or dropped and counted ◀────┘
 //! ```
 
 mod connection;

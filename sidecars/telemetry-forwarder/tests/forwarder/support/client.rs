@@ -112,7 +112,7 @@ pub(crate) async fn deliver(address: SocketAddr, body: impl Into<Bytes>) {
     assert_eq!(response.status, StatusCode::OK, "{response:?}");
 }
 
-/// Calls a gRPC method with request message.
+/// Calls a gRPC method with one message.
 pub(crate) async fn call(
     address: SocketAddr,
     method: &str,
