@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fargate::{
+use ecs_client::{
     Client, Comparison, Error, Override, RunRequest, Wait, difference, latest, register, run,
 };
 use support::{Moto, definition};

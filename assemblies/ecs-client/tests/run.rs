@@ -7,7 +7,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use fargate::{
+use ecs_client::{
     Client, Error, Override, PublicAddress, RunRequest, StartedTask, Wait, latest, register, run,
     wait,
 };
