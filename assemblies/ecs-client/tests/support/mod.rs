@@ -80,7 +80,8 @@ impl Moto {
             return None;
         }
 
-        // moto cannot bind port 0. Another process could take the port meanwhile; the loop below notices that moto ends.
+        // moto needs a port number. Another process could take it meanwhile; then moto ends, which the
+        // loop below notices.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -120,9 +121,9 @@ impl Moto {
         )
         .unwrap();
 
-        let mut respond = String::new();
-        stream.read_to_string(&mut respond).unwrap();
-        respond.split_once("\r\n\r\n").unwrap().1.to_owned()
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 }
 

@@ -75,23 +75,23 @@ fn check_value(field: &Field, value: Value<'_>) -> Result<(), WireError> {
         | (_, 1, Value::Fixed64(_))
         | (_, 2, Value::Delimited(_))
         | (_, 5, Value::Fixed32(_)) => Ok(()),
-        (kind, _, Value::Delimited(compressed)) if field.cardinality == Cardinality::Repeated => {
-            check_packed(kind, compressed)
+        (kind, _, Value::Delimited(packed)) if field.cardinality == Cardinality::Repeated => {
+            check_packed(kind, packed)
         }
         _ => Err(WireError::WireType),
     }
 }
 
-fn check_packed(kind: Kind, mut compressed: &[u8]) -> Result<(), WireError> {
+fn check_packed(kind: Kind, mut packed: &[u8]) -> Result<(), WireError> {
     match kind.wire() {
         0 => {
-            while !compressed.is_empty() {
-                take_varint(&mut compressed)?;
+            while !packed.is_empty() {
+                take_varint(&mut packed)?;
             }
             Ok(())
         }
-        1 if compressed.len().is_multiple_of(8) => Ok(()),
-        5 if compressed.len().is_multiple_of(4) => Ok(()),
+        1 if packed.len().is_multiple_of(8) => Ok(()),
+        5 if packed.len().is_multiple_of(4) => Ok(()),
         1 | 5 => Err(WireError::Truncated),
         _ => Err(WireError::WireType),
     }

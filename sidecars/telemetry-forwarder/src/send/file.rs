@@ -111,10 +111,10 @@ mod tests {
         let request = [0x0a, 0x03, 0x1a, 0x01, b'x'];
         for _ in 0..2 {
             let sink = FileSink::new(path.clone());
-            let classify = sink.send(&prepare(Signal::Traces, &request).unwrap()).await;
+            let outcome = sink.send(&prepare(Signal::Traces, &request).unwrap()).await;
             assert!(
-                matches!(classify, SendOutcome::Delivered { .. }),
-                "{classify:?}"
+                matches!(outcome, SendOutcome::Delivered { .. }),
+                "{outcome:?}"
             );
         }
 
@@ -130,10 +130,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // A folder cannot be opened for writing.
         let sink = FileSink::new(folder.path().to_owned());
-        let classify = sink.send(&prepare(Signal::Logs, &[]).unwrap()).await;
-        assert!(
-            matches!(classify, SendOutcome::Retry { .. }),
-            "{classify:?}"
-        );
+        let outcome = sink.send(&prepare(Signal::Logs, &[]).unwrap()).await;
+        assert!(matches!(outcome, SendOutcome::Retry { .. }), "{outcome:?}");
     }
 }

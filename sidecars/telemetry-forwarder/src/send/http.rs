@@ -234,9 +234,9 @@ mod tests {
     #[test]
     fn treats_a_partial_success_as_delivered() {
         // partial_success { rejected: 3, error_message: "no" }
-        let classify = response(200, &[0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o']);
-        let SendOutcome::Delivered { rejected, message } = classify else {
-            panic!("{classify:?}")
+        let outcome = response(200, &[0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o']);
+        let SendOutcome::Delivered { rejected, message } = outcome else {
+            panic!("{outcome:?}")
         };
         assert_eq!((rejected, message.as_str()), (3, "no"));
     }

@@ -118,8 +118,8 @@ impl Sink {
     }
 
     /// Sets the reply from now on, by the body of the request.
-    pub(crate) fn respond_with(&self, respond_with: impl Fn(&[u8]) -> Reply + Send + 'static) {
-        self.state.lock().unwrap().then = Box::new(respond_with);
+    pub(crate) fn respond_with(&self, responder: impl Fn(&[u8]) -> Reply + Send + 'static) {
+        self.state.lock().unwrap().then = Box::new(responder);
     }
 
     pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
