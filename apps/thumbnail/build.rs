@@ -1,13 +1,13 @@
-//! Finds libav with pkg-config and compiles the one C file that knows its structures.
+//! Finds libav with pkg-config and compiles `layout.c`, which accesses its structures.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a build script speaks to cargo on stdout and to people on stderr"
+    reason = "a build script communicates with cargo through stdout"
 )]
 
 use std::process::ExitCode;
 
-/// Library, and the oldest version whose functions we call (FFmpeg 5.0).
+/// The libraries and their minimum versions (FFmpeg 5.0).
 const LIBRARIES: [(&str, &str); 4] = [
     ("libavformat", "59.16"),
     ("libavcodec", "59.18"),
@@ -41,7 +41,7 @@ fn probe() -> Result<Vec<std::path::PathBuf>, String> {
         let found = pkg_config::Config::new()
             .atleast_version(version)
             .probe(name)
-            .map_err(|_| format!("`{name}` {version} or newer was not found by pkg-config"))?;
+            .map_err(|_| format!("`{name}` {version} or newer not found by pkg-config"))?;
         headers.extend(found.include_paths);
     }
     Ok(headers)

@@ -1,4 +1,4 @@
-//! Opens films and stores pictures, wherever they are.
+//! Opens videos and stores pictures at any location.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,27 +9,28 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use tokio::time::sleep;
 
-use crate::client::{Network, Reach};
+use crate::client::{AddressPolicy, Network};
 use crate::location::{Location, Object};
 use crate::s3::Aws;
-use crate::source::http::{self as remote, Allowance, LAST_PAUSE, Redirects};
-use crate::source::spool::Room;
+use crate::source::http::{self as remote, FetchOptions, MAX_BACKOFF, Redirects};
+use crate::source::spool::SpoolBudget;
 use crate::source::{FileSource, RangeSource, Traffic};
-use crate::{Error, Kind, Picture};
+use crate::{Error, ErrorKind, Picture};
 
-/// The ways to files, web servers and buckets.
+/// Access to files, web servers and S3.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) network: Network,
     pub(crate) aws: Aws,
-    pub(crate) room: Room,
+    pub(crate) budget: SpoolBudget,
     pub(crate) redirects: Redirects,
 }
 
 impl Access {
-    /// The same ways, for addresses that clients name: redirects may lead past what was allowed.
-    pub(crate) fn for_clients(&self, reach: Reach) -> Self {
-        let network = self.network.reaching(reach);
+    /// Returns access for URLs that clients choose: redirects are refused, since they could leave the
+    /// allowed prefixes.
+    pub(crate) fn for_clients(&self, policy: AddressPolicy) -> Self {
+        let network = self.network.with_policy(policy);
         Self {
             network,
             redirects: Redirects::Refuse,
@@ -37,7 +38,7 @@ impl Access {
         }
     }
 
-    /// Opens a film.
+    /// Opens a video.
     pub(crate) async fn open(
         &self,
         location: &Location,
@@ -45,8 +46,8 @@ impl Access {
         traffic: Arc<Traffic>,
     ) -> Result<Box<dyn RangeSource>, Error> {
         let redirects = self.redirects;
-        let allowance = Allowance {
-            room: self.room,
+        let options = FetchOptions {
+            budget: self.budget,
             deadline,
             redirects,
         };
@@ -55,16 +56,17 @@ impl Access {
             Location::File(path) => Ok(Box::new(FileSource::open(path, traffic)?)),
             Location::Http(uri) => {
                 let client = self.network.client();
-                remote::open(client, uri.clone(), None, allowance, traffic).await
+                remote::open(client, uri.clone(), None, options, traffic).await
             }
             Location::S3(object) => {
-                let client = self.network.reaching(Reach::Everywhere).client();
+                // The S3 endpoint is configuration and may be private, as with a VPC endpoint.
+                let client = self.network.with_policy(AddressPolicy::Any).client();
                 let signer = Some(self.aws.signer(&self.network));
                 remote::open(
                     client,
-                    self.aws.address(object)?,
+                    self.aws.object_uri(object)?,
                     signer,
-                    allowance,
+                    options,
                     traffic,
                 )
                 .await
@@ -72,116 +74,126 @@ impl Access {
         }
     }
 
-    /// Stores a picture: all of it, or nothing.
+    /// Stores a picture atomically.
     pub(crate) async fn store(&self, location: &Location, picture: &Picture) -> Result<(), Error> {
         match location {
             Location::File(path) => store_file(path, &picture.bytes),
             Location::S3(object) => self.store_object(object, picture).await,
             Location::Http(_) => Err(Error::new(
-                Kind::Usage,
-                "a picture cannot be stored on a web server; use a file or s3://bucket/key",
+                ErrorKind::Usage,
+                "cannot store a picture on a web server; use a file or s3://bucket/key",
             )),
         }
     }
 
     async fn store_object(&self, object: &Object, picture: &Picture) -> Result<(), Error> {
-        let uri = self.aws.address(object)?;
+        let uri = self.aws.object_uri(object)?;
         let signer = self.aws.signer(&self.network);
-        let mut client = self.network.reaching(Reach::Everywhere).client();
-        let mut pause = Duration::from_millis(100);
+        let mut client = self.network.with_policy(AddressPolicy::Any).client();
+        let mut backoff = Duration::from_millis(100);
 
         loop {
             let mut request = Request::put(&uri)
                 .header(header::CONTENT_TYPE, picture.format.content_type())
                 .header(header::CONTENT_LENGTH, picture.bytes.len())
                 .body(Bytes::from(picture.bytes.clone()))
-                .map_err(|error| failed(object).because(error))?;
+                .map_err(|error| store_error(object).with_source(error))?;
 
+            // Signed again for each attempt, since signatures carry the time.
             signer
                 .sign(&mut request)
                 .await
-                .map_err(|error| denied(object, &error))?;
-            let failure = match client.send(&request, PATIENCE).await {
+                .map_err(|error| store_denied_error(object, &error))?;
+            let error = match client.send(&request, REQUEST_TIMEOUT).await {
                 Ok(response) if response.status().is_success() => return Ok(()),
-                Ok(response) if remote::passes(response.status()) => remote::refusal(&response),
+                Ok(response) if remote::is_retryable(response.status()) => {
+                    remote::response_error(&response)
+                }
                 Ok(response) if is_denied(response.status()) => {
-                    return Err(denied(object, &remote::refusal(&response)));
+                    return Err(store_denied_error(
+                        object,
+                        &remote::response_error(&response),
+                    ));
                 }
                 Ok(response) => {
-                    return Err(failed(object).because(remote::refusal(&response).chain()));
+                    return Err(
+                        store_error(object).with_source(remote::response_error(&response).chain())
+                    );
                 }
                 Err(error) => error,
             };
 
-            if pause > LAST_PAUSE {
-                return Err(failed(object).because(failure.chain()));
+            if backoff > MAX_BACKOFF {
+                return Err(store_error(object).with_source(error.chain()));
             }
-            sleep(pause).await;
-            pause *= 2;
+            sleep(backoff).await;
+            backoff *= 2;
         }
     }
 }
 
-/// Writes beside the place and moves there: nobody sees half a picture.
+/// Writes a temporary file in the same folder and renames it, so that readers never see a partial
+/// picture.
 fn store_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let refuse = |error: std::io::Error| {
+    let to_error = |error: std::io::Error| {
         let kind = match error.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                Kind::SinkDenied
+                ErrorKind::SinkDenied
             }
-            _ => Kind::SinkFailed,
+            _ => ErrorKind::SinkFailed,
         };
-        Error::new(kind, format!("cannot write `{}`", path.display())).because(error)
+        Error::new(kind, format!("cannot write `{}`", path.display())).with_source(error)
     };
 
+    // In the same folder, since a rename cannot cross file systems.
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
 
-    // The umask takes from these what this user wants taken; a temporary file's are too few.
+    // The default of a new file, reduced by the umask; temporary files are private otherwise.
     let mut file = tempfile::Builder::new()
         .prefix(".thumbnail-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(refuse)?;
+        .map_err(to_error)?;
 
-    file.write_all(bytes).map_err(refuse)?;
-    file.persist(path).map_err(|error| refuse(error.error))?;
+    file.write_all(bytes).map_err(to_error)?;
+    file.persist(path).map_err(|error| to_error(error.error))?;
     Ok(())
 }
 
-fn failed(object: &Object) -> Error {
+fn store_error(object: &Object) -> Error {
     let Object { bucket, key } = object;
     Error::new(
-        Kind::SinkFailed,
+        ErrorKind::SinkFailed,
         format!("cannot write `s3://{bucket}/{key}`"),
     )
 }
 
-fn denied(object: &Object, error: &Error) -> Error {
+fn store_denied_error(object: &Object, error: &Error) -> Error {
     let Object { bucket, key } = object;
     Error::new(
-        Kind::SinkDenied,
-        format!("may not write `s3://{bucket}/{key}`"),
+        ErrorKind::SinkDenied,
+        format!("access denied to write `s3://{bucket}/{key}`"),
     )
-    .because(error.chain())
+    .with_source(error.chain())
 }
 
 fn is_denied(status: StatusCode) -> bool {
     status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED
 }
 
-/// How long one attempt to store may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of one attempt to store an object.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_as_a_whole() {
+    fn replaces_a_file_and_leaves_no_temporary_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
         store_file(&path, b"old").unwrap();
@@ -191,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_a_failure_of_the_sink() {
+    fn fails_when_the_folder_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let error = store_file(&folder.path().join("no/a.jpg"), b"x").unwrap_err();
-        assert_eq!(error.kind(), Kind::SinkFailed);
+        assert_eq!(error.kind(), ErrorKind::SinkFailed);
     }
 }

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection at a time, kept open between requests: what a reader of ranges needs.
+//! An HTTP/1.1 client with a single connection, kept open between range requests.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,61 +20,65 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// Which addresses may be connected to.
+/// The addresses that the client may connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// All: somebody who runs this program names the address.
-    Everywhere,
-    /// Those of the public internet: a client of the service names the address.
-    Public,
+pub(crate) enum AddressPolicy {
+    /// Any address: the operator chooses the URL.
+    Any,
+    /// Only public addresses: a client of the service chooses the URL.
+    PublicOnly,
 }
 
-/// What connections are made with.
+/// The TLS configuration and address policy of connections.
 #[derive(Clone)]
 pub(crate) struct Network {
     tls: TlsConnector,
-    reach: Reach,
+    policy: AddressPolicy,
 }
 
 impl Network {
-    /// A network that trusts the public certificate authorities and those given as PEM.
-    pub(crate) fn new(reach: Reach, more_authorities: Option<&[u8]>) -> Result<Self, Error> {
+    /// Creates a network that trusts the public certificate authorities and those given as PEM.
+    pub(crate) fn new(
+        policy: AddressPolicy,
+        more_authorities: Option<&[u8]>,
+    ) -> Result<Self, Error> {
         use rustls_pki_types::pem::PemObject as _;
 
-        let unusable = |error: String| {
-            Error::new(Kind::Usage, "the certificates of `ca_file` cannot be used").because(error)
+        let tls_error = |error: String| {
+            Error::new(ErrorKind::Usage, "cannot use the certificates of `ca_file`")
+                .with_source(error)
         };
         let mut roots = RootCertStore::empty();
 
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let more = more_authorities.unwrap_or_default();
         for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(more) {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            let certificate = certificate.map_err(|error| tls_error(error.to_string()))?;
             roots
                 .add(certificate)
-                .map_err(|error| unusable(error.to_string()))?;
+                .map_err(|error| tls_error(error.to_string()))?;
         }
 
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(error.to_string()))?
+            .map_err(|error| tls_error(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
 
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
-            reach,
+            policy,
         })
     }
 
-    /// The same network, for addresses that clients name.
-    pub(crate) fn reaching(&self, reach: Reach) -> Self {
+    /// Returns the same network with another address policy.
+    pub(crate) fn with_policy(&self, policy: AddressPolicy) -> Self {
         Self {
             tls: self.tls.clone(),
-            reach,
+            policy,
         }
     }
 
@@ -86,52 +90,53 @@ impl Network {
     }
 
     async fn connect(&self, uri: &Uri) -> Result<Connection, Error> {
-        let origin = Origin::of(uri)?;
+        let origin = Origin::from_uri(uri)?;
         let tcp = self.tcp(&origin).await?;
+        // Requests are small and written at once; Nagle's algorithm would delay them.
         let _ = tcp.set_nodelay(true);
         if origin.scheme == Scheme::HTTP {
             return Connection::open(origin, tcp).await;
         }
 
         let name = ServerName::try_from(origin.host().to_owned())
-            .map_err(|error| unreachable_host(&origin, error))?;
+            .map_err(|error| connection_error(&origin, error))?;
         let tls = self
             .tls
             .connect(name, tcp)
             .await
-            .map_err(|error| unreachable_host(&origin, error))?;
+            .map_err(|error| connection_error(&origin, error))?;
 
         Connection::open(origin, tls).await
     }
 
-    /// Connects to one of the host's addresses. The address that is checked is the one used:
-    /// asking for it twice could give two answers.
+    /// Connects to an allowed address of the host. The name is resolved once: a second lookup could
+    /// return an address that was not checked (DNS rebinding).
     async fn tcp(&self, origin: &Origin) -> Result<TcpStream, Error> {
-        let found = tokio::net::lookup_host((origin.host(), origin.port()))
+        let addresses = tokio::net::lookup_host((origin.host(), origin.port()))
             .await
-            .map_err(|error| unreachable_host(origin, error))?;
-        let (allowed, refused): (Vec<SocketAddr>, Vec<SocketAddr>) =
-            found.partition(|address| self.reach == Reach::Everywhere || is_public(address.ip()));
+            .map_err(|error| connection_error(origin, error))?;
+        let (allowed, refused): (Vec<SocketAddr>, Vec<SocketAddr>) = addresses
+            .partition(|address| self.policy == AddressPolicy::Any || is_public(address.ip()));
 
         if allowed.is_empty() && !refused.is_empty() {
             let host = origin.host();
-            let message = format!("`{host}` is not on the public internet; it is not asked");
-            return Err(Error::new(Kind::SourceDenied, message));
+            let message = format!("`{host}` is not a public address");
+            return Err(Error::new(ErrorKind::SourceDenied, message));
         }
 
         TcpStream::connect(&*allowed)
             .await
-            .map_err(|error| unreachable_host(origin, error))
+            .map_err(|error| connection_error(origin, error))
     }
 }
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Network({:?})", self.reach)
+        write!(f, "Network({:?})", self.policy)
     }
 }
 
-/// Sends requests one after the other, on one connection as long as it lasts.
+/// Sends requests sequentially and reuses the connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     network: Network,
@@ -139,33 +144,34 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Sends a request whose address is absolute, and gives the answer's head.
+    /// Sends a request with an absolute URL, and returns the response with an unread body.
     ///
-    /// The body must be read to its end before the next request; else that one connects anew.
+    /// The next request reuses the connection only if the body was read to its end.
     pub(crate) async fn send(
         &mut self,
         request: &Request<Bytes>,
         limit: Duration,
     ) -> Result<Response<Incoming>, Error> {
-        let sent = timeout(limit, self.send_unlimited(request)).await;
-        sent.unwrap_or_else(|_| {
+        let result = timeout(limit, self.send_without_timeout(request)).await;
+        result.unwrap_or_else(|_| {
+            // The connection has an unfinished exchange, so it cannot be reused.
             self.idle = None;
             let host = request.uri().host().unwrap_or_default();
             Err(Error::new(
-                Kind::SourceNetwork,
-                format!("`{host}` did not answer in time"),
+                ErrorKind::SourceNetwork,
+                format!("`{host}` did not respond in time"),
             ))
         })
     }
 
-    async fn send_unlimited(
+    async fn send_without_timeout(
         &mut self,
         request: &Request<Bytes>,
     ) -> Result<Response<Incoming>, Error> {
-        let origin = Origin::of(request.uri())?;
+        let origin = Origin::from_uri(request.uri())?;
         if let Some(mut connection) = self.idle.take().filter(|idle| idle.origin == origin)
             && connection.sender.ready().await.is_ok()
-            // The server may have closed it meanwhile: then a new one is made below.
+            // The server may have closed it meanwhile; then the code below opens a new one.
             && let Ok(response) = connection.send(request).await
         {
             self.idle = Some(connection);
@@ -193,9 +199,9 @@ impl Connection {
     {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| unreachable_host(&origin, error))?;
+            .map_err(|error| connection_error(&origin, error))?;
 
-        // Ends when the sender is dropped, or is ended by `Drop` when that takes too long.
+        // Ends when the sender is dropped; `Drop` aborts it in case that takes too long.
         let driver = tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -207,6 +213,7 @@ impl Connection {
     }
 
     async fn send(&mut self, request: &Request<Bytes>) -> Result<Response<Incoming>, Error> {
+        // The path alone is the request target for an origin server (RFC 9112, section 3.2.1).
         let mut copy = Request::new(Full::new(request.body().clone()));
         *copy.method_mut() = request.method().clone();
         *copy.uri_mut() = request
@@ -217,11 +224,11 @@ impl Connection {
         self.sender
             .send_request(copy)
             .await
-            .map_err(|error| unreachable_host(&self.origin, error))
+            .map_err(|error| connection_error(&self.origin, error))
     }
 
-    fn headers(&self, given: &HeaderMap) -> HeaderMap {
-        let mut headers = given.clone();
+    fn headers(&self, request_headers: &HeaderMap) -> HeaderMap {
+        let mut headers = request_headers.clone();
         if let Ok(host) = HeaderValue::from_str(&self.origin.host_header()) {
             headers.insert(header::HOST, host);
         }
@@ -236,7 +243,7 @@ impl Drop for Connection {
     }
 }
 
-/// What a connection is to: scheme, host and port.
+/// The scheme, host and port of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Origin {
     scheme: Scheme,
@@ -244,10 +251,11 @@ struct Origin {
 }
 
 impl Origin {
-    fn of(uri: &Uri) -> Result<Self, Error> {
+    fn from_uri(uri: &Uri) -> Result<Self, Error> {
         let parts = uri.scheme().cloned().zip(uri.authority().cloned());
-        let (scheme, authority) =
-            parts.ok_or_else(|| Error::new(Kind::Usage, format!("`{uri}` is no full address")))?;
+        let (scheme, authority) = parts.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{uri}` is not an absolute URL"))
+        })?;
         Ok(Self { scheme, authority })
     }
 
@@ -275,19 +283,21 @@ impl Origin {
     }
 }
 
-fn unreachable_host(
+fn connection_error(
     origin: &Origin,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
-    let message = format!("cannot talk to `{}`", origin.host());
-    Error::new(Kind::SourceNetwork, message).because(error)
+    let message = format!("cannot connect to `{}`", origin.host());
+    Error::new(ErrorKind::SourceNetwork, message).with_source(error)
 }
 
-/// Whether an address belongs to the public internet: not to this machine, this network, this
-/// cloud's metadata, or anything reserved.
+/// Returns whether an address is on the public internet: not the host itself, a private network, the
+/// cloud's metadata service, or a reserved range.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
+            // The special-purpose ranges of RFC 6890 that `Ipv4Addr` has no stable method for: this
+            // network, multicast and reserved, shared (RFC 6598), IETF assignments, benchmarks.
             let [a, b, c, _] = v4.octets();
             !(v4.is_private()
                 || v4.is_loopback()
@@ -301,7 +311,8 @@ fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(v6) => {
             let [first, second, ..] = v6.segments();
-            // Only global unicast, without what carries an IPv4 address inside or is for examples.
+            // Only global unicast, except 6to4 (2002::/16, which embeds IPv4 addresses), IETF
+            // assignments such as Teredo (2001::/23), and documentation (2001:db8::/32).
             (first & 0xe000) == 0x2000
                 && first != 0x2002
                 && !(first == 0x2001 && (second < 0x200 || second == 0xdb8))
@@ -316,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_inside_a_cloud_are_not_public() {
+    fn rejects_private_and_reserved_addresses() {
         for address in [
             "127.0.0.1",
             "10.0.0.1",
@@ -339,12 +350,13 @@ mod tests {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
 
+        // The task metadata endpoint of ECS.
         let metadata = std::net::Ipv4Addr::from([169, 254, 170, 2]);
         assert!(!is_public(metadata.into()));
     }
 
     #[test]
-    fn addresses_of_the_internet_are_public() {
+    fn accepts_public_addresses() {
         for address in ["1.1.1.1", "52.216.0.1", "2600:1f00::1"] {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }

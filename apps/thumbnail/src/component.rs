@@ -1,4 +1,4 @@
-//! `thumbnail` as a component: what the chassis runs.
+//! Implements the toolkit's component interface: ports, verbs, checks, serving.
 
 use chassis::{BoxError, Component, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
@@ -31,13 +31,15 @@ impl Component for Thumbnail {
         &[Verb {
             name: "run",
             arguments: "[INPUT [OUTPUT]]",
-            summary: "Makes one picture, prints one line of JSON about it, and ends.",
+            summary: "Make a picture, print a report as a line of JSON, and exit.",
         }]
     }
 
+    // The legacy task had no verbs, so its variables alone select `run`.
     fn default_verb() -> &'static str {
-        if run::is_replacement(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-        {
+        if run::has_legacy_variables(|name| {
+            std::env::var_os(name).is_some_and(|value| !value.is_empty())
+        }) {
             "run"
         } else {
             "serve"
@@ -45,8 +47,9 @@ impl Component for Thumbnail {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
+        // Access without AWS variables: only `ca_file` is checked here.
         let opened = config.access(Aws::from_variables(|_| None));
-        let hint = "name a file of PEM certificates";
+        let hint = "set the path of a PEM file of certificates";
         let problem = opened
             .err()
             .map(|error| Problem::new("ca_file", error.chain(), hint));

@@ -1,4 +1,4 @@
-//! Pixels to a JPEG or a PNG.
+//! Encodes pixels as JPEG or PNG.
 
 use image::ExtendedColorType::Rgb8;
 use image::ImageEncoder as _;
@@ -7,21 +7,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Pixels;
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// The form in which a picture is written.
+/// The image format of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Small, with losses: for photographs and films.
+    /// Small and lossy: for photographs and videos.
     Jpeg,
-    /// Without losses: for drawings and screens.
+    /// Lossless: for drawings and screens.
     Png,
 }
 
 impl Format {
-    /// The format that a file name asks for by its extension.
-    pub fn of_name(name: &str) -> Option<Self> {
+    /// Returns the format for the extension of a file name.
+    pub fn from_file_name(name: &str) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
         match extension.to_ascii_lowercase().as_str() {
             "jpg" | "jpeg" => Some(Self::Jpeg),
@@ -30,7 +30,7 @@ impl Format {
         }
     }
 
-    /// What HTTP and S3 call it.
+    /// Returns the media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -47,15 +47,16 @@ impl std::str::FromStr for Format {
             "jpeg" | "jpg" => Ok(Self::Jpeg),
             "png" => Ok(Self::Png),
             _ => Err(Error::new(
-                Kind::Usage,
-                format!("format `{text}` is not known; use `jpeg` or `png`"),
+                ErrorKind::Usage,
+                format!("unknown format `{text}`; use `jpeg` or `png`"),
             )),
         }
     }
 }
 
-/// Encodes a picture; `quality` (1 to 100) is for JPEG.
+/// Encodes a picture; `quality` (1 to 100) applies to JPEG.
 pub(crate) fn encode(pixels: &Pixels, format: Format, quality: u8) -> Result<Vec<u8>, Error> {
+    // `quality` is clamped, since library callers may pass any value.
     let mut bytes = Vec::new();
     let (width, height) = (pixels.width, pixels.height);
     let written = match format {
@@ -63,8 +64,9 @@ pub(crate) fn encode(pixels: &Pixels, format: Format, quality: u8) -> Result<Vec
             .write_image(&pixels.rgb, width, height, Rgb8),
         Format::Png => PngEncoder::new(&mut bytes).write_image(&pixels.rgb, width, height, Rgb8),
     };
-    written
-        .map_err(|error| Error::new(Kind::Encode, "cannot encode the picture").because(error))?;
+    written.map_err(|error| {
+        Error::new(ErrorKind::Encode, "cannot encode the picture").with_source(error)
+    })?;
     Ok(bytes)
 }
 
@@ -82,18 +84,19 @@ mod tests {
     }
 
     #[test]
-    fn png_keeps_every_pixel() {
+    fn png_is_lossless() {
         let bytes = encode(&gradient(), Format::Png, 0).unwrap();
         let back = image::load_from_memory(&bytes).unwrap().to_rgb8();
         assert_eq!(back.into_raw(), gradient().rgb);
     }
 
     #[test]
-    fn jpeg_keeps_the_picture_and_quality_costs_bytes() {
+    fn jpeg_is_close_and_grows_with_quality() {
         let good = encode(&gradient(), Format::Jpeg, 90).unwrap();
         let poor = encode(&gradient(), Format::Jpeg, 20).unwrap();
         assert!(poor.len() < good.len());
 
+        // Chroma is quantized even at high quality, so pixels differ slightly.
         let back = image::load_from_memory(&good).unwrap().to_rgb8().into_raw();
         let worst = back
             .iter()
@@ -105,9 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_says_the_format() {
-        assert_eq!(Format::of_name("a/b.JPG"), Some(Format::Jpeg));
-        assert_eq!(Format::of_name("b.png"), Some(Format::Png));
-        assert_eq!(Format::of_name("png"), None);
+    fn derives_the_format_from_the_extension() {
+        assert_eq!(Format::from_file_name("a/b.JPG"), Some(Format::Jpeg));
+        assert_eq!(Format::from_file_name("b.png"), Some(Format::Png));
+        assert_eq!(Format::from_file_name("png"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! What can go wrong, in classes that a caller can act on.
+//! Errors and their kinds.
 //!
-//! A class has one name, one exit code and one HTTP status. They are part of the interface: the
-//! exit code is what ECS shows for a stopped task.
+//! A kind has a name, an exit code and an HTTP status. They are part of the interface: ECS shows the
+//! exit code of a stopped task.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -9,19 +9,19 @@ use std::error::Error as StdError;
 use http::StatusCode;
 use serde::Serialize;
 
-/// A failure, with its class and, where there is one, its cause.
+/// An error with its kind and an optional cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     message: Cow<'static, str>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    /// An error of this class, said in this sentence.
-    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+    /// Creates an error.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -29,26 +29,27 @@ impl Error {
         }
     }
 
-    /// The same error, with what caused it.
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    /// Adds the cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Which class of failure this is.
-    pub fn kind(&self) -> Kind {
+    /// Returns the kind.
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The message and, after colons, the causes behind it.
+    /// Formats the message and its causes, separated by colons.
     pub fn chain(&self) -> String {
         let mut text = self.message.to_string();
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            let said = error.to_string();
-            if !text.contains(&said) {
+            let message = error.to_string();
+            // Many errors repeat their cause in their own message.
+            if !text.contains(&message) {
                 text.push_str(": ");
-                text.push_str(&said);
+                text.push_str(&message);
             }
             cause = error.source();
         }
@@ -57,46 +58,46 @@ impl Error {
     }
 }
 
-/// The class of a failure.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The request itself makes no sense.
+pub enum ErrorKind {
+    /// The request or a setting is invalid.
     Usage,
-    /// There is nothing at the source's address.
+    /// The source does not exist.
     SourceNotFound,
-    /// The source exists and may not be read.
+    /// Access to the source is denied.
     SourceDenied,
-    /// The source could not be reached or broke off.
+    /// The source cannot be reached, or the connection failed.
     SourceNetwork,
-    /// The source is bigger than the limits allow.
+    /// The source exceeds a size limit.
     SourceTooBig,
-    /// The source holds no byte.
+    /// The source is empty.
     Empty,
-    /// The source is no media file, or of a container that is not accepted.
+    /// The source is not a media file, or its container is not supported.
     NotMedia,
-    /// The container is known and its headers are damaged or missing.
+    /// The headers of the container are damaged or missing.
     Damaged,
-    /// There is sound or text, and no moving picture.
+    /// The source has no video stream.
     NoVideo,
-    /// The codec is unknown or the picture has too many pixels.
+    /// The codec is not supported, or a frame has too many pixels.
     Unsupported,
-    /// No frame could be decoded.
+    /// No frame can be decoded.
     NoFrame,
-    /// The picture could not be written as JPEG or PNG.
+    /// The picture cannot be encoded.
     Encode,
-    /// The picture could not be stored.
+    /// The picture cannot be stored.
     SinkFailed,
-    /// Storing the picture is not allowed.
+    /// Access to the output is denied.
     SinkDenied,
-    /// The work took longer than its limit.
+    /// The deadline passed.
     Timeout,
-    /// The worker that decodes ended without an answer.
+    /// The decoding thread ended without a result.
     WorkerLost,
 }
 
-impl Kind {
-    /// Every class, in the order of its exit code.
+impl ErrorKind {
+    /// All kinds, by exit code.
     pub const ALL: [Self; 16] = [
         Self::Usage,
         Self::SourceNotFound,
@@ -116,9 +117,10 @@ impl Kind {
         Self::WorkerLost,
     ];
 
-    /// The exit code of `thumbnail run`.
+    /// Returns the exit code of `thumbnail run`.
     pub fn exit_code(self) -> u8 {
         match self {
+            // 2 is the usual code for usage errors; sources are 10 to 19, media 20 to 29, outputs 30 to 39.
             Self::Usage => 2,
             Self::SourceNotFound => 10,
             Self::SourceDenied => 11,
@@ -138,7 +140,7 @@ impl Kind {
         }
     }
 
-    /// The status of the service's answer.
+    /// Returns the status of the service's response.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Usage | Self::Empty => StatusCode::BAD_REQUEST,
@@ -151,13 +153,14 @@ impl Kind {
             }
             Self::SourceNetwork => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            // Not caused by the client.
             Self::Encode | Self::SinkFailed | Self::SinkDenied | Self::WorkerLost => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
     }
 
-    /// The name of the class in reports and in answers.
+    /// Returns the name in reports and responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Usage => "usage",
@@ -185,24 +188,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_has_an_exit_code_of_its_own() {
+    fn exit_codes_are_unique() {
         let codes: std::collections::BTreeSet<u8> =
-            Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
-        assert_eq!(codes.len(), Kind::ALL.len());
+            ErrorKind::ALL.iter().map(|kind| kind.exit_code()).collect();
+        assert_eq!(codes.len(), ErrorKind::ALL.len());
         assert!(!codes.contains(&0));
     }
 
     #[test]
-    fn the_name_in_reports_is_the_name_in_code() {
-        for kind in Kind::ALL {
+    fn names_match_their_serialization() {
+        for kind in ErrorKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
     }
 
     #[test]
-    fn a_chain_names_the_causes_once() {
+    fn chain_contains_each_cause_once() {
         let cause = std::io::Error::other("disk is full");
-        let error = Error::new(Kind::SinkFailed, "cannot write `a.jpg`").because(cause);
+        let error = Error::new(ErrorKind::SinkFailed, "cannot write `a.jpg`").with_source(cause);
         assert_eq!(error.chain(), "cannot write `a.jpg`: disk is full");
     }
 }

@@ -1,4 +1,4 @@
-//! The picture as plain pixels: how big it becomes, and which way is up.
+//! RGB pixels, their target size, and their orientation.
 
 /// RGB pixels, row by row, three bytes each.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,16 +14,16 @@ impl std::fmt::Debug for Pixels {
     }
 }
 
-/// The box a picture must fit in. Zero means that a side is free.
+/// The maximum size of a picture; 0 means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fit {
-    /// The widest the picture may be, in pixels; 0 for any.
+    /// Maximum width, in pixels.
     pub width: u32,
-    /// The highest the picture may be, in pixels; 0 for any.
+    /// Maximum height, in pixels.
     pub height: u32,
 }
 
-/// How stored pixels are turned into an upright picture.
+/// The transformation from stored pixels to an upright picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Orientation {
     swap: bool,
@@ -32,8 +32,8 @@ pub(crate) struct Orientation {
 }
 
 impl Fit {
-    /// The size in which a stored picture is shown: square pixels, inside the box, never
-    /// enlarged, never empty. The size is that of the stored orientation.
+    /// Returns the size to scale a stored picture to: square pixels, within the limits, never
+    /// enlarged, at least 1x1. The size is in the stored orientation.
     pub(crate) fn size(
         self,
         stored: (u32, u32),
@@ -43,13 +43,14 @@ impl Fit {
         let (num, den) = pixel_aspect.unwrap_or((1, 1));
         let (mut width, mut height) = (f64::from(stored.0), f64::from(stored.1));
 
-        // Pixels become square by shrinking the longer way: nothing is made up.
+        // Pixels become square by shrinking the longer side, which invents no detail.
         if num > den {
             height = height * f64::from(den) / f64::from(num);
         } else {
             width = width * f64::from(num) / f64::from(den);
         }
 
+        // The limits are for the upright picture; scaling happens before the rotation.
         let (limit_x, limit_y) = if orientation.swap {
             (self.height, self.width)
         } else {
@@ -74,9 +75,10 @@ fn whole(side: f64) -> u32 {
 }
 
 impl Orientation {
-    /// Reads a display matrix: where do the axes of the stored picture point?
+    /// Derives the orientation from a display matrix.
     pub(crate) fn from_matrix(matrix: &[i32; 9]) -> Self {
         let [a, b, _, c, d, ..] = *matrix;
+        // x' = a·x + c·y, y' = b·x + d·y: if b outweighs a, the axes are exchanged.
         let swap = b.unsigned_abs() > a.unsigned_abs();
         let (x, y) = if swap { (c, b) } else { (a, d) };
         Self {
@@ -86,7 +88,7 @@ impl Orientation {
         }
     }
 
-    /// Turns a picture upright.
+    /// Applies the transformation to a picture.
     pub(crate) fn apply(self, picture: Pixels) -> Pixels {
         if self == Self::default() {
             return picture;
@@ -101,13 +103,13 @@ impl Orientation {
 
         let mut rgb = Vec::with_capacity(picture.rgb.len());
         for y in 0..height {
-            let across = if self.flip_y { height - 1 - y } else { y };
+            let source_y = if self.flip_y { height - 1 - y } else { y };
             for x in 0..width {
-                let along = if self.flip_x { width - 1 - x } else { x };
+                let source_x = if self.flip_x { width - 1 - x } else { x };
                 let (column, row) = if self.swap {
-                    (across, along)
+                    (source_y, source_x)
                 } else {
-                    (along, across)
+                    (source_x, source_y)
                 };
 
                 let at = (row * stored_width + column) * 3;
@@ -122,7 +124,7 @@ impl Orientation {
         }
     }
 
-    /// How far the picture was turned, clockwise, in degrees; mirrored ones count as their turn.
+    /// Returns the rotation in degrees, clockwise; mirroring is ignored.
     pub(crate) fn degrees(self) -> u32 {
         match (self.swap, self.flip_x, self.flip_y) {
             (false, false, _) => 0,
@@ -139,7 +141,7 @@ mod tests {
 
     const ONE: i32 = 1 << 16;
 
-    /// Two wide, three high: the letters are the red parts.
+    /// Builds a picture of 2x3 pixels; the letters are the red values.
     fn picture(rows: [[u8; 2]; 3]) -> Pixels {
         let rgb = rows.iter().flatten().flat_map(|red| [*red, 0, 0]).collect();
         Pixels {
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_turn_clockwise_moves_the_left_edge_to_the_top() {
+    fn rotates_by_90_degrees() {
         let turned = turn(0, ONE, -ONE, 0).apply(picture([*b"ab", *b"cd", *b"ef"]));
         assert_eq!((turned.width, turned.height), (3, 2));
         assert_eq!(reds(&turned), b"ecafdb");
@@ -166,26 +168,26 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_turn_back_is_the_opposite() {
+    fn rotates_by_270_degrees() {
         let turned = turn(0, -ONE, ONE, 0).apply(picture([*b"ab", *b"cd", *b"ef"]));
         assert_eq!(reds(&turned), b"bdface");
         assert_eq!(turn(0, -ONE, ONE, 0).degrees(), 270);
     }
 
     #[test]
-    fn a_half_turn_reverses_everything() {
+    fn rotates_by_180_degrees() {
         let turned = turn(-ONE, 0, 0, -ONE).apply(picture([*b"ab", *b"cd", *b"ef"]));
         assert_eq!(reds(&turned), b"fedcba");
     }
 
     #[test]
-    fn a_mirror_keeps_the_rows() {
+    fn mirrors_horizontally() {
         let turned = turn(-ONE, 0, 0, ONE).apply(picture([*b"ab", *b"cd", *b"ef"]));
         assert_eq!(reds(&turned), b"badcfe");
     }
 
     #[test]
-    fn a_picture_fits_its_box_and_is_never_enlarged() {
+    fn shrinks_to_the_limits_and_never_enlarges() {
         let fit = Fit {
             width: 640,
             height: 0,
@@ -218,12 +220,13 @@ mod tests {
                 height: 0
             }
             .size((8000, 2), None, upright),
+            // A side never shrinks to 0.
             (10, 1)
         );
     }
 
     #[test]
-    fn the_box_is_that_of_the_upright_picture() {
+    fn applies_the_limits_to_the_upright_picture() {
         let fit = Fit {
             width: 360,
             height: 0,
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_become_square() {
+    fn makes_pixels_square() {
         let fit = Fit {
             width: 0,
             height: 0,
@@ -243,6 +246,7 @@ mod tests {
 
         assert_eq!(
             fit.size((720, 576), Some((64, 45)), Orientation::default()),
+            // PAL 16:9 has pixels of 64:45.
             (720, 405)
         );
 

@@ -1,22 +1,21 @@
-//! Makes a picture of a video: a frame of a film as a small JPEG or PNG.
+//! Makes a picture of a video: a frame as a small JPEG or PNG.
 //!
 //! ```text
 //!  Location ──access──▶ RangeSource ──worker──▶ Picture ──access──▶ file, s3://
 //!  file, https, s3      size + read_at          libav ▶ pick ▶ scale ▶ frame ▶ encode
 //! ```
 //!
-//! Everything meets in one function, [`picture`]: a source of bytes and a [`Request`] in, a
-//! [`Picture`] or a classed [`Error`] out. It reads only the parts of the film it needs: from a
-//! file, from memory, or over HTTP in ranges. `run` puts places to read from and to write to
-//! around it, `serve` puts HTTP around it.
+//! The central function is [`picture`]: it takes a source of bytes and a [`Request`], and returns a
+//! [`Picture`] or an [`Error`] with a kind. It reads only the required parts of the video: from a
+//! file, from memory, or over HTTP in ranges. `run` adds input and output locations, `serve` adds
+//! an HTTP service.
 //!
-//! Where to start reading: `worker.rs` for the whole way of a picture, `pick.rs` for which frame
-//! is taken, `libav/` for everything unsafe, `source/` for how few bytes are read, `error.rs` for
-//! the classes of failure.
+//! Where to start reading: `worker.rs` runs all stages, `pick.rs` selects the frame, `libav/` has
+//! all unsafe code, `source/` reads the bytes, `error.rs` lists the kinds of errors.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use thumbnail::{Fit, Format, Kind, MemorySource, Request, Seek};
+//! use thumbnail::{Fit, Format, ErrorKind, MemorySource, Request, Seek};
 //!
 //! let request = Request {
 //!     at: "50%".parse()?,
@@ -27,9 +26,9 @@
 //!     max_pixels: 8192 * 8192,
 //!     deadline: Instant::now() + Duration::from_secs(30),
 //! };
-//! let source = MemorySource::new("this is no film");
+//! let source = MemorySource::new("not a video");
 //! let error = thumbnail::picture(Box::new(source), &request).unwrap_err();
-//! assert_eq!(error.kind(), Kind::NotMedia);
+//! assert_eq!(error.kind(), ErrorKind::NotMedia);
 //! # Ok::<(), thumbnail::Error>(())
 //! ```
 
@@ -55,7 +54,7 @@ mod worker;
 
 pub use component::Thumbnail;
 pub use encode::Format;
-pub use error::{Error, Kind};
+pub use error::{Error, ErrorKind};
 pub use frame::Fit;
 pub use location::{Location, Object};
 pub use pick::Seek;
@@ -65,4 +64,4 @@ pub use s3::Aws;
 pub use service::serve;
 pub use settings::Config;
 pub use source::{FileSource, MemorySource, RangeSource, Traffic};
-pub use worker::{Facts, Picture, Request, Stages, picture};
+pub use worker::{Picture, PictureInfo, Request, StageTimings, picture};

@@ -1,4 +1,4 @@
-//! `thumbnail`: makes a picture of a video.
+//! The binary; all logic is in the library.
 
 fn main() -> std::process::ExitCode {
     chassis::main::<thumbnail::Thumbnail>()

@@ -1,16 +1,16 @@
-//! The moment a picture is of, as people write it: `12.5`, `1:02:03.5`, `50%`.
+//! Parses a position in a video: `12.5`, `1:02:03.5`, `50%`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// A moment in a film.
+/// A position in a video.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Position {
-    /// This long after its beginning, in microseconds.
+    /// A time after the start, in microseconds.
     After(i64),
-    /// This share of its length: 0.5 is the middle.
+    /// A fraction of the duration: 0.5 is the middle.
     Share(f64),
 }
 
@@ -25,8 +25,8 @@ impl FromStr for Position {
         };
         parsed.ok_or_else(|| {
             Error::new(
-                Kind::Usage,
-                format!("`{text}` is no moment; write seconds `12.5`, `1:02:03.5` or `50%`"),
+                ErrorKind::Usage,
+                format!("invalid position `{text}`; use seconds `12.5`, `1:02:03.5` or `50%`"),
             )
         })
     }
@@ -47,6 +47,7 @@ fn parse_percent(text: &str) -> Option<Position> {
 }
 
 fn parse_time(text: &str) -> Option<Position> {
+    // `ms` and `us` come before `s`, which is a suffix of both.
     let (number, scale) = [("ms", 1e3), ("us", 1.0), ("s", 1e6), ("", 1e6)]
         .into_iter()
         .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))?;
@@ -55,9 +56,10 @@ fn parse_time(text: &str) -> Option<Position> {
     }
 
     if number.len() != text.len() {
-        return None; // `1:02ms` means nothing.
+        return None; // `1:02ms` has no meaning.
     }
 
+    // From the right, since hours are optional.
     let mut parts = number.rsplit(':');
     let seconds = decimal(parts.next()?)?;
     let minutes = whole(parts.next()?)?;
@@ -77,7 +79,7 @@ fn micros(value: f64) -> Option<Position> {
     (value <= LONGEST).then(|| Position::After(value.round() as i64))
 }
 
-/// Digits with at most one point between them: no sign, no exponent, no infinity.
+/// Parses digits with an optional decimal point: no sign, exponent or infinity.
 fn decimal(text: &str) -> Option<f64> {
     let is_plain = text.chars().all(|c| c.is_ascii_digit() || c == '.')
         && text.contains(|c: char| c.is_ascii_digit());
@@ -88,7 +90,7 @@ fn whole(text: &str) -> Option<f64> {
     (!text.contains('.')).then(|| decimal(text))?
 }
 
-/// A year: no film is longer, and no sum of such times overflows.
+/// A year, in microseconds: no video is longer, and sums of such times do not overflow.
 const LONGEST: f64 = 366.0 * 24.0 * 3600.0 * 1e6;
 
 #[cfg(test)]
@@ -103,30 +105,31 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_usual_ways_to_write_a_time() {
+    fn parses_times() {
         assert_eq!(after("0"), Some(0));
         assert_eq!(after("12.5"), Some(12_500_000));
         assert_eq!(after(" 7.32 "), Some(7_320_000));
         assert_eq!(after("01:02:03.5"), Some(3_723_500_000));
+        // Minutes may exceed 59 if there are no hours.
         assert_eq!(after("90:00"), Some(5_400_000_000));
         assert_eq!(after("200ms"), Some(200_000));
         assert_eq!(after("2s"), Some(2_000_000));
     }
 
     #[test]
-    fn reads_a_share_of_the_length() {
+    fn parses_percentages() {
         assert_eq!("50%".parse::<Position>().unwrap(), Position::Share(0.5));
         assert_eq!("0 %".parse::<Position>().unwrap(), Position::Share(0.0));
         assert_eq!("100%".parse::<Position>().unwrap(), Position::Share(1.0));
     }
 
     #[test]
-    fn refuses_what_is_no_moment() {
+    fn rejects_invalid_positions() {
         for text in [
             "", "%", "-1", "101%", "1e9", "inf", "NaN", "1:2:3:4", "1:60", "1:60:00", "1.5:00", ".",
         ] {
             let error = text.parse::<Position>().unwrap_err();
-            assert_eq!(error.kind(), Kind::Usage, "{text}");
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
         }
     }
 }

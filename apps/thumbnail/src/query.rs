@@ -1,13 +1,13 @@
-//! What a client of the service asks for: the query of its request.
+//! Parses the query of a request to the service, and checks `src` against `sources`.
 
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
 use crate::location::{Location, Object};
-use crate::settings::{Config, LONGEST_SIDE};
-use crate::{Error, Format, Kind, Position, Request, Seek};
+use crate::settings::{Config, MAX_SIDE};
+use crate::{Error, ErrorKind, Format, Position, Request, Seek};
 
-/// The parameters of a request; what is not named is as the settings say.
+/// The parameters of a request; the settings supply the others.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Query {
     pub(crate) source: Option<String>,
@@ -20,21 +20,23 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Reads a query; a parameter that is not known is refused, since it would be ignored.
+    /// Parses a query; an unknown parameter is an error instead of being ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let mut query = Self::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // Form encoding of spaces (WHATWG URL, application/x-www-form-urlencoded), decoded first so
+            // that `%2B` stays a plus.
             let value = value.replace('+', " ");
             let value = percent_decode_str(&value)
                 .decode_utf8()
-                .map_err(|_| usage(format!("`{name}` is no text; encode it as UTF-8")))?;
+                .map_err(|_| usage(format!("`{name}` is not valid UTF-8")))?;
             query.set(name, &value)?;
         }
         Ok(query)
     }
 
-    /// What picture is wanted, from now on.
+    /// Returns the request for a picture; its deadline starts now.
     pub(crate) fn request(&self, config: &Config) -> Result<Request, Error> {
         let mut request = config.request()?;
         request.at = self.at.unwrap_or(request.at);
@@ -50,14 +52,14 @@ impl Query {
         match name {
             "src" => self.source = Some(value.to_owned()),
             "at" => self.at = Some(value.parse()?),
-            "seek" => self.seek = Some(seek(value)?),
-            "width" => self.width = Some(number(name, value, LONGEST_SIDE)?),
-            "height" => self.height = Some(number(name, value, LONGEST_SIDE)?),
+            "seek" => self.seek = Some(parse_seek(value)?),
+            "width" => self.width = Some(parse_number(name, value, MAX_SIDE)?),
+            "height" => self.height = Some(parse_number(name, value, MAX_SIDE)?),
             "format" => self.format = Some(value.parse()?),
-            "quality" => self.quality = Some(number(name, value, 100)?.max(1) as u8),
+            "quality" => self.quality = Some(parse_number(name, value, 100)?.max(1) as u8),
             _ => {
                 let known = "src, at, seek, width, height, format, quality";
-                return Err(usage(format!("`{name}` is not known; use {known}")));
+                return Err(usage(format!("unknown parameter `{name}`; use {known}")));
             }
         }
 
@@ -65,50 +67,51 @@ impl Query {
     }
 }
 
-/// The beginnings of addresses that clients may name.
+/// The prefixes of the URLs that clients may use.
 #[derive(Debug, Default)]
 pub(crate) struct Sources(Vec<Location>);
 
 impl Sources {
-    pub(crate) fn new(beginnings: &[String]) -> Result<Self, Error> {
-        beginnings
+    pub(crate) fn new(prefixes: &[String]) -> Result<Self, Error> {
+        prefixes
             .iter()
             .map(|text| text.parse())
             .collect::<Result<_, _>>()
             .map(Self)
     }
 
-    /// The place that a client names, if it may.
+    /// Parses the location that a client requests, and returns it if it is allowed.
     pub(crate) fn allow(&self, text: &str) -> Result<Location, Error> {
         let location: Location = text.parse()?;
-        if !climbs(&location) && self.0.iter().any(|allowed| begins(&location, allowed)) {
+        if !has_parent_step(&location) && self.0.iter().any(|allowed| is_below(&location, allowed))
+        {
             return Ok(location);
         }
-        let message = "this address is not among the `sources` of the service";
-        Err(Error::new(Kind::SourceDenied, message))
+        let message = "this URL is not covered by the setting `sources`";
+        Err(Error::new(ErrorKind::SourceDenied, message))
     }
 }
 
-fn begins(location: &Location, allowed: &Location) -> bool {
+fn is_below(location: &Location, allowed: &Location) -> bool {
     match (location, allowed) {
         (Location::Http(location), Location::Http(allowed)) => {
-            origin(location) == origin(allowed) && under(location.path(), allowed.path())
+            origin(location) == origin(allowed) && has_prefix(location.path(), allowed.path())
         }
         (Location::S3(location), Location::S3(allowed)) => {
-            location.bucket == allowed.bucket && under(&location.key, &allowed.key)
+            location.bucket == allowed.bucket && has_prefix(&location.key, &allowed.key)
         }
         _ => false,
     }
 }
 
-/// `/films` and `/films/` allow `/films/a`, and not `/films-of-others`.
-fn under(path: &str, allowed: &str) -> bool {
+/// Compares whole path steps: `/videos` and `/videos/` allow `/videos/a`, but not `/videos-2/a`.
+fn has_prefix(path: &str, allowed: &str) -> bool {
     let allowed = allowed.trim_end_matches('/');
     path.strip_prefix(allowed)
         .is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Scheme, host and port; who the user is does not count, and is not passed on in the check.
+/// Returns scheme, host and port; user information is ignored.
 fn origin(uri: &Uri) -> (Option<String>, Option<String>, u16) {
     let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
     let port = if scheme.as_deref() == Some("https") {
@@ -124,34 +127,35 @@ fn origin(uri: &Uri) -> (Option<String>, Option<String>, u16) {
     )
 }
 
-/// Whether a path has steps up in it, which a server may follow out of what was allowed.
-fn climbs(location: &Location) -> bool {
+/// Returns whether a path contains `..`, which a server may resolve to a path outside the prefix.
+fn has_parent_step(location: &Location) -> bool {
     let path = match location {
         Location::Http(uri) => uri.path(),
         Location::S3(Object { key, .. }) => key,
         Location::File(_) => return true,
     };
+    // Decoded, since servers treat `%2e%2e` like `..`; backslashes, since some servers accept them.
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     decoded.split(['/', '\\']).any(|step| step == "..")
 }
 
-fn seek(value: &str) -> Result<Seek, Error> {
+fn parse_seek(value: &str) -> Result<Seek, Error> {
     match value {
         "before" => Ok(Seek::Before),
         "exact" => Ok(Seek::Exact),
         _ => Err(usage(format!(
-            "seek `{value}` is not known; use `before` or `exact`"
+            "unknown seek `{value}`; use `before` or `exact`"
         ))),
     }
 }
 
-fn number(name: &str, value: &str, most: u32) -> Result<u32, Error> {
-    let parsed = value.parse().ok().filter(|number| *number <= most);
-    parsed.ok_or_else(|| usage(format!("`{name}` is not a number from 0 to {most}")))
+fn parse_number(name: &str, value: &str, max: u32) -> Result<u32, Error> {
+    let parsed = value.parse().ok().filter(|number| *number <= max);
+    parsed.ok_or_else(|| usage(format!("`{name}` is not a number from 0 to {max}")))
 }
 
 fn usage(message: String) -> Error {
-    Error::new(Kind::Usage, message)
+    Error::new(ErrorKind::Usage, message)
 }
 
 #[cfg(test)]
@@ -159,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_is_asked_for() {
+    fn parses_parameters() {
         let query = Query::parse("at=50%25&width=1600&format=png&seek=exact").unwrap();
         let expected = Query {
             at: Some(Position::Share(0.5)),
@@ -173,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_would_have_to_ignore() {
+    fn rejects_unknown_and_invalid_parameters() {
         for text in [
             "widht=1",
             "width=-1",
@@ -184,50 +188,51 @@ mod tests {
         ] {
             assert_eq!(
                 Query::parse(text).unwrap_err().kind(),
-                Kind::Usage,
+                ErrorKind::Usage,
                 "{text}"
             );
         }
     }
 
     #[test]
-    fn only_addresses_below_the_sources_are_allowed() {
+    fn allows_only_urls_below_the_sources() {
         let list = [
-            "https://media.example.com/films/".to_owned(),
-            "s3://films/public".to_owned(),
+            "https://media.example.com/videos/".to_owned(),
+            "s3://videos/public".to_owned(),
         ];
         let sources = Sources::new(&list).unwrap();
 
         for allowed in [
-            "https://media.example.com/films/a.mp4",
-            "https://MEDIA.example.com:443/films/b/a.mp4?x=1",
-            "s3://films/public/a.mp4",
+            "https://media.example.com/videos/a.mp4",
+            "https://MEDIA.example.com:443/videos/b/a.mp4?x=1",
+            "s3://videos/public/a.mp4",
         ] {
             assert!(sources.allow(allowed).is_ok(), "{allowed}");
         }
 
         for refused in [
-            "http://media.example.com/films/a.mp4",
+            "http://media.example.com/videos/a.mp4",
             "https://media.example.com/other/a.mp4",
-            "https://media.example.com/films/../other/a.mp4",
-            "https://media.example.com/films/%2e%2e/other/a.mp4",
-            "https://media.example.com.evil.example/films/a.mp4",
-            "https://media.example.com@evil.example/films/a.mp4",
-            "s3://films/private/a.mp4",
-            "s3://films/publicity/a.mp4",
+            "https://media.example.com/videos/../other/a.mp4",
+            "https://media.example.com/videos/%2e%2e/other/a.mp4",
+            // The allowed host as a prefix of another host, and as user information.
+            "https://media.example.com.evil.example/videos/a.mp4",
+            "https://media.example.com@evil.example/videos/a.mp4",
+            "s3://videos/private/a.mp4",
+            "s3://videos/publicity/a.mp4",
             "/etc/passwd",
             "file:///etc/passwd",
         ] {
             assert_eq!(
                 sources.allow(refused).unwrap_err().kind(),
-                Kind::SourceDenied,
+                ErrorKind::SourceDenied,
                 "{refused}"
             );
         }
     }
 
     #[test]
-    fn nothing_is_allowed_by_default() {
+    fn allows_nothing_by_default() {
         assert!(
             Sources::default()
                 .allow("https://example.com/a.mp4")

@@ -1,26 +1,26 @@
-//! One line of JSON about one picture: what it is of, what it cost, or why there is none.
+//! The report on a picture, as a line of JSON: its source and cost, or the error.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::source::Traffic;
-use crate::worker::{Facts, Stages};
-use crate::{Error, Kind};
+use crate::worker::{PictureInfo, StageTimings};
+use crate::{Error, ErrorKind};
 
-/// The line that `run` prints and the service sends along.
+/// The report that `run` prints and the service returns in a header.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Always `thumbnail`: tells the line from others on the same output.
+    /// Always `thumbnail`, to distinguish the line from others on the same output.
     kind: &'static str,
     #[serde(flatten)]
-    facts: Option<Facts>,
-    /// Bytes of the picture.
+    info: Option<PictureInfo>,
+    /// Size of the picture, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
-    /// Bytes read of the film.
+    /// Bytes read from the video.
     bytes_fetched: u64,
-    /// Requests made to read it.
+    /// Requests made to read the video.
     requests: u64,
     ms: Milliseconds,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,29 +28,30 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
+    error: Option<ErrorReport>,
 }
 
 #[derive(Debug, Serialize)]
 struct Milliseconds {
     total: f64,
     #[serde(flatten)]
-    stages: Option<Stages>,
+    stages: Option<StageTimings>,
 }
 
 #[derive(Debug, Serialize)]
-struct Failure {
-    kind: Kind,
+struct ErrorReport {
+    kind: ErrorKind,
     message: String,
 }
 
 impl Report {
-    /// A report on work that began then and has read this much.
-    pub(crate) fn new(began: Instant, traffic: &Traffic) -> Self {
-        let total = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    /// Creates a report on work that started at `start` and caused this traffic.
+    pub(crate) fn new(start: Instant, traffic: &Traffic) -> Self {
+        // Milliseconds with three decimals: finer digits are noise.
+        let total = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         Self {
             kind: "thumbnail",
-            facts: None,
+            info: None,
             bytes: None,
             bytes_fetched: traffic.bytes(),
             requests: traffic.requests(),
@@ -64,30 +65,30 @@ impl Report {
         }
     }
 
-    pub(crate) fn between(mut self, input: String, output: String) -> Self {
+    pub(crate) fn with_locations(mut self, input: String, output: String) -> Self {
         self.input = Some(input);
         self.output = Some(output);
         self
     }
 
-    pub(crate) fn picture(mut self, facts: Facts, bytes: usize) -> Self {
-        self.ms.stages = Some(facts.stages);
-        self.facts = Some(facts);
+    pub(crate) fn with_picture(mut self, info: PictureInfo, bytes: usize) -> Self {
+        self.ms.stages = Some(info.stages);
+        self.info = Some(info);
         self.bytes = Some(bytes);
         self
     }
 
-    pub(crate) fn error(mut self, error: &Error) -> Self {
-        self.error = Some(Failure {
+    pub(crate) fn with_error(mut self, error: &Error) -> Self {
+        self.error = Some(ErrorReport {
             kind: error.kind(),
             message: error.chain(),
         });
         self
     }
 
-    /// The line, without its end.
-    pub(crate) fn line(&self) -> String {
-        // Only numbers and texts are in it: writing them cannot fail.
+    /// Formats the report as a line of JSON, without a newline.
+    pub(crate) fn to_json(&self) -> String {
+        // Serialization fails only for maps with other keys than strings, which it has none of.
         serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! The verb `run`: one film, one picture, one line, one exit code.
+//! The verb `run`: makes one picture, prints a report, and exits with a code.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -13,44 +13,48 @@ use crate::report::Report;
 use crate::s3::Aws;
 use crate::settings::Config;
 use crate::source::Traffic;
-use crate::worker::{Request, picture_apart};
-use crate::{Error, Format, Kind, Picture, telemetry};
+use crate::worker::{Request, picture_on_thread};
+use crate::{Error, ErrorKind, Format, Picture, telemetry};
 
-/// Makes the picture that arguments, settings and environment ask for.
+/// Makes the picture specified by arguments, settings and environment.
 pub(crate) async fn run(
     arguments: Vec<String>,
     config: Config,
     process: Process,
 ) -> Result<u8, BoxError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let began = Instant::now();
+    let start = Instant::now();
     let traffic = Arc::new(Traffic::default());
     let work = async {
         let job = Job::new(&arguments, config, variable)?;
-        let result = job.work(traffic.clone()).await;
+        let result = job.execute(traffic.clone()).await;
         Ok::<_, Error>((job, result))
     };
     let span = telemetry::run_span(variable);
-    let done = tokio::select! {
-        done = work.instrument(span) => done,
-        () = process.shutdown.requested() => return Ok(STOPPED),
+    let finished = tokio::select! {
+        finished = work.instrument(span) => finished,
+        () = process.shutdown.requested() => return Ok(EXIT_SIGTERM),
     };
 
-    let report = Report::new(began, &traffic);
-    let (report, outcome) = match done {
+    // Built after the work: it records the traffic and the time of the whole run.
+    let report = Report::new(start, &traffic);
+    let (report, outcome) = match finished {
         Ok((job, result)) => {
-            let report = report.between(job.input.to_string(), job.output.to_string());
+            let report = report.with_locations(job.input.to_string(), job.output.to_string());
             match result {
-                Ok(picture) => (report.picture(picture.facts, picture.bytes.len()), Ok(())),
-                Err(error) => (report.error(&error), Err(error)),
+                Ok(picture) => (
+                    report.with_picture(picture.info, picture.bytes.len()),
+                    Ok(()),
+                ),
+                Err(error) => (report.with_error(&error), Err(error)),
             }
         }
-        Err(error) => (report.error(&error), Err(error)),
+        Err(error) => (report.with_error(&error), Err(error)),
     };
 
-    telemetry::count(outcome.as_ref().err().map(Error::kind), began.elapsed());
-    // One write, so that no other line gets into it.
-    std::io::stdout().write_all(format!("{}\n", report.line()).as_bytes())?;
+    telemetry::count(outcome.as_ref().err().map(Error::kind), start.elapsed());
+    // A single write, so that other output cannot split the line.
+    std::io::stdout().write_all(format!("{}\n", report.to_json()).as_bytes())?;
 
     match outcome {
         Ok(()) => Ok(0),
@@ -58,14 +62,14 @@ pub(crate) async fn run(
             tracing::error!(
                 kind = error.kind().name(),
                 error = error.chain(),
-                "no picture"
+                "cannot make the picture"
             );
             Ok(error.kind().exit_code())
         }
     }
 }
 
-/// What is to be done, with every question answered.
+/// The resolved input, output and options of a run.
 struct Job {
     input: Location,
     output: Location,
@@ -74,7 +78,7 @@ struct Job {
 }
 
 impl Job {
-    /// Arguments go before settings, and settings before the names of the task this one replaces.
+    /// Resolves a job: arguments override settings, and settings override the legacy variables.
     fn new(
         arguments: &[String],
         mut config: Config,
@@ -86,39 +90,43 @@ impl Job {
             [input, output] => [Some(input.clone()), Some(output.clone())],
             _ => {
                 return Err(Error::new(
-                    Kind::Usage,
-                    "too many arguments; write `run INPUT OUTPUT`",
+                    ErrorKind::Usage,
+                    "too many arguments; use `run INPUT OUTPUT`",
                 ));
             }
         };
 
-        if let Some(option) = arguments.iter().find(|it| it.starts_with('-')) {
-            let message = format!("`{option}` is not known; options are settings, see `describe`");
-            return Err(Error::new(Kind::Usage, message));
+        if let Some(option) = arguments.iter().find(|argument| argument.starts_with('-')) {
+            let message =
+                format!("unknown option `{option}`; options are settings, see `describe`");
+            return Err(Error::new(ErrorKind::Usage, message));
         }
 
-        let own = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+        let non_empty = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
         if config.at.is_empty() {
             config.at = variable("POSITION_TIME_DURATION").unwrap_or_default();
         }
 
         let input = input
-            .or_else(|| own(&config.input))
+            .or_else(|| non_empty(&config.input))
             .or_else(|| variable("INPUT_VIDEO_FILE_URL"))
             .ok_or_else(|| {
                 Error::new(
-                    Kind::Usage,
-                    "there is no film; name one, or set THUMBNAIL_INPUT",
+                    ErrorKind::Usage,
+                    "no input; pass a video or set THUMBNAIL_INPUT",
                 )
             })?;
 
         let input: Location = input.parse()?;
-        let output = match output.or_else(|| own(&config.output)) {
+        let output = match output.or_else(|| non_empty(&config.output)) {
             Some(output) => output.parse()?,
-            None => replaced_output(&variable)?.unwrap_or_else(|| beside(&input, &config)),
+            None => legacy_output(&variable)?.unwrap_or_else(|| default_output(&input, &config)),
         };
 
-        config.format = config.format.or_else(|| Format::of_name(&output.name()));
+        // After `output` is resolved, since its extension is the fallback for the format.
+        config.format = config
+            .format
+            .or_else(|| Format::from_file_name(&output.name()));
         let access = config.access(Aws::from_variables(variable))?;
         Ok(Self {
             input,
@@ -128,20 +136,21 @@ impl Job {
         })
     }
 
-    async fn work(&self, traffic: Arc<Traffic>) -> Result<Picture, Error> {
+    async fn execute(&self, traffic: Arc<Traffic>) -> Result<Picture, Error> {
         if let Location::Http(_) = self.output {
             return Err(Error::new(
-                Kind::Usage,
-                "a picture cannot be stored on a web server; use a file or s3://bucket/key",
+                ErrorKind::Usage,
+                "cannot store a picture on a web server; use a file or s3://bucket/key",
             ));
         }
 
-        if self.output.is(&self.input) {
+        // Checked before anything is read, so that the input is never truncated.
+        if self.output.is_same_as(&self.input) {
             let message = format!(
-                "`{}` is the film itself, which the picture would replace; name another output",
+                "the output `{}` is the input; use a different output",
                 self.output
             );
-            return Err(Error::new(Kind::Usage, message));
+            return Err(Error::new(ErrorKind::Usage, message));
         }
 
         let opening = self
@@ -150,8 +159,8 @@ impl Job {
         let source = tokio::time::timeout_at(self.request.deadline.into(), opening)
             .instrument(tracing::info_span!("stage", otel.name = "connect"))
             .await
-            .map_err(|_| Error::new(Kind::Timeout, "the film could not be opened in time"))??;
-        let picture = picture_apart(source, self.request, ()).await?;
+            .map_err(|_| Error::new(ErrorKind::Timeout, "timed out opening the video"))??;
+        let picture = picture_on_thread(source, self.request, ()).await?;
         let storing = self.access.store(&self.output, &picture);
 
         storing
@@ -161,26 +170,31 @@ impl Job {
     }
 }
 
-/// Whether this stands where the original task stood: that one had no verbs, and made one picture.
-pub(crate) fn is_replacement(is_set: impl Fn(&str) -> bool) -> bool {
-    ORIGINAL_NAMES.into_iter().any(is_set)
+/// Returns whether a variable of the legacy task is set.
+///
+/// `thumbnail` replaces a task without verbs, which made one picture per run; its task definitions
+/// work unchanged.
+pub(crate) fn has_legacy_variables(is_set: impl Fn(&str) -> bool) -> bool {
+    LEGACY_VARIABLES.into_iter().any(is_set)
 }
 
-/// Where the original task stored its picture: `OUTPUT_S3_PATH` is a bucket and perhaps a folder.
-fn replaced_output(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Location>, Error> {
+/// Returns the output of the legacy variables: `OUTPUT_S3_PATH` is a bucket and an optional folder.
+fn legacy_output(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Location>, Error> {
     let Some(name) = variable("OUTPUT_THUMBS_FILE_NAME") else {
         return Ok(None);
     };
     let Some(path) = variable("OUTPUT_S3_PATH") else {
         return name.parse().map(Some);
     };
+    // Both forms exist in task definitions: `bucket/folder` and `s3://bucket/folder`.
     let path = path.trim_start_matches("s3://").trim_matches('/');
     let location = format!("s3://{path}/{name}").parse()?;
     Ok(Some(location))
 }
 
-/// The film's name with the picture's extension, in this folder or in the film's bucket folder.
-fn beside(input: &Location, config: &Config) -> Location {
+/// Returns the input's name with the extension of the format, in the working directory or in the
+/// input's bucket folder.
+fn default_output(input: &Location, config: &Config) -> Location {
     let extension = match config.format {
         Some(Format::Png) => "png",
         Some(Format::Jpeg) | None => "jpg",
@@ -201,15 +215,15 @@ fn beside(input: &Location, config: &Config) -> Location {
     }
 }
 
-/// The variables that only the original task has.
-const ORIGINAL_NAMES: [&str; 4] = [
+/// The variables of the legacy task that nothing else uses.
+const LEGACY_VARIABLES: [&str; 4] = [
     "INPUT_VIDEO_FILE_URL",
     "POSITION_TIME_DURATION",
     "OUTPUT_S3_PATH",
     "OUTPUT_THUMBS_FILE_NAME",
 ];
-/// Ended by SIGTERM, as shells say it.
-const STOPPED: u8 = 143;
+/// The exit code for SIGTERM, by the shell convention of 128 plus the signal number.
+const EXIT_SIGTERM: u8 = 143;
 
 #[cfg(test)]
 mod tests {
@@ -221,17 +235,20 @@ mod tests {
         config: Config,
         variables: &'static [(&'static str, &'static str)],
     ) -> Result<Job, Error> {
-        let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
         Job::new(&arguments, config, |name| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         })
     }
 
-    const ORIGINAL: &[(&str, &str)] = &[
+    const LEGACY: &[(&str, &str)] = &[
         (
             "INPUT_VIDEO_FILE_URL",
-            "https://films.s3.amazonaws.com/a film.mp4",
+            "https://videos.s3.amazonaws.com/a video.mp4",
         ),
         ("POSITION_TIME_DURATION", "00:00:05"),
         ("OUTPUT_S3_PATH", "pictures/small"),
@@ -240,11 +257,11 @@ mod tests {
     ];
 
     #[test]
-    fn the_original_tasks_names_are_enough() {
-        let job = job(&[], Config::default(), ORIGINAL).unwrap();
+    fn resolves_a_job_from_legacy_variables_alone() {
+        let job = job(&[], Config::default(), LEGACY).unwrap();
         assert_eq!(
             job.input.to_string(),
-            "https://films.s3.amazonaws.com/a%20film.mp4"
+            "https://videos.s3.amazonaws.com/a%20video.mp4"
         );
         assert_eq!(job.output.to_string(), "s3://pictures/small/a.png");
         assert_eq!(job.request.at, Position::After(5_000_000));
@@ -252,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn the_original_tasks_names_say_that_a_run_is_meant() {
-        assert!(is_replacement(|name| name == "INPUT_VIDEO_FILE_URL"));
-        assert!(!is_replacement(|name| name == "AWS_REGION"));
+    fn detects_legacy_variables() {
+        assert!(has_legacy_variables(|name| name == "INPUT_VIDEO_FILE_URL"));
+        assert!(!has_legacy_variables(|name| name == "AWS_REGION"));
     }
 
     #[test]
-    fn arguments_go_before_settings_and_settings_before_the_original_names() {
+    fn prefers_arguments_over_settings_over_legacy_variables() {
         let config = Config {
             input: "b.mp4".to_owned(),
             output: "b.jpg".to_owned(),
@@ -266,31 +283,31 @@ mod tests {
             ..Config::default()
         };
 
-        let from_settings = job(&[], config.clone(), ORIGINAL).unwrap();
+        let from_settings = job(&[], config.clone(), LEGACY).unwrap();
         assert_eq!(from_settings.input.to_string(), "b.mp4");
         assert_eq!(from_settings.output.to_string(), "b.jpg");
         assert_eq!(from_settings.request.at, Position::Share(0.5));
-        let from_arguments = job(&["c.mp4", "c.png"], config, ORIGINAL).unwrap();
+        let from_arguments = job(&["c.mp4", "c.png"], config, LEGACY).unwrap();
 
         assert_eq!(from_arguments.input.to_string(), "c.mp4");
         assert_eq!(from_arguments.request.format, Format::Png);
     }
 
     #[test]
-    fn the_picture_is_named_after_the_film() {
-        let job = job(&["s3://films/2026/a.mp4"], Config::default(), &[]).unwrap();
-        assert_eq!(job.output.to_string(), "s3://films/2026/a.jpg");
+    fn names_the_picture_after_the_video() {
+        let job = job(&["s3://videos/2026/a.mp4"], Config::default(), &[]).unwrap();
+        assert_eq!(job.output.to_string(), "s3://videos/2026/a.jpg");
     }
 
     #[test]
-    fn options_are_settings() {
+    fn rejects_command_line_options() {
         let error = job(&["--at", "a.mp4"], Config::default(), &[]).map(|_| ());
-        assert_eq!(error.unwrap_err().kind(), Kind::Usage);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Usage);
     }
 
     #[test]
-    fn a_film_is_needed() {
+    fn rejects_a_missing_input() {
         let error = job(&[], Config::default(), &[]).map(|_| ()).unwrap_err();
-        assert_eq!(error.kind(), Kind::Usage);
+        assert_eq!(error.kind(), ErrorKind::Usage);
     }
 }

@@ -1,4 +1,4 @@
-//! S3 without its SDK: addresses, credentials of the task, signatures.
+//! S3 without the AWS SDK: URLs, task credentials, signatures.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,20 +16,20 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::client::{Network, Reach};
+use crate::client::{AddressPolicy, Network};
 use crate::location::Object;
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// How to reach S3, as the standard `AWS_*` variables say it.
+/// The region, endpoint and credentials of S3, from the standard `AWS_*` variables.
 #[derive(Debug, Clone)]
 pub struct Aws {
     region: String,
     endpoint: Option<String>,
-    credentials: Arc<Source>,
+    credentials: Arc<CredentialSource>,
 }
 
 impl Aws {
-    /// Reads the standard variables through `variable`, which gives the value of one.
+    /// Reads the standard variables; `variable` returns the value of one.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
@@ -37,19 +37,19 @@ impl Aws {
         Self {
             region: region.unwrap_or_else(|| "us-east-1".to_owned()),
             endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()),
-            credentials: Arc::new(Source::from_variables(set)),
+            credentials: Arc::new(CredentialSource::from_variables(set)),
         }
     }
 
-    /// The address of an object.
+    /// Returns the URL of an object.
     ///
-    /// The bucket stands in the host name where S3 itself is asked and its certificate covers
-    /// that name; else in the path.
-    pub(crate) fn address(&self, object: &Object) -> Result<Uri, Error> {
+    /// Uses virtual-hosted style for AWS if the wildcard certificate covers the bucket name, and path
+    /// style otherwise.
+    pub(crate) fn object_uri(&self, object: &Object) -> Result<Uri, Error> {
         let Object { bucket, key } = object;
         let region = &self.region;
-        let key = utf8_percent_encode(key, IN_KEYS);
-        let address = match &self.endpoint {
+        let key = utf8_percent_encode(key, KEY_ENCODE_SET);
+        let uri = match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/{bucket}/{key}"),
             None if bucket.contains(['.', '_']) => {
                 format!("https://s3.{region}.amazonaws.com/{bucket}/{key}")
@@ -57,15 +57,15 @@ impl Aws {
             None => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
         };
 
-        address.parse().map_err(|error| {
-            Error::new(Kind::Usage, format!("`{address}` is no address of S3")).because(error)
+        uri.parse().map_err(|error| {
+            Error::new(ErrorKind::Usage, format!("invalid S3 URL `{uri}`")).with_source(error)
         })
     }
 
     pub(crate) fn signer(&self, network: &Network) -> Signer {
         Signer {
             aws: self.clone(),
-            network: network.reaching(Reach::Everywhere),
+            network: network.with_policy(AddressPolicy::Any),
         }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// Adds the headers that prove who asks.
+    /// Adds the signature headers.
     pub(crate) async fn sign(&self, request: &mut Request<Bytes>) -> Result<(), Error> {
         let credentials = self.aws.credentials.current(&self.network).await?;
         sign_at(request, &self.aws.region, credentials, SystemTime::now())
@@ -91,11 +91,12 @@ fn sign_at(
     credentials: Credentials,
     now: SystemTime,
 ) -> Result<(), Error> {
-    let unsignable = |error: String| {
-        Error::new(Kind::SourceDenied, "the request to S3 cannot be signed").because(error)
+    let signing_error = |error: String| {
+        Error::new(ErrorKind::SourceDenied, "cannot sign the request to S3").with_source(error)
     };
 
-    // S3 wants the path as it is and the payload's hash in a header.
+    // S3 differs from other services: the path is encoded once and not normalized, and the hash of
+    // the payload is a header (AWS Signature Version 4 for S3).
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -109,7 +110,7 @@ fn sign_at(
         .time(now)
         .settings(settings)
         .build()
-        .map_err(|error| unsignable(error.to_string()))?
+        .map_err(|error| signing_error(error.to_string()))?
         .into();
 
     let uri = request.uri().to_string();
@@ -119,47 +120,48 @@ fn sign_at(
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let body = SignableBody::Bytes(request.body());
     let signable = SignableRequest::new(request.method().as_str(), uri, headers, body)
-        .map_err(|error| unsignable(error.to_string()))?;
+        .map_err(|error| signing_error(error.to_string()))?;
     let (instructions, _) = sign(signable, &parameters)
-        .map_err(|error| unsignable(error.to_string()))?
+        .map_err(|error| signing_error(error.to_string()))?
         .into_parts();
 
     instructions.apply_to_request_http1x(request);
     Ok(())
 }
 
-/// Where credentials come from.
+/// The source of credentials.
 #[derive(Debug)]
-enum Source {
+enum CredentialSource {
     Fixed(Credentials),
-    /// The task role's, from an address that ECS gives.
-    Task(Box<Task>),
+    /// The task role, from the ECS credentials endpoint.
+    TaskCredentials(Box<TaskCredentials>),
     Missing,
 }
 
 #[derive(Debug)]
-struct Task {
-    address: String,
+struct TaskCredentials {
+    endpoint: String,
     token: Option<String>,
     token_file: Option<String>,
     latest: Mutex<Option<(Credentials, Instant)>>,
 }
 
-impl Source {
+impl CredentialSource {
     fn from_variables(set: impl Fn(&str) -> Option<String>) -> Self {
         if let (Some(id), Some(secret)) = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY")) {
             let token = set("AWS_SESSION_TOKEN");
             return Self::Fixed(Credentials::new(id, secret, token, None, "environment"));
         }
 
+        // The order of the AWS SDKs: static keys first, then the container endpoint.
         let relative = set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-        let address = relative
+        let endpoint = relative
             .map(|path| format!("http://{TASK_CREDENTIALS}{path}"))
             .or_else(|| set("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
 
-        match address {
-            Some(address) => Self::Task(Box::new(Task {
-                address,
+        match endpoint {
+            Some(endpoint) => Self::TaskCredentials(Box::new(TaskCredentials {
+                endpoint,
                 token: set("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
                 token_file: set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
                 latest: Mutex::new(None),
@@ -171,48 +173,45 @@ impl Source {
     async fn current(&self, network: &Network) -> Result<Credentials, Error> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
-            Self::Task(task) => task.current(network).await,
+            Self::TaskCredentials(task) => task.current(network).await,
             Self::Missing => Err(Error::new(
-                Kind::SourceDenied,
-                "there are no credentials for S3; give the task a role, or set AWS_ACCESS_KEY_ID \
+                ErrorKind::SourceDenied,
+                "no credentials for S3; assign a task role, or set AWS_ACCESS_KEY_ID \
                  and AWS_SECRET_ACCESS_KEY",
             )),
         }
     }
 }
 
-impl Task {
+impl TaskCredentials {
     async fn current(&self, network: &Network) -> Result<Credentials, Error> {
-        // Held across the wait on purpose: one caller asks, the others wait for its answer.
+        // Held across the await on purpose: one caller fetches, the others wait for its result.
         let mut latest = self.latest.lock().await;
         if let Some((credentials, since)) = &*latest
-            && since.elapsed() < KEPT
+            && since.elapsed() < CREDENTIALS_TTL
         {
             return Ok(credentials.clone());
         }
 
-        let credentials = self.ask(network).await.map_err(|error| {
-            Error::new(
-                Kind::SourceDenied,
-                "the credentials of the task cannot be had",
-            )
-            .because(error.chain())
+        let credentials = self.fetch(network).await.map_err(|error| {
+            Error::new(ErrorKind::SourceDenied, "cannot fetch the task credentials")
+                .with_source(error.chain())
         })?;
 
         *latest = Some((credentials.clone(), Instant::now()));
         Ok(credentials)
     }
 
-    async fn ask(&self, network: &Network) -> Result<Credentials, Error> {
-        let wrong = |error: String| Error::new(Kind::SourceDenied, error);
+    async fn fetch(&self, network: &Network) -> Result<Credentials, Error> {
+        let invalid = |error: String| Error::new(ErrorKind::SourceDenied, error);
         let uri: Uri = self
-            .address
+            .endpoint
             .parse()
-            .map_err(|error| wrong(format!("{error}")))?;
+            .map_err(|error| invalid(format!("{error}")))?;
 
-        if !may_be_asked(&uri) {
-            return Err(wrong(
-                "over http only this task's own addresses are asked".into(),
+        if !is_trusted_endpoint(&uri) {
+            return Err(invalid(
+                "http is allowed only for loopback and the ECS and EKS endpoints".into(),
             ));
         }
 
@@ -222,28 +221,31 @@ impl Task {
             let token = token
                 .trim()
                 .parse()
-                .map_err(|_| wrong("the token is unusable".into()))?;
+                .map_err(|_| invalid("the authorization token is not a valid header".into()))?;
             request.headers_mut().insert(header::AUTHORIZATION, token);
         }
 
         let mut client = network.client();
-        let response = client.send(&request, PATIENCE).await?;
+        let response = client.send(&request, REQUEST_TIMEOUT).await?;
         if !response.status().is_success() {
-            return Err(wrong(format!("the answer is {}", response.status())));
+            return Err(invalid(format!(
+                "the endpoint returned {}",
+                response.status()
+            )));
         }
 
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER);
-        let body = tokio::time::timeout(PATIENCE, body.collect())
+        let body = Limited::new(response.into_body(), MAX_RESPONSE_BYTES);
+        let body = tokio::time::timeout(REQUEST_TIMEOUT, body.collect())
             .await
-            .map_err(|_| wrong("the answer does not end".into()))?
-            .map_err(|error| wrong(error.to_string()))?;
-        let answer: Answer = serde_json::from_slice(&body.to_bytes())
-            .map_err(|_| wrong("the answer holds no credentials".into()))?;
-        let Answer {
+            .map_err(|_| invalid("timed out reading the response".into()))?
+            .map_err(|error| invalid(error.to_string()))?;
+        let response_body: CredentialsResponse = serde_json::from_slice(&body.to_bytes())
+            .map_err(|_| invalid("the response contains no credentials".into()))?;
+        let CredentialsResponse {
             access_key_id,
             secret_access_key,
             token,
-        } = answer;
+        } = response_body;
 
         Ok(Credentials::new(
             access_key_id,
@@ -255,47 +257,47 @@ impl Task {
     }
 
     fn token(&self) -> Result<Option<String>, Error> {
-        // The file may be written anew at any time: it is read each time.
+        // EKS rotates the token file, so it is read each time.
         match &self.token_file {
             Some(path) => std::fs::read_to_string(path).map(Some).map_err(|error| {
-                Error::new(Kind::SourceDenied, "the token file cannot be read").because(error)
+                Error::new(ErrorKind::SourceDenied, "cannot read the token file").with_source(error)
             }),
             None => Ok(self.token.clone()),
         }
     }
 }
 
-/// Whether secrets may come from there: sealed, from this machine, or from where ECS and EKS keep
-/// them.
-fn may_be_asked(uri: &Uri) -> bool {
+/// Returns whether credentials may be fetched from a URL: https, loopback, or the ECS and EKS
+/// endpoints.
+fn is_trusted_endpoint(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost"
+    let is_loopback = host == "localhost"
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
     uri.scheme_str() == Some("https")
-        || is_here
+        || is_loopback
         || [TASK_CREDENTIALS, POD_CREDENTIALS].contains(&host)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct CredentialsResponse {
     access_key_id: String,
     secret_access_key: String,
     token: Option<String>,
 }
 
-/// The address of the task's credentials on ECS: link-local, the same in every task.
+/// The credentials endpoint of ECS: a link-local address, the same in every task.
 const TASK_CREDENTIALS: &str = "169.254.170.2";
-/// The address of a pod's credentials on EKS.
+/// The credentials endpoint of EKS Pod Identity.
 const POD_CREDENTIALS: &str = "169.254.170.23";
-/// ECS renews credentials hours before they end; asking again this often is always early enough.
-const KEPT: Duration = Duration::from_mins(5);
-const PATIENCE: Duration = Duration::from_secs(5);
-const LONGEST_ANSWER: usize = 64 * 1024;
-/// S3 wants everything encoded in a key but this.
-const IN_KEYS: &AsciiSet = &NON_ALPHANUMERIC
+/// ECS renews credentials long before they expire, so this interval is always short enough.
+const CREDENTIALS_TTL: Duration = Duration::from_mins(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+/// Characters to encode in a key: all but the unreserved ones (RFC 3986) and `/`.
+const KEY_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
     .remove(b'.')
@@ -321,44 +323,45 @@ mod tests {
     }
 
     #[test]
-    fn an_object_has_an_address_in_its_region() {
+    fn builds_object_urls() {
         let here = aws(&[("AWS_REGION", "eu-west-1")]);
         assert_eq!(
-            here.address(&object("films", "a b/ü+1.mp4")).unwrap(),
-            "https://films.s3.eu-west-1.amazonaws.com/a%20b/%C3%BC%2B1.mp4"
+            here.object_uri(&object("videos", "a b/ü+1.mp4")).unwrap(),
+            "https://videos.s3.eu-west-1.amazonaws.com/a%20b/%C3%BC%2B1.mp4"
         );
         assert_eq!(
-            here.address(&object("films.example.com", "a")).unwrap(),
-            "https://s3.eu-west-1.amazonaws.com/films.example.com/a"
+            // A dot in the name is not covered by `*.s3.REGION.amazonaws.com`.
+            here.object_uri(&object("videos.example.com", "a")).unwrap(),
+            "https://s3.eu-west-1.amazonaws.com/videos.example.com/a"
         );
 
         let local = aws(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/")]);
         assert_eq!(
-            local.address(&object("films", "a")).unwrap(),
-            "http://127.0.0.1:9000/films/a"
+            local.object_uri(&object("videos", "a")).unwrap(),
+            "http://127.0.0.1:9000/videos/a"
         );
     }
 
     #[test]
-    fn credentials_come_from_near_or_sealed() {
+    fn trusts_only_https_loopback_and_aws_endpoints() {
         for good in [
             "http://169.254.170.2/v2/credentials/1",
             "http://127.0.0.1:51679/a",
             "http://[::1]/a",
             "https://credentials.example.com/a",
         ] {
-            assert!(may_be_asked(&Uri::from_static(good)), "{good}");
+            assert!(is_trusted_endpoint(&Uri::from_static(good)), "{good}");
         }
 
-        assert!(!may_be_asked(&Uri::from_static(
+        assert!(!is_trusted_endpoint(&Uri::from_static(
             "http://credentials.example.com/a"
         )));
-        assert!(!may_be_asked(&Uri::from_static("http://10.0.0.1/a")));
+        assert!(!is_trusted_endpoint(&Uri::from_static("http://10.0.0.1/a")));
     }
 
-    /// The example that the S3 documentation works out by hand ("GET Object" with a range).
+    /// The example "GET Object" of the S3 documentation on Signature Version 4.
     #[test]
-    fn a_signature_is_that_of_the_documented_example() {
+    fn computes_the_signature_of_the_documented_example() {
         let credentials = Credentials::new(
             "AKIAIOSFODNN7EXAMPLE",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -371,6 +374,7 @@ mod tests {
             .header(header::RANGE, "bytes=0-9")
             .body(Bytes::new())
             .unwrap();
+        // 2013-05-24T00:00:00Z, the time of the example.
         let then = SystemTime::UNIX_EPOCH + Duration::from_hours(380_376);
 
         sign_at(&mut request, "us-east-1", credentials, then).unwrap();

@@ -1,13 +1,13 @@
-//! The service: a film in, a picture out, over HTTP.
+//! The HTTP service: takes a video, returns a picture.
 //!
 //! ```text
-//! POST /v1/thumbnail?at=50%25&width=1600   the film as the body
-//! GET  /v1/thumbnail?src=https://…         a film at an address that `sources` allows
+//! POST /v1/thumbnail?at=50%25&width=1600   the video as the body
+//! GET  /v1/thumbnail?src=https://…         a video at a URL that `sources` allows
 //! ```
 //!
-//! A request first needs a place (workers + queue; else 503 at once, before its body is read), then
-//! takes its body in, then waits for a worker. Place and worker are given back when the decoding
-//! thread has ended, even if its client has gone.
+//! A request first takes a slot (workers + queue), or is rejected with 503 before its body is read.
+//! Then it receives its body and waits for a worker. The decoding thread releases slot and worker
+//! when it ends, even if the client has disconnected.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,18 +21,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
 use crate::access::Access;
-use crate::client::Reach;
+use crate::client::AddressPolicy;
 use crate::location::Location;
 use crate::query::{Query, Sources};
 use crate::report::Report;
 use crate::s3::Aws;
 use crate::settings::Config;
-use crate::source::spool::{Room, spool};
+use crate::source::spool::{SpoolBudget, spool};
 use crate::source::{RangeSource, Traffic};
-use crate::worker::picture_apart;
-use crate::{Error, Kind, Picture, telemetry};
+use crate::worker::picture_on_thread;
+use crate::{Error, ErrorKind, Picture, telemetry};
 
-/// Serves pictures on a listener until the shutdown, then finishes what is in flight.
+/// Serves pictures on a listener until the shutdown, then finishes requests in flight.
 pub async fn serve(
     config: Config,
     aws: Aws,
@@ -42,28 +42,28 @@ pub async fn serve(
     let mut limits = config.limits.clone();
     limits.drain = process.common.drain_limit;
     let service = Arc::new(Service::new(config, aws)?);
-    let answer = move |request: Request<Body>| {
+    let handler = move |request: Request<Body>| {
         let service = service.clone();
-        async move { service.answer(request).await }
+        async move { service.handle(request).await }
     };
 
-    chassis::http::serve(listener, answer, limits, process.shutdown.clone()).await
+    chassis::http::serve(listener, handler, limits, process.shutdown.clone()).await
 }
 
 struct Service {
     config: Config,
     access: Access,
     sources: Sources,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
 impl Service {
     fn new(config: Config, aws: Aws) -> Result<Self, Error> {
-        let reach = if config.insecure_private_sources {
-            Reach::Everywhere
+        let policy = if config.insecure_private_sources {
+            AddressPolicy::Any
         } else {
-            Reach::Public
+            AddressPolicy::PublicOnly
         };
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -74,15 +74,16 @@ impl Service {
         };
 
         Ok(Self {
-            access: config.access(aws)?.for_clients(reach),
+            // Clients choose the URLs, so redirects and private addresses are restricted.
+            access: config.access(aws)?.for_clients(policy),
             sources: Sources::new(&config.sources)?,
-            places: Arc::new(Semaphore::new(workers + config.queue)),
+            slots: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
             workers: Arc::new(Semaphore::new(workers)),
             config,
         })
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: HttpBody,
         B::Error: Into<BoxError>,
@@ -104,7 +105,7 @@ impl Service {
                 let mut response = problem(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",
-                    "send a film with POST, or name one with GET and `src`",
+                    "send a video with POST, or use GET with `src`",
                 );
                 let allow = HeaderValue::from_static("GET, POST");
 
@@ -115,7 +116,7 @@ impl Service {
             _ => problem(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "the service is at `/v1/thumbnail`",
+                "unknown path, use `/v1/thumbnail`",
             ),
         }
     }
@@ -125,24 +126,24 @@ impl Service {
         B: HttpBody,
         B::Error: Into<BoxError>,
     {
-        let began = Instant::now();
+        let start = Instant::now();
         let traffic = Arc::new(Traffic::default());
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             return busy();
         };
 
-        match self.picture(request, place, traffic.clone()).await {
+        match self.picture(request, slot, traffic.clone()).await {
             Ok(picture) => {
-                telemetry::count(None, began.elapsed());
-                let report = Report::new(began, &traffic);
+                telemetry::count(None, start.elapsed());
+                let report = Report::new(start, &traffic);
                 success(picture, report)
             }
             Err(error) => {
-                telemetry::count(Some(error.kind()), began.elapsed());
+                telemetry::count(Some(error.kind()), start.elapsed());
                 tracing::debug!(
                     kind = error.kind().name(),
                     error = error.chain(),
-                    "no picture"
+                    "request failed"
                 );
                 problem(error.kind().status(), error.kind().name(), &error.chain())
             }
@@ -152,7 +153,7 @@ impl Service {
     async fn picture<B>(
         &self,
         request: Request<B>,
-        place: OwnedSemaphorePermit,
+        slot: OwnedSemaphorePermit,
         traffic: Arc<Traffic>,
     ) -> Result<Picture, Error>
     where
@@ -160,37 +161,42 @@ impl Service {
         B::Error: Into<BoxError>,
     {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
-        let source = match (request.method(), &query.source) {
-            (&Method::POST, None) => Film::Here(self.receive(request, traffic.clone()).await?),
+        let video = match (request.method(), &query.source) {
+            (&Method::POST, None) => Video::Body(self.receive(request, traffic.clone()).await?),
             (&Method::POST, Some(_)) => {
                 return Err(Error::new(
-                    Kind::Usage,
-                    "`src` is for GET; a POST brings its film",
+                    ErrorKind::Usage,
+                    "`src` is not allowed with POST; send the video as the body",
                 ));
             }
-            (_, Some(source)) => Film::Far(self.sources.allow(source)?),
-            (_, None) => return Err(Error::new(Kind::Usage, "`src` is missing; name a film")),
+            (_, Some(source)) => Video::Remote(self.sources.allow(source)?),
+            (_, None) => return Err(Error::new(ErrorKind::Usage, "`src` is missing")),
         };
 
-        let wanted = query.request(&self.config)?;
-        let late = |_| Error::new(Kind::Timeout, "no worker was free in time");
+        let picture_request = query.request(&self.config)?;
+        let timeout_error = |_| Error::new(ErrorKind::Timeout, "timed out waiting for a worker");
         let waiting = self.workers.clone().acquire_owned();
-        let worker = timeout_at(wanted.deadline.into(), waiting)
+        // Waiting counts towards the deadline, so a queued request cannot take longer than `timeout`.
+        let worker = timeout_at(picture_request.deadline.into(), waiting)
             .await
-            .map_err(late)?
-            .map_err(|_| Error::new(Kind::WorkerLost, "the service is stopping"))?;
-        let source = match source {
-            Film::Here(source) => source,
-            Film::Far(location) => {
-                let opening = self.access.open(&location, wanted.deadline, traffic);
-                let late = |_| Error::new(Kind::Timeout, "the film could not be opened in time");
-                timeout_at(wanted.deadline.into(), opening)
+            .map_err(timeout_error)?
+            .map_err(|_| Error::new(ErrorKind::WorkerLost, "the service is stopping"))?;
+        let source = match video {
+            Video::Body(source) => source,
+            Video::Remote(location) => {
+                let opening = self
+                    .access
+                    .open(&location, picture_request.deadline, traffic);
+                let timeout_error =
+                    |_| Error::new(ErrorKind::Timeout, "timed out opening the video");
+                timeout_at(picture_request.deadline.into(), opening)
                     .await
-                    .map_err(late)??
+                    .map_err(timeout_error)??
             }
         };
 
-        picture_apart(source, wanted, (place, worker)).await
+        // Both permits move to the thread: a decoder that hangs keeps its worker occupied.
+        picture_on_thread(source, picture_request, (slot, worker)).await
     }
 
     async fn receive<B>(
@@ -202,32 +208,33 @@ impl Service {
         B: HttpBody,
         B::Error: Into<BoxError>,
     {
-        let room = Room {
-            total: self.config.max_body,
-            memory: self.config.memory_body,
+        let budget = SpoolBudget {
+            max_bytes: self.config.max_body_bytes,
+            max_memory_bytes: self.config.max_memory_body_bytes,
         };
-        let receiving = spool(request.into_body(), room, traffic);
-        let late = |_| Error::new(Kind::Timeout, "the film did not arrive in time");
+        let receiving = spool(request.into_body(), budget, traffic);
+        let timeout_error = |_| Error::new(ErrorKind::Timeout, "timed out receiving the video");
 
-        timeout(self.config.upload_timeout.duration(), receiving)
+        timeout(self.config.body_timeout.duration(), receiving)
             .await
-            .map_err(late)?
+            .map_err(timeout_error)?
     }
 }
 
-enum Film {
-    Here(Box<dyn RangeSource>),
-    Far(Location),
+enum Video {
+    Body(Box<dyn RangeSource>),
+    Remote(Location),
 }
 
 fn success(picture: Picture, report: Report) -> Response<Body> {
     let content_type = HeaderValue::from_static(picture.format.content_type());
-    let report = report.picture(picture.facts, picture.bytes.len());
+    let report = report.with_picture(picture.info, picture.bytes.len());
     let mut response = Response::new(full(picture.bytes));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
-    if let Ok(line) = HeaderValue::from_str(&report.line()) {
-        headers.insert(REPORT, line);
+    // JSON may contain non-ASCII characters, which a header cannot; then the report is omitted.
+    if let Ok(value) = HeaderValue::from_str(&report.to_json()) {
+        headers.insert(REPORT, value);
     }
     response
 }

@@ -1,4 +1,4 @@
-//! Everything about `thumbnail` that can be set from outside.
+//! The settings of `thumbnail`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,64 +10,63 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
-use crate::client::{Network, Reach};
+use crate::client::{AddressPolicy, Network};
 use crate::location::Location;
 use crate::s3::Aws;
 use crate::source::http::Redirects;
-use crate::source::spool::Room;
-use crate::{Error, Fit, Format, Kind, Position, Request, Seek};
+use crate::source::spool::SpoolBudget;
+use crate::{Error, ErrorKind, Fit, Format, Position, Request, Seek};
 
 /// The settings of `thumbnail`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Address the service listens on.
+    /// Address that the service listens on.
     pub listen: SocketAddr,
-    /// Film that `run` makes a picture of: a file, http://, https:// or s3://bucket/key.
+    /// Input of `run`: a file, http://, https:// or s3://bucket/key.
     pub input: String,
-    /// Place that `run` stores the picture at: a file or s3://bucket/key. Empty: the film's name,
-    /// here.
+    /// Output of `run`: a file or s3://bucket/key. Empty: named after the input, in the working
+    /// directory or the input's bucket.
     pub output: String,
-    /// Moment of the film: seconds (`12.5`), `1:02:03.5` or a share of its length (`50%`). Empty:
-    /// `10%`.
+    /// Position in the video: seconds (`12.5`), `1:02:03.5` or a percentage of its duration (`50%`).
+    /// Empty: `10%`.
     pub at: String,
-    /// Frame that is taken: `before` is the last keyframe before the moment, `exact` the one a
-    /// player shows then.
+    /// Frame to select: `before` is the last keyframe at or before the position, `exact` the frame that
+    /// a player shows there.
     pub seek: Seek,
-    /// Widest the picture may be, in pixels; 0 for as wide as the film.
+    /// Maximum width of the picture, in pixels; 0 for no limit.
     pub width: u32,
-    /// Highest the picture may be, in pixels; 0 for any.
+    /// Maximum height of the picture, in pixels; 0 for no limit.
     pub height: u32,
-    /// Format of the picture: `jpeg` or `png`. Unset: by the extension of `output`, else `jpeg`.
+    /// Format of the picture. Unset: by the extension of `output`, or else `jpeg`.
     pub format: Option<Format>,
-    /// Quality of a JPEG, 1 to 100.
+    /// JPEG quality, 1 to 100.
     #[schemars(range(min = 1, max = 100))]
     pub quality: u8,
-    /// Longest that making one picture may take.
+    /// Maximum time to make a picture.
     pub timeout: Period,
-    /// Most pixels that a frame of the film may have.
+    /// Maximum number of pixels in a frame of the video.
     pub max_pixels: u64,
-    /// Most bytes that are read of a film that is not a local file.
-    pub max_fetch: u64,
-    /// File of PEM certificates of more authorities to trust for https://.
+    /// Maximum number of bytes to read from a remote video.
+    pub max_fetch_bytes: u64,
+    /// PEM file of certificate authorities to trust for https:// in addition to the built-in ones.
     pub ca_file: String,
-    /// Most bytes that a film sent to the service may have.
-    pub max_body: u64,
-    /// Bytes of a film sent to the service that are kept in memory; longer ones go to a temporary
-    /// file.
-    pub memory_body: u64,
-    /// Longest that sending a film to the service may take.
-    pub upload_timeout: Period,
-    /// Addresses that clients of the service may name in `src`, by their beginnings:
-    /// `https://media.example.com/films/` or `s3://bucket/films/`. Empty: none.
+    /// Maximum size of a request body, in bytes.
+    pub max_body_bytes: u64,
+    /// Maximum size of a video in memory, in bytes; larger bodies go to a temporary file.
+    pub max_memory_body_bytes: u64,
+    /// Maximum time to receive a request body.
+    pub body_timeout: Period,
+    /// Prefixes of the URLs that clients may request with `src`:
+    /// `https://media.example.com/videos/` or `s3://bucket/videos/`. Empty: none.
     pub sources: Vec<String>,
-    /// Allows `src` to lead to addresses that are not on the public internet.
+    /// Allow `src` to resolve to addresses outside the public internet.
     pub insecure_private_sources: bool,
-    /// Pictures the service makes at the same time; 0 for as many as there are cores.
+    /// Maximum number of pictures made concurrently; 0 for the number of cores.
     pub workers: usize,
-    /// Requests of the service that may wait for a worker; more are answered 503.
-    pub queue: usize,
-    /// Limits of the service's connections.
+    /// Maximum number of requests that wait for a worker; more are rejected with 503.
+    pub max_queued_requests: usize,
+    /// Limits of connections to the service.
     pub limits: Limits,
 }
 
@@ -85,15 +84,15 @@ impl Default for Config {
             quality: 85,
             timeout: Period::from_secs(30),
             max_pixels: 8192 * 8192,
-            max_fetch: 256 * MIB,
+            max_fetch_bytes: 256 * MIB,
             ca_file: String::new(),
-            max_body: 256 * MIB,
-            memory_body: 8 * MIB,
-            upload_timeout: Period::from_secs(120),
+            max_body_bytes: 256 * MIB,
+            max_memory_body_bytes: 8 * MIB,
+            body_timeout: Period::from_secs(120),
             sources: Vec::new(),
             insecure_private_sources: false,
             workers: 0,
-            queue: 16,
+            max_queued_requests: 16,
             limits: Limits::default(),
         }
     }
@@ -102,33 +101,37 @@ impl Default for Config {
 impl Settings for Config {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut say = |setting: &str, message: String, hint: &str| {
+        let mut report = |setting: &str, message: String, hint: &str| {
             problems.push(Problem::new(setting, message, hint));
         };
 
-        for (setting, place) in [("input", &self.input), ("output", &self.output)] {
-            if let Err(error) = place.parse::<Location>()
-                && !place.is_empty()
+        for (setting, location) in [("input", &self.input), ("output", &self.output)] {
+            if let Err(error) = location.parse::<Location>()
+                && !location.is_empty()
             {
-                say(setting, error.to_string(), "name a file or an address");
+                report(
+                    setting,
+                    error.to_string(),
+                    "use a file, a URL or s3://bucket/key",
+                );
             }
         }
 
         if let Err(error) = self.position() {
-            say("at", error.to_string(), "set it to `10%`");
+            report("at", error.to_string(), "set it to `10%`");
         }
         for (setting, side) in [("width", self.width), ("height", self.height)] {
-            if side > LONGEST_SIDE {
-                say(
+            if side > MAX_SIDE {
+                report(
                     setting,
-                    format!("is more than {LONGEST_SIDE}"),
-                    "set it lower",
+                    format!("is greater than {MAX_SIDE}"),
+                    "set a smaller value",
                 );
             }
         }
 
         if !(1..=100).contains(&self.quality) {
-            say(
+            report(
                 "quality",
                 "is not between 1 and 100".to_owned(),
                 "set it to 85",
@@ -136,13 +139,10 @@ impl Settings for Config {
         }
 
         for source in &self.sources {
+            // A file would let clients read the file system of the host.
             if !matches!(source.parse(), Ok(Location::Http(_) | Location::S3(_))) {
-                let hint = "write the beginning of an address, with a path";
-                say(
-                    "sources",
-                    format!("`{source}` is no beginning of addresses"),
-                    hint,
-                );
+                let hint = "use the prefix of a URL, with a path";
+                report("sources", format!("`{source}` is not a URL prefix"), hint);
             }
         }
 
@@ -151,7 +151,7 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// What one picture is to be like, from now on.
+    /// Returns the request for a picture; its deadline starts now.
     pub(crate) fn request(&self) -> Result<Request, Error> {
         Ok(Request {
             at: self.position()?,
@@ -167,16 +167,17 @@ impl Config {
         })
     }
 
-    /// The ways to where films and pictures are.
+    /// Returns access to files, web servers and S3.
     pub(crate) fn access(&self, aws: Aws) -> Result<Access, Error> {
         let authorities = self.authorities()?;
         Ok(Access {
-            network: Network::new(Reach::Everywhere, authorities.as_deref())?,
+            network: Network::new(AddressPolicy::Any, authorities.as_deref())?,
             aws,
-            room: Room {
-                total: self.max_fetch,
-                memory: self.memory_body,
+            budget: SpoolBudget {
+                max_bytes: self.max_fetch_bytes,
+                max_memory_bytes: self.max_memory_body_bytes,
             },
+            // The default for `run`; the service replaces it in `for_clients`.
             redirects: Redirects::Follow,
         })
     }
@@ -188,10 +189,12 @@ impl Config {
         std::fs::read(Path::new(&self.ca_file))
             .map(Some)
             .map_err(|error| {
-                Error::new(Kind::Usage, format!("cannot read `{}`", self.ca_file)).because(error)
+                Error::new(ErrorKind::Usage, format!("cannot read `{}`", self.ca_file))
+                    .with_source(error)
             })
     }
 
+    // Not the first frame by default: many videos start with black.
     fn position(&self) -> Result<Position, Error> {
         if self.at.is_empty() {
             Ok(Position::Share(0.1))
@@ -201,8 +204,8 @@ impl Config {
     }
 }
 
-/// The longest side a picture may be asked to have.
-pub(crate) const LONGEST_SIDE: u32 = 8192;
+/// The maximum for `width` and `height`.
+pub(crate) const MAX_SIDE: u32 = 8192;
 const MIB: u64 = 1024 * 1024;
 
 #[cfg(test)]
@@ -210,12 +213,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_fine() {
+    fn accepts_the_defaults() {
         assert!(Config::default().problems().is_empty());
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn reports_all_problems_together() {
         let config = Config {
             input: "ftp://a/b".to_owned(),
             at: "noon".to_owned(),
@@ -226,7 +229,10 @@ mod tests {
         };
 
         let problems = config.problems();
-        let settings: Vec<&str> = problems.iter().map(|it| it.setting.as_str()).collect();
+        let settings: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.setting.as_str())
+            .collect();
         assert_eq!(settings, ["input", "at", "width", "quality", "sources"]);
     }
 }

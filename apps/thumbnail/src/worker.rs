@@ -1,7 +1,7 @@
-//! Where untrusted bytes are decoded: a function of a source and a request, and the thread it runs on.
+//! Decodes untrusted data: makes a picture from a source and a request, on a dedicated thread.
 //!
-//! Nothing here knows of settings, networks or stores. So this is where a process of its own can
-//! be put between the two halves without either of them changing.
+//! Nothing here depends on settings, networks or storage, so the decoder could move to a separate
+//! process without changes to the rest.
 
 use std::time::{Duration, Instant};
 
@@ -11,37 +11,37 @@ use tokio::sync::oneshot;
 use crate::encode::encode;
 use crate::frame::Orientation;
 use crate::libav::{Media, scale};
-use crate::pick::{Pick, pick};
-use crate::{Error, Fit, Format, Kind, Position, RangeSource, Seek};
+use crate::pick::{PickedFrame, pick};
+use crate::{Error, ErrorKind, Fit, Format, Position, RangeSource, Seek};
 
-/// What picture is wanted.
+/// The options of a picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    /// The moment it is of.
+    /// The position in the video.
     pub at: Position,
-    /// How close to the moment it must be.
+    /// How precisely to seek.
     pub seek: Seek,
-    /// The box it must fit in.
+    /// The maximum size.
     pub fit: Fit,
-    /// How it is written.
+    /// The image format.
     pub format: Format,
-    /// The quality of a JPEG, 1 to 100.
+    /// The JPEG quality, 1 to 100.
     pub quality: u8,
-    /// The most pixels a frame of the video may have.
+    /// The maximum number of pixels in a frame of the video.
     pub max_pixels: u64,
-    /// When it must be ready.
+    /// The time by which the picture must be ready.
     pub deadline: Instant,
 }
 
-/// A picture, ready to be stored.
+/// An encoded picture.
 #[derive(Clone)]
 pub struct Picture {
-    /// The picture as a JPEG or PNG.
+    /// The encoded image.
     pub bytes: Vec<u8>,
-    /// Which of the two.
+    /// The format of `bytes`.
     pub format: Format,
-    /// What is known about it.
-    pub facts: Facts,
+    /// Information on the picture and its source.
+    pub info: PictureInfo,
 }
 
 impl std::fmt::Debug for Picture {
@@ -49,65 +49,65 @@ impl std::fmt::Debug for Picture {
         f.debug_struct("Picture")
             .field("bytes", &self.bytes.len())
             .field("format", &self.format)
-            .field("facts", &self.facts)
+            .field("info", &self.info)
             .finish()
     }
 }
 
-/// What is known about a picture.
+/// Information on a picture and its source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Facts {
-    /// When its frame is shown, in seconds from the beginning.
+pub struct PictureInfo {
+    /// The presentation time of the frame, in seconds from the start.
     pub pts: f64,
-    /// The frame is a keyframe.
+    /// Whether the frame is a keyframe.
     pub keyframe: bool,
-    /// The moment asked for was past the end; this is the last frame.
+    /// Whether the position was past the end, and this is the last frame.
     pub clamped: bool,
-    /// How wide the picture is.
+    /// The width of the picture, in pixels.
     pub width: u32,
-    /// How high the picture is.
+    /// The height of the picture, in pixels.
     pub height: u32,
-    /// How wide the video's frames are, as stored.
+    /// The stored width of the video's frames, in pixels.
     pub source_width: u32,
-    /// How high the video's frames are, as stored.
+    /// The stored height of the video's frames, in pixels.
     pub source_height: u32,
-    /// How far the picture had to be turned, clockwise, in degrees.
+    /// The rotation that was applied, clockwise, in degrees.
     pub rotation: u32,
-    /// The container, by libav's name.
+    /// The name of the container in libav.
     pub container: String,
-    /// The codec, by libav's name.
+    /// The name of the codec in libav.
     pub codec: String,
-    /// How long each stage took.
+    /// The duration of each stage.
     #[serde(skip)]
-    pub stages: Stages,
+    pub stages: StageTimings,
 }
 
-/// How long the stages of the work took, in milliseconds.
+/// The durations of the stages, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Stages {
+pub struct StageTimings {
     /// Reading the container's headers.
     pub open: f64,
-    /// Finding and decoding the frame.
+    /// Selecting and decoding the frame.
     pub pick: f64,
-    /// Making it small, upright and RGB.
+    /// Scaling, converting to RGB and rotating.
     pub scale: f64,
-    /// Writing JPEG or PNG.
+    /// Encoding as JPEG or PNG.
     pub encode: f64,
 }
 
-/// Makes the picture, on this thread.
+/// Makes a picture on the current thread.
 pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Picture, Error> {
     if source.size() == 0 {
-        return Err(Error::new(Kind::Empty, "the film holds no byte"));
+        return Err(Error::new(ErrorKind::Empty, "the video is empty"));
     }
 
-    let mut stages = Stages::default();
+    let mut stages = StageTimings::default();
     let mut media = stage("open", &mut stages.open, || {
         let mut source = source;
         let head = head(&mut *source)?;
-        Media::open(source, request.deadline).map_err(|error| explain(error, &head))
+        Media::open(source, request.deadline).map_err(|error| explain_open_error(error, &head))
     })?;
-    let Pick {
+    let PickedFrame {
         frame,
         stream,
         time,
@@ -121,6 +121,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
         .as_ref()
         .map_or_else(Orientation::default, Orientation::from_matrix);
     let pixels = stage("scale", &mut stages.scale, || {
+        // The frame's own ratio is more reliable than the one of the container.
         let aspect = frame.pixel_aspect().or(stream.pixel_aspect);
         let (width, height) = request.fit.size(frame.size(), aspect, orientation);
         Ok(orientation.apply(scale(&frame, width, height)?))
@@ -129,7 +130,7 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
         encode(&pixels, request.format, request.quality)
     })?;
 
-    let facts = Facts {
+    let info = PictureInfo {
         pts: time as f64 / 1e6,
         keyframe: frame.is_key(),
         clamped,
@@ -146,27 +147,27 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
     Ok(Picture {
         bytes,
         format: request.format,
-        facts,
+        info,
     })
 }
 
-/// Makes the picture on a thread of its own; `kept` is dropped when that thread has ended.
+/// Makes a picture on a dedicated thread; drops `guard` when the thread ends.
 ///
-/// After the deadline the caller gets its answer at once, though the thread may need a moment
-/// longer: it looks at the time whenever it reads.
-pub(crate) async fn picture_apart<K: Send + 'static>(
+/// The caller gets a result at the deadline; the thread may run longer, since it checks the time
+/// only when it reads.
+pub(crate) async fn picture_on_thread<G: Send + 'static>(
     source: Box<dyn RangeSource>,
     request: Request,
-    kept: K,
+    guard: G,
 ) -> Result<Picture, Error> {
-    let (answer, answered) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
     let work = move || {
         let result = span.in_scope(|| picture(source, &request));
         drop(span);
-        drop(kept);
-        // Nobody waits any more when the deadline was missed.
-        let _ = answer.send(result);
+        drop(guard);
+        // Fails if the caller stopped waiting at the deadline.
+        let _ = sender.send(result);
     };
 
     std::thread::Builder::new()
@@ -174,18 +175,18 @@ pub(crate) async fn picture_apart<K: Send + 'static>(
         .stack_size(STACK)
         .spawn(work)
         .map_err(|error| {
-            Error::new(Kind::WorkerLost, "a thread cannot be started").because(error)
+            Error::new(ErrorKind::WorkerLost, "cannot start a thread").with_source(error)
         })?;
 
-    match tokio::time::timeout_at((request.deadline + GRACE).into(), answered).await {
+    match tokio::time::timeout_at((request.deadline + GRACE).into(), receiver).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(Error::new(
-            Kind::WorkerLost,
-            "the decoder gave up without an answer",
+            ErrorKind::WorkerLost,
+            "the decoder ended without a result",
         )),
         Err(_) => Err(Error::new(
-            Kind::Timeout,
-            "the picture was not ready in time",
+            ErrorKind::Timeout,
+            "timed out making the picture",
         )),
     }
 }
@@ -195,13 +196,13 @@ fn stage<T>(
     milliseconds: &mut f64,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let began = Instant::now();
+    let start = Instant::now();
     let result = tracing::info_span!("stage", otel.name = name).in_scope(work);
-    *milliseconds = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    *milliseconds = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     result
 }
 
-/// The first bytes of the film.
+/// Reads the first bytes of the video.
 fn head(source: &mut dyn RangeSource) -> Result<Vec<u8>, Error> {
     let mut head = vec![0; 64];
     let read = source.read_at(0, &mut head)?;
@@ -209,26 +210,28 @@ fn head(source: &mut dyn RangeSource) -> Result<Vec<u8>, Error> {
     Ok(head)
 }
 
-/// Why a file that could not be opened could not be: by its first bytes.
-fn explain(error: Error, head: &[u8]) -> Error {
-    if error.kind() != Kind::NotMedia {
+/// Refines the error of a file that could not be opened, by its first bytes.
+fn explain_open_error(error: Error, head: &[u8]) -> Error {
+    if error.kind() != ErrorKind::NotMedia {
         return error;
     }
 
     let text = head.trim_ascii_start();
     if [&b"#EXTM3U"[..], b"ffconcat", b"<MPD", b"[playlist]"]
         .iter()
-        .any(|it| text.starts_with(it))
+        .any(|magic| text.starts_with(magic))
     {
-        let message = "the file is a playlist; name the film itself";
-        return Error::new(Kind::NotMedia, message);
+        let message = "the file is a playlist; use the video itself";
+        return Error::new(ErrorKind::NotMedia, message);
     }
 
+    // The name of the first box follows its four-byte size (ISO/IEC 14496-12).
     let is_mp4 = head
         .get(4..8)
-        .is_some_and(|it| [&b"ftyp"[..], b"moov", b"mdat", b"wide"].contains(&it));
+        .is_some_and(|name| [&b"ftyp"[..], b"moov", b"mdat", b"wide"].contains(&name));
     let is_known = is_mp4
         || [
+            // Matroska (EBML), AVI, FLV, Ogg, ASF.
             &b"\x1a\x45\xdf\xa3"[..],
             b"RIFF",
             b"FLV\x01",
@@ -240,18 +243,18 @@ fn explain(error: Error, head: &[u8]) -> Error {
 
     if is_known {
         return Error::new(
-            Kind::Damaged,
-            "the headers of the film are damaged or missing",
+            ErrorKind::Damaged,
+            "the headers of the video are damaged or missing",
         )
-        .because(error.chain());
+        .with_source(error.chain());
     }
 
     error
 }
 
-/// How long after the deadline the thread's own word is waited for.
+/// The time after the deadline to wait for the thread's own error, which is more precise.
 const GRACE: Duration = Duration::from_millis(250);
-/// Decoders keep big tables on the stack.
+/// The stack size of the thread: decoders keep large tables on the stack.
 const STACK: usize = 8 * 1024 * 1024;
 
 #[cfg(test)]
@@ -274,37 +277,38 @@ mod tests {
         }
     }
 
-    fn kind_of(bytes: &'static [u8]) -> Kind {
+    fn kind_of(bytes: &'static [u8]) -> ErrorKind {
         picture(Box::new(MemorySource::new(bytes)), &request())
             .unwrap_err()
             .kind()
     }
 
     #[test]
-    fn what_is_no_film_is_told_apart() {
-        assert_eq!(kind_of(b""), Kind::Empty);
+    fn distinguishes_the_kinds_of_invalid_files() {
+        assert_eq!(kind_of(b""), ErrorKind::Empty);
         assert_eq!(
-            kind_of(b"<html><body>not a film</body></html>"),
-            Kind::NotMedia
+            kind_of(b"<html><body>not a video</body></html>"),
+            ErrorKind::NotMedia
         );
         assert_eq!(
+            // Formats that can refer to other files must not be opened.
             kind_of(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/secret.ts\n"),
-            Kind::NotMedia
+            ErrorKind::NotMedia
         );
 
         assert_eq!(
             kind_of(b"ffconcat version 1.0\nfile /etc/passwd\n"),
-            Kind::NotMedia
+            ErrorKind::NotMedia
         );
 
         assert_eq!(
             kind_of(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x08free"),
-            Kind::Damaged
+            ErrorKind::Damaged
         );
     }
 
     #[tokio::test]
-    async fn a_panic_of_the_source_is_an_answer() {
+    async fn reports_a_panic_as_worker_lost() {
         struct Broken;
 
         impl RangeSource for Broken {
@@ -312,18 +316,18 @@ mod tests {
                 10
             }
             fn read_at(&mut self, _: u64, _: &mut [u8]) -> Result<usize, Error> {
-                panic!("as a bug would")
+                panic!("test panic")
             }
         }
 
-        let error = picture_apart(Box::new(Broken), request(), ())
+        let error = picture_on_thread(Box::new(Broken), request(), ())
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), Kind::WorkerLost);
+        assert_eq!(error.kind(), ErrorKind::WorkerLost);
     }
 
     #[tokio::test]
-    async fn a_source_that_hangs_is_left_at_the_deadline() {
+    async fn returns_at_the_deadline_when_a_source_hangs() {
         struct Hanging(std::sync::mpsc::Receiver<()>);
 
         impl RangeSource for Hanging {
@@ -341,11 +345,12 @@ mod tests {
             deadline: Instant::now(),
             ..request()
         };
-        let error = picture_apart(Box::new(Hanging(ended)), request, ())
+        let error = picture_on_thread(Box::new(Hanging(ended)), request, ())
             .await
             .unwrap_err();
 
-        assert_eq!(error.kind(), Kind::Timeout);
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        // Ends the thread, which still waits in `read_at`.
         drop(end);
     }
 }

@@ -1,4 +1,4 @@
-//! The challenge of a registry, and the answer to it.
+//! Authentication challenges of a registry (RFC 9110, section 11.6.1) and tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use crate::credentials::Login;
 
-/// What a registry wants, by its `WWW-Authenticate` header.
+/// A challenge in a `WWW-Authenticate` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
-    /// A name and a password with every request.
+    /// A user name and a password with each request.
     Basic,
-    /// A token, from somewhere else.
+    /// A token of a token server.
     Bearer {
         realm: String,
         service: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// Reads the header; a challenge of another kind is none.
+    /// Parses the header; returns `None` for any other scheme.
     pub(crate) fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
         if scheme.eq_ignore_ascii_case("basic") {
@@ -35,7 +35,7 @@ impl Challenge {
         let get = |name: &str| {
             let found = parameters
                 .iter()
-                .find(|(one, _)| one.eq_ignore_ascii_case(name));
+                .find(|(key, _)| key.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.clone())
         };
 
@@ -47,12 +47,13 @@ impl Challenge {
     }
 }
 
-/// `name="value", name=value`; a comma inside of quotes belongs to the value.
+/// Parses `name="value", name=value`; a comma within quotes is part of the value.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut parameters = Vec::new();
     let mut rest = text.trim_start();
     while let Some((name, after)) = rest.split_once('=') {
         let name = name.trim_matches([' ', ',', '\t']).to_owned();
+        // The scope contains commas (`pull,push`), so splitting at commas is not enough.
         let (value, after) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
             None => after.split_once(',').unwrap_or((after, "")),
@@ -65,7 +66,7 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     parameters
 }
 
-/// A token server's answer.
+/// The response of a token server.
 #[derive(Deserialize)]
 pub(crate) struct Token {
     token: Option<String>,
@@ -73,21 +74,23 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// The token under either of its names.
-    pub(crate) fn text(self) -> Option<String> {
+    /// Returns the token, which has one of two names.
+    pub(crate) fn into_token(self) -> Option<String> {
+        // OAuth 2.0 has `access_token`; docker's token protocol has `token` and allows both.
         self.token
             .or(self.access_token)
             .filter(|token| is_header(token))
     }
 }
 
-/// Whether a text may stand in a header.
+/// Returns whether a text is safe in a header.
 fn is_header(text: &str) -> bool {
+    // Printable ASCII without spaces: tokens are base64 or similar.
     !text.is_empty() && text.bytes().all(|byte| (0x21..0x7f).contains(&byte))
 }
 
-/// The `Authorization` of a login with a password.
-pub(crate) fn basic(login: &Login) -> Option<String> {
+/// Returns the `Authorization` header of a login with a password.
+pub(crate) fn basic_authorization(login: &Login) -> Option<String> {
     match login {
         Login::Password { user, password } => Some(format!(
             "Basic {}",
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_quoted_and_bare_parameters_in_any_order() {
+    fn parses_quoted_and_unquoted_parameters_in_any_order() {
         let header = r#"Bearer service=registry.example, scope="repository:a/b:pull,push",realm="https://auth.example/token""#;
         assert_eq!(
             Challenge::parse(header),
@@ -116,12 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn survives_what_is_no_challenge() {
+    fn rejects_invalid_challenges() {
         for header in [
             "",
             "Bearer",
             "Bearer realm",
             "Negotiate abc",
+            // Without a realm there is no token server to contact.
             "Bearer service=\"x",
             "Bearer ===\"\"",
         ] {
@@ -130,11 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_would_end_a_header_is_none() {
+    fn rejects_a_token_with_a_line_break() {
         let token = Token {
             token: Some("a\r\nX: b".to_owned()),
             access_token: None,
         };
-        assert_eq!(token.text(), None);
+        assert_eq!(token.into_token(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Asking a registry: the questions, the retries, and what of the answers is believed.
+//! The client: requests, authentication, retries, and digest verification.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,15 +9,15 @@ use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
-use crate::auth::{Challenge, Token, basic};
+use crate::auth::{Challenge, Token, basic_authorization};
 use crate::credentials::{Credentials, Login};
 use crate::digest::Digest;
-use crate::error::{Error, Problem};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{self, Config, Image, Manifest, Platform};
 use crate::reference::Reference;
-use crate::transport::{Answer, Transport};
+use crate::transport::{Response, Transport};
 
-/// Asks registries.
+/// A client for registries.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
@@ -25,32 +25,33 @@ pub struct Client {
     limits: Limits,
 }
 
-/// How much a registry may take of time and memory.
+/// The limits of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// One request, from the name of the host to the last byte.
-    pub time: Duration,
-    /// One answer; the specification asks registries to refuse manifests over 4 MiB.
-    pub bytes: usize,
-    /// How often a busy or failing registry is asked again.
-    pub retries: u32,
-    /// The longest wait between two questions; one who asks for more is not asked again.
-    pub wait: Duration,
+    /// The timeout of a request, from name resolution to the last byte.
+    pub request_timeout: Duration,
+    /// The maximum size of a response, in bytes; the OCI specification recommends that registries limit
+    /// manifests to 4 MiB.
+    pub max_response_bytes: usize,
+    /// The maximum number of retries when a registry is busy or failing.
+    pub max_retries: u32,
+    /// The maximum wait before a retry; a longer `Retry-After` ends the retries.
+    pub max_retry_wait: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            time: Duration::from_secs(30),
-            bytes: 4 * 1024 * 1024,
-            retries: 3,
-            wait: Duration::from_secs(20),
+            request_timeout: Duration::from_secs(30),
+            max_response_bytes: 4 * 1024 * 1024,
+            max_retries: 3,
+            max_retry_wait: Duration::from_secs(20),
         }
     }
 }
 
 impl Client {
-    /// A client with these logins.
+    /// Creates a client with these credentials.
     pub fn new(credentials: Credentials, limits: Limits) -> Result<Self, rustls::Error> {
         Ok(Self {
             transport: Transport::new(limits)?,
@@ -59,107 +60,116 @@ impl Client {
         })
     }
 
-    /// The image that a reference stands for now, checked to run on these platforms.
-    pub async fn resolve(&self, image: &str, wanted: &[Platform]) -> Result<Image, Error> {
-        let outcome = self.resolve_problem(image, wanted).await;
-        outcome.map_err(|problem| Error {
+    /// Resolves a reference to an image, and checks that it supports these platforms.
+    pub async fn resolve(&self, image: &str, required: &[Platform]) -> Result<Image, Error> {
+        let outcome = self.resolve_kind(image, required).await;
+        outcome.map_err(|kind| Error {
             image: image.to_owned(),
-            problem,
+            kind,
         })
     }
 
-    async fn resolve_problem(&self, image: &str, wanted: &[Platform]) -> Result<Image, Problem> {
-        let mut visit = Visit {
+    async fn resolve_kind(&self, image: &str, required: &[Platform]) -> Result<Image, ErrorKind> {
+        let mut resolution = Resolution {
             client: self,
             reference: image.parse()?,
             authorization: None,
         };
-        let image = visit.image().await?;
+        let image = resolution.resolve_image().await?;
 
-        match wanted.iter().find(|one| !image.platforms.contains(one)) {
+        match required
+            .iter()
+            .find(|platform| !image.platforms.contains(platform))
+        {
             None => Ok(image),
-            Some(missing) => Err(Problem::NoPlatform {
-                wanted: missing.to_string(),
-                has: image.platforms.iter().map(ToString::to_string).collect(),
+            Some(missing) => Err(ErrorKind::MissingPlatform {
+                platform: missing.to_string(),
+                available: image.platforms.iter().map(ToString::to_string).collect(),
             }),
         }
     }
 }
 
-/// The questions about one image; a token that was got for the first serves the others.
-struct Visit<'c> {
+/// The resolution of one image; its requests share a token.
+struct Resolution<'c> {
     client: &'c Client,
     reference: Reference,
     authorization: Option<String>,
 }
 
-impl Visit<'_> {
-    async fn image(&mut self) -> Result<Image, Problem> {
-        let path = format!("manifests/{}", self.reference.which());
-        let answer = self.ask(&path, manifest::ACCEPT).await?;
-        let digest = self.verified(&answer)?;
-        let manifest: Manifest = self.json(&answer)?;
+impl Resolution<'_> {
+    async fn resolve_image(&mut self) -> Result<Image, ErrorKind> {
+        let path = format!("manifests/{}", self.reference.tag_or_digest());
+        let response = self.fetch(&path, manifest::ACCEPT).await?;
+        let digest = self.verify(&response)?;
+        let manifest: Manifest = self.json(&response)?;
+        // The media type is optional in OCI manifests; then the header has it.
         let kind = manifest
             .media_type
             .as_deref()
-            .or(answer.header("content-type"));
+            .or(response.header("content-type"));
 
         if manifest.schema_version != 2 {
-            let kind = kind.unwrap_or("manifest of another version");
-            return Err(Problem::Kind(kind.chars().take(100).collect()));
+            let kind = kind.unwrap_or("manifest of an unsupported version");
+            return Err(ErrorKind::UnsupportedManifest(
+                kind.chars().take(100).collect(),
+            ));
         }
 
         let platforms = match (&manifest.manifests, &manifest.config) {
+            // An index lists its platforms, so its manifests need not be fetched.
             (Some(_), _) => manifest.platforms(),
             (None, Some(config)) => self.platform(&config.digest).await?.into_iter().collect(),
             (None, None) => {
                 let kind = kind.unwrap_or("manifest without a config");
-                return Err(Problem::Kind(kind.chars().take(100).collect()));
+                return Err(ErrorKind::UnsupportedManifest(
+                    kind.chars().take(100).collect(),
+                ));
             }
         };
 
         Ok(Image { digest, platforms })
     }
 
-    /// The hash of what came, which must be what was asked for and what the header says.
-    fn verified(&self, answer: &Answer) -> Result<Digest, Problem> {
-        let found = Digest::of(&answer.body);
-        let asked = self.reference.digest().map(Digest::as_str);
-        let said = asked.or(answer.header("docker-content-digest"));
-        match said {
-            // A registry may name it by another hash, which says nothing about this one.
-            Some(said) if said.starts_with("sha256:") && said != found.as_str() => {
-                Err(Problem::Lie {
+    /// Returns the digest of the body; it must match the digest in the reference, or else the header.
+    fn verify(&self, response: &Response) -> Result<Digest, ErrorKind> {
+        let actual = Digest::from_content(&response.body);
+        let requested = self.reference.digest().map(Digest::as_str);
+        let expected = requested.or(response.header("docker-content-digest"));
+        match expected {
+            // A header with another hash algorithm cannot be compared.
+            Some(expected) if expected.starts_with("sha256:") && expected != actual.as_str() => {
+                Err(ErrorKind::DigestMismatch {
                     host: self.host(),
-                    said: said.chars().take(100).collect(),
-                    found,
+                    expected: expected.chars().take(100).collect(),
+                    actual,
                 })
             }
-            _ => Ok(found),
+            _ => Ok(actual),
         }
     }
 
-    /// The platform of an image without variants stands in its config, a blob known by its hash.
-    async fn platform(&mut self, digest: &str) -> Result<Option<Platform>, Problem> {
+    /// Reads the platform of a single-platform image from its config, a blob addressed by digest.
+    async fn platform(&mut self, digest: &str) -> Result<Option<Platform>, ErrorKind> {
         let digest: Digest = digest
             .parse()
-            .map_err(|fault| self.no_registry(&format!("its manifest says that {fault}")))?;
-        let answer = self.ask(&format!("blobs/{digest}"), "*/*").await?;
-        let found = Digest::of(&answer.body);
+            .map_err(|error| self.invalid_response(&format!("an invalid manifest: {error}")))?;
+        let response = self.fetch(&format!("blobs/{digest}"), "*/*").await?;
+        let actual = Digest::from_content(&response.body);
 
-        if found != digest {
-            return Err(Problem::Lie {
+        if actual != digest {
+            return Err(ErrorKind::DigestMismatch {
                 host: self.host(),
-                said: digest.to_string(),
-                found,
+                expected: digest.to_string(),
+                actual,
             });
         }
 
-        Ok(self.json::<Config>(&answer)?.platform())
+        Ok(self.json::<Config>(&response)?.platform())
     }
 
-    /// Asks, logs in when told to, and asks again.
-    async fn ask(&mut self, path: &str, accept: &str) -> Result<Answer, Problem> {
+    /// Sends a request, authenticates if the registry requires it, and sends it again.
+    async fn fetch(&mut self, path: &str, accept: &str) -> Result<Response, ErrorKind> {
         let scheme = if self.reference.is_local() {
             "http"
         } else {
@@ -168,45 +178,52 @@ impl Visit<'_> {
 
         let (host, repository) = (self.reference.host(), self.reference.repository());
         let url = format!("{scheme}://{host}/v2/{repository}/{path}");
-        let answer = self.get(&url, accept, self.authorization.clone()).await?;
-        let answer = if answer.status == StatusCode::UNAUTHORIZED {
+        let response = self.get(&url, accept, self.authorization.clone()).await?;
+        let response = if response.status == StatusCode::UNAUTHORIZED {
             let login = self.client.credentials.login(&self.reference).await?;
-            self.authorization = self.answer_to(&answer, login.as_ref()).await?;
+            // Kept for the requests that follow, since a token covers the repository.
+            self.authorization = self.authorize(&response, login.as_ref()).await?;
             let again = self.get(&url, accept, self.authorization.clone()).await?;
-            self.checked(again, login.as_ref())?
+            self.check_status(again, login.as_ref())?
         } else {
-            self.checked(answer, None)?
+            self.check_status(response, None)?
         };
 
-        if answer.status.is_redirection() && path.starts_with("blobs/") {
-            return self.followed(answer, accept).await;
+        // A manifest behind a redirect would not be authenticated by the registry's certificate.
+        if response.status.is_redirection() && path.starts_with("blobs/") {
+            return self.follow_redirects(response, accept).await;
         }
-        if answer.status != StatusCode::OK {
-            return Err(self.status(&answer));
+        if response.status != StatusCode::OK {
+            return Err(self.status(&response));
         }
 
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Blobs are kept elsewhere; their hash is known, so it does not matter who has them.
-    async fn followed(&self, mut answer: Answer, accept: &str) -> Result<Answer, Problem> {
-        for _ in 0..MOST_REDIRECTS {
-            let Some(url) = answer.header("location").map(str::to_owned) else {
+    /// Follows the redirects of a blob; its digest is known, so its location does not matter.
+    async fn follow_redirects(
+        &self,
+        mut response: Response,
+        accept: &str,
+    ) -> Result<Response, ErrorKind> {
+        // Storage backends redirect once or twice; the limit ends a loop.
+        for _ in 0..MAX_REDIRECTS {
+            let Some(url) = response.header("location").map(str::to_owned) else {
                 break;
             };
 
-            // The address is signed; a login is nothing for its owner.
-            answer = self.get(&url, accept, None).await?;
-            if answer.status == StatusCode::OK {
-                return Ok(answer);
+            // Storage URLs are presigned, and their hosts must not see the credentials.
+            response = self.get(&url, accept, None).await?;
+            if response.status == StatusCode::OK {
+                return Ok(response);
             }
 
-            if !answer.status.is_redirection() {
+            if !response.status.is_redirection() {
                 break;
             }
         }
 
-        Err(self.status(&answer))
+        Err(self.status(&response))
     }
 
     async fn get(
@@ -214,10 +231,10 @@ impl Visit<'_> {
         url: &str,
         accept: &str,
         authorization: Option<String>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Response, ErrorKind> {
         let mut request = Request::builder()
             .method(Method::GET)
-            .uri(self.address(url)?)
+            .uri(self.parse_url(url)?)
             .header(ACCEPT, accept);
 
         if let Some(authorization) = authorization {
@@ -225,31 +242,35 @@ impl Visit<'_> {
         }
         let request = request.body(Full::new(Bytes::new()));
 
-        self.patiently(request.map_err(|error| self.no_registry(&error.to_string()))?)
+        self.send_with_retries(request.map_err(|error| self.invalid_response(&error.to_string()))?)
             .await
     }
 
-    /// Asks again where the registry is busy or unwell, as often and as late as the limits say.
-    async fn patiently(&self, request: Request<Full<Bytes>>) -> Result<Answer, Problem> {
+    /// Sends a request and retries within the limits while the registry is busy or failing.
+    async fn send_with_retries(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response, ErrorKind> {
         let limits = self.client.limits;
         let mut attempt = 0;
         loop {
-            let answer = self.client.transport.send(request.clone()).await?;
-            let is_busy = answer.status == StatusCode::TOO_MANY_REQUESTS;
-            if !is_busy && !answer.status.is_server_error() {
-                return Ok(answer);
+            let response = self.client.transport.send(request.clone()).await?;
+            let is_busy = response.status == StatusCode::TOO_MANY_REQUESTS;
+            if !is_busy && !response.status.is_server_error() {
+                return Ok(response);
             }
 
-            let asked = answer.header("retry-after").and_then(retry_after);
-            let wait = asked.unwrap_or(FIRST_WAIT * 2_u32.pow(attempt.min(6)));
-            if attempt >= limits.retries || wait > limits.wait {
+            let requested = response.header("retry-after").and_then(retry_after);
+            let wait = requested.unwrap_or(INITIAL_RETRY_WAIT * 2_u32.pow(attempt.min(6)));
+            // A longer wait is reported instead, so that the command does not seem to hang.
+            if attempt >= limits.max_retries || wait > limits.max_retry_wait {
                 return Err(if is_busy {
-                    Problem::Busy {
+                    ErrorKind::RateLimited {
                         host: self.host(),
-                        wait: asked,
+                        wait: requested,
                     }
                 } else {
-                    self.status(&answer)
+                    self.status(&response)
                 });
             }
 
@@ -258,28 +279,29 @@ impl Visit<'_> {
         }
     }
 
-    /// What to send along, by what the registry wants and who we are.
-    async fn answer_to(
+    /// Returns the `Authorization` header for the challenge of a response.
+    async fn authorize(
         &self,
-        answer: &Answer,
+        response: &Response,
         login: Option<&Login>,
-    ) -> Result<Option<String>, Problem> {
-        let headers = answer.headers.get_all("www-authenticate");
+    ) -> Result<Option<String>, ErrorKind> {
+        let headers = response.headers.get_all("www-authenticate");
         let mut challenges = headers
             .iter()
-            .filter_map(|one| Challenge::parse(one.to_str().ok()?));
+            .filter_map(|header| Challenge::parse(header.to_str().ok()?));
 
         match challenges.next() {
-            None => Err(self.no_registry("401 without a challenge that is known")),
-            Some(Challenge::Basic) => match login.and_then(basic) {
-                Some(basic) => Ok(Some(basic)),
-                None => Err(self.denied(login)),
+            None => Err(self.invalid_response("401 without a supported challenge")),
+            Some(Challenge::Basic) => match login.and_then(basic_authorization) {
+                Some(authorization) => Ok(Some(authorization)),
+                None => Err(self.denied_error(login)),
             },
             Some(Challenge::Bearer {
                 realm,
                 service,
                 scope,
             }) => {
+                // Some registries omit the scope; pulling this repository is all that is needed.
                 let scope = scope
                     .unwrap_or_else(|| format!("repository:{}:pull", self.reference.repository()));
                 let token = self
@@ -296,93 +318,105 @@ impl Visit<'_> {
         service: Option<&str>,
         scope: &str,
         login: Option<&Login>,
-    ) -> Result<String, Problem> {
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let mut query = format!("scope={}", encoded(scope));
+    ) -> Result<String, ErrorKind> {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let mut query = format!("scope={}", encode(scope));
         if let Some(service) = service {
             query.push_str("&service=");
-            query.push_str(&encoded(service));
+            query.push_str(&encode(service));
         }
 
-        let answer = if let Some(Login::IdentityToken(token)) = login {
+        let response = if let Some(Login::IdentityToken(token)) = login {
+            // The OAuth 2.0 flow of docker's token protocol (RFC 6749, section 6).
             query.push_str("&grant_type=refresh_token&client_id=assemble&refresh_token=");
-            query.push_str(&encoded(token));
+            query.push_str(&encode(token));
             let request = Request::builder()
                 .method(Method::POST)
-                .uri(self.address(realm)?)
+                .uri(self.parse_url(realm)?)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(Full::new(Bytes::from(query)));
 
-            self.patiently(request.map_err(|error| self.no_registry(&error.to_string()))?)
-                .await?
+            self.send_with_retries(
+                request.map_err(|error| self.invalid_response(&error.to_string()))?,
+            )
+            .await?
         } else {
+            // A realm may already have a query.
             let mark = if realm.contains('?') { '&' } else { '?' };
             let url = format!("{realm}{mark}{query}");
-            self.get(&url, "application/json", login.and_then(basic))
-                .await?
+            self.get(
+                &url,
+                "application/json",
+                login.and_then(basic_authorization),
+            )
+            .await?
         };
 
-        let answer = self.checked(answer, login)?;
-        if answer.status != StatusCode::OK {
-            return Err(self.status(&answer));
+        let response = self.check_status(response, login)?;
+        if response.status != StatusCode::OK {
+            return Err(self.status(&response));
         }
 
-        let token = self.json::<Token>(&answer)?.text();
-        token.ok_or_else(|| self.no_registry("an answer without a token"))
+        let token = self.json::<Token>(&response)?.into_token();
+        token.ok_or_else(|| self.invalid_response("a token response without a token"))
     }
 
-    /// An address that a registry sent us to: https, or http on this machine for one that is here too.
-    fn address(&self, url: &str) -> Result<Uri, Problem> {
+    /// Parses a URL of a registry: https, or http for a local registry.
+    fn parse_url(&self, url: &str) -> Result<Uri, ErrorKind> {
         let uri: Uri = url
             .parse()
-            .map_err(|_| self.no_registry("an address that is none"))?;
+            .map_err(|_| self.invalid_response("an invalid URL"))?;
         match (uri.scheme_str(), uri.host()) {
             (Some("https"), Some(_)) => Ok(uri),
             (Some("http"), Some(_)) if self.reference.is_local() => Ok(uri),
-            (Some("http"), Some(host)) => Err(Problem::Plain(host.to_owned())),
-            _ => Err(self.no_registry("an address that is not https")),
+            (Some("http"), Some(host)) => Err(ErrorKind::PlainHttp(host.to_owned())),
+            _ => Err(self.invalid_response("a URL that is not https")),
         }
     }
 
-    /// Refusals, which every question can meet.
-    fn checked(&self, answer: Answer, login: Option<&Login>) -> Result<Answer, Problem> {
-        match answer.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.denied(login)),
-            StatusCode::NOT_FOUND => Err(Problem::NotThere {
+    /// Converts the statuses that any request can get to errors.
+    fn check_status(
+        &self,
+        response: Response,
+        login: Option<&Login>,
+    ) -> Result<Response, ErrorKind> {
+        match response.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.denied_error(login)),
+            StatusCode::NOT_FOUND => Err(ErrorKind::NotFound {
                 host: self.host(),
-                said: said(&answer),
+                message: error_message(&response),
             }),
-            _ => Ok(answer),
+            _ => Ok(response),
         }
     }
 
-    fn denied(&self, login: Option<&Login>) -> Problem {
-        Problem::denied(&self.reference, login.map(|login| login.user().to_owned()))
+    fn denied_error(&self, login: Option<&Login>) -> ErrorKind {
+        ErrorKind::denied_error(&self.reference, login.map(|login| login.user().to_owned()))
     }
 
-    fn json<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Problem> {
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            let kind = answer.header("content-type").unwrap_or("no type");
+    fn json<T: DeserializeOwned>(&self, response: &Response) -> Result<T, ErrorKind> {
+        serde_json::from_slice(&response.body).map_err(|error| {
+            let kind = response.header("content-type").unwrap_or("no type");
             let kind: String = kind.chars().take(60).collect();
             match error.classify() {
-                serde_json::error::Category::Data => self.no_registry(&error.to_string()),
-                _ => self.no_registry(&format!("{kind}, not JSON")),
+                serde_json::error::Category::Data => self.invalid_response(&error.to_string()),
+                _ => self.invalid_response(&format!("{kind}, not JSON")),
             }
         })
     }
 
-    fn status(&self, answer: &Answer) -> Problem {
-        Problem::Status {
+    fn status(&self, response: &Response) -> ErrorKind {
+        ErrorKind::Status {
             host: self.host(),
-            status: answer.status.as_u16(),
-            said: said(answer),
+            status: response.status.as_u16(),
+            message: error_message(response),
         }
     }
 
-    fn no_registry(&self, what: &str) -> Problem {
-        Problem::NoRegistry {
+    fn invalid_response(&self, reason: &str) -> ErrorKind {
+        ErrorKind::InvalidResponse {
             host: self.host(),
-            what: what.to_owned(),
+            reason: reason.to_owned(),
         }
     }
 
@@ -391,15 +425,15 @@ impl Visit<'_> {
     }
 }
 
-/// The first message of the errors a registry lists, if it is short and plain.
-fn said(answer: &Answer) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+/// Returns the first error message in a response, safe for display.
+fn error_message(response: &Response) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
     let message = value.pointer("/errors/0/message")?.as_str()?;
     let plain = message.chars().filter(|c| !c.is_control());
     Some(plain.take(200).collect())
 }
 
-/// Seconds, or a date.
+/// Parses `Retry-After`: seconds or an HTTP date.
 fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -408,5 +442,5 @@ fn retry_after(text: &str) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-const MOST_REDIRECTS: usize = 5;
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+const MAX_REDIRECTS: usize = 5;
+const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! What docker's `config.json` knows: passwords, tokens, and the helpers that keep them.
+//! Credentials in docker's `config.json`: passwords, identity tokens, and credential helpers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::error::Problem;
+use crate::error::ErrorKind;
 use crate::reference::{DOCKER_HUB, Reference};
 
-/// Who may be asked for what; nobody, by default.
+/// The credentials for registries; empty by default.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
@@ -33,17 +33,17 @@ struct Auth {
     identitytoken: Option<String>,
 }
 
-/// How to log in.
+/// A login for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Login {
-    /// A name and a password.
+    /// A user name and a password.
     Password {
-        /// The name.
+        /// The user name.
         user: String,
         /// The password.
         password: String,
     },
-    /// A token that is good for getting others.
+    /// A refresh token, which is exchanged for access tokens.
     IdentityToken(String),
 }
 
@@ -66,17 +66,17 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    /// As whom.
+    /// Returns the user name, for error messages.
     pub(crate) fn user(&self) -> &str {
         match self {
             Self::Password { user, .. } => user,
-            Self::IdentityToken(_) => "the token of a login",
+            Self::IdentityToken(_) => "the identity token",
         }
     }
 }
 
 impl Credentials {
-    /// Reads a `config.json`; one that is not there knows nobody.
+    /// Reads a `config.json`; a missing file has no credentials.
     pub fn read(path: &Path) -> std::io::Result<Self> {
         match std::fs::read(path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
@@ -85,33 +85,34 @@ impl Credentials {
         }
     }
 
-    /// The login for a registry: its own helper's, the store's, or what stands in the file.
-    pub(crate) async fn login(&self, reference: &Reference) -> Result<Option<Login>, Problem> {
-        let names = names(reference);
+    /// Returns the login for a registry: of its helper, of the default store, or in the file.
+    pub(crate) async fn login(&self, reference: &Reference) -> Result<Option<Login>, ErrorKind> {
+        let names = config_keys(reference);
         let own = names.iter().find_map(|name| self.cred_helpers.get(name));
         if let Some(helper) = own.or(self.creds_store.as_ref()) {
             for name in &names {
-                if let Some(login) = ask(helper, name).await? {
+                if let Some(login) = run_helper(helper, name).await? {
                     return Ok(Some(login));
                 }
             }
         }
 
-        let known = |name: &String| {
-            let name = bare(name);
-            self.auths.iter().find(|(key, _)| bare(key) == name)
+        let entry = |name: &String| {
+            let name = host_of_key(name);
+            self.auths.iter().find(|(key, _)| host_of_key(key) == name)
         };
 
         Ok(names
             .iter()
-            .find_map(known)
+            .find_map(entry)
             .and_then(|(_, auth)| auth.login()))
     }
 }
 
-/// The names under which docker keeps a registry.
-fn names(reference: &Reference) -> Vec<String> {
+/// Returns the keys that docker uses for a registry.
+fn config_keys(reference: &Reference) -> Vec<String> {
     match reference.registry() {
+        // Docker Hub's historical key, which `docker login` still writes.
         DOCKER_HUB => vec![
             "https://index.docker.io/v1/".to_owned(),
             DOCKER_HUB.to_owned(),
@@ -120,8 +121,8 @@ fn names(reference: &Reference) -> Vec<String> {
     }
 }
 
-/// Older files have keys like `https://registry.example/v2/`.
-fn bare(name: &str) -> &str {
+/// Returns the host of a key; older files have keys like `https://registry.example/v2/`.
+fn host_of_key(name: &str) -> &str {
     let name = name.split_once("://").map_or(name, |(_, rest)| rest);
     name.split('/').next().unwrap_or(name)
 }
@@ -139,6 +140,7 @@ impl Auth {
         let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
         let (user, password) = match pair {
+            // Docker's own parser trims trailing zero bytes as well.
             Some((user, password)) => (user.to_owned(), password.trim_end_matches('\0').to_owned()),
             None => (self.username.clone()?, self.password.clone()?),
         };
@@ -149,22 +151,22 @@ impl Auth {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperOutput {
     username: String,
     secret: String,
 }
 
-/// Runs `docker-credential-HELPER get`; none when it knows nobody.
-async fn ask(helper: &str, registry: &str) -> Result<Option<Login>, Problem> {
-    let failed = |cause: String| Problem::Helper {
+/// Runs `docker-credential-HELPER get`; returns `None` if the helper has no login.
+async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, ErrorKind> {
+    let helper_error = |cause: String| ErrorKind::CredentialHelper {
         helper: helper.to_owned(),
         cause,
     };
 
-    // The name comes from a file and becomes part of a program's.
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if helper.is_empty() || !helper.chars().all(plain) {
-        return Err(failed("that is no name of a helper".to_owned()));
+    // The name comes from a file and becomes part of a program name: no path may be in it.
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if helper.is_empty() || !helper.chars().all(is_allowed) {
+        return Err(helper_error("invalid helper name".to_owned()));
     }
 
     let mut child = Command::new(format!("docker-credential-{helper}"))
@@ -174,48 +176,54 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Login>, Problem> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| helper_error(error.to_string()))?;
 
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let exchange = async {
         if let Some(mut input) = input {
-            // A helper that has gone away says why by its exit code.
+            // If the helper has exited, its exit code has the reason.
             let _ = input.write_all(registry.as_bytes()).await;
         }
 
-        let mut answer = Vec::new();
+        let mut stdout = Vec::new();
         if let Some(output) = output {
-            output.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+            output
+                .take(MAX_HELPER_OUTPUT)
+                .read_to_end(&mut stdout)
+                .await?;
         }
-        Ok::<_, std::io::Error>((child.wait().await?, answer))
+        Ok::<_, std::io::Error>((child.wait().await?, stdout))
     };
 
-    let outcome = timeout(PATIENCE, exchange).await;
-    let (status, answer) = outcome
-        .map_err(|_| failed(format!("no answer within {} s", PATIENCE.as_secs())))?
-        .map_err(|error| failed(error.to_string()))?;
+    // A helper may prompt the user, which would block a non-interactive command for ever.
+    let outcome = timeout(HELPER_TIMEOUT, exchange).await;
+    let (status, stdout) = outcome
+        .map_err(|_| helper_error(format!("no response within {} s", HELPER_TIMEOUT.as_secs())))?
+        .map_err(|error| helper_error(error.to_string()))?;
 
     if !status.success() {
-        let said = String::from_utf8_lossy(&answer);
-        if said.contains("not found") {
+        let message = String::from_utf8_lossy(&stdout);
+        // The protocol: helpers print "credentials not found in native keychain" on stdout.
+        if message.contains("not found") {
             return Ok(None);
         }
-        return Err(failed(said.trim().chars().take(200).collect()));
+        return Err(helper_error(message.trim().chars().take(200).collect()));
     }
 
-    let answer: Answer =
-        serde_json::from_slice(&answer).map_err(|_| failed("its answer is not JSON".to_owned()))?;
-    Ok(Some(match answer.username.as_str() {
-        "<token>" => Login::IdentityToken(answer.secret),
+    let login: HelperOutput = serde_json::from_slice(&stdout)
+        .map_err(|_| helper_error("its output is not JSON".to_owned()))?;
+    Ok(Some(match login.username.as_str() {
+        // The helper protocol marks an identity token with this user name.
+        "<token>" => Login::IdentityToken(login.secret),
         _ => Login::Password {
-            user: answer.username,
-            password: answer.secret,
+            user: login.username,
+            password: login.secret,
         },
     }))
 }
 
-const LONGEST_ANSWER: u64 = 64 * 1024;
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_HELPER_OUTPUT: u64 = 64 * 1024;
+const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -227,8 +235,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn finds_a_registry_under_every_name_that_docker_wrote() {
-        let wanted = Login::Password {
+    async fn finds_a_registry_under_every_key_of_docker() {
+        let expected = Login::Password {
             user: "me".to_owned(),
             password: "a:b".to_owned(),
         };
@@ -242,28 +250,28 @@ mod tests {
             ("localhost:5000", "localhost:5000/web"),
         ] {
             let json = format!(r#"{{"auths": {{"{key}": {{"auth": "{auth}"}}}}}}"#);
-            assert_eq!(login(&json, image).await, Some(wanted.clone()), "{key}");
+            assert_eq!(login(&json, image).await, Some(expected.clone()), "{key}");
             assert_eq!(login(&json, "other.example/web").await, None);
         }
     }
 
     #[tokio::test]
-    async fn a_token_of_a_login_wins() {
+    async fn prefers_an_identity_token() {
         let json = r#"{"auths": {"r.example": {"auth": "", "identitytoken": "t"}}}"#;
         let found = login(json, "r.example/web").await;
         assert_eq!(found, Some(Login::IdentityToken("t".to_owned())));
     }
 
     #[tokio::test]
-    async fn a_helper_with_a_path_for_a_name_is_not_run() {
+    async fn rejects_a_helper_name_with_a_path() {
         let json = r#"{"credHelpers": {"r.example": "../../evil"}}"#;
         let credentials: Credentials = serde_json::from_str(json).unwrap();
         let outcome = credentials.login(&"r.example/web".parse().unwrap()).await;
-        assert!(matches!(outcome, Err(Problem::Helper { .. })));
+        assert!(matches!(outcome, Err(ErrorKind::CredentialHelper { .. })));
     }
 
     #[test]
-    fn secrets_do_not_print() {
+    fn hides_secrets_in_debug_output() {
         let json = r#"{"auths": {"r.example": {"username": "me", "password": "hush"}}}"#;
         let credentials: Credentials = serde_json::from_str(json).unwrap();
         assert!(!format!("{credentials:?}").contains("hush"));

@@ -1,11 +1,11 @@
-//! The hash by which an image is known.
+//! The digest of an image.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-/// A sha256 digest: `sha256:` and 64 digits, the only kind that ECS takes.
+/// A SHA-256 digest: `sha256:` and 64 hexadecimal digits, the only kind that ECS accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(String);
 
@@ -13,14 +13,14 @@ const DIGITS: [char; 16] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
 ];
 
-/// A text is no sha256 digest.
+/// An error parsing a digest.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no sha256 digest")]
-pub struct NoDigest(String);
+#[error("`{0}` is not a sha256 digest")]
+pub struct ParseDigestError(String);
 
 impl Digest {
-    /// The digest of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    /// Computes the digest of bytes.
+    pub fn from_content(bytes: &[u8]) -> Self {
         let hash = Sha256::digest(bytes);
         let mut text = "sha256:".to_owned();
         for byte in hash {
@@ -29,23 +29,24 @@ impl Digest {
         Self(text)
     }
 
-    /// The text: `sha256:…`.
+    /// Returns the text: `sha256:…`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl FromStr for Digest {
-    type Err = NoDigest;
+    type Err = ParseDigestError;
 
-    fn from_str(text: &str) -> Result<Self, NoDigest> {
+    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
         let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        // Upper case is not allowed (OCI image specification, Digests).
         let is_hex = |digit: char| matches!(digit, '0'..='9' | 'a'..='f');
         if digits.len() == 64 && digits.chars().all(is_hex) {
             Ok(Self(text.to_owned()))
         } else {
-            // What a stranger sent is shown, but not a page of it.
-            Err(NoDigest(text.chars().take(100).collect()))
+            // The text may come from a server, so the message shows only its start.
+            Err(ParseDigestError(text.chars().take(100).collect()))
         }
     }
 }
@@ -61,14 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_hash_of_nothing() {
+    fn computes_the_digest_of_empty_input() {
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Digest::of(b"").as_str(), empty);
+        assert_eq!(Digest::from_content(b"").as_str(), empty);
         assert!(empty.parse::<Digest>().is_ok());
     }
 
     #[test]
-    fn refuses_what_is_short_loud_or_of_another_kind() {
+    fn rejects_short_uppercase_and_other_digests() {
         for text in [
             "",
             "sha256:ab",

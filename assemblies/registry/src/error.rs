@@ -1,169 +1,171 @@
-//! Why a registry's answer could not be had, in words that name the image and a way out.
+//! Errors, which name the image and what to do.
 
 use std::time::Duration;
 
 use crate::digest::Digest;
-use crate::reference::{NoReference, Reference};
+use crate::reference::{ParseReferenceError, Reference};
 
-/// What went wrong with which image.
+/// An error resolving an image.
 #[derive(Debug, thiserror::Error)]
-#[error("`{image}`: {problem}")]
+#[error("`{image}`: {kind}")]
 pub struct Error {
-    /// The image, as it was written.
+    /// The image reference, as given.
     pub image: String,
-    /// What went wrong.
-    pub problem: Problem,
+    /// The kind of the error.
+    pub kind: ErrorKind,
 }
 
-/// What went wrong; every message ends in a way out.
+/// The kind of an error; each message ends with what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// The text names no image.
-    #[error("{0}; write REGISTRY/REPOSITORY:TAG")]
-    Reference(#[from] NoReference),
-    /// No connection.
+pub enum ErrorKind {
+    /// The image reference is invalid.
+    #[error("{0}; use REGISTRY/REPOSITORY:TAG")]
+    Reference(#[from] ParseReferenceError),
+    /// The connection failed.
     #[error("cannot connect to `{host}`: {source}; check the name of the registry and the network")]
     Connect {
-        /// Who was called.
+        /// The host.
         host: String,
-        /// What the system said.
+        /// The cause.
         source: std::io::Error,
     },
-    /// Plain http to another machine.
-    #[error("`{0}` is plain http to another machine; use a registry with https")]
-    Plain(String),
-    /// The exchange broke off.
-    #[error("`{host}` broke off: {cause}; try again")]
-    Broken {
-        /// Who was called.
+    /// Plain http to a remote host.
+    #[error("`{0}` is a remote host with plain http; use a registry with https")]
+    PlainHttp(String),
+    /// The connection closed during the exchange.
+    #[error("the connection to `{host}` failed: {cause}; try again")]
+    Interrupted {
+        /// The host.
         host: String,
-        /// What the library said.
+        /// The cause.
         cause: String,
     },
-    /// It took too long.
-    #[error("`{host}` did not answer within {} s; try again, or look at the registry", limit.as_secs_f32())]
-    Slow {
-        /// Who was called.
+    /// The request timed out.
+    #[error("`{host}` did not respond within {} s; try again, or check the registry", limit.as_secs_f32())]
+    Timeout {
+        /// The host.
         host: String,
-        /// How long was waited.
+        /// The timeout.
         limit: Duration,
     },
-    /// The registry wants somebody else, or somebody at all.
-    #[error("`{host}` refuses{}; {way_out}", who.as_ref().map_or_else(String::new, |who| format!(" `{who}`")))]
+    /// The registry requires a login, or refuses the given one.
+    #[error("`{host}` denied access{}; {hint}", user.as_ref().map_or_else(String::new, |user| format!(" to `{user}`")))]
     Denied {
-        /// Who refused.
+        /// The host.
         host: String,
-        /// As whom it was asked.
-        who: Option<String>,
+        /// The user, if there was a login.
+        user: Option<String>,
         /// What to do.
-        way_out: String,
+        hint: String,
     },
-    /// The repository or the tag is not there.
-    #[error("`{host}` has no such image{}; check the tag, or push the image first", words(.said.as_deref()))]
-    NotThere {
-        /// Who was asked.
+    /// The repository or the tag does not exist.
+    #[error("`{host}` has no such image{}; check the tag, or push the image first", format_message(.message.as_deref()))]
+    NotFound {
+        /// The host.
         host: String,
-        /// What it said.
-        said: Option<String>,
+        /// The registry's message.
+        message: Option<String>,
     },
-    /// Too many questions.
-    #[error("`{host}` has had too many requests{}; try later, or log in", wait.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs())))]
-    Busy {
-        /// Who was asked.
+    /// The registry limits the rate of requests.
+    #[error("`{host}` received too many requests{}; try later, or log in", wait.map_or_else(String::new, |wait| format!(" and requests a wait of {} s", wait.as_secs())))]
+    RateLimited {
+        /// The host.
         host: String,
-        /// How long it asks to wait.
+        /// The requested wait.
         wait: Option<Duration>,
     },
-    /// An answer that is none of the above.
-    #[error("`{host}` answered {status}{}; try again, or look at the registry", words(.said.as_deref()))]
+    /// Any other unsuccessful status.
+    #[error("`{host}` returned {status}{}; try again, or check the registry", format_message(.message.as_deref()))]
     Status {
-        /// Who was asked.
+        /// The host.
         host: String,
-        /// The answer.
+        /// The status.
         status: u16,
-        /// What it said.
-        said: Option<String>,
+        /// The registry's message.
+        message: Option<String>,
     },
-    /// The answer is not a registry's.
+    /// The response is not that of a registry.
     #[error(
-        "`{host}` does not answer like a registry ({what}); check the name, and whether a login page or a proxy stands in between"
+        "unexpected response of `{host}` ({reason}); check the name of the registry, and for a login page or proxy in between"
     )]
-    NoRegistry {
-        /// Who was asked.
+    InvalidResponse {
+        /// The host.
         host: String,
-        /// What came.
-        what: String,
+        /// The unexpected part of it.
+        reason: String,
     },
-    /// A longer answer than anything honest.
-    #[error(
-        "`{host}` sent more than {limit} bytes; no manifest is that long, look at the registry"
-    )]
-    TooBig {
-        /// Who was asked.
+    /// The response exceeds the size limit.
+    #[error("`{host}` sent more than {limit} bytes; no manifest is that large, check the registry")]
+    TooLarge {
+        /// The host.
         host: String,
         /// The limit.
         limit: usize,
     },
-    /// The bytes are not what their name says.
+    /// The digest of the bytes does not match.
     #[error(
-        "`{host}` says that it sent {said}, but the bytes are {found}; do not use this image, look at the registry and what stands in between"
+        "`{host}` sent {actual} instead of {expected}; do not use this image, check the registry and any proxy"
     )]
-    Lie {
-        /// Who sent it.
+    DigestMismatch {
+        /// The host.
         host: String,
-        /// What it said.
-        said: String,
-        /// What it is.
-        found: Digest,
+        /// The expected digest.
+        expected: String,
+        /// The digest of the received bytes.
+        actual: Digest,
     },
-    /// An image that does not run where the task does.
-    #[error("there is no variant for {wanted}; it has {}; build it for {wanted} too, or change `size.architecture`", if has.is_empty() { "none".to_owned() } else { has.join(", ") })]
-    NoPlatform {
-        /// What is needed.
-        wanted: String,
-        /// What there is.
-        has: Vec<String>,
+    /// The image does not support a required platform.
+    #[error("no variant for {platform}, only for {}; build it for {platform} too, or change `size.architecture`", if available.is_empty() { "none".to_owned() } else { available.join(", ") })]
+    MissingPlatform {
+        /// The required platform.
+        platform: String,
+        /// The platforms of the image.
+        available: Vec<String>,
     },
-    /// A kind of manifest that is not, or no longer, in use.
-    #[error("it is a `{0}`, which is no image that ECS runs; push it again with a newer tool")]
-    Kind(String),
-    /// The helper that keeps the passwords failed.
+    /// The manifest format is not supported.
     #[error(
-        "`docker-credential-{helper}` failed: {cause}; log in again, or mend docker's config.json"
+        "unsupported manifest `{0}`, which ECS cannot run; push the image again with a newer tool"
     )]
-    Helper {
-        /// Its name in config.json.
+    UnsupportedManifest(String),
+    /// A credential helper failed.
+    #[error(
+        "`docker-credential-{helper}` failed: {cause}; log in again, or correct docker's config.json"
+    )]
+    CredentialHelper {
+        /// The name of the helper in config.json.
         helper: String,
-        /// What it said.
+        /// The cause.
         cause: String,
     },
 }
 
-fn words(said: Option<&str>) -> String {
-    said.map_or_else(String::new, |said| format!(": {said}"))
+fn format_message(message: Option<&str>) -> String {
+    message.map_or_else(String::new, |message| format!(": {message}"))
 }
 
-impl Problem {
-    /// Who refuses whom, with the command that mends it.
-    pub(crate) fn denied(reference: &Reference, who: Option<String>) -> Self {
+impl ErrorKind {
+    /// Creates a [`Self::Denied`] with the command to log in.
+    pub(crate) fn denied_error(reference: &Reference, user: Option<String>) -> Self {
         let host = reference.registry();
-        let way_out = match private_ecr_region(host) {
+        // ECR has no permanent passwords: its tokens are valid for 12 hours.
+        let hint = match private_ecr_region(host) {
             Some(region) => format!(
-                "run `aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {host}`; such a login lasts 12 hours"
+                "run `aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {host}`; the login is valid for 12 hours"
             ),
             None => format!("check the name of the image, or run `docker login {host}`"),
         };
 
         Self::Denied {
             host: host.to_owned(),
-            who,
-            way_out,
+            user,
+            hint,
         }
     }
 }
 
-/// The region of `ACCOUNT.dkr.ecr.REGION.amazonaws.com`.
+/// Returns the region of `ACCOUNT.dkr.ecr.REGION.amazonaws.com`.
 fn private_ecr_region(host: &str) -> Option<&str> {
+    // Works for `amazonaws.com.cn` as well.
     let rest = host.split_once(".dkr.ecr.")?.1;
     Some(rest.split_once(".amazonaws.com")?.0)
 }

@@ -1,17 +1,17 @@
-//! Asks image registries which image a tag stands for.
+//! Resolves image references in registries to digests and platforms.
 //!
 //! ```text
 //! "web:1.2" ─▶ Reference ┐                    ┌ 401 ─▶ challenge ─▶ token ┐
 //! Credentials ───────────┴ Client::resolve ─▶ GET manifest ◀──────────────┘ ─▶ hash, platforms ─▶ Image
 //! ```
 //!
-//! Any registry that speaks the OCI distribution protocol is understood: open ones, those that want a
-//! password, and those that send the client for a token first. What is believed is the hash of the bytes
-//! that came, never a header about them. Plain http is spoken to this machine only; manifests are not
-//! taken from where a redirect leads; every wait and every length has a limit.
+//! Supports registries with the OCI distribution API: public ones, those with basic authentication, and
+//! those with bearer tokens. The digest is computed from the response body, never taken from a header.
+//! Plain http is allowed to loopback only, redirects are not followed for manifests, and every wait and
+//! size has a limit.
 //!
-//! Start reading at [`Client::resolve`]. [`Reference`] is the grammar of names, [`Credentials`] what
-//! docker's `config.json` and its helpers know.
+//! Start reading at [`Client::resolve`]. [`Reference`] parses image names, [`Credentials`] reads docker's
+//! `config.json` and runs its credential helpers.
 
 mod auth;
 mod client;
@@ -24,12 +24,12 @@ mod transport;
 
 pub use client::{Client, Limits};
 pub use credentials::{Credentials, Login};
-pub use digest::{Digest, NoDigest};
-pub use error::{Error, Problem};
+pub use digest::{Digest, ParseDigestError};
+pub use error::{Error, ErrorKind};
 pub use manifest::{Image, Platform};
-pub use reference::{NoReference, Reference};
+pub use reference::{ParseReferenceError, Reference};
 
-/// The README's example, tried by `cargo test`.
+/// The example of the README, compiled by `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[derive(Debug)]

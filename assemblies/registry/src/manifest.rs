@@ -1,29 +1,29 @@
-//! What a registry says about an image: an index of variants, or one image.
+//! Manifests: an index of several platforms, or a single image.
 
 use serde::Deserialize;
 
 use crate::digest::Digest;
 
-/// The image a tag stands for.
+/// A resolved image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// The hash of the index where there is one, so that every platform finds its variant.
+    /// The digest of the index if there is one, so that each platform selects its variant.
     pub digest: Digest,
-    /// What it runs on, sorted.
+    /// The supported platforms, sorted.
     pub platforms: Vec<Platform>,
 }
 
-/// A system and an architecture, in the words of Go: `linux/arm64`.
+/// An operating system and an architecture, with Go's names: `linux/arm64`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform(String);
 
 impl Platform {
-    /// `linux/amd64`; a variant such as `v8` is left out, since ECS cannot ask for one.
+    /// Creates a platform; variants such as `v8` are omitted, since ECS cannot select one.
     pub fn new(system: &str, architecture: &str) -> Self {
         Self(format!("{system}/{architecture}"))
     }
 
-    /// The text.
+    /// Returns the text: `linux/arm64`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -35,13 +35,13 @@ impl std::fmt::Display for Platform {
     }
 }
 
-/// What the client says that it understands, in the order of preference.
+/// The supported media types, in order of preference.
 pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// Any manifest: the fields of both kinds that matter here.
+/// The relevant fields of an index or a manifest.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest {
@@ -51,7 +51,7 @@ pub(crate) struct Manifest {
     pub(crate) config: Option<Descriptor>,
 }
 
-/// A variant in an index.
+/// A manifest in an index.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Entry {
     platform: Option<PlatformFields>,
@@ -63,13 +63,13 @@ struct PlatformFields {
     architecture: String,
 }
 
-/// Where the rest is.
+/// A reference to a blob.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Descriptor {
     pub(crate) digest: String,
 }
 
-/// The image's own description, of which the platform matters.
+/// The relevant fields of an image's config.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Config {
     os: Option<String>,
@@ -77,15 +77,16 @@ pub(crate) struct Config {
 }
 
 impl Manifest {
-    /// The platforms of an index; attestations stand there as `unknown/unknown`.
+    /// Returns the platforms of an index, without attestations, which are `unknown/unknown`.
     pub(crate) fn platforms(&self) -> Vec<Platform> {
+        // BuildKit stores attestations as manifests of the platform `unknown/unknown`.
         let entries = self.manifests.iter().flatten();
-        let known = entries
+        let platforms = entries
             .filter_map(|entry| entry.platform.as_ref())
             .filter(|platform| is_word(&platform.os) && is_word(&platform.architecture))
             .filter(|platform| platform.os != "unknown")
             .map(|platform| Platform::new(&platform.os, &platform.architecture));
-        let mut platforms: Vec<Platform> = known.collect();
+        let mut platforms: Vec<Platform> = platforms.collect();
         platforms.sort();
         platforms.dedup();
         platforms
@@ -93,14 +94,15 @@ impl Manifest {
 }
 
 impl Config {
-    /// The platform, if the image says.
+    /// Returns the platform, if the config has one.
     pub(crate) fn platform(&self) -> Option<Platform> {
         let (system, architecture) = (self.os.as_deref()?, self.architecture.as_deref()?);
+        // The text comes from the registry and is written to a lock file.
         (is_word(system) && is_word(architecture)).then(|| Platform::new(system, architecture))
     }
 }
 
-/// Platforms end up in a file, so a stranger's text must be a word.
+/// Returns whether a text of the registry is a plain word; platforms are written to a file.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 32 && text.chars().all(|c| c.is_ascii_alphanumeric())
 }

@@ -1,42 +1,42 @@
-//! The name of an image, as people write it.
+//! Image references, as docker parses them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::digest::Digest;
 
-/// A registry, a repository in it, and which of its images.
+/// An image reference: a registry, a repository, and a tag or digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// Host and port as they were written: `localhost:5000`, `docker.io`.
+    /// Host and port as given: `localhost:5000`, `docker.io`.
     registry: String,
     /// The path: `library/nginx`.
     repository: String,
-    /// What follows.
-    which: Which,
+    /// The tag or digest.
+    tag_or_digest: TagOrDigest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Which {
+enum TagOrDigest {
     Tag(String),
     Digest(Digest),
 }
 
-/// A text names no image.
+/// An error parsing an image reference.
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is no image reference: {why}")]
-pub struct NoReference {
+#[error("`{text}` is not an image reference: {reason}")]
+pub struct ParseReferenceError {
     text: String,
-    why: &'static str,
+    reason: &'static str,
 }
 
 impl Reference {
-    /// The registry as it was written, Docker Hub's included: `docker.io`.
+    /// Returns the registry; `docker.io` for Docker Hub.
     pub fn registry(&self) -> &str {
         &self.registry
     }
 
-    /// The host that is asked; Docker Hub's differs from its name.
+    /// Returns the host of the API, which for Docker Hub differs from its name.
     pub(crate) fn host(&self) -> &str {
         match self.registry.as_str() {
             DOCKER_HUB => "registry-1.docker.io",
@@ -44,28 +44,28 @@ impl Reference {
         }
     }
 
-    /// The path in the registry.
+    /// Returns the path in the registry.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag or digest, as it stands in a path.
-    pub(crate) fn which(&self) -> &str {
-        match &self.which {
-            Which::Tag(tag) => tag,
-            Which::Digest(digest) => digest.as_str(),
+    /// Returns the tag or digest, for a URL path.
+    pub(crate) fn tag_or_digest(&self) -> &str {
+        match &self.tag_or_digest {
+            TagOrDigest::Tag(tag) => tag,
+            TagOrDigest::Digest(digest) => digest.as_str(),
         }
     }
 
-    /// The digest, where the reference names one.
+    /// Returns the digest, if the reference has one.
     pub(crate) fn digest(&self) -> Option<&Digest> {
-        match &self.which {
-            Which::Tag(_) => None,
-            Which::Digest(digest) => Some(digest),
+        match &self.tag_or_digest {
+            TagOrDigest::Tag(_) => None,
+            TagOrDigest::Digest(digest) => Some(digest),
         }
     }
 
-    /// Whether the registry is this machine, where plain http has no listeners in between.
+    /// Returns whether the registry is on the local host, where plain http cannot be intercepted.
     pub(crate) fn is_local(&self) -> bool {
         let (host, _) = split_port(&self.registry);
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -75,18 +75,18 @@ impl Reference {
 }
 
 impl FromStr for Reference {
-    type Err = NoReference;
+    type Err = ParseReferenceError;
 
-    fn from_str(text: &str) -> Result<Self, NoReference> {
-        let wrong = |why| NoReference {
+    fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
+        let error = |reason| ParseReferenceError {
             text: text.chars().take(300).collect(),
-            why,
+            reason,
         };
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => {
                 let digest = digest
                     .parse()
-                    .map_err(|_| wrong("what follows `@` is no sha256 digest"))?;
+                    .map_err(|_| error("the part after `@` is not a sha256 digest"))?;
                 (name, Some(digest))
             }
             None => (text, None),
@@ -99,19 +99,24 @@ impl FromStr for Reference {
         };
 
         if !path.split('/').all(is_part) {
-            return Err(wrong(
-                "a repository has small letters, digits and `-_.`, in parts with `/` between",
+            return Err(error(
+                "a repository consists of lower-case letters, digits and `-_.`, in parts separated by `/`",
             ));
         }
 
+        // Validated even if a digest is given, since both come from the same text.
         let tag = tag.unwrap_or("latest");
         if !is_tag(tag) {
-            return Err(wrong("a tag has up to 128 letters, digits and `-_.`"));
+            return Err(error(
+                "a tag consists of up to 128 letters, digits and `-_.`",
+            ));
         }
 
+        // The host becomes part of a URL, so it must not contain a path or user information.
         if !is_host(registry) {
-            return Err(wrong("the registry is no host name"));
+            return Err(error("the registry is not a host name"));
         }
+        // Official images of Docker Hub are in the namespace `library`.
         let repository = if registry == DOCKER_HUB && !path.contains('/') {
             format!("library/{path}")
         } else {
@@ -121,7 +126,8 @@ impl FromStr for Reference {
         Ok(Self {
             registry: registry.to_owned(),
             repository,
-            which: digest.map_or_else(|| Which::Tag(tag.to_owned()), Which::Digest),
+            tag_or_digest: digest
+                .map_or_else(|| TagOrDigest::Tag(tag.to_owned()), TagOrDigest::Digest),
         })
     }
 }
@@ -134,15 +140,15 @@ impl fmt::Display for Reference {
             "{}/{}{mark}{}",
             self.registry,
             self.repository,
-            self.which()
+            self.tag_or_digest()
         )
     }
 }
 
-/// What an image without a registry comes from.
+/// The registry of references without one.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 
-/// The first part is a registry when it looks like a host, as docker decides it.
+/// Splits off the registry: the first part, if it looks like a host by docker's rules.
 fn split_registry(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => match first {
@@ -153,7 +159,7 @@ fn split_registry(name: &str) -> (&str, &str) {
     }
 }
 
-/// Host and port; an IPv6 address keeps its brackets.
+/// Splits host and port; an IPv6 address keeps its brackets.
 pub(crate) fn split_port(host: &str) -> (&str, Option<u16>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => match port.parse() {
@@ -166,61 +172,68 @@ pub(crate) fn split_port(host: &str) -> (&str, Option<u16>) {
 
 fn is_host(host: &str) -> bool {
     let (name, _) = split_port(host);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let bracketed = name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'));
     match bracketed {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain),
+        None => {
+            name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_allowed)
+        }
     }
 }
 
 fn is_part(part: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    part.starts_with(plain)
-        && part.ends_with(plain)
-        && part.chars().all(|c| plain(c) || "-_.".contains(c))
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    part.starts_with(is_allowed)
+        && part.ends_with(is_allowed)
+        && part.chars().all(|c| is_allowed(c) || "-_.".contains(c))
 }
 
 fn is_tag(tag: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    tag.len() <= 128 && tag.starts_with(plain) && tag.chars().all(|c| plain(c) || "-.".contains(c))
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    tag.len() <= 128
+        && tag.starts_with(is_allowed)
+        && tag.chars().all(|c| is_allowed(c) || "-.".contains(c))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> String {
+    fn format_reference(text: &str) -> String {
         text.parse::<Reference>()
-            .map_or_else(|fault| fault.to_string(), |one| one.to_string())
+            .map_or_else(|error| error.to_string(), |reference| reference.to_string())
     }
 
     #[test]
-    fn fills_in_what_docker_fills_in() {
-        assert_eq!(told("nginx"), "docker.io/library/nginx:latest");
-        assert_eq!(told("me/web:1"), "docker.io/me/web:1");
-        assert_eq!(told("localhost/web"), "localhost/web:latest");
-        assert_eq!(told("localhost:5000/a/b:1"), "localhost:5000/a/b:1");
-        assert_eq!(told("[::1]:5000/web:1"), "[::1]:5000/web:1");
+    fn applies_the_defaults_of_docker() {
+        assert_eq!(format_reference("nginx"), "docker.io/library/nginx:latest");
+        assert_eq!(format_reference("me/web:1"), "docker.io/me/web:1");
+        assert_eq!(format_reference("localhost/web"), "localhost/web:latest");
         assert_eq!(
-            told("public.ecr.aws/x/y:1.0-a_b"),
+            format_reference("localhost:5000/a/b:1"),
+            "localhost:5000/a/b:1"
+        );
+        assert_eq!(format_reference("[::1]:5000/web:1"), "[::1]:5000/web:1");
+        assert_eq!(
+            format_reference("public.ecr.aws/x/y:1.0-a_b"),
             "public.ecr.aws/x/y:1.0-a_b"
         );
     }
 
     #[test]
-    fn a_digest_wins_over_a_tag() {
-        let digest = Digest::of(b"");
+    fn prefers_a_digest_over_a_tag() {
+        let digest = Digest::from_content(b"");
         assert_eq!(
-            told(&format!("a.b/web:1@{digest}")),
+            format_reference(&format!("a.b/web:1@{digest}")),
             format!("a.b/web@{digest}")
         );
     }
 
     #[test]
-    fn refuses_what_could_leave_the_path() {
+    fn rejects_invalid_references() {
         for text in [
             "",
             "a//b",
@@ -229,6 +242,7 @@ mod tests {
             "a:b:c",
             "web:",
             "web@sha256:1",
+            // A query or `..` would change the request to the registry.
             "a.b/x?y",
             "a b/c",
             "web:1/../2",
@@ -238,18 +252,19 @@ mod tests {
     }
 
     #[test]
-    fn knows_this_machine() {
-        for (text, local) in [
+    fn recognizes_local_registries() {
+        for (text, is_local) in [
             ("localhost:1/a", true),
             ("127.0.0.1:1/a", true),
             ("[::1]:1/a", true),
             ("10.0.0.1:1/a", false),
             ("a", false),
+            // The name `localhost` counts only as a whole.
             ("localhost.example/a", false),
         ] {
             assert_eq!(
                 text.parse::<Reference>().unwrap().is_local(),
-                local,
+                is_local,
                 "{text}"
             );
         }

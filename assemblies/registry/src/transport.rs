@@ -1,4 +1,4 @@
-//! One HTTP request over one connection, everything limited.
+//! Sends an HTTP request over a new connection, within limits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,36 +18,36 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::client::Limits;
-use crate::error::Problem;
+use crate::error::ErrorKind;
 use crate::reference::split_port;
 
-/// Speaks https to anybody, and http to this machine.
+/// Sends requests: https to any host, http to loopback only.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
     tls: Arc<ClientConfig>,
     limits: Limits,
 }
 
-/// An answer, read to its end.
+/// A response, read completely.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
-    /// A header as text.
+impl Response {
+    /// Returns a header as text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Transport {
-    /// Believes the authorities of this system; Mozilla's where it has none.
+    /// Trusts the certificate authorities of the system, or Mozilla's if there are none.
     pub(crate) fn new(limits: Limits) -> Result<Self, rustls::Error> {
         let mut roots = RootCertStore::empty();
-        // One unreadable certificate among a hundred is no reason to believe nobody.
+        // A single invalid certificate must not make all others unusable.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -65,40 +65,45 @@ impl Transport {
         })
     }
 
-    /// Sends a request and reads the whole answer, from the name of the host to the last byte in time.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Problem> {
+    /// Sends a request and reads the whole response within the timeout.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response, ErrorKind> {
         let host = host_of(request.uri());
-        let slow = Problem::Slow {
+        let timeout_error = ErrorKind::Timeout {
             host: host.clone(),
-            limit: self.limits.time,
+            limit: self.limits.request_timeout,
         };
-        let sent = timeout(self.limits.time, self.unlimited(request, &host)).await;
-        sent.unwrap_or(Err(slow))
+        let result = timeout(
+            self.limits.request_timeout,
+            self.send_without_timeout(request, &host),
+        )
+        .await;
+        result.unwrap_or(Err(timeout_error))
     }
 
-    async fn unlimited(
+    async fn send_without_timeout(
         &self,
         request: Request<Full<Bytes>>,
         host: &str,
-    ) -> Result<Answer, Problem> {
-        let is_plain = request.uri().scheme_str() == Some("http");
-        let tcp = connect(host, is_plain).await?;
-        if is_plain {
+    ) -> Result<Response, ErrorKind> {
+        let is_plain_http = request.uri().scheme_str() == Some("http");
+        let tcp = connect(host, is_plain_http).await?;
+        if is_plain_http {
             return self.exchange(tcp, request, host).await;
         }
 
-        let name = unbracketed(split_port(host).0).to_owned();
-        let failed = |source| Problem::Connect {
+        let name = strip_brackets(split_port(host).0).to_owned();
+        let connect_error = |source| ErrorKind::Connect {
             host: host.to_owned(),
             source,
         };
-        let name =
-            ServerName::try_from(name).map_err(|error| failed(std::io::Error::other(error)))?;
+        let name = ServerName::try_from(name)
+            .map_err(|error| connect_error(std::io::Error::other(error)))?;
         let tls = TlsConnector::from(self.tls.clone())
             .connect(name, tcp)
             .await;
 
-        self.exchange(tls.map_err(failed)?, request, host).await
+        self.exchange(tls.map_err(connect_error)?, request, host)
+            .await
     }
 
     async fn exchange<Io>(
@@ -106,36 +111,39 @@ impl Transport {
         io: Io,
         request: Request<Full<Bytes>>,
         host: &str,
-    ) -> Result<Answer, Problem>
+    ) -> Result<Response, ErrorKind>
     where
         Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let broken = |error: &dyn std::error::Error| Problem::Broken {
+        let interrupted = |error: &dyn std::error::Error| ErrorKind::Interrupted {
             host: host.to_owned(),
-            cause: deepest(error),
+            cause: root_cause(error),
         };
         let handshake = http1::handshake(TokioIo::new(io)).await;
-        let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
+        let (mut sender, connection) = handshake.map_err(|error| interrupted(&error))?;
 
-        // Owns the connection's task: it ends with this function, however that ends.
+        // Owns the connection's task, so that it is aborted when this function returns.
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
-        let answer = sender.send_request(relative(request, host)).await;
-        let (parts, body) = answer.map_err(|error| broken(&error))?.into_parts();
-        let body = Limited::new(body, self.limits.bytes).collect().await;
+        let response = sender.send_request(to_origin_form(request, host)).await;
+        let (parts, body) = response.map_err(|error| interrupted(&error))?.into_parts();
+        // Limited while reading, since `Content-Length` may be absent.
+        let body = Limited::new(body, self.limits.max_response_bytes)
+            .collect()
+            .await;
         let body = body.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                let limit = self.limits.bytes;
-                Problem::TooBig {
+                let limit = self.limits.max_response_bytes;
+                ErrorKind::TooLarge {
                     host: host.to_owned(),
                     limit,
                 }
             } else {
-                broken(error.as_ref())
+                interrupted(error.as_ref())
             }
         })?;
 
-        Ok(Answer {
+        Ok(Response {
             status: parts.status,
             headers: parts.headers,
             body: body.to_bytes(),
@@ -143,8 +151,8 @@ impl Transport {
     }
 }
 
-/// The request as it goes over the wire: the path, and the host in its header.
-fn relative(mut request: Request<Full<Bytes>>, host: &str) -> Request<Full<Bytes>> {
+/// Converts a request to origin form: the path as target, the host as a header (RFC 9112, section 3.2.1).
+fn to_origin_form(mut request: Request<Full<Bytes>>, host: &str) -> Request<Full<Bytes>> {
     let path = request.uri().path_and_query().cloned();
     *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
     let headers = request.headers_mut();
@@ -156,43 +164,45 @@ fn relative(mut request: Request<Full<Bytes>>, host: &str) -> Request<Full<Bytes
     request
 }
 
-async fn connect(host: &str, is_plain: bool) -> Result<TcpStream, Problem> {
-    let failed = |source| Problem::Connect {
+async fn connect(host: &str, is_plain_http: bool) -> Result<TcpStream, ErrorKind> {
+    let connect_error = |source| ErrorKind::Connect {
         host: host.to_owned(),
         source,
     };
     let (name, port) = split_port(host);
-    let port = port.unwrap_or(if is_plain { 80 } else { 443 });
-    let found = lookup_host((unbracketed(name), port))
+    let port = port.unwrap_or(if is_plain_http { 80 } else { 443 });
+    let found = lookup_host((strip_brackets(name), port))
         .await
-        .map_err(failed)?;
+        .map_err(connect_error)?;
     let mut addresses: Vec<SocketAddr> = found.collect();
 
-    if is_plain {
-        // Judged by address, not by name: `localhost` is whatever a hosts file says.
+    if is_plain_http {
+        // By address, not by name: a hosts file can map `localhost` to another address.
         addresses.retain(|address| address.ip().is_loopback());
         if addresses.is_empty() {
-            return Err(Problem::Plain(host.to_owned()));
+            return Err(ErrorKind::PlainHttp(host.to_owned()));
         }
     }
 
-    TcpStream::connect(&addresses[..]).await.map_err(failed)
+    TcpStream::connect(&addresses[..])
+        .await
+        .map_err(connect_error)
 }
 
 fn host_of(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-    // A name and a password in an address are nobody's business.
+    // Without user information, which must not appear in messages.
     authority.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
-fn unbracketed(host: &str) -> &str {
+fn strip_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
 }
 
-/// The last of the reasons says what happened.
-fn deepest(error: &dyn std::error::Error) -> String {
+/// Returns the innermost cause, which is the most specific.
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -1,13 +1,13 @@
-//! The same client against a registry that others wrote: Debian's `docker-registry`.
+//! Tests the client against another implementation: Debian's `docker-registry`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+#![allow(clippy::print_stderr, reason = "a skipped test prints a message")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use registry::{Client, Credentials, Digest, Limits, Platform, Problem};
+use registry::{Client, Credentials, Digest, ErrorKind, Limits, Platform};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
@@ -16,7 +16,7 @@ const CONFIG: &str =
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// A running registry with an empty store.
+/// A running registry with empty storage.
 struct Debian {
     process: Child,
     address: String,
@@ -47,12 +47,14 @@ impl Debian {
             .unwrap();
 
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        // Port 0 selects a free port, which only the log shows.
         let address = lines.by_ref().map(Result::unwrap).find_map(|line| {
             let at = line.split_once("listening on ")?.1;
             let end = at.find(|c: char| !c.is_ascii_digit() && !".:".contains(c));
             Some(at[..end.unwrap_or(at.len())].to_owned())
         });
 
+        // Drains stderr, so that the registry never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self {
             process,
@@ -61,7 +63,7 @@ impl Debian {
         })
     }
 
-    /// Puts a document where the protocol wants it, by curl.
+    /// Uploads a document with curl.
     fn put(&self, path: &str, kind: &str, body: &str) {
         let url = format!("http://{}{path}", self.address);
         let status = Command::new("curl")
@@ -79,25 +81,26 @@ impl Debian {
 
     fn put_blob(&self, body: &str) -> Digest {
         let url = format!("http://{}/v2/web/blobs/uploads/", self.address);
-        let answer = Command::new("curl")
+        let output = Command::new("curl")
             .args(["--silent", "--noproxy", "*", "-X", "POST", "-D", "-", &url])
             .output()
             .unwrap();
-        let headers = String::from_utf8(answer.stdout).unwrap();
+        let headers = String::from_utf8(output.stdout).unwrap();
         let found = headers.lines().find_map(|line| {
             let (name, value) = line.split_once(": ")?;
             name.eq_ignore_ascii_case("location")
                 .then(|| value.trim().to_owned())
         });
         let upload = found.unwrap();
+        // The upload URL may be absolute or relative (OCI distribution specification).
         let path = upload
             .split_once(&self.address)
             .map_or(upload.as_str(), |(_, path)| path);
 
-        let digest = Digest::of(body.as_bytes());
-        let digest_of = digest.as_str().replace(':', "%3A");
+        let digest = Digest::from_content(body.as_bytes());
+        let encoded_digest = digest.as_str().replace(':', "%3A");
         self.put(
-            &format!("{path}&digest={digest_of}"),
+            &format!("{path}&digest={encoded_digest}"),
             "application/octet-stream",
             body,
         );
@@ -114,7 +117,7 @@ impl Drop for Debian {
 }
 
 #[tokio::test]
-async fn finds_an_image_and_an_index_by_tag_and_says_what_is_not_there() {
+async fn resolves_images_and_indexes_and_reports_missing_ones() {
     let Some(debian) = Debian::start() else {
         return;
     };
@@ -125,9 +128,10 @@ async fn finds_an_image_and_an_index_by_tag_and_says_what_is_not_there() {
     );
 
     debian.put("/v2/web/manifests/arm", OCI_MANIFEST, &manifest);
-    let of_manifest = Digest::of(manifest.as_bytes());
+    let manifest_digest = Digest::from_content(manifest.as_bytes());
+    // An index that contains the manifest above.
     let index = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{of_manifest}","size":{},"platform":{{"os":"linux","architecture":"arm64"}}}}]}}"#,
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{manifest_digest}","size":{},"platform":{{"os":"linux","architecture":"arm64"}}}}]}}"#,
         manifest.len()
     );
 
@@ -135,25 +139,25 @@ async fn finds_an_image_and_an_index_by_tag_and_says_what_is_not_there() {
 
     let client = Client::new(Credentials::default(), Limits::default()).unwrap();
     let arm = [Platform::new("linux", "arm64")];
-    let image = |which: &str| format!("{}/web{which}", debian.address);
-    let one = client.resolve(&image(":arm"), &arm).await.unwrap();
+    let image = |suffix: &str| format!("{}/web{suffix}", debian.address);
+    let single = client.resolve(&image(":arm"), &arm).await.unwrap();
 
     assert_eq!(
-        (one.digest, &one.platforms[..]),
-        (of_manifest.clone(), &arm[..])
+        (single.digest, &single.platforms[..]),
+        (manifest_digest.clone(), &arm[..])
     );
 
     let all = client.resolve(&image(":all"), &arm).await.unwrap();
-    assert_eq!(all.digest, Digest::of(index.as_bytes()));
+    assert_eq!(all.digest, Digest::from_content(index.as_bytes()));
     let by_digest = client
-        .resolve(&image(&format!("@{of_manifest}")), &arm)
+        .resolve(&image(&format!("@{manifest_digest}")), &arm)
         .await
         .unwrap();
 
-    assert_eq!(by_digest.digest, of_manifest);
+    assert_eq!(by_digest.digest, manifest_digest);
     let missing = client.resolve(&image(":none"), &arm).await.unwrap_err();
     assert!(
-        matches!(missing.problem, Problem::NotThere { .. }),
+        matches!(missing.kind, ErrorKind::NotFound { .. }),
         "{missing}"
     );
 }

@@ -1,10 +1,10 @@
-//! What the client does with the answers of registries, good and bad.
+//! Tests the client with valid and invalid responses.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
 use std::time::Duration;
 
-use registry::{Client, Credentials, Digest, Error, Image, Limits, Platform, Problem};
+use registry::{Client, Credentials, Digest, Error, ErrorKind, Image, Limits, Platform};
 
 mod support;
 use support::{Registry, Reply};
@@ -17,8 +17,8 @@ const CONFIG: &str = r#"{"os":"linux","architecture":"amd64","rootfs":{}}"#;
 
 fn limits() -> Limits {
     Limits {
-        time: Duration::from_secs(10),
-        wait: Duration::from_millis(20),
+        request_timeout: Duration::from_secs(10),
+        max_retry_wait: Duration::from_millis(20),
         ..Limits::default()
     }
 }
@@ -33,36 +33,38 @@ async fn resolve(registry: &Registry, json: &str, limits: Limits) -> Result<Imag
     client.resolve(&registry.image("web:1"), &[amd64()]).await
 }
 
-async fn refused(registry: &Registry) -> (Problem, String) {
+async fn resolve_error(registry: &Registry) -> (ErrorKind, String) {
     let error = resolve(registry, "{}", limits()).await.unwrap_err();
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.starts_with(&format!("`{}/web:1`: ", registry.address)),
-        "{told}"
+        message.starts_with(&format!("`{}/web:1`: ", registry.address)),
+        "{message}"
     );
-    assert!(told.contains("; "), "no way out: {told}");
-    (error.problem, told)
+    assert!(message.contains("; "), "no hint: {message}");
+    (error.kind, message)
 }
 
+// The path of the tag `1` of the repository `web`.
 const MANIFEST: &str = "/v2/web/manifests/1";
 
 #[tokio::test]
-async fn an_index_is_known_by_its_own_hash_and_lists_its_platforms() {
+async fn resolves_an_index_to_its_digest_and_platforms() {
     let registry = Registry::start().await;
-    let digest = Digest::of(INDEX.as_bytes());
+    let digest = Digest::from_content(INDEX.as_bytes());
     let reply = Reply::new(200, INDEX).with("docker-content-digest", digest.as_str());
     registry.on(MANIFEST, None, reply);
     let image = resolve(&registry, "{}", limits()).await.unwrap();
     assert_eq!(image.digest, digest);
     assert_eq!(image.platforms, [amd64(), Platform::new("linux", "arm64")]);
-    let accept = registry.asked()[0].accept.clone().unwrap();
+    // Both the OCI and the older docker media types are requested.
+    let accept = registry.requests()[0].accept.clone().unwrap();
     assert!(accept.contains("image.index.v1") && accept.contains("manifest.list.v2"));
 }
 
 #[tokio::test]
-async fn an_image_without_variants_says_its_platform_in_a_blob_that_may_be_elsewhere() {
+async fn reads_the_platform_of_a_single_image_from_a_redirected_blob() {
     let registry = Registry::start().await;
-    let config = Digest::of(CONFIG.as_bytes());
+    let config = Digest::from_content(CONFIG.as_bytes());
     let manifest = format!(r#"{{"schemaVersion":2,"config":{{"digest":"{config}"}},"layers":[]}}"#);
     registry.on(MANIFEST, None, Reply::new(200, manifest.as_str()));
 
@@ -76,36 +78,39 @@ async fn an_image_without_variants_says_its_platform_in_a_blob_that_may_be_elsew
     registry.on("/signed", None, Reply::new(200, CONFIG));
     let image = resolve(&registry, "{}", limits()).await.unwrap();
 
-    assert_eq!(image.digest, Digest::of(manifest.as_bytes()));
+    assert_eq!(image.digest, Digest::from_content(manifest.as_bytes()));
     assert_eq!(image.platforms, [amd64()]);
 }
 
 #[tokio::test]
-async fn a_platform_that_is_not_there_is_told_with_those_that_are() {
+async fn reports_a_missing_platform_with_the_available_ones() {
     let registry = Registry::start().await;
     registry.on(
         MANIFEST,
         None,
         Reply::new(200, INDEX.replace("amd64", "s390x")),
     );
-    let (problem, told) = refused(&registry).await;
-    assert!(matches!(problem, Problem::NoPlatform { .. }));
-    assert!(told.contains("linux/arm64, linux/s390x"), "{told}");
+    let (kind, message) = resolve_error(&registry).await;
+    assert!(matches!(kind, ErrorKind::MissingPlatform { .. }));
+    assert!(message.contains("linux/arm64, linux/s390x"), "{message}");
 }
 
 #[tokio::test]
-async fn a_header_that_lies_about_the_bytes_is_not_believed() {
+async fn rejects_a_digest_header_that_does_not_match() {
     let registry = Registry::start().await;
-    let other = Digest::of(b"other");
+    let other = Digest::from_content(b"other");
     let reply = Reply::new(200, INDEX).with("docker-content-digest", other.as_str());
     registry.on(MANIFEST, None, reply);
-    assert!(matches!(refused(&registry).await.0, Problem::Lie { .. }));
+    assert!(matches!(
+        resolve_error(&registry).await.0,
+        ErrorKind::DigestMismatch { .. }
+    ));
 }
 
 #[tokio::test]
-async fn a_config_that_is_not_what_its_name_says_is_not_believed() {
+async fn rejects_a_config_that_does_not_match_its_digest() {
     let registry = Registry::start().await;
-    let config = Digest::of(CONFIG.as_bytes());
+    let config = Digest::from_content(CONFIG.as_bytes());
     let manifest = format!(r#"{{"schemaVersion":2,"config":{{"digest":"{config}"}}}}"#);
     registry.on(MANIFEST, None, Reply::new(200, manifest));
     registry.on(
@@ -113,11 +118,14 @@ async fn a_config_that_is_not_what_its_name_says_is_not_believed() {
         None,
         Reply::new(200, "{}"),
     );
-    assert!(matches!(refused(&registry).await.0, Problem::Lie { .. }));
+    assert!(matches!(
+        resolve_error(&registry).await.0,
+        ErrorKind::DigestMismatch { .. }
+    ));
 }
 
 #[tokio::test]
-async fn a_manifest_is_not_taken_from_where_a_redirect_leads() {
+async fn does_not_follow_redirects_for_manifests() {
     let registry = Registry::start().await;
     let elsewhere = format!("http://{}/evil", registry.address);
     registry.on(
@@ -125,16 +133,17 @@ async fn a_manifest_is_not_taken_from_where_a_redirect_leads() {
         None,
         Reply::new(302, "").with("location", &elsewhere),
     );
+    // A manifest behind a redirect would be valid JSON, but must not be used.
     registry.on("/evil", None, Reply::new(200, INDEX));
     assert!(matches!(
-        refused(&registry).await.0,
-        Problem::Status { status: 302, .. }
+        resolve_error(&registry).await.0,
+        ErrorKind::Status { status: 302, .. }
     ));
-    assert_eq!(registry.asked().len(), 1);
+    assert_eq!(registry.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn a_token_is_fetched_from_where_the_registry_says_and_used() {
+async fn fetches_and_uses_a_token() {
     let registry = Registry::start().await;
     let realm = format!("http://{}/token", registry.address);
     let challenge = format!(r#"Bearer realm="{realm}",service="s s",scope="repository:web:pull""#);
@@ -145,14 +154,15 @@ async fn a_token_is_fetched_from_where_the_registry_says_and_used() {
     );
     registry.on(MANIFEST, Some("Bearer t1"), Reply::new(200, INDEX));
 
-    let asked = "/token?scope=repository%3Aweb%3Apull&service=s%20s";
-    registry.on(asked, None, Reply::new(200, r#"{"token":"t1"}"#));
+    let token_path = "/token?scope=repository%3Aweb%3Apull&service=s%20s";
+    registry.on(token_path, None, Reply::new(200, r#"{"token":"t1"}"#));
     assert!(resolve(&registry, "{}", limits()).await.is_ok());
-    assert_eq!(registry.asked()[1].authorization, None);
+    // Without credentials, the token is requested anonymously.
+    assert_eq!(registry.requests()[1].authorization, None);
 }
 
 #[tokio::test]
-async fn a_login_goes_to_the_token_server_and_not_to_the_registry() {
+async fn sends_the_password_only_to_the_token_server() {
     let registry = Registry::start().await;
     let challenge = format!(r#"Bearer realm="http://{}/token""#, registry.address);
     registry.on(
@@ -162,9 +172,9 @@ async fn a_login_goes_to_the_token_server_and_not_to_the_registry() {
     );
     registry.on(MANIFEST, Some("Bearer t2"), Reply::new(200, INDEX));
 
-    let asked = "/token?scope=repository%3Aweb%3Apull";
+    let token_path = "/token?scope=repository%3Aweb%3Apull";
     registry.on(
-        asked,
+        token_path,
         Some("Basic bWU6aHVzaA=="),
         Reply::new(200, r#"{"access_token":"t2"}"#),
     );
@@ -176,19 +186,17 @@ async fn a_login_goes_to_the_token_server_and_not_to_the_registry() {
 
     assert!(resolve(&registry, &json, limits()).await.is_ok());
     let sent: Vec<_> = registry
-        .asked()
+        .requests()
         .into_iter()
-        .map(|one| (one.path, one.authorization))
+        .map(|request| (request.path, request.authorization))
         .collect();
 
-    assert!(
-        sent.iter()
-            .all(|(path, who)| path == asked || who.as_deref() != Some("Basic bWU6aHVzaA=="))
-    );
+    assert!(sent.iter().all(|(path, authorization)| path == token_path
+        || authorization.as_deref() != Some("Basic bWU6aHVzaA==")));
 }
 
 #[tokio::test]
-async fn the_token_of_a_login_is_exchanged_for_one_of_the_registry() {
+async fn exchanges_an_identity_token() {
     let registry = Registry::start().await;
     let challenge = format!(r#"Bearer realm="http://{}/token""#, registry.address);
     registry.on(
@@ -207,7 +215,7 @@ async fn the_token_of_a_login_is_exchanged_for_one_of_the_registry() {
 }
 
 #[tokio::test]
-async fn a_password_is_sent_where_the_registry_asks_for_one() {
+async fn sends_a_password_for_a_basic_challenge() {
     let registry = Registry::start().await;
     registry.on(
         MANIFEST,
@@ -222,16 +230,16 @@ async fn a_password_is_sent_where_the_registry_asks_for_one() {
     );
 
     assert!(resolve(&registry, &json, limits()).await.is_ok());
-    let (problem, told) = refused(&registry).await;
-    assert!(matches!(problem, Problem::Denied { .. }));
+    let (kind, message) = resolve_error(&registry).await;
+    assert!(matches!(kind, ErrorKind::Denied { .. }));
     assert!(
-        told.contains(&format!("docker login {}", registry.address)),
-        "{told}"
+        message.contains(&format!("docker login {}", registry.address)),
+        "{message}"
     );
 }
 
 #[tokio::test]
-async fn a_password_that_is_wrong_is_told_with_the_name_and_not_with_the_password() {
+async fn reports_a_wrong_password_without_revealing_it() {
     let registry = Registry::start().await;
     registry.on(
         MANIFEST,
@@ -243,19 +251,19 @@ async fn a_password_that_is_wrong_is_told_with_the_name_and_not_with_the_passwor
         r#"{{"auths":{{"{}":{{"username":"me","password":"hush"}}}}}}"#,
         registry.address
     );
-    let told = resolve(&registry, &json, limits())
+    let message = resolve(&registry, &json, limits())
         .await
         .unwrap_err()
         .to_string();
 
     assert!(
-        told.contains("refuses `me`") && !told.contains("hush"),
-        "{told}"
+        message.contains("denied access to `me`") && !message.contains("hush"),
+        "{message}"
     );
 }
 
 #[tokio::test]
-async fn a_token_server_that_is_no_https_elsewhere_gets_nothing() {
+async fn rejects_a_token_server_without_https() {
     let registry = Registry::start().await;
     let challenge = "Bearer realm=\"ftp://evil.example/token\"";
     registry.on(
@@ -265,56 +273,58 @@ async fn a_token_server_that_is_no_https_elsewhere_gets_nothing() {
     );
 
     assert!(matches!(
-        refused(&registry).await.0,
-        Problem::NoRegistry { .. }
+        resolve_error(&registry).await.0,
+        ErrorKind::InvalidResponse { .. }
     ));
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_is_told_in_the_words_of_the_registry() {
+async fn reports_a_missing_image_with_the_message_of_the_registry() {
     let registry = Registry::start().await;
-    let (problem, told) = refused(&registry).await;
-    assert!(matches!(problem, Problem::NotThere { .. }));
-    assert!(told.contains("manifest unknown"), "{told}");
+    let (kind, message) = resolve_error(&registry).await;
+    assert!(matches!(kind, ErrorKind::NotFound { .. }));
+    assert!(message.contains("manifest unknown"), "{message}");
 }
 
 #[tokio::test]
-async fn a_busy_registry_is_asked_again_when_it_says_so() {
+async fn retries_after_the_requested_wait() {
     let registry = Registry::start().await;
     registry.on(MANIFEST, None, Reply::new(429, "").with("retry-after", "0"));
     registry.on(MANIFEST, None, Reply::new(200, INDEX));
     assert!(resolve(&registry, "{}", limits()).await.is_ok());
-    assert_eq!(registry.asked().len(), 2);
+    assert_eq!(registry.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn a_registry_that_asks_for_a_long_wait_is_not_asked_again() {
+async fn does_not_retry_after_a_long_requested_wait() {
     let registry = Registry::start().await;
     registry.on(
         MANIFEST,
         None,
         Reply::new(429, "").with("retry-after", "600"),
     );
-    let (problem, told) = refused(&registry).await;
-    assert!(matches!(problem, Problem::Busy { .. }));
-    assert!(told.contains("600 s"), "{told}");
-    assert_eq!(registry.asked().len(), 1);
+    let (kind, message) = resolve_error(&registry).await;
+    assert!(matches!(kind, ErrorKind::RateLimited { .. }));
+    // The limit for a wait is 20 ms here.
+    assert!(message.contains("600 s"), "{message}");
+    assert_eq!(registry.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn a_page_instead_of_a_manifest_is_no_registry() {
+async fn rejects_an_html_page() {
     let registry = Registry::start().await;
     let page =
         Reply::new(200, "<!DOCTYPE html><html>log in</html>").with("content-type", "text/html");
     registry.on(MANIFEST, None, page);
-    let (problem, told) = refused(&registry).await;
-    assert!(matches!(problem, Problem::NoRegistry { .. }));
-    assert!(told.contains("text/html"), "{told}");
+    let (kind, message) = resolve_error(&registry).await;
+    assert!(matches!(kind, ErrorKind::InvalidResponse { .. }));
+    assert!(message.contains("text/html"), "{message}");
 }
 
 #[tokio::test]
-async fn an_old_manifest_is_named() {
+async fn reports_an_unsupported_manifest_version() {
     let registry = Registry::start().await;
+    // Docker's first manifest format, which registries have dropped.
     let old = r#"{"schemaVersion":1,"name":"web"}"#;
     let kind = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     registry.on(
@@ -322,35 +332,39 @@ async fn an_old_manifest_is_named() {
         None,
         Reply::new(200, old).with("content-type", kind),
     );
-    assert!(refused(&registry).await.1.contains(kind));
+    assert!(resolve_error(&registry).await.1.contains(kind));
 }
 
 #[tokio::test]
-async fn more_bytes_than_the_limit_are_not_read() {
+async fn rejects_a_response_over_the_size_limit() {
     let registry = Registry::start().await;
     registry.on(MANIFEST, None, Reply::new(200, vec![b' '; 5 * 1024 * 1024]));
-    assert!(matches!(refused(&registry).await.0, Problem::TooBig { .. }));
+    assert!(matches!(
+        resolve_error(&registry).await.0,
+        ErrorKind::TooLarge { .. }
+    ));
 }
 
 #[tokio::test]
-async fn a_silent_registry_is_given_up() {
+async fn times_out_when_a_registry_does_not_respond() {
     let registry = Registry::start().await;
     registry.on(MANIFEST, None, Reply::never());
-    let impatient = Limits {
-        time: Duration::from_millis(50),
+    let short_timeout = Limits {
+        request_timeout: Duration::from_millis(50),
         ..limits()
     };
-    let error = resolve(&registry, "{}", impatient).await.unwrap_err();
-    assert!(matches!(error.problem, Problem::Slow { .. }));
+    let error = resolve(&registry, "{}", short_timeout).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Timeout { .. }));
 }
 
 #[tokio::test]
-async fn nobody_there_is_told() {
+async fn reports_a_failed_connection() {
     let registry = Registry::start().await;
+    // A port that was free a moment ago, so the connection is refused.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let image = format!("{}/web:1", closed.local_addr().unwrap());
     drop((closed, registry));
     let client = Client::new(Credentials::default(), limits()).unwrap();
     let error = client.resolve(&image, &[amd64()]).await.unwrap_err();
-    assert!(matches!(error.problem, Problem::Connect { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Connect { .. }), "{error}");
 }

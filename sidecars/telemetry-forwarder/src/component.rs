@@ -1,4 +1,4 @@
-//! The forwarder as a component of a task.
+//! Implements the toolkit's component interface: ports, verbs, checks, serving.
 
 use std::env;
 
@@ -40,27 +40,31 @@ impl Component for TelemetryForwarder {
         &[Verb {
             name: "show",
             arguments: "FILE [TRACE-ID]",
-            summary: "Prints the traces of a file sink as trees",
+            summary: "Print the traces of a file sink as trees",
         }]
     }
 
     fn check(config: &Config) -> Vec<Problem> {
+        // Building the destination reads `ca_file`, the only setting that depends on a file.
         match Destination::new(config) {
             Ok(_) => Vec::new(),
-            Err(fault) => {
+            Err(error) => {
                 let hint =
-                    "name a PEM file of certificates, or leave it empty for the built-in ones";
-                vec![Problem::new("ca_file", fault.to_string(), hint)]
+                    "set the path of a PEM file, or leave it empty to use the built-in authorities";
+                vec![Problem::new("ca_file", error.to_string(), hint)]
             }
         }
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
+        // `/ready` returns 503 until this latch is released, so no sender is let in before the
+        // resource attributes are known.
         let ready = process.readiness.latch("listeners and resource attributes");
         let listeners = Listeners {
             http: bind("listen", config.listen).await?,
             grpc: bind("listen_grpc", config.listen_grpc).await?,
         };
+        // Set by the ECS agent in every container on Fargate platform version 1.4.0 and later.
         let metadata = env::var("ECS_CONTAINER_METADATA_URI_V4").ok();
         Ok(serve(config, listeners, metadata, process, ready).await?)
     }
@@ -78,5 +82,5 @@ impl Component for TelemetryForwarder {
 async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
     TcpListener::bind(address)
         .await
-        .map_err(|error| format!("`{setting}` cannot be bound to {address}: {error}").into())
+        .map_err(|error| format!("cannot bind `{setting}` to {address}: {error}").into())
 }

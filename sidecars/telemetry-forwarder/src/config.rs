@@ -1,4 +1,4 @@
-//! The settings, and what `endpoint` and `headers` mean.
+//! The settings, and how `endpoint` and `headers` are parsed.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,60 +11,60 @@ use http::{HeaderName, HeaderValue, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be set.
+/// Settings of the forwarder.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where OTLP over HTTP is received; gRPC is understood there too.
+    /// Address that receives OTLP over HTTP; it accepts gRPC as well.
     pub listen: SocketAddr,
-    /// Where OTLP over gRPC is received; HTTP is understood there too.
+    /// Address that receives OTLP over gRPC; it accepts HTTP as well.
     pub listen_grpc: SocketAddr,
-    /// Where telemetry goes: a base URL (`https://host`, `/v1/traces` is appended), `file:PATH` for
-    /// a line of JSON per batch, or nothing to count and discard.
+    /// Destination: a base URL (`https://host`, `/v1/traces` is appended), `file:PATH` for a line of
+    /// JSON per batch, or empty to count and discard.
     pub endpoint: String,
-    /// Headers of every request to the endpoint: `name=value,name=value`, values percent-encoded.
+    /// Headers of requests to the endpoint: `name=value,name=value`, values percent-encoded.
     pub headers: Secret,
-    /// PEM file of the certificate authorities to trust instead of the built-in ones.
+    /// PEM file of certificate authorities to trust instead of the built-in ones.
     pub ca_file: String,
-    /// How requests to the endpoint are compressed.
+    /// Compression of requests to the endpoint.
     pub compression: Compression,
-    /// How hard gzip tries, from 1 (fast) to 9 (small).
+    /// Gzip compression level, from 1 (fastest) to 9 (smallest).
     #[schemars(range(min = 1, max = 9))]
     pub compression_level: u32,
-    /// Resource attributes added to everything that does not have them.
+    /// Resource attributes to add to resources that lack them.
     pub resource: BTreeMap<String, String>,
-    /// Largest request received, in bytes, compressed or not.
-    pub request_bytes: usize,
-    /// How long the body of a request may take to arrive.
-    pub request_timeout: Period,
-    /// How many bytes wait for the endpoint at most; beyond, senders are told to come again.
-    pub queue_bytes: usize,
-    /// Largest request sent, in bytes before compression.
-    pub batch_bytes: usize,
-    /// Most spans, points or records in a request sent.
-    pub batch_items: usize,
-    /// How long the first of a batch waits for company.
-    pub batch_delay: Period,
-    /// How long the endpoint may take to answer one request.
+    /// Maximum size of a request body, in bytes, before and after decompression.
+    pub max_body_bytes: usize,
+    /// Maximum time to receive a request body.
+    pub body_timeout: Period,
+    /// Maximum size of the queue, in bytes; when it is full, requests are refused and can be retried.
+    pub max_queue_bytes: usize,
+    /// Maximum size of a batch, in bytes before compression.
+    pub max_batch_bytes: usize,
+    /// Maximum number of spans, data points or log records in a batch.
+    pub max_batch_items: usize,
+    /// Maximum time a request waits for others to join its batch.
+    pub batch_timeout: Period,
+    /// Maximum time for the endpoint to answer a request.
     pub export_timeout: Period,
     /// Limits of the two listeners.
     pub limits: Limits,
 }
 
-/// How a request body is compressed.
+/// Compression of a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// With gzip.
+    /// Gzip.
     Gzip,
-    /// Not at all.
+    /// No compression.
     None,
 }
 
-/// What `endpoint` names.
+/// A parsed `endpoint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Nothing: telemetry is counted and let go.
+    /// Telemetry is counted and discarded.
     Discard,
     /// A file of JSON lines.
     File(PathBuf),
@@ -73,35 +73,36 @@ pub enum Endpoint {
 }
 
 impl Config {
-    /// What `endpoint` names, or why it names nothing.
+    /// Parses `endpoint`; an error completes the sentence "`endpoint` …".
     pub fn endpoint(&self) -> Result<Endpoint, &'static str> {
         if self.endpoint.is_empty() {
             return Ok(Endpoint::Discard);
         }
         if let Some(path) = self.endpoint.strip_prefix("file:") {
+            // `file:///path` (RFC 8089) and `file:path` are both accepted.
             let path = path.strip_prefix("//").unwrap_or(path);
             return match path {
-                "" => Err("names no file"),
+                "" => Err("has no file name"),
                 path => Ok(Endpoint::File(PathBuf::from(path))),
             };
         }
 
         let uri: Uri = self.endpoint.parse().map_err(|_| "is not a URL")?;
-        let known = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
+        let is_http = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
         match (
-            known,
+            is_http,
             uri.host(),
             uri.path_and_query().and_then(PathAndQuery::query),
         ) {
             (false, ..) => Err("is neither http://, https:// nor file:"),
-            (_, None | Some(""), _) => Err("names no host"),
-            (.., Some(_)) => Err("has a query"),
+            (_, None | Some(""), _) => Err("has no host"),
+            // `/v1/traces` is appended to the URL, so a query has no place in it.
+            (.., Some(_)) => Err("contains a query"),
             (true, Some(_), None) => Ok(Endpoint::Http(uri)),
         }
     }
 
-    /// The headers of every request to the endpoint; on failure the part that is wrong, by
-    /// position.
+    /// Parses `headers`; an error is the position of the invalid part, counted from 1.
     pub fn header_pairs(&self) -> Result<Vec<(HeaderName, HeaderValue)>, usize> {
         let pairs = self
             .headers
@@ -119,6 +120,7 @@ impl Config {
 fn header(pair: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = pair.split_once('=')?;
     let mut value = HeaderValue::from_bytes(&percent_decode(value.trim())?).ok()?;
+    // Hides the value in debug output.
     value.set_sensitive(true);
     Some((name.trim().parse().ok()?, value))
 }
@@ -154,12 +156,12 @@ impl Default for Config {
             compression: Compression::Gzip,
             compression_level: 1,
             resource: BTreeMap::new(),
-            request_bytes: 16 << 20,
-            request_timeout: Period::from_secs(30),
-            queue_bytes: 32 << 20,
-            batch_bytes: 4 << 20,
-            batch_items: 8192,
-            batch_delay: Period::from_millis(200),
+            max_body_bytes: 16 << 20,
+            body_timeout: Period::from_secs(30),
+            max_queue_bytes: 32 << 20,
+            max_batch_bytes: 4 << 20,
+            max_batch_items: 8192,
+            batch_timeout: Period::from_millis(200),
             export_timeout: Period::from_secs(10),
             limits: Limits::default(),
         }
@@ -169,38 +171,39 @@ impl Default for Config {
 impl Settings for Config {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Err(fault) = self.endpoint() {
-            let hint = "write `https://host`, `file:/path` or leave it empty to discard";
-            problems.push(Problem::new("endpoint", fault, hint));
+        if let Err(message) = self.endpoint() {
+            let hint = "use `https://host` or `file:/path`, or leave it empty to discard telemetry";
+            problems.push(Problem::new("endpoint", message, hint));
         }
 
         if let Err(position) = self.header_pairs() {
-            let fault = format!("has a mistake in part {position}");
+            let message = format!("has an invalid part at position {position}");
             problems.push(Problem::new(
                 "headers",
-                fault,
-                "write `name=value,name=value`",
+                message,
+                "use `name=value,name=value`",
             ));
         }
 
+        // zlib's levels; 0 would be "no compression", for which `compression` is the setting.
         if !(1..=9).contains(&self.compression_level) {
-            let hint = "choose a number from 1 to 9";
+            let hint = "use a number from 1 to 9";
             problems.push(Problem::new("compression_level", "is out of range", hint));
         }
 
-        if self.request_bytes > self.queue_bytes {
-            let hint = "make it at most `queue_bytes`, or such requests never fit the queue";
+        if self.max_body_bytes > self.max_queue_bytes {
+            let hint = "set it to at most `max_queue_bytes`";
             problems.push(Problem::new(
-                "request_bytes",
+                "max_body_bytes",
                 "is larger than the queue",
                 hint,
             ));
         }
 
         let sizes = [
-            ("request_bytes", self.request_bytes),
-            ("batch_bytes", self.batch_bytes),
-            ("batch_items", self.batch_items),
+            ("max_body_bytes", self.max_body_bytes),
+            ("max_batch_bytes", self.max_batch_bytes),
+            ("max_batch_items", self.max_batch_items),
         ];
 
         for (setting, _) in sizes.into_iter().filter(|(_, size)| *size == 0) {
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_nothing_a_file_or_a_url() {
+    fn parses_an_empty_endpoint_a_file_and_a_url() {
         assert_eq!(endpoint(""), Ok(Endpoint::Discard));
         assert_eq!(
             endpoint("file:/a/b.jsonl"),
@@ -238,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_a_problem() {
+    fn rejects_every_other_endpoint() {
         for text in [
             "file:",
             "localhost:4318",
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_percent_decoded_and_never_shown() {
+    fn decodes_headers_and_hides_them_in_debug_output() {
         let headers = Secret::new("authorization=Bearer%20a%3D,x-scope=1".to_owned());
         let config = Config {
             headers,
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_header_is_named_by_its_position() {
+    fn reports_the_position_of_an_invalid_header() {
         let config = Config {
             headers: Secret::new("a=1,b".to_owned()),
             ..Config::default()
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_have_no_problem() {
+    fn accepts_the_defaults() {
         assert!(Config::default().problems().is_empty());
     }
 }

@@ -1,7 +1,7 @@
-//! What the ECS metadata endpoint says about the task, as resource attributes.
+//! Reads the ECS task metadata endpoint (version 4) and converts it to resource attributes.
 //!
-//! Which container sent a request cannot be told from here, since all share one loopback:
-//! `container.name` comes from the senders themselves, through `OTEL_RESOURCE_ATTRIBUTES`.
+//! The sender's container cannot be identified here, since all containers share one loopback
+//! interface: senders set `container.name` themselves, with `OTEL_RESOURCE_ATTRIBUTES`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::send::get;
 
-/// The part of the task's metadata that becomes attributes.
+/// The part of the task metadata that becomes attributes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Task {
@@ -24,32 +24,33 @@ struct Task {
     launch_type: Option<String>,
 }
 
-/// Asks for the task's metadata, a few times if need be, for two seconds at most.
+/// Fetches the task metadata, with retries, within two seconds.
 pub(crate) async fn resource_attributes(base: &str) -> Result<Vec<(String, String)>, BoxError> {
     let url = format!("{}/task", base.trim_end_matches('/'));
-    let asking = async {
+    let fetching = async {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match ask(&url).await {
+            match fetch_task(&url).await {
                 Ok(task) => return Ok(attributes(&task)),
                 Err(error) => last = Some(error),
             }
             sleep(PAUSE).await;
         }
-        Err(last.unwrap_or_else(|| "it was not asked".into()))
+        Err(last.unwrap_or_else(|| "no request was made".into()))
     };
 
-    timeout(LIMIT, asking)
+    timeout(LIMIT, fetching)
         .await
         .unwrap_or_else(|elapsed| Err(elapsed.into()))
 }
 
-async fn ask(url: &str) -> Result<Task, BoxError> {
+async fn fetch_task(url: &str) -> Result<Task, BoxError> {
     let body = get(&url.parse()?).await?;
     Ok(serde_json::from_slice(&body)?)
 }
 
 fn attributes(task: &Task) -> Vec<(String, String)> {
+    // Names and values follow OpenTelemetry's semantic conventions for cloud and AWS ECS.
     let mut found = vec![
         ("cloud.provider", "aws".to_owned()),
         ("cloud.platform", "aws_ecs".to_owned()),
@@ -66,6 +67,7 @@ fn attributes(task: &Task) -> Vec<(String, String)> {
         found.push(("aws.ecs.launchtype", kind.to_lowercase()));
     }
 
+    // Both ARN formats end in the task id: `task/ID` and `task/CLUSTER/ID`.
     if let Some(id) = task.task_arn.rsplit('/').next() {
         found.push(("aws.ecs.task.id", id.to_owned()));
     }
@@ -76,7 +78,7 @@ fn attributes(task: &Task) -> Vec<(String, String)> {
         found.push(("cloud.region", region.to_owned()));
         found.push(("cloud.account.id", account.to_owned()));
 
-        // Older platform versions give the short name.
+        // Older platform versions return the short name instead of the ARN.
         let cluster = if task.cluster.starts_with("arn:") {
             task.cluster.clone()
         } else {
@@ -94,6 +96,7 @@ fn attributes(task: &Task) -> Vec<(String, String)> {
         .collect()
 }
 
+// Four attempts when requests fail at once; `LIMIT` cuts them short when they are slow.
 const ATTEMPTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(250);
 const LIMIT: Duration = Duration::from_secs(2);
@@ -102,7 +105,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 mod tests {
     use super::*;
 
-    fn of(json: &str) -> Vec<(String, String)> {
+    fn parse_attributes(json: &str) -> Vec<(String, String)> {
         attributes(&serde_json::from_str(json).unwrap())
     }
 
@@ -114,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_fargate_task() {
-        let found = of(
+    fn converts_the_metadata_of_a_fargate_task() {
+        let found = parse_attributes(
             r#"{"Cluster":"arn:aws:ecs:eu-west-1:123456789012:cluster/main","TaskARN":"arn:aws:ecs:eu-west-1:123456789012:task/main/0123abcd","Family":"coins","Revision":"7","DesiredStatus":"RUNNING","KnownStatus":"RUNNING","Limits":{"CPU":0.25,"Memory":512},"AvailabilityZone":"eu-west-1b","LaunchType":"FARGATE","Containers":[]}"#,
         );
         assert_eq!(value(&found, "aws.ecs.task.id"), Some("0123abcd"));
@@ -127,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn makes_an_arn_of_a_short_cluster_name() {
-        let found = of(
+    fn builds_an_arn_from_a_short_cluster_name() {
+        let found = parse_attributes(
             r#"{"Cluster":"main","TaskARN":"arn:aws-cn:ecs:cn-north-1:1:task/main/a","Family":"f","Revision":"1"}"#,
         );
         let cluster = "arn:aws-cn:ecs:cn-north-1:1:cluster/main";
@@ -137,8 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn says_nothing_of_a_region_that_is_not_in_the_arn() {
-        let found = of(r#"{"Cluster":"c","TaskARN":"odd","Family":"f","Revision":"1"}"#);
+    fn omits_the_region_when_the_arn_has_none() {
+        let found =
+            parse_attributes(r#"{"Cluster":"c","TaskARN":"odd","Family":"f","Revision":"1"}"#);
         assert_eq!(value(&found, "cloud.region"), None);
         assert_eq!(value(&found, "aws.ecs.task.id"), Some("odd"));
     }

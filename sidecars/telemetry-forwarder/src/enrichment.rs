@@ -1,5 +1,5 @@
-//! The resource attributes that are added to everything: from settings, and from ECS once at the
-//! start.
+//! The resource attributes to add: from the settings, and from the ECS metadata, which is fetched once
+//! at the start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,35 +9,39 @@ use tokio::sync::SetOnce;
 use crate::ecs;
 use crate::otlp::enrich::Attributes;
 
-/// Attributes that are known soon after the start; clones are the same.
+/// Attributes that become available shortly after the start; clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Enrichment {
     attributes: Arc<SetOnce<Attributes>>,
 }
 
 impl Enrichment {
-    /// Asks ECS about the task and settles the attributes, whatever comes of it; ends in bounded
-    /// time.
-    pub(crate) async fn learn(&self, resource: &BTreeMap<String, String>, metadata: Option<&str>) {
-        let about_task = match metadata {
+    /// Fetches the task's metadata and sets the attributes, even if that fails; takes a bounded time.
+    pub(crate) async fn resolve(
+        &self,
+        resource: &BTreeMap<String, String>,
+        metadata: Option<&str>,
+    ) {
+        let task_attributes = match metadata {
             None => Vec::new(),
             Some(base) => ecs::resource_attributes(base).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "ECS says nothing about the task, its attributes are missing");
+                tracing::warn!(%error, "cannot read task metadata, continuing without its attributes");
                 Vec::new()
             }),
         };
 
-        let own = resource
+        let from_settings = resource
             .iter()
             .map(|(key, value)| (key.clone(), value.clone()));
-        let attributes = Attributes::new(own.chain(about_task));
+        // The first of two attributes with the same key wins, so settings override the metadata.
+        let attributes = Attributes::new(from_settings.chain(task_attributes));
 
-        tracing::info!(keys = ?attributes.keys().collect::<Vec<_>>(), "resource attributes are known");
-        // Only the first answer counts; a second is the same one.
+        tracing::info!(keys = ?attributes.keys().collect::<Vec<_>>(), "resource attributes set");
+        // Setting it twice is an error that cannot happen: there is one call, at the start.
         let _ = self.attributes.set(attributes);
     }
 
-    /// The attributes; the first requests after a start wait here for ECS's answer.
+    /// Returns the attributes; requests right after the start wait here for the metadata.
     pub(crate) async fn attributes(&self) -> &Attributes {
         self.attributes.wait().await
     }

@@ -1,4 +1,4 @@
-//! The forwarder's life: receive and send side by side, then stop in the order that loses nothing.
+//! Runs the forwarder: receives and sends concurrently, then stops in an order that loses nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, Endpoint};
+use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
 use crate::otlp::Signal;
-use crate::queue::{Queue, Shape};
-use crate::receive::{Budget, Intake, Limits, answer};
-use crate::send::{Destination, TlsFault, Worker};
-use crate::tally::{Fate, Tally};
+use crate::queue::{BatchLimits, Queue};
+use crate::receive::{Budget, Intake, RequestLimits, handle};
+use crate::send::{Destination, TlsError, Worker};
 
-/// Where the forwarder listens; both understand both protocols.
+/// The sockets of the forwarder; both accept both protocols.
 #[derive(Debug)]
 pub struct Listeners {
-    /// The address the senders know for OTLP/HTTP.
+    /// The socket that senders use for OTLP/HTTP.
     pub http: TcpListener,
-    /// The address the senders know for OTLP/gRPC.
+    /// The socket that senders use for OTLP/gRPC.
     pub grpc: TcpListener,
 }
 
-/// Why the forwarder cannot run.
+/// An error that ends the forwarder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The endpoint's TLS cannot be set up.
-    #[error("`ca_file` cannot be used")]
-    Tls(#[from] TlsFault),
-    /// A sender has ended before its time.
-    #[error("a sender has failed")]
+    /// TLS for the endpoint cannot be set up.
+    #[error("cannot use `ca_file`")]
+    Tls(#[from] TlsError),
+    /// A sender task ended early.
+    #[error("a sender task failed")]
     Sender(#[source] JoinError),
-    /// A listener has failed.
-    #[error("a listener has failed")]
+    /// A listener failed.
+    #[error("a listener failed")]
     Listener(#[source] BoxError),
 }
 
-/// Forwards until the shutdown is requested, then delivers what it has accepted.
+/// Forwards until the shutdown is requested, then delivers everything it has accepted.
 ///
-/// `metadata` is the base of the ECS metadata endpoint; `ready` is released once requests are
-/// served.
+/// `metadata` is the base URL of the ECS task metadata endpoint; `ready` is released as soon as
+/// requests are served.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -51,15 +51,17 @@ pub async fn serve(
     process: Process,
     ready: Latch,
 ) -> Result<(), Error> {
-    let tally = Arc::new(Tally::new());
-    let queue = Queue::new(config.queue_bytes);
+    let counters = Arc::new(Counters::new());
+    let queue = Queue::new(config.max_queue_bytes);
     let (drain, draining) = Shutdown::pair();
-    let mut workers = start_workers(&config, &queue, &tally, &draining)?;
+    // Before anything is received, so that an unusable `ca_file` ends the process at once.
+    let mut workers = start_workers(&config, &queue, &counters, &draining)?;
     let enrichment = Enrichment::default();
 
-    let learning = async {
+    // Requests are accepted meanwhile; they wait in `Enrichment::attributes`.
+    let resolving = async {
         enrichment
-            .learn(&config.resource, metadata.as_deref())
+            .resolve(&config.resource, metadata.as_deref())
             .await;
         ready.release();
     };
@@ -67,28 +69,30 @@ pub async fn serve(
     let limit = process.common.drain_limit.duration();
     let deadline = async {
         process.shutdown.requested().await;
-        Instant::now() + limit.saturating_sub(MARGIN)
+        Instant::now() + limit.saturating_sub(EXIT_MARGIN)
     };
     let intake = Intake::new(
         queue.clone(),
         enrichment.clone(),
-        Arc::clone(&tally),
-        limits(&config),
+        Arc::clone(&counters),
+        request_limits(&config),
     );
 
     let receiving = receive(&config, listeners, &intake, &process.shutdown, limit);
-    // The listeners end after the shutdown, when the last request in flight has its answer.
-    let running = Box::pin(async { tokio::join!(learning, deadline, receiving) });
+    // The listeners end after the shutdown, when the last request in flight has its response.
+    let running = Box::pin(async { tokio::join!(resolving, deadline, receiving) });
     let ((), deadline, received) = tokio::select! {
         ended = running => ended,
-        // Without its sender a signal would fill the queue and be refused for ever.
+        // Without its worker, a signal would fill the queue and refuse every later request.
         Some(Err(error)) = workers.join_next() => return Err(Error::Sender(error)),
     };
 
+    // The order matters: nothing is pushed any more, so an empty queue ends each worker, and the
+    // drain signal cuts their backoff short.
     queue.close();
     drain.fire();
     finish(&mut workers, deadline).await;
-    report(&queue, &tally);
+    report(&queue, &counters);
 
     received.map_err(Error::Listener)
 }
@@ -96,18 +100,18 @@ pub async fn serve(
 fn start_workers(
     config: &Config,
     queue: &Queue,
-    tally: &Arc<Tally>,
+    counters: &Arc<Counters>,
     draining: &Shutdown,
-) -> Result<JoinSet<()>, TlsFault> {
+) -> Result<JoinSet<()>, TlsError> {
     if config.endpoint() == Ok(Endpoint::Discard) {
         tracing::warn!("`endpoint` is empty, telemetry is counted and discarded");
     }
 
     let destination = Destination::new(config)?;
-    let shape = Shape {
-        bytes: config.batch_bytes,
-        items: config.batch_items,
-        delay: config.batch_delay.duration(),
+    let batch_limits = BatchLimits {
+        max_bytes: config.max_batch_bytes,
+        max_items: config.max_batch_items,
+        timeout: config.batch_timeout.duration(),
     };
     let mut workers = JoinSet::new();
 
@@ -115,9 +119,9 @@ fn start_workers(
         let worker = Worker {
             signal,
             queue: queue.clone(),
-            shape,
+            limits: batch_limits,
             destination: destination.clone(),
-            tally: Arc::clone(tally),
+            counters: Arc::clone(counters),
             draining: draining.clone(),
         };
         workers.spawn(worker.run());
@@ -140,11 +144,12 @@ async fn receive(
     );
 
     let mut limits = config.limits.clone();
-    // Half of the time is for what is in flight, the rest for what is in the queue.
+    // Half of the time is for requests in flight, the rest for emptying the queue.
     limits.drain = Period::from_millis((drain_limit / 2).as_millis() as u64);
+    // One service for both listeners: the protocol is chosen per request, not per port.
     let service = {
         let intake = intake.clone();
-        move |request| answer(intake.clone(), request)
+        move |request| handle(intake.clone(), request)
     };
 
     let http = serve_http(
@@ -158,12 +163,12 @@ async fn receive(
     tokio::try_join!(http, grpc).map(|_| ())
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
-        bytes: config.request_bytes,
-        timeout: config.request_timeout.duration(),
-        // One request of the largest size fits, packed and unpacked.
-        budget: Budget::new(config.request_bytes.saturating_mul(2)),
+fn request_limits(config: &Config) -> RequestLimits {
+    RequestLimits {
+        max_body_bytes: config.max_body_bytes,
+        body_timeout: config.body_timeout.duration(),
+        // Holds one request of the maximum size, compressed and decompressed.
+        budget: Budget::new(config.max_body_bytes.saturating_mul(2)),
     }
 }
 
@@ -171,20 +176,20 @@ async fn finish(workers: &mut JoinSet<()>, deadline: Instant) {
     let all = async {
         while let Some(ended) = workers.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a sender ended early");
+                tracing::error!(%error, "sender task ended early");
             }
         }
     };
     if timeout_at(deadline, all).await.is_err() {
-        tracing::debug!("the drain limit is reached");
+        tracing::debug!("drain limit reached");
     }
 }
 
-fn report(queue: &Queue, tally: &Tally) {
-    let accepted = tally.total(Fate::Accepted);
-    let sent = tally.total(Fate::Sent);
-    let rejected = tally.total(Fate::Rejected);
-    let dropped = tally.total(Fate::Dropped(""));
+fn report(queue: &Queue, counters: &Counters) {
+    let accepted = counters.total(ItemOutcome::Accepted);
+    let sent = counters.total(ItemOutcome::Sent);
+    let rejected = counters.total(ItemOutcome::Rejected);
+    let dropped = counters.total(ItemOutcome::Dropped(""));
 
     tracing::info!(
         accepted,
@@ -194,11 +199,12 @@ fn report(queue: &Queue, tally: &Tally) {
         "all requests answered, senders stopped"
     );
 
+    // These were acknowledged, so their loss is an error and not only a count.
     let undelivered = queue.items();
     if undelivered > 0 {
-        tracing::error!(undelivered, "{undelivered} items undelivered");
+        tracing::error!(undelivered, "items undelivered");
     }
 }
 
-/// What is kept of the drain limit for the report and the exit.
-const MARGIN: Duration = Duration::from_millis(500);
+/// The part of the drain limit that is reserved for the report and the exit.
+const EXIT_MARGIN: Duration = Duration::from_millis(500);

@@ -1,20 +1,20 @@
 //! Receives OTLP from the containers of a task, batches it, and sends it on.
 //!
-//! Telemetry is passed through, not decoded: a request is checked against tables of the OTLP
-//! messages, its resources get the attributes they lack, and the same bytes are queued, joined with
-//! others and sent.
+//! Telemetry is passed through, not decoded. A request is checked against tables of the OTLP
+//! messages, missing attributes are added to its resources, and the same bytes are queued, batched
+//! and sent.
 //!
 //! ```text
 //! OTLP/HTTP ┐            ┌ validate ─ enrich ┐            ┌ worker ─▶ http(s)://…/v1/traces
 //! OTLP/gRPC ┴─ receive ──┴──── intake ───────┴── queue ───┴ worker ─▶ file:…/traces.jsonl
 //! ```
 //!
-//! Where to start reading: `forwarder.rs` for the life of the process and the order in which it
-//! stops, [`otlp`] for what is done with the bytes, `receive/` and `send/` for the two sides,
-//! `queue.rs` for what is between them.
+//! Where to start reading: `forwarder.rs` starts and stops everything in order, [`otlp`] processes
+//! the bytes, `receive/` and `send/` are the two sides, and `queue.rs` is between them.
 
 mod component;
 mod config;
+mod counters;
 mod ecs;
 mod enrichment;
 mod forwarder;
@@ -23,9 +23,8 @@ mod queue;
 mod receive;
 mod send;
 mod show;
-mod tally;
 
 pub use component::TelemetryForwarder;
 pub use config::{Compression, Config, Endpoint};
 pub use forwarder::{Error, Listeners, serve};
-pub use send::TlsFault;
+pub use send::TlsError;

@@ -1,4 +1,4 @@
-//! The process: everything it does is in the library.
+//! The binary; all logic is in the library.
 
 fn main() -> std::process::ExitCode {
     chassis::main::<telemetry_forwarder::TelemetryForwarder>()

@@ -1,8 +1,9 @@
-//! Requests that wait for the destination: bounded in bytes, one line per signal, taken in batches.
+//! Holds requests until the destination takes them: one queue per signal, bounded in bytes, read in
+//! batches.
 //!
-//! What has been taken and not yet delivered still counts, so the bound holds for everything in
-//! memory. A queue on disk would stand behind the same three calls: [`Queue::push`],
-//! [`Queue::next`] and the dropping of a [`Batch`], which is its acknowledgement.
+//! A batch that is not yet delivered still counts, so the bound holds for everything in memory. A
+//! queue on disk would implement the same three operations: [`Queue::push`], [`Queue::next`] and
+//! dropping a [`Batch`], which acknowledges it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,43 +15,43 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::otlp::Signal;
 
-/// When a batch is complete.
+/// The limits of a batch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    /// Bytes that one batch holds at most, unless a single request is larger.
-    pub(crate) bytes: usize,
-    /// Items that one batch holds at most, unless a single request has more.
-    pub(crate) items: usize,
-    /// How long the first request waits for others.
-    pub(crate) delay: Duration,
+pub(crate) struct BatchLimits {
+    /// Maximum bytes in a batch, unless a single request is larger.
+    pub(crate) max_bytes: usize,
+    /// Maximum items in a batch, unless a single request has more.
+    pub(crate) max_items: usize,
+    /// Maximum time the first request waits for others.
+    pub(crate) timeout: Duration,
 }
 
-/// Why a request cannot be queued now.
+/// An error returned by [`Queue::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The bound is reached.
+pub(crate) enum PushError {
+    /// The queue has no room for the request.
     #[error("the queue is full")]
     Full,
-    /// The process is ending.
+    /// The process is stopping.
     #[error("the forwarder is stopping")]
     Closed,
 }
 
-/// The queue; clones are the same queue.
+/// A queue; clones share its contents.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     shared: Arc<Shared>,
 }
 
-/// Requests of one signal, concatenated into one; dropping it makes its room free.
+/// Requests of one signal, concatenated into one; dropping it frees its space in the queue.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// The bytes of a valid request.
     pub(crate) request: Bytes,
-    /// How many items it holds.
+    /// The number of items in the request.
     pub(crate) items: usize,
-    /// What it frees when it goes.
-    held: Size,
+    /// The space to free when the batch is dropped.
+    size: Size,
     queue: Queue,
 }
 
@@ -64,12 +65,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    held: Size,
-    lines: [Line; 3],
+    total: Size,
+    signals: [SignalQueue; 3],
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct SignalQueue {
     waiting: VecDeque<Entry>,
     size: Size,
 }
@@ -88,7 +89,7 @@ struct Size {
 }
 
 impl Queue {
-    /// An empty queue for so many bytes.
+    /// Creates an empty queue of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let shared = Shared {
             limit,
@@ -100,11 +101,16 @@ impl Queue {
         }
     }
 
-    /// Adds a valid request at the end of its line.
-    pub(crate) fn push(&self, signal: Signal, request: Bytes, items: usize) -> Result<(), Refusal> {
+    /// Appends a valid request to the queue of its signal.
+    pub(crate) fn push(
+        &self,
+        signal: Signal,
+        request: Bytes,
+        items: usize,
+    ) -> Result<(), PushError> {
         let mut state = self.state();
         if state.closed {
-            return Err(Refusal::Closed);
+            return Err(PushError::Closed);
         }
 
         let size = Size {
@@ -112,88 +118,94 @@ impl Queue {
             items,
         };
 
-        // An empty queue takes any one request: enrichment may have made it larger than the bound.
-        if state.held.bytes > 0 && state.held.bytes + size.bytes > self.shared.limit {
-            return Err(Refusal::Full);
+        // An empty queue takes any request: enrichment may have made it larger than the limit, and
+        // it would never fit otherwise.
+        if state.total.bytes > 0 && state.total.bytes + size.bytes > self.shared.limit {
+            return Err(PushError::Full);
         }
-        state.held.add(size);
+        state.total.add(size);
 
-        let line = &mut state.lines[signal.index()];
-        line.size.add(size);
-        line.waiting.push_back(Entry {
+        let queue = &mut state.signals[signal.index()];
+        queue.size.add(size);
+        queue.waiting.push_back(Entry {
             request,
             items,
             since: Instant::now(),
         });
+        // Unlocked first, so that the worker does not wake up only to wait for the lock.
         drop(state);
         self.shared.changed[signal.index()].notify_one();
 
         Ok(())
     }
 
-    /// Waits for the next batch of a signal; `None` once the queue is closed and the line is empty.
+    /// Waits for the next batch of a signal; returns `None` once the queue is closed and empty.
     ///
-    /// Each line has one taker.
-    pub(crate) async fn next(&self, signal: Signal, shape: &Shape) -> Option<Batch> {
+    /// Each signal must have a single consumer.
+    pub(crate) async fn next(&self, signal: Signal, limits: &BatchLimits) -> Option<Batch> {
         loop {
+            // Created before the state is read: `notify_one` stores a permit, so a push between the two
+            // steps still wakes this task.
             let changed = self.shared.changed[signal.index()].notified();
-            // On a line of its own, so that the lock is free again when the batch is taken.
-            let ripe = self.state().ripe(signal, shape);
-            let ripe_at = match ripe {
-                Ripe::Now => return Some(self.take(signal, shape)),
-                Ripe::Never => return None,
-                Ripe::At(instant) => Some(instant),
-                Ripe::Unknown => None,
+            // A separate statement, so that the guard is dropped before `take` locks again.
+            let readiness = self.state().readiness(signal, limits);
+            let ready_at = match readiness {
+                Readiness::Now => return Some(self.take(signal, limits)),
+                Readiness::Closed => return None,
+                Readiness::At(instant) => Some(instant),
+                Readiness::Empty => None,
             };
 
-            match ripe_at {
-                // Either way the line is looked at again.
+            match ready_at {
+                // A timeout and a notification both lead to another look at the state.
                 Some(instant) => drop(timeout_at(instant, changed).await),
                 None => changed.await,
             }
         }
     }
 
-    /// Lets nothing more in; what waits is ripe at once.
+    /// Refuses further requests and makes the queued ones available at once.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.shared.changed.iter().for_each(Notify::notify_one);
     }
 
-    /// How many items are waiting or on their way.
+    /// Returns the number of items that are queued or being sent.
     pub(crate) fn items(&self) -> usize {
-        self.state().held.items
+        self.state().total.items
     }
 
-    fn take(&self, signal: Signal, shape: &Shape) -> Batch {
+    fn take(&self, signal: Signal, limits: &BatchLimits) -> Batch {
         let mut state = self.state();
-        let line = &mut state.lines[signal.index()];
-        let mut taken: Vec<Entry> = Vec::new();
-        let mut held = Size::default();
+        let queue = &mut state.signals[signal.index()];
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut size = Size::default();
 
-        while let Some(entry) = line.waiting.front() {
-            let bytes = held.bytes + entry.request.len();
-            let items = held.items + entry.items;
-            if !taken.is_empty() && (bytes > shape.bytes || items > shape.items) {
+        while let Some(entry) = queue.waiting.front() {
+            let bytes = size.bytes + entry.request.len();
+            // The first entry is always taken; the worker splits one that exceeds the limits.
+            let items = size.items + entry.items;
+            if !entries.is_empty() && (bytes > limits.max_bytes || items > limits.max_items) {
                 break;
             }
 
-            held = Size { bytes, items };
-            taken.extend(line.waiting.pop_front());
+            size = Size { bytes, items };
+            entries.extend(queue.waiting.pop_front());
         }
 
-        line.size.subtract(held);
+        // `total` shrinks only when the batch is dropped: until then it is still in memory.
+        queue.size.subtract(size);
         drop(state);
         Batch {
-            request: concatenate(taken),
-            items: held.items,
-            held,
+            request: concatenate(entries),
+            items: size.items,
+            size,
             queue: self.clone(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole after every statement, so a panicking holder leaves nothing half done.
+        // Every statement leaves the state consistent, so a poisoned lock is safe to use.
         self.shared
             .state
             .lock()
@@ -201,50 +213,51 @@ impl Queue {
     }
 }
 
-/// When a line has a batch to give.
-enum Ripe {
+/// When the next batch of a signal is available.
+enum Readiness {
     Now,
     At(Instant),
-    Unknown,
-    Never,
+    Empty,
+    Closed,
 }
 
 impl State {
-    fn ripe(&self, signal: Signal, shape: &Shape) -> Ripe {
-        let line = &self.lines[signal.index()];
-        let Some(first) = line.waiting.front() else {
+    fn readiness(&self, signal: Signal, limits: &BatchLimits) -> Readiness {
+        let queue = &self.signals[signal.index()];
+        let Some(first) = queue.waiting.front() else {
             return if self.closed {
-                Ripe::Never
+                Readiness::Closed
             } else {
-                Ripe::Unknown
+                Readiness::Empty
             };
         };
 
-        let due = first.since + shape.delay;
-        let full = line.size.bytes >= shape.bytes || line.size.items >= shape.items;
+        let due = first.since + limits.timeout;
+        let full = queue.size.bytes >= limits.max_bytes || queue.size.items >= limits.max_items;
         if full || self.closed || due <= Instant::now() {
-            Ripe::Now
+            Readiness::Now
         } else {
-            Ripe::At(due)
+            Readiness::At(due)
         }
     }
 }
 
 impl Batch {
-    /// Says that so many of the items need no more care; they are not counted as waiting any more.
-    pub(crate) fn settle(&mut self, items: usize) {
-        let settled = Size {
+    /// Marks items as finished, so that they no longer count as undelivered.
+    pub(crate) fn complete(&mut self, items: usize) {
+        // The bytes stay accounted for: the whole request is in memory until the batch is dropped.
+        let completed = Size {
             bytes: 0,
-            items: items.min(self.held.items),
+            items: items.min(self.size.items),
         };
-        self.held.subtract(settled);
-        self.queue.state().held.subtract(settled);
+        self.size.subtract(completed);
+        self.queue.state().total.subtract(completed);
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.queue.state().held.subtract(self.held);
+        self.queue.state().total.subtract(self.size);
     }
 }
 
@@ -260,9 +273,10 @@ impl Size {
     }
 }
 
-/// A request is a repeated field, so requests one after the other are one request.
+/// Joins requests: a request consists of repeated fields only, so its concatenation is a request.
 fn concatenate(mut entries: Vec<Entry>) -> Bytes {
     if entries.len() == 1 {
+        // A single request needs no copy.
         return entries.pop().map(|entry| entry.request).unwrap_or_default();
     }
     let mut out = Vec::with_capacity(entries.iter().map(|entry| entry.request.len()).sum());
@@ -276,10 +290,10 @@ fn concatenate(mut entries: Vec<Entry>) -> Bytes {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        bytes: 100,
-        items: 10,
-        delay: Duration::from_millis(200),
+    const LIMITS: BatchLimits = BatchLimits {
+        max_bytes: 100,
+        max_items: 10,
+        timeout: Duration::from_millis(200),
     };
 
     fn bytes(length: usize) -> Bytes {
@@ -287,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_is_what_came_within_the_delay() {
+    async fn batches_requests_that_arrive_within_the_timeout() {
         let queue = Queue::new(1000);
         queue
             .push(Signal::Traces, Bytes::from_static(b"ab"), 1)
@@ -300,86 +314,94 @@ mod tests {
             .unwrap();
 
         let start = Instant::now();
-        let batch = queue.next(Signal::Traces, &SHAPE).await.unwrap();
+        // The log request is not part of it: each signal has its own queue.
+        let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
         assert_eq!((&batch.request[..], batch.items), (&b"abc"[..], 3));
-        assert_eq!(start.elapsed(), SHAPE.delay);
+        assert_eq!(start.elapsed(), LIMITS.timeout);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_batch_does_not_wait() {
+    async fn returns_a_full_batch_at_once() {
         let queue = Queue::new(1000);
         for _ in 0..3 {
             queue.push(Signal::Traces, bytes(60), 1).unwrap();
         }
         let start = Instant::now();
-        let batch = queue.next(Signal::Traces, &SHAPE).await.unwrap();
+        let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
+        // Two requests of 60 bytes exceed the 100 bytes of a batch.
         assert_eq!((batch.request.len(), batch.items), (60, 1));
         assert!(start.elapsed().is_zero());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_has_no_more_items_than_allowed() {
+    async fn limits_the_items_of_a_batch() {
         let queue = Queue::new(1000);
         for _ in 0..3 {
             queue.push(Signal::Traces, bytes(1), 4).unwrap();
         }
-        assert_eq!(queue.next(Signal::Traces, &SHAPE).await.unwrap().items, 8);
+        assert_eq!(queue.next(Signal::Traces, &LIMITS).await.unwrap().items, 8);
     }
 
     #[tokio::test]
-    async fn what_is_on_its_way_still_counts() {
+    async fn counts_a_batch_until_it_is_dropped() {
         let queue = Queue::new(100);
         queue.push(Signal::Traces, bytes(80), 1).unwrap();
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(Refusal::Full));
+        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
 
-        let shape = Shape {
-            delay: Duration::ZERO,
-            ..SHAPE
+        let limits = BatchLimits {
+            timeout: Duration::ZERO,
+            ..LIMITS
         };
-        let batch = queue.next(Signal::Traces, &shape).await.unwrap();
+        let batch = queue.next(Signal::Traces, &limits).await.unwrap();
 
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(Refusal::Full));
+        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
         drop(batch);
         assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Ok(()));
         assert_eq!(queue.items(), 1);
     }
 
     #[tokio::test]
-    async fn an_empty_queue_takes_one_request_of_any_size() {
+    async fn accepts_one_request_of_any_size_when_empty() {
         let queue = Queue::new(10);
         assert_eq!(queue.push(Signal::Traces, bytes(50), 1), Ok(()));
-        assert_eq!(queue.push(Signal::Traces, bytes(1), 1), Err(Refusal::Full));
+        assert_eq!(
+            queue.push(Signal::Traces, bytes(1), 1),
+            Err(PushError::Full)
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_closed_queue_gives_what_it_has_at_once_and_then_nothing() {
+    async fn returns_queued_requests_at_once_when_closed_and_then_none() {
         let queue = Queue::new(1000);
         queue.push(Signal::Logs, bytes(1), 1).unwrap();
         queue.close();
-        assert_eq!(queue.push(Signal::Logs, bytes(1), 1), Err(Refusal::Closed));
+        assert_eq!(
+            queue.push(Signal::Logs, bytes(1), 1),
+            Err(PushError::Closed)
+        );
         let start = Instant::now();
-        assert!(queue.next(Signal::Logs, &SHAPE).await.is_some());
-        assert!(queue.next(Signal::Logs, &SHAPE).await.is_none());
+        assert!(queue.next(Signal::Logs, &LIMITS).await.is_some());
+        assert!(queue.next(Signal::Logs, &LIMITS).await.is_none());
         assert!(start.elapsed().is_zero());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_taker_that_waits_is_woken_by_a_request_and_by_the_end() {
+    async fn wakes_a_waiting_consumer_on_push_and_on_close() {
         let queue = Queue::new(1000);
-        let taker = queue.clone();
-        let taking = tokio::spawn(async move {
-            let first = taker.next(Signal::Logs, &SHAPE).await.is_some();
-            (first, taker.next(Signal::Logs, &SHAPE).await.is_some())
+        let consumer = queue.clone();
+        let consuming = tokio::spawn(async move {
+            let first = consumer.next(Signal::Logs, &LIMITS).await.is_some();
+            (first, consumer.next(Signal::Logs, &LIMITS).await.is_some())
         });
 
         tokio::task::yield_now().await;
         queue.push(Signal::Logs, bytes(1), 1).unwrap();
-        tokio::time::advance(SHAPE.delay).await;
+        tokio::time::advance(LIMITS.timeout).await;
         while queue.items() > 0 {
             tokio::task::yield_now().await;
         }
 
         queue.close();
-        assert_eq!(taking.await.unwrap(), (true, false));
+        assert_eq!(consuming.await.unwrap(), (true, false));
     }
 }

@@ -1,4 +1,4 @@
-//! `component.yaml` says the same as the program.
+//! Compares `component.yaml` and the documentation with the binary's description.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,29 +14,30 @@ fn component() -> Value {
 }
 
 #[test]
-fn the_ports_are_those_of_describe() {
-    let described = Description::of::<TelemetryForwarder>();
+fn component_yaml_matches_the_ports_of_describe() {
+    let description = Description::of::<TelemetryForwarder>();
     let component = component();
-    assert_eq!(component["name"], described.name);
+    assert_eq!(component["name"], description.name);
     assert_eq!(component["summary"], TelemetryForwarder::SUMMARY);
     assert_eq!(
         component["admin"],
-        json!({ "setting": "admin", "port": described.admin.port })
+        json!({ "setting": "admin", "port": description.admin.port })
     );
 
     let mut provides = Map::new();
-    for port in described.ports {
-        let place = json!({ "setting": port.setting, "port": port.port });
-        provides.insert(port.name.to_string(), place);
+    for port in description.ports {
+        let provided = json!({ "setting": port.setting, "port": port.port });
+        provides.insert(port.name.to_string(), provided);
     }
 
     assert_eq!(component["provides"], Value::Object(provides));
 }
 
 #[test]
-fn the_readme_lists_every_setting() {
-    let readme = include_str!("../README.md");
+fn the_documentation_lists_every_setting() {
+    let page = include_str!("../../../docs/telemetry-forwarder.md");
     for setting in Description::of::<TelemetryForwarder>().settings {
+        // The rows of the table in the documentation, as `describe` would print them.
         let secret = if setting.secret { ", secret" } else { "" };
         let default = match &setting.default {
             None => String::new(),
@@ -47,6 +48,6 @@ fn the_readme_lists_every_setting() {
 
         let (name, kind, doc) = (setting.name, setting.kind, setting.doc);
         let row = format!("| `{name}` | {kind}{secret} | {default} | {doc} |");
-        assert!(readme.contains(&row), "{row}");
+        assert!(page.contains(&row), "{row}");
     }
 }

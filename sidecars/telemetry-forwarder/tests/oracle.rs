@@ -1,5 +1,5 @@
-//! Another implementation (prost and opentelemetry-proto) as the judge of what is done with the
-//! bytes.
+//! Property tests that compare this crate with another implementation: prost and
+//! opentelemetry-proto.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -64,10 +64,12 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
         any::<bool>().prop_map(Value::BoolValue),
         any::<i64>().prop_map(Value::IntValue),
         number().prop_map(Value::DoubleValue),
+        // Lengths around a multiple of three cover the padding of base64.
         vec(any::<u8>(), 0..6).prop_map(Value::BytesValue),
     ])
     .prop_map(|value| AnyValue { value });
 
+    // Three levels are enough to nest lists in maps and maps in lists.
     leaf.prop_recursive(3, 12, 3, |inner| {
         let values = vec(inner.clone(), 0..3).prop_map(|values| ArrayValue { values });
         let pair = (text(), option::of(inner)).prop_map(|(key, value)| KeyValue {
@@ -88,7 +90,7 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
     })
 }
 
-/// Not-a-number equals nothing, so it has a test of its own.
+/// NaN does not equal itself, so it has a separate test.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<f64>(),
@@ -429,7 +431,7 @@ fn request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
     ]
 }
 
-/// There and back over JSON, for two requests to be compared as the other implementation sees them.
+/// Converts a request to JSON and back, for comparison after decoding.
 fn through_json(signal: Signal, request: &[u8]) -> Vec<u8> {
     let mut json = String::new();
     to_json(signal, request, &mut json).unwrap();
@@ -449,7 +451,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_the_validator_takes_decodes_when_the_bytes_are_random(
+    fn prost_decodes_random_bytes_that_validate(
         signal in any_signal(), bytes in vec(any::<u8>(), 0..40),
     ) {
         if validate(signal, &bytes).is_ok() {
@@ -458,7 +460,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_validator_takes_decodes_when_a_request_is_damaged(
+    fn prost_decodes_damaged_requests_that_validate(
         (signal, mut bytes) in request(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         other in any_signal(),
@@ -469,6 +471,7 @@ proptest! {
                 bytes[at] = byte;
             }
         }
+        // Validated as another signal too, where field numbers have other types.
         for signal in [signal, other] {
             if validate(signal, &bytes).is_ok() {
                 prop_assert!(decodes(signal, &bytes));
@@ -477,43 +480,44 @@ proptest! {
     }
 
     #[test]
-    fn the_validator_takes_every_real_request((signal, bytes) in request()) {
+    fn validates_every_generated_request((signal, bytes) in request()) {
         prop_assert!(validate(signal, &bytes).is_ok());
     }
 
     #[test]
-    fn counts_the_spans_that_the_other_implementation_sees(request in traces()) {
+    fn counts_the_same_spans_as_prost(request in traces()) {
         let counted = validate(Signal::Traces, &request.encode_to_vec());
         prop_assert_eq!(counted, Ok(spans_in(&request).len()));
     }
 
     #[test]
-    fn traces_survive_json(request in traces()) {
+    fn round_trips_traces_through_json(request in traces()) {
         let back = through_json(Signal::Traces, &request.encode_to_vec());
         prop_assert_eq!(Traces::decode(&back[..]).unwrap(), request);
     }
 
     #[test]
-    fn metrics_survive_json(request in metrics()) {
+    fn round_trips_metrics_through_json(request in metrics()) {
         let back = through_json(Signal::Metrics, &request.encode_to_vec());
         prop_assert_eq!(Metrics::decode(&back[..]).unwrap(), request);
     }
 
     #[test]
-    fn logs_survive_json(request in logs()) {
+    fn round_trips_logs_through_json(request in logs()) {
         let back = through_json(Signal::Logs, &request.encode_to_vec());
         prop_assert_eq!(Logs::decode(&back[..]).unwrap(), request);
     }
 
     #[test]
-    fn joined_requests_decode_to_all_their_parts(left in traces(), right in traces()) {
+    fn concatenated_requests_decode_to_all_parts(left in traces(), right in traces()) {
+        // The queue relies on this property of protobuf.
         let joined = [left.encode_to_vec(), right.encode_to_vec()].concat();
         let expected = [left.resource_spans, right.resource_spans].concat();
         prop_assert_eq!(Traces::decode(&joined[..]).unwrap().resource_spans, expected);
     }
 
     #[test]
-    fn enriched_requests_differ_only_in_the_missing_attributes(request in traces()) {
+    fn enrichment_adds_only_the_missing_attributes(request in traces()) {
         let added = Attributes::new([("a", "1"), ("cloud.provider", "aws")]);
         let bytes = request.encode_to_vec();
         let enriched = enrich(&bytes, &added).unwrap();
@@ -522,6 +526,7 @@ proptest! {
         for (after, before) in decoded.resource_spans.iter_mut().zip(&request.resource_spans) {
             let before_attributes = before.resource.clone().unwrap_or_default().attributes;
             let resource = after.resource.as_mut().unwrap();
+            // Added attributes come last, after those of the sender.
             let new = resource.attributes.split_off(before_attributes.len());
             let keys: Vec<&str> = new.iter().map(|pair| pair.key.as_str()).collect();
             let had = |key: &&str| !before_attributes.iter().any(|pair| pair.key == *key);
@@ -533,7 +538,7 @@ proptest! {
     }
 
     #[test]
-    fn halves_hold_together_what_the_whole_held(request in traces()) {
+    fn halves_contain_all_spans_of_the_request(request in traces()) {
         let whole = request.encode_to_vec();
         if let Some((left, right)) = halve(&whole).unwrap() {
             let left = Traces::decode(&left[..]).unwrap();
@@ -543,15 +548,16 @@ proptest! {
     }
 
     #[test]
-    fn the_json_reader_never_makes_what_does_not_decode(signal in any_signal(), json in "[\\[\\]{}:,\"a-zA-Z0-9]{0,60}") {
+    fn converted_json_always_validates_and_decodes(signal in any_signal(), json in "[\\[\\]{}:,\"a-zA-Z0-9]{0,60}") {
         if let Ok(bytes) = from_json(signal, json.as_bytes()) {
+            // The reader only emits fields of the tables, so its output is always well-formed.
             prop_assert!(validate(signal, &bytes).is_ok() && decodes(signal, &bytes));
         }
     }
 }
 
 #[test]
-fn not_a_number_survives_json() {
+fn round_trips_nan_through_json() {
     let value = Some(number_data_point::Value::AsDouble(f64::NAN));
     let data_points = vec![NumberDataPoint {
         value,

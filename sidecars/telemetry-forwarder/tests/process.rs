@@ -1,4 +1,4 @@
-//! The binary, from its arguments and environment to its exit code.
+//! Tests the binary: arguments, environment, signals, exit codes.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -23,7 +23,7 @@ fn program() -> Command {
     command
 }
 
-/// A running forwarder that is killed should the test fail.
+/// A running forwarder that is killed when the test ends.
 struct Running {
     child: Child,
     address: String,
@@ -34,7 +34,7 @@ impl Running {
         let mut child = program()
             .env("TELEMETRY_FORWARDER_LISTEN", "127.0.0.1:0")
             .env("TELEMETRY_FORWARDER_LISTEN_GRPC", "127.0.0.1:0")
-            .env("TELEMETRY_FORWARDER_BATCH_DELAY", "1h")
+            .env("TELEMETRY_FORWARDER_BATCH_TIMEOUT", "1h")
             .env(
                 "TELEMETRY_FORWARDER_ENDPOINT",
                 format!("file:{}", file.display()),
@@ -52,7 +52,7 @@ impl Running {
             .find(|line| line.as_ref().unwrap().contains("listening"))
             .unwrap();
 
-        // What follows is read and let go, so that the process never waits for a reader.
+        // The rest is read and discarded, so that the process never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let line: Value = serde_json::from_str(&listening.unwrap()).unwrap();
         let address = find_text(&line, "http").unwrap();
@@ -67,9 +67,9 @@ impl Running {
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(json.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     }
 
     fn terminate(mut self) -> Option<i32> {
@@ -86,7 +86,7 @@ impl Drop for Running {
     }
 }
 
-/// The value of a field, wherever the log puts it.
+/// Finds the value of a field at any level of a log line.
 fn find_text(value: &Value, key: &str) -> Option<String> {
     match value {
         Value::Object(map) => match map.get(key).and_then(Value::as_str) {
@@ -106,7 +106,7 @@ fn show(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn sigterm_delivers_what_waits_and_show_prints_it_as_one_tree() {
+fn delivers_on_sigterm_and_shows_the_trace_as_a_tree() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("telemetry.jsonl");
     let forwarder = Running::start(&file);
@@ -115,24 +115,26 @@ fn sigterm_delivers_what_waits_and_show_prints_it_as_one_tree() {
         ("coins", "0000000000000002", "0000000000000001"),
         ("tls-proxy", "0000000000000001", ""),
     ] {
+        // The child arrives first, so the order of the file is not that of the tree.
         let json = TRACE
             .replace("NAME", name)
             .replace("SPAN", span)
             .replace("PARENT", parent);
-        let answer = forwarder.post(&json);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let response = forwarder.post(&json);
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     }
 
+    // The batch timeout is an hour, so nothing is written before SIGTERM.
     assert!(!file.exists());
     assert_eq!(forwarder.terminate(), Some(0));
     let written = std::fs::read_to_string(&file).unwrap();
     assert_eq!(written.lines().count(), 1);
     assert!(written.contains("deployment.environment.name"));
 
-    let shown = show(&[file.to_str().unwrap()]);
-    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let output = show(&[file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
-        text(&shown.stdout),
+        text(&output.stdout),
         "trace 0102030405060708090a0b0c0d0e0f10  2 spans, 2 services, 2.50 ms\n\
          └─ tls-proxy  POST /v1/coins (server)  +0.00 ms  2.50 ms\n   \
             └─ coins  POST /v1/coins (server)   +0.00 ms  2.50 ms\n\n"
@@ -140,12 +142,12 @@ fn sigterm_delivers_what_waits_and_show_prints_it_as_one_tree() {
 }
 
 #[test]
-fn show_says_what_it_cannot_do() {
+fn show_rejects_missing_and_empty_files() {
     let nothing = show(&[]);
     assert_eq!(nothing.status.code(), Some(2));
     let missing = show(&["no such file"]);
     assert_eq!(missing.status.code(), Some(2));
-    assert!(text(&missing.stderr).contains("`no such file` cannot be read"));
+    assert!(text(&missing.stderr).contains("cannot read `no such file`"));
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "").unwrap();
@@ -153,33 +155,33 @@ fn show_says_what_it_cannot_do() {
 }
 
 #[test]
-fn check_reports_every_bad_setting_by_its_full_name() {
-    let checked = program()
+fn check_reports_every_invalid_setting_with_its_full_name() {
+    let output = program()
         .arg("check")
         .env("TELEMETRY_FORWARDER_ENDPOINT", "collector:4318")
         .env("TELEMETRY_FORWARDER_COMPRESSION_LEVEL", "12")
-        .env("TELEMETRY_FORWARDER_REQUEST_BYTES", "0")
+        .env("TELEMETRY_FORWARDER_MAX_BODY_BYTES", "0")
         .output()
         .unwrap();
 
-    assert_eq!(checked.status.code(), Some(2));
-    let said = text(&checked.stderr);
-    for name in ["ENDPOINT", "COMPRESSION_LEVEL", "REQUEST_BYTES"] {
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    for name in ["ENDPOINT", "COMPRESSION_LEVEL", "MAX_BODY_BYTES"] {
         assert!(
-            said.contains(&format!("TELEMETRY_FORWARDER_{name}")),
-            "{said}"
+            errors.contains(&format!("TELEMETRY_FORWARDER_{name}")),
+            "{errors}"
         );
     }
 }
 
 #[test]
 fn check_opens_the_ca_file() {
-    let checked = program()
+    let output = program()
         .arg("check")
         .env("TELEMETRY_FORWARDER_ENDPOINT", "https://localhost:1")
         .env("TELEMETRY_FORWARDER_CA_FILE", "/no/such/file.pem")
         .output()
         .unwrap();
-    assert_eq!(checked.status.code(), Some(2));
-    assert!(text(&checked.stderr).contains("TELEMETRY_FORWARDER_CA_FILE"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("TELEMETRY_FORWARDER_CA_FILE"));
 }

@@ -45,14 +45,14 @@ fn each_crate_of_the_assembler_knows_only_what_design_draws() {
     let drawn: &[(&str, &[&str])] = &[
         ("task-definition", &[]),
         ("assembly", &["task-definition"]),
-        ("fargate", &["assembly", "task-definition"]),
+        ("ecs-client", &["assembly", "task-definition"]),
         ("registry", &[]),
         ("task-runner", &["task-definition"]),
         (
             "assemble",
             &[
                 "assembly",
-                "fargate",
+                "ecs-client",
                 "registry",
                 "task-definition",
                 "task-runner",

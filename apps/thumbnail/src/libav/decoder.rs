@@ -1,11 +1,11 @@
-//! Packets in, frames out.
+//! Decodes packets into frames.
 
 use std::ffi::c_int;
 use std::ptr::null;
 
 use super::media::pixel_aspect;
-use super::{CODECS, Media, Options, Packet, Stream, is_end, known, library, sys};
-use crate::{Error, Kind};
+use super::{CODECS, Media, Options, Packet, Stream, is_end, known_time, library, sys};
+use crate::{Error, ErrorKind};
 
 /// The decoder of one stream.
 pub(crate) struct Decoder {
@@ -14,14 +14,14 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for this stream that refuses pictures of more than `max_pixels`.
+    /// Creates a decoder that rejects pictures of more than `max_pixels`.
     pub(crate) fn new(media: &Media, stream: &Stream, max_pixels: u64) -> Result<Self, Error> {
         let library = library()?;
         let refuse = || {
             let codec = stream.codec_name();
             Error::new(
-                Kind::Unsupported,
-                format!("codec `{codec}` cannot be decoded here"),
+                ErrorKind::Unsupported,
+                format!("codec `{codec}` is not supported"),
             )
         };
 
@@ -35,13 +35,13 @@ impl Decoder {
         // SAFETY: plain allocation; freed in `Drop`.
         let context = unsafe { sys::avcodec_alloc_context3(codec) };
         if context.is_null() {
-            return Err(Error::new(Kind::WorkerLost, "there is no memory to decode"));
+            return Err(Error::new(ErrorKind::WorkerLost, "out of memory"));
         }
 
         let decoder = Self { context, library };
         let max_pixels = max_pixels.to_string();
 
-        // One thread: the first frame comes out without waiting for others to fill a pipeline.
+        // One thread: frame threading would delay the first frame until the pipeline is full.
         let mut options = Options::new(&[
             (c"threads", "1"),
             (c"max_pixels", &max_pixels),
@@ -61,26 +61,26 @@ impl Decoder {
         if code < 0 { Err(refuse()) } else { Ok(decoder) }
     }
 
-    /// Gives a packet to decode. A damaged one is skipped: frames may still come.
+    /// Sends a packet. A damaged one is skipped, since later ones may decode.
     pub(crate) fn send(&mut self, packet: &Packet) {
         self.push(packet.raw);
     }
 
-    /// Says that no packet will come: all frames held back come out now.
+    /// Signals the end of the stream, so that the decoder returns all buffered frames.
     pub(crate) fn finish(&mut self) {
         self.push(null());
     }
 
-    /// Forgets everything, to go on at another place.
+    /// Clears the decoder's state, to continue at another position.
     pub(crate) fn reset(&mut self) {
         // SAFETY: the context is open.
         unsafe { sys::avcodec_flush_buffers(self.context) };
     }
 
-    /// The next frame that is ready, if there is one.
+    /// Returns the next decoded frame, if one is available.
     pub(crate) fn receive(&mut self) -> Result<Option<Frame>, Error> {
         let frame = Frame::new()?;
-        for _ in 0..DAMAGED_IN_A_ROW {
+        for _ in 0..MAX_DAMAGED_FRAMES {
             // SAFETY: the context is open, the frame is ours.
             let code = unsafe { sys::avcodec_receive_frame(self.context, frame.raw) };
             if code >= 0 {
@@ -91,7 +91,7 @@ impl Decoder {
                 return Ok(None);
             }
 
-            // Any other error is of one damaged picture, and taken out of the queue by the call.
+            // Invalid data affects a single picture, which the call has removed from the queue.
             if code != self.library.error_invalid_data {
                 break;
             }
@@ -113,7 +113,7 @@ impl Drop for Decoder {
     }
 }
 
-/// A decoded picture, in whatever form the codec keeps it.
+/// A decoded picture, in the pixel format of the codec.
 pub(crate) struct Frame {
     raw: *mut sys::AVFrame,
 }
@@ -123,28 +123,28 @@ impl Frame {
         // SAFETY: plain allocation.
         let raw = unsafe { sys::av_frame_alloc() };
         if raw.is_null() {
-            return Err(Error::new(Kind::WorkerLost, "there is no memory to decode"));
+            return Err(Error::new(ErrorKind::WorkerLost, "out of memory"));
         }
         Ok(Self { raw })
     }
 
-    /// When it is shown, in ticks of its stream.
+    /// Returns the presentation time, in ticks of the stream.
     pub(crate) fn time(&self) -> Option<i64> {
-        known(self.describe().pts)
+        known_time(self.describe().pts)
     }
 
-    /// Whether it was decoded from nothing but itself.
+    /// Returns whether the frame is a keyframe.
     pub(crate) fn is_key(&self) -> bool {
         self.describe().is_key != 0
     }
 
-    /// Its size in stored pixels.
+    /// Returns the size in stored pixels.
     pub(crate) fn size(&self) -> (u32, u32) {
         let frame = self.describe();
         (frame.width.max(0) as u32, frame.height.max(0) as u32)
     }
 
-    /// Width to height of one pixel; `None` when square or unknown.
+    /// Returns the aspect ratio of a pixel; `None` if it is square or unknown.
     pub(crate) fn pixel_aspect(&self) -> Option<(u32, u32)> {
         let frame = self.describe();
         pixel_aspect((frame.sample_aspect_num, frame.sample_aspect_den))
@@ -167,5 +167,5 @@ impl Drop for Frame {
     }
 }
 
-/// How many damaged pictures are passed over in one call.
-const DAMAGED_IN_A_ROW: usize = 64;
+/// The maximum number of damaged pictures to skip in one call.
+const MAX_DAMAGED_FRAMES: usize = 64;

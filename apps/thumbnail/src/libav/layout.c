@@ -1,9 +1,9 @@
-/* What Rust must know of libav's structures, and nothing else.
+/* Accesses the fields of libav's structures for Rust.
  *
- * libav's functions keep their signatures from one major version to the next; its structures do
- * not keep their layout. So Rust calls the functions itself and never looks inside a structure:
- * this file does, compiled against the headers that are installed. Each `tn_*` struct here has a
- * twin of the same name in `sys.rs`; change both. No allocation, no decision, no loop lives here.
+ * libav's functions keep their signatures across major versions, but its structures change their
+ * layout. So Rust calls the functions directly and leaves the structures to this file, which is
+ * compiled against the installed headers. Each `tn_*` struct has a counterpart in `sys.rs`; change
+ * both. There are no allocations and no logic here.
  */
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -14,9 +14,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Since libavcodec 60.30 side data of a stream lives in its codec parameters. */
+/* Since libavcodec 60.30, a stream's side data is in its codec parameters. */
 #define SIDE_DATA_IN_PARAMETERS (LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 30, 100))
-/* Since libavutil 58.7 a keyframe is a flag and no longer a field. */
+/* Since libavutil 58.7, keyframes are marked by a flag instead of a field. */
 #define KEY_IS_A_FLAG (LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100))
 
 struct tn_constants {
@@ -48,7 +48,7 @@ void tn_constants(struct tn_constants *out) {
     };
 }
 
-/* A file that names another file is not followed: every nested open is refused. */
+/* Refuses every nested open, so that a file cannot refer to another one. */
 static int refuse_open(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
                        AVDictionary **options) {
     (void)format, (void)io, (void)url, (void)flags, (void)options;
@@ -64,7 +64,7 @@ void tn_format_prepare(AVFormatContext *format, AVIOContext *io, int (*interrupt
     format->interrupt_callback.opaque = opaque;
 }
 
-/* The buffer may have been replaced by libav since it was given to the context. */
+/* Frees the current buffer; libav may have replaced the original one. */
 void tn_io_free(AVIOContext *io) {
     if (!io) return;
     av_freep(&io->buffer);
@@ -111,7 +111,7 @@ static const uint8_t *display_matrix(const AVStream *stream) {
     return size >= 9 * sizeof(int32_t) ? data : NULL;
 }
 
-/* `index` is below `streams`: the caller has checked. */
+/* `index` must be less than `streams`. */
 void tn_stream_describe(const AVFormatContext *format, uint32_t index, struct tn_stream *out) {
     const AVStream *stream = format->streams[index];
     const AVCodecParameters *parameters = stream->codecpar;
@@ -138,7 +138,7 @@ void tn_stream_describe(const AVFormatContext *format, uint32_t index, struct tn
     }
 }
 
-/* Only `index` is wanted from now on: the demuxer skips the rest. */
+/* Makes the demuxer discard the packets of all streams but `index`. */
 void tn_format_select(AVFormatContext *format, uint32_t index) {
     for (unsigned i = 0; i < format->nb_streams; i++)
         format->streams[i]->discard = i == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;

@@ -1,14 +1,14 @@
-//! An open container: its video stream, its packets.
+//! An open container: its streams and packets.
 
 use std::ffi::c_int;
 use std::ptr::{null, null_mut};
 use std::time::Instant;
 
 use super::reader::{self, Reader};
-use super::{CODECS, CONTAINERS, Options, is_end, known, library, static_name, sys};
-use crate::{Error, Kind, RangeSource};
+use super::{CODECS, CONTAINERS, Options, is_end, known_time, library, static_name, sys};
+use crate::{Error, ErrorKind, RangeSource};
 
-/// A container that is open for reading.
+/// An open container.
 pub(crate) struct Media {
     context: *mut sys::AVFormatContext,
     io: *mut sys::AVIOContext,
@@ -16,19 +16,19 @@ pub(crate) struct Media {
     library: &'static sys::Constants,
 }
 
-/// What is known of a stream. Times are in ticks of `time_base`.
+/// The parameters of a stream. Times are in ticks of `time_base`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stream {
     pub(crate) index: u32,
     pub(crate) start: Option<i64>,
     pub(crate) duration: Option<i64>,
-    /// Seconds per tick, as a fraction.
+    /// The duration of a tick in seconds, as a fraction.
     pub(crate) time_base: (i32, i32),
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Width to height of one pixel; `None` when square or unknown.
+    /// The aspect ratio of a pixel; `None` if it is square or unknown.
     pub(crate) pixel_aspect: Option<(u32, u32)>,
-    /// A matrix of 16.16 fixed point numbers, row by row, that turns the picture upright.
+    /// The display matrix: 16.16 fixed-point numbers in row order.
     pub(crate) matrix: Option<[i32; 9]>,
     pub(super) codec: c_int,
     is_known: bool,
@@ -50,26 +50,26 @@ impl Media {
         Ok(media)
     }
 
-    /// The container's name, as libav calls it.
+    /// Returns the name of the container in libav.
     pub(crate) fn container(&self) -> String {
         // SAFETY: names of containers are constants of libav's.
         unsafe { static_name(self.describe().name) }
     }
 
-    /// How long the container says it is, in microseconds.
+    /// Returns the duration that the container declares, in microseconds.
     pub(crate) fn duration(&self) -> Option<i64> {
-        known(self.describe().duration).filter(|duration| *duration > 0)
+        known_time(self.describe().duration).filter(|duration| *duration > 0)
     }
 
-    /// How many streams there are, as far as is known by now.
+    /// Returns the number of streams found so far.
     pub(crate) fn streams(&self) -> usize {
         self.describe().streams as usize
     }
 
-    /// The earliest time of all streams, in microseconds, if the headers say it for each.
+    /// Returns the earliest start of all streams, in microseconds, if the headers declare all of them.
     pub(crate) fn start(&self) -> Option<i64> {
         let format = self.describe();
-        if let Some(start) = known(format.start) {
+        if let Some(start) = known_time(format.start) {
             return Some(start);
         }
 
@@ -83,62 +83,60 @@ impl Media {
         earliest
     }
 
-    /// The time of a packet of any stream, in microseconds.
+    /// Returns the time of a packet of any stream, in microseconds.
     pub(crate) fn micros(&self, packet: &Packet) -> Option<i64> {
         let stream = self.stream(packet.stream())?;
         Some(stream.micros(packet.time()?))
     }
 
-    /// The stream to take the picture from: moving pictures before covers.
+    /// Returns the video stream; cover images do not count.
     pub(crate) fn video(&mut self) -> Result<Stream, Error> {
         if let Some(stream) = self.best()?.filter(|stream| stream.is_known) {
             return Ok(stream);
         }
 
-        // The headers do not say it (transport streams, some FLV): look at some packets.
+        // Some headers lack the parameters (transport streams, some FLV); then packets are probed.
         // SAFETY: the context is open; null options are allowed.
         let code = unsafe { sys::avformat_find_stream_info(self.context, null_mut()) };
         self.check(
             code,
-            Kind::Damaged,
-            "the streams of the file cannot be read",
+            ErrorKind::Damaged,
+            "cannot read the streams of the file",
         )?;
 
         if self.streams() == 0 {
-            return Err(Error::new(
-                Kind::Damaged,
-                "the film says nothing of what is in it",
-            ));
+            return Err(Error::new(ErrorKind::Damaged, "the file has no streams"));
         }
 
         self.best()?
-            .ok_or_else(|| Error::new(Kind::NoVideo, "there is no video in the file"))
+            .ok_or_else(|| Error::new(ErrorKind::NoVideo, "the file has no video stream"))
     }
 
-    /// Skips the packets of all other streams from now on.
+    /// Discards the packets of all other streams from now on.
     pub(crate) fn select(&mut self, stream: &Stream) {
         // SAFETY: the context is open and exclusively borrowed.
         unsafe { sys::tn_format_select(self.context, stream.index) };
     }
 
-    /// Goes to the last place known to be at or before `time` (in ticks of the stream), else to
-    /// the first one after it, else to the beginning.
+    /// Seeks to the last indexed position at or before `time` (in ticks of the stream), else to the
+    /// first one after it, else to the start.
     pub(crate) fn seek(&mut self, stream: &Stream, time: i64) -> Result<(), Error> {
         if stream.index >= self.describe().streams {
             return Ok(());
         }
 
+        // Byte 0 is the last resort, since it needs no index.
         let tries = [
             (time, self.library.seek_backward),
             (time, 0),
             (0, self.library.seek_byte),
         ];
 
-        for (place, flags) in tries {
+        for (tick, flags) in tries {
             // SAFETY: the context is open and has a stream of this index.
             let code =
-                unsafe { sys::av_seek_frame(self.context, stream.index as c_int, place, flags) };
-            self.source_failure()?;
+                unsafe { sys::av_seek_frame(self.context, stream.index as c_int, tick, flags) };
+            self.take_source_error()?;
             if code >= 0 {
                 break;
             }
@@ -147,19 +145,19 @@ impl Media {
         Ok(())
     }
 
-    /// The next packet, or `None` at the end (which is also where damaged data ends).
+    /// Returns the next packet, or `None` at the end of the file or of its readable data.
     pub(crate) fn next_packet(&mut self) -> Result<Option<Packet>, Error> {
         let packet = Packet::new()?;
         // SAFETY: the context is open, the packet is ours and empty.
         let code = unsafe { sys::av_read_frame(self.context, packet.raw) };
-        self.source_failure()?;
+        self.take_source_error()?;
         Ok((code >= 0).then_some(packet))
     }
 
-    /// Fails when the deadline is over: for loops that decode without reading.
-    pub(crate) fn in_time(&self) -> Result<(), Error> {
+    /// Fails after the deadline; for loops that decode without reading.
+    pub(crate) fn check_deadline(&self) -> Result<(), Error> {
         // SAFETY: no call into libav is running, so that no callback uses the reader.
-        unsafe { &*self.reader }.in_time()
+        unsafe { &*self.reader }.check_deadline()
     }
 
     pub(super) fn parameters(&self, stream: &Stream) -> Option<*const sys::AVCodecParameters> {
@@ -167,7 +165,7 @@ impl Media {
     }
 
     fn connect(&mut self) -> Result<(), Error> {
-        let memory = || Error::new(Kind::WorkerLost, "there is no memory to open the file");
+        let memory = || Error::new(ErrorKind::WorkerLost, "out of memory");
         // SAFETY: plain allocation.
         let buffer = unsafe { sys::av_malloc(BUFFER as usize) }.cast::<u8>();
         if buffer.is_null() {
@@ -210,21 +208,23 @@ impl Media {
         let mut options = Options::new(&[
             (c"format_whitelist", CONTAINERS),
             (c"codec_whitelist", CODECS),
+            // No protocols: all bytes come from the reader, whatever the file refers to.
             (c"protocol_whitelist", "none"),
+            // Limits for probing, so that a file without headers does not read everything.
             (c"probesize", "2097152"),
             (c"analyzeduration", "2000000"),
             (c"max_streams", "64"),
         ]);
 
         // SAFETY: the context was allocated and not opened yet; on failure libav frees it and
-        // writes null, which `Drop` knows.
+        // writes null, which `Drop` accepts.
         let code = unsafe {
             sys::avformat_open_input(&raw mut self.context, null(), null(), &raw mut options.0)
         };
         self.check(
             code,
-            Kind::NotMedia,
-            "the file is not a video of a known container",
+            ErrorKind::NotMedia,
+            "the file is not a video in a supported container",
         )
     }
 
@@ -233,7 +233,7 @@ impl Media {
         let index = unsafe {
             sys::av_find_best_stream(self.context, self.library.video, -1, -1, null_mut(), 0)
         };
-        self.in_time()?;
+        self.check_deadline()?;
         let found = u32::try_from(index)
             .ok()
             .and_then(|index| self.stream(index));
@@ -245,8 +245,8 @@ impl Media {
         let aspect = (raw.sample_aspect_num, raw.sample_aspect_den);
         Some(Stream {
             index,
-            start: known(raw.start),
-            duration: known(raw.duration).filter(|duration| *duration > 0),
+            start: known_time(raw.start),
+            duration: known_time(raw.duration).filter(|duration| *duration > 0),
             time_base: (raw.time_base_num.max(1), raw.time_base_den.max(1)),
             width: raw.width.max(0) as u32,
             height: raw.height.max(0) as u32,
@@ -280,24 +280,24 @@ impl Media {
         }
     }
 
-    fn check(&mut self, code: c_int, kind: Kind, message: &'static str) -> Result<(), Error> {
-        self.source_failure()?;
+    fn check(&mut self, code: c_int, kind: ErrorKind, message: &'static str) -> Result<(), Error> {
+        self.take_source_error()?;
         if code >= 0 {
             return Ok(());
         }
-        self.in_time()?;
-        let reason = if is_end(code, self.library) {
-            "it ends too early"
+        self.check_deadline()?;
+        let cause = if is_end(code, self.library) {
+            "the data ends too early"
         } else {
-            "it is damaged"
+            "the data is damaged"
         };
-        Err(Error::new(kind, message).because(reason))
+        Err(Error::new(kind, message).with_source(cause))
     }
 
-    /// The error of the source, which explains a failed call better than libav's number.
-    fn source_failure(&mut self) -> Result<(), Error> {
+    /// Takes the error of the source, which is more precise than libav's error code.
+    fn take_source_error(&mut self) -> Result<(), Error> {
         // SAFETY: no call into libav is running, so that no callback uses the reader.
-        match unsafe { &mut *self.reader }.failure() {
+        match unsafe { &mut *self.reader }.take_error() {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -317,22 +317,22 @@ impl Drop for Media {
 }
 
 impl Stream {
-    /// The codec's name, as libav calls it.
+    /// Returns the name of the codec in libav.
     pub(crate) fn codec_name(&self) -> String {
         // SAFETY: the function takes any number and returns static memory.
         unsafe { static_name(sys::avcodec_get_name(self.codec)) }
     }
 
-    /// Ticks of this stream as microseconds.
+    /// Converts ticks of this stream to microseconds.
     pub(crate) fn micros(&self, ticks: i64) -> i64 {
         let (num, den) = (i128::from(self.time_base.0), i128::from(self.time_base.1));
         round_div(i128::from(ticks) * num * i128::from(sys::TIME_BASE), den)
     }
 
-    /// The tick of this stream that a moment lies in.
+    /// Converts microseconds to the tick of this stream that contains them.
     ///
-    /// Moments are written in microseconds at best, so a tick begins half of one early: a third of
-    /// a second, written `0.333333`, is the tick at a third of a second.
+    /// Times have microsecond precision, so a tick starts half a microsecond early: `0.333333` maps to
+    /// the tick at a third of a second.
     pub(crate) fn ticks(&self, micros: i64) -> i64 {
         let (num, den) = (i128::from(self.time_base.0), i128::from(self.time_base.1));
         let half_micros = 2 * i128::from(micros) + 1;
@@ -340,7 +340,7 @@ impl Stream {
     }
 }
 
-/// A piece of a stream, as the container holds it.
+/// A packet of a stream.
 pub(crate) struct Packet {
     pub(super) raw: *mut sys::AVPacket,
 }
@@ -350,36 +350,33 @@ impl Packet {
         // SAFETY: plain allocation.
         let raw = unsafe { sys::av_packet_alloc() };
         if raw.is_null() {
-            return Err(Error::new(
-                Kind::WorkerLost,
-                "there is no memory to read the file",
-            ));
+            return Err(Error::new(ErrorKind::WorkerLost, "out of memory"));
         }
         Ok(Self { raw })
     }
 
-    /// When it is shown, or else when it is decoded, in ticks of its stream.
+    /// Returns the presentation time, or else the decoding time, in ticks of the stream.
     pub(crate) fn time(&self) -> Option<i64> {
         let packet = self.describe();
-        known(packet.pts).or(known(packet.dts))
+        known_time(packet.pts).or(known_time(packet.dts))
     }
 
-    /// When what it holds is over, in ticks of its stream.
+    /// Returns the end of its presentation, in ticks of the stream.
     pub(crate) fn end(&self) -> Option<i64> {
         self.time()?.checked_add(self.describe().duration.max(0))
     }
 
-    /// Whether decoding can start with it.
+    /// Returns whether decoding can start with the packet.
     pub(crate) fn is_key(&self) -> bool {
         self.describe().is_key != 0
     }
 
-    /// The index of its stream.
+    /// Returns the index of its stream.
     pub(crate) fn stream(&self) -> u32 {
         self.describe().stream.max(0) as u32
     }
 
-    pub(crate) fn is_of(&self, stream: &Stream) -> bool {
+    pub(crate) fn belongs_to(&self, stream: &Stream) -> bool {
         self.stream() == stream.index
     }
 
@@ -398,7 +395,7 @@ impl Drop for Packet {
     }
 }
 
-/// A fraction that says something: both parts positive, not square, not absurd.
+/// Validates a pixel aspect ratio: both parts positive, not square, less than 10:1.
 pub(super) fn pixel_aspect((num, den): (i32, i32)) -> Option<(u32, u32)> {
     let (num, den) = (u32::try_from(num).ok()?, u32::try_from(den).ok()?);
     let is_sane = num > 0 && den > 0 && num != den && num / den < 10 && den / num < 10;
@@ -410,9 +407,9 @@ fn round_div(number: i128, by: i128) -> i64 {
 }
 
 fn clamp(ticks: i128) -> i64 {
-    // The smallest number of all stands for a time that is not known.
+    // `i64::MIN` is `AV_NOPTS_VALUE`, an unknown time.
     ticks.clamp(i128::from(i64::MIN + 1), i128::from(i64::MAX)) as i64
 }
 
-/// One read of libav's; the window behind it reads more at a time.
+/// The buffer of libav, in bytes; the window behind it requests more at a time.
 const BUFFER: c_int = 32 * 1024;

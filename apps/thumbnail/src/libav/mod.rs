@@ -1,21 +1,20 @@
-//! libav, made safe: containers, packets, decoders, frames, scaling.
+//! A safe interface to libav: containers, packets, decoders, frames, scaling.
 //!
-//! This is the only module with `unsafe` in it. Its types own what libav allocated and free it when
-//! dropped; none of libav's memory is reachable after that. What they promise to the rest of the
-//! crate is ordinary Rust: no call here can be misused from safe code.
+//! This is the only module with `unsafe` code. Its types own libav's allocations and free them when
+//! dropped; no libav memory is reachable afterwards. The interface is sound: safe code cannot cause
+//! undefined behaviour through it.
 //!
 //! - [`sys`] declares the functions, `layout.c` reads and writes the structures.
-//! - [`reader`] is how libav gets its bytes: from a [`RangeSource`](crate::RangeSource), never
-//!   from a protocol of its own.
+//! - [`reader`] supplies libav with bytes of a [`RangeSource`](crate::RangeSource), never through
+//!   libav's protocols.
 //! - [`media`] opens and reads a container, [`decoder`] turns packets into frames, [`scaler`]
 //!   turns a frame into a small RGB picture.
 //!
-//! What is opened is untrusted. Containers and codecs are lists of names ([`CONTAINERS`],
-//! [`CODECS`]); a file that names another file is refused; decoders get one thread and a limit of
-//! pixels; every read looks at the deadline.
+//! Files are untrusted. Containers and codecs are allowlists ([`CONTAINERS`], [`CODECS`]); nested
+//! opens are refused; decoders get one thread and a pixel limit; every read checks the deadline.
 #![allow(
     unsafe_code,
-    reason = "the one place where C is called, each block with its reason"
+    reason = "the only module that calls C; each block has a safety comment"
 )]
 
 mod decoder;
@@ -32,21 +31,21 @@ pub(crate) use decoder::{Decoder, Frame};
 pub(crate) use media::{Media, Packet, Stream};
 pub(crate) use scaler::scale;
 
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// The containers that are opened, by libav's names. Everything that can name other files or
-/// addresses (playlists, concat scripts, SDP, image sequences) is missing on purpose.
+/// The supported containers, by libav's names. Formats that can refer to other files or URLs
+/// (playlists, concat scripts, SDP, image sequences) are excluded on purpose.
 const CONTAINERS: &str =
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,dv,ivf,gif";
 
-/// The decoders that are used, by libav's names.
+/// The supported decoders, by libav's names.
 const CODECS: &str = "h264,hevc,vp8,vp9,libdav1d,libaom-av1,mpeg1video,mpeg2video,mpeg4,\
     msmpeg4v1,msmpeg4v2,msmpeg4,h263,flv,prores,dnxhd,mjpeg,vc1,wmv1,wmv2,wmv3,theora,dvvideo,\
     gif,rawvideo,ffv1,png,cinepak,svq1,svq3,vp6,vp6a,vp6f";
 
-/// Asks libav once whether it is the one this program was compiled against.
+/// Checks once that the loaded libav is the one this program was compiled against.
 ///
-/// Within a major version structures only grow at their end, so an equal major is enough.
+/// Within a major version structures only grow at their end, so comparing major versions is enough.
 fn library() -> Result<&'static sys::Constants, Error> {
     static LIBRARY: OnceLock<Result<sys::Constants, String>> = OnceLock::new();
 
@@ -75,7 +74,7 @@ fn library() -> Result<&'static sys::Constants, Error> {
             for (name, compiled, version) in loaded {
                 if version >> 16 != compiled {
                     return Err(format!(
-                        "lib{name} {} is loaded, {compiled} is needed; rebuild `thumbnail` here",
+                        "lib{name} {} is loaded, but {compiled} is required; rebuild `thumbnail`",
                         version >> 16
                     ));
                 }
@@ -83,22 +82,22 @@ fn library() -> Result<&'static sys::Constants, Error> {
             Ok(constants)
         })
         .as_ref()
-        .map_err(|message| Error::new(Kind::Unsupported, message.clone()))
+        .map_err(|message| Error::new(ErrorKind::Unsupported, message.clone()))
 }
 
-/// The name and major version of the decoding library that is loaded.
+/// Returns the name and major version of the loaded decoding library.
 pub(crate) fn version() -> Result<String, Error> {
     Ok(format!("libavcodec {}", library()?.avcodec_major))
 }
 
-/// A list of options for libav, freed when dropped.
+/// An options dictionary of libav, freed when dropped.
 struct Options(*mut sys::AVDictionary);
 
 impl Options {
     fn new(pairs: &[(&CStr, &str)]) -> Self {
         let mut options = Self(null_mut());
         for (key, value) in pairs {
-            // A value with a zero byte in it cannot come from the constants and numbers used here.
+            // The values are constants and numbers, which contain no zero byte.
             let Ok(value) = CString::new(*value) else {
                 continue;
             };
@@ -117,7 +116,7 @@ impl Drop for Options {
     }
 }
 
-/// A name that libav holds in static memory.
+/// Copies a name that libav holds in static memory.
 ///
 /// # Safety
 /// `name` is null or zero-terminated, and is never freed.
@@ -125,17 +124,17 @@ unsafe fn static_name(name: *const c_char) -> String {
     if name.is_null() {
         return "unknown".to_owned();
     }
-    // SAFETY: the caller says so, and null is excluded above.
+    // SAFETY: guaranteed by the caller, and null is excluded above.
     unsafe { CStr::from_ptr(name) }
         .to_string_lossy()
         .into_owned()
 }
 
-fn known(time: i64) -> Option<i64> {
+fn known_time(time: i64) -> Option<i64> {
     (time != sys::NO_TIME).then_some(time)
 }
 
-/// Whether a return value says that nothing more will come.
+/// Returns whether a return code means the end of the stream.
 fn is_end(code: c_int, library: &sys::Constants) -> bool {
     code == library.error_eof
 }

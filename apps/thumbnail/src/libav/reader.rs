@@ -1,24 +1,24 @@
-//! How libav gets its bytes: three callbacks over a [`RangeSource`].
+//! The I/O callbacks that supply libav with the bytes of a [`RangeSource`].
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::sys;
-use crate::{Error, Kind, RangeSource};
+use crate::{Error, ErrorKind, RangeSource};
 
-/// What the callbacks work on. libav holds a pointer to it for as long as the container is open.
+/// The state of the callbacks. libav holds a pointer to it while the container is open.
 pub(super) struct Reader {
     source: Box<dyn RangeSource>,
     position: u64,
     deadline: Instant,
-    /// What made a read fail: libav has only a number for it.
-    failure: Option<Error>,
-    /// Where bytes wait before they go to libav. Its own buffer may be uninitialised, and where
-    /// nothing is read it must stay as it is: libav goes on using what is in it.
+    /// The error of the last failed read; libav only passes on a code.
+    error: Option<Error>,
+    /// An intermediate buffer. libav's buffer may be uninitialized, and its contents must not change
+    /// when a read fails, since libav continues to use them.
     scratch: Box<[u8]>,
-    end_of_file: c_int,
-    broken: c_int,
+    error_eof: c_int,
+    error_io: c_int,
 }
 
 impl Reader {
@@ -31,21 +31,21 @@ impl Reader {
             source,
             position: 0,
             deadline,
-            failure: None,
+            error: None,
             scratch: vec![0; SCRATCH].into(),
-            end_of_file: library.error_eof,
-            broken: library.error_io,
+            error_eof: library.error_eof,
+            error_io: library.error_io,
         }
     }
 
-    /// What made the last call fail, if it was the source or the deadline.
-    pub(super) fn failure(&mut self) -> Option<Error> {
-        self.failure.take()
+    /// Takes the error of the last call, if the source or the deadline caused it.
+    pub(super) fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
     }
 
-    /// Reads up to `size` bytes into the scratch.
+    /// Reads up to `size` bytes into the scratch buffer.
     fn read(&mut self, size: usize) -> c_int {
-        if let Err(error) = self.in_time() {
+        if let Err(error) = self.check_deadline() {
             return self.fail(error);
         }
 
@@ -54,7 +54,7 @@ impl Reader {
             .source
             .read_at(self.position, &mut self.scratch[..size])
         {
-            Ok(0) => self.end_of_file,
+            Ok(0) => self.error_eof,
             Ok(read) => {
                 let read = read.min(size);
                 self.position += read as u64;
@@ -66,6 +66,7 @@ impl Reader {
 
     fn seek(&mut self, offset: i64, whence: c_int) -> i64 {
         let size = self.source.size() as i64;
+        // 0, 1 and 2 are `SEEK_SET`, `SEEK_CUR` and `SEEK_END`.
         let target = match whence & !sys::SEEK_FORCE {
             sys::SEEK_SIZE => return size,
             0 => Some(offset),
@@ -79,43 +80,43 @@ impl Reader {
                 self.position = position;
                 position as i64
             }
-            None => i64::from(self.broken),
+            None => i64::from(self.error_io),
         }
     }
 
-    pub(super) fn in_time(&self) -> Result<(), Error> {
+    pub(super) fn check_deadline(&self) -> Result<(), Error> {
         if Instant::now() < self.deadline {
             return Ok(());
         }
         Err(Error::new(
-            Kind::Timeout,
-            "the picture was not ready in time; raise `timeout`",
+            ErrorKind::Timeout,
+            "timed out making the picture; raise `timeout`",
         ))
     }
 
     fn fail(&mut self, error: Error) -> c_int {
-        self.failure = Some(error);
-        self.broken
+        self.error = Some(error);
+        self.error_io
     }
 }
 
 /// # Safety
-/// `opaque` points to a [`Reader`] that no one else is using now; `buffer` has room for `size`.
+/// `opaque` points to a [`Reader`] that is not borrowed; `buffer` has a capacity of `size`.
 pub(super) unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> c_int {
     // SAFETY: libav calls this on the thread that called into it, with the pointer it was given;
     // the owner of the reader does not touch it while a call into libav is running.
     let reader = unsafe { &mut *opaque.cast::<Reader>() };
     let Ok(size) = usize::try_from(size) else {
-        return reader.broken;
+        return reader.error_io;
     };
 
     // A panic must not unwind through C.
     let Ok(code) = catch_unwind(AssertUnwindSafe(|| reader.read(size))) else {
-        return reader.broken;
+        return reader.error_io;
     };
     if let Ok(read) = usize::try_from(code) {
-        // SAFETY: libav gives a buffer of `size` bytes that is its to write to; no more than
-        // that, and no more than the scratch holds, was read.
+        // SAFETY: libav passes a writable buffer of `size` bytes; `read` is at most `size` and at
+        // most the size of the scratch buffer.
         unsafe { std::ptr::copy_nonoverlapping(reader.scratch.as_ptr(), buffer, read) };
     }
 
@@ -123,7 +124,7 @@ pub(super) unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size:
 }
 
 /// # Safety
-/// `opaque` points to a [`Reader`] that no one else is using now.
+/// `opaque` points to a [`Reader`] that is not borrowed.
 pub(super) unsafe extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i64 {
     // SAFETY: as in `read`.
     let reader = unsafe { &mut *opaque.cast::<Reader>() };
@@ -131,12 +132,12 @@ pub(super) unsafe extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c
 }
 
 /// # Safety
-/// `opaque` points to a [`Reader`] that no one else is using now.
+/// `opaque` points to a [`Reader`] that is not borrowed.
 pub(super) unsafe extern "C" fn interrupt(opaque: *mut c_void) -> c_int {
     // SAFETY: as in `read`; libav asks between reads, never during one.
     let reader = unsafe { &*opaque.cast::<Reader>() };
-    c_int::from(reader.in_time().is_err())
+    c_int::from(reader.check_deadline().is_err())
 }
 
-/// What one read gives at most.
+/// The maximum size of a read, in bytes.
 const SCRATCH: usize = 64 * 1024;

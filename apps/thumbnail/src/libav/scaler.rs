@@ -1,16 +1,21 @@
-//! A frame of any form to a small RGB picture.
+//! Scales a frame of any pixel format to an RGB picture.
 
 use std::ffi::c_int;
 use std::ptr::null_mut;
 
 use super::{Frame, NO_FILTER, NO_PARAMETERS, library, sys};
 use crate::frame::Pixels;
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// Scales a frame to `width` x `height` pixels of RGB, with the frame's own colour matrix.
+/// Scales a frame to `width` x `height` RGB pixels, using its colour matrix.
 pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Error> {
     let library = library()?;
-    let refuse = || Error::new(Kind::Unsupported, "the decoded picture cannot be converted");
+    let refuse = || {
+        Error::new(
+            ErrorKind::Unsupported,
+            "cannot convert the decoded picture to RGB",
+        )
+    };
     let raw = frame.describe();
     if raw.width <= 0 || raw.height <= 0 || width == 0 || height == 0 {
         return Err(refuse());
@@ -39,7 +44,7 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
     let context = Context(context);
     context.set_colours(&raw);
 
-    // Rows are padded: vector code may write past the last pixel of one.
+    // Rows are padded, since swscale's vector code may write past the last pixel of a row.
     let row = width as usize * 3;
     let stride = row.next_multiple_of(64) + 64;
     let mut padded = vec![0u8; stride * height as usize + 64];
@@ -79,7 +84,7 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
 struct Context(*mut sys::SwsContext);
 
 impl Context {
-    /// Without this, everything would be read as standard definition.
+    /// Sets the colour matrix; the default is the one of standard definition.
     fn set_colours(&self, frame: &sys::Frame) {
         let source = if frame.is_bt709 != 0 {
             sys::COEFFICIENTS_709
@@ -94,8 +99,8 @@ impl Context {
         let full_range = 1;
         let neutral = 1 << 16;
 
-        // SAFETY: the context is ours, the tables are static memory of libav's. A refusal (the
-        // source is RGB already) leaves the context as it was.
+        // SAFETY: the context is ours, the tables are static memory of libav. An error (the source
+        // is already RGB) leaves the context unchanged.
         unsafe {
             sys::sws_setColorspaceDetails(
                 self.0,
@@ -118,5 +123,5 @@ impl Drop for Context {
     }
 }
 
-/// From this height on, a video that does not say its colour matrix means BT.709, as players do.
+/// The height from which BT.709 is assumed if the colour matrix is unknown, as players do.
 const HIGH_DEFINITION: c_int = 720;

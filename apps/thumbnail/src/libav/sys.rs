@@ -1,5 +1,5 @@
-//! The functions of libav that are called, as C declares them, and the plain structs that
-//! `layout.c` fills in. libav's own structures are opaque here.
+//! Declarations of libav's functions, and the plain structs that `layout.c` fills in. libav's
+//! structures are opaque here.
 
 use std::ffi::{c_char, c_double, c_int, c_uint, c_void};
 
@@ -18,7 +18,7 @@ opaque! {
     AVIOContext AVPacket SwsContext SwsFilter
 }
 
-/// How libav writes that a time is not known.
+/// `AV_NOPTS_VALUE`: an unknown time.
 pub(super) const NO_TIME: i64 = i64::MIN;
 /// Container times are in microseconds.
 pub(super) const TIME_BASE: i64 = 1_000_000;
@@ -38,7 +38,7 @@ pub(super) type InterruptCallback = unsafe extern "C" fn(*mut c_void) -> c_int;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-#[allow(clippy::struct_field_names, reason = "the twin of a C struct")]
+#[allow(clippy::struct_field_names, reason = "mirrors a C struct")]
 pub(super) struct Constants {
     pub(super) avcodec_major: u32,
     pub(super) avformat_major: u32,

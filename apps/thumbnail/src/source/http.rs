@@ -1,4 +1,4 @@
-//! A source on a web server, or in S3: ranges over one kept connection.
+//! A source on a web server or in S3, read in ranges over a persistent connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,38 +10,38 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::spool::{Room, spool};
-use super::window::{FIRST, Ranges, Window};
+use super::spool::{SpoolBudget, spool};
+use super::window::{FIRST_REQUEST, RangeFetcher, Window};
 use super::{RangeSource, Traffic};
 use crate::client::Client;
 use crate::s3::Signer;
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// What reading from afar may cost.
+/// The limits and options of a remote source.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowance {
-    pub(crate) room: Room,
+pub(crate) struct FetchOptions {
+    pub(crate) budget: SpoolBudget,
     pub(crate) deadline: Instant,
     pub(crate) redirects: Redirects,
 }
 
-/// Whether an answer may send us elsewhere.
+/// Whether to follow redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redirects {
     Follow,
     Refuse,
 }
 
-/// Opens what lies at an address: asks for its first bytes, which also tells its size.
+/// Opens the source at a URL by requesting its first bytes; the response also contains its size.
 pub(crate) async fn open(
     client: Client,
     uri: Uri,
     signer: Option<Signer>,
-    allowance: Allowance,
+    options: FetchOptions,
     traffic: Arc<Traffic>,
 ) -> Result<Box<dyn RangeSource>, Error> {
-    let deadline = allowance.deadline;
-    let mut remote = Remote {
+    let deadline = options.deadline;
+    let mut remote = RemoteFile {
         client,
         uri,
         signer,
@@ -50,22 +50,22 @@ pub(crate) async fn open(
         traffic,
     };
 
-    let response = remote.first(allowance.redirects).await?;
+    let response = remote.first(options.redirects).await?;
     if response.status() != StatusCode::PARTIAL_CONTENT {
-        // The server knows no ranges and sends all of it.
-        return spool(response.into_body(), allowance.room, remote.traffic).await;
+        // The server does not support ranges and sends the whole file.
+        return spool(response.into_body(), options.budget, remote.traffic).await;
     }
 
     let size = total(response.headers()).ok_or_else(|| {
         Error::new(
-            Kind::SourceNetwork,
-            "the server does not say how long the film is",
+            ErrorKind::SourceNetwork,
+            "the server did not return the size of the video",
         )
     })?;
 
     remote.version = strong_version(response.headers());
-    let first = remote.body(response, FIRST).await?;
-    let ranges = Blocking {
+    let first = remote.body(response, FIRST_REQUEST).await?;
+    let ranges = BlockingFetcher {
         remote,
         runtime: Handle::current(),
     };
@@ -74,31 +74,31 @@ pub(crate) async fn open(
         ranges,
         size,
         first,
-        allowance.room.total,
+        options.budget.max_bytes,
     )))
 }
 
-struct Remote {
+struct RemoteFile {
     client: Client,
     uri: Uri,
     signer: Option<Signer>,
     deadline: Instant,
-    /// What the first answer was a part of: the others must be of the same.
+    /// The entity tag of the first response; later ones must match it.
     version: Option<http::HeaderValue>,
     traffic: Arc<Traffic>,
 }
 
-impl Remote {
-    /// The first answer, after redirects: parts, or everything.
+impl RemoteFile {
+    /// Returns the first response after redirects: a range or the whole file.
     async fn first(&mut self, redirects: Redirects) -> Result<Response<Incoming>, Error> {
-        for _ in 0..=MOST_REDIRECTS {
-            let response = self.range(0, FIRST).await?;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.range(0, FIRST_REQUEST).await?;
             match response.status() {
                 StatusCode::PARTIAL_CONTENT | StatusCode::OK => return Ok(response),
                 StatusCode::RANGE_NOT_SATISFIABLE => {
-                    return Err(Error::new(Kind::Empty, "the film holds no byte"));
+                    return Err(Error::new(ErrorKind::Empty, "the video is empty"));
                 }
-                // What is signed for one address is not valid at another.
+                // A signature is valid for one URL only, so redirects of signed requests are errors.
                 status
                     if status.is_redirection()
                         && redirects == Redirects::Follow
@@ -106,81 +106,81 @@ impl Remote {
                 {
                     self.uri = redirect(&self.uri, response.headers())?;
                 }
-                _ => return Err(refusal(&response)),
+                _ => return Err(response_error(&response)),
             }
         }
 
-        Err(Error::new(
-            Kind::SourceNetwork,
-            "the server redirects too often",
-        ))
+        Err(Error::new(ErrorKind::SourceNetwork, "too many redirects"))
     }
 
-    async fn part(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
-        let mut pause = FIRST_PAUSE;
+    async fn fetch_range(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
+        let mut backoff = INITIAL_BACKOFF;
         loop {
-            match self.part_once(offset, length).await {
-                // Breaking off half-way happens on long reads; asking again costs little.
-                Err(error) if error.kind() == Kind::SourceNetwork && pause <= LAST_PAUSE => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+            match self.fetch_range_once(offset, length).await {
+                // Long reads may lose their connection; a range is cheap to request again.
+                Err(error)
+                    if error.kind() == ErrorKind::SourceNetwork && backoff <= MAX_BACKOFF =>
+                {
+                    tokio::time::sleep(backoff).await;
+                    backoff *= 2;
                 }
                 other => return other,
             }
         }
     }
 
-    async fn part_once(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
+    async fn fetch_range_once(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
         let response = self.range(offset, length).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
-            return Err(refusal(&response));
+            return Err(response_error(&response));
         }
 
         if start(response.headers()) != Some(offset) {
             return Err(Error::new(
-                Kind::SourceNetwork,
-                "the server sent another part",
+                ErrorKind::SourceNetwork,
+                "the server sent a different range",
             ));
         }
 
         let bytes = self.body(response, length).await?;
         if bytes.is_empty() {
             return Err(Error::new(
-                Kind::SourceNetwork,
-                "the server sent an empty part",
+                ErrorKind::SourceNetwork,
+                "the server sent an empty range",
             ));
         }
 
         Ok(bytes)
     }
 
-    /// Asks for a range, again after failures that pass.
+    /// Requests a range; retries after transient errors.
     async fn range(&mut self, offset: u64, length: u64) -> Result<Response<Incoming>, Error> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = INITIAL_BACKOFF;
         loop {
             let request = self.request(offset, length).await?;
             self.traffic.add_request();
-            let answer = self.client.send(&request, self.patience()?).await;
-            let passes = match &answer {
-                Ok(response) => passes(response.status()),
-                Err(error) => error.kind() == Kind::SourceNetwork,
+            let response = self.client.send(&request, self.step_timeout()?).await;
+            let is_retryable = match &response {
+                Ok(response) => is_retryable(response.status()),
+                Err(error) => error.kind() == ErrorKind::SourceNetwork,
             };
 
-            if !passes || pause > LAST_PAUSE {
-                return answer;
+            if !is_retryable || backoff > MAX_BACKOFF {
+                return response;
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::time::sleep(backoff).await;
+            backoff *= 2;
         }
     }
 
     async fn request(&mut self, offset: u64, length: u64) -> Result<Request<Bytes>, Error> {
         let last = offset + length - 1;
+        // `identity`, since a compressed representation would have other offsets.
         let mut request = Request::get(&self.uri)
             .header(header::RANGE, format!("bytes={offset}-{last}"))
             .header(header::ACCEPT_ENCODING, "identity")
             .body(Bytes::new())
-            .map_err(|error| Error::new(Kind::Usage, "the address is unusable").because(error))?;
+            .map_err(|error| Error::new(ErrorKind::Usage, "invalid URL").with_source(error))?;
 
         if let Some(version) = &self.version {
             request
@@ -196,48 +196,59 @@ impl Remote {
 
     async fn body(&self, response: Response<Incoming>, length: u64) -> Result<Bytes, Error> {
         let body = Limited::new(response.into_body(), length as usize);
-        let broke_off = || Error::new(Kind::SourceNetwork, "the server broke off");
-        let collected = timeout(self.patience()?, body.collect())
+        let interrupted = || {
+            Error::new(
+                ErrorKind::SourceNetwork,
+                "the server closed the connection early",
+            )
+        };
+        let collected = timeout(self.step_timeout()?, body.collect())
             .await
-            .map_err(|_| broke_off().because("it took too long"))?
-            .map_err(|error| broke_off().because(error))?;
+            .map_err(|_| interrupted().with_source("timed out"))?
+            .map_err(|error| interrupted().with_source(error))?;
         let bytes = collected.to_bytes();
         self.traffic.add_bytes(bytes.len() as u64);
         Ok(bytes)
     }
 
-    /// How long the next step may take.
-    fn patience(&self) -> Result<Duration, Error> {
+    /// Returns the timeout of the next step: the rest until the deadline, up to a maximum.
+    fn step_timeout(&self) -> Result<Duration, Error> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Error::new(
-                Kind::Timeout,
-                "the film could not be read in time",
+                ErrorKind::Timeout,
+                "timed out reading the video",
             ));
         }
-        Ok(left.min(PATIENCE))
+        Ok(left.min(REQUEST_TIMEOUT))
     }
 }
 
-/// Ranges for the thread that decodes, which may wait.
-struct Blocking {
-    remote: Remote,
+/// Fetches ranges for the decoding thread, which may block.
+struct BlockingFetcher {
+    remote: RemoteFile,
     runtime: Handle,
 }
 
-impl Ranges for Blocking {
+impl RangeFetcher for BlockingFetcher {
     fn fetch(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
-        self.runtime.block_on(self.remote.part(offset, length))
+        self.runtime
+            .block_on(self.remote.fetch_range(offset, length))
     }
 }
 
-/// Where a redirect leads: not from a sealed letter to a postcard.
+/// Resolves the target of a redirect; a redirect from https to http is an error.
 fn redirect(from: &Uri, headers: &HeaderMap) -> Result<Uri, Error> {
-    let wrong = || Error::new(Kind::SourceNetwork, "the server redirects to nowhere");
+    let invalid = || {
+        Error::new(
+            ErrorKind::SourceNetwork,
+            "the redirect has no valid `Location`",
+        )
+    };
     let target = headers
         .get(header::LOCATION)
         .and_then(|value| value.to_str().ok());
-    let target: Uri = target.ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
+    let target: Uri = target.ok_or_else(invalid)?.parse().map_err(|_| invalid())?;
     let mut parts = target.into_parts();
 
     parts.scheme = parts.scheme.or_else(|| from.scheme().cloned());
@@ -246,28 +257,30 @@ fn redirect(from: &Uri, headers: &HeaderMap) -> Result<Uri, Error> {
         .path_and_query
         .get_or_insert(http::uri::PathAndQuery::from_static("/"));
 
-    let to = Uri::from_parts(parts).map_err(|_| wrong())?;
+    let to = Uri::from_parts(parts).map_err(|_| invalid())?;
     match (from.scheme_str(), to.scheme_str()) {
         (_, Some("https")) | (Some("http"), Some("http")) => Ok(to),
         _ => Err(Error::new(
-            Kind::SourceDenied,
-            "the server redirects from https to less",
+            ErrorKind::SourceDenied,
+            "the server redirects from https to http",
         )),
     }
 }
 
-/// An answer that is no film, in our classes.
-pub(crate) fn refusal<B>(response: &Response<B>) -> Error {
+/// Converts an unsuccessful response to an error.
+pub(crate) fn response_error<B>(response: &Response<B>) -> Error {
     let status = response.status();
-    let message = format!("the server answered {status}");
+    let message = format!("the server returned {status}");
     let error = match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Error::new(Kind::SourceNotFound, message),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::new(Kind::SourceDenied, message),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Error::new(ErrorKind::SourceNotFound, message),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Error::new(ErrorKind::SourceDenied, message)
+        }
         StatusCode::PRECONDITION_FAILED => Error::new(
-            Kind::SourceNetwork,
-            "the film changed while it was read; try again",
+            ErrorKind::SourceNetwork,
+            "the video changed while it was being read; try again",
         ),
-        _ => Error::new(Kind::SourceNetwork, message),
+        _ => Error::new(ErrorKind::SourceNetwork, message),
     };
 
     match response
@@ -275,27 +288,28 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> Error {
         .get("x-amz-bucket-region")
         .and_then(|region| region.to_str().ok())
     {
+        // S3 returns 301 or 400 for a bucket in another region, and the region in this header.
         Some(region) if status.is_redirection() || status == StatusCode::BAD_REQUEST => {
-            error.because(format!("the bucket is in `{region}`; set AWS_REGION"))
+            error.with_source(format!("the bucket is in `{region}`; set AWS_REGION"))
         }
         _ => error,
     }
 }
 
-/// Whether asking again may give another answer.
-pub(crate) fn passes(status: StatusCode) -> bool {
+/// Returns whether a request may succeed on a retry.
+pub(crate) fn is_retryable(status: StatusCode) -> bool {
     status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
         || status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
-/// `bytes 0-65535/1073741824`: the number after the slash.
+/// Returns the total size in `Content-Range`, such as `bytes 0-65535/1073741824`.
 fn total(headers: &HeaderMap) -> Option<u64> {
     let (_, total) = content_range(headers)?.split_once('/')?;
     total.trim().parse().ok()
 }
 
-/// `bytes 0-65535/1073741824`: the number before the dash.
+/// Returns the start in `Content-Range`, such as `bytes 0-65535/1073741824`.
 fn start(headers: &HeaderMap) -> Option<u64> {
     let (start, _) = content_range(headers)?.split_once('-')?;
     start.trim().parse().ok()
@@ -309,7 +323,7 @@ fn content_range(headers: &HeaderMap) -> Option<&str> {
         .strip_prefix("bytes ")
 }
 
-/// A weak version cannot be asked for: servers answer that it never matches.
+/// Returns a strong `ETag`; `If-Match` never matches a weak one (RFC 9110, section 13.1.1).
 fn strong_version(headers: &HeaderMap) -> Option<http::HeaderValue> {
     headers
         .get(header::ETAG)
@@ -317,12 +331,12 @@ fn strong_version(headers: &HeaderMap) -> Option<http::HeaderValue> {
         .cloned()
 }
 
-const MOST_REDIRECTS: usize = 5;
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// After a pause of this length nothing is asked again: 100, 200 and 400 ms are waited.
-pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(400);
+const MAX_REDIRECTS: usize = 5;
+/// The timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+/// The last backoff before giving up: the client waits 100, 200 and 400 ms.
+pub(crate) const MAX_BACKOFF: Duration = Duration::from_millis(400);
 
 #[cfg(test)]
 mod tests {
@@ -333,8 +347,8 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_may_be_relative_and_may_not_lose_its_seal() {
-        let from = Uri::from_static("https://a.example/film");
+    fn resolves_relative_redirects_and_rejects_https_to_http() {
+        let from = Uri::from_static("https://a.example/video");
         assert_eq!(
             redirect(&from, &location("/b?c")).unwrap(),
             "https://a.example/b?c"
@@ -343,12 +357,12 @@ mod tests {
             redirect(&from, &location("https://b.example/")).unwrap(),
             "https://b.example/"
         );
-        let error = redirect(&from, &location("http://a.example/film")).unwrap_err();
-        assert_eq!(error.kind(), Kind::SourceDenied);
+        let error = redirect(&from, &location("http://a.example/video")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SourceDenied);
     }
 
     #[test]
-    fn content_ranges_are_read() {
+    fn parses_content_ranges() {
         let headers = HeaderMap::from_iter([(
             header::CONTENT_RANGE,
             "bytes 10-19/4294967297".parse().unwrap(),

@@ -1,4 +1,4 @@
-//! Sources that are here already.
+//! Local sources: files and memory.
 
 use std::fs::File;
 use std::io;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{RangeSource, Traffic};
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// A file, read where it lies.
+/// A local file.
 #[derive(Debug)]
 pub struct FileSource {
     file: File,
@@ -24,23 +24,26 @@ impl FileSource {
     pub fn open(path: &Path, traffic: Arc<Traffic>) -> Result<Self, Error> {
         let refuse = |error: io::Error| {
             let (kind, what) = match error.kind() {
-                io::ErrorKind::NotFound => (Kind::SourceNotFound, "there is no file"),
-                io::ErrorKind::PermissionDenied => (Kind::SourceDenied, "may not read"),
-                _ => (Kind::SourceNetwork, "cannot read"),
+                io::ErrorKind::NotFound => (ErrorKind::SourceNotFound, "cannot find"),
+                io::ErrorKind::PermissionDenied => {
+                    (ErrorKind::SourceDenied, "no permission to read")
+                }
+                _ => (ErrorKind::SourceNetwork, "cannot read"),
             };
-            Error::new(kind, format!("{what} `{}`", path.display())).because(error)
+            Error::new(kind, format!("{what} `{}`", path.display())).with_source(error)
         };
 
         let file = File::open(path).map_err(refuse)?;
+        // Folders and devices can be opened too, but have no usable size.
         if !file.metadata().map_err(refuse)?.is_file() {
-            let message = format!("`{}` is not a file; name one film", path.display());
-            return Err(Error::new(Kind::SourceNotFound, message));
+            let message = format!("`{}` is not a regular file", path.display());
+            return Err(Error::new(ErrorKind::SourceNotFound, message));
         }
 
         Self::new(file, traffic).map_err(refuse)
     }
 
-    /// Reads a file that is open.
+    /// Creates a source from an open file.
     pub(crate) fn new(file: File, traffic: Arc<Traffic>) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Ok(Self {
@@ -64,7 +67,7 @@ impl RangeSource for FileSource {
             }
         };
         let read = read.map_err(|error| {
-            Error::new(Kind::SourceNetwork, "the file cannot be read any further").because(error)
+            Error::new(ErrorKind::SourceNetwork, "cannot read the file").with_source(error)
         })?;
         self.traffic.add_bytes(read as u64);
         Ok(read)
@@ -76,7 +79,7 @@ impl RangeSource for FileSource {
 pub struct MemorySource(Bytes);
 
 impl MemorySource {
-    /// Reads these bytes.
+    /// Creates a source from bytes.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }

@@ -1,7 +1,7 @@
-//! Where bytes come from: files, memory, and ranges of what lies on a server.
+//! Sources of bytes: files, memory, and ranges on a server.
 //!
-//! All of them are one [`RangeSource`]: a size, and reads anywhere in it. What is far away is read
-//! through a [`window::Window`], so that a picture out of a gigabyte costs some hundred kilobytes.
+//! All implement [`RangeSource`]: a size and reads at any offset. Remote sources are read through a
+//! [`window::Window`], so that a picture of a video of 1 GB reads a few hundred kilobytes.
 
 pub(crate) mod http;
 mod local;
@@ -14,16 +14,16 @@ pub use local::{FileSource, MemorySource};
 
 use crate::Error;
 
-/// Bytes of a known number, readable at any place.
+/// A source of a known size, readable at any offset.
 pub trait RangeSource: Send {
-    /// How many bytes there are.
+    /// Returns the size, in bytes.
     fn size(&self) -> u64;
 
-    /// Reads some bytes from `offset` on into `buffer`; 0 means that there are none there.
+    /// Reads bytes at `offset` into `buffer`; returns 0 at or past the end.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error>;
 }
 
-/// What reading a source has cost so far.
+/// Counts the bytes and requests that a source has read.
 #[derive(Debug, Default)]
 pub struct Traffic {
     bytes: AtomicU64,
@@ -31,12 +31,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Bytes read from the file or from the network.
+    /// Returns the bytes read from the file or the network.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Requests made over the network.
+    /// Returns the requests made over the network.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! A body that comes in order, kept so that it can be read at any place.
+//! Spools a sequential body to memory or a temporary file, for reads at any offset.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::pin::pin;
@@ -9,19 +9,19 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use super::{FileSource, MemorySource, RangeSource, Traffic};
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// How much of a body is taken, and how much of it stays in memory.
+/// The maximum size of a body in total and in memory, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) total: u64,
-    pub(crate) memory: u64,
+pub(crate) struct SpoolBudget {
+    pub(crate) max_bytes: u64,
+    pub(crate) max_memory_bytes: u64,
 }
 
-/// Takes a whole body: into memory, and from a size on into a file that has no name.
+/// Reads a whole body into memory, or into an unnamed temporary file if it is larger.
 pub(crate) async fn spool<B>(
     body: B,
-    room: Room,
+    budget: SpoolBudget,
     traffic: Arc<Traffic>,
 ) -> Result<Box<dyn RangeSource>, Error>
 where
@@ -30,53 +30,60 @@ where
 {
     let too_big = || {
         Error::new(
-            Kind::SourceTooBig,
-            format!("the video has more than {} bytes", room.total),
+            ErrorKind::SourceTooBig,
+            format!("the video has more than {} bytes", budget.max_bytes),
         )
     };
 
-    if body.size_hint().lower() > room.total {
+    // `Content-Length` alone can reject a body.
+    if body.size_hint().lower() > budget.max_bytes {
         return Err(too_big());
     }
 
     let mut body = pin!(body);
-    let mut store = Store::Memory(BytesMut::new());
+    let mut spool = Spool::Memory(BytesMut::new());
     let mut size = 0;
 
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            Error::new(Kind::SourceNetwork, "the video broke off before its end").because(error)
+            Error::new(
+                ErrorKind::SourceNetwork,
+                "the connection closed before the end of the video",
+            )
+            .with_source(error)
         })?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
 
         size += data.remaining() as u64;
-        if size > room.total {
+        if size > budget.max_bytes {
             return Err(too_big());
         }
 
         traffic.add_bytes(data.remaining() as u64);
-        store = store.push(data, room.memory).await?;
+        spool = spool.push(data, budget.max_memory_bytes).await?;
     }
 
-    store.source()
+    spool.source()
 }
 
-enum Store {
+enum Spool {
     Memory(BytesMut),
     File(std::fs::File),
 }
 
-impl Store {
-    async fn push(self, mut data: impl bytes::Buf, memory: u64) -> Result<Self, Error> {
+impl Spool {
+    async fn push(self, mut data: impl bytes::Buf, max_memory_bytes: u64) -> Result<Self, Error> {
         match self {
-            Self::Memory(mut bytes) if (bytes.len() + data.remaining()) as u64 <= memory => {
+            Self::Memory(mut bytes)
+                if (bytes.len() + data.remaining()) as u64 <= max_memory_bytes =>
+            {
                 bytes.extend_from_slice(&data.copy_to_bytes(data.remaining()));
                 Ok(Self::Memory(bytes))
             }
             Self::Memory(bytes) => {
-                let file = tempfile::tempfile().map_err(no_room)?;
+                let file = tempfile::tempfile().map_err(storage_error)?;
                 let bytes = bytes.freeze();
                 let file = write(file, bytes).await?;
                 Ok(Self::File(
@@ -93,9 +100,9 @@ impl Store {
         match self {
             Self::Memory(bytes) => Ok(Box::new(MemorySource::new(bytes.freeze()))),
             Self::File(mut file) => {
-                file.seek(SeekFrom::Start(0)).map_err(no_room)?;
-                // Its bytes were counted as they came in.
-                let source = FileSource::new(file, Arc::default()).map_err(no_room)?;
+                file.seek(SeekFrom::Start(0)).map_err(storage_error)?;
+                // The bytes were counted on arrival, so this source gets a separate counter.
+                let source = FileSource::new(file, Arc::default()).map_err(storage_error)?;
                 Ok(Box::new(source))
             }
         }
@@ -103,15 +110,16 @@ impl Store {
 }
 
 async fn write(mut file: std::fs::File, bytes: Bytes) -> Result<std::fs::File, Error> {
+    // A large write would block the runtime's other connections.
     let written = tokio::task::spawn_blocking(move || file.write_all(&bytes).map(|()| file)).await;
     written
-        .map_err(|error| no_room(std::io::Error::other(error)))?
-        .map_err(no_room)
+        .map_err(|error| storage_error(std::io::Error::other(error)))?
+        .map_err(storage_error)
 }
 
-fn no_room(error: std::io::Error) -> Error {
-    let message = "the video cannot be kept in the folder for temporary files; set TMPDIR";
-    Error::new(Kind::WorkerLost, message).because(error)
+fn storage_error(error: std::io::Error) -> Error {
+    let message = "cannot write the video to the temporary folder; set TMPDIR";
+    Error::new(ErrorKind::WorkerLost, message).with_source(error)
 }
 
 #[cfg(test)]
@@ -120,9 +128,9 @@ mod tests {
 
     use super::*;
 
-    async fn whole(length: usize, room: Room) -> Result<Vec<u8>, Error> {
+    async fn spool_and_read(length: usize, budget: SpoolBudget) -> Result<Vec<u8>, Error> {
         let bytes: Bytes = (0..length).map(|at| (at % 251) as u8).collect();
-        let mut source = spool(Full::new(bytes), room, Arc::default()).await?;
+        let mut source = spool(Full::new(bytes), budget, Arc::default()).await?;
         let mut buffer = vec![0; source.size() as usize];
         let mut done = 0;
         while done < buffer.len() {
@@ -132,22 +140,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_reads_the_same_from_memory_and_from_a_file() {
-        let in_memory = whole(
+    async fn reads_the_same_from_memory_and_from_a_file() {
+        let in_memory = spool_and_read(
             5000,
-            Room {
-                total: 5000,
-                memory: 5000,
+            SpoolBudget {
+                max_bytes: 5000,
+                max_memory_bytes: 5000,
             },
         )
         .await
         .unwrap();
 
-        let in_a_file = whole(
+        let in_a_file = spool_and_read(
             5000,
-            Room {
-                total: 5000,
-                memory: 100,
+            SpoolBudget {
+                max_bytes: 5000,
+                max_memory_bytes: 100,
             },
         )
         .await
@@ -158,16 +166,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_over_the_limit_is_refused() {
-        let error = whole(
+    async fn rejects_a_body_over_the_limit() {
+        let error = spool_and_read(
             5001,
-            Room {
-                total: 5000,
-                memory: 100,
+            SpoolBudget {
+                max_bytes: 5000,
+                max_memory_bytes: 100,
             },
         )
         .await
         .unwrap_err();
-        assert_eq!(error.kind(), Kind::SourceTooBig);
+        assert_eq!(error.kind(), ErrorKind::SourceTooBig);
     }
 }

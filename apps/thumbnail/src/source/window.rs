@@ -1,32 +1,32 @@
-//! Reads of a demuxer, turned into few requests: a reader of ranges that looks ahead.
+//! Turns the reads of a demuxer into few range requests, with read-ahead and a cache.
 //!
-//! The first read of a place asks for little, since it may be the only one there; as long as
-//! reading goes on in order, each request asks for twice as much. The latest segments are kept:
-//! demuxers go back and forth between an index and the data.
+//! The first request at an offset is small, since it may be the only one there; sequential reads
+//! double the size of each request. Recent segments are cached, since demuxers alternate between an
+//! index and the data.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::RangeSource;
-use crate::{Error, Kind};
+use crate::{Error, ErrorKind};
 
-/// Gives the bytes of a range.
-pub(crate) trait Ranges: Send {
-    /// The bytes from `offset` on: exactly `length`, all within the size.
+/// Fetches ranges of bytes.
+pub(crate) trait RangeFetcher: Send {
+    /// Fetches `length` bytes at `offset`; the range is within the size.
     fn fetch(&mut self, offset: u64, length: u64) -> Result<Bytes, Error>;
 }
 
-/// A source over ranges.
+/// A source that reads ranges.
 pub(crate) struct Window<R> {
     ranges: R,
     size: u64,
-    /// The latest used is at the back.
+    /// The cache; the most recently used segment is at the back.
     segments: VecDeque<Segment>,
-    ahead: u64,
+    request_size: u64,
     sequential_at: u64,
     fetched: u64,
-    max_fetch: u64,
+    max_fetch_bytes: u64,
 }
 
 struct Segment {
@@ -34,9 +34,9 @@ struct Segment {
     bytes: Bytes,
 }
 
-impl<R: Ranges> Window<R> {
-    /// A window on `size` bytes of which the `first` are known already.
-    pub(crate) fn new(ranges: R, size: u64, first: Bytes, max_fetch: u64) -> Self {
+impl<R: RangeFetcher> Window<R> {
+    /// Creates a window over `size` bytes, of which the `first` ones are already fetched.
+    pub(crate) fn new(ranges: R, size: u64, first: Bytes, max_fetch_bytes: u64) -> Self {
         let fetched = first.len() as u64;
         let segments = VecDeque::from([Segment {
             offset: 0,
@@ -47,10 +47,10 @@ impl<R: Ranges> Window<R> {
             ranges,
             size,
             segments,
-            ahead: FIRST,
+            request_size: FIRST_REQUEST,
             sequential_at: fetched,
             fetched,
-            max_fetch,
+            max_fetch_bytes,
         }
     }
 
@@ -58,32 +58,33 @@ impl<R: Ranges> Window<R> {
         match self
             .segments
             .iter()
-            .position(|segment| segment.holds(offset))
+            .position(|segment| segment.contains(offset))
         {
-            Some(index) => self.segments.remove(index).ok_or_else(lost),
+            // Removed here and pushed to the back by `read_at`: least recently used order.
+            Some(index) => self.segments.remove(index).ok_or_else(missing_bytes_error),
             None => self.fetch(offset),
         }
     }
 
     fn fetch(&mut self, offset: u64) -> Result<Segment, Error> {
-        self.ahead = if offset == self.sequential_at {
-            (self.ahead * 2).min(MOST)
+        self.request_size = if offset == self.sequential_at {
+            (self.request_size * 2).min(MAX_REQUEST)
         } else {
-            FIRST
+            FIRST_REQUEST
         };
 
-        let length = self.ahead.min(self.size - offset);
-        if self.fetched + length > self.max_fetch {
-            let limit = self.max_fetch;
-            let message =
-                format!("more than {limit} bytes would have to be read; raise `max_fetch`");
-            return Err(Error::new(Kind::SourceTooBig, message));
+        // Never past the end, so that servers do not shorten the range.
+        let length = self.request_size.min(self.size - offset);
+        if self.fetched + length > self.max_fetch_bytes {
+            let limit = self.max_fetch_bytes;
+            let message = format!("more than {limit} bytes must be read; raise `max_fetch_bytes`");
+            return Err(Error::new(ErrorKind::SourceTooBig, message));
         }
 
         let bytes = self.ranges.fetch(offset, length)?;
         self.fetched += bytes.len() as u64;
         self.sequential_at = offset + bytes.len() as u64;
-        if self.segments.len() >= KEPT {
+        if self.segments.len() >= MAX_SEGMENTS {
             self.segments.pop_front();
         }
 
@@ -91,7 +92,7 @@ impl<R: Ranges> Window<R> {
     }
 }
 
-impl<R: Ranges> RangeSource for Window<R> {
+impl<R: RangeFetcher> RangeSource for Window<R> {
     fn size(&self) -> u64 {
         self.size
     }
@@ -103,12 +104,16 @@ impl<R: Ranges> RangeSource for Window<R> {
         let segment = self.segment(offset)?;
         let read = segment.copy(offset, buffer);
         self.segments.push_back(segment);
-        if read == 0 { Err(lost()) } else { Ok(read) }
+        if read == 0 {
+            Err(missing_bytes_error())
+        } else {
+            Ok(read)
+        }
     }
 }
 
 impl Segment {
-    fn holds(&self, offset: u64) -> bool {
+    fn contains(&self, offset: u64) -> bool {
         offset >= self.offset && offset - self.offset < self.bytes.len() as u64
     }
 
@@ -123,28 +128,28 @@ impl Segment {
     }
 }
 
-fn lost() -> Error {
+fn missing_bytes_error() -> Error {
     Error::new(
-        Kind::SourceNetwork,
-        "the source gave no bytes where it has some",
+        ErrorKind::SourceNetwork,
+        "the source returned no data before its end",
     )
 }
 
-/// What the first request at a place asks for.
-pub(crate) const FIRST: u64 = 64 * 1024;
-/// What one request asks for at most.
-const MOST: u64 = 1024 * 1024;
-/// How many segments are kept.
-const KEPT: usize = 32;
+/// The size of the first request at an offset, in bytes.
+pub(crate) const FIRST_REQUEST: u64 = 64 * 1024;
+/// The maximum size of a request, in bytes.
+const MAX_REQUEST: u64 = 1024 * 1024;
+/// The maximum number of cached segments.
+const MAX_SEGMENTS: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Every byte is its place divided by 251; the requests are written down.
-    struct Recorded(std::sync::Arc<std::sync::Mutex<Vec<(u64, u64)>>>);
+    /// Returns bytes with the value of their offset modulo 251, and records the requests.
+    struct RecordingFetcher(std::sync::Arc<std::sync::Mutex<Vec<(u64, u64)>>>);
 
-    impl Ranges for Recorded {
+    impl RangeFetcher for RecordingFetcher {
         fn fetch(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
             self.0.lock().unwrap().push((offset, length));
             Ok((offset..offset + length)
@@ -155,14 +160,14 @@ mod tests {
 
     type Requests = std::sync::Arc<std::sync::Mutex<Vec<(u64, u64)>>>;
 
-    fn window(size: u64, max_fetch: u64) -> (Window<Recorded>, Requests) {
+    fn window(size: u64, max_fetch_bytes: u64) -> (Window<RecordingFetcher>, Requests) {
         let requests = Requests::default();
-        let mut ranges = Recorded(requests.clone());
-        let first = ranges.fetch(0, FIRST.min(size)).unwrap();
-        (Window::new(ranges, size, first, max_fetch), requests)
+        let mut ranges = RecordingFetcher(requests.clone());
+        let first = ranges.fetch(0, FIRST_REQUEST.min(size)).unwrap();
+        (Window::new(ranges, size, first, max_fetch_bytes), requests)
     }
 
-    fn read(window: &mut Window<Recorded>, offset: u64, length: usize) -> Vec<u8> {
+    fn read(window: &mut Window<RecordingFetcher>, offset: u64, length: usize) -> Vec<u8> {
         let mut buffer = vec![0; length];
         let mut done = 0;
         while done < length {
@@ -180,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_in_order_asks_for_twice_as_much_each_time() {
+    fn doubles_the_request_size_for_sequential_reads() {
         let (mut window, requests) = window(10 << 20, u64::MAX);
         let bytes = read(&mut window, 0, 1 << 20);
         assert!(
@@ -199,31 +204,42 @@ mod tests {
 
         assert_eq!(
             lengths,
-            [FIRST, 2 * FIRST, 4 * FIRST, 8 * FIRST, 16 * FIRST]
+            [
+                FIRST_REQUEST,
+                2 * FIRST_REQUEST,
+                4 * FIRST_REQUEST,
+                8 * FIRST_REQUEST,
+                16 * FIRST_REQUEST
+            ]
         );
     }
 
     #[test]
-    fn a_jump_asks_for_little_and_going_back_for_nothing() {
+    fn requests_little_after_a_seek_and_nothing_for_cached_data() {
         let (mut window, requests) = window(10 << 20, u64::MAX);
         read(&mut window, 5 << 20, 100);
         read(&mut window, 0, 100);
+        // Within the segment that the first read fetched.
         read(&mut window, (5 << 20) + 10, 100);
-        assert_eq!(*requests.lock().unwrap(), [(0, FIRST), (5 << 20, FIRST)]);
+        assert_eq!(
+            *requests.lock().unwrap(),
+            [(0, FIRST_REQUEST), (5 << 20, FIRST_REQUEST)]
+        );
     }
 
     #[test]
-    fn the_end_is_the_end() {
-        let (mut window, requests) = window(FIRST + 10, u64::MAX);
-        assert_eq!(read(&mut window, FIRST, 100).len(), 10);
-        assert_eq!(read(&mut window, FIRST + 10, 100).len(), 0);
+    fn stops_at_the_end() {
+        let (mut window, requests) = window(FIRST_REQUEST + 10, u64::MAX);
+        assert_eq!(read(&mut window, FIRST_REQUEST, 100).len(), 10);
+        assert_eq!(read(&mut window, FIRST_REQUEST + 10, 100).len(), 0);
+        // The rest after the first request is 10 bytes.
         assert_eq!(requests.lock().unwrap().len(), 2);
     }
 
     #[test]
-    fn more_than_the_limit_is_not_fetched() {
-        let (mut window, _) = window(10 << 20, FIRST + 10);
+    fn fails_above_the_fetch_limit() {
+        let (mut window, _) = window(10 << 20, FIRST_REQUEST + 10);
         let error = window.read_at(5 << 20, &mut [0; 10]).unwrap_err();
-        assert_eq!(error.kind(), Kind::SourceTooBig);
+        assert_eq!(error.kind(), ErrorKind::SourceTooBig);
     }
 }

@@ -1,19 +1,20 @@
-//! Films whose frames carry their number, and what ffprobe says about them.
+//! Generates videos with numbered frames, and reads their timestamps with ffprobe.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// Makes a film once; `None`, with a line on stderr, where ffmpeg cannot.
+/// Generates a video once; returns `None`, with a message on stderr, if ffmpeg cannot.
 ///
-/// `arguments` follow the numbered picture and a tone as inputs 0 and 1.
-pub(crate) fn film(name: &str, arguments: &[&str]) -> Option<PathBuf> {
-    film_of(name, PICTURE, arguments)
+/// `arguments` follow the inputs: 0 is the numbered picture, 1 is a tone.
+pub(crate) fn video(name: &str, arguments: &[&str]) -> Option<PathBuf> {
+    video_from(name, PICTURE, arguments)
 }
 
-/// Makes a film of this picture, written as a filter of ffmpeg's without its numbers.
-pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<PathBuf> {
+/// Generates a video of a picture, given as an ffmpeg filter without frame numbers.
+pub(crate) fn video_from(name: &str, picture: &str, arguments: &[&str]) -> Option<PathBuf> {
+    // Encoders use all cores, so that parallel runs would only take longer.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -25,8 +26,9 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
         return Some(path);
     }
 
+    // Renamed when it is complete: another test process may generate the same video.
     let unfinished = folder.join(format!("unfinished-{}-{name}", std::process::id()));
-    let made = Command::new("ffmpeg")
+    let output = Command::new("ffmpeg")
         .args([
             "-nostdin",
             "-v",
@@ -35,31 +37,31 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
             "-f",
             "lavfi",
             "-i",
-            &numbered(picture),
+            &with_frame_numbers(picture),
         ])
         .args(["-f", "lavfi", "-i", "sine=duration=8"])
         .args(arguments)
         .arg(&unfinished)
         .output();
 
-    match made {
-        Ok(made) if made.status.success() => std::fs::rename(&unfinished, &path).ok(),
-        Ok(made) => {
-            let why = String::from_utf8_lossy(&made.stderr).into_owned();
+    match output {
+        Ok(output) if output.status.success() => std::fs::rename(&unfinished, &path).ok(),
+        Ok(output) => {
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(
-                why.contains("Unknown encoder"),
-                "ffmpeg cannot make `{name}`: {why}"
+                message.contains("Unknown encoder"),
+                "ffmpeg cannot make `{name}`: {message}"
             );
 
-            // Not eprintln: what libtest captures of a passing test is never seen.
+            // Not `eprintln!`: libtest hides the captured output of passing tests.
             let _ = writeln!(
                 std::io::stderr(),
-                "skipped: {name} needs an encoder of ffmpeg: {why}"
+                "skipped: {name} needs an encoder of ffmpeg: {message}"
             );
             return None;
         }
         Err(_) => {
-            // Not eprintln: what libtest captures of a passing test is never seen.
+            // Not `eprintln!`: libtest hides the captured output of passing tests.
             let _ = writeln!(std::io::stderr(), "skipped: {name} needs ffmpeg");
             return None;
         }
@@ -68,12 +70,12 @@ pub(crate) fn film_of(name: &str, picture: &str, arguments: &[&str]) -> Option<P
     Some(path)
 }
 
-/// The film that most tests use: H.264 with B-frames and sound, a keyframe every two seconds.
+/// Returns the default video: H.264 with B-frames and sound, a keyframe every two seconds.
 pub(crate) fn mp4() -> Option<PathBuf> {
-    film("h264.mp4", &H264)
+    video("h264.mp4", &H264)
 }
 
-/// Two seconds between keyframes at 25 frames a second, two B-frames between others.
+/// A keyframe every two seconds at 25 frames per second, with two B-frames.
 pub(crate) const H264: [&str; 16] = [
     "-c:v",
     "libx264",
@@ -93,15 +95,15 @@ pub(crate) const H264: [&str; 16] = [
     "8",
 ];
 
-/// Films are kept between runs, by what they were made of.
+/// Names the folder of a video by a hash of its recipe, to cache videos between runs.
 fn recipe(picture: &str, arguments: &[&str]) -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
-    (numbered(picture), arguments).hash(&mut hasher);
-    format!("film-{:016x}", hasher.finish())
+    (with_frame_numbers(picture), arguments).hash(&mut hasher);
+    format!("video-{:016x}", hasher.finish())
 }
 
-/// A place for what one test writes.
+/// Returns a temporary folder for a test.
 pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in(folder()).unwrap()
 }
@@ -110,8 +112,8 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// Eight bars over the top quarter: the number of the frame, lowest bit at the left.
-fn numbered(picture: &str) -> String {
+/// Adds eight bars over the top quarter: the frame number, lowest bit on the left.
+fn with_frame_numbers(picture: &str) -> String {
     let mut filter = format!("{picture},drawbox=x=0:y=0:w=iw:h=ih/4:color=black:t=fill");
     for bit in 0..BITS {
         let bar = format!("x=iw*{bit}/{BITS}:y=0:w=iw/{BITS}:h=ih/4:color=white:t=fill");
@@ -121,10 +123,11 @@ fn numbered(picture: &str) -> String {
     filter
 }
 
-/// The number that a picture carries.
+/// Reads the frame number from a picture.
 pub(crate) fn number(picture: &[u8]) -> usize {
     let picture = image::load_from_memory(picture).unwrap().to_luma8();
     let (width, height) = picture.dimensions();
+    // Sampled in the middle of each bar, so that scaling and compression do not matter.
     let is_white =
         |bit: u32| picture.get_pixel(width * (2 * bit + 1) / (2 * BITS), height / 8)[0] > 127;
     (0..BITS)
@@ -133,21 +136,21 @@ pub(crate) fn number(picture: &[u8]) -> usize {
         .sum()
 }
 
-/// When each frame is shown, from the beginning, as ffprobe says.
+/// A frame, as reported by ffprobe; the time is in seconds from the start.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) time: f64,
     pub(crate) is_key: bool,
 }
 
-/// All frames of a film in the order they are shown.
-pub(crate) fn frames(film: &Path) -> Vec<Frame> {
-    let start: f64 = probe(film, &["-show_entries", "format=start_time"])
+/// Returns all frames of a video in presentation order.
+pub(crate) fn frames(video: &Path) -> Vec<Frame> {
+    let start: f64 = probe(video, &["-show_entries", "format=start_time"])
         .trim()
         .parse()
         .unwrap_or(0.0);
     let packets = probe(
-        film,
+        video,
         &[
             "-select_streams",
             "v:0",
@@ -160,8 +163,8 @@ pub(crate) fn frames(film: &Path) -> Vec<Frame> {
         .lines()
         .filter_map(|line| {
             let mut fields = line.split(',');
-            let (shown, decoded) = (fields.next()?, fields.next()?);
-            let time: f64 = shown.parse().or_else(|_| decoded.parse()).ok()?;
+            let (pts, dts) = (fields.next()?, fields.next()?);
+            let time: f64 = pts.parse().or_else(|_| dts.parse()).ok()?;
             Some(Frame {
                 time: time - start,
                 is_key: fields.next()?.starts_with('K'),
@@ -173,30 +176,30 @@ pub(crate) fn frames(film: &Path) -> Vec<Frame> {
     frames
 }
 
-/// The number of the frame that a player shows at a moment.
-pub(crate) fn shown_at(frames: &[Frame], moment: f64) -> usize {
+/// Returns the number of the frame that a player shows at a time.
+pub(crate) fn frame_at(frames: &[Frame], time: f64) -> usize {
     frames
         .iter()
-        .rposition(|frame| frame.time <= moment + 1e-6)
+        .rposition(|frame| frame.time <= time + 1e-6)
         .unwrap_or(0)
 }
 
-/// The number of the last keyframe at or before a moment.
-pub(crate) fn key_before(frames: &[Frame], moment: f64) -> usize {
+/// Returns the number of the last keyframe at or before a time.
+pub(crate) fn keyframe_before(frames: &[Frame], time: f64) -> usize {
     frames
         .iter()
-        .rposition(|frame| frame.is_key && frame.time <= moment + 1e-6)
+        .rposition(|frame| frame.is_key && frame.time <= time + 1e-6)
         .unwrap_or(0)
 }
 
-fn probe(film: &Path, what: &[&str]) -> String {
-    let probed = Command::new("ffprobe")
+fn probe(video: &Path, what: &[&str]) -> String {
+    let output = Command::new("ffprobe")
         .args(["-v", "error", "-of", "csv=p=0"])
         .args(what)
-        .arg(film)
+        .arg(video)
         .output()
         .unwrap();
-    String::from_utf8(probed.stdout).unwrap()
+    String::from_utf8(output.stdout).unwrap()
 }
 
 const PICTURE: &str = "testsrc2=size=320x180:rate=25:duration=8";

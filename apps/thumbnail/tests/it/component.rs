@@ -1,23 +1,23 @@
-//! `component.yaml` says the same as the program.
+//! Compares `component.yaml`, the build script and the documentation with the binary.
 
 use chassis::Description;
 use serde_json::{Map, Value, json};
-use thumbnail::{Kind, Thumbnail};
+use thumbnail::{ErrorKind, Thumbnail};
 
 fn component() -> Value {
     serde_saphyr::from_str(include_str!("../../component.yaml")).unwrap()
 }
 
 #[test]
-fn the_ports_are_those_of_describe() {
-    let described = Description::of::<Thumbnail>();
+fn component_yaml_matches_the_ports_of_describe() {
+    let description = Description::of::<Thumbnail>();
     let component = component();
-    assert_eq!(component["name"], described.name);
-    assert_eq!(component["summary"], described.summary);
+    assert_eq!(component["name"], description.name);
+    assert_eq!(component["summary"], description.summary);
 
-    let admin = json!({ "setting": "admin", "port": described.admin.port });
+    let admin = json!({ "setting": "admin", "port": description.admin.port });
     assert_eq!(component["admin"], admin);
-    let ports: Map<String, Value> = described
+    let ports: Map<String, Value> = description
         .ports
         .iter()
         .map(|port| {
@@ -31,7 +31,7 @@ fn the_ports_are_those_of_describe() {
 }
 
 #[test]
-fn the_packages_it_needs_are_those_that_the_build_names() {
+fn the_build_script_names_all_setup_packages() {
     let setup = component()["local"]["setup"].clone();
     let build = include_str!("../../build.rs");
     for package in setup.as_array().unwrap() {
@@ -40,11 +40,11 @@ fn the_packages_it_needs_are_those_that_the_build_names() {
 }
 
 #[test]
-fn the_readme_lists_every_class_with_its_codes() {
-    let readme = include_str!("../../README.md");
-    for kind in Kind::ALL {
+fn the_documentation_lists_every_error_kind_with_its_codes() {
+    let page = include_str!("../../../../docs/thumbnail.md");
+    for kind in ErrorKind::ALL {
         let (exit, name, status) = (kind.exit_code(), kind.name(), kind.status().as_u16());
         let row = format!("| {exit} | `{name}` | {status} |");
-        assert!(readme.contains(&row), "{row}");
+        assert!(page.contains(&row), "{row}");
     }
 }

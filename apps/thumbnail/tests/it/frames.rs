@@ -1,12 +1,12 @@
-//! The right frame, the right way up, from every container.
+//! Tests frame selection, orientation and colours for all supported containers.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thumbnail::{Error, FileSource, Fit, Format, Kind, Picture, Request, Seek, picture};
+use thumbnail::{Error, ErrorKind, FileSource, Fit, Format, Picture, Request, Seek, picture};
 
-use crate::clips::{self, H264, film, film_of};
+use crate::clips::{self, H264, video, video_from};
 
 fn request(at: &str, seek: Seek) -> Request {
     Request {
@@ -23,104 +23,107 @@ fn request(at: &str, seek: Seek) -> Request {
     }
 }
 
-fn take(film: &Path, at: &str, seek: Seek) -> Result<Picture, Error> {
+fn take(video: &Path, at: &str, seek: Seek) -> Result<Picture, Error> {
     picture(
-        Box::new(FileSource::open(film, Arc::default())?),
+        Box::new(FileSource::open(video, Arc::default())?),
         &request(at, seek),
     )
 }
 
-/// Every moment of the list gives the frames that ffprobe's times say.
-fn is_right(film: Option<std::path::PathBuf>) {
-    let Some(film) = film else { return };
-    let frames = clips::frames(&film);
+/// Asserts that several positions give the frames that ffprobe's timestamps imply.
+fn assert_frames(video: Option<std::path::PathBuf>) {
+    let Some(video) = video else { return };
+    let frames = clips::frames(&video);
+    // 8 s at 25 frames per second are 200; a broken probe would find none.
     assert!(frames.len() > 150, "ffprobe finds {} frames", frames.len());
 
     for at in ["0", "0.5", "1.99", "2.01", "5.03", "7.32", "7.9"] {
-        let moment: f64 = at.parse().unwrap();
-        let exact = take(&film, at, Seek::Exact).unwrap();
-        let expected = clips::shown_at(&frames, moment);
+        let time: f64 = at.parse().unwrap();
+        let exact = take(&video, at, Seek::Exact).unwrap();
+        let expected = clips::frame_at(&frames, time);
         assert_eq!(
             clips::number(&exact.bytes),
             expected,
             "{} at {at}, exact",
-            film.display()
+            video.display()
         );
 
-        let off = (exact.facts.pts - frames[expected].time).abs();
-        assert!(off < 0.002, "{} at {at}: {off} s off", film.display());
+        // Matroska has millisecond timestamps, so frame times are only that exact.
+        let off = (exact.info.pts - frames[expected].time).abs();
+        assert!(off < 0.002, "{} at {at}: {off} s off", video.display());
 
-        let before = take(&film, at, Seek::Before).unwrap();
-        let expected = clips::key_before(&frames, moment);
+        let before = take(&video, at, Seek::Before).unwrap();
+        let expected = clips::keyframe_before(&frames, time);
         assert_eq!(
             clips::number(&before.bytes),
             expected,
             "{} at {at}, before",
-            film.display()
+            video.display()
         );
 
-        assert!(before.facts.keyframe);
+        assert!(before.info.keyframe);
         assert!(
-            !exact.facts.clamped && !before.facts.clamped,
+            !exact.info.clamped && !before.info.clamped,
             "{} at {at}",
-            film.display()
+            video.display()
         );
     }
 
-    let last = take(&film, "99", Seek::Before).unwrap();
+    // Past the end even `before` decodes the last frame, not the last keyframe.
+    let last = take(&video, "99", Seek::Before).unwrap();
     assert_eq!(
         clips::number(&last.bytes),
         frames.len() - 1,
         "{} past its end",
-        film.display()
+        video.display()
     );
 
-    assert!(last.facts.clamped);
-    let last = take(&film, "100%", Seek::Exact).unwrap();
+    assert!(last.info.clamped);
+    let last = take(&video, "100%", Seek::Exact).unwrap();
     assert_eq!(
         clips::number(&last.bytes),
         frames.len() - 1,
         "{} at its end",
-        film.display()
+        video.display()
     );
 }
 
 #[test]
-fn the_frame_is_right_in_mp4() {
-    is_right(clips::mp4());
+fn selects_frames_in_mp4() {
+    assert_frames(clips::mp4());
 }
 
 #[test]
-fn the_frame_is_right_in_fragmented_mp4() {
+fn selects_frames_in_fragmented_mp4() {
     let fragmented = [&H264[..], &["-movflags", "frag_keyframe+empty_moov"]].concat();
-    is_right(film("fragmented.mp4", &fragmented));
+    assert_frames(video("fragmented.mp4", &fragmented));
 }
 
 #[test]
-fn the_frame_is_right_in_matroska() {
-    is_right(film("h264.mkv", &H264));
+fn selects_frames_in_matroska() {
+    assert_frames(video("h264.mkv", &H264));
 }
 
 #[test]
-fn the_frame_is_right_in_matroska_without_a_length_or_an_index() {
-    is_right(film(
+fn selects_frames_in_matroska_without_a_duration_or_index() {
+    assert_frames(video(
         "live.mkv",
         &[&H264[..], &["-f", "matroska", "-live", "1"]].concat(),
     ));
 }
 
 #[test]
-fn the_frame_is_right_in_a_transport_stream() {
-    is_right(film("h264.ts", &H264));
+fn selects_frames_in_a_transport_stream() {
+    assert_frames(video("h264.ts", &H264));
 }
 
 #[test]
-fn the_frame_is_right_in_flv() {
-    is_right(film("h264.flv", &[&H264[..], &["-ar", "44100"]].concat()));
+fn selects_frames_in_flv() {
+    assert_frames(video("h264.flv", &[&H264[..], &["-ar", "44100"]].concat()));
 }
 
 #[test]
-fn the_frame_is_right_in_vp9() {
+fn selects_frames_in_vp9() {
     let vp9 = [
         "-map",
         "0",
@@ -133,20 +136,20 @@ fn the_frame_is_right_in_vp9() {
         "-g",
         "50",
     ];
-    is_right(film("vp9.webm", &vp9));
+    assert_frames(video("vp9.webm", &vp9));
 }
 
 #[test]
-fn the_frame_is_right_in_mpeg_4_in_avi() {
-    is_right(film(
+fn selects_frames_in_mpeg_4_in_avi() {
+    assert_frames(video(
         "mpeg4.avi",
         &["-map", "0", "-c:v", "mpeg4", "-q:v", "3", "-g", "50"],
     ));
 }
 
 #[test]
-fn the_frame_is_right_in_mpeg_2_in_a_programme_stream() {
-    is_right(film(
+fn selects_frames_in_mpeg_2_in_a_program_stream() {
+    assert_frames(video(
         "mpeg2.mpg",
         &[
             "-map",
@@ -164,7 +167,7 @@ fn the_frame_is_right_in_mpeg_2_in_a_programme_stream() {
 }
 
 #[test]
-fn the_frame_is_right_in_hevc() {
+fn selects_frames_in_hevc() {
     let hevc = [
         "-map",
         "0",
@@ -179,25 +182,25 @@ fn the_frame_is_right_in_hevc() {
         "-tag:v",
         "hvc1",
     ];
-    is_right(film("hevc.mp4", &hevc));
+    assert_frames(video("hevc.mp4", &hevc));
 }
 
 #[test]
-fn the_frame_is_right_at_a_rate_that_is_no_whole_number() {
+fn selects_frames_at_a_fractional_frame_rate() {
     let picture = "testsrc2=size=160x120:rate=30000/1001:duration=8";
-    is_right(film_of("ntsc.mp4", picture, &H264));
+    assert_frames(video_from("ntsc.mp4", picture, &H264));
 }
 
 #[test]
-fn the_frame_is_right_when_every_frame_is_a_keyframe() {
+fn selects_frames_when_every_frame_is_a_keyframe() {
     let prores = [
         "-map", "0", "-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p",
     ];
-    is_right(film("mjpeg.mov", &prores));
+    assert_frames(video("mjpeg.mov", &prores));
 }
 
 #[test]
-fn the_codecs_of_films_people_have_are_decoded() {
+fn decodes_common_codecs() {
     for (name, arguments) in [
         (
             "ten-bit.mp4",
@@ -220,20 +223,20 @@ fn the_codecs_of_films_people_have_are_decoded() {
     ] {
         let arguments = [&["-map", "0"], arguments].concat();
         let picture = "testsrc2=size=320x180:rate=25:duration=1";
-        let Some(film) = film_of(name, picture, &arguments) else {
+        let Some(video) = video_from(name, picture, &arguments) else {
             continue;
         };
-        let shown = take(&film, "0.5", Seek::Exact).unwrap();
+        let exact = take(&video, "0.5", Seek::Exact).unwrap();
 
-        assert_eq!(clips::number(&shown.bytes), 12, "{name}");
-        let first = take(&film, "0", Seek::Before).unwrap();
+        assert_eq!(clips::number(&exact.bytes), 12, "{name}");
+        let first = take(&video, "0", Seek::Before).unwrap();
         assert_eq!(clips::number(&first.bytes), 0, "{name}");
     }
 }
 
 #[test]
-fn a_cut_off_film_gives_the_last_frame_there_is() {
-    let Some(whole) = film(
+fn selects_the_last_frame_of_a_truncated_video() {
+    let Some(whole) = video(
         "front.mp4",
         &[&H264[..], &["-movflags", "+faststart"]].concat(),
     ) else {
@@ -247,69 +250,66 @@ fn a_cut_off_film_gives_the_last_frame_there_is() {
 
     for seek in [Seek::Before, Seek::Exact] {
         let picture = take(&cut, "7.5", seek).unwrap();
-        assert!(picture.facts.clamped);
-        assert!(
-            (2.0..6.0).contains(&picture.facts.pts),
-            "{:?}",
-            picture.facts
-        );
+        assert!(picture.info.clamped);
+        assert!((2.0..6.0).contains(&picture.info.pts), "{:?}", picture.info);
         assert_eq!(
             clips::number(&picture.bytes),
-            (picture.facts.pts * 25.0).round() as usize
+            (picture.info.pts * 25.0).round() as usize
         );
     }
 
-    // A cut within the headers is another class.
+    // Truncated within the headers, it is another kind of error.
     std::fs::write(&cut, &bytes[..2000]).unwrap();
     assert_eq!(
         take(&cut, "1", Seek::Before).unwrap_err().kind(),
-        Kind::Damaged
+        ErrorKind::Damaged
     );
 }
 
 #[test]
-fn a_turned_film_is_turned_upright() {
-    let Some(film) = clips::mp4() else { return };
+fn rotates_a_video_upright() {
+    let Some(video) = clips::mp4() else { return };
     let folder = clips::scratch();
-    let turned = folder.path().join("turned.mp4");
-    let made = std::process::Command::new("ffmpeg")
+    let rotated = folder.path().join("turned.mp4");
+    let status = std::process::Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
-        .arg(&film)
+        .arg(&video)
         .args(["-c", "copy", "-metadata:s:v", "rotate=90"])
-        .arg(&turned)
+        .arg(&rotated)
         .status()
         .unwrap();
 
-    assert!(made.success());
-    let upright = take(&film, "4", Seek::Before).unwrap();
-    let picture = take(&turned, "4", Seek::Before).unwrap();
-    assert_eq!((picture.facts.width, picture.facts.height), (180, 320));
-    assert!([90, 270].contains(&picture.facts.rotation));
+    assert!(status.success());
+    let upright = take(&video, "4", Seek::Before).unwrap();
+    let picture = take(&rotated, "4", Seek::Before).unwrap();
+    assert_eq!((picture.info.width, picture.info.height), (180, 320));
+    assert!([90, 270].contains(&picture.info.rotation));
 
-    // ffmpeg turns the film by the same matrix: its picture is the oracle.
+    // ffmpeg applies the same matrix by default, so its picture is the reference.
     let oracle = folder.path().join("oracle.png");
-    let made = std::process::Command::new("ffmpeg")
+    let status = std::process::Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-ss", "4", "-i"])
-        .arg(&turned)
+        .arg(&rotated)
         .args(["-frames:v", "1"])
         .arg(&oracle)
         .status()
         .unwrap();
 
-    assert!(made.success());
+    assert!(status.success());
     let oracle = image::open(oracle).unwrap().to_rgb8();
     let ours = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
     assert!(
+        // Scalers and chroma upsampling differ slightly between the two.
         difference(&ours, &oracle) < 4.0,
         "{}",
         difference(&ours, &oracle)
     );
-    let not_turned = image::load_from_memory(&upright.bytes).unwrap().to_rgb8();
-    assert_ne!(not_turned.dimensions(), ours.dimensions());
+    let not_rotated = image::load_from_memory(&upright.bytes).unwrap().to_rgb8();
+    assert_ne!(not_rotated.dimensions(), ours.dimensions());
 }
 
 #[test]
-fn colours_are_those_of_the_film() {
+fn uses_the_colour_matrix_of_the_video() {
     for (name, size, matrix) in [
         ("sd.mp4", "320x180", "smpte170m"),
         ("hd.mp4", "320x180", "bt709"),
@@ -329,10 +329,10 @@ fn colours_are_those_of_the_film() {
             "5",
         ];
 
-        let Some(film) = film_of(name, &picture, &arguments) else {
+        let Some(video) = video_from(name, &picture, &arguments) else {
             return;
         };
-        let picture = take(&film, "0", Seek::Before).unwrap();
+        let picture = take(&video, "0", Seek::Before).unwrap();
         let picture = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
         let pixel = picture.get_pixel(160, 120).0;
 
@@ -343,7 +343,7 @@ fn colours_are_those_of_the_film() {
 }
 
 #[test]
-fn odd_sizes_and_pixels_that_are_not_square_are_shown_right() {
+fn handles_odd_sizes_and_non_square_pixels() {
     let picture = "testsrc2=size=322x182:rate=25:duration=1";
     let odd = [
         "-map",
@@ -356,9 +356,9 @@ fn odd_sizes_and_pixels_that_are_not_square_are_shown_right() {
         "libx264",
     ];
 
-    if let Some(film) = film_of("odd.mkv", picture, &odd) {
-        let picture = take(&film, "0", Seek::Before).unwrap();
-        assert_eq!((picture.facts.width, picture.facts.height), (321, 181));
+    if let Some(video) = video_from("odd.mkv", picture, &odd) {
+        let picture = take(&video, "0", Seek::Before).unwrap();
+        assert_eq!((picture.info.width, picture.info.height), (321, 181));
     }
 
     let wide = [
@@ -372,62 +372,66 @@ fn odd_sizes_and_pixels_that_are_not_square_are_shown_right() {
         "3",
     ];
 
-    if let Some(film) = film_of(
+    if let Some(video) = video_from(
         "wide.mp4",
         "testsrc2=size=320x180:rate=25:duration=1",
         &wide,
     ) {
-        let picture = take(&film, "0", Seek::Before).unwrap();
-        assert_eq!((picture.facts.width, picture.facts.height), (320, 90));
+        let picture = take(&video, "0", Seek::Before).unwrap();
+        assert_eq!((picture.info.width, picture.info.height), (320, 90));
     }
 }
 
 #[test]
-fn a_film_of_too_many_pixels_is_refused() {
-    let Some(film) = clips::mp4() else { return };
-    let source = Box::new(FileSource::open(&film, Arc::default()).unwrap());
+fn rejects_a_video_with_too_many_pixels() {
+    let Some(video) = clips::mp4() else { return };
+    let source = Box::new(FileSource::open(&video, Arc::default()).unwrap());
     let request = Request {
         max_pixels: 320 * 180 - 1,
         ..request("0", Seek::Before)
     };
     assert_eq!(
         picture(source, &request).unwrap_err().kind(),
-        Kind::Unsupported
+        ErrorKind::Unsupported
     );
 }
 
 #[test]
-fn sound_alone_is_no_video() {
-    let Some(film) = film("sound.m4a", &["-map", "1", "-c:a", "aac"]) else {
+fn rejects_a_file_with_sound_only() {
+    let Some(video) = video("sound.m4a", &["-map", "1", "-c:a", "aac"]) else {
         return;
     };
     assert_eq!(
-        take(&film, "0", Seek::Before).unwrap_err().kind(),
-        Kind::NoVideo
+        take(&video, "0", Seek::Before).unwrap_err().kind(),
+        ErrorKind::NoVideo
     );
 }
 
 #[test]
-fn a_deadline_that_is_over_is_a_timeout() {
-    let Some(film) = clips::mp4() else { return };
-    let source = Box::new(FileSource::open(&film, Arc::default()).unwrap());
+fn times_out_after_the_deadline() {
+    let Some(video) = clips::mp4() else { return };
+    let source = Box::new(FileSource::open(&video, Arc::default()).unwrap());
     let request = Request {
         deadline: Instant::now(),
         ..request("0", Seek::Before)
     };
-    assert_eq!(picture(source, &request).unwrap_err().kind(), Kind::Timeout);
+    assert_eq!(
+        picture(source, &request).unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
 }
 
-/// Bytes are changed at places that a fixed rule picks: no answer may be anything but an answer.
+/// Changes bytes at pseudo-random offsets; every result must be a picture or an error.
 #[test]
-fn damaged_films_end_in_a_picture_or_a_class() {
-    let Some(film) = clips::mp4() else { return };
-    let whole = std::fs::read(film).unwrap();
+fn damaged_videos_give_a_picture_or_an_error() {
+    let Some(video) = clips::mp4() else { return };
+    let whole = std::fs::read(video).unwrap();
     let mut state = 1u64;
 
     for _ in 0..60 {
         let mut bytes = whole.clone();
         for _ in 0..20 {
+            // A linear congruential generator (Knuth's MMIX), so that failures are reproducible.
             state = state
                 .wrapping_mul(6364136223846793005)
                 .wrapping_add(1442695040888963407);
@@ -438,12 +442,12 @@ fn damaged_films_end_in_a_picture_or_a_class() {
         let source = Box::new(thumbnail::MemorySource::new(bytes));
         match picture(source, &request("3", Seek::Exact)) {
             Ok(picture) => assert!(!picture.bytes.is_empty()),
-            Err(error) => assert_ne!(error.kind(), Kind::WorkerLost, "{}", error.chain()),
+            Err(error) => assert_ne!(error.kind(), ErrorKind::WorkerLost, "{}", error.chain()),
         }
     }
 }
 
-/// The mean difference of two pictures, of 255.
+/// Returns the mean difference of two pictures, on a scale of 255.
 fn difference(a: &image::RgbImage, b: &image::RgbImage) -> f64 {
     assert_eq!(a.dimensions(), b.dimensions());
     let sum: u64 = a

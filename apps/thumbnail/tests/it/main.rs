@@ -1,10 +1,10 @@
-//! What a user of `thumbnail` sees: the right frame, few bytes, exit codes, answers.
+//! Tests the behaviour of `thumbnail`: frames, bytes read, exit codes, responses.
 //!
-//! Films are made by ffmpeg, each frame with its number painted on it. Without ffmpeg, or without
-//! one of its encoders, what needs it is skipped by name.
+//! ffmpeg generates the videos and paints the frame number on each frame. Without ffmpeg or one of
+//! its encoders, the tests that need it are skipped with a message.
 #![allow(
     clippy::unwrap_used,
-    reason = "all of this is tests, helpers of tests included"
+    reason = "this crate consists of tests and their helpers"
 )]
 
 mod clips;

@@ -1,18 +1,18 @@
-//! Films that are far away: how few bytes are read, and what happens when that goes wrong.
+//! Tests remote videos: bytes read, redirects, retries, TLS, S3.
 
 use std::path::Path;
 
-use thumbnail::Kind;
+use thumbnail::ErrorKind;
 
-use crate::clips::{self, H264, film_of};
+use crate::clips::{self, H264, video_from};
 use crate::run::{fails, report, run};
-use crate::server::{Conduct, Server};
+use crate::server::{Behavior, Server};
 
-/// A film of some megabytes, with its index at the end.
+/// Returns a video of a few megabytes, with its index at the end.
 fn big() -> Option<Vec<u8>> {
     let picture = "testsrc2=size=1280x720:rate=25:duration=8";
-    film_of("big.mp4", picture, &[&H264[..], &["-crf", "18"]].concat())
-        .map(|it| std::fs::read(it).unwrap())
+    video_from("big.mp4", picture, &[&H264[..], &["-crf", "18"]].concat())
+        .map(|path| std::fs::read(path).unwrap())
 }
 
 fn folder() -> tempfile::TempDir {
@@ -26,13 +26,13 @@ fn number(folder: &Path) -> usize {
 const MIDDLE: (&str, &str) = ("THUMBNAIL_AT", "4.5");
 
 #[test]
-fn of_a_film_on_a_server_little_is_read() {
-    let Some(film) = big() else { return };
-    let size = film.len() as u64;
+fn reads_a_small_part_of_a_remote_video() {
+    let Some(video) = big() else { return };
+    let size = video.len() as u64;
     assert!(size > 3_000_000, "{size}");
 
     let server = Server::start();
-    let input = server.serve("/film", Conduct::Film(film));
+    let input = server.serve("/video", Behavior::Video(video));
     let folder = folder();
     let output = run(folder.path(), &[&input, "a.png"], &[MIDDLE]);
     let report = report(&output);
@@ -44,63 +44,64 @@ fn of_a_film_on_a_server_little_is_read() {
         report["requests"].as_u64().unwrap(),
     );
 
+    // The index at the end and one keyframe, in a few requests.
     assert!(bytes < size / 4, "{bytes} of {size}");
     assert!(requests <= 6, "{requests}");
-    let asked = server.asked();
-    assert_eq!(asked.len() as u64, requests);
+    let received = server.requests();
+    assert_eq!(received.len() as u64, requests);
     assert!(
-        asked
+        received
             .iter()
-            .all(|asked| asked.headers.contains_key("range"))
+            .all(|request| request.headers.contains_key("range"))
     );
 
     assert!(
-        asked[1..]
+        received[1..]
             .iter()
-            .all(|asked| asked.headers["if-match"] == "\"one\"")
+            .all(|request| request.headers["if-match"] == "\"one\"")
     );
 }
 
 #[test]
-fn a_server_without_ranges_is_read_as_a_whole() {
-    let Some(film) = big() else { return };
+fn reads_the_whole_file_from_a_server_without_ranges() {
+    let Some(video) = big() else { return };
     let server = Server::start();
-    let input = server.serve("/film", Conduct::Whole(film.clone()));
+    let input = server.serve("/video", Behavior::Whole(video.clone()));
     let folder = folder();
     let output = run(
         folder.path(),
         &[&input, "a.png"],
-        &[MIDDLE, ("THUMBNAIL_MEMORY_BODY", "100000")],
+        &[MIDDLE, ("THUMBNAIL_MAX_MEMORY_BODY_BYTES", "100000")],
     );
 
-    assert_eq!(report(&output)["bytes_fetched"], film.len());
+    assert_eq!(report(&output)["bytes_fetched"], video.len());
     assert_eq!(number(folder.path()), 100);
     let output = run(
         folder.path(),
         &[&input, "b.png"],
-        &[("THUMBNAIL_MAX_FETCH", "1000000")],
+        &[("THUMBNAIL_MAX_FETCH_BYTES", "1000000")],
     );
-    fails(&output, Kind::SourceTooBig);
+    fails(&output, ErrorKind::SourceTooBig);
 }
 
 #[test]
-fn more_than_the_limit_is_not_read() {
-    let Some(film) = big() else { return };
+fn stops_at_the_fetch_limit() {
+    let Some(video) = big() else { return };
     let server = Server::start();
-    let input = server.serve("/film", Conduct::Film(film));
+    let input = server.serve("/video", Behavior::Video(video));
     let output = run(
         folder().path(),
         &[&input, "a.png"],
-        &[MIDDLE, ("THUMBNAIL_MAX_FETCH", "100000")],
+        &[MIDDLE, ("THUMBNAIL_MAX_FETCH_BYTES", "100000")],
     );
-    fails(&output, Kind::SourceTooBig);
+    fails(&output, ErrorKind::SourceTooBig);
 }
 
 #[test]
-fn a_server_that_hangs_up_is_asked_again() {
-    let Some(film) = big() else { return };
+fn retries_when_the_server_closes_the_connection() {
+    let Some(video) = big() else { return };
     let server = Server::start();
-    let input = server.serve("/film", Conduct::Flaky(2, film));
+    let input = server.serve("/video", Behavior::Flaky(2, video));
     let folder = folder();
     let output = run(folder.path(), &[&input, "a.png"], &[MIDDLE]);
     assert_eq!(output.status.code(), Some(0), "{}", report(&output));
@@ -108,30 +109,36 @@ fn a_server_that_hangs_up_is_asked_again() {
 }
 
 #[test]
-fn redirects_are_followed_and_end() {
-    let Some(film) = big() else { return };
+fn follows_redirects_up_to_a_limit() {
+    let Some(video) = big() else { return };
     let server = Server::start();
-    server.serve("/film", Conduct::Film(film));
+    server.serve("/video", Behavior::Video(video));
 
-    let input = server.serve("/old", Conduct::Status(302, "location", "/film".to_owned()));
+    let input = server.serve(
+        "/old",
+        Behavior::Status(302, "location", "/video".to_owned()),
+    );
     let folder = folder();
     let output = run(folder.path(), &[&input, "a.png"], &[MIDDLE]);
     assert_eq!(output.status.code(), Some(0), "{}", report(&output));
 
     let circle = server.serve(
         "/circle",
-        Conduct::Status(302, "location", "/circle".to_owned()),
+        Behavior::Status(302, "location", "/circle".to_owned()),
     );
-    fails(&run(folder.path(), &[&circle], &[]), Kind::SourceNetwork);
+    fails(
+        &run(folder.path(), &[&circle], &[]),
+        ErrorKind::SourceNetwork,
+    );
 }
 
 #[test]
-fn what_a_server_answers_is_told_apart() {
+fn maps_responses_to_error_kinds() {
     let server = Server::start();
     let status = |status: u16| {
         server.serve(
             &format!("/{status}"),
-            Conduct::Status(status, "x", String::new()),
+            Behavior::Status(status, "x", String::new()),
         )
     };
 
@@ -139,33 +146,34 @@ fn what_a_server_answers_is_told_apart() {
     let fails_with = |input: &str, kind| fails(&run(folder.path(), &[input, "a.jpg"], &[]), kind);
     fails_with(
         &format!("http://{}/nothing-here", server.address),
-        Kind::SourceNotFound,
+        ErrorKind::SourceNotFound,
     );
-    fails_with(&status(403), Kind::SourceDenied);
-    server.forget();
-    fails_with(&status(503), Kind::SourceNetwork);
+    fails_with(&status(403), ErrorKind::SourceDenied);
+    server.clear_requests();
+    fails_with(&status(503), ErrorKind::SourceNetwork);
 
-    assert_eq!(server.asked().len(), 4, "asked again, and not for ever");
+    assert_eq!(server.requests().len(), 4, "retried, but not forever");
     fails_with(
-        &server.serve("/empty", Conduct::Film(Vec::new())),
-        Kind::Empty,
+        &server.serve("/empty", Behavior::Video(Vec::new())),
+        ErrorKind::Empty,
     );
-    fails_with("http://127.0.0.1:1/film", Kind::SourceNetwork);
+    // Nothing listens on port 1.
+    fails_with("http://127.0.0.1:1/video", ErrorKind::SourceNetwork);
 
-    let silent = server.serve("/silent", Conduct::Silent);
+    let silent = server.serve("/silent", Behavior::Silent);
     fails(
         &run(folder.path(), &[&silent], &[("THUMBNAIL_TIMEOUT", "300ms")]),
-        Kind::Timeout,
+        ErrorKind::Timeout,
     );
 }
 
 #[test]
-fn https_is_read_with_an_authority_that_is_trusted_and_else_not() {
-    let Some(film) = big() else { return };
+fn accepts_https_only_from_a_trusted_authority() {
+    let Some(video) = big() else { return };
     let (server, authority) = Server::start_tls();
-    server.serve("/film", Conduct::Film(film));
+    server.serve("/video", Behavior::Video(video));
 
-    let input = format!("https://localhost:{}/film", server.address.port());
+    let input = format!("https://localhost:{}/video", server.address.port());
     let folder = folder();
     std::fs::write(folder.path().join("ca.pem"), authority).unwrap();
 
@@ -179,19 +187,19 @@ fn https_is_read_with_an_authority_that_is_trusted_and_else_not() {
     assert_eq!(number(folder.path()), 100);
     fails(
         &run(folder.path(), &[&input, "b.png"], &[MIDDLE]),
-        Kind::SourceNetwork,
+        ErrorKind::SourceNetwork,
     );
 }
 
 #[test]
-fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
-    let Some(film) = big() else { return };
+fn reads_and_writes_objects_with_the_task_role() {
+    let Some(video) = big() else { return };
     let server = Server::start();
-    server.serve("/films/2026/a%20film.mp4", Conduct::Film(film));
+    server.serve("/videos/2026/a%20video.mp4", Behavior::Video(video));
 
-    // ECS's own credentials endpoint has this form.
+    // The format of the ECS credentials endpoint.
     let credentials = r#"{"AccessKeyId":"TASKID","SecretAccessKey":"secret","Token":"session","Expiration":"2099-01-01T00:00:00Z"}"#;
-    let credentials = server.serve("/credentials", Conduct::Whole(credentials.into()));
+    let credentials = server.serve("/credentials", Behavior::Whole(credentials.into()));
     let endpoint = format!("http://{}", server.address);
     let variables = [
         ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
@@ -202,25 +210,28 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
 
     let output = run(
         folder().path(),
-        &["s3://films/2026/a film.mp4", "s3://pictures/a.png"],
+        &["s3://videos/2026/a video.mp4", "s3://pictures/a.png"],
         &variables,
     );
     let report = report(&output);
 
     assert_eq!(output.status.code(), Some(0), "{report}");
     assert_eq!(report["output"], "s3://pictures/a.png");
-    let asked = server.asked();
-    assert_eq!(asked[0].path, "/credentials");
-    assert_eq!(asked[0].headers["authorization"], "Basic abc");
+    let requests = server.requests();
+    assert_eq!(requests[0].path, "/credentials");
+    assert_eq!(requests[0].headers["authorization"], "Basic abc");
     assert_eq!(
-        asked
+        requests
             .iter()
-            .filter(|asked| asked.path == "/credentials")
+            .filter(|request| request.path == "/credentials")
             .count(),
         1
     );
 
-    for request in asked.iter().filter(|asked| asked.path != "/credentials") {
+    for request in requests
+        .iter()
+        .filter(|request| request.path != "/credentials")
+    {
         let signature = &request.headers["authorization"];
         assert!(
             signature.starts_with("AWS4-HMAC-SHA256 Credential=TASKID/"),
@@ -231,7 +242,7 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
         assert_eq!(request.headers["x-amz-content-sha256"], hash);
     }
 
-    let stored = asked.last().unwrap();
+    let stored = requests.last().unwrap();
     assert_eq!(
         (stored.method.as_str(), stored.path.as_str()),
         ("PUT", "/pictures/a.png")
@@ -241,7 +252,7 @@ fn an_object_of_a_bucket_is_read_and_written_with_the_tasks_role() {
 }
 
 #[test]
-fn what_s3_refuses_is_told_apart() {
+fn maps_s3_errors_to_error_kinds() {
     let server = Server::start();
     let folder = folder();
     let endpoint = format!("http://{}", server.address);
@@ -252,27 +263,32 @@ fn what_s3_refuses_is_told_apart() {
     ];
 
     fails(
-        &run(folder.path(), &["s3://films/none.mp4", "a.jpg"], &variables),
-        Kind::SourceNotFound,
+        &run(
+            folder.path(),
+            &["s3://videos/none.mp4", "a.jpg"],
+            &variables,
+        ),
+        ErrorKind::SourceNotFound,
     );
     fails(
         &run(
             folder.path(),
-            &["s3://films/none.mp4", "a.jpg"],
+            &["s3://videos/none.mp4", "a.jpg"],
             &variables[..1],
         ),
-        Kind::SourceDenied,
+        ErrorKind::SourceDenied,
     );
 
-    let elsewhere = Conduct::Status(301, "x-amz-bucket-region", "eu-west-1".to_owned());
-    server.serve("/films/elsewhere.mp4", elsewhere);
+    // What S3 returns for a bucket in another region.
+    let elsewhere = Behavior::Status(301, "x-amz-bucket-region", "eu-west-1".to_owned());
+    server.serve("/videos/elsewhere.mp4", elsewhere);
     let output = run(
         folder.path(),
-        &["s3://films/elsewhere.mp4", "a.jpg"],
+        &["s3://videos/elsewhere.mp4", "a.jpg"],
         &variables,
     );
 
-    fails(&output, Kind::SourceNetwork);
+    fails(&output, ErrorKind::SourceNetwork);
     assert!(
         report(&output)["error"]["message"]
             .as_str()
@@ -280,22 +296,22 @@ fn what_s3_refuses_is_told_apart() {
             .contains("eu-west-1")
     );
 
-    if let Some(film) = clips::mp4() {
-        let film = film.to_str().unwrap();
-        server.serve("/denied/a.jpg", Conduct::Status(403, "x", String::new()));
+    if let Some(video) = clips::mp4() {
+        let video = video.to_str().unwrap();
+        server.serve("/denied/a.jpg", Behavior::Status(403, "x", String::new()));
         fails(
-            &run(folder.path(), &[film, "s3://denied/a.jpg"], &variables),
-            Kind::SinkDenied,
+            &run(folder.path(), &[video, "s3://denied/a.jpg"], &variables),
+            ErrorKind::SinkDenied,
         );
-        server.serve("/broken/a.jpg", Conduct::Status(500, "x", String::new()));
+        server.serve("/broken/a.jpg", Behavior::Status(500, "x", String::new()));
         fails(
-            &run(folder.path(), &[film, "s3://broken/a.jpg"], &variables),
-            Kind::SinkFailed,
+            &run(folder.path(), &[video, "s3://broken/a.jpg"], &variables),
+            ErrorKind::SinkFailed,
         );
     }
 }
 
-/// The SHA-256 of a body, in hexadecimal.
+/// Returns the SHA-256 of a body, in hexadecimal.
 fn aws_hash(body: &[u8]) -> String {
     use sha2::Digest as _;
     let hash = sha2::Sha256::digest(body);

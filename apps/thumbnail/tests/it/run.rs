@@ -1,15 +1,15 @@
-//! The verb `run` through the real binary: its files, its line, its exit codes.
+//! Tests the verb `run` of the binary: files, report, exit codes.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use thumbnail::Kind;
+use thumbnail::ErrorKind;
 
-use crate::clips::{self, film};
-use crate::server::{Conduct, Server};
+use crate::clips::{self, video};
+use crate::server::{Behavior, Server};
 
-/// Runs `thumbnail run` in a folder with nothing but these variables.
+/// Runs `thumbnail run` in a folder with only these variables.
 pub(crate) fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_thumbnail"))
         .arg("run")
@@ -23,7 +23,7 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)])
         .unwrap()
 }
 
-/// The line that was printed; there is exactly one.
+/// Returns the report; asserts that it is the only line of output.
 pub(crate) fn report(output: &Output) -> Value {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -36,8 +36,8 @@ pub(crate) fn report(output: &Output) -> Value {
     serde_json::from_str(lines[0]).unwrap()
 }
 
-/// The run failed in this class, with its exit code, and stored nothing.
-pub(crate) fn fails(output: &Output, kind: Kind) {
+/// Asserts that the run failed with this kind and its exit code.
+pub(crate) fn fails(output: &Output, kind: ErrorKind) {
     let report = report(output);
     assert_eq!(report["error"]["kind"], kind.name(), "{report}");
     assert_eq!(
@@ -48,12 +48,12 @@ pub(crate) fn fails(output: &Output, kind: Kind) {
 }
 
 #[test]
-fn a_film_becomes_a_jpeg_beside_where_it_runs() {
-    let Some(film) = clips::mp4() else { return };
+fn makes_a_jpeg_in_the_working_directory() {
+    let Some(video) = clips::mp4() else { return };
     let folder = clips::scratch();
     let output = run(
         folder.path(),
-        &[film.to_str().unwrap()],
+        &[video.to_str().unwrap()],
         &[("THUMBNAIL_WIDTH", "160")],
     );
 
@@ -75,17 +75,18 @@ fn a_film_becomes_a_jpeg_beside_where_it_runs() {
 }
 
 #[test]
-fn the_moment_and_the_format_can_be_chosen() {
-    let Some(film) = clips::mp4() else { return };
+fn applies_position_and_format_settings() {
+    let Some(video) = clips::mp4() else { return };
     let folder = clips::scratch();
     let variables = [
-        ("THUMBNAIL_INPUT", film.to_str().unwrap()),
+        ("THUMBNAIL_INPUT", video.to_str().unwrap()),
         ("THUMBNAIL_OUTPUT", "a.png"),
         ("THUMBNAIL_AT", "0:05.03"),
         ("THUMBNAIL_SEEK", "exact"),
     ];
 
     let output = run(folder.path(), &[], &variables);
+    // 5.03 s is within the frame that starts at 5.0 s (40 ms per frame).
     assert_eq!(report(&output)["pts"], 5.0);
     assert_eq!(
         clips::number(&std::fs::read(folder.path().join("a.png")).unwrap()),
@@ -94,12 +95,12 @@ fn the_moment_and_the_format_can_be_chosen() {
 }
 
 #[test]
-fn past_the_end_is_the_last_frame_and_says_so() {
-    let Some(film) = clips::mp4() else { return };
+fn clamps_a_position_past_the_end() {
+    let Some(video) = clips::mp4() else { return };
     let folder = clips::scratch();
     let output = run(
         folder.path(),
-        &[film.to_str().unwrap(), "a.png"],
+        &[video.to_str().unwrap(), "a.png"],
         &[("THUMBNAIL_AT", "300")],
     );
 
@@ -111,10 +112,13 @@ fn past_the_end_is_the_last_frame_and_says_so() {
 }
 
 #[test]
-fn the_original_tasks_five_names_work() {
-    let Some(film) = clips::mp4() else { return };
+fn accepts_the_legacy_variables() {
+    let Some(video) = clips::mp4() else { return };
     let server = Server::start();
-    let input = server.serve("/a%20film.mp4", Conduct::Film(std::fs::read(film).unwrap()));
+    let input = server.serve(
+        "/a%20video.mp4",
+        Behavior::Video(std::fs::read(video).unwrap()),
+    );
     let folder = clips::scratch();
     let endpoint = format!("http://{}", server.address);
     let output = run(
@@ -133,15 +137,18 @@ fn the_original_tasks_five_names_work() {
     );
 
     assert_eq!(output.status.code(), Some(0), "{}", report(&output));
-    let asked = server.asked();
-    let stored = asked.iter().find(|asked| asked.method == "PUT").unwrap();
+    let requests = server.requests();
+    let stored = requests
+        .iter()
+        .find(|request| request.method == "PUT")
+        .unwrap();
     assert_eq!(stored.path, "/pictures/small/a.png");
     assert!(stored.headers["authorization"].contains("/eu-west-1/s3/aws4_request"));
     assert_eq!(clips::number(&stored.body), 100);
 }
 
 #[test]
-fn each_class_of_failure_has_its_exit_code() {
+fn exits_with_the_code_of_the_error_kind() {
     let folder = clips::scratch();
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -150,82 +157,84 @@ fn each_class_of_failure_has_its_exit_code() {
     };
     let fails_with = |input: &str, kind| fails(&run(folder.path(), &[input, "a.jpg"], &[]), kind);
 
-    fails(&run(folder.path(), &[], &[]), Kind::Usage);
-    fails_with("ftp://example.com/a.mp4", Kind::Usage);
-    fails_with("no-such-film.mp4", Kind::SourceNotFound);
-    fails_with(&file("empty.mp4", b""), Kind::Empty);
+    fails(&run(folder.path(), &[], &[]), ErrorKind::Usage);
+    fails_with("ftp://example.com/a.mp4", ErrorKind::Usage);
+    fails_with("no-such-video.mp4", ErrorKind::SourceNotFound);
+    fails_with(&file("empty.mp4", b""), ErrorKind::Empty);
     fails_with(
-        &file("page.mp4", b"<!doctype html><title>no film</title>"),
-        Kind::NotMedia,
+        &file("page.mp4", b"<!doctype html><title>no video</title>"),
+        ErrorKind::NotMedia,
     );
 
+    // Multiplicative hashing: bytes that look random but are the same in every run.
     let noise: Vec<u8> = (0..20_000u32)
         .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
-    fails_with(&file("noise.mp4", &noise), Kind::NotMedia);
+    fails_with(&file("noise.mp4", &noise), ErrorKind::NotMedia);
     fails_with(
         &file(
             "cut.mp4",
             b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\x10\0moov",
         ),
-        Kind::Damaged,
+        ErrorKind::Damaged,
     );
 
+    // No failed run has left an output.
     assert!(!folder.path().join("a.jpg").exists());
-    if let Some(sound) = film("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
-        fails_with(sound.to_str().unwrap(), Kind::NoVideo);
+    if let Some(sound) = video("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
+        fails_with(sound.to_str().unwrap(), ErrorKind::NoVideo);
     }
 
-    if let Some(film) = clips::mp4() {
-        let film = film.to_str().unwrap();
+    if let Some(video) = clips::mp4() {
+        let video = video.to_str().unwrap();
         fails(
-            &run(folder.path(), &[film, "no/folder/a.jpg"], &[]),
-            Kind::SinkFailed,
+            &run(folder.path(), &[video, "no/folder/a.jpg"], &[]),
+            ErrorKind::SinkFailed,
         );
 
         let small = [("THUMBNAIL_MAX_PIXELS", "1000")];
         fails(
-            &run(folder.path(), &[film, "a.jpg"], &small),
-            Kind::Unsupported,
+            &run(folder.path(), &[video, "a.jpg"], &small),
+            ErrorKind::Unsupported,
         );
     }
 }
 
 #[test]
-fn the_film_itself_is_no_place_for_the_picture() {
-    let Some(film) = clips::mp4() else { return };
+fn refuses_to_overwrite_the_input() {
+    let Some(video) = clips::mp4() else { return };
     let folder = clips::scratch();
-    let path = folder.path().join("film.mp4");
-    std::fs::copy(&film, &path).unwrap();
-    std::os::unix::fs::symlink("film.mp4", folder.path().join("link.jpg")).unwrap();
+    let path = folder.path().join("video.mp4");
+    std::fs::copy(&video, &path).unwrap();
+    std::os::unix::fs::symlink("video.mp4", folder.path().join("link.jpg")).unwrap();
 
     let absolute = path.to_str().unwrap();
     for arguments in [
-        ["film.mp4", "film.mp4"],
-        ["film.mp4", "./film.mp4"],
-        [absolute, "film.mp4"],
-        ["film.mp4", "link.jpg"],
-        ["link.jpg", "film.mp4"],
+        ["video.mp4", "video.mp4"],
+        ["video.mp4", "./video.mp4"],
+        [absolute, "video.mp4"],
+        ["video.mp4", "link.jpg"],
+        ["link.jpg", "video.mp4"],
     ] {
-        fails(&run(folder.path(), &arguments, &[]), Kind::Usage);
+        fails(&run(folder.path(), &arguments, &[]), ErrorKind::Usage);
     }
 
-    // A film with the name of a picture: the name that is made up would be its own.
-    std::fs::copy(&film, folder.path().join("odd.jpg")).unwrap();
-    fails(&run(folder.path(), &["odd.jpg"], &[]), Kind::Usage);
-    let bytes = std::fs::read(film).unwrap();
+    // The default output of a video named `.jpg` is the video itself.
+    std::fs::copy(&video, folder.path().join("video.jpg")).unwrap();
+    fails(&run(folder.path(), &["video.jpg"], &[]), ErrorKind::Usage);
+    let bytes = std::fs::read(video).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes);
-    assert!(std::fs::read(folder.path().join("odd.jpg")).unwrap() == bytes);
+    assert!(std::fs::read(folder.path().join("video.jpg")).unwrap() == bytes);
     assert!(folder.path().join("link.jpg").is_symlink());
 }
 
 #[test]
-fn an_object_is_not_replaced_by_its_own_picture() {
+fn refuses_to_overwrite_the_input_object() {
     let server = Server::start();
     let endpoint = format!("http://{}", server.address);
     let output = run(
         clips::scratch().path(),
-        &["s3://films/a.mp4", "s3://films/a.mp4"],
+        &["s3://videos/a.mp4", "s3://videos/a.mp4"],
         &[
             ("AWS_ENDPOINT_URL", &endpoint),
             ("AWS_ACCESS_KEY_ID", "id"),
@@ -233,43 +242,46 @@ fn an_object_is_not_replaced_by_its_own_picture() {
         ],
     );
 
-    fails(&output, Kind::Usage);
-    assert!(server.asked().is_empty());
+    fails(&output, ErrorKind::Usage);
+    assert!(server.requests().is_empty());
 }
 
 #[test]
-fn the_original_tasks_definition_needs_no_verb() {
+fn legacy_task_definitions_need_no_verb() {
     let folder = clips::scratch();
     let output = Command::new(env!("CARGO_BIN_EXE_thumbnail"))
         .current_dir(folder.path())
         .env_clear()
         .env("THUMBNAIL_ADMIN", "127.0.0.1:0")
-        .env("INPUT_VIDEO_FILE_URL", "no-such-film.mp4")
+        .env("INPUT_VIDEO_FILE_URL", "no-such-video.mp4")
         .env("OUTPUT_THUMBS_FILE_NAME", "a.jpg")
         .output()
         .unwrap();
-    fails(&output, Kind::SourceNotFound);
+    fails(&output, ErrorKind::SourceNotFound);
 }
 
 #[test]
-fn a_playlist_is_refused_and_what_it_names_is_not_asked() {
+fn rejects_playlists_without_requesting_their_entries() {
     let server = Server::start();
-    let secret = server.serve("/secret.ts", Conduct::Film(vec![0x47; 188 * 10]));
+    let secret = server.serve("/secret.ts", Behavior::Video(vec![0x47; 188 * 10]));
     let playlist =
         format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n");
     let script = format!("ffconcat version 1.0\nfile '{secret}'\n");
     let folder = clips::scratch();
 
     for text in [playlist, script] {
-        std::fs::write(folder.path().join("film.mp4"), text).unwrap();
-        fails(&run(folder.path(), &["film.mp4"], &[]), Kind::NotMedia);
+        std::fs::write(folder.path().join("video.mp4"), text).unwrap();
+        fails(
+            &run(folder.path(), &["video.mp4"], &[]),
+            ErrorKind::NotMedia,
+        );
     }
 
-    assert!(server.asked().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]
-fn settings_that_make_no_sense_are_told_before_anything_is_read() {
+fn reports_invalid_settings_before_reading_anything() {
     let folder = clips::scratch();
     let output = run(
         folder.path(),
@@ -278,25 +290,25 @@ fn settings_that_make_no_sense_are_told_before_anything_is_read() {
     );
 
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("THUMBNAIL_AT") && said.contains("THUMBNAIL_QUALITY"),
-        "{said}"
+        errors.contains("THUMBNAIL_AT") && errors.contains("THUMBNAIL_QUALITY"),
+        "{errors}"
     );
 }
 
 #[test]
-fn the_trace_of_whoever_started_the_task_goes_on() {
-    let Some(film) = clips::mp4() else { return };
+fn continues_the_trace_in_traceparent() {
+    let Some(video) = clips::mp4() else { return };
     let collector = Server::start();
-    collector.serve("/v1/traces", Conduct::Whole(Vec::new()));
-    collector.serve("/v1/metrics", Conduct::Whole(Vec::new()));
+    collector.serve("/v1/traces", Behavior::Whole(Vec::new()));
+    collector.serve("/v1/metrics", Behavior::Whole(Vec::new()));
 
     let endpoint = format!("http://{}", collector.address);
     let folder = clips::scratch();
     let output = run(
         folder.path(),
-        &[film.to_str().unwrap()],
+        &[video.to_str().unwrap()],
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
             (
@@ -307,27 +319,28 @@ fn the_trace_of_whoever_started_the_task_goes_on() {
     );
 
     assert_eq!(output.status.code(), Some(0));
-    let asked = collector.asked();
-    let traces: Vec<&[u8]> = asked
+    let requests = collector.requests();
+    // Protobuf holds ids and names as plain bytes, so a search is enough.
+    let traces: Vec<&[u8]> = requests
         .iter()
-        .filter(|it| it.path == "/v1/traces")
-        .map(|it| &it.body[..])
+        .filter(|request| request.path == "/v1/traces")
+        .map(|request| &request.body[..])
         .collect();
     let trace = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
     let parent = 0xb7ad_6b71_6920_3331_u64.to_be_bytes();
 
-    for sought in [&trace[..], &parent[..], b"thumbnail run", b"pick", b"store"] {
+    for expected in [&trace[..], &parent[..], b"thumbnail run", b"pick", b"store"] {
         assert!(
-            traces.iter().any(|body| holds(body, sought)),
-            "{sought:?} in {traces:?}"
+            traces.iter().any(|body| contains(body, expected)),
+            "{expected:?} in {traces:?}"
         );
     }
 }
 
 #[test]
-fn sigterm_ends_a_run_that_waits() {
+fn exits_on_sigterm_while_waiting() {
     let server = Server::start();
-    let input = server.serve("/silent", Conduct::Silent);
+    let input = server.serve("/silent", Behavior::Silent);
     let folder = clips::scratch();
     let mut running = Command::new(env!("CARGO_BIN_EXE_thumbnail"))
         .args(["run", &input])
@@ -336,13 +349,16 @@ fn sigterm_ends_a_run_that_waits() {
         .spawn()
         .unwrap();
 
-    let began = std::time::Instant::now();
-    while server.asked().is_empty() {
-        assert!(began.elapsed().as_secs() < 20, "the film is not asked for");
+    let start = std::time::Instant::now();
+    while server.requests().is_empty() {
+        assert!(
+            start.elapsed().as_secs() < 20,
+            "the video was not requested"
+        );
         std::thread::yield_now();
     }
 
-    // The shell has `kill` built in, also where there is no program of that name.
+    // `kill` is a shell builtin, so that no `kill` program is required.
     let kill = format!("kill -TERM {}", running.id());
     assert!(
         Command::new("/bin/sh")
@@ -353,9 +369,10 @@ fn sigterm_ends_a_run_that_waits() {
     );
 
     assert_eq!(running.wait().unwrap().code(), Some(143));
-    assert!(began.elapsed().as_secs() < 25);
+    assert!(start.elapsed().as_secs() < 25);
 }
 
-fn holds(body: &[u8], sought: &[u8]) -> bool {
-    body.windows(sought.len()).any(|window| window == sought)
+fn contains(body: &[u8], expected: &[u8]) -> bool {
+    body.windows(expected.len())
+        .any(|window| window == expected)
 }

@@ -1,41 +1,41 @@
-//! A small HTTP/1.1 server that serves ranges, keeps what is stored, and can misbehave.
+//! A small HTTP/1.1 server that serves ranges, accepts uploads, and simulates failures.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What the server has been asked, in order.
+/// A request that the server received.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// How the server treats a path.
+/// How the server responds to a path.
 #[derive(Debug, Clone)]
-pub(crate) enum Conduct {
-    /// Serves these bytes, by ranges.
-    Film(Vec<u8>),
-    /// Serves these bytes as a whole, whatever range is asked for.
+pub(crate) enum Behavior {
+    /// Serves these bytes, in ranges.
+    Video(Vec<u8>),
+    /// Serves these bytes completely, ignoring `Range`.
     Whole(Vec<u8>),
-    /// Answers this status with this header, and nothing else.
+    /// Responds with this status and header, without a body.
     Status(u16, &'static str, String),
-    /// Closes the connection this many times without an answer, then serves these bytes.
+    /// Closes the connection this many times without a response, then serves these bytes.
     Flaky(usize, Vec<u8>),
-    /// Never answers.
+    /// Never responds.
     Silent,
 }
 
 #[derive(Default)]
 struct State {
-    paths: HashMap<String, Conduct>,
-    asked: Vec<Asked>,
+    paths: HashMap<String, Behavior>,
+    requests: Vec<ReceivedRequest>,
 }
 
-/// A server on a loopback port of its own, for as long as the test runs.
+/// A server on a random loopback port, for the duration of a test.
 #[derive(Clone)]
 pub(crate) struct Server {
     state: Arc<Mutex<State>>,
@@ -47,7 +47,7 @@ impl Server {
         Self::start_with(|stream| Some(Box::new(stream)))
     }
 
-    /// A server that speaks TLS with a new certificate, which is returned as PEM.
+    /// Starts a server with TLS; also returns its new certificate as PEM.
     pub(crate) fn start_tls() -> (Self, String) {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = rustls_pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der())
@@ -69,22 +69,22 @@ impl Server {
         (server, certified.cert.pem())
     }
 
-    pub(crate) fn serve(&self, path: &str, conduct: Conduct) -> String {
+    pub(crate) fn serve(&self, path: &str, behavior: Behavior) -> String {
         self.state
             .lock()
             .unwrap()
             .paths
-            .insert(path.to_owned(), conduct);
+            .insert(path.to_owned(), behavior);
         format!("http://{}{path}", self.address)
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.state.lock().unwrap().asked.clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.state.lock().unwrap().requests.clone()
     }
 
-    /// Forgets what has been asked so far.
-    pub(crate) fn forget(&self) {
-        self.state.lock().unwrap().asked.clear();
+    /// Clears the recorded requests.
+    pub(crate) fn clear_requests(&self) {
+        self.state.lock().unwrap().requests.clear();
     }
 
     fn start_with<F>(wrap: F) -> Self
@@ -102,6 +102,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let (serving, wrap) = (serving.clone(), wrap.clone());
                 std::thread::spawn(move || {
+                    // A failed TLS handshake only ends this connection.
                     if let Some(stream) = wrap(stream) {
                         serving.talk(stream);
                     }
@@ -112,39 +113,40 @@ impl Server {
         server
     }
 
-    /// Answers one request after the other until something ends it.
+    /// Handles requests until the connection ends.
     fn talk(&self, stream: Box<dyn Stream>) -> Option<()> {
         let mut stream = BufReader::new(stream);
         loop {
-            let asked = read(&mut stream)?;
-            let conduct = self.conduct(&asked);
-            if let Some(Conduct::Silent) = conduct {
-                // Until the client gives up.
+            let request = read(&mut stream)?;
+            let behavior = self.behavior(&request);
+            if let Some(Behavior::Silent) = behavior {
+                // Waits until the client gives up.
                 stream.read_to_end(&mut Vec::new()).ok()?;
             }
 
-            let answer = answer(&asked, conduct)?;
+            let answer = answer(&request, behavior)?;
             stream.get_mut().write_all(&answer).ok()?;
             stream.get_mut().flush().ok()?;
         }
     }
 
-    fn conduct(&self, asked: &Asked) -> Option<Conduct> {
+    fn behavior(&self, request: &ReceivedRequest) -> Option<Behavior> {
         let mut state = self.state.lock().unwrap();
-        state.asked.push(asked.clone());
-        if asked.method == "PUT" {
+        state.requests.push(request.clone());
+        if request.method == "PUT" {
             let stored = state
                 .paths
-                .entry(asked.path.clone())
-                .or_insert(Conduct::Film(Vec::new()));
-            if let Conduct::Film(bytes) = stored {
-                bytes.clone_from(&asked.body);
+                .entry(request.path.clone())
+                .or_insert(Behavior::Video(Vec::new()));
+            if let Behavior::Video(bytes) = stored {
+                bytes.clone_from(&request.body);
             }
         }
 
-        let conduct = state.paths.get_mut(&asked.path)?;
-        let now = conduct.clone();
-        if let Conduct::Flaky(left, _) = conduct {
+        let behavior = state.paths.get_mut(&request.path)?;
+        // Copied before the countdown, which applies to the next request.
+        let now = behavior.clone();
+        if let Behavior::Flaky(left, _) = behavior {
             *left = left.saturating_sub(1);
         }
 
@@ -155,14 +157,14 @@ impl Server {
 pub(crate) trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
-fn read(stream: &mut impl BufRead) -> Option<Asked> {
+fn read(stream: &mut impl BufRead) -> Option<ReceivedRequest> {
     let mut line = String::new();
     stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut words = line.split_whitespace();
-    let mut asked = Asked {
+    let mut request = ReceivedRequest {
         method: words.next()?.to_owned(),
         path: words.next()?.to_owned(),
-        ..Asked::default()
+        ..ReceivedRequest::default()
     };
 
     loop {
@@ -172,31 +174,31 @@ fn read(stream: &mut impl BufRead) -> Option<Asked> {
             break;
         };
 
-        asked
+        request
             .headers
             .insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
 
-    let length = asked
+    let length = request
         .headers
         .get("content-length")
-        .map_or(0, |it| it.parse().unwrap());
+        .map_or(0, |length| length.parse().unwrap());
 
-    asked.body = vec![0; length];
-    stream.read_exact(&mut asked.body).ok()?;
-    Some(asked)
+    request.body = vec![0; length];
+    stream.read_exact(&mut request.body).ok()?;
+    Some(request)
 }
 
-fn answer(asked: &Asked, conduct: Option<Conduct>) -> Option<Vec<u8>> {
-    let (status, header, body) = match conduct {
+fn answer(request: &ReceivedRequest, behavior: Option<Behavior>) -> Option<Vec<u8>> {
+    let (status, header, body) = match behavior {
         None => (404, String::new(), Vec::new()),
-        Some(Conduct::Status(status, name, value)) => {
+        Some(Behavior::Status(status, name, value)) => {
             (status, format!("{name}: {value}\r\n"), Vec::new())
         }
-        Some(Conduct::Film(_)) if asked.method == "PUT" => (200, String::new(), Vec::new()),
-        Some(Conduct::Film(film) | Conduct::Flaky(0, film)) => part(asked, &film),
-        Some(Conduct::Whole(film)) => (200, String::new(), film),
-        Some(Conduct::Flaky(..) | Conduct::Silent) => return None,
+        Some(Behavior::Video(_)) if request.method == "PUT" => (200, String::new(), Vec::new()),
+        Some(Behavior::Video(video) | Behavior::Flaky(0, video)) => part(request, &video),
+        Some(Behavior::Whole(video)) => (200, String::new(), video),
+        Some(Behavior::Flaky(..) | Behavior::Silent) => return None,
     };
 
     let head = format!(
@@ -207,16 +209,16 @@ fn answer(asked: &Asked, conduct: Option<Conduct>) -> Option<Vec<u8>> {
     Some([head.into_bytes(), body].concat())
 }
 
-fn part(asked: &Asked, film: &[u8]) -> (u16, String, Vec<u8>) {
-    let range = asked
+fn part(request: &ReceivedRequest, video: &[u8]) -> (u16, String, Vec<u8>) {
+    let range = request
         .headers
         .get("range")
-        .and_then(|it| it.strip_prefix("bytes="));
-    let Some((first, last)) = range.and_then(|it| it.split_once('-')) else {
-        return (200, String::new(), film.to_vec());
+        .and_then(|range| range.strip_prefix("bytes="));
+    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else {
+        return (200, String::new(), video.to_vec());
     };
     let first: usize = first.parse().unwrap();
-    let size = film.len();
+    let size = video.len();
 
     if first >= size {
         return (
@@ -228,5 +230,5 @@ fn part(asked: &Asked, film: &[u8]) -> (u16, String, Vec<u8>) {
 
     let last = last.parse::<usize>().unwrap().min(size - 1);
     let header = format!("content-range: bytes {first}-{last}/{size}\r\netag: \"one\"\r\n");
-    (206, header, film[first..=last].to_vec())
+    (206, header, video[first..=last].to_vec())
 }

@@ -1,4 +1,4 @@
-//! The service over a real socket.
+//! Tests the service over a socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use thumbnail::{Aws, Config};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::clips::{self, film};
-use crate::server::{Conduct, Server};
+use crate::clips::{self, video};
+use crate::server::{Behavior, Server};
 
 struct Service {
     address: SocketAddr,
@@ -47,7 +47,7 @@ impl Service {
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+    async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Bytes> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -69,12 +69,12 @@ impl Service {
     }
 
     async fn post(&self, query: &str, body: impl Into<Bytes>) -> Response<Bytes> {
-        self.ask(Method::POST, &format!("/v1/thumbnail{query}"), body)
+        self.send(Method::POST, &format!("/v1/thumbnail{query}"), body)
             .await
     }
 
     async fn get(&self, source: &str) -> Response<Bytes> {
-        self.ask(Method::GET, &format!("/v1/thumbnail?src={source}"), "")
+        self.send(Method::GET, &format!("/v1/thumbnail?src={source}"), "")
             .await
     }
 
@@ -87,23 +87,26 @@ impl Service {
     }
 }
 
-/// The answer has this status and names this class.
-fn refuses(response: &Response<Bytes>, status: StatusCode, code: &str) {
+/// Asserts that a response has this status and error code.
+fn assert_error(response: &Response<Bytes>, status: StatusCode, code: &str) {
     let body: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(response.status(), status, "{body}");
     assert_eq!(body["error"]["code"], code, "{body}");
 }
 
-fn bytes_of(film: std::path::PathBuf) -> Bytes {
-    std::fs::read(film).unwrap().into()
+fn bytes_of(video: std::path::PathBuf) -> Bytes {
+    std::fs::read(video).unwrap().into()
 }
 
 #[tokio::test]
-async fn a_film_is_answered_with_its_picture() {
-    let Some(film) = clips::mp4() else { return };
+async fn responds_with_the_picture_of_a_video() {
+    let Some(video) = clips::mp4() else { return };
     let service = Service::start(Config::default()).await;
     let response = service
-        .post("?at=50%25&width=1600&format=png&seek=exact", bytes_of(film))
+        .post(
+            "?at=50%25&width=1600&format=png&seek=exact",
+            bytes_of(video),
+        )
         .await;
 
     assert_eq!(response.status(), StatusCode::OK);
@@ -118,108 +121,113 @@ async fn a_film_is_answered_with_its_picture() {
 }
 
 #[tokio::test]
-async fn a_long_film_goes_through_a_temporary_file() {
-    let Some(film) = clips::mp4() else { return };
+async fn spools_a_large_video_to_a_temporary_file() {
+    let Some(video) = clips::mp4() else { return };
     let service = Service::start(Config {
-        memory_body: 1000,
+        max_memory_body_bytes: 1000,
         ..Config::default()
     })
     .await;
-    let response = service.post("?at=4", bytes_of(film)).await;
+    let response = service.post("?at=4", bytes_of(video)).await;
     assert_eq!(response.headers()["content-type"], "image/jpeg");
     assert_eq!(clips::number(response.body()), 100);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn failures_have_the_status_of_their_class() {
+async fn responds_with_the_status_of_the_error_kind() {
     let service = Service::start(Config {
-        max_body: 2_000_000,
+        max_body_bytes: 2_000_000,
         ..Config::default()
     })
     .await;
 
-    refuses(
+    assert_error(
         &service.post("", "").await,
         StatusCode::BAD_REQUEST,
         "empty",
     );
-    refuses(
+    assert_error(
         &service.post("?at=noon", "x").await,
         StatusCode::BAD_REQUEST,
         "usage",
     );
 
-    refuses(
+    assert_error(
         &service.post("?size=1", "x").await,
         StatusCode::BAD_REQUEST,
         "usage",
     );
-    refuses(
-        &service.post("", "no film").await,
+    assert_error(
+        &service.post("", "no video").await,
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "not_media",
     );
 
     let playlist = "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n";
-    refuses(
+    assert_error(
         &service.post("", playlist).await,
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "not_media",
     );
 
+    // A `moov` box that claims more bytes than the file has.
     let cut = &b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\x10\0moov"[..];
-    refuses(
+    assert_error(
         &service.post("", cut).await,
         StatusCode::UNPROCESSABLE_ENTITY,
         "damaged",
     );
 
     let long = vec![0; 2_000_001];
-    refuses(
+    assert_error(
         &service.post("", long).await,
         StatusCode::PAYLOAD_TOO_LARGE,
         "source_too_big",
     );
 
-    if let Some(sound) = film("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
+    if let Some(sound) = video("sound.m4a", &["-map", "1", "-c:a", "aac"]) {
         let response = service.post("", bytes_of(sound)).await;
-        refuses(&response, StatusCode::UNPROCESSABLE_ENTITY, "no_video");
+        assert_error(&response, StatusCode::UNPROCESSABLE_ENTITY, "no_video");
     }
 
-    let response = service.ask(Method::DELETE, "/v1/thumbnail", "").await;
-    refuses(
+    let response = service.send(Method::DELETE, "/v1/thumbnail", "").await;
+    assert_error(
         &response,
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
     );
-    refuses(
-        &service.ask(Method::GET, "/", "").await,
+    assert_error(
+        &service.send(Method::GET, "/", "").await,
         StatusCode::NOT_FOUND,
         "not_found",
     );
 
-    let response = service.ask(Method::GET, "/healthz", "").await;
+    let response = service.send(Method::GET, "/healthz", "").await;
     assert_eq!(response.status(), StatusCode::OK);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn only_sources_that_are_allowed_are_asked() {
-    let Some(film) = clips::mp4() else { return };
+async fn requests_only_allowed_sources() {
+    let Some(video) = clips::mp4() else { return };
     let server = Server::start();
-    let source = server.serve("/films/a.mp4", Conduct::Film(std::fs::read(film).unwrap()));
+    let source = server.serve(
+        "/videos/a.mp4",
+        Behavior::Video(std::fs::read(video).unwrap()),
+    );
+    // An allowed URL that redirects to a path outside `sources`.
     let away = server.serve(
-        "/films/away",
-        Conduct::Status(302, "location", "/secret".to_owned()),
+        "/videos/away",
+        Behavior::Status(302, "location", "/secret".to_owned()),
     );
 
-    server.serve("/secret", Conduct::Film(vec![0; 10]));
-    let sources = vec![format!("http://{}/films/", server.address)];
+    server.serve("/secret", Behavior::Video(vec![0; 10]));
+    let sources = vec![format!("http://{}/videos/", server.address)];
 
-    // Nothing is allowed unless it is named; and what is named must be on the public internet.
+    // `sources` is empty by default; an allowed URL must still have a public address.
     let closed = Service::start(Config::default()).await;
-    refuses(
+    assert_error(
         &closed.get(&source).await,
         StatusCode::FORBIDDEN,
         "source_denied",
@@ -232,13 +240,13 @@ async fn only_sources_that_are_allowed_are_asked() {
     })
     .await;
 
-    refuses(
+    assert_error(
         &public.get(&source).await,
         StatusCode::FORBIDDEN,
         "source_denied",
     );
     public.stop().await;
-    assert!(server.asked().is_empty());
+    assert!(server.requests().is_empty());
 
     let config = Config {
         sources,
@@ -250,31 +258,37 @@ async fn only_sources_that_are_allowed_are_asked() {
 
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(clips::number(response.body()), 100);
-    refuses(
+    assert_error(
         &service.get(&away).await,
         StatusCode::BAD_GATEWAY,
         "source_network",
     );
 
     let outside = format!("http://{}/secret", server.address);
-    refuses(
+    assert_error(
         &service.get(&outside).await,
         StatusCode::FORBIDDEN,
         "source_denied",
     );
-    assert!(server.asked().iter().all(|asked| asked.path != "/secret"));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.path != "/secret")
+    );
     service.stop().await;
 }
 
 #[tokio::test]
-async fn when_all_places_are_taken_others_are_sent_away() {
+async fn rejects_requests_when_all_slots_are_taken() {
     let server = Server::start();
-    let source = server.serve("/films/silent", Conduct::Silent);
+    let source = server.serve("/videos/silent", Behavior::Silent);
     let config = Config {
-        sources: vec![format!("http://{}/films", server.address)],
+        sources: vec![format!("http://{}/videos", server.address)],
         insecure_private_sources: true,
         workers: 1,
-        queue: 0,
+        max_queued_requests: 0,
+        // Ends the first request, which waits for a server that never responds.
         timeout: Period::from_secs(2),
         ..Config::default()
     };
@@ -285,22 +299,22 @@ async fn when_all_places_are_taken_others_are_sent_away() {
         async move { service.get(&source).await }
     });
 
-    // The place is taken once the source is asked.
-    let asked = tokio::time::timeout(Duration::from_secs(10), async {
-        while server.asked().is_empty() {
+    // The slot is taken once the source is requested.
+    let waiting = tokio::time::timeout(Duration::from_secs(10), async {
+        while server.requests().is_empty() {
             tokio::task::yield_now().await;
         }
     });
 
-    asked.await.unwrap();
-    let refused = service.post("", "no film").await;
-    refuses(&refused, StatusCode::SERVICE_UNAVAILABLE, "busy");
-    assert_eq!(refused.headers()["retry-after"], "1");
+    waiting.await.unwrap();
+    let rejected = service.post("", "no video").await;
+    assert_error(&rejected, StatusCode::SERVICE_UNAVAILABLE, "busy");
+    assert_eq!(rejected.headers()["retry-after"], "1");
 
     let first = first.await.unwrap();
-    refuses(&first, StatusCode::GATEWAY_TIMEOUT, "timeout");
+    assert_error(&first, StatusCode::GATEWAY_TIMEOUT, "timeout");
 
-    // And the place is given back.
-    let response = service.post("", "no film").await;
-    refuses(&response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_media");
+    // The slot is free again.
+    let response = service.post("", "no video").await;
+    assert_error(&response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_media");
 }

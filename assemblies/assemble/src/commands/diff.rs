@@ -1,7 +1,7 @@
 //! `assemble diff`: what registering would change.
 
 use clap::Args;
-use fargate::Comparison;
+use ecs_client::Comparison;
 use serde_json::Value;
 use task_definition::Change;
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
     let definition = remote::definition(&arguments.what, &arguments.values, project)?;
     let comparison =
-        remote::with_client(async |client| fargate::difference(&client, &definition).await)?;
+        remote::with_client(async |client| ecs_client::difference(&client, &definition).await)?;
     match comparison {
         Comparison::Same => talk.say("no difference"),
         Comparison::New => talk.say(&format!("`{}` was never registered", definition.family)),

@@ -1,7 +1,7 @@
 //! `assemble register`: makes a definition the next revision of its family.
 
 use clap::Args;
-use fargate::Comparison;
+use ecs_client::Comparison;
 
 use super::remote;
 use crate::cli::ValueArguments;
@@ -25,11 +25,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
     let definition = remote::definition(&arguments.what, &arguments.values, project)?;
     let revision = remote::with_client(async |client| {
-        let same = || async { fargate::difference(&client, &definition).await };
+        let same = || async { ecs_client::difference(&client, &definition).await };
         if !arguments.always && same().await? == Comparison::Same {
             return Ok(None);
         }
-        fargate::register(&client, &definition).await.map(Some)
+        ecs_client::register(&client, &definition).await.map(Some)
     })?;
 
     match revision {

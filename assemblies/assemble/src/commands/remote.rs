@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fargate::Client;
+use ecs_client::Client;
 use task_definition::{Severity, TaskDefinition};
 
 use super::check::is_task_definition;
@@ -41,7 +41,7 @@ pub(crate) fn definition(
 
 /// Runs `work` against ECS as the environment describes it.
 pub(crate) fn with_client<T>(
-    work: impl AsyncFnOnce(Client) -> Result<T, fargate::Error>,
+    work: impl AsyncFnOnce(Client) -> Result<T, ecs_client::Error>,
 ) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use fargate::{Finished, Override, PublicAddress, RunRequest, Wait};
+use ecs_client::{Finished, Override, PublicAddress, RunRequest, Wait};
 
 use super::remote;
 use crate::failure::Failure;
@@ -38,10 +38,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
     let request = request(arguments);
     let finished = remote::with_client(async |client| {
-        let started = fargate::start(&client, &request).await?;
+        let started = ecs_client::start(&client, &request).await?;
         talk.say(&format!("started {}", started.task));
         let seen = |status: &str| talk.say(&format!("  {status}"));
-        fargate::wait(&client, &request.cluster, &started, request.wait, seen).await
+        ecs_client::wait(&client, &request.cluster, &started, request.wait, seen).await
     })?;
 
     talk.data(&summary(&finished));

@@ -1,7 +1,7 @@
-//! A registry in this process that can also misbehave.
+//! A registry in the test process that can simulate failures.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+#![allow(dead_code, reason = "each test uses a part of this module")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,22 +16,22 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// What is answered to `path`, or to `path Authorization`, one after the other; the last one for ever.
+/// A registry with prepared replies by path and `Authorization`; the last reply of a list repeats.
 pub(crate) struct Registry {
     pub(crate) address: SocketAddr,
-    answers: Arc<Mutex<BTreeMap<String, Vec<Reply>>>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    replies: Arc<Mutex<BTreeMap<String, Vec<Reply>>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-/// A question as it came.
+/// A received request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     pub(crate) accept: Option<String>,
 }
 
-/// An answer that was prepared.
+/// A prepared response.
 #[derive(Clone)]
 pub(crate) struct Reply {
     status: u16,
@@ -50,7 +50,7 @@ impl Reply {
         }
     }
 
-    /// Takes the question and says nothing.
+    /// Accepts the request and never responds.
     pub(crate) fn never() -> Self {
         Self {
             never: true,
@@ -69,16 +69,16 @@ impl Registry {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let registry = Self {
             address: listener.local_addr().unwrap(),
-            answers: Arc::default(),
-            asked: Arc::default(),
+            replies: Arc::default(),
+            requests: Arc::default(),
         };
-        let (answers, asked) = (registry.answers.clone(), registry.asked.clone());
+        let (replies, requests) = (registry.replies.clone(), registry.requests.clone());
 
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answers, asked) = (answers.clone(), asked.clone());
+                let (replies, requests) = (replies.clone(), requests.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
-                    answer(request, answers.clone(), asked.clone())
+                    reply_to(request, replies.clone(), requests.clone())
                 });
                 let server = hyper::server::conn::http1::Builder::new();
                 tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
@@ -88,10 +88,10 @@ impl Registry {
         registry
     }
 
-    /// Prepares an answer; `who` narrows it to one `Authorization`.
-    pub(crate) fn on(&self, path: &str, who: Option<&str>, reply: Reply) {
-        let key = key(path, who);
-        self.answers
+    /// Adds a reply; `authorization` restricts it to requests with this header.
+    pub(crate) fn on(&self, path: &str, authorization: Option<&str>, reply: Reply) {
+        let key = key(path, authorization);
+        self.replies
             .lock()
             .unwrap()
             .entry(key)
@@ -99,53 +99,57 @@ impl Registry {
             .push(reply);
     }
 
-    /// `127.0.0.1:PORT/web:1`.
+    /// Returns an image reference such as `127.0.0.1:PORT/web:1`.
     pub(crate) fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.address)
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-fn key(path: &str, who: Option<&str>) -> String {
-    who.map_or_else(|| path.to_owned(), |who| format!("{path} {who}"))
+fn key(path: &str, authorization: Option<&str>) -> String {
+    authorization.map_or_else(|| path.to_owned(), |value| format!("{path} {value}"))
 }
 
-async fn answer(
+async fn reply_to(
     request: Request<Incoming>,
-    answers: Arc<Mutex<BTreeMap<String, Vec<Reply>>>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    replies: Arc<Mutex<BTreeMap<String, Vec<Reply>>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let header = |name| Some(request.headers().get(name)?.to_str().unwrap().to_owned());
     let path = request.uri().to_string();
     let authorization = header("authorization");
-    asked.lock().unwrap().push(Asked {
+    requests.lock().unwrap().push(ReceivedRequest {
         path: path.clone(),
         authorization: authorization.clone(),
         accept: header("accept"),
     });
     let reply = {
-        let mut answers = answers.lock().unwrap();
+        let mut replies = replies.lock().unwrap();
+        // A reply for this `Authorization` has precedence over one for any.
         let narrow = key(&path, authorization.as_deref());
-        let chosen = if answers.contains_key(&narrow) {
+        let chosen = if replies.contains_key(&narrow) {
             narrow
         } else {
             path
         };
 
-        match answers.get_mut(&chosen) {
+        match replies.get_mut(&chosen) {
+            // The error format of the OCI distribution specification.
             None => Reply::new(
                 404,
                 r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#,
             ),
+            // The last reply repeats, so that tests need not count retries.
             Some(list) if list.len() > 1 => list.remove(0),
             Some(list) => list[0].clone(),
         }
     };
 
     if reply.never {
+        // The connection stays open until the client gives up.
         std::future::pending::<()>().await;
     }
 

@@ -1,11 +1,10 @@
-//! Adds resource attributes to a request: those that are missing, never in place of one that is
-//! there.
+//! Adds missing resource attributes to a request; existing ones are never replaced.
 
 use std::borrow::Cow;
 
-use super::wire::{Fault, Record, Records, Value, put_delimited, put_head, varint_length};
+use super::wire::{Record, Records, Value, WireError, put_delimited, put_head, varint_length};
 
-/// Attributes to add, encoded once.
+/// Attributes to add, already encoded.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes {
     entries: Vec<Entry>,
@@ -14,12 +13,12 @@ pub struct Attributes {
 #[derive(Debug, Clone)]
 struct Entry {
     key: String,
-    /// The whole `attributes` field of a `Resource`, key and length included.
+    /// The complete `attributes` field of a `Resource`, including its key and length.
     field: Vec<u8>,
 }
 
 impl Attributes {
-    /// Encodes string attributes; of two with one key the first counts.
+    /// Encodes string attributes; the first of several with the same key wins.
     pub fn new<K: Into<String>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let mut attributes = Self::default();
         for (key, value) in pairs {
@@ -28,12 +27,12 @@ impl Attributes {
         attributes
     }
 
-    /// Says whether there is nothing to add.
+    /// Returns whether there is nothing to add.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The keys, in the order in which they are added.
+    /// Returns the keys, in the order in which they are added.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.key.as_str())
     }
@@ -53,11 +52,11 @@ impl Attributes {
     }
 }
 
-/// Adds the missing attributes to every resource of a request that the validator has accepted.
+/// Adds the missing attributes to every resource of a validated request.
 ///
-/// A resource that stands twice in its envelope is merged into one, which protobuf allows and which
-/// not every backend does for itself.
-pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, Fault> {
+/// Several `resource` fields in one envelope are merged into one, as protobuf specifies and some
+/// backends do not.
+pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, WireError> {
     if attributes.is_empty() {
         return Ok(Cow::Borrowed(request));
     }
@@ -85,7 +84,11 @@ pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, 
     Ok(Cow::Owned(out))
 }
 
-fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> Result<(), Fault> {
+fn put_envelope(
+    out: &mut Vec<u8>,
+    envelope: &[u8],
+    attributes: &Attributes,
+) -> Result<(), WireError> {
     let mut resources: Vec<&[u8]> = Vec::with_capacity(1);
     let mut rest = 0;
     for record in Records::new(envelope) {
@@ -107,10 +110,13 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> 
         .map(|resource| resource.len())
         .sum::<usize>()
         + missing.iter().map(|field| field.len()).sum::<usize>();
+    // One byte of key, then the length of the resource.
     let head = 1 + varint_length(resource_length as u64);
 
+    // The length precedes the content, so the sizes above must match the bytes written below.
     put_head(out, ENVELOPES, head + resource_length + rest);
     put_head(out, RESOURCE, resource_length);
+    // Concatenated messages merge, so the added attributes need no re-encoding.
     for part in resources.iter().copied().chain(missing) {
         out.extend_from_slice(part);
     }
@@ -125,7 +131,11 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &[u8], attributes: &Attributes) -> 
     Ok(())
 }
 
-fn missing<'a>(resources: &[&[u8]], attributes: &'a Attributes) -> Result<Vec<&'a [u8]>, Fault> {
+fn missing<'a>(
+    resources: &[&[u8]],
+    attributes: &'a Attributes,
+) -> Result<Vec<&'a [u8]>, WireError> {
+    // A linear search: resources have a few dozen attributes at most.
     let mut present: Vec<&[u8]> = Vec::with_capacity(16);
     for resource in resources {
         for record in Records::new(resource) {
@@ -149,8 +159,8 @@ fn missing<'a>(resources: &[&[u8]], attributes: &'a Attributes) -> Result<Vec<&'
         .collect())
 }
 
-/// The key of a `KeyValue`; the last one, should there be several.
-fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, Fault> {
+/// Returns the key of a `KeyValue`; the last one if it occurs several times, as in protobuf.
+fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, WireError> {
     let mut key = None;
     for record in Records::new(pair) {
         if let Record {
@@ -166,6 +176,7 @@ fn key_of(pair: &[u8]) -> Result<Option<&[u8]>, Fault> {
     Ok(key)
 }
 
+// Field numbers of the messages in opentelemetry-proto; the same for all three signals.
 const ENVELOPES: u32 = 1;
 const RESOURCE: u32 = 1;
 const RESOURCE_ATTRIBUTES: u32 = 1;
@@ -192,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn adds_what_is_missing_and_keeps_what_is_there() {
+    fn adds_missing_attributes_and_keeps_existing_ones() {
         let request = samples::request(Signal::Traces, 2);
         let added = Attributes::new([("service.name", "other"), ("cloud.region", "eu-west-1")]);
         let enriched = enrich(&request, &added).unwrap();
@@ -207,8 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn gives_an_envelope_without_a_resource_one() {
+    fn adds_a_resource_to_an_envelope_without_one() {
+        // Longer than 127 bytes, so that the lengths take two bytes each.
         let added = Attributes::new([("a", "1".repeat(200))]);
+        // `resource_spans` of length 0.
         let enriched = enrich(&[0x0a, 0x00], &added).unwrap();
         assert_eq!(
             attributes_of(&enriched),
@@ -219,8 +232,8 @@ mod tests {
     #[test]
     fn merges_two_resources_of_one_envelope() {
         let resource = |key: &str| {
-            let one = Attributes::new([(key, "x")]);
-            let field = one.entries[0].field.clone();
+            let attributes = Attributes::new([(key, "x")]);
+            let field = attributes.entries[0].field.clone();
             let mut out = Vec::new();
             put_delimited(&mut out, RESOURCE, &field);
             out
@@ -242,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_nothing_when_there_is_nothing_to_add() {
+    fn borrows_the_request_when_there_is_nothing_to_add() {
         let request = samples::request(Signal::Logs, 1);
         let enriched = enrich(&request, &Attributes::default()).unwrap();
         assert!(matches!(enriched, Cow::Borrowed(_)));

@@ -1,21 +1,21 @@
-//! Cuts a request in two: by envelope, else by scope, else by span, metric or log record.
+//! Splits a request in two: between envelopes, else between scopes, else between items.
 //!
-//! Used twice: to keep a request under the size that a destination takes, and to find the one item
-//! a backend refuses without losing the others of its batch.
+//! Used to keep requests under the size limit of a destination, and to isolate an item that a
+//! backend refuses without losing the rest of its batch.
 
-use super::wire::{Fault, Record, Records, Value, put_delimited};
+use super::wire::{Record, Records, Value, WireError, put_delimited};
 
-/// Two requests made of one.
-pub type Halves = (Vec<u8>, Vec<u8>);
+/// The two halves of a request.
+pub type Split = (Vec<u8>, Vec<u8>);
 
-/// Cuts a valid request into two that together hold the same items; `None` when it holds but one
-/// part.
-pub fn halve(request: &[u8]) -> Result<Option<Halves>, Fault> {
+/// Splits a valid request into two that together have the same items; returns `None` if it has only
+/// one item.
+pub fn halve(request: &[u8]) -> Result<Option<Split>, WireError> {
     halve_at(request, &LEVELS)
 }
 
-/// `levels` are the field numbers of the repeated parts, from the outside in.
-fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Halves>, Fault> {
+/// Splits at the outermost level with several parts; `levels` are their field numbers.
+fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Split>, WireError> {
     let Some((&level, inner)) = levels.split_first() else {
         return Ok(None);
     };
@@ -37,6 +37,7 @@ fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Halves>, Fault> {
 
     match parts[..] {
         [] => Ok(None),
+        // One part at this level: split inside it, and repeat the common fields on both sides.
         [(only, _)] => {
             let Some((left, right)) = halve_at(only, inner)? else {
                 return Ok(None);
@@ -62,13 +63,13 @@ fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Halves>, Fault> {
     }
 }
 
-/// The index that comes nearest to halving the bytes and leaves something on both sides.
+/// Returns the index that splits the bytes most evenly and leaves parts on both sides.
 fn middle(parts: &[(&[u8], &[u8])]) -> usize {
     let total: usize = parts.iter().map(|(_, raw)| raw.len()).sum();
-    let mut seen = 0;
+    let mut left = 0;
     for (index, (_, raw)) in parts.iter().enumerate() {
-        seen += raw.len();
-        if seen * 2 >= total {
+        left += raw.len();
+        if left * 2 >= total {
             return (index + 1).min(parts.len() - 1);
         }
     }
@@ -85,25 +86,29 @@ mod tests {
     use crate::otlp::{Signal, samples, validate::validate};
 
     #[test]
-    fn halves_every_signal_down_to_single_items() {
+    fn splits_every_signal_down_to_single_items() {
         for signal in Signal::ALL {
-            let mut pieces = vec![samples::request(signal, 5)];
-            let mut single = 0;
-            while let Some(piece) = pieces.pop() {
-                match halve(&piece).unwrap() {
-                    Some((left, right)) => pieces.extend([left, right]),
-                    None => single += validate(signal, &piece).unwrap(),
+            let mut requests = vec![samples::request(signal, 5)];
+            let mut items = 0;
+            while let Some(request) = requests.pop() {
+                match halve(&request).unwrap() {
+                    Some((left, right)) => requests.extend([left, right]),
+                    None => items += validate(signal, &request).unwrap(),
                 }
             }
-            assert_eq!(single, 5, "{signal:?}");
+            assert_eq!(items, 5, "{signal:?}");
         }
     }
 
     #[test]
-    fn halves_a_batch_between_its_envelopes() {
-        let one = samples::request(Signal::Traces, 2);
-        let batch = [one.clone(), one.clone(), one.clone()].concat();
+    fn splits_a_batch_between_its_envelopes() {
+        // Three equal envelopes: the split nearest to the middle is 2 + 1.
+        let request = samples::request(Signal::Traces, 2);
+        let batch = [request.clone(), request.clone(), request.clone()].concat();
         let (left, right) = halve(&batch).unwrap().unwrap();
-        assert_eq!((left, right), ([one.clone(), one.clone()].concat(), one));
+        assert_eq!(
+            (left, right),
+            ([request.clone(), request.clone()].concat(), request)
+        );
     }
 }

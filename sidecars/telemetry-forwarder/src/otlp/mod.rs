@@ -1,8 +1,7 @@
-//! OTLP as data: pure functions over bytes, no clock, no network.
+//! OTLP as data: pure functions over bytes, without clock or network.
 //!
-//! A request is never decoded into structs. It is checked against the [`tables`], its resources get
-//! the attributes they lack, and the same bytes travel on; what this program does not know passes
-//! through.
+//! A request is never decoded into structs. It is checked against the [`tables`], missing attributes
+//! are added to its resources, and its bytes are passed on; unknown fields pass through unchanged.
 
 pub mod enrich;
 pub mod from_json;

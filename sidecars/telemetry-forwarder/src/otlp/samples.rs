@@ -1,4 +1,4 @@
-//! Requests for the tests of this module, made by another implementation.
+//! Requests for the tests of this module, encoded by opentelemetry-proto.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -14,7 +14,7 @@ use prost::Message;
 
 use super::Signal;
 
-/// A request of one envelope with one scope and so many items.
+/// Encodes a request of one envelope, one scope and `items` items.
 pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
     let resource = Some(Resource {
         attributes: vec![pair(
@@ -76,7 +76,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
     }
 }
 
-/// A log whose body is a list in a list in a list, so many deep.
+/// Encodes a log record with a body of `depth` nested lists.
 pub(crate) fn nested_value(depth: usize) -> Vec<u8> {
     let mut value = AnyValue::default();
     for _ in 0..depth {
@@ -106,7 +106,7 @@ pub(crate) fn nested_value(depth: usize) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// A text attribute as key and value.
+/// Returns the key and the value of a text attribute.
 pub(crate) fn text_pair(pair: KeyValue) -> (String, String) {
     match pair.value.and_then(|value| value.value) {
         Some(Value::StringValue(text)) => (pair.key, text),
@@ -116,6 +116,7 @@ pub(crate) fn text_pair(pair: KeyValue) -> (String, String) {
 
 fn span() -> Span {
     Span {
+        // All bytes differ, so that a wrong order would show.
         trace_id: (1..=16).collect(),
         span_id: (1..=8).collect(),
         name: "GET /v1/coins".to_owned(),
@@ -150,6 +151,7 @@ fn record() -> LogRecord {
         time_unix_nano: 1_000_000_000,
         severity_number: 9,
         body: Some(AnyValue {
+            // Not UTF-8, so that it must be base64 in JSON.
             value: Some(Value::BytesValue(vec![0, 255, 127])),
         }),
         ..LogRecord::default()

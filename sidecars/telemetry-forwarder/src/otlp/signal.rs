@@ -1,8 +1,8 @@
-//! The three signals and what differs between them.
+//! The three signals and their names, paths and tables.
 
 use super::tables::{LOGS, METRICS, Message, TRACES};
 
-/// One of the three kinds of telemetry.
+/// A kind of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// Spans.
@@ -14,10 +14,10 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// All three, in the order of their indexes.
+    /// All signals, in the order of their indexes.
     pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
-    /// A small number to keep things of the three signals in an array.
+    /// Returns the index of the signal in arrays.
     pub const fn index(self) -> usize {
         match self {
             Self::Traces => 0,
@@ -26,7 +26,7 @@ impl Signal {
         }
     }
 
-    /// The signal's name in settings, logs and paths.
+    /// Returns the name of the signal in settings, logs and paths.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
@@ -35,7 +35,7 @@ impl Signal {
         }
     }
 
-    /// Its path in OTLP/HTTP.
+    /// Returns the path of the signal in OTLP/HTTP.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -44,7 +44,7 @@ impl Signal {
         }
     }
 
-    /// The path of its only method in OTLP/gRPC.
+    /// Returns the path of the method `Export` of the signal in OTLP/gRPC.
     pub const fn method(self) -> &'static str {
         match self {
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -53,7 +53,7 @@ impl Signal {
         }
     }
 
-    /// The table of its request.
+    /// Returns the table of the export request.
     pub fn request(self) -> &'static Message {
         match self {
             Self::Traces => &TRACES,

@@ -1,4 +1,4 @@
-//! `google.rpc.Status`, the body of every refusal, in protobuf and in JSON.
+//! `google.rpc.Status`, the body of every error response, in protobuf and in JSON.
 
 use std::time::Duration;
 
@@ -9,37 +9,37 @@ use super::wire::{put_delimited, put_key, put_varint};
 /// The gRPC status codes that this program uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// Nothing is wrong.
+    /// Success.
     Ok = 0,
     /// The request is malformed.
     InvalidArgument = 3,
     /// The request took too long to arrive.
     DeadlineExceeded = 4,
-    /// Nothing is at this path.
+    /// The path is unknown.
     NotFound = 5,
     /// The request is too large.
     ResourceExhausted = 8,
-    /// The method or the encoding is not known.
+    /// The method or the encoding is not supported.
     Unimplemented = 12,
-    /// The client broke off or broke the protocol.
+    /// The client closed the connection or violated the protocol.
     Internal = 13,
-    /// There is no room now; come again.
+    /// The forwarder is busy or stopping; the request can be retried.
     Unavailable = 14,
 }
 
-/// Why a request is refused.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The code.
     pub code: Code,
-    /// A sentence for the person who reads the sender's log.
+    /// A message for the log of the sender.
     pub message: String,
-    /// When the same request may be sent again; without it, never.
+    /// The delay after which the request may be retried; `None` makes the error permanent.
     pub retry_after: Option<Duration>,
 }
 
 impl Status {
-    /// A refusal that is final.
+    /// Creates a permanent error.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -48,7 +48,7 @@ impl Status {
         }
     }
 
-    /// A refusal for want of room.
+    /// Creates a retryable error.
     pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Self {
         let status = Self::new(Code::Unavailable, message);
         Self {
@@ -57,9 +57,10 @@ impl Status {
         }
     }
 
-    /// The status as a protobuf message, with `BadRequest` or `RetryInfo` among its details.
+    /// Encodes the status in protobuf, with `BadRequest` or `RetryInfo` as a detail.
     pub fn to_protobuf(&self) -> Vec<u8> {
         let mut out = Vec::new();
+        // Status { code: 1, message: 2, details: 3 }; a detail is an Any { type_url: 1, value: 2 }.
         put_key(&mut out, 1, 0);
         put_varint(&mut out, self.code as u64);
         put_delimited(&mut out, 2, self.message.as_bytes());
@@ -74,7 +75,7 @@ impl Status {
         out
     }
 
-    /// The status in the JSON form of protobuf.
+    /// Encodes the status in the JSON mapping of protobuf.
     pub fn to_json(&self) -> Value {
         let mut value = json!({ "code": self.code as u8, "message": self.message });
         let detail = match (self.code, self.retry_after) {
@@ -93,10 +94,11 @@ impl Status {
         value
     }
 
-    /// `google.rpc.RetryInfo` by itself, which one client reads from a trailer of its own.
+    /// Encodes `google.rpc.RetryInfo` alone, for the trailer that the Python SDK reads.
     pub fn retry_info(&self) -> Option<Vec<u8>> {
         let after = self.retry_after?;
         let mut duration = Vec::new();
+        // RetryInfo { retry_delay: 1 }, a Duration { seconds: 1 }.
         put_key(&mut duration, 1, 0);
         put_varint(&mut duration, after.as_secs());
         let mut out = Vec::new();
@@ -111,6 +113,7 @@ impl Status {
         if self.code != Code::InvalidArgument {
             return None;
         }
+        // BadRequest { field_violations: 1 }, each a FieldViolation { description: 2 }.
         let mut violation = Vec::new();
         put_delimited(&mut violation, 2, self.message.as_bytes());
         let mut bad_request = Vec::new();
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_when_to_come_again_in_both_forms() {
+    fn encodes_the_retry_delay_in_both_formats() {
         let status = Status::unavailable("full", Duration::from_secs(1));
         assert_eq!(status.to_json()["details"][0]["retryDelay"], "1s");
         // RetryInfo { retry_delay: Duration { seconds: 1 } }
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_a_bad_request_in_both_forms() {
+    fn encodes_a_bad_request_in_both_formats() {
         let status = Status::new(Code::InvalidArgument, "bad");
         let expected = json!({ "code": 3, "message": "bad", "details": [{
             "@type": "type.googleapis.com/google.rpc.BadRequest",

@@ -1,10 +1,9 @@
-//! The OTLP messages as tables: field numbers, JSON names and kinds.
+//! The OTLP messages as tables: field numbers, JSON names and types.
 //!
-//! One set of tables drives the validator, the JSON reader and the JSON writer, so the three cannot
-//! disagree. They follow opentelemetry-proto 1.x; fields that are not listed pass through
-//! untouched.
+//! The validator, the JSON reader and the JSON writer share these tables, so they cannot disagree.
+//! The tables follow opentelemetry-proto 1.x; unlisted fields pass through unchanged.
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// A boolean.
@@ -13,7 +12,7 @@ pub enum Kind {
     Int32,
     /// A 32-bit unsigned integer.
     Uint32,
-    /// A 32-bit integer in zigzag form.
+    /// A 32-bit integer in zigzag encoding.
     Sint32,
     /// A 64-bit signed integer.
     Int64,
@@ -31,14 +30,14 @@ pub enum Kind {
     Text,
     /// Bytes, base64 in JSON.
     Binary,
-    /// A trace or span id of so many bytes, hexadecimal in JSON.
+    /// A trace or span id with its length in bytes, hexadecimal in JSON.
     Id(usize),
     /// Another message.
     Nested(&'static Message),
 }
 
 impl Kind {
-    /// The wire type of one value.
+    /// Returns the wire type of a value.
     pub const fn wire(self) -> u8 {
         match self {
             Self::Bool | Self::Int32 | Self::Uint32 | Self::Sint32 | Self::Int64 | Self::Uint64 => {
@@ -51,46 +50,48 @@ impl Kind {
     }
 }
 
-/// How often a field may stand in its message.
+/// How often a field may occur in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// Once; the last one wins.
-    One,
+pub enum Cardinality {
+    /// Once; the last occurrence wins.
+    Singular,
     /// Any number of times.
-    Many,
-    /// Once among all the fields of the message that say so.
-    Choice,
+    Repeated,
+    /// Once among all oneof fields of the message.
+    Oneof,
 }
 
-/// One field of a message.
+/// A field of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its number on the wire.
+    /// The field number.
     pub number: u8,
-    /// Its name in JSON.
+    /// The name in JSON.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of the value.
     pub kind: Kind,
-    /// How often it may stand there.
-    pub count: Count,
+    /// How often the field may occur.
+    pub cardinality: Cardinality,
 }
 
-/// One message.
+/// A message.
 #[derive(Debug)]
 pub struct Message {
-    /// Its name in the definitions, for error messages.
+    /// The name in opentelemetry-proto, for error messages.
     pub name: &'static str,
-    /// Its fields, in the order in which JSON shows them.
+    /// The fields, in the order of JSON output.
     pub fields: &'static [Field],
-    /// Whether one of these is one item: a span, a data point or a log record.
+    /// Whether the message is an item: a span, a data point or a log record.
     pub item: bool,
     slots: [u8; SLOTS],
 }
 
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
+        // Indexed by field number, since validation looks up every field of every request.
         let mut slots = [NO_FIELD; SLOTS];
         let mut index = 0;
+        // `for` is not available in a const function.
         while index < fields.len() {
             slots[fields[index].number as usize] = index as u8;
             index += 1;
@@ -110,116 +111,118 @@ impl Message {
         message
     }
 
-    /// The field with a number, if it is known, and its place in `fields`.
+    /// Returns the field with a number and its index in `fields`, or `None` if it is unknown.
     #[inline]
     pub fn field(&self, number: u32) -> Option<(usize, &'static Field)> {
         let slot = usize::from(*self.slots.get(number as usize)?);
         self.fields.get(slot).map(|field| (slot, field))
     }
 
-    /// The field with a JSON name, if it is known.
-    pub fn named(&self, name: &str) -> Option<&'static Field> {
+    /// Returns the field with a JSON name, or `None` if it is unknown.
+    pub fn field_by_name(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 }
 
+// The largest field number in the tables is 16.
 const SLOTS: usize = 17;
 const NO_FIELD: u8 = u8::MAX;
 
-const fn one(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn singular(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
         kind,
-        count: Count::One,
+        cardinality: Cardinality::Singular,
     }
 }
 
-const fn many(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn list(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
         kind,
-        count: Count::Many,
+        cardinality: Cardinality::Repeated,
     }
 }
 
-const fn choice(number: u8, name: &'static str, kind: Kind) -> Field {
+const fn oneof(number: u8, name: &'static str, kind: Kind) -> Field {
     Field {
         number,
         name,
         kind,
-        count: Count::Choice,
+        cardinality: Cardinality::Oneof,
     }
 }
 
 const fn attributes(number: u8) -> Field {
-    many(number, "attributes", Kind::Nested(&KEY_VALUE))
+    list(number, "attributes", Kind::Nested(&KEY_VALUE))
 }
 
 const fn time(number: u8, name: &'static str) -> Field {
-    one(number, name, Kind::Fixed64)
+    singular(number, name, Kind::Fixed64)
 }
 
 const fn dropped_attributes(number: u8) -> Field {
-    one(number, "droppedAttributesCount", Kind::Uint32)
+    singular(number, "droppedAttributesCount", Kind::Uint32)
 }
 
 /// `ExportTraceServiceRequest`.
+// Tables refer to each other, also recursively (AnyValue), which only statics allow.
 pub static TRACES: Message = Message::new(
     "ExportTraceServiceRequest",
-    &[many(1, "resourceSpans", Kind::Nested(&RESOURCE_SPANS))],
+    &[list(1, "resourceSpans", Kind::Nested(&RESOURCE_SPANS))],
 );
 
 /// `ExportMetricsServiceRequest`.
 pub static METRICS: Message = Message::new(
     "ExportMetricsServiceRequest",
-    &[many(1, "resourceMetrics", Kind::Nested(&RESOURCE_METRICS))],
+    &[list(1, "resourceMetrics", Kind::Nested(&RESOURCE_METRICS))],
 );
 
 /// `ExportLogsServiceRequest`.
 pub static LOGS: Message = Message::new(
     "ExportLogsServiceRequest",
-    &[many(1, "resourceLogs", Kind::Nested(&RESOURCE_LOGS))],
+    &[list(1, "resourceLogs", Kind::Nested(&RESOURCE_LOGS))],
 );
 
 static RESOURCE_SPANS: Message = Message::new(
     "ResourceSpans",
     &[
-        one(1, "resource", Kind::Nested(&RESOURCE)),
-        many(2, "scopeSpans", Kind::Nested(&SCOPE_SPANS)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "resource", Kind::Nested(&RESOURCE)),
+        list(2, "scopeSpans", Kind::Nested(&SCOPE_SPANS)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SCOPE_SPANS: Message = Message::new(
     "ScopeSpans",
     &[
-        one(1, "scope", Kind::Nested(&SCOPE)),
-        many(2, "spans", Kind::Nested(&SPAN)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "scope", Kind::Nested(&SCOPE)),
+        list(2, "spans", Kind::Nested(&SPAN)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SPAN: Message = Message::item(
     "Span",
     &[
-        one(1, "traceId", Kind::Id(16)),
-        one(2, "spanId", Kind::Id(8)),
-        one(3, "traceState", Kind::Text),
-        one(4, "parentSpanId", Kind::Id(8)),
-        one(16, "flags", Kind::Fixed32),
-        one(5, "name", Kind::Text),
-        one(6, "kind", Kind::Int32),
+        singular(1, "traceId", Kind::Id(16)),
+        singular(2, "spanId", Kind::Id(8)),
+        singular(3, "traceState", Kind::Text),
+        singular(4, "parentSpanId", Kind::Id(8)),
+        singular(16, "flags", Kind::Fixed32),
+        singular(5, "name", Kind::Text),
+        singular(6, "kind", Kind::Int32),
         time(7, "startTimeUnixNano"),
         time(8, "endTimeUnixNano"),
         attributes(9),
         dropped_attributes(10),
-        many(11, "events", Kind::Nested(&SPAN_EVENT)),
-        one(12, "droppedEventsCount", Kind::Uint32),
-        many(13, "links", Kind::Nested(&SPAN_LINK)),
-        one(14, "droppedLinksCount", Kind::Uint32),
-        one(15, "status", Kind::Nested(&STATUS)),
+        list(11, "events", Kind::Nested(&SPAN_EVENT)),
+        singular(12, "droppedEventsCount", Kind::Uint32),
+        list(13, "links", Kind::Nested(&SPAN_LINK)),
+        singular(14, "droppedLinksCount", Kind::Uint32),
+        singular(15, "status", Kind::Nested(&STATUS)),
     ],
 );
 
@@ -227,7 +230,7 @@ static SPAN_EVENT: Message = Message::new(
     "Span.Event",
     &[
         time(1, "timeUnixNano"),
-        one(2, "name", Kind::Text),
+        singular(2, "name", Kind::Text),
         attributes(3),
         dropped_attributes(4),
     ],
@@ -236,35 +239,38 @@ static SPAN_EVENT: Message = Message::new(
 static SPAN_LINK: Message = Message::new(
     "Span.Link",
     &[
-        one(1, "traceId", Kind::Id(16)),
-        one(2, "spanId", Kind::Id(8)),
-        one(3, "traceState", Kind::Text),
+        singular(1, "traceId", Kind::Id(16)),
+        singular(2, "spanId", Kind::Id(8)),
+        singular(3, "traceState", Kind::Text),
         attributes(4),
         dropped_attributes(5),
-        one(6, "flags", Kind::Fixed32),
+        singular(6, "flags", Kind::Fixed32),
     ],
 );
 
 static STATUS: Message = Message::new(
     "Status",
-    &[one(2, "message", Kind::Text), one(3, "code", Kind::Int32)],
+    &[
+        singular(2, "message", Kind::Text),
+        singular(3, "code", Kind::Int32),
+    ],
 );
 
 static RESOURCE_LOGS: Message = Message::new(
     "ResourceLogs",
     &[
-        one(1, "resource", Kind::Nested(&RESOURCE)),
-        many(2, "scopeLogs", Kind::Nested(&SCOPE_LOGS)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "resource", Kind::Nested(&RESOURCE)),
+        list(2, "scopeLogs", Kind::Nested(&SCOPE_LOGS)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SCOPE_LOGS: Message = Message::new(
     "ScopeLogs",
     &[
-        one(1, "scope", Kind::Nested(&SCOPE)),
-        many(2, "logRecords", Kind::Nested(&LOG_RECORD)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "scope", Kind::Nested(&SCOPE)),
+        list(2, "logRecords", Kind::Nested(&LOG_RECORD)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
@@ -273,92 +279,92 @@ static LOG_RECORD: Message = Message::item(
     &[
         time(1, "timeUnixNano"),
         time(11, "observedTimeUnixNano"),
-        one(2, "severityNumber", Kind::Int32),
-        one(3, "severityText", Kind::Text),
-        one(5, "body", Kind::Nested(&ANY_VALUE)),
+        singular(2, "severityNumber", Kind::Int32),
+        singular(3, "severityText", Kind::Text),
+        singular(5, "body", Kind::Nested(&ANY_VALUE)),
         attributes(6),
         dropped_attributes(7),
-        one(8, "flags", Kind::Fixed32),
-        one(9, "traceId", Kind::Id(16)),
-        one(10, "spanId", Kind::Id(8)),
-        one(12, "eventName", Kind::Text),
+        singular(8, "flags", Kind::Fixed32),
+        singular(9, "traceId", Kind::Id(16)),
+        singular(10, "spanId", Kind::Id(8)),
+        singular(12, "eventName", Kind::Text),
     ],
 );
 
 static RESOURCE_METRICS: Message = Message::new(
     "ResourceMetrics",
     &[
-        one(1, "resource", Kind::Nested(&RESOURCE)),
-        many(2, "scopeMetrics", Kind::Nested(&SCOPE_METRICS)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "resource", Kind::Nested(&RESOURCE)),
+        list(2, "scopeMetrics", Kind::Nested(&SCOPE_METRICS)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static SCOPE_METRICS: Message = Message::new(
     "ScopeMetrics",
     &[
-        one(1, "scope", Kind::Nested(&SCOPE)),
-        many(2, "metrics", Kind::Nested(&METRIC)),
-        one(3, "schemaUrl", Kind::Text),
+        singular(1, "scope", Kind::Nested(&SCOPE)),
+        list(2, "metrics", Kind::Nested(&METRIC)),
+        singular(3, "schemaUrl", Kind::Text),
     ],
 );
 
 static METRIC: Message = Message::new(
     "Metric",
     &[
-        one(1, "name", Kind::Text),
-        one(2, "description", Kind::Text),
-        one(3, "unit", Kind::Text),
-        choice(5, "gauge", Kind::Nested(&GAUGE)),
-        choice(7, "sum", Kind::Nested(&SUM)),
-        choice(9, "histogram", Kind::Nested(&HISTOGRAM)),
-        choice(
+        singular(1, "name", Kind::Text),
+        singular(2, "description", Kind::Text),
+        singular(3, "unit", Kind::Text),
+        oneof(5, "gauge", Kind::Nested(&GAUGE)),
+        oneof(7, "sum", Kind::Nested(&SUM)),
+        oneof(9, "histogram", Kind::Nested(&HISTOGRAM)),
+        oneof(
             10,
             "exponentialHistogram",
             Kind::Nested(&EXPONENTIAL_HISTOGRAM),
         ),
-        choice(11, "summary", Kind::Nested(&SUMMARY)),
-        many(12, "metadata", Kind::Nested(&KEY_VALUE)),
+        oneof(11, "summary", Kind::Nested(&SUMMARY)),
+        list(12, "metadata", Kind::Nested(&KEY_VALUE)),
     ],
 );
 
 static GAUGE: Message = Message::new(
     "Gauge",
-    &[many(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT))],
+    &[list(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT))],
 );
 
 static SUM: Message = Message::new(
     "Sum",
     &[
-        many(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT)),
-        one(2, "aggregationTemporality", Kind::Int32),
-        one(3, "isMonotonic", Kind::Bool),
+        list(1, "dataPoints", Kind::Nested(&NUMBER_DATA_POINT)),
+        singular(2, "aggregationTemporality", Kind::Int32),
+        singular(3, "isMonotonic", Kind::Bool),
     ],
 );
 
 static HISTOGRAM: Message = Message::new(
     "Histogram",
     &[
-        many(1, "dataPoints", Kind::Nested(&HISTOGRAM_DATA_POINT)),
-        one(2, "aggregationTemporality", Kind::Int32),
+        list(1, "dataPoints", Kind::Nested(&HISTOGRAM_DATA_POINT)),
+        singular(2, "aggregationTemporality", Kind::Int32),
     ],
 );
 
 static EXPONENTIAL_HISTOGRAM: Message = Message::new(
     "ExponentialHistogram",
     &[
-        many(
+        list(
             1,
             "dataPoints",
             Kind::Nested(&EXPONENTIAL_HISTOGRAM_DATA_POINT),
         ),
-        one(2, "aggregationTemporality", Kind::Int32),
+        singular(2, "aggregationTemporality", Kind::Int32),
     ],
 );
 
 static SUMMARY: Message = Message::new(
     "Summary",
-    &[many(1, "dataPoints", Kind::Nested(&SUMMARY_DATA_POINT))],
+    &[list(1, "dataPoints", Kind::Nested(&SUMMARY_DATA_POINT))],
 );
 
 static NUMBER_DATA_POINT: Message = Message::item(
@@ -367,10 +373,10 @@ static NUMBER_DATA_POINT: Message = Message::item(
         attributes(7),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        choice(4, "asDouble", Kind::Double),
-        choice(6, "asInt", Kind::Sfixed64),
-        many(5, "exemplars", Kind::Nested(&EXEMPLAR)),
-        one(8, "flags", Kind::Uint32),
+        oneof(4, "asDouble", Kind::Double),
+        oneof(6, "asInt", Kind::Sfixed64),
+        list(5, "exemplars", Kind::Nested(&EXEMPLAR)),
+        singular(8, "flags", Kind::Uint32),
     ],
 );
 
@@ -380,14 +386,14 @@ static HISTOGRAM_DATA_POINT: Message = Message::item(
         attributes(9),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        one(4, "count", Kind::Fixed64),
-        one(5, "sum", Kind::Double),
-        many(6, "bucketCounts", Kind::Fixed64),
-        many(7, "explicitBounds", Kind::Double),
-        many(8, "exemplars", Kind::Nested(&EXEMPLAR)),
-        one(10, "flags", Kind::Uint32),
-        one(11, "min", Kind::Double),
-        one(12, "max", Kind::Double),
+        singular(4, "count", Kind::Fixed64),
+        singular(5, "sum", Kind::Double),
+        list(6, "bucketCounts", Kind::Fixed64),
+        list(7, "explicitBounds", Kind::Double),
+        list(8, "exemplars", Kind::Nested(&EXEMPLAR)),
+        singular(10, "flags", Kind::Uint32),
+        singular(11, "min", Kind::Double),
+        singular(12, "max", Kind::Double),
     ],
 );
 
@@ -397,25 +403,25 @@ static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::item(
         attributes(1),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        one(4, "count", Kind::Fixed64),
-        one(5, "sum", Kind::Double),
-        one(6, "scale", Kind::Sint32),
-        one(7, "zeroCount", Kind::Fixed64),
-        one(8, "positive", Kind::Nested(&BUCKETS)),
-        one(9, "negative", Kind::Nested(&BUCKETS)),
-        one(10, "flags", Kind::Uint32),
-        many(11, "exemplars", Kind::Nested(&EXEMPLAR)),
-        one(12, "min", Kind::Double),
-        one(13, "max", Kind::Double),
-        one(14, "zeroThreshold", Kind::Double),
+        singular(4, "count", Kind::Fixed64),
+        singular(5, "sum", Kind::Double),
+        singular(6, "scale", Kind::Sint32),
+        singular(7, "zeroCount", Kind::Fixed64),
+        singular(8, "positive", Kind::Nested(&BUCKETS)),
+        singular(9, "negative", Kind::Nested(&BUCKETS)),
+        singular(10, "flags", Kind::Uint32),
+        list(11, "exemplars", Kind::Nested(&EXEMPLAR)),
+        singular(12, "min", Kind::Double),
+        singular(13, "max", Kind::Double),
+        singular(14, "zeroThreshold", Kind::Double),
     ],
 );
 
 static BUCKETS: Message = Message::new(
     "Buckets",
     &[
-        one(1, "offset", Kind::Sint32),
-        many(2, "bucketCounts", Kind::Uint64),
+        singular(1, "offset", Kind::Sint32),
+        list(2, "bucketCounts", Kind::Uint64),
     ],
 );
 
@@ -425,30 +431,30 @@ static SUMMARY_DATA_POINT: Message = Message::item(
         attributes(7),
         time(2, "startTimeUnixNano"),
         time(3, "timeUnixNano"),
-        one(4, "count", Kind::Fixed64),
-        one(5, "sum", Kind::Double),
-        many(6, "quantileValues", Kind::Nested(&VALUE_AT_QUANTILE)),
-        one(8, "flags", Kind::Uint32),
+        singular(4, "count", Kind::Fixed64),
+        singular(5, "sum", Kind::Double),
+        list(6, "quantileValues", Kind::Nested(&VALUE_AT_QUANTILE)),
+        singular(8, "flags", Kind::Uint32),
     ],
 );
 
 static VALUE_AT_QUANTILE: Message = Message::new(
     "ValueAtQuantile",
     &[
-        one(1, "quantile", Kind::Double),
-        one(2, "value", Kind::Double),
+        singular(1, "quantile", Kind::Double),
+        singular(2, "value", Kind::Double),
     ],
 );
 
 static EXEMPLAR: Message = Message::new(
     "Exemplar",
     &[
-        many(7, "filteredAttributes", Kind::Nested(&KEY_VALUE)),
+        list(7, "filteredAttributes", Kind::Nested(&KEY_VALUE)),
         time(2, "timeUnixNano"),
-        choice(3, "asDouble", Kind::Double),
-        choice(6, "asInt", Kind::Sfixed64),
-        one(4, "spanId", Kind::Id(8)),
-        one(5, "traceId", Kind::Id(16)),
+        oneof(3, "asDouble", Kind::Double),
+        oneof(6, "asInt", Kind::Sfixed64),
+        singular(4, "spanId", Kind::Id(8)),
+        singular(5, "traceId", Kind::Id(16)),
     ],
 );
 
@@ -457,25 +463,25 @@ static RESOURCE: Message = Message::new(
     &[
         attributes(1),
         dropped_attributes(2),
-        many(3, "entityRefs", Kind::Nested(&ENTITY_REFERENCE)),
+        list(3, "entityRefs", Kind::Nested(&ENTITY_REFERENCE)),
     ],
 );
 
 static ENTITY_REFERENCE: Message = Message::new(
     "EntityRef",
     &[
-        one(1, "schemaUrl", Kind::Text),
-        one(2, "type", Kind::Text),
-        many(3, "idKeys", Kind::Text),
-        many(4, "descriptionKeys", Kind::Text),
+        singular(1, "schemaUrl", Kind::Text),
+        singular(2, "type", Kind::Text),
+        list(3, "idKeys", Kind::Text),
+        list(4, "descriptionKeys", Kind::Text),
     ],
 );
 
 static SCOPE: Message = Message::new(
     "InstrumentationScope",
     &[
-        one(1, "name", Kind::Text),
-        one(2, "version", Kind::Text),
+        singular(1, "name", Kind::Text),
+        singular(2, "version", Kind::Text),
         attributes(3),
         dropped_attributes(4),
     ],
@@ -484,30 +490,30 @@ static SCOPE: Message = Message::new(
 static KEY_VALUE: Message = Message::new(
     "KeyValue",
     &[
-        one(1, "key", Kind::Text),
-        one(2, "value", Kind::Nested(&ANY_VALUE)),
-        one(3, "keyStrindex", Kind::Int32),
+        singular(1, "key", Kind::Text),
+        singular(2, "value", Kind::Nested(&ANY_VALUE)),
+        singular(3, "keyStrindex", Kind::Int32),
     ],
 );
 
 static ANY_VALUE: Message = Message::new(
     "AnyValue",
     &[
-        choice(1, "stringValue", Kind::Text),
-        choice(2, "boolValue", Kind::Bool),
-        choice(3, "intValue", Kind::Int64),
-        choice(4, "doubleValue", Kind::Double),
-        choice(5, "arrayValue", Kind::Nested(&ARRAY_VALUE)),
-        choice(6, "kvlistValue", Kind::Nested(&KEY_VALUE_LIST)),
-        choice(7, "bytesValue", Kind::Binary),
-        choice(8, "stringValueStrindex", Kind::Int32),
+        oneof(1, "stringValue", Kind::Text),
+        oneof(2, "boolValue", Kind::Bool),
+        oneof(3, "intValue", Kind::Int64),
+        oneof(4, "doubleValue", Kind::Double),
+        oneof(5, "arrayValue", Kind::Nested(&ARRAY_VALUE)),
+        oneof(6, "kvlistValue", Kind::Nested(&KEY_VALUE_LIST)),
+        oneof(7, "bytesValue", Kind::Binary),
+        oneof(8, "stringValueStrindex", Kind::Int32),
     ],
 );
 
 static ARRAY_VALUE: Message =
-    Message::new("ArrayValue", &[many(1, "values", Kind::Nested(&ANY_VALUE))]);
+    Message::new("ArrayValue", &[list(1, "values", Kind::Nested(&ANY_VALUE))]);
 
 static KEY_VALUE_LIST: Message = Message::new(
     "KeyValueList",
-    &[many(1, "values", Kind::Nested(&KEY_VALUE))],
+    &[list(1, "values", Kind::Nested(&KEY_VALUE))],
 );

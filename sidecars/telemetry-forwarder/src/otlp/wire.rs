@@ -1,18 +1,18 @@
-//! The protobuf wire format, as far as OTLP needs it: reading records and writing them.
+//! Reads and writes the protobuf wire format, as far as OTLP uses it.
 
-/// What is wrong with a piece of protobuf.
+/// An error in protobuf data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum WireError {
     /// The bytes end inside a value.
     #[error("the data ends too early")]
     Truncated,
     /// A varint is longer than ten bytes or larger than 64 bits.
     #[error("a varint is too long")]
     Varint,
-    /// A key has field number 0, a number over 32 bits, or a wire type that is not used any more.
-    #[error("a key is not valid")]
+    /// A key has field number 0, a field number above the maximum, or an unsupported wire type.
+    #[error("a key is invalid")]
     Key,
-    /// A known field has another wire type than its definition says.
+    /// The wire type of a known field does not match its definition.
     #[error("the wire type does not match")]
     WireType,
     /// A string is not UTF-8.
@@ -21,12 +21,12 @@ pub enum Fault {
     /// A trace or span id has neither its fixed length nor length 0.
     #[error("an id has the wrong length")]
     IdLength,
-    /// Messages are nested deeper than any real telemetry.
+    /// Messages are nested too deeply.
     #[error("messages are nested too deeply")]
     Depth,
 }
 
-/// The value of one record, by wire type.
+/// The value of a record, by wire type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
     /// Wire type 0.
@@ -39,18 +39,18 @@ pub enum Value<'a> {
     Fixed32(u32),
 }
 
-/// One field as it stands in a message.
+/// A field in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
     /// The field's number.
     pub number: u32,
-    /// What it holds.
+    /// The field's value.
     pub value: Value<'a>,
-    /// Key and value together, to be copied as they are.
+    /// Key and value together, for copying.
     pub raw: &'a [u8],
 }
 
-/// Walks over the records of one message.
+/// An iterator over the records of a message; it ends after the first error.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
     bytes: &'a [u8],
@@ -63,30 +63,32 @@ impl<'a> Records<'a> {
     }
 
     #[inline]
-    fn step(&mut self) -> Result<Record<'a>, Fault> {
+    fn step(&mut self) -> Result<Record<'a>, WireError> {
         let start = self.bytes;
         let key = take_varint(&mut self.bytes)?;
-        let number = u32::try_from(key >> 3).map_err(|_| Fault::Key)?;
+        let number = u32::try_from(key >> 3).map_err(|_| WireError::Key)?;
 
-        // A key is 32 bits: 29 of number, 3 of wire type.
+        // A key has 32 bits: 29 for the field number, 3 for the wire type.
         if number == 0 || number > 0x1fff_ffff {
-            return Err(Fault::Key);
+            return Err(WireError::Key);
         }
         let value = match key & 7 {
             0 => Value::Varint(take_varint(&mut self.bytes)?),
             1 => Value::Fixed64(u64::from_le_bytes(take_array(&mut self.bytes)?)),
             2 => Value::Delimited(take_delimited(&mut self.bytes)?),
             5 => Value::Fixed32(u32::from_le_bytes(take_array(&mut self.bytes)?)),
-            _ => return Err(Fault::Key),
+            // 3 and 4 are the deprecated groups, 6 and 7 are undefined.
+            _ => return Err(WireError::Key),
         };
 
+        // The bytes that `self.bytes` has moved past.
         let raw = &start[..start.len() - self.bytes.len()];
         Ok(Record { number, value, raw })
     }
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, Fault>;
+    type Item = Result<Record<'a>, WireError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -94,6 +96,7 @@ impl<'a> Iterator for Records<'a> {
             return None;
         }
         let step = self.step();
+        // The position after an error is meaningless, so iteration ends.
         if step.is_err() {
             self.bytes = &[];
         }
@@ -103,7 +106,8 @@ impl<'a> Iterator for Records<'a> {
 
 /// Reads the next varint and moves past it.
 #[inline]
-pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
+pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
+    // Most keys, lengths and enums take one byte; inlining this case speeds up validation.
     if let Some((&first, rest)) = bytes.split_first()
         && first < 0x80
     {
@@ -113,12 +117,12 @@ pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     take_long_varint(bytes)
 }
 
-fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
+fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
-        // The tenth byte holds the one bit that is left of 64.
+        // Nine bytes hold 63 bits, so the tenth has one left.
         if index == 9 && byte > 1 {
-            return Err(Fault::Varint);
+            return Err(WireError::Varint);
         }
         value |= u64::from(byte & 0x7f) << (7 * index);
 
@@ -129,28 +133,28 @@ fn take_long_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     }
 
     Err(if bytes.len() < 10 {
-        Fault::Truncated
+        WireError::Truncated
     } else {
-        Fault::Varint
+        WireError::Varint
     })
 }
 
 /// Reads the next eight bytes as a little-endian number and moves past them.
-pub fn take_fixed64(bytes: &mut &[u8]) -> Result<u64, Fault> {
+pub fn take_fixed64(bytes: &mut &[u8]) -> Result<u64, WireError> {
     take_array(bytes).map(u64::from_le_bytes)
 }
 
 #[inline]
-fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Fault> {
-    let (array, rest) = bytes.split_first_chunk::<N>().ok_or(Fault::Truncated)?;
+fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], WireError> {
+    let (array, rest) = bytes.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
     *bytes = rest;
     Ok(*array)
 }
 
 #[inline]
-fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Fault> {
-    let length = usize::try_from(take_varint(bytes)?).map_err(|_| Fault::Truncated)?;
-    let (inner, rest) = bytes.split_at_checked(length).ok_or(Fault::Truncated)?;
+fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
+    let length = usize::try_from(take_varint(bytes)?).map_err(|_| WireError::Truncated)?;
+    let (inner, rest) = bytes.split_at_checked(length).ok_or(WireError::Truncated)?;
     *bytes = rest;
     Ok(inner)
 }
@@ -165,8 +169,9 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// How many bytes `put_varint` appends.
+/// Returns the number of bytes that `put_varint` appends.
 pub fn varint_length(value: u64) -> usize {
+    // ceil(bits / 7) without a division by the bit count; zero takes one byte as well.
     (70 - (value | 1).leading_zeros() as usize) / 7
 }
 
@@ -175,7 +180,7 @@ pub fn put_key(out: &mut Vec<u8>, number: u32, wire: u8) {
     put_varint(out, u64::from(number) << 3 | u64::from(wire));
 }
 
-/// Appends the key and the length of a delimited field, whose bytes follow.
+/// Appends the key and the length of a delimited field; its bytes must follow.
 pub fn put_head(out: &mut Vec<u8>, number: u32, length: usize) {
     put_key(out, number, 2);
     put_varint(out, length as u64);
@@ -187,7 +192,7 @@ pub fn put_delimited(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends a delimited field whose length is known only once `write` has written it.
+/// Appends a delimited field of a length known only after `write`.
 pub fn put_nested<E>(
     out: &mut Vec<u8>,
     number: u32,
@@ -196,7 +201,7 @@ pub fn put_nested<E>(
     put_key(out, number, 2);
     let start = out.len();
 
-    // One byte holds most lengths; a longer one moves what was written to the right.
+    // Most lengths take one byte; a longer one shifts the content to the right.
     out.push(0);
     write(out)?;
     let length = (out.len() - start - 1) as u64;
@@ -217,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_back_every_varint_it_writes() {
+    fn round_trips_varints() {
         for value in [
             0,
             1,
@@ -237,18 +242,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_varints_over_64_bits_and_cut_ones() {
-        assert_eq!(take_varint(&mut &[0xff; 10][..]), Err(Fault::Varint));
-        assert_eq!(take_varint(&mut &[0xff; 9][..]), Err(Fault::Truncated));
-        assert_eq!(take_varint(&mut &[][..]), Err(Fault::Truncated));
+    fn rejects_varints_over_64_bits_and_truncated_ones() {
+        assert_eq!(take_varint(&mut &[0xff; 10][..]), Err(WireError::Varint));
+        assert_eq!(take_varint(&mut &[0xff; 9][..]), Err(WireError::Truncated));
+        assert_eq!(take_varint(&mut &[][..]), Err(WireError::Truncated));
     }
 
     #[test]
-    fn refuses_groups_field_zero_and_lengths_past_the_end() {
+    fn rejects_groups_field_zero_and_lengths_past_the_end() {
         let first = |bytes: &'static [u8]| Records::new(bytes).next();
-        assert_eq!(first(&[0x0b]), Some(Err(Fault::Key)));
-        assert_eq!(first(&[0x00, 0x00]), Some(Err(Fault::Key)));
-        assert_eq!(first(&[0x0a, 0x02, 0x00]), Some(Err(Fault::Truncated)));
+        assert_eq!(first(&[0x0b]), Some(Err(WireError::Key)));
+        assert_eq!(first(&[0x00, 0x00]), Some(Err(WireError::Key)));
+        assert_eq!(first(&[0x0a, 0x02, 0x00]), Some(Err(WireError::Truncated)));
     }
 
     #[test]
@@ -256,7 +261,7 @@ mod tests {
         let mut out = Vec::new();
         let written = put_nested(&mut out, 2, |out| {
             out.extend_from_slice(&[7; 300]);
-            Ok::<(), Fault>(())
+            Ok::<(), WireError>(())
         });
 
         assert_eq!(written, Ok(()));

@@ -1,4 +1,4 @@
-//! Bodies, read whole: bounded one by one, and bounded all together.
+//! Reads whole request bodies, bounded per request and in total.
 
 use std::io::{ErrorKind, Read};
 use std::pin::Pin;
@@ -13,41 +13,41 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::intake::Limits;
+use super::intake::RequestLimits;
 
-/// Why a body cannot be had.
+/// An error while reading or decompressing a body.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("the request is larger than {0} bytes, set `request_bytes` to allow more")]
+pub(crate) enum BodyError {
+    #[error("the request is larger than {0} bytes; set `max_body_bytes` to allow more")]
     TooLarge(usize),
     #[error("too many requests are being received at once")]
     Busy,
     #[error("the request did not arrive within {0:?}")]
-    Slow(Duration),
-    #[error("the request broke off")]
-    Broken(#[source] BoxError),
+    Timeout(Duration),
+    #[error("the connection closed before the end of the request")]
+    Aborted(#[source] BoxError),
     #[error("the gzip data is not valid")]
-    Gzip,
+    InvalidGzip,
 }
 
-/// The memory for all requests that are being received, together.
+/// The memory for all requests in flight.
 ///
-/// A slow sender holds only what it has sent so far.
+/// Memory is reserved as it arrives, so a slow sender holds only the bytes it has sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     limit: usize,
     used: Arc<AtomicUsize>,
 }
 
-/// A part of the budget, given back when dropped.
+/// A part of the budget, released when dropped.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub(crate) struct Reservation {
     budget: Budget,
     bytes: usize,
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -55,63 +55,64 @@ impl Budget {
         }
     }
 
-    pub(crate) fn lease(&self) -> Lease {
-        Lease {
+    pub(crate) fn reserve(&self) -> Reservation {
+        Reservation {
             budget: self.clone(),
             bytes: 0,
         }
     }
 }
 
-impl Lease {
-    fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
+impl Reservation {
+    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
+        // Counted even if it exceeds the limit, so that `drop` releases exactly this amount.
         self.bytes += bytes;
         let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.budget.limit {
-            Err(Fault::Busy)
+            Err(BodyError::Busy)
         } else {
             Ok(())
         }
     }
 }
 
-impl Drop for Lease {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
-/// How a body is read.
-pub(crate) struct Reading<'a, F> {
-    /// What pays for it.
-    pub(crate) lease: &'a mut Lease,
-    /// The most bytes it may have.
+/// Reads one body.
+pub(crate) struct BodyReader<'a, F> {
+    /// The memory that the body takes.
+    pub(crate) reservation: &'a mut Reservation,
+    /// Maximum size, in bytes.
     pub(crate) limit: usize,
-    /// The longest it may take.
+    /// Maximum time to read it.
     pub(crate) timeout: Duration,
-    /// Sees what has arrived so far, and may refuse the rest.
+    /// Called with the bytes so far; an error refuses the rest.
     pub(crate) inspect: F,
 }
 
-impl<F: FnMut(&[u8]) -> Result<(), Fault>> Reading<'_, F> {
-    /// Reads a body to its end.
-    pub(crate) async fn read<B>(mut self, body: Pin<&mut B>) -> Result<Bytes, Fault>
+impl<F: FnMut(&[u8]) -> Result<(), BodyError>> BodyReader<'_, F> {
+    /// Reads the body to its end.
+    pub(crate) async fn read<B>(mut self, body: Pin<&mut B>) -> Result<Bytes, BodyError>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        // What announces too much is refused before the first byte of it is read.
+        // `Content-Length` alone can refuse a body, before its first byte is read.
         if body.size_hint().lower() > self.limit as u64 {
-            return Err(Fault::TooLarge(self.limit));
+            return Err(BodyError::TooLarge(self.limit));
         }
 
         let limit = self.timeout;
         timeout(limit, self.collect(body))
             .await
-            .unwrap_or(Err(Fault::Slow(limit)))
+            .unwrap_or(Err(BodyError::Timeout(limit)))
     }
 
-    async fn collect<B>(&mut self, mut body: Pin<&mut B>) -> Result<Bytes, Fault>
+    async fn collect<B>(&mut self, mut body: Pin<&mut B>) -> Result<Bytes, BodyError>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -119,17 +120,17 @@ impl<F: FnMut(&[u8]) -> Result<(), Fault>> Reading<'_, F> {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Fault::Broken(error.into()))?;
+            let frame = frame.map_err(|error| BodyError::Aborted(error.into()))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
 
-            self.lease.grow(data.len())?;
+            self.reservation.grow(data.len())?;
             if first.len() + all.len() + data.len() > self.limit {
-                return Err(Fault::TooLarge(self.limit));
+                return Err(BodyError::TooLarge(self.limit));
             }
 
-            // Most bodies come in one piece, which needs no copy.
+            // Most bodies arrive in one frame, which needs no copy.
             if first.is_empty() && all.is_empty() {
                 first = data;
                 (self.inspect)(&first)?;
@@ -147,13 +148,13 @@ impl<F: FnMut(&[u8]) -> Result<(), Fault>> Reading<'_, F> {
     }
 }
 
-/// Reads what is left of a refused body and keeps nothing of it, within reason.
-pub(crate) async fn discard<B>(mut body: Pin<&mut B>, limits: &Limits)
+/// Reads and discards the rest of a refused body, within limits.
+pub(crate) async fn discard<B>(mut body: Pin<&mut B>, limits: &RequestLimits)
 where
     B: Body<Data = Bytes>,
 {
     let reading = async {
-        let mut left = DISCARDED;
+        let mut left = MAX_DISCARDED_BYTES;
         while !body.is_end_stream() {
             let Some(Ok(frame)) = body.frame().await else {
                 break;
@@ -165,31 +166,37 @@ where
         }
     };
 
-    // Whoever takes longer has had its answer.
-    let _ = timeout(limits.timeout, reading).await;
+    // After the timeout the connection is closed anyway; the result does not matter.
+    let _ = timeout(limits.body_timeout, reading).await;
 }
 
-/// Unpacks gzip without ever holding more than the limit.
-pub(crate) fn gunzip(packed: &[u8], limit: usize, lease: &mut Lease) -> Result<Vec<u8>, Fault> {
-    let mut decoder = MultiGzDecoder::new(packed);
-    let mut out = Vec::with_capacity(packed.len().saturating_mul(4).min(limit));
+/// Decompresses gzip and never holds more than `limit` bytes.
+pub(crate) fn gunzip(
+    compressed: &[u8],
+    limit: usize,
+    reservation: &mut Reservation,
+) -> Result<Vec<u8>, BodyError> {
+    // A gzip stream may have several members (RFC 1952, section 2.2).
+    let mut decoder = MultiGzDecoder::new(compressed);
+    // A first guess at the size; the limit caps the initial allocation.
+    let mut out = Vec::with_capacity(compressed.len().saturating_mul(4).min(limit));
     let mut chunk = vec![0; 64 << 10];
     loop {
         match decoder.read(&mut chunk) {
             Ok(0) => return Ok(out),
-            Ok(count) if out.len() + count > limit => return Err(Fault::TooLarge(limit)),
+            Ok(count) if out.len() + count > limit => return Err(BodyError::TooLarge(limit)),
             Ok(count) => {
-                lease.grow(count)?;
+                reservation.grow(count)?;
                 out.extend_from_slice(&chunk[..count]);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Err(Fault::Gzip),
+            Err(_) => return Err(BodyError::InvalidGzip),
         }
     }
 }
 
-/// More than any sender that keeps to the specification sends.
-const DISCARDED: usize = 128 << 20;
+/// Twice the 64 MiB that the OTLP specification recommends as a limit for requests.
+const MAX_DISCARDED_BYTES: usize = 128 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -209,36 +216,39 @@ mod tests {
     }
 
     #[test]
-    fn unpacks_up_to_the_limit_and_no_further() {
-        let packed = gzip(&vec![0; 1 << 20]);
+    fn decompresses_up_to_the_limit() {
+        let compressed = gzip(&vec![0; 1 << 20]);
         let budget = Budget::new(usize::MAX);
         assert_eq!(
-            gunzip(&packed, 1 << 20, &mut budget.lease()).unwrap().len(),
+            gunzip(&compressed, 1 << 20, &mut budget.reserve())
+                .unwrap()
+                .len(),
             1 << 20
         );
-        let bomb = gunzip(&packed, (1 << 20) - 1, &mut budget.lease());
-        assert!(matches!(bomb, Err(Fault::TooLarge(_))));
+        // One byte less than the content: the decoder must stop before it holds everything.
+        let bomb = gunzip(&compressed, (1 << 20) - 1, &mut budget.reserve());
+        assert!(matches!(bomb, Err(BodyError::TooLarge(_))));
     }
 
     #[test]
-    fn refuses_gzip_that_is_cut_or_none() {
-        let packed = gzip(b"abcdefgh");
+    fn rejects_truncated_and_invalid_gzip() {
+        let compressed = gzip(b"abcdefgh");
         let budget = Budget::new(1 << 20);
-        for wrong in [&packed[..packed.len() - 1], b"plain", b""] {
+        for invalid in [&compressed[..compressed.len() - 1], b"plain", b""] {
             assert!(matches!(
-                gunzip(wrong, 100, &mut budget.lease()),
-                Err(Fault::Gzip)
+                gunzip(invalid, 100, &mut budget.reserve()),
+                Err(BodyError::InvalidGzip)
             ));
         }
     }
 
     #[tokio::test]
-    async fn all_requests_together_stay_in_the_budget() {
+    async fn limits_the_memory_of_all_requests() {
         let budget = Budget::new(10);
-        let read = async |lease: &mut Lease| {
+        let read = async |reservation: &mut Reservation| {
             let timeout = Duration::from_secs(1);
-            Reading {
-                lease,
+            BodyReader {
+                reservation,
                 limit: 8,
                 timeout,
                 inspect: |_: &[u8]| Ok(()),
@@ -247,10 +257,13 @@ mod tests {
             .await
         };
 
-        let mut first = budget.lease();
+        let mut first = budget.reserve();
         assert_eq!(read(&mut first).await.unwrap(), "12345678");
-        assert!(matches!(read(&mut budget.lease()).await, Err(Fault::Busy)));
+        assert!(matches!(
+            read(&mut budget.reserve()).await,
+            Err(BodyError::Busy)
+        ));
         drop(first);
-        assert_eq!(read(&mut budget.lease()).await.unwrap(), "12345678");
+        assert_eq!(read(&mut budget.reserve()).await.unwrap(), "12345678");
     }
 }

@@ -1,8 +1,7 @@
-//! OTLP over gRPC: one method per signal, the framing written out.
+//! OTLP over gRPC: one unary method per signal, with the framing implemented here.
 //!
-//! It is a five-byte prefix and a few trailers. A gRPC library would decode every message into
-//! structs, and would answer a request that is too large with a code that tells the sender to try
-//! again.
+//! The framing is a five-byte prefix and a few trailers. A gRPC library would decode every message
+//! into structs, and would reject a request that is too large with a retryable status.
 
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -17,12 +16,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-use super::body::{Fault, Reading, gunzip};
+use super::body::{BodyError, BodyReader, gunzip};
 use super::intake::Intake;
 use crate::otlp::Signal;
 use crate::otlp::status::{Code, Status};
 
-/// Says whether a request is meant for gRPC, by its content type.
+/// Returns whether a request is a gRPC call, by its content type.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers
         .get(CONTENT_TYPE)
@@ -38,11 +37,12 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     )
 }
 
-pub(super) async fn answer<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
+pub(super) async fn handle<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    // gRPC calls are always POST ("gRPC over HTTP/2", Requests), so this is not a gRPC client.
     if head.method != Method::POST {
         let mut response = Response::new(empty());
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -57,17 +57,14 @@ where
         .into_iter()
         .find(|signal| signal.method() == path)
     else {
-        return refuse(&Status::new(
-            Code::Unimplemented,
-            "this method is not known",
-        ));
+        return reject(&Status::new(Code::Unimplemented, "unknown method"));
     };
 
     match receive(intake, signal, &head.headers, body).await {
         Ok(()) => success(),
         Err(status) => {
-            intake.count_refused(signal, &status);
-            refuse(&status)
+            intake.count_refusal(signal, &status);
+            reject(&status)
         }
     }
 }
@@ -91,22 +88,22 @@ where
         _ => {
             return Err(Status::new(
                 Code::Unimplemented,
-                "use gzip or identity as encoding",
+                "unsupported `grpc-encoding`, use gzip or identity",
             ));
         }
     };
 
     let limits = intake.limits();
-    let (limit, timeout) = (limits.bytes, limits.timeout);
-    let mut lease = limits.budget.lease();
+    let (limit, timeout) = (limits.max_body_bytes, limits.body_timeout);
+    let mut reservation = limits.budget.reserve();
 
-    // The prefix tells the length, so a message that is too large is refused before it arrives.
-    let inspect = |seen: &[u8]| match prefix(seen) {
-        Some((_, length)) if length > limit => Err(Fault::TooLarge(limit)),
+    // The prefix holds the length, so a message that is too large is refused before it arrives.
+    let inspect = |received: &[u8]| match prefix(received) {
+        Some((_, length)) if length > limit => Err(BodyError::TooLarge(limit)),
         _ => Ok(()),
     };
-    let reading = Reading {
-        lease: &mut lease,
+    let reading = BodyReader {
+        reservation: &mut reservation,
         limit: limit + PREFIX,
         timeout,
         inspect,
@@ -114,30 +111,31 @@ where
 
     let mut bytes = reading.read(body).await?;
     let Some((flag, length)) = prefix(&bytes) else {
-        return Err(Status::new(Code::Internal, "the request holds no message"));
+        return Err(Status::new(Code::Internal, "the request has no message"));
     };
 
     bytes.advance(PREFIX);
     if bytes.len() != length {
         return Err(Status::new(
             Code::Internal,
-            "the request does not hold exactly one message",
+            "the request must have exactly one message",
         ));
     }
 
+    // The flag is per message: with `grpc-encoding: gzip`, a sender may still send plain ones.
     let message = match (flag, gzip) {
         (0, _) => bytes,
-        (1, true) => gunzip(&bytes, limit, &mut lease)?.into(),
+        (1, true) => gunzip(&bytes, limit, &mut reservation)?.into(),
         (1, false) => {
             return Err(Status::new(
                 Code::Internal,
-                "a compressed message needs `grpc-encoding`",
+                "the message is compressed, but `grpc-encoding` is missing",
             ));
         }
         _ => {
             return Err(Status::new(
                 Code::Internal,
-                "the message has an unknown flag",
+                "the message has an unknown compression flag",
             ));
         }
     };
@@ -145,13 +143,13 @@ where
     intake.accept(signal, message).await
 }
 
-/// The flag and the length of the message that follows.
+/// Parses the compressed flag and the length of the message that follows.
 fn prefix(bytes: &[u8]) -> Option<(u8, usize)> {
     let ([flag, length @ ..], _) = bytes.split_first_chunk::<PREFIX>()?;
     Some((*flag, u32::from_be_bytes(*length) as usize))
 }
 
-/// One empty message, and a trailer that says that all is well.
+/// Builds a success: one empty message and `grpc-status: 0` as a trailer.
 fn success() -> Response<Body> {
     let mut trailers = HeaderMap::new();
     trailers.insert(STATUS, HeaderValue::from_static("0"));
@@ -161,8 +159,8 @@ fn success() -> Response<Body> {
     ))
 }
 
-/// A refusal is headers only: what would be trailers stands there.
-fn refuse(status: &Status) -> Response<Body> {
+/// Builds an error as a trailers-only response, which puts the status into the headers.
+fn reject(status: &Status) -> Response<Body> {
     let mut response = response(full(Bytes::new()));
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(status.code as u16));
@@ -176,7 +174,7 @@ fn refuse(status: &Status) -> Response<Body> {
     insert(&MESSAGE, percent_encode(&status.message));
     insert(&DETAILS, STANDARD_NO_PAD.encode(status.to_protobuf()));
 
-    // The standard place is the one above; the Python SDK looks here.
+    // Most clients read `grpc-status-details-bin`; the Python SDK reads this header.
     if let Some(info) = status.retry_info() {
         insert(&RETRY_INFO, STANDARD_NO_PAD.encode(info));
     }
@@ -191,7 +189,7 @@ fn response(body: Body) -> Response<Body> {
     response
 }
 
-/// `grpc-message` is printable ASCII; everything else is percent-encoded.
+/// Encodes a `grpc-message`: printable ASCII stays, everything else is percent-encoded.
 fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

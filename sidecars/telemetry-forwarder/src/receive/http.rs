@@ -9,60 +9,67 @@ use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use super::body::{Reading, gunzip};
+use super::body::{BodyReader, gunzip};
 use super::intake::Intake;
 use crate::otlp::Signal;
 use crate::otlp::from_json::from_json;
 use crate::otlp::status::{Code, Status};
 
-/// The encoding of a request, and so of its answer.
+/// The format of a request and its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Protobuf,
     Json,
 }
 
-/// How a body is packed.
+/// The content encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
-    Plain,
+enum ContentEncoding {
+    Identity,
     Gzip,
 }
 
-pub(super) async fn answer<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
+pub(super) async fn handle<B>(intake: &Intake, head: &Parts, body: Pin<&mut B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let path = head.uri.path();
     let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.path() == path) else {
-        let message = "nothing is here, send to `/v1/traces`, `/v1/metrics` or `/v1/logs`";
+        let message = "unknown path, send to `/v1/traces`, `/v1/metrics` or `/v1/logs`";
         let status = Status::new(Code::NotFound, message);
-        return refuse(StatusCode::NOT_FOUND, Format::Json, &status);
+        return reject(StatusCode::NOT_FOUND, Format::Json, &status);
     };
 
     if head.method != Method::POST {
-        let status = Status::new(Code::Unimplemented, "use POST here");
-        let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, Format::Json, &status);
+        let status = Status::new(Code::Unimplemented, "method not allowed, use POST");
+        let mut response = reject(StatusCode::METHOD_NOT_ALLOWED, Format::Json, &status);
         response
             .headers_mut()
             .insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
 
-    let (Some(format), packing) = (format(&head.headers), packing(&head.headers)) else {
-        let message = "send `application/x-protobuf` or `application/json` as Content-Type";
-        return unsupported(intake, signal, Format::Json, message);
+    let (Some(format), encoding) = (format(&head.headers), encoding(&head.headers)) else {
+        let message =
+            "unsupported Content-Type, use `application/x-protobuf` or `application/json`";
+        return reject_unsupported(intake, signal, Format::Json, message);
     };
 
-    let Some(packing) = packing else {
-        return unsupported(intake, signal, format, "use gzip or no Content-Encoding");
+    // Checked separately, since here the response can use the format of the request.
+    let Some(encoding) = encoding else {
+        return reject_unsupported(
+            intake,
+            signal,
+            format,
+            "unsupported Content-Encoding, use gzip or none",
+        );
     };
-    match receive(intake, signal, format, packing, body).await {
+    match receive(intake, signal, format, encoding, body).await {
         Ok(()) => success(format),
         Err(status) => {
-            intake.count_refused(signal, &status);
-            refuse(http_status(&status), format, &status)
+            intake.count_refusal(signal, &status);
+            reject(http_status(&status), format, &status)
         }
     }
 }
@@ -71,7 +78,7 @@ async fn receive<B>(
     intake: &Intake,
     signal: Signal,
     format: Format,
-    packing: Packing,
+    encoding: ContentEncoding,
     body: Pin<&mut B>,
 ) -> Result<(), Status>
 where
@@ -79,19 +86,21 @@ where
     B::Error: Into<BoxError>,
 {
     let limits = intake.limits();
-    let (limit, timeout) = (limits.bytes, limits.timeout);
-    let mut lease = limits.budget.lease();
-    let reading = Reading {
-        lease: &mut lease,
+    let (limit, timeout) = (limits.max_body_bytes, limits.body_timeout);
+    let mut reservation = limits.budget.reserve();
+    let reading = BodyReader {
+        reservation: &mut reservation,
         limit,
         timeout,
         inspect: |_: &[u8]| Ok(()),
     };
 
     let bytes = reading.read(body).await?;
-    let bytes = match packing {
-        // Nothing is nothing, packed or not.
-        Packing::Gzip if !bytes.is_empty() => gunzip(&bytes, limit, &mut lease)?.into(),
+    let bytes = match encoding {
+        // An empty body is not a gzip stream, but some clients label it as one.
+        ContentEncoding::Gzip if !bytes.is_empty() => {
+            gunzip(&bytes, limit, &mut reservation)?.into()
+        }
         _ => bytes,
     };
 
@@ -117,18 +126,22 @@ fn format(headers: &HeaderMap) -> Option<Format> {
     }
 }
 
-fn packing(headers: &HeaderMap) -> Option<Packing> {
+fn encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
+    // A list of encodings is rejected: OTLP/HTTP defines a single one, gzip.
     let mut lines = headers.get_all(CONTENT_ENCODING).iter();
     match (lines.next().map(HeaderValue::as_bytes), lines.next()) {
-        (None, _) => Some(Packing::Plain),
-        (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Some(Packing::Plain),
-        (Some(name), None) if name.eq_ignore_ascii_case(b"gzip") => Some(Packing::Gzip),
+        (None, _) => Some(ContentEncoding::Identity),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => {
+            Some(ContentEncoding::Identity)
+        }
+        (Some(name), None) if name.eq_ignore_ascii_case(b"gzip") => Some(ContentEncoding::Gzip),
         _ => None,
     }
 }
 
 fn http_status(status: &Status) -> StatusCode {
     match status.code {
+        // Of these, OTLP lists only 503 as retryable; the others make the sender drop the data.
         Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
@@ -136,7 +149,7 @@ fn http_status(status: &Status) -> StatusCode {
     }
 }
 
-/// `partial_success` stays unset, which is an empty message.
+/// Builds a success: an empty message, since `partial_success` is unset.
 fn success(format: Format) -> Response<Body> {
     let body = match format {
         Format::Protobuf => empty(),
@@ -149,13 +162,18 @@ fn success(format: Format) -> Response<Body> {
     response
 }
 
-fn unsupported(intake: &Intake, signal: Signal, format: Format, message: &str) -> Response<Body> {
+fn reject_unsupported(
+    intake: &Intake,
+    signal: Signal,
+    format: Format,
+    message: &str,
+) -> Response<Body> {
     let status = Status::new(Code::Unimplemented, message);
-    intake.count_refused(signal, &status);
-    refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format, &status)
+    intake.count_refusal(signal, &status);
+    reject(StatusCode::UNSUPPORTED_MEDIA_TYPE, format, &status)
 }
 
-fn refuse(code: StatusCode, format: Format, status: &Status) -> Response<Body> {
+fn reject(code: StatusCode, format: Format, status: &Status) -> Response<Body> {
     let body = match format {
         Format::Protobuf => full(status.to_protobuf()),
         Format::Json => full(status.to_json().to_string()),

@@ -1,4 +1,4 @@
-//! What both protocols do with a request once it is there: check, enrich, queue.
+//! Validates, enriches and queues a request of either protocol.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::body::{Budget, Fault};
+use super::body::{BodyError, Budget};
+use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
 use crate::otlp::enrich::enrich;
 use crate::otlp::status::{Code, Status};
 use crate::otlp::{Signal, validate::validate};
-use crate::queue::{Queue, Refusal};
-use crate::tally::{Fate, Tally};
+use crate::queue::{PushError, Queue};
 
-/// The receiving side of the forwarder; clones are the same.
+/// The receiving side of the forwarder; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Intake {
     shared: Arc<Shared>,
@@ -24,49 +24,49 @@ pub(crate) struct Intake {
 struct Shared {
     queue: Queue,
     enrichment: Enrichment,
-    tally: Arc<Tally>,
-    limits: Limits,
+    counters: Arc<Counters>,
+    limits: RequestLimits,
 }
 
-/// The limits of one request.
+/// The limits of a request.
 #[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    /// Most bytes, compressed or not.
-    pub(crate) bytes: usize,
-    /// How long it may take to arrive.
-    pub(crate) timeout: Duration,
-    /// What all requests together may take.
+pub(crate) struct RequestLimits {
+    /// Maximum size of the body, in bytes, before and after decompression.
+    pub(crate) max_body_bytes: usize,
+    /// Maximum time to receive the body.
+    pub(crate) body_timeout: Duration,
+    /// The memory for all requests in flight.
     pub(crate) budget: Budget,
 }
 
 impl Intake {
-    /// Feeds a queue.
+    /// Creates an intake that pushes to `queue`.
     pub(crate) fn new(
         queue: Queue,
         enrichment: Enrichment,
-        tally: Arc<Tally>,
-        limits: Limits,
+        counters: Arc<Counters>,
+        limits: RequestLimits,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 queue,
                 enrichment,
-                tally,
+                counters,
                 limits,
             }),
         }
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &RequestLimits {
         &self.shared.limits
     }
 
-    /// Takes a request in protobuf; when it returns `Ok`, the request may be acknowledged.
+    /// Queues a request in protobuf; after `Ok` it may be acknowledged.
     pub(super) async fn accept(&self, signal: Signal, request: Bytes) -> Result<(), Status> {
         let malformed = |message: String| Status::new(Code::InvalidArgument, message);
-        let items = validate(signal, &request).map_err(|fault| malformed(fault.to_string()))?;
+        let items = validate(signal, &request).map_err(|error| malformed(error.to_string()))?;
         if items == 0 {
-            // An envelope with nothing in it is fine, and nobody needs it.
+            // OTLP asks for success when a request carries no data; there is nothing to send.
             return Ok(());
         }
 
@@ -74,27 +74,28 @@ impl Intake {
         let enriched = match enrich(&request, attributes) {
             Ok(Cow::Borrowed(_)) => request,
             Ok(Cow::Owned(enriched)) => Bytes::from(enriched),
-            Err(fault) => return Err(malformed(fault.to_string())),
+            Err(error) => return Err(malformed(error.to_string())),
         };
 
+        self.shared.queue.push(signal, enriched, items)?;
         self.shared
-            .queue
-            .push(signal, enriched, items)
-            .map_err(refusal)?;
-        self.shared.tally.add(signal, Fate::Accepted, items);
+            .counters
+            .add(signal, ItemOutcome::Accepted, items);
 
         Ok(())
     }
 
-    pub(super) fn count_refused(&self, signal: Signal, status: &Status) {
+    pub(super) fn count_refusal(&self, signal: Signal, status: &Status) {
         let reason = match status.code {
             Code::InvalidArgument => "malformed",
             Code::ResourceExhausted => "too large",
-            Code::Unavailable => "no room",
+            Code::Unavailable => "unavailable",
             _ => "other",
         };
 
-        self.shared.tally.add(signal, Fate::Refused(reason), 1);
+        self.shared
+            .counters
+            .add(signal, ItemOutcome::Refused(reason), 1);
         tracing::debug!(
             signal = signal.name(),
             reason,
@@ -104,22 +105,24 @@ impl Intake {
     }
 }
 
-fn refusal(refusal: Refusal) -> Status {
-    Status::unavailable(refusal.to_string(), RETRY_AFTER)
+impl From<PushError> for Status {
+    fn from(error: PushError) -> Self {
+        Self::unavailable(error.to_string(), RETRY_AFTER)
+    }
 }
 
-impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
-        let message = fault.to_string();
-        match fault {
-            Fault::TooLarge(_) => Self::new(Code::ResourceExhausted, message),
-            Fault::Busy => Self::unavailable(message, RETRY_AFTER),
-            Fault::Slow(_) => Self::new(Code::DeadlineExceeded, message),
-            Fault::Broken(_) => Self::new(Code::Internal, message),
-            Fault::Gzip => Self::new(Code::InvalidArgument, message),
+impl From<BodyError> for Status {
+    fn from(error: BodyError) -> Self {
+        let message = error.to_string();
+        match error {
+            BodyError::TooLarge(_) => Self::new(Code::ResourceExhausted, message),
+            BodyError::Busy => Self::unavailable(message, RETRY_AFTER),
+            BodyError::Timeout(_) => Self::new(Code::DeadlineExceeded, message),
+            BodyError::Aborted(_) => Self::new(Code::Internal, message),
+            BodyError::InvalidGzip => Self::new(Code::InvalidArgument, message),
         }
     }
 }
 
-/// Short, since a queue that is full empties as fast as the destination answers.
+/// Short, since a full queue drains as fast as the destination accepts requests.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

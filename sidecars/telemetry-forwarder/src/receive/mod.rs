@@ -1,8 +1,8 @@
-//! The receiving side: OTLP over HTTP and over gRPC, on either port.
+//! The receiving side: OTLP over HTTP and gRPC, on either port.
 //!
 //! ```text
 //! request ─▶ http.rs or grpc.rs ─▶ body.rs (whole, decompressed, bounded) ─▶ intake.rs
-//!                                     validate ─▶ enrich ─▶ queue ─▶ answer
+//!                                     validate ─▶ enrich ─▶ queue ─▶ response
 //! ```
 
 mod body;
@@ -21,10 +21,10 @@ use chassis::http::Body;
 use body::discard;
 
 pub(crate) use body::Budget;
-pub(crate) use intake::{Intake, Limits};
+pub(crate) use intake::{Intake, RequestLimits};
 
-/// Answers one request, whichever protocol it speaks.
-pub(crate) async fn answer<B>(intake: Intake, request: Request<B>) -> Response<Body>
+/// Handles a request of either protocol.
+pub(crate) async fn handle<B>(intake: Intake, request: Request<B>) -> Response<Body>
 where
     B: ::http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -32,16 +32,16 @@ where
     let (head, body) = request.into_parts();
     let mut body = pin!(body);
     let response = if grpc::is_grpc(&head.headers) {
-        grpc::answer(&intake, &head, body.as_mut()).await
+        grpc::handle(&intake, &head, body.as_mut()).await
     } else {
-        http::answer(&intake, &head, body.as_mut()).await
+        http::handle(&intake, &head, body.as_mut()).await
     };
 
-    // A sender that is still sending does not read the answer: it sees a broken connection and
-    // sends everything again. HTTP/2 has room for an early answer, who asked first sends nothing,
-    // and who was too slow has had its time.
-    let sends_on = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
-    if sends_on && response.status() != StatusCode::REQUEST_TIMEOUT {
+    // A client that is still writing does not read the response: it sees a reset connection and
+    // retries. HTTP/2 allows an early response, a client that sent `Expect: 100-continue` has not
+    // started its body (RFC 9110, section 10.1.1), and after a timeout there is nothing to wait for.
+    let is_sending = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
+    if is_sending && response.status() != StatusCode::REQUEST_TIMEOUT {
         discard(body, intake.limits()).await;
     }
 

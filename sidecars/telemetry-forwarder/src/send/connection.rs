@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection to one host, kept open between requests, with TLS where the URL says so.
+//! An HTTP/1.1 connection to one host, kept open between requests, with TLS for `https` URLs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,32 +21,32 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// Why TLS cannot be set up for the endpoint.
+/// An error while setting up TLS for the endpoint.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsFault {
+pub enum TlsError {
     /// The file of certificate authorities cannot be read.
-    #[error("`{path}` cannot be read as PEM")]
+    #[error("cannot read `{path}` as PEM")]
     Pem {
         /// The file.
         path: String,
-        /// Why not.
+        /// The cause.
         source: PemError,
     },
-    /// The file of certificate authorities holds none that can be used.
-    #[error("`{path}` holds no usable certificate")]
-    NoRoots {
+    /// The file of certificate authorities has no usable certificate.
+    #[error("`{path}` contains no usable certificate")]
+    NoCertificates {
         /// The file.
         path: String,
     },
-    /// The crypto provider does not support the protocol versions asked for.
-    #[error("TLS cannot be configured")]
+    /// The crypto provider does not support the default protocol versions.
+    #[error("cannot configure TLS")]
     Configuration(#[from] rustls::Error),
-    /// The host's name cannot stand in a certificate.
-    #[error("the host of the endpoint is not a name or an address")]
+    /// The host is not a valid server name.
+    #[error("the host of the endpoint is neither a DNS name nor an IP address")]
     Name(#[from] InvalidDnsNameError),
 }
 
-/// Where to connect to.
+/// The address and TLS configuration of a host.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     host: String,
@@ -61,7 +61,7 @@ struct Tls {
     name: ServerName<'static>,
 }
 
-/// A connection that is opened when it is needed, and again when it is lost.
+/// A connection that opens on demand and reopens after an error.
 #[derive(Debug)]
 pub(crate) struct Connection {
     target: Target,
@@ -71,26 +71,27 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Open {
     sender: SendRequest<Full<Bytes>>,
-    /// The task that moves the bytes; it ends with this.
+    /// The task that drives the connection; dropping the set aborts it.
     _driver: JoinSet<()>,
 }
 
-/// A whole answer.
+/// A response, read completely.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FullResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 impl Target {
-    /// The host of a URL; `ca_file` is read only when it is https, and empty means the built-in
+    /// Creates the target of a URL; `ca_file` is read only for `https`, and empty means the built-in
     /// roots.
-    pub(crate) fn new(url: &Uri, ca_file: &str) -> Result<Self, TlsFault> {
+    pub(crate) fn new(url: &Uri, ca_file: &str) -> Result<Self, TlsError> {
         let secure = url.scheme() == Some(&Scheme::HTTPS);
         let host = url
             .host()
             .unwrap_or_default()
+            // IPv6 literals are bracketed in URLs, but not in socket addresses and certificates.
             .trim_matches(['[', ']'])
             .to_owned();
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -121,14 +122,14 @@ impl Target {
 
     async fn connect(&self) -> Result<Open, BoxError> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(CONNECT_LIMIT, connecting).await??;
-        // Requests are written in one go; waiting for the last segment's ack would only delay them.
+        let stream = timeout(CONNECT_TIMEOUT, connecting).await??;
+        // Requests are written at once; Nagle's algorithm would only delay their last segment.
         stream.set_nodelay(true)?;
         match &self.tls {
             None => open(stream).await,
             Some(tls) => {
-                let shaking = tls.connector.connect(tls.name.clone(), stream);
-                open(timeout(CONNECT_LIMIT, shaking).await??).await
+                let handshake = tls.connector.connect(tls.name.clone(), stream);
+                open(timeout(CONNECT_TIMEOUT, handshake).await??).await
             }
         }
     }
@@ -157,21 +158,20 @@ impl Connection {
         Self { target, open: None }
     }
 
-    /// Sends a request and reads the whole answer; anything but an answer closes the connection.
+    /// Sends a request and reads the whole response; any error closes the connection.
     pub(crate) async fn send(
         &mut self,
         mut request: Request<Full<Bytes>>,
         limit: Duration,
-    ) -> Result<Answer, BoxError> {
+    ) -> Result<FullResponse, BoxError> {
         request
             .headers_mut()
             .insert(HOST, self.target.host_header.clone());
 
         let mut open = self.open.take();
-        // The server may have closed an idle connection: what it has not read goes out on a new
-        // one.
-        if let Some(kept) = &mut open
-            && kept.sender.ready().await.is_err()
+        // The server may have closed an idle connection; then the request goes to a new one.
+        if let Some(idle) = &mut open
+            && idle.sender.ready().await.is_err()
         {
             open = None;
         }
@@ -186,6 +186,8 @@ impl Connection {
             let response = match open.sender.try_send_request(request).await {
                 Ok(response) => response,
                 Err(mut error) => match (error.take_message(), reused) {
+                    // hyper returns the request only if nothing of it was written, so it cannot arrive
+                    // twice (RFC 9110, section 9.2.2, on retrying POST).
                     (Some(request), true) => {
                         open = self.target.connect().await?;
                         open.sender.send_request(request).await?
@@ -195,26 +197,26 @@ impl Connection {
             };
 
             let (head, body) = response.into_parts();
-            let body = read_limited(body, ANSWER_LIMIT).await?;
-            Ok::<_, BoxError>(Answer {
+            let body = read_limited(body, MAX_RESPONSE_BYTES).await?;
+            Ok::<_, BoxError>(FullResponse {
                 status: head.status,
                 headers: head.headers,
                 body,
             })
         };
 
-        let answer = timeout(limit, exchange)
+        let response = timeout(limit, exchange)
             .await
-            .map_err(|_| format!("no answer in {limit:?}"))?;
-        let answer = answer?;
+            .map_err(|_| format!("no response within {limit:?}"))?;
+        let response = response?;
 
         self.open = Some(open);
-        Ok(answer)
+        Ok(response)
     }
 }
 
 impl Clone for Connection {
-    /// Another connection to the same place, not yet open.
+    /// Creates another connection to the same target, not yet open.
     fn clone(&self) -> Self {
         Self::new(self.target.clone())
     }
@@ -229,30 +231,31 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// One GET over a connection of its own, for the metadata endpoint.
+/// Sends a GET over a new connection, for the metadata endpoint.
 pub(crate) async fn get(url: &Uri) -> Result<Bytes, BoxError> {
     let target = Target::new(url, "")?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path).body(Full::default())?;
-    let answer = Connection::new(target).send(request, GET_LIMIT).await?;
-    if answer.status != StatusCode::OK {
-        return Err(format!("{url} answers {}", answer.status).into());
+    let response = Connection::new(target).send(request, GET_TIMEOUT).await?;
+    if response.status != StatusCode::OK {
+        return Err(format!("{url} returned {}", response.status).into());
     }
-    Ok(answer.body)
+    Ok(response.body)
 }
 
-fn client_config(ca_file: &str) -> Result<ClientConfig, TlsFault> {
+fn client_config(ca_file: &str) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let mut config = builder?
         .with_root_certificates(roots(ca_file)?)
         .with_no_client_auth();
+    // The connection speaks HTTP/1.1 only, so it offers nothing else.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
+fn roots(ca_file: &str) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     if ca_file.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -260,7 +263,7 @@ fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
     }
 
     let path = ca_file.to_owned();
-    let pem = |source| TlsFault::Pem {
+    let pem = |source| TlsError::Pem {
         path: ca_file.to_owned(),
         source,
     };
@@ -270,13 +273,13 @@ fn roots(ca_file: &str) -> Result<RootCertStore, TlsFault> {
     let (added, _) = roots.add_parsable_certificates(certificates.map_err(pem)?);
 
     if added == 0 {
-        Err(TlsFault::NoRoots { path })
+        Err(TlsError::NoCertificates { path })
     } else {
         Ok(roots)
     }
 }
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const GET_LIMIT: Duration = Duration::from_secs(1);
-/// What the specification advises for answers.
-const ANSWER_LIMIT: usize = 4 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const GET_TIMEOUT: Duration = Duration::from_secs(1);
+/// The limit for responses that the OTLP specification recommends.
+const MAX_RESPONSE_BYTES: usize = 4 << 20;

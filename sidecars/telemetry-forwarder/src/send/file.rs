@@ -1,4 +1,4 @@
-//! The file sink: one request a line, as OTLP/JSON, always at the end of the file.
+//! The file sink: appends each batch as a line of OTLP/JSON.
 
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{self, Write};
@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::{Outcome, Prepared};
+use super::{Prepared, SendOutcome};
 use crate::otlp::Signal;
 use crate::otlp::to_json::to_json;
 
-/// A file that all signals are written to, a whole line at a time.
+/// A file that receives the lines of all signals.
 #[derive(Debug, Clone)]
 pub(crate) struct FileSink {
     state: Arc<Mutex<State>>,
@@ -26,7 +26,7 @@ struct State {
 
 pub(super) fn prepare(signal: Signal, request: &[u8]) -> Result<Prepared, String> {
     let mut line = String::with_capacity(request.len() * 3);
-    to_json(signal, request, &mut line).map_err(|fault| fault.to_string())?;
+    to_json(signal, request, &mut line).map_err(|error| error.to_string())?;
     line.push('\n');
     Ok(Prepared {
         body: line.into(),
@@ -41,8 +41,9 @@ impl FileSink {
         }
     }
 
-    pub(super) async fn send(&self, prepared: &Prepared) -> Outcome {
+    pub(super) async fn send(&self, prepared: &Prepared) -> SendOutcome {
         let (state, line) = (Arc::clone(&self.state), prepared.body.clone());
+        // File I/O blocks, and the disk of a task may be slow; it must not hold up the runtime.
         let writing = spawn_blocking(move || {
             state
                 .lock()
@@ -54,13 +55,13 @@ impl FileSink {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
         match result {
-            Ok(()) => Outcome::Delivered {
+            Ok(()) => SendOutcome::Delivered {
                 rejected: 0,
                 message: String::new(),
             },
-            Err(error) => Outcome::Retry {
+            Err(error) => SendOutcome::Retry {
                 after: None,
-                why: error.to_string(),
+                reason: error.to_string(),
             },
         }
     }
@@ -75,7 +76,7 @@ impl State {
 
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(line) {
-            // Half a line would spoil the next one; the file is opened afresh for the next try.
+            // A partial line would corrupt the next one; the file is reopened for the next attempt.
             let _ = file.set_len(before);
             return Err(error);
         }
@@ -102,7 +103,7 @@ mod tests {
     use crate::otlp::validate::validate;
 
     #[tokio::test]
-    async fn makes_folders_and_appends_lines_that_can_be_read_back() {
+    async fn creates_folders_and_appends_readable_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/traces.jsonl");
 
@@ -111,7 +112,10 @@ mod tests {
         for _ in 0..2 {
             let sink = FileSink::new(path.clone());
             let outcome = sink.send(&prepare(Signal::Traces, &request).unwrap()).await;
-            assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+            assert!(
+                matches!(outcome, SendOutcome::Delivered { .. }),
+                "{outcome:?}"
+            );
         }
 
         let text = std::fs::read_to_string(&path).unwrap();
@@ -122,10 +126,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_cannot_be_written_is_tried_again() {
+    async fn retries_when_the_file_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
+        // A folder cannot be opened for writing.
         let sink = FileSink::new(folder.path().to_owned());
         let outcome = sink.send(&prepare(Signal::Logs, &[]).unwrap()).await;
-        assert!(matches!(outcome, Outcome::Retry { .. }), "{outcome:?}");
+        assert!(matches!(outcome, SendOutcome::Retry { .. }), "{outcome:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! OTLP/HTTP out: what is sent, and what the answer means.
+//! Sends OTLP/HTTP requests and interprets the responses.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -9,9 +9,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Full;
 
-use super::connection::{Answer, Connection, Target, TlsFault};
+use super::connection::{Connection, FullResponse, Target, TlsError};
 use super::retry::retry_after;
-use super::{Cut, Outcome, Prepared};
+use super::{Prepared, SendOutcome, Splittable};
 use crate::config::{Compression, Config};
 use crate::otlp::Signal;
 use crate::otlp::wire::{Records, Value};
@@ -22,13 +22,13 @@ pub(crate) struct HttpSink {
     connection: Connection,
     base_path: String,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The level of gzip, if it is used.
+    /// The gzip level, if compression is enabled.
     gzip: Option<u32>,
     timeout: Duration,
 }
 
 impl HttpSink {
-    pub(super) fn new(base: &Uri, config: &Config) -> Result<Self, TlsFault> {
+    pub(super) fn new(base: &Uri, config: &Config) -> Result<Self, TlsError> {
         Ok(Self {
             connection: Connection::new(Target::new(base, &config.ca_file)?),
             base_path: base.path().trim_end_matches('/').to_owned(),
@@ -46,8 +46,8 @@ impl HttpSink {
             });
         };
 
-        let packed = Vec::with_capacity(request.len() / 4);
-        let mut encoder = GzEncoder::new(packed, flate2::Compression::new(level));
+        let compressed = Vec::with_capacity(request.len() / 4);
+        let mut encoder = GzEncoder::new(compressed, flate2::Compression::new(level));
         let body = encoder.write_all(&request).and_then(|()| encoder.finish());
         Ok(Prepared {
             body: body.map_err(|error| error.to_string())?.into(),
@@ -55,22 +55,22 @@ impl HttpSink {
         })
     }
 
-    pub(super) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> Outcome {
+    pub(super) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> SendOutcome {
         let request = match self.request(signal, prepared) {
             Ok(request) => request,
             Err(error) => {
-                return Outcome::Refused {
-                    why: error.to_string(),
-                    cut: Cut::Pointless,
+                return SendOutcome::Refused {
+                    reason: error.to_string(),
+                    splittable: Splittable::No,
                 };
             }
         };
 
         match self.connection.send(request, self.timeout).await {
-            Ok(answer) => outcome(&answer, SystemTime::now()),
-            Err(error) => Outcome::Retry {
+            Ok(response) => classify(&response, SystemTime::now()),
+            Err(error) => SendOutcome::Retry {
                 after: None,
-                why: chain(&*error),
+                reason: format_chain(&*error),
             },
         }
     }
@@ -87,48 +87,49 @@ impl HttpSink {
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-protobuf"),
         );
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
         if prepared.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
 
+        // Last, so that the settings can override the headers above.
         headers.extend(self.headers.iter().cloned());
         Ok(request)
     }
 }
 
-/// The table of the specification: what may be tried again, what may not.
-fn outcome(answer: &Answer, now: SystemTime) -> Outcome {
-    let why = || match describe(&answer.body) {
-        Some(text) => format!("{}: {text}", answer.status),
-        None => answer.status.to_string(),
+/// Classifies a response by the OTLP/HTTP specification: success, retryable, or permanent.
+fn classify(response: &FullResponse, now: SystemTime) -> SendOutcome {
+    let reason = || match describe(&response.body) {
+        Some(text) => format!("{}: {text}", response.status),
+        None => response.status.to_string(),
     };
 
-    match answer.status {
+    match response.status {
         status if status.is_success() => {
-            let (rejected, message) = partial_success(&answer.headers, &answer.body);
-            Outcome::Delivered { rejected, message }
+            let (rejected, message) = partial_success(&response.headers, &response.body);
+            SendOutcome::Delivered { rejected, message }
         }
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Outcome::Retry {
-            after: retry_after(answer.headers.get(RETRY_AFTER), now),
-            why: why(),
+        | StatusCode::GATEWAY_TIMEOUT => SendOutcome::Retry {
+            after: retry_after(response.headers.get(RETRY_AFTER), now),
+            reason: reason(),
         },
-        // One item may have spoiled the others.
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Outcome::Refused {
-            why: why(),
-            cut: Cut::Worthwhile,
+        // A single item may be the cause; splitting isolates it.
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => SendOutcome::Refused {
+            reason: reason(),
+            splittable: Splittable::Yes,
         },
-        _ => Outcome::Refused {
-            why: why(),
-            cut: Cut::Pointless,
+        _ => SendOutcome::Refused {
+            reason: reason(),
+            splittable: Splittable::No,
         },
     }
 }
 
-/// `partial_success` of an answer: how many items were rejected, and what is said about it.
+/// Parses `partial_success`: the number of rejected items and the message.
 fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
     if headers
         .get(CONTENT_TYPE)
@@ -137,24 +138,25 @@ fn partial_success(headers: &HeaderMap, body: &[u8]) -> (usize, String) {
         return partial_success_json(body).unwrap_or_default();
     }
 
-    let mut found = (0, String::new());
+    let (mut rejected, mut message) = (0, String::new());
     for record in Records::new(body).map_while(Result::ok) {
+        // ExportTraceServiceResponse.partial_success, the same number for all three signals.
         let (1, Value::Delimited(partial)) = (record.number, record.value) else {
             continue;
         };
         for record in Records::new(partial).map_while(Result::ok) {
             match (record.number, record.value) {
-                (1, Value::Varint(rejected)) => found.0 = usize::try_from(rejected).unwrap_or(0),
-                (2, Value::Delimited(text)) => found.1 = readable(text),
+                (1, Value::Varint(count)) => rejected = usize::try_from(count).unwrap_or(0),
+                (2, Value::Delimited(text)) => message = sanitize(text),
                 _ => {}
             }
         }
     }
 
-    found
+    (rejected, message)
 }
 
-/// Some servers answer in JSON whatever they are sent.
+/// Parses a partial success in JSON, which some servers return for protobuf requests as well.
 fn partial_success_json(body: &[u8]) -> Option<(usize, String)> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let partial = body.get("partialSuccess")?;
@@ -175,19 +177,20 @@ fn partial_success_json(body: &[u8]) -> Option<(usize, String)> {
     Some((rejected.unwrap_or(0) as usize, message.to_owned()))
 }
 
-/// The message of a `google.rpc.Status`, or the text that stands in its place.
+/// Returns the message of a `google.rpc.Status`, or else the body as text.
 fn describe(body: &[u8]) -> Option<String> {
+    // A body that is not a `google.rpc.Status` in protobuf is shown as text.
     let in_status = Records::new(body).map_while(Result::ok).find_map(|record| {
         match (record.number, record.value) {
-            (2, Value::Delimited(text)) => std::str::from_utf8(text).ok().map(|_| readable(text)),
+            (2, Value::Delimited(text)) => std::str::from_utf8(text).ok().map(|_| sanitize(text)),
             _ => None,
         }
     });
-    in_status.or_else(|| (!body.is_empty()).then(|| readable(body)))
+    in_status.or_else(|| (!body.is_empty()).then(|| sanitize(body)))
 }
 
-/// Text of a stranger, short enough for a log.
-fn readable(text: &[u8]) -> String {
+/// Makes foreign text safe to log: no control characters, at most 200 characters.
+fn sanitize(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.chars()
         .filter(|character| !character.is_control())
@@ -195,7 +198,7 @@ fn readable(text: &[u8]) -> String {
         .collect()
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+fn format_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
         .map(ToString::to_string)
@@ -204,55 +207,55 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 const JSON: &[u8] = b"application/json";
-const AGENT: &str = concat!("sidecar-telemetry-forwarder/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT_VALUE: &str = concat!("sidecar-telemetry-forwarder/", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &'static [u8]) -> Outcome {
+    fn response(status: u16, body: &'static [u8]) -> SendOutcome {
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer {
+        let response = FullResponse {
             status,
             headers: HeaderMap::new(),
             body: Bytes::from_static(body),
         };
-        outcome(&answer, SystemTime::UNIX_EPOCH)
+        classify(&response, SystemTime::UNIX_EPOCH)
     }
 
     #[test]
-    fn tries_again_exactly_what_the_specification_lists() {
+    fn retries_exactly_the_statuses_of_the_specification() {
         for status in 300..600 {
-            let retried = matches!(answer(status, b""), Outcome::Retry { .. });
+            let retried = matches!(response(status, b""), SendOutcome::Retry { .. });
             assert_eq!(retried, [429, 502, 503, 504].contains(&status), "{status}");
         }
     }
 
     #[test]
-    fn a_partial_success_is_delivered() {
+    fn treats_a_partial_success_as_delivered() {
         // partial_success { rejected: 3, error_message: "no" }
-        let outcome = answer(200, &[0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o']);
-        let Outcome::Delivered { rejected, message } = outcome else {
+        let outcome = response(200, &[0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o']);
+        let SendOutcome::Delivered { rejected, message } = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!((rejected, message.as_str()), (3, "no"));
     }
 
     #[test]
-    fn a_partial_success_may_come_in_json() {
+    fn parses_a_partial_success_in_json() {
         let body = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"old"}}"#;
         assert_eq!(partial_success_json(body), Some((2, "old".to_owned())));
     }
 
     #[test]
-    fn only_refusals_of_the_content_are_worth_cutting() {
-        let cut = |status| match answer(status, b"") {
-            Outcome::Refused { cut, .. } => Some(cut),
+    fn splits_only_when_the_content_is_refused() {
+        let splittable = |status| match response(status, b"") {
+            SendOutcome::Refused { splittable, .. } => Some(splittable),
             _ => None,
         };
-        assert_eq!(cut(400), Some(Cut::Worthwhile));
-        assert_eq!(cut(413), Some(Cut::Worthwhile));
-        assert_eq!(cut(401), Some(Cut::Pointless));
-        assert_eq!(cut(404), Some(Cut::Pointless));
+        assert_eq!(splittable(400), Some(Splittable::Yes));
+        assert_eq!(splittable(413), Some(Splittable::Yes));
+        assert_eq!(splittable(401), Some(Splittable::No));
+        assert_eq!(splittable(404), Some(Splittable::No));
     }
 }

@@ -1,11 +1,11 @@
-//! The sending side: one worker per signal takes batches and sees each one settled.
+//! The sending side: one worker per signal takes batches and sends each to its final outcome.
 //!
 //! ```text
 //! queue ─▶ worker.rs ─▶ prepare (compress, or write as JSON) ─▶ send ─▶ outcome
 //!             ▲  │                                                        │
-//!             │  └── retry.rs: how long until the next try ◀── retry ─────┤
-//!             └───── cut in two ◀── refused as a whole ───────────────────┤
-//!                                    delivered, or dropped and counted ◀──┘
+//!             │  └── retry.rs: delay before the next attempt ◀── retry ─────┤
+//!             └───── split in two ◀── refused as a whole ───────────────────┤
+//!                                    delivered, or dropped and counted ◀────┘
 //! ```
 
 mod connection;
@@ -19,43 +19,47 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::config::{Config, Endpoint};
+use crate::counters::ItemOutcome;
 use crate::otlp::Signal;
-use crate::tally::Fate;
 
-pub use connection::TlsFault;
+pub use connection::TlsError;
 pub(crate) use connection::get;
 pub(crate) use worker::Worker;
 
-/// What came of one attempt.
+/// The outcome of one attempt.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The destination took it, perhaps without some of its items.
+pub(crate) enum SendOutcome {
+    /// The destination accepted the request, except for `rejected` items.
     Delivered { rejected: usize, message: String },
-    /// Not now; perhaps later.
+    /// The request may succeed later.
     Retry {
         after: Option<Duration>,
-        why: String,
+        reason: String,
     },
-    /// Never as it is; `Cut` says that a part of it may fare better.
-    Refused { why: String, cut: Cut },
+    /// The request will never succeed; a part of it may if it is `splittable`.
+    Refused {
+        reason: String,
+        splittable: Splittable,
+    },
 }
 
-/// Whether a refused request is worth trying in parts.
+/// Whether parts of a refused request may be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    Worthwhile,
-    Pointless,
+pub(crate) enum Splittable {
+    Yes,
+    No,
 }
 
-/// Where telemetry goes; clones go to the same place, over connections of their own.
+/// The destination of telemetry; each clone opens a separate connection.
 #[derive(Debug, Clone)]
 pub(crate) enum Destination {
     Discard,
     File(file::FileSink),
+    // Boxed, since it is much larger than the other variants.
     Http(Box<http::HttpSink>),
 }
 
-/// A batch in the form in which it is sent, over and over if need be.
+/// An encoded batch, kept for retries.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     body: Bytes,
@@ -63,8 +67,8 @@ pub(crate) struct Prepared {
 }
 
 impl Destination {
-    /// What the settings name; reads the certificate authorities.
-    pub(crate) fn new(config: &Config) -> Result<Self, TlsFault> {
+    /// Creates the destination of the settings; reads the certificate authorities.
+    pub(crate) fn new(config: &Config) -> Result<Self, TlsError> {
         Ok(match config.endpoint().unwrap_or(Endpoint::Discard) {
             Endpoint::Discard => Self::Discard,
             Endpoint::File(path) => Self::File(file::FileSink::new(path)),
@@ -72,11 +76,11 @@ impl Destination {
         })
     }
 
-    /// What becomes of the items that it takes.
-    pub(crate) fn fate(&self) -> Fate {
+    /// Returns the outcome of items that it accepts.
+    pub(crate) fn item_outcome(&self) -> ItemOutcome {
         match self {
-            Self::Discard => Fate::Dropped("no endpoint"),
-            Self::File(_) | Self::Http(_) => Fate::Sent,
+            Self::Discard => ItemOutcome::Dropped("no endpoint"),
+            Self::File(_) | Self::Http(_) => ItemOutcome::Sent,
         }
     }
 
@@ -91,9 +95,9 @@ impl Destination {
         }
     }
 
-    pub(crate) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> Outcome {
+    pub(crate) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> SendOutcome {
         match self {
-            Self::Discard => Outcome::Delivered {
+            Self::Discard => SendOutcome::Delivered {
                 rejected: 0,
                 message: String::new(),
             },

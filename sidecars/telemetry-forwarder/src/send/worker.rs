@@ -1,4 +1,4 @@
-//! Takes the batches of one signal and sees every item of them delivered, dropped or left over.
+//! Sends the batches of one signal; every item ends as delivered, dropped or left in the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,105 +8,113 @@ use chassis::Shutdown;
 use tokio::time::sleep;
 
 use super::retry::{Urgency, delay};
-use super::{Cut, Destination, Outcome};
+use super::{Destination, SendOutcome, Splittable};
+use crate::counters::{Counters, ItemOutcome};
 use crate::otlp::Signal;
 use crate::otlp::halve::halve;
 use crate::otlp::validate::validate;
-use crate::queue::{Batch, Queue, Shape};
-use crate::tally::{Fate, Tally};
+use crate::queue::{Batch, BatchLimits, Queue};
 
 /// The sender of one signal.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) signal: Signal,
     pub(crate) queue: Queue,
-    pub(crate) shape: Shape,
+    pub(crate) limits: BatchLimits,
     pub(crate) destination: Destination,
-    pub(crate) tally: Arc<Tally>,
-    /// Requested once nothing more comes in and what is left should go quickly.
+    pub(crate) counters: Arc<Counters>,
+    /// Requested when the queue is closed and the rest must be sent quickly.
     pub(crate) draining: Shutdown,
 }
 
-/// A part of a batch.
+/// A batch or a part of it.
 #[derive(Debug)]
-struct Piece {
+struct Chunk {
     request: Bytes,
     items: usize,
 }
 
-/// How one piece ended.
-enum Settled {
-    Delivered { rejected: usize },
-    Refused { why: String, cut: Cut },
+/// The final outcome of a chunk.
+enum ChunkOutcome {
+    Delivered {
+        rejected: usize,
+    },
+    Refused {
+        reason: String,
+        splittable: Splittable,
+    },
 }
 
 impl Worker {
-    /// Works until the queue is closed and empty.
+    /// Runs until the queue is closed and empty.
     pub(crate) async fn run(mut self) {
-        while let Some(batch) = self.queue.next(self.signal, &self.shape).await {
+        while let Some(batch) = self.queue.next(self.signal, &self.limits).await {
             self.deliver(batch).await;
         }
     }
 
     async fn deliver(&mut self, mut batch: Batch) {
-        let mut pieces = vec![Piece {
+        let mut chunks = vec![Chunk {
             request: batch.request.clone(),
             items: batch.items,
         }];
-        let mut cuts = 0;
+        let mut splits = 0;
 
-        while let Some(piece) = pieces.pop() {
-            if self.is_too_large(&piece)
-                && let Some(halves) = self.halves(&piece)
+        // A stack: the halves of a chunk are sent before the rest, in order.
+        while let Some(chunk) = chunks.pop() {
+            // Enrichment can exceed the limits, and so can a single large request.
+            if self.is_too_large(&chunk)
+                && let Some(halves) = self.split(&chunk)
             {
-                pieces.extend(halves);
+                chunks.extend(halves);
                 continue;
             }
 
-            match self.settle(&piece).await {
-                Settled::Delivered { rejected } => {
-                    let delivered = piece.items.saturating_sub(rejected);
-                    self.tally
-                        .add(self.signal, self.destination.fate(), delivered);
-                    self.tally
-                        .add(self.signal, Fate::Rejected, piece.items - delivered);
+            match self.send_chunk(&chunk).await {
+                ChunkOutcome::Delivered { rejected } => {
+                    let delivered = chunk.items.saturating_sub(rejected);
+                    self.counters
+                        .add(self.signal, self.destination.item_outcome(), delivered);
+                    self.counters
+                        .add(self.signal, ItemOutcome::Rejected, chunk.items - delivered);
                 }
-                Settled::Refused {
-                    cut: Cut::Worthwhile,
+                ChunkOutcome::Refused {
+                    splittable: Splittable::Yes,
                     ..
-                } if cuts < MOST_CUTS
-                    && let Some(halves) = self.halves(&piece) =>
+                } if splits < MAX_SPLITS
+                    && let Some(halves) = self.split(&chunk) =>
                 {
-                    cuts += 1;
-                    pieces.extend(halves);
+                    splits += 1;
+                    chunks.extend(halves);
                     continue;
                 }
-                Settled::Refused { why, .. } => {
-                    let (signal, items) = (self.signal.name(), piece.items);
+                ChunkOutcome::Refused { reason, .. } => {
+                    let (signal, items) = (self.signal.name(), chunk.items);
                     tracing::warn!(
                         signal,
                         items,
-                        error = why,
-                        "endpoint refused items, dropped"
+                        error = reason,
+                        "endpoint refused items, dropping them"
                     );
 
-                    self.tally
-                        .add(self.signal, Fate::Dropped("refused"), piece.items);
+                    self.counters
+                        .add(self.signal, ItemOutcome::Dropped("refused"), chunk.items);
                 }
             }
-            batch.settle(piece.items);
+            batch.complete(chunk.items);
         }
     }
 
-    /// Tries until the destination has taken the piece or refused it for good.
-    async fn settle(&mut self, piece: &Piece) -> Settled {
+    /// Retries until the destination has accepted or refused the chunk.
+    async fn send_chunk(&mut self, chunk: &Chunk) -> ChunkOutcome {
         let signal = self.signal;
-        let prepared = match self.destination.prepare(signal, piece.request.clone()) {
+        // Compressed once, so that a retry costs only the transfer.
+        let prepared = match self.destination.prepare(signal, chunk.request.clone()) {
             Ok(prepared) => prepared,
-            Err(why) => {
-                return Settled::Refused {
-                    why,
-                    cut: Cut::Pointless,
+            Err(reason) => {
+                return ChunkOutcome::Refused {
+                    reason,
+                    splittable: Splittable::No,
                 };
             }
         };
@@ -114,7 +122,8 @@ impl Worker {
         let mut attempt = 0;
         loop {
             match self.destination.send(signal, &prepared).await {
-                Outcome::Delivered { rejected, message } => {
+                SendOutcome::Delivered { rejected, message } => {
+                    // A message without rejected items is a warning of the endpoint (OTLP, Partial Success).
                     if rejected > 0 || !message.is_empty() {
                         let signal = signal.name();
                         tracing::warn!(signal, rejected, error = message, "partial success");
@@ -124,15 +133,17 @@ impl Worker {
                         tracing::info!(
                             signal = signal.name(),
                             attempt,
-                            "endpoint takes data again"
+                            "endpoint accepts data again"
                         );
                     }
-                    return Settled::Delivered { rejected };
+                    return ChunkOutcome::Delivered { rejected };
                 }
-                Outcome::Refused { why, cut } => return Settled::Refused { why, cut },
-                Outcome::Retry { after, why } => {
-                    report_failure(signal, attempt, &why);
-                    self.tally.add(signal, Fate::Retried, piece.items);
+                SendOutcome::Refused { reason, splittable } => {
+                    return ChunkOutcome::Refused { reason, splittable };
+                }
+                SendOutcome::Retry { after, reason } => {
+                    report_failure(signal, attempt, &reason);
+                    self.counters.add(signal, ItemOutcome::Retried, chunk.items);
                     self.pause(attempt, after).await;
                     attempt += 1;
                 }
@@ -140,7 +151,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the next try; the beginning of the drain cuts a long wait short.
+    /// Waits before the next attempt; the start of the drain ends a long wait.
     async fn pause(&self, attempt: u32, after: Option<Duration>) {
         if !self.draining.is_requested() {
             let patient = sleep(delay(attempt, after, Urgency::Patient, fastrand::f64()));
@@ -152,21 +163,22 @@ impl Worker {
         sleep(delay(attempt, after, Urgency::Draining, fastrand::f64())).await;
     }
 
-    fn is_too_large(&self, piece: &Piece) -> bool {
-        piece.request.len() > self.shape.bytes || piece.items > self.shape.items
+    fn is_too_large(&self, chunk: &Chunk) -> bool {
+        chunk.request.len() > self.limits.max_bytes || chunk.items > self.limits.max_items
     }
 
-    /// The two halves, the one to be sent first last.
-    fn halves(&self, piece: &Piece) -> Option<[Piece; 2]> {
-        let (first, second) = halve(&piece.request).ok().flatten()?;
+    /// Splits a chunk in two; the half to send first comes last.
+    fn split(&self, chunk: &Chunk) -> Option<[Chunk; 2]> {
+        let (first, second) = halve(&chunk.request).ok().flatten()?;
+        // Counted again, since the items are not spread evenly over the bytes.
         let count = |request: &[u8]| validate(self.signal, request).ok();
         let (first_items, second_items) = (count(&first)?, count(&second)?);
         Some([
-            Piece {
+            Chunk {
                 request: second.into(),
                 items: second_items,
             },
-            Piece {
+            Chunk {
                 request: first.into(),
                 items: first_items,
             },
@@ -174,21 +186,21 @@ impl Worker {
     }
 }
 
-/// Says so at the first failure and now and then in a long outage, not at every try.
-fn report_failure(signal: Signal, attempt: u32, why: &str) {
+/// Logs the first failure, and every tenth during an outage, as a warning.
+fn report_failure(signal: Signal, attempt: u32, reason: &str) {
     let signal = signal.name();
     if attempt.is_multiple_of(10) {
         tracing::warn!(
             signal,
             attempt,
-            error = why,
-            "endpoint does not take data, retrying"
+            error = reason,
+            "cannot send to endpoint, retrying"
         );
     } else {
-        tracing::debug!(signal, attempt, error = why, "endpoint still takes no data");
+        tracing::debug!(signal, attempt, error = reason, "cannot send to endpoint");
     }
 }
 
-/// Enough to find one bad item among a full batch several times over; a server that refuses
-/// everything is not asked about each item alone.
-const MOST_CUTS: usize = 64;
+/// Enough to isolate several invalid items in a full batch; an endpoint that refuses everything does
+/// not get one request per item.
+const MAX_SPLITS: usize = 64;

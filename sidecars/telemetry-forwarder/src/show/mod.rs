@@ -1,4 +1,4 @@
-//! The verb `show`: the traces of a file sink, as trees, for people.
+//! The verb `show`: prints the traces of a file sink as trees.
 
 mod tree;
 
@@ -7,64 +7,69 @@ use std::io::{self, ErrorKind, Write};
 use chassis::BoxError;
 use serde::Deserialize;
 
-use tree::{Span, trees};
+use tree::{Span, format_trees};
 
-/// Prints the traces of a file, or the ones whose id begins with the second argument.
+/// Prints the traces of a file, or only those with an id that starts with the second argument.
 pub(crate) fn run(arguments: &[String]) -> Result<u8, BoxError> {
-    let (path, wanted) = match arguments {
+    let (path, id_prefix) = match arguments {
         [path] => (path, ""),
         [path, id] => (path, id.as_str()),
-        _ => return complain("error: name one file: telemetry-forwarder show FILE [TRACE-ID]"),
+        _ => {
+            return print_error(
+                "error: expected one file: telemetry-forwarder show FILE [TRACE-ID]",
+            );
+        }
     };
 
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) => return complain(&format!("error: `{path}` cannot be read: {error}")),
+        Err(error) => return print_error(&format!("error: cannot read `{path}`: {error}")),
     };
 
-    let (spans, unread) = read(&text);
-    if unread > 0 {
-        complain(&format!(
-            "warning: {unread} lines of `{path}` are not OTLP/JSON"
+    let (spans, invalid_lines) = parse(&text);
+    if invalid_lines > 0 {
+        print_error(&format!(
+            "warning: {invalid_lines} lines of `{path}` are not OTLP/JSON"
         ))?;
     }
 
-    let trees = trees(&spans, &wanted.to_lowercase());
-    if trees.is_empty() {
-        complain(&format!("no traces in `{path}`"))?;
-        return Ok(NOTHING);
+    let text = format_trees(&spans, &id_prefix.to_lowercase());
+    if text.is_empty() {
+        print_error(&format!("no traces in `{path}`"))?;
+        return Ok(EXIT_NO_TRACES);
     }
 
-    match io::stdout().write_all(trees.as_bytes()) {
-        // A reader such as `head` may have seen enough.
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader such as `head` may close the pipe early.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(0),
     }
 }
 
-/// The spans of all lines, and how many lines could not be read.
-fn read(text: &str) -> (Vec<Span>, usize) {
+/// Parses the spans of all lines, and counts the invalid lines.
+fn parse(text: &str) -> (Vec<Span>, usize) {
     let mut spans = Vec::new();
-    let mut unread = 0;
+    let mut invalid_lines = 0;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         match serde_json::from_str::<Request>(line) {
-            Ok(request) => spans.extend(request.resource_spans.into_iter().flat_map(spans_of)),
-            Err(_) => unread += 1,
+            Ok(request) => spans.extend(request.resource_spans.into_iter().flat_map(into_spans)),
+            Err(_) => invalid_lines += 1,
         }
     }
-    (spans, unread)
+    (spans, invalid_lines)
 }
 
-fn spans_of(resource: ResourceSpans) -> impl Iterator<Item = Span> {
+fn into_spans(resource: ResourceSpans) -> impl Iterator<Item = Span> {
     let attributes = resource.resource.attributes;
-    let named = |key: &str| {
+    let attribute = |key: &str| {
         attributes
             .iter()
             .find(|pair| pair.key == key)
             .and_then(Pair::text)
     };
 
-    let service = named("service.name").or_else(|| named("container.name"));
+    // Programs without an SDK have no `service.name`; assemblies set `container.name` for all.
+    let service = attribute("service.name").or_else(|| attribute("container.name"));
     let service = service.unwrap_or_else(|| "unknown".to_owned());
     let spans = resource
         .scope_spans
@@ -74,12 +79,12 @@ fn spans_of(resource: ResourceSpans) -> impl Iterator<Item = Span> {
     spans.map(move |span| span.into_span(&service))
 }
 
-fn complain(text: &str) -> Result<u8, BoxError> {
+fn print_error(text: &str) -> Result<u8, BoxError> {
     writeln!(io::stderr(), "{text}")?;
-    Ok(UNUSABLE)
+    Ok(EXIT_ERROR)
 }
 
-/// A line; those of metrics and logs have no spans.
+/// A line of the file; lines of metrics and logs have no spans.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
@@ -116,7 +121,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// The value as people write it; nothing for lists and maps.
+    /// Formats the value; returns `None` for lists and maps.
     fn text(&self) -> Option<String> {
         match self.value.as_object()?.values().next()? {
             serde_json::Value::String(text) => Some(text.clone()),
@@ -148,7 +153,7 @@ struct JsonStatus {
     message: String,
 }
 
-/// 64-bit integers are text in OTLP/JSON, and some writers make them numbers.
+/// A 64-bit integer: a string in OTLP/JSON, though some writers use a number.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Nanos {
@@ -204,12 +209,12 @@ impl JsonSpan {
     }
 }
 
-/// By number; unspecified and internal ones need no word.
+/// `SpanKind` by number; unspecified and internal kinds are not shown.
 const KINDS: [&str; 6] = ["", "", "server", "client", "producer", "consumer"];
 const STATUS_ERROR: i64 = 2;
-/// Exit codes.
-const NOTHING: u8 = 1;
-const UNUSABLE: u8 = 2;
+// Exit codes, as of grep: 1 for no match, 2 for an error.
+const EXIT_NO_TRACES: u8 = 1;
+const EXIT_ERROR: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -225,11 +230,12 @@ mod tests {
     );
 
     #[test]
-    fn shows_one_trace_over_two_services_as_a_tree() {
-        let (spans, unread) = read(FILE);
-        assert_eq!(unread, 1);
+    fn formats_a_trace_of_two_services_as_a_tree() {
+        // Only `not json` is invalid; a line of metrics is ignored.
+        let (spans, invalid_lines) = parse(FILE);
+        assert_eq!(invalid_lines, 1);
         assert_eq!(
-            trees(&spans, ""),
+            format_trees(&spans, ""),
             "trace aa  3 spans, 2 services, 12.5 ms\n\
              └─ tls-proxy  POST (server, 200)        +0.00 ms  12.5 ms\n   \
                 └─ tls-proxy  POST (client)          +0.50 ms  11.5 ms\n      \
@@ -238,9 +244,9 @@ mod tests {
     }
 
     #[test]
-    fn shows_only_the_trace_that_is_asked_for() {
-        let (spans, _) = read(FILE);
-        assert_eq!(trees(&spans, "bb"), "");
-        assert_ne!(trees(&spans, "a"), "");
+    fn filters_traces_by_the_prefix_of_their_id() {
+        let (spans, _) = parse(FILE);
+        assert_eq!(format_trees(&spans, "bb"), "");
+        assert_ne!(format_trees(&spans, "a"), "");
     }
 }

@@ -1,9 +1,9 @@
-//! Spans as trees: parents above children, times relative to the beginning of the trace.
+//! Formats spans as trees: parents above children, times relative to the start of the trace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
-/// What is shown of a span.
+/// The part of a span that is printed.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub(super) trace: String,
@@ -16,10 +16,13 @@ pub(super) struct Span {
     pub(super) end: u64,
 }
 
-/// All traces whose id begins with `wanted`, the earliest first.
-pub(super) fn trees(spans: &[Span], wanted: &str) -> String {
+/// Formats the traces with an id that starts with `id_prefix`, the earliest first.
+pub(super) fn format_trees(spans: &[Span], id_prefix: &str) -> String {
     let mut traces: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
-    for span in spans.iter().filter(|span| span.trace.starts_with(wanted)) {
+    for span in spans
+        .iter()
+        .filter(|span| span.trace.starts_with(id_prefix))
+    {
         traces.entry(&span.trace).or_default().push(span);
     }
 
@@ -28,6 +31,7 @@ pub(super) fn trees(spans: &[Span], wanted: &str) -> String {
         spans.sort_by_key(|span| (span.start, span.end));
     }
 
+    // Sorted within a trace above, so the first span is its start.
     traces.sort_by_key(|spans| spans.first().map(|span| span.start));
     traces
         .iter()
@@ -35,7 +39,7 @@ pub(super) fn trees(spans: &[Span], wanted: &str) -> String {
         .collect()
 }
 
-/// One trace.
+/// A trace.
 struct Tree<'a> {
     spans: &'a [&'a Span],
     children: HashMap<&'a str, Vec<&'a Span>>,
@@ -59,26 +63,26 @@ impl<'a> Tree<'a> {
         let services: BTreeSet<&str> = self.spans.iter().map(|span| &*span.service).collect();
         let end = self.spans.iter().map(|span| span.end).max().unwrap_or(0);
         let mut rows = Vec::new();
-        let mut seen = HashSet::new();
+        let mut visited = HashSet::new();
         let roots = self.roots();
 
         for (index, root) in roots.iter().enumerate() {
-            self.add(root, "", last(index, &roots), &mut rows, &mut seen);
+            self.add(root, "", branch_at(index, &roots), &mut rows, &mut visited);
         }
 
-        // What hangs on nothing but itself is shown all the same.
+        // Spans in a cycle have no root; they are printed as roots.
         for span in self.spans {
-            if !seen.contains(&*span.id) {
-                self.add(span, "", Branch::Last, &mut rows, &mut seen);
+            if !visited.contains(&*span.id) {
+                self.add(span, "", Branch::Last, &mut rows, &mut visited);
             }
         }
 
         let mut out = format!(
             "trace {}  {}, {}, {}\n",
             self.spans.first().map_or("", |span| &*span.trace),
-            several(self.spans.len(), "span"),
-            several(services.len(), "service"),
-            milliseconds(end.saturating_sub(self.start)),
+            format_count(self.spans.len(), "span"),
+            format_count(services.len(), "service"),
+            format_milliseconds(end.saturating_sub(self.start)),
         );
 
         let width = rows
@@ -88,8 +92,8 @@ impl<'a> Tree<'a> {
             .unwrap_or(0);
 
         for (text, span) in rows {
-            let offset = milliseconds(span.start.saturating_sub(self.start));
-            let length = milliseconds(span.end.saturating_sub(span.start));
+            let offset = format_milliseconds(span.start.saturating_sub(self.start));
+            let length = format_milliseconds(span.end.saturating_sub(span.start));
             let _ = writeln!(out, "{text:width$}  +{offset}  {length}");
         }
 
@@ -97,7 +101,7 @@ impl<'a> Tree<'a> {
         out
     }
 
-    /// Spans without a parent, or whose parent was not seen.
+    /// Returns the spans without a parent in the trace.
     fn roots(&self) -> Vec<&'a Span> {
         let known: HashSet<&str> = self.spans.iter().map(|span| &*span.id).collect();
         let orphan = |span: &&Span| !known.contains(&*span.parent);
@@ -110,12 +114,13 @@ impl<'a> Tree<'a> {
         indent: &str,
         branch: Branch,
         rows: &mut Vec<(String, &'a Span)>,
-        seen: &mut HashSet<&'a str>,
+        visited: &mut HashSet<&'a str>,
     ) {
-        if !seen.insert(&span.id) {
+        // Ends the recursion for cycles, and prints a span with a duplicate id once.
+        if !visited.insert(&span.id) {
             return;
         }
-        let (twig, below) = match branch {
+        let (marker, child_indent) = match branch {
             Branch::Middle => ("├─ ", "│  "),
             Branch::Last => ("└─ ", "   "),
         };
@@ -126,7 +131,7 @@ impl<'a> Tree<'a> {
         };
 
         rows.push((
-            format!("{indent}{twig}{}  {}{notes}", span.service, span.name),
+            format!("{indent}{marker}{}  {}{notes}", span.service, span.name),
             span,
         ));
 
@@ -134,10 +139,10 @@ impl<'a> Tree<'a> {
         for (index, child) in children.iter().enumerate() {
             self.add(
                 child,
-                &format!("{indent}{below}"),
-                last(index, children),
+                &format!("{indent}{child_indent}"),
+                branch_at(index, children),
                 rows,
-                seen,
+                visited,
             );
         }
     }
@@ -149,7 +154,7 @@ enum Branch {
     Last,
 }
 
-fn last<T>(index: usize, all: &[T]) -> Branch {
+fn branch_at<T>(index: usize, all: &[T]) -> Branch {
     if index + 1 == all.len() {
         Branch::Last
     } else {
@@ -157,7 +162,7 @@ fn last<T>(index: usize, all: &[T]) -> Branch {
     }
 }
 
-fn several(count: usize, noun: &str) -> String {
+fn format_count(count: usize, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {
@@ -165,8 +170,8 @@ fn several(count: usize, noun: &str) -> String {
     }
 }
 
-/// Three digits, as far as they say something.
-fn milliseconds(nanos: u64) -> String {
+/// Formats nanoseconds as milliseconds with about three significant digits.
+fn format_milliseconds(nanos: u64) -> String {
     let millis = nanos as f64 / 1e6;
     let decimals = match millis {
         ..10.0 => 2,

@@ -1,11 +1,11 @@
-//! The forwarder as its neighbours see it: senders on one side, a scripted backend on the other.
+//! Tests the forwarder between senders on one side and a scripted backend on the other.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
-mod enriching;
+mod enrichment;
 mod receiving_grpc;
 mod receiving_http;
 mod sdk;

@@ -1,4 +1,4 @@
-//! OTLP/gRPC in: the frames by hand, the statuses that senders act on.
+//! Receiving OTLP/gRPC: frames, and the statuses that senders act on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -7,7 +7,7 @@ use telemetry_forwarder::Config;
 use crate::support::client::{call, frame, grpc_status};
 use crate::support::samples::{gzip, traces};
 use crate::support::sink::{Reply, Sink};
-use crate::support::{Running, config, until};
+use crate::support::{TestForwarder, config, wait_until};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const OK: u16 = 0;
@@ -18,48 +18,55 @@ const INTERNAL: u16 = 13;
 const UNAVAILABLE: u16 = 14;
 
 #[tokio::test]
-async fn takes_a_call_on_both_ports_plain_and_packed() {
+async fn accepts_calls_on_both_ports_plain_and_compressed() {
     let sink = Sink::start().await;
-    let forwarder = Running::start(config(sink.url())).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
     let plain = call(forwarder.grpc, TRACES, &[], frame(0, &traces(["plain"]))).await;
     assert_eq!((grpc_status(&plain), &plain.body[..]), (OK, &[0; 5][..]));
     assert!(plain.trailers.contains_key("grpc-status"));
-    let packed = frame(1, &gzip(&traces(["packed"])));
-    let packed = call(forwarder.http, TRACES, &[("grpc-encoding", "gzip")], packed).await;
-    assert_eq!(grpc_status(&packed), OK);
-    until("both", || sink.spans() == ["packed", "plain"]).await;
+    let compressed = frame(1, &gzip(&traces(["compressed"])));
+    let compressed = call(
+        forwarder.http,
+        TRACES,
+        &[("grpc-encoding", "gzip")],
+        compressed,
+    )
+    .await;
+    assert_eq!(grpc_status(&compressed), OK);
+    wait_until("both", || sink.spans() == ["compressed", "plain"]).await;
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_is_not_to_be_sent_again() {
+async fn rejects_a_large_message_as_permanent() {
     let small = Config {
-        request_bytes: 10_000,
+        max_body_bytes: 10_000,
         ..config("")
     };
-    let forwarder = Running::start(small).await;
+    let forwarder = TestForwarder::start(small).await;
     let large = vec![0; 5 << 20];
 
     for (headers, frame) in [
         (&[][..], frame(0, &large)),
         (&[("grpc-encoding", "gzip")][..], frame(1, &gzip(&large))),
     ] {
-        let answer = call(forwarder.grpc, TRACES, headers, frame).await;
-        assert_eq!(grpc_status(&answer), RESOURCE_EXHAUSTED);
-        assert!(!answer.headers.contains_key("google.rpc.retryinfo-bin"));
+        let response = call(forwarder.grpc, TRACES, headers, frame).await;
+        assert_eq!(grpc_status(&response), RESOURCE_EXHAUSTED);
+        // OTLP treats RESOURCE_EXHAUSTED as retryable only with `RetryInfo`.
+        assert!(!response.headers.contains_key("google.rpc.retryinfo-bin"));
     }
 }
 
 #[tokio::test]
-async fn says_when_to_come_again_in_both_places_when_the_queue_is_full() {
+async fn returns_a_retry_delay_in_both_headers_when_the_queue_is_full() {
     let sink = Sink::start().await;
-    sink.decide(|_| Reply::status(503));
+    sink.respond_with(|_| Reply::status(503));
     let message = traces(["a"]);
     let small = Config {
-        request_bytes: 100,
-        queue_bytes: 100,
+        max_body_bytes: 100,
+        max_queue_bytes: 100,
         ..config(sink.url())
     };
-    let forwarder = Running::start(small).await;
+    let forwarder = TestForwarder::start(small).await;
     let first = call(forwarder.grpc, TRACES, &[], frame(0, &message)).await;
 
     assert_eq!(grpc_status(&first), OK);
@@ -80,8 +87,8 @@ async fn says_when_to_come_again_in_both_places_when_the_queue_is_full() {
 }
 
 #[tokio::test]
-async fn tells_malformed_unknown_and_broken_calls_apart() {
-    let forwarder = Running::start(config("")).await;
+async fn distinguishes_malformed_unknown_and_broken_calls() {
+    let forwarder = TestForwarder::start(config("")).await;
     let status = async |method, headers: &[(&str, &str)], frame| {
         grpc_status(&call(forwarder.grpc, method, headers, frame).await)
     };
@@ -94,8 +101,10 @@ async fn tells_malformed_unknown_and_broken_calls_apart() {
 
     let zstd = [("grpc-encoding", "zstd")];
     assert_eq!(status(TRACES, &zstd, frame(1, b"")).await, UNIMPLEMENTED);
+    // The compressed flag without `grpc-encoding`.
     assert_eq!(status(TRACES, &[], frame(1, b"")).await, INTERNAL);
     assert_eq!(status(TRACES, &[], Vec::new()).await, INTERNAL);
+    // A unary call has exactly one message.
     let two = [frame(0, b""), frame(0, b"")].concat();
 
     assert_eq!(status(TRACES, &[], two).await, INTERNAL);

@@ -1,4 +1,4 @@
-//! A real OpenTelemetry SDK as the sender.
+//! Tests the forwarder with the OpenTelemetry SDK as the sender.
 
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -6,14 +6,14 @@ use opentelemetry_sdk::runtime::Tokio;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
 
-use crate::support::samples::numbered;
+use crate::support::samples::numbered_names;
 use crate::support::sink::Sink;
-use crate::support::{Running, config};
+use crate::support::{TestForwarder, config};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_span_of_the_sdk_arrives() {
+async fn receives_every_span_of_the_sdk() {
     let sink = Sink::start().await;
-    let forwarder = Running::start(config(sink.url())).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
@@ -27,15 +27,16 @@ async fn every_span_of_the_sdk_arrives() {
         .build();
     let tracer = provider.tracer("test");
 
-    for name in numbered("", 100) {
+    for name in numbered_names("", 100) {
         tracer.in_span(name, |_| {});
     }
 
+    // `force_flush` blocks, and the exporter needs the runtime meanwhile.
     let flushing = provider.clone();
     tokio::task::spawn_blocking(move || flushing.force_flush())
         .await
         .unwrap()
         .unwrap();
     forwarder.stop().await;
-    assert_eq!(sink.spans(), numbered("", 100));
+    assert_eq!(sink.spans(), numbered_names("", 100));
 }

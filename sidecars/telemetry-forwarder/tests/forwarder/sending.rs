@@ -1,4 +1,4 @@
-//! OTLP/HTTP out: batches, retries, partial success, refusals, TLS, and the file sink.
+//! Sending OTLP/HTTP: batches, retries, partial success, permanent errors, TLS, and the file sink.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,60 +11,61 @@ use telemetry_forwarder::{Compression, Config};
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::client::deliver;
-use crate::support::samples::{numbered, traces};
+use crate::support::samples::{numbered_names, traces};
 use crate::support::sink::{Reply, Sink, names};
-use crate::support::{Running, config, until};
+use crate::support::{TestForwarder, config, wait_until};
 
 #[tokio::test]
-async fn joins_requests_into_one_and_packs_it() {
+async fn batches_and_compresses_requests() {
     let sink = Sink::start().await;
-    let batch_delay = Period::from_millis(300);
-    let forwarder = Running::start(Config {
-        batch_delay,
+    let batch_timeout = Period::from_millis(300);
+    let forwarder = TestForwarder::start(Config {
+        batch_timeout,
         ..config(sink.url())
     })
     .await;
 
-    for name in numbered("", 10) {
+    for name in numbered_names("", 10) {
         deliver(forwarder.http, traces([name])).await;
     }
-    until("ten spans", || sink.spans() == numbered("", 10)).await;
-    assert!(sink.received().len() < 10);
-    let headers = &sink.received()[0].headers;
+    wait_until("ten spans", || sink.spans() == numbered_names("", 10)).await;
+    // A busy host may split the requests over several batches, but not into ten.
+    assert!(sink.requests().len() < 10);
+    let headers = &sink.requests()[0].headers;
 
     assert_eq!(headers["content-encoding"], "gzip");
     assert_eq!(headers["content-type"], "application/x-protobuf");
 }
 
 #[tokio::test]
-async fn sends_plain_and_with_headers_to_a_path_when_told_so() {
+async fn sends_uncompressed_with_headers_to_a_base_path() {
     let sink = Sink::start().await;
     let settings = Config {
         compression: Compression::None,
         headers: Secret::new("authorization=Bearer%20t".to_owned()),
         ..config(format!("{}/otlp/", sink.url()))
     };
-    let forwarder = Running::start(settings).await;
+    let forwarder = TestForwarder::start(settings).await;
 
     deliver(forwarder.http, traces(["a"])).await;
-    until("a request", || !sink.received().is_empty()).await;
-    let received = sink.received().remove(0);
+    wait_until("a request", || !sink.requests().is_empty()).await;
+    let received = sink.requests().remove(0);
     assert_eq!(received.path, "/otlp/v1/traces");
     assert_eq!(received.headers["authorization"], "Bearer t");
     assert!(!received.headers.contains_key("content-encoding"));
 }
 
 #[tokio::test]
-async fn no_request_has_more_items_than_allowed_even_if_one_arrived_so() {
+async fn splits_a_request_with_too_many_items() {
     let sink = Sink::start().await;
-    let forwarder = Running::start(Config {
-        batch_items: 10,
+    let forwarder = TestForwarder::start(Config {
+        max_batch_items: 10,
         ..config(sink.url())
     })
     .await;
 
-    deliver(forwarder.http, traces(numbered("", 35))).await;
-    until("all spans", || sink.spans() == numbered("", 35)).await;
+    deliver(forwarder.http, traces(numbered_names("", 35))).await;
+    wait_until("all spans", || sink.spans() == numbered_names("", 35)).await;
     assert!(
         sink.traces()
             .iter()
@@ -73,101 +74,105 @@ async fn no_request_has_more_items_than_allowed_even_if_one_arrived_so() {
 }
 
 #[tokio::test]
-async fn tries_again_until_the_backend_takes_it() {
-    let sink = Sink::scripted([503, 504].map(Reply::status)).await;
-    let forwarder = Running::start(config(sink.url())).await;
+async fn retries_until_the_backend_accepts() {
+    let sink = Sink::with_script([503, 504].map(Reply::status)).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
     deliver(forwarder.http, traces(["a"])).await;
-    until("the span", || sink.spans() == ["a"]).await;
-    assert_eq!(sink.received().len(), 3);
+    wait_until("the span", || sink.spans() == ["a"]).await;
+    assert_eq!(sink.requests().len(), 3);
 }
 
 #[tokio::test]
-async fn waits_as_long_as_the_backend_asks_in_seconds_or_to_a_date() {
+async fn follows_retry_after_in_seconds_and_as_a_date() {
     let (now, start) = (SystemTime::now(), Instant::now());
+    // HTTP dates have whole seconds, so the time is compared after rounding.
     let date = httpdate::fmt_http_date(now + Duration::from_secs(3));
     let due = httpdate::parse_http_date(&date).unwrap();
-    let sink = Sink::scripted([
+    let sink = Sink::with_script([
         Reply::status(503).header("retry-after", "1"),
         Reply::status(429).header("retry-after", date),
     ])
     .await;
-    let forwarder = Running::start(config(sink.url())).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
 
     deliver(forwarder.http, traces(["a"])).await;
-    until("the span", || sink.spans() == ["a"]).await;
-    let times: Vec<Instant> = sink.received().iter().map(|one| one.at).collect();
+    wait_until("the span", || sink.spans() == ["a"]).await;
+    let times: Vec<Instant> = sink.requests().iter().map(|request| request.at).collect();
     assert!(times[1] - times[0] >= Duration::from_secs(1));
     assert!(now + (times[2] - start) >= due);
 }
 
 #[tokio::test]
-async fn never_sends_again_what_was_taken_in_part() {
+async fn does_not_retry_after_a_partial_success() {
     // partial_success { rejected: 1, error_message: "x" }
     let body = vec![0x0a, 0x05, 0x08, 0x01, 0x12, 0x01, b'x'];
-    let sink = Sink::scripted([Reply {
+    let sink = Sink::with_script([Reply {
         body,
         ..Reply::status(200)
     }])
     .await;
-    let forwarder = Running::start(config(sink.url())).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
 
     deliver(forwarder.http, traces(["a", "b"])).await;
-    until("a request", || sink.received().len() == 1).await;
+    wait_until("a request", || sink.requests().len() == 1).await;
     deliver(forwarder.http, traces(["c"])).await;
-    until("another", || sink.received().len() == 2).await;
+    wait_until("another", || sink.requests().len() == 2).await;
     forwarder.stop().await;
     assert_eq!(sink.spans(), ["a", "b", "c"]);
 }
 
 #[tokio::test]
-async fn drops_what_is_refused_for_good_and_goes_on() {
-    let sink = Sink::scripted([Reply::status(401), Reply::status(500)]).await;
-    let forwarder = Running::start(config(sink.url())).await;
+async fn drops_permanently_refused_requests_and_continues() {
+    // Both are permanent by the OTLP specification, unlike 503.
+    let sink = Sink::with_script([Reply::status(401), Reply::status(500)]).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
     for name in ["a", "b", "c"] {
-        let before = sink.received().len();
+        let before = sink.requests().len();
         deliver(forwarder.http, traces([name])).await;
-        until("an attempt", || sink.received().len() > before).await;
+        wait_until("an attempt", || sink.requests().len() > before).await;
     }
-    until("the third", || sink.spans() == ["c"]).await;
-    assert_eq!(sink.received().len(), 3);
+    wait_until("the third", || sink.spans() == ["c"]).await;
+    assert_eq!(sink.requests().len(), 3);
 }
 
 #[tokio::test]
-async fn loses_only_the_span_that_spoils_a_batch() {
+async fn drops_only_the_invalid_span_of_a_batch() {
     let sink = Sink::start().await;
-    sink.decide(|body| {
-        let spoiled = body.windows(6).any(|part| part == b"poison");
-        Reply::status(if spoiled { 400 } else { 200 })
+    sink.respond_with(|body| {
+        let is_invalid = body.windows(6).any(|part| part == b"broken");
+        Reply::status(if is_invalid { 400 } else { 200 })
     });
-    let forwarder = Running::start(config(sink.url())).await;
-    let mut spans = numbered("", 50);
-    spans.insert(17, "poison".to_owned());
+    let forwarder = TestForwarder::start(config(sink.url())).await;
+    let mut spans = numbered_names("", 50);
+    spans.insert(17, "broken".to_owned());
     deliver(forwarder.http, traces(spans)).await;
-    until("all others", || sink.spans() == numbered("", 50)).await;
+    wait_until("all others", || sink.spans() == numbered_names("", 50)).await;
 }
 
 #[tokio::test]
-async fn does_not_ask_a_backend_that_refuses_everything_about_every_span() {
+async fn limits_the_splits_when_a_backend_refuses_everything() {
     let sink = Sink::start().await;
-    sink.decide(|_| Reply::status(400));
-    let forwarder = Running::start(config(sink.url())).await;
-    deliver(forwarder.http, traces(numbered("", 1000))).await;
+    sink.respond_with(|_| Reply::status(400));
+    let forwarder = TestForwarder::start(config(sink.url())).await;
+    deliver(forwarder.http, traces(numbered_names("", 1000))).await;
     forwarder.stop().await;
-    assert!(sink.received().len() < 140, "{}", sink.received().len());
+    // 64 splits make 129 requests at most, instead of about 2000 for 1000 spans.
+    assert!(sink.requests().len() < 140, "{}", sink.requests().len());
 }
 
 #[tokio::test]
-async fn a_backend_that_is_not_there_costs_nothing_but_the_wait() {
+async fn accepts_requests_while_the_backend_is_unreachable() {
     let listener = crate::support::bind().await;
     let address = listener.local_addr().unwrap();
+    // A port that was free a moment ago, so connections to it are refused.
     drop(listener);
-    let forwarder = Running::start(config(format!("http://{address}"))).await;
+    let forwarder = TestForwarder::start(config(format!("http://{address}"))).await;
     deliver(forwarder.http, traces(["a"])).await;
     deliver(forwarder.http, traces(["b"])).await;
 }
 
 #[tokio::test]
-async fn sends_over_tls_to_whom_the_ca_file_trusts() {
+async fn sends_over_tls_to_a_backend_trusted_by_the_ca_file() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -186,30 +191,31 @@ async fn sends_over_tls_to_whom_the_ca_file_trusts() {
 
     let url = format!("https://{}", sink.address);
     let ca_file = ca_file.to_str().unwrap().to_owned();
-    let trusting = Running::start(Config {
+    let trusting = TestForwarder::start(Config {
         ca_file,
         ..config(&url)
     })
     .await;
 
     deliver(trusting.http, traces(["trusted"])).await;
-    until("the span", || sink.spans() == ["trusted"]).await;
+    wait_until("the span", || sink.spans() == ["trusted"]).await;
 
-    let wary = Running::start_with(config(url), None, Duration::from_secs(1)).await;
-    deliver(wary.http, traces(["not trusted"])).await;
-    wary.stop().await;
+    // The same server without the CA file: the self-signed certificate is rejected.
+    let untrusting = TestForwarder::start_with(config(url), None, Duration::from_secs(1)).await;
+    deliver(untrusting.http, traces(["not trusted"])).await;
+    untrusting.stop().await;
     assert_eq!(sink.spans(), ["trusted"]);
 }
 
 #[tokio::test]
-async fn writes_a_line_of_json_per_batch_to_a_file() {
+async fn writes_a_line_of_json_per_batch() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/telemetry.jsonl");
-    let forwarder = Running::start(config(format!("file:{}", path.display()))).await;
+    let forwarder = TestForwarder::start(config(format!("file:{}", path.display()))).await;
     deliver(forwarder.http, traces(["a"])).await;
 
     let lines = || std::fs::read_to_string(&path).unwrap_or_default();
-    until("a line", || lines().lines().count() == 1).await;
+    wait_until("a line", || lines().lines().count() == 1).await;
     deliver(forwarder.http, traces(["b"])).await;
     forwarder.stop().await;
 

@@ -1,4 +1,4 @@
-//! The end of the process: nothing that was acknowledged is lost while there is time.
+//! Stopping: nothing that was acknowledged is lost within the drain limit.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,34 +8,35 @@ use telemetry_forwarder::Config;
 use tokio::task::JoinSet;
 
 use crate::support::client::{deliver, send_until_closed};
-use crate::support::samples::{numbered, traces};
+use crate::support::samples::{numbered_names, traces};
 use crate::support::sink::{Reply, Sink};
-use crate::support::{Running, config, until};
+use crate::support::{TestForwarder, config, wait_until};
 
 #[tokio::test]
-async fn what_waits_for_company_is_sent_at_the_end() {
+async fn sends_incomplete_batches_on_shutdown() {
     let sink = Sink::start().await;
-    let batch_delay = Period::from_secs(3600);
-    let forwarder = Running::start(Config {
-        batch_delay,
+    // Nothing is sent before the shutdown.
+    let batch_timeout = Period::from_secs(3600);
+    let forwarder = TestForwarder::start(Config {
+        batch_timeout,
         ..config(sink.url())
     })
     .await;
 
-    for name in numbered("", 20) {
+    for name in numbered_names("", 20) {
         deliver(forwarder.http, traces([name])).await;
     }
-    assert!(sink.received().is_empty());
+    assert!(sink.requests().is_empty());
     let took = forwarder.stop().await;
 
-    assert_eq!(sink.spans(), numbered("", 20));
+    assert_eq!(sink.spans(), numbered_names("", 20));
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
+async fn neither_loses_nor_duplicates_spans_when_stopped_under_load() {
     let sink = Sink::start().await;
-    let forwarder = Running::start(config(sink.url())).await;
+    let forwarder = TestForwarder::start(config(sink.url())).await;
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let mut senders = JoinSet::new();
 
@@ -47,7 +48,7 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
         });
     }
 
-    until("some traffic", || acknowledged.lock().unwrap().len() > 500).await;
+    wait_until("some traffic", || acknowledged.lock().unwrap().len() > 500).await;
     let took = forwarder.stop().await;
     senders.join_all().await;
 
@@ -57,9 +58,9 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
     let before = arrived.len();
 
     arrived.dedup();
-    assert_eq!(arrived.len(), before, "some arrived twice");
+    assert_eq!(arrived.len(), before, "some spans arrived twice");
 
-    // One that arrived without its sender hearing of it is fine; the other way round is not.
+    // A span may arrive without its sender getting the response; the reverse would be a loss.
     assert!(
         acknowledged
             .iter()
@@ -69,39 +70,40 @@ async fn loses_and_doubles_nothing_when_stopped_in_the_middle_of_the_traffic() {
 }
 
 #[tokio::test]
-async fn a_backend_that_recovers_during_the_drain_gets_everything() {
+async fn delivers_everything_when_the_backend_recovers_during_the_drain() {
     let sink = Sink::start().await;
-    // It asks for more patience than a stopping process has.
-    sink.decide(|_| Reply::status(503).header("retry-after", "60"));
+    // Longer than the drain limit: a stopping process must ignore `Retry-After`.
+    sink.respond_with(|_| Reply::status(503).header("retry-after", "60"));
 
-    let forwarder = Running::start(config(sink.url())).await;
-    for name in numbered("", 50) {
+    let forwarder = TestForwarder::start(config(sink.url())).await;
+    for name in numbered_names("", 50) {
         deliver(forwarder.http, traces([name])).await;
     }
 
-    until("an attempt", || !sink.received().is_empty()).await;
+    wait_until("an attempt", || !sink.requests().is_empty()).await;
     let stopping = tokio::spawn(forwarder.stop());
-    let before = sink.received().len();
-    until("attempts during the drain", || {
-        sink.received().len() >= before + 3
+    // Three more attempts prove that the drain does not wait for the 60 s.
+    let before = sink.requests().len();
+    wait_until("attempts during the drain", || {
+        sink.requests().len() >= before + 3
     })
     .await;
-    sink.decide(|_| Reply::status(200));
+    sink.respond_with(|_| Reply::status(200));
     let took = stopping.await.unwrap();
 
-    assert_eq!(sink.spans(), numbered("", 50));
+    assert_eq!(sink.spans(), numbered_names("", 50));
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test]
-async fn a_backend_that_never_recovers_does_not_hold_up_the_end() {
+async fn stops_in_time_when_the_backend_never_recovers() {
     let sink = Sink::start().await;
-    sink.decide(|_| Reply::status(503));
+    sink.respond_with(|_| Reply::status(503));
     let limit = Duration::from_millis(1500);
-    let forwarder = Running::start_with(config(sink.url()), None, limit).await;
+    let forwarder = TestForwarder::start_with(config(sink.url()), None, limit).await;
     deliver(forwarder.http, traces(["a"])).await;
     let took = forwarder.stop().await;
-    // It ends before the limit; the second is for a busy machine.
+    // It ends before the limit; the extra second is for a busy host.
     assert!(took < limit + Duration::from_secs(1), "{took:?}");
     assert!(sink.spans().is_empty());
 }

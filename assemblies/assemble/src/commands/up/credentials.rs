@@ -38,7 +38,7 @@ pub(super) async fn source(
     target: &Target,
     talk: &Talk,
 ) -> Result<Option<Source>, Failure> {
-    use fargate::{TaskCredentials, Whose};
+    use ecs_client::{TaskCredentials, Whose};
 
     use task_runner::metadata::Credentials;
 

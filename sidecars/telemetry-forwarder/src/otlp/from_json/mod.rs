@@ -1,7 +1,7 @@
-//! OTLP/JSON to protobuf, as a stream: no tree is built, the tables say how each value is written.
+//! Converts OTLP/JSON to protobuf as a stream, without building a tree; the tables define the types.
 //!
-//! The rules are those of the OTLP specification: ids in hexadecimal, enums as integers only,
-//! 64-bit integers as text or number, `null` means absent, unknown names are ignored, names in
+//! Follows the OTLP specification (JSON Protobuf Encoding): ids in hexadecimal, enums as integers,
+//! 64-bit integers as string or number, `null` means absent, unknown names are ignored, names in
 //! lowerCamelCase.
 
 mod value;
@@ -12,10 +12,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 
 use super::Signal;
 use super::tables::{Field, Message};
-use value::{Place, ValueWriter};
+use value::{Position, ValueWriter};
 
-/// Writes a JSON request as protobuf; the result still goes through the validator.
+/// Converts a JSON request to protobuf; the result must still be validated.
 pub fn from_json(signal: Signal, json: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    // Protobuf has no field names, so half of the JSON is a generous estimate.
     let mut out = Vec::with_capacity(json.len() / 2);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     MessageWriter {
@@ -23,11 +24,12 @@ pub fn from_json(signal: Signal, json: &[u8]) -> Result<Vec<u8>, serde_json::Err
         out: &mut out,
     }
     .deserialize(&mut deserializer)?;
+    // Rejects anything after the object.
     deserializer.end()?;
     Ok(out)
 }
 
-/// Writes the fields of one message.
+/// Writes the fields of a message.
 struct MessageWriter<'a> {
     message: &'static Message,
     out: &'a mut Vec<u8>,
@@ -52,14 +54,15 @@ impl<'de> Visitor<'de> for MessageWriter<'_> {
         while let Some(field) = map.next_key_seed(FieldName(self.message))? {
             match field {
                 Some(field) => {
-                    let place = Place::Field;
+                    let position = Position::Field;
                     map.next_value_seed(ValueWriter {
                         field,
-                        place,
+                        position,
                         out: self.out,
                     })?;
                 }
                 None => {
+                    // Unknown names must be ignored (OTLP, JSON Protobuf Encoding).
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -69,7 +72,7 @@ impl<'de> Visitor<'de> for MessageWriter<'_> {
     }
 }
 
-/// Looks a JSON name up without copying it.
+/// Looks up a field by its JSON name without copying the name.
 struct FieldName(&'static Message);
 
 impl<'de> DeserializeSeed<'de> for FieldName {
@@ -88,7 +91,7 @@ impl Visitor<'_> for FieldName {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.named(name))
+        Ok(self.0.field_by_name(name))
     }
 }
 
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_ids_as_hexadecimal_of_any_case() {
+    fn parses_hexadecimal_ids_of_either_case() {
         let span =
             span(r#"{"traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"eee19b7ec3c1b174"}"#);
         let span = span.unwrap();
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_long_integers_as_text_and_as_number() {
+    fn parses_64_bit_integers_as_string_and_as_number() {
         let span = span(
             r#"{"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":1544712661000000000}"#,
         );
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_null_as_absent_and_ignores_unknown_and_snake_case_names() {
+    fn treats_null_as_absent_and_ignores_unknown_and_snake_case_names() {
         let span =
             span(r#"{"name":null,"attributes":null,"trace_state":"x","new":{"a":[1]},"kind":2}"#);
         assert_eq!(
@@ -165,14 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn refuses_names_of_enums_and_ids_in_base64() {
+    fn rejects_names_of_enums_and_ids_in_base64() {
         assert!(span(r#"{"kind":"SPAN_KIND_SERVER"}"#).is_err());
+        // Base64 is what the plain JSON mapping of protobuf would use for bytes.
         assert!(span(r#"{"spanId":"7uGbfsPBsXQ="}"#).is_err());
         assert!(span(r#"{"traceId":"5b8e"}"#).is_err());
     }
 
     #[test]
-    fn refuses_what_is_not_one_object() {
+    fn rejects_anything_but_a_single_object() {
         for json in ["", "[]", "3", "{} {}", "{", "\u{feff}{}"] {
             assert!(
                 from_json(Signal::Traces, json.as_bytes()).is_err(),
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_values_of_every_kind() {
+    fn parses_values_of_every_kind() {
         assert_eq!(
             body(r#"{"stringValue":""}"#),
             Some(Value::StringValue(String::new()))
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_place_of_a_null_in_a_list_of_values() {
+    fn keeps_the_index_of_a_null_in_a_list_of_values() {
         let Some(Value::ArrayValue(list)) =
             body(r#"{"arrayValue":{"values":[{"intValue":1},null,{"intValue":3}]}}"#)
         else {

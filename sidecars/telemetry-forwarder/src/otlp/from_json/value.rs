@@ -1,4 +1,4 @@
-//! One JSON value, written as the field it stands for.
+//! Writes a JSON value as a protobuf field.
 
 use std::fmt;
 
@@ -8,30 +8,30 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::MessageWriter;
-use crate::otlp::tables::{Count, Field, Kind};
+use crate::otlp::tables::{Cardinality, Field, Kind};
 use crate::otlp::wire::{put_delimited, put_key, put_nested, put_varint};
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// Right after the field's name.
     Field,
-    /// In the list of a repeated field; each gets a key of its own.
-    Listed,
-    /// In the list of a repeated number; one key stands before them all.
-    Packed,
+    /// In the list of a repeated field; each element has its own key.
+    Element,
+    /// In the list of a repeated number; one key precedes all of them.
+    PackedElement,
 }
 
-/// Writes one value of a field, or the list of them.
+/// Writes a single value or a list of values of a field.
 pub(super) struct ValueWriter<'a> {
     pub(super) field: &'static Field,
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) out: &'a mut Vec<u8>,
 }
 
 impl ValueWriter<'_> {
-    fn key(&mut self) {
-        if self.place != Place::Packed {
+    fn write_key(&mut self) {
+        if self.position != Position::PackedElement {
             put_key(
                 self.out,
                 u32::from(self.field.number),
@@ -40,93 +40,95 @@ impl ValueWriter<'_> {
         }
     }
 
-    fn varint(&mut self, value: u64) {
-        self.key();
+    fn write_varint(&mut self, value: u64) {
+        self.write_key();
         put_varint(self.out, value);
     }
 
-    fn bytes(&mut self, value: &[u8]) {
+    fn write_bytes(&mut self, value: &[u8]) {
         put_delimited(self.out, u32::from(self.field.number), value);
     }
 
-    fn fixed64(&mut self, value: u64) {
-        self.key();
+    fn write_fixed64(&mut self, value: u64) {
+        self.write_key();
         self.out.extend_from_slice(&value.to_le_bytes());
     }
 
-    fn unexpected<E: Error>(&self, what: &str) -> E {
+    fn type_error<E: Error>(&self, what: &str) -> E {
         E::custom(format_args!("`{}` cannot be {what}", self.field.name))
     }
 
-    /// A number, whether it was written as a number or as text.
-    fn integer<E: Error>(&mut self, value: i128) -> Result<(), E> {
+    /// Writes an integer that was a JSON number or string.
+    fn write_integer<E: Error>(&mut self, value: i128) -> Result<(), E> {
         let narrow = || E::custom(format_args!("`{}` is out of range", self.field.name));
         match self.field.kind {
             Kind::Int32 => {
                 let value = i32::try_from(value).map_err(|_| narrow())?;
-                // Negative 32-bit numbers are written as 64-bit ones.
-                self.varint(i64::from(value) as u64);
+                // Protobuf sign-extends negative 32-bit integers to 64 bits.
+                self.write_varint(i64::from(value) as u64);
             }
+            // Zigzag maps small negative numbers to short varints.
             Kind::Sint32 => {
                 let value = i32::try_from(value).map_err(|_| narrow())?;
-                self.varint(u64::from((value << 1 ^ value >> 31) as u32));
+                self.write_varint(u64::from((value << 1 ^ value >> 31) as u32));
             }
             Kind::Uint32 => {
                 let value = u32::try_from(value).map_err(|_| narrow())?;
-                self.varint(u64::from(value));
+                self.write_varint(u64::from(value));
             }
             Kind::Int64 => {
                 let value = i64::try_from(value).map_err(|_| narrow())?;
-                self.varint(value as u64);
+                self.write_varint(value as u64);
             }
             Kind::Uint64 => {
                 let value = u64::try_from(value).map_err(|_| narrow())?;
-                self.varint(value);
+                self.write_varint(value);
             }
             Kind::Fixed32 => {
                 let value = u32::try_from(value).map_err(|_| narrow())?;
-                self.key();
+                self.write_key();
                 self.out.extend_from_slice(&value.to_le_bytes());
             }
             Kind::Fixed64 => {
                 let value = u64::try_from(value).map_err(|_| narrow())?;
-                self.fixed64(value);
+                self.write_fixed64(value);
             }
             Kind::Sfixed64 => {
                 let value = i64::try_from(value).map_err(|_| narrow())?;
-                self.fixed64(value as u64);
+                self.write_fixed64(value as u64);
             }
-            Kind::Double => self.fixed64((value as f64).to_bits()),
-            _ => return Err(self.unexpected("a number")),
+            Kind::Double => self.write_fixed64((value as f64).to_bits()),
+            _ => return Err(self.type_error("a number")),
         }
 
         Ok(())
     }
 
-    fn text<E: Error>(&mut self, text: &str) -> Result<(), E> {
+    fn write_text<E: Error>(&mut self, text: &str) -> Result<(), E> {
         match self.field.kind {
-            Kind::Text => self.bytes(text.as_bytes()),
+            Kind::Text => self.write_bytes(text.as_bytes()),
             Kind::Binary => {
-                let bytes = decode_base64(text).ok_or_else(|| self.unexpected("other than base64"));
-                self.bytes(&bytes?);
+                let bytes =
+                    decode_base64(text).ok_or_else(|| self.type_error("anything but base64"));
+                self.write_bytes(&bytes?);
             }
             Kind::Id(length) => {
-                let wrong = "other than hexadecimal digits of an id's length";
+                let expected = "anything but hexadecimal digits of the right length";
                 let id = decode_hex(text).filter(|id| id.is_empty() || id.len() == length);
-                self.bytes(&id.ok_or_else(|| self.unexpected(wrong))?);
+                self.write_bytes(&id.ok_or_else(|| self.type_error(expected))?);
             }
             Kind::Double => {
-                let value = double(text).ok_or_else(|| self.unexpected("this text"))?;
-                self.fixed64(value.to_bits());
+                let value = parse_double(text).ok_or_else(|| self.type_error("this text"))?;
+                self.write_fixed64(value.to_bits());
             }
-            // Names of enums must not be understood: only integers are OTLP.
+            // Enums are not listed: OTLP forbids their names, so only integers are accepted.
             Kind::Int64 | Kind::Uint64 | Kind::Fixed64 | Kind::Sfixed64 => {
                 let value = text
                     .parse::<i128>()
-                    .map_err(|_| self.unexpected("this text"))?;
-                self.integer(value)?;
+                    .map_err(|_| self.type_error("this text"))?;
+                self.write_integer(value)?;
             }
-            _ => return Err(self.unexpected("text")),
+            _ => return Err(self.type_error("text")),
         }
 
         Ok(())
@@ -149,57 +151,58 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
     }
 
     fn visit_unit<E: Error>(mut self) -> Result<(), E> {
-        match (self.place, self.field.kind) {
-            (Place::Field, _) => Ok(()),
-            // Dropping a listed one would move its neighbours; the empty message keeps its place.
+        match (self.position, self.field.kind) {
+            (Position::Field, _) => Ok(()),
+            // Dropping an element would shift the ones after it; an empty message keeps the index.
             (_, Kind::Nested(_)) => {
-                self.bytes(&[]);
+                self.write_bytes(&[]);
                 Ok(())
             }
-            _ => Err(self.unexpected("null in a list")),
+            _ => Err(self.type_error("null in a list")),
         }
     }
 
     fn visit_bool<E: Error>(mut self, value: bool) -> Result<(), E> {
         match self.field.kind {
             Kind::Bool => {
-                self.varint(u64::from(value));
+                self.write_varint(u64::from(value));
                 Ok(())
             }
-            _ => Err(self.unexpected("true or false")),
+            _ => Err(self.type_error("true or false")),
         }
     }
 
     fn visit_i64<E: Error>(mut self, value: i64) -> Result<(), E> {
-        self.integer(i128::from(value))
+        self.write_integer(i128::from(value))
     }
 
     fn visit_u64<E: Error>(mut self, value: u64) -> Result<(), E> {
-        self.integer(i128::from(value))
+        self.write_integer(i128::from(value))
     }
 
     fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
         if matches!(self.field.kind, Kind::Double) {
-            self.fixed64(value.to_bits());
+            self.write_fixed64(value.to_bits());
             return Ok(());
         }
-        // 1e3 is a whole number too.
+        // `1e3` is an integer in JSON as well.
+        // 1e20 exceeds every 64-bit integer, so the cast below is exact.
         if value.fract() == 0.0 && value.abs() < 1e20 {
-            return self.integer(value as i128);
+            return self.write_integer(value as i128);
         }
-        Err(self.unexpected("a fraction"))
+        Err(self.type_error("a fraction"))
     }
 
     fn visit_str<E: Error>(mut self, text: &str) -> Result<(), E> {
-        self.text(text)
+        self.write_text(text)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let Kind::Nested(message) = self.field.kind else {
-            return Err(self.unexpected("an object"));
+            return Err(self.type_error("an object"));
         };
-        if self.field.count == Count::Many && self.place == Place::Field {
-            return Err(self.unexpected("an object, only a list"));
+        if self.field.cardinality == Cardinality::Repeated && self.position == Position::Field {
+            return Err(self.type_error("an object, only a list"));
         }
         put_nested(self.out, u32::from(self.field.number), |out| {
             MessageWriter { message, out }.visit_map(map)
@@ -207,24 +210,29 @@ impl<'de> Visitor<'de> for ValueWriter<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        if self.field.count != Count::Many || self.place != Place::Field {
-            return Err(self.unexpected("a list"));
+        if self.field.cardinality != Cardinality::Repeated || self.position != Position::Field {
+            return Err(self.type_error("a list"));
         }
 
         let field = self.field;
-        let mut write_all = |place, out: &mut Vec<u8>| {
+        let mut write_all = |position, out: &mut Vec<u8>| {
             while list
-                .next_element_seed(ValueWriter { field, place, out })?
+                .next_element_seed(ValueWriter {
+                    field,
+                    position,
+                    out,
+                })?
                 .is_some()
             {}
             Ok(())
         };
 
+        // Only numbers can be packed (protobuf encoding, "Packed Repeated Fields").
         if field.kind.wire() == 2 {
-            return write_all(Place::Listed, self.out);
+            return write_all(Position::Element, self.out);
         }
         put_nested(self.out, u32::from(field.number), |out| {
-            write_all(Place::Packed, out)
+            write_all(Position::PackedElement, out)
         })
     }
 }
@@ -241,7 +249,7 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Both alphabets, with padding or without, as the JSON form of protobuf allows.
+/// Decodes both alphabets, with or without padding, as the JSON mapping of protobuf allows.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD
         .decode(text)
@@ -249,7 +257,7 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
-fn double(text: &str) -> Option<f64> {
+fn parse_double(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
         "Infinity" => Some(f64::INFINITY),

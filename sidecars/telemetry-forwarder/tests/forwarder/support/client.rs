@@ -1,4 +1,4 @@
-//! Senders: one request over HTTP/1.1, or one call over gRPC with the frames written by hand.
+//! Senders: requests over HTTP/1.1, or calls over gRPC with hand-written frames.
 
 use std::net::SocketAddr;
 
@@ -11,40 +11,41 @@ use tokio::net::TcpStream;
 
 use super::samples::traces;
 
-/// A whole answer.
+/// A response, read completely.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FullResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) trailers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-/// Sends any request over HTTP/1.1.
-pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Answer {
+/// Sends a request over HTTP/1.1.
+pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> FullResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     request
         .headers_mut()
         .insert("host", "localhost".parse().unwrap());
-    whole(sender.send_request(request).await.unwrap()).await
+    read_response(sender.send_request(request).await.unwrap()).await
 }
 
 /// Sends a request over HTTP/2.
-pub(crate) async fn send_h2(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+pub(crate) async fn send_h2(address: SocketAddr, request: Request<Full<Bytes>>) -> FullResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     let io = TokioIo::new(stream);
+    // Prior knowledge: the forwarder's ports accept HTTP/2 without TLS or an upgrade.
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
-    whole(sender.send_request(request).await.unwrap()).await
+    read_response(sender.send_request(request).await.unwrap()).await
 }
 
-async fn whole(response: http::Response<hyper::body::Incoming>) -> Answer {
+async fn read_response(response: http::Response<hyper::body::Incoming>) -> FullResponse {
     let (head, body) = response.into_parts();
     let collected = body.collect().await.unwrap();
     let trailers = collected.trailers().cloned().unwrap_or_default();
-    Answer {
+    FullResponse {
         status: head.status,
         headers: head.headers,
         trailers,
@@ -52,7 +53,8 @@ async fn whole(response: http::Response<hyper::body::Incoming>) -> Answer {
     }
 }
 
-/// Sends spans one after the other over one connection until that ends; tells each acknowledged one.
+/// Sends spans over one connection until it closes; calls `acknowledged` with the name of each
+/// acknowledged span.
 pub(crate) async fn send_until_closed(
     address: SocketAddr,
     prefix: &str,
@@ -72,6 +74,7 @@ pub(crate) async fn send_until_closed(
             return;
         };
 
+        // A 503 during the drain is fine: the span was not acknowledged.
         if response.status() == StatusCode::OK {
             acknowledged(name);
         }
@@ -81,7 +84,7 @@ pub(crate) async fn send_until_closed(
     }
 }
 
-/// A POST with headers.
+/// Builds a POST request with headers.
 pub(crate) fn post(
     path: &str,
     headers: &[(&str, &str)],
@@ -94,7 +97,7 @@ pub(crate) fn post(
     request.body(Full::new(body.into())).unwrap()
 }
 
-/// A protobuf request of traces.
+/// Builds a protobuf request of traces.
 pub(crate) fn post_traces(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     post(
         "/v1/traces",
@@ -103,10 +106,10 @@ pub(crate) fn post_traces(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     )
 }
 
-/// Sends traces and insists that they are acknowledged.
+/// Sends traces and asserts that they are acknowledged.
 pub(crate) async fn deliver(address: SocketAddr, body: impl Into<Bytes>) {
-    let answer = send(address, post_traces(body)).await;
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let response = send(address, post_traces(body)).await;
+    assert_eq!(response.status, StatusCode::OK, "{response:?}");
 }
 
 /// Calls a gRPC method with one message.
@@ -115,24 +118,24 @@ pub(crate) async fn call(
     method: &str,
     headers: &[(&str, &str)],
     frame: Vec<u8>,
-) -> Answer {
+) -> FullResponse {
     let uri = format!("http://{address}{method}");
     let mut all = vec![("content-type", "application/grpc"), ("te", "trailers")];
     all.extend_from_slice(headers);
     send_h2(address, post(&uri, &all, frame)).await
 }
 
-/// A message in its frame.
+/// Frames a gRPC message: flag, length, message.
 pub(crate) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[flag][..], &length, message].concat()
 }
 
-/// The gRPC status, from the trailers or, when there is nothing else, from the headers.
-pub(crate) fn grpc_status(answer: &Answer) -> u16 {
-    let status = answer
+/// Returns the gRPC status, from the trailers or, in a trailers-only response, from the headers.
+pub(crate) fn grpc_status(response: &FullResponse) -> u16 {
+    let status = response
         .trailers
         .get("grpc-status")
-        .or_else(|| answer.headers.get("grpc-status"));
+        .or_else(|| response.headers.get("grpc-status"));
     status.unwrap().to_str().unwrap().parse().unwrap()
 }

@@ -1,4 +1,4 @@
-//! A running forwarder, a backend that answers from a script, clients, and samples.
+//! A running forwarder, a scripted backend, clients, and samples.
 
 pub(crate) mod client;
 pub(crate) mod samples;
@@ -12,8 +12,8 @@ use telemetry_forwarder::{Config, Error, Listeners, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A forwarder in this process.
-pub(crate) struct Running {
+/// A forwarder that runs in the test process.
+pub(crate) struct TestForwarder {
     pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
     pub(crate) readiness: Readiness,
@@ -21,7 +21,7 @@ pub(crate) struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl Running {
+impl TestForwarder {
     pub(crate) async fn start(config: Config) -> Self {
         Self::start_with(config, None, Duration::from_secs(20)).await
     }
@@ -38,6 +38,7 @@ impl Running {
         let (http, grpc) = (listeners.http.local_addr(), listeners.grpc.local_addr());
         let (trigger, shutdown) = Shutdown::pair();
         let readiness = Readiness::new();
+        // Port 0 lets tests run in parallel.
         let mut common = Common::with_admin_port(0);
 
         common.drain_limit = Period::from_millis(drain_limit.as_millis() as u64);
@@ -58,7 +59,7 @@ impl Running {
         }
     }
 
-    /// Asks it to stop and waits until it has; says how long that took.
+    /// Stops the forwarder, waits for it to end, and returns how long that took.
     pub(crate) async fn stop(self) -> Duration {
         let start = Instant::now();
         self.trigger.fire();
@@ -67,20 +68,20 @@ impl Running {
     }
 }
 
-/// Settings that send at once to an address.
+/// Returns settings that send to `endpoint` almost at once.
 pub(crate) fn config(endpoint: impl Into<String>) -> Config {
     Config {
         endpoint: endpoint.into(),
-        batch_delay: Period::from_millis(20),
+        batch_timeout: Period::from_millis(20),
         ..Config::default()
     }
 }
 
-/// Waits until something holds, and fails the test when it never does.
-pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+/// Waits until a condition holds, and fails the test after `LIMIT`.
+pub(crate) async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < LIMIT, "never: {what}");
+    while !condition() {
+        assert!(start.elapsed() < LIMIT, "timed out waiting for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

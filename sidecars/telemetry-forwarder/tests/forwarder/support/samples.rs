@@ -1,4 +1,4 @@
-//! Requests as an SDK would send them.
+//! Requests as an SDK sends them.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
-/// Spans with these names, in one envelope of the service `sample`.
+/// Encodes spans with these names, in one envelope of the service `sample`.
 pub(crate) fn traces<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec<u8> {
     let spans = names.into_iter().map(|name| Span {
         trace_id: (1..=16).collect(),
@@ -42,8 +42,8 @@ pub(crate) fn traces<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec
     .encode_to_vec()
 }
 
-/// So many spans, named by number with a prefix, in sorted order.
-pub(crate) fn numbered(prefix: &str, count: usize) -> Vec<String> {
+/// Returns `count` names, a prefix and a number each, in sorted order.
+pub(crate) fn numbered_names(prefix: &str, count: usize) -> Vec<String> {
     (0..count)
         .map(|number| format!("{prefix}{number:04}"))
         .collect()

@@ -1,4 +1,4 @@
-//! A backend that answers from a script and keeps what it took.
+//! A backend that replies from a script and records the requests.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -16,7 +16,7 @@ use prost::Message;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-/// One answer.
+/// A scripted response.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -24,9 +24,9 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// A request as it arrived, unpacked.
+/// A request as it arrived, decompressed.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -34,20 +34,20 @@ pub(crate) struct Received {
     pub(crate) at: Instant,
 }
 
-/// The backend; clones are the same.
+/// The backend; clones share its state.
 #[derive(Clone)]
 pub(crate) struct Sink {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
-type Decide = Box<dyn Fn(&[u8]) -> Reply + Send>;
+type Responder = Box<dyn Fn(&[u8]) -> Reply + Send>;
 
 struct State {
     script: VecDeque<Reply>,
-    /// What is answered when the script has ended.
-    then: Decide,
-    received: Vec<Received>,
+    /// Replies after the end of the script.
+    then: Responder,
+    requests: Vec<ReceivedRequest>,
 }
 
 impl Reply {
@@ -66,13 +66,13 @@ impl Reply {
 }
 
 impl Sink {
-    /// Takes everything.
+    /// Starts a backend that accepts everything.
     pub(crate) async fn start() -> Self {
-        Self::scripted([]).await
+        Self::with_script([]).await
     }
 
-    /// Gives these answers first, and then takes everything.
-    pub(crate) async fn scripted(script: impl IntoIterator<Item = Reply>) -> Self {
+    /// Starts a backend that sends these replies first, and then accepts everything.
+    pub(crate) async fn with_script(script: impl IntoIterator<Item = Reply>) -> Self {
         let listener = super::bind().await;
         let sink = Self::new(listener.local_addr().unwrap(), script);
         let service = sink.service();
@@ -85,7 +85,7 @@ impl Sink {
         sink
     }
 
-    /// The same over TLS.
+    /// Starts a backend that accepts everything over TLS.
     pub(crate) async fn secure(acceptor: TlsAcceptor) -> Self {
         let listener = super::bind().await;
         let sink = Self::new(listener.local_addr().unwrap(), []);
@@ -101,11 +101,11 @@ impl Sink {
 
     fn new(address: SocketAddr, script: impl IntoIterator<Item = Reply>) -> Self {
         let script = script.into_iter().collect();
-        let then: Decide = Box::new(|_| Reply::status(200));
+        let then: Responder = Box::new(|_| Reply::status(200));
         let state = State {
             script,
             then,
-            received: Vec::new(),
+            requests: Vec::new(),
         };
         Self {
             address,
@@ -117,30 +117,30 @@ impl Sink {
         format!("http://{}", self.address)
     }
 
-    /// From now on answers by what is in the request.
-    pub(crate) fn decide(&self, decide: impl Fn(&[u8]) -> Reply + Send + 'static) {
-        self.state.lock().unwrap().then = Box::new(decide);
+    /// Sets the reply from now on, by the body of the request.
+    pub(crate) fn respond_with(&self, responder: impl Fn(&[u8]) -> Reply + Send + 'static) {
+        self.state.lock().unwrap().then = Box::new(responder);
     }
 
-    pub(crate) fn received(&self) -> Vec<Received> {
-        self.state.lock().unwrap().received.clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.state.lock().unwrap().requests.clone()
     }
 
-    /// The names of all spans it took, sorted.
+    /// Returns the names of all accepted spans, sorted.
     pub(crate) fn spans(&self) -> Vec<String> {
         let mut names: Vec<String> = self.traces().iter().flat_map(names).collect();
         names.sort();
         names
     }
 
-    /// The trace requests it took, as another implementation reads them.
+    /// Returns the accepted trace requests, decoded by opentelemetry-proto.
     pub(crate) fn traces(&self) -> Vec<ExportTraceServiceRequest> {
-        let received = self.received();
-        let taken = received
+        let requests = self.requests();
+        let accepted = requests
             .iter()
-            .filter(|one| one.status == 200 && one.path == "/v1/traces");
-        taken
-            .map(|one| ExportTraceServiceRequest::decode(&one.body[..]).unwrap())
+            .filter(|request| request.status == 200 && request.path == "/v1/traces");
+        accepted
+            .map(|request| ExportTraceServiceRequest::decode(&request.body[..]).unwrap())
             .collect()
     }
 
@@ -150,25 +150,27 @@ impl Sink {
         let sink = self.clone();
         move |request| {
             let sink = sink.clone();
-            Box::pin(async move { sink.answer(request).await })
+            Box::pin(async move { sink.respond(request).await })
         }
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let packed = read_limited(body, 64 << 20).await.unwrap();
+        let compressed = read_limited(body, 64 << 20).await.unwrap();
+        // The forwarder sends gzip or nothing else.
         let body = match head.headers.get("content-encoding") {
-            Some(_) => gunzip(&packed),
-            None => packed,
+            Some(_) => gunzip(&compressed),
+            None => compressed,
         };
 
+        // Not held across an await, so that a slow reply would not block other requests.
         let mut state = self.state.lock().unwrap();
         let reply = match state.script.pop_front() {
             Some(reply) => reply,
             None => (state.then)(&body),
         };
 
-        state.received.push(Received {
+        state.requests.push(ReceivedRequest {
             path: head.uri.path().to_owned(),
             headers: head.headers,
             body,
@@ -187,7 +189,7 @@ impl Sink {
 
 type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-/// The names of the spans of a request.
+/// Returns the names of the spans of a request.
 pub(crate) fn names(request: &ExportTraceServiceRequest) -> Vec<String> {
     let scopes = request
         .resource_spans
@@ -199,8 +201,8 @@ pub(crate) fn names(request: &ExportTraceServiceRequest) -> Vec<String> {
         .collect()
 }
 
-fn gunzip(packed: &[u8]) -> Bytes {
+fn gunzip(compressed: &[u8]) -> Bytes {
     let mut out = Vec::new();
-    GzDecoder::new(packed).read_to_end(&mut out).unwrap();
+    GzDecoder::new(compressed).read_to_end(&mut out).unwrap();
     out.into()
 }

@@ -1,4 +1,4 @@
-//! Runs a task and waits for its end.
+//! Runs a task and waits until it stops.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,114 +13,114 @@ use crate::client::Client;
 use crate::error::{Error, Failure};
 use crate::register::latest;
 
-/// What to run, and where.
+/// The parameters of a run.
 #[derive(Debug, Clone, Default)]
 pub struct RunRequest {
-    /// The cluster's name or ARN.
+    /// The name or ARN of the cluster.
     pub cluster: String,
     /// The family (its latest revision), `family:revision`, or an ARN.
     pub task_definition: String,
-    /// The subnets in which the task may be placed.
+    /// The subnets to place the task in.
     pub subnets: Vec<String>,
-    /// The security groups; without any the default one of the network.
+    /// The security groups; empty for the default one of the VPC.
     pub security_groups: Vec<String>,
-    /// Whether the task gets an address of the internet.
+    /// Whether the task gets a public IP address.
     pub public_address: PublicAddress,
-    /// What is different from the definition this time.
+    /// Overrides of the definition's containers.
     pub overrides: Vec<Override>,
-    /// Who started it: a word that DescribeTasks shows, up to 128 characters.
+    /// The value of `startedBy`, up to 128 characters.
     pub started_by: Option<String>,
-    /// How long to wait.
+    /// How long to wait for the task to stop.
     pub wait: Wait,
 }
 
-/// Whether the task gets an address of the internet.
+/// Whether the task gets a public IP address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PublicAddress {
-    /// It has one, which a subnet without NAT needs to pull images.
+    /// A public address, which a subnet without NAT needs to pull images.
     Yes,
-    /// It has none.
+    /// No public address.
     #[default]
     No,
 }
 
-/// What is different from the definition this time.
+/// Overrides of the definition's containers.
 #[derive(Debug, Clone, Default)]
 pub struct Override {
-    /// The container.
+    /// The name of the container.
     pub container: String,
-    /// Its command, if it is another one.
+    /// The command, if it is overridden.
     pub command: Option<Vec<String>>,
-    /// Variables that are added or replaced.
+    /// Environment variables to add or replace.
     pub environment: BTreeMap<String, String>,
 }
 
-/// How long to wait, and how often to ask.
+/// The timeout and the polling intervals of a wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
-    /// The whole wait.
-    pub limit: Duration,
-    /// The pause before the second question; each one after it is half as long again.
-    pub pause: Duration,
-    /// The longest pause.
-    pub longest_pause: Duration,
+    /// The timeout of the wait.
+    pub timeout: Duration,
+    /// The first interval between two polls; each further one is 1.5 times as long.
+    pub interval: Duration,
+    /// The maximum interval.
+    pub max_interval: Duration,
 }
 
 impl Default for Wait {
     fn default() -> Self {
         Self {
-            limit: Duration::from_mins(30),
-            pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(10),
+            timeout: Duration::from_mins(30),
+            interval: Duration::from_secs(1),
+            max_interval: Duration::from_secs(10),
         }
     }
 }
 
-/// A task that has been started.
+/// A started task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Started {
-    /// The task's ARN.
+pub struct StartedTask {
+    /// The ARN of the task.
     pub task: String,
-    /// The ARN of the very revision that runs.
+    /// The ARN of the revision that runs.
     pub task_definition: String,
 }
 
-/// A task that has ended.
+/// A stopped task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct StoppedTask {
     /// The task's ARN.
     pub task: String,
-    /// The exit code that speaks for the task; none if no essential container ever ran.
+    /// The exit code of the task; `None` if no essential container ran.
     pub exit_code: Option<i32>,
-    /// Why it stopped, in a word: `EssentialContainerExited`, `TaskFailedToStart` …
+    /// The stop code, such as `EssentialContainerExited` or `TaskFailedToStart`.
     pub stop_code: Option<String>,
-    /// Why it stopped, in a sentence.
+    /// The reason why the task stopped, as a sentence.
     pub stopped_reason: Option<String>,
-    /// How every container ended.
-    pub containers: Vec<ContainerEnd>,
+    /// The containers of the task.
+    pub containers: Vec<ContainerExit>,
 }
 
-/// How a container ended.
+/// A container of a stopped task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerEnd {
-    /// Its name.
+pub struct ContainerExit {
+    /// The name.
     pub name: String,
-    /// Whether the task ended with it.
+    /// Whether the container is essential.
     pub essential: bool,
-    /// Its exit code; none if it never ran.
+    /// The exit code; `None` if the container did not run.
     pub exit_code: Option<i32>,
-    /// What ECS says about it: `OutOfMemoryError: …`, `CannotPullContainerError: …`.
+    /// The reason of ECS, such as `OutOfMemoryError: …` or `CannotPullContainerError: …`.
     pub reason: Option<String>,
 }
 
-/// Starts a task and waits for its end.
-pub async fn run(client: &Client, request: &RunRequest) -> Result<Finished, Error> {
+/// Starts a task and waits until it stops.
+pub async fn run(client: &Client, request: &RunRequest) -> Result<StoppedTask, Error> {
     let started = start(client, request).await?;
     wait(client, &request.cluster, &started, request.wait, |_| {}).await
 }
 
 /// Starts a task.
-pub async fn start(client: &Client, request: &RunRequest) -> Result<Started, Error> {
+pub async fn start(client: &Client, request: &RunRequest) -> Result<StartedTask, Error> {
     let operation = "RunTask";
     let network = network(request).map_err(|_| Error::NotStarted(vec![no_subnets()]))?;
     let overrides = request.overrides.iter().map(container_override).collect();
@@ -140,10 +140,11 @@ pub async fn start(client: &Client, request: &RunRequest) -> Result<Started, Err
         .set_started_by(request.started_by.clone())
         .send()
         .await
-        .map_err(|error| Error::of(operation, error))?;
+        .map_err(|error| Error::from_sdk(operation, error))?;
 
+    // RunTask succeeds with HTTP 200 even if it places no task; then `failures` has the reasons.
     match output.tasks().first() {
-        Some(task) => Ok(Started {
+        Some(task) => Ok(StartedTask {
             task: task.task_arn().unwrap_or_default().to_owned(),
             task_definition: task.task_definition_arn().unwrap_or_default().to_owned(),
         }),
@@ -153,16 +154,16 @@ pub async fn start(client: &Client, request: &RunRequest) -> Result<Started, Err
     }
 }
 
-/// Waits for the end of a task; `seen` hears of every change of its status.
+/// Waits until a task stops; calls `on_status` at each change of its status.
 pub async fn wait(
     client: &Client,
     cluster: &str,
-    started: &Started,
+    started: &StartedTask,
     wait: Wait,
-    mut seen: impl FnMut(&str),
-) -> Result<Finished, Error> {
-    let end = Instant::now() + wait.limit;
-    let mut pause = wait.pause;
+    mut on_status: impl FnMut(&str),
+) -> Result<StoppedTask, Error> {
+    let end = Instant::now() + wait.timeout;
+    let mut interval = wait.interval;
     let mut status = "not yet visible".to_owned();
     let mut missing = 0;
 
@@ -173,38 +174,41 @@ pub async fn wait(
                 let now = task.last_status().unwrap_or_default();
                 if now != status {
                     now.clone_into(&mut status);
-                    seen(&status);
+                    on_status(&status);
                 }
 
                 if status == "STOPPED" {
-                    return Ok(finished(client, started, &task).await);
+                    return Ok(stopped_task(client, started, &task).await);
                 }
             }
-            // A new task is not visible everywhere at once.
-            None if missing < PATIENCE => missing += 1,
+            // ECS is eventually consistent: a new task may not be visible at once.
+            None if missing < MAX_MISSING_POLLS => missing += 1,
             None => {
-                return Err(Error::Vanished {
+                return Err(Error::TaskNotFound {
                     task: started.task.clone(),
                 });
             }
         }
 
+        // After the poll, so that a task that has stopped meanwhile is not reported as running.
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Error::StillRunning {
+            return Err(Error::WaitTimeout {
                 task: started.task.clone(),
                 status,
-                limit: wait.limit,
+                timeout: wait.timeout,
             });
         }
 
-        sleep(pause.min(left)).await;
-        pause = (pause + pause / 2).min(wait.longest_pause);
+        // Never beyond the timeout, so that the last poll is at the deadline.
+        sleep(interval.min(left)).await;
+        // Short tasks are noticed early, and long ones cause few calls.
+        interval = (interval + interval / 2).min(wait.max_interval);
     }
 }
 
-/// How often in a row a task may be unknown before it counts as gone.
-const PATIENCE: u32 = 5;
+/// The number of consecutive polls in which a task may be missing.
+const MAX_MISSING_POLLS: u32 = 5;
 
 async fn describe(client: &Client, cluster: &str, task: &str) -> Result<Option<Task>, Error> {
     let output = client
@@ -214,60 +218,62 @@ async fn describe(client: &Client, cluster: &str, task: &str) -> Result<Option<T
         .tasks(task)
         .send()
         .await
-        .map_err(|error| Error::of("DescribeTasks", error))?;
+        .map_err(|error| Error::from_sdk("DescribeTasks", error))?;
     Ok(output.tasks.and_then(|tasks| tasks.into_iter().next()))
 }
 
-async fn finished(client: &Client, started: &Started, task: &Task) -> Finished {
-    // What is essential stands in the definition only. If that cannot be read any more, all count as essential.
+async fn stopped_task(client: &Client, started: &StartedTask, task: &Task) -> StoppedTask {
+    // Only the definition has `essential`. If it cannot be read any more, all containers count as essential.
     let definition = latest(client, &started.task_definition)
         .await
         .ok()
         .flatten();
     let is_essential = |name: &str| {
-        let one = definition
+        let container = definition
             .as_ref()
             .and_then(|definition| definition.container(name));
-        one.is_none_or(task_definition::ContainerDefinition::is_essential)
+        container.is_none_or(task_definition::ContainerDefinition::is_essential)
     };
 
     let containers: Vec<_> = task
         .containers()
         .iter()
-        .map(|one| {
-            let name = one.name().unwrap_or_default().to_owned();
-            ContainerEnd {
+        .map(|container| {
+            let name = container.name().unwrap_or_default().to_owned();
+            ContainerExit {
                 essential: is_essential(&name),
-                exit_code: one.exit_code(),
-                reason: one.reason().map(str::to_owned),
+                exit_code: container.exit_code(),
+                reason: container.reason().map(str::to_owned),
                 name,
             }
         })
         .collect();
 
-    Finished {
+    StoppedTask {
         task: started.task.clone(),
-        exit_code: speaking(&containers),
+        exit_code: task_exit_code(&containers),
         stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
         stopped_reason: task.stopped_reason().map(str::to_owned),
         containers,
     }
 }
 
-/// The exit code that speaks for a task: of its essential containers the first that failed by itself.
+/// Returns the exit code of a task: of the first essential container that failed by itself.
 ///
-/// 137 and 143 are what a container says that was stopped because another one ended, so they speak only when
-/// nobody else does.
-fn speaking(containers: &[ContainerEnd]) -> Option<i32> {
+/// 137 and 143 (128 plus SIGKILL and SIGTERM) are the exit codes of containers that were stopped because another
+/// one exited, so they count only if there is no other.
+fn task_exit_code(containers: &[ContainerExit]) -> Option<i32> {
+    // Sidecars that are not essential do not decide the outcome of a task.
     let codes = || {
         containers
             .iter()
-            .filter(|one| one.essential)
-            .filter_map(|one| one.exit_code)
+            .filter(|container| container.essential)
+            .filter_map(|container| container.exit_code)
     };
 
-    let failed = codes().find(|code| !matches!(code, 0 | 137 | 143));
-    failed
+    // By itself: neither successful nor stopped by a signal.
+    let own_failure = codes().find(|code| !matches!(code, 0 | 137 | 143));
+    own_failure
         .or_else(|| codes().find(|code| *code == 0))
         .or_else(|| codes().next())
 }
@@ -279,6 +285,7 @@ fn network(request: &RunRequest) -> Result<NetworkConfiguration, aws_sdk_ecs::er
         PublicAddress::No => AssignPublicIp::Disabled,
     };
 
+    // Empty lists are omitted, so that ECS applies its defaults.
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets((!request.subnets.is_empty()).then(|| request.subnets.clone()))
         .set_security_groups((!groups.is_empty()).then(|| groups.clone()))
@@ -293,31 +300,31 @@ fn network(request: &RunRequest) -> Result<NetworkConfiguration, aws_sdk_ecs::er
 fn no_subnets() -> Failure {
     Failure {
         arn: None,
-        reason: "no subnet was given; name at least one".to_owned(),
+        reason: "no subnet given; specify at least one".to_owned(),
         detail: None,
     }
 }
 
-fn container_override(one: &Override) -> ContainerOverride {
-    let environment = one
+fn container_override(overridden: &Override) -> ContainerOverride {
+    let environment = overridden
         .environment
         .iter()
         .map(|(name, value)| KeyValuePair::builder().name(name).value(value).build())
         .collect::<Vec<_>>();
     ContainerOverride::builder()
-        .name(&one.container)
-        .set_command(one.command.clone())
+        .name(&overridden.container)
+        .set_command(overridden.command.clone())
         .set_environment((!environment.is_empty()).then_some(environment))
         .build()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ContainerEnd, speaking};
+    use super::{ContainerExit, task_exit_code};
 
-    fn ends(codes: &[(bool, Option<i32>)]) -> Vec<ContainerEnd> {
-        let end = |(essential, exit_code): &(bool, Option<i32>)| ContainerEnd {
-            name: "one".to_owned(),
+    fn ends(codes: &[(bool, Option<i32>)]) -> Vec<ContainerExit> {
+        let end = |(essential, exit_code): &(bool, Option<i32>)| ContainerExit {
+            name: "app".to_owned(),
             essential: *essential,
             exit_code: *exit_code,
             reason: None,
@@ -326,20 +333,23 @@ mod tests {
     }
 
     #[test]
-    fn the_essential_container_that_failed_by_itself_speaks() {
+    fn returns_the_code_of_the_essential_container_that_failed_by_itself() {
         assert_eq!(
-            speaking(&ends(&[(true, Some(0)), (false, Some(9))])),
+            task_exit_code(&ends(&[(true, Some(0)), (false, Some(9))])),
             Some(0)
         );
         assert_eq!(
-            speaking(&ends(&[(true, Some(143)), (true, Some(3))])),
+            task_exit_code(&ends(&[(true, Some(143)), (true, Some(3))])),
             Some(3)
         );
         assert_eq!(
-            speaking(&ends(&[(true, Some(143)), (true, Some(0))])),
+            task_exit_code(&ends(&[(true, Some(143)), (true, Some(0))])),
             Some(0)
         );
-        assert_eq!(speaking(&ends(&[(true, Some(137))])), Some(137));
-        assert_eq!(speaking(&ends(&[(true, None), (false, Some(0))])), None);
+        assert_eq!(task_exit_code(&ends(&[(true, Some(137))])), Some(137));
+        assert_eq!(
+            task_exit_code(&ends(&[(true, None), (false, Some(0))])),
+            None
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A connection to ECS.
+//! The API client.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use aws_credential_types::Credentials;
 
 use crate::error::Error;
 
-/// A connection to ECS in one region.
+/// A client for ECS in one region.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) ecs: aws_sdk_ecs::Client,
 }
 
 impl Client {
-    /// A connection as the environment describes it: `AWS_REGION`, `AWS_PROFILE`, keys, roles, and
+    /// Creates a client from the environment: `AWS_REGION`, `AWS_PROFILE`, keys, roles, and
     /// `AWS_ENDPOINT_URL` for an emulator.
     pub async fn from_environment() -> Result<Self, Error> {
         Self::load(aws_config::defaults(BehaviorVersion::latest())).await
     }
 
-    /// A connection to an emulator such as moto, with credentials that open nothing.
+    /// Creates a client for an emulator such as moto, with dummy credentials.
     pub async fn emulator(url: &str) -> Result<Self, Error> {
         let credentials = Credentials::new("emulator", "emulator", None, None, "emulator");
         let loader = aws_config::defaults(BehaviorVersion::latest())
@@ -33,6 +33,7 @@ impl Client {
     }
 
     async fn load(loader: ConfigLoader) -> Result<Self, Error> {
+        // The SDK has no operation timeout by default; three attempts of 20 s fit in a minute.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(20))
@@ -45,8 +46,9 @@ impl Client {
             .load()
             .await;
 
+        // The SDK reports this only at the first call, and less clearly.
         if config.region().is_none() {
-            return Err(Error::NoRegion);
+            return Err(Error::MissingRegion);
         }
         Ok(Self {
             ecs: aws_sdk_ecs::Client::new(&config),

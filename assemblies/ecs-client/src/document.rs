@@ -1,8 +1,8 @@
-//! Passes JSON documents through the SDK as they are.
+//! Passes JSON documents through the SDK unchanged.
 //!
-//! The SDK has a type of its own for every record of a task definition, and knows only the fields that
-//! existed when it was made. Our document already is what the API wants, so it goes out instead of what the
-//! SDK would write, before the request is signed; and what comes back is kept as it came.
+//! The SDK's types for task definitions have only the fields that existed when it was generated. The document
+//! is already in the format of the API, so it replaces the body of the request before signing, and the body of
+//! the response is kept as it is.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,33 +12,34 @@ use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ecs::error::BoxError;
 use serde_json::Value;
 
-/// Puts a document into a request. For `customize().mutate_request(…)`.
+/// Replaces the body of a request; for `customize().mutate_request(…)`.
 pub(crate) fn send(document: String) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
     move |request| {
         request
             .headers_mut()
+            // The SDK set the length for the body that is replaced.
             .insert("content-length", document.len().to_string());
         *request.body_mut() = document.clone().into();
     }
 }
 
-/// Keeps the document of an answer. For `customize().interceptor(…)`.
+/// Keeps the body of a response; for `customize().interceptor(…)`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answer(Arc<Mutex<Option<Value>>>);
+pub(crate) struct ResponseDocument(Arc<Mutex<Option<Value>>>);
 
-impl Answer {
-    /// The document of the last answer, if it was JSON.
+impl ResponseDocument {
+    /// Takes the body of the last response, if it was JSON.
     pub(crate) fn take(&self) -> Option<Value> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Intercept for Answer {
+impl Intercept for ResponseDocument {
     fn name(&self) -> &'static str {
-        "answer as a document"
+        "response document"
     }
 
-    // Only now the whole body is in memory.
+    // Earlier hooks see a stream; after deserialization the whole body is in memory.
     fn read_after_deserialization(
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,

@@ -1,4 +1,4 @@
-//! What can go wrong, in plain words.
+//! Errors, with messages for users.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -6,84 +6,80 @@ use std::time::Duration;
 use aws_sdk_ecs::config::http::HttpResponse;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 
-/// What can go wrong between us and ECS.
+/// An error of a call to ECS.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nobody said which region.
+    /// No region is configured.
     #[error(
         "no AWS region is set; set AWS_REGION, or a region in the profile that AWS_PROFILE names"
     )]
-    NoRegion,
-    /// Nobody gave credentials.
+    MissingRegion,
+    /// No credentials were found.
     #[error(
         "no AWS credentials were found for {operation}; log in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID ({detail})"
     )]
-    NoCredentials {
-        /// What was to be done.
+    MissingCredentials {
+        /// The API operation.
         operation: &'static str,
-        /// What the chain of providers said.
+        /// The message of the credential providers.
         detail: String,
     },
-    /// Nobody answered.
-    #[error(
-        "ECS could not be reached for {operation}: {detail}; check the network and AWS_ENDPOINT_URL"
-    )]
+    /// ECS cannot be reached.
+    #[error("cannot reach ECS for {operation}: {detail}; check the network and AWS_ENDPOINT_URL")]
     Unreachable {
-        /// What was to be done.
+        /// The API operation.
         operation: &'static str,
-        /// What the connection said.
+        /// The cause.
         detail: String,
     },
-    /// ECS said no.
+    /// ECS returned an error.
     #[error("ECS refused {operation}: {message} ({code})")]
     Refused {
-        /// What was to be done.
+        /// The API operation.
         operation: &'static str,
-        /// The name of the error.
+        /// The error code.
         code: String,
-        /// What ECS said.
+        /// The message of ECS.
         message: String,
     },
-    /// The answer was none that ECS gives.
-    #[error(
-        "the answer to {operation} was HTTP {status} and not understood; is the endpoint really ECS?"
-    )]
-    NotUnderstood {
-        /// What was to be done.
+    /// The response is not in the format of ECS.
+    #[error("unexpected response to {operation} (HTTP {status}); check that the endpoint is ECS")]
+    UnexpectedResponse {
+        /// The API operation.
         operation: &'static str,
-        /// The HTTP status; 0 if there was none.
+        /// The HTTP status.
         status: u16,
     },
-    /// The task could not be placed.
-    #[error("the task was not started: {}", list(.0))]
+    /// ECS did not start the task.
+    #[error("ECS did not start the task: {}", format_failures(.0))]
     NotStarted(Vec<Failure>),
-    /// ECS does not know the task any more.
-    #[error("ECS no longer knows the task {task}, so how it ended cannot be said")]
-    Vanished {
+    /// ECS no longer returns the task.
+    #[error("ECS no longer returns the task {task}; its exit code is unknown")]
+    TaskNotFound {
         /// The task's ARN.
         task: String,
     },
-    /// The task did not end in time.
-    #[error("the task {task} is still {status} after {} s; it goes on without us", .limit.as_secs())]
-    StillRunning {
+    /// The task did not stop within the timeout.
+    #[error("the task {task} is still {status} after {} s; it continues to run", .timeout.as_secs())]
+    WaitTimeout {
         /// The task's ARN.
         task: String,
-        /// What it was doing when last seen.
+        /// The last known status.
         status: String,
-        /// How long it was waited for.
-        limit: Duration,
+        /// The timeout.
+        timeout: Duration,
     },
 }
 
-/// Why ECS did not start a task.
+/// A failure that ECS returned instead of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What it is about: a capacity provider, a container instance, a task.
+    /// The resource: a capacity provider, a container instance, a task.
     pub arn: Option<String>,
-    /// The reason in a word: `RESOURCE:MEMORY`, `MISSING` …
+    /// The reason, such as `RESOURCE:MEMORY` or `MISSING`.
     pub reason: String,
-    /// More about it.
+    /// Details.
     pub detail: Option<String>,
 }
 
@@ -91,43 +87,45 @@ impl From<&aws_sdk_ecs::types::Failure> for Failure {
     fn from(failure: &aws_sdk_ecs::types::Failure) -> Self {
         Self {
             arn: failure.arn().map(str::to_owned),
-            reason: failure.reason().unwrap_or("no reason was given").to_owned(),
+            reason: failure.reason().unwrap_or("no reason given").to_owned(),
             detail: failure.detail().map(str::to_owned),
         }
     }
 }
 
-fn list(failures: &[Failure]) -> String {
-    let each = failures.iter().map(|one| {
-        let about = one
+fn format_failures(failures: &[Failure]) -> String {
+    let each = failures.iter().map(|failure| {
+        let resource = failure
             .arn
             .as_deref()
             .map(|arn| format!(" ({arn})"))
             .unwrap_or_default();
-        let detail = one
+        let detail = failure
             .detail
             .as_deref()
             .map(|text| format!(": {text}"))
             .unwrap_or_default();
-        format!("{}{detail}{about}", one.reason)
+        format!("{}{detail}{resource}", failure.reason)
     });
 
+    // An emulator may return an empty list.
     match each.collect::<Vec<_>>().join("; ") {
-        text if text.is_empty() => "ECS named neither a task nor a reason".to_owned(),
+        text if text.is_empty() => "ECS returned neither a task nor a reason".to_owned(),
         text => text,
     }
 }
 
 impl Error {
-    /// The error of a call, in plain words.
-    pub(crate) fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    /// Converts an error of the SDK.
+    pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        // A modelled error of ECS, with a code and a message for users.
         if let (Some(code), SdkError::ServiceError(_)) = (error.code(), &error) {
             let message = error
                 .message()
-                .unwrap_or("no reason was given")
+                .unwrap_or("no reason given")
                 .trim()
                 .to_owned();
             return Self::Refused {
@@ -137,24 +135,26 @@ impl Error {
             };
         }
 
+        // A response without an error code, such as HTML of a proxy; its body would not help the user.
         if let Some(response) = error.raw_response() {
-            return Self::NotUnderstood {
+            return Self::UnexpectedResponse {
                 operation,
                 status: response.status().as_u16(),
             };
         }
 
-        let detail = innermost(&error);
+        let detail = root_cause(&error);
+        // The SDK has no error type for missing credentials; the text is the only distinction.
         if mentions(&error, "credential") {
-            Self::NoCredentials { operation, detail }
+            Self::MissingCredentials { operation, detail }
         } else {
             Self::Unreachable { operation, detail }
         }
     }
 
-    /// Whether the side that refused is AWS's, and not ours.
+    /// Returns whether the error is remote and not caused by the local configuration.
     pub fn is_remote(&self) -> bool {
-        !matches!(self, Self::NoRegion | Self::NoCredentials { .. })
+        !matches!(self, Self::MissingRegion | Self::MissingCredentials { .. })
     }
 }
 
@@ -164,7 +164,7 @@ fn chain<'e>(
     std::iter::successors(Some(error), |error| StdError::source(*error))
 }
 
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error)
         .last()
         .map(ToString::to_string)
@@ -172,5 +172,5 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
 }
 
 fn mentions(error: &(dyn StdError + 'static), word: &str) -> bool {
-    chain(error).any(|one| one.to_string().to_lowercase().contains(word))
+    chain(error).any(|cause| cause.to_string().to_lowercase().contains(word))
 }

@@ -1,9 +1,6 @@
-//! Against moto, a third party's idea of ECS: the wire format, and what registering keeps.
+//! Tests against moto, an independent emulator of ECS: the wire format, and registration.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail loudly and talk"
-)]
+#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
 mod support;
 
@@ -12,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fargate::{
+use ecs_client::{
     Client, Comparison, Error, Override, RunRequest, Wait, difference, latest, register, run,
 };
 use support::{Moto, definition};
@@ -20,7 +17,7 @@ use task_definition::source::Source;
 use task_definition::{Finding, check, normalise, read};
 
 #[tokio::test]
-async fn what_was_registered_and_what_is_described_are_the_same() {
+async fn describes_what_was_registered() {
     let Some(moto) = Moto::start("register against moto") else {
         return;
     };
@@ -46,6 +43,7 @@ async fn what_was_registered_and_what_is_described_are_the_same() {
         normalise(&definition).to_json()
     );
 
+    // Two changes in different places of the document.
     definition.container_definitions[1].image = "app:2".to_owned();
     definition.memory = Some("2048".to_owned());
     let Comparison::Changed(changes) = difference(&client, &definition).await.unwrap() else {
@@ -61,11 +59,11 @@ async fn what_was_registered_and_what_is_described_are_the_same() {
 }
 
 #[tokio::test]
-async fn published_definitions_show_no_difference_once_registered() {
+async fn published_definitions_have_no_difference_after_registration() {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/task-definitions");
     let Ok(entries) = std::fs::read_dir(folder) else {
-        // Not eprintln: what libtest captures of a passing test is never seen.
+        // Not `eprintln!`: libtest hides the captured output of passing tests.
         let _ = writeln!(
             std::io::stderr(),
             "skipped: published task definitions needs ../shared/data"
@@ -88,8 +86,8 @@ async fn published_definitions_show_no_difference_once_registered() {
             continue;
         };
 
-        // moto takes families (T01) and network modes (T04, T19) that ECS refuses, placeholders (Y03) among
-        // them, and changes them.
+        // moto accepts and changes families (T01) and network modes (T04, T19) that ECS refuses,
+        // including placeholders (Y03).
         let is_changed = |finding: &Finding| match finding.rule {
             "T01" | "T04" | "T19" => true,
             "Y03" => matches!(finding.pointer.as_deref(), Some("/family" | "/networkMode")),
@@ -100,20 +98,20 @@ async fn published_definitions_show_no_difference_once_registered() {
             continue;
         }
 
-        // A family that another file has as well would be a next revision; that is fine.
+        // If several files have the same family, each registers another revision.
         if register(&client, &located.definition).await.is_err() {
             continue;
         }
         registered += 1;
-        let found = difference(&client, &located.definition).await.unwrap();
-        assert_eq!(found, Comparison::Same, "{name}");
+        let comparison = difference(&client, &located.definition).await.unwrap();
+        assert_eq!(comparison, Comparison::Same, "{name}");
     }
 
-    assert!(registered > 40, "moto took {registered} only");
+    assert!(registered > 40, "moto accepted only {registered}");
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_in_words() {
+async fn reports_an_error_of_the_api() {
     let Some(moto) = Moto::start("refusal by moto") else {
         return;
     };
@@ -121,6 +119,7 @@ async fn a_refusal_is_told_in_words() {
     let mut definition = definition();
 
     definition.container_definitions[0].image = String::new();
+    // An empty image, and a PID mode that Fargate does not support.
     definition.pid_mode = Some("host".to_owned());
     let error = register(&client, &definition).await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
@@ -134,7 +133,7 @@ async fn a_refusal_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn runs_a_task_until_it_has_stopped() {
+async fn runs_a_task_until_it_stops() {
     let Some(moto) = Moto::start("run against moto") else {
         return;
     };
@@ -142,6 +141,7 @@ async fn runs_a_task_until_it_has_stopped() {
     let json = "application/x-amz-json-1.1";
     let ecs = "AmazonEC2ContainerServiceV20141113.CreateCluster";
 
+    // The calls of the test's setup are outside this crate's API, so they are written by hand.
     moto.call("ecs", ecs, json, r#"{"clusterName":"main"}"#);
     let form = "application/x-www-form-urlencoded";
     let body = "Action=DescribeSubnets&Version=2016-11-15";
@@ -167,16 +167,16 @@ async fn runs_a_task_until_it_has_stopped() {
             ..Override::default()
         }],
         wait: Wait {
-            pause: Duration::from_millis(1),
+            interval: Duration::from_millis(1),
             ..Wait::default()
         },
         ..RunRequest::default()
     };
 
-    let finished = run(&client, &request).await.unwrap();
-    assert!(finished.task.contains(":task/main/"), "{finished:?}");
-    assert_eq!(finished.exit_code, Some(0));
-    assert_eq!(finished.containers[0].name, "proxy");
+    let stopped = run(&client, &request).await.unwrap();
+    assert!(stopped.task.contains(":task/main/"), "{stopped:?}");
+    assert_eq!(stopped.exit_code, Some(0));
+    assert_eq!(stopped.containers[0].name, "proxy");
 }
 
 fn between(text: &str, start: &str, end: &str) -> String {
@@ -186,10 +186,10 @@ fn between(text: &str, start: &str, end: &str) -> String {
     found.unwrap().0.to_owned()
 }
 
-/// The environment belongs to the process, so this test asks itself, in a process of its own.
+/// Runs itself in a child process, since environment variables are global to a process.
 #[tokio::test]
-async fn the_environment_names_the_endpoint() {
-    if std::env::var_os("FARGATE_TEST_INNER").is_some() {
+async fn reads_the_endpoint_from_the_environment() {
+    if std::env::var_os("ECS_CLIENT_TEST_INNER").is_some() {
         let client = Client::from_environment().await.unwrap();
         assert_eq!(register(&client, &definition()).await.unwrap().number, 1);
         return;
@@ -199,9 +199,9 @@ async fn the_environment_names_the_endpoint() {
         return;
     };
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_environment_names_the_endpoint"])
+        .args(["--exact", "reads_the_endpoint_from_the_environment"])
         .env_clear()
-        .env("FARGATE_TEST_INNER", "1")
+        .env("ECS_CLIENT_TEST_INNER", "1")
         .env("AWS_ENDPOINT_URL", &moto.url)
         .env("AWS_REGION", "eu-central-1")
         .env("AWS_ACCESS_KEY_ID", "x")

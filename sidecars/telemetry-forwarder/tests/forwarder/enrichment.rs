@@ -8,7 +8,7 @@ use telemetry_forwarder::Config;
 use crate::support::client::deliver;
 use crate::support::samples::traces;
 use crate::support::sink::{Reply, Sink};
-use crate::support::{Running, config, until};
+use crate::support::{TestForwarder, config, wait_until};
 
 fn attributes(sink: &Sink) -> BTreeMap<String, String> {
     let resource = sink.traces()[0].resource_spans[0].resource.clone().unwrap();
@@ -23,7 +23,7 @@ fn attributes(sink: &Sink) -> BTreeMap<String, String> {
 
 async fn metadata() -> Sink {
     let endpoint = Sink::start().await;
-    endpoint.decide(|_| Reply {
+    endpoint.respond_with(|_| Reply {
         body: br#"{"Cluster":"local","TaskARN":"arn:aws:ecs:us-east-1:000000000000:task/local/0a1b","Family":"coins","Revision":"3","LaunchType":"FARGATE","KnownStatus":"RUNNING"}"#.to_vec(),
         ..Reply::status(200)
     });
@@ -31,7 +31,7 @@ async fn metadata() -> Sink {
 }
 
 #[tokio::test]
-async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
+async fn adds_attributes_of_ecs_and_settings_and_overrides_nothing() {
     let (sink, endpoint) = (Sink::start().await, metadata().await);
     let resource = [
         ("service.name", "other"),
@@ -47,12 +47,13 @@ async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
 
     let base = format!("{}/v4/id", endpoint.url());
     let limit = std::time::Duration::from_secs(20);
-    let forwarder = Running::start_with(settings, Some(base), limit).await;
+    let forwarder = TestForwarder::start_with(settings, Some(base), limit).await;
     deliver(forwarder.http, traces(["a"])).await;
-    until("the span", || sink.spans() == ["a"]).await;
-    assert_eq!(endpoint.received()[0].path, "/v4/id/task");
+    wait_until("the span", || sink.spans() == ["a"]).await;
+    assert_eq!(endpoint.requests()[0].path, "/v4/id/task");
 
     let found = attributes(&sink);
+    // `sample` is what the sender set; `other` of the settings must not replace it.
     assert_eq!(found["service.name"], "sample");
     assert_eq!(found["deployment.environment.name"], "test");
     assert_eq!(found["aws.ecs.task.family"], "coins");
@@ -65,15 +66,18 @@ async fn adds_what_ecs_and_the_settings_say_and_overrides_nothing() {
 }
 
 #[tokio::test]
-async fn goes_on_without_ecs_when_it_does_not_answer() {
+async fn continues_without_ecs_metadata_when_the_endpoint_fails() {
     let (sink, endpoint) = (Sink::start().await, Sink::start().await);
-    endpoint.decide(|_| Reply::status(500));
+    endpoint.respond_with(|_| Reply::status(500));
     let limit = std::time::Duration::from_secs(20);
-    let forwarder = Running::start_with(config(sink.url()), Some(endpoint.url()), limit).await;
+    let forwarder =
+        TestForwarder::start_with(config(sink.url()), Some(endpoint.url()), limit).await;
+    // Not ready while the metadata endpoint is retried; requests already wait.
     assert!(!forwarder.readiness.is_ready());
     deliver(forwarder.http, traces(["a"])).await;
-    until("the span", || sink.spans() == ["a"]).await;
+    wait_until("the span", || sink.spans() == ["a"]).await;
     assert!(forwarder.readiness.is_ready());
+    // Only the `service.name` of the sender.
     assert_eq!(attributes(&sink).len(), 1);
-    assert!(endpoint.received().len() > 1);
+    assert!(endpoint.requests().len() > 1);
 }

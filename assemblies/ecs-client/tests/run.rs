@@ -1,26 +1,27 @@
-//! Running tasks against a small ECS of our own, which says what moto cannot: exit codes, failures, trouble.
+//! Tests against a fake ECS for what moto does not support: exit codes, failures, errors.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
 mod support;
 
 use std::process::Command;
 use std::time::Duration;
 
-use fargate::{
-    Client, Error, Override, PublicAddress, RunRequest, Started, Wait, latest, register, run, wait,
+use ecs_client::{
+    Client, Error, Override, PublicAddress, RunRequest, StartedTask, Wait, latest, register, run,
+    wait,
 };
 use serde_json::{Value, json};
-use support::{Answer, FakeEcs, definition};
+use support::{FakeEcs, Response, definition};
 
 const TASK: &str = "arn:aws:ecs:eu-central-1:111122223333:task/main/0123";
 const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3";
 
-fn ok(body: Value) -> Answer {
+fn ok(body: Value) -> Response {
     (200, body.to_string())
 }
 
-fn task(status: &str, containers: Value) -> Answer {
+fn task(status: &str, containers: Value) -> Response {
     ok(json!({ "tasks": [{
         "taskArn": TASK, "taskDefinitionArn": REVISION, "lastStatus": status, "containers": containers,
         "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"
@@ -38,15 +39,15 @@ fn request() -> RunRequest {
 }
 
 fn quick() -> Wait {
-    let pause = Duration::from_millis(1);
+    let interval = Duration::from_millis(1);
     Wait {
-        limit: Duration::from_secs(30),
-        pause,
-        longest_pause: pause,
+        timeout: Duration::from_secs(30),
+        interval,
+        max_interval: interval,
     }
 }
 
-/// An ECS whose task takes the statuses one after the other, then ends like this.
+/// Starts a fake ECS with a task that has these statuses in turn, and then stops with these containers.
 fn ecs(statuses: &'static [&'static str], containers: Value) -> FakeEcs {
     FakeEcs::start(move |operation, _, before| match operation {
         "RunTask" => task("PROVISIONING", json!([])),
@@ -62,52 +63,54 @@ fn ecs(statuses: &'static [&'static str], containers: Value) -> FakeEcs {
 }
 
 #[tokio::test]
-async fn the_exit_code_is_that_of_the_essential_container() {
+async fn returns_the_exit_code_of_the_essential_container() {
     let containers = json!([
+        // `telemetry` is not essential, and `proxy` was stopped by SIGTERM.
         { "name": "telemetry", "exitCode": 9 },
         { "name": "proxy", "exitCode": 143 },
         { "name": "app", "exitCode": 3, "reason": "OutOfMemoryError: killed" }
     ]);
     let ecs = ecs(&["MISSING", "PENDING", "RUNNING"], containers);
     let client = Client::emulator(&ecs.url).await.unwrap();
-    let finished = run(&client, &request()).await.unwrap();
+    let stopped = run(&client, &request()).await.unwrap();
 
-    assert_eq!(finished.exit_code, Some(3));
+    assert_eq!(stopped.exit_code, Some(3));
     assert_eq!(
-        finished.stop_code.as_deref(),
+        stopped.stop_code.as_deref(),
         Some("EssentialContainerExited")
     );
     assert_eq!(
-        finished.stopped_reason.as_deref(),
+        stopped.stopped_reason.as_deref(),
         Some("Essential container in task exited")
     );
 
     assert_eq!(
-        finished.containers[2].reason.as_deref(),
+        stopped.containers[2].reason.as_deref(),
         Some("OutOfMemoryError: killed")
     );
 
-    let essential: Vec<_> = finished
+    let essential: Vec<_> = stopped
         .containers
         .iter()
-        .map(|one| one.essential)
+        .map(|container| container.essential)
         .collect();
 
     assert_eq!(essential, [false, true, true]);
+    // Once per status, and once for the stopped task.
     assert_eq!(ecs.count("DescribeTasks"), 4);
 }
 
 #[tokio::test]
-async fn a_task_that_never_ran_has_no_exit_code() {
+async fn returns_no_exit_code_for_a_task_that_did_not_run() {
     let containers = json!([{ "name": "app", "reason": "CannotPullContainerError: not found" }]);
     let ecs = ecs(&[], containers);
     let client = Client::emulator(&ecs.url).await.unwrap();
-    let finished = run(&client, &request()).await.unwrap();
-    assert_eq!(finished.exit_code, None);
+    let stopped = run(&client, &request()).await.unwrap();
+    assert_eq!(stopped.exit_code, None);
 }
 
 #[tokio::test]
-async fn asks_for_what_was_requested() {
+async fn sends_the_parameters_of_the_request() {
     let ecs = ecs(&[], json!([]));
     let client = Client::emulator(&ecs.url).await.unwrap();
     let request = RunRequest {
@@ -117,25 +120,24 @@ async fn asks_for_what_was_requested() {
         overrides: vec![Override {
             container: "app".to_owned(),
             command: Some(vec!["run".to_owned()]),
-            environment: [("INPUT".to_owned(), "s3://films/a.mp4".to_owned())].into(),
+            environment: [("INPUT".to_owned(), "s3://videos/a.mp4".to_owned())].into(),
         }],
         ..request()
     };
 
     run(&client, &request).await.unwrap();
-    let mut asked = ecs.body("RunTask");
+    let mut body = ecs.body("RunTask");
 
-    // So that a question asked twice starts one task.
+    // Makes the call idempotent, so that a retry does not start a second task.
     assert!(
-        asked
-            .as_object_mut()
+        body.as_object_mut()
             .unwrap()
             .remove("clientToken")
             .is_some()
     );
 
     assert_eq!(
-        asked,
+        body,
         json!({
             "cluster": "main", "taskDefinition": "web", "count": 1, "launchType": "FARGATE",
             "startedBy": "assemble",
@@ -144,35 +146,35 @@ async fn asks_for_what_was_requested() {
             } },
             "overrides": { "containerOverrides": [{
                 "name": "app", "command": ["run"],
-                "environment": [{ "name": "INPUT", "value": "s3://films/a.mp4" }]
+                "environment": [{ "name": "INPUT", "value": "s3://videos/a.mp4" }]
             }] }
         })
     );
 }
 
 #[tokio::test]
-async fn hears_every_change_of_status() {
+async fn reports_every_change_of_status() {
     let ecs = ecs(
         &["PROVISIONING", "PENDING", "PENDING", "RUNNING"],
         json!([]),
     );
     let client = Client::emulator(&ecs.url).await.unwrap();
-    let started = Started {
+    let started = StartedTask {
         task: TASK.to_owned(),
         task_definition: REVISION.to_owned(),
     };
 
-    let mut heard = Vec::new();
+    let mut statuses = Vec::new();
     wait(&client, "main", &started, quick(), |status| {
-        heard.push(status.to_owned());
+        statuses.push(status.to_owned());
     })
     .await
     .unwrap();
-    assert_eq!(heard, ["PROVISIONING", "PENDING", "RUNNING", "STOPPED"]);
+    assert_eq!(statuses, ["PROVISIONING", "PENDING", "RUNNING", "STOPPED"]);
 }
 
 #[tokio::test]
-async fn failures_are_told_with_their_reasons() {
+async fn reports_failures_with_their_reasons() {
     let ecs = FakeEcs::start(|_, _, _| {
         ok(
             json!({ "tasks": [], "failures": [{ "arn": "fargate", "reason": "Capacity is unavailable", "detail": "try another zone" }] }),
@@ -180,12 +182,13 @@ async fn failures_are_told_with_their_reasons() {
     });
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = run(&client, &request()).await.unwrap_err();
-    let told = "the task was not started: Capacity is unavailable: try another zone (fargate)";
-    assert_eq!(error.to_string(), told);
+    let expected =
+        "ECS did not start the task: Capacity is unavailable: try another zone (fargate)";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]
-async fn without_a_subnet_nothing_is_asked() {
+async fn rejects_a_request_without_subnets_locally() {
     let ecs = ecs(&[], json!([]));
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = run(
@@ -198,16 +201,16 @@ async fn without_a_subnet_nothing_is_asked() {
     .await
     .unwrap_err();
 
-    assert!(error.to_string().contains("no subnet was given"), "{error}");
+    assert!(error.to_string().contains("no subnet given"), "{error}");
     assert_eq!(ecs.count("RunTask"), 0);
 }
 
 #[tokio::test]
-async fn a_task_that_does_not_end_is_left_and_named() {
+async fn reports_a_task_that_does_not_stop_in_time() {
     let ecs = FakeEcs::start(|_, _, _| task("RUNNING", json!([])));
     let client = Client::emulator(&ecs.url).await.unwrap();
     let wait = Wait {
-        limit: Duration::from_millis(20),
+        timeout: Duration::from_millis(20),
         ..quick()
     };
     let error = run(&client, &RunRequest { wait, ..request() })
@@ -215,23 +218,24 @@ async fn a_task_that_does_not_end_is_left_and_named() {
         .unwrap_err();
 
     assert!(
-        matches!(&error, Error::StillRunning { status, .. } if status == "RUNNING"),
+        matches!(&error, Error::WaitTimeout { status, .. } if status == "RUNNING"),
         "{error:?}"
     );
     assert!(error.to_string().contains(TASK), "{error}");
 }
 
 #[tokio::test]
-async fn a_task_that_ecs_forgot_is_vanished() {
+async fn reports_a_task_that_ecs_no_longer_returns() {
+    // Missing in more polls in a row than eventual consistency explains.
     let ecs = ecs(&["MISSING"; 50], json!([]));
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = run(&client, &request()).await.unwrap_err();
-    assert!(matches!(error, Error::Vanished { .. }), "{error:?}");
+    assert!(matches!(error, Error::TaskNotFound { .. }), "{error:?}");
     assert_eq!(ecs.count("DescribeTasks"), 6);
 }
 
 #[tokio::test]
-async fn a_page_of_html_is_not_passed_on() {
+async fn hides_an_html_page() {
     let ecs = FakeEcs::start(|_, _, _| {
         (
             500,
@@ -241,27 +245,28 @@ async fn a_page_of_html_is_not_passed_on() {
 
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = latest(&client, "web").await.unwrap_err();
-    let told = "the answer to DescribeTaskDefinition was HTTP 500 and not understood; is the endpoint really ECS?";
-    assert_eq!(error.to_string(), told);
+    let expected =
+        "unexpected response to DescribeTaskDefinition (HTTP 500); check that the endpoint is ECS";
+    assert_eq!(error.to_string(), expected);
 
     assert_eq!(
         ecs.count("DescribeTaskDefinition"),
         3,
-        "a 500 is tried three times"
+        "a 500 is attempted three times"
     );
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_once_and_in_words() {
+async fn reports_a_client_error_without_retries() {
     let ecs = FakeEcs::start(|_, _, _| {
         let body = json!({ "__type": "ClientException", "message": "No Fargate configuration exists for given values." });
         (400, body.to_string())
     });
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = register(&client, &definition()).await.unwrap_err();
-    let told = "ECS refused RegisterTaskDefinition: No Fargate configuration exists for given values. (ClientException)";
+    let expected = "ECS refused RegisterTaskDefinition: No Fargate configuration exists for given values. (ClientException)";
 
-    assert_eq!(error.to_string(), told);
+    assert_eq!(error.to_string(), expected);
     assert_eq!(ecs.count("RegisterTaskDefinition"), 1);
     assert_eq!(
         ecs.body("RegisterTaskDefinition"),
@@ -270,7 +275,8 @@ async fn a_refusal_is_told_once_and_in_words() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_listen_is_said_to_be_unreachable() {
+async fn reports_an_unreachable_endpoint() {
+    // The listener is dropped at once, so nothing accepts connections.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -287,35 +293,35 @@ async fn an_endpoint_that_does_not_listen_is_said_to_be_unreachable() {
     );
 }
 
-/// The environment belongs to the process, so these questions are asked in processes of their own.
+/// Runs itself in child processes, since environment variables are global to a process.
 #[tokio::test]
-async fn a_bare_environment_is_told_what_it_lacks() {
-    if std::env::var_os("FARGATE_TEST_INNER").is_some() {
-        let told = match Client::from_environment().await {
+async fn reports_missing_configuration() {
+    if std::env::var_os("ECS_CLIENT_TEST_INNER").is_some() {
+        let error = match Client::from_environment().await {
             Ok(client) => latest(&client, "web").await.unwrap_err(),
             Err(error) => error,
         };
-        panic!("{told}");
+        panic!("{error}");
     }
 
-    let without_region = inner(&[]);
+    let without_region = run_in_child(&[]);
     assert!(
         without_region.contains("no AWS region is set; set AWS_REGION"),
         "{without_region}"
     );
 
-    let without_keys = inner(&[("AWS_REGION", "eu-central-1")]);
+    let without_keys = run_in_child(&[("AWS_REGION", "eu-central-1")]);
     assert!(
         without_keys.contains("no AWS credentials were found"),
         "{without_keys}"
     );
 }
 
-fn inner(variables: &[(&str, &str)]) -> String {
+fn run_in_child(variables: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_bare_environment_is_told_what_it_lacks"])
+        .args(["--exact", "reports_missing_configuration"])
         .env_clear()
-        .env("FARGATE_TEST_INNER", "1")
+        .env("ECS_CLIENT_TEST_INNER", "1")
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(variables.iter().copied())

@@ -1,31 +1,31 @@
-//! Registers task definitions and compares them with what is registered.
+//! Registers task definitions and compares them with registered ones.
 
 use serde_json::Value;
 use task_definition::{Change, TaskDefinition, normalise};
 
 use crate::client::Client;
-use crate::document::{Answer, send};
+use crate::document::{ResponseDocument, send};
 use crate::error::Error;
 
-/// A task definition that ECS has taken.
+/// A registered task definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
-    /// The ARN, with the number at its end.
+    /// The ARN, which ends with the revision number.
     pub arn: String,
     /// The family.
     pub family: String,
-    /// The number, from 1.
+    /// The revision number, from 1.
     pub number: u32,
 }
 
-/// How a definition compares with the latest one that is registered.
+/// The comparison of a definition with the latest registered one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Comparison {
-    /// Nothing is registered under that family.
+    /// The family has no registered definition.
     New,
-    /// They are the same, but for what ECS fills in itself.
+    /// Both are the same, apart from defaults that ECS fills in.
     Same,
-    /// This leads from what is registered to the definition.
+    /// The changes from the registered definition to the given one.
     Changed(Vec<Change>),
 }
 
@@ -39,9 +39,10 @@ pub async fn register(client: &Client, definition: &TaskDefinition) -> Result<Re
         .mutate_request(send(definition.to_json()))
         .send()
         .await
-        .map_err(|error| Error::of(operation, error))?;
+        .map_err(|error| Error::from_sdk(operation, error))?;
 
-    let registered = output.task_definition().ok_or(Error::NotUnderstood {
+    // HTTP 200 without a definition is not a response of ECS.
+    let registered = output.task_definition().ok_or(Error::UnexpectedResponse {
         operation,
         status: 200,
     })?;
@@ -56,36 +57,41 @@ pub async fn register(client: &Client, definition: &TaskDefinition) -> Result<Re
     })
 }
 
-/// The latest active definition of a family, or of `family:revision`, or of an ARN; nothing if there is none.
+/// Returns the latest active definition of a family, or the one of `family:revision` or an ARN; `None` if it does
+/// not exist.
 pub async fn latest(client: &Client, family: &str) -> Result<Option<TaskDefinition>, Error> {
     let operation = "DescribeTaskDefinition";
-    let answer = Answer::default();
+    let response = ResponseDocument::default();
     let outcome = client
         .ecs
         .describe_task_definition()
         .task_definition(family)
+        // Tags are returned only on request.
         .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
         .customize()
-        .interceptor(answer.clone())
+        .interceptor(response.clone())
         .send()
         .await
-        .map_err(|error| Error::of(operation, error));
+        .map_err(|error| Error::from_sdk(operation, error));
 
     match outcome {
-        Ok(_) => read(answer.take()).map(Some).ok_or(Error::NotUnderstood {
-            operation,
-            status: 200,
-        }),
+        Ok(_) => parse_definition(response.take())
+            .map(Some)
+            .ok_or(Error::UnexpectedResponse {
+                operation,
+                status: 200,
+            }),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Compares a definition with the latest of its family.
+/// Compares a definition with the latest one of its family.
 pub async fn difference(client: &Client, definition: &TaskDefinition) -> Result<Comparison, Error> {
     let Some(registered) = latest(client, &definition.family).await? else {
         return Ok(Comparison::New);
     };
+    // From the registered definition to the given one.
     let changes = task_definition::difference(&normalise(&registered), &normalise(definition));
     Ok(if changes.is_empty() {
         Comparison::Same
@@ -94,17 +100,18 @@ pub async fn difference(client: &Client, definition: &TaskDefinition) -> Result<
     })
 }
 
-/// ECS has one name for every mistake of a caller; the words tell that nothing is there.
+/// Returns whether a definition does not exist; ECS has one error code for all client errors, so the message
+/// decides.
 fn is_absent(error: &Error) -> bool {
     matches!(error, Error::Refused { code, message, .. }
         if code == "ClientException" && message.contains("Unable to describe task definition"))
 }
 
-/// The tags stand beside the definition in an answer, and inside it in a request.
-fn read(answer: Option<Value>) -> Option<TaskDefinition> {
-    let mut answer = answer?;
-    let tags = answer.get_mut("tags").map(Value::take);
-    let mut definition = answer.get_mut("taskDefinition")?.take();
+/// Reads the definition in a response, where the tags are next to it; in a request they are part of it.
+fn parse_definition(response: Option<Value>) -> Option<TaskDefinition> {
+    let mut response = response?;
+    let tags = response.get_mut("tags").map(Value::take);
+    let mut definition = response.get_mut("taskDefinition")?.take();
     if let (Some(tags @ Value::Array(_)), Some(fields)) = (tags, definition.as_object_mut()) {
         fields.insert("tags".to_owned(), tags);
     }

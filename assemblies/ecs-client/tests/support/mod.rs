@@ -1,10 +1,10 @@
-//! What the tests stand on: moto's server, and an ECS of a few lines that says what a test wants to hear.
+//! Support for the tests: a moto server, and a fake ECS with scripted responses.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test file uses a part of this module")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests may fail loudly"
+    reason = "a failing helper fails the test"
 )]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +18,7 @@ use serde_json::Value;
 use task_definition::TaskDefinition;
 use task_definition::source::Source;
 
-/// A definition with much in it.
+/// Returns a definition with many fields.
 pub(crate) fn definition() -> TaskDefinition {
     let text = r#"{
       "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
@@ -55,23 +55,24 @@ pub(crate) fn definition() -> TaskDefinition {
     }"#;
 
     let located = task_definition::read(&Source::new("web.json", text)).unwrap();
+    // A definition with findings would test ECS's validation instead of this crate.
     let findings = task_definition::check(&located);
     assert!(findings.is_empty(), "{findings:?}");
     located.definition
 }
 
-/// moto's server on a port of its own, ended with the test.
+/// A moto server on a free port, which ends with the test.
 pub(crate) struct Moto {
     process: Child,
     pub(crate) url: String,
 }
 
 impl Moto {
-    /// The server, or nothing when the workspace has no `.venv` with moto.
+    /// Starts the server; returns `None` if the workspace has no `.venv` with moto.
     pub(crate) fn start(test: &str) -> Option<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/moto_server");
         if !program.exists() {
-            // Not eprintln: what libtest captures of a passing test is never seen.
+            // Not `eprintln!`: libtest hides the captured output of passing tests.
             let _ = writeln!(
                 std::io::stderr(),
                 "skipped: {test} needs .venv with moto[server]"
@@ -79,7 +80,8 @@ impl Moto {
             return None;
         }
 
-        // The port is free now; that nobody takes it before moto does is likely, and checked below.
+        // moto needs a port number. Another process could take it meanwhile; then moto ends, which the
+        // loop below notices.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -97,17 +99,18 @@ impl Moto {
         let end = Instant::now() + Duration::from_mins(2);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(process.try_wait().unwrap().is_none(), "moto ended at once");
-            assert!(Instant::now() < end, "moto does not answer");
+            assert!(Instant::now() < end, "moto does not respond");
             std::thread::yield_now();
         }
 
         Some(Self { process, url })
     }
 
-    /// A call without a signature, for what is not ECS's.
+    /// Sends an unsigned call, for APIs other than ECS.
     pub(crate) fn call(&self, service: &str, target: &str, content: &str, body: &str) -> String {
         let address = self.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).unwrap();
+        // moto selects the service by host and signature scope, and does not verify the signature.
         let credential = format!("Credential=x/20260101/eu-central-1/{service}/aws4_request");
         write!(
             stream,
@@ -118,9 +121,9 @@ impl Moto {
         )
         .unwrap();
 
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 }
 
@@ -131,22 +134,25 @@ impl Drop for Moto {
     }
 }
 
-/// One answer of the small ECS: a status and a body.
-pub(crate) type Answer = (u16, String);
+/// A response of the fake ECS: a status and a body.
+pub(crate) type Response = (u16, String);
 
-/// An ECS of a few lines: it writes down what it is asked and answers what the test says.
+/// A fake ECS, which records requests and responds as the test specifies.
 pub(crate) struct FakeEcs {
     pub(crate) url: String,
-    pub(crate) asked: Arc<Mutex<Vec<(String, Value)>>>,
+    pub(crate) requests: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl FakeEcs {
-    /// A server that answers an operation and its body by `answer`. Its thread ends with the process.
-    pub(crate) fn start(answer: impl Fn(&str, &Value, usize) -> Answer + Send + 'static) -> Self {
+    /// Starts a server; `respond` gets the operation, its body, and the number of earlier calls of the operation. The
+    /// thread ends with the process.
+    pub(crate) fn start(
+        respond: impl Fn(&str, &Value, usize) -> Response + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let written = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&requests);
 
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -154,15 +160,16 @@ impl FakeEcs {
                 let Some((operation, body)) = request(&stream) else {
                     continue;
                 };
-                let before = written
+                let before = recorded
                     .lock()
                     .unwrap()
                     .iter()
-                    .filter(|(one, _)| *one == operation)
+                    .filter(|(name, _)| *name == operation)
                     .count();
 
-                let (status, text) = answer(&operation, &body, before);
-                written.lock().unwrap().push((operation, body));
+                let (status, text) = respond(&operation, &body, before);
+                recorded.lock().unwrap().push((operation, body));
+                // HTML simulates the error page of a proxy.
                 let kind = if text.starts_with('<') {
                     "text/html"
                 } else {
@@ -178,25 +185,25 @@ impl FakeEcs {
             }
         });
 
-        Self { url, asked }
+        Self { url, requests }
     }
 
-    /// How often an operation was asked for.
+    /// Returns the number of calls of an operation.
     pub(crate) fn count(&self, operation: &str) -> usize {
-        self.asked
+        self.requests
             .lock()
             .unwrap()
             .iter()
-            .filter(|(one, _)| one == operation)
+            .filter(|(name, _)| name == operation)
             .count()
     }
 
-    /// The body of the first request for an operation.
+    /// Returns the body of the first call of an operation.
     pub(crate) fn body(&self, operation: &str) -> Value {
-        let asked = self.asked.lock().unwrap();
-        asked
+        let requests = self.requests.lock().unwrap();
+        requests
             .iter()
-            .find(|(one, _)| one == operation)
+            .find(|(name, _)| name == operation)
             .unwrap()
             .1
             .clone()

@@ -1,0 +1,35 @@
+//! An ECS client: registers, compares and runs task definitions.
+//!
+//! # Overview
+//!
+//! ```text
+//! TaskDefinition ──register──▶ Revision                     latest ──▶ TaskDefinition ──difference──▶ Changes
+//! RunRequest ──start──▶ StartedTask ──wait──▶ StoppedTask { exit code, stop reason, containers }
+//! ```
+//!
+//! - [`Client`] is an API client; [`Client::from_environment`] reads the standard AWS configuration, and
+//!   `AWS_ENDPOINT_URL` selects an emulator.
+//! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it
+//!   (`document.rs`), so no field is lost in a conversion to the SDK's types.
+//! - [`run`] starts a task and waits until it stops.
+//! - [`Error`] has messages for users, without details of the transport.
+//!
+//! Only this crate depends on the AWS SDK. It prints nothing.
+//!
+//! [`TaskDefinition::to_json`]: task_definition::TaskDefinition::to_json
+
+mod client;
+mod credentials;
+mod document;
+mod error;
+mod register;
+mod run;
+
+pub use client::Client;
+pub use credentials::{CredentialSource, TaskCredentials};
+pub use error::{Error, Failure};
+pub use register::{Comparison, Revision, difference, latest, register};
+pub use run::{
+    ContainerExit, Override, PublicAddress, RunRequest, StartedTask, StoppedTask, Wait, run, start,
+    wait,
+};
