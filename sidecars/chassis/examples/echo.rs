@@ -99,7 +99,7 @@ impl Component for Echo {
         latch.release();
 
         let limits = Limits {
-            drain: process.common.drain_limit,
+            drain_timeout: process.common.drain_timeout,
             ..config.limits
         };
         let upstream = config
@@ -108,7 +108,7 @@ impl Component for Echo {
         let upstream = upstream.transpose()?;
         let service = move |request: ::http::Request<Body>| {
             let upstream = upstream.clone();
-            http::traced("echo", request, move |request| answer(request, upstream))
+            http::trace_request("echo", request, move |request| answer(request, upstream))
         };
 
         http::serve(listener, service, limits, process.shutdown).await

@@ -11,9 +11,9 @@ use tokio::{
 
 use crate::{Shutdown, http::Limits};
 
-/// Runs `handle` for every connection until the shutdown, then waits for them under `limits.drain`.
+/// Runs `handle` for every connection until the shutdown, then waits for them under `limits.drain_timeout`.
 ///
-/// At most `limits.connections` are open at once; more wait in the kernel's queue. One client's error or
+/// At most `limits.max_connections` are open at once; more wait in the kernel's queue. One client's error or
 /// panic never ends the loop; errors of accept itself back off.
 pub async fn accept_each<H, F>(
     listener: TcpListener,
@@ -25,19 +25,19 @@ pub async fn accept_each<H, F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(
-        limits.connections.clamp(1, Semaphore::MAX_PERMITS),
+        limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
     let mut connections = JoinSet::new();
 
     loop {
         tokio::select! {
             biased;
-            () = shutdown.requested() => break,
+            () = shutdown.wait() => break,
             Some(ended) = connections.join_next() => report(ended),
             (stream, address, slot) = accept(&listener, &slots) => {
                 let handling = handle(stream, address);
                 connections.spawn(async move {
-                    // Given back when the connection has ended.
+                    // SettingValue back when the connection has ended.
                     let _slot = slot;
                     handling.await;
                 });
@@ -46,7 +46,7 @@ pub async fn accept_each<H, F>(
     }
 
     drop(listener);
-    drain(connections, limits.drain.duration()).await;
+    drain(connections, limits.drain_timeout.duration()).await;
 }
 
 /// Accepts one connection, as soon as there is a slot for it.

@@ -11,18 +11,18 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    BoxError, Period, Readiness, Shutdown,
+    BoxError, HumanDuration, Readiness, Shutdown,
     http::{Body, Limits, json, problem, serve},
 };
 
 /// What a probe asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum ProbeKind {
     Live,
     Ready,
 }
 
-impl Question {
+impl ProbeKind {
     fn path(self) -> &'static str {
         match self {
             Self::Live => "/live",
@@ -38,17 +38,17 @@ pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) -> Resul
         async move { response }
     };
     let limits = Limits {
-        connections: 64,
-        drain: Period::from_secs(1),
+        max_connections: 64,
+        drain_timeout: HumanDuration::from_secs(1),
         ..Limits::default()
     };
     serve(listener, service, limits, Shutdown::never()).await
 }
 
 /// Asks a running component; the error says why the answer is no.
-pub(crate) fn probe(admin: SocketAddr, question: Question) -> Result<(), String> {
+pub(crate) fn probe(admin: SocketAddr, kind: ProbeKind) -> Result<(), String> {
     let address = reachable(admin);
-    let answer = ask(address, question.path())
+    let answer = ask(address, kind.path())
         .map_err(|error| format!("nothing answers at {address}: {error}"))?;
     let mut words = answer.split_whitespace();
     match (words.next(), words.next()) {

@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use crate::{Component, admin::Question};
+use crate::{Component, admin::ProbeKind};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Serve,
-    Probe(Question),
+    Probe(ProbeKind),
     Describe,
     Check,
-    Own {
+    Custom {
         verb: &'static str,
         arguments: Vec<String>,
     },
@@ -31,15 +31,15 @@ pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, Strin
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve"] => Ok(Command::Serve),
-        ["probe"] => Ok(Command::Probe(Question::Live)),
-        ["probe", "--ready"] => Ok(Command::Probe(Question::Ready)),
+        ["probe"] => Ok(Command::Probe(ProbeKind::Live)),
+        ["probe", "--ready"] => Ok(Command::Probe(ProbeKind::Ready)),
         ["describe"] => Ok(Command::Describe),
         ["check"] => Ok(Command::Check),
         ["help" | "--help" | "-h", ..] => Ok(Command::Help),
         ["version" | "--version" | "-V"] => Ok(Command::Version),
         [] => Err("there is no verb".to_owned()),
         [word, ..] => match C::verbs().iter().find(|verb| verb.name == *word) {
-            Some(verb) => Ok(Command::Own {
+            Some(verb) => Ok(Command::Custom {
                 verb: verb.name,
                 arguments: arguments[1..].to_vec(),
             }),

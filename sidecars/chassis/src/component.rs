@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Period, Problem, Readiness, Settings, Shutdown};
+use crate::{HumanDuration, Problem, Readiness, Settings, Shutdown};
 
 /// Any error a component ends with; the chassis logs it and exits 1.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -32,7 +32,7 @@ pub trait Component: Send + Sync + 'static {
     }
 
     /// Runs a verb that needs no settings, before any are read; `None` where it does need them.
-    fn plain_verb(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+    fn run_without_settings(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
         let _ = (name, arguments);
         None
     }
@@ -114,9 +114,9 @@ pub struct Common {
     /// Address that answers `/live` and `/ready`.
     pub admin: SocketAddr,
     /// How long to keep accepting after SIGTERM, not ready any more, before the drain starts.
-    pub drain_delay: Period,
+    pub drain_delay: HumanDuration,
     /// How long what is in flight may take to finish once the drain has started.
-    pub drain_limit: Period,
+    pub drain_timeout: HumanDuration,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives as `info,hyper=debug`.
     pub log: String,
 }
@@ -126,8 +126,8 @@ impl Common {
     pub fn with_admin_port(admin_port: u16) -> Self {
         Self {
             admin: SocketAddr::from(([127, 0, 0, 1], admin_port)),
-            drain_delay: Period::from_secs(0),
-            drain_limit: Period::from_secs(20),
+            drain_delay: HumanDuration::from_secs(0),
+            drain_timeout: HumanDuration::from_secs(20),
             log: "info".into(),
         }
     }

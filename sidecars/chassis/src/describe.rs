@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     Common, Component, Settings, Verb,
-    settings::{Shape, shape_of, variable},
+    settings::{SettingSchema, schema_for, variable},
 };
 
 /// Everything `describe` prints.
@@ -85,7 +85,7 @@ pub struct SettingDescription {
 
 impl Description {
     /// The description of a component, made from its `Config` type alone.
-    pub fn of<C: Component>() -> Self {
+    pub fn from_component<C: Component>() -> Self {
         let defaults = C::Config::default();
         let ports = C::ports(&defaults).into_iter().map(|port| PortDescription {
             name: port.name,
@@ -118,9 +118,9 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
         .map(|problem| problem.setting)
         .collect();
 
-    let mut all = described::<C>(&shape_of::<Common>(), &to_value(&common), &[]);
-    all.extend(described::<C>(
-        &shape_of::<C::Config>(),
+    let mut all = setting_descriptions::<C>(&schema_for::<Common>(), &to_value(&common), &[]);
+    all.extend(setting_descriptions::<C>(
+        &schema_for::<C::Config>(),
         &to_value(defaults),
         &lacking,
     ));
@@ -141,30 +141,30 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
 /// How [`Settings::problems`](crate::Settings::problems) says that there is no doing without a setting.
 const REQUIRED: &str = "is required";
 
-fn described<C: Component>(
-    shape: &Shape,
+fn setting_descriptions<C: Component>(
+    schema: &SettingSchema,
     defaults: &Value,
     lacking: &[String],
 ) -> Vec<SettingDescription> {
     let mut found = Vec::new();
-    shape.each_leaf("", &mut |name, shape| {
+    schema.each_leaf("", &mut |name, schema| {
         let required = lacking.contains(&name);
         let default =
-            at(defaults, &name).filter(|value| !shape.secret && !required && !value.is_null());
-        let limits = shape.limits.clone();
+            at(defaults, &name).filter(|value| !schema.secret && !required && !value.is_null());
+        let constraints = schema.constraints.clone();
 
         found.push(SettingDescription {
             env: variable(C::NAME, &name),
-            kind: shape.kind.word(),
+            kind: schema.kind.as_str(),
             default: default.cloned(),
-            choices: limits.choices,
-            min: limits.min,
-            max: limits.max,
-            format: limits.format,
-            items: limits.items,
-            secret: shape.secret,
+            choices: constraints.choices,
+            min: constraints.min,
+            max: constraints.max,
+            format: constraints.format,
+            items: constraints.items,
+            secret: schema.secret,
             required,
-            doc: shape.doc.clone(),
+            doc: schema.doc.clone(),
             name,
         });
     });

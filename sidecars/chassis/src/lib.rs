@@ -42,7 +42,7 @@
 //!         let latch = process.readiness.latch("listener");
 //!         let listener = TcpListener::bind(config.listen).await?;
 //!         latch.release();
-//!         let limits = Limits { drain: process.common.drain_limit, ..config.limits };
+//!         let limits = Limits { drain_timeout: process.common.drain_timeout, ..config.limits };
 //!         let hello = |_| async { ::http::Response::new(http::full("hello")) };
 //!         http::serve(listener, hello, limits, process.shutdown).await
 //!     }
@@ -51,7 +51,7 @@
 //!
 //! [`main`] reads the verb and the settings, starts logs and telemetry, answers `/live` and
 //! `/ready`, watches the signals and calls [`Component::serve`] with a [`Process`]. The component
-//! binds what its `Config` names, serves until [`Shutdown::requested`] resolves, drains and returns.
+//! binds what its `Config` names, serves until [`Shutdown::wait`] resolves, drains and returns.
 //!
 //! ```text
 //! arguments, environment ─▶ settings ─▶ check ─▶ Component::serve ─▶ drain ─▶ flush ─▶ exit code
@@ -72,7 +72,7 @@ mod component;
 mod describe;
 mod error;
 pub mod http;
-mod period;
+mod human_duration;
 mod readiness;
 mod run;
 mod secret;
@@ -84,10 +84,10 @@ pub mod telemetry;
 pub use accept::accept_each;
 pub use component::{BoxError, Common, Component, Port, Process, Verb};
 pub use describe::{AdminDescription, Description, PortDescription, SettingDescription};
-pub use period::{InvalidPeriod, Period};
+pub use human_duration::{HumanDuration, ParseDurationError};
 pub use readiness::{Latch, Readiness};
 pub use run::main;
 pub use secret::Secret;
-pub use settings::{Loaded, Problem, Settings, Sources, load};
+pub use settings::{LoadedSettings, Problem, Settings, Sources, load};
 pub use shutdown::{Shutdown, Trigger};
-pub use signals::Hangups;
+pub use signals::HangupSignal;

@@ -57,7 +57,7 @@ impl Readiness {
     }
 
     /// Says something that `/ready` shows beside its answer, such as when a certificate ends.
-    pub fn tell(&self, name: &'static str, detail: impl Into<String>) {
+    pub fn set_detail(&self, name: &'static str, detail: impl Into<String>) {
         self.state().details.insert(name, detail.into());
     }
 

@@ -13,9 +13,9 @@ use std::{
 use tokio::{net::TcpListener, time::sleep};
 
 use crate::{
-    BoxError, Common, Component, Description, Loaded, Problem, Process, Readiness, Shutdown,
-    Sources, Trigger,
-    admin::{self, Question},
+    BoxError, Common, Component, Description, LoadedSettings, Problem, Process, Readiness,
+    Shutdown, Sources, Trigger,
+    admin::{self, ProbeKind},
     arguments::{self, Command},
     settings::{load_checked, load_common},
     signals::Signals,
@@ -25,7 +25,7 @@ use crate::{
 /// Runs a component as this process; `main.rs` returns what this returns.
 pub fn main<C: Component>() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let sources = Sources::of_process();
+    let sources = Sources::from_environment();
     let command = match arguments::parse::<C>(&arguments) {
         Ok(command) => command,
         Err(wrong) => {
@@ -42,14 +42,16 @@ pub fn main<C: Component>() -> ExitCode {
         Command::Version => print(&format!("{} {}", C::NAME, C::VERSION)),
         Command::Describe => describe::<C>(),
         Command::Check => check::<C>(&sources),
-        Command::Probe(question) => probe::<C>(&sources, question),
+        Command::Probe(kind) => probe::<C>(&sources, kind),
         Command::Serve => in_runtime(serve::<C>(&sources)),
-        Command::Own { verb, arguments } => in_runtime(own_verb::<C>(&sources, verb, arguments)),
+        Command::Custom { verb, arguments } => {
+            in_runtime(custom_verb::<C>(&sources, verb, arguments))
+        }
     }
 }
 
 fn describe<C: Component>() -> ExitCode {
-    match serde_json::to_string_pretty(&Description::of::<C>()) {
+    match serde_json::to_string_pretty(&Description::from_component::<C>()) {
         Ok(text) => print(&text),
         Err(error) => {
             say(
@@ -66,20 +68,17 @@ fn check<C: Component>(sources: &Sources) -> ExitCode {
         Ok(_) => print("settings are fine"),
         Err(problems) => {
             for problem in &problems {
-                say(
-                    io::stderr(),
-                    &format!("error: {}", problem.sentence(C::NAME)),
-                );
+                say(io::stderr(), &format!("error: {}", problem.format(C::NAME)));
             }
             ExitCode::from(USAGE)
         }
     }
 }
 
-fn probe<C: Component>(sources: &Sources, question: Question) -> ExitCode {
+fn probe<C: Component>(sources: &Sources, kind: ProbeKind) -> ExitCode {
     let answer = load_common::<C>(sources)
         .map_err(|problems| sentences::<C>(&problems))
-        .and_then(|common| admin::probe(common.admin, question));
+        .and_then(|common| admin::probe(common.admin, kind));
     match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -114,7 +113,7 @@ fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
 }
 
 async fn serve<C: Component>(sources: &Sources) -> u8 {
-    let started = Started::<C>::new(sources, Output::Stdout);
+    let started = LoadedComponent::<C>::new(sources, Output::Stdout);
     let (running, telemetry) = match started {
         Ok(started) => started,
         Err(code) => return code,
@@ -124,15 +123,15 @@ async fn serve<C: Component>(sources: &Sources) -> u8 {
     code
 }
 
-async fn own_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<String>) -> u8 {
-    if let Some(done) = C::plain_verb(verb, &arguments) {
+async fn custom_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<String>) -> u8 {
+    if let Some(done) = C::run_without_settings(verb, &arguments) {
         return done.unwrap_or_else(|error| {
             let _ = writeln!(io::stderr(), "error: {error}");
             FAILED
         });
     }
 
-    let started = Started::<C>::new(sources, Output::Stderr);
+    let started = LoadedComponent::<C>::new(sources, Output::Stderr);
     let (running, telemetry) = match started {
         Ok(started) => started,
         Err(code) => return code,
@@ -144,13 +143,13 @@ async fn own_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<St
 }
 
 /// A component whose settings are read and whose telemetry runs.
-struct Started<C: Component> {
+struct LoadedComponent<C: Component> {
     signals: Signals,
-    loaded: Loaded<C::Config>,
+    loaded: LoadedSettings<C::Config>,
 }
 
-impl<C: Component> Started<C> {
-    fn new(sources: &Sources, output: Output) -> Result<(Self, telemetry::Installed), u8> {
+impl<C: Component> LoadedComponent<C> {
+    fn new(sources: &Sources, output: Output) -> Result<(Self, telemetry::TelemetryHandle), u8> {
         // First of all: a SIGTERM that comes while keys load must not be lost.
         let signals = Signals::install();
         let log = load_common::<C>(sources).map_or_else(|_| "info".into(), |common| common.log);
@@ -161,7 +160,7 @@ impl<C: Component> Started<C> {
         })?;
         let loaded = load_checked::<C>(sources).map_err(|problems| {
             for problem in &problems {
-                tracing::error!(setting = problem.setting, "{}", problem.sentence(C::NAME));
+                tracing::error!(setting = problem.setting, "{}", problem.format(C::NAME));
             }
             USAGE
         })?;
@@ -170,7 +169,7 @@ impl<C: Component> Started<C> {
     }
 
     async fn serve(self) -> u8 {
-        let Loaded { common, config } = self.loaded;
+        let LoadedSettings { common, config } = self.loaded;
         let admin = match TcpListener::bind(common.admin).await {
             Ok(listener) => listener,
             Err(error) => {
@@ -181,30 +180,31 @@ impl<C: Component> Started<C> {
 
         let address = admin.local_addr().unwrap_or(common.admin);
         tracing::info!(component = C::NAME, version = C::VERSION, admin = %address, "starting");
-        let life = Life::new(common, self.signals);
-        let process = life.process();
+        let lifecycle = Lifecycle::new(common, self.signals);
+        let process = lifecycle.process();
         let serving = async { C::serve(config, process).await.map(|()| DONE) };
 
         // What the drain limit cut off has been said; the stop itself went as it should.
-        let code = life.run(Some(admin), serving, DONE).await;
+        let code = lifecycle.run(Some(admin), serving, DONE).await;
         tracing::info!(code, "stopped");
         code
     }
 
     async fn verb(self, verb: &str, arguments: Vec<String>) -> u8 {
-        let Loaded { common, config } = self.loaded;
+        let LoadedSettings { common, config } = self.loaded;
         // A serving instance may hold the port; a verb does its work without one.
         let admin = TcpListener::bind(common.admin).await.ok();
-        let life = Life::new(common, self.signals);
-        let process = life.process();
+        let lifecycle = Lifecycle::new(common, self.signals);
+        let process = lifecycle.process();
         // A verb that was cut off has not done its work.
-        life.run(admin, C::verb(verb, arguments, config, process), FAILED)
+        lifecycle
+            .run(admin, C::verb(verb, arguments, config, process), FAILED)
             .await
     }
 }
 
 /// What happens around a component while it runs.
-struct Life {
+struct Lifecycle {
     common: Common,
     readiness: Readiness,
     trigger: Trigger,
@@ -212,7 +212,7 @@ struct Life {
     signals: Signals,
 }
 
-impl Life {
+impl Lifecycle {
     fn new(common: Common, signals: Signals) -> Self {
         let (trigger, shutdown) = Shutdown::pair();
         Self {
@@ -267,7 +267,7 @@ impl Life {
                 FAILED
             }
             None => {
-                tracing::warn!("the component did not finish within `drain_limit`");
+                tracing::warn!("the component did not finish within `drain_timeout`");
                 unfinished
             }
         }
@@ -289,7 +289,7 @@ impl Life {
             sleep(self.common.drain_delay.duration()).await;
             self.trigger.fire();
             // The component's own drain has this limit; what it says at its end needs a moment.
-            sleep(self.common.drain_limit.duration() + LAST_WORDS).await;
+            sleep(self.common.drain_timeout.duration() + LAST_WORDS).await;
         };
 
         tokio::select! {
@@ -302,7 +302,7 @@ impl Life {
 fn sentences<C: Component>(problems: &[Problem]) -> String {
     let sentences: Vec<String> = problems
         .iter()
-        .map(|problem| problem.sentence(C::NAME))
+        .map(|problem| problem.format(C::NAME))
         .collect();
     sentences.join("\n")
 }

@@ -26,7 +26,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    fn shown(&self) -> &'static str {
+    fn redacted_text(&self) -> &'static str {
         // An empty secret is an unset one, and that may be seen: defaults depend on it.
         if self.0.is_empty() { "" } else { "[secret]" }
     }
@@ -34,19 +34,19 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.shown())
+        f.write_str(self.redacted_text())
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.shown())
+        f.write_str(self.redacted_text())
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.shown())
+        serializer.serialize_str(self.redacted_text())
     }
 }
 
@@ -71,11 +71,11 @@ mod tests {
     #[test]
     fn never_prints_what_it_holds() {
         let secret = Secret::new("hunter2");
-        let shown = format!(
+        let printed = format!(
             "{secret} {secret:?} {}",
             serde_json::to_string(&secret).unwrap()
         );
-        assert_eq!(shown, r#"[secret] [secret] "[secret]""#);
+        assert_eq!(printed, r#"[secret] [secret] "[secret]""#);
     }
 
     #[test]

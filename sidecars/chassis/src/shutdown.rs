@@ -29,7 +29,7 @@ impl Shutdown {
     }
 
     /// Waits until the stop is requested; returns at once when it has been.
-    pub async fn requested(&self) {
+    pub async fn wait(&self) {
         if let Some(receiver) = &self.0
             && receiver.clone().wait_for(|fired| *fired).await.is_ok()
         {
@@ -64,11 +64,11 @@ mod tests {
         let (trigger, shutdown) = Shutdown::pair();
         let waiting = tokio::spawn({
             let shutdown = shutdown.clone();
-            async move { shutdown.requested().await }
+            async move { shutdown.wait().await }
         });
         trigger.fire();
         waiting.await.unwrap();
-        shutdown.requested().await;
+        shutdown.wait().await;
         assert!(shutdown.is_requested());
     }
 
@@ -77,7 +77,7 @@ mod tests {
         let (trigger, shutdown) = Shutdown::pair();
         drop(trigger);
         assert!(
-            timeout(Duration::from_mins(1), shutdown.requested())
+            timeout(Duration::from_mins(1), shutdown.wait())
                 .await
                 .is_err()
         );

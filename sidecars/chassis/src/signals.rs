@@ -17,9 +17,9 @@ pub(crate) struct Signals {
 ///
 /// For the `serve` of a component only: a library watches no signals.
 #[derive(Debug)]
-pub struct Hangups(Signal);
+pub struct HangupSignal(Signal);
 
-impl Hangups {
+impl HangupSignal {
     /// Takes SIGHUP, which would end the process otherwise.
     pub fn install() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
@@ -33,7 +33,7 @@ impl Hangups {
 
 /// A request to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum StopSignal {
     Terminate,
     Interrupt,
 }
@@ -48,15 +48,15 @@ impl Signals {
         })
     }
 
-    pub(crate) async fn next(&mut self) -> Stop {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.terminate.recv() => Stop::Terminate,
-            _ = self.interrupt.recv() => Stop::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
         }
     }
 }
 
-impl Stop {
+impl StopSignal {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Terminate => "SIGTERM",

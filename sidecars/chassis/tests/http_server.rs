@@ -10,11 +10,11 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use chassis::{
-    Period,
+    HumanDuration,
     http::{Limits, Peer, Protocol, empty},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{Raw, Request, answer, ask, served, within};
+use support::{Raw, Request, answer, ask, start_server, within};
 use tokio::{
     net::TcpStream,
     sync::{Notify, Semaphore},
@@ -22,7 +22,7 @@ use tokio::{
 
 #[tokio::test]
 async fn serves_several_requests_on_one_connection() {
-    let server = served(|_: Request| async { answer("hello") }, Limits::default()).await;
+    let server = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let mut client = Raw::connect(server.address).await;
     for _ in 0..3 {
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -41,7 +41,7 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
         })
     };
 
-    let server = served(protocol, Limits::default()).await;
+    let server = start_server(protocol, Limits::default()).await;
     let stream = TcpStream::connect(server.address).await.unwrap();
     let io = TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
@@ -52,7 +52,7 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
     let request = ::http::Request::get("http://a/").body(empty()).unwrap();
     let response = within(sender.send_request(request)).await.unwrap();
     assert_eq!(
-        support::text(chassis::http::boxed(response.into_body())).await,
+        support::text(chassis::http::box_body(response.into_body())).await,
         "two"
     );
     assert!(ask(server.address, "GET / HTTP/1.1").await.ends_with("one"));
@@ -60,7 +60,7 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
 
 #[tokio::test]
 async fn goes_on_after_a_clients_error() {
-    let server = served(|_: Request| async { answer("hello") }, Limits::default()).await;
+    let server = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let mut garbage = Raw::connect(server.address).await;
     garbage.send("\u{1}\u{2}\u{3} nonsense\r\n\r\n").await;
     garbage.read_to_end().await;
@@ -78,7 +78,7 @@ async fn goes_on_after_a_panic_of_the_service() {
         assert_ne!(request.uri().path(), "/panic", "as the test wants");
         answer("hello")
     };
-    let server = served(service, Limits::default()).await;
+    let server = start_server(service, Limits::default()).await;
 
     assert_eq!(ask(server.address, "GET /panic HTTP/1.1").await, "");
     assert!(
@@ -91,10 +91,10 @@ async fn goes_on_after_a_panic_of_the_service() {
 #[tokio::test]
 async fn closes_a_connection_whose_head_never_ends() {
     let limits = Limits {
-        header: Period::from_millis(50),
+        header_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
-    let server = served(|_: Request| async { answer("hello") }, limits).await;
+    let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\nx-slow: ").await;
     assert_eq!(client.read_to_end().await, "");
@@ -103,21 +103,21 @@ async fn closes_a_connection_whose_head_never_ends() {
 #[tokio::test]
 async fn closes_a_connection_that_stays_silent() {
     let limits = Limits {
-        first_byte: Period::from_millis(50),
+        first_byte_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
-    let server = served(|_: Request| async { answer("hello") }, limits).await;
+    let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     assert_eq!(Raw::connect(server.address).await.read_to_end().await, "");
 }
 
 #[tokio::test]
 async fn closes_an_idle_connection_after_its_time_and_not_after_the_heads() {
     let limits = Limits {
-        header: Period::from_millis(20),
-        idle: Period::from_millis(300),
+        header_timeout: HumanDuration::from_millis(20),
+        idle_timeout: HumanDuration::from_millis(300),
         ..Limits::default()
     };
-    let server = served(|_: Request| async { answer("hello") }, limits).await;
+    let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     let mut client = Raw::connect(server.address).await;
 
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -144,15 +144,15 @@ async fn a_request_in_flight_may_outlive_the_idle_limit() {
         }
     };
 
-    let short = Period::from_millis(20);
+    let short = HumanDuration::from_millis(20);
     let limits = Limits {
-        first_byte: short,
-        header: short,
-        idle: short,
+        first_byte_timeout: short,
+        header_timeout: short,
+        idle_timeout: short,
         ..Limits::default()
     };
 
-    let server = served(service, limits).await;
+    let server = start_server(service, limits).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -163,10 +163,10 @@ async fn a_request_in_flight_may_outlive_the_idle_limit() {
 #[tokio::test]
 async fn refuses_a_head_that_is_too_large() {
     let limits = Limits {
-        header_bytes: 8192,
+        max_header_bytes: 8192,
         ..Limits::default()
     };
-    let server = served(|_: Request| async { answer("hello") }, limits).await;
+    let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     let head = format!("GET / HTTP/1.1\r\nx-large: {}", "x".repeat(20_000));
     let refusal = ask(server.address, &head).await;
 
@@ -185,10 +185,10 @@ async fn refuses_a_head_that_is_too_large() {
 #[tokio::test]
 async fn a_connection_over_the_limit_waits_for_a_slot() {
     let limits = Limits {
-        connections: 1,
+        max_connections: 1,
         ..Limits::default()
     };
-    let server = served(|_: Request| async { answer("hello") }, limits).await;
+    let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     let mut first = Raw::connect(server.address).await;
 
     first.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -218,7 +218,7 @@ async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
         }
     };
 
-    let server = served(service, Limits::default()).await;
+    let server = start_server(service, Limits::default()).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     within(arrived.acquire()).await.unwrap().forget();
@@ -242,7 +242,7 @@ async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
 
 #[tokio::test]
 async fn the_drain_ends_idle_connections_at_once() {
-    let server = served(|_: Request| async { answer("hello") }, Limits::default()).await;
+    let server = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     client.read_until("hello").await;
@@ -265,10 +265,10 @@ async fn the_drain_has_a_limit() {
     };
 
     let limits = Limits {
-        drain: Period::from_millis(50),
+        drain_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
-    let server = served(service, limits).await;
+    let server = start_server(service, limits).await;
     let mut client = Raw::connect(server.address).await;
 
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;

@@ -11,11 +11,13 @@ use std::{net::SocketAddr, sync::Arc};
 
 use ::http::{HeaderName, StatusCode, header};
 use chassis::{
-    Period,
-    http::{Body, Limits, Upstream, UpstreamLimits, boxed, empty, full, read_limited, traced},
+    HumanDuration,
+    http::{
+        Body, Limits, Upstream, UpstreamLimits, box_body, empty, full, read_limited, trace_request,
+    },
 };
 use http_body_util::{BodyExt, channel::Channel};
-use support::{LIMIT, Raw, Request, Response, answer, ask, served, text, within};
+use support::{LIMIT, Raw, Request, Response, answer, ask, start_server, text, within};
 use tokio::{net::TcpListener, sync::Mutex};
 
 fn upstream(address: SocketAddr) -> Upstream {
@@ -37,7 +39,7 @@ async fn closed_port() -> SocketAddr {
 #[tokio::test]
 async fn puts_the_path_behind_the_base_address() {
     let echo = |request: Request| async move { answer(&request.uri().to_string()) };
-    let server = served(echo, Limits::default()).await;
+    let server = start_server(echo, Limits::default()).await;
     let base = format!("http://{}/base/", server.address);
     let upstream = Upstream::new(&base, UpstreamLimits::default()).unwrap();
     let response = within(upstream.send(get("/a/b?c=d"))).await.unwrap();
@@ -47,7 +49,7 @@ async fn puts_the_path_behind_the_base_address() {
 #[tokio::test]
 async fn says_503_with_retry_after_when_nobody_is_there() {
     let upstream = upstream(closed_port().await);
-    assert!(!upstream.reachable().await);
+    assert!(!upstream.is_reachable().await);
     let response = within(upstream.send(get("/")))
         .await
         .unwrap_err()
@@ -64,13 +66,13 @@ async fn says_503_with_retry_after_when_nobody_is_there() {
 
 #[tokio::test]
 async fn says_504_when_the_answer_does_not_come() {
-    let server = served(|_: Request| std::future::pending(), Limits::default()).await;
+    let server = start_server(|_: Request| std::future::pending(), Limits::default()).await;
     let limits = UpstreamLimits {
-        response: Period::from_millis(50),
+        response_timeout: HumanDuration::from_millis(50),
         ..UpstreamLimits::default()
     };
     let upstream = Upstream::new(&format!("http://{}", server.address), limits).unwrap();
-    assert!(upstream.reachable().await);
+    assert!(upstream.is_reachable().await);
     let error = within(upstream.send(get("/"))).await.unwrap_err();
     assert_eq!(error.response().status(), StatusCode::GATEWAY_TIMEOUT);
 }
@@ -118,12 +120,12 @@ async fn the_body_of_an_answer_may_not_stall() {
             tokio::time::sleep(LIMIT * 10).await;
             drop(sender);
         });
-        Response::new(boxed(body))
+        Response::new(box_body(body))
     };
 
-    let server = served(stalling, Limits::default()).await;
+    let server = start_server(stalling, Limits::default()).await;
     let limits = UpstreamLimits {
-        stall: Period::from_millis(50),
+        stall_timeout: HumanDuration::from_millis(50),
         ..UpstreamLimits::default()
     };
     let upstream = Upstream::new(&format!("http://{}", server.address), limits).unwrap();
@@ -135,22 +137,22 @@ async fn the_body_of_an_answer_may_not_stall() {
 }
 
 /// A proxy in front of `target`, as the components are.
-async fn proxy(target: SocketAddr) -> support::Served {
+async fn proxy(target: SocketAddr) -> support::Server {
     proxy_with(target, Limits::default()).await
 }
 
-async fn proxy_with(target: SocketAddr, limits: Limits) -> support::Served {
+async fn proxy_with(target: SocketAddr, limits: Limits) -> support::Server {
     let upstream = upstream(target);
     let forward = move |request: Request| {
         let upstream = upstream.clone();
-        traced("proxy", request, move |request| async move {
+        trace_request("proxy", request, move |request| async move {
             upstream
-                .send(request.map(boxed))
+                .send(request.map(box_body))
                 .await
                 .unwrap_or_else(|error| error.response())
         })
     };
-    served(forward, limits).await
+    start_server(forward, limits).await
 }
 
 #[tokio::test]
@@ -176,7 +178,7 @@ async fn headers_of_one_hop_stay_on_it_both_ways() {
         }
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let head = "GET / HTTP/1.1\r\nte: trailers\r\nx-named: 1\r\nx-end: 1\r\nconnection: x-named";
     let response = ask(proxy.address, head).await;
@@ -208,7 +210,7 @@ async fn no_framing_smuggles_a_second_request() {
         }
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let hidden = "GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n";
     let ambiguous = [
@@ -256,7 +258,7 @@ async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
         answer(trace.unwrap_or("none"))
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let response = ask(
@@ -271,8 +273,8 @@ async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
 
 #[tokio::test]
 async fn bodies_stream_through_both_ways() {
-    let echo = |request: Request| async move { Response::new(boxed(request.into_body())) };
-    let target = served(echo, Limits::default()).await;
+    let echo = |request: Request| async move { Response::new(box_body(request.into_body())) };
+    let target = start_server(echo, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let mut client = Raw::connect(proxy.address).await;
 
@@ -292,8 +294,8 @@ async fn bodies_stream_through_both_ways() {
 
 #[tokio::test]
 async fn a_client_that_waits_for_100_continue_gets_it() {
-    let echo = |request: Request| async move { Response::new(boxed(request.into_body())) };
-    let target = served(echo, Limits::default()).await;
+    let echo = |request: Request| async move { Response::new(box_body(request.into_body())) };
+    let target = start_server(echo, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let mut client = Raw::connect(proxy.address).await;
 
@@ -313,7 +315,7 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 
 #[tokio::test]
 async fn the_answer_to_head_keeps_its_length() {
-    let target = served(|_: Request| async { answer("hello") }, Limits::default()).await;
+    let target = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let head = ask(proxy.address, "HEAD / HTTP/1.1").await;
     assert!(
@@ -342,7 +344,7 @@ async fn keeps_connections_for_the_next_request() {
         }
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let upstream = upstream(target.address);
     for _ in 0..2 {
         let request = ::http::Request::post("/").body(full("body")).unwrap();
@@ -409,7 +411,7 @@ async fn websockets_go_through() {
 async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not() {
     let target = websocket().await;
     let limits = Limits {
-        stall: Period::from_millis(50),
+        stall_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
     let stalling = proxy_with(target, limits).await;
@@ -420,7 +422,7 @@ async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not()
     assert_eq!(client.read_to_end().await, "");
 
     let limits = Limits {
-        drain: Period::from_millis(50),
+        drain_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
     let draining = proxy_with(target, limits).await;

@@ -15,10 +15,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use chassis::http::{Limits, boxed, read_limited};
+use chassis::http::{Limits, box_body, read_limited};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Raw, Request, Served, answer, ask, served, within};
+use support::{Raw, Request, Server, answer, ask, start_server, within};
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines},
     net::TcpListener,
@@ -219,7 +219,7 @@ async fn finishes_what_is_in_flight_after_sigterm() {
 
 #[tokio::test]
 async fn says_what_is_still_open_at_the_drain_limit() {
-    let mut running = Running::start(&[("ECHO_DRAIN_LIMIT", "50ms")]).await;
+    let mut running = Running::start(&[("ECHO_DRAIN_TIMEOUT", "50ms")]).await;
     let mut client = Raw::connect(running.address).await;
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nbef")
@@ -254,9 +254,9 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
     let faulty = [
         ("ECHO_LISTN", "127.0.0.1:1"),
         ("ECHO_ADMIN", "nowhere"),
-        ("ECHO_LIMITS__IDLE", "5"),
+        ("ECHO_LIMITS__IDLE_TIMEOUT", "5"),
         ("ECHO_GREETING_FILE", "/nowhere/greeting"),
-        ("ECHO_SETTINGS", r#"{"limits":{"heder":"1s"}}"#),
+        ("ECHO_SETTINGS", r#"{"limits":{"heder_timeout":"1s"}}"#),
     ];
 
     for (arguments, stream) in [(["check"], "stderr"), (["serve"], "stdout")] {
@@ -271,8 +271,8 @@ async fn says_every_fault_of_the_settings_and_exits_with_two() {
         let wanted = [
             "`ECHO_LISTEN`",
             "ECHO_ADMIN",
-            "ECHO_LIMITS__IDLE",
-            "`limits.header`",
+            "ECHO_LIMITS__IDLE_TIMEOUT",
+            "`limits.header_timeout`",
             "ECHO_NAME",
             "ECHO_GREETING_FILE",
         ];
@@ -312,7 +312,7 @@ async fn a_verb_that_is_cut_off_has_failed() {
     let variables = [
         ("ECHO_NAME", "x"),
         ("ECHO_ADMIN", "127.0.0.1:0"),
-        ("ECHO_DRAIN_LIMIT", "1ms"),
+        ("ECHO_DRAIN_TIMEOUT", "1ms"),
     ];
     let mut child = echo(&variables)
         .args(["say", "never"])
@@ -372,15 +372,18 @@ async fn describes_its_settings_as_json() {
     assert_eq!(setting("name")["required"], true);
     assert_eq!(setting("token")["secret"], true);
     assert_eq!(setting("token").get("default"), None);
-    assert_eq!(setting("limits.idle")["env"], "ECHO_LIMITS__IDLE");
-    assert_eq!(setting("limits.idle")["default"], "60s");
+    assert_eq!(
+        setting("limits.idle_timeout")["env"],
+        "ECHO_LIMITS__IDLE_TIMEOUT"
+    );
+    assert_eq!(setting("limits.idle_timeout")["default"], "60s");
     assert_eq!(setting("words")["type"], "array");
     assert_eq!(setting("log")["default"], "info");
 }
 
 /// A telemetry backend: what was posted to which path.
 struct Sink {
-    served: Served,
+    server: Server,
     posts: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
 
@@ -392,7 +395,7 @@ async fn sink() -> Sink {
             let posts = Arc::clone(&posts);
             async move {
                 let path = request.uri().path().to_owned();
-                let body = read_limited(boxed(request.into_body()), 1 << 20)
+                let body = read_limited(box_body(request.into_body()), 1 << 20)
                     .await
                     .unwrap();
                 posts.lock().unwrap().entry(path).or_default().extend(body);
@@ -402,7 +405,7 @@ async fn sink() -> Sink {
     };
 
     Sink {
-        served: served(service, Limits::default()).await,
+        server: start_server(service, Limits::default()).await,
         posts,
     }
 }
@@ -419,7 +422,7 @@ impl Sink {
 #[tokio::test]
 async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let mut running = Running::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         (
@@ -467,7 +470,7 @@ async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
 #[tokio::test]
 async fn the_service_name_of_the_environment_wins() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let mut running = Running::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_SERVICE_NAME", "named-by-hand"),
@@ -483,7 +486,7 @@ async fn the_service_name_of_the_environment_wins() {
 #[tokio::test]
 async fn a_trace_goes_through_with_a_span_of_its_own() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let target = |request: Request| async move {
         let trace = request
             .headers()
@@ -492,7 +495,7 @@ async fn a_trace_goes_through_with_a_span_of_its_own() {
         answer(trace.unwrap_or("none"))
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let upstream = format!("http://{}", target.address);
     let mut running = Running::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
@@ -518,7 +521,7 @@ async fn a_trace_goes_through_with_a_span_of_its_own() {
 #[tokio::test]
 async fn nothing_is_exported_when_the_sdk_is_disabled() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
         ("OTEL_SDK_DISABLED", "true"),
@@ -533,7 +536,7 @@ async fn nothing_is_exported_when_the_sdk_is_disabled() {
 
 #[tokio::test]
 async fn a_backend_that_hangs_costs_no_request_and_two_seconds_at_the_end() {
-    let hanging = served(|_: Request| std::future::pending(), Limits::default()).await;
+    let hanging = start_server(|_: Request| std::future::pending(), Limits::default()).await;
     let endpoint = format!("http://{}", hanging.address);
     let mut running = Running::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
     assert!(
@@ -564,7 +567,7 @@ async fn says_that_telemetry_does_not_arrive_and_counts_what_is_lost() {
         ),
         (
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-            &format!("http://{}/v1/metrics", sink.served.address),
+            &format!("http://{}/v1/metrics", sink.server.address),
         ),
         ("OTEL_BSP_SCHEDULE_DELAY", "10"),
     ])

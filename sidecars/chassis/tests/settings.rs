@@ -8,8 +8,8 @@
 use std::{fs, net::SocketAddr};
 
 use chassis::{
-    BoxError, Component, Period, Port, Problem, Process, Secret, Settings, Sources, http::Limits,
-    load,
+    BoxError, Component, HumanDuration, Port, Problem, Process, Secret, Settings, Sources,
+    http::Limits, load,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ impl Component for Sample {
     }
 }
 
-fn read(variables: &[(&str, &str)]) -> Result<chassis::Loaded<Config>, Vec<Problem>> {
+fn read(variables: &[(&str, &str)]) -> Result<chassis::LoadedSettings<Config>, Vec<Problem>> {
     load::<Sample>(&Sources::from_variables(variables.iter().copied()))
 }
 
@@ -103,7 +103,7 @@ fn problems(variables: &[(&str, &str)]) -> Vec<String> {
     let problems = read(&[&issuer, variables].concat()).unwrap_err();
     problems
         .iter()
-        .map(|problem| problem.sentence("sam-ple"))
+        .map(|problem| problem.format("sam-ple"))
         .collect()
 }
 
@@ -113,7 +113,7 @@ fn defaults_hold_until_something_is_said() {
     assert_eq!(loaded.config.workers, 4);
     assert_eq!(loaded.config.tags, ["default"]);
     assert_eq!(loaded.common.admin.port(), 9999);
-    assert_eq!(loaded.common.drain_limit, Period::from_secs(20));
+    assert_eq!(loaded.common.drain_timeout, HumanDuration::from_secs(20));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_variable_wins_over_the_document_and_that_over_the_file() {
     let file = folder.path().join("settings.toml");
     fs::write(
         &file,
-        "workers = 1\nshare = 0.1\non = true\n[limits]\nidle = \"1s\"\n",
+        "workers = 1\nshare = 0.1\non = true\n[limits]\nidle_timeout = \"1s\"\n",
     )
     .unwrap();
 
@@ -130,15 +130,18 @@ fn a_variable_wins_over_the_document_and_that_over_the_file() {
         ("SAM_PLE_SETTINGS_FILE", file.to_str().unwrap()),
         (
             "SAM_PLE_SETTINGS",
-            r#"{"share":0.2,"workers":2,"limits":{"header":"2s"}}"#,
+            r#"{"share":0.2,"workers":2,"limits":{"header_timeout":"2s"}}"#,
         ),
         ("SAM_PLE_WORKERS", "3"),
     ]);
 
     assert_eq!((config.workers, config.share, config.on), (3, 0.2, true));
-    assert_eq!(config.limits.idle, Period::from_secs(1));
-    assert_eq!(config.limits.header, Period::from_secs(2));
-    assert_eq!(config.limits.first_byte, Limits::default().first_byte);
+    assert_eq!(config.limits.idle_timeout, HumanDuration::from_secs(1));
+    assert_eq!(config.limits.header_timeout, HumanDuration::from_secs(2));
+    assert_eq!(
+        config.limits.first_byte_timeout,
+        Limits::default().first_byte_timeout
+    );
 }
 
 #[test]
@@ -170,14 +173,14 @@ fn lists_come_with_commas_or_as_json() {
 
 #[test]
 fn nested_settings_have_two_underscores_and_a_group_may_come_as_json() {
-    let idle = |variables: &[(&str, &str)]| config(variables).limits.idle;
+    let idle = |variables: &[(&str, &str)]| config(variables).limits.idle_timeout;
     assert_eq!(
-        idle(&[("SAM_PLE_LIMITS__IDLE", "7s")]),
-        Period::from_secs(7)
+        idle(&[("SAM_PLE_LIMITS__IDLE_TIMEOUT", "7s")]),
+        HumanDuration::from_secs(7)
     );
     assert_eq!(
-        idle(&[("SAM_PLE_LIMITS", r#"{"idle":"8s"}"#)]),
-        Period::from_secs(8)
+        idle(&[("SAM_PLE_LIMITS", r#"{"idle_timeout":"8s"}"#)]),
+        HumanDuration::from_secs(8)
     );
 }
 
@@ -201,9 +204,9 @@ fn all_faults_of_all_sources_are_said_together() {
         ),
         ("SAM_PLE_LISTEN", "here"),
         ("SAM_PLE_ON", "yes"),
-        ("SAM_PLE_LIMITS__IDEL", "1s"),
+        ("SAM_PLE_LIMITS__IDLE_TIMEOTU", "1s"),
         ("SAM_PLE_RULES", r#"[{"pat":"/a"}]"#),
-        ("SAM_PLE_DRAIN_LIMIT", "20"),
+        ("SAM_PLE_DRAIN_TIMEOUT", "20"),
     ])
     .unwrap_err();
 
@@ -214,10 +217,10 @@ fn all_faults_of_all_sources_are_said_together() {
 
     settings.sort_unstable();
     let wanted = [
-        "SAM_PLE_LIMITS__IDEL",
+        "SAM_PLE_LIMITS__IDLE_TIMEOTU",
         "SAM_PLE_SETTINGS_FILE",
         "colour",
-        "drain_limit",
+        "drain_timeout",
         "issuer",
         "listen",
         "on",
@@ -235,9 +238,9 @@ fn an_unknown_name_gets_the_one_that_was_meant() {
         ["`SAM_PLE_WORKRES` is not a setting; did you mean `SAM_PLE_WORKERS`?"]
     );
     assert_eq!(
-        problems(&[("SAM_PLE_SETTINGS", r#"{"limits":{"idel":"1s"}}"#)]),
+        problems(&[("SAM_PLE_SETTINGS", r#"{"limits":{"idle_timeotu":"1s"}}"#)]),
         [
-            "`limits.idel` (SAM_PLE_LIMITS__IDEL) in SAM_PLE_SETTINGS is not a setting; did you mean `limits.idle`?"
+            "`limits.idle_timeotu` (SAM_PLE_LIMITS__IDLE_TIMEOTU) in SAM_PLE_SETTINGS is not a setting; did you mean `limits.idle_timeout`?"
         ]
     );
 }

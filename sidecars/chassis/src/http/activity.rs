@@ -30,11 +30,11 @@ struct State {
 
 /// A request in flight; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct InFlight(Activity);
+pub(crate) struct InFlightGuard(Activity);
 
 /// The limit a connection has run into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expired {
+pub(crate) enum TimeoutKind {
     FirstByte,
     Header,
     Idle,
@@ -53,11 +53,11 @@ impl Activity {
         })))
     }
 
-    pub(crate) fn begin(&self) -> InFlight {
+    pub(crate) fn begin(&self) -> InFlightGuard {
         let mut state = self.state();
         state.requests += 1;
         state.in_flight += 1;
-        InFlight(self.clone())
+        InFlightGuard(self.clone())
     }
 
     pub(crate) fn bytes_read(&self) {
@@ -74,7 +74,7 @@ impl Activity {
     }
 
     /// The same activity with its clock started again, once the transport is open.
-    pub(crate) fn restarted(&self) -> Self {
+    pub(crate) fn restart_clock(&self) -> Self {
         self.state().quiet_since = Instant::now();
         self.clone()
     }
@@ -86,7 +86,11 @@ impl Activity {
     }
 
     /// Waits until the connection has run into one of its limits.
-    pub(crate) async fn expired(&self, protocol: Protocol, limits: &Limits) -> Expired {
+    pub(crate) async fn wait_for_timeout(
+        &self,
+        protocol: Protocol,
+        limits: &Limits,
+    ) -> TimeoutKind {
         loop {
             let (deadline, limit) = self.deadline(protocol, limits);
             let now = Instant::now();
@@ -98,22 +102,29 @@ impl Activity {
         }
     }
 
-    fn deadline(&self, protocol: Protocol, limits: &Limits) -> (Instant, Expired) {
+    fn deadline(&self, protocol: Protocol, limits: &Limits) -> (Instant, TimeoutKind) {
         let state = self.state();
         if state.in_flight > 0 {
-            return (state.progress + limits.stall.duration(), Expired::Stall);
+            return (
+                state.progress + limits.stall_timeout.duration(),
+                TimeoutKind::Stall,
+            );
         }
 
         match state.arriving_since {
             None if state.requests == 0 => (
-                state.quiet_since + limits.first_byte.duration(),
-                Expired::FirstByte,
+                state.quiet_since + limits.first_byte_timeout.duration(),
+                TimeoutKind::FirstByte,
             ),
             // On h2 bytes between requests may be pings; only the first request must hurry.
-            Some(since) if state.requests == 0 || protocol == Protocol::Http1 => {
-                (since + limits.header.duration(), Expired::Header)
-            }
-            _ => (state.quiet_since + limits.idle.duration(), Expired::Idle),
+            Some(since) if state.requests == 0 || protocol == Protocol::Http1 => (
+                since + limits.header_timeout.duration(),
+                TimeoutKind::Header,
+            ),
+            _ => (
+                state.quiet_since + limits.idle_timeout.duration(),
+                TimeoutKind::Idle,
+            ),
         }
     }
 
@@ -123,7 +134,7 @@ impl Activity {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.in_flight -= 1;
@@ -135,28 +146,28 @@ impl Drop for InFlight {
 }
 
 fn tick(limits: &Limits) -> Duration {
-    let shortest = limits.header.min(limits.idle).duration();
+    let shortest = limits.header_timeout.min(limits.idle_timeout).duration();
     (shortest / 4).max(Duration::from_millis(5))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Period;
+    use crate::HumanDuration;
 
     fn limits() -> Limits {
         Limits {
-            first_byte: Period::from_secs(1),
-            header: Period::from_secs(2),
-            idle: Period::from_secs(4),
-            stall: Period::from_secs(8),
+            first_byte_timeout: HumanDuration::from_secs(1),
+            header_timeout: HumanDuration::from_secs(2),
+            idle_timeout: HumanDuration::from_secs(4),
+            stall_timeout: HumanDuration::from_secs(8),
             ..Limits::default()
         }
     }
 
-    async fn expires(activity: &Activity, protocol: Protocol) -> (Expired, u64) {
+    async fn expires(activity: &Activity, protocol: Protocol) -> (TimeoutKind, u64) {
         let start = Instant::now();
-        let expired = activity.expired(protocol, &limits()).await;
+        let expired = activity.wait_for_timeout(protocol, &limits()).await;
         (expired, start.elapsed().as_secs())
     }
 
@@ -164,7 +175,7 @@ mod tests {
     async fn a_silent_connection_has_the_first_byte_limit() {
         assert_eq!(
             expires(&Activity::new(), Protocol::Http1).await,
-            (Expired::FirstByte, 1)
+            (TimeoutKind::FirstByte, 1)
         );
     }
 
@@ -174,7 +185,7 @@ mod tests {
         activity.bytes_read();
         assert_eq!(
             expires(&activity, Protocol::Http2).await,
-            (Expired::Header, 2)
+            (TimeoutKind::Header, 2)
         );
     }
 
@@ -184,7 +195,7 @@ mod tests {
         drop(activity.begin());
         assert_eq!(
             expires(&activity, Protocol::Http1).await,
-            (Expired::Idle, 4)
+            (TimeoutKind::Idle, 4)
         );
     }
 
@@ -195,7 +206,7 @@ mod tests {
         activity.bytes_read();
         assert_eq!(
             expires(&activity, Protocol::Http2).await,
-            (Expired::Idle, 4)
+            (TimeoutKind::Idle, 4)
         );
     }
 
@@ -205,7 +216,7 @@ mod tests {
         let _request = activity.begin();
         assert_eq!(
             expires(&activity, Protocol::Http1).await,
-            (Expired::Stall, 8)
+            (TimeoutKind::Stall, 8)
         );
     }
 }

@@ -26,7 +26,7 @@ pub enum ReadError {
 }
 
 /// Boxes a body, such as hyper's `Incoming`.
-pub fn boxed<B>(body: B) -> Body
+pub fn box_body<B>(body: B) -> Body
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -36,12 +36,12 @@ where
 
 /// A body with nothing in it.
 pub fn empty() -> Body {
-    boxed(Empty::new())
+    box_body(Empty::new())
 }
 
 /// A body that is all there.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    boxed(Full::new(bytes.into()))
+    box_body(Full::new(bytes.into()))
 }
 
 /// An answer with a JSON body.
@@ -78,7 +78,7 @@ where
 {
     // Boxed outside the future: the compiler cannot show that the future of a generic body is
     // `Send` where the body's error is a box itself.
-    read_boxed(boxed(body), max_bytes)
+    read_boxed(box_body(body), max_bytes)
 }
 
 async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {

@@ -29,14 +29,14 @@ use tokio::{
 };
 
 use super::{
-    Body, Limits, Opened, Peer, Protocol,
-    activity::{Activity, Expired, InFlight},
-    boxed,
-    gather::Gather,
-    read_out::ReadOut,
+    Body, Limits, OpenConnection, Peer, Protocol,
+    activity::{Activity, InFlightGuard, TimeoutKind},
+    box_body,
+    drain_on_drop::DrainOnDrop,
+    metered_io::MeteredIo,
     strip_hop_by_hop,
-    upgrade::{Slot, Tunnel},
-    watched::Watched,
+    upgrade::{Tunnel, TunnelSlot},
+    write_coalescer::WriteCoalescer,
 };
 use crate::{BoxError, Shutdown, error::chain};
 
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn run<Io, S, F>(
         mut self,
-        opening: impl Future<Output = io::Result<Opened<Io, S>>>,
+        opening: impl Future<Output = io::Result<OpenConnection<Io, S>>>,
     ) where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
@@ -80,11 +80,11 @@ impl Connection {
         }
     }
 
-    async fn open<Io>(&self, io: Io, protocol: Protocol) -> io::Result<(Watched<Io>, Protocol)>
+    async fn open<Io>(&self, io: Io, protocol: Protocol) -> io::Result<(MeteredIo<Io>, Protocol)>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut io = Watched::new(io, self.activity.restarted());
+        let mut io = MeteredIo::new(io, self.activity.restart_clock());
         let looking = async {
             match protocol {
                 Protocol::Auto => io.sniff().await,
@@ -96,20 +96,20 @@ impl Connection {
 
         let looked = tokio::select! {
             looked = looking => looked,
-            limit = self.activity.expired(protocol, &self.limits) => Err(limit.into()),
+            limit = self.activity.wait_for_timeout(protocol, &self.limits) => Err(limit.into()),
         };
 
         Ok((io, looked?))
     }
 
-    async fn serve<Io, S, F>(self, io: Watched<Io>, protocol: Protocol, service: S)
+    async fn serve<Io, S, F>(self, io: MeteredIo<Io>, protocol: Protocol, service: S)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let slot = Slot::default();
-        let wishes = slot.clone();
+        let slot = TunnelSlot::default();
+        let upgrade_slot = slot.clone();
         let peer = Peer {
             address: self.address,
             protocol,
@@ -121,14 +121,14 @@ impl Connection {
         let last = Arc::clone(&closing);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            wishes.note_wish(&mut request);
+            upgrade_slot.mark_upgrade_request(&mut request);
 
             // At the door, so that `Connection` cannot name a header a component adds on the way.
             strip_hop_by_hop(request.headers_mut());
             let in_flight = activity.begin();
             let (head, body) = request.into_parts();
-            let body = ReadOut::new(body, &head.headers);
-            let answering = service(Request::from_parts(head, boxed(body)));
+            let body = DrainOnDrop::new(body, &head.headers);
+            let answering = service(Request::from_parts(head, box_body(body)));
             let last = Arc::clone(&last);
 
             async move {
@@ -140,7 +140,7 @@ impl Connection {
                     response.headers_mut().insert(CONNECTION, close);
                 }
 
-                Ok::<_, Infallible>(response.map(|body| Tracked {
+                Ok::<_, Infallible>(response.map(|body| TrackedBody {
                     body,
                     _in_flight: in_flight,
                 }))
@@ -148,10 +148,10 @@ impl Connection {
         });
 
         let ended = if protocol == Protocol::Http2 {
-            let wire = Gather::new(io);
+            let wire = WriteCoalescer::new(io);
             let io = TokioIo::new(wire.clone());
             let connection = h2(&self.limits).serve_connection(io, service);
-            self.drive(H2 { connection, wire }, protocol, &closing)
+            self.drive(Http2Connection { connection, wire }, protocol, &closing)
                 .await
         } else {
             let connection = h1(&self.limits).serve_connection(TokioIo::new(io), service);
@@ -173,7 +173,7 @@ impl Connection {
         let _in_flight = self.activity.begin();
         tokio::select! {
             () = tunnel => {}
-            limit = self.activity.expired(Protocol::Http1, &self.limits) => {
+            limit = self.activity.wait_for_timeout(Protocol::Http1, &self.limits) => {
                 tracing::debug!(peer = %self.address, ?limit, "tunnel ended");
             }
         }
@@ -185,34 +185,34 @@ impl Connection {
     /// is on its way. So the next answer says it, and only who asks nothing for a moment is closed.
     async fn drive(
         &self,
-        connection: impl Graceful,
+        connection: impl GracefulConnection,
         protocol: Protocol,
         closing: &AtomicBool,
     ) -> Result<(), BoxError> {
         let mut connection = pin!(connection);
         let limit = tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => return ended,
-            () = self.shutdown.requested() => None,
+            () = self.shutdown.wait() => None,
             () = self.old_enough() => None,
-            limit = self.activity.expired(protocol, &self.limits) => Some(limit),
+            limit = self.activity.wait_for_timeout(protocol, &self.limits) => Some(limit),
         };
 
         match limit {
             None if protocol == Protocol::Http1 => closing.store(true, Ordering::Relaxed),
-            None | Some(Expired::Idle) => connection.as_mut().graceful_shutdown(),
+            None | Some(TimeoutKind::Idle) => connection.as_mut().graceful_shutdown(),
             Some(limit) => return Err(io::Error::from(limit).into()),
         }
 
         tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => ended,
-            limit = self.activity.expired(protocol, &self.limits) => Err(io::Error::from(limit).into()),
+            limit = self.activity.wait_for_timeout(protocol, &self.limits) => Err(io::Error::from(limit).into()),
             () = self.quiet() => Ok(()),
         }
     }
 
     /// Resolves when the connection has lived as long as it may.
     async fn old_enough(&self) {
-        match self.limits.lifetime {
+        match self.limits.max_connection_age {
             Some(lifetime) => sleep(lifetime.duration()).await,
             None => std::future::pending().await,
         }
@@ -232,18 +232,18 @@ impl Connection {
 
     /// Resolves when the drain has begun and this connection has had its last moment to open.
     async fn drained_without_a_request(&self) {
-        self.shutdown.requested().await;
+        self.shutdown.wait().await;
         sleep(LAST_MOMENT).await;
     }
 }
 
-impl From<Expired> for io::Error {
-    fn from(limit: Expired) -> Self {
+impl From<TimeoutKind> for io::Error {
+    fn from(limit: TimeoutKind) -> Self {
         let what = match limit {
-            Expired::FirstByte => "no byte arrived within `limits.first_byte`",
-            Expired::Header => "no whole head arrived within `limits.header`",
-            Expired::Idle => "no request arrived within `limits.idle`",
-            Expired::Stall => "no byte passed within `limits.stall`",
+            TimeoutKind::FirstByte => "no byte arrived within `limits.first_byte_timeout`",
+            TimeoutKind::Header => "no whole head arrived within `limits.header_timeout`",
+            TimeoutKind::Idle => "no request arrived within `limits.idle_timeout`",
+            TimeoutKind::Stall => "no byte passed within `limits.stall_timeout`",
         };
         Self::new(io::ErrorKind::TimedOut, what)
     }
@@ -255,7 +255,7 @@ fn h1(limits: &Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         // This timer would also end idle connections; `Activity` limits the head.
         .header_read_timeout(None)
-        .max_buf_size(limits.header_bytes.max(H1_SMALLEST_BUFFER));
+        .max_buf_size(limits.max_header_bytes.max(H1_SMALLEST_BUFFER));
     builder
 }
 
@@ -263,7 +263,7 @@ fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX))
+        .max_header_list_size(limits.max_header_bytes.try_into().unwrap_or(u32::MAX))
         .max_concurrent_streams(H2_STREAMS)
         .keep_alive_interval(Some(H2_PING))
         .keep_alive_timeout(H2_PING);
@@ -271,13 +271,13 @@ fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
 }
 
 /// What both kinds of hyper connection do, under one name.
-trait Graceful {
+trait GracefulConnection {
     fn poll_served(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
 
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<Io, S, B> Graceful for http1::UpgradeableConnection<Io, S>
+impl<Io, S, B> GracefulConnection for http1::UpgradeableConnection<Io, S>
 where
     Self: Future<Output = hyper::Result<()>>,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
@@ -296,14 +296,15 @@ where
 }
 
 /// An HTTP/2 connection, and the wire it writes to.
-struct H2<C, Io> {
+struct Http2Connection<C, Io> {
     connection: C,
-    wire: Gather<Io>,
+    wire: WriteCoalescer<Io>,
 }
 
-impl<Io, S, B> Graceful for H2<http2::Connection<TokioIo<Gather<Io>>, S, TokioExecutor>, Io>
+impl<Io, S, B> GracefulConnection
+    for Http2Connection<http2::Connection<TokioIo<WriteCoalescer<Io>>, S, TokioExecutor>, Io>
 where
-    http2::Connection<TokioIo<Gather<Io>>, S, TokioExecutor>:
+    http2::Connection<TokioIo<WriteCoalescer<Io>>, S, TokioExecutor>:
         Future<Output = hyper::Result<()>> + Unpin,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<BoxError>,
@@ -330,12 +331,12 @@ where
 }
 
 /// A body that keeps its request in flight until it has been sent.
-struct Tracked {
+struct TrackedBody {
     body: Body,
-    _in_flight: InFlight,
+    _in_flight: InFlightGuard,
 }
 
-impl http_body::Body for Tracked {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = BoxError;
 

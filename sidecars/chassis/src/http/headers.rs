@@ -69,7 +69,7 @@ const END_TO_END: [HeaderName; 9] = [
 mod tests {
     use super::*;
 
-    fn stripped(pairs: &[(&str, &str)]) -> Vec<String> {
+    fn strip(pairs: &[(&str, &str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn removes_what_belongs_to_one_hop() {
-        let left = stripped(&[
+        let left = strip(&[
             ("connection", "keep-alive"),
             ("keep-alive", "timeout=5"),
             ("te", "trailers"),
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn removes_what_connection_names_in_every_line_of_it() {
-        let left = stripped(&[
+        let left = strip(&[
             ("connection", "close, X-One"),
             ("connection", "x-two"),
             ("x-one", "1"),
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn connection_cannot_take_away_what_steers_the_message() {
-        let left = stripped(&[
+        let left = strip(&[
             ("connection", "authorization, host, x-forwarded-for"),
             ("authorization", "Bearer x"),
             ("host", "a"),

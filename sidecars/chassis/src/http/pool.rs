@@ -1,4 +1,4 @@
-//! Connections to one next hop, kept for the next request.
+//! Connections to one next hop, idle for the next request.
 //!
 //! HTTP/1.1: the connection used last is used next, so that those nobody needs grow old and are closed.
 //! HTTP/2: one connection for all requests.
@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Body, UpstreamLimits, joined::Joined};
+use super::{Body, UpstreamLimits, vectored_join::VectoredJoin};
 
 /// What is spoken to an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub enum UpstreamProtocol {
 
 /// Why a request got no answer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum SendError {
     Connect(io::Error),
     Exchange(hyper::Error),
 }
@@ -53,21 +53,21 @@ pub(super) struct Pool {
     host: String,
     port: u16,
     protocol: UpstreamProtocol,
-    connect: Duration,
-    idle: Duration,
-    http1: Mutex<Kept>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    http1: Mutex<IdleConnections>,
     http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
 }
 
 /// The connections nobody uses at the moment, the one that came back last at the end.
 #[derive(Debug, Default)]
-struct Kept {
-    connections: Vec<Idle>,
+struct IdleConnections {
+    connections: Vec<IdleConnection>,
     is_swept: bool,
 }
 
 #[derive(Debug)]
-struct Idle {
+struct IdleConnection {
     sender: http1::SendRequest<Body>,
     until: Instant,
 }
@@ -83,8 +83,8 @@ impl Pool {
             host: host.to_owned(),
             port,
             protocol,
-            connect: limits.connect.duration(),
-            idle: limits.idle.duration(),
+            connect_timeout: limits.connect_timeout.duration(),
+            idle_timeout: limits.idle_timeout.duration(),
             http1: Mutex::default(),
             http2: tokio::sync::Mutex::default(),
         }
@@ -97,13 +97,15 @@ impl Pool {
     /// A TCP connection to the address.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(self.connect, connecting).await.map_err(|_| {
-            let limit = self.connect;
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no connection within {limit:?}"),
-            )
-        })??;
+        let stream = timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(|_| {
+                let limit = self.connect_timeout;
+                io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("no connection within {limit:?}"),
+                )
+            })??;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -112,7 +114,7 @@ impl Pool {
     pub(super) async fn send(
         self: &Arc<Self>,
         request: Request<Body>,
-    ) -> Result<Response<Answer>, Failure> {
+    ) -> Result<Response<PooledBody>, SendError> {
         match self.protocol {
             UpstreamProtocol::Http1 => self.send_http1(request).await,
             UpstreamProtocol::Http2 => self.send_http2(request).await,
@@ -122,7 +124,7 @@ impl Pool {
     async fn send_http1(
         self: &Arc<Self>,
         mut request: Request<Body>,
-    ) -> Result<Response<Answer>, Failure> {
+    ) -> Result<Response<PooledBody>, SendError> {
         loop {
             let (mut sender, is_new) = match self.take() {
                 Some(sender) => (sender, false),
@@ -132,22 +134,22 @@ impl Pool {
                 Ok(response) => {
                     let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS)
                         .then(|| (sender, Arc::clone(self)));
-                    return Ok(response.map(|body| Answer::new(body, lease)));
+                    return Ok(response.map(|body| PooledBody::new(body, lease)));
                 }
                 Err(mut failed) => match failed.take_message() {
                     // The next hop closed a connection it had no use for; nothing was sent on it.
                     Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(Failure::Exchange(failed.into_error())),
+                    _ => return Err(SendError::Exchange(failed.into_error())),
                 },
             }
         }
     }
 
-    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, Failure> {
-        let stream = self.connect().await.map_err(Failure::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(Joined(stream)))
+    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, SendError> {
+        let stream = self.connect().await.map_err(SendError::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(VectoredJoin(stream)))
             .await
-            .map_err(Failure::Exchange)?;
+            .map_err(SendError::Exchange)?;
         tokio::spawn(async move {
             // Who waits for an answer on it hears of the error.
             let _ = connection.with_upgrades().await;
@@ -155,7 +157,10 @@ impl Pool {
         Ok(sender)
     }
 
-    async fn send_http2(&self, mut request: Request<Body>) -> Result<Response<Answer>, Failure> {
+    async fn send_http2(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<PooledBody>, SendError> {
         let mut is_new = false;
         loop {
             let mut sender = {
@@ -169,24 +174,24 @@ impl Pool {
                 }
             };
             match sender.try_send_request(request).await {
-                Ok(response) => return Ok(response.map(|body| Answer::new(body, None))),
+                Ok(response) => return Ok(response.map(|body| PooledBody::new(body, None))),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(Failure::Exchange(failed.into_error())),
+                    _ => return Err(SendError::Exchange(failed.into_error())),
                 },
             }
         }
     }
 
-    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, Failure> {
-        let stream = self.connect().await.map_err(Failure::Connect)?;
+    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, SendError> {
+        let stream = self.connect().await.map_err(SendError::Connect)?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(Some(PING))
             .keep_alive_timeout(PING)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(Failure::Exchange)?;
+            .map_err(SendError::Exchange)?;
 
         tokio::spawn(async move {
             let _ = connection.await;
@@ -196,9 +201,9 @@ impl Pool {
 
     /// A connection that is ready for a request.
     fn take(&self) -> Option<http1::SendRequest<Body>> {
-        let mut kept = self.kept();
+        let mut idle = self.idle_connections();
         let now = Instant::now();
-        while let Some(Idle { sender, until }) = kept.connections.pop() {
+        while let Some(IdleConnection { sender, until }) = idle.connections.pop() {
             if sender.is_ready() && until > now {
                 return Some(sender);
             }
@@ -227,31 +232,31 @@ impl Pool {
     }
 
     fn keep(self: &Arc<Self>, sender: http1::SendRequest<Body>) {
-        let mut kept = self.kept();
-        let until = Instant::now() + self.idle;
-        kept.connections.push(Idle { sender, until });
-        if !std::mem::replace(&mut kept.is_swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(self), self.idle));
+        let mut idle = self.idle_connections();
+        let until = Instant::now() + self.idle_timeout;
+        idle.connections.push(IdleConnection { sender, until });
+        if !std::mem::replace(&mut idle.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self), self.idle_timeout));
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn idle_connections(&self) -> MutexGuard<'_, IdleConnections> {
         self.http1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Closes what has not been used for long enough, until there is nothing left.
-async fn sweep(pool: Weak<Pool>, idle: Duration) {
+async fn sweep(pool: Weak<Pool>, idle_timeout: Duration) {
     loop {
-        sleep(idle.max(SHORTEST_SWEEP) / 2).await;
+        sleep(idle_timeout.max(SHORTEST_SWEEP) / 2).await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut kept = pool.kept();
+        let mut idle = pool.idle_connections();
         let now = Instant::now();
 
-        kept.connections
-            .retain(|idle| idle.until > now && !idle.sender.is_closed());
-        if kept.connections.is_empty() {
-            kept.is_swept = false;
+        idle.connections
+            .retain(|connection| connection.until > now && !connection.sender.is_closed());
+        if idle.connections.is_empty() {
+            idle.is_swept = false;
             return;
         }
     }
@@ -259,12 +264,12 @@ async fn sweep(pool: Weak<Pool>, idle: Duration) {
 
 /// The body of an answer, which gives its connection back at its end.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct PooledBody {
     body: Incoming,
     lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>,
 }
 
-impl Answer {
+impl PooledBody {
     fn new(body: Incoming, lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>) -> Self {
         let mut answer = Self { body, lease };
         if answer.body.is_end_stream() {
@@ -280,7 +285,7 @@ impl Answer {
     }
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for PooledBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

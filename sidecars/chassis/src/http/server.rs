@@ -8,7 +8,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Body, Limits, activity::Activity, connection::Connection, joined::Joined};
+use super::{
+    Body, Limits, activity::Activity, connection::Connection, vectored_join::VectoredJoin,
+};
 use crate::{BoxError, Shutdown, accept::accept_each};
 
 /// The protocol a connection speaks.
@@ -33,7 +35,7 @@ pub struct Peer {
 
 /// A connection that is open for requests.
 #[derive(Debug)]
-pub struct Opened<Io, S> {
+pub struct OpenConnection<Io, S> {
     /// The bytes.
     pub io: Io,
     /// What they are.
@@ -44,7 +46,7 @@ pub struct Opened<Io, S> {
     pub service: S,
 }
 
-/// Serves cleartext HTTP/1 and HTTP/2 until the shutdown, then drains under `limits.drain`.
+/// Serves cleartext HTTP/1 and HTTP/2 until the shutdown, then drains under `limits.drain_timeout`.
 ///
 /// One client's error never ends the loop; errors of accept itself back off.
 pub async fn serve<S, F>(
@@ -57,14 +59,14 @@ where
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let cleartext = |stream: TcpStream| async move { Ok((Joined(stream), Protocol::Auto)) };
+    let cleartext = |stream: TcpStream| async move { Ok((VectoredJoin(stream), Protocol::Auto)) };
     serve_with(listener, cleartext, service, limits, shutdown).await
 }
 
 /// Serves HTTP over whatever `transport` makes of a TCP connection, such as TLS.
 ///
 /// The transport runs in the connection's own task, so a slow handshake holds up nobody; it must
-/// limit itself, and `limits.first_byte` starts when it is done.
+/// limit itself, and `limits.first_byte_timeout` starts when it is done.
 pub async fn serve_with<T, TF, Io, S, F>(
     listener: TcpListener,
     transport: T,
@@ -83,7 +85,7 @@ where
         let (opening, service) = (transport(stream), service.clone());
         async move {
             let (io, protocol) = opening.await?;
-            Ok(Opened {
+            Ok(OpenConnection {
                 io,
                 protocol,
                 address,
@@ -92,20 +94,20 @@ where
         }
     };
 
-    serve_opened(listener, open, limits, shutdown).await;
+    serve_connections(listener, open, limits, shutdown).await;
     Ok(())
 }
 
 /// Serves HTTP on connections that `open` has opened, each with a service of its own: one that knows the
 /// client's certificate, say. `open` is held to the same as the transport of [`serve_with`].
-pub async fn serve_opened<O, OF, Io, S, F>(
+pub async fn serve_connections<O, OF, Io, S, F>(
     listener: TcpListener,
     open: O,
     limits: Limits,
     shutdown: Shutdown,
 ) where
     O: Fn(TcpStream, SocketAddr) -> OF,
-    OF: Future<Output = io::Result<Opened<Io, S>>> + Send + 'static,
+    OF: Future<Output = io::Result<OpenConnection<Io, S>>> + Send + 'static,
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,

@@ -19,12 +19,16 @@ use crate::telemetry;
 /// Answers a request inside a SERVER span whose parent is the caller's, and counts its duration.
 ///
 /// `name` is the route, not the path: `GET /v1/coins`.
-pub async fn traced<B, H, F>(name: &'static str, request: Request<B>, handler: H) -> Response<Body>
+pub async fn trace_request<B, H, F>(
+    name: &'static str,
+    request: Request<B>,
+    handler: H,
+) -> Response<Body>
 where
     H: FnOnce(Request<B>) -> F,
     F: Future<Output = Response<Body>>,
 {
-    if telemetry::is_quiet() && !request.headers().contains_key(TRACEPARENT) {
+    if telemetry::is_suppressed() && !request.headers().contains_key(TRACEPARENT) {
         return handler(request).await;
     }
 
@@ -63,7 +67,7 @@ where
         response.status(),
         response.status().is_server_error(),
     );
-    telemetry::server_request(
+    telemetry::record_server_request(
         name,
         method.as_str(),
         response.status().as_u16(),
@@ -75,7 +79,7 @@ where
 
 /// The CLIENT span of a request to an upstream.
 pub(super) fn client_span(request: &Request<Body>, authority: &Authority) -> Span {
-    if telemetry::is_quiet() {
+    if telemetry::is_suppressed() {
         return Span::none();
     }
     tracing::info_span!(
@@ -133,7 +137,7 @@ const TRACESTATE: &str = "tracestate";
 mod tests {
     use super::*;
 
-    fn injected(state: Option<&'static str>) -> HeaderMap {
+    fn inject_state(state: Option<&'static str>) -> HeaderMap {
         let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", HeaderValue::from_static(trace));
@@ -149,7 +153,7 @@ mod tests {
     #[test]
     fn a_trace_without_state_leaves_without_the_header() {
         for state in [None, Some("")] {
-            let headers = injected(state);
+            let headers = inject_state(state);
             assert!(headers.contains_key("traceparent"));
             assert!(!headers.contains_key(TRACESTATE), "{headers:?}");
         }
@@ -157,6 +161,6 @@ mod tests {
 
     #[test]
     fn a_state_that_came_in_is_passed_on() {
-        assert_eq!(injected(Some("a=b"))[TRACESTATE], "a=b");
+        assert_eq!(inject_state(Some("a=b"))[TRACESTATE], "a=b");
     }
 }

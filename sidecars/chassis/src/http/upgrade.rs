@@ -22,18 +22,20 @@ pub(super) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where a tunnel is left for the task of its connection.
 #[derive(Clone, Default)]
-pub(super) struct Slot(Arc<Mutex<Option<Tunnel>>>);
+pub(super) struct TunnelSlot(Arc<Mutex<Option<Tunnel>>>);
 
 /// In the extensions of a request whose client wants a WebSocket.
 #[derive(Clone)]
-struct Wish(Slot);
+struct UpgradeRequested(TunnelSlot);
 
-impl Slot {
+impl TunnelSlot {
     /// Notes in the request that its client wants a WebSocket, if it does.
-    pub(super) fn note_wish<B>(&self, request: &mut Request<B>) {
+    pub(super) fn mark_upgrade_request<B>(&self, request: &mut Request<B>) {
         let possible = *request.method() == Method::GET && request.version() == Version::HTTP_11;
         if possible && wants_websocket(request.headers()) {
-            request.extensions_mut().insert(Wish(self.clone()));
+            request
+                .extensions_mut()
+                .insert(UpgradeRequested(self.clone()));
         }
     }
 
@@ -48,15 +50,15 @@ impl Slot {
 }
 
 /// One side of a WebSocket that may come to be.
-pub(super) struct Upgrading {
-    slot: Slot,
+pub(super) struct PendingUpgrade {
+    slot: TunnelSlot,
     client: OnUpgrade,
 }
 
-impl Upgrading {
+impl PendingUpgrade {
     /// Asks the next hop for what the client wants, if it wants a WebSocket.
-    pub(super) fn ask<B>(request: &mut Request<B>) -> Option<Self> {
-        let Wish(slot) = request.extensions_mut().remove()?;
+    pub(super) fn request_from<B>(request: &mut Request<B>) -> Option<Self> {
+        let UpgradeRequested(slot) = request.extensions_mut().remove()?;
         write(request.headers_mut());
         Some(Self {
             slot,
@@ -64,8 +66,8 @@ impl Upgrading {
         })
     }
 
-    /// Makes the tunnel, once the next hop has agreed.
-    pub(super) fn agreed<B>(self, response: &mut Response<B>) {
+    /// Makes the tunnel, once the next hop has accept.
+    pub(super) fn accept<B>(self, response: &mut Response<B>) {
         write(response.headers_mut());
         let (client, next_hop) = (self.client, hyper::upgrade::on(response));
         *self.slot.tunnel() = Some(Box::pin(async move {
@@ -112,25 +114,25 @@ const WEBSOCKET: &[u8] = b"websocket";
 mod tests {
     use super::*;
 
-    fn noted(method: Method, connection: &str, upgrade: &str) -> bool {
+    fn is_marked(method: Method, connection: &str, upgrade: &str) -> bool {
         let request = Request::builder()
             .method(method)
             .header(CONNECTION, connection);
         let mut request = request.header(UPGRADE, upgrade).body(()).unwrap();
-        Slot::default().note_wish(&mut request);
-        request.extensions().get::<Wish>().is_some()
+        TunnelSlot::default().mark_upgrade_request(&mut request);
+        request.extensions().get::<UpgradeRequested>().is_some()
     }
 
     #[test]
     fn notes_a_wish_for_a_websocket() {
-        assert!(noted(Method::GET, "keep-alive, Upgrade", "WebSocket"));
+        assert!(is_marked(Method::GET, "keep-alive, Upgrade", "WebSocket"));
     }
 
     #[test]
     fn notes_no_other_wish() {
-        assert!(!noted(Method::GET, "upgrade", "h2c"));
-        assert!(!noted(Method::GET, "upgrade", "h2c, websocket"));
-        assert!(!noted(Method::GET, "keep-alive", "websocket"));
-        assert!(!noted(Method::POST, "upgrade", "websocket"));
+        assert!(!is_marked(Method::GET, "upgrade", "h2c"));
+        assert!(!is_marked(Method::GET, "upgrade", "h2c, websocket"));
+        assert!(!is_marked(Method::GET, "keep-alive", "websocket"));
+        assert!(!is_marked(Method::POST, "upgrade", "websocket"));
     }
 }

@@ -23,11 +23,11 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tracing::Instrument;
 
 use super::{
-    Body, UpstreamLimits, UpstreamProtocol, boxed,
+    Body, UpstreamLimits, UpstreamProtocol, box_body,
     headers::join_cookies,
-    pool::{Answer, Failure, Pool},
+    pool::{Pool, PooledBody, SendError},
     problem, strip_hop_by_hop, trace,
-    upgrade::Upgrading,
+    upgrade::PendingUpgrade,
 };
 use crate::BoxError;
 
@@ -42,10 +42,10 @@ pub struct Upstream {
 
 /// Why an address cannot be an upstream.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidUpstream {
+pub enum ParseUpstreamError {
     /// The text is no URL at all.
     #[error("`{text}` is not a URL; write one like http://127.0.0.1:8080")]
-    NotUrl {
+    InvalidUrl {
         /// What was given.
         text: String,
         /// What the parser says.
@@ -53,7 +53,7 @@ pub enum InvalidUpstream {
     },
     /// The URL is not one this client can use.
     #[error("`{text}` {problem}; write a URL like http://127.0.0.1:8080")]
-    Unusable {
+    UnsupportedUrl {
         /// What was given.
         text: String,
         /// What is wrong with it.
@@ -80,24 +80,26 @@ pub enum UpstreamError {
 
 impl Upstream {
     /// An upstream at `base`; nothing is connected to until something is sent.
-    pub fn new(base: &str, limits: UpstreamLimits) -> Result<Self, InvalidUpstream> {
-        Self::speaking(UpstreamProtocol::Http1, base, limits)
+    pub fn new(base: &str, limits: UpstreamLimits) -> Result<Self, ParseUpstreamError> {
+        Self::with_protocol(UpstreamProtocol::Http1, base, limits)
     }
 
     /// An upstream that speaks this protocol.
-    pub fn speaking(
+    pub fn with_protocol(
         protocol: UpstreamProtocol,
         base: &str,
         limits: UpstreamLimits,
-    ) -> Result<Self, InvalidUpstream> {
-        let unusable = |problem| InvalidUpstream::Unusable {
+    ) -> Result<Self, ParseUpstreamError> {
+        let unusable = |problem| ParseUpstreamError::UnsupportedUrl {
             text: base.to_owned(),
             problem,
         };
-        let uri: Uri = base.parse().map_err(|source| InvalidUpstream::NotUrl {
-            text: base.to_owned(),
-            source,
-        })?;
+        let uri: Uri = base
+            .parse()
+            .map_err(|source| ParseUpstreamError::InvalidUrl {
+                text: base.to_owned(),
+                source,
+            })?;
 
         if uri.scheme() != Some(&Scheme::HTTP) {
             return Err(unusable("does not begin with `http://`"));
@@ -151,36 +153,36 @@ impl Upstream {
     }
 
     /// Whether something accepts connections at the upstream's address.
-    pub async fn reachable(&self) -> bool {
+    pub async fn is_reachable(&self) -> bool {
         self.pool.connect().await.is_ok()
     }
 
     async fn send_in_span(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         let broken = Arc::new(AtomicBool::new(false));
         let mut request = self.prepare(request, &broken)?;
-        let upgrading = Upgrading::ask(&mut request);
-        let limit = self.limits.response.duration();
+        let pending_upgrade = PendingUpgrade::request_from(&mut request);
+        let limit = self.limits.response_timeout.duration();
         let mut answer = match timeout(limit, self.pool.send(request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(Failure::Connect(error))) => return Err(UpstreamError::Connect(error.into())),
-            Ok(Err(Failure::Exchange(error))) if broken.load(Ordering::Relaxed) => {
+            Ok(Err(SendError::Connect(error))) => return Err(UpstreamError::Connect(error.into())),
+            Ok(Err(SendError::Exchange(error))) if broken.load(Ordering::Relaxed) => {
                 return Err(UpstreamError::RequestBody(error.into()));
             }
-            Ok(Err(Failure::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
+            Ok(Err(SendError::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
             Err(_) => return Err(UpstreamError::Timeout(limit)),
         };
 
-        let stall = self.limits.stall.duration();
+        let stall = self.limits.stall_timeout.duration();
         strip_hop_by_hop(answer.headers_mut());
 
         // Our listener answers in its own version (RFC 9110 section 2.5), whatever the app speaks.
         *answer.version_mut() = Version::HTTP_11;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let unasked = || UpstreamError::Failed("it switched protocols unasked".into());
-            upgrading.ok_or_else(unasked)?.agreed(&mut answer);
+            pending_upgrade.ok_or_else(unasked)?.accept(&mut answer);
         }
 
-        Ok(answer.map(|body| boxed(Patient::new(body, stall))))
+        Ok(answer.map(|body| box_body(TimeoutBody::new(body, stall))))
     }
 
     fn prepare(
@@ -242,7 +244,7 @@ impl Upstream {
 
         trace::inject(request.headers_mut());
         let broken = Arc::clone(broken);
-        Ok(request.map(|body| boxed(Source { body, broken })))
+        Ok(request.map(|body| box_body(RequestBody { body, broken })))
     }
 
     /// The target in origin form behind the base address; none when what was asked for is that already.
@@ -304,12 +306,12 @@ pub fn is_loopback(host: &str) -> bool {
 }
 
 /// The body of a request, remembering whether it was the one that failed.
-struct Source {
+struct RequestBody {
     body: Body,
     broken: Arc<AtomicBool>,
 }
 
-impl http_body::Body for Source {
+impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -339,14 +341,14 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// The body of an answer, with a limit on the wait for each of its parts.
-struct Patient {
-    body: Answer,
+struct TimeoutBody {
+    body: PooledBody,
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    fn new(body: Answer, limit: Duration) -> Self {
+impl TimeoutBody {
+    fn new(body: PooledBody, limit: Duration) -> Self {
         Self {
             body,
             limit,
@@ -355,7 +357,7 @@ impl Patient {
     }
 }
 
-impl http_body::Body for Patient {
+impl http_body::Body for TimeoutBody {
     type Data = Bytes;
     type Error = BoxError;
 

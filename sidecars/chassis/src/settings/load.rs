@@ -5,14 +5,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    Kind, Problem, Shape, Sources, shape_of,
-    sources::{Given, Layers},
+    Problem, SettingKind, SettingSchema, Sources, schema_for,
+    sources::{Layers, SettingValue},
 };
 use crate::{Common, Component, Settings, telemetry};
 
 /// The settings of a component, whole and without a known problem.
 #[derive(Debug, Clone)]
-pub struct Loaded<C> {
+pub struct LoadedSettings<C> {
     /// The settings every component has.
     pub common: Common,
     /// The component's own.
@@ -20,31 +20,31 @@ pub struct Loaded<C> {
 }
 
 /// Reads the settings of a component; on failure, everything that is wrong with them.
-pub fn load<C: Component>(sources: &Sources) -> Result<Loaded<C::Config>, Vec<Problem>> {
+pub fn load<C: Component>(sources: &Sources) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
     load_with::<C>(sources, |_| Vec::new())
 }
 
 /// Reads the settings and looks deeper, as far as what was read allows; on failure, all there is to say.
 pub(crate) fn load_checked<C: Component>(
     sources: &Sources,
-) -> Result<Loaded<C::Config>, Vec<Problem>> {
+) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
     load_with::<C>(sources, C::check)
 }
 
 fn load_with<C: Component>(
     sources: &Sources,
     deeper: impl FnOnce(&C::Config) -> Vec<Problem>,
-) -> Result<Loaded<C::Config>, Vec<Problem>> {
-    let (common_shape, own_shape) = (shape_of::<Common>(), shape_of::<C::Config>());
+) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
+    let (common_schema, own_schema) = (schema_for::<Common>(), schema_for::<C::Config>());
     let Layers {
-        given,
+        values,
         mut problems,
-    } = sources.layers(C::NAME, &both(&common_shape, &own_shape));
-    let (common_given, own_given): (Vec<_>, Vec<_>) = given
+    } = sources.layers(C::NAME, &merge(&common_schema, &own_schema));
+    let (common_values, own_values): (Vec<_>, Vec<_>) = values
         .into_iter()
-        .partition(|given| belongs(given, &common_shape));
+        .partition(|setting| belongs_to(setting, &common_schema));
     let common = Common::with_admin_port(C::ADMIN_PORT);
-    let common = extract(&common, &common_shape, common_given, &mut problems);
+    let common = extract(&common, &common_schema, common_values, &mut problems);
 
     problems.extend(
         common
@@ -52,32 +52,38 @@ fn load_with<C: Component>(
             .filter_map(|common| directives_problem(&common.log)),
     );
 
-    let config = extract(&C::Config::default(), &own_shape, own_given, &mut problems);
+    let config = extract(
+        &C::Config::default(),
+        &own_schema,
+        own_values,
+        &mut problems,
+    );
     if let Some(config) = &config {
         add_new(&mut problems, config.problems());
         add_new(&mut problems, deeper(config));
     }
 
     match (common, config) {
-        (Some(common), Some(config)) if problems.is_empty() => Ok(Loaded { common, config }),
+        (Some(common), Some(config)) if problems.is_empty() => {
+            Ok(LoadedSettings { common, config })
+        }
         _ => Err(problems),
     }
 }
 
-/// Reads the settings every component has, whatever may be wrong with the others.
+/// Reads the settings every component has, even when other settings are invalid.
 pub(crate) fn load_common<C: Component>(sources: &Sources) -> Result<Common, Vec<Problem>> {
-    let (common_shape, own_shape) = (shape_of::<Common>(), shape_of::<C::Config>());
-    let given = sources
-        .layers(C::NAME, &both(&common_shape, &own_shape))
-        .given
-        .into_iter();
-    let given = given
-        .filter(|given| belongs(given, &common_shape))
+    let (common_schema, own_schema) = (schema_for::<Common>(), schema_for::<C::Config>());
+    let values = sources
+        .layers(C::NAME, &merge(&common_schema, &own_schema))
+        .values
+        .into_iter()
+        .filter(|setting| belongs_to(setting, &common_schema))
         .collect();
-    let mut problems = Vec::new();
 
-    let common = Common::with_admin_port(C::ADMIN_PORT);
-    let common = extract(&common, &common_shape, given, &mut problems);
+    let mut problems = Vec::new();
+    let defaults = Common::with_admin_port(C::ADMIN_PORT);
+    let common = extract(&defaults, &common_schema, values, &mut problems);
     common.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
@@ -93,7 +99,7 @@ fn add_new(problems: &mut Vec<Problem>, more: Vec<Problem>) {
 }
 
 fn directives_problem(log: &str) -> Option<Problem> {
-    let fault = telemetry::fault_of_directives(log)?;
+    let fault = telemetry::directives_error(log)?;
     let hint = "write a level such as `debug`, or directives such as `info,hyper=debug`";
     Some(Problem::new("log", format!("is not valid: {fault}"), hint))
 }
@@ -101,22 +107,22 @@ fn directives_problem(log: &str) -> Option<Problem> {
 /// Tries every value alone first, so that one fault does not hide the next.
 fn extract<T: Serialize + DeserializeOwned>(
     defaults: &T,
-    shape: &Shape,
-    given: Vec<Given>,
+    schema: &SettingSchema,
+    values: Vec<SettingValue>,
     problems: &mut Vec<Problem>,
 ) -> Option<T> {
     let mut figment = Figment::from(Serialized::defaults(defaults));
-    for given in given {
-        let value = Serialized::globals(nested(&given.path, given.value));
+    for setting in values {
+        let value = Serialized::globals(nest(&setting.path, setting.value));
         let candidate = figment.clone().merge(value);
         match candidate.extract::<T>() {
             Ok(_) => figment = candidate,
             Err(error) => {
-                let secret = is_secret(shape, &given.path);
+                let secret = is_secret(schema, &setting.path);
                 problems.extend(
                     error
                         .into_iter()
-                        .map(|error| refused(&given.path, error, secret)),
+                        .map(|error| rejection_problem(&setting.path, error, secret)),
                 );
             }
         }
@@ -129,14 +135,14 @@ fn extract<T: Serialize + DeserializeOwned>(
             problems.extend(
                 error
                     .into_iter()
-                    .map(|error| refused("defaults", error, true)),
+                    .map(|error| rejection_problem("defaults", error, true)),
             );
             None
         }
     }
 }
 
-fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
+fn rejection_problem(path: &str, error: figment::Error, secret: bool) -> Problem {
     let within = error.path.join(".");
     let setting = if within.starts_with(path) {
         within
@@ -163,28 +169,28 @@ fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
     Problem::new(setting, message, "")
 }
 
-fn is_secret(shape: &Shape, path: &str) -> bool {
+fn is_secret(schema: &SettingSchema, path: &str) -> bool {
     let mut secret = false;
-    shape.each_leaf("", &mut |leaf, shape| {
-        secret |= shape.secret && leaf == path;
+    schema.each_leaf("", &mut |leaf, schema| {
+        secret |= schema.secret && leaf == path;
     });
     secret
 }
 
-fn belongs(given: &Given, shape: &Shape) -> bool {
-    let first = given.path.split('.').next().unwrap_or_default();
-    matches!(&shape.kind, Kind::Group(members) if members.contains_key(first))
+fn belongs_to(setting: &SettingValue, schema: &SettingSchema) -> bool {
+    let first = setting.path.split('.').next().unwrap_or_default();
+    matches!(&schema.kind, SettingKind::Group(members) if members.contains_key(first))
 }
 
-fn both(common: &Shape, own: &Shape) -> Shape {
+fn merge(common: &SettingSchema, own: &SettingSchema) -> SettingSchema {
     let mut all = own.clone();
-    if let (Kind::Group(all), Kind::Group(common)) = (&mut all.kind, &common.kind) {
+    if let (SettingKind::Group(all), SettingKind::Group(common)) = (&mut all.kind, &common.kind) {
         all.extend(common.clone());
     }
     all
 }
 
-fn nested(path: &str, value: Value) -> Value {
+fn nest(path: &str, value: Value) -> Value {
     path.rsplit('.').fold(value, |value, name| {
         let mut outer = Map::new();
         outer.insert(name.to_owned(), value);

@@ -1,12 +1,12 @@
 //! Settings: defaults < file < one document < single variables, with every fault said at once.
 //!
-//! `shape.rs` learns from the JSON Schema of a `Config` which settings there are; `sources.rs`
+//! `schema.rs` learns from the JSON Schema of a `Config` which settings there are; `sources.rs`
 //! turns file, document and environment into layers of values; `load.rs` lays the layers over the
 //! defaults and gathers what is wrong; `name.rs` knows how a setting is called in the environment.
 
 mod load;
 mod name;
-mod shape;
+mod schema;
 mod sources;
 
 use std::fmt::Debug;
@@ -14,10 +14,10 @@ use std::fmt::Debug;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use load::{Loaded, load};
+pub use load::{LoadedSettings, load};
 pub(crate) use load::{load_checked, load_common};
 pub(crate) use name::{prefix, variable};
-pub(crate) use shape::{Kind, Shape, shape_of};
+pub(crate) use schema::{SettingKind, SettingSchema, schema_for};
 pub use sources::Sources;
 
 /// Everything about a component that can be set from outside.
@@ -36,7 +36,7 @@ pub trait Settings:
 /// Something wrong with a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The dotted path of the setting: `limits.idle`.
+    /// The dotted path of the setting: `limits.idle_timeout`.
     pub setting: String,
     /// What is wrong, as a phrase that follows the name: `is required`.
     pub message: String,
@@ -59,7 +59,7 @@ impl Problem {
     }
 
     /// The problem with the setting's name in the environment of `component`.
-    pub fn sentence(&self, component: &str) -> String {
+    pub fn format(&self, component: &str) -> String {
         let variable = variable(component, &self.setting);
         let Self {
             setting,

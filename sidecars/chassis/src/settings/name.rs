@@ -5,7 +5,7 @@ pub(crate) fn prefix(component: &str) -> String {
     format!("{}_", component.to_uppercase().replace('-', "_"))
 }
 
-/// The variable of a setting: `limits.idle` of `tls-proxy` is `TLS_PROXY_LIMITS__IDLE`.
+/// The variable of a setting: `limits.idle_timeout` of `tls-proxy` is `TLS_PROXY_LIMITS__IDLE_TIMEOUT`.
 pub(crate) fn variable(component: &str, setting: &str) -> String {
     let prefix = prefix(component);
     if setting.starts_with(&prefix) {
@@ -25,27 +25,27 @@ pub(super) fn nearest<'a>(
     let bound = (wrong.len() / 2).clamp(1, 2);
     known
         .into_iter()
-        .map(|name| (distance(wrong, name), name))
+        .map(|name| (edit_distance(wrong, name), name))
         .filter(|(distance, _)| *distance <= bound)
         .min()
         .map(|(_, name)| name)
 }
 
 /// How many letters must be put in, taken out or changed to make one name of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
+fn edit_distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
         let mut diagonal = i;
         row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
+        for (j, b) in to.iter().enumerate() {
             let change = diagonal + usize::from(a != *b);
             diagonal = row[j + 1];
             row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
         }
     }
 
-    row[other.len()]
+    row[to.len()]
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn finds_the_name_that_was_meant() {
-        let known = ["listen", "upstream", "limits.idle"];
+        let known = ["listen", "upstream", "limits.idle_timeout"];
         assert_eq!(nearest("lisen", known), Some("listen"));
         assert_eq!(nearest("upstraem", known), Some("upstream"));
         assert_eq!(nearest("colour", known), None);

@@ -62,7 +62,7 @@ pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) 
 }
 
 /// What is wrong with log directives, if anything is.
-pub(crate) fn fault_of_directives(directives: &str) -> Option<String> {
+pub(crate) fn directives_error(directives: &str) -> Option<String> {
     EnvFilter::try_new(directives)
         .err()
         .map(|error| error.to_string())

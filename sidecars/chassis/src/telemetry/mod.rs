@@ -4,8 +4,8 @@
 //! what receives them. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported.
 
 mod log;
+mod monitored_exporter;
 mod otlp;
-mod reported;
 
 use std::{
     sync::{
@@ -20,8 +20,8 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram, Meter},
 };
 
-pub(crate) use log::{Output, fault_of_directives};
-pub(crate) use otlp::{Installed, install};
+pub(crate) use log::{Output, directives_error};
+pub(crate) use otlp::{TelemetryHandle, install};
 
 /// A counter of this process: `tls_proxy.handshakes`, unit `{handshake}`.
 pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
@@ -56,18 +56,23 @@ pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) 
 
 /// Whether nobody would see a span or a measurement of a request: nothing is exported, and the log does not
 /// show them. Set by [`install`] alone, so that a program with a subscriber of its own keeps its spans.
-pub(crate) fn is_quiet() -> bool {
-    QUIET.load(Ordering::Relaxed)
+pub(crate) fn is_suppressed() -> bool {
+    SUPPRESSED.load(Ordering::Relaxed)
 }
 
-fn be_quiet() {
-    QUIET.store(true, Ordering::Relaxed);
+fn suppress() {
+    SUPPRESSED.store(true, Ordering::Relaxed);
 }
 
-static QUIET: AtomicBool = AtomicBool::new(false);
+static SUPPRESSED: AtomicBool = AtomicBool::new(false);
 
 /// Counts one answered request into `http.server.request.duration`.
-pub(crate) fn server_request(route: &'static str, method: &str, status: u16, duration: Duration) {
+pub(crate) fn record_server_request(
+    route: &'static str,
+    method: &str,
+    status: u16,
+    duration: Duration,
+) {
     static DURATION: OnceLock<Histogram<f64>> = OnceLock::new();
 
     let histogram = DURATION.get_or_init(|| {

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     log::{self, Output},
-    reported::Reported,
+    monitored_exporter::MonitoredExporter,
 };
 use crate::BoxError;
 
@@ -33,7 +33,7 @@ pub(crate) struct Export {
 
 /// The telemetry of a running process; to be flushed at its end.
 #[derive(Debug, Default)]
-pub(crate) struct Installed {
+pub(crate) struct TelemetryHandle {
     traces: Option<SdkTracerProvider>,
     metrics: Option<SdkMeterProvider>,
 }
@@ -44,7 +44,7 @@ pub(crate) fn install(
     version: &'static str,
     directives: &str,
     output: Output,
-) -> Installed {
+) -> TelemetryHandle {
     let export = Export::from_variables(|variable| env::var(variable).ok());
     let resource = resource(name, version);
     let mut faults: Vec<BoxError> = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) fn install(
         .metrics
         .then(|| meter_provider(resource).map_err(&mut keep).ok());
 
-    let installed = Installed {
+    let installed = TelemetryHandle {
         traces: traces.flatten(),
         metrics: metrics.flatten(),
     };
@@ -72,7 +72,7 @@ pub(crate) fn install(
 
     let exports = installed.traces.is_some() || installed.metrics.is_some();
     if !exports && !is_detailed {
-        super::be_quiet();
+        super::suppress();
     }
 
     for fault in faults {
@@ -100,7 +100,7 @@ impl Export {
     }
 }
 
-impl Installed {
+impl TelemetryHandle {
     /// Sends what is left, for no longer than `limit`.
     pub(crate) async fn flush(self, limit: Duration) {
         let Self { traces, metrics } = self;
@@ -124,7 +124,8 @@ impl Installed {
 
 fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
     let exporter = SpanExporter::builder().with_http().build()?;
-    let processor = BatchSpanProcessor::builder(Reported::new(exporter, "traces"), Tokio).build();
+    let processor =
+        BatchSpanProcessor::builder(MonitoredExporter::new(exporter, "traces"), Tokio).build();
     Ok(SdkTracerProvider::builder()
         .with_resource(resource)
         .with_span_processor(processor)
@@ -133,7 +134,8 @@ fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
 
 fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, BoxError> {
     let exporter = MetricExporter::builder().with_http().build()?;
-    let reader = PeriodicReader::builder(Reported::new(exporter, "metrics"), Tokio).build();
+    let reader =
+        PeriodicReader::builder(MonitoredExporter::new(exporter, "metrics"), Tokio).build();
     Ok(SdkMeterProvider::builder()
         .with_resource(resource)
         .with_reader(reader)

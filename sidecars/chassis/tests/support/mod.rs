@@ -27,13 +27,13 @@ pub(crate) type Response = ::http::Response<Body>;
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A served listener.
-pub(crate) struct Served {
+pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) trigger: Trigger,
     pub(crate) task: JoinHandle<()>,
 }
 
-pub(crate) async fn served<S, F>(service: S, limits: Limits) -> Served
+pub(crate) async fn start_server<S, F>(service: S, limits: Limits) -> Server
 where
     S: Fn(Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
@@ -47,7 +47,7 @@ where
             .unwrap();
     });
 
-    Served {
+    Server {
         address,
         trigger,
         task,

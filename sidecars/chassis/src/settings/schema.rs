@@ -7,16 +7,16 @@ use serde_json::Value;
 
 /// One setting or group of settings.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
-    pub(crate) kind: Kind,
+pub(crate) struct SettingSchema {
+    pub(crate) kind: SettingKind,
     pub(crate) secret: bool,
     pub(crate) doc: String,
-    pub(crate) limits: Limits,
+    pub(crate) constraints: Constraints,
 }
 
 /// What of its kind a setting takes; of a list, what its items may be.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Limits {
+pub(crate) struct Constraints {
     /// The words, where it is one of some.
     pub(crate) choices: Vec<String>,
     pub(crate) min: Option<Value>,
@@ -29,27 +29,27 @@ pub(crate) struct Limits {
 
 /// What a setting takes.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    Text,
+pub(crate) enum SettingKind {
+    String,
     Integer,
     Number,
     Boolean,
-    /// A list; of texts when `of_texts`, which may then be written with commas.
+    /// A list; of texts when `of_strings`, which may then be written with commas.
     List {
-        of_texts: bool,
+        of_strings: bool,
     },
     Map,
     /// Anything JSON can say.
     Any,
     /// Settings below this one.
-    Group(BTreeMap<String, Shape>),
+    Group(BTreeMap<String, SettingSchema>),
 }
 
-impl Kind {
+impl SettingKind {
     /// The word `describe` uses, which is JSON Schema's.
-    pub(crate) fn word(&self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Self::Text => "string",
+            Self::String => "string",
             Self::Integer => "integer",
             Self::Number => "number",
             Self::Boolean => "boolean",
@@ -60,11 +60,15 @@ impl Kind {
     }
 }
 
-impl Shape {
+impl SettingSchema {
     /// Calls `visit` with the dotted path of every setting that is no group, in order of name.
-    pub(crate) fn each_leaf<'a>(&'a self, path: &str, visit: &mut dyn FnMut(String, &'a Shape)) {
+    pub(crate) fn each_leaf<'a>(
+        &'a self,
+        path: &str,
+        visit: &mut dyn FnMut(String, &'a SettingSchema),
+    ) {
         match &self.kind {
-            Kind::Group(members) => {
+            SettingKind::Group(members) => {
                 for (name, member) in members {
                     member.each_leaf(&join(path, name), visit);
                 }
@@ -74,14 +78,14 @@ impl Shape {
     }
 }
 
-/// The shape of a type that holds settings.
-pub(crate) fn shape_of<T: JsonSchema>() -> Shape {
+/// The setting of a type that holds settings.
+pub(crate) fn schema_for<T: JsonSchema>() -> SettingSchema {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>();
     read(&schema.to_value())
 }
 
-/// `a` and `b` as `a.b`.
+/// Joins `a` and `b` as `a.b`.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -90,52 +94,52 @@ pub(super) fn join(path: &str, name: &str) -> String {
     }
 }
 
-fn read(schema: &Value) -> Shape {
+fn read(schema: &Value) -> SettingSchema {
     let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
     let inner = optional(schema).map(read);
     let kind = inner
         .as_ref()
-        .map_or_else(|| kind(schema), |shape| shape.kind.clone());
+        .map_or_else(|| kind_of(schema), |setting| setting.kind.clone());
 
     // A list or map that holds a secret somewhere is secret as a whole.
-    let secret = !matches!(kind, Kind::Group(_)) && holds_secret(schema);
+    let secret = !matches!(kind, SettingKind::Group(_)) && holds_secret(schema);
     let doc = match text("description") {
         "" => inner
             .as_ref()
-            .map(|shape| shape.doc.clone())
+            .map(|setting| setting.doc.clone())
             .unwrap_or_default(),
         doc => doc.split_whitespace().collect::<Vec<_>>().join(" "),
     };
 
-    let limits = inner.map_or_else(|| limits(schema, &kind), |inner| inner.limits);
-    Shape {
+    let constraints = inner.map_or_else(|| constraints(schema, &kind), |inner| inner.constraints);
+    SettingSchema {
         kind,
         secret,
         doc,
-        limits,
+        constraints,
     }
 }
 
-fn limits(schema: &Value, of: &Kind) -> Limits {
+fn constraints(schema: &Value, kind: &SettingKind) -> Constraints {
     let format = schema.get("format").and_then(Value::as_str);
     // Of the widths of numbers (`uint32`) only the bounds matter to who writes a setting.
-    let format = format.filter(|_| matches!(of, Kind::Text));
+    let format = format.filter(|_| matches!(kind, SettingKind::String));
     let items = schema
         .get("items")
-        .filter(|_| matches!(of, Kind::List { .. }));
+        .filter(|_| matches!(kind, SettingKind::List { .. }));
     let bound = |name| schema.get(name).filter(|bound| bound.is_number()).cloned();
 
-    Limits {
-        choices: words(items.unwrap_or(schema)),
+    Constraints {
+        choices: enum_values(items.unwrap_or(schema)),
         min: bound("minimum"),
         max: bound("maximum"),
         format: format.map(str::to_owned),
-        items: items.map(|items| kind(items).word()),
+        items: items.map(|items| kind_of(items).as_str()),
     }
 }
 
 /// The words of an enum: a list, or a branch for each that has a doc.
-fn words(schema: &Value) -> Vec<String> {
+fn enum_values(schema: &Value) -> Vec<String> {
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -185,25 +189,25 @@ fn optional(schema: &Value) -> Option<&Value> {
     some.next().is_none().then_some(only)
 }
 
-fn kind(schema: &Value) -> Kind {
+fn kind_of(schema: &Value) -> SettingKind {
     match type_of(schema) {
-        Some("string") => Kind::Text,
-        Some("integer") => Kind::Integer,
-        Some("number") => Kind::Number,
-        Some("boolean") => Kind::Boolean,
+        Some("string") => SettingKind::String,
+        Some("integer") => SettingKind::Integer,
+        Some("number") => SettingKind::Number,
+        Some("boolean") => SettingKind::Boolean,
         Some("array") => {
             let items = schema.get("items").and_then(type_of);
-            Kind::List {
-                of_texts: items == Some("string"),
+            SettingKind::List {
+                of_strings: items == Some("string"),
             }
         }
-        Some("object") => group(schema).map_or(Kind::Map, Kind::Group),
-        _ if is_words(schema) => Kind::Text,
-        _ => Kind::Any,
+        Some("object") => group(schema).map_or(SettingKind::Map, SettingKind::Group),
+        _ if is_enum(schema) => SettingKind::String,
+        _ => SettingKind::Any,
     }
 }
 
-fn group(schema: &Value) -> Option<BTreeMap<String, Shape>> {
+fn group(schema: &Value) -> Option<BTreeMap<String, SettingSchema>> {
     let properties = schema.get("properties")?.as_object()?;
     Some(
         properties
@@ -229,7 +233,7 @@ fn type_of(schema: &Value) -> Option<&str> {
 }
 
 /// Whether a schema is a choice of words: an enum whose variants are documented.
-fn is_words(schema: &Value) -> bool {
+fn is_enum(schema: &Value) -> bool {
     let choice = schema
         .get("oneOf")
         .or_else(|| schema.get("anyOf"))
@@ -247,7 +251,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::{Period, Secret};
+    use crate::{HumanDuration, Secret};
 
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only the schema is looked at")]
@@ -283,14 +287,14 @@ mod tests {
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only the schema is looked at")]
     struct Inner {
-        wait: Period,
+        wait: HumanDuration,
     }
 
     #[test]
     fn finds_every_setting_with_its_kind() {
         let mut found = Vec::new();
-        shape_of::<Sample>().each_leaf("", &mut |path, shape| {
-            found.push(format!("{path} {}", shape.kind.word()));
+        schema_for::<Sample>().each_leaf("", &mut |path, setting| {
+            found.push(format!("{path} {}", setting.kind.as_str()));
         });
 
         let wanted = [
@@ -313,23 +317,26 @@ mod tests {
 
     #[test]
     fn knows_what_of_its_kind_a_setting_takes() {
-        let Kind::Group(members) = shape_of::<Sample>().kind else {
+        let SettingKind::Group(members) = schema_for::<Sample>().kind else {
             panic!("no group")
         };
-        assert_eq!(members["level"].limits.choices, ["Low", "High"]);
-        assert_eq!(members["tags"].limits.items, Some("string"));
-        assert_eq!(members["count"].limits.min, Some(Value::from(0)));
-        assert_eq!(members["count"].limits.format, None);
-        assert_eq!(members["upstream"].limits, Limits::default());
-        let Kind::Group(inner) = &members["inner"].kind else {
+        assert_eq!(members["level"].constraints.choices, ["Low", "High"]);
+        assert_eq!(members["tags"].constraints.items, Some("string"));
+        assert_eq!(members["count"].constraints.min, Some(Value::from(0)));
+        assert_eq!(members["count"].constraints.format, None);
+        assert_eq!(members["upstream"].constraints, Constraints::default());
+        let SettingKind::Group(inner) = &members["inner"].kind else {
             panic!("no group")
         };
-        assert_eq!(inner["wait"].limits.format.as_deref(), Some("duration"));
+        assert_eq!(
+            inner["wait"].constraints.format.as_deref(),
+            Some("duration")
+        );
     }
 
     #[test]
     fn knows_secrets_and_docs_through_an_option() {
-        let Kind::Group(members) = shape_of::<Sample>().kind else {
+        let SettingKind::Group(members) = schema_for::<Sample>().kind else {
             panic!("no group")
         };
         assert!(members["key"].secret);

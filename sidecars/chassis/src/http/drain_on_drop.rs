@@ -18,13 +18,13 @@ use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::timeout};
 
 /// A request's body that is read out in the background when it is dropped before its end.
-pub(super) struct ReadOut {
+pub(super) struct DrainOnDrop {
     body: Option<Incoming>,
     /// The client sends nothing before we begin to read: then there is nothing to take.
     awaited: bool,
 }
 
-impl ReadOut {
+impl DrainOnDrop {
     pub(super) fn new(body: Incoming, headers: &HeaderMap) -> Self {
         Self {
             body: Some(body),
@@ -33,7 +33,7 @@ impl ReadOut {
     }
 }
 
-impl Body for ReadOut {
+impl Body for DrainOnDrop {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -59,17 +59,17 @@ impl Body for ReadOut {
     }
 }
 
-impl Drop for ReadOut {
+impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         let body = self.body.take().filter(|body| !body.is_end_stream());
         if let (Some(body), false, Ok(runtime)) = (body, self.awaited, Handle::try_current()) {
-            runtime.spawn(timeout(LONGEST, read_out(body)));
+            runtime.spawn(timeout(MAX_DRAIN_TIME, drain_body(body)));
         }
     }
 }
 
 /// Ends with the body, with the connection, or when there is too much of it.
-async fn read_out(mut body: Incoming) {
+async fn drain_body(mut body: Incoming) {
     let mut left = MOST;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -81,5 +81,5 @@ async fn read_out(mut body: Incoming) {
 }
 
 /// A client that goes on for longer, or with more, has to live with a reset.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(30);
 const MOST: usize = 128 * 1024 * 1024;

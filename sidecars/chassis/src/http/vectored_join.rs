@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that writes small pieces together.
 #[derive(Debug)]
-pub(super) struct Joined<Io>(pub(super) Io);
+pub(super) struct VectoredJoin<Io>(pub(super) Io);
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Joined<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for VectoredJoin<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -26,7 +26,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Joined<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for VectoredJoin<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -87,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_small_and_large_arrive_in_their_order() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-        let mut ours = Joined(ours);
+        let mut ours = VectoredJoin(ours);
         let large = vec![b'l'; SMALL];
         let all: [&[&[u8]]; 4] = [
             &[b"head"],

@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time that reads and prints as text, such as `250ms`, `5s`, `2m` or `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Period(Duration);
+pub struct HumanDuration(Duration);
 
 /// A text that is no length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a length of time; write a whole number and a unit: 250ms, 5s, 2m, 1h")]
-pub struct InvalidPeriod(String);
+pub struct ParseDurationError(String);
 
-impl Period {
+impl HumanDuration {
     /// A period of whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -36,17 +36,17 @@ impl Period {
     }
 }
 
-impl From<Period> for Duration {
-    fn from(period: Period) -> Self {
+impl From<HumanDuration> for Duration {
+    fn from(period: HumanDuration) -> Self {
         period.0
     }
 }
 
-impl FromStr for Period {
-    type Err = InvalidPeriod;
+impl FromStr for HumanDuration {
+    type Err = ParseDurationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidPeriod(text.to_owned());
+        let invalid = || ParseDurationError(text.to_owned());
         let unit_at = text
             .find(|c: char| !c.is_ascii_digit())
             .ok_or_else(invalid)?;
@@ -67,7 +67,7 @@ impl FromStr for Period {
     }
 }
 
-impl fmt::Display for Period {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         match millis {
@@ -82,22 +82,22 @@ impl fmt::Display for Period {
     }
 }
 
-impl Serialize for Period {
+impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Period {
+impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }
 }
 
-impl JsonSchema for Period {
+impl JsonSchema for HumanDuration {
     fn schema_name() -> Cow<'static, str> {
-        "Period".into()
+        "HumanDuration".into()
     }
 
     fn inline_schema() -> bool {
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn reads_what_it_prints() {
         for text in ["0s", "250ms", "5s", "60s", "2m", "90s", "1h"] {
-            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<HumanDuration>().unwrap().to_string(), text);
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
             "1.5s",
             "99999999999999999999s",
         ] {
-            let message = text.parse::<Period>().unwrap_err().to_string();
+            let message = text.parse::<HumanDuration>().unwrap_err().to_string();
             assert!(message.contains("250ms"), "{text}: {message}");
         }
     }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream whose writes are gathered; clones are the same stream.
 #[derive(Debug)]
-pub(super) struct Gather<Io>(Arc<Mutex<State<Io>>>);
+pub(super) struct WriteCoalescer<Io>(Arc<Mutex<State<Io>>>);
 
 #[derive(Debug)]
 struct State<Io> {
@@ -25,13 +25,13 @@ struct State<Io> {
     written: usize,
 }
 
-impl<Io> Clone for Gather<Io> {
+impl<Io> Clone for WriteCoalescer<Io> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Gather<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> WriteCoalescer<Io> {
     pub(super) fn new(io: Io) -> Self {
         Self(Arc::new(Mutex::new(State {
             io,
@@ -95,7 +95,7 @@ impl<Io: AsyncWrite + Unpin> State<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for WriteCoalescer<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -105,7 +105,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gather<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteCoalescer<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn gathers_what_is_written_until_it_is_let_out() {
         let (mut client, server) = duplex(64);
-        let mut stream = Gather::new(server);
+        let mut stream = WriteCoalescer::new(server);
         for word in [&b"one"[..], b"two"] {
             stream.write_all(word).await.unwrap();
             stream.flush().await.unwrap();

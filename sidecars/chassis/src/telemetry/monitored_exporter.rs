@@ -21,13 +21,13 @@ use opentelemetry_sdk::{
 
 /// An exporter whose failures are counted and logged.
 #[derive(Debug)]
-pub(super) struct Reported<E> {
+pub(super) struct MonitoredExporter<E> {
     exporter: E,
     signal: &'static str,
     failures: AtomicU64,
 }
 
-impl<E> Reported<E> {
+impl<E> MonitoredExporter<E> {
     pub(super) fn new(exporter: E, signal: &'static str) -> Self {
         Self {
             exporter,
@@ -69,7 +69,7 @@ fn lost() -> &'static Counter<u64> {
     })
 }
 
-impl<E: SpanExporter> SpanExporter for Reported<E> {
+impl<E: SpanExporter> SpanExporter for MonitoredExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.report(self.exporter.export(batch).await)
     }
@@ -87,7 +87,7 @@ impl<E: SpanExporter> SpanExporter for Reported<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Reported<E> {
+impl<E: PushMetricExporter> PushMetricExporter for MonitoredExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         self.report(self.exporter.export(metrics).await)
     }

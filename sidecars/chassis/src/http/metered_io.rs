@@ -13,13 +13,13 @@ use super::{Protocol, activity::Activity};
 
 /// A stream that reports its bytes to an [`Activity`] and gives back what was peeked.
 #[derive(Debug)]
-pub(crate) struct Watched<Io> {
+pub(crate) struct MeteredIo<Io> {
     io: Io,
     peeked: Bytes,
     activity: Activity,
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> MeteredIo<Io> {
     pub(crate) fn new(io: Io, activity: Activity) -> Self {
         Self {
             io,
@@ -65,7 +65,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for MeteredIo<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -87,7 +87,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for MeteredIo<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -121,7 +121,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
     }
 }
 
-impl<Io> Watched<Io> {
+impl<Io> MeteredIo<Io> {
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
         if matches!(polled, Poll::Ready(Ok(count)) if *count > 0) {
             self.activity.bytes_written();
@@ -137,11 +137,11 @@ mod tests {
 
     use super::*;
 
-    async fn sniffed(sent: &[u8]) -> (Protocol, Vec<u8>) {
+    async fn sniff_protocol(sent: &[u8]) -> (Protocol, Vec<u8>) {
         let (mut client, server) = tokio::io::duplex(1024);
         client.write_all(sent).await.unwrap();
         drop(client);
-        let mut watched = Watched::new(server, Activity::new());
+        let mut watched = MeteredIo::new(server, Activity::new());
         let protocol = watched.sniff().await.unwrap();
         let mut read = Vec::new();
         watched.read_to_end(&mut read).await.unwrap();
@@ -151,9 +151,12 @@ mod tests {
     #[tokio::test]
     async fn tells_the_protocols_apart_and_loses_no_byte() {
         let h1 = b"PUT / HTTP/1.1\r\n\r\n".to_vec();
-        assert_eq!(sniffed(&h1).await, (Protocol::Http1, h1));
+        assert_eq!(sniff_protocol(&h1).await, (Protocol::Http1, h1));
         let h2 = [&PREFACE[..], b"rest"].concat();
-        assert_eq!(sniffed(&h2).await, (Protocol::Http2, h2));
-        assert_eq!(sniffed(b"PRI").await, (Protocol::Http1, b"PRI".to_vec()));
+        assert_eq!(sniff_protocol(&h2).await, (Protocol::Http2, h2));
+        assert_eq!(
+            sniff_protocol(b"PRI").await,
+            (Protocol::Http1, b"PRI".to_vec())
+        );
     }
 }
