@@ -1,44 +1,44 @@
-//! A length of time written as people write it: `250ms`, `5s`, `2m`, `1h`.
+//! Durations as text: `250ms`, `5s`, `2m`, `1h`.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A length of time that reads and prints as text, such as `250ms`, `5s`, `2m` or `1h`.
+/// A duration that parses from and formats as text such as `250ms`, `5s`, `2m` or `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct HumanDuration(Duration);
 
-/// A text that is no length of time.
+/// The text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a length of time; write a whole number and a unit: 250ms, 5s, 2m, 1h")]
+#[error("`{0}` is not a duration; write a whole number and a unit: 250ms, 5s, 2m, 1h")]
 pub struct ParseDurationError(String);
 
 impl HumanDuration {
-    /// A period of whole seconds.
+    /// Creates a duration of whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// A period of whole milliseconds.
+    /// Creates a duration of whole milliseconds.
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds))
     }
 
-    /// The period as the standard library's type.
+    /// Returns the duration as the standard library's type.
     pub const fn duration(self) -> Duration {
         self.0
     }
 
-    /// Whether the period is no time at all.
+    /// Returns whether the duration is zero.
     pub const fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 }
 
 impl From<HumanDuration> for Duration {
-    fn from(period: HumanDuration) -> Self {
-        period.0
+    fn from(duration: HumanDuration) -> Self {
+        duration.0
     }
 }
 
@@ -71,6 +71,7 @@ impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         match millis {
+            // The largest unit that loses nothing, except that one minute stays `60s`, as timeouts are usually written.
             0 => f.write_str("0s"),
             _ if !millis.is_multiple_of(1_000) => write!(f, "{millis}ms"),
             _ if millis.is_multiple_of(3_600_000) => write!(f, "{}h", millis / 3_600_000),
@@ -118,14 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_prints() {
+    fn parses_its_own_output() {
         for text in ["0s", "250ms", "5s", "60s", "2m", "90s", "1h"] {
             assert_eq!(text.parse::<HumanDuration>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn refuses_a_number_without_a_unit_and_other_nonsense() {
+    fn rejects_a_number_without_a_unit_and_other_invalid_text() {
         for text in [
             "",
             "5",
@@ -136,6 +137,7 @@ mod tests {
             "1.5s",
             "99999999999999999999s",
         ] {
+            // The message must show the expected form, since the value comes from an environment variable.
             let message = text.parse::<HumanDuration>().unwrap_err().to_string();
             assert!(message.contains("250ms"), "{text}: {message}");
         }

@@ -1,6 +1,6 @@
-//! What every process in a task shares: settings, health, shutdown, telemetry and HTTP.
+//! The base of every process in a task: settings, health, shutdown, telemetry and HTTP.
 //!
-//! A component is a type that implements [`Component`]; its `main.rs` is one paragraph:
+//! A component is a type that implements [`Component`]; its `main.rs` is one call:
 //!
 //! ```no_run
 //! # use chassis::{BoxError, Component, Port, Process, Settings, http::{self, Limits}};
@@ -14,7 +14,7 @@
 //! #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 //! #[serde(default, deny_unknown_fields)]
 //! struct Config {
-//!     /// Where it listens.
+//!     /// Address to listen on.
 //!     listen: std::net::SocketAddr,
 //!     /// Limits of the listener.
 //!     limits: Limits,
@@ -49,9 +49,9 @@
 //! }
 //! ```
 //!
-//! [`main`] reads the verb and the settings, starts logs and telemetry, answers `/live` and
-//! `/ready`, watches the signals and calls [`Component::serve`] with a [`Process`]. The component
-//! binds what its `Config` names, serves until [`Shutdown::wait`] resolves, drains and returns.
+//! [`main`] parses the verb and the settings, starts logs and telemetry, answers `/live` and
+//! `/ready`, handles the signals and calls [`Component::serve`] with a [`Process`]. The component
+//! binds the addresses in its `Config`, serves until [`Shutdown::wait`] resolves, drains and returns.
 //!
 //! ```text
 //! arguments, environment ─▶ settings ─▶ check ─▶ Component::serve ─▶ drain ─▶ flush ─▶ exit code
@@ -59,11 +59,10 @@
 //!                                       readiness ◀─┘      └── shutdown ◀── SIGTERM, drain delay
 //! ```
 //!
-//! Where to start reading: [`Component`] for the contract, `run.rs` for the life of a process,
+//! Where to start reading: [`Component`] for the contract, `run.rs` for the lifecycle of a process,
 //! `settings/` for how a value gets into a `Config`, `http/server.rs` for the accept loop,
-//! `http/connection.rs` for what becomes of a connection.
-//! Nothing here is installed process-wide unless [`main`] is what runs the process: the parts in
-//! [`http`] work in any tokio program.
+//! `http/connection.rs` for how one connection is served.
+//! Only [`main`] installs anything process-wide: the parts in [`http`] work in any tokio program.
 
 mod accept;
 mod admin;

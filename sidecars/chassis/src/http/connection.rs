@@ -38,7 +38,7 @@ use super::{
     upgrade::{Tunnel, TunnelSlot},
     write_coalescer::WriteCoalescer,
 };
-use crate::{BoxError, Shutdown, error::chain};
+use crate::{BoxError, Shutdown, error::format_chain};
 
 /// One connection: opened, served, ended.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Connection {
                 Box::pin(self.serve(io, protocol, service)).await;
             }
             Err(error) => {
-                tracing::debug!(peer = %self.address, error = %chain(&error), "connection not opened");
+                tracing::debug!(peer = %self.address, error = %format_chain(&error), "connection not opened");
             }
         }
     }
@@ -163,7 +163,7 @@ impl Connection {
             (Ok(()), Some(tunnel)) => self.carry(tunnel).await,
             (Ok(()), None) => {}
             (Err(error), _) => {
-                tracing::debug!(peer = %self.address, error = %chain(&*error), "connection failed");
+                tracing::debug!(peer = %self.address, error = %format_chain(&*error), "connection failed");
             }
         }
     }

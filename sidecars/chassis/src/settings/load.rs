@@ -1,4 +1,4 @@
-//! Lays what is given over the defaults, and gathers everything that is wrong with it.
+//! Merges the values of all sources into the defaults and collects every problem.
 
 use figment::{Figment, error::Kind as FigmentKind, providers::Serialized};
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,21 +10,25 @@ use super::{
 };
 use crate::{Common, Component, Settings, telemetry};
 
-/// The settings of a component, whole and without a known problem.
+/// The settings of a component, complete and valid.
 #[derive(Debug, Clone)]
 pub struct LoadedSettings<C> {
     /// The settings every component has.
     pub common: Common,
-    /// The component's own.
+    /// The settings of this component.
     pub config: C,
 }
 
-/// Reads the settings of a component; on failure, everything that is wrong with them.
+/// Loads the settings of a component.
+///
+/// # Errors
+///
+/// Returns every problem of the settings.
 pub fn load<C: Component>(sources: &Sources) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
     load_with::<C>(sources, |_| Vec::new())
 }
 
-/// Reads the settings and looks deeper, as far as what was read allows; on failure, all there is to say.
+/// Loads the settings and runs [`Component::check`] on them; returns every problem of both.
 pub(crate) fn load_checked<C: Component>(
     sources: &Sources,
 ) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
@@ -33,7 +37,7 @@ pub(crate) fn load_checked<C: Component>(
 
 fn load_with<C: Component>(
     sources: &Sources,
-    deeper: impl FnOnce(&C::Config) -> Vec<Problem>,
+    check: impl FnOnce(&C::Config) -> Vec<Problem>,
 ) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
     let (common_schema, own_schema) = (schema_for::<Common>(), schema_for::<C::Config>());
     let Layers {
@@ -46,6 +50,7 @@ fn load_with<C: Component>(
     let common = Common::with_admin_port(C::ADMIN_PORT);
     let common = extract(&common, &common_schema, common_values, &mut problems);
 
+    // Log directives have a syntax that the type `String` does not check.
     problems.extend(
         common
             .iter()
@@ -60,7 +65,7 @@ fn load_with<C: Component>(
     );
     if let Some(config) = &config {
         add_new(&mut problems, config.problems());
-        add_new(&mut problems, deeper(config));
+        add_new(&mut problems, check(config));
     }
 
     match (common, config) {
@@ -71,7 +76,7 @@ fn load_with<C: Component>(
     }
 }
 
-/// Reads the settings every component has, even when other settings are invalid.
+/// Loads the common settings, even if others are invalid.
 pub(crate) fn load_common<C: Component>(sources: &Sources) -> Result<Common, Vec<Problem>> {
     let (common_schema, own_schema) = (schema_for::<Common>(), schema_for::<C::Config>());
     let values = sources
@@ -87,8 +92,9 @@ pub(crate) fn load_common<C: Component>(sources: &Sources) -> Result<Common, Vec
     common.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
-/// Takes on the problems of settings that nothing was said of yet: where a value is refused, the default
-/// stands in, and what is wrong with that is nobody's fault.
+/// Adds the problems of settings that have none yet.
+///
+/// Where a value was rejected, the default was validated in its place, and its problems are not the user's.
 fn add_new(problems: &mut Vec<Problem>, more: Vec<Problem>) {
     let reported: Vec<String> = problems
         .iter()
@@ -99,12 +105,12 @@ fn add_new(problems: &mut Vec<Problem>, more: Vec<Problem>) {
 }
 
 fn directives_problem(log: &str) -> Option<Problem> {
-    let fault = telemetry::directives_error(log)?;
+    let error = telemetry::directives_error(log)?;
     let hint = "write a level such as `debug`, or directives such as `info,hyper=debug`";
-    Some(Problem::new("log", format!("is not valid: {fault}"), hint))
+    Some(Problem::new("log", format!("is not valid: {error}"), hint))
 }
 
-/// Tries every value alone first, so that one fault does not hide the next.
+/// Merges the values one by one: figment stops at the first error, and one must not hide the next.
 fn extract<T: Serialize + DeserializeOwned>(
     defaults: &T,
     schema: &SettingSchema,
@@ -122,7 +128,7 @@ fn extract<T: Serialize + DeserializeOwned>(
                 problems.extend(
                     error
                         .into_iter()
-                        .map(|error| rejection_problem(&setting.path, error, secret)),
+                        .map(|error| problem_from(&setting.path, error, secret)),
                 );
             }
         }
@@ -131,18 +137,18 @@ fn extract<T: Serialize + DeserializeOwned>(
     match figment.extract() {
         Ok(config) => Some(config),
         Err(error) => {
-            // Only the defaults are left, so this is a fault of the component itself.
+            // Only defaults and accepted values are left, so this is a bug of the component.
             problems.extend(
                 error
                     .into_iter()
-                    .map(|error| rejection_problem("defaults", error, true)),
+                    .map(|error| problem_from("defaults", error, true)),
             );
             None
         }
     }
 }
 
-fn rejection_problem(path: &str, error: figment::Error, secret: bool) -> Problem {
+fn problem_from(path: &str, error: figment::Error, secret: bool) -> Problem {
     let within = error.path.join(".");
     let setting = if within.starts_with(path) {
         within
@@ -150,17 +156,18 @@ fn rejection_problem(path: &str, error: figment::Error, secret: bool) -> Problem
         path.to_owned()
     };
 
+    // serde's error may quote the value, so a secret gets no details.
     let message = match error.kind {
         _ if secret => "is not valid".to_owned(),
         FigmentKind::Message(message) => format!("is not valid: {message}"),
-        FigmentKind::InvalidType(found, wanted) | FigmentKind::InvalidValue(found, wanted) => {
-            format!("is {found}, not {wanted}")
+        FigmentKind::InvalidType(found, expected) | FigmentKind::InvalidValue(found, expected) => {
+            format!("is {found}, not {expected}")
         }
         FigmentKind::UnknownField(name, known) => {
-            format!("has no part `{name}`; it has {}", known.join(", "))
+            format!("has no field `{name}`; the fields are {}", known.join(", "))
         }
-        FigmentKind::UnknownVariant(word, known) => {
-            format!("cannot be `{word}`; it is one of {}", known.join(", "))
+        FigmentKind::UnknownVariant(value, known) => {
+            format!("cannot be `{value}`; use one of {}", known.join(", "))
         }
         FigmentKind::MissingField(name) => format!("lacks `{name}`"),
         kind => format!("is not valid: {kind}"),

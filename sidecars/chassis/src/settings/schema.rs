@@ -1,11 +1,11 @@
-//! Which settings there are, read from the JSON Schema of a `Config`.
+//! The settings of a component, derived from the JSON Schema of its `Config`.
 
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-/// One setting or group of settings.
+/// A setting or group of settings.
 #[derive(Debug, Clone)]
 pub(crate) struct SettingSchema {
     pub(crate) kind: SettingKind,
@@ -14,39 +14,39 @@ pub(crate) struct SettingSchema {
     pub(crate) constraints: Constraints,
 }
 
-/// What of its kind a setting takes; of a list, what its items may be.
+/// Constraints on the value of a setting, or on the items of a list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Constraints {
-    /// The words, where it is one of some.
+    /// The accepted values of an enum.
     pub(crate) choices: Vec<String>,
     pub(crate) min: Option<Value>,
     pub(crate) max: Option<Value>,
-    /// JSON Schema's word, or one of ours: `uri`, `duration`.
+    /// `uri` from JSON Schema, or our `duration`.
     pub(crate) format: Option<String>,
-    /// The kind of a list's items.
+    /// The type of a list's items.
     pub(crate) items: Option<&'static str>,
 }
 
-/// What a setting takes.
+/// The type of a setting.
 #[derive(Debug, Clone)]
 pub(crate) enum SettingKind {
     String,
     Integer,
     Number,
     Boolean,
-    /// A list; of texts when `of_strings`, which may then be written with commas.
+    /// A list; with `of_strings` it may also be written with commas.
     List {
         of_strings: bool,
     },
     Map,
-    /// Anything JSON can say.
+    /// Any JSON value.
     Any,
-    /// Settings below this one.
+    /// Nested settings.
     Group(BTreeMap<String, SettingSchema>),
 }
 
 impl SettingKind {
-    /// The word `describe` uses, which is JSON Schema's.
+    /// Returns the type as JSON Schema and `describe` name it.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::String => "string",
@@ -61,7 +61,7 @@ impl SettingKind {
 }
 
 impl SettingSchema {
-    /// Calls `visit` with the dotted path of every setting that is no group, in order of name.
+    /// Calls `visit` with the dotted path of every setting that is not a group, sorted by name.
     pub(crate) fn each_leaf<'a>(
         &'a self,
         path: &str,
@@ -78,14 +78,15 @@ impl SettingSchema {
     }
 }
 
-/// The setting of a type that holds settings.
+/// Derives the schema of a type that holds settings.
 pub(crate) fn schema_for<T: JsonSchema>() -> SettingSchema {
+    // Inlined, so that the code below never has to resolve a `$ref`.
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>();
     read(&schema.to_value())
 }
 
-/// Joins `a` and `b` as `a.b`.
+/// Joins two names of a dotted path.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -101,8 +102,9 @@ fn read(schema: &Value) -> SettingSchema {
         .as_ref()
         .map_or_else(|| kind_of(schema), |setting| setting.kind.clone());
 
-    // A list or map that holds a secret somewhere is secret as a whole.
+    // A list or map that contains a secret is secret as a whole.
     let secret = !matches!(kind, SettingKind::Group(_)) && holds_secret(schema);
+    // The documentation of the field wins over that of its type; line breaks of the source are not kept.
     let doc = match text("description") {
         "" => inner
             .as_ref()
@@ -122,7 +124,7 @@ fn read(schema: &Value) -> SettingSchema {
 
 fn constraints(schema: &Value, kind: &SettingKind) -> Constraints {
     let format = schema.get("format").and_then(Value::as_str);
-    // Of the widths of numbers (`uint32`) only the bounds matter to who writes a setting.
+    // schemars gives numbers a width as format (`uint32`); for a setting only the bounds matter.
     let format = format.filter(|_| matches!(kind, SettingKind::String));
     let items = schema
         .get("items")
@@ -138,7 +140,7 @@ fn constraints(schema: &Value, kind: &SettingKind) -> Constraints {
     }
 }
 
-/// The words of an enum: a list, or a branch for each that has a doc.
+/// Returns the values of an enum: schemars writes a list, or a branch per documented variant.
 fn enum_values(schema: &Value) -> Vec<String> {
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().into_iter().flatten();
@@ -160,7 +162,7 @@ fn enum_values(schema: &Value) -> Vec<String> {
         ) {
             (Some(word), _) => all.push(word.to_owned()),
             (None, Some(list)) => all.extend(texts(list)),
-            // Any text is taken beside the words.
+            // A branch without fixed values accepts any text.
             (None, None) => return Vec::new(),
         }
     }
@@ -179,7 +181,7 @@ fn holds_secret(schema: &Value) -> bool {
     }
 }
 
-/// The only branch of an `anyOf` that is not null: what an `Option` holds.
+/// Returns the only non-null branch of an `anyOf`, which is the type inside an `Option`.
 fn optional(schema: &Value) -> Option<&Value> {
     let branches = schema.get("anyOf")?.as_array()?;
     let mut some = branches
@@ -217,7 +219,7 @@ fn group(schema: &Value) -> Option<BTreeMap<String, SettingSchema>> {
     )
 }
 
-/// The type a schema names, null aside.
+/// Returns the type a schema names; `null` only if it is the only one.
 fn type_of(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(word) => Some(word),
@@ -232,7 +234,7 @@ fn type_of(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Whether a schema is a choice of words: an enum whose variants are documented.
+/// Returns whether a schema is an enum whose variants are documented.
 fn is_enum(schema: &Value) -> bool {
     let choice = schema
         .get("oneOf")
@@ -254,10 +256,10 @@ mod tests {
     use crate::{HumanDuration, Secret};
 
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only the schema is looked at")]
+    #[expect(dead_code, reason = "only the schema is used")]
     struct Sample {
-        /// Where it
-        /// listens.
+        /// Address to
+        /// listen on.
         listen: SocketAddr,
         key: Option<Secret>,
         upstream: Option<String>,
@@ -275,7 +277,7 @@ mod tests {
 
     /// A level.
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only the schema is looked at")]
+    #[expect(dead_code, reason = "only the schema is used")]
     enum Level {
         /// Low.
         Low,
@@ -283,21 +285,21 @@ mod tests {
         High,
     }
 
-    /// What is inside.
+    /// A nested group.
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only the schema is looked at")]
+    #[expect(dead_code, reason = "only the schema is used")]
     struct Inner {
         wait: HumanDuration,
     }
 
     #[test]
-    fn finds_every_setting_with_its_kind() {
+    fn finds_every_setting_with_its_type() {
         let mut found = Vec::new();
         schema_for::<Sample>().each_leaf("", &mut |path, setting| {
             found.push(format!("{path} {}", setting.kind.as_str()));
         });
 
-        let wanted = [
+        let expected = [
             "count integer",
             "inner.wait string",
             "key string",
@@ -312,13 +314,13 @@ mod tests {
             "tokens array",
             "upstream string",
         ];
-        assert_eq!(found, wanted);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn knows_what_of_its_kind_a_setting_takes() {
+    fn reads_the_constraints_of_a_setting() {
         let SettingKind::Group(members) = schema_for::<Sample>().kind else {
-            panic!("no group")
+            panic!("not a group")
         };
         assert_eq!(members["level"].constraints.choices, ["Low", "High"]);
         assert_eq!(members["tags"].constraints.items, Some("string"));
@@ -326,7 +328,7 @@ mod tests {
         assert_eq!(members["count"].constraints.format, None);
         assert_eq!(members["upstream"].constraints, Constraints::default());
         let SettingKind::Group(inner) = &members["inner"].kind else {
-            panic!("no group")
+            panic!("not a group")
         };
         assert_eq!(
             inner["wait"].constraints.format.as_deref(),
@@ -335,13 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn knows_secrets_and_docs_through_an_option() {
+    fn reads_secrets_and_docs_through_an_option() {
         let SettingKind::Group(members) = schema_for::<Sample>().kind else {
-            panic!("no group")
+            panic!("not a group")
         };
         assert!(members["key"].secret);
         assert!(members["tokens"].secret);
         assert!(!members["upstream"].secret);
-        assert_eq!(members["listen"].doc, "Where it listens.");
+        assert_eq!(members["listen"].doc, "Address to listen on.");
     }
 }

@@ -1,4 +1,4 @@
-//! Where values come from: a file, one document, single variables.
+//! The sources of values: a file, a document, variables.
 
 use std::{env, fs};
 
@@ -11,20 +11,20 @@ use super::{
     schema::join,
 };
 
-/// The environment a component reads its settings from.
+/// The environment variables a component reads its settings from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     variables: Vec<(String, String)>,
 }
 
-/// One value of one setting, and where it was written.
+/// A value of a setting and its dotted path.
 #[derive(Debug, Clone)]
 pub(super) struct SettingValue {
     pub(super) path: String,
     pub(super) value: Value,
 }
 
-/// Values of one source, least important source first.
+/// The values of all sources, in order of precedence with the lowest first, and the problems found.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) values: Vec<SettingValue>,
@@ -32,7 +32,7 @@ pub(super) struct Layers {
 }
 
 impl Sources {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     pub fn from_environment() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((
@@ -45,7 +45,7 @@ impl Sources {
         }
     }
 
-    /// An environment made up by the caller.
+    /// Creates sources from the given variables, for tests.
     pub fn from_variables<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
@@ -57,7 +57,7 @@ impl Sources {
         }
     }
 
-    /// Everything given for the settings in `schema`, and what could not be read at all.
+    /// Returns the values for the settings in `schema`, and the problems of reading them.
     pub(super) fn layers(&self, component: &str, schema: &SettingSchema) -> Layers {
         let mut layers = Layers::default();
         self.file(component, schema, &mut layers);
@@ -86,7 +86,7 @@ impl Sources {
             Err(error) => layers.problems.push(Problem::new(
                 name,
                 format!("names `{path}`, which cannot be read: {error}"),
-                "name a TOML or JSON file that this process can read",
+                "set the path of a TOML or JSON file that this process can read",
             )),
         }
     }
@@ -110,8 +110,9 @@ impl Sources {
     fn single(&self, component: &str, schema: &SettingSchema, layers: &mut Layers) {
         let prefix = prefix(component);
         let mut known = Vec::new();
-        name_all(component, "", schema, &mut known);
+        collect_variables(component, "", schema, &mut known);
 
+        // Every variable with the prefix must be a setting, so that a misspelt one is an error.
         for (name, text) in self
             .variables
             .iter()
@@ -152,10 +153,10 @@ impl Layers {
         }
     }
 
-    /// Takes a value apart into the settings it holds.
+    /// Splits a value into the settings it contains.
     fn take_value(&mut self, path: &str, value: Value, origin: &str, schema: &SettingSchema) {
         match (&schema.kind, value) {
-            // Nothing is said about a setting that is null.
+            // `null` leaves a setting at its lower-precedence value.
             (_, Value::Null) => {}
             (SettingKind::Group(members), Value::Object(values)) => {
                 for (name, value) in values {
@@ -177,18 +178,18 @@ impl Layers {
         }
     }
 
-    /// Takes the text of a variable, as the setting's kind reads it.
+    /// Parses the text of a variable as the setting's type.
     fn take_text(&mut self, path: &str, text: &str, schema: &SettingSchema) {
         match coerce(text, &schema.kind) {
             Ok(value) => self.take_value(path, value, path, schema),
-            Err(wanted) => {
-                let shown = if schema.secret {
-                    "its text"
+            Err(hint) => {
+                let value = if schema.secret {
+                    "this text"
                 } else {
                     &format!("`{text}`")
                 };
                 self.problems
-                    .push(Problem::new(path, format!("cannot be {shown}"), wanted));
+                    .push(Problem::new(path, format!("cannot be {value}"), hint));
             }
         }
     }
@@ -197,8 +198,9 @@ impl Layers {
 fn unknown(name: &str, near: Option<&str>, origin: &str) -> Problem {
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "remove it, or see `describe` for the settings there are".to_owned(),
+        None => "remove it; `describe` lists the settings".to_owned(),
     };
+    // For a single variable the name alone already tells where the value came from.
     let origin = if origin.ends_with("SETTINGS") || origin.ends_with("SETTINGS_FILE") {
         format!("in {origin} ")
     } else {
@@ -207,8 +209,8 @@ fn unknown(name: &str, near: Option<&str>, origin: &str) -> Problem {
     Problem::new(name, format!("{origin}is not a setting"), hint)
 }
 
-/// Every variable there may be, with the setting or group of settings it gives.
-fn name_all<'a>(
+/// Collects every variable with the setting or group of settings it sets.
+fn collect_variables<'a>(
     component: &str,
     path: &str,
     schema: &'a SettingSchema,
@@ -219,7 +221,7 @@ fn name_all<'a>(
     }
     if let SettingKind::Group(members) = &schema.kind {
         for (name, member) in members {
-            name_all(component, &join(path, name), member, known);
+            collect_variables(component, &join(path, name), member, known);
         }
     }
 }
