@@ -37,6 +37,7 @@ pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) -> Resul
         let response = respond(request.method(), request.uri().path(), &readiness);
         async move { response }
     };
+    // Health checks need few connections, and must not delay the exit.
     let limits = Limits {
         max_connections: 64,
         drain_timeout: HumanDuration::from_secs(1),
@@ -68,6 +69,7 @@ fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body>
     }
 
     match path {
+        // Answered as long as the process runs at all, during the drain too.
         "/live" => json(StatusCode::OK, &json!({ "status": "live" })),
         "/ready" => {
             let (status, mut body) = if readiness.is_ready() {

@@ -60,6 +60,7 @@ impl FromStr for HumanDuration {
             _ => return Err(invalid()),
         };
 
+        // Rejects an overflow instead of wrapping to a short timeout.
         number
             .checked_mul(millis_per_unit)
             .map(Self::from_millis)

@@ -92,6 +92,7 @@ fn probe<C: Component>(sources: &Sources, kind: ProbeKind) -> ExitCode {
 ///
 /// With one CPU everything runs on one thread, which saves the wakeups of a worker thread.
 fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
+    // Respects the CPU quota of the cgroup, which on Fargate may be a fraction of the host's CPUs.
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cpus == 1 {
         tokio::runtime::Builder::new_current_thread()
@@ -175,6 +176,7 @@ impl<C: Component> LoadedComponent<C> {
 
     async fn serve(self) -> u8 {
         let LoadedSettings { common, config } = self.loaded;
+        // Bound before the component starts, so that a port conflict is reported first.
         let admin = match TcpListener::bind(common.admin).await {
             Ok(listener) => listener,
             Err(error) => {

@@ -20,7 +20,7 @@ pub(crate) struct Signals {
 pub struct HangupSignal(Signal);
 
 impl HangupSignal {
-    /// Handles SIGHUP, whose default action would end the process.
+    /// Handles SIGHUP; its default action would end the process.
     pub fn install() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }

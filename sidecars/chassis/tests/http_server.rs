@@ -1,8 +1,8 @@
-//! The accept loop and its connections, from the client's side.
+//! The HTTP server, from the client's side.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -59,7 +59,7 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn goes_on_after_a_clients_error() {
+async fn keeps_serving_after_a_malformed_request() {
     let server = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let mut garbage = Raw::connect(server.address).await;
     garbage.send("\u{1}\u{2}\u{3} nonsense\r\n\r\n").await;
@@ -73,13 +73,14 @@ async fn goes_on_after_a_clients_error() {
 }
 
 #[tokio::test]
-async fn goes_on_after_a_panic_of_the_service() {
+async fn keeps_serving_after_the_service_panics() {
     let service = |request: Request| async move {
-        assert_ne!(request.uri().path(), "/panic", "as the test wants");
+        assert_ne!(request.uri().path(), "/panic", "the panic under test");
         answer("hello")
     };
     let server = start_server(service, Limits::default()).await;
 
+    // The connection closes without a response: the panic ended its task.
     assert_eq!(ask(server.address, "GET /panic HTTP/1.1").await, "");
     assert!(
         ask(server.address, "GET / HTTP/1.1")
@@ -89,19 +90,20 @@ async fn goes_on_after_a_panic_of_the_service() {
 }
 
 #[tokio::test]
-async fn closes_a_connection_whose_head_never_ends() {
+async fn closes_a_connection_that_exceeds_the_header_timeout() {
     let limits = Limits {
         header_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
     let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     let mut client = Raw::connect(server.address).await;
+    // The header section never ends.
     client.send("GET / HTTP/1.1\r\nhost: a\r\nx-slow: ").await;
     assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
-async fn closes_a_connection_that_stays_silent() {
+async fn closes_a_connection_that_exceeds_the_first_byte_timeout() {
     let limits = Limits {
         first_byte_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
@@ -111,7 +113,7 @@ async fn closes_a_connection_that_stays_silent() {
 }
 
 #[tokio::test]
-async fn closes_an_idle_connection_after_its_time_and_not_after_the_heads() {
+async fn closes_an_idle_connection_after_the_idle_timeout_not_the_header_timeout() {
     let limits = Limits {
         header_timeout: HumanDuration::from_millis(20),
         idle_timeout: HumanDuration::from_millis(300),
@@ -125,6 +127,7 @@ async fn closes_an_idle_connection_after_its_time_and_not_after_the_heads() {
     let idle = std::time::Instant::now();
     assert_eq!(client.read_to_end().await, "");
 
+    // The timer may fire a little early relative to this clock.
     assert!(
         idle.elapsed() >= Duration::from_millis(290),
         "{:?}",
@@ -133,13 +136,13 @@ async fn closes_an_idle_connection_after_its_time_and_not_after_the_heads() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_may_outlive_the_idle_limit() {
+async fn a_request_in_flight_may_outlast_the_idle_timeout() {
     let release = Arc::new(Notify::new());
-    let held = Arc::clone(&release);
+    let released = Arc::clone(&release);
     let service = move |_: Request| {
-        let held = Arc::clone(&held);
+        let released = Arc::clone(&released);
         async move {
-            held.notified().await;
+            released.notified().await;
             answer("late")
         }
     };
@@ -155,24 +158,26 @@ async fn a_request_in_flight_may_outlive_the_idle_limit() {
     let server = start_server(service, limits).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    // Five times each timeout: long enough for a wrong one to close the connection.
     tokio::time::sleep(Duration::from_millis(100)).await;
     release.notify_one();
     client.read_until("late").await;
 }
 
 #[tokio::test]
-async fn refuses_a_head_that_is_too_large() {
+async fn rejects_a_header_section_that_is_too_large() {
     let limits = Limits {
         max_header_bytes: 8192,
         ..Limits::default()
     };
     let server = start_server(|_: Request| async { answer("hello") }, limits).await;
     let head = format!("GET / HTTP/1.1\r\nx-large: {}", "x".repeat(20_000));
-    let refusal = ask(server.address, &head).await;
+    let rejection = ask(server.address, &head).await;
 
+    // hyper answers 431, unless the reset for the unread bytes overtakes the response.
     assert!(
-        refusal.is_empty() || refusal.starts_with("HTTP/1.1 431"),
-        "{refusal}"
+        rejection.is_empty() || rejection.starts_with("HTTP/1.1 431"),
+        "{rejection}"
     );
 
     assert!(
@@ -183,7 +188,7 @@ async fn refuses_a_head_that_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_connection_over_the_limit_waits_for_a_slot() {
+async fn a_connection_over_the_maximum_waits_for_a_slot() {
     let limits = Limits {
         max_connections: 1,
         ..Limits::default()
@@ -196,15 +201,16 @@ async fn a_connection_over_the_limit_waits_for_a_slot() {
     let mut second = Raw::connect(server.address).await;
     second.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
 
+    // The second client is connected, by the kernel's queue, but not accepted.
     let mut byte = [0];
     let early = tokio::time::timeout(Duration::from_millis(100), second.0.peek(&mut byte)).await;
-    assert!(early.is_err(), "answered without a slot");
+    assert!(early.is_err(), "answered above the maximum");
     drop(first);
     second.read_until("hello").await;
 }
 
 #[tokio::test]
-async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
+async fn the_drain_finishes_requests_in_flight_and_accepts_no_connections() {
     let (arrived, release) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
     let service = {
         let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
@@ -224,6 +230,7 @@ async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
     within(arrived.acquire()).await.unwrap().forget();
     server.trigger.fire();
     within(async {
+        // The listener is closed as soon as the accept loop sees the shutdown.
         while TcpStream::connect(server.address).await.is_ok() {
             tokio::task::yield_now().await;
         }
@@ -241,11 +248,12 @@ async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
 }
 
 #[tokio::test]
-async fn the_drain_ends_idle_connections_at_once() {
+async fn the_drain_closes_idle_connections() {
     let server = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let mut client = Raw::connect(server.address).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     client.read_until("hello").await;
+    // Has never sent a byte, so it is not even open for HTTP yet.
     let silent = Raw::connect(server.address).await;
     server.trigger.fire();
     assert_eq!(client.read_to_end().await, "");
@@ -254,7 +262,7 @@ async fn the_drain_ends_idle_connections_at_once() {
 }
 
 #[tokio::test]
-async fn the_drain_has_a_limit() {
+async fn the_drain_aborts_connections_after_the_drain_timeout() {
     let arrived = Arc::new(Semaphore::new(0));
     let service = {
         let arrived = Arc::clone(&arrived);

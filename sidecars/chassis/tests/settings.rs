@@ -1,8 +1,8 @@
-//! How a value gets into a `Config`, and what is said when it cannot.
+//! Loading of settings into a `Config`, and the problems reported.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 use std::{fs, net::SocketAddr};
@@ -108,7 +108,7 @@ fn problems(variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn defaults_hold_until_something_is_said() {
+fn defaults_apply_without_values() {
     let loaded = read(&[("SAM_PLE_ISSUER", "me")]).unwrap();
     assert_eq!(loaded.config.workers, 4);
     assert_eq!(loaded.config.tags, ["default"]);
@@ -117,7 +117,7 @@ fn defaults_hold_until_something_is_said() {
 }
 
 #[test]
-fn a_variable_wins_over_the_document_and_that_over_the_file() {
+fn variables_override_the_document_and_the_document_overrides_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.toml");
     fs::write(
@@ -126,6 +126,7 @@ fn a_variable_wins_over_the_document_and_that_over_the_file() {
     )
     .unwrap();
 
+    // `workers` is in all three sources, `share` in two, `on` in the file only.
     let config = config(&[
         ("SAM_PLE_SETTINGS_FILE", file.to_str().unwrap()),
         (
@@ -155,7 +156,8 @@ fn reads_a_json_file_too() {
 }
 
 #[test]
-fn a_text_stays_a_text_whatever_it_looks_like() {
+fn a_string_setting_keeps_its_text_verbatim() {
+    // Each would become another type if it were parsed as JSON or TOML.
     for text in ["007", "true", "null", "[1]", "", "a,b"] {
         let loaded = read(&[("SAM_PLE_ISSUER", text)]).unwrap();
         assert_eq!(loaded.config.issuer.as_deref(), Some(text));
@@ -163,7 +165,7 @@ fn a_text_stays_a_text_whatever_it_looks_like() {
 }
 
 #[test]
-fn lists_come_with_commas_or_as_json() {
+fn parses_lists_with_commas_or_as_json() {
     assert_eq!(config(&[("SAM_PLE_TAGS", "a, b,,c")]).tags, ["a", "b", "c"]);
     assert_eq!(config(&[("SAM_PLE_TAGS", r#"["a, b"]"#)]).tags, ["a, b"]);
     assert!(config(&[("SAM_PLE_TAGS", "")]).tags.is_empty());
@@ -172,7 +174,7 @@ fn lists_come_with_commas_or_as_json() {
 }
 
 #[test]
-fn nested_settings_have_two_underscores_and_a_group_may_come_as_json() {
+fn parses_nested_settings_and_groups_as_json() {
     let idle = |variables: &[(&str, &str)]| config(variables).limits.idle_timeout;
     assert_eq!(
         idle(&[("SAM_PLE_LIMITS__IDLE_TIMEOUT", "7s")]),
@@ -185,18 +187,20 @@ fn nested_settings_have_two_underscores_and_a_group_may_come_as_json() {
 }
 
 #[test]
-fn words_are_checked() {
+fn rejects_an_unknown_enum_value() {
     assert_eq!(config(&[("SAM_PLE_MODE", "safe")]).mode, Mode::Safe);
-    let said = problems(&[("SAM_PLE_MODE", "slow")]);
+    let reported = problems(&[("SAM_PLE_MODE", "slow")]);
     assert!(
-        said[0].contains("`slow`") && said[0].contains("fast"),
-        "{said:?}"
+        reported[0].contains("`slow`") && reported[0].contains("fast"),
+        "{reported:?}"
     );
 }
 
 #[test]
-fn all_faults_of_all_sources_are_said_together() {
-    let said = read(&[
+fn reports_all_problems_of_all_sources_together() {
+    // One problem per source and kind: an unreadable file, a wrong type and an unknown name in the
+    // document, unparsable variables, a misspelt variable, and a required setting that is missing.
+    let reported = read(&[
         ("SAM_PLE_SETTINGS_FILE", "/does/not/exist.toml"),
         (
             "SAM_PLE_SETTINGS",
@@ -210,13 +214,13 @@ fn all_faults_of_all_sources_are_said_together() {
     ])
     .unwrap_err();
 
-    let mut settings: Vec<&str> = said
+    let mut settings: Vec<&str> = reported
         .iter()
         .map(|problem| problem.setting.as_str())
         .collect();
 
     settings.sort_unstable();
-    let wanted = [
+    let expected = [
         "SAM_PLE_LIMITS__IDLE_TIMEOTU",
         "SAM_PLE_SETTINGS_FILE",
         "colour",
@@ -228,11 +232,11 @@ fn all_faults_of_all_sources_are_said_together() {
         "share",
         "workers",
     ];
-    assert_eq!(settings, wanted);
+    assert_eq!(settings, expected);
 }
 
 #[test]
-fn an_unknown_name_gets_the_one_that_was_meant() {
+fn an_unknown_name_gets_a_suggestion() {
     assert_eq!(
         problems(&[("SAM_PLE_WORKRES", "3")]),
         ["`SAM_PLE_WORKRES` is not a setting; did you mean `SAM_PLE_WORKERS`?"]
@@ -246,24 +250,25 @@ fn an_unknown_name_gets_the_one_that_was_meant() {
 }
 
 #[test]
-fn variables_of_others_are_none_of_our_business() {
+fn ignores_variables_with_another_prefix() {
     config(&[("PATH", "/bin"), ("SAM_PLER_X", "1"), ("SAM", "1")]);
 }
 
 #[test]
-fn a_fault_in_a_secret_does_not_show_it() {
-    let said = problems(&[("SAM_PLE_SETTINGS", r#"{"token":12345}"#)]);
-    assert_eq!(said, ["`token` (SAM_PLE_TOKEN) is not valid"]);
+fn a_problem_with_a_secret_does_not_print_it() {
+    // serde's own message would quote the number.
+    let reported = problems(&[("SAM_PLE_SETTINGS", r#"{"token":12345}"#)]);
+    assert_eq!(reported, ["`token` (SAM_PLE_TOKEN) is not valid"]);
 }
 
 #[test]
-fn log_directives_are_checked() {
+fn rejects_invalid_log_directives() {
     assert!(problems(&[("SAM_PLE_LOG", "info,hyper=loud")])[0].contains("SAM_PLE_LOG"));
     config(&[("SAM_PLE_LOG", "info,hyper=debug")]);
 }
 
 #[test]
-fn a_document_that_is_no_object_is_refused() {
+fn rejects_a_document_that_is_not_an_object() {
     assert!(problems(&[("SAM_PLE_SETTINGS", "[1]")])[0].contains("is not an object"));
     assert!(problems(&[("SAM_PLE_SETTINGS", "{")])[0].contains("is not a JSON document"));
 }

@@ -1,8 +1,8 @@
-//! The rest of a request's body that nobody wants any more.
+//! Draining of request bodies that are dropped before their end.
 //!
-//! A client that is still sending when it is refused reads the answer only if its bytes are taken:
-//! otherwise HTTP/1 resets the connection (RFC 9112 section 9.6) and HTTP/2 the stream, which curl and
-//! others take for a failure, and a proxy for a broken upstream.
+//! A client that is still sending when its request is rejected can read the response only if its
+//! bytes are consumed: otherwise HTTP/1 resets the connection (RFC 9112 section 9.6) and HTTP/2 the
+//! stream, which curl reports as a failure and a proxy as a broken upstream.
 
 use std::{
     pin::Pin,
@@ -17,18 +17,18 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::timeout};
 
-/// A request's body that is read out in the background when it is dropped before its end.
+/// A request body that is drained in the background if it is dropped before its end.
 pub(super) struct DrainOnDrop {
     body: Option<Incoming>,
-    /// The client sends nothing before we begin to read: then there is nothing to take.
-    awaited: bool,
+    /// The client waits for `100 Continue`, which is sent on the first read; until then there is nothing to drain.
+    expects_continue: bool,
 }
 
 impl DrainOnDrop {
     pub(super) fn new(body: Incoming, headers: &HeaderMap) -> Self {
         Self {
             body: Some(body),
-            awaited: headers.contains_key(EXPECT),
+            expects_continue: headers.contains_key(EXPECT),
         }
     }
 }
@@ -41,7 +41,7 @@ impl Body for DrainOnDrop {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.awaited = false;
+        self.expects_continue = false;
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -62,15 +62,17 @@ impl Body for DrainOnDrop {
 impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         let body = self.body.take().filter(|body| !body.is_end_stream());
-        if let (Some(body), false, Ok(runtime)) = (body, self.awaited, Handle::try_current()) {
+        if let (Some(body), false, Ok(runtime)) =
+            (body, self.expects_continue, Handle::try_current())
+        {
             runtime.spawn(timeout(MAX_DRAIN_TIME, drain_body(body)));
         }
     }
 }
 
-/// Ends with the body, with the connection, or when there is too much of it.
+/// Reads and discards the body until its end, an error, or [`MAX_DRAIN_BYTES`].
 async fn drain_body(mut body: Incoming) {
-    let mut left = MOST;
+    let mut left = MAX_DRAIN_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         left = left.saturating_sub(bytes);
@@ -80,6 +82,6 @@ async fn drain_body(mut body: Incoming) {
     }
 }
 
-/// A client that goes on for longer, or with more, has to live with a reset.
+/// A client that sends for longer, or more than `MAX_DRAIN_BYTES`, gets a reset.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(30);
-const MOST: usize = 128 * 1024 * 1024;
+const MAX_DRAIN_BYTES: usize = 128 * 1024 * 1024;

@@ -1,11 +1,11 @@
-//! HTTP as a sidecar needs it: an accept loop that survives its clients, and one upstream.
+//! HTTP for sidecars: a server that survives its clients' errors, and a client for one upstream.
 //!
 //! ```text
 //! TcpListener ─▶ serve / serve_with ─▶ your service ─▶ Upstream::send ─▶ next hop
 //!                 (server.rs)           trace_request(…)       (upstream.rs)
 //! ```
 //!
-//! Bodies stream both ways. [`read_limited`] is for the places that need a whole one.
+//! Bodies stream both ways; [`read_limited`] reads a whole one.
 
 mod activity;
 mod body;

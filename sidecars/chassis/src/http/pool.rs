@@ -1,7 +1,7 @@
-//! Connections to one next hop, idle for the next request.
+//! The connection pool of an upstream.
 //!
-//! HTTP/1.1: the connection used last is used next, so that those nobody needs grow old and are closed.
-//! HTTP/2: one connection for all requests.
+//! HTTP/1.1: the most recently used connection is used next, so that surplus ones reach their idle
+//! timeout. HTTP/2: all requests share one connection.
 
 use std::{
     io,
@@ -28,19 +28,19 @@ use tokio::{
 
 use super::{Body, UpstreamLimits, vectored_join::VectoredJoin};
 
-/// What is spoken to an upstream.
+/// The protocol of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1.
     #[default]
     #[serde(rename = "http1")]
     Http1,
-    /// HTTP/2 without TLS, known beforehand: what gRPC servers take (RFC 9113 section 3.3).
+    /// HTTP/2 without TLS, with prior knowledge (RFC 9113 section 3.3), as gRPC servers expect.
     #[serde(rename = "http2")]
     Http2,
 }
 
-/// Why a request got no answer.
+/// The error of a request without a response.
 #[derive(Debug)]
 pub(super) enum SendError {
     Connect(io::Error),
@@ -59,7 +59,7 @@ pub(super) struct Pool {
     http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
 }
 
-/// The connections nobody uses at the moment, the one that came back last at the end.
+/// The connections not in use, the most recently used one last.
 #[derive(Debug, Default)]
 struct IdleConnections {
     connections: Vec<IdleConnection>,
@@ -94,7 +94,7 @@ impl Pool {
         self.protocol
     }
 
-    /// A TCP connection to the address.
+    /// Opens a TCP connection to the upstream.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = timeout(self.connect_timeout, connecting)
@@ -110,7 +110,7 @@ impl Pool {
         Ok(stream)
     }
 
-    /// Sends a request; the connection comes back when the answer's body has been read.
+    /// Sends a request; the connection returns to the pool when the response body has been read.
     pub(super) async fn send(
         self: &Arc<Self>,
         request: Request<Body>,
@@ -132,12 +132,13 @@ impl Pool {
             };
             match sender.try_send_request(request).await {
                 Ok(response) => {
+                    // After a 101 the connection belongs to the tunnel.
                     let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS)
                         .then(|| (sender, Arc::clone(self)));
                     return Ok(response.map(|body| PooledBody::new(body, lease)));
                 }
                 Err(mut failed) => match failed.take_message() {
-                    // The next hop closed a connection it had no use for; nothing was sent on it.
+                    // The upstream closed a pooled connection before anything was sent on it: safe to retry.
                     Some(unsent) if !is_new => request = unsent,
                     _ => return Err(SendError::Exchange(failed.into_error())),
                 },
@@ -151,7 +152,7 @@ impl Pool {
             .await
             .map_err(SendError::Exchange)?;
         tokio::spawn(async move {
-            // Who waits for an answer on it hears of the error.
+            // An error also reaches the request that waits for its response on this connection.
             let _ = connection.with_upgrades().await;
         });
         Ok(sender)
@@ -164,6 +165,7 @@ impl Pool {
         let mut is_new = false;
         loop {
             let mut sender = {
+                // Held while connecting, so that concurrent requests wait for one connection and open no more.
                 let mut shared = self.http2.lock().await;
                 match &*shared {
                     Some(sender) if !sender.is_closed() => sender.clone(),
@@ -199,10 +201,11 @@ impl Pool {
         Ok(sender)
     }
 
-    /// A connection that is ready for a request.
+    /// Takes a connection that is ready for a request.
     fn take(&self) -> Option<http1::SendRequest<Body>> {
         let mut idle = self.idle_connections();
         let now = Instant::now();
+        // From the end, so that the most recently used connection is taken.
         while let Some(IdleConnection { sender, until }) = idle.connections.pop() {
             if sender.is_ready() && until > now {
                 return Some(sender);
@@ -211,7 +214,7 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection whose answer has been read.
+    /// Returns a connection to the pool after its response was read.
     fn give_back(self: &Arc<Self>, mut sender: http1::SendRequest<Body>) {
         if sender.is_ready() {
             return self.keep(sender);
@@ -220,7 +223,7 @@ impl Pool {
             return;
         }
 
-        // Its request is still being sent, or its task has not got round to the end of the answer.
+        // The request is still being sent, or the connection's task has not yet processed the response's end.
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
             if sender.ready().await.is_ok()
@@ -235,6 +238,7 @@ impl Pool {
         let mut idle = self.idle_connections();
         let until = Instant::now() + self.idle_timeout;
         idle.connections.push(IdleConnection { sender, until });
+        // One sweeper at a time, and only while there are idle connections.
         if !std::mem::replace(&mut idle.is_swept, true) {
             tokio::spawn(sweep(Arc::downgrade(self), self.idle_timeout));
         }
@@ -245,10 +249,10 @@ impl Pool {
     }
 }
 
-/// Closes what has not been used for long enough, until there is nothing left.
+/// Closes connections past their idle timeout until none is left.
 async fn sweep(pool: Weak<Pool>, idle_timeout: Duration) {
     loop {
-        sleep(idle_timeout.max(SHORTEST_SWEEP) / 2).await;
+        sleep(idle_timeout.max(MIN_SWEEP_INTERVAL) / 2).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut idle = pool.idle_connections();
         let now = Instant::now();
@@ -262,7 +266,7 @@ async fn sweep(pool: Weak<Pool>, idle_timeout: Duration) {
     }
 }
 
-/// The body of an answer, which gives its connection back at its end.
+/// A response body that returns its connection to the pool at its end.
 #[derive(Debug)]
 pub(super) struct PooledBody {
     body: Incoming,
@@ -296,6 +300,7 @@ impl http_body::Body for PooledBody {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(_)) if !self.body.is_end_stream() => {}
+            // A connection that failed within a body cannot be used again.
             Some(Err(_)) => self.lease = None,
             _ => self.end(),
         }
@@ -311,5 +316,7 @@ impl http_body::Body for PooledBody {
     }
 }
 
+/// Detects an upstream that vanished without closing the connection.
 const PING: Duration = Duration::from_secs(20);
-const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
+/// Keeps a tiny idle timeout from turning the sweeper into a busy loop.
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(100);

@@ -204,6 +204,7 @@ fn kind_of(schema: &Value) -> SettingKind {
             }
         }
         Some("object") => group(schema).map_or(SettingKind::Map, SettingKind::Group),
+        // schemars writes an enum with documented variants as `oneOf`, without a type.
         _ if is_enum(schema) => SettingKind::String,
         _ => SettingKind::Any,
     }
@@ -234,7 +235,7 @@ fn type_of(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Returns whether a schema is an enum whose variants are documented.
+/// Returns whether a schema is an enum with documented variants.
 fn is_enum(schema: &Value) -> bool {
     let choice = schema
         .get("oneOf")

@@ -34,6 +34,7 @@ pub(super) struct Layers {
 impl Sources {
     /// Reads the environment of this process.
     pub fn from_environment() -> Self {
+        // A name that is not UTF-8 cannot be a setting; a value must not be dropped silently, so it is kept lossily.
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((
                 name.into_string().ok()?,
@@ -120,6 +121,7 @@ impl Sources {
         {
             match known.iter().find(|(variable, ..)| variable == name) {
                 Some((_, path, schema)) => layers.take_text(path, text, schema),
+                // Read by `file` and `document` above.
                 None if *name == format!("{prefix}SETTINGS") => {}
                 None if *name == format!("{prefix}SETTINGS_FILE") => {}
                 None => {
@@ -200,7 +202,7 @@ fn unknown(name: &str, near: Option<&str>, origin: &str) -> Problem {
         Some(near) => format!("did you mean `{near}`?"),
         None => "remove it; `describe` lists the settings".to_owned(),
     };
-    // For a single variable the name alone already tells where the value came from.
+    // For a variable, the name alone already identifies the source.
     let origin = if origin.ends_with("SETTINGS") || origin.ends_with("SETTINGS_FILE") {
         format!("in {origin} ")
     } else {
@@ -240,6 +242,7 @@ fn coerce(text: &str, kind: &SettingKind) -> Result<Value, &'static str> {
             "false" => Ok(false.into()),
             _ => Err("write `true` or `false`"),
         },
+        // A string that begins with `[` is JSON, for items that contain commas.
         SettingKind::List { of_strings: true } if !trimmed.starts_with('[') => {
             Ok(comma_separated(trimmed))
         }

@@ -27,7 +27,7 @@ use tracing_subscriber::{
 pub(crate) enum Output {
     /// For `serve`, which has no other output.
     Stdout,
-    /// For an additional verb, whose result goes to stdout.
+    /// For an additional verb, because its result goes to stdout.
     Stderr,
 }
 
@@ -35,6 +35,7 @@ pub(crate) enum Output {
 /// levels below `info` are logged.
 pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) -> bool {
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Spans of requests are worth their cost only if something beyond lifecycle events is logged.
     let is_detailed = filter
         .max_level_hint()
         .is_none_or(|level| level > LevelFilter::INFO);
@@ -145,6 +146,7 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         match field.name() {
+            // `tracing` passes the message as a field of this name.
             "message" => self.message = text,
             _ => self.insert(field, text.into()),
         }
