@@ -37,6 +37,7 @@ pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, Strin
         ["check"] => Ok(Command::Check),
         ["help" | "--help" | "-h", ..] => Ok(Command::Help),
         ["version" | "--version" | "-V"] => Ok(Command::Version),
+        // Unreachable, since the default verb replaces an empty command line; the match must be exhaustive.
         [] => Err("a verb is missing".to_owned()),
         [word, ..] => match C::verbs().iter().find(|verb| verb.name == *word) {
             Some(verb) => Ok(Command::Custom {

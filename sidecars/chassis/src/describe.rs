@@ -135,6 +135,7 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
         }
     }
 
+    // Sorted, so that it can be compared with `component.yaml` line by line.
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }

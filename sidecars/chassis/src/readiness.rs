@@ -113,6 +113,7 @@ mod tests {
         let readiness = Readiness::new();
         let (certificate, upstream) = (readiness.latch("certificate"), readiness.latch("upstream"));
         certificate.release();
+        // One of two latches is still held.
         assert!(!readiness.is_ready());
         assert_eq!(readiness.waiting_for(), ["upstream"]);
         upstream.release();

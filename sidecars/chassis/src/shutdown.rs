@@ -69,6 +69,7 @@ mod tests {
         });
         trigger.fire();
         waiting.await.unwrap();
+        // Fired before this wait began.
         shutdown.wait().await;
         assert!(shutdown.is_requested());
     }

@@ -48,6 +48,7 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
         .await
         .unwrap();
 
+    // The connection must be polled for its requests to make progress.
     tokio::spawn(connection);
     let request = ::http::Request::get("http://a/").body(empty()).unwrap();
     let response = within(sender.send_request(request)).await.unwrap();
@@ -61,6 +62,7 @@ async fn serves_http2_with_prior_knowledge_on_the_same_port() {
 #[tokio::test]
 async fn keeps_serving_after_a_malformed_request() {
     let server = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
+    // Not HTTP at all, and then a client that connects and leaves.
     let mut garbage = Raw::connect(server.address).await;
     garbage.send("\u{1}\u{2}\u{3} nonsense\r\n\r\n").await;
     garbage.read_to_end().await;
@@ -205,6 +207,7 @@ async fn a_connection_over_the_maximum_waits_for_a_slot() {
     let mut byte = [0];
     let early = tokio::time::timeout(Duration::from_millis(100), second.0.peek(&mut byte)).await;
     assert!(early.is_err(), "answered above the maximum");
+    // Frees the only slot.
     drop(first);
     second.read_until("hello").await;
 }

@@ -41,6 +41,7 @@ async fn closed_port() -> SocketAddr {
 async fn appends_the_path_to_the_base_address() {
     let echo = |request: Request| async move { answer(&request.uri().to_string()) };
     let server = start_server(echo, Limits::default()).await;
+    // The trailing slash of the base must not be doubled.
     let base = format!("http://{}/base/", server.address);
     let upstream = Upstream::new(&base, UpstreamLimits::default()).unwrap();
     let response = within(upstream.send(get("/a/b?c=d"))).await.unwrap();
@@ -167,6 +168,7 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
             async move {
                 *seen.lock().await = request.headers().keys().cloned().collect();
                 let mut response = answer("hello");
+                // All but `x-end` are hop-by-hop; `x-hop` because `Connection` names it.
                 for name in ["keep-alive", "proxy-authenticate", "x-hop", "x-end"] {
                     let name: HeaderName = name.parse().unwrap();
                     response.headers_mut().insert(name, "1".parse().unwrap());
@@ -186,12 +188,14 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
     let response = ask(proxy.address, head).await;
     let seen: Vec<String> = seen.lock().await.iter().map(ToString::to_string).collect();
 
+    // Towards the upstream.
     assert!(seen.contains(&"x-end".into()), "{seen:?}");
     assert!(
         !seen
             .iter()
             .any(|name| ["te", "x-named", "connection"].contains(&name.as_str()))
     );
+    // Towards the client.
     assert!(response.contains("x-end: 1"), "{response}");
     assert!(!response.contains("x-hop: 1"), "{response}");
     assert!(!response.contains("proxy-authenticate"), "{response}");
@@ -362,6 +366,7 @@ async fn reuses_a_connection_for_the_next_request() {
     }
 
     let peers = peers.lock().await;
+    // The same client port is the same connection.
     assert_eq!(peers[0], peers[1]);
 }
 
@@ -439,6 +444,7 @@ async fn a_websocket_ends_after_the_stall_timeout_or_the_drain_timeout() {
 
     client.send(WEBSOCKET).await;
     client.read_until("\r\n\r\n").await;
+    // The default stall timeout is minutes, so only the drain can end this one.
     draining.trigger.fire();
     within(draining.task).await.unwrap();
     assert_eq!(client.read_to_end().await, "");

@@ -28,6 +28,7 @@ use tokio::{
 /// Returns a command for the example; `cargo test` builds it, but `--test process` alone may run an old one.
 fn echo(variables: &[(&str, &str)]) -> Command {
     let mut path: PathBuf = std::env::current_exe().unwrap();
+    // From `target/<profile>/deps/<test>` to `target/<profile>/examples/echo`.
     path.pop();
     path.pop();
     path.push("examples/echo");
@@ -62,6 +63,7 @@ struct Running {
 
 impl Running {
     async fn start(variables: &[(&str, &str)]) -> Self {
+        // Port 0, so that tests run in parallel; the log lines tell the real ones.
         let ports = [
             ("ECHO_LISTEN", "127.0.0.1:0"),
             ("ECHO_ADMIN", "127.0.0.1:0"),
@@ -215,6 +217,7 @@ async fn finishes_a_request_in_flight_after_sigterm() {
     client.read_until("bef").await;
     running.signal(Signal::TERM);
     running.line("stopping").await;
+    // Accepting has stopped, but the request that began before goes on.
     client.send("ore").await;
     client.read_until("ore").await;
     assert_eq!(running.code().await, Some(0));
@@ -263,6 +266,7 @@ async fn reports_every_problem_of_the_settings_and_exits_2() {
         ("ECHO_SETTINGS", r#"{"limits":{"heder_timeout":"1s"}}"#),
     ];
 
+    // `check` is for people and writes to stderr; `serve` logs to stdout.
     for (arguments, stream) in [(["check"], "stderr"), (["serve"], "stdout")] {
         let output = output(&arguments, &invalid).await;
         assert_eq!(output.status.code(), Some(2));
@@ -521,6 +525,7 @@ async fn forwards_a_trace_with_a_new_span() {
     assert_ne!(outgoing, incoming, "no new span");
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
+    // OTLP carries trace ids as 16 bytes.
     let trace_id = 0x0af7651916cd43dd8448eb211c80319c_u128.to_be_bytes();
     assert!(sink.holds("/v1/traces", &trace_id));
 }
@@ -577,6 +582,7 @@ async fn logs_and_counts_telemetry_that_cannot_be_sent() {
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
             &format!("http://{}/v1/metrics", sink.server.address),
         ),
+        // Milliseconds; the default of five seconds would delay the test.
         ("OTEL_BSP_SCHEDULE_DELAY", "10"),
     ])
     .await;

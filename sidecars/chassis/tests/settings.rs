@@ -149,6 +149,7 @@ fn variables_override_the_document_and_the_document_overrides_the_file() {
 fn reads_a_json_file_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
+    // `null` keeps the default.
     fs::write(&file, r#"{"issuer":"from the file","workers":null}"#).unwrap();
     let loaded = read(&[("SAM_PLE_SETTINGS_FILE", file.to_str().unwrap())]).unwrap();
     assert_eq!(loaded.config.issuer.as_deref(), Some("from the file"));
@@ -251,6 +252,7 @@ fn an_unknown_name_gets_a_suggestion() {
 
 #[test]
 fn ignores_variables_with_another_prefix() {
+    // The second begins with the component's name, but not with its whole prefix `SAM_PLE_`.
     config(&[("PATH", "/bin"), ("SAM_PLER_X", "1"), ("SAM", "1")]);
 }
 

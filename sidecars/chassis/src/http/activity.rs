@@ -185,6 +185,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_unfinished_header_section_exceeds_the_header_timeout() {
         let activity = Activity::new();
+        // The first byte of a request that does not continue.
         activity.bytes_read();
         assert_eq!(
             timeout_of(&activity, Protocol::Http2).await,
@@ -195,6 +196,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_between_requests_exceeds_the_idle_timeout() {
         let activity = Activity::new();
+        // One complete request, so the connection is between requests.
         drop(activity.begin());
         assert_eq!(
             timeout_of(&activity, Protocol::Http1).await,
@@ -216,6 +218,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_without_progress_exceeds_the_stall_timeout() {
         let activity = Activity::new();
+        // In flight, and no byte is read or written.
         let _request = activity.begin();
         assert_eq!(
             timeout_of(&activity, Protocol::Http1).await,

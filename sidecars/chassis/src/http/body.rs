@@ -48,6 +48,7 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
         Ok(bytes) => response_with_type(status, "application/json", bytes),
+        // Only a value that JSON cannot express, such as a map with non-string keys.
         Err(error) => {
             tracing::error!(%error, "cannot serialize the response as JSON");
             response_with_type(

@@ -111,6 +111,7 @@ impl Connection {
     {
         let slot = TunnelSlot::default();
         let upgrade_slot = slot.clone();
+        // The service needs the address the connection was opened with, after any PROXY protocol header.
         let peer = Peer {
             address: self.address,
             protocol,
@@ -165,6 +166,7 @@ impl Connection {
             .await
         } else {
             let connection = h1(&self.limits).serve_connection(TokioIo::new(io), service);
+            // Without this hyper would not hand over the connection after a 101.
             self.drive(connection.with_upgrades(), protocol, &closing)
                 .await
         };
@@ -335,6 +337,7 @@ where
         match (served, out) {
             (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
             (Poll::Ready(served), Poll::Ready(Ok(()))) => Poll::Ready(served.map_err(Into::into)),
+            // After an error there is no point in waiting for a client that does not read.
             (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
             (Poll::Ready(Ok(())) | Poll::Pending, _) => Poll::Pending,
         }

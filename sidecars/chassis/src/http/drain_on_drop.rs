@@ -41,6 +41,7 @@ impl Body for DrainOnDrop {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        // The first read made hyper send `100 Continue`.
         self.expects_continue = false;
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
@@ -61,6 +62,7 @@ impl Body for DrainOnDrop {
 
 impl Drop for DrainOnDrop {
     fn drop(&mut self) {
+        // Outside a runtime, such as while it shuts down, nothing can be spawned.
         let body = self.body.take().filter(|body| !body.is_end_stream());
         if let (Some(body), false, Ok(runtime)) =
             (body, self.expects_continue, Handle::try_current())

@@ -12,6 +12,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
+        // An invalid name cannot name a header that was parsed.
         .filter_map(|name| name.trim().parse().ok())
         .filter(|name| !is_end_to_end(name))
         .collect();
@@ -111,6 +112,7 @@ mod tests {
     #[test]
     fn removes_the_headers_named_in_every_connection_field() {
         let left = names_after_strip(&[
+            // Header names are case-insensitive, and the field may be repeated.
             ("connection", "close, X-One"),
             ("connection", "x-two"),
             ("x-one", "1"),

@@ -61,6 +61,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> MeteredIo<Io> {
             Protocol::Http1
         };
 
+        // Returned by the first reads.
         self.peeked = seen.freeze();
         Ok(protocol)
     }
@@ -72,6 +73,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for MeteredIo<Io> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Not reported again: the bytes were counted when they were peeked.
         if self.peeked.has_remaining() {
             let count = self.peeked.len().min(buf.remaining());
             buf.put_slice(&self.peeked.split_to(count));

@@ -189,6 +189,7 @@ impl Pool {
         let stream = self.connect().await.map_err(SendError::Connect)?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
+            // Only while a request is in flight, which is hyper's default.
             .keep_alive_interval(Some(PING))
             .keep_alive_timeout(PING)
             .handshake(TokioIo::new(stream))
@@ -276,6 +277,7 @@ pub(super) struct PooledBody {
 impl PooledBody {
     fn new(body: Incoming, lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>) -> Self {
         let mut answer = Self { body, lease };
+        // A response without a body, such as to HEAD, may never be polled.
         if answer.body.is_end_stream() {
             answer.end();
         }

@@ -58,6 +58,7 @@ where
         response
     };
 
+    // Without installed telemetry the span has no OpenTelemetry context; this one carries the caller's.
     let response = answering
         .instrument(span.clone())
         .with_context(remote)

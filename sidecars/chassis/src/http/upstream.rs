@@ -101,6 +101,7 @@ impl Upstream {
                 source,
             })?;
 
+        // The next hop is in the same task, so there is no TLS client here.
         if uri.scheme() != Some(&Scheme::HTTP) {
             return Err(unsupported("does not begin with `http://`"));
         }
@@ -113,6 +114,7 @@ impl Upstream {
             .cloned()
             .ok_or_else(|| unsupported("has no host"))?;
 
+        // Credentials would end up in logs, and are deprecated in `http` URLs (RFC 9110 section 4.2.4).
         if authority.as_str().contains('@') {
             return Err(unsupported("contains a user name or password"));
         }

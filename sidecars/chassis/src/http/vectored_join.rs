@@ -40,6 +40,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for VectoredJoin<Io> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
+        // A single slice needs no copy.
         if let (Some(only), None) = (filled.next(), filled.next()) {
             return self.poll_write(cx, only);
         }

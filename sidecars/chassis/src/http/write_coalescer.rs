@@ -85,6 +85,7 @@ impl<Io: AsyncWrite + Unpin> State<Io> {
         if length > MAX_BUFFER {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
+        // Allocated on demand, at full size, so that it never grows while it fills.
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(MAX_BUFFER);
         }

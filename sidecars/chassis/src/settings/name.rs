@@ -67,6 +67,7 @@ mod tests {
         let known = ["listen", "upstream", "limits.idle_timeout"];
         assert_eq!(nearest("lisen", known), Some("listen"));
         assert_eq!(nearest("upstraem", known), Some("upstream"));
+        // Too different from every name for a hint.
         assert_eq!(nearest("colour", known), None);
     }
 }

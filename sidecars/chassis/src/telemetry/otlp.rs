@@ -89,6 +89,7 @@ impl Export {
         let is_set = |name: &str| variable(name).is_some_and(|v| !v.is_empty());
         let enabled = |signal: &str| {
             !is("OTEL_SDK_DISABLED", "true")
+                // As the OpenTelemetry SDK specification defines these variables.
                 && !is(&format!("OTEL_{signal}_EXPORTER"), "none")
                 && (is_set("OTEL_EXPORTER_OTLP_ENDPOINT")
                     || is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")))
