@@ -17,9 +17,9 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 
 use crate::{
     Config,
-    config::Pair,
+    config::CertificateSettings,
     identity::{Identity, is_dns_pattern},
-    pem::{self, Blocks},
+    pem::{self, PemBlocks},
 };
 
 /// Why a certificate and key cannot be used.
@@ -50,34 +50,34 @@ pub enum CertificateError {
     NoKey,
     /// There is more than one private key.
     #[error("holds {0} private keys")]
-    SeveralKeys(usize),
+    MultipleKeys(usize),
     /// The key is of no kind that can sign.
     #[error("holds a private key that cannot be used: {0}")]
-    UnusableKey(TlsError),
+    InvalidKey(TlsError),
     /// The certificate is not one rustls can read.
     #[error("holds a certificate that cannot be read: {0}")]
-    UnusableCertificate(TlsError),
+    InvalidCertificate(TlsError),
     /// The key belongs to another certificate.
     #[error("is not the key of the certificate")]
-    Mismatch,
+    KeyMismatch,
     /// There is no revocation list in the text.
     #[error("holds no revocation list")]
     NoRevocationList,
     /// A certificate cannot be an authority.
     #[error("holds a certificate that cannot be an authority: {0}")]
-    NoAuthority(TlsError),
+    InvalidAuthority(TlsError),
     /// What was made of it cannot be used for TLS.
     #[error("cannot be used for TLS: {0}")]
-    Refused(String),
+    Unusable(String),
     /// A certificate in the list is for no name.
     #[error("is for no name: there is none in it, and `names` is empty")]
     NoName,
     /// Two certificates are for one name.
     #[error("is for `{0}`, which another certificate is for already")]
-    SameName(String),
+    DuplicateName(String),
     /// A name is not one that a client can ask for.
     #[error("has `{0}`, which is no DNS name")]
-    BadName(String),
+    InvalidName(String),
 }
 
 impl CertificateError {
@@ -89,16 +89,18 @@ impl CertificateError {
             Self::EncryptedKey => "decrypt it first: openssl pkey -in encrypted.pem -out key.pem",
             Self::NoCertificate => "put the chain there, the leaf first",
             Self::NoKey => "put the key there, or behind the certificate with `key` left empty",
-            Self::SeveralKeys(_) => "keep the one of the certificate",
-            Self::UnusableKey(_) => "use an RSA key of 2048 bits or more, or P-256, P-384, Ed25519",
-            Self::UnusableCertificate(_) => "use an X.509 certificate, the leaf first",
-            Self::Mismatch => "put the leaf first in the chain and set the key that belongs to it",
+            Self::MultipleKeys(_) => "keep the one of the certificate",
+            Self::InvalidKey(_) => "use an RSA key of 2048 bits or more, or P-256, P-384, Ed25519",
+            Self::InvalidCertificate(_) => "use an X.509 certificate, the leaf first",
+            Self::KeyMismatch => {
+                "put the leaf first in the chain and set the key that belongs to it"
+            }
             Self::NoRevocationList => "put the list there as PEM: -----BEGIN X509 CRL-----",
-            Self::NoAuthority(_) => "put certificates of authorities there, not of servers",
-            Self::Refused(_) => "look at it with: openssl x509 -text, or openssl crl -text",
+            Self::InvalidAuthority(_) => "put certificates of authorities there, not of servers",
+            Self::Unusable(_) => "look at it with: openssl x509 -text, or openssl crl -text",
             Self::NoName => "set `names` beside it",
-            Self::SameName(_) => "keep one certificate for each name",
-            Self::BadName(_) => "write www.example.com or *.example.com",
+            Self::DuplicateName(_) => "keep one certificate for each name",
+            Self::InvalidName(_) => "write www.example.com or *.example.com",
         }
     }
 }
@@ -106,12 +108,12 @@ impl CertificateError {
 /// A [`CertificateError`], and the setting it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("`{setting}` {error}")]
-pub(crate) struct Fault {
+pub(crate) struct SettingError {
     setting: String,
     error: CertificateError,
 }
 
-impl Fault {
+impl SettingError {
     pub(crate) fn new(setting: impl Into<String>, error: CertificateError) -> Self {
         Self {
             setting: setting.into(),
@@ -120,8 +122,8 @@ impl Fault {
     }
 }
 
-impl From<Fault> for Problem {
-    fn from(Fault { setting, error }: Fault) -> Self {
+impl From<SettingError> for Problem {
+    fn from(SettingError { setting, error }: SettingError) -> Self {
         let hint = error.hint();
         Self::new(setting, error.to_string(), hint)
     }
@@ -131,14 +133,14 @@ impl From<Fault> for Problem {
 #[derive(Debug)]
 pub(crate) struct Material {
     /// The certificate for clients that ask for no name or an unknown one first.
-    pub(crate) certificates: Vec<Shown>,
+    pub(crate) certificates: Vec<LoadedCertificate>,
     /// The authorities of client certificates.
-    pub(crate) clients: Option<Clients>,
+    pub(crate) clients: Option<ClientAuthorities>,
 }
 
-/// One certificate that can be shown.
+/// One certificate that can be certificate.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct LoadedCertificate {
     pub(crate) certified: Arc<CertifiedKey>,
     /// What clients may ask for, in lower case.
     pub(crate) names: Vec<String>,
@@ -148,133 +150,144 @@ pub(crate) struct Shown {
     pub(crate) secret: Vec<u8>,
 }
 
-/// Who may sign client certificates, and which of them are taken back.
+/// Who may sign client certificates, and which of them are names back.
 #[derive(Debug)]
-pub(crate) struct Clients {
+pub(crate) struct ClientAuthorities {
     pub(crate) setting: &'static str,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) authorities: Vec<CertificateDer<'static>>,
-    pub(crate) revoked: Vec<CertificateRevocationListDer<'static>>,
+    pub(crate) revocation_lists: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Material {
     /// Reads all of it; every fault is told, not the first alone.
-    pub(crate) fn load(config: &Config, provider: &CryptoProvider) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
+    pub(crate) fn load(
+        config: &Config,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Vec<SettingError>> {
+        let mut errors = Vec::new();
         let mut certificates = Vec::new();
         if config.has_certificate() {
-            let own = Pair::of(config);
-            let shown = shown(own, provider);
-            certificates.extend(shown.map_err(|found| faults.extend(found)));
+            let own = CertificateSettings::from_config(config);
+            let certificate = load_certificate(own, provider);
+            certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
-        for pair in Pair::more(config) {
-            let shown = shown(pair, provider);
-            certificates.extend(shown.map_err(|found| faults.extend(found)));
+        for settings in CertificateSettings::extra(config) {
+            let certificate = load_certificate(settings, provider);
+            certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
-        let mut taken: Vec<&str> = Vec::new();
-        for (at, shown) in certificates.iter().enumerate().skip(1) {
-            for name in &shown.names {
-                if taken.contains(&name.as_str()) {
+        let mut names: Vec<&str> = Vec::new();
+        for (at, certificate) in certificates.iter().enumerate().skip(1) {
+            for name in &certificate.names {
+                if names.contains(&name.as_str()) {
                     let setting = format!("certificates[{}]", at - 1);
-                    faults.push(Fault::new(
+                    errors.push(SettingError::new(
                         setting,
-                        CertificateError::SameName(name.clone()),
+                        CertificateError::DuplicateName(name.clone()),
                     ));
                 }
-                taken.push(name);
+                names.push(name);
             }
         }
 
         let clients = if config.asks_clients() {
-            clients(config).map_err(|found| faults.extend(found)).ok()
+            load_client_authorities(config)
+                .map_err(|found| errors.extend(found))
+                .ok()
         } else {
             None
         };
 
-        if faults.is_empty() {
+        if errors.is_empty() {
             Ok(Self {
                 certificates,
                 clients,
             })
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 }
 
-fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>> {
-    let chain_at = pair.setting(if pair.certificate_file.is_some() {
+fn load_certificate(
+    settings: CertificateSettings<'_>,
+    provider: &CryptoProvider,
+) -> Result<LoadedCertificate, Vec<SettingError>> {
+    let chain_at = settings.setting(if settings.certificate_file.is_some() {
         "certificate_file"
     } else {
         "certificate"
     });
-    let key_at = match (pair.key_file, pair.key.is_empty()) {
-        (Some(_), _) => pair.setting("key_file"),
-        (None, false) => pair.setting("key"),
+    let key_at = match (settings.key_file, settings.key.is_empty()) {
+        (Some(_), _) => settings.setting("key_file"),
+        (None, false) => settings.setting("key"),
         (None, true) => chain_at.clone(),
     };
 
-    let text = read(pair.certificate_file, pair.certificate);
+    let text = read(settings.certificate_file, settings.certificate);
     let (chain, key) = if key_at == chain_at {
         // One text with both: a fault of the text is told once.
-        let both = text.map_err(|error| vec![Fault::new(&chain_at, error)])?;
+        let both = text.map_err(|error| vec![SettingError::new(&chain_at, error)])?;
         (chain(both.certificates), key(both.keys, provider))
     } else {
-        let apart = read(pair.key_file, pair.key);
+        let apart = read(settings.key_file, settings.key);
         (
             text.and_then(|blocks| chain(blocks.certificates)),
             apart.and_then(|blocks| key(blocks.keys, provider)),
         )
     };
 
-    let ocsp = pair.ocsp_file.map(bytes_of).transpose();
+    let ocsp = settings.ocsp_file.map(read_file).transpose();
     let (chain, (key, secret), ocsp) = match (chain, key, ocsp) {
         (Ok(chain), Ok(key), Ok(ocsp)) => (chain, key, ocsp),
         (chain, key, ocsp) => {
-            let chain = chain.err().map(|error| Fault::new(&chain_at, error));
-            let key = key.err().map(|error| Fault::new(&key_at, error));
-            let ocsp_at = pair.setting("ocsp_file");
-            let ocsp = ocsp.err().map(|error| Fault::new(ocsp_at, error));
+            let chain = chain.err().map(|error| SettingError::new(&chain_at, error));
+            let key = key.err().map(|error| SettingError::new(&key_at, error));
+            let ocsp_at = settings.setting("ocsp_file");
+            let ocsp = ocsp.err().map(|error| SettingError::new(ocsp_at, error));
             return Err(chain.into_iter().chain(key).chain(ocsp).collect());
         }
     };
 
-    let owner = chain.first().and_then(Identity::of);
+    let owner = chain.first().and_then(Identity::from_certificate);
     let mut certified = CertifiedKey::new(chain, key);
     certified.ocsp = ocsp;
 
     match certified.keys_match() {
         Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(TlsError::InconsistentKeys(_)) => {
-            return Err(vec![Fault::new(key_at, CertificateError::Mismatch)]);
+            return Err(vec![SettingError::new(
+                key_at,
+                CertificateError::KeyMismatch,
+            )]);
         }
         Err(error) => {
-            let error = CertificateError::UnusableCertificate(error);
-            return Err(vec![Fault::new(chain_at, error)]);
+            let error = CertificateError::InvalidCertificate(error);
+            return Err(vec![SettingError::new(chain_at, error)]);
         }
     }
 
     let in_it = owner.as_ref().map(|owner| owner.dns.clone());
-    let names = if pair.names.is_empty() {
+    let names = if settings.names.is_empty() {
         in_it.unwrap_or_default()
     } else {
-        pair.names.to_vec()
+        settings.names.to_vec()
     };
 
-    if let Some(bad) = pair.names.iter().find(|name| !is_dns_pattern(name)) {
-        let error = CertificateError::BadName(bad.clone());
-        return Err(vec![Fault::new(pair.setting("names"), error)]);
+    if let Some(bad) = settings.names.iter().find(|name| !is_dns_pattern(name)) {
+        let error = CertificateError::InvalidName(bad.clone());
+        return Err(vec![SettingError::new(settings.setting("names"), error)]);
     }
 
-    if pair.index.is_some() && names.is_empty() {
-        return Err(vec![Fault::new(chain_at, CertificateError::NoName)]);
+    if settings.index.is_some() && names.is_empty() {
+        return Err(vec![SettingError::new(chain_at, CertificateError::NoName)]);
     }
-    Ok(Shown {
+    Ok(LoadedCertificate {
         certified: certified.into(),
         names: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
-        alpn: pair
+        alpn: settings
             .alpn
             .iter()
             .map(|name| name.as_bytes().to_vec())
@@ -284,50 +297,51 @@ fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>>
     })
 }
 
-fn clients(config: &Config) -> Result<Clients, Vec<Fault>> {
+fn load_client_authorities(config: &Config) -> Result<ClientAuthorities, Vec<SettingError>> {
     let setting = if config.client_ca_file.is_some() {
         "client_ca_file"
     } else {
         "client_ca"
     };
 
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let roots = read(config.client_ca_file.as_deref(), &config.client_ca)
         .and_then(|blocks| chain(blocks.certificates))
         .and_then(|authorities| Ok((roots(&authorities)?, authorities)))
-        .map_err(|error| faults.push(Fault::new(setting, error)));
-    let revoked = config
+        .map_err(|error| errors.push(SettingError::new(setting, error)));
+    let revocation_lists = config
         .client_crl_file
         .as_deref()
         .map_or(Ok(Vec::new()), |path| {
             let blocks = read(Some(path), &Secret::default())?;
-            if blocks.revoked.is_empty() {
+            if blocks.revocation_lists.is_empty() {
                 return Err(CertificateError::NoRevocationList);
             }
-            Ok(blocks.revoked)
+            Ok(blocks.revocation_lists)
         });
 
-    let revoked = revoked.map_err(|error| faults.push(Fault::new("client_crl_file", error)));
-    match (roots, revoked) {
-        (Ok((roots, authorities)), Ok(revoked)) => Ok(Clients {
+    let revocation_lists =
+        revocation_lists.map_err(|error| errors.push(SettingError::new("client_crl_file", error)));
+    match (roots, revocation_lists) {
+        (Ok((roots, authorities)), Ok(revocation_lists)) => Ok(ClientAuthorities {
             setting,
             roots: roots.into(),
             authorities,
-            revoked,
+            revocation_lists,
         }),
-        _ => Err(faults),
+        _ => Err(errors),
     }
 }
 
 /// The authorities in a file, or the public ones.
-pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, Fault> {
+pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, SettingError> {
     let Some(path) = file else {
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };
     read(Some(path), &Secret::default())
         .and_then(|blocks| chain(blocks.certificates))
         .and_then(|authorities| roots(&authorities))
-        .map_err(|error| Fault::new("upstream_ca_file", error))
+        .map_err(|error| SettingError::new("upstream_ca_file", error))
 }
 
 fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, CertificateError> {
@@ -335,7 +349,7 @@ fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, Certi
     for authority in authorities {
         roots
             .add(authority.clone())
-            .map_err(CertificateError::NoAuthority)?;
+            .map_err(CertificateError::InvalidAuthority)?;
     }
     Ok(roots)
 }
@@ -356,22 +370,22 @@ fn key(
     let key = match keys.len() {
         0 => return Err(CertificateError::NoKey),
         1 => keys.remove(0),
-        count => return Err(CertificateError::SeveralKeys(count)),
+        count => return Err(CertificateError::MultipleKeys(count)),
     };
     let secret = key.secret_der().to_vec();
     let key = provider.key_provider.load_private_key(key);
-    Ok((key.map_err(CertificateError::UnusableKey)?, secret))
+    Ok((key.map_err(CertificateError::InvalidKey)?, secret))
 }
 
-fn read(file: Option<&Path>, text: &Secret) -> Result<Blocks, CertificateError> {
+fn read(file: Option<&Path>, text: &Secret) -> Result<PemBlocks, CertificateError> {
     let Some(path) = file else {
-        return pem::read(text.expose());
+        return pem::parse(text.expose());
     };
-    let text = String::from_utf8(bytes_of(path)?).map_err(|_| CertificateError::NotPem)?;
-    pem::read(&text)
+    let text = String::from_utf8(read_file(path)?).map_err(|_| CertificateError::NotPem)?;
+    pem::parse(&text)
 }
 
-fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, CertificateError> {
     fs::read(path).map_err(|source| CertificateError::Unreadable {
         path: path.to_owned(),
         source,
@@ -383,26 +397,26 @@ mod tests {
     use rcgen::{CertifiedKey as Generated, KeyPair, generate_simple_self_signed};
 
     use super::*;
-    use crate::MoreCertificate;
+    use crate::ExtraCertificate;
 
-    fn generated() -> (String, String) {
+    fn generate() -> (String, String) {
         let Generated { cert, signing_key } =
             generate_simple_self_signed(["localhost".into()]).unwrap();
         (cert.pem(), signing_key.serialize_pem())
     }
 
-    fn loaded(certificate: &str, key: &str) -> Result<Material, String> {
-        loaded_of(&Config {
+    fn load(certificate: &str, key: &str) -> Result<Material, String> {
+        load_config(&Config {
             certificate: Secret::new(certificate),
             key: Secret::new(key),
             ..Config::default()
         })
     }
 
-    fn loaded_of(config: &Config) -> Result<Material, String> {
+    fn load_config(config: &Config) -> Result<Material, String> {
         let loaded = Material::load(config, &rustls::crypto::aws_lc_rs::default_provider());
-        loaded.map_err(|faults| {
-            let problems = faults.into_iter().map(Problem::from);
+        loaded.map_err(|errors| {
+            let problems = errors.into_iter().map(Problem::from);
             let sentences = problems.map(|problem| {
                 assert!(!problem.hint.is_empty());
                 format!("{} {}", problem.setting, problem.message)
@@ -413,48 +427,48 @@ mod tests {
 
     #[test]
     fn loads_a_key_beside_the_certificate_or_in_one_text_with_it() {
-        let (certificate, key) = generated();
-        assert!(loaded(&certificate, &key).is_ok());
-        assert!(loaded(&format!("{certificate}{key}"), "").is_ok());
-        assert!(loaded(&format!("{key}{certificate}"), "").is_ok());
+        let (certificate, key) = generate();
+        assert!(load(&certificate, &key).is_ok());
+        assert!(load(&format!("{certificate}{key}"), "").is_ok());
+        assert!(load(&format!("{key}{certificate}"), "").is_ok());
     }
 
     #[test]
     fn refuses_the_key_of_another_certificate() {
-        let (certificate, _) = generated();
+        let (certificate, _) = generate();
         let other = KeyPair::generate().unwrap().serialize_pem();
         assert_eq!(
-            loaded(&certificate, &other).unwrap_err(),
+            load(&certificate, &other).unwrap_err(),
             "key is not the key of the certificate"
         );
     }
 
     #[test]
     fn says_which_half_is_missing_and_where() {
-        let (certificate, key) = generated();
+        let (certificate, key) = generate();
         assert_eq!(
-            loaded(&certificate, "").unwrap_err(),
+            load(&certificate, "").unwrap_err(),
             "certificate holds no private key"
         );
         assert_eq!(
-            loaded(&key, &key).unwrap_err(),
+            load(&key, &key).unwrap_err(),
             "certificate holds no certificate"
         );
 
         assert_eq!(
-            loaded(&certificate, &format!("{key}{key}")).unwrap_err(),
+            load(&certificate, &format!("{key}{key}")).unwrap_err(),
             "key holds 2 private keys"
         );
     }
 
     #[test]
     fn says_everything_about_every_certificate_at_once() {
-        let (certificate, key) = generated();
-        let more = |certificate: &str, key: &str, names: &[&str]| MoreCertificate {
+        let (certificate, key) = generate();
+        let more = |certificate: &str, key: &str, names: &[&str]| ExtraCertificate {
             certificate: Secret::new(certificate),
             key: Secret::new(key),
             names: names.iter().map(ToString::to_string).collect(),
-            ..MoreCertificate::default()
+            ..ExtraCertificate::default()
         };
 
         let config = Config {
@@ -469,7 +483,7 @@ mod tests {
             ..Config::default()
         };
 
-        let found = loaded_of(&config).unwrap_err();
+        let found = load_config(&config).unwrap_err();
         for part in [
             "certificate is neither PEM nor base64 of PEM",
             "certificates[0].key is neither PEM",
@@ -490,7 +504,7 @@ mod tests {
             ..Config::default()
         };
 
-        let found = loaded_of(&twice).unwrap_err();
+        let found = load_config(&twice).unwrap_err();
         assert!(
             found.starts_with("certificates[1] is for `a.example`"),
             "{found}"

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chassis::{BoxError, Component, Hangups, Port, Problem, Process, Readiness, Shutdown};
+use chassis::{BoxError, Component, HangupSignal, Port, Problem, Process, Readiness, Shutdown};
 use tokio::{net::TcpListener, time::sleep};
 
-use crate::{Config, Mode, Proxy, proxy::problems_of_files, serve_redirect};
+use crate::{Config, Mode, Proxy, proxy::file_problems, serve_redirect};
 
 /// The `tls-proxy` component.
 #[derive(Debug)]
@@ -39,19 +39,19 @@ impl Component for TlsProxy {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        problems_of_files(config)
+        file_problems(config)
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
         let certificate = process.readiness.latch("certificate");
         let upstream = process.readiness.latch("upstream");
-        let mut hangups = Hangups::install()?;
-        config.limits.drain = process.common.drain_limit;
+        let mut hangup = HangupSignal::install()?;
+        config.limits.drain_timeout = process.common.drain_timeout;
 
         let proxy = Proxy::new(&config)?;
-        let listener = bound("listen", config.listen).await?;
+        let listener = bind("listen", config.listen).await?;
         let redirect = match config.redirect_listen {
-            Some(address) => Some(bound("redirect_listen", address).await?),
+            Some(address) => Some(bind("redirect_listen", address).await?),
             None => None,
         };
 
@@ -59,19 +59,19 @@ impl Component for TlsProxy {
         certificate.release();
         let (trigger, shutdown) = Shutdown::pair();
         let stopping = async {
-            process.shutdown.requested().await;
-            proxy.await_upstream_gone().await;
+            process.shutdown.wait().await;
+            proxy.wait_until_upstream_stops().await;
             trigger.fire();
             std::future::pending::<()>().await;
         };
 
-        let beside = async {
+        let background = async {
             tokio::join!(
-                tell(&proxy, &process.readiness),
-                proxy.await_upstream(upstream),
+                report_expiry(&proxy, &process.readiness),
+                proxy.wait_until_upstream_accepts(upstream),
                 async {
                     loop {
-                        hangups.next().await;
+                        hangup.next().await;
                         tracing::info!("SIGHUP, reading the files again");
                         // What is wrong with them has been said.
                         let _ = proxy.reload();
@@ -93,52 +93,55 @@ impl Component for TlsProxy {
         let serving = async {
             // A task of its own: the thread that waits for all of this is no worker.
             let serving = tokio::spawn(proxy.clone().serve(listener, shutdown.clone()));
-            let (served, redirected) = tokio::join!(serving, redirecting);
-            served??;
-            redirected
+            let (serve_result, redirect_result) = tokio::join!(serving, redirecting);
+            serve_result??;
+            redirect_result
         };
 
         tokio::select! {
-            served = serving => served,
-            _ = beside => Ok(()),
+            serve_result = serving => serve_result,
+            _ = background => Ok(()),
             () = stopping => Ok(()),
         }
     }
 }
 
-async fn bound(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
+async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| format!("`{setting}` cannot be bound to {address}: {error}").into())
 }
 
 /// Keeps `/ready` up to date about the certificates, and warns once a day of one that ends soon.
-async fn tell(proxy: &Proxy, readiness: &Readiness) {
+async fn report_expiry(proxy: &Proxy, readiness: &Readiness) {
     let mut warned = None;
     loop {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs() as i64);
-        let ends = proxy.certificate_ends();
-        let lines: Vec<String> = ends.iter().map(|end| end_of(end, now)).collect();
+        let expirations = proxy.certificate_expirations();
+        let lines: Vec<String> = expirations
+            .iter()
+            .map(|end| format_expiry(end, now))
+            .collect();
 
         if !lines.is_empty() {
-            readiness.tell("certificate", lines.join("; "));
+            readiness.set_detail("certificate", lines.join("; "));
         }
 
-        let reload = proxy.reload_fault();
-        readiness.tell("reload", reload.as_deref().unwrap_or("ok"));
-        let soonest = ends.iter().min_by_key(|(_, end)| *end);
-        if let Some(soonest) = soonest.filter(|(_, end)| end - now < SOON * DAY)
+        let reload = proxy.last_reload_error();
+        readiness.set_detail("reload", reload.as_deref().unwrap_or("ok"));
+        let soonest = expirations.iter().min_by_key(|(_, end)| *end);
+        if let Some(soonest) = soonest.filter(|(_, end)| end - now < WARN_DAYS * DAY)
             && warned != Some(now / DAY)
         {
             warned = Some(now / DAY);
-            tracing::warn!("the certificate of {}", end_of(soonest, now));
+            tracing::warn!("the certificate of {}", format_expiry(soonest, now));
         }
-        sleep(LOOK).await;
+        sleep(REPORT_INTERVAL).await;
     }
 }
 
-fn end_of((name, end): &(String, i64), now: i64) -> String {
+fn format_expiry((name, end): &(String, i64), now: i64) -> String {
     let days = (end - now).abs() / DAY;
     if end < &now {
         format!("{name} ended {days} days ago")
@@ -147,7 +150,7 @@ fn end_of((name, end): &(String, i64), now: i64) -> String {
     }
 }
 
-const LOOK: Duration = Duration::from_secs(5);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 const DAY: i64 = 24 * 60 * 60;
 /// Days before its end a certificate is worth a warning.
-const SOON: i64 = 14;
+const WARN_DAYS: i64 = 14;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chassis::{
-    Period, Problem, Secret, Settings,
+    HumanDuration, Problem, Secret, Settings,
     http::{Limits, Upstream, UpstreamLimits, UpstreamProtocol, is_loopback},
 };
 use schemars::JsonSchema;
@@ -43,11 +43,11 @@ pub struct Config {
     /// File with an OCSP response in DER, which is sent with the certificate.
     pub ocsp_file: Option<PathBuf>,
     /// More certificates, each for the names in it: a list of objects with `certificate`, `key`, `certificate_file`, `key_file`, `ocsp_file`, `names`, `alpn`.
-    pub certificates: Vec<MoreCertificate>,
+    pub certificates: Vec<ExtraCertificate>,
     /// For development: make a certificate for `localhost` at the start, and write its authority's certificate to this file.
     pub dev_ca_file: Option<PathBuf>,
     /// How often files are looked at for a new certificate, authority or revocation list; `0s` is never.
-    pub reload_interval: Period,
+    pub reload_interval: HumanDuration,
     /// Lowest TLS version accepted: `1.2` or `1.3`.
     pub min_version: MinVersion,
     /// Protocols offered by ALPN, best first; empty is `h2, http/1.1` in mode `http` and none otherwise.
@@ -67,7 +67,7 @@ pub struct Config {
     /// Authorities the next hop's certificate must come from in mode `originate`, as PEM; empty is the public ones.
     pub upstream_ca_file: Option<PathBuf>,
     /// The name in the next hop's certificate in mode `originate`, where it is not the host of `upstream`.
-    pub upstream_name: Option<String>,
+    pub upstream_server_name: Option<String>,
     /// Value of `Strict-Transport-Security` in every answer, such as `max-age=31536000; includeSubDomains`.
     pub hsts: Option<String>,
     /// Address of a plain listener that sends everyone to `https`.
@@ -85,15 +85,15 @@ pub struct Config {
     /// Allow a plain `listen` that is not on the loopback, in mode `originate`.
     pub insecure_listen: bool,
     /// How long a TLS handshake may take.
-    pub handshake_limit: Period,
+    pub handshake_timeout: HumanDuration,
     /// TLS handshakes under way at once, from the client's first message on; more wait.
-    pub handshakes: usize,
+    pub max_handshakes: usize,
     /// Connections one client address may have open; 0 is as many as there are.
-    pub connections_per_client: usize,
+    pub max_connections_per_client: usize,
     /// How long a connection may live before it is asked to end; `0s` is for ever.
-    pub lifetime: Period,
-    /// At a stop, keep serving while something still accepts at `upstream`, at most this long of `drain_limit`.
-    pub wait_for_upstream: Period,
+    pub max_connection_age: HumanDuration,
+    /// At a stop, keep serving while something still accepts at `upstream`, at most this long of `drain_timeout`.
+    pub upstream_drain_timeout: HumanDuration,
     /// Share of requests or connections that get a line in the log: 0 is none, 0.01 every hundredth, 1 all.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub access_log: f64,
@@ -119,7 +119,7 @@ pub enum Mode {
 /// One more certificate.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct MoreCertificate {
+pub struct ExtraCertificate {
     /// As the setting of the same name.
     pub certificate: Secret,
     /// As the setting of the same name.
@@ -186,7 +186,7 @@ impl Default for Config {
             ocsp_file: None,
             certificates: Vec::new(),
             dev_ca_file: None,
-            reload_interval: Period::from_secs(5),
+            reload_interval: HumanDuration::from_secs(5),
             min_version: MinVersion::default(),
             alpn: Vec::new(),
             ticket_key: Secret::default(),
@@ -196,7 +196,7 @@ impl Default for Config {
             client_auth: ClientAuth::default(),
             allow: Allow::default(),
             upstream_ca_file: None,
-            upstream_name: None,
+            upstream_server_name: None,
             hsts: None,
             redirect_listen: None,
             redirect_port: 443,
@@ -205,11 +205,11 @@ impl Default for Config {
             trust_forwarded: false,
             insecure_upstream: false,
             insecure_listen: false,
-            handshake_limit: Period::from_secs(10),
-            handshakes: 512,
-            connections_per_client: 0,
-            lifetime: Period::default(),
-            wait_for_upstream: Period::default(),
+            handshake_timeout: HumanDuration::from_secs(10),
+            max_handshakes: 512,
+            max_connections_per_client: 0,
+            max_connection_age: HumanDuration::default(),
+            upstream_drain_timeout: HumanDuration::default(),
             access_log: 0.0,
             limits: Limits::default(),
             upstream_limits: UpstreamLimits::default(),
@@ -250,10 +250,9 @@ impl Config {
             &self.upstream_ca_file,
         ];
 
-        let more = self
-            .certificates
-            .iter()
-            .flat_map(|more| [&more.certificate_file, &more.key_file, &more.ocsp_file].into_iter());
+        let more = self.certificates.iter().flat_map(|extra| {
+            [&extra.certificate_file, &extra.key_file, &extra.ocsp_file].into_iter()
+        });
         let all = own.into_iter().chain(more);
 
         all.filter_map(|path| path.as_deref()).collect()
@@ -265,7 +264,7 @@ impl Config {
     }
 
     fn upstream_problem(&self) -> Option<Problem> {
-        let (example, wanted) = match self.mode {
+        let (example, expected) = match self.mode {
             Mode::Http => ("http://127.0.0.1:8081", None),
             Mode::Tcp => ("tcp://127.0.0.1:5432", Some(Scheme::Tcp)),
             Mode::Originate => ("tls://db.example:5432", Some(Scheme::Tls)),
@@ -275,15 +274,15 @@ impl Config {
         let Some(text) = &self.upstream else {
             return Some(Problem::new("upstream", "is required", hint));
         };
-        let host = match wanted {
+        let host = match expected {
             None => {
                 let limits = self.upstream_limits.clone();
-                Upstream::speaking(self.upstream_protocol, text, limits)
+                Upstream::with_protocol(self.upstream_protocol, text, limits)
                     .map(|upstream| upstream.authority().host().to_owned())
                     .map_err(|error| error.to_string())
             }
-            Some(wanted) => match Target::parse(text) {
-                Ok(target) if target.scheme == wanted => Ok(target.host),
+            Some(expected) => match Target::parse(text) {
+                Ok(target) if target.scheme == expected => Ok(target.host),
                 _ => Err(format!("`{text}` is not like {example}")),
             },
         };
@@ -327,8 +326,8 @@ impl Config {
             ));
         }
 
-        let own = Pair::of(self);
-        for pair in std::iter::once(own).chain(Pair::more(self)) {
+        let own = CertificateSettings::from_config(self);
+        for pair in std::iter::once(own).chain(CertificateSettings::extra(self)) {
             pair.problems(problems);
         }
 
@@ -340,10 +339,10 @@ impl Config {
             ));
         }
 
-        if let Err(why) = tickets::usable(&self.ticket_key) {
+        if let Err(reason) = tickets::validate_secret(&self.ticket_key) {
             problems.push(Problem::new(
                 "ticket_key",
-                why,
+                reason,
                 "make one with: openssl rand -hex 32",
             ));
         }
@@ -373,8 +372,8 @@ impl Config {
         let sends = self.send_proxy_protocol != SendProxyProtocol::Off;
         only(sends, "send_proxy_protocol", Mode::Tcp, "tcp");
 
-        let name = self.upstream_name.is_some();
-        only(name, "upstream_name", Mode::Originate, "originate");
+        let name = self.upstream_server_name.is_some();
+        only(name, "upstream_server_name", Mode::Originate, "originate");
         let ca = self.upstream_ca_file.is_some();
         only(ca, "upstream_ca_file", Mode::Originate, "originate");
 
@@ -434,7 +433,7 @@ impl Config {
 
 /// The settings of one certificate, wherever they stand.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair<'a> {
+pub(crate) struct CertificateSettings<'a> {
     /// Where it is in the list, if it is there.
     pub(crate) index: Option<usize>,
     pub(crate) certificate: &'a Secret,
@@ -446,8 +445,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) alpn: &'a [String],
 }
 
-impl<'a> Pair<'a> {
-    pub(crate) fn of(config: &'a Config) -> Self {
+impl<'a> CertificateSettings<'a> {
+    pub(crate) fn from_config(config: &'a Config) -> Self {
         Self {
             index: None,
             certificate: &config.certificate,
@@ -460,22 +459,26 @@ impl<'a> Pair<'a> {
         }
     }
 
-    pub(crate) fn more(config: &'a Config) -> impl Iterator<Item = Self> {
-        let more = config.certificates.iter().enumerate();
-        more.map(|(index, more)| Self {
-            index: Some(index),
-            certificate: &more.certificate,
-            key: &more.key,
-            certificate_file: more.certificate_file.as_deref(),
-            key_file: more.key_file.as_deref(),
-            ocsp_file: more.ocsp_file.as_deref(),
-            names: &more.names,
-            alpn: if more.alpn.is_empty() {
-                &config.alpn
-            } else {
-                &more.alpn
-            },
-        })
+    /// Returns the settings of each entry of `certificates`.
+    pub(crate) fn extra(config: &'a Config) -> impl Iterator<Item = Self> {
+        config
+            .certificates
+            .iter()
+            .enumerate()
+            .map(|(index, certificate)| Self {
+                index: Some(index),
+                certificate: &certificate.certificate,
+                key: &certificate.key,
+                certificate_file: certificate.certificate_file.as_deref(),
+                key_file: certificate.key_file.as_deref(),
+                ocsp_file: certificate.ocsp_file.as_deref(),
+                names: &certificate.names,
+                alpn: if certificate.alpn.is_empty() {
+                    &config.alpn
+                } else {
+                    &certificate.alpn
+                },
+            })
     }
 
     /// A setting of this certificate by its whole name.
@@ -574,15 +577,15 @@ mod tests {
             config.certificate_file = Some("a.pem".into());
             config.key = Secret::new("pem");
             config.key_file = Some("b.pem".into());
-            config.certificates = vec![MoreCertificate::default()];
+            config.certificates = vec![ExtraCertificate::default()];
         });
 
-        let wanted = [
+        let expected = [
             "certificate_file",
             "key_file",
             "certificates[0].certificate",
         ];
-        assert_eq!(found, wanted);
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -608,9 +611,9 @@ mod tests {
             config.mode = Mode::Tcp;
             config.upstream = Some("tcp://127.0.0.1:5432".into());
             config.hsts = Some("max-age=1".into());
-            config.upstream_name = Some("db".into());
+            config.upstream_server_name = Some("db".into());
         });
-        assert_eq!(found, ["hsts", "upstream_name"]);
+        assert_eq!(found, ["hsts", "upstream_server_name"]);
         let found = problems(|config| config.send_proxy_protocol = SendProxyProtocol::V2);
         assert_eq!(found, ["send_proxy_protocol"]);
     }

@@ -16,12 +16,12 @@ use rcgen::{
 /// Makes an authority, writes its certificate to the file, and returns certificate and key it has signed for
 /// `localhost`, 127.0.0.1 and ::1. The key of the authority is kept nowhere.
 pub(crate) fn certificate(ca_file: &Path) -> Result<Secret, String> {
-    let (ca, pair) = made().map_err(|error| format!("cannot be made: {error}"))?;
+    let (ca, pair) = generate().map_err(|error| format!("cannot be made: {error}"))?;
     fs::write(ca_file, ca).map_err(|error| format!("cannot be written: {error}"))?;
     Ok(Secret::new(pair))
 }
 
-fn made() -> Result<(String, String), rcgen::Error> {
+fn generate() -> Result<(String, String), rcgen::Error> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new([])?;
     ca.distinguished_name
@@ -45,8 +45,8 @@ fn made() -> Result<(String, String), rcgen::Error> {
     }
 
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.not_before = epoch + now.clone().unwrap_or_default().saturating_sub(SKEW);
-    leaf.not_after = epoch + now.unwrap_or_default() + LIFE;
+    leaf.not_before = epoch + now.clone().unwrap_or_default().saturating_sub(CLOCK_SKEW);
+    leaf.not_after = epoch + now.unwrap_or_default() + VALIDITY;
     leaf.use_authority_key_identifier_extension = true;
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key))?.pem();
 
@@ -54,5 +54,5 @@ fn made() -> Result<(String, String), rcgen::Error> {
 }
 
 /// What browsers take at most, of a certificate that is renewed at every start.
-const LIFE: Duration = Duration::from_hours(24 * 90);
-const SKEW: Duration = Duration::from_hours(1);
+const VALIDITY: Duration = Duration::from_hours(24 * 90);
+const CLOCK_SKEW: Duration = Duration::from_hours(1);

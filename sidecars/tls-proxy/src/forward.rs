@@ -13,35 +13,35 @@ use http::{
     uri::Authority,
 };
 
-use crate::{Identity, tls::Open};
+use crate::{Identity, tls::ConnectionGuard};
 
 /// Sends requests on to the next hop.
 #[derive(Debug)]
-pub(crate) struct Forward {
+pub(crate) struct HttpForwarder {
     pub(crate) upstream: Upstream,
-    pub(crate) inbound: Inbound,
+    pub(crate) forwarded_policy: ForwardedPolicy,
     /// `Strict-Transport-Security` of every answer.
     pub(crate) hsts: Option<HeaderValue>,
     pub(crate) log: AccessLog,
 }
 
 /// What is known of a client for as long as its connection is open.
-pub(crate) struct Client {
+pub(crate) struct ClientContext {
     ip: IpAddr,
     forwarded_for: Option<HeaderValue>,
     certificate: Option<HeaderValue>,
     /// Counts the connection.
-    _open: Open,
+    _guard: ConnectionGuard,
 }
 
-impl Client {
-    pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, open: Open) -> Self {
+impl ClientContext {
+    pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, guard: ConnectionGuard) -> Self {
         let ip = ip.to_canonical();
         Self {
             ip,
             forwarded_for: HeaderValue::from_str(&ip.to_string()).ok(),
-            certificate: identity.and_then(Identity::header),
-            _open: open,
+            certificate: identity.and_then(Identity::to_header),
+            _guard: guard,
         }
     }
 }
@@ -64,7 +64,7 @@ impl AccessLog {
     }
 
     /// Whether this one is in it.
-    pub(crate) fn takes(&self) -> bool {
+    pub(crate) fn is_sampled(&self) -> bool {
         self.every.is_some_and(|every| {
             self.count
                 .fetch_add(1, Ordering::Relaxed)
@@ -75,20 +75,24 @@ impl AccessLog {
 
 /// What becomes of the `X-Forwarded-*` that arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Inbound {
+pub(crate) enum ForwardedPolicy {
     /// They are removed: anybody can write them.
-    Replaced,
+    Replace,
     /// They are kept and added to: a proxy in front has written them.
-    Trusted,
+    Append,
 }
 
-impl Forward {
-    pub(crate) async fn answer(&self, request: Request<Body>, client: &Client) -> Response<Body> {
-        let noted = self.log.takes().then(|| {
+impl HttpForwarder {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        client: &ClientContext,
+    ) -> Response<Body> {
+        let log_entry = self.log.is_sampled().then(|| {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             (method, path, Instant::now())
         });
-        let mut response = self.pass_on(request, client).await;
+        let mut response = self.send(request, client).await;
 
         if let Some(hsts) = &self.hsts
             && !response.headers().contains_key(STRICT_TRANSPORT_SECURITY)
@@ -97,7 +101,7 @@ impl Forward {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
 
-        if let Some((method, path, started)) = noted {
+        if let Some((method, path, started)) = log_entry {
             let (status, ms) = (
                 response.status().as_u16(),
                 started.elapsed().as_millis() as u64,
@@ -108,14 +112,14 @@ impl Forward {
         response
     }
 
-    async fn pass_on(&self, mut request: Request<Body>, client: &Client) -> Response<Body> {
-        if let Some(refusal) = Refusal::of(&request) {
-            return refusal.response();
+    async fn send(&self, mut request: Request<Body>, client: &ClientContext) -> Response<Body> {
+        if let Some(rejection) = RequestRejection::check(&request) {
+            return rejection.response();
         }
 
         let host = host(request.uri(), request.headers());
-        let forwarded = Forwarded { client, host };
-        forwarded.write(request.headers_mut(), self.inbound);
+        let forwarded = ForwardedHeaders { client, host };
+        forwarded.write(request.headers_mut(), self.forwarded_policy);
 
         match self.upstream.send(request).await {
             Ok(response) => response,
@@ -132,14 +136,14 @@ impl Forward {
 
 /// Why a request is not passed on: two readers could understand it differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+enum RequestRejection {
     Tunnel,
-    HowManyHosts,
-    NoHost,
+    HostCount,
+    InvalidHost,
 }
 
-impl Refusal {
-    fn of<B>(request: &Request<B>) -> Option<Self> {
+impl RequestRejection {
+    fn check<B>(request: &Request<B>) -> Option<Self> {
         if *request.method() == Method::CONNECT {
             return Some(Self::Tunnel);
         }
@@ -147,10 +151,10 @@ impl Refusal {
         let named_in_target = request.uri().authority().is_some();
         let mut hosts = request.headers().get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
-            (_, Some(_)) => Some(Self::HowManyHosts),
-            (Some(host), None) if !is_authority(host) => Some(Self::NoHost),
+            (_, Some(_)) => Some(Self::HostCount),
+            (Some(host), None) if !is_authority(host) => Some(Self::InvalidHost),
             (None, None) if !named_in_target && request.version() != Version::HTTP_10 => {
-                Some(Self::HowManyHosts)
+                Some(Self::HostCount)
             }
             _ => None,
         }
@@ -163,12 +167,12 @@ impl Refusal {
                 "connect_refused",
                 "this proxy opens no tunnels",
             ),
-            Self::HowManyHosts => (
+            Self::HostCount => (
                 StatusCode::BAD_REQUEST,
                 "bad_host",
                 "a request names one host",
             ),
-            Self::NoHost => (
+            Self::InvalidHost => (
                 StatusCode::BAD_REQUEST,
                 "bad_host",
                 "the host is not a name and a port",
@@ -193,19 +197,19 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// What the next hop is told about the client's side.
-struct Forwarded<'a> {
-    client: &'a Client,
+struct ForwardedHeaders<'a> {
+    client: &'a ClientContext,
     host: Option<HeaderValue>,
 }
 
-impl Forwarded<'_> {
-    fn write(self, headers: &mut HeaderMap, inbound: Inbound) {
-        let chain = match inbound {
-            Inbound::Replaced => {
+impl ForwardedHeaders<'_> {
+    fn write(self, headers: &mut HeaderMap, forwarded_policy: ForwardedPolicy) {
+        let chain = match forwarded_policy {
+            ForwardedPolicy::Replace => {
                 remove_claims(headers, is_claim);
                 self.client.forwarded_for.clone()
             }
-            Inbound::Trusted => {
+            ForwardedPolicy::Append => {
                 // Who the client is by its certificate only we have seen.
                 remove_claims(headers, is_certificate);
                 HeaderValue::from_str(&self.chain(headers)).ok()
@@ -242,10 +246,10 @@ impl Forwarded<'_> {
 }
 
 /// Removes every header that claims to know the client, under any spelling an app may fold into it.
-fn remove_claims(headers: &mut HeaderMap, is_one: fn(&str) -> bool) {
+fn remove_claims(headers: &mut HeaderMap, matches: fn(&str) -> bool) {
     let claims: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_one(name.as_str()))
+        .filter(|name| matches(name.as_str()))
         .cloned()
         .collect();
     for claim in claims {
@@ -265,12 +269,13 @@ fn is_certificate(name: &str) -> bool {
 
 /// Whether an app that takes `_` and `.` for `-` would read this header under that name, or one beginning so.
 fn reads(name: &str, known: &str, begins: bool) -> bool {
-    let same = |one: u8, other: u8| one == other || (other == b'-' && matches!(one, b'_' | b'.'));
+    let same =
+        |byte: u8, known: u8| byte == known || (known == b'-' && matches!(byte, b'_' | b'.'));
     (name.len() == known.len() || begins && name.len() > known.len())
         && name
             .bytes()
             .zip(known.bytes())
-            .all(|(one, other)| same(one, other))
+            .all(|(byte, known)| same(byte, known))
 }
 
 const CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
@@ -282,16 +287,19 @@ const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 mod tests {
     use super::*;
 
-    fn written(inbound: Inbound, arrived: &[(&'static str, &'static str)]) -> Vec<String> {
+    fn forwarded_headers(
+        forwarded_policy: ForwardedPolicy,
+        arrived: &[(&'static str, &'static str)],
+    ) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in arrived {
             headers.append(*name, HeaderValue::from_static(value));
         }
 
         let host = Some(HeaderValue::from_static("coins.example"));
-        let open = Open::uncounted();
-        let client = &Client::new([203, 0, 113, 9].into(), None, open);
-        Forwarded { client, host }.write(&mut headers, inbound);
+        let guard = ConnectionGuard::for_test();
+        let client = &ClientContext::new([203, 0, 113, 9].into(), None, guard);
+        ForwardedHeaders { client, host }.write(&mut headers, forwarded_policy);
 
         let line = |(name, value): (&HeaderName, &HeaderValue)| {
             format!("{name}: {}", value.to_str().unwrap())
@@ -315,12 +323,15 @@ mod tests {
             ("x-real-ip", "10.0.0.1"),
         ];
 
-        let wanted = [
+        let expected = [
             "x-forwarded-for: 203.0.113.9",
             "x-forwarded-host: coins.example",
             "x-forwarded-proto: https",
         ];
-        assert_eq!(written(Inbound::Replaced, &spoofed), wanted);
+        assert_eq!(
+            forwarded_headers(ForwardedPolicy::Replace, &spoofed),
+            expected
+        );
     }
 
     #[test]
@@ -330,44 +341,54 @@ mod tests {
             ("x-forwarded-host", "front.example"),
             ("x_forwarded_client_cert", "Hash=1"),
         ];
-        let wanted = [
+        let expected = [
             "x-forwarded-for: 198.51.100.7, 203.0.113.9",
             "x-forwarded-host: front.example",
             "x-forwarded-proto: https",
         ];
-        assert_eq!(written(Inbound::Trusted, &trusted), wanted);
+        assert_eq!(
+            forwarded_headers(ForwardedPolicy::Append, &trusted),
+            expected
+        );
     }
 
-    fn refusal(request: http::request::Builder) -> Option<Refusal> {
-        Refusal::of(&request.body(()).unwrap())
+    fn rejection(request: http::request::Builder) -> Option<RequestRejection> {
+        RequestRejection::check(&request.body(()).unwrap())
     }
 
     #[test]
     fn refuses_a_request_with_no_host_two_hosts_or_nonsense_for_one() {
-        assert_eq!(refusal(Request::get("/")), Some(Refusal::HowManyHosts));
+        assert_eq!(
+            rejection(Request::get("/")),
+            Some(RequestRejection::HostCount)
+        );
         let two = Request::get("/").header(HOST, "a").header(HOST, "b");
-        assert_eq!(refusal(two), Some(Refusal::HowManyHosts));
+        assert_eq!(rejection(two), Some(RequestRejection::HostCount));
         for nonsense in ["a b", "", "user@a", "a/b"] {
             let request = Request::get("/").header(HOST, nonsense);
-            assert_eq!(refusal(request), Some(Refusal::NoHost), "{nonsense}");
+            assert_eq!(
+                rejection(request),
+                Some(RequestRejection::InvalidHost),
+                "{nonsense}"
+            );
         }
     }
 
     #[test]
     fn passes_a_request_that_names_one_host() {
         assert_eq!(
-            refusal(Request::get("/").header(HOST, "a.example:8443")),
+            rejection(Request::get("/").header(HOST, "a.example:8443")),
             None
         );
-        assert_eq!(refusal(Request::get("https://a.example/")), None);
-        assert_eq!(refusal(Request::get("/").version(Version::HTTP_10)), None);
+        assert_eq!(rejection(Request::get("https://a.example/")), None);
+        assert_eq!(rejection(Request::get("/").version(Version::HTTP_10)), None);
     }
 
     #[test]
     fn refuses_to_open_tunnels() {
         assert_eq!(
-            refusal(Request::connect("a.example:443")),
-            Some(Refusal::Tunnel)
+            rejection(Request::connect("a.example:443")),
+            Some(RequestRejection::Tunnel)
         );
     }
 }

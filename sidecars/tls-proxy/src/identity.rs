@@ -46,7 +46,7 @@ pub struct Allow {
 
 impl Identity {
     /// Reads a certificate; none when it is not one.
-    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub fn from_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (rest, parsed) = X509Certificate::from_der(certificate).ok()?;
         if !rest.is_empty() {
             return None;
@@ -81,19 +81,19 @@ impl Identity {
     /// The value of `x-forwarded-client-cert`, in Envoy's form: `Hash=…;Subject="…";URI=…;DNS=…`.
     ///
     /// A byte that could end a value early, or is none of a header, is written as `%XX`.
-    pub fn header(&self) -> Option<HeaderValue> {
+    pub fn to_header(&self) -> Option<HeaderValue> {
         let mut text = String::from("Hash=");
         for byte in self.certificate_sha256 {
             let _ = write!(text, "{byte:02x}");
         }
 
-        let _ = write!(text, ";Subject=\"{}\"", escaped(&self.subject));
+        let _ = write!(text, ";Subject=\"{}\"", escape(&self.subject));
         for uri in &self.uris {
-            let _ = write!(text, ";URI={}", escaped(uri));
+            let _ = write!(text, ";URI={}", escape(uri));
         }
 
         for name in &self.dns {
-            let _ = write!(text, ";DNS={}", escaped(name));
+            let _ = write!(text, ";DNS={}", escape(name));
         }
         HeaderValue::from_str(&text).ok()
     }
@@ -115,16 +115,16 @@ impl Allow {
                 .common_name
                 .as_ref()
                 .is_some_and(|name| self.common_names.contains(name))
-            || any(&self.dns, &identity.dns, dns_matches)
-            || any(&self.uris, &identity.uris, uri_matches)
+            || any_match(&self.dns, &identity.dns, dns_matches)
+            || any_match(&self.uris, &identity.uris, uri_matches)
             || self
                 .pins
                 .iter()
-                .any(|pin| pinned(pin) == Some(identity.key_sha256))
+                .any(|pin| parse_pin(pin) == Some(identity.key_sha256))
     }
 
     pub(crate) fn problems(&self, problems: &mut Vec<Problem>) {
-        for pin in self.pins.iter().filter(|pin| pinned(pin).is_none()) {
+        for pin in self.pins.iter().filter(|pin| parse_pin(pin).is_none()) {
             problems.push(Problem::new(
                 "allow.pins",
                 format!("has `{pin}`, which is no SHA-256 in base64"),
@@ -150,7 +150,7 @@ impl Allow {
     }
 }
 
-fn any(patterns: &[String], names: &[String], matches: fn(&str, &str) -> bool) -> bool {
+fn any_match(patterns: &[String], names: &[String], matches: fn(&str, &str) -> bool) -> bool {
     patterns
         .iter()
         .any(|pattern| names.iter().any(|name| matches(pattern, name)))
@@ -180,14 +180,14 @@ pub(crate) fn is_dns_pattern(pattern: &str) -> bool {
 /// Whether the segments of a URI are those of the pattern. Case counts, as in SPIFFE IDs.
 fn uri_matches(pattern: &str, uri: &str) -> bool {
     // A certificate cannot bring stars or empty segments past a pattern.
-    let mut wanted = pattern.split('/').peekable();
+    let mut expected = pattern.split('/').peekable();
     let mut found = uri.split('/');
     let mut at = 0;
 
     loop {
-        match (wanted.next(), found.next()) {
+        match (expected.next(), found.next()) {
             (None, None) => return true,
-            (Some("**"), Some(segment)) if wanted.peek().is_none() => {
+            (Some("**"), Some(segment)) if expected.peek().is_none() => {
                 return !segment.is_empty() && found.all(|segment| !segment.is_empty());
             }
             (Some("*"), Some(segment)) if !segment.is_empty() => {}
@@ -215,12 +215,12 @@ fn is_uri_pattern(pattern: &str) -> bool {
         })
 }
 
-fn pinned(pin: &str) -> Option<[u8; 32]> {
+fn parse_pin(pin: &str) -> Option<[u8; 32]> {
     let pin = pin.strip_prefix("sha256/").unwrap_or(pin);
     BASE64_STANDARD.decode(pin).ok()?.try_into().ok()
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && !b"\\\",;%".contains(&byte) || byte == b' ' {
@@ -258,7 +258,7 @@ mod tests {
             params.subject_alt_names.push(uri);
         }
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        Identity::of(certificate.der()).unwrap()
+        Identity::from_certificate(certificate.der()).unwrap()
     }
 
     #[test]
@@ -272,14 +272,14 @@ mod tests {
     #[test]
     fn the_header_has_envoys_form_and_cannot_be_broken_out_of() {
         let plain = identity("coins", &["a.example"], &["spiffe://td/a"]);
-        let text = plain.header().unwrap();
+        let text = plain.to_header().unwrap();
         let text = text.to_str().unwrap();
         let tail = text.split_once(';').unwrap().1;
 
         assert!(tail.contains("CN=coins"), "{text}");
         assert!(tail.ends_with(";URI=spiffe://td/a;DNS=a.example"), "{text}");
         let evil = identity("x\";URI=spiffe://td/root;\"\r\nx: y", &[], &[]);
-        let text = evil.header().unwrap();
+        let text = evil.to_header().unwrap();
         let text = text.to_str().unwrap();
 
         assert_eq!(text.matches(";URI=").count(), 0, "{text}");
@@ -364,7 +364,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(anything::<u8>(), 0..300)) {
-            let _ = Identity::of(&CertificateDer::from(bytes));
+            let _ = Identity::from_certificate(&CertificateDer::from(bytes));
         }
     }
 }

@@ -11,16 +11,16 @@ use crate::certificate::CertificateError;
 
 /// The blocks of one text.
 #[derive(Debug, Default)]
-pub(crate) struct Blocks {
+pub(crate) struct PemBlocks {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) keys: Vec<PrivateKeyDer<'static>>,
-    pub(crate) revoked: Vec<CertificateRevocationListDer<'static>>,
+    pub(crate) revocation_lists: Vec<CertificateRevocationListDer<'static>>,
 }
 
 /// Reads every certificate and key in `text`.
-pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
-    let text = unwrapped(text)?;
-    let mut blocks = Blocks::default();
+pub(crate) fn parse(text: &str) -> Result<PemBlocks, CertificateError> {
+    let text = decode_text(text)?;
+    let mut blocks = PemBlocks::default();
     let mut rest = text.as_str();
     while let Some((label, body, after)) = next_block(rest)? {
         rest = after;
@@ -41,7 +41,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
             "PRIVATE KEY" => blocks.keys.push(PrivatePkcs8KeyDer::from(der()?).into()),
             "RSA PRIVATE KEY" => blocks.keys.push(PrivatePkcs1KeyDer::from(der()?).into()),
             "EC PRIVATE KEY" => blocks.keys.push(PrivateSec1KeyDer::from(der()?).into()),
-            "X509 CRL" => blocks.revoked.push(der()?.into()),
+            "X509 CRL" => blocks.revocation_lists.push(der()?.into()),
             // `openssl ecparam -genkey` writes its parameters in front of the key.
             _ => {}
         }
@@ -51,14 +51,14 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
 }
 
 /// The PEM text inside what was given.
-fn unwrapped(text: &str) -> Result<String, CertificateError> {
+fn decode_text(text: &str) -> Result<String, CertificateError> {
     let text = text.trim();
     if text.starts_with('{')
         && let Ok(Value::Object(members)) = serde_json::from_str(text)
     {
         // A secret of several members, as the console of Secrets Manager makes them: each is a text of its own.
         let texts = members.values().filter_map(Value::as_str);
-        let whole: Vec<String> = texts.filter_map(|text| unwrapped(text).ok()).collect();
+        let whole: Vec<String> = texts.filter_map(|text| decode_text(text).ok()).collect();
         return match whole.as_slice() {
             [] => Err(CertificateError::NotPem),
             whole => Ok(whole.join("\n")),
@@ -106,7 +106,7 @@ mod tests {
         -----BEGIN PRIVATE KEY-----\nBgcI\n-----END PRIVATE KEY-----\n";
 
     fn holds_both(text: &str) {
-        let blocks = read(text).unwrap();
+        let blocks = parse(text).unwrap();
         assert_eq!(
             blocks.certificates,
             [CertificateDer::from(vec![0, 1, 2, 3, 4, 5])]
@@ -132,7 +132,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_the_reader_panic(text in "(-----BEGIN |-----END |-----|CERTIFICATE|PRIVATE KEY|\\n|\n|A|=|\\{|\"|:)*|.{0,200}") {
-            let _ = read(&text);
+            let _ = parse(&text);
         }
     }
 
@@ -140,21 +140,21 @@ mod tests {
     fn refuses_encrypted_keys_with_the_reason() {
         let pkcs8 =
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAEC\n-----END ENCRYPTED PRIVATE KEY-----";
-        assert!(matches!(read(pkcs8), Err(CertificateError::EncryptedKey)));
+        assert!(matches!(parse(pkcs8), Err(CertificateError::EncryptedKey)));
         let pkcs1 = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END RSA PRIVATE KEY-----";
-        assert!(matches!(read(pkcs1), Err(CertificateError::EncryptedKey)));
+        assert!(matches!(parse(pkcs1), Err(CertificateError::EncryptedKey)));
     }
 
     #[test]
     fn refuses_what_is_no_pem_or_was_cut() {
-        assert!(matches!(read("hello"), Err(CertificateError::NotPem)));
+        assert!(matches!(parse("hello"), Err(CertificateError::NotPem)));
         assert!(matches!(
-            read(&BASE64_STANDARD.encode("hello")),
+            parse(&BASE64_STANDARD.encode("hello")),
             Err(CertificateError::NotPem)
         ));
         let cut = &PEM[..60];
         assert!(
-            matches!(read(cut), Err(CertificateError::BrokenBlock(label)) if label == "CERTIFICATE")
+            matches!(parse(cut), Err(CertificateError::BrokenBlock(label)) if label == "CERTIFICATE")
         );
     }
 }

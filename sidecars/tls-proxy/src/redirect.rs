@@ -68,23 +68,23 @@ fn location<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn sent(host: &str, target: &str, port: u16) -> Option<String> {
+    fn redirect_location(host: &str, target: &str, port: u16) -> Option<String> {
         let request = Request::get(target).header(HOST, host).body(()).unwrap();
         location(&request, port).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
     fn sends_to_the_same_place_by_https() {
-        let to = sent("coins.example:80", "/a?b=c", 443);
+        let to = redirect_location("coins.example:80", "/a?b=c", 443);
         assert_eq!(to.as_deref(), Some("https://coins.example/a?b=c"));
-        let to = sent("[::1]", "/", 8443);
+        let to = redirect_location("[::1]", "/", 8443);
         assert_eq!(to.as_deref(), Some("https://[::1]:8443/"));
     }
 
     #[test]
     fn sends_nowhere_without_a_host() {
-        assert_eq!(sent("evil@coins.example", "/", 443), None);
-        assert_eq!(sent("a b", "/", 443), None);
-        assert_eq!(sent("", "/", 443), None);
+        assert_eq!(redirect_location("evil@coins.example", "/", 443), None);
+        assert_eq!(redirect_location("a b", "/", 443), None);
+        assert_eq!(redirect_location("", "/", 443), None);
     }
 }

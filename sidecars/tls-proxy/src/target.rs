@@ -22,27 +22,31 @@ pub(crate) enum Scheme {
 
 /// The text is no such address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoTarget;
+pub(crate) struct ParseTargetError;
 
 impl Target {
-    pub(crate) fn parse(text: &str) -> Result<Self, NoTarget> {
-        let (scheme, address) = text.split_once("://").ok_or(NoTarget)?;
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseTargetError> {
+        let (scheme, address) = text.split_once("://").ok_or(ParseTargetError)?;
         let scheme = match scheme {
             "tcp" => Scheme::Tcp,
             "tls" => Scheme::Tls,
-            _ => return Err(NoTarget),
+            _ => return Err(ParseTargetError),
         };
 
-        let (host, port) = address.rsplit_once(':').ok_or(NoTarget)?;
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or(NoTarget)?;
+        let (host, port) = address.rsplit_once(':').ok_or(ParseTargetError)?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or(ParseTargetError)?;
         let host = match host.strip_prefix('[') {
-            Some(inner) => inner.strip_suffix(']').ok_or(NoTarget)?,
-            None if host.contains(':') => return Err(NoTarget),
+            Some(inner) => inner.strip_suffix(']').ok_or(ParseTargetError)?,
+            None if host.contains(':') => return Err(ParseTargetError),
             None => host,
         };
 
         if host.is_empty() || host.contains(['/', '@', '?', '#', ' ']) {
-            return Err(NoTarget);
+            return Err(ParseTargetError);
         }
         Ok(Self {
             scheme,
@@ -97,7 +101,7 @@ mod tests {
             "tcp://[::1:1",
             "tcp://db:70000",
         ] {
-            assert_eq!(Target::parse(text), Err(NoTarget), "{text}");
+            assert_eq!(Target::parse(text), Err(ParseTargetError), "{text}");
         }
     }
 }

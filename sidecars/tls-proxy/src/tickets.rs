@@ -23,13 +23,13 @@ pub(crate) struct SharedTickets {
 }
 
 /// What is wrong with the secret, if it is there.
-pub(crate) fn usable(secret: &Secret) -> Result<(), String> {
+pub(crate) fn validate_secret(secret: &Secret) -> Result<(), String> {
     let length = secret.expose().trim().len();
-    if secret.is_empty() || length >= SHORTEST {
+    if secret.is_empty() || length >= MIN_SECRET_LENGTH {
         return Ok(());
     }
     Err(format!(
-        "has {length} characters, and {SHORTEST} are the least"
+        "has {length} characters, and {MIN_SECRET_LENGTH} are the least"
     ))
 }
 
@@ -51,7 +51,7 @@ impl SharedTickets {
     }
 
     fn epoch(&self) -> u32 {
-        ((self.now)() / EPOCH) as u32
+        ((self.now)() / EPOCH_SECONDS) as u32
     }
 }
 
@@ -61,7 +61,7 @@ impl ProducesTickets for SharedTickets {
     }
 
     fn lifetime(&self) -> u32 {
-        EPOCH as u32
+        EPOCH_SECONDS as u32
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
@@ -118,8 +118,8 @@ fn seconds() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-const SHORTEST: usize = 32;
-const EPOCH: u64 = 6 * 60 * 60;
+const MIN_SECRET_LENGTH: usize = 32;
+const EPOCH_SECONDS: u64 = 6 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
@@ -150,31 +150,31 @@ mod tests {
 
     #[test]
     fn a_changed_or_cut_ticket_is_not_read() {
-        let one = tickets(SECRET, 1);
-        let ticket = one.encrypt(b"session").unwrap();
+        let key = tickets(SECRET, 1);
+        let ticket = key.encrypt(b"session").unwrap();
         for at in 0..ticket.len() {
             let mut changed = ticket.clone();
             changed[at] ^= 1;
-            assert!(one.decrypt(&changed).is_none(), "{at}");
-            assert!(one.decrypt(&ticket[..at]).is_none(), "{at}");
+            assert!(key.decrypt(&changed).is_none(), "{at}");
+            assert!(key.decrypt(&ticket[..at]).is_none(), "{at}");
         }
     }
 
     #[test]
     fn an_old_ticket_is_not_read() {
-        let mut one = tickets(SECRET, 1);
-        one.now = || 100 * EPOCH;
-        let ticket = one.encrypt(b"session").unwrap();
-        one.now = || 101 * EPOCH;
-        assert!(one.decrypt(&ticket).is_some());
-        one.now = || 102 * EPOCH;
-        assert!(one.decrypt(&ticket).is_none());
+        let mut key = tickets(SECRET, 1);
+        key.now = || 100 * EPOCH_SECONDS;
+        let ticket = key.encrypt(b"session").unwrap();
+        key.now = || 101 * EPOCH_SECONDS;
+        assert!(key.decrypt(&ticket).is_some());
+        key.now = || 102 * EPOCH_SECONDS;
+        assert!(key.decrypt(&ticket).is_none());
     }
 
     #[test]
     fn a_short_secret_is_refused() {
-        assert!(usable(&Secret::default()).is_ok());
-        assert!(usable(&Secret::new(SECRET)).is_ok());
-        assert!(usable(&Secret::new("short")).is_err());
+        assert!(validate_secret(&Secret::default()).is_ok());
+        assert!(validate_secret(&Secret::new(SECRET)).is_ok());
+        assert!(validate_secret(&Secret::new("short")).is_err());
     }
 }

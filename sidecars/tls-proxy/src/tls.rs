@@ -12,13 +12,13 @@ use std::{
 };
 
 use ::aws_lc_rs::digest::{Context, SHA256};
-use chassis::{Period, telemetry};
+use chassis::{HumanDuration, telemetry};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Gauge},
 };
 use rustls::{
-    CertificateError as Refusal, CipherSuite, DigitallySignedStruct, DistinguishedName,
+    CertificateError as TlsCertificateError, CipherSuite, DigitallySignedStruct, DistinguishedName,
     Error as TlsError, HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig,
     SignatureScheme, SupportedProtocolVersion,
     client::danger::HandshakeSignatureValid,
@@ -36,7 +36,7 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
     Config, MinVersion,
-    certificate::{CertificateError, Clients, Fault, Material, Shown},
+    certificate::{CertificateError, ClientAuthorities, LoadedCertificate, Material, SettingError},
     config::{ClientAuth, Mode},
     identity::{Allow, Identity},
     proxy_protocol,
@@ -71,35 +71,35 @@ static FROM_1_2: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 static FROM_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
 
 /// What is shown to clients at one time.
-pub(crate) struct Snapshot {
-    default: Choice,
-    exact: HashMap<String, Choice>,
+pub(crate) struct CertificateSet {
+    default: ServerConfigs,
+    exact: HashMap<String, ServerConfigs>,
     /// By the name behind the star.
-    wildcards: HashMap<String, Choice>,
+    wildcards: HashMap<String, ServerConfigs>,
     ticketer: Arc<dyn ProducesTickets>,
     /// Of everything that was read, and of what decides about clients alone.
     fingerprint: [u8; 32],
     clients: [u8; 32],
     /// Name and end of each certificate.
-    pub(crate) ends: Vec<(String, i64)>,
+    pub(crate) expirations: Vec<(String, i64)>,
 }
 
 /// One certificate, with the cipher suites in two orders.
 #[derive(Clone)]
-struct Choice {
+struct ServerConfigs {
     /// AES-128 first: it is the cheapest where the CPU has it, and no weaker in practice.
-    ours: Arc<ServerConfig>,
+    server_order: Arc<ServerConfig>,
     /// As the client would have it, for one that has no AES and says so by asking for ChaCha20 first.
-    theirs: Arc<ServerConfig>,
+    client_order: Arc<ServerConfig>,
 }
 
-impl Choice {
+impl ServerConfigs {
     fn new(mut made: ServerConfig) -> Self {
-        let theirs = Arc::new(made.clone());
+        let client_order = Arc::new(made.clone());
         made.ignore_client_order = true;
         Self {
-            ours: made.into(),
-            theirs,
+            server_order: made.into(),
+            client_order,
         }
     }
 
@@ -107,32 +107,32 @@ impl Choice {
         // GREASE (RFC 8701) may stand in front of what is meant.
         let first = offered.iter().find(|suite| suite.as_str().is_some());
         if first.is_some_and(|suite| CHACHA20.contains(suite)) {
-            &self.theirs
+            &self.client_order
         } else {
-            &self.ours
+            &self.server_order
         }
     }
 }
 
-impl Snapshot {
+impl CertificateSet {
     /// Makes all configurations; the tickets of `before` go on if the same clients are let in.
     pub(crate) fn new(
         config: &Config,
         material: &Material,
         before: Option<&Self>,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Result<Self, Vec<SettingError>> {
         let provider = provider();
         // The first random byte may be slow; it must not be the first client that waits for it.
-        let refused = |setting: &str| {
+        let unusable = |setting: &str| {
             let setting = setting.to_owned();
             move |error: TlsError| {
-                let error = CertificateError::Refused(error.to_string());
-                vec![Fault::new(setting, error)]
+                let error = CertificateError::Unusable(error.to_string());
+                vec![SettingError::new(setting, error)]
             }
         };
 
         let random = provider.secure_random.fill(&mut [0; 32]);
-        random.map_err(|error| refused("certificate")(error.into()))?;
+        random.map_err(|error| unusable("certificate")(error.into()))?;
         let clients = fingerprint_of_clients(config, material.clients.as_ref());
         let same = before.filter(|before| before.clients == clients);
         let ticketer: Arc<dyn ProducesTickets> = if !config.ticket_key.is_empty() {
@@ -140,20 +140,20 @@ impl Snapshot {
         } else if let Some(before) = same {
             Arc::clone(&before.ticketer)
         } else {
-            aws_lc_rs::Ticketer::new().map_err(refused("certificate"))?
+            aws_lc_rs::Ticketer::new().map_err(unusable("certificate"))?
         };
 
         let verifier = material
             .clients
             .as_ref()
-            .map(|clients| verifier(config, clients, &provider))
+            .map(|clients| build_verifier(config, clients, &provider))
             .transpose()?;
         let mut made = Vec::with_capacity(material.certificates.len());
 
         for shown in &material.certificates {
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_protocol_versions(versions(config.min_version))
-                .map_err(refused("min_version"))?;
+                .map_err(unusable("min_version"))?;
             let builder = match &verifier {
                 Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
                 None => builder.with_no_client_auth(),
@@ -171,12 +171,12 @@ impl Snapshot {
             made_of_it.ticketer = Arc::clone(&ticketer);
             // A ticket is for one use (RFC 8446 appendix C.4); a client that resumes gets the next one.
             made_of_it.send_tls13_tickets = 1;
-            made.push(Choice::new(made_of_it));
+            made.push(ServerConfigs::new(made_of_it));
         }
 
         let Some(default) = made.first().cloned() else {
             let error = CertificateError::NoCertificate;
-            return Err(vec![Fault::new("certificate", error)]);
+            return Err(vec![SettingError::new("certificate", error)]);
         };
 
         let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
@@ -198,12 +198,16 @@ impl Snapshot {
             ticketer,
             fingerprint: fingerprint(material, clients),
             clients,
-            ends: material.certificates.iter().filter_map(end).collect(),
+            expirations: material
+                .certificates
+                .iter()
+                .filter_map(expiration)
+                .collect(),
         })
     }
 
     /// What is shown to a client that asks for this name.
-    fn choose(&self, name: Option<&str>) -> &Choice {
+    fn choose(&self, name: Option<&str>) -> &ServerConfigs {
         if self.exact.len() + self.wildcards.len() < 2 {
             return &self.default;
         }
@@ -216,15 +220,15 @@ impl Snapshot {
     }
 }
 
-impl fmt::Debug for Snapshot {
+impl fmt::Debug for CertificateSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("ends", &self.ends)
+        f.debug_struct("CertificateSet")
+            .field("expirations", &self.expirations)
             .finish_non_exhaustive()
     }
 }
 
-fn end(shown: &Shown) -> Option<(String, i64)> {
+fn expiration(shown: &LoadedCertificate) -> Option<(String, i64)> {
     let name = shown.names.first().map_or("(no name)", String::as_str);
     Some((name.to_owned(), shown.not_after?))
 }
@@ -239,40 +243,40 @@ fn fingerprint(material: &Material, clients: [u8; 32]) -> [u8; 32] {
         sum.update(&shown.secret);
         sum.update(shown.certified.ocsp.as_deref().unwrap_or_default());
     }
-    finished(sum)
+    finish(sum)
 }
 
-fn fingerprint_of_clients(config: &Config, clients: Option<&Clients>) -> [u8; 32] {
+fn fingerprint_of_clients(config: &Config, clients: Option<&ClientAuthorities>) -> [u8; 32] {
     let mut sum = Context::new(&SHA256);
     if let Some(clients) = clients {
         sum.update(format!("{:?} {:?}", config.client_auth, config.allow).as_bytes());
         for authority in &clients.authorities {
             sum.update(authority);
         }
-        for list in &clients.revoked {
+        for list in &clients.revocation_lists {
             sum.update(list);
         }
     }
-    finished(sum)
+    finish(sum)
 }
 
-fn finished(sum: Context) -> [u8; 32] {
+fn finish(sum: Context) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(sum.finish().as_ref());
     bytes
 }
 
-fn verifier(
+fn build_verifier(
     config: &Config,
-    clients: &Clients,
+    clients: &ClientAuthorities,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<Door>, Vec<Fault>> {
+) -> Result<Arc<AllowListVerifier>, Vec<SettingError>> {
     let roots = Arc::clone(&clients.roots);
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-    if !clients.revoked.is_empty() {
+    if !clients.revocation_lists.is_empty() {
         // A list takes back what it names; an authority without one goes on as before.
         builder = builder
-            .with_crls(clients.revoked.iter().cloned())
+            .with_crls(clients.revocation_lists.iter().cloned())
             .allow_unknown_revocation_status();
     }
 
@@ -281,22 +285,22 @@ fn verifier(
     }
 
     let inner = builder.build().map_err(|error| {
-        let error = CertificateError::Refused(error.to_string());
-        vec![Fault::new(clients.setting, error)]
+        let error = CertificateError::Unusable(error.to_string());
+        vec![SettingError::new(clients.setting, error)]
     })?;
     let allow = config.allow.clone();
 
-    Ok(Arc::new(Door { inner, allow }))
+    Ok(Arc::new(AllowListVerifier { inner, allow }))
 }
 
 /// Lets in the certificates an authority has signed and the list names.
 #[derive(Debug)]
-struct Door {
+struct AllowListVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     allow: Allow,
 }
 
-impl ClientCertVerifier for Door {
+impl ClientCertVerifier for AllowListVerifier {
     fn offer_client_auth(&self) -> bool {
         self.inner.offer_client_auth()
     }
@@ -316,11 +320,12 @@ impl ClientCertVerifier for Door {
         now: UnixTime,
     ) -> Result<ClientCertVerified, TlsError> {
         let verified = self.inner.verify_client_cert(certificate, chain, now)?;
-        let admitted = Identity::of(certificate).is_some_and(|owner| self.allow.admits(&owner));
+        let admitted =
+            Identity::from_certificate(certificate).is_some_and(|owner| self.allow.admits(&owner));
         if admitted {
             Ok(verified)
         } else {
-            Err(Refusal::ApplicationVerificationFailure.into())
+            Err(TlsCertificateError::ApplicationVerificationFailure.into())
         }
     }
 
@@ -351,12 +356,12 @@ impl ClientCertVerifier for Door {
 
 /// Makes TLS connections of TCP connections.
 #[derive(Clone)]
-pub(crate) struct Handshake(Arc<Shared>);
+pub(crate) struct TlsAcceptor(Arc<Shared>);
 
 struct Shared {
-    shown: RwLock<Arc<Snapshot>>,
-    limit: Period,
-    under_way: Semaphore,
+    certificates: RwLock<Arc<CertificateSet>>,
+    limit: HumanDuration,
+    handshakes: Semaphore,
     accept_proxy: bool,
     per_client: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
@@ -366,7 +371,7 @@ struct Shared {
 
 struct Counters {
     handshakes: Counter<u64>,
-    refused: Counter<u64>,
+    rejected: Counter<u64>,
     expiry: Gauge<f64>,
     connections: Gauge<f64>,
     bytes: Counter<u64>,
@@ -381,24 +386,24 @@ pub(crate) struct Accepted {
     /// Where the client connected to.
     pub(crate) local: SocketAddr,
     pub(crate) identity: Option<Identity>,
-    pub(crate) open: Open,
+    pub(crate) open: ConnectionGuard,
 }
 
 /// A connection that counts for its client as long as this lives.
-pub(crate) struct Open {
+pub(crate) struct ConnectionGuard {
     shared: Arc<Shared>,
     client: IpAddr,
 }
 
-impl Handshake {
-    pub(crate) fn new(shown: Snapshot, config: &Config) -> Self {
+impl TlsAcceptor {
+    pub(crate) fn new(shown: CertificateSet, config: &Config) -> Self {
         let counters = Counters {
             handshakes: telemetry::counter(
                 "tls_proxy.handshakes",
                 "{handshake}",
                 "TLS handshakes by how they ended.",
             ),
-            refused: telemetry::counter(
+            rejected: telemetry::counter(
                 "tls_proxy.refused",
                 "{connection}",
                 "Connections closed before TLS, by reason.",
@@ -406,7 +411,7 @@ impl Handshake {
             expiry: telemetry::gauge(
                 "tls_proxy.certificate.expiry",
                 "s",
-                "When each certificate ends, in seconds since 1970.",
+                "When each certificate expirations, in seconds since 1970.",
             ),
             bytes: bytes_counter(),
             connections: telemetry::gauge(
@@ -417,18 +422,18 @@ impl Handshake {
         };
 
         let shared = Shared {
-            shown: RwLock::new(Arc::new(shown)),
-            limit: config.handshake_limit,
-            under_way: Semaphore::new(config.handshakes.clamp(1, Semaphore::MAX_PERMITS)),
+            certificates: RwLock::new(Arc::new(shown)),
+            limit: config.handshake_timeout,
+            handshakes: Semaphore::new(config.max_handshakes.clamp(1, Semaphore::MAX_PERMITS)),
             accept_proxy: config.accept_proxy_protocol,
-            per_client: config.connections_per_client,
+            per_client: config.max_connections_per_client,
             open: Mutex::default(),
             connections: AtomicUsize::new(0),
             counters,
         };
 
         let handshake = Self(Arc::new(shared));
-        handshake.record_ends();
+        handshake.record_expirations();
         handshake
     }
 
@@ -438,22 +443,32 @@ impl Handshake {
     }
 
     /// What is shown now.
-    pub(crate) fn shown(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.shown.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn current(&self) -> Arc<CertificateSet> {
+        Arc::clone(
+            &self
+                .0
+                .certificates
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Shows this from now on; open connections keep what they have. Says whether it is anything new.
-    pub(crate) fn show(&self, shown: Snapshot) -> bool {
-        if self.shown().fingerprint == shown.fingerprint {
+    pub(crate) fn replace(&self, shown: CertificateSet) -> bool {
+        if self.current().fingerprint == shown.fingerprint {
             return false;
         }
-        *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
-        self.record_ends();
+        *self
+            .0
+            .certificates
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        self.record_expirations();
         true
     }
 
-    fn record_ends(&self) {
-        for (name, end) in &self.shown().ends {
+    fn record_expirations(&self) {
+        for (name, end) in &self.current().expirations {
             let attributes = [KeyValue::new("name", name.clone())];
             self.0.counters.expiry.record(*end as f64, &attributes);
         }
@@ -466,8 +481,10 @@ impl Handshake {
         address: SocketAddr,
     ) -> io::Result<Accepted> {
         let limit = self.0.limit;
-        let accepting = timeout(limit.duration(), self.accept_patiently(stream, address));
-        let accepted = accepting.await.unwrap_or_else(|_| Err(too_slow(limit)));
+        let accepting = timeout(limit.duration(), self.handshake(stream, address));
+        let accepted = accepting
+            .await
+            .unwrap_or_else(|_| Err(timeout_error(limit)));
         let mut attributes = vec![KeyValue::new(
             "outcome",
             accepted.as_ref().map_or_else(outcome, |_| "completed"),
@@ -480,27 +497,32 @@ impl Handshake {
         }
 
         self.0.counters.handshakes.add(1, &attributes);
-        accepted.map_err(explained)
+        accepted.map_err(explain)
     }
 
-    async fn accept_patiently(
+    async fn handshake(
         &self,
         mut stream: TcpStream,
         mut address: SocketAddr,
     ) -> io::Result<Accepted> {
         let local = stream.local_addr()?;
         if self.0.accept_proxy {
-            let told = proxy_protocol::take(&mut stream).await;
-            let told = told.inspect_err(|_| self.refuse("proxy_protocol"))?;
-            address = told.unwrap_or(address);
+            let header = proxy_protocol::read_header(&mut stream).await;
+            let header = header.inspect_err(|_| self.record_rejected("proxy_protocol"))?;
+            address = header.unwrap_or(address);
         }
 
-        let open = self.count(address.ip().to_canonical())?;
+        let open = self.register(address.ip().to_canonical())?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
 
         // Only now: a client that sends nothing keeps nobody waiting.
-        let _under_way = self.0.under_way.acquire().await.map_err(io::Error::other)?;
-        let shown = self.shown();
+        let _permit = self
+            .0
+            .handshakes
+            .acquire()
+            .await
+            .map_err(io::Error::other)?;
+        let shown = self.current();
         let hello = start.client_hello();
         let choice = shown.choose(hello.server_name());
         let chosen = Arc::clone(choice.for_suites(hello.cipher_suites()));
@@ -509,14 +531,14 @@ impl Handshake {
         let identity = tls
             .peer_certificates()
             .and_then(<[_]>::first)
-            .and_then(Identity::of);
+            .and_then(Identity::from_certificate);
 
         // A session that is resumed brings the certificate it began with, which nobody looks at again.
         if let Some(identity) = &identity
             && is_resumed(tls)
             && identity.not_after < UnixTime::now().as_secs() as i64
         {
-            self.refuse("client_expired");
+            self.record_rejected("client_expired");
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 "the client's certificate has ended since its session began",
@@ -532,20 +554,20 @@ impl Handshake {
         })
     }
 
-    fn refuse(&self, reason: &'static str) {
+    fn record_rejected(&self, reason: &'static str) {
         let attributes = [KeyValue::new("reason", reason)];
-        self.0.counters.refused.add(1, &attributes);
+        self.0.counters.rejected.add(1, &attributes);
     }
 
-    fn count(&self, client: IpAddr) -> io::Result<Open> {
+    fn register(&self, client: IpAddr) -> io::Result<ConnectionGuard> {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
         if self.0.per_client > 0 && *count >= self.0.per_client {
             drop(open);
-            self.refuse("per_client");
+            self.record_rejected("per_client");
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionRefused,
-                format!("`connections_per_client` reached by {client}"),
+                format!("`max_connections_per_client` reached by {client}"),
             ));
         }
 
@@ -554,14 +576,14 @@ impl Handshake {
         let connections = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.counters.connections.record(connections as f64, &[]);
 
-        Ok(Open {
+        Ok(ConnectionGuard {
             shared: Arc::clone(&self.0),
             client,
         })
     }
 }
 
-impl Drop for Open {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let before = self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         let connections = before.saturating_sub(1) as f64;
@@ -583,9 +605,9 @@ impl Drop for Open {
 }
 
 #[cfg(test)]
-impl Open {
+impl ConnectionGuard {
     /// One of a proxy that is none.
-    pub(crate) fn uncounted() -> Self {
+    pub(crate) fn for_test() -> Self {
         let certified = rcgen::generate_simple_self_signed(["localhost".into()]);
         let rcgen::CertifiedKey { cert, signing_key } = certified.unwrap();
         let config = Config {
@@ -593,9 +615,9 @@ impl Open {
             ..Config::default()
         };
         let material = Material::load(&config, &provider()).unwrap();
-        let shown = Snapshot::new(&config, &material, None).unwrap();
-        let handshake = Handshake::new(shown, &config);
-        handshake.count([127, 0, 0, 1].into()).unwrap()
+        let shown = CertificateSet::new(&config, &material, None).unwrap();
+        let handshake = TlsAcceptor::new(shown, &config);
+        handshake.register([127, 0, 0, 1].into()).unwrap()
     }
 }
 
@@ -627,7 +649,7 @@ fn outcome(error: &io::Error) -> &'static str {
     }
 }
 
-fn explained(error: io::Error) -> io::Error {
+fn explain(error: io::Error) -> io::Error {
     if is_cleartext(&error) {
         io::Error::new(io::ErrorKind::InvalidData, "what arrived is not TLS")
     } else {
@@ -645,7 +667,7 @@ fn is_cleartext(error: &io::Error) -> bool {
     )
 }
 
-fn too_slow(limit: Period) -> io::Error {
+fn timeout_error(limit: HumanDuration) -> io::Error {
     io::Error::new(
         io::ErrorKind::TimedOut,
         format!("no handshake within {limit}"),

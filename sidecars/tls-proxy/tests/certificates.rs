@@ -18,29 +18,38 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use rustls::{
     ClientConfig, DigitallySignedStruct, HandshakeKind, NamedGroup, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::aws_lc_rs,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
-use support::{Running, Signer, asked, client_config, connect, get, h1, mirror, proxy, within};
-use tls_proxy::{Config, Identity, MoreCertificate, Proxy};
+use support::{
+    RunningProxy, Signer, client_config, connect, get, h1, mirror, proxy, send_get, within,
+};
+use tls_proxy::{Config, ExtraCertificate, Identity, Proxy};
 use tokio::time::sleep;
 
-fn more(pem: String) -> MoreCertificate {
-    MoreCertificate {
+fn more(pem: String) -> ExtraCertificate {
+    ExtraCertificate {
         certificate: Secret::new(pem),
-        ..MoreCertificate::default()
+        ..ExtraCertificate::default()
     }
 }
 
 /// The first DNS name in the certificate that is shown.
-async fn shown(proxy: &Running, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<String> {
+async fn served_name(
+    proxy: &RunningProxy,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> std::io::Result<String> {
     let stream = connect(proxy.address, config, name).await?;
     let certificate = &stream.get_ref().1.peer_certificates().unwrap()[0];
-    Ok(Identity::of(certificate).unwrap().dns.remove(0))
+    Ok(Identity::from_certificate(certificate)
+        .unwrap()
+        .dns
+        .remove(0))
 }
 
 #[tokio::test]
@@ -57,7 +66,7 @@ async fn each_name_has_its_certificate_and_others_the_first() {
     .await;
 
     let config = Arc::new(client_config(&signer.root, None));
-    for (name, wanted) in [
+    for (name, expected) in [
         ("first.example", "first.example"),
         ("b.example", "b.example"),
         ("B.Example", "b.example"),
@@ -66,14 +75,16 @@ async fn each_name_has_its_certificate_and_others_the_first() {
         ("any.other.example", "first.example"),
     ] {
         assert_eq!(
-            shown(&proxy, &config, name).await.unwrap(),
-            wanted,
+            served_name(&proxy, &config, name).await.unwrap(),
+            expected,
             "{name}"
         );
     }
 
     // Two labels are more than a star stands for: the first certificate, which is not for that name.
-    let error = shown(&proxy, &config, "x.y.c.example").await.unwrap_err();
+    let error = served_name(&proxy, &config, "x.y.c.example")
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
 }
 
@@ -93,27 +104,27 @@ async fn each_certificate_has_its_protocols() {
     let mut config = client_config(&signer.root, None);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
-    for (name, wanted) in [("new.example", "h2"), ("old.example", "http/1.1")] {
+    for (name, expected) in [("new.example", "h2"), ("old.example", "http/1.1")] {
         let stream = connect(proxy.address, &config, name).await.unwrap();
         let chosen = stream.get_ref().1.alpn_protocol().unwrap();
-        assert_eq!(chosen, wanted.as_bytes(), "{name}");
+        assert_eq!(chosen, expected.as_bytes(), "{name}");
     }
 }
 
 /// A proxy whose certificate is a file that is looked at all the time.
-async fn watching(file: &Path) -> Running {
+async fn proxy_with_file(file: &Path) -> RunningProxy {
     proxy(mirror().await, |config| {
         config.certificate = Secret::default();
         config.key = Secret::default();
         config.certificate_file = Some(file.to_owned());
-        config.reload_interval = Period::from_millis(5);
+        config.reload_interval = HumanDuration::from_millis(5);
     })
     .await
 }
 
-async fn shows(proxy: &Running, config: &Arc<ClientConfig>, names: &[&str]) {
+async fn wait_for_name(proxy: &RunningProxy, config: &Arc<ClientConfig>, names: &[&str]) {
     within(async {
-        while !shown(proxy, config, names[0])
+        while !served_name(proxy, config, names[0])
             .await
             .is_ok_and(|name| name == names[1])
         {
@@ -129,14 +140,14 @@ async fn a_new_file_is_shown_to_new_connections_and_old_ones_go_on() {
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["one.example", "localhost"])).unwrap();
 
-    let mut proxy = watching(&file).await;
+    let mut proxy = proxy_with_file(&file).await;
     proxy.root = signer.root.clone();
     let config = Arc::new(client_config(&signer.root, None));
     let mut open = h1(&proxy).await;
 
-    shows(&proxy, &config, &["localhost", "one.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "one.example"]).await;
     fs::write(&file, signer.server(&["two.example", "localhost"])).unwrap();
-    shows(&proxy, &config, &["localhost", "two.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "two.example"]).await;
     assert_eq!(
         within(open.send_request(get("/"))).await.unwrap().status(),
         200
@@ -155,14 +166,14 @@ async fn a_link_that_is_swapped_is_followed() {
 
     let current = folder.path().join("current");
     symlink("one", &current).unwrap();
-    let proxy = watching(&current.join("tls.pem")).await;
+    let proxy = proxy_with_file(&current.join("tls.pem")).await;
     let config = Arc::new(client_config(&signer.root, None));
 
-    shows(&proxy, &config, &["localhost", "one.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "one.example"]).await;
     let next = folder.path().join("next");
     symlink("two", &next).unwrap();
     fs::rename(&next, &current).unwrap();
-    shows(&proxy, &config, &["localhost", "two.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "two.example"]).await;
 }
 
 #[test]
@@ -189,7 +200,7 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
     };
 
     let proxy = Proxy::new(&config).unwrap();
-    let name = || proxy.certificate_ends().remove(0).0;
+    let name = || proxy.certificate_expirations().remove(0).0;
     assert!(!proxy.reload().unwrap());
 
     for (broken, why) in [
@@ -203,7 +214,7 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
         fs::write(&chain, broken).unwrap();
         let error = proxy.reload().unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
-        assert!(proxy.reload_fault().unwrap().contains(why));
+        assert!(proxy.last_reload_error().unwrap().contains(why));
         assert_eq!(name(), "one.example");
     }
 
@@ -213,7 +224,7 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
     fs::write(&key, &two.1).unwrap();
     assert!(proxy.reload().unwrap());
     assert_eq!(name(), "two.example");
-    assert_eq!(proxy.reload_fault(), None);
+    assert_eq!(proxy.last_reload_error(), None);
 }
 
 /// `ROTATIONS=100` for as many as a release is held to.
@@ -224,7 +235,7 @@ async fn rotations_under_load_fail_no_request() {
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["at0.example", "localhost"])).unwrap();
 
-    let proxy = Arc::new(watching(&file).await);
+    let proxy = Arc::new(proxy_with_file(&file).await);
     let config = Arc::new(client_config(&signer.root, None));
     let (done, answered) = (
         Arc::new(AtomicBool::new(false)),
@@ -237,7 +248,7 @@ async fn rotations_under_load_fail_no_request() {
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
                     let stream = connect(proxy.address, &config, "localhost").await.unwrap();
-                    let answer = asked(stream, "").await.unwrap();
+                    let answer = send_get(stream, "").await.unwrap();
                     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
@@ -251,7 +262,7 @@ async fn rotations_under_load_fail_no_request() {
         fs::write(&file, "").unwrap();
         sleep(Duration::from_millis(7)).await;
         fs::write(&file, signer.server(&[&name, "localhost"])).unwrap();
-        shows(&proxy, &config, &["localhost", &name]).await;
+        wait_for_name(&proxy, &config, &["localhost", &name]).await;
     }
 
     done.store(true, Ordering::Relaxed);
@@ -279,7 +290,7 @@ async fn the_certificate_for_development_is_good_for_localhost() {
     for name in ["localhost", "127.0.0.1"] {
         let stream = connect(proxy.address, &config, name).await.unwrap();
         assert!(
-            asked(stream, "")
+            send_get(stream, "")
                 .await
                 .unwrap()
                 .starts_with("HTTP/1.1 200 ")
@@ -287,7 +298,7 @@ async fn the_certificate_for_development_is_good_for_localhost() {
     }
 }
 
-async fn kind(proxy: &Running, config: &Arc<ClientConfig>) -> HandshakeKind {
+async fn kind(proxy: &RunningProxy, config: &Arc<ClientConfig>) -> HandshakeKind {
     let mut stream = connect(proxy.address, config, "localhost").await.unwrap();
     let kind = stream.get_ref().1.handshake_kind().unwrap();
     // The ticket comes behind the handshake.
@@ -341,11 +352,11 @@ async fn the_key_exchange_is_one_for_the_years_to_come() {
     assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
 }
 
-/// Believes everything, and keeps the OCSP response it is shown.
+/// Believes everything, and recorder the OCSP response it is shown.
 #[derive(Debug, Default)]
-struct Keeps(Mutex<Vec<u8>>);
+struct OcspRecorder(Mutex<Vec<u8>>);
 
-impl ServerCertVerifier for Keeps {
+impl ServerCertVerifier for OcspRecorder {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -390,17 +401,17 @@ async fn the_ocsp_response_goes_with_the_certificate() {
     fs::write(&file, b"as the authority gave it").unwrap();
 
     let proxy = proxy(mirror().await, |config| config.ocsp_file = Some(file)).await;
-    let keeps = Arc::new(Keeps::default());
+    let recorder = Arc::new(OcspRecorder::default());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&keeps) as _)
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as _)
         .with_no_client_auth();
 
     connect(proxy.address, &Arc::new(config), "localhost")
         .await
         .unwrap();
-    assert_eq!(*keeps.0.lock().unwrap(), b"as the authority gave it");
+    assert_eq!(*recorder.0.lock().unwrap(), b"as the authority gave it");
 }

@@ -9,11 +9,11 @@ mod support;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, SerialNumber};
 use rustls::{ClientConfig, HandshakeKind};
 use rustls_pki_types::CertificateDer;
-use support::{Running, Signer, asked, client_config, connect, mirror, proxy, within};
+use support::{RunningProxy, Signer, client_config, connect, mirror, proxy, send_get, within};
 use tls_proxy::{ClientAuth, Config};
 use tokio::time::sleep;
 
@@ -28,7 +28,7 @@ fn client(signer: &Signer, id: &str, serial: u64) -> (String, String) {
     signer.sign(params)
 }
 
-async fn asking(signer: &Signer, change: impl FnOnce(&mut Config)) -> Running {
+async fn asking(signer: &Signer, change: impl FnOnce(&mut Config)) -> RunningProxy {
     let authority = signer.root_pem.clone();
     proxy(mirror().await, |config| {
         config.client_ca = Secret::new(authority);
@@ -43,7 +43,7 @@ async fn answer(
     identity: Option<&(String, String)>,
 ) -> std::io::Result<String> {
     let config = Arc::new(client_config(root, identity));
-    asked(connect(address, &config, "localhost").await?, "").await
+    send_get(connect(address, &config, "localhost").await?, "").await
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn nobody_can_say_of_himself_who_he_is() {
         let config = Arc::new(client_config(&proxy.root, None));
         let stream = connect(proxy.address, &config, "localhost").await.unwrap();
         let spoofed = "X-Forwarded-Client-Cert: Hash=1\r\nx_forwarded_client_cert: Hash=1\r\nX-Forwarded.Client-Cert: Hash=1\r\n";
-        let seen = asked(stream, spoofed).await.unwrap();
+        let seen = send_get(stream, spoofed).await.unwrap();
         assert!(!seen.contains("Hash=1"), "{seen}");
     }
 }
@@ -130,11 +130,11 @@ async fn the_list_lets_in_whom_it_names() {
 async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_session() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let list = folder.path().join("crl.pem");
-    fs::write(&list, signer.revoked(99)).unwrap();
+    fs::write(&list, signer.revocation_list(99)).unwrap();
 
     let proxy = asking(&signer, |config| {
         config.client_crl_file = Some(list.clone());
-        config.reload_interval = Period::from_millis(5);
+        config.reload_interval = HumanDuration::from_millis(5);
         config.ticket_key = Secret::new("0".repeat(32));
     })
     .await;
@@ -148,7 +148,7 @@ async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_
     let resumed = async |config: &Arc<ClientConfig>| {
         let stream = connect(proxy.address, config, "localhost").await?;
         let kind = stream.get_ref().1.handshake_kind();
-        asked(stream, "")
+        send_get(stream, "")
             .await
             .map(|_| kind == Some(HandshakeKind::Resumed))
     };
@@ -158,7 +158,7 @@ async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_
         assert!(resumed(config).await.unwrap());
     }
 
-    fs::write(&list, signer.revoked(1)).unwrap();
+    fs::write(&list, signer.revocation_list(1)).unwrap();
     within(async {
         while resumed(&first).await.is_ok() {
             sleep(Duration::from_millis(5)).await;

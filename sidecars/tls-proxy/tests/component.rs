@@ -15,7 +15,7 @@ fn component() -> Value {
 
 #[test]
 fn the_ports_are_those_of_describe() {
-    let described = Description::of::<TlsProxy>();
+    let described = Description::from_component::<TlsProxy>();
     let component = component();
     assert_eq!(component["name"], described.name);
     assert_eq!(component["summary"], described.summary);

@@ -10,7 +10,7 @@ mod support;
 use std::sync::Arc;
 
 use chassis::BoxError;
-use support::{Signer, asked, client_config, connect, mirror};
+use support::{Signer, client_config, connect, mirror, send_get};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn another_program_mounts_it_in_ten_lines() -> Result<(), BoxError> {
 
     let client = Arc::new(client_config(&signer.root, None));
     let stream = connect(address, &client, "localhost").await?;
-    assert!(asked(stream, "").await?.starts_with("HTTP/1.1 200 "));
+    assert!(send_get(stream, "").await?.starts_with("HTTP/1.1 200 "));
 
     stop.fire();
     serving.await??;

@@ -164,14 +164,14 @@ async fn check_is_fine_with_a_whole_configuration() {
 }
 
 /// A running proxy with a certificate of its own, in front of `upstream`.
-struct Started {
+struct RunningProcess {
     child: tokio::process::Child,
     lines: Lines<BufReader<ChildStdout>>,
     admin: String,
     address: SocketAddr,
 }
 
-impl Started {
+impl RunningProcess {
     async fn new(upstream: SocketAddr, more: &[(&str, &str)]) -> Self {
         let upstream = format!("http://{upstream}");
         let mut variables = vec![
@@ -207,7 +207,7 @@ impl Started {
         kill_process(id, signal).unwrap();
     }
 
-    async fn ready_says(&self) -> String {
+    async fn get_ready(&self) -> String {
         let mut stream = TcpStream::connect(&self.admin).await.unwrap();
         let request = b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
@@ -228,15 +228,15 @@ async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
         ("TLS_PROXY_CERTIFICATE_FILE", path),
         ("TLS_PROXY_RELOAD_INTERVAL", "0s"),
     ];
-    let mut started = Started::new(support::mirror().await, &variables).await;
-    let said = started.ready_says().await;
+    let mut process = RunningProcess::new(support::mirror().await, &variables).await;
+    let said = process.get_ready().await;
 
     assert!(said.contains("one.example ends in"), "{said}");
     std::fs::write(&file, "half of it").unwrap();
-    started.signal(Signal::HUP);
+    process.signal(Signal::HUP);
 
     let fault = line(
-        &mut started.lines,
+        &mut process.lines,
         "the new certificates cannot be used; the old ones stay",
     )
     .await;
@@ -250,17 +250,17 @@ async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
     );
 
     std::fs::write(&file, signer.server(&["two.example"])).unwrap();
-    started.signal(Signal::HUP);
-    line(&mut started.lines, "certificates replaced").await;
+    process.signal(Signal::HUP);
+    line(&mut process.lines, "certificates replaced").await;
 
     let config = Arc::new(support::client_config(&signer.root, None));
     assert!(
-        support::connect(started.address, &config, "two.example")
+        support::connect(process.address, &config, "two.example")
             .await
             .is_ok()
     );
-    started.signal(Signal::TERM);
-    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+    process.signal(Signal::TERM);
+    assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]
@@ -281,25 +281,25 @@ async fn a_stop_waits_for_the_app_which_may_still_be_asked() {
     let pem = signer.server(&["localhost"]);
     let variables = [
         ("TLS_PROXY_CERTIFICATE", &*pem),
-        ("TLS_PROXY_WAIT_FOR_UPSTREAM", "15s"),
+        ("TLS_PROXY_UPSTREAM_DRAIN_TIMEOUT", "15s"),
     ];
-    let mut started = Started::new(upstream, &variables).await;
+    let mut process = RunningProcess::new(upstream, &variables).await;
 
-    started.signal(Signal::TERM);
-    line(&mut started.lines, "waiting for the upstream to stop").await;
+    process.signal(Signal::TERM);
+    line(&mut process.lines, "waiting for the upstream to stop").await;
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
 
     let config = Arc::new(support::client_config(&signer.root, None));
-    let stream = support::connect(started.address, &config, "localhost")
+    let stream = support::connect(process.address, &config, "localhost")
         .await
         .unwrap();
-    let answer = support::asked(stream, "").await.unwrap();
+    let answer = support::send_get(stream, "").await.unwrap();
 
     assert!(answer.ends_with("still here"), "{answer}");
     stop.fire();
     within(app).await.unwrap().unwrap();
-    line(&mut started.lines, "the upstream has stopped").await;
-    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+    line(&mut process.lines, "the upstream has stopped").await;
+    assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }
 
 /// What came of the requests of one client until the proxy was gone.
@@ -370,7 +370,7 @@ async fn drains_under_load_fail_no_request() {
     .await;
 
     for at in 0..drains {
-        let mut started = Started::new(upstream, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
+        let mut process = RunningProcess::new(upstream, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
         let clients: Vec<_> = (0..8)
             .map(|client| {
                 let is_h2 = client % 2 == 0;
@@ -380,13 +380,13 @@ async fn drains_under_load_fail_no_request() {
                 } else {
                     b"http/1.1".to_vec()
                 }];
-                tokio::spawn(ask_until_gone(started.address, config.into(), is_h2))
+                tokio::spawn(ask_until_gone(process.address, config.into(), is_h2))
             })
             .collect();
 
         tokio::time::sleep(std::time::Duration::from_millis(150 + 17 * at as u64)).await;
-        started.signal(Signal::TERM);
-        assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+        process.signal(Signal::TERM);
+        assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 
         for client in clients {
             let (answered, failed) = within(client).await.unwrap();
@@ -413,9 +413,9 @@ fn cpu(id: u32) -> f64 {
 async fn without_descriptors_it_waits_without_spinning_and_recovers() {
     let signer = Signer::new();
     let pem = signer.server(&["localhost"]);
-    let mut started =
-        Started::new(support::mirror().await, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
-    let id = Pid::from_raw(started.child.id().unwrap().cast_signed());
+    let mut process =
+        RunningProcess::new(support::mirror().await, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
+    let id = Pid::from_raw(process.child.id().unwrap().cast_signed());
     let few = rustix::process::Rlimit {
         current: Some(30),
         maximum: Some(30),
@@ -424,10 +424,10 @@ async fn without_descriptors_it_waits_without_spinning_and_recovers() {
     rustix::process::prlimit(id, rustix::process::Resource::Nofile, few).unwrap();
     let mut open = Vec::new();
     for _ in 0..40 {
-        open.push(TcpStream::connect(started.address).await.unwrap());
+        open.push(TcpStream::connect(process.address).await.unwrap());
     }
 
-    let failed = line(&mut started.lines, "accept failed").await;
+    let failed = line(&mut process.lines, "accept failed").await;
     assert!(
         failed["error"]
             .as_str()
@@ -436,26 +436,26 @@ async fn without_descriptors_it_waits_without_spinning_and_recovers() {
         "{failed}"
     );
 
-    let before = cpu(started.child.id().unwrap());
+    let before = cpu(process.child.id().unwrap());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    let spent = cpu(started.child.id().unwrap()) - before;
+    let spent = cpu(process.child.id().unwrap()) - before;
     assert!(spent < 0.3, "{spent} s of CPU in one second of waiting");
     drop(open);
 
     let config = Arc::new(support::client_config(&signer.root, None));
-    let stream = support::connect(started.address, &config, "localhost")
+    let stream = support::connect(process.address, &config, "localhost")
         .await
         .unwrap();
 
     assert!(
-        support::asked(stream, "")
+        support::send_get(stream, "")
             .await
             .unwrap()
             .starts_with("HTTP/1.1 200 ")
     );
 
-    started.signal(Signal::TERM);
-    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+    process.signal(Signal::TERM);
+    assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]
@@ -466,19 +466,19 @@ async fn the_access_log_has_its_share() {
         ("TLS_PROXY_CERTIFICATE", &*pem),
         ("TLS_PROXY_ACCESS_LOG", "0.5"),
     ];
-    let mut started = Started::new(support::mirror().await, &variables).await;
+    let mut process = RunningProcess::new(support::mirror().await, &variables).await;
     let config = Arc::new(support::client_config(&signer.root, None));
 
     for _ in 0..4 {
-        let stream = support::connect(started.address, &config, "localhost")
+        let stream = support::connect(process.address, &config, "localhost")
             .await
             .unwrap();
-        support::asked(stream, "").await.unwrap();
+        support::send_get(stream, "").await.unwrap();
     }
 
-    started.signal(Signal::TERM);
+    process.signal(Signal::TERM);
     let mut requests = Vec::new();
-    while let Some(line) = within(started.lines.next_line()).await.unwrap() {
+    while let Some(line) = within(process.lines.next_line()).await.unwrap() {
         let line: Value = serde_json::from_str(&line).unwrap();
         if line["message"] == "request" {
             requests.push(line);

@@ -9,7 +9,7 @@ mod support;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chassis::{Period, Secret, Settings, http::empty};
+use chassis::{HumanDuration, Secret, Settings, http::empty};
 use http_body_util::channel::Channel;
 use support::{
     Authority, BOTH, Request, answer, get, h1, h2, handshake, mirror, next_hop, proxy, text, within,
@@ -68,7 +68,7 @@ async fn carries_http2_to_the_next_hop() {
 #[tokio::test]
 async fn carries_bodies_both_ways() {
     let echo = next_hop(|request: Request| async move {
-        support::Response::new(chassis::http::boxed(request.into_body()))
+        support::Response::new(chassis::http::box_body(request.into_body()))
     });
     let proxy = proxy(echo.await, |_| {}).await;
     let body = "coin".repeat(250_000);
@@ -102,7 +102,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     for version in ["h1", "h2"] {
         let (mut body, receiver) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);
         let request = ::http::Request::post("https://localhost/").header("host", "localhost");
-        let request = request.body(chassis::http::boxed(receiver)).unwrap();
+        let request = request.body(chassis::http::box_body(receiver)).unwrap();
         let answering = async {
             match version {
                 "h1" => h1(&proxy).await.send_request(request).await,
@@ -237,8 +237,8 @@ async fn closes_on_plain_http_and_goes_on() {
 
 #[tokio::test]
 async fn closes_a_handshake_that_takes_too_long() {
-    let limit = Period::from_millis(50);
-    let proxy = proxy(mirror().await, |config| config.handshake_limit = limit).await;
+    let limit = HumanDuration::from_millis(50);
+    let proxy = proxy(mirror().await, |config| config.handshake_timeout = limit).await;
     let mut silent = TcpStream::connect(proxy.address).await.unwrap();
     let mut answer = Vec::new();
     let _ = within(silent.read_to_end(&mut answer)).await;
@@ -485,7 +485,7 @@ async fn the_plain_listener_sends_to_https() {
 #[tokio::test]
 async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
     let proxy = proxy(mirror().await, |config| {
-        config.lifetime = Period::from_millis(200);
+        config.max_connection_age = HumanDuration::from_millis(200);
     })
     .await;
     let mut client = h1(&proxy).await;
@@ -502,7 +502,10 @@ async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
 
 #[tokio::test]
 async fn one_client_address_has_so_many_connections_and_gets_them_back() {
-    let proxy = proxy(mirror().await, |config| config.connections_per_client = 2).await;
+    let proxy = proxy(mirror().await, |config| {
+        config.max_connections_per_client = 2
+    })
+    .await;
     let (one, two) = (h1(&proxy).await, h1(&proxy).await);
     let third = handshake(proxy.address, &proxy.root, "h2", BOTH).await;
     assert!(third.is_err());
@@ -527,7 +530,7 @@ async fn clients_that_vanish_harm_nobody() {
         let _ = http_body_util::BodyExt::collect(request.into_body()).await;
         answer("x".repeat(5_000_000))
     });
-    let proxy = proxy(hop.await, |config| config.connections_per_client = 8).await;
+    let proxy = proxy(hop.await, |config| config.max_connections_per_client = 8).await;
     let post = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\nabc";
     let get_all = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 

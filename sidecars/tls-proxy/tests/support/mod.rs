@@ -102,7 +102,7 @@ impl Signer {
     }
 
     /// A revocation list with this serial number in it.
-    pub(crate) fn revoked(&self, serial: u64) -> String {
+    pub(crate) fn revocation_list(&self, serial: u64) -> String {
         let now = rcgen::date_time_ymd(2026, 1, 1);
         let list = CertificateRevocationListParams {
             this_update: now,
@@ -156,7 +156,7 @@ pub(crate) async fn connect(
 }
 
 /// Sends a request on a connection and returns all that comes back.
-pub(crate) async fn asked(
+pub(crate) async fn send_get(
     mut stream: TlsStream<TcpStream>,
     headers: &str,
 ) -> std::io::Result<String> {
@@ -184,7 +184,7 @@ pub(crate) async fn mirror() -> SocketAddr {
 }
 
 /// A running proxy.
-pub(crate) struct Running {
+pub(crate) struct RunningProxy {
     pub(crate) address: SocketAddr,
     pub(crate) root: CertificateDer<'static>,
     pub(crate) trigger: Trigger,
@@ -192,7 +192,7 @@ pub(crate) struct Running {
 }
 
 /// Runs a proxy in front of `upstream`.
-pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Running {
+pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> RunningProxy {
     let Authority {
         root,
         certificate,
@@ -216,7 +216,7 @@ pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)
         proxy.serve(listener, shutdown).await.unwrap();
     });
 
-    Running {
+    RunningProxy {
         address,
         root,
         trigger,
@@ -277,7 +277,7 @@ pub(crate) async fn handshake(
 pub(crate) const BOTH: &[&rustls::SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
 /// A connection that speaks HTTP/1.1.
-pub(crate) async fn h1(proxy: &Running) -> http1::SendRequest<Body> {
+pub(crate) async fn h1(proxy: &RunningProxy) -> http1::SendRequest<Body> {
     let stream = handshake(proxy.address, &proxy.root, "http/1.1", BOTH)
         .await
         .unwrap();
@@ -288,7 +288,7 @@ pub(crate) async fn h1(proxy: &Running) -> http1::SendRequest<Body> {
 }
 
 /// A connection that speaks HTTP/2.
-pub(crate) async fn h2(proxy: &Running) -> http2::SendRequest<Body> {
+pub(crate) async fn h2(proxy: &RunningProxy) -> http2::SendRequest<Body> {
     let stream = handshake(proxy.address, &proxy.root, "h2", BOTH)
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! Raw connections: mode `tcp` and mode `originate`.
+//! TcpForwarder connections: mode `tcp` and mode `originate`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,8 +9,8 @@ mod support;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
-use chassis::{Period, Secret};
-use support::{Running, Signer, client_config, connect, proxy, within};
+use chassis::{HumanDuration, Secret};
+use support::{RunningProxy, Signer, client_config, connect, proxy, within};
 use tls_proxy::{Config, Mode, SendProxyProtocol, parse_v1, parse_v2};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -25,9 +25,9 @@ async fn echo_at_the_end() -> SocketAddr {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             tokio::spawn(async move {
-                let mut asked = Vec::new();
-                if stream.read_to_end(&mut asked).await.is_ok() {
-                    let _ = stream.write_all(&asked).await;
+                let mut send_get = Vec::new();
+                if stream.read_to_end(&mut send_get).await.is_ok() {
+                    let _ = stream.write_all(&send_get).await;
                 }
             });
         }
@@ -36,7 +36,7 @@ async fn echo_at_the_end() -> SocketAddr {
     address
 }
 
-async fn raw(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Running {
+async fn raw(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> RunningProxy {
     proxy(upstream, |config| {
         config.mode = Mode::Tcp;
         config.upstream = Some(format!("tcp://{upstream}"));
@@ -79,7 +79,7 @@ async fn a_silent_connection_is_ended_and_a_talking_one_is_not() {
     });
 
     let proxy = raw(upstream, |config| {
-        config.limits.stall = Period::from_millis(300);
+        config.limits.stall_timeout = HumanDuration::from_millis(300);
     })
     .await;
     let config = Arc::new(client_config(&proxy.root, None));
@@ -204,7 +204,7 @@ async fn who_leaves_the_header_out_or_writes_nonsense_is_closed() {
 }
 
 /// A proxy that speaks TLS to another one, which speaks to the echo.
-async fn chain(change: impl FnOnce(&mut Config, &Signer)) -> Running {
+async fn chain(change: impl FnOnce(&mut Config, &Signer)) -> RunningProxy {
     let signer = Signer::new();
     let pem = signer.server(&["db.example"]);
     let far = raw(echo_at_the_end().await, |config| {
@@ -221,7 +221,7 @@ async fn chain(change: impl FnOnce(&mut Config, &Signer)) -> Running {
         config.certificate = Secret::default();
         config.key = Secret::default();
         config.upstream = Some(format!("tls://{}", far.address));
-        config.upstream_name = Some("db.example".into());
+        config.upstream_server_name = Some("db.example".into());
         config.upstream_ca_file = Some(ca);
         change(config, &signer);
     })
@@ -246,7 +246,8 @@ async fn plain_bytes_leave_as_tls_to_whom_is_verified() {
 
 #[tokio::test]
 async fn nothing_leaves_to_a_next_hop_of_another_name_or_authority() {
-    let other_name = chain(|config, _| config.upstream_name = Some("other.example".into())).await;
+    let other_name =
+        chain(|config, _| config.upstream_server_name = Some("other.example".into())).await;
     assert!(
         through(other_name.address, b"secret")
             .await

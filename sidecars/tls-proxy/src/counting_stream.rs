@@ -10,14 +10,14 @@ use opentelemetry::{KeyValue, metrics::Counter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that adds up what passes, and adds it to the counter when it is dropped.
-pub(crate) struct Counted<Io> {
+pub(crate) struct CountingStream<Io> {
     io: Io,
     up: u64,
     down: u64,
     bytes: Counter<u64>,
 }
 
-impl<Io> Counted<Io> {
+impl<Io> CountingStream<Io> {
     pub(crate) fn new(io: Io, bytes: Counter<u64>) -> Self {
         Self {
             io,
@@ -28,7 +28,7 @@ impl<Io> Counted<Io> {
     }
 }
 
-impl<Io> Drop for Counted<Io> {
+impl<Io> Drop for CountingStream<Io> {
     fn drop(&mut self) {
         add(&self.bytes, self.up, self.down);
     }
@@ -41,7 +41,7 @@ pub(crate) fn add(bytes: &Counter<u64>, up: u64, down: u64) {
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for CountingStream<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,14 +54,14 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for CountingStream<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.down += written(&polled);
+        self.down += bytes_written(&polled);
         polled
     }
 
@@ -71,7 +71,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.down += written(&polled);
+        self.down += bytes_written(&polled);
         polled
     }
 
@@ -88,7 +88,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
     }
 }
 
-fn written(polled: &Poll<io::Result<usize>>) -> u64 {
+fn bytes_written(polled: &Poll<io::Result<usize>>) -> u64 {
     match polled {
         Poll::Ready(Ok(count)) => *count as u64,
         _ => 0,

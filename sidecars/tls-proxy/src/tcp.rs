@@ -1,4 +1,4 @@
-//! Raw connections: TLS in and its bytes out, or bytes in and TLS out.
+//! TcpForwarder connections: TLS in and its bytes out, or bytes in and TLS out.
 
 use std::{
     io,
@@ -20,44 +20,45 @@ use tokio_rustls::{TlsConnector, client};
 
 use crate::{
     Config, SendProxyProtocol,
-    certificate::{CertificateError, Fault, Material, upstream_roots},
-    counted,
+    certificate::{CertificateError, Material, SettingError, upstream_roots},
+    counting_stream,
     forward::AccessLog,
-    pipe::{Carried, carry},
-    proxy_protocol::{self, Told},
-    reload::Said,
+    pipe::{BytesCopied, copy},
+    proxy_protocol::{self, TlsInfo},
+    reload::LastMessage,
     target::Target,
-    tls::{self, Accepted, Handshake},
+    tls::{self, Accepted, TlsAcceptor},
 };
 
 /// Carries raw connections to one next hop.
-pub(crate) struct Raw {
+pub(crate) struct TcpForwarder {
     target: Target,
-    connect: Duration,
-    idle: Duration,
-    lifetime: Option<Duration>,
-    send: SendProxyProtocol,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    max_age: Option<Duration>,
+    proxy_protocol: SendProxyProtocol,
     log: AccessLog,
-    said: Said,
+    last_error: LastMessage,
     bytes: Counter<u64>,
     ended: Counter<u64>,
 }
 
-impl Raw {
+impl TcpForwarder {
     pub(crate) fn new(config: &Config, target: Target) -> Self {
         Self {
             target,
-            connect: config.upstream_limits.connect.duration(),
-            idle: config.limits.stall.duration(),
-            lifetime: (!config.lifetime.is_zero()).then(|| config.lifetime.duration()),
-            send: config.send_proxy_protocol,
+            connect_timeout: config.upstream_limits.connect_timeout.duration(),
+            idle_timeout: config.limits.stall_timeout.duration(),
+            max_age: (!config.max_connection_age.is_zero())
+                .then(|| config.max_connection_age.duration()),
+            proxy_protocol: config.send_proxy_protocol,
             log: AccessLog::new(config.access_log),
-            said: Said::default(),
+            last_error: LastMessage::default(),
             bytes: tls::bytes_counter(),
             ended: telemetry::counter(
                 "tls_proxy.raw_connections",
                 "{connection}",
-                "Raw connections by how they ended.",
+                "TcpForwarder connections by how they ended.",
             ),
         }
     }
@@ -67,25 +68,25 @@ impl Raw {
     }
 
     pub(crate) async fn is_reachable(&self) -> bool {
-        self.target.connect(self.connect).await.is_ok()
+        self.target.connect(self.connect_timeout).await.is_ok()
     }
 
     /// TLS in, bytes out.
     pub(crate) async fn terminate(
         &self,
-        handshake: &Handshake,
+        acceptor: &TlsAcceptor,
         stream: TcpStream,
         address: SocketAddr,
     ) {
-        // Boxed: an open connection should not keep the room its handshake took.
+        // Boxed: an open connection should not keep the room its acceptor took.
         let accepting = Box::pin(async {
-            let mut accepted = handshake.accept(stream, address).await?;
-            match self.to_next_hop(&accepted).await {
+            let mut accepted = acceptor.accept(stream, address).await?;
+            match self.connect_next_hop(&accepted).await {
                 Ok(next_hop) => Ok((accepted, next_hop)),
                 Err(error) => {
-                    // The client is told that this is an end, not a connection cut.
+                    // The client is info that this is an end, not a connection cut.
                     let _ = accepted.stream.shutdown().await;
-                    self.refused(&error);
+                    self.record_unreachable(&error);
                     Err(error)
                 }
             }
@@ -94,7 +95,7 @@ impl Raw {
         match accepting.await {
             Ok((mut accepted, mut next_hop)) => {
                 let client = accepted.address;
-                self.carry(&mut accepted.stream, &mut next_hop, client)
+                self.forward(&mut accepted.stream, &mut next_hop, client)
                     .await;
             }
             Err(error) => tracing::debug!(peer = %address, %error, "connection not opened"),
@@ -104,32 +105,32 @@ impl Raw {
     /// Bytes in, TLS out.
     pub(crate) async fn originate(
         &self,
-        outward: &Outward,
+        originator: &TlsOriginator,
         mut stream: TcpStream,
         address: SocketAddr,
     ) {
         let opening = Box::pin(async {
-            let next_hop = self.target.connect(self.connect).await?;
-            outward.connect(next_hop).await
+            let next_hop = self.target.connect(self.connect_timeout).await?;
+            originator.connect(next_hop).await
         });
         match opening.await {
-            Ok(mut next_hop) => self.carry(&mut stream, &mut next_hop, address).await,
-            Err(error) => self.refused(&error),
+            Ok(mut next_hop) => self.forward(&mut stream, &mut next_hop, address).await,
+            Err(error) => self.record_unreachable(&error),
         }
     }
 
-    async fn to_next_hop(&self, accepted: &Accepted) -> io::Result<TcpStream> {
-        let mut next_hop = self.target.connect(self.connect).await?;
+    async fn connect_next_hop(&self, accepted: &Accepted) -> io::Result<TcpStream> {
+        let mut next_hop = self.target.connect(self.connect_timeout).await?;
         let (source, target) = (accepted.address, accepted.local);
-        let header = match self.send {
+        let header = match self.proxy_protocol {
             SendProxyProtocol::Off => return Ok(next_hop),
-            SendProxyProtocol::V1 => proxy_protocol::v1(source, target),
+            SendProxyProtocol::V1 => proxy_protocol::encode_v1(source, target),
             SendProxyProtocol::V2 => {
                 let tls = accepted.stream.get_ref().1;
                 let cipher = tls.negotiated_cipher_suite();
                 let cipher = cipher.and_then(|suite| suite.suite().as_str());
                 let owner = accepted.identity.as_ref();
-                let told = Told {
+                let info = TlsInfo {
                     alpn: tls.alpn_protocol(),
                     server_name: tls.server_name(),
                     version: tls::version(tls),
@@ -137,7 +138,7 @@ impl Raw {
                     is_verified: owner.is_some(),
                     common_name: owner.and_then(|owner| owner.common_name.as_deref()),
                 };
-                proxy_protocol::v2(source, target, &told)
+                proxy_protocol::encode_v2(source, target, &info)
             }
         };
 
@@ -145,89 +146,92 @@ impl Raw {
         Ok(next_hop)
     }
 
-    async fn carry<A, B>(&self, client: &mut A, next_hop: &mut B, address: SocketAddr)
+    async fn forward<A, B>(&self, client: &mut A, next_hop: &mut B, address: SocketAddr)
     where
         A: AsyncRead + AsyncWrite + Unpin,
         B: AsyncRead + AsyncWrite + Unpin,
     {
-        let (carried, started) = (Carried::default(), Instant::now());
-        let carrying = carry(client, next_hop, &carried, self.idle);
-        let ended = match self.lifetime {
-            None => carrying.await,
-            Some(lifetime) => timeout(lifetime, carrying).await.unwrap_or_else(|_| {
+        let (copied, started) = (BytesCopied::default(), Instant::now());
+        let copying = copy(client, next_hop, &copied, self.idle_timeout);
+        let ended = match self.max_age {
+            None => copying.await,
+            Some(max_age) => timeout(max_age, copying).await.unwrap_or_else(|_| {
                 let kind = io::ErrorKind::TimedOut;
                 Err(io::Error::new(kind, "lived as long as `lifetime` lets it"))
             }),
         };
 
         let (up, down) = (
-            carried.up.load(Ordering::Relaxed),
-            carried.down.load(Ordering::Relaxed),
+            copied.up.load(Ordering::Relaxed),
+            copied.down.load(Ordering::Relaxed),
         );
 
-        counted::add(&self.bytes, up, down);
-        self.count(if ended.is_ok() { "completed" } else { "broken" });
+        counting_stream::add(&self.bytes, up, down);
+        self.record_end(if ended.is_ok() { "completed" } else { "broken" });
         if let Err(error) = &ended {
             tracing::debug!(peer = %address, %error, "connection failed");
         }
 
-        if self.log.takes() {
+        if self.log.is_sampled() {
             let ms = started.elapsed().as_millis() as u64;
             let error = ended.err().map(|error| error.to_string());
             tracing::info!(client = %address.ip().to_canonical(), up, down, ms, error, "connection");
         }
     }
 
-    fn refused(&self, error: &io::Error) {
-        self.count("no_next_hop");
+    fn record_unreachable(&self, error: &io::Error) {
+        self.record_end("no_next_hop");
         // Every client meets the same fault; it is worth one line.
-        if self.said.is_news(&error.to_string()) {
+        if self.last_error.is_new(&error.to_string()) {
             tracing::warn!(next_hop = %self.target, %error, "the next hop cannot be reached");
         }
     }
 
-    fn count(&self, outcome: &'static str) {
+    fn record_end(&self, outcome: &'static str) {
         let attributes = [KeyValue::new("outcome", outcome)];
         self.ended.add(1, &attributes);
     }
 }
 
 /// TLS to the next hop, verified.
-pub(crate) struct Outward {
+pub(crate) struct TlsOriginator {
     config: RwLock<Arc<ClientConfig>>,
     name: ServerName<'static>,
-    limit: Duration,
+    handshake_timeout: Duration,
 }
 
-impl Outward {
-    pub(crate) fn new(config: &Config, target: &Target) -> Result<Self, Vec<Fault>> {
-        let name = config.upstream_name.as_deref().unwrap_or(&target.host);
+impl TlsOriginator {
+    pub(crate) fn new(config: &Config, target: &Target) -> Result<Self, Vec<SettingError>> {
+        let name = config
+            .upstream_server_name
+            .as_deref()
+            .unwrap_or(&target.host);
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            let setting = if config.upstream_name.is_some() {
-                "upstream_name"
+            let setting = if config.upstream_server_name.is_some() {
+                "upstream_server_name"
             } else {
                 "upstream"
             };
 
-            let error = CertificateError::BadName(name.to_owned());
-            vec![Fault::new(setting, error)]
+            let error = CertificateError::InvalidName(name.to_owned());
+            vec![SettingError::new(setting, error)]
         })?;
 
         Ok(Self {
             config: RwLock::new(Self::read(config)?),
             name,
-            limit: config.handshake_limit.duration(),
+            handshake_timeout: config.handshake_timeout.duration(),
         })
     }
 
-    /// Reads the authorities, and the certificate to be shown, once more.
-    pub(crate) fn renew(&self, config: &Config) -> Result<(), Vec<Fault>> {
-        let renewed = Self::read(config)?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+    /// Reads the authorities, and the certificate to be certificate, once more.
+    pub(crate) fn reload(&self, config: &Config) -> Result<(), Vec<SettingError>> {
+        let client_config = Self::read(config)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = client_config;
         Ok(())
     }
 
-    fn read(config: &Config) -> Result<Arc<ClientConfig>, Vec<Fault>> {
+    fn read(config: &Config) -> Result<Arc<ClientConfig>, Vec<SettingError>> {
         let provider = tls::provider();
         let roots = upstream_roots(config.upstream_ca_file.as_deref());
         let material = Material::load(config, &provider);
@@ -242,33 +246,33 @@ impl Outward {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(tls::versions(config.min_version))
             .map_err(|error| {
-                let error = CertificateError::Refused(error.to_string());
-                vec![Fault::new("min_version", error)]
+                let error = CertificateError::Unusable(error.to_string());
+                vec![SettingError::new("min_version", error)]
             })?
             .with_root_certificates(roots);
 
-        let mut made = match material.certificates.into_iter().next() {
+        let mut client_config = match material.certificates.into_iter().next() {
             None => builder.with_no_client_auth(),
-            Some(shown) => {
-                let certified = SingleCertAndKey::from(shown.certified);
+            Some(certificate) => {
+                let certified = SingleCertAndKey::from(certificate.certified);
                 builder.with_client_cert_resolver(Arc::new(certified))
             }
         };
 
-        made.alpn_protocols = config
+        client_config.alpn_protocols = config
             .alpn
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
 
-        Ok(Arc::new(made))
+        Ok(Arc::new(client_config))
     }
 
     async fn connect(&self, stream: TcpStream) -> io::Result<Box<client::TlsStream<TcpStream>>> {
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let connecting = TlsConnector::from(config).connect(self.name.clone(), stream);
-        let connected = timeout(self.limit, connecting).await;
-        let too_slow = || io::Error::new(io::ErrorKind::TimedOut, "no handshake in time");
-        Ok(Box::new(connected.map_err(|_| too_slow())??))
+        let connected = timeout(self.handshake_timeout, connecting).await;
+        let timeout_error = || io::Error::new(io::ErrorKind::TimedOut, "no acceptor in time");
+        Ok(Box::new(connected.map_err(|_| timeout_error())??))
     }
 }
