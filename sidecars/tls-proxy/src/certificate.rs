@@ -1,5 +1,4 @@
-//! Certificates and their keys, authorities and revocation lists: read, matched, and every way that can
-//! go wrong.
+//! Loading of certificates, keys, authorities and revocation lists, and its errors.
 
 use std::{
     fs, io,
@@ -22,7 +21,7 @@ use crate::{
     pem::{self, PemBlocks},
 };
 
-/// Why a certificate and key cannot be used.
+/// The error of loading a certificate, key, authority or revocation list.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// The file cannot be read.
@@ -30,82 +29,80 @@ pub enum CertificateError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
     /// The text is neither PEM nor base64 of PEM.
     #[error("is neither PEM nor base64 of PEM")]
     NotPem,
-    /// A PEM block is cut off or is not base64 inside.
-    #[error("holds a broken `{0}` block")]
+    /// A PEM block is truncated or not base64.
+    #[error("contains a malformed `{0}` block")]
     BrokenBlock(String),
     /// The key is protected by a passphrase.
-    #[error("holds an encrypted private key, and nobody is here to type the passphrase")]
+    #[error("contains an encrypted private key, which is not supported")]
     EncryptedKey,
     /// There is no certificate in the text.
-    #[error("holds no certificate")]
+    #[error("contains no certificate")]
     NoCertificate,
     /// There is no private key in the text.
-    #[error("holds no private key")]
+    #[error("contains no private key")]
     NoKey,
     /// There is more than one private key.
-    #[error("holds {0} private keys")]
+    #[error("contains {0} private keys")]
     MultipleKeys(usize),
-    /// The key is of no kind that can sign.
-    #[error("holds a private key that cannot be used: {0}")]
+    /// The key cannot be used for signing.
+    #[error("contains a private key that cannot be used: {0}")]
     InvalidKey(TlsError),
-    /// The certificate is not one rustls can read.
-    #[error("holds a certificate that cannot be read: {0}")]
+    /// The certificate cannot be parsed.
+    #[error("contains a certificate that cannot be parsed: {0}")]
     InvalidCertificate(TlsError),
-    /// The key belongs to another certificate.
-    #[error("is not the key of the certificate")]
+    /// The key does not match the certificate.
+    #[error("does not match the certificate")]
     KeyMismatch,
     /// There is no revocation list in the text.
-    #[error("holds no revocation list")]
+    #[error("contains no revocation list")]
     NoRevocationList,
     /// A certificate cannot be an authority.
-    #[error("holds a certificate that cannot be an authority: {0}")]
+    #[error("contains a certificate that cannot be an authority: {0}")]
     InvalidAuthority(TlsError),
-    /// What was made of it cannot be used for TLS.
+    /// rustls rejected the configuration.
     #[error("cannot be used for TLS: {0}")]
     Unusable(String),
-    /// A certificate in the list is for no name.
-    #[error("is for no name: there is none in it, and `names` is empty")]
+    /// An additional certificate has no name.
+    #[error("has no name: the certificate contains none, and `names` is empty")]
     NoName,
-    /// Two certificates are for one name.
-    #[error("is for `{0}`, which another certificate is for already")]
+    /// Two certificates have the same name.
+    #[error("has the name `{0}` of another certificate")]
     DuplicateName(String),
-    /// A name is not one that a client can ask for.
-    #[error("has `{0}`, which is no DNS name")]
+    /// A name is not a DNS name.
+    #[error("contains `{0}`, which is not a DNS name")]
     InvalidName(String),
 }
 
 impl CertificateError {
     fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "name a file that this process can read",
+            Self::Unreadable { .. } => "set the path of a file that this process can read",
             Self::NotPem => "set it to text that begins with -----BEGIN",
             Self::BrokenBlock(_) => "copy the whole block, from -----BEGIN to -----END",
             Self::EncryptedKey => "decrypt it first: openssl pkey -in encrypted.pem -out key.pem",
-            Self::NoCertificate => "put the chain there, the leaf first",
-            Self::NoKey => "put the key there, or behind the certificate with `key` left empty",
-            Self::MultipleKeys(_) => "keep the one of the certificate",
+            Self::NoCertificate => "add the chain, leaf first",
+            Self::NoKey => "add the key, or append it to the certificate and leave `key` unset",
+            Self::MultipleKeys(_) => "keep only the key of the certificate",
             Self::InvalidKey(_) => "use an RSA key of 2048 bits or more, or P-256, P-384, Ed25519",
-            Self::InvalidCertificate(_) => "use an X.509 certificate, the leaf first",
-            Self::KeyMismatch => {
-                "put the leaf first in the chain and set the key that belongs to it"
-            }
-            Self::NoRevocationList => "put the list there as PEM: -----BEGIN X509 CRL-----",
-            Self::InvalidAuthority(_) => "put certificates of authorities there, not of servers",
-            Self::Unusable(_) => "look at it with: openssl x509 -text, or openssl crl -text",
-            Self::NoName => "set `names` beside it",
-            Self::DuplicateName(_) => "keep one certificate for each name",
+            Self::InvalidCertificate(_) => "use X.509 certificates, leaf first",
+            Self::KeyMismatch => "put the leaf first in the chain and set its key",
+            Self::NoRevocationList => "add the list as PEM: -----BEGIN X509 CRL-----",
+            Self::InvalidAuthority(_) => "use certificates of authorities, not of servers",
+            Self::Unusable(_) => "inspect it with: openssl x509 -text, or openssl crl -text",
+            Self::NoName => "set `names` next to it",
+            Self::DuplicateName(_) => "keep one certificate per name",
             Self::InvalidName(_) => "write www.example.com or *.example.com",
         }
     }
 }
 
-/// A [`CertificateError`], and the setting it is about.
+/// A [`CertificateError`] with the setting that caused it.
 #[derive(Debug, thiserror::Error)]
 #[error("`{setting}` {error}")]
 pub(crate) struct SettingError {
@@ -129,28 +126,28 @@ impl From<SettingError> for Problem {
     }
 }
 
-/// Everything the settings name, read and matched; nothing of it is served yet.
+/// The loaded and validated files and secrets, before a configuration is built from them.
 #[derive(Debug)]
 pub(crate) struct Material {
-    /// The certificate for clients that ask for no name or an unknown one first.
+    /// The certificates; the first is the default for clients with no or an unknown server name.
     pub(crate) certificates: Vec<LoadedCertificate>,
     /// The authorities of client certificates.
     pub(crate) clients: Option<ClientAuthorities>,
 }
 
-/// One certificate that can be certificate.
+/// A certificate chain with its key.
 #[derive(Debug)]
 pub(crate) struct LoadedCertificate {
     pub(crate) certified: Arc<CertifiedKey>,
-    /// What clients may ask for, in lower case.
+    /// The server names it is for, in lower case.
     pub(crate) names: Vec<String>,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) not_after: Option<i64>,
-    /// The key as it was read, to see whether it has changed.
+    /// The private key in DER, to detect changes.
     pub(crate) secret: Vec<u8>,
 }
 
-/// Who may sign client certificates, and which of them are names back.
+/// The authorities of client certificates and their revocation lists.
 #[derive(Debug)]
 pub(crate) struct ClientAuthorities {
     pub(crate) setting: &'static str,
@@ -160,7 +157,7 @@ pub(crate) struct ClientAuthorities {
 }
 
 impl Material {
-    /// Reads all of it; every fault is told, not the first alone.
+    /// Loads everything and reports all errors, not only the first.
     pub(crate) fn load(
         config: &Config,
         provider: &CryptoProvider,
@@ -178,6 +175,7 @@ impl Material {
             certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
+        // The default certificate may share names: an additional one takes precedence.
         let mut names: Vec<&str> = Vec::new();
         for (at, certificate) in certificates.iter().enumerate().skip(1) {
             for name in &certificate.names {
@@ -215,27 +213,27 @@ fn load_certificate(
     settings: CertificateSettings<'_>,
     provider: &CryptoProvider,
 ) -> Result<LoadedCertificate, Vec<SettingError>> {
-    let chain_at = settings.setting(if settings.certificate_file.is_some() {
+    let chain_setting = settings.setting(if settings.certificate_file.is_some() {
         "certificate_file"
     } else {
         "certificate"
     });
-    let key_at = match (settings.key_file, settings.key.is_empty()) {
+    let key_setting = match (settings.key_file, settings.key.is_empty()) {
         (Some(_), _) => settings.setting("key_file"),
         (None, false) => settings.setting("key"),
-        (None, true) => chain_at.clone(),
+        (None, true) => chain_setting.clone(),
     };
 
     let text = read(settings.certificate_file, settings.certificate);
-    let (chain, key) = if key_at == chain_at {
-        // One text with both: a fault of the text is told once.
-        let both = text.map_err(|error| vec![SettingError::new(&chain_at, error)])?;
-        (chain(both.certificates), key(both.keys, provider))
+    let (chain, key) = if key_setting == chain_setting {
+        // One text contains both, so an error of the text is reported once.
+        let blocks = text.map_err(|error| vec![SettingError::new(&chain_setting, error)])?;
+        (chain(blocks.certificates), key(blocks.keys, provider))
     } else {
-        let apart = read(settings.key_file, settings.key);
+        let key_blocks = read(settings.key_file, settings.key);
         (
             text.and_then(|blocks| chain(blocks.certificates)),
-            apart.and_then(|blocks| key(blocks.keys, provider)),
+            key_blocks.and_then(|blocks| key(blocks.keys, provider)),
         )
     };
 
@@ -243,10 +241,16 @@ fn load_certificate(
     let (chain, (key, secret), ocsp) = match (chain, key, ocsp) {
         (Ok(chain), Ok(key), Ok(ocsp)) => (chain, key, ocsp),
         (chain, key, ocsp) => {
-            let chain = chain.err().map(|error| SettingError::new(&chain_at, error));
-            let key = key.err().map(|error| SettingError::new(&key_at, error));
-            let ocsp_at = settings.setting("ocsp_file");
-            let ocsp = ocsp.err().map(|error| SettingError::new(ocsp_at, error));
+            let chain = chain
+                .err()
+                .map(|error| SettingError::new(&chain_setting, error));
+            let key = key
+                .err()
+                .map(|error| SettingError::new(&key_setting, error));
+            let ocsp_setting = settings.setting("ocsp_file");
+            let ocsp = ocsp
+                .err()
+                .map(|error| SettingError::new(ocsp_setting, error));
             return Err(chain.into_iter().chain(key).chain(ocsp).collect());
         }
     };
@@ -255,34 +259,38 @@ fn load_certificate(
     let mut certified = CertifiedKey::new(chain, key);
     certified.ocsp = ocsp;
 
+    // `Unknown`: the signing key cannot export its public key, so it cannot be compared.
     match certified.keys_match() {
         Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(TlsError::InconsistentKeys(_)) => {
             return Err(vec![SettingError::new(
-                key_at,
+                key_setting,
                 CertificateError::KeyMismatch,
             )]);
         }
         Err(error) => {
             let error = CertificateError::InvalidCertificate(error);
-            return Err(vec![SettingError::new(chain_at, error)]);
+            return Err(vec![SettingError::new(chain_setting, error)]);
         }
     }
 
-    let in_it = owner.as_ref().map(|owner| owner.dns.clone());
+    let names_in_certificate = owner.as_ref().map(|owner| owner.dns.clone());
     let names = if settings.names.is_empty() {
-        in_it.unwrap_or_default()
+        names_in_certificate.unwrap_or_default()
     } else {
         settings.names.to_vec()
     };
 
-    if let Some(bad) = settings.names.iter().find(|name| !is_dns_pattern(name)) {
-        let error = CertificateError::InvalidName(bad.clone());
+    if let Some(invalid) = settings.names.iter().find(|name| !is_dns_pattern(name)) {
+        let error = CertificateError::InvalidName(invalid.clone());
         return Err(vec![SettingError::new(settings.setting("names"), error)]);
     }
 
     if settings.index.is_some() && names.is_empty() {
-        return Err(vec![SettingError::new(chain_at, CertificateError::NoName)]);
+        return Err(vec![SettingError::new(
+            chain_setting,
+            CertificateError::NoName,
+        )]);
     }
     Ok(LoadedCertificate {
         certified: certified.into(),
@@ -333,7 +341,7 @@ fn load_client_authorities(config: &Config) -> Result<ClientAuthorities, Vec<Set
     }
 }
 
-/// The authorities in a file, or the public ones.
+/// Loads the authorities in a file; without a file, returns the public ones.
 pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, SettingError> {
     let Some(path) = file else {
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
@@ -394,13 +402,13 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CertificateError> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertifiedKey as Generated, KeyPair, generate_simple_self_signed};
+    use rcgen::{CertifiedKey as GeneratedKey, KeyPair, generate_simple_self_signed};
 
     use super::*;
     use crate::ExtraCertificate;
 
     fn generate() -> (String, String) {
-        let Generated { cert, signing_key } =
+        let GeneratedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".into()]).unwrap();
         (cert.pem(), signing_key.serialize_pem())
     }
@@ -414,14 +422,14 @@ mod tests {
     }
 
     fn load_config(config: &Config) -> Result<Material, String> {
-        let loaded = Material::load(config, &rustls::crypto::aws_lc_rs::default_provider());
-        loaded.map_err(|errors| {
+        let result = Material::load(config, &rustls::crypto::aws_lc_rs::default_provider());
+        result.map_err(|errors| {
             let problems = errors.into_iter().map(Problem::from);
-            let sentences = problems.map(|problem| {
+            let messages = problems.map(|problem| {
                 assert!(!problem.hint.is_empty());
                 format!("{} {}", problem.setting, problem.message)
             });
-            sentences.collect::<Vec<_>>().join("; ")
+            messages.collect::<Vec<_>>().join("; ")
         })
     }
 
@@ -439,32 +447,32 @@ mod tests {
         let other = KeyPair::generate().unwrap().serialize_pem();
         assert_eq!(
             load(&certificate, &other).unwrap_err(),
-            "key is not the key of the certificate"
+            "key does not match the certificate"
         );
     }
 
     #[test]
-    fn says_which_half_is_missing_and_where() {
+    fn reports_which_half_is_missing_and_in_which_setting() {
         let (certificate, key) = generate();
         assert_eq!(
             load(&certificate, "").unwrap_err(),
-            "certificate holds no private key"
+            "certificate contains no private key"
         );
         assert_eq!(
             load(&key, &key).unwrap_err(),
-            "certificate holds no certificate"
+            "certificate contains no certificate"
         );
 
         assert_eq!(
             load(&certificate, &format!("{key}{key}")).unwrap_err(),
-            "key holds 2 private keys"
+            "key contains 2 private keys"
         );
     }
 
     #[test]
-    fn says_everything_about_every_certificate_at_once() {
+    fn reports_all_errors_of_all_certificates() {
         let (certificate, key) = generate();
-        let more = |certificate: &str, key: &str, names: &[&str]| ExtraCertificate {
+        let extra = |certificate: &str, key: &str, names: &[&str]| ExtraCertificate {
             certificate: Secret::new(certificate),
             key: Secret::new(key),
             names: names.iter().map(ToString::to_string).collect(),
@@ -475,8 +483,8 @@ mod tests {
             certificate: Secret::new("nonsense"),
             key: Secret::new(&*key),
             certificates: vec![
-                more(&certificate, "nonsense", &[]),
-                more(&certificate, &key, &["a b"]),
+                extra(&certificate, "nonsense", &[]),
+                extra(&certificate, &key, &["a b"]),
             ],
             client_ca_file: Some("/nowhere/ca.pem".into()),
             client_crl_file: Some("/nowhere/crl.pem".into()),
@@ -487,26 +495,26 @@ mod tests {
         for part in [
             "certificate is neither PEM nor base64 of PEM",
             "certificates[0].key is neither PEM",
-            "certificates[1].names has `a b`",
+            "certificates[1].names contains `a b`",
             "client_ca_file `/nowhere/ca.pem` cannot be read",
             "client_crl_file `/nowhere/crl.pem` cannot be read",
         ] {
             assert!(found.contains(part), "{part} is missing in {found}");
         }
 
-        let twice = Config {
+        let duplicate = Config {
             certificate: Secret::new(&*certificate),
             key: Secret::new(&*key),
             certificates: vec![
-                more(&certificate, &key, &["A.example"]),
-                more(&certificate, &key, &["a.example"]),
+                extra(&certificate, &key, &["A.example"]),
+                extra(&certificate, &key, &["a.example"]),
             ],
             ..Config::default()
         };
 
-        let found = load_config(&twice).unwrap_err();
+        let found = load_config(&duplicate).unwrap_err();
         assert!(
-            found.starts_with("certificates[1] is for `a.example`"),
+            found.starts_with("certificates[1] has the name `a.example`"),
             "{found}"
         );
     }

@@ -1,4 +1,4 @@
-//! The proxy as a component.
+//! The proxy as a component: ports, latches, SIGHUP, and the stop.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,6 +43,7 @@ impl Component for TlsProxy {
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
+        // The latches before the first await, so that readiness never shows too early.
         let certificate = process.readiness.latch("certificate");
         let upstream = process.readiness.latch("upstream");
         let mut hangup = HangupSignal::install()?;
@@ -57,11 +58,13 @@ impl Component for TlsProxy {
 
         tracing::info!(address = %listener.local_addr()?, "listening");
         certificate.release();
+        // A second shutdown, because the upstream may need to stop before the proxy stops accepting.
         let (trigger, shutdown) = Shutdown::pair();
         let stopping = async {
             process.shutdown.wait().await;
             proxy.wait_until_upstream_stops().await;
             trigger.fire();
+            // The stop must not end this function: `serving` does, after its drain.
             std::future::pending::<()>().await;
         };
 
@@ -72,8 +75,8 @@ impl Component for TlsProxy {
                 async {
                     loop {
                         hangup.next().await;
-                        tracing::info!("SIGHUP, reading the files again");
-                        // What is wrong with them has been said.
+                        tracing::info!("SIGHUP, reloading certificates");
+                        // `reload` logs its error.
                         let _ = proxy.reload();
                     }
                 },
@@ -91,7 +94,7 @@ impl Component for TlsProxy {
         };
 
         let serving = async {
-            // A task of its own: the thread that waits for all of this is no worker.
+            // In a task, because `block_on` runs this future on a thread that is not a worker.
             let serving = tokio::spawn(proxy.clone().serve(listener, shutdown.clone()));
             let (serve_result, redirect_result) = tokio::join!(serving, redirecting);
             serve_result??;
@@ -107,11 +110,12 @@ impl Component for TlsProxy {
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| format!("`{setting}` cannot be bound to {address}: {error}").into())
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot bind `{setting}` to {address}: {error}").into())
 }
 
-/// Keeps `/ready` up to date about the certificates, and warns once a day of one that ends soon.
+/// Reports the expiry of the certificates in `/ready`, and logs a warning once a day if one is near.
 async fn report_expiry(proxy: &Proxy, readiness: &Readiness) {
     let mut warned = None;
     loop {
@@ -144,13 +148,13 @@ async fn report_expiry(proxy: &Proxy, readiness: &Readiness) {
 fn format_expiry((name, end): &(String, i64), now: i64) -> String {
     let days = (end - now).abs() / DAY;
     if end < &now {
-        format!("{name} ended {days} days ago")
+        format!("{name} expired {days} days ago")
     } else {
-        format!("{name} ends in {days} days")
+        format!("{name} expires in {days} days")
     }
 }
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 const DAY: i64 = 24 * 60 * 60;
-/// Days before its end a certificate is worth a warning.
+/// Number of days before its expiry from which a certificate causes a warning.
 const WARN_DAYS: i64 = 14;

@@ -1,4 +1,4 @@
-//! The bytes of one connection, counted and told when it ends.
+//! A stream that counts its bytes.
 
 use std::{
     io::{self, IoSlice},
@@ -9,7 +9,7 @@ use std::{
 use opentelemetry::{KeyValue, metrics::Counter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that adds up what passes, and adds it to the counter when it is dropped.
+/// A stream that counts the bytes read and written, and adds them to the metric when dropped.
 pub(crate) struct CountingStream<Io> {
     io: Io,
     up: u64,
@@ -30,11 +30,12 @@ impl<Io> CountingStream<Io> {
 
 impl<Io> Drop for CountingStream<Io> {
     fn drop(&mut self) {
+        // Once per connection: updating a metric on every read would cost more than the count.
         add(&self.bytes, self.up, self.down);
     }
 }
 
-/// Adds what came from clients (`up`) and went to them (`down`).
+/// Adds the bytes received from a client (`up`) and sent to it (`down`).
 pub(crate) fn add(bytes: &Counter<u64>, up: u64, down: u64) {
     for (count, direction) in [(up, "up"), (down, "down")] {
         bytes.add(count, &[KeyValue::new("direction", direction)]);

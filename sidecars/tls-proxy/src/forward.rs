@@ -1,4 +1,4 @@
-//! One request: checked, given its `X-Forwarded-*`, sent to the next hop.
+//! Forwarding of one request: validation, `X-Forwarded-*` headers, the next hop.
 
 use std::{
     net::IpAddr,
@@ -15,27 +15,28 @@ use http::{
 
 use crate::{Identity, tls::ConnectionGuard};
 
-/// Sends requests on to the next hop.
+/// Forwards requests to the next hop.
 #[derive(Debug)]
 pub(crate) struct HttpForwarder {
     pub(crate) upstream: Upstream,
     pub(crate) forwarded_policy: ForwardedPolicy,
-    /// `Strict-Transport-Security` of every answer.
+    /// `Strict-Transport-Security` of every response.
     pub(crate) hsts: Option<HeaderValue>,
     pub(crate) log: AccessLog,
 }
 
-/// What is known of a client for as long as its connection is open.
+/// The client of a connection.
 pub(crate) struct ClientContext {
     ip: IpAddr,
     forwarded_for: Option<HeaderValue>,
     certificate: Option<HeaderValue>,
-    /// Counts the connection.
+    /// Counts the connection while it is open.
     _guard: ConnectionGuard,
 }
 
 impl ClientContext {
     pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, guard: ConnectionGuard) -> Self {
+        // An IPv4 client of a dual-stack listener has a mapped address (`::ffff:…`), which apps do not expect.
         let ip = ip.to_canonical();
         Self {
             ip,
@@ -46,7 +47,7 @@ impl ClientContext {
     }
 }
 
-/// Which of the requests or connections get a line in the log.
+/// Selects the requests or connections that are logged.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     every: Option<u64>,
@@ -54,7 +55,7 @@ pub(crate) struct AccessLog {
 }
 
 impl AccessLog {
-    /// One of as many as make up this share.
+    /// Selects every n-th, so that they make up this share.
     pub(crate) fn new(share: f64) -> Self {
         let every = (share > 0.0).then(|| (1.0 / share).round().max(1.0) as u64);
         Self {
@@ -63,7 +64,7 @@ impl AccessLog {
         }
     }
 
-    /// Whether this one is in it.
+    /// Returns whether the current one is logged, and counts it.
     pub(crate) fn is_sampled(&self) -> bool {
         self.every.is_some_and(|every| {
             self.count
@@ -73,12 +74,12 @@ impl AccessLog {
     }
 }
 
-/// What becomes of the `X-Forwarded-*` that arrive.
+/// The treatment of incoming `X-Forwarded-*` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ForwardedPolicy {
-    /// They are removed: anybody can write them.
+    /// Remove them, because any client can send them.
     Replace,
-    /// They are kept and added to: a proxy in front has written them.
+    /// Keep them and append to them, because a trusted proxy sends them.
     Append,
 }
 
@@ -92,8 +93,10 @@ impl HttpForwarder {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             (method, path, Instant::now())
         });
+        // The request is consumed, so what the log line needs was copied before.
         let mut response = self.send(request, client).await;
 
+        // The app may have set a policy that differs; it wins.
         if let Some(hsts) = &self.hsts
             && !response.headers().contains_key(STRICT_TRANSPORT_SECURITY)
         {
@@ -126,7 +129,7 @@ impl HttpForwarder {
             Err(error) => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "no answer from upstream"
+                    "no response from upstream"
                 );
                 error.response()
             }
@@ -134,7 +137,7 @@ impl HttpForwarder {
     }
 }
 
-/// Why a request is not passed on: two readers could understand it differently.
+/// The reason a request is not forwarded: proxy and app could interpret it differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequestRejection {
     Tunnel,
@@ -165,17 +168,17 @@ impl RequestRejection {
             Self::Tunnel => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "connect_refused",
-                "this proxy opens no tunnels",
+                "this proxy does not support CONNECT",
             ),
             Self::HostCount => (
                 StatusCode::BAD_REQUEST,
                 "bad_host",
-                "a request names one host",
+                "a request must have exactly one host",
             ),
             Self::InvalidHost => (
                 StatusCode::BAD_REQUEST,
                 "bad_host",
-                "the host is not a name and a port",
+                "the host is not a valid name and port",
             ),
         };
 
@@ -196,7 +199,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-/// What the next hop is told about the client's side.
+/// The headers that describe the client's side to the next hop.
 struct ForwardedHeaders<'a> {
     client: &'a ClientContext,
     host: Option<HeaderValue>,
@@ -206,12 +209,12 @@ impl ForwardedHeaders<'_> {
     fn write(self, headers: &mut HeaderMap, forwarded_policy: ForwardedPolicy) {
         let chain = match forwarded_policy {
             ForwardedPolicy::Replace => {
-                remove_claims(headers, is_claim);
+                remove_matching(headers, is_forwarded_header);
                 self.client.forwarded_for.clone()
             }
             ForwardedPolicy::Append => {
-                // Who the client is by its certificate only we have seen.
-                remove_claims(headers, is_certificate);
+                // Only this proxy has verified the client's certificate, whatever is in front of it.
+                remove_matching(headers, is_certificate_header);
                 HeaderValue::from_str(&self.chain(headers)).ok()
             }
         };
@@ -233,45 +236,47 @@ impl ForwardedHeaders<'_> {
         }
     }
 
-    /// The addresses that arrived, and the one they arrived from.
+    /// Returns the incoming addresses with the client's appended.
     fn chain(&self, headers: &HeaderMap) -> String {
-        let arrived = headers
+        let incoming = headers
             .get_all(&FOR)
             .iter()
             .filter_map(|value| value.to_str().ok());
         let client = self.client.ip.to_string();
-        let all: Vec<&str> = arrived.chain([client.as_str()]).collect();
+        let all: Vec<&str> = incoming.chain([client.as_str()]).collect();
         all.join(", ")
     }
 }
 
-/// Removes every header that claims to know the client, under any spelling an app may fold into it.
-fn remove_claims(headers: &mut HeaderMap, matches: fn(&str) -> bool) {
-    let claims: Vec<HeaderName> = headers
+/// Removes every header whose name matches.
+fn remove_matching(headers: &mut HeaderMap, matches: fn(&str) -> bool) {
+    let names: Vec<HeaderName> = headers
         .keys()
         .filter(|name| matches(name.as_str()))
         .cloned()
         .collect();
-    for claim in claims {
-        headers.remove(claim);
+    for name in names {
+        headers.remove(name);
     }
 }
 
-fn is_claim(name: &str) -> bool {
-    reads(name, "x-forwarded-", true)
-        || reads(name, "forwarded", false)
-        || reads(name, "x-real-ip", false)
+fn is_forwarded_header(name: &str) -> bool {
+    reads_as(name, "x-forwarded-", true)
+        || reads_as(name, "forwarded", false)
+        || reads_as(name, "x-real-ip", false)
 }
 
-fn is_certificate(name: &str) -> bool {
-    reads(name, CERTIFICATE.as_str(), false)
+fn is_certificate_header(name: &str) -> bool {
+    reads_as(name, CERTIFICATE.as_str(), false)
 }
 
-/// Whether an app that takes `_` and `.` for `-` would read this header under that name, or one beginning so.
-fn reads(name: &str, known: &str, begins: bool) -> bool {
+/// Returns whether an app could read this header as `known`, or as a name that begins with it.
+///
+/// CGI-style interfaces (WSGI, PHP) map `-` to `_`, so `x_forwarded_for` spoofs `x-forwarded-for`.
+fn reads_as(name: &str, known: &str, is_prefix: bool) -> bool {
     let same =
         |byte: u8, known: u8| byte == known || (known == b'-' && matches!(byte, b'_' | b'.'));
-    (name.len() == known.len() || begins && name.len() > known.len())
+    (name.len() == known.len() || is_prefix && name.len() > known.len())
         && name
             .bytes()
             .zip(known.bytes())
@@ -311,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn replaces_what_anybody_can_write() {
+    fn replaces_headers_that_clients_can_send() {
         let spoofed = [
             ("x-forwarded-for", "10.0.0.1"),
             ("x_forwarded_for", "10.0.0.1"),
@@ -335,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn adds_to_what_a_trusted_proxy_wrote() {
+    fn appends_to_the_headers_of_a_trusted_proxy() {
         let trusted = [
             ("x-forwarded-for", "198.51.100.7"),
             ("x-forwarded-host", "front.example"),
@@ -357,25 +362,25 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_request_with_no_host_two_hosts_or_nonsense_for_one() {
+    fn rejects_a_request_without_exactly_one_valid_host() {
         assert_eq!(
             rejection(Request::get("/")),
             Some(RequestRejection::HostCount)
         );
         let two = Request::get("/").header(HOST, "a").header(HOST, "b");
         assert_eq!(rejection(two), Some(RequestRejection::HostCount));
-        for nonsense in ["a b", "", "user@a", "a/b"] {
-            let request = Request::get("/").header(HOST, nonsense);
+        for invalid in ["a b", "", "user@a", "a/b"] {
+            let request = Request::get("/").header(HOST, invalid);
             assert_eq!(
                 rejection(request),
                 Some(RequestRejection::InvalidHost),
-                "{nonsense}"
+                "{invalid}"
             );
         }
     }
 
     #[test]
-    fn passes_a_request_that_names_one_host() {
+    fn accepts_a_request_with_one_host() {
         assert_eq!(
             rejection(Request::get("/").header(HOST, "a.example:8443")),
             None
@@ -385,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_to_open_tunnels() {
+    fn rejects_connect() {
         assert_eq!(
             rejection(Request::connect("a.example:443")),
             Some(RequestRejection::Tunnel)

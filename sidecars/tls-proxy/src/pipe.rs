@@ -1,8 +1,8 @@
-//! Bytes copied between two streams, both ways, until both have ended.
+//! Copies bytes between two streams in both directions until both have ended.
 //!
-//! A connection that carries nothing holds no buffer: bytes are read into one that belongs to the thread,
-//! and only what the other side does not take at once is kept. One side's end is passed on as an end of
-//! that direction; the other goes on (half-close).
+//! An idle connection holds no buffer: bytes are read into one buffer per thread, and only those that
+//! the other side does not accept at once are stored. The end of one direction is forwarded, and the
+//! other direction goes on (half-close).
 
 use std::{
     cell::RefCell,
@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How many bytes went which way.
+/// The number of bytes copied in each direction.
 #[derive(Debug, Default)]
 pub(crate) struct BytesCopied {
     pub(crate) up: AtomicU64,
@@ -32,7 +32,7 @@ impl BytesCopied {
     }
 }
 
-/// Carries bytes until both sides have ended, an error, or a time of `idle` without a byte.
+/// Copies bytes until both sides have ended, an error occurs, or no byte is copied for `idle_timeout`.
 pub(crate) async fn copy<A, B>(
     client: &mut A,
     next_hop: &mut B,
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// Resolves when no byte has passed for this long.
+/// Resolves when no byte was copied for this long.
 async fn wait_for_idle(copied: &BytesCopied, idle_timeout: Duration) -> io::Error {
     let mut seen = copied.sum();
     let mut since = Instant::now();
@@ -70,19 +70,19 @@ async fn wait_for_idle(copied: &BytesCopied, idle_timeout: Duration) -> io::Erro
         if sum == seen {
             return io::Error::new(
                 io::ErrorKind::TimedOut,
-                "no byte passed within `limits.stall_timeout`",
+                "no byte copied within `limits.stall_timeout`",
             );
         }
 
         (seen, since) = (sum, Instant::now());
-        // Looked at this often, an end comes at most one time too late.
+        // A fixed pause instead of a timer reset per read, which would cost more than the copy.
         sleep(idle_timeout / 4).await;
     }
 }
 
 #[derive(Debug, Default)]
 struct Direction {
-    /// Bytes that were read and not count_written yet.
+    /// Bytes read but not yet written.
     pending: Vec<u8>,
     written: usize,
     state: State,
@@ -92,7 +92,7 @@ struct Direction {
 enum State {
     #[default]
     Open,
-    /// The reader has ended; the writer is to be told.
+    /// The reader has ended; the writer must be shut down.
     Ending,
     Ended,
 }
@@ -116,7 +116,7 @@ impl Direction {
             match self.state {
                 State::Open => {
                     if self.fill(cx, from, to, count)?.is_pending() {
-                        // What was written must not wait in a buffer while there is nothing to add.
+                        // TLS may have buffered the last write; nothing else would flush it while the reader waits.
                         ready!(Pin::new(&mut *to).poll_flush(cx))?;
                         return Poll::Pending;
                     }
@@ -148,7 +148,7 @@ impl Direction {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once and passes on what it can.
+    /// Reads once and writes as much as the other side accepts.
     fn fill<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -179,6 +179,7 @@ impl Direction {
                     Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(count) => count_written += count,
                     Poll::Pending => {
+                        // Only a slow receiver costs memory, and at most one buffer.
                         self.pending = bytes[count_written..].to_vec();
                         break;
                     }
@@ -189,7 +190,7 @@ impl Direction {
     }
 }
 
-/// A side that is ignore_closed already needs no end told.
+/// Ignores the error of shutting down a stream that the peer has already closed.
 fn ignore_closed(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::NotConnected | io::ErrorKind::BrokenPipe => Ok(()),
@@ -201,7 +202,7 @@ thread_local! {
     static SHARED_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_SIZE]);
 }
 
-/// Four TLS records: what rustls sends in one call.
+/// Four TLS records, as many as rustls writes in one call.
 const BUFFER_SIZE: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -213,7 +214,7 @@ mod tests {
     const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
     #[tokio::test]
-    async fn carries_more_than_fits_and_each_end_apart() {
+    async fn copies_more_than_the_buffers_and_forwards_each_end() {
         let (mut client, mut near) = duplex(100);
         let (mut far, mut server) = duplex(77);
         let sent: Vec<u8> = (0..500_000u32).map(|at| at as u8).collect();
@@ -229,7 +230,7 @@ mod tests {
 
         let answering = async {
             let mut request = Vec::new();
-            // The end of the question comes through while the answer has not begun.
+            // The client's end arrives before the response has begun.
             server.read_to_end(&mut request).await.unwrap();
             server.write_all(&request[..1000]).await.unwrap();
             server.shutdown().await.unwrap();
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ends_what_is_silent_and_nothing_else() {
+    async fn ends_an_idle_connection_and_no_other() {
         let (mut client, mut near) = duplex(100);
         let (mut far, _server) = duplex(1000);
         let copied = BytesCopied::default();
@@ -261,6 +262,7 @@ mod tests {
         let (done, ()) = tokio::join!(copying, talking);
         assert_eq!(done.unwrap_err().kind(), io::ErrorKind::TimedOut);
         let seconds = start.elapsed().as_secs();
+        // A byte every 50 s until 250 s, then silence: the timeout is 60 s, and its detection may lag by 90 s.
         assert!((310..=400).contains(&seconds), "{seconds}");
     }
 }

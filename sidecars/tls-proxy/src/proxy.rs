@@ -1,4 +1,4 @@
-//! The proxy as one value: made from settings, served on a listener.
+//! The proxy: created from settings, served on a listener.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,30 +23,30 @@ use crate::{
     tls::{self, CertificateSet, H2, TlsAcceptor},
 };
 
-/// Why a proxy cannot be made or has stopped.
+/// The error of creating or serving a proxy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The settings cannot be used; every problem is there.
-    #[error("the settings cannot be used: {}", format_problems(.0))]
+    /// The settings are invalid; contains every problem.
+    #[error("invalid settings: {}", format_problems(.0))]
     Settings(Vec<Problem>),
     /// Serving failed.
     #[error("serving failed")]
     Serving(#[source] BoxError),
 }
 
-/// A TLS proxy, ready to be served; clones are the same proxy.
+/// A TLS proxy that is ready to be served; clones share its state.
 #[derive(Clone)]
 pub struct Proxy(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    /// Of the files as they were before they were read.
+    /// The state of the files before they were read.
     stamps: FileStamps,
     handler: ModeHandler,
     reload_status: ReloadStatus,
 }
 
-/// Which side of the proxy TLS is on, and what is inside it.
+/// The handler of connections for each mode.
 enum ModeHandler {
     Http(TlsAcceptor, Arc<HttpForwarder>),
     Tcp(TlsAcceptor, Arc<TcpForwarder>),
@@ -58,10 +58,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Shutdown) ->
     Proxy::new(&config)?.serve(listener, shutdown).await
 }
 
-/// Everything that is wrong with the files the settings name.
+/// Returns the problems of the files in the settings.
 pub(crate) fn file_problems(config: &Config) -> Vec<Problem> {
     if config.dev_ca_file.is_some() {
-        // Nothing is there before the start.
+        // The certificate is generated at the start, so there is nothing to check yet.
         return Vec::new();
     }
 
@@ -85,7 +85,7 @@ fn load_certificates(
 }
 
 impl Proxy {
-    /// Loads the certificates and takes on the settings; binds and connects to nothing.
+    /// Validates the settings and loads the certificates; neither binds nor connects.
     pub fn new(config: &Config) -> Result<Self, Error> {
         let problems = config.problems();
         if !problems.is_empty() {
@@ -94,16 +94,17 @@ impl Proxy {
 
         let mut config = config.clone();
         if let Some(ca_file) = &config.dev_ca_file {
-            let pem = dev::certificate(ca_file).map_err(|why| {
-                let hint = "name a file that this process can write";
-                Error::Settings(vec![Problem::new("dev_ca_file", why, hint)])
+            let pem = dev::certificate(ca_file).map_err(|reason| {
+                let hint = "set the path of a file that this process can write";
+                Error::Settings(vec![Problem::new("dev_ca_file", reason, hint)])
             })?;
             config.certificate = pem;
         }
 
+        // Before the files are read, so that a change in between is noticed later.
         let stamps = reload::read_stamps(&config.files());
         let target = || {
-            let problem = || Error::setting("upstream", "is no address".to_owned());
+            let problem = || Error::setting("upstream", "is not an address".to_owned());
             config.target().ok_or_else(problem)
         };
         let handler = match config.mode {
@@ -111,7 +112,7 @@ impl Proxy {
                 let certificates = load_certificates(&config, None)?;
                 ModeHandler::Http(
                     TlsAcceptor::new(certificates, &config),
-                    forward(&config)?.into(),
+                    http_forwarder(&config)?.into(),
                 )
             }
             Mode::Tcp => {
@@ -136,7 +137,7 @@ impl Proxy {
         })))
     }
 
-    /// Serves on a listener until the shutdown, then drains; meanwhile files that change are reloaded.
+    /// Serves on a listener until the shutdown, then drains; reloads changed files meanwhile.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
         let watching = reload::watch(&self, self.0.stamps.clone());
         tokio::select! {
@@ -178,8 +179,9 @@ impl Proxy {
         }
     }
 
-    /// Reads certificates, authorities and revocation lists again, and shows them to new connections if
-    /// all of them can be used; otherwise everything stays as it is. Says whether anything is new.
+    /// Reloads certificates, authorities and revocation lists, and uses them for new connections.
+    ///
+    /// Returns whether anything changed. On an error everything stays in use as before.
     pub fn reload(&self) -> Result<bool, Error> {
         let config = &self.0.config;
         let outcome = match &self.0.handler {
@@ -196,12 +198,12 @@ impl Proxy {
         outcome
     }
 
-    /// Why the last reload failed, if it did.
+    /// Returns the error of the last reload, if it failed.
     pub fn last_reload_error(&self) -> Option<String> {
         self.0.reload_status.last_error()
     }
 
-    /// The first name of each certificate, and when it ends, in seconds since 1970.
+    /// Returns the first name and the expiry of each certificate, in seconds since 1970.
     pub fn certificate_expirations(&self) -> Vec<(String, i64)> {
         match &self.0.handler {
             ModeHandler::Http(acceptor, _) | ModeHandler::Tcp(acceptor, _) => {
@@ -224,16 +226,19 @@ impl Proxy {
         }
     }
 
-    /// Releases the latch as soon as something accepts connections at the upstream.
+    /// Releases the latch as soon as the upstream accepts connections.
     pub(crate) async fn wait_until_upstream_accepts(&self, latch: Latch) {
         while !self.is_upstream_reachable().await {
-            sleep(UPSTREAM_POLL).await;
+            sleep(UPSTREAM_POLL_INTERVAL).await;
         }
-        tracing::info!(upstream = self.0.config.upstream, "upstream answers");
+        tracing::info!(
+            upstream = self.0.config.upstream,
+            "upstream accepts connections"
+        );
         latch.release();
     }
 
-    /// Resolves when nothing accepts at the upstream any more, or the time for that is over.
+    /// Resolves when the upstream accepts no more connections, or after `upstream_drain_timeout`.
     pub(crate) async fn wait_until_upstream_stops(&self) {
         let limit = self.0.config.upstream_drain_timeout;
         if limit.is_zero() {
@@ -245,13 +250,13 @@ impl Proxy {
         while started.elapsed() < limit.duration() {
             if !self.is_upstream_reachable().await {
                 let waited = started.elapsed().as_millis() as u64;
-                tracing::info!(ms = waited, "the upstream has stopped");
+                tracing::info!(ms = waited, "upstream stopped");
                 return;
             }
-            sleep(UPSTREAM_POLL).await;
+            sleep(UPSTREAM_POLL_INTERVAL).await;
         }
 
-        tracing::warn!(%limit, "the upstream has not stopped within `upstream_drain_timeout`");
+        tracing::warn!(%limit, "upstream did not stop within `upstream_drain_timeout`");
     }
 }
 
@@ -267,6 +272,7 @@ async fn open_connection(
     >,
 > {
     let accepted = acceptor.accept(stream, address).await?;
+    // ALPN alone decides: guessing from bytes would allow protocol confusion (RFC 7301).
     let is_h2 = accepted.stream.get_ref().1.alpn_protocol() == Some(H2);
     let protocol = if is_h2 {
         Protocol::Http2
@@ -277,7 +283,7 @@ async fn open_connection(
     let client = ClientContext::new(
         accepted.address.ip(),
         accepted.identity.as_ref(),
-        accepted.open,
+        accepted.guard,
     );
     let client = Arc::new(client);
     let service = move |request| -> ResponseFuture {
@@ -297,11 +303,11 @@ async fn open_connection(
     })
 }
 
-/// Boxed, so that a connection between requests does not keep the room of one.
+/// Boxed, so that a connection between requests does not hold the memory of one.
 type ResponseFuture =
     std::pin::Pin<Box<dyn Future<Output = ::http::Response<http::Body>> + Send + 'static>>;
 
-fn forward(config: &Config) -> Result<HttpForwarder, Error> {
+fn http_forwarder(config: &Config) -> Result<HttpForwarder, Error> {
     let base = config.upstream.as_deref().unwrap_or_default();
     let limits = config.upstream_limits.clone();
     let upstream = Upstream::with_protocol(config.upstream_protocol, base, limits)
@@ -333,7 +339,7 @@ impl std::fmt::Debug for Proxy {
 }
 
 impl Error {
-    /// The problems with the settings, if it is they that are wrong.
+    /// Returns the problems of the settings, if that is the error.
     pub fn into_problems(self) -> Vec<Problem> {
         match self {
             Self::Settings(problems) => problems,
@@ -365,4 +371,4 @@ fn format_problems(problems: &[Problem]) -> String {
     format_problems.join(". ")
 }
 
-const UPSTREAM_POLL: Duration = Duration::from_millis(100);
+const UPSTREAM_POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
-//! The PROXY protocol, versions 1 and 2: who the client was, tls before its first byte.
+//! The PROXY protocol, versions 1 and 2: the client's address, sent before the first byte.
 //!
-//! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>. A listener that expects a header takes no
-//! connection without one: whoever may leave it out may also write it.
+//! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>. A listener that expects a header
+//! accepts no connection without one: a client that may omit the header could also forge it.
 
 use std::{
     io,
@@ -10,36 +10,36 @@ use std::{
 
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-/// Why what arrived is no header.
+/// The error of parsing a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseHeaderError {
-    /// It does not begin like one.
-    #[error("what arrived does not begin with a PROXY protocol header")]
+    /// The header is missing.
+    #[error("the connection does not begin with a PROXY protocol header")]
     Missing,
-    /// The line of version 1 is not one.
-    #[error("the PROXY protocol line cannot be read")]
+    /// The version 1 header is malformed.
+    #[error("the PROXY protocol header of version 1 is malformed")]
     InvalidV1,
-    /// The block of version 2 is not one.
-    #[error("the PROXY protocol block cannot be read")]
+    /// The version 2 header is malformed.
+    #[error("the PROXY protocol header of version 2 is malformed")]
     InvalidV2,
 }
 
-/// What a header of version 2 tells about TLS.
+/// The properties of TLS in a version 2 header (`PP2_TYPE_SSL`, `PP2_TYPE_ALPN`, `PP2_TYPE_AUTHORITY`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsInfo<'a> {
     pub(crate) alpn: Option<&'a [u8]>,
     pub(crate) server_name: Option<&'a str>,
     pub(crate) version: &'a str,
     pub(crate) cipher: &'a str,
-    /// The client showed a certificate, which was verified.
+    /// Whether the client sent a certificate that was verified.
     pub(crate) is_verified: bool,
-    /// The common name in it.
+    /// The common name in the certificate.
     pub(crate) common_name: Option<&'a str>,
 }
 
-/// Takes the header off the stream; what it says of the client, none when it says nothing (`UNKNOWN`,
-/// `LOCAL`).
+/// Reads the header from the stream; returns the client's address, or `None` for `UNKNOWN` and `LOCAL`.
 pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    // The 12-byte signature of version 2 and the byte after it; every version 1 line is longer.
     let mut head = [0; 13];
     stream.read_exact(&mut head).await?;
     if head.starts_with(SIGNATURE) {
@@ -65,7 +65,7 @@ pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<Soc
             return Err(invalid_data(ParseHeaderError::InvalidV1));
         }
 
-        // What follows the line is the client's: nothing of it may be taken.
+        // The bytes after the line belong to TLS and must stay in the socket.
         let mut seen = [0; MAX_LINE];
         let room = MAX_LINE - line.len();
         let count = stream.peek(&mut seen[..room]).await?;
@@ -85,7 +85,7 @@ pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<Soc
     parse_v1(&line).map_err(invalid_data)
 }
 
-/// Reads the line of version 1, its end included.
+/// Parses a version 1 header, including its line end.
 pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, ParseHeaderError> {
     let text = str::from_utf8(line).map_err(|_| ParseHeaderError::InvalidV1)?;
     let text = text
@@ -138,7 +138,7 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, ParseHeaderError> {
     Ok(Some(SocketAddr::new(ip(source)?, number(port)?)))
 }
 
-/// Reads the block of version 2: its byte of version and command, its byte of family, and the rest.
+/// Parses a version 2 header: the byte of version and command, the byte of family, and the rest.
 pub fn parse_v2(
     version_and_command: u8,
     family: u8,
@@ -148,13 +148,13 @@ pub fn parse_v2(
         return Err(ParseHeaderError::InvalidV2);
     }
     match version_and_command & 0xf {
-        // LOCAL: a health check of the sender's own.
+        // LOCAL: a health check by the sender, without a client.
         0 => return Ok(None),
         1 => {}
         _ => return Err(ParseHeaderError::InvalidV2),
     }
 
-    // The low half is the transport: only a stream has come here.
+    // The low half is the transport: over TCP only STREAM has meaningful addresses.
     let (source, tlvs): (Option<SocketAddr>, &[u8]) = match (family >> 4, family & 0xf) {
         (0, 0) | (3, 0..=2) | (0..=2, 2) => (None, &[]),
         (1, 1) => {
@@ -178,6 +178,7 @@ pub fn parse_v2(
         _ => return Err(ParseHeaderError::InvalidV2),
     };
 
+    // The contents of TLVs are ignored, but their lengths must add up.
     let mut rest = tlvs;
     while !rest.is_empty() {
         let ([_, high, low], after) = rest
@@ -190,7 +191,7 @@ pub fn parse_v2(
     Ok(source)
 }
 
-/// The line of version 1 for a connection.
+/// Encodes a version 1 header.
 pub(crate) fn encode_v1(source: SocketAddr, target: SocketAddr) -> Vec<u8> {
     let (source_ip, target_ip) = same_family(source.ip(), target.ip());
     let family = if source_ip.is_ipv4() { "TCP4" } else { "TCP6" };
@@ -202,7 +203,7 @@ pub(crate) fn encode_v1(source: SocketAddr, target: SocketAddr) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The block of version 2 for a connection, with what is known of TLS.
+/// Encodes a version 2 header with the properties of TLS.
 pub(crate) fn encode_v2(source: SocketAddr, target: SocketAddr, tls: &TlsInfo<'_>) -> Vec<u8> {
     let mut block = Vec::new();
     let family = match same_family(source.ip(), target.ip()) {
@@ -229,7 +230,7 @@ pub(crate) fn encode_v2(source: SocketAddr, target: SocketAddr, tls: &TlsInfo<'_
     }
 
     let flags = CLIENT_SSL | if tls.is_verified { CLIENT_CERT } else { 0 };
-    // Zero where the certificate was verified; the rest is for a client that showed none.
+    // The field `verify` is zero if a certificate was verified, and nonzero otherwise.
     let unverified = u32::from(!tls.is_verified);
     let mut ssl = vec![flags];
 
@@ -242,6 +243,7 @@ pub(crate) fn encode_v2(source: SocketAddr, target: SocketAddr, tls: &TlsInfo<'_
     tlv(&mut ssl, SSL_CIPHER, tls.cipher.as_bytes());
     tlv(&mut block, SSL, &ssl);
     let mut header = SIGNATURE.to_vec();
+    // Version 2, command PROXY.
     header.push(0x21);
     header.push(family);
     header.extend((block.len() as u16).to_be_bytes());
@@ -251,7 +253,7 @@ pub(crate) fn encode_v2(source: SocketAddr, target: SocketAddr, tls: &TlsInfo<'_
 }
 
 fn tlv(into: &mut Vec<u8>, kind: u8, value: &[u8]) {
-    // Names are shorter by far; one that is not is better left out than cut.
+    // Real names are far shorter; a truncated one would be wrong, so an oversized one is omitted.
     if let Ok(length) = u16::try_from(value.len())
         && value.len() <= MAX_VALUE
     {
@@ -261,13 +263,13 @@ fn tlv(into: &mut Vec<u8>, kind: u8, value: &[u8]) {
     }
 }
 
-/// Two addresses of one family: IPv4 where both can be.
-fn same_family(one: IpAddr, other: IpAddr) -> (IpAddr, IpAddr) {
-    let (one, other) = (one.to_canonical(), other.to_canonical());
-    if one.is_ipv4() == other.is_ipv4() {
-        (one, other)
+/// Returns both addresses in one family: IPv4 if possible, otherwise IPv6.
+fn same_family(source: IpAddr, target: IpAddr) -> (IpAddr, IpAddr) {
+    let (source, target) = (source.to_canonical(), target.to_canonical());
+    if source.is_ipv4() == target.is_ipv4() {
+        (source, target)
     } else {
-        (as_v6(one).into(), as_v6(other).into())
+        (as_v6(source).into(), as_v6(target).into())
     }
 }
 
@@ -283,6 +285,7 @@ fn invalid_data(header: ParseHeaderError) -> io::Error {
 }
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// 107 bytes, from the specification.
 const MAX_LINE: usize = 107;
 const MAX_BLOCK: usize = 4096;
 const MAX_VALUE: usize = 1024;
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_examples_of_the_specification() {
+    fn parses_the_examples_of_the_specification() {
         let line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n";
         let source: SocketAddr = "192.168.0.1:56324".parse().unwrap();
         assert_eq!(parse_v1(line), Ok(Some(source)));
@@ -318,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_lines_that_are_not_whole_or_not_of_their_family() {
+    fn rejects_incomplete_lines_and_addresses_of_another_family() {
         for line in [
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\n",
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324\r\n",
@@ -347,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reader_finds_the_names_of_tls() {
+    fn another_parser_finds_the_tls_properties() {
         let header = encode_v2(
             "203.0.113.9:1".parse().unwrap(),
             "127.0.0.1:2".parse().unwrap(),
@@ -378,7 +381,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_by_us_and_by_another(source in address(), target in address()) {
+        fn encoded_headers_are_parsed_by_us_and_another_parser(source in address(), target in address()) {
             let line = encode_v1(source, target);
             let read = parse_v1(&line).unwrap().unwrap();
             prop_assert_eq!(plain(read), plain(source));
@@ -389,7 +392,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_accepted_another_accepts_too(line in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,8}){0,2}( [0-9]{1,5}){0,3}\r\n") {
+        fn accepted_lines_are_accepted_by_another_parser_too(line in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,8}){0,2}( [0-9]{1,5}){0,3}\r\n") {
             if let Ok(Some(_)) = parse_v1(line.as_bytes()) {
                 let other = HeaderResult::parse(line.as_bytes());
                 prop_assert!(!other.is_incomplete());
@@ -398,12 +401,12 @@ mod tests {
         }
 
         #[test]
-        fn no_block_makes_the_reader_panic(first in any::<u8>(), family in any::<u8>(), block in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn parsing_a_v2_header_never_panics(first in any::<u8>(), family in any::<u8>(), block in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = parse_v2(first, family, &block);
         }
 
         #[test]
-        fn no_line_makes_the_reader_panic(line in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn parsing_a_v1_header_never_panics(line in proptest::collection::vec(any::<u8>(), 0..120)) {
             let _ = parse_v1(&line);
         }
     }

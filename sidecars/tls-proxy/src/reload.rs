@@ -1,7 +1,8 @@
-//! Files that are replaced while the proxy runs.
+//! Detection of files that are replaced while the proxy runs.
 //!
-//! They are looked at, not watched: a mounted volume or EFS tells nobody of a change, and a symlink that is
-//! swapped leaves a watch on the old file. What is looked at is where the path leads, its inode, size and time.
+//! Files are polled, not watched: EFS and other mounted volumes send no inotify events, and after a
+//! swapped symlink a watch stays on the old file. A change is a different device, inode, size or
+//! modification time of the file at the end of the path.
 
 use std::{
     fs,
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::{Error, Proxy};
 
-/// What can be seen of files without reading them; none of one that is not there.
+/// Device, inode, size and modification time of files; `None` for a missing one.
 pub(crate) type FileStamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
 
 pub(crate) fn read_stamps(files: &[&Path]) -> FileStamps {
@@ -34,7 +35,7 @@ pub(crate) fn read_stamps(files: &[&Path]) -> FileStamps {
     files.iter().map(stamp).collect()
 }
 
-/// The last thing that was said, so that it is not said again and again.
+/// The last message, so that a repeated one is not logged again.
 #[derive(Debug, Default)]
 pub(crate) struct LastMessage(Mutex<Option<String>>);
 
@@ -56,7 +57,7 @@ impl LastMessage {
     }
 }
 
-/// How reloads have gone.
+/// The outcome of reloads.
 #[derive(Debug)]
 pub(crate) struct ReloadStatus {
     error: LastMessage,
@@ -75,7 +76,7 @@ impl ReloadStatus {
         }
     }
 
-    /// Counts a reload and says what is new about it.
+    /// Counts a reload and logs a change or a new error.
     pub(crate) fn record(&self, outcome: &Result<bool, Error>) {
         let outcome_name = match outcome {
             Ok(true) => {
@@ -89,7 +90,7 @@ impl ReloadStatus {
             }
             Err(error) => {
                 if self.error.is_new(&error.to_string()) {
-                    tracing::error!(%error, "the new certificates cannot be used; the old ones stay");
+                    tracing::error!(%error, "cannot use the new certificates; keeping the old ones");
                 }
                 "failed"
             }
@@ -99,13 +100,13 @@ impl ReloadStatus {
             .add(1, &[KeyValue::new("outcome", outcome_name)]);
     }
 
-    /// Why the last one failed, if it did.
+    /// Returns the error of the last reload, if it failed.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.error.last()
     }
 }
 
-/// ReloadStatus whenever a file has changed, for ever.
+/// Reloads whenever a file has changed; never returns.
 pub(crate) async fn watch(proxy: &Proxy, mut seen: FileStamps) {
     let config = proxy.config();
     let (interval, files) = (config.reload_interval, config.files());
@@ -118,7 +119,8 @@ pub(crate) async fn watch(proxy: &Proxy, mut seen: FileStamps) {
         sleep(interval.duration()).await;
         let now = read_stamps(&files);
 
-        // A pair half replaced is tried again, whether or not anything changes.
+        // After an error, such as a key that was replaced before its certificate, it tries again in any case:
+        // the second file may have been written between the stamps and the read.
         if now == seen && !failed {
             continue;
         }

@@ -1,4 +1,4 @@
-//! The next hop of a raw connection.
+//! The address of the next hop in the modes `tcp` and `originate`.
 
 use std::{io, time::Duration};
 
@@ -8,19 +8,19 @@ use tokio::{net::TcpStream, time::timeout};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) scheme: Scheme,
-    /// Without the brackets of an IPv6 address.
+    /// A name or address, without the brackets of an IPv6 address.
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
-/// What is spoken to the next hop.
+/// The protocol of the next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Tcp,
     Tls,
 }
 
-/// The text is no such address.
+/// The text is not such an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParseTargetError;
 
@@ -41,6 +41,7 @@ impl Target {
             .ok_or(ParseTargetError)?;
         let host = match host.strip_prefix('[') {
             Some(inner) => inner.strip_suffix(']').ok_or(ParseTargetError)?,
+            // An IPv6 address without brackets is ambiguous.
             None if host.contains(':') => return Err(ParseTargetError),
             None => host,
         };
@@ -57,9 +58,13 @@ impl Target {
 
     pub(crate) async fn connect(&self, limit: Duration) -> io::Result<TcpStream> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(limit, connecting)
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
+        let stream = timeout(limit, connecting).await.map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no connection within `upstream_limits.connect_timeout`",
+            )
+        })??;
+        // Interactive protocols must not wait for Nagle's algorithm.
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -80,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_host_and_port() {
+    fn parses_host_and_port() {
         let target = Target::parse("tcp://[::1]:5432").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 5432));
         assert_eq!(target.to_string(), "[::1]:5432");
@@ -88,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn rejects_everything_else() {
         for text in [
             "db:1",
             "tcp://db",

@@ -1,4 +1,4 @@
-//! TcpForwarder connections: TLS in and its bytes out, or bytes in and TLS out.
+//! The modes `tcp` (TLS in, bytes out) and `originate` (bytes in, TLS out).
 
 use std::{
     io,
@@ -30,7 +30,7 @@ use crate::{
     tls::{self, Accepted, TlsAcceptor},
 };
 
-/// Carries raw connections to one next hop.
+/// Forwards the bytes of connections to one next hop.
 pub(crate) struct TcpForwarder {
     target: Target,
     connect_timeout: Duration,
@@ -58,7 +58,7 @@ impl TcpForwarder {
             ended: telemetry::counter(
                 "tls_proxy.raw_connections",
                 "{connection}",
-                "TcpForwarder connections by how they ended.",
+                "Connections in the modes tcp and originate, by outcome.",
             ),
         }
     }
@@ -71,20 +71,20 @@ impl TcpForwarder {
         self.target.connect(self.connect_timeout).await.is_ok()
     }
 
-    /// TLS in, bytes out.
+    /// Terminates TLS and forwards the bytes.
     pub(crate) async fn terminate(
         &self,
         acceptor: &TlsAcceptor,
         stream: TcpStream,
         address: SocketAddr,
     ) {
-        // Boxed: an open connection should not keep the room its acceptor took.
+        // Boxed, so that an open connection does not hold the memory its handshake needed.
         let accepting = Box::pin(async {
             let mut accepted = acceptor.accept(stream, address).await?;
             match self.connect_next_hop(&accepted).await {
                 Ok(next_hop) => Ok((accepted, next_hop)),
                 Err(error) => {
-                    // The client is info that this is an end, not a connection cut.
+                    // `close_notify` tells the client that this is an end, not a truncation (RFC 8446 section 6.1).
                     let _ = accepted.stream.shutdown().await;
                     self.record_unreachable(&error);
                     Err(error)
@@ -98,17 +98,18 @@ impl TcpForwarder {
                 self.forward(&mut accepted.stream, &mut next_hop, client)
                     .await;
             }
-            Err(error) => tracing::debug!(peer = %address, %error, "connection not opened"),
+            Err(error) => tracing::debug!(peer = %address, %error, "cannot open the connection"),
         }
     }
 
-    /// Bytes in, TLS out.
+    /// Accepts bytes and forwards them over TLS.
     pub(crate) async fn originate(
         &self,
         originator: &TlsOriginator,
         mut stream: TcpStream,
         address: SocketAddr,
     ) {
+        // The next hop first: the client gets no byte before its certificate is verified.
         let opening = Box::pin(async {
             let next_hop = self.target.connect(self.connect_timeout).await?;
             originator.connect(next_hop).await
@@ -142,6 +143,7 @@ impl TcpForwarder {
             }
         };
 
+        // The specification requires the header before any other byte.
         next_hop.write_all(&header).await?;
         Ok(next_hop)
     }
@@ -157,7 +159,7 @@ impl TcpForwarder {
             None => copying.await,
             Some(max_age) => timeout(max_age, copying).await.unwrap_or_else(|_| {
                 let kind = io::ErrorKind::TimedOut;
-                Err(io::Error::new(kind, "lived as long as `lifetime` lets it"))
+                Err(io::Error::new(kind, "reached `max_connection_age`"))
             }),
         };
 
@@ -181,9 +183,9 @@ impl TcpForwarder {
 
     fn record_unreachable(&self, error: &io::Error) {
         self.record_end("no_next_hop");
-        // Every client meets the same fault; it is worth one line.
+        // Every client causes the same error; one line is enough.
         if self.last_error.is_new(&error.to_string()) {
-            tracing::warn!(next_hop = %self.target, %error, "the next hop cannot be reached");
+            tracing::warn!(next_hop = %self.target, %error, "cannot connect to the next hop");
         }
     }
 
@@ -193,7 +195,7 @@ impl TcpForwarder {
     }
 }
 
-/// TLS to the next hop, verified.
+/// The TLS client for the next hop, which verifies its certificate.
 pub(crate) struct TlsOriginator {
     config: RwLock<Arc<ClientConfig>>,
     name: ServerName<'static>,
@@ -218,25 +220,26 @@ impl TlsOriginator {
         })?;
 
         Ok(Self {
-            config: RwLock::new(Self::read(config)?),
+            config: RwLock::new(Self::load(config)?),
             name,
             handshake_timeout: config.handshake_timeout.duration(),
         })
     }
 
-    /// Reads the authorities, and the certificate to be certificate, once more.
+    /// Reloads the authorities and the client certificate.
     pub(crate) fn reload(&self, config: &Config) -> Result<(), Vec<SettingError>> {
-        let client_config = Self::read(config)?;
+        let client_config = Self::load(config)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = client_config;
         Ok(())
     }
 
-    fn read(config: &Config) -> Result<Arc<ClientConfig>, Vec<SettingError>> {
+    fn load(config: &Config) -> Result<Arc<ClientConfig>, Vec<SettingError>> {
         let provider = tls::provider();
         let roots = upstream_roots(config.upstream_ca_file.as_deref());
         let material = Material::load(config, &provider);
         let (roots, material) = match (roots, material) {
             (Ok(roots), Ok(material)) => (roots, material),
+            // Both are loaded first, so that the errors of both are reported.
             (roots, material) => {
                 let roots = roots.err().into_iter();
                 return Err(roots.chain(material.err().unwrap_or_default()).collect());
@@ -269,10 +272,16 @@ impl TlsOriginator {
     }
 
     async fn connect(&self, stream: TcpStream) -> io::Result<Box<client::TlsStream<TcpStream>>> {
+        // Cloned, so that the lock is not held across the await.
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let connecting = TlsConnector::from(config).connect(self.name.clone(), stream);
         let connected = timeout(self.handshake_timeout, connecting).await;
-        let timeout_error = || io::Error::new(io::ErrorKind::TimedOut, "no acceptor in time");
+        let timeout_error = || {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no handshake within `handshake_timeout`",
+            )
+        };
         Ok(Box::new(connected.map_err(|_| timeout_error())??))
     }
 }

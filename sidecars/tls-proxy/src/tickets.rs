@@ -1,9 +1,9 @@
-//! Session tickets under a key that several tasks share.
+//! Session tickets encrypted with a key that several tasks share.
 //!
-//! RFC 5077 section 4 and RFC 8446 section 4.6.1 leave the form to the server. Ours: four bytes of epoch, a
-//! nonce of twelve, then AES-256-GCM. The key of an epoch of six hours is derived (HKDF, RFC 5869) from the
-//! secret, the epoch and what decides about clients, so that a session begun before an authority was taken
-//! away is not resumed after.
+//! RFC 5077 section 4 and RFC 8446 section 4.6.1 leave the format to the server. Here it is four bytes of
+//! epoch, twelve bytes of nonce, then AES-256-GCM. The key of an epoch (six hours) is derived with HKDF
+//! (RFC 5869) from the secret, the epoch and the rules for clients, so that a session from before an
+//! authority was removed cannot be resumed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,21 +15,21 @@ use aws_lc_rs::{
 use chassis::Secret;
 use rustls::server::ProducesTickets;
 
-/// Makes and reads the tickets of all tasks that have the secret.
+/// Encrypts and decrypts the tickets of all tasks with the same secret.
 pub(crate) struct SharedTickets {
     secret: Prk,
     bound_to: [u8; 32],
     now: fn() -> u64,
 }
 
-/// What is wrong with the secret, if it is there.
+/// Validates the length of the secret, if it is set.
 pub(crate) fn validate_secret(secret: &Secret) -> Result<(), String> {
     let length = secret.expose().trim().len();
     if secret.is_empty() || length >= MIN_SECRET_LENGTH {
         return Ok(());
     }
     Err(format!(
-        "has {length} characters, and {MIN_SECRET_LENGTH} are the least"
+        "has {length} characters; the minimum is {MIN_SECRET_LENGTH}"
     ))
 }
 
@@ -74,6 +74,7 @@ impl ProducesTickets for SharedTickets {
         self.key(epoch)?
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
+                // Authenticates the epoch, which is not encrypted.
                 Aad::from(header),
                 &mut body,
             )
@@ -87,7 +88,7 @@ impl ProducesTickets for SharedTickets {
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
         let epoch = u32::from_be_bytes(*header);
 
-        // One epoch back is a ticket still good; one ahead is a task whose clock is.
+        // A ticket stays valid for one epoch; one epoch ahead allows for the clock of another task.
         if epoch.abs_diff(self.epoch()) > 1 {
             return None;
         }
@@ -119,6 +120,7 @@ fn seconds() -> u64 {
 }
 
 const MIN_SECRET_LENGTH: usize = 32;
+/// Short enough to bound the damage of a leaked key; RFC 8446 allows up to seven days.
 const EPOCH_SECONDS: u64 = 6 * 60 * 60;
 
 #[cfg(test)]
@@ -132,13 +134,13 @@ mod tests {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn a_ticket_of_one_task_is_read_by_another() {
+    fn a_ticket_is_valid_at_another_task() {
         let ticket = tickets(SECRET, 1).encrypt(b"session").unwrap();
         assert_eq!(tickets(SECRET, 1).decrypt(&ticket).unwrap(), b"session");
     }
 
     #[test]
-    fn a_ticket_of_another_secret_or_of_other_authorities_is_not() {
+    fn a_ticket_of_another_secret_or_other_client_rules_is_invalid() {
         let ticket = tickets(SECRET, 1).encrypt(b"session").unwrap();
         assert!(tickets(SECRET, 2).decrypt(&ticket).is_none());
         assert!(
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_or_cut_ticket_is_not_read() {
+    fn a_modified_or_truncated_ticket_is_invalid() {
         let key = tickets(SECRET, 1);
         let ticket = key.encrypt(b"session").unwrap();
         for at in 0..ticket.len() {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_ticket_is_not_read() {
+    fn an_old_ticket_is_invalid() {
         let mut key = tickets(SECRET, 1);
         key.now = || 100 * EPOCH_SECONDS;
         let ticket = key.encrypt(b"session").unwrap();
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_refused() {
+    fn rejects_a_short_secret() {
         assert!(validate_secret(&Secret::default()).is_ok());
         assert!(validate_secret(&Secret::new(SECRET)).is_ok());
         assert!(validate_secret(&Secret::new("short")).is_err());

@@ -1,8 +1,8 @@
-//! Which certificate is shown, and how it is replaced.
+//! Selection and replacement of certificates.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -31,14 +31,14 @@ use support::{
 use tls_proxy::{Config, ExtraCertificate, Identity, Proxy};
 use tokio::time::sleep;
 
-fn more(pem: String) -> ExtraCertificate {
+fn extra(pem: String) -> ExtraCertificate {
     ExtraCertificate {
         certificate: Secret::new(pem),
         ..ExtraCertificate::default()
     }
 }
 
-/// The first DNS name in the certificate that is shown.
+/// Returns the first DNS name in the certificate the proxy sends.
 async fn served_name(
     proxy: &RunningProxy,
     config: &Arc<ClientConfig>,
@@ -53,14 +53,14 @@ async fn served_name(
 }
 
 #[tokio::test]
-async fn each_name_has_its_certificate_and_others_the_first() {
+async fn selects_the_certificate_by_server_name_and_falls_back_to_the_first() {
     let signer = Signer::new();
     let proxy = proxy(mirror().await, |config| {
         config.key = Secret::default();
         config.certificate = Secret::new(signer.server(&["first.example", "any.other.example"]));
         config.certificates = vec![
-            more(signer.server(&["b.example"])),
-            more(signer.server(&["*.c.example", "c.example"])),
+            extra(signer.server(&["b.example"])),
+            extra(signer.server(&["*.c.example", "c.example"])),
         ];
     })
     .await;
@@ -81,7 +81,7 @@ async fn each_name_has_its_certificate_and_others_the_first() {
         );
     }
 
-    // Two labels are more than a star stands for: the first certificate, which is not for that name.
+    // A star matches one label, not two; the client rejects the default certificate.
     let error = served_name(&proxy, &config, "x.y.c.example")
         .await
         .unwrap_err();
@@ -89,9 +89,9 @@ async fn each_name_has_its_certificate_and_others_the_first() {
 }
 
 #[tokio::test]
-async fn each_certificate_has_its_protocols() {
+async fn selects_the_protocols_by_certificate() {
     let signer = Signer::new();
-    let mut only_h1 = more(signer.server(&["old.example"]));
+    let mut only_h1 = extra(signer.server(&["old.example"]));
     only_h1.alpn = vec!["http/1.1".into()];
 
     let proxy = proxy(mirror().await, |config| {
@@ -111,7 +111,7 @@ async fn each_certificate_has_its_protocols() {
     }
 }
 
-/// A proxy whose certificate is a file that is looked at all the time.
+/// Starts a proxy with a certificate file that is checked every 5 ms.
 async fn proxy_with_file(file: &Path) -> RunningProxy {
     proxy(mirror().await, |config| {
         config.certificate = Secret::default();
@@ -122,6 +122,7 @@ async fn proxy_with_file(file: &Path) -> RunningProxy {
     .await
 }
 
+/// Waits until the proxy sends the certificate `names[1]` for the server name `names[0]`.
 async fn wait_for_name(proxy: &RunningProxy, config: &Arc<ClientConfig>, names: &[&str]) {
     within(async {
         while !served_name(proxy, config, names[0])
@@ -135,7 +136,7 @@ async fn wait_for_name(proxy: &RunningProxy, config: &Arc<ClientConfig>, names: 
 }
 
 #[tokio::test]
-async fn a_new_file_is_shown_to_new_connections_and_old_ones_go_on() {
+async fn a_replaced_file_is_used_for_new_connections_and_keeps_open_ones() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["one.example", "localhost"])).unwrap();
@@ -143,19 +144,22 @@ async fn a_new_file_is_shown_to_new_connections_and_old_ones_go_on() {
     let mut proxy = proxy_with_file(&file).await;
     proxy.root = signer.root.clone();
     let config = Arc::new(client_config(&signer.root, None));
-    let mut open = h1(&proxy).await;
+    let mut client = h1(&proxy).await;
 
     wait_for_name(&proxy, &config, &["localhost", "one.example"]).await;
     fs::write(&file, signer.server(&["two.example", "localhost"])).unwrap();
     wait_for_name(&proxy, &config, &["localhost", "two.example"]).await;
     assert_eq!(
-        within(open.send_request(get("/"))).await.unwrap().status(),
+        within(client.send_request(get("/")))
+            .await
+            .unwrap()
+            .status(),
         200
     );
 }
 
 #[tokio::test]
-async fn a_link_that_is_swapped_is_followed() {
+async fn a_swapped_symlink_is_followed() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     for name in ["one", "two"] {
         let path = folder.path().join(name);
@@ -170,6 +174,7 @@ async fn a_link_that_is_swapped_is_followed() {
     let config = Arc::new(client_config(&signer.root, None));
 
     wait_for_name(&proxy, &config, &["localhost", "one.example"]).await;
+    // Renamed over the old link, as Kubernetes and other agents replace files atomically.
     let next = folder.path().join("next");
     symlink("two", &next).unwrap();
     fs::rename(&next, &current).unwrap();
@@ -177,7 +182,7 @@ async fn a_link_that_is_swapped_is_followed() {
 }
 
 #[test]
-fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
+fn an_invalid_pair_keeps_the_old_certificate_in_use() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let (chain, key) = (
         folder.path().join("chain.pem"),
@@ -203,18 +208,18 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
     let name = || proxy.certificate_expirations().remove(0).0;
     assert!(!proxy.reload().unwrap());
 
-    for (broken, why) in [
-        (&two.0[..], "is not the key of the certificate"),
+    for (invalid, reason) in [
+        (&two.0[..], "does not match the certificate"),
         (
             &two.0[..two.0.len() / 2],
-            "holds a broken `CERTIFICATE` block",
+            "contains a malformed `CERTIFICATE` block",
         ),
         ("", "is neither PEM"),
     ] {
-        fs::write(&chain, broken).unwrap();
+        fs::write(&chain, invalid).unwrap();
         let error = proxy.reload().unwrap_err().to_string();
-        assert!(error.contains(why), "{error}");
-        assert!(proxy.last_reload_error().unwrap().contains(why));
+        assert!(error.contains(reason), "{error}");
+        assert!(proxy.last_reload_error().unwrap().contains(reason));
         assert_eq!(name(), "one.example");
     }
 
@@ -227,7 +232,7 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
     assert_eq!(proxy.last_reload_error(), None);
 }
 
-/// `ROTATIONS=100` for as many as a release is held to.
+/// A release requires `ROTATIONS=100`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotations_under_load_fail_no_request() {
     let rotations: usize = std::env::var("ROTATIONS").map_or(20, |text| text.parse().unwrap());
@@ -258,7 +263,7 @@ async fn rotations_under_load_fail_no_request() {
 
     for at in 1..=rotations {
         let name = format!("at{at}.example");
-        // As an agent does it that does not know of renames: first cut, then written.
+        // Like an agent that does not rename: the file is truncated, then written.
         fs::write(&file, "").unwrap();
         sleep(Duration::from_millis(7)).await;
         fs::write(&file, signer.server(&[&name, "localhost"])).unwrap();
@@ -274,7 +279,7 @@ async fn rotations_under_load_fail_no_request() {
 }
 
 #[tokio::test]
-async fn the_certificate_for_development_is_good_for_localhost() {
+async fn the_development_certificate_is_valid_for_localhost() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let proxy = proxy(mirror().await, |config| {
@@ -285,6 +290,7 @@ async fn the_certificate_for_development_is_good_for_localhost() {
     .await;
 
     let root = CertificateDer::from_pem_slice(&fs::read(&ca).unwrap()).unwrap();
+    // The authority's key must not be stored: it could sign certificates for any name.
     assert!(!fs::read_to_string(&ca).unwrap().contains("PRIVATE KEY"));
     let config = Arc::new(client_config(&root, None));
     for name in ["localhost", "127.0.0.1"] {
@@ -301,7 +307,7 @@ async fn the_certificate_for_development_is_good_for_localhost() {
 async fn kind(proxy: &RunningProxy, config: &Arc<ClientConfig>) -> HandshakeKind {
     let mut stream = connect(proxy.address, config, "localhost").await.unwrap();
     let kind = stream.get_ref().1.handshake_kind().unwrap();
-    // The ticket comes behind the handshake.
+    // The ticket arrives after the handshake, with the response.
     tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
@@ -311,7 +317,7 @@ async fn kind(proxy: &RunningProxy, config: &Arc<ClientConfig>) -> HandshakeKind
 }
 
 #[tokio::test]
-async fn a_session_is_resumed_at_another_task_with_the_same_key() {
+async fn a_session_is_resumed_at_another_task_with_the_same_ticket_key() {
     let signer = Signer::new();
     let pem = signer.server(&["localhost"]);
     let task = async |key: &str| {
@@ -344,7 +350,7 @@ async fn a_session_is_resumed_at_another_task_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn the_key_exchange_is_one_for_the_years_to_come() {
+async fn prefers_a_post_quantum_key_exchange() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let config = Arc::new(client_config(&proxy.root, None));
     let stream = connect(proxy.address, &config, "localhost").await.unwrap();
@@ -352,7 +358,7 @@ async fn the_key_exchange_is_one_for_the_years_to_come() {
     assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
 }
 
-/// Believes everything, and recorder the OCSP response it is shown.
+/// A verifier that accepts every certificate and records the OCSP response.
 #[derive(Debug, Default)]
 struct OcspRecorder(Mutex<Vec<u8>>);
 
@@ -395,10 +401,11 @@ impl ServerCertVerifier for OcspRecorder {
 }
 
 #[tokio::test]
-async fn the_ocsp_response_goes_with_the_certificate() {
+async fn staples_the_ocsp_response() {
     let folder = tempfile::tempdir().unwrap();
+    // The proxy does not parse the response, so any bytes will do.
     let file = folder.path().join("ocsp.der");
-    fs::write(&file, b"as the authority gave it").unwrap();
+    fs::write(&file, b"an OCSP response").unwrap();
 
     let proxy = proxy(mirror().await, |config| config.ocsp_file = Some(file)).await;
     let recorder = Arc::new(OcspRecorder::default());
@@ -413,5 +420,5 @@ async fn the_ocsp_response_goes_with_the_certificate() {
     connect(proxy.address, &Arc::new(config), "localhost")
         .await
         .unwrap();
-    assert_eq!(*recorder.0.lock().unwrap(), b"as the authority gave it");
+    assert_eq!(*recorder.0.lock().unwrap(), b"an OCSP response");
 }

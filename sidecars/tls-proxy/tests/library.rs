@@ -1,8 +1,8 @@
-//! The proxy inside another program, as the README shows it.
+//! The proxy embedded in another program, as the README shows it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -14,13 +14,14 @@ use support::{Signer, client_config, connect, mirror, send_get};
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn another_program_mounts_it_in_ten_lines() -> Result<(), BoxError> {
+async fn embeds_the_proxy_in_another_program() -> Result<(), BoxError> {
     let (signer, folder) = (Signer::new(), tempfile::tempdir()?);
     let pem = folder.path().join("tls.pem");
     std::fs::write(&pem, signer.server(&["localhost"]))?;
 
     let app = mirror().await;
 
+    // From here on as in the README.
     let config = tls_proxy::Config {
         upstream: Some(format!("http://{app}")),
         certificate_file: Some(pem),
