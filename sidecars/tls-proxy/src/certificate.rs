@@ -257,6 +257,7 @@ fn load_certificate(
 
     let owner = chain.first().and_then(Identity::from_certificate);
     let mut certified = CertifiedKey::new(chain, key);
+    // Not validated: the client does that, and a stale response must not stop the proxy.
     certified.ocsp = ocsp;
 
     // `Unknown`: the signing key cannot export its public key, so it cannot be compared.
@@ -286,6 +287,7 @@ fn load_certificate(
         return Err(vec![SettingError::new(settings.setting("names"), error)]);
     }
 
+    // The default certificate needs no name.
     if settings.index.is_some() && names.is_empty() {
         return Err(vec![SettingError::new(
             chain_setting,
@@ -294,6 +296,7 @@ fn load_certificate(
     }
     Ok(LoadedCertificate {
         certified: certified.into(),
+        // DNS names are case-insensitive, and the lookup is by the lower-case name.
         names: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         alpn: settings
             .alpn
@@ -344,6 +347,7 @@ fn load_client_authorities(config: &Config) -> Result<ClientAuthorities, Vec<Set
 /// Loads the authorities in a file; without a file, returns the public ones.
 pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, SettingError> {
     let Some(path) = file else {
+        // An image `FROM scratch` has no trust store, so the public authorities are compiled in.
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };
     read(Some(path), &Secret::default())
@@ -426,6 +430,7 @@ mod tests {
         result.map_err(|errors| {
             let problems = errors.into_iter().map(Problem::from);
             let messages = problems.map(|problem| {
+                // Every error must say what to do.
                 assert!(!problem.hint.is_empty());
                 format!("{} {}", problem.setting, problem.message)
             });
@@ -486,6 +491,7 @@ mod tests {
                 extra(&certificate, "nonsense", &[]),
                 extra(&certificate, &key, &["a b"]),
             ],
+            // Errors of the authorities are reported together with those of the certificates.
             client_ca_file: Some("/nowhere/ca.pem".into()),
             client_crl_file: Some("/nowhere/crl.pem".into()),
             ..Config::default()
@@ -506,6 +512,7 @@ mod tests {
             certificate: Secret::new(&*certificate),
             key: Secret::new(&*key),
             certificates: vec![
+                // The same name in another case.
                 extra(&certificate, &key, &["A.example"]),
                 extra(&certificate, &key, &["a.example"]),
             ],

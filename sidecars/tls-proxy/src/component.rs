@@ -20,6 +20,7 @@ impl Component for TlsProxy {
 
     fn ports(config: &Config) -> Vec<Port> {
         let listen = Port {
+            // The interface that `provides` in component.yaml names for the mode.
             name: match config.mode {
                 Mode::Http => "https",
                 Mode::Tcp => "tls",
@@ -136,6 +137,7 @@ async fn report_expiry(proxy: &Proxy, readiness: &Readiness) {
         readiness.set_detail("reload", reload.as_deref().unwrap_or("ok"));
         let soonest = expirations.iter().min_by_key(|(_, end)| *end);
         if let Some(soonest) = soonest.filter(|(_, end)| end - now < WARN_DAYS * DAY)
+            // Once a day, counted in days since 1970.
             && warned != Some(now / DAY)
         {
             warned = Some(now / DAY);

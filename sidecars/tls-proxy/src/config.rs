@@ -297,6 +297,7 @@ impl Config {
                 hint,
             )),
             Ok(host)
+                // In mode `originate` the next hop is remote by design, and TLS protects the way to it.
                 if self.mode != Mode::Originate
                     && !self.insecure_upstream
                     && !is_loopback(&host) =>
@@ -313,6 +314,7 @@ impl Config {
 
     fn certificate_problems(&self, problems: &mut Vec<Problem>) {
         let none = !self.has_certificate() && self.dev_ca_file.is_none();
+        // In mode `originate` a certificate is for client authentication, and optional.
         if none && self.mode != Mode::Originate {
             problems.push(Problem::new(
                 "certificate",
@@ -386,6 +388,7 @@ impl Config {
         let has_ca = self.upstream_ca_file.is_some();
         require_mode(has_ca, "upstream_ca_file", Mode::Originate, "originate");
 
+        // Plain bytes from the network would be forwarded with the identity of this proxy.
         if self.mode == Mode::Originate && !self.listen.ip().is_loopback() && !self.insecure_listen
         {
             problems.push(Problem::new(
@@ -396,6 +399,7 @@ impl Config {
         }
 
         if let Some(hsts) = &self.hsts
+            // RFC 6797 section 6.1.1: `max-age` is required.
             && !(hsts.starts_with("max-age=") && http::HeaderValue::from_str(hsts).is_ok())
         {
             problems.push(Problem::new(
@@ -612,6 +616,7 @@ mod tests {
         assert!(found(Mode::Tcp, "tcp://127.0.0.1:5432").is_empty());
         assert!(found(Mode::Originate, "tls://db.example:5432").is_empty());
         assert_eq!(found(Mode::Tcp, "tcp://10.0.0.1:5432"), ["upstream"]);
+        // The scheme of another mode, and an address without a port.
         assert_eq!(found(Mode::Tcp, "http://127.0.0.1:5432"), ["upstream"]);
         assert_eq!(found(Mode::Originate, "tcp://127.0.0.1:1"), ["upstream"]);
         assert_eq!(found(Mode::Tcp, "tcp://127.0.0.1"), ["upstream"]);
@@ -622,6 +627,7 @@ mod tests {
         let found = problems(|config| {
             config.mode = Mode::Tcp;
             config.upstream = Some("tcp://127.0.0.1:5432".into());
+            // One setting of mode `http` and one of mode `originate`.
             config.hsts = Some("max-age=1".into());
             config.upstream_server_name = Some("db".into());
         });

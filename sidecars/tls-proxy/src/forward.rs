@@ -186,6 +186,7 @@ impl RequestRejection {
     }
 }
 
+/// Returns whether a `Host` header is a host with an optional port, without user information.
 fn is_authority(host: &HeaderValue) -> bool {
     let text = host.to_str().unwrap_or_default();
     text.parse::<Authority>()
@@ -195,6 +196,7 @@ fn is_authority(host: &HeaderValue) -> bool {
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
     match uri.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        // HTTP/1.1 with a target in origin form.
         None => headers.get(HOST).cloned(),
     }
 }
@@ -219,6 +221,7 @@ impl ForwardedHeaders<'_> {
             }
         };
 
+        // After the removal, so that only a verified certificate gets this header.
         if let Some(certificate) = &self.client.certificate {
             headers.insert(CERTIFICATE, certificate.clone());
         }
@@ -226,6 +229,7 @@ impl ForwardedHeaders<'_> {
             headers.insert(FOR, chain);
         }
 
+        // With a trusted proxy in front, its values describe the client's request and are kept.
         if !headers.contains_key(&PROTO) {
             headers.insert(PROTO, HeaderValue::from_static("https"));
         }
@@ -248,7 +252,7 @@ impl ForwardedHeaders<'_> {
     }
 }
 
-/// Removes every header whose name matches.
+/// Removes every header with a matching name.
 fn remove_matching(headers: &mut HeaderMap, matches: fn(&str) -> bool) {
     let names: Vec<HeaderName> = headers
         .keys()
@@ -319,6 +323,7 @@ mod tests {
     fn replaces_headers_that_clients_can_send() {
         let spoofed = [
             ("x-forwarded-for", "10.0.0.1"),
+            // Spellings that an app may map to the canonical name.
             ("x_forwarded_for", "10.0.0.1"),
             ("x.forwarded.proto", "http"),
             ("x-forwarded-port", "1"),

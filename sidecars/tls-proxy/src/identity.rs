@@ -48,6 +48,7 @@ impl Identity {
     /// Parses a certificate; returns `None` if it is malformed.
     pub fn from_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (rest, parsed) = X509Certificate::from_der(certificate).ok()?;
+        // Bytes after the certificate are not covered by its signature.
         if !rest.is_empty() {
             return None;
         }
@@ -87,6 +88,7 @@ impl Identity {
             let _ = write!(text, "{byte:02x}");
         }
 
+        // Quoted, because a subject contains commas and spaces.
         let _ = write!(text, ";Subject=\"{}\"", escape(&self.subject));
         for uri in &self.uris {
             let _ = write!(text, ";URI={}", escape(uri));
@@ -217,6 +219,7 @@ fn is_uri_pattern(pattern: &str) -> bool {
         })
 }
 
+/// Parses a pin, with or without the prefix of RFC 7469.
 fn parse_pin(pin: &str) -> Option<[u8; 32]> {
     let pin = pin.strip_prefix("sha256/").unwrap_or(pin);
     BASE64_STANDARD.decode(pin).ok()?.try_into().ok()
@@ -306,12 +309,14 @@ mod tests {
 
         assert!(Allow::default().admits(&app));
         assert!(allow(|a| a.common_names.push("coins".into())));
+        // Common names are compared exactly, DNS names without case, and a star matches one label.
         assert!(!allow(|a| a.common_names.push("Coins".into())));
         assert!(allow(|a| a.dns.push("*.Example.com".into())));
         assert!(!allow(|a| a.dns.push("*.com".into())));
         assert!(!allow(|a| a.dns.push("example.com".into())));
         assert!(allow(|a| a.uris.push("spiffe://td/ns/*/sa/coins".into())));
         assert!(allow(|a| a.uris.push("spiffe://td/**".into())));
+        // One segment only, while the path has four.
         assert!(!allow(|a| a.uris.push("spiffe://td/*".into())));
 
         assert!(!allow(|a| a.uris.push("spiffe://other/**".into())));
@@ -322,6 +327,7 @@ mod tests {
         };
 
         assert!(pinned.admits(&app));
+        // The same name with another key.
         assert!(!pinned.admits(&identity("coins", &[], &[])));
     }
 
@@ -329,6 +335,7 @@ mod tests {
     fn rejects_malformed_patterns() {
         let allow = Allow {
             uris: [
+                // A partial segment, a star as trust domain, no scheme, `**` in the middle, an empty segment.
                 "spiffe://td/a*",
                 "spiffe://*/a",
                 "td/*",

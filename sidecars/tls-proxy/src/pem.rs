@@ -120,6 +120,7 @@ mod tests {
     #[test]
     fn parses_every_supported_form() {
         assert_parses_both(PEM);
+        // Line ends of Windows, escapes, folded lines, a quoted JSON string, base64, a JSON object.
         assert_parses_both(&PEM.replace('\n', "\r\n"));
         assert_parses_both(&PEM.replace('\n', "\\n"));
         assert_parses_both(&PEM.replace('\n', " "));

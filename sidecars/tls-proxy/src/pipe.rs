@@ -110,6 +110,7 @@ impl Direction {
         W: AsyncWrite + Unpin,
     {
         loop {
+            // Before reading on, so that a slow receiver slows the sender down.
             if self.written < self.pending.len() {
                 ready!(self.drain(cx, to))?;
             }
@@ -167,6 +168,7 @@ impl Direction {
             }
 
             let bytes = read.filled();
+            // End of stream.
             if bytes.is_empty() {
                 self.state = State::Ending;
                 return Ok(Poll::Ready(()));
@@ -176,6 +178,7 @@ impl Direction {
             let mut count_written = 0;
             while count_written < bytes.len() {
                 match Pin::new(&mut *to).poll_write(cx, &bytes[count_written..])? {
+                    // A writer that accepts nothing would make this loop forever.
                     Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(count) => count_written += count,
                     Poll::Pending => {
@@ -215,6 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn copies_more_than_the_buffers_and_forwards_each_end() {
+        // Small buffers, so that every write is partial.
         let (mut client, mut near) = duplex(100);
         let (mut far, mut server) = duplex(77);
         let sent: Vec<u8> = (0..500_000u32).map(|at| at as u8).collect();

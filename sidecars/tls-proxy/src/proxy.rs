@@ -140,6 +140,7 @@ impl Proxy {
     /// Serves on a listener until the shutdown, then drains; reloads changed files meanwhile.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
         let watching = reload::watch(&self, self.0.stamps.clone());
+        // `watch` never returns; it is dropped when serving ends.
         tokio::select! {
             () = self.run(listener, shutdown) => Ok(()),
             () = watching => Ok(()),
@@ -241,6 +242,7 @@ impl Proxy {
     /// Resolves when the upstream accepts no more connections, or after `upstream_drain_timeout`.
     pub(crate) async fn wait_until_upstream_stops(&self) {
         let limit = self.0.config.upstream_drain_timeout;
+        // Disabled.
         if limit.is_zero() {
             return;
         }

@@ -46,6 +46,7 @@ pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<Soc
         let mut rest = [0; 3];
         stream.read_exact(&mut rest).await?;
         let length = usize::from(u16::from_be_bytes([rest[1], rest[2]]));
+        // The client has not been verified yet, so the allocation is bounded.
         if length > MAX_BLOCK {
             return Err(invalid_data(ParseHeaderError::InvalidV2));
         }
@@ -69,6 +70,7 @@ pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<Soc
         let mut seen = [0; MAX_LINE];
         let room = MAX_LINE - line.len();
         let count = stream.peek(&mut seen[..room]).await?;
+        // The client closed within the header.
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -125,6 +127,7 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, ParseHeaderError> {
     };
 
     let number = |text: &str| -> Result<u16, ParseHeaderError> {
+        // `parse` accepts a sign and leading zeros, which the specification does not.
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit())
             && (text.len() == 1 || !text.starts_with('0'));
         text.parse()
@@ -133,6 +136,7 @@ pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, ParseHeaderError> {
             .ok_or(ParseHeaderError::InvalidV1)
     };
 
+    // The target is not used, but must be valid.
     ip(target)?;
     number(target_port)?;
     Ok(Some(SocketAddr::new(ip(source)?, number(port)?)))
@@ -232,6 +236,7 @@ pub(crate) fn encode_v2(source: SocketAddr, target: SocketAddr, tls: &TlsInfo<'_
     let flags = CLIENT_SSL | if tls.is_verified { CLIENT_CERT } else { 0 };
     // The field `verify` is zero if a certificate was verified, and nonzero otherwise.
     let unverified = u32::from(!tls.is_verified);
+    // `PP2_TYPE_SSL`: flags, the result of the verification, then TLVs.
     let mut ssl = vec![flags];
 
     ssl.extend(unverified.to_be_bytes());
@@ -323,6 +328,8 @@ mod tests {
     #[test]
     fn rejects_incomplete_lines_and_addresses_of_another_family() {
         for line in [
+            // No carriage return, a missing and an extra field, the wrong family, invalid numbers, two spaces,
+            // an unknown transport, and no header at all.
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\n",
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324\r\n",
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443 1\r\n",

@@ -110,6 +110,7 @@ impl ReloadStatus {
 pub(crate) async fn watch(proxy: &Proxy, mut seen: FileStamps) {
     let config = proxy.config();
     let (interval, files) = (config.reload_interval, config.files());
+    // Nothing to watch, but `serve` must not end.
     if interval.is_zero() || files.is_empty() {
         std::future::pending::<()>().await;
     }

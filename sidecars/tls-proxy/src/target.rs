@@ -46,6 +46,7 @@ impl Target {
             None => host,
         };
 
+        // The host must not hide a path, user information or a query.
         if host.is_empty() || host.contains(['/', '@', '?', '#', ' ']) {
             return Err(ParseTargetError);
         }

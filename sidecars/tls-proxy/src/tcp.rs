@@ -163,6 +163,7 @@ impl TcpForwarder {
             }),
         };
 
+        // Also counted if the connection failed, since the bytes were forwarded.
         let (up, down) = (
             copied.up.load(Ordering::Relaxed),
             copied.down.load(Ordering::Relaxed),
@@ -255,6 +256,7 @@ impl TlsOriginator {
             .with_root_certificates(roots);
 
         let mut client_config = match material.certificates.into_iter().next() {
+            // The next hop may require a client certificate or not; without one, none is offered.
             None => builder.with_no_client_auth(),
             Some(certificate) => {
                 let certified = SingleCertAndKey::from(certificate.certified);

@@ -37,6 +37,7 @@ impl SharedTickets {
     pub(crate) fn new(secret: &Secret, bound_to: [u8; 32]) -> Self {
         let salt = Salt::new(HKDF_SHA256, b"tls-proxy session tickets");
         Self {
+            // Trimmed, because a file or console may append a line end to the secret.
             secret: salt.extract(secret.expose().trim().as_bytes()),
             bound_to,
             now: seconds,
@@ -154,6 +155,7 @@ mod tests {
     fn a_modified_or_truncated_ticket_is_invalid() {
         let key = tickets(SECRET, 1);
         let ticket = key.encrypt(b"session").unwrap();
+        // Every byte is authenticated: epoch, nonce, ciphertext and tag.
         for at in 0..ticket.len() {
             let mut changed = ticket.clone();
             changed[at] ^= 1;
@@ -169,6 +171,7 @@ mod tests {
         let ticket = key.encrypt(b"session").unwrap();
         key.now = || 101 * EPOCH_SECONDS;
         assert!(key.decrypt(&ticket).is_some());
+        // Two epochs later.
         key.now = || 102 * EPOCH_SECONDS;
         assert!(key.decrypt(&ticket).is_none());
     }

@@ -136,6 +136,7 @@ impl CertificateSet {
         random.map_err(|error| unusable("certificate")(error.into()))?;
         let clients = fingerprint_of_clients(config, material.clients.as_ref());
         let same = before.filter(|before| before.clients == clients);
+        // Without `ticket_key`, tickets are valid in this process only and end with the rules for clients.
         let ticketer: Arc<dyn ProducesTickets> = if !config.ticket_key.is_empty() {
             Arc::new(SharedTickets::new(&config.ticket_key, clients))
         } else if let Some(before) = same {
@@ -165,6 +166,7 @@ impl CertificateSet {
             server_config.alpn_protocols = match config.mode {
                 _ if !certificate.alpn.is_empty() => certificate.alpn.clone(),
                 Mode::Http => vec![H2.to_vec(), b"http/1.1".to_vec()],
+                // The protocol inside TLS is unknown.
                 Mode::Tcp | Mode::Originate => Vec::new(),
             };
 
@@ -462,6 +464,7 @@ impl TlsAcceptor {
 
     /// Uses these certificates for new connections; returns whether they differ from the current ones.
     pub(crate) fn replace(&self, certificates: CertificateSet) -> bool {
+        // A touched file is not a new certificate: tickets and metrics stay as they are.
         if self.current().fingerprint == certificates.fingerprint {
             return false;
         }
@@ -604,6 +607,7 @@ impl Drop for ConnectionGuard {
             .unwrap_or_else(PoisonError::into_inner);
 
         if let Some(count) = open.get_mut(&self.client) {
+            // Entries without connections are removed, so that the map is bounded by the open connections.
             *count -= 1;
             if *count == 0 {
                 open.remove(&self.client);
@@ -650,6 +654,7 @@ fn is_resumed(tls: &ServerConnection) -> bool {
 
 fn outcome(error: &io::Error) -> &'static str {
     match error.kind() {
+        // The kinds that `accept` and `handshake` themselves create come first.
         io::ErrorKind::TimedOut => "timed_out",
         io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => "refused",
         _ if is_cleartext(error) => "cleartext",

@@ -69,6 +69,7 @@ async fn selects_the_certificate_by_server_name_and_falls_back_to_the_first() {
     for (name, expected) in [
         ("first.example", "first.example"),
         ("b.example", "b.example"),
+        // DNS names are case-insensitive.
         ("B.Example", "b.example"),
         ("c.example", "*.c.example"),
         ("x.c.example", "*.c.example"),
@@ -223,6 +224,7 @@ fn an_invalid_pair_keeps_the_old_certificate_in_use() {
         assert_eq!(name(), "one.example");
     }
 
+    // A missing file is an error like any other.
     fs::remove_file(&chain).unwrap();
     assert!(proxy.reload().is_err());
     fs::write(&chain, &two.0).unwrap();
@@ -275,6 +277,7 @@ async fn rotations_under_load_fail_no_request() {
         within(client).await.unwrap();
     }
 
+    // The clients did run during the rotations.
     assert!(answered.load(Ordering::Relaxed) > rotations);
 }
 

@@ -60,6 +60,7 @@ async fn accepts_only_clients_with_a_certificate_of_the_authority() {
     let error = request(proxy.address, &proxy.root, None).await.unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
 
+    // The same identity, signed by another authority.
     let foreign = client(&other, "spiffe://td/app", 1);
     assert!(
         request(proxy.address, &proxy.root, Some(&foreign))
@@ -168,6 +169,7 @@ async fn a_revoked_certificate_is_rejected_even_in_a_resumed_session() {
 
     fs::write(&list, signer.revocation_list(1)).unwrap();
     within(async {
+        // Until the new list is loaded, the session is still accepted.
         while is_resumed(&first).await.is_ok() {
             sleep(Duration::from_millis(5)).await;
         }

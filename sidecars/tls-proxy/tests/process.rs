@@ -82,6 +82,7 @@ async fn is_ready_once_the_upstream_accepts_and_exits_0() {
     let listening = line(&mut lines, "listening").await;
     let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
 
+    // The certificate is loaded, but the upstream does not accept yet.
     assert_eq!(ready(&admin).await, Some(1));
     let _upstream = TcpListener::bind(port).await.unwrap();
     line(&mut lines, "upstream accepts connections").await;
@@ -230,6 +231,7 @@ async fn sighup_reloads_the_certificate_and_ready_reports_it() {
     let path = file.to_str().unwrap();
     let variables = [
         ("TLS_PROXY_CERTIFICATE_FILE", path),
+        // Without polling, only the signal can cause the reload.
         ("TLS_PROXY_RELOAD_INTERVAL", "0s"),
     ];
     let mut process = RunningProcess::new(support::mirror().await, &variables).await;
@@ -448,6 +450,7 @@ async fn backs_off_without_descriptors_and_recovers() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let spent = cpu(process.child.id().unwrap()) - before;
     assert!(spent < 0.3, "{spent} s of CPU time within one second");
+    // Frees the descriptors.
     drop(open);
 
     let config = Arc::new(support::client_config(&signer.root, None));
@@ -486,6 +489,7 @@ async fn logs_the_configured_share_of_requests() {
 
     process.signal(Signal::TERM);
     let mut requests = Vec::new();
+    // To the end of the output, so that every request's line is there.
     while let Some(line) = within(process.lines.next_line()).await.unwrap() {
         let line: Value = serde_json::from_str(&line).unwrap();
         if line["message"] == "request" {

@@ -112,6 +112,7 @@ async fn an_early_rejection_reaches_a_client_that_is_still_sending() {
         };
 
         let sending = async {
+            // 6.4 MB, more than fits into the buffers on the way.
             for _ in 0..100 {
                 body.send_data(part.clone().into()).await?;
             }
@@ -321,6 +322,7 @@ async fn the_drain_finishes_a_request_in_flight_on_http1() {
     proxy.trigger.fire();
     slow.release.notify_one();
 
+    // HTTP/1.1 announces the close in the response.
     let response = within(answer).await.unwrap().unwrap();
     assert_eq!(response.headers()["connection"], "close");
     assert_eq!(text(response).await, "finished");
@@ -347,6 +349,7 @@ async fn the_drain_finishes_a_request_in_flight_on_http2_and_accepts_no_other() 
         "finished"
     );
     within(proxy.task).await.unwrap();
+    // After GOAWAY.
     assert!(within(client.send_request(request())).await.is_err());
 }
 
@@ -424,6 +427,7 @@ async fn forwards_grpc_with_its_trailers() {
             body.send_data("message".into()).await.unwrap();
             let mut trailers = ::http::HeaderMap::new();
             trailers.insert("grpc-status", "0".parse().unwrap());
+            // Reports what the next hop received as `te`.
             trailers.insert("te-was", te.unwrap_or("missing".parse().unwrap()));
             body.send_trailers(trailers).await.unwrap();
         });
@@ -510,6 +514,7 @@ async fn limits_the_connections_of_a_client_address() {
     })
     .await;
     let (first, second) = (h1(&proxy).await, h1(&proxy).await);
+    // Above the maximum of two.
     let third = handshake(proxy.address, &proxy.root, "h2", BOTH).await;
     assert!(third.is_err());
     drop((first, second));

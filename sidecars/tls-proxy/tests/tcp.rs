@@ -73,6 +73,7 @@ async fn closes_an_idle_connection_and_no_other() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = listener.local_addr().unwrap();
     tokio::spawn(async move {
+        // Accepts and keeps every connection open, without reading.
         let mut open = Vec::new();
         loop {
             open.push(listener.accept().await.unwrap());
@@ -143,6 +144,7 @@ async fn header(send: SendProxyProtocol, first: &[u8]) -> (Vec<u8>, SocketAddr) 
     let mut bytes = Vec::new();
 
     within(next_hop.read_to_end(&mut bytes)).await.unwrap();
+    // Everything before the client's five bytes is the header.
     let at = bytes.len() - 5;
     assert_eq!(&bytes[at..], b"hello");
     bytes.truncate(at);

@@ -78,6 +78,7 @@ impl Signer {
         let key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new([]).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Without the second usage, the revocation lists would be rejected.
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let root = ca.self_signed(&key).unwrap();
         Self {
@@ -268,6 +269,7 @@ pub(crate) async fn handshake(
         .with_root_certificates(roots)
         .with_no_client_auth();
 
+    // One protocol only, so that ALPN must select it.
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
