@@ -1,6 +1,6 @@
-//! The smallest component: answers every request with its own body, or asks its upstream to.
+//! The smallest component: answers every request with its own body, or forwards it to an upstream.
 //!
-//! The tests of the chassis run it as a process of its own.
+//! `tests/process.rs` runs it as a separate process.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -22,17 +22,17 @@ struct Echo;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// Where it listens.
+    /// Address to listen on.
     listen: SocketAddr,
-    /// Whom it greets.
+    /// Name to greet.
     name: Option<String>,
-    /// What it must not tell.
+    /// A secret that must not be printed.
     token: Secret,
-    /// Words it likes.
+    /// A list of words.
     words: Vec<String>,
-    /// A file it looks for before it starts.
+    /// File that must exist before the component starts.
     greeting_file: Option<PathBuf>,
-    /// Who answers instead.
+    /// Base address of the upstream that answers instead.
     upstream: Option<String>,
     /// Limits of the listener.
     limits: Limits,
@@ -56,7 +56,7 @@ impl Settings for Config {
     fn problems(&self) -> Vec<Problem> {
         let missing = self.name.is_none();
         missing
-            .then(|| Problem::new("name", "is required", "set whom to greet"))
+            .then(|| Problem::new("name", "is required", "set the name to greet"))
             .into_iter()
             .collect()
     }
@@ -64,7 +64,7 @@ impl Settings for Config {
 
 impl Component for Echo {
     const NAME: &'static str = "echo";
-    const SUMMARY: &'static str = "Answers with what it was sent";
+    const SUMMARY: &'static str = "Answers with the body of the request";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ADMIN_PORT: u16 = 9970;
     type Config = Config;
@@ -78,28 +78,32 @@ impl Component for Echo {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        let missing = config.greeting_file.as_ref().filter(|path| !path.is_file());
-        let hint = "name a file";
-        let problem = missing.map(|_| Problem::new("greeting_file", "is no file", hint));
-        problem.into_iter().collect()
+        config
+            .greeting_file
+            .as_ref()
+            .filter(|path| !path.is_file())
+            .map(|_| Problem::new("greeting_file", "is not a file", "set the path of a file"))
+            .into_iter()
+            .collect()
     }
 
     fn verbs() -> &'static [Verb] {
         &[Verb {
             name: "say",
             arguments: "CODE",
-            summary: "Exits with the code it is given, or `never`.",
+            summary: "Exit with this code, or never",
         }]
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
+        // Before the first await, so that readiness never shows too early.
         let latch = process.readiness.latch("listener");
         let listener = TcpListener::bind(config.listen).await?;
         tracing::info!(address = %listener.local_addr()?, "listening");
         latch.release();
 
         let limits = Limits {
-            drain: process.common.drain_limit,
+            drain_timeout: process.common.drain_timeout,
             ..config.limits
         };
         let upstream = config
@@ -108,7 +112,7 @@ impl Component for Echo {
         let upstream = upstream.transpose()?;
         let service = move |request: ::http::Request<Body>| {
             let upstream = upstream.clone();
-            http::traced("echo", request, move |request| answer(request, upstream))
+            http::trace_request("echo", request, move |request| answer(request, upstream))
         };
 
         http::serve(listener, service, limits, process.shutdown).await
@@ -128,7 +132,7 @@ async fn answer(
     request: ::http::Request<Body>,
     upstream: Option<Upstream>,
 ) -> ::http::Response<Body> {
-    tracing::debug!(path = request.uri().path(), "asked");
+    tracing::debug!(path = request.uri().path(), "received");
     match upstream {
         Some(upstream) => upstream
             .send(request)

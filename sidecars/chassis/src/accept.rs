@@ -1,4 +1,4 @@
-//! The accept loop and its drain, whatever the connections speak.
+//! The accept loop and its drain, for any protocol.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use tokio::{
 
 use crate::{Shutdown, http::Limits};
 
-/// Runs `handle` for every connection until the shutdown, then waits for them under `limits.drain`.
+/// Runs `handle` for every connection until the shutdown, then drains for at most `limits.drain_timeout`.
 ///
-/// At most `limits.connections` are open at once; more wait in the kernel's queue. One client's error or
-/// panic never ends the loop; errors of accept itself back off.
+/// At most `limits.max_connections` are open at once; further ones wait in the kernel's accept queue.
+/// An error or panic of one connection never ends the loop; errors of `accept` itself back off.
 pub async fn accept_each<H, F>(
     listener: TcpListener,
     limits: &Limits,
@@ -25,19 +25,20 @@ pub async fn accept_each<H, F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(
-        limits.connections.clamp(1, Semaphore::MAX_PERMITS),
+        limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
     let mut connections = JoinSet::new();
 
     loop {
         tokio::select! {
+            // The shutdown first, so that a busy listener cannot delay it.
             biased;
-            () = shutdown.requested() => break,
+            () = shutdown.wait() => break,
             Some(ended) = connections.join_next() => report(ended),
             (stream, address, slot) = accept(&listener, &slots) => {
                 let handling = handle(stream, address);
                 connections.spawn(async move {
-                    // Given back when the connection has ended.
+                    // Released when the connection ends, even by a panic.
                     let _slot = slot;
                     handling.await;
                 });
@@ -45,11 +46,12 @@ pub async fn accept_each<H, F>(
         }
     }
 
+    // Closed before the drain: a load balancer's new connections must fail now, not wait in the queue.
     drop(listener);
-    drain(connections, limits.drain.duration()).await;
+    drain(connections, limits.drain_timeout.duration()).await;
 }
 
-/// Accepts one connection, as soon as there is a slot for it.
+/// Accepts one connection as soon as a slot is free.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -60,13 +62,14 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                // Small answers must not wait for the client's acknowledgement of earlier ones.
+                // Nagle's algorithm would hold back a small response until the client acknowledges the last one.
                 let _ = stream.set_nodelay(true);
                 return (stream, address, slot);
             }
             Err(error) if concerns_one_client(&error) => {
-                tracing::debug!(%error, "client left before it was accepted");
+                tracing::debug!(%error, "client closed the connection before it was accepted");
             }
+            // EMFILE and ENFILE persist until descriptors are freed; retrying at once would spin.
             Err(error) => {
                 tracing::warn!(%error, backoff = ?backoff, "accept failed");
                 sleep(backoff).await;
@@ -77,6 +80,7 @@ async fn accept(
 }
 
 fn concerns_one_client(error: &io::Error) -> bool {
+    // accept(2): errors of the pending connection are returned by accept and must not end the server.
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(
         error.kind(),
@@ -91,7 +95,8 @@ async fn drain(mut connections: JoinSet<()>, limit: Duration) {
         }
     };
     if timeout(limit, all_ended).await.is_err() {
-        tracing::warn!(open = connections.len(), limit = ?limit, "connections still open at the drain limit");
+        tracing::warn!(open = connections.len(), drain_timeout = ?limit, "connections still open after the drain timeout");
+        // Aborts the tasks and waits for them, so that none outlives this function.
         connections.shutdown().await;
     }
 }
@@ -100,7 +105,7 @@ fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(%error, "the task of a connection panicked");
+        tracing::error!(%error, "connection task panicked");
     }
 }
 

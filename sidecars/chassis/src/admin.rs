@@ -1,4 +1,4 @@
-//! `/live` and `/ready`, and the probe that asks them.
+//! The admin endpoints `/live` and `/ready`, and the probe that requests them.
 
 use std::{
     io::{self, Read, Write},
@@ -11,18 +11,18 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    BoxError, Period, Readiness, Shutdown,
+    BoxError, HumanDuration, Readiness, Shutdown,
     http::{Body, Limits, json, problem, serve},
 };
 
-/// What a probe asks.
+/// The endpoint a probe requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum ProbeKind {
     Live,
     Ready,
 }
 
-impl Question {
+impl ProbeKind {
     fn path(self) -> &'static str {
         match self {
             Self::Live => "/live",
@@ -31,29 +31,31 @@ impl Question {
     }
 }
 
-/// Answers `/live` and `/ready` until it is dropped.
+/// Serves `/live` and `/ready` until the future is dropped.
 pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) -> Result<(), BoxError> {
     let service = move |request: Request<Body>| {
         let response = respond(request.method(), request.uri().path(), &readiness);
         async move { response }
     };
+    // Health checks need few connections, and must not delay the exit.
     let limits = Limits {
-        connections: 64,
-        drain: Period::from_secs(1),
+        max_connections: 64,
+        drain_timeout: HumanDuration::from_secs(1),
         ..Limits::default()
     };
     serve(listener, service, limits, Shutdown::never()).await
 }
 
-/// Asks a running component; the error says why the answer is no.
-pub(crate) fn probe(admin: SocketAddr, question: Question) -> Result<(), String> {
-    let address = reachable(admin);
-    let answer = ask(address, question.path())
-        .map_err(|error| format!("nothing answers at {address}: {error}"))?;
-    let mut words = answer.split_whitespace();
+/// Probes a running component; the error is the reason it is not live or not ready.
+pub(crate) fn probe(admin: SocketAddr, kind: ProbeKind) -> Result<(), String> {
+    let address = connectable_address(admin);
+    let response = request(address, kind.path())
+        .map_err(|error| format!("no response from {address}: {error}"))?;
+    let mut words = response.split_whitespace();
     match (words.next(), words.next()) {
         (Some(version), Some("200")) if version.starts_with("HTTP/1.") => Ok(()),
-        _ => Err(answer.lines().last().unwrap_or_default().to_owned()),
+        // The last line is the JSON body, which names the latches that are not released.
+        _ => Err(response.lines().last().unwrap_or_default().to_owned()),
     }
 }
 
@@ -67,32 +69,33 @@ fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body>
     }
 
     match path {
+        // Answered as long as the process runs at all, during the drain too.
         "/live" => json(StatusCode::OK, &json!({ "status": "live" })),
         "/ready" => {
-            let (status, mut answer) = if readiness.is_ready() {
+            let (status, mut body) = if readiness.is_ready() {
                 (StatusCode::OK, json!({ "status": "ready" }))
             } else {
                 let waiting_for = readiness.waiting_for();
-                let answer = json!({ "status": "not ready", "waiting_for": waiting_for });
-                (StatusCode::SERVICE_UNAVAILABLE, answer)
+                let body = json!({ "status": "not ready", "waiting_for": waiting_for });
+                (StatusCode::SERVICE_UNAVAILABLE, body)
             };
 
             let details = readiness.details();
             if !details.is_empty() {
-                answer["details"] = json!(details);
+                body["details"] = json!(details);
             }
-            json(status, &answer)
+            json(status, &body)
         }
         _ => problem(
             StatusCode::NOT_FOUND,
             "not_found",
-            "there are /live and /ready",
+            "request /live or /ready",
         ),
     }
 }
 
-/// Where to connect to reach a listener on `admin`, which may be any address.
-fn reachable(admin: SocketAddr) -> SocketAddr {
+/// Returns the address to connect to for a listener on `admin`: loopback for the unspecified address.
+fn connectable_address(admin: SocketAddr) -> SocketAddr {
     let ip = match admin.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -101,16 +104,18 @@ fn reachable(admin: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, admin.port())
 }
 
-fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn request(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+    stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
+    // Written by hand, so that the probe needs no runtime: it runs every few seconds as a new process.
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.take(64 * 1024).read_to_string(&mut answer)?;
-    Ok(answer)
+    let mut response = String::new();
+    // Bounded, because anything may listen on a port that was configured wrongly.
+    stream.take(64 * 1024).read_to_string(&mut response)?;
+    Ok(response)
 }
 
-/// ECS gives a health check two seconds at least; ours must have answered by then.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// Shorter than the smallest health check timeout ECS allows (2 s), so that the probe reports the reason itself.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(1500);

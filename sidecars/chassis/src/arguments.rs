@@ -1,17 +1,17 @@
-//! The verb and its arguments.
+//! Parsing of the command line: a verb and its arguments.
 
 use std::fmt::Write as _;
 
-use crate::{Component, admin::Question};
+use crate::{Component, admin::ProbeKind};
 
-/// What the command line asks for.
+/// The command a command line selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Serve,
-    Probe(Question),
+    Probe(ProbeKind),
     Describe,
     Check,
-    Own {
+    Custom {
         verb: &'static str,
         arguments: Vec<String>,
     },
@@ -19,7 +19,7 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Reads the arguments after the program's name; the error is a sentence.
+/// Parses the arguments after the program's name; the error is a message for the user.
 pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, String> {
     let default = [C::default_verb().to_owned()];
     let arguments = if arguments.is_empty() {
@@ -31,18 +31,20 @@ pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, Strin
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve"] => Ok(Command::Serve),
-        ["probe"] => Ok(Command::Probe(Question::Live)),
-        ["probe", "--ready"] => Ok(Command::Probe(Question::Ready)),
+        ["probe"] => Ok(Command::Probe(ProbeKind::Live)),
+        ["probe", "--ready"] => Ok(Command::Probe(ProbeKind::Ready)),
         ["describe"] => Ok(Command::Describe),
         ["check"] => Ok(Command::Check),
         ["help" | "--help" | "-h", ..] => Ok(Command::Help),
         ["version" | "--version" | "-V"] => Ok(Command::Version),
-        [] => Err("there is no verb".to_owned()),
+        // Unreachable, since the default verb replaces an empty command line; the match must be exhaustive.
+        [] => Err("a verb is missing".to_owned()),
         [word, ..] => match C::verbs().iter().find(|verb| verb.name == *word) {
-            Some(verb) => Ok(Command::Own {
+            Some(verb) => Ok(Command::Custom {
                 verb: verb.name,
                 arguments: arguments[1..].to_vec(),
             }),
+            // A common verb that got here has arguments that none of the patterns above accepts.
             None if COMMON_VERBS.iter().any(|(name, _)| name == word) => {
                 Err(format!("`{word}` does not take `{}`", words[1..].join(" ")))
             }
@@ -51,9 +53,9 @@ pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, Strin
     }
 }
 
-/// The help text.
-pub(crate) fn help<C: Component>() -> String {
-    let own = C::verbs()
+/// Formats the help text.
+pub(crate) fn format_help<C: Component>() -> String {
+    let additional = C::verbs()
         .iter()
         .map(|verb| (format!("{} {}", verb.name, verb.arguments), verb.summary));
     let common = COMMON_VERBS
@@ -61,31 +63,28 @@ pub(crate) fn help<C: Component>() -> String {
         .map(|(name, summary)| ((*name).to_owned(), *summary));
     let mut text = format!("{} {}: {}\n\n", C::NAME, C::VERSION, C::SUMMARY);
 
-    for (usage, summary) in common.chain(own) {
+    for (usage, summary) in common.chain(additional) {
         let _ = writeln!(text, "  {usage:<24} {summary}");
     }
 
     let prefix = crate::settings::prefix(C::NAME);
     let _ = write!(
         text,
-        "\nSettings are variables that begin with {prefix}; `describe` lists them."
+        "\nSettings are environment variables that begin with {prefix}; `describe` lists them."
     );
 
     text
 }
 
 const COMMON_VERBS: [(&str, &str); 4] = [
-    (
-        "serve",
-        "Serves until SIGTERM; usually the verb when none is given.",
-    ),
+    ("serve", "Serve until SIGTERM (usually the default)"),
     (
         "probe",
-        "Exits 0 when the component is live; with --ready, when it is ready.",
+        "Exit 0 if the component is live; with --ready, if it is ready",
     ),
-    ("describe", "Prints settings, ports and verbs as JSON."),
+    ("describe", "Print settings, ports and verbs as JSON"),
     (
         "check",
-        "Reads the settings, says all that is wrong, exits 0 or 2.",
+        "Validate the settings, report every problem, exit 0 or 2",
     ),
 ];

@@ -5,64 +5,64 @@ use std::{future::Future, net::SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Period, Problem, Readiness, Settings, Shutdown};
+use crate::{HumanDuration, Problem, Readiness, Settings, Shutdown};
 
-/// Any error a component ends with; the chassis logs it and exits 1.
+/// Any error that ends a component; the chassis logs it and exits 1.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A program that can stand in a task.
+/// A program that can run as a container of a task.
 pub trait Component: Send + Sync + 'static {
-    /// The name of the folder, the package, the binary and, upper-cased, the settings' prefix.
+    /// The name of the folder, the package and the binary; in upper case, the prefix of the settings.
     const NAME: &'static str;
-    /// One sentence about what the component does.
+    /// One sentence that describes what the component does.
     const SUMMARY: &'static str;
     /// The version of the component: `env!("CARGO_PKG_VERSION")`.
     const VERSION: &'static str;
-    /// The loopback port that answers `/live` and `/ready` unless `admin` says otherwise.
+    /// The loopback port that answers `/live` and `/ready`, unless `admin` overrides it.
     const ADMIN_PORT: u16;
-    /// Everything about the component that can be set from outside.
+    /// The settings of the component.
     type Config: Settings;
 
-    /// Lists the ports the component listens on with this configuration.
+    /// Returns the ports the component listens on with this configuration.
     fn ports(config: &Self::Config) -> Vec<Port>;
 
-    /// Lists the verbs the component has beyond `serve`, `probe`, `describe` and `check`.
+    /// Returns the verbs the component has besides `serve`, `probe`, `describe` and `check`.
     fn verbs() -> &'static [Verb] {
         &[]
     }
 
-    /// Runs a verb that needs no settings, before any are read; `None` where it does need them.
-    fn plain_verb(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+    /// Runs a verb that needs no settings, before any are read; returns `None` if the verb needs them.
+    fn run_without_settings(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
         let _ = (name, arguments);
         None
     }
 
-    /// Names the verb that runs when the command line has none.
+    /// Returns the verb that runs when the command line has none.
     ///
-    /// One of the component's own may stand in where the environment shows that it is meant: for
-    /// a program that never served, say, whose place this one takes.
+    /// An additional verb may be the default where the environment asks for it, such as when the image
+    /// replaces a program that runs once instead of serving.
     fn default_verb() -> &'static str {
         "serve"
     }
 
-    /// Looks deeper than the settings alone: do files parse, do keys load.
+    /// Validates what the settings refer to: that files parse, that keys load.
     ///
-    /// It is asked even where [`problems`](Settings::problems) has found something, so that all is said
-    /// at once; it names only what it has looked at itself.
+    /// Runs even if [`problems`](Settings::problems) found some, so that all problems are reported
+    /// together; it must not repeat those.
     fn check(config: &Self::Config) -> Vec<Problem> {
         let _ = config;
         Vec::new()
     }
 
-    /// Binds what the configuration names and serves until the shutdown; returns after the drain.
+    /// Binds the configured addresses and serves until the shutdown; returns after the drain.
     ///
-    /// Latches are to be taken before the first await, so that readiness never shows too early.
+    /// Latches must be taken before the first await, so that the component is never ready too early.
     fn serve(
         config: Self::Config,
         process: Process,
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
 
-    /// Runs one of the component's own verbs; what it returns is the exit code.
+    /// Runs one of the additional verbs and returns the exit code.
     fn verb(
         name: &str,
         arguments: Vec<String>,
@@ -78,56 +78,56 @@ pub trait Component: Send + Sync + 'static {
 /// A port a component listens on.
 #[derive(Debug, Clone)]
 pub struct Port {
-    /// The interface offered there: `http`, `https`, `otlp`.
+    /// The interface offered on the port: `http`, `https`, `otlp`.
     pub name: &'static str,
-    /// The setting that moves it.
+    /// The setting that changes the address.
     pub setting: &'static str,
-    /// Where it listens with the configuration at hand.
+    /// The address with the given configuration.
     pub address: SocketAddr,
 }
 
-/// A verb a component adds to the ones every component has.
+/// A verb that a component adds to the common ones.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Verb {
-    /// The word on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// Its arguments, as the help shows them: `METHOD PATH`.
+    /// The arguments as the help shows them: `METHOD PATH`.
     pub arguments: &'static str,
-    /// One sentence about what it does.
+    /// One line of help, in the imperative.
     pub summary: &'static str,
 }
 
-/// What the chassis hands to a running component.
+/// The handles and settings that the chassis passes to a running component.
 #[derive(Debug)]
 pub struct Process {
     /// Resolves when the component must stop accepting.
     pub shutdown: Shutdown,
-    /// Where the component says what it still waits for.
+    /// Holds the latches the component is waiting for.
     pub readiness: Readiness,
     /// The settings every component has.
     pub common: Common,
 }
 
-/// The settings every component has, read under the component's own prefix.
+/// The settings every component has, read with the component's prefix.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Common {
     /// Address that answers `/live` and `/ready`.
     pub admin: SocketAddr,
-    /// How long to keep accepting after SIGTERM, not ready any more, before the drain starts.
-    pub drain_delay: Period,
-    /// How long what is in flight may take to finish once the drain has started.
-    pub drain_limit: Period,
-    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives as `info,hyper=debug`.
+    /// How long to keep accepting connections after SIGTERM, no longer ready, before the drain starts.
+    pub drain_delay: HumanDuration,
+    /// How long requests and connections in flight may take to finish once the drain has started.
+    pub drain_timeout: HumanDuration,
+    /// Log level (`error`, `warn`, `info`, `debug`, `trace`) or directives such as `info,hyper=debug`.
     pub log: String,
 }
 
 impl Common {
-    /// The defaults of a component whose admin port is `admin_port`.
+    /// Returns the defaults of a component with this admin port.
     pub fn with_admin_port(admin_port: u16) -> Self {
         Self {
             admin: SocketAddr::from(([127, 0, 0, 1], admin_port)),
-            drain_delay: Period::from_secs(0),
-            drain_limit: Period::from_secs(20),
+            drain_delay: HumanDuration::from_secs(0),
+            drain_timeout: HumanDuration::from_secs(20),
             log: "info".into(),
         }
     }

@@ -1,36 +1,36 @@
-//! What a component says about itself, as JSON: the other half of the house reads only this.
+//! The description of a component as JSON, which `assemble` compares with its `component.yaml`.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     Common, Component, Settings, Verb,
-    settings::{Shape, shape_of, variable},
+    settings::{SettingSchema, schema_for, variable},
 };
 
-/// Everything `describe` prints.
+/// The output of `describe`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Description {
     /// The component's name.
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// What it does, in one sentence.
+    /// One sentence that describes what the component does.
     pub summary: &'static str,
-    /// Where it answers `/live` and `/ready`.
+    /// The port that answers `/live` and `/ready`.
     pub admin: AdminDescription,
-    /// The ports it listens on with its defaults.
+    /// The ports the component listens on by default.
     pub ports: Vec<PortDescription>,
-    /// The verbs of its own.
+    /// The verbs besides the common ones.
     pub verbs: &'static [Verb],
-    /// Its settings, in order of name.
+    /// The settings, sorted by name.
     pub settings: Vec<SettingDescription>,
 }
 
 /// The admin port, as `describe` prints it.
 #[derive(Debug, Clone, Serialize)]
 pub struct AdminDescription {
-    /// The setting that moves it.
+    /// The setting that changes the port.
     pub setting: &'static str,
     /// The default port.
     pub port: u16,
@@ -39,9 +39,9 @@ pub struct AdminDescription {
 /// A port, as `describe` prints it.
 #[derive(Debug, Clone, Serialize)]
 pub struct PortDescription {
-    /// The interface offered there.
+    /// The interface offered on the port.
     pub name: &'static str,
-    /// The setting that moves it.
+    /// The setting that changes the port.
     pub setting: &'static str,
     /// The default port.
     pub port: u16,
@@ -54,38 +54,38 @@ pub struct SettingDescription {
     pub name: String,
     /// The environment variable.
     pub env: String,
-    /// JSON Schema's word for what it takes.
+    /// The type, as JSON Schema names it.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The default, where there is one to show.
+    /// The default, unless the setting is required, secret or unset by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
-    /// The words it can be, or the items of a list can be, where they are counted.
+    /// The accepted values of an enum, or of the items of a list of enums.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
-    /// The least it may be.
+    /// The minimum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<Value>,
-    /// The most it may be.
+    /// The maximum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<Value>,
-    /// What its text looks like: `address` (`127.0.0.1:8080`), `duration` (`30s`), `uri`.
+    /// The format of a string: `address` (`127.0.0.1:8080`), `duration` (`30s`), `uri`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// The kind of a list's items.
+    /// The type of a list's items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<&'static str>,
-    /// Whether it must not be seen.
+    /// Whether the value must never be printed.
     pub secret: bool,
-    /// Whether the component cannot do without it.
+    /// Whether the component fails to start without it.
     pub required: bool,
-    /// What it is.
+    /// The documentation.
     pub doc: String,
 }
 
 impl Description {
-    /// The description of a component, made from its `Config` type alone.
-    pub fn of<C: Component>() -> Self {
+    /// Describes a component from its `Config` type alone.
+    pub fn from_component<C: Component>() -> Self {
         let defaults = C::Config::default();
         let ports = C::ports(&defaults).into_iter().map(|port| PortDescription {
             name: port.name,
@@ -110,22 +110,23 @@ impl Description {
 
 fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
     let common = Common::with_admin_port(C::ADMIN_PORT);
-    // What the defaults alone lack is what must be set; another setting may do where they say it otherwise.
-    let lacking: Vec<String> = defaults
+    // A setting is required if validating the defaults alone reports exactly that; a setting that has
+    // an alternative is reported with another message.
+    let required: Vec<String> = defaults
         .problems()
         .into_iter()
         .filter(|problem| problem.message == REQUIRED)
         .map(|problem| problem.setting)
         .collect();
 
-    let mut all = described::<C>(&shape_of::<Common>(), &to_value(&common), &[]);
-    all.extend(described::<C>(
-        &shape_of::<C::Config>(),
+    let mut all = setting_descriptions::<C>(&schema_for::<Common>(), &to_value(&common), &[]);
+    all.extend(setting_descriptions::<C>(
+        &schema_for::<C::Config>(),
         &to_value(defaults),
-        &lacking,
+        &required,
     ));
 
-    // Where it listens is an address, as the schema does not say.
+    // schemars gives a `SocketAddr` no format, so addresses to listen on are recognized by their port.
     let ports = C::ports(defaults).into_iter().map(|port| port.setting);
     let listening: Vec<&str> = ports.chain(["admin"]).collect();
     for setting in &mut all {
@@ -134,37 +135,38 @@ fn settings<C: Component>(defaults: &C::Config) -> Vec<SettingDescription> {
         }
     }
 
+    // Sorted, so that it can be compared with `component.yaml` line by line.
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
 
-/// How [`Settings::problems`](crate::Settings::problems) says that there is no doing without a setting.
+/// The message with which [`Settings::problems`](crate::Settings::problems) reports a required setting.
 const REQUIRED: &str = "is required";
 
-fn described<C: Component>(
-    shape: &Shape,
+fn setting_descriptions<C: Component>(
+    schema: &SettingSchema,
     defaults: &Value,
-    lacking: &[String],
+    required: &[String],
 ) -> Vec<SettingDescription> {
     let mut found = Vec::new();
-    shape.each_leaf("", &mut |name, shape| {
-        let required = lacking.contains(&name);
+    schema.each_leaf("", &mut |name, schema| {
+        let is_required = required.contains(&name);
         let default =
-            at(defaults, &name).filter(|value| !shape.secret && !required && !value.is_null());
-        let limits = shape.limits.clone();
+            at(defaults, &name).filter(|value| !schema.secret && !is_required && !value.is_null());
+        let constraints = schema.constraints.clone();
 
         found.push(SettingDescription {
             env: variable(C::NAME, &name),
-            kind: shape.kind.word(),
+            kind: schema.kind.as_str(),
             default: default.cloned(),
-            choices: limits.choices,
-            min: limits.min,
-            max: limits.max,
-            format: limits.format,
-            items: limits.items,
-            secret: shape.secret,
-            required,
-            doc: shape.doc.clone(),
+            choices: constraints.choices,
+            min: constraints.min,
+            max: constraints.max,
+            format: constraints.format,
+            items: constraints.items,
+            secret: schema.secret,
+            required: is_required,
+            doc: schema.doc.clone(),
             name,
         });
     });

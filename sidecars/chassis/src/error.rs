@@ -1,7 +1,7 @@
-//! Errors as words.
+//! Formatting of errors.
 
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+/// Formats an error and its sources on one line.
+pub(crate) fn format_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -20,8 +20,8 @@ mod tests {
     struct Outer(#[source] std::num::ParseIntError);
 
     #[test]
-    fn names_every_cause() {
+    fn formats_every_source() {
         let error = Outer("x".parse::<u8>().unwrap_err());
-        assert_eq!(chain(&error), "outer: invalid digit found in string");
+        assert_eq!(format_chain(&error), "outer: invalid digit found in string");
     }
 }

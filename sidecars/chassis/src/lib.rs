@@ -1,6 +1,6 @@
-//! What every process in a task shares: settings, health, shutdown, telemetry and HTTP.
+//! The base of every process in a task: settings, health, shutdown, telemetry and HTTP.
 //!
-//! A component is a type that implements [`Component`]; its `main.rs` is one paragraph:
+//! A component is a type that implements [`Component`]; its `main.rs` is one call:
 //!
 //! ```no_run
 //! # use chassis::{BoxError, Component, Port, Process, Settings, http::{self, Limits}};
@@ -14,7 +14,7 @@
 //! #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 //! #[serde(default, deny_unknown_fields)]
 //! struct Config {
-//!     /// Where it listens.
+//!     /// Address to listen on.
 //!     listen: std::net::SocketAddr,
 //!     /// Limits of the listener.
 //!     limits: Limits,
@@ -42,16 +42,16 @@
 //!         let latch = process.readiness.latch("listener");
 //!         let listener = TcpListener::bind(config.listen).await?;
 //!         latch.release();
-//!         let limits = Limits { drain: process.common.drain_limit, ..config.limits };
+//!         let limits = Limits { drain_timeout: process.common.drain_timeout, ..config.limits };
 //!         let hello = |_| async { ::http::Response::new(http::full("hello")) };
 //!         http::serve(listener, hello, limits, process.shutdown).await
 //!     }
 //! }
 //! ```
 //!
-//! [`main`] reads the verb and the settings, starts logs and telemetry, answers `/live` and
-//! `/ready`, watches the signals and calls [`Component::serve`] with a [`Process`]. The component
-//! binds what its `Config` names, serves until [`Shutdown::requested`] resolves, drains and returns.
+//! [`main`] parses the verb and the settings, starts logs and telemetry, answers `/live` and
+//! `/ready`, handles the signals and calls [`Component::serve`] with a [`Process`]. The component
+//! binds the addresses in its `Config`, serves until [`Shutdown::wait`] resolves, drains and returns.
 //!
 //! ```text
 //! arguments, environment ─▶ settings ─▶ check ─▶ Component::serve ─▶ drain ─▶ flush ─▶ exit code
@@ -59,11 +59,10 @@
 //!                                       readiness ◀─┘      └── shutdown ◀── SIGTERM, drain delay
 //! ```
 //!
-//! Where to start reading: [`Component`] for the contract, `run.rs` for the life of a process,
+//! Where to start reading: [`Component`] for the contract, `run.rs` for the lifecycle of a process,
 //! `settings/` for how a value gets into a `Config`, `http/server.rs` for the accept loop,
-//! `http/connection.rs` for what becomes of a connection.
-//! Nothing here is installed process-wide unless [`main`] is what runs the process: the parts in
-//! [`http`] work in any tokio program.
+//! `http/connection.rs` for how one connection is served.
+//! Only [`main`] installs anything process-wide: the parts in [`http`] work in any tokio program.
 
 mod accept;
 mod admin;
@@ -72,7 +71,7 @@ mod component;
 mod describe;
 mod error;
 pub mod http;
-mod period;
+mod human_duration;
 mod readiness;
 mod run;
 mod secret;
@@ -84,10 +83,10 @@ pub mod telemetry;
 pub use accept::accept_each;
 pub use component::{BoxError, Common, Component, Port, Process, Verb};
 pub use describe::{AdminDescription, Description, PortDescription, SettingDescription};
-pub use period::{InvalidPeriod, Period};
+pub use human_duration::{HumanDuration, ParseDurationError};
 pub use readiness::{Latch, Readiness};
 pub use run::main;
 pub use secret::Secret;
-pub use settings::{Loaded, Problem, Settings, Sources, load};
+pub use settings::{LoadedSettings, Problem, Settings, Sources, load};
 pub use shutdown::{Shutdown, Trigger};
-pub use signals::Hangups;
+pub use signals::HangupSignal;

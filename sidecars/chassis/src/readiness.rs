@@ -1,24 +1,24 @@
-//! Ready when every latch is released, and not any more once the drain begins.
+//! Readiness: true while every latch is released and the drain has not begun.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What a component still waits for before work may be sent to it.
+/// The conditions a component is waiting for before it can accept work.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    held: Vec<&'static str>,
+    unreleased: Vec<&'static str>,
     draining: bool,
     details: BTreeMap<&'static str, String>,
 }
 
-/// One thing readiness waits for, such as `certificate` or `upstream`.
+/// One condition of readiness, such as `certificate` or `upstream`.
 ///
-/// Dropping a latch without releasing it keeps the component unready, and that is logged.
+/// Dropping a latch without releasing it keeps the component unready and logs a warning.
 #[derive(Debug)]
 #[must_use = "a latch keeps the component unready until it is released"]
 pub struct Latch {
@@ -28,14 +28,14 @@ pub struct Latch {
 }
 
 impl Readiness {
-    /// A readiness that waits for nothing yet.
+    /// Creates a readiness without latches.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds something to wait for.
+    /// Adds a latch that must be released before the component is ready.
     pub fn latch(&self, name: &'static str) -> Latch {
-        self.state().held.push(name);
+        self.state().unreleased.push(name);
         Latch {
             name,
             readiness: self.clone(),
@@ -43,48 +43,50 @@ impl Readiness {
         }
     }
 
-    /// Whether work may be sent.
+    /// Returns whether the component can accept work.
     pub fn is_ready(&self) -> bool {
         let state = self.state();
-        state.held.is_empty() && !state.draining
+        state.unreleased.is_empty() && !state.draining
     }
 
-    /// What is still being waited for; `drain` when the component is stopping.
+    /// Returns the names of the unreleased latches, and `drain` while the component is stopping.
     pub fn waiting_for(&self) -> Vec<&'static str> {
         let state = self.state();
         let drain = state.draining.then_some("drain");
-        state.held.iter().copied().chain(drain).collect()
+        state.unreleased.iter().copied().chain(drain).collect()
     }
 
-    /// Says something that `/ready` shows beside its answer, such as when a certificate ends.
-    pub fn tell(&self, name: &'static str, detail: impl Into<String>) {
+    /// Sets a detail that `/ready` includes in its response, such as when a certificate expires.
+    pub fn set_detail(&self, name: &'static str, detail: impl Into<String>) {
         self.state().details.insert(name, detail.into());
     }
 
-    /// What has been told, by name.
+    /// Returns the details by name.
     pub fn details(&self) -> BTreeMap<&'static str, String> {
         self.state().details.clone()
     }
 
-    /// Takes readiness away for good: the process is stopping.
+    /// Makes the component permanently unready, because the process is stopping.
     pub(crate) fn drain(&self) {
         self.state().draining = true;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole after every statement, so a panicking holder leaves nothing half done.
+        // Every statement leaves the state consistent, so a poisoned lock is safe to use.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Latch {
-    /// Says that what was waited for is there.
+    /// Marks the condition as fulfilled.
     pub fn release(mut self) {
         self.released = true;
         let mut state = self.readiness.state();
-        if let Some(at) = state.held.iter().position(|name| *name == self.name) {
-            state.held.swap_remove(at);
+        // Several latches may have the same name; each releases one entry.
+        if let Some(at) = state.unreleased.iter().position(|name| *name == self.name) {
+            state.unreleased.swap_remove(at);
         }
+        // Unlocked before logging, which may be slow.
         drop(state);
         tracing::debug!(latch = self.name, "latch released");
     }
@@ -92,10 +94,11 @@ impl Latch {
 
 impl Drop for Latch {
     fn drop(&mut self) {
+        // During the drain, tasks that still wait for a condition are dropped as a matter of course.
         if !self.released && !self.readiness.state().draining {
             tracing::warn!(
                 latch = self.name,
-                "latch dropped without release, never ready"
+                "latch dropped without release, the component stays unready"
             );
         }
     }
@@ -110,6 +113,7 @@ mod tests {
         let readiness = Readiness::new();
         let (certificate, upstream) = (readiness.latch("certificate"), readiness.latch("upstream"));
         certificate.release();
+        // One of two latches is still held.
         assert!(!readiness.is_ready());
         assert_eq!(readiness.waiting_for(), ["upstream"]);
         upstream.release();

@@ -1,4 +1,4 @@
-//! The life of a process, from its arguments to its exit code.
+//! The lifecycle of a process, from its arguments to its exit code.
 
 use std::{
     env,
@@ -13,48 +13,50 @@ use std::{
 use tokio::{net::TcpListener, time::sleep};
 
 use crate::{
-    BoxError, Common, Component, Description, Loaded, Problem, Process, Readiness, Shutdown,
-    Sources, Trigger,
-    admin::{self, Question},
+    BoxError, Common, Component, Description, LoadedSettings, Problem, Process, Readiness,
+    Shutdown, Sources, Trigger,
+    admin::{self, ProbeKind},
     arguments::{self, Command},
     settings::{load_checked, load_common},
     signals::Signals,
     telemetry::{self, Output},
 };
 
-/// Runs a component as this process; `main.rs` returns what this returns.
+/// Runs a component as this process and returns its exit code, which `main` returns.
 pub fn main<C: Component>() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let sources = Sources::of_process();
+    let sources = Sources::from_environment();
     let command = match arguments::parse::<C>(&arguments) {
         Ok(command) => command,
-        Err(wrong) => {
-            say(
+        Err(message) => {
+            write_line(
                 io::stderr(),
-                &format!("error: {wrong}\n\n{}", arguments::help::<C>()),
+                &format!("error: {message}\n\n{}", arguments::format_help::<C>()),
             );
             return ExitCode::from(USAGE);
         }
     };
 
     match command {
-        Command::Help => print(&arguments::help::<C>()),
+        Command::Help => print(&arguments::format_help::<C>()),
         Command::Version => print(&format!("{} {}", C::NAME, C::VERSION)),
         Command::Describe => describe::<C>(),
         Command::Check => check::<C>(&sources),
-        Command::Probe(question) => probe::<C>(&sources, question),
+        Command::Probe(kind) => probe::<C>(&sources, kind),
         Command::Serve => in_runtime(serve::<C>(&sources)),
-        Command::Own { verb, arguments } => in_runtime(own_verb::<C>(&sources, verb, arguments)),
+        Command::Custom { verb, arguments } => {
+            in_runtime(custom_verb::<C>(&sources, verb, arguments))
+        }
     }
 }
 
 fn describe<C: Component>() -> ExitCode {
-    match serde_json::to_string_pretty(&Description::of::<C>()) {
+    match serde_json::to_string_pretty(&Description::from_component::<C>()) {
         Ok(text) => print(&text),
         Err(error) => {
-            say(
+            write_line(
                 io::stderr(),
-                &format!("error: the description cannot be written: {error}"),
+                &format!("error: cannot write the description: {error}"),
             );
             ExitCode::FAILURE
         }
@@ -63,36 +65,34 @@ fn describe<C: Component>() -> ExitCode {
 
 fn check<C: Component>(sources: &Sources) -> ExitCode {
     match load_checked::<C>(sources) {
-        Ok(_) => print("settings are fine"),
+        Ok(_) => print("settings are valid"),
         Err(problems) => {
             for problem in &problems {
-                say(
-                    io::stderr(),
-                    &format!("error: {}", problem.sentence(C::NAME)),
-                );
+                write_line(io::stderr(), &format!("error: {}", problem.format(C::NAME)));
             }
             ExitCode::from(USAGE)
         }
     }
 }
 
-fn probe<C: Component>(sources: &Sources, question: Question) -> ExitCode {
-    let answer = load_common::<C>(sources)
-        .map_err(|problems| sentences::<C>(&problems))
-        .and_then(|common| admin::probe(common.admin, question));
-    match answer {
+fn probe<C: Component>(sources: &Sources, kind: ProbeKind) -> ExitCode {
+    let result = load_common::<C>(sources)
+        .map_err(|problems| format_problems::<C>(&problems))
+        .and_then(|common| admin::probe(common.admin, kind));
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            say(io::stderr(), &why);
+        Err(reason) => {
+            write_line(io::stderr(), &reason);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs on as many workers as there are CPUs, and waits for no blocking task that hangs.
+/// Runs the future with one worker per CPU, and does not wait for blocking tasks that hang.
 ///
-/// On one CPU there is one thread: no other to wake, and answers that are ready together leave together.
+/// With one CPU everything runs on one thread, which saves the wakeups of a worker thread.
 fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
+    // Respects the CPU quota of the cgroup, which on Fargate may be a fraction of the host's CPUs.
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cpus == 1 {
         tokio::runtime::Builder::new_current_thread()
@@ -103,65 +103,70 @@ fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            say(io::stderr(), &format!("error: no runtime: {error}"));
+            write_line(
+                io::stderr(),
+                &format!("error: cannot start the runtime: {error}"),
+            );
             return ExitCode::FAILURE;
         }
     };
 
     let code = runtime.block_on(process);
-    runtime.shutdown_timeout(LEFTOVERS);
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     ExitCode::from(code)
 }
 
 async fn serve<C: Component>(sources: &Sources) -> u8 {
-    let started = Started::<C>::new(sources, Output::Stdout);
+    let started = LoadedComponent::<C>::start(sources, Output::Stdout);
     let (running, telemetry) = match started {
         Ok(started) => started,
         Err(code) => return code,
     };
     let code = running.serve().await;
-    telemetry.flush(FLUSH).await;
+    telemetry.flush(FLUSH_TIMEOUT).await;
     code
 }
 
-async fn own_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<String>) -> u8 {
-    if let Some(done) = C::plain_verb(verb, &arguments) {
-        return done.unwrap_or_else(|error| {
+async fn custom_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec<String>) -> u8 {
+    if let Some(result) = C::run_without_settings(verb, &arguments) {
+        return result.unwrap_or_else(|error| {
             let _ = writeln!(io::stderr(), "error: {error}");
             FAILED
         });
     }
 
-    let started = Started::<C>::new(sources, Output::Stderr);
+    // Logs go to stderr, because stdout is for the verb's result.
+    let started = LoadedComponent::<C>::start(sources, Output::Stderr);
     let (running, telemetry) = match started {
         Ok(started) => started,
         Err(code) => return code,
     };
 
     let code = running.verb(verb, arguments).await;
-    telemetry.flush(FLUSH).await;
+    telemetry.flush(FLUSH_TIMEOUT).await;
     code
 }
 
-/// A component whose settings are read and whose telemetry runs.
-struct Started<C: Component> {
+/// A component with loaded settings, installed signal handlers and running telemetry.
+struct LoadedComponent<C: Component> {
     signals: Signals,
-    loaded: Loaded<C::Config>,
+    loaded: LoadedSettings<C::Config>,
 }
 
-impl<C: Component> Started<C> {
-    fn new(sources: &Sources, output: Output) -> Result<(Self, telemetry::Installed), u8> {
-        // First of all: a SIGTERM that comes while keys load must not be lost.
+impl<C: Component> LoadedComponent<C> {
+    fn start(sources: &Sources, output: Output) -> Result<(Self, telemetry::TelemetryHandle), u8> {
+        // First, because the kernel drops a SIGTERM that reaches PID 1 without a handler.
         let signals = Signals::install();
+        // The log level is needed to report the problems of the other settings.
         let log = load_common::<C>(sources).map_or_else(|_| "info".into(), |common| common.log);
         let telemetry = telemetry::install(C::NAME, C::VERSION, &log, output);
         let signals = signals.map_err(|error| {
-            tracing::error!(%error, "signals cannot be watched");
+            tracing::error!(%error, "cannot install signal handlers");
             FAILED
         })?;
         let loaded = load_checked::<C>(sources).map_err(|problems| {
             for problem in &problems {
-                tracing::error!(setting = problem.setting, "{}", problem.sentence(C::NAME));
+                tracing::error!(setting = problem.setting, "{}", problem.format(C::NAME));
             }
             USAGE
         })?;
@@ -170,41 +175,43 @@ impl<C: Component> Started<C> {
     }
 
     async fn serve(self) -> u8 {
-        let Loaded { common, config } = self.loaded;
+        let LoadedSettings { common, config } = self.loaded;
+        // Bound before the component starts, so that a port conflict is reported first.
         let admin = match TcpListener::bind(common.admin).await {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(%error, address = %common.admin, "`admin` cannot be bound");
+                tracing::error!(%error, address = %common.admin, "cannot bind `admin`");
                 return FAILED;
             }
         };
 
         let address = admin.local_addr().unwrap_or(common.admin);
         tracing::info!(component = C::NAME, version = C::VERSION, admin = %address, "starting");
-        let life = Life::new(common, self.signals);
-        let process = life.process();
+        let lifecycle = Lifecycle::new(common, self.signals);
+        let process = lifecycle.process();
         let serving = async { C::serve(config, process).await.map(|()| DONE) };
 
-        // What the drain limit cut off has been said; the stop itself went as it should.
-        let code = life.run(Some(admin), serving, DONE).await;
+        // Connections cut off by the drain timeout were logged; the stop itself is a success.
+        let code = lifecycle.run(Some(admin), serving, DONE).await;
         tracing::info!(code, "stopped");
         code
     }
 
     async fn verb(self, verb: &str, arguments: Vec<String>) -> u8 {
-        let Loaded { common, config } = self.loaded;
-        // A serving instance may hold the port; a verb does its work without one.
+        let LoadedSettings { common, config } = self.loaded;
+        // The port may belong to an instance that serves; a verb runs without health endpoints then.
         let admin = TcpListener::bind(common.admin).await.ok();
-        let life = Life::new(common, self.signals);
-        let process = life.process();
-        // A verb that was cut off has not done its work.
-        life.run(admin, C::verb(verb, arguments, config, process), FAILED)
+        let lifecycle = Lifecycle::new(common, self.signals);
+        let process = lifecycle.process();
+        // Unlike a server, a verb that was cut off has not completed its work.
+        lifecycle
+            .run(admin, C::verb(verb, arguments, config, process), FAILED)
             .await
     }
 }
 
-/// What happens around a component while it runs.
-struct Life {
+/// The signals, readiness and shutdown of a running component.
+struct Lifecycle {
     common: Common,
     readiness: Readiness,
     trigger: Trigger,
@@ -212,7 +219,7 @@ struct Life {
     signals: Signals,
 }
 
-impl Life {
+impl Lifecycle {
     fn new(common: Common, signals: Signals) -> Self {
         let (trigger, shutdown) = Shutdown::pair();
         Self {
@@ -232,8 +239,8 @@ impl Life {
         }
     }
 
-    /// Runs the component to its own end, or through a stop from outside, which leaves it
-    /// `unfinished` when its time is over.
+    /// Runs the component until it returns, or through a requested stop; returns `unfinished` if it
+    /// does not return within the drain timeout.
     async fn run(
         self,
         admin: Option<TcpListener>,
@@ -246,14 +253,15 @@ impl Life {
             if let Some(listener) = admin
                 && let Err(error) = admin::answer(listener, readiness).await
             {
-                tracing::error!(%error, "`admin` answers no more");
+                tracing::error!(%error, "`admin` stopped answering");
             }
+            // Without the admin endpoints the component goes on; its health check then fails.
             std::future::pending::<()>().await;
         };
 
         let stopping = self.stop();
         let ended = tokio::select! {
-            // The component first: it takes its latches before anybody can ask whether it is ready.
+            // The component first: it takes its latches before the admin endpoint can report readiness.
             biased;
             ended = component.as_mut() => Some(ended),
             () = stopping => None,
@@ -263,17 +271,17 @@ impl Life {
         match ended {
             Some(Ok(code)) => code,
             Some(Err(error)) => {
-                tracing::error!(error = %crate::error::chain(&*error), "failed");
+                tracing::error!(error = %crate::error::format_chain(&*error), "component failed");
                 FAILED
             }
             None => {
-                tracing::warn!("the component did not finish within `drain_limit`");
+                tracing::warn!("component did not finish within `drain_timeout`");
                 unfinished
             }
         }
     }
 
-    /// Resolves when a stop was asked for and the component has had its time.
+    /// Resolves when a stop was requested and the component's time to finish is over.
     async fn stop(mut self) {
         let stop = self.signals.next().await;
         tracing::info!(signal = stop.name(), "stopping");
@@ -282,14 +290,15 @@ impl Life {
         let mut signals = self.signals;
         let second = async {
             let second = signals.next().await;
-            tracing::warn!(signal = second.name(), "second signal, ending at once");
+            tracing::warn!(signal = second.name(), "second signal, exiting immediately");
+            // The operator does not want to wait, so neither the drain nor the flush of telemetry runs.
             std::process::exit(second.exit_code());
         };
         let drain = async {
             sleep(self.common.drain_delay.duration()).await;
             self.trigger.fire();
-            // The component's own drain has this limit; what it says at its end needs a moment.
-            sleep(self.common.drain_limit.duration() + LAST_WORDS).await;
+            // The component applies this timeout itself; it gets a little longer to log open connections.
+            sleep(self.common.drain_timeout.duration() + DRAIN_GRACE).await;
         };
 
         tokio::select! {
@@ -299,30 +308,30 @@ impl Life {
     }
 }
 
-fn sentences<C: Component>(problems: &[Problem]) -> String {
-    let sentences: Vec<String> = problems
+fn format_problems<C: Component>(problems: &[Problem]) -> String {
+    problems
         .iter()
-        .map(|problem| problem.sentence(C::NAME))
-        .collect();
-    sentences.join("\n")
+        .map(|problem| problem.format(C::NAME))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn print(text: &str) -> ExitCode {
-    say(io::stdout(), text);
+    write_line(io::stdout(), text);
     ExitCode::SUCCESS
 }
 
-fn say(mut to: impl Write, text: &str) {
-    // Nobody is left to tell when the reader has gone.
+fn write_line(mut to: impl Write, text: &str) {
+    // Fails only if the reader closed the pipe, such as `head`; there is no other place to report it.
     let _ = writeln!(to, "{text}");
 }
 
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-/// How long what telemetry is left may take to send.
-const FLUSH: Duration = Duration::from_secs(2);
-/// How long after the drain limit a component may still say what it left open.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long tasks that were left behind may take to end.
-const LEFTOVERS: Duration = Duration::from_millis(200);
+/// How long the remaining telemetry may take to send.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long after the drain timeout a component may still log what it left open.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
+/// How long the remaining tasks may take to end.
+const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);

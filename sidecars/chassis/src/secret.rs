@@ -1,52 +1,52 @@
-//! Text that must not be seen.
+//! Text that must not be printed.
 
 use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A text that never prints: `Debug`, `Display` and `Serialize` show `[secret]`.
+/// A text that never prints: `Debug`, `Display` and `Serialize` write `[secret]`.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text into custody.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that needs it.
+    /// Returns the text, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing to hide.
+    /// Returns whether the secret is empty, that is, unset.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn shown(&self) -> &'static str {
-        // An empty secret is an unset one, and that may be seen: defaults depend on it.
+    fn redacted_text(&self) -> &'static str {
+        // Defaults are serialized and read back, so an unset secret must stay empty.
         if self.0.is_empty() { "" } else { "[secret]" }
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.shown())
+        f.write_str(self.redacted_text())
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.shown())
+        f.write_str(self.redacted_text())
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.shown())
+        serializer.serialize_str(self.redacted_text())
     }
 }
 
@@ -60,6 +60,7 @@ impl JsonSchema for Secret {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // `settings/schema.rs` recognizes secrets by JSON Schema's `writeOnly`.
         json_schema!({ "type": "string", "writeOnly": true })
     }
 }
@@ -69,17 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_prints_what_it_holds() {
+    fn never_prints_the_text() {
         let secret = Secret::new("hunter2");
-        let shown = format!(
+        let printed = format!(
             "{secret} {secret:?} {}",
             serde_json::to_string(&secret).unwrap()
         );
-        assert_eq!(shown, r#"[secret] [secret] "[secret]""#);
+        assert_eq!(printed, r#"[secret] [secret] "[secret]""#);
     }
 
     #[test]
-    fn gives_the_text_to_who_asks_for_it() {
+    fn exposes_the_text_on_request() {
         let secret: Secret = serde_json::from_str(r#""hunter2""#).unwrap();
         assert_eq!(secret.expose(), "hunter2");
     }

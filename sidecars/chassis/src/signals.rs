@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! The signals SIGTERM, SIGINT and SIGHUP.
 
 use std::io;
 
@@ -6,34 +6,34 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the process to stop.
 ///
-/// Installed before anything slow: the kernel drops a signal to PID 1 that has no handler.
+/// Installed before anything slow: the kernel drops a signal to PID 1 without a handler (`kill(2)`).
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// SIGHUP, the signal by which a service is told to read its files again.
+/// SIGHUP, the conventional request to reload files.
 ///
-/// For the `serve` of a component only: a library watches no signals.
+/// For [`Component::serve`](crate::Component::serve) only: a library installs no signal handlers.
 #[derive(Debug)]
-pub struct Hangups(Signal);
+pub struct HangupSignal(Signal);
 
-impl Hangups {
-    /// Takes SIGHUP, which would end the process otherwise.
+impl HangupSignal {
+    /// Handles SIGHUP; its default action would end the process.
     pub fn install() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         self.0.recv().await;
     }
 }
 
-/// A request to stop.
+/// A signal that requests a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum StopSignal {
     Terminate,
     Interrupt,
 }
@@ -48,15 +48,15 @@ impl Signals {
         })
     }
 
-    pub(crate) async fn next(&mut self) -> Stop {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.terminate.recv() => Stop::Terminate,
-            _ = self.interrupt.recv() => Stop::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
         }
     }
 }
 
-impl Stop {
+impl StopSignal {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Terminate => "SIGTERM",
@@ -64,7 +64,7 @@ impl Stop {
         }
     }
 
-    /// The code a process ends with when the signal itself ends it.
+    /// Returns 128 + the signal's number, as a shell reports a process that the signal ended.
     pub(crate) fn exit_code(self) -> i32 {
         match self {
             Self::Terminate => 143,

@@ -1,8 +1,8 @@
-//! The next hop, seen from both of its sides.
+//! The upstream client, and proxies made of it, with a server on both sides.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -11,11 +11,13 @@ use std::{net::SocketAddr, sync::Arc};
 
 use ::http::{HeaderName, StatusCode, header};
 use chassis::{
-    Period,
-    http::{Body, Limits, Upstream, UpstreamLimits, boxed, empty, full, read_limited, traced},
+    HumanDuration,
+    http::{
+        Body, Limits, Upstream, UpstreamLimits, box_body, empty, full, read_limited, trace_request,
+    },
 };
 use http_body_util::{BodyExt, channel::Channel};
-use support::{LIMIT, Raw, Request, Response, answer, ask, served, text, within};
+use support::{LIMIT, Raw, Request, Response, answer, ask, start_server, text, within};
 use tokio::{net::TcpListener, sync::Mutex};
 
 fn upstream(address: SocketAddr) -> Upstream {
@@ -26,6 +28,7 @@ fn get(path: &str) -> ::http::Request<Body> {
     ::http::Request::get(path).body(empty()).unwrap()
 }
 
+/// Returns an address where nothing listens: bound to find a free port, then closed.
 async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .await
@@ -35,9 +38,10 @@ async fn closed_port() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn puts_the_path_behind_the_base_address() {
+async fn appends_the_path_to_the_base_address() {
     let echo = |request: Request| async move { answer(&request.uri().to_string()) };
-    let server = served(echo, Limits::default()).await;
+    let server = start_server(echo, Limits::default()).await;
+    // The trailing slash of the base must not be doubled.
     let base = format!("http://{}/base/", server.address);
     let upstream = Upstream::new(&base, UpstreamLimits::default()).unwrap();
     let response = within(upstream.send(get("/a/b?c=d"))).await.unwrap();
@@ -45,9 +49,9 @@ async fn puts_the_path_behind_the_base_address() {
 }
 
 #[tokio::test]
-async fn says_503_with_retry_after_when_nobody_is_there() {
+async fn answers_503_with_retry_after_when_nothing_listens() {
     let upstream = upstream(closed_port().await);
-    assert!(!upstream.reachable().await);
+    assert!(!upstream.is_reachable().await);
     let response = within(upstream.send(get("/")))
         .await
         .unwrap_err()
@@ -63,28 +67,29 @@ async fn says_503_with_retry_after_when_nobody_is_there() {
 }
 
 #[tokio::test]
-async fn says_504_when_the_answer_does_not_come() {
-    let server = served(|_: Request| std::future::pending(), Limits::default()).await;
+async fn answers_504_when_the_response_exceeds_its_timeout() {
+    let server = start_server(|_: Request| std::future::pending(), Limits::default()).await;
     let limits = UpstreamLimits {
-        response: Period::from_millis(50),
+        response_timeout: HumanDuration::from_millis(50),
         ..UpstreamLimits::default()
     };
     let upstream = Upstream::new(&format!("http://{}", server.address), limits).unwrap();
-    assert!(upstream.reachable().await);
+    assert!(upstream.is_reachable().await);
     let error = within(upstream.send(get("/"))).await.unwrap_err();
     assert_eq!(error.response().status(), StatusCode::GATEWAY_TIMEOUT);
 }
 
 #[tokio::test]
-async fn says_502_when_the_upstream_breaks_off() {
+async fn answers_502_when_the_upstream_does_not_speak_http() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    // Holds the sender, so that the body neither continues nor ends.
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let mut raw = Raw(stream);
             raw.read_until("\r\n\r\n").await;
-            raw.send("this is no HTTP\r\n\r\n").await;
+            raw.send("this is not HTTP\r\n\r\n").await;
         }
     });
 
@@ -93,7 +98,7 @@ async fn says_502_when_the_upstream_breaks_off() {
 }
 
 #[tokio::test]
-async fn the_version_of_an_old_upstream_stays_behind() {
+async fn an_http10_response_is_not_forwarded_as_http10() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -110,7 +115,7 @@ async fn the_version_of_an_old_upstream_stays_behind() {
 }
 
 #[tokio::test]
-async fn the_body_of_an_answer_may_not_stall() {
+async fn a_stalled_response_body_is_an_error() {
     let stalling = |_: Request| async {
         let (mut sender, body) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);
         sender.send_data("first".into()).await.unwrap();
@@ -118,12 +123,12 @@ async fn the_body_of_an_answer_may_not_stall() {
             tokio::time::sleep(LIMIT * 10).await;
             drop(sender);
         });
-        Response::new(boxed(body))
+        Response::new(box_body(body))
     };
 
-    let server = served(stalling, Limits::default()).await;
+    let server = start_server(stalling, Limits::default()).await;
     let limits = UpstreamLimits {
-        stall: Period::from_millis(50),
+        stall_timeout: HumanDuration::from_millis(50),
         ..UpstreamLimits::default()
     };
     let upstream = Upstream::new(&format!("http://{}", server.address), limits).unwrap();
@@ -134,27 +139,27 @@ async fn the_body_of_an_answer_may_not_stall() {
     assert!(matches!(error, chassis::http::ReadError::Io(_)), "{error}");
 }
 
-/// A proxy in front of `target`, as the components are.
-async fn proxy(target: SocketAddr) -> support::Served {
+/// Starts a proxy in front of `target`, built the way the components are.
+async fn proxy(target: SocketAddr) -> support::Server {
     proxy_with(target, Limits::default()).await
 }
 
-async fn proxy_with(target: SocketAddr, limits: Limits) -> support::Served {
+async fn proxy_with(target: SocketAddr, limits: Limits) -> support::Server {
     let upstream = upstream(target);
     let forward = move |request: Request| {
         let upstream = upstream.clone();
-        traced("proxy", request, move |request| async move {
+        trace_request("proxy", request, move |request| async move {
             upstream
-                .send(request.map(boxed))
+                .send(request.map(box_body))
                 .await
                 .unwrap_or_else(|error| error.response())
         })
     };
-    served(forward, limits).await
+    start_server(forward, limits).await
 }
 
 #[tokio::test]
-async fn headers_of_one_hop_stay_on_it_both_ways() {
+async fn hop_by_hop_headers_are_removed_in_both_directions() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let target = {
         let seen = Arc::clone(&seen);
@@ -163,6 +168,7 @@ async fn headers_of_one_hop_stay_on_it_both_ways() {
             async move {
                 *seen.lock().await = request.headers().keys().cloned().collect();
                 let mut response = answer("hello");
+                // All but `x-end` are hop-by-hop; `x-hop` because `Connection` names it.
                 for name in ["keep-alive", "proxy-authenticate", "x-hop", "x-end"] {
                     let name: HeaderName = name.parse().unwrap();
                     response.headers_mut().insert(name, "1".parse().unwrap());
@@ -176,25 +182,27 @@ async fn headers_of_one_hop_stay_on_it_both_ways() {
         }
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let head = "GET / HTTP/1.1\r\nte: trailers\r\nx-named: 1\r\nx-end: 1\r\nconnection: x-named";
     let response = ask(proxy.address, head).await;
     let seen: Vec<String> = seen.lock().await.iter().map(ToString::to_string).collect();
 
+    // Towards the upstream.
     assert!(seen.contains(&"x-end".into()), "{seen:?}");
     assert!(
         !seen
             .iter()
             .any(|name| ["te", "x-named", "connection"].contains(&name.as_str()))
     );
+    // Towards the client.
     assert!(response.contains("x-end: 1"), "{response}");
     assert!(!response.contains("x-hop: 1"), "{response}");
     assert!(!response.contains("proxy-authenticate"), "{response}");
 }
 
 #[tokio::test]
-async fn no_framing_smuggles_a_second_request() {
+async fn ambiguous_framing_does_not_smuggle_a_request() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let target = {
         let seen = Arc::clone(&seen);
@@ -208,9 +216,11 @@ async fn no_framing_smuggles_a_second_request() {
         }
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let hidden = "GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n";
+    // RFC 9112 section 6.3: two lengths, a coding that is not the final `chunked`, white space before the
+    // colon, an unknown coding, and a length that is not only digits.
     let ambiguous = [
         format!("content-length: {}\r\ncontent-length: 0", hidden.len()),
         "transfer-encoding: chunked\r\ntransfer-encoding: identity".to_owned(),
@@ -226,12 +236,16 @@ async fn no_framing_smuggles_a_second_request() {
                 "POST /seen HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{hidden}"
             ))
             .await;
-        let refusal = client.read_to_end().await;
-        assert!(refusal.starts_with("HTTP/1.1 400"), "{framing}: {refusal}");
+        let rejection = client.read_to_end().await;
+        assert!(
+            rejection.starts_with("HTTP/1.1 400"),
+            "{framing}: {rejection}"
+        );
     }
 
     assert!(seen.lock().await.is_empty(), "{:?}", seen.lock().await);
-    // Both framings at once: one reading everywhere, so what is inside the length stays inside.
+    // Both framings: `Transfer-Encoding` wins at every hop (RFC 9112 section 6.3), so the hidden request
+    // stays part of the body.
     let mut client = Raw::connect(proxy.address).await;
     let both = "transfer-encoding: chunked\r\ncontent-length: 4\r\nconnection: close";
 
@@ -247,7 +261,7 @@ async fn no_framing_smuggles_a_second_request() {
 }
 
 #[tokio::test]
-async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
+async fn forwards_an_incoming_trace_without_telemetry() {
     let target = |request: Request| async move {
         let trace = request
             .headers()
@@ -256,7 +270,7 @@ async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
         answer(trace.unwrap_or("none"))
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let response = ask(
@@ -270,9 +284,9 @@ async fn a_trace_that_came_in_goes_on_even_without_telemetry() {
 }
 
 #[tokio::test]
-async fn bodies_stream_through_both_ways() {
-    let echo = |request: Request| async move { Response::new(boxed(request.into_body())) };
-    let target = served(echo, Limits::default()).await;
+async fn bodies_stream_in_both_directions() {
+    let echo = |request: Request| async move { Response::new(box_body(request.into_body())) };
+    let target = start_server(echo, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let mut client = Raw::connect(proxy.address).await;
 
@@ -282,7 +296,7 @@ async fn bodies_stream_through_both_ways() {
 
     for part in ["one", "two"] {
         client.send(&format!("3\r\n{part}\r\n")).await;
-        // The echo of a part comes back while the request is still open.
+        // The echo of a part arrives while the request is still being sent.
         client.read_until(&format!("3\r\n{part}\r\n")).await;
     }
 
@@ -291,9 +305,9 @@ async fn bodies_stream_through_both_ways() {
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_100_continue_gets_it() {
-    let echo = |request: Request| async move { Response::new(boxed(request.into_body())) };
-    let target = served(echo, Limits::default()).await;
+async fn answers_a_client_that_waits_for_100_continue() {
+    let echo = |request: Request| async move { Response::new(box_body(request.into_body())) };
+    let target = start_server(echo, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let mut client = Raw::connect(proxy.address).await;
 
@@ -312,8 +326,8 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 }
 
 #[tokio::test]
-async fn the_answer_to_head_keeps_its_length() {
-    let target = served(|_: Request| async { answer("hello") }, Limits::default()).await;
+async fn a_response_to_head_keeps_its_content_length() {
+    let target = start_server(|_: Request| async { answer("hello") }, Limits::default()).await;
     let proxy = proxy(target.address).await;
     let head = ask(proxy.address, "HEAD / HTTP/1.1").await;
     assert!(
@@ -323,7 +337,7 @@ async fn the_answer_to_head_keeps_its_length() {
 }
 
 #[tokio::test]
-async fn keeps_connections_for_the_next_request() {
+async fn reuses_a_connection_for_the_next_request() {
     let peers = Arc::new(Mutex::new(Vec::new()));
     let target = {
         let peers = Arc::clone(&peers);
@@ -342,19 +356,21 @@ async fn keeps_connections_for_the_next_request() {
         }
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let upstream = upstream(target.address);
     for _ in 0..2 {
         let request = ::http::Request::post("/").body(full("body")).unwrap();
         let response = within(upstream.send(request)).await.unwrap();
+        // The connection returns to the pool at the end of the body.
         within(response.into_body().collect()).await.unwrap();
     }
 
     let peers = peers.lock().await;
+    // The same client port is the same connection.
     assert_eq!(peers[0], peers[1]);
 }
 
-/// A next hop that agrees to become a WebSocket and then echoes, or says what it was asked.
+/// Starts a next hop that accepts WebSockets and then echoes, or answers which upgrade was requested.
 async fn websocket() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -389,7 +405,7 @@ const WEBSOCKET: &str =
     "GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
 
 #[tokio::test]
-async fn websockets_go_through() {
+async fn forwards_websockets() {
     let proxy = proxy(websocket().await).await;
     let mut client = Raw::connect(proxy.address).await;
     client.send(WEBSOCKET).await;
@@ -406,10 +422,10 @@ async fn websockets_go_through() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not() {
+async fn a_websocket_ends_after_the_stall_timeout_or_the_drain_timeout() {
     let target = websocket().await;
     let limits = Limits {
-        stall: Period::from_millis(50),
+        stall_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
     let stalling = proxy_with(target, limits).await;
@@ -420,7 +436,7 @@ async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not()
     assert_eq!(client.read_to_end().await, "");
 
     let limits = Limits {
-        drain: Period::from_millis(50),
+        drain_timeout: HumanDuration::from_millis(50),
         ..Limits::default()
     };
     let draining = proxy_with(target, limits).await;
@@ -428,13 +444,14 @@ async fn a_websocket_that_stalls_is_ended_and_the_drain_cuts_one_that_does_not()
 
     client.send(WEBSOCKET).await;
     client.read_until("\r\n\r\n").await;
+    // The default stall timeout is minutes, so only the drain can end this one.
     draining.trigger.fire();
     within(draining.task).await.unwrap();
     assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
-async fn no_other_upgrade_goes_through() {
+async fn forwards_no_other_upgrade() {
     let proxy = proxy(websocket().await).await;
     let head = "GET / HTTP/1.1\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__";
     let mut client = Raw::connect(proxy.address).await;
@@ -453,7 +470,7 @@ async fn no_other_upgrade_goes_through() {
 }
 
 #[test]
-fn refuses_addresses_that_are_no_upstream() {
+fn rejects_unsupported_base_addresses() {
     for text in [
         "",
         "127.0.0.1:80",
@@ -462,6 +479,7 @@ fn refuses_addresses_that_are_no_upstream() {
         "http://user@a",
         "ftp://a",
     ] {
+        // Every message must show the expected form.
         let message = Upstream::new(text, UpstreamLimits::default())
             .unwrap_err()
             .to_string();

@@ -1,8 +1,8 @@
-//! A component as a process: `examples/echo.rs`, its signals, its exit codes, its telemetry.
+//! A component as a process (`examples/echo.rs`): signals, exit codes, telemetry.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -15,19 +15,20 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use chassis::http::{Limits, boxed, read_limited};
+use chassis::http::{Limits, box_body, read_limited};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Raw, Request, Served, answer, ask, served, within};
+use support::{Raw, Request, Server, answer, ask, start_server, within};
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines},
     net::TcpListener,
     process::{Child, ChildStdout, Command},
 };
 
-/// The example, which `cargo test` builds first; with `--test process` alone it may be an old one.
+/// Returns a command for the example; `cargo test` builds it, but `--test process` alone may run an old one.
 fn echo(variables: &[(&str, &str)]) -> Command {
     let mut path: PathBuf = std::env::current_exe().unwrap();
+    // From `target/<profile>/deps/<test>` to `target/<profile>/examples/echo`.
     path.pop();
     path.pop();
     path.push("examples/echo");
@@ -52,7 +53,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A serving process, past its start.
+/// A started process that serves.
 struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -62,6 +63,7 @@ struct Running {
 
 impl Running {
     async fn start(variables: &[(&str, &str)]) -> Self {
+        // Port 0, so that tests run in parallel; the log lines tell the real ones.
         let ports = [
             ("ECHO_LISTEN", "127.0.0.1:0"),
             ("ECHO_ADMIN", "127.0.0.1:0"),
@@ -101,13 +103,13 @@ impl Running {
     }
 }
 
-/// The next log line with this message; every line on the way must be a JSON object.
+/// Reads to the next log line with this message; every line before it must be a JSON object.
 async fn next_line(lines: &mut Lines<impl AsyncBufRead + Unpin>, message: &str) -> Value {
     loop {
         let line = within(lines.next_line())
             .await
             .unwrap()
-            .expect("the process still talks");
+            .expect("the process ended before this line");
         let line: Value = serde_json::from_str(&line).unwrap();
         if line["message"] == message {
             return line;
@@ -116,7 +118,7 @@ async fn next_line(lines: &mut Lines<impl AsyncBufRead + Unpin>, message: &str) 
 }
 
 #[tokio::test]
-async fn serves_answers_health_and_ends_with_zero_on_sigterm() {
+async fn serves_answers_probes_and_exits_0_on_sigterm() {
     let mut running = Running::start(&[]).await;
     assert!(
         ask(running.address, "GET / HTTP/1.1")
@@ -144,6 +146,7 @@ async fn serves_answers_health_and_ends_with_zero_on_sigterm() {
     running.signal(Signal::TERM);
     assert_eq!(running.line("stopped").await["level"], "info");
     assert_eq!(running.code().await, Some(0));
+    // Nothing listens on the admin port any more.
     let probe = output(&["probe"], &[("ECHO_ADMIN", &admin)]).await;
     assert_eq!(probe.status.code(), Some(1));
 }
@@ -152,7 +155,7 @@ async fn serves_answers_health_and_ends_with_zero_on_sigterm() {
 async fn log_lines_have_time_level_message_and_target() {
     let mut running = Running::start(&[("ECHO_LOG", "info,echo=debug")]).await;
     ask(running.address, "GET /path HTTP/1.1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").await;
-    let line = running.line("asked").await;
+    let line = running.line("received").await;
     assert_eq!(
         (&line["level"], &line["path"]),
         (&"debug".into(), &"/path".into())
@@ -173,6 +176,7 @@ async fn keeps_accepting_but_is_not_ready_during_the_drain_delay() {
     running.signal(Signal::TERM);
     running.line("stopping").await;
 
+    // The signal is handled asynchronously, so readiness may last a moment.
     let ready = within(async {
         loop {
             let answer = ask(running.admin, "GET /ready HTTP/1.1").await;
@@ -198,12 +202,13 @@ async fn keeps_accepting_but_is_not_ready_during_the_drain_delay() {
             .await
             .starts_with("HTTP/1.1 200")
     );
+    // A second signal, since the drain delay lasts an hour.
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(143));
 }
 
 #[tokio::test]
-async fn finishes_what_is_in_flight_after_sigterm() {
+async fn finishes_a_request_in_flight_after_sigterm() {
     let mut running = Running::start(&[]).await;
     let mut client = Raw::connect(running.address).await;
     client
@@ -212,14 +217,15 @@ async fn finishes_what_is_in_flight_after_sigterm() {
     client.read_until("bef").await;
     running.signal(Signal::TERM);
     running.line("stopping").await;
+    // Accepting has stopped, but the request that began before goes on.
     client.send("ore").await;
     client.read_until("ore").await;
     assert_eq!(running.code().await, Some(0));
 }
 
 #[tokio::test]
-async fn says_what_is_still_open_at_the_drain_limit() {
-    let mut running = Running::start(&[("ECHO_DRAIN_LIMIT", "50ms")]).await;
+async fn logs_connections_still_open_after_the_drain_timeout() {
+    let mut running = Running::start(&[("ECHO_DRAIN_TIMEOUT", "50ms")]).await;
     let mut client = Raw::connect(running.address).await;
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nbef")
@@ -228,7 +234,7 @@ async fn says_what_is_still_open_at_the_drain_limit() {
     running.signal(Signal::TERM);
     assert_eq!(
         running
-            .line("connections still open at the drain limit")
+            .line("connections still open after the drain timeout")
             .await["open"],
         1
     );
@@ -236,7 +242,7 @@ async fn says_what_is_still_open_at_the_drain_limit() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once() {
+async fn a_second_signal_ends_the_process_at_once() {
     let mut running = Running::start(&[]).await;
     let mut client = Raw::connect(running.address).await;
     client
@@ -246,45 +252,47 @@ async fn a_second_signal_ends_at_once() {
     running.signal(Signal::INT);
     running.line("stopping").await;
     running.signal(Signal::INT);
+    // 128 + SIGINT, as a shell reports it.
     assert_eq!(running.code().await, Some(130));
 }
 
 #[tokio::test]
-async fn says_every_fault_of_the_settings_and_exits_with_two() {
-    let faulty = [
+async fn reports_every_problem_of_the_settings_and_exits_2() {
+    let invalid = [
         ("ECHO_LISTN", "127.0.0.1:1"),
         ("ECHO_ADMIN", "nowhere"),
-        ("ECHO_LIMITS__IDLE", "5"),
+        ("ECHO_LIMITS__IDLE_TIMEOUT", "5"),
         ("ECHO_GREETING_FILE", "/nowhere/greeting"),
-        ("ECHO_SETTINGS", r#"{"limits":{"heder":"1s"}}"#),
+        ("ECHO_SETTINGS", r#"{"limits":{"heder_timeout":"1s"}}"#),
     ];
 
+    // `check` is for people and writes to stderr; `serve` logs to stdout.
     for (arguments, stream) in [(["check"], "stderr"), (["serve"], "stdout")] {
-        let output = output(&arguments, &faulty).await;
+        let output = output(&arguments, &invalid).await;
         assert_eq!(output.status.code(), Some(2));
-        let said = if stream == "stdout" {
+        let printed = if stream == "stdout" {
             text(&output.stdout)
         } else {
             text(&output.stderr)
         };
 
-        let wanted = [
+        let expected = [
             "`ECHO_LISTEN`",
             "ECHO_ADMIN",
-            "ECHO_LIMITS__IDLE",
-            "`limits.header`",
+            "ECHO_LIMITS__IDLE_TIMEOUT",
+            "`limits.header_timeout`",
             "ECHO_NAME",
             "ECHO_GREETING_FILE",
         ];
 
-        for name in wanted {
-            assert!(said.contains(name), "{name} is missing in {said}");
+        for name in expected {
+            assert!(printed.contains(name), "{name} is missing in {printed}");
         }
     }
 }
 
 #[tokio::test]
-async fn exits_with_two_and_shows_the_verbs_for_a_wrong_one() {
+async fn an_unknown_verb_prints_the_verbs_and_exits_2() {
     let output = output(&["srve"], &[]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -295,7 +303,7 @@ async fn exits_with_two_and_shows_the_verbs_for_a_wrong_one() {
 }
 
 #[tokio::test]
-async fn a_verb_of_its_own_decides_the_exit_code() {
+async fn an_additional_verb_sets_the_exit_code() {
     let variables = [("ECHO_NAME", "x"), ("ECHO_ADMIN", "127.0.0.1:0")];
     assert_eq!(
         output(&["say", "7"], &variables).await.status.code(),
@@ -308,11 +316,11 @@ async fn a_verb_of_its_own_decides_the_exit_code() {
 }
 
 #[tokio::test]
-async fn a_verb_that_is_cut_off_has_failed() {
+async fn a_verb_that_is_cut_off_exits_1() {
     let variables = [
         ("ECHO_NAME", "x"),
         ("ECHO_ADMIN", "127.0.0.1:0"),
-        ("ECHO_DRAIN_LIMIT", "1ms"),
+        ("ECHO_DRAIN_TIMEOUT", "1ms"),
     ];
     let mut child = echo(&variables)
         .args(["say", "never"])
@@ -331,9 +339,9 @@ async fn a_verb_that_is_cut_off_has_failed() {
 }
 
 #[tokio::test]
-async fn exits_with_one_when_the_port_is_taken() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+async fn exits_1_when_the_port_is_in_use() {
+    let occupied = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
     let variables = [
         ("ECHO_NAME", "x"),
         ("ECHO_ADMIN", "127.0.0.1:0"),
@@ -345,12 +353,13 @@ async fn exits_with_one_when_the_port_is_taken() {
 #[tokio::test]
 async fn never_prints_a_secret() {
     let secret = "hunter2-do-not-print";
-    let bad = format!(r#"{{"token":["{secret}"]}}"#);
-    for variables in [[("ECHO_TOKEN", secret)], [("ECHO_SETTINGS", &*bad)]] {
+    // A list instead of a string, so that the value appears in the parser's error.
+    let invalid = format!(r#"{{"token":["{secret}"]}}"#);
+    for variables in [[("ECHO_TOKEN", secret)], [("ECHO_SETTINGS", &*invalid)]] {
         for verb in ["serve", "check", "describe"] {
             let output = output(&[verb], &variables).await;
-            let said = text(&output.stdout) + &text(&output.stderr);
-            assert!(!said.contains(secret), "{verb}: {said}");
+            let printed = text(&output.stdout) + &text(&output.stderr);
+            assert!(!printed.contains(secret), "{verb}: {printed}");
         }
     }
 }
@@ -358,9 +367,9 @@ async fn never_prints_a_secret() {
 #[tokio::test]
 async fn describes_its_settings_as_json() {
     let output = output(&["describe"], &[]).await;
-    let described: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let description: Value = serde_json::from_slice(&output.stdout).unwrap();
     let setting = |name: &str| {
-        let settings = described["settings"].as_array().unwrap();
+        let settings = description["settings"].as_array().unwrap();
         settings
             .iter()
             .find(|setting| setting["name"] == name)
@@ -368,19 +377,22 @@ async fn describes_its_settings_as_json() {
             .clone()
     };
 
-    assert_eq!(described["ports"][0]["port"], 8070);
+    assert_eq!(description["ports"][0]["port"], 8070);
     assert_eq!(setting("name")["required"], true);
     assert_eq!(setting("token")["secret"], true);
     assert_eq!(setting("token").get("default"), None);
-    assert_eq!(setting("limits.idle")["env"], "ECHO_LIMITS__IDLE");
-    assert_eq!(setting("limits.idle")["default"], "60s");
+    assert_eq!(
+        setting("limits.idle_timeout")["env"],
+        "ECHO_LIMITS__IDLE_TIMEOUT"
+    );
+    assert_eq!(setting("limits.idle_timeout")["default"], "60s");
     assert_eq!(setting("words")["type"], "array");
     assert_eq!(setting("log")["default"], "info");
 }
 
-/// A telemetry backend: what was posted to which path.
+/// A telemetry backend that stores the posted bodies by path.
 struct Sink {
-    served: Served,
+    server: Server,
     posts: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
 
@@ -392,7 +404,7 @@ async fn sink() -> Sink {
             let posts = Arc::clone(&posts);
             async move {
                 let path = request.uri().path().to_owned();
-                let body = read_limited(boxed(request.into_body()), 1 << 20)
+                let body = read_limited(box_body(request.into_body()), 1 << 20)
                     .await
                     .unwrap();
                 posts.lock().unwrap().entry(path).or_default().extend(body);
@@ -402,7 +414,7 @@ async fn sink() -> Sink {
     };
 
     Sink {
-        served: served(service, Limits::default()).await,
+        server: start_server(service, Limits::default()).await,
         posts,
     }
 }
@@ -417,9 +429,9 @@ impl Sink {
 }
 
 #[tokio::test]
-async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
+async fn spans_and_metrics_are_flushed_at_shutdown() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let mut running = Running::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         (
@@ -433,6 +445,7 @@ async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
 
+    // The bodies are protobuf; names and values appear in them as plain UTF-8.
     for (path, texts) in [
         (
             "/v1/traces",
@@ -465,25 +478,25 @@ async fn spans_and_metrics_arrive_at_the_latest_at_shutdown() {
 }
 
 #[tokio::test]
-async fn the_service_name_of_the_environment_wins() {
+async fn the_service_name_from_the_environment_wins() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let mut running = Running::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-        ("OTEL_SERVICE_NAME", "named-by-hand"),
+        ("OTEL_SERVICE_NAME", "name-from-environment"),
     ])
     .await;
 
     ask(running.address, "GET / HTTP/1.1").await;
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
-    assert!(sink.holds("/v1/traces", b"named-by-hand"));
+    assert!(sink.holds("/v1/traces", b"name-from-environment"));
 }
 
 #[tokio::test]
-async fn a_trace_goes_through_with_a_span_of_its_own() {
+async fn forwards_a_trace_with_a_new_span() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let target = |request: Request| async move {
         let trace = request
             .headers()
@@ -492,25 +505,27 @@ async fn a_trace_goes_through_with_a_span_of_its_own() {
         answer(trace.unwrap_or("none"))
     };
 
-    let target = served(target, Limits::default()).await;
+    let target = start_server(target, Limits::default()).await;
     let upstream = format!("http://{}", target.address);
     let mut running = Running::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("ECHO_UPSTREAM", &upstream),
     ])
     .await;
-    let came_in = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let incoming = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let answer = ask(
         running.address,
-        &format!("GET / HTTP/1.1\r\ntraceparent: {came_in}"),
+        &format!("GET / HTTP/1.1\r\ntraceparent: {incoming}"),
     )
     .await;
-    let went_on = answer.rsplit("\r\n").next().unwrap();
+    let outgoing = answer.rsplit("\r\n").next().unwrap();
 
-    assert_eq!(went_on[..36], came_in[..36], "another trace");
-    assert_ne!(went_on, came_in, "no span of its own");
+    // Version and trace id are the first 36 characters; the span id follows.
+    assert_eq!(outgoing[..36], incoming[..36], "another trace");
+    assert_ne!(outgoing, incoming, "no new span");
     running.signal(Signal::TERM);
     assert_eq!(running.code().await, Some(0));
+    // OTLP carries trace ids as 16 bytes.
     let trace_id = 0x0af7651916cd43dd8448eb211c80319c_u128.to_be_bytes();
     assert!(sink.holds("/v1/traces", &trace_id));
 }
@@ -518,7 +533,7 @@ async fn a_trace_goes_through_with_a_span_of_its_own() {
 #[tokio::test]
 async fn nothing_is_exported_when_the_sdk_is_disabled() {
     let sink = sink().await;
-    let endpoint = format!("http://{}", sink.served.address);
+    let endpoint = format!("http://{}", sink.server.address);
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
         ("OTEL_SDK_DISABLED", "true"),
@@ -532,8 +547,8 @@ async fn nothing_is_exported_when_the_sdk_is_disabled() {
 }
 
 #[tokio::test]
-async fn a_backend_that_hangs_costs_no_request_and_two_seconds_at_the_end() {
-    let hanging = served(|_: Request| std::future::pending(), Limits::default()).await;
+async fn a_backend_that_hangs_delays_only_the_exit() {
+    let hanging = start_server(|_: Request| std::future::pending(), Limits::default()).await;
     let endpoint = format!("http://{}", hanging.address);
     let mut running = Running::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
     assert!(
@@ -546,13 +561,14 @@ async fn a_backend_that_hangs_costs_no_request_and_two_seconds_at_the_end() {
     running.line("stopped").await;
     let stopped = std::time::Instant::now();
     assert_eq!(running.code().await, Some(0));
+    // The flush timeout is two seconds; the rest is for a busy host.
     assert!(stopped.elapsed().as_secs() < 5, "{:?}", stopped.elapsed());
 }
 
 #[tokio::test]
-async fn says_that_telemetry_does_not_arrive_and_counts_what_is_lost() {
+async fn logs_and_counts_telemetry_that_cannot_be_sent() {
     let sink = sink().await;
-    let nobody = TcpListener::bind("127.0.0.1:0")
+    let closed = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
         .local_addr()
@@ -560,18 +576,19 @@ async fn says_that_telemetry_does_not_arrive_and_counts_what_is_lost() {
     let mut running = Running::start(&[
         (
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            &format!("http://{nobody}/v1/traces"),
+            &format!("http://{closed}/v1/traces"),
         ),
         (
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-            &format!("http://{}/v1/metrics", sink.served.address),
+            &format!("http://{}/v1/metrics", sink.server.address),
         ),
+        // Milliseconds; the default of five seconds would delay the test.
         ("OTEL_BSP_SCHEDULE_DELAY", "10"),
     ])
     .await;
 
     ask(running.address, "GET / HTTP/1.1").await;
-    let line = running.line("telemetry does not arrive").await;
+    let line = running.line("telemetry export fails").await;
     assert_eq!(
         (&line["level"], &line["signal"]),
         (&"warn".into(), &"traces".into())

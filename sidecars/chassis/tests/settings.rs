@@ -1,15 +1,15 @@
-//! How a value gets into a `Config`, and what is said when it cannot.
+//! Loading of settings into a `Config`, and the problems reported.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 use std::{fs, net::SocketAddr};
 
 use chassis::{
-    BoxError, Component, Period, Port, Problem, Process, Secret, Settings, Sources, http::Limits,
-    load,
+    BoxError, Component, HumanDuration, Port, Problem, Process, Secret, Settings, Sources,
+    http::Limits, load,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ impl Component for Sample {
     }
 }
 
-fn read(variables: &[(&str, &str)]) -> Result<chassis::Loaded<Config>, Vec<Problem>> {
+fn read(variables: &[(&str, &str)]) -> Result<chassis::LoadedSettings<Config>, Vec<Problem>> {
     load::<Sample>(&Sources::from_variables(variables.iter().copied()))
 }
 
@@ -103,48 +103,53 @@ fn problems(variables: &[(&str, &str)]) -> Vec<String> {
     let problems = read(&[&issuer, variables].concat()).unwrap_err();
     problems
         .iter()
-        .map(|problem| problem.sentence("sam-ple"))
+        .map(|problem| problem.format("sam-ple"))
         .collect()
 }
 
 #[test]
-fn defaults_hold_until_something_is_said() {
+fn defaults_apply_without_values() {
     let loaded = read(&[("SAM_PLE_ISSUER", "me")]).unwrap();
     assert_eq!(loaded.config.workers, 4);
     assert_eq!(loaded.config.tags, ["default"]);
     assert_eq!(loaded.common.admin.port(), 9999);
-    assert_eq!(loaded.common.drain_limit, Period::from_secs(20));
+    assert_eq!(loaded.common.drain_timeout, HumanDuration::from_secs(20));
 }
 
 #[test]
-fn a_variable_wins_over_the_document_and_that_over_the_file() {
+fn variables_override_the_document_and_the_document_overrides_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.toml");
     fs::write(
         &file,
-        "workers = 1\nshare = 0.1\non = true\n[limits]\nidle = \"1s\"\n",
+        "workers = 1\nshare = 0.1\non = true\n[limits]\nidle_timeout = \"1s\"\n",
     )
     .unwrap();
 
+    // `workers` is in all three sources, `share` in two, `on` in the file only.
     let config = config(&[
         ("SAM_PLE_SETTINGS_FILE", file.to_str().unwrap()),
         (
             "SAM_PLE_SETTINGS",
-            r#"{"share":0.2,"workers":2,"limits":{"header":"2s"}}"#,
+            r#"{"share":0.2,"workers":2,"limits":{"header_timeout":"2s"}}"#,
         ),
         ("SAM_PLE_WORKERS", "3"),
     ]);
 
     assert_eq!((config.workers, config.share, config.on), (3, 0.2, true));
-    assert_eq!(config.limits.idle, Period::from_secs(1));
-    assert_eq!(config.limits.header, Period::from_secs(2));
-    assert_eq!(config.limits.first_byte, Limits::default().first_byte);
+    assert_eq!(config.limits.idle_timeout, HumanDuration::from_secs(1));
+    assert_eq!(config.limits.header_timeout, HumanDuration::from_secs(2));
+    assert_eq!(
+        config.limits.first_byte_timeout,
+        Limits::default().first_byte_timeout
+    );
 }
 
 #[test]
 fn reads_a_json_file_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
+    // `null` keeps the default.
     fs::write(&file, r#"{"issuer":"from the file","workers":null}"#).unwrap();
     let loaded = read(&[("SAM_PLE_SETTINGS_FILE", file.to_str().unwrap())]).unwrap();
     assert_eq!(loaded.config.issuer.as_deref(), Some("from the file"));
@@ -152,7 +157,8 @@ fn reads_a_json_file_too() {
 }
 
 #[test]
-fn a_text_stays_a_text_whatever_it_looks_like() {
+fn a_string_setting_keeps_its_text_verbatim() {
+    // Each would become another type if it were parsed as JSON or TOML.
     for text in ["007", "true", "null", "[1]", "", "a,b"] {
         let loaded = read(&[("SAM_PLE_ISSUER", text)]).unwrap();
         assert_eq!(loaded.config.issuer.as_deref(), Some(text));
@@ -160,7 +166,7 @@ fn a_text_stays_a_text_whatever_it_looks_like() {
 }
 
 #[test]
-fn lists_come_with_commas_or_as_json() {
+fn parses_lists_with_commas_or_as_json() {
     assert_eq!(config(&[("SAM_PLE_TAGS", "a, b,,c")]).tags, ["a", "b", "c"]);
     assert_eq!(config(&[("SAM_PLE_TAGS", r#"["a, b"]"#)]).tags, ["a, b"]);
     assert!(config(&[("SAM_PLE_TAGS", "")]).tags.is_empty());
@@ -169,31 +175,33 @@ fn lists_come_with_commas_or_as_json() {
 }
 
 #[test]
-fn nested_settings_have_two_underscores_and_a_group_may_come_as_json() {
-    let idle = |variables: &[(&str, &str)]| config(variables).limits.idle;
+fn parses_nested_settings_and_groups_as_json() {
+    let idle = |variables: &[(&str, &str)]| config(variables).limits.idle_timeout;
     assert_eq!(
-        idle(&[("SAM_PLE_LIMITS__IDLE", "7s")]),
-        Period::from_secs(7)
+        idle(&[("SAM_PLE_LIMITS__IDLE_TIMEOUT", "7s")]),
+        HumanDuration::from_secs(7)
     );
     assert_eq!(
-        idle(&[("SAM_PLE_LIMITS", r#"{"idle":"8s"}"#)]),
-        Period::from_secs(8)
+        idle(&[("SAM_PLE_LIMITS", r#"{"idle_timeout":"8s"}"#)]),
+        HumanDuration::from_secs(8)
     );
 }
 
 #[test]
-fn words_are_checked() {
+fn rejects_an_unknown_enum_value() {
     assert_eq!(config(&[("SAM_PLE_MODE", "safe")]).mode, Mode::Safe);
-    let said = problems(&[("SAM_PLE_MODE", "slow")]);
+    let reported = problems(&[("SAM_PLE_MODE", "slow")]);
     assert!(
-        said[0].contains("`slow`") && said[0].contains("fast"),
-        "{said:?}"
+        reported[0].contains("`slow`") && reported[0].contains("fast"),
+        "{reported:?}"
     );
 }
 
 #[test]
-fn all_faults_of_all_sources_are_said_together() {
-    let said = read(&[
+fn reports_all_problems_of_all_sources_together() {
+    // One problem per source and kind: an unreadable file, a wrong type and an unknown name in the
+    // document, unparsable variables, a misspelt variable, and a required setting that is missing.
+    let reported = read(&[
         ("SAM_PLE_SETTINGS_FILE", "/does/not/exist.toml"),
         (
             "SAM_PLE_SETTINGS",
@@ -201,23 +209,23 @@ fn all_faults_of_all_sources_are_said_together() {
         ),
         ("SAM_PLE_LISTEN", "here"),
         ("SAM_PLE_ON", "yes"),
-        ("SAM_PLE_LIMITS__IDEL", "1s"),
+        ("SAM_PLE_LIMITS__IDLE_TIMEOTU", "1s"),
         ("SAM_PLE_RULES", r#"[{"pat":"/a"}]"#),
-        ("SAM_PLE_DRAIN_LIMIT", "20"),
+        ("SAM_PLE_DRAIN_TIMEOUT", "20"),
     ])
     .unwrap_err();
 
-    let mut settings: Vec<&str> = said
+    let mut settings: Vec<&str> = reported
         .iter()
         .map(|problem| problem.setting.as_str())
         .collect();
 
     settings.sort_unstable();
-    let wanted = [
-        "SAM_PLE_LIMITS__IDEL",
+    let expected = [
+        "SAM_PLE_LIMITS__IDLE_TIMEOTU",
         "SAM_PLE_SETTINGS_FILE",
         "colour",
-        "drain_limit",
+        "drain_timeout",
         "issuer",
         "listen",
         "on",
@@ -225,42 +233,44 @@ fn all_faults_of_all_sources_are_said_together() {
         "share",
         "workers",
     ];
-    assert_eq!(settings, wanted);
+    assert_eq!(settings, expected);
 }
 
 #[test]
-fn an_unknown_name_gets_the_one_that_was_meant() {
+fn an_unknown_name_gets_a_suggestion() {
     assert_eq!(
         problems(&[("SAM_PLE_WORKRES", "3")]),
         ["`SAM_PLE_WORKRES` is not a setting; did you mean `SAM_PLE_WORKERS`?"]
     );
     assert_eq!(
-        problems(&[("SAM_PLE_SETTINGS", r#"{"limits":{"idel":"1s"}}"#)]),
+        problems(&[("SAM_PLE_SETTINGS", r#"{"limits":{"idle_timeotu":"1s"}}"#)]),
         [
-            "`limits.idel` (SAM_PLE_LIMITS__IDEL) in SAM_PLE_SETTINGS is not a setting; did you mean `limits.idle`?"
+            "`limits.idle_timeotu` (SAM_PLE_LIMITS__IDLE_TIMEOTU) in SAM_PLE_SETTINGS is not a setting; did you mean `limits.idle_timeout`?"
         ]
     );
 }
 
 #[test]
-fn variables_of_others_are_none_of_our_business() {
+fn ignores_variables_with_another_prefix() {
+    // The second begins with the component's name, but not with its whole prefix `SAM_PLE_`.
     config(&[("PATH", "/bin"), ("SAM_PLER_X", "1"), ("SAM", "1")]);
 }
 
 #[test]
-fn a_fault_in_a_secret_does_not_show_it() {
-    let said = problems(&[("SAM_PLE_SETTINGS", r#"{"token":12345}"#)]);
-    assert_eq!(said, ["`token` (SAM_PLE_TOKEN) is not valid"]);
+fn a_problem_with_a_secret_does_not_print_it() {
+    // serde's own message would quote the number.
+    let reported = problems(&[("SAM_PLE_SETTINGS", r#"{"token":12345}"#)]);
+    assert_eq!(reported, ["`token` (SAM_PLE_TOKEN) is not valid"]);
 }
 
 #[test]
-fn log_directives_are_checked() {
+fn rejects_invalid_log_directives() {
     assert!(problems(&[("SAM_PLE_LOG", "info,hyper=loud")])[0].contains("SAM_PLE_LOG"));
     config(&[("SAM_PLE_LOG", "info,hyper=debug")]);
 }
 
 #[test]
-fn a_document_that_is_no_object_is_refused() {
+fn rejects_a_document_that_is_not_an_object() {
     assert!(problems(&[("SAM_PLE_SETTINGS", "[1]")])[0].contains("is not an object"));
     assert!(problems(&[("SAM_PLE_SETTINGS", "{")])[0].contains("is not a JSON document"));
 }

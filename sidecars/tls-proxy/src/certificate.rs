@@ -1,5 +1,4 @@
-//! Certificates and their keys, authorities and revocation lists: read, matched, and every way that can
-//! go wrong.
+//! Loading of certificates, keys, authorities and revocation lists, and its errors.
 
 use std::{
     fs, io,
@@ -17,12 +16,12 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 
 use crate::{
     Config,
-    config::Pair,
+    config::CertificateSettings,
     identity::{Identity, is_dns_pattern},
-    pem::{self, Blocks},
+    pem::{self, PemBlocks},
 };
 
-/// Why a certificate and key cannot be used.
+/// The error of loading a certificate, key, authority or revocation list.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// The file cannot be read.
@@ -30,88 +29,88 @@ pub enum CertificateError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
     /// The text is neither PEM nor base64 of PEM.
     #[error("is neither PEM nor base64 of PEM")]
     NotPem,
-    /// A PEM block is cut off or is not base64 inside.
-    #[error("holds a broken `{0}` block")]
+    /// A PEM block is truncated or not base64.
+    #[error("contains a malformed `{0}` block")]
     BrokenBlock(String),
     /// The key is protected by a passphrase.
-    #[error("holds an encrypted private key, and nobody is here to type the passphrase")]
+    #[error("contains an encrypted private key, which is not supported")]
     EncryptedKey,
     /// There is no certificate in the text.
-    #[error("holds no certificate")]
+    #[error("contains no certificate")]
     NoCertificate,
     /// There is no private key in the text.
-    #[error("holds no private key")]
+    #[error("contains no private key")]
     NoKey,
     /// There is more than one private key.
-    #[error("holds {0} private keys")]
-    SeveralKeys(usize),
-    /// The key is of no kind that can sign.
-    #[error("holds a private key that cannot be used: {0}")]
-    UnusableKey(TlsError),
-    /// The certificate is not one rustls can read.
-    #[error("holds a certificate that cannot be read: {0}")]
-    UnusableCertificate(TlsError),
-    /// The key belongs to another certificate.
-    #[error("is not the key of the certificate")]
-    Mismatch,
+    #[error("contains {0} private keys")]
+    MultipleKeys(usize),
+    /// The key cannot be used for signing.
+    #[error("contains a private key that cannot be used: {0}")]
+    InvalidKey(TlsError),
+    /// The certificate cannot be parsed.
+    #[error("contains a certificate that cannot be parsed: {0}")]
+    InvalidCertificate(TlsError),
+    /// The key does not match the certificate.
+    #[error("does not match the certificate")]
+    KeyMismatch,
     /// There is no revocation list in the text.
-    #[error("holds no revocation list")]
+    #[error("contains no revocation list")]
     NoRevocationList,
     /// A certificate cannot be an authority.
-    #[error("holds a certificate that cannot be an authority: {0}")]
-    NoAuthority(TlsError),
-    /// What was made of it cannot be used for TLS.
+    #[error("contains a certificate that cannot be an authority: {0}")]
+    InvalidAuthority(TlsError),
+    /// rustls rejected the configuration.
     #[error("cannot be used for TLS: {0}")]
-    Refused(String),
-    /// A certificate in the list is for no name.
-    #[error("is for no name: there is none in it, and `names` is empty")]
+    Unusable(String),
+    /// An additional certificate has no name.
+    #[error("has no name: the certificate contains none, and `names` is empty")]
     NoName,
-    /// Two certificates are for one name.
-    #[error("is for `{0}`, which another certificate is for already")]
-    SameName(String),
-    /// A name is not one that a client can ask for.
-    #[error("has `{0}`, which is no DNS name")]
-    BadName(String),
+    /// Two certificates have the same name.
+    #[error("has the name `{0}` of another certificate")]
+    DuplicateName(String),
+    /// A name is not a DNS name.
+    #[error("contains `{0}`, which is not a DNS name")]
+    InvalidName(String),
 }
 
 impl CertificateError {
     fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "name a file that this process can read",
+            Self::Unreadable { .. } => "set the path of a file that this process can read",
             Self::NotPem => "set it to text that begins with -----BEGIN",
             Self::BrokenBlock(_) => "copy the whole block, from -----BEGIN to -----END",
             Self::EncryptedKey => "decrypt it first: openssl pkey -in encrypted.pem -out key.pem",
-            Self::NoCertificate => "put the chain there, the leaf first",
-            Self::NoKey => "put the key there, or behind the certificate with `key` left empty",
-            Self::SeveralKeys(_) => "keep the one of the certificate",
-            Self::UnusableKey(_) => "use an RSA key of 2048 bits or more, or P-256, P-384, Ed25519",
-            Self::UnusableCertificate(_) => "use an X.509 certificate, the leaf first",
-            Self::Mismatch => "put the leaf first in the chain and set the key that belongs to it",
-            Self::NoRevocationList => "put the list there as PEM: -----BEGIN X509 CRL-----",
-            Self::NoAuthority(_) => "put certificates of authorities there, not of servers",
-            Self::Refused(_) => "look at it with: openssl x509 -text, or openssl crl -text",
-            Self::NoName => "set `names` beside it",
-            Self::SameName(_) => "keep one certificate for each name",
-            Self::BadName(_) => "write www.example.com or *.example.com",
+            Self::NoCertificate => "add the chain, leaf first",
+            Self::NoKey => "add the key, or append it to the certificate and leave `key` unset",
+            Self::MultipleKeys(_) => "keep only the key of the certificate",
+            Self::InvalidKey(_) => "use an RSA key of 2048 bits or more, or P-256, P-384, Ed25519",
+            Self::InvalidCertificate(_) => "use X.509 certificates, leaf first",
+            Self::KeyMismatch => "put the leaf first in the chain and set its key",
+            Self::NoRevocationList => "add the list as PEM: -----BEGIN X509 CRL-----",
+            Self::InvalidAuthority(_) => "use certificates of authorities, not of servers",
+            Self::Unusable(_) => "inspect it with: openssl x509 -text, or openssl crl -text",
+            Self::NoName => "set `names` next to it",
+            Self::DuplicateName(_) => "keep one certificate per name",
+            Self::InvalidName(_) => "write www.example.com or *.example.com",
         }
     }
 }
 
-/// A [`CertificateError`], and the setting it is about.
+/// A [`CertificateError`] with the setting that caused it.
 #[derive(Debug, thiserror::Error)]
 #[error("`{setting}` {error}")]
-pub(crate) struct Fault {
+pub(crate) struct SettingError {
     setting: String,
     error: CertificateError,
 }
 
-impl Fault {
+impl SettingError {
     pub(crate) fn new(setting: impl Into<String>, error: CertificateError) -> Self {
         Self {
             setting: setting.into(),
@@ -120,161 +119,186 @@ impl Fault {
     }
 }
 
-impl From<Fault> for Problem {
-    fn from(Fault { setting, error }: Fault) -> Self {
+impl From<SettingError> for Problem {
+    fn from(SettingError { setting, error }: SettingError) -> Self {
         let hint = error.hint();
         Self::new(setting, error.to_string(), hint)
     }
 }
 
-/// Everything the settings name, read and matched; nothing of it is served yet.
+/// The loaded and validated files and secrets, before a configuration is built from them.
 #[derive(Debug)]
 pub(crate) struct Material {
-    /// The certificate for clients that ask for no name or an unknown one first.
-    pub(crate) certificates: Vec<Shown>,
+    /// The certificates; the first is the default for clients with no or an unknown server name.
+    pub(crate) certificates: Vec<LoadedCertificate>,
     /// The authorities of client certificates.
-    pub(crate) clients: Option<Clients>,
+    pub(crate) clients: Option<ClientAuthorities>,
 }
 
-/// One certificate that can be shown.
+/// A certificate chain with its key.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct LoadedCertificate {
     pub(crate) certified: Arc<CertifiedKey>,
-    /// What clients may ask for, in lower case.
+    /// The server names it is for, in lower case.
     pub(crate) names: Vec<String>,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) not_after: Option<i64>,
-    /// The key as it was read, to see whether it has changed.
+    /// The private key in DER, to detect changes.
     pub(crate) secret: Vec<u8>,
 }
 
-/// Who may sign client certificates, and which of them are taken back.
+/// The authorities of client certificates and their revocation lists.
 #[derive(Debug)]
-pub(crate) struct Clients {
+pub(crate) struct ClientAuthorities {
     pub(crate) setting: &'static str,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) authorities: Vec<CertificateDer<'static>>,
-    pub(crate) revoked: Vec<CertificateRevocationListDer<'static>>,
+    pub(crate) revocation_lists: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Material {
-    /// Reads all of it; every fault is told, not the first alone.
-    pub(crate) fn load(config: &Config, provider: &CryptoProvider) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
+    /// Loads everything and reports all errors, not only the first.
+    pub(crate) fn load(
+        config: &Config,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Vec<SettingError>> {
+        let mut errors = Vec::new();
         let mut certificates = Vec::new();
         if config.has_certificate() {
-            let own = Pair::of(config);
-            let shown = shown(own, provider);
-            certificates.extend(shown.map_err(|found| faults.extend(found)));
+            let own = CertificateSettings::from_config(config);
+            let certificate = load_certificate(own, provider);
+            certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
-        for pair in Pair::more(config) {
-            let shown = shown(pair, provider);
-            certificates.extend(shown.map_err(|found| faults.extend(found)));
+        for settings in CertificateSettings::extra(config) {
+            let certificate = load_certificate(settings, provider);
+            certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
-        let mut taken: Vec<&str> = Vec::new();
-        for (at, shown) in certificates.iter().enumerate().skip(1) {
-            for name in &shown.names {
-                if taken.contains(&name.as_str()) {
+        // The default certificate may share names: an additional one takes precedence.
+        let mut names: Vec<&str> = Vec::new();
+        for (at, certificate) in certificates.iter().enumerate().skip(1) {
+            for name in &certificate.names {
+                if names.contains(&name.as_str()) {
                     let setting = format!("certificates[{}]", at - 1);
-                    faults.push(Fault::new(
+                    errors.push(SettingError::new(
                         setting,
-                        CertificateError::SameName(name.clone()),
+                        CertificateError::DuplicateName(name.clone()),
                     ));
                 }
-                taken.push(name);
+                names.push(name);
             }
         }
 
         let clients = if config.asks_clients() {
-            clients(config).map_err(|found| faults.extend(found)).ok()
+            load_client_authorities(config)
+                .map_err(|found| errors.extend(found))
+                .ok()
         } else {
             None
         };
 
-        if faults.is_empty() {
+        if errors.is_empty() {
             Ok(Self {
                 certificates,
                 clients,
             })
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 }
 
-fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>> {
-    let chain_at = pair.setting(if pair.certificate_file.is_some() {
+fn load_certificate(
+    settings: CertificateSettings<'_>,
+    provider: &CryptoProvider,
+) -> Result<LoadedCertificate, Vec<SettingError>> {
+    let chain_setting = settings.setting(if settings.certificate_file.is_some() {
         "certificate_file"
     } else {
         "certificate"
     });
-    let key_at = match (pair.key_file, pair.key.is_empty()) {
-        (Some(_), _) => pair.setting("key_file"),
-        (None, false) => pair.setting("key"),
-        (None, true) => chain_at.clone(),
+    let key_setting = match (settings.key_file, settings.key.is_empty()) {
+        (Some(_), _) => settings.setting("key_file"),
+        (None, false) => settings.setting("key"),
+        (None, true) => chain_setting.clone(),
     };
 
-    let text = read(pair.certificate_file, pair.certificate);
-    let (chain, key) = if key_at == chain_at {
-        // One text with both: a fault of the text is told once.
-        let both = text.map_err(|error| vec![Fault::new(&chain_at, error)])?;
-        (chain(both.certificates), key(both.keys, provider))
+    let text = read(settings.certificate_file, settings.certificate);
+    let (chain, key) = if key_setting == chain_setting {
+        // One text contains both, so an error of the text is reported once.
+        let blocks = text.map_err(|error| vec![SettingError::new(&chain_setting, error)])?;
+        (chain(blocks.certificates), key(blocks.keys, provider))
     } else {
-        let apart = read(pair.key_file, pair.key);
+        let key_blocks = read(settings.key_file, settings.key);
         (
             text.and_then(|blocks| chain(blocks.certificates)),
-            apart.and_then(|blocks| key(blocks.keys, provider)),
+            key_blocks.and_then(|blocks| key(blocks.keys, provider)),
         )
     };
 
-    let ocsp = pair.ocsp_file.map(bytes_of).transpose();
+    let ocsp = settings.ocsp_file.map(read_file).transpose();
     let (chain, (key, secret), ocsp) = match (chain, key, ocsp) {
         (Ok(chain), Ok(key), Ok(ocsp)) => (chain, key, ocsp),
         (chain, key, ocsp) => {
-            let chain = chain.err().map(|error| Fault::new(&chain_at, error));
-            let key = key.err().map(|error| Fault::new(&key_at, error));
-            let ocsp_at = pair.setting("ocsp_file");
-            let ocsp = ocsp.err().map(|error| Fault::new(ocsp_at, error));
+            let chain = chain
+                .err()
+                .map(|error| SettingError::new(&chain_setting, error));
+            let key = key
+                .err()
+                .map(|error| SettingError::new(&key_setting, error));
+            let ocsp_setting = settings.setting("ocsp_file");
+            let ocsp = ocsp
+                .err()
+                .map(|error| SettingError::new(ocsp_setting, error));
             return Err(chain.into_iter().chain(key).chain(ocsp).collect());
         }
     };
 
-    let owner = chain.first().and_then(Identity::of);
+    let owner = chain.first().and_then(Identity::from_certificate);
     let mut certified = CertifiedKey::new(chain, key);
+    // Not validated: the client does that, and a stale response must not stop the proxy.
     certified.ocsp = ocsp;
 
+    // `Unknown`: the signing key cannot export its public key, so it cannot be compared.
     match certified.keys_match() {
         Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(TlsError::InconsistentKeys(_)) => {
-            return Err(vec![Fault::new(key_at, CertificateError::Mismatch)]);
+            return Err(vec![SettingError::new(
+                key_setting,
+                CertificateError::KeyMismatch,
+            )]);
         }
         Err(error) => {
-            let error = CertificateError::UnusableCertificate(error);
-            return Err(vec![Fault::new(chain_at, error)]);
+            let error = CertificateError::InvalidCertificate(error);
+            return Err(vec![SettingError::new(chain_setting, error)]);
         }
     }
 
-    let in_it = owner.as_ref().map(|owner| owner.dns.clone());
-    let names = if pair.names.is_empty() {
-        in_it.unwrap_or_default()
+    let names_in_certificate = owner.as_ref().map(|owner| owner.dns.clone());
+    let names = if settings.names.is_empty() {
+        names_in_certificate.unwrap_or_default()
     } else {
-        pair.names.to_vec()
+        settings.names.to_vec()
     };
 
-    if let Some(bad) = pair.names.iter().find(|name| !is_dns_pattern(name)) {
-        let error = CertificateError::BadName(bad.clone());
-        return Err(vec![Fault::new(pair.setting("names"), error)]);
+    if let Some(invalid) = settings.names.iter().find(|name| !is_dns_pattern(name)) {
+        let error = CertificateError::InvalidName(invalid.clone());
+        return Err(vec![SettingError::new(settings.setting("names"), error)]);
     }
 
-    if pair.index.is_some() && names.is_empty() {
-        return Err(vec![Fault::new(chain_at, CertificateError::NoName)]);
+    // The default certificate needs no name.
+    if settings.index.is_some() && names.is_empty() {
+        return Err(vec![SettingError::new(
+            chain_setting,
+            CertificateError::NoName,
+        )]);
     }
-    Ok(Shown {
+    Ok(LoadedCertificate {
         certified: certified.into(),
+        // DNS names are case-insensitive, and the lookup is by the lower-case name.
         names: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
-        alpn: pair
+        alpn: settings
             .alpn
             .iter()
             .map(|name| name.as_bytes().to_vec())
@@ -284,50 +308,52 @@ fn shown(pair: Pair<'_>, provider: &CryptoProvider) -> Result<Shown, Vec<Fault>>
     })
 }
 
-fn clients(config: &Config) -> Result<Clients, Vec<Fault>> {
+fn load_client_authorities(config: &Config) -> Result<ClientAuthorities, Vec<SettingError>> {
     let setting = if config.client_ca_file.is_some() {
         "client_ca_file"
     } else {
         "client_ca"
     };
 
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let roots = read(config.client_ca_file.as_deref(), &config.client_ca)
         .and_then(|blocks| chain(blocks.certificates))
         .and_then(|authorities| Ok((roots(&authorities)?, authorities)))
-        .map_err(|error| faults.push(Fault::new(setting, error)));
-    let revoked = config
+        .map_err(|error| errors.push(SettingError::new(setting, error)));
+    let revocation_lists = config
         .client_crl_file
         .as_deref()
         .map_or(Ok(Vec::new()), |path| {
             let blocks = read(Some(path), &Secret::default())?;
-            if blocks.revoked.is_empty() {
+            if blocks.revocation_lists.is_empty() {
                 return Err(CertificateError::NoRevocationList);
             }
-            Ok(blocks.revoked)
+            Ok(blocks.revocation_lists)
         });
 
-    let revoked = revoked.map_err(|error| faults.push(Fault::new("client_crl_file", error)));
-    match (roots, revoked) {
-        (Ok((roots, authorities)), Ok(revoked)) => Ok(Clients {
+    let revocation_lists =
+        revocation_lists.map_err(|error| errors.push(SettingError::new("client_crl_file", error)));
+    match (roots, revocation_lists) {
+        (Ok((roots, authorities)), Ok(revocation_lists)) => Ok(ClientAuthorities {
             setting,
             roots: roots.into(),
             authorities,
-            revoked,
+            revocation_lists,
         }),
-        _ => Err(faults),
+        _ => Err(errors),
     }
 }
 
-/// The authorities in a file, or the public ones.
-pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, Fault> {
+/// Loads the authorities in a file; without a file, returns the public ones.
+pub(crate) fn upstream_roots(file: Option<&Path>) -> Result<RootCertStore, SettingError> {
     let Some(path) = file else {
+        // An image `FROM scratch` has no trust store, so the public authorities are compiled in.
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };
     read(Some(path), &Secret::default())
         .and_then(|blocks| chain(blocks.certificates))
         .and_then(|authorities| roots(&authorities))
-        .map_err(|error| Fault::new("upstream_ca_file", error))
+        .map_err(|error| SettingError::new("upstream_ca_file", error))
 }
 
 fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, CertificateError> {
@@ -335,7 +361,7 @@ fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, Certi
     for authority in authorities {
         roots
             .add(authority.clone())
-            .map_err(CertificateError::NoAuthority)?;
+            .map_err(CertificateError::InvalidAuthority)?;
     }
     Ok(roots)
 }
@@ -356,22 +382,22 @@ fn key(
     let key = match keys.len() {
         0 => return Err(CertificateError::NoKey),
         1 => keys.remove(0),
-        count => return Err(CertificateError::SeveralKeys(count)),
+        count => return Err(CertificateError::MultipleKeys(count)),
     };
     let secret = key.secret_der().to_vec();
     let key = provider.key_provider.load_private_key(key);
-    Ok((key.map_err(CertificateError::UnusableKey)?, secret))
+    Ok((key.map_err(CertificateError::InvalidKey)?, secret))
 }
 
-fn read(file: Option<&Path>, text: &Secret) -> Result<Blocks, CertificateError> {
+fn read(file: Option<&Path>, text: &Secret) -> Result<PemBlocks, CertificateError> {
     let Some(path) = file else {
-        return pem::read(text.expose());
+        return pem::parse(text.expose());
     };
-    let text = String::from_utf8(bytes_of(path)?).map_err(|_| CertificateError::NotPem)?;
-    pem::read(&text)
+    let text = String::from_utf8(read_file(path)?).map_err(|_| CertificateError::NotPem)?;
+    pem::parse(&text)
 }
 
-fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, CertificateError> {
     fs::read(path).map_err(|source| CertificateError::Unreadable {
         path: path.to_owned(),
         source,
@@ -380,119 +406,122 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateError> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertifiedKey as Generated, KeyPair, generate_simple_self_signed};
+    use rcgen::{CertifiedKey as GeneratedKey, KeyPair, generate_simple_self_signed};
 
     use super::*;
-    use crate::MoreCertificate;
+    use crate::ExtraCertificate;
 
-    fn generated() -> (String, String) {
-        let Generated { cert, signing_key } =
+    fn generate() -> (String, String) {
+        let GeneratedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".into()]).unwrap();
         (cert.pem(), signing_key.serialize_pem())
     }
 
-    fn loaded(certificate: &str, key: &str) -> Result<Material, String> {
-        loaded_of(&Config {
+    fn load(certificate: &str, key: &str) -> Result<Material, String> {
+        load_config(&Config {
             certificate: Secret::new(certificate),
             key: Secret::new(key),
             ..Config::default()
         })
     }
 
-    fn loaded_of(config: &Config) -> Result<Material, String> {
-        let loaded = Material::load(config, &rustls::crypto::aws_lc_rs::default_provider());
-        loaded.map_err(|faults| {
-            let problems = faults.into_iter().map(Problem::from);
-            let sentences = problems.map(|problem| {
+    fn load_config(config: &Config) -> Result<Material, String> {
+        let result = Material::load(config, &rustls::crypto::aws_lc_rs::default_provider());
+        result.map_err(|errors| {
+            let problems = errors.into_iter().map(Problem::from);
+            let messages = problems.map(|problem| {
+                // Every error must say what to do.
                 assert!(!problem.hint.is_empty());
                 format!("{} {}", problem.setting, problem.message)
             });
-            sentences.collect::<Vec<_>>().join("; ")
+            messages.collect::<Vec<_>>().join("; ")
         })
     }
 
     #[test]
     fn loads_a_key_beside_the_certificate_or_in_one_text_with_it() {
-        let (certificate, key) = generated();
-        assert!(loaded(&certificate, &key).is_ok());
-        assert!(loaded(&format!("{certificate}{key}"), "").is_ok());
-        assert!(loaded(&format!("{key}{certificate}"), "").is_ok());
+        let (certificate, key) = generate();
+        assert!(load(&certificate, &key).is_ok());
+        assert!(load(&format!("{certificate}{key}"), "").is_ok());
+        assert!(load(&format!("{key}{certificate}"), "").is_ok());
     }
 
     #[test]
     fn refuses_the_key_of_another_certificate() {
-        let (certificate, _) = generated();
+        let (certificate, _) = generate();
         let other = KeyPair::generate().unwrap().serialize_pem();
         assert_eq!(
-            loaded(&certificate, &other).unwrap_err(),
-            "key is not the key of the certificate"
+            load(&certificate, &other).unwrap_err(),
+            "key does not match the certificate"
         );
     }
 
     #[test]
-    fn says_which_half_is_missing_and_where() {
-        let (certificate, key) = generated();
+    fn reports_which_half_is_missing_and_in_which_setting() {
+        let (certificate, key) = generate();
         assert_eq!(
-            loaded(&certificate, "").unwrap_err(),
-            "certificate holds no private key"
+            load(&certificate, "").unwrap_err(),
+            "certificate contains no private key"
         );
         assert_eq!(
-            loaded(&key, &key).unwrap_err(),
-            "certificate holds no certificate"
+            load(&key, &key).unwrap_err(),
+            "certificate contains no certificate"
         );
 
         assert_eq!(
-            loaded(&certificate, &format!("{key}{key}")).unwrap_err(),
-            "key holds 2 private keys"
+            load(&certificate, &format!("{key}{key}")).unwrap_err(),
+            "key contains 2 private keys"
         );
     }
 
     #[test]
-    fn says_everything_about_every_certificate_at_once() {
-        let (certificate, key) = generated();
-        let more = |certificate: &str, key: &str, names: &[&str]| MoreCertificate {
+    fn reports_all_errors_of_all_certificates() {
+        let (certificate, key) = generate();
+        let extra = |certificate: &str, key: &str, names: &[&str]| ExtraCertificate {
             certificate: Secret::new(certificate),
             key: Secret::new(key),
             names: names.iter().map(ToString::to_string).collect(),
-            ..MoreCertificate::default()
+            ..ExtraCertificate::default()
         };
 
         let config = Config {
             certificate: Secret::new("nonsense"),
             key: Secret::new(&*key),
             certificates: vec![
-                more(&certificate, "nonsense", &[]),
-                more(&certificate, &key, &["a b"]),
+                extra(&certificate, "nonsense", &[]),
+                extra(&certificate, &key, &["a b"]),
             ],
+            // Errors of the authorities are reported together with those of the certificates.
             client_ca_file: Some("/nowhere/ca.pem".into()),
             client_crl_file: Some("/nowhere/crl.pem".into()),
             ..Config::default()
         };
 
-        let found = loaded_of(&config).unwrap_err();
+        let found = load_config(&config).unwrap_err();
         for part in [
             "certificate is neither PEM nor base64 of PEM",
             "certificates[0].key is neither PEM",
-            "certificates[1].names has `a b`",
+            "certificates[1].names contains `a b`",
             "client_ca_file `/nowhere/ca.pem` cannot be read",
             "client_crl_file `/nowhere/crl.pem` cannot be read",
         ] {
             assert!(found.contains(part), "{part} is missing in {found}");
         }
 
-        let twice = Config {
+        let duplicate = Config {
             certificate: Secret::new(&*certificate),
             key: Secret::new(&*key),
             certificates: vec![
-                more(&certificate, &key, &["A.example"]),
-                more(&certificate, &key, &["a.example"]),
+                // The same name in another case.
+                extra(&certificate, &key, &["A.example"]),
+                extra(&certificate, &key, &["a.example"]),
             ],
             ..Config::default()
         };
 
-        let found = loaded_of(&twice).unwrap_err();
+        let found = load_config(&duplicate).unwrap_err();
         assert!(
-            found.starts_with("certificates[1] is for `a.example`"),
+            found.starts_with("certificates[1] has the name `a.example`"),
             "{found}"
         );
     }

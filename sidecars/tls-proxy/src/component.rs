@@ -1,11 +1,11 @@
-//! The proxy as a component.
+//! The proxy as a component: ports, latches, SIGHUP, and the stop.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chassis::{BoxError, Component, Hangups, Port, Problem, Process, Readiness, Shutdown};
+use chassis::{BoxError, Component, HangupSignal, Port, Problem, Process, Readiness, Shutdown};
 use tokio::{net::TcpListener, time::sleep};
 
-use crate::{Config, Mode, Proxy, proxy::problems_of_files, serve_redirect};
+use crate::{Config, Mode, Proxy, proxy::file_problems, serve_redirect};
 
 /// The `tls-proxy` component.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ impl Component for TlsProxy {
 
     fn ports(config: &Config) -> Vec<Port> {
         let listen = Port {
+            // The interface that `provides` in component.yaml names for the mode.
             name: match config.mode {
                 Mode::Http => "https",
                 Mode::Tcp => "tls",
@@ -39,41 +40,44 @@ impl Component for TlsProxy {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        problems_of_files(config)
+        file_problems(config)
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
+        // The latches before the first await, so that readiness never shows too early.
         let certificate = process.readiness.latch("certificate");
         let upstream = process.readiness.latch("upstream");
-        let mut hangups = Hangups::install()?;
-        config.limits.drain = process.common.drain_limit;
+        let mut hangup = HangupSignal::install()?;
+        config.limits.drain_timeout = process.common.drain_timeout;
 
         let proxy = Proxy::new(&config)?;
-        let listener = bound("listen", config.listen).await?;
+        let listener = bind("listen", config.listen).await?;
         let redirect = match config.redirect_listen {
-            Some(address) => Some(bound("redirect_listen", address).await?),
+            Some(address) => Some(bind("redirect_listen", address).await?),
             None => None,
         };
 
         tracing::info!(address = %listener.local_addr()?, "listening");
         certificate.release();
+        // A second shutdown, because the upstream may need to stop before the proxy stops accepting.
         let (trigger, shutdown) = Shutdown::pair();
         let stopping = async {
-            process.shutdown.requested().await;
-            proxy.await_upstream_gone().await;
+            process.shutdown.wait().await;
+            proxy.wait_until_upstream_stops().await;
             trigger.fire();
+            // The stop must not end this function: `serving` does, after its drain.
             std::future::pending::<()>().await;
         };
 
-        let beside = async {
+        let background = async {
             tokio::join!(
-                tell(&proxy, &process.readiness),
-                proxy.await_upstream(upstream),
+                report_expiry(&proxy, &process.readiness),
+                proxy.wait_until_upstream_accepts(upstream),
                 async {
                     loop {
-                        hangups.next().await;
-                        tracing::info!("SIGHUP, reading the files again");
-                        // What is wrong with them has been said.
+                        hangup.next().await;
+                        tracing::info!("SIGHUP, reloading certificates");
+                        // `reload` logs its error.
                         let _ = proxy.reload();
                     }
                 },
@@ -91,63 +95,68 @@ impl Component for TlsProxy {
         };
 
         let serving = async {
-            // A task of its own: the thread that waits for all of this is no worker.
+            // In a task, because `block_on` runs this future on a thread that is not a worker.
             let serving = tokio::spawn(proxy.clone().serve(listener, shutdown.clone()));
-            let (served, redirected) = tokio::join!(serving, redirecting);
-            served??;
-            redirected
+            let (serve_result, redirect_result) = tokio::join!(serving, redirecting);
+            serve_result??;
+            redirect_result
         };
 
         tokio::select! {
-            served = serving => served,
-            _ = beside => Ok(()),
+            serve_result = serving => serve_result,
+            _ = background => Ok(()),
             () = stopping => Ok(()),
         }
     }
 }
 
-async fn bound(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| format!("`{setting}` cannot be bound to {address}: {error}").into())
+async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot bind `{setting}` to {address}: {error}").into())
 }
 
-/// Keeps `/ready` up to date about the certificates, and warns once a day of one that ends soon.
-async fn tell(proxy: &Proxy, readiness: &Readiness) {
+/// Reports the expiry of the certificates in `/ready`, and logs a warning once a day if one is near.
+async fn report_expiry(proxy: &Proxy, readiness: &Readiness) {
     let mut warned = None;
     loop {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs() as i64);
-        let ends = proxy.certificate_ends();
-        let lines: Vec<String> = ends.iter().map(|end| end_of(end, now)).collect();
+        let expirations = proxy.certificate_expirations();
+        let lines: Vec<String> = expirations
+            .iter()
+            .map(|end| format_expiry(end, now))
+            .collect();
 
         if !lines.is_empty() {
-            readiness.tell("certificate", lines.join("; "));
+            readiness.set_detail("certificate", lines.join("; "));
         }
 
-        let reload = proxy.reload_fault();
-        readiness.tell("reload", reload.as_deref().unwrap_or("ok"));
-        let soonest = ends.iter().min_by_key(|(_, end)| *end);
-        if let Some(soonest) = soonest.filter(|(_, end)| end - now < SOON * DAY)
+        let reload = proxy.last_reload_error();
+        readiness.set_detail("reload", reload.as_deref().unwrap_or("ok"));
+        let soonest = expirations.iter().min_by_key(|(_, end)| *end);
+        if let Some(soonest) = soonest.filter(|(_, end)| end - now < WARN_DAYS * DAY)
+            // Once a day, counted in days since 1970.
             && warned != Some(now / DAY)
         {
             warned = Some(now / DAY);
-            tracing::warn!("the certificate of {}", end_of(soonest, now));
+            tracing::warn!("the certificate of {}", format_expiry(soonest, now));
         }
-        sleep(LOOK).await;
+        sleep(REPORT_INTERVAL).await;
     }
 }
 
-fn end_of((name, end): &(String, i64), now: i64) -> String {
+fn format_expiry((name, end): &(String, i64), now: i64) -> String {
     let days = (end - now).abs() / DAY;
     if end < &now {
-        format!("{name} ended {days} days ago")
+        format!("{name} expired {days} days ago")
     } else {
-        format!("{name} ends in {days} days")
+        format!("{name} expires in {days} days")
     }
 }
 
-const LOOK: Duration = Duration::from_secs(5);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 const DAY: i64 = 24 * 60 * 60;
-/// Days before its end a certificate is worth a warning.
-const SOON: i64 = 14;
+/// Number of days before its expiry from which a certificate causes a warning.
+const WARN_DAYS: i64 = 14;

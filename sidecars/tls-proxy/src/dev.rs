@@ -1,4 +1,4 @@
-//! A certificate for `localhost`, made for one run.
+//! Generates a certificate for `localhost`, for development.
 
 use std::{
     fs,
@@ -13,19 +13,20 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 
-/// Makes an authority, writes its certificate to the file, and returns certificate and key it has signed for
-/// `localhost`, 127.0.0.1 and ::1. The key of the authority is kept nowhere.
+/// Generates an authority, writes its certificate to the file, and returns a certificate it signed for
+/// `localhost`, 127.0.0.1 and ::1, with its key. The authority's key is not stored anywhere.
 pub(crate) fn certificate(ca_file: &Path) -> Result<Secret, String> {
-    let (ca, pair) = made().map_err(|error| format!("cannot be made: {error}"))?;
+    let (ca, pair) = generate().map_err(|error| format!("cannot be generated: {error}"))?;
     fs::write(ca_file, ca).map_err(|error| format!("cannot be written: {error}"))?;
     Ok(Secret::new(pair))
 }
 
-fn made() -> Result<(String, String), rcgen::Error> {
+fn generate() -> Result<(String, String), rcgen::Error> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new([])?;
     ca.distinguished_name
         .push(DnType::CommonName, "tls-proxy, for development");
+    // No intermediate authorities below this one.
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
 
@@ -45,14 +46,15 @@ fn made() -> Result<(String, String), rcgen::Error> {
     }
 
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.not_before = epoch + now.clone().unwrap_or_default().saturating_sub(SKEW);
-    leaf.not_after = epoch + now.unwrap_or_default() + LIFE;
+    // Clients with a slow clock must accept the certificate too.
+    leaf.not_before = epoch + now.clone().unwrap_or_default().saturating_sub(CLOCK_SKEW);
+    leaf.not_after = epoch + now.unwrap_or_default() + VALIDITY;
     leaf.use_authority_key_identifier_extension = true;
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key))?.pem();
 
     Ok((ca_certificate, certificate + &key.serialize_pem()))
 }
 
-/// What browsers take at most, of a certificate that is renewed at every start.
-const LIFE: Duration = Duration::from_hours(24 * 90);
-const SKEW: Duration = Duration::from_hours(1);
+/// Well below the maximum that browsers accept; a new certificate is generated at every start.
+const VALIDITY: Duration = Duration::from_hours(24 * 90);
+const CLOCK_SKEW: Duration = Duration::from_hours(1);

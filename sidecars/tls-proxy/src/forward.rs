@@ -1,4 +1,4 @@
-//! One request: checked, given its `X-Forwarded-*`, sent to the next hop.
+//! Forwarding of one request: validation, `X-Forwarded-*` headers, the next hop.
 
 use std::{
     net::IpAddr,
@@ -13,40 +13,41 @@ use http::{
     uri::Authority,
 };
 
-use crate::{Identity, tls::Open};
+use crate::{Identity, tls::ConnectionGuard};
 
-/// Sends requests on to the next hop.
+/// Forwards requests to the next hop.
 #[derive(Debug)]
-pub(crate) struct Forward {
+pub(crate) struct HttpForwarder {
     pub(crate) upstream: Upstream,
-    pub(crate) inbound: Inbound,
-    /// `Strict-Transport-Security` of every answer.
+    pub(crate) forwarded_policy: ForwardedPolicy,
+    /// `Strict-Transport-Security` of every response.
     pub(crate) hsts: Option<HeaderValue>,
     pub(crate) log: AccessLog,
 }
 
-/// What is known of a client for as long as its connection is open.
-pub(crate) struct Client {
+/// The client of a connection.
+pub(crate) struct ClientContext {
     ip: IpAddr,
     forwarded_for: Option<HeaderValue>,
     certificate: Option<HeaderValue>,
-    /// Counts the connection.
-    _open: Open,
+    /// Counts the connection while it is open.
+    _guard: ConnectionGuard,
 }
 
-impl Client {
-    pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, open: Open) -> Self {
+impl ClientContext {
+    pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, guard: ConnectionGuard) -> Self {
+        // An IPv4 client of a dual-stack listener has a mapped address (`::ffff:…`), which apps do not expect.
         let ip = ip.to_canonical();
         Self {
             ip,
             forwarded_for: HeaderValue::from_str(&ip.to_string()).ok(),
-            certificate: identity.and_then(Identity::header),
-            _open: open,
+            certificate: identity.and_then(Identity::to_header),
+            _guard: guard,
         }
     }
 }
 
-/// Which of the requests or connections get a line in the log.
+/// Selects the requests or connections that are logged.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     every: Option<u64>,
@@ -54,7 +55,7 @@ pub(crate) struct AccessLog {
 }
 
 impl AccessLog {
-    /// One of as many as make up this share.
+    /// Selects every n-th, so that they make up this share.
     pub(crate) fn new(share: f64) -> Self {
         let every = (share > 0.0).then(|| (1.0 / share).round().max(1.0) as u64);
         Self {
@@ -63,8 +64,8 @@ impl AccessLog {
         }
     }
 
-    /// Whether this one is in it.
-    pub(crate) fn takes(&self) -> bool {
+    /// Returns whether the current one is logged, and counts it.
+    pub(crate) fn is_sampled(&self) -> bool {
         self.every.is_some_and(|every| {
             self.count
                 .fetch_add(1, Ordering::Relaxed)
@@ -73,23 +74,29 @@ impl AccessLog {
     }
 }
 
-/// What becomes of the `X-Forwarded-*` that arrive.
+/// The treatment of incoming `X-Forwarded-*` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Inbound {
-    /// They are removed: anybody can write them.
-    Replaced,
-    /// They are kept and added to: a proxy in front has written them.
-    Trusted,
+pub(crate) enum ForwardedPolicy {
+    /// Remove them, because any client can send them.
+    Replace,
+    /// Keep them and append to them, because a trusted proxy sends them.
+    Append,
 }
 
-impl Forward {
-    pub(crate) async fn answer(&self, request: Request<Body>, client: &Client) -> Response<Body> {
-        let noted = self.log.takes().then(|| {
+impl HttpForwarder {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        client: &ClientContext,
+    ) -> Response<Body> {
+        let log_entry = self.log.is_sampled().then(|| {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             (method, path, Instant::now())
         });
-        let mut response = self.pass_on(request, client).await;
+        // The request is consumed, so what the log line needs was copied before.
+        let mut response = self.send(request, client).await;
 
+        // The app may have set a policy that differs; it wins.
         if let Some(hsts) = &self.hsts
             && !response.headers().contains_key(STRICT_TRANSPORT_SECURITY)
         {
@@ -97,7 +104,7 @@ impl Forward {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
 
-        if let Some((method, path, started)) = noted {
+        if let Some((method, path, started)) = log_entry {
             let (status, ms) = (
                 response.status().as_u16(),
                 started.elapsed().as_millis() as u64,
@@ -108,21 +115,21 @@ impl Forward {
         response
     }
 
-    async fn pass_on(&self, mut request: Request<Body>, client: &Client) -> Response<Body> {
-        if let Some(refusal) = Refusal::of(&request) {
-            return refusal.response();
+    async fn send(&self, mut request: Request<Body>, client: &ClientContext) -> Response<Body> {
+        if let Some(rejection) = RequestRejection::check(&request) {
+            return rejection.response();
         }
 
         let host = host(request.uri(), request.headers());
-        let forwarded = Forwarded { client, host };
-        forwarded.write(request.headers_mut(), self.inbound);
+        let forwarded = ForwardedHeaders { client, host };
+        forwarded.write(request.headers_mut(), self.forwarded_policy);
 
         match self.upstream.send(request).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "no answer from upstream"
+                    "no response from upstream"
                 );
                 error.response()
             }
@@ -130,16 +137,16 @@ impl Forward {
     }
 }
 
-/// Why a request is not passed on: two readers could understand it differently.
+/// The reason a request is not forwarded: proxy and app could interpret it differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+enum RequestRejection {
     Tunnel,
-    HowManyHosts,
-    NoHost,
+    HostCount,
+    InvalidHost,
 }
 
-impl Refusal {
-    fn of<B>(request: &Request<B>) -> Option<Self> {
+impl RequestRejection {
+    fn check<B>(request: &Request<B>) -> Option<Self> {
         if *request.method() == Method::CONNECT {
             return Some(Self::Tunnel);
         }
@@ -147,10 +154,10 @@ impl Refusal {
         let named_in_target = request.uri().authority().is_some();
         let mut hosts = request.headers().get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
-            (_, Some(_)) => Some(Self::HowManyHosts),
-            (Some(host), None) if !is_authority(host) => Some(Self::NoHost),
+            (_, Some(_)) => Some(Self::HostCount),
+            (Some(host), None) if !is_authority(host) => Some(Self::InvalidHost),
             (None, None) if !named_in_target && request.version() != Version::HTTP_10 => {
-                Some(Self::HowManyHosts)
+                Some(Self::HostCount)
             }
             _ => None,
         }
@@ -161,17 +168,17 @@ impl Refusal {
             Self::Tunnel => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "connect_refused",
-                "this proxy opens no tunnels",
+                "this proxy does not support CONNECT",
             ),
-            Self::HowManyHosts => (
+            Self::HostCount => (
                 StatusCode::BAD_REQUEST,
                 "bad_host",
-                "a request names one host",
+                "a request must have exactly one host",
             ),
-            Self::NoHost => (
+            Self::InvalidHost => (
                 StatusCode::BAD_REQUEST,
                 "bad_host",
-                "the host is not a name and a port",
+                "the host is not a valid name and port",
             ),
         };
 
@@ -179,6 +186,7 @@ impl Refusal {
     }
 }
 
+/// Returns whether a `Host` header is a host with an optional port, without user information.
 fn is_authority(host: &HeaderValue) -> bool {
     let text = host.to_str().unwrap_or_default();
     text.parse::<Authority>()
@@ -188,30 +196,32 @@ fn is_authority(host: &HeaderValue) -> bool {
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
     match uri.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        // HTTP/1.1 with a target in origin form.
         None => headers.get(HOST).cloned(),
     }
 }
 
-/// What the next hop is told about the client's side.
-struct Forwarded<'a> {
-    client: &'a Client,
+/// The headers that describe the client's side to the next hop.
+struct ForwardedHeaders<'a> {
+    client: &'a ClientContext,
     host: Option<HeaderValue>,
 }
 
-impl Forwarded<'_> {
-    fn write(self, headers: &mut HeaderMap, inbound: Inbound) {
-        let chain = match inbound {
-            Inbound::Replaced => {
-                remove_claims(headers, is_claim);
+impl ForwardedHeaders<'_> {
+    fn write(self, headers: &mut HeaderMap, forwarded_policy: ForwardedPolicy) {
+        let chain = match forwarded_policy {
+            ForwardedPolicy::Replace => {
+                remove_matching(headers, is_forwarded_header);
                 self.client.forwarded_for.clone()
             }
-            Inbound::Trusted => {
-                // Who the client is by its certificate only we have seen.
-                remove_claims(headers, is_certificate);
+            ForwardedPolicy::Append => {
+                // Only this proxy has verified the client's certificate, whatever is in front of it.
+                remove_matching(headers, is_certificate_header);
                 HeaderValue::from_str(&self.chain(headers)).ok()
             }
         };
 
+        // After the removal, so that only a verified certificate gets this header.
         if let Some(certificate) = &self.client.certificate {
             headers.insert(CERTIFICATE, certificate.clone());
         }
@@ -219,6 +229,7 @@ impl Forwarded<'_> {
             headers.insert(FOR, chain);
         }
 
+        // With a trusted proxy in front, its values describe the client's request and are kept.
         if !headers.contains_key(&PROTO) {
             headers.insert(PROTO, HeaderValue::from_static("https"));
         }
@@ -229,48 +240,51 @@ impl Forwarded<'_> {
         }
     }
 
-    /// The addresses that arrived, and the one they arrived from.
+    /// Returns the incoming addresses with the client's appended.
     fn chain(&self, headers: &HeaderMap) -> String {
-        let arrived = headers
+        let incoming = headers
             .get_all(&FOR)
             .iter()
             .filter_map(|value| value.to_str().ok());
         let client = self.client.ip.to_string();
-        let all: Vec<&str> = arrived.chain([client.as_str()]).collect();
+        let all: Vec<&str> = incoming.chain([client.as_str()]).collect();
         all.join(", ")
     }
 }
 
-/// Removes every header that claims to know the client, under any spelling an app may fold into it.
-fn remove_claims(headers: &mut HeaderMap, is_one: fn(&str) -> bool) {
-    let claims: Vec<HeaderName> = headers
+/// Removes every header with a matching name.
+fn remove_matching(headers: &mut HeaderMap, matches: fn(&str) -> bool) {
+    let names: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_one(name.as_str()))
+        .filter(|name| matches(name.as_str()))
         .cloned()
         .collect();
-    for claim in claims {
-        headers.remove(claim);
+    for name in names {
+        headers.remove(name);
     }
 }
 
-fn is_claim(name: &str) -> bool {
-    reads(name, "x-forwarded-", true)
-        || reads(name, "forwarded", false)
-        || reads(name, "x-real-ip", false)
+fn is_forwarded_header(name: &str) -> bool {
+    reads_as(name, "x-forwarded-", true)
+        || reads_as(name, "forwarded", false)
+        || reads_as(name, "x-real-ip", false)
 }
 
-fn is_certificate(name: &str) -> bool {
-    reads(name, CERTIFICATE.as_str(), false)
+fn is_certificate_header(name: &str) -> bool {
+    reads_as(name, CERTIFICATE.as_str(), false)
 }
 
-/// Whether an app that takes `_` and `.` for `-` would read this header under that name, or one beginning so.
-fn reads(name: &str, known: &str, begins: bool) -> bool {
-    let same = |one: u8, other: u8| one == other || (other == b'-' && matches!(one, b'_' | b'.'));
-    (name.len() == known.len() || begins && name.len() > known.len())
+/// Returns whether an app could read this header as `known`, or as a name that begins with it.
+///
+/// CGI-style interfaces (WSGI, PHP) map `-` to `_`, so `x_forwarded_for` spoofs `x-forwarded-for`.
+fn reads_as(name: &str, known: &str, is_prefix: bool) -> bool {
+    let same =
+        |byte: u8, known: u8| byte == known || (known == b'-' && matches!(byte, b'_' | b'.'));
+    (name.len() == known.len() || is_prefix && name.len() > known.len())
         && name
             .bytes()
             .zip(known.bytes())
-            .all(|(one, other)| same(one, other))
+            .all(|(byte, known)| same(byte, known))
 }
 
 const CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
@@ -282,16 +296,19 @@ const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 mod tests {
     use super::*;
 
-    fn written(inbound: Inbound, arrived: &[(&'static str, &'static str)]) -> Vec<String> {
+    fn forwarded_headers(
+        forwarded_policy: ForwardedPolicy,
+        arrived: &[(&'static str, &'static str)],
+    ) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in arrived {
             headers.append(*name, HeaderValue::from_static(value));
         }
 
         let host = Some(HeaderValue::from_static("coins.example"));
-        let open = Open::uncounted();
-        let client = &Client::new([203, 0, 113, 9].into(), None, open);
-        Forwarded { client, host }.write(&mut headers, inbound);
+        let guard = ConnectionGuard::for_test();
+        let client = &ClientContext::new([203, 0, 113, 9].into(), None, guard);
+        ForwardedHeaders { client, host }.write(&mut headers, forwarded_policy);
 
         let line = |(name, value): (&HeaderName, &HeaderValue)| {
             format!("{name}: {}", value.to_str().unwrap())
@@ -303,9 +320,10 @@ mod tests {
     }
 
     #[test]
-    fn replaces_what_anybody_can_write() {
+    fn replaces_headers_that_clients_can_send() {
         let spoofed = [
             ("x-forwarded-for", "10.0.0.1"),
+            // Spellings that an app may map to the canonical name.
             ("x_forwarded_for", "10.0.0.1"),
             ("x.forwarded.proto", "http"),
             ("x-forwarded-port", "1"),
@@ -315,59 +333,72 @@ mod tests {
             ("x-real-ip", "10.0.0.1"),
         ];
 
-        let wanted = [
+        let expected = [
             "x-forwarded-for: 203.0.113.9",
             "x-forwarded-host: coins.example",
             "x-forwarded-proto: https",
         ];
-        assert_eq!(written(Inbound::Replaced, &spoofed), wanted);
+        assert_eq!(
+            forwarded_headers(ForwardedPolicy::Replace, &spoofed),
+            expected
+        );
     }
 
     #[test]
-    fn adds_to_what_a_trusted_proxy_wrote() {
+    fn appends_to_the_headers_of_a_trusted_proxy() {
         let trusted = [
             ("x-forwarded-for", "198.51.100.7"),
             ("x-forwarded-host", "front.example"),
             ("x_forwarded_client_cert", "Hash=1"),
         ];
-        let wanted = [
+        let expected = [
             "x-forwarded-for: 198.51.100.7, 203.0.113.9",
             "x-forwarded-host: front.example",
             "x-forwarded-proto: https",
         ];
-        assert_eq!(written(Inbound::Trusted, &trusted), wanted);
+        assert_eq!(
+            forwarded_headers(ForwardedPolicy::Append, &trusted),
+            expected
+        );
     }
 
-    fn refusal(request: http::request::Builder) -> Option<Refusal> {
-        Refusal::of(&request.body(()).unwrap())
+    fn rejection(request: http::request::Builder) -> Option<RequestRejection> {
+        RequestRejection::check(&request.body(()).unwrap())
     }
 
     #[test]
-    fn refuses_a_request_with_no_host_two_hosts_or_nonsense_for_one() {
-        assert_eq!(refusal(Request::get("/")), Some(Refusal::HowManyHosts));
+    fn rejects_a_request_without_exactly_one_valid_host() {
+        assert_eq!(
+            rejection(Request::get("/")),
+            Some(RequestRejection::HostCount)
+        );
         let two = Request::get("/").header(HOST, "a").header(HOST, "b");
-        assert_eq!(refusal(two), Some(Refusal::HowManyHosts));
-        for nonsense in ["a b", "", "user@a", "a/b"] {
-            let request = Request::get("/").header(HOST, nonsense);
-            assert_eq!(refusal(request), Some(Refusal::NoHost), "{nonsense}");
+        assert_eq!(rejection(two), Some(RequestRejection::HostCount));
+        for invalid in ["a b", "", "user@a", "a/b"] {
+            let request = Request::get("/").header(HOST, invalid);
+            assert_eq!(
+                rejection(request),
+                Some(RequestRejection::InvalidHost),
+                "{invalid}"
+            );
         }
     }
 
     #[test]
-    fn passes_a_request_that_names_one_host() {
+    fn accepts_a_request_with_one_host() {
         assert_eq!(
-            refusal(Request::get("/").header(HOST, "a.example:8443")),
+            rejection(Request::get("/").header(HOST, "a.example:8443")),
             None
         );
-        assert_eq!(refusal(Request::get("https://a.example/")), None);
-        assert_eq!(refusal(Request::get("/").version(Version::HTTP_10)), None);
+        assert_eq!(rejection(Request::get("https://a.example/")), None);
+        assert_eq!(rejection(Request::get("/").version(Version::HTTP_10)), None);
     }
 
     #[test]
-    fn refuses_to_open_tunnels() {
+    fn rejects_connect() {
         assert_eq!(
-            refusal(Request::connect("a.example:443")),
-            Some(Refusal::Tunnel)
+            rejection(Request::connect("a.example:443")),
+            Some(RequestRejection::Tunnel)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Who a certificate says its owner is, and who is let in.
+//! The identity in a client certificate, and the list of accepted identities.
 
 use std::fmt::Write as _;
 
@@ -11,43 +11,44 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// What a certificate says of its owner.
+/// The identity in a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The subject, as RFC 4514 writes it.
+    /// The subject, in the form of RFC 4514.
     pub subject: String,
-    /// The common name in the subject.
+    /// The common name of the subject.
     pub common_name: Option<String>,
-    /// The DNS names.
+    /// The DNS names of the subject alternative name.
     pub dns: Vec<String>,
-    /// The URIs, a SPIFFE ID among them.
+    /// The URIs of the subject alternative name, such as a SPIFFE ID.
     pub uris: Vec<String>,
     /// SHA-256 of the certificate.
     pub certificate_sha256: [u8; 32],
-    /// SHA-256 of its `SubjectPublicKeyInfo`, as RFC 7469 pins it.
+    /// SHA-256 of the `SubjectPublicKeyInfo`, as in a pin of RFC 7469.
     pub key_sha256: [u8; 32],
-    /// When it ends, in seconds since 1970.
+    /// The expiry in seconds since 1970.
     pub not_after: i64,
 }
 
-/// Which certificates are let in: one that matches any entry of any list.
+/// The accepted certificates: those that match any entry of any list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Allow {
-    /// Common names, exactly.
+    /// Common names, matched exactly.
     pub common_names: Vec<String>,
-    /// DNS names; `*.example.com` stands for one label.
+    /// DNS names; `*` in `*.example.com` matches one label.
     pub dns: Vec<String>,
-    /// URIs; `spiffe://td/*` stands for one segment, `spiffe://td/**` for one or more.
+    /// URIs; `*` in `spiffe://td/*` matches one segment, `**` in `spiffe://td/**` one or more.
     pub uris: Vec<String>,
-    /// SHA-256 of the public key, in base64: `sha256/…`.
+    /// SHA-256 hashes of public keys in base64: `sha256/…`.
     pub pins: Vec<String>,
 }
 
 impl Identity {
-    /// Reads a certificate; none when it is not one.
-    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    /// Parses a certificate; returns `None` if it is malformed.
+    pub fn from_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (rest, parsed) = X509Certificate::from_der(certificate).ok()?;
+        // Bytes after the certificate are not covered by its signature.
         if !rest.is_empty() {
             return None;
         }
@@ -78,29 +79,30 @@ impl Identity {
         Some(identity)
     }
 
-    /// The value of `x-forwarded-client-cert`, in Envoy's form: `Hash=…;Subject="…";URI=…;DNS=…`.
+    /// Returns the value of `x-forwarded-client-cert` in Envoy's format: `Hash=…;Subject="…";URI=…;DNS=…`.
     ///
-    /// A byte that could end a value early, or is none of a header, is written as `%XX`.
-    pub fn header(&self) -> Option<HeaderValue> {
+    /// Bytes that could end a value early, or are invalid in a header, are escaped as `%XX`.
+    pub fn to_header(&self) -> Option<HeaderValue> {
         let mut text = String::from("Hash=");
         for byte in self.certificate_sha256 {
             let _ = write!(text, "{byte:02x}");
         }
 
-        let _ = write!(text, ";Subject=\"{}\"", escaped(&self.subject));
+        // Quoted, because a subject contains commas and spaces.
+        let _ = write!(text, ";Subject=\"{}\"", escape(&self.subject));
         for uri in &self.uris {
-            let _ = write!(text, ";URI={}", escaped(uri));
+            let _ = write!(text, ";URI={}", escape(uri));
         }
 
         for name in &self.dns {
-            let _ = write!(text, ";DNS={}", escaped(name));
+            let _ = write!(text, ";DNS={}", escape(name));
         }
         HeaderValue::from_str(&text).ok()
     }
 }
 
 impl Allow {
-    /// Whether every certificate is let in.
+    /// Returns whether every certificate is accepted.
     pub fn is_empty(&self) -> bool {
         self.common_names.is_empty()
             && self.dns.is_empty()
@@ -108,34 +110,34 @@ impl Allow {
             && self.pins.is_empty()
     }
 
-    /// Whether this one is let in.
+    /// Returns whether a certificate with this identity is accepted.
     pub fn admits(&self, identity: &Identity) -> bool {
         self.is_empty()
             || identity
                 .common_name
                 .as_ref()
                 .is_some_and(|name| self.common_names.contains(name))
-            || any(&self.dns, &identity.dns, dns_matches)
-            || any(&self.uris, &identity.uris, uri_matches)
+            || any_match(&self.dns, &identity.dns, dns_matches)
+            || any_match(&self.uris, &identity.uris, uri_matches)
             || self
                 .pins
                 .iter()
-                .any(|pin| pinned(pin) == Some(identity.key_sha256))
+                .any(|pin| parse_pin(pin) == Some(identity.key_sha256))
     }
 
     pub(crate) fn problems(&self, problems: &mut Vec<Problem>) {
-        for pin in self.pins.iter().filter(|pin| pinned(pin).is_none()) {
+        for pin in self.pins.iter().filter(|pin| parse_pin(pin).is_none()) {
             problems.push(Problem::new(
                 "allow.pins",
-                format!("has `{pin}`, which is no SHA-256 in base64"),
-                "take it from: openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
+                format!("contains `{pin}`, which is not a SHA-256 hash in base64"),
+                "compute it with: openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
             ));
         }
 
         for pattern in self.uris.iter().filter(|pattern| !is_uri_pattern(pattern)) {
             problems.push(Problem::new(
                 "allow.uris",
-                format!("has `{pattern}`, where a star does not stand for whole segments"),
+                format!("contains `{pattern}`, in which a star is not a whole segment"),
                 "write spiffe://td/ns/*/sa/app, or ** as the last segment",
             ));
         }
@@ -143,20 +145,20 @@ impl Allow {
         for pattern in self.dns.iter().filter(|pattern| !is_dns_pattern(pattern)) {
             problems.push(Problem::new(
                 "allow.dns",
-                format!("has `{pattern}`, where a star is not the whole first label"),
+                format!("contains `{pattern}`, in which a star is not the whole first label"),
                 "write app.example.com or *.example.com",
             ));
         }
     }
 }
 
-fn any(patterns: &[String], names: &[String], matches: fn(&str, &str) -> bool) -> bool {
+fn any_match(patterns: &[String], names: &[String], matches: fn(&str, &str) -> bool) -> bool {
     patterns
         .iter()
         .any(|pattern| names.iter().any(|name| matches(pattern, name)))
 }
 
-/// Whether `*.example.com` stands for the name, or is the name; case does not count.
+/// Returns whether a pattern such as `*.example.com` matches a name, ignoring case.
 pub(crate) fn dns_matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix("*.") {
         None => pattern.eq_ignore_ascii_case(name),
@@ -177,20 +179,21 @@ pub(crate) fn is_dns_pattern(pattern: &str) -> bool {
         })
 }
 
-/// Whether the segments of a URI are those of the pattern. Case counts, as in SPIFFE IDs.
+/// Returns whether a pattern matches a URI, segment by segment. Case-sensitive, like SPIFFE IDs.
 fn uri_matches(pattern: &str, uri: &str) -> bool {
-    // A certificate cannot bring stars or empty segments past a pattern.
-    let mut wanted = pattern.split('/').peekable();
+    // The URI comes from the certificate: stars in it match nothing, and empty segments are rejected.
+    let mut expected = pattern.split('/').peekable();
     let mut found = uri.split('/');
     let mut at = 0;
 
     loop {
-        match (wanted.next(), found.next()) {
+        match (expected.next(), found.next()) {
             (None, None) => return true,
-            (Some("**"), Some(segment)) if wanted.peek().is_none() => {
+            (Some("**"), Some(segment)) if expected.peek().is_none() => {
                 return !segment.is_empty() && found.all(|segment| !segment.is_empty());
             }
             (Some("*"), Some(segment)) if !segment.is_empty() => {}
+            // Only the segment between the two slashes of `://` is empty.
             (Some(word), Some(segment)) if word == segment && (at == 1 || !word.is_empty()) => {}
             _ => return false,
         }
@@ -205,6 +208,7 @@ fn is_uri_pattern(pattern: &str) -> bool {
     let segments: Vec<&str> = rest.split('/').collect();
     let last = segments.len() - 1;
 
+    // No star in the trust domain (index 0), and `**` only as the last segment.
     !scheme.is_empty()
         && !scheme.contains('*')
         && segments.iter().enumerate().all(|(at, segment)| {
@@ -215,18 +219,19 @@ fn is_uri_pattern(pattern: &str) -> bool {
         })
 }
 
-fn pinned(pin: &str) -> Option<[u8; 32]> {
+/// Parses a pin, with or without the prefix of RFC 7469.
+fn parse_pin(pin: &str) -> Option<[u8; 32]> {
     let pin = pin.strip_prefix("sha256/").unwrap_or(pin);
     BASE64_STANDARD.decode(pin).ok()?.try_into().ok()
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && !b"\\\",;%".contains(&byte) || byte == b' ' {
             escaped.push(byte as char);
         } else if byte == b',' {
-            // A subject is a list with commas; inside quotes they end nothing.
+            // Commas separate the parts of a subject; within quotes they are harmless.
             escaped.push(',');
         } else {
             let _ = write!(escaped, "%{byte:02X}");
@@ -258,7 +263,7 @@ mod tests {
             params.subject_alt_names.push(uri);
         }
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        Identity::of(certificate.der()).unwrap()
+        Identity::from_certificate(certificate.der()).unwrap()
     }
 
     #[test]
@@ -270,16 +275,16 @@ mod tests {
     }
 
     #[test]
-    fn the_header_has_envoys_form_and_cannot_be_broken_out_of() {
+    fn the_header_has_envoys_format_and_escapes_delimiters() {
         let plain = identity("coins", &["a.example"], &["spiffe://td/a"]);
-        let text = plain.header().unwrap();
+        let text = plain.to_header().unwrap();
         let text = text.to_str().unwrap();
         let tail = text.split_once(';').unwrap().1;
 
         assert!(tail.contains("CN=coins"), "{text}");
         assert!(tail.ends_with(";URI=spiffe://td/a;DNS=a.example"), "{text}");
-        let evil = identity("x\";URI=spiffe://td/root;\"\r\nx: y", &[], &[]);
-        let text = evil.header().unwrap();
+        let malicious = identity("x\";URI=spiffe://td/root;\"\r\nx: y", &[], &[]);
+        let text = malicious.to_header().unwrap();
         let text = text.to_str().unwrap();
 
         assert_eq!(text.matches(";URI=").count(), 0, "{text}");
@@ -287,8 +292,8 @@ mod tests {
     }
 
     #[test]
-    fn any_entry_of_any_list_lets_in() {
-        let owner = identity(
+    fn any_matching_entry_accepts_a_certificate() {
+        let app = identity(
             "coins",
             &["app.example.com"],
             &["spiffe://td/ns/prod/sa/coins"],
@@ -299,34 +304,38 @@ mod tests {
             let mut problems = Vec::new();
             allow.problems(&mut problems);
             assert!(problems.is_empty());
-            allow.admits(&owner)
+            allow.admits(&app)
         };
 
-        assert!(Allow::default().admits(&owner));
+        assert!(Allow::default().admits(&app));
         assert!(allow(|a| a.common_names.push("coins".into())));
+        // Common names are compared exactly, DNS names without case, and a star matches one label.
         assert!(!allow(|a| a.common_names.push("Coins".into())));
         assert!(allow(|a| a.dns.push("*.Example.com".into())));
         assert!(!allow(|a| a.dns.push("*.com".into())));
         assert!(!allow(|a| a.dns.push("example.com".into())));
         assert!(allow(|a| a.uris.push("spiffe://td/ns/*/sa/coins".into())));
         assert!(allow(|a| a.uris.push("spiffe://td/**".into())));
+        // One segment only, while the path has four.
         assert!(!allow(|a| a.uris.push("spiffe://td/*".into())));
 
         assert!(!allow(|a| a.uris.push("spiffe://other/**".into())));
-        let pin = format!("sha256/{}", BASE64_STANDARD.encode(owner.key_sha256));
+        let pin = format!("sha256/{}", BASE64_STANDARD.encode(app.key_sha256));
         let pinned = Allow {
             pins: vec![pin],
             ..Allow::default()
         };
 
-        assert!(pinned.admits(&owner));
+        assert!(pinned.admits(&app));
+        // The same name with another key.
         assert!(!pinned.admits(&identity("coins", &[], &[])));
     }
 
     #[test]
-    fn refuses_patterns_that_would_mean_something_else() {
+    fn rejects_malformed_patterns() {
         let allow = Allow {
             uris: [
+                // A partial segment, a star as trust domain, no scheme, `**` in the middle, an empty segment.
                 "spiffe://td/a*",
                 "spiffe://*/a",
                 "td/*",
@@ -344,6 +353,7 @@ mod tests {
 
         let mut problems = Vec::new();
         allow.problems(&mut problems);
+        // Five URIs, five DNS names, one pin.
         assert_eq!(problems.len(), 11);
     }
 
@@ -363,8 +373,8 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(anything::<u8>(), 0..300)) {
-            let _ = Identity::of(&CertificateDer::from(bytes));
+        fn parsing_never_panics(bytes in proptest::collection::vec(anything::<u8>(), 0..300)) {
+            let _ = Identity::from_certificate(&CertificateDer::from(bytes));
         }
     }
 }

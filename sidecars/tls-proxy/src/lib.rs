@@ -1,22 +1,19 @@
-//! A TLS proxy that stands in front of an app in the same task: TLS in, HTTP or bytes to the next hop; or
-//! bytes in and TLS out.
+//! A TLS proxy for an app in the same task: TLS in and HTTP or TCP to the next hop, or TCP in and TLS out.
 //!
 //! ```text
-//! client ──TLS──▶ handshake (tls.rs) ──▶ forward (forward.rs) ──HTTP──▶ next hop
-//!                      ▲            └──▶ raw (raw.rs, pipe.rs) ──bytes─▶ next hop
-//!         snapshot of certificates, authorities (certificate.rs) ◀── reload (reload.rs)
+//! client ──TLS──▶ acceptor (tls.rs) ──▶ HttpForwarder (forward.rs) ──HTTP──▶ next hop
+//!                      ▲            └──▶ TcpForwarder (tcp.rs, pipe.rs) ─TCP─▶ next hop
+//!         CertificateSet ◀── certificates, authorities (certificate.rs) ◀── reload (reload.rs)
 //!                      ▲
 //!                 PEM text (pem.rs) ◀── settings (config.rs)
-//! ```
 //!
-//! [`TlsProxy`] is the component; [`Proxy`] is the same thing for programs that embed it, and
-//! [`serve`] is its shortest form. Nothing process-wide is installed: the crypto provider is
-//! passed to rustls explicitly.
+//! [`TlsProxy`] is the component; [`Proxy`] is for programs that embed it, and [`serve`] is its
+//! shortest form. Nothing is installed process-wide: the crypto provider is passed to rustls explicitly.
 
 mod certificate;
 mod component;
 mod config;
-mod counted;
+mod counting_stream;
 mod dev;
 mod forward;
 mod identity;
@@ -24,17 +21,17 @@ mod pem;
 mod pipe;
 mod proxy;
 mod proxy_protocol;
-mod raw;
 mod redirect;
 mod reload;
 mod target;
+mod tcp;
 mod tickets;
 mod tls;
 
 pub use certificate::CertificateError;
 pub use component::TlsProxy;
-pub use config::{ClientAuth, Config, MinVersion, Mode, MoreCertificate, SendProxyProtocol};
+pub use config::{ClientAuth, Config, ExtraCertificate, MinVersion, Mode, SendProxyProtocol};
 pub use identity::{Allow, Identity};
 pub use proxy::{Error, Proxy, serve};
-pub use proxy_protocol::{BadHeader, parse_v1, parse_v2};
+pub use proxy_protocol::{ParseHeaderError, parse_v1, parse_v2};
 pub use redirect::serve_redirect;

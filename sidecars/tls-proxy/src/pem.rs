@@ -1,4 +1,4 @@
-//! PEM text as it arrives through environment variables: whole, escaped, folded or in base64.
+//! PEM text as environment variables contain it: verbatim, with escapes, on one line, or in base64.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls_pki_types::{
@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use crate::certificate::CertificateError;
 
-/// The blocks of one text.
+/// The blocks of a text, by kind.
 #[derive(Debug, Default)]
-pub(crate) struct Blocks {
+pub(crate) struct PemBlocks {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) keys: Vec<PrivateKeyDer<'static>>,
-    pub(crate) revoked: Vec<CertificateRevocationListDer<'static>>,
+    pub(crate) revocation_lists: Vec<CertificateRevocationListDer<'static>>,
 }
 
-/// Reads every certificate and key in `text`.
-pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
-    let text = unwrapped(text)?;
-    let mut blocks = Blocks::default();
+/// Parses every certificate, key and revocation list in `text`.
+pub(crate) fn parse(text: &str) -> Result<PemBlocks, CertificateError> {
+    let text = decode_text(text)?;
+    let mut blocks = PemBlocks::default();
     let mut rest = text.as_str();
     while let Some((label, body, after)) = next_block(rest)? {
         rest = after;
@@ -28,7 +28,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
             return Err(CertificateError::EncryptedKey);
         }
 
-        // White space is dropped, so that line ends which became spaces on the way do no harm.
+        // Shells and consoles turn line ends into spaces; base64 has no white space, so all of it is dropped.
         let body: String = body.split_whitespace().collect();
         let der = || {
             BASE64_STANDARD
@@ -41,7 +41,7 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
             "PRIVATE KEY" => blocks.keys.push(PrivatePkcs8KeyDer::from(der()?).into()),
             "RSA PRIVATE KEY" => blocks.keys.push(PrivatePkcs1KeyDer::from(der()?).into()),
             "EC PRIVATE KEY" => blocks.keys.push(PrivateSec1KeyDer::from(der()?).into()),
-            "X509 CRL" => blocks.revoked.push(der()?.into()),
+            "X509 CRL" => blocks.revocation_lists.push(der()?.into()),
             // `openssl ecparam -genkey` writes its parameters in front of the key.
             _ => {}
         }
@@ -50,21 +50,22 @@ pub(crate) fn read(text: &str) -> Result<Blocks, CertificateError> {
     Ok(blocks)
 }
 
-/// The PEM text inside what was given.
-fn unwrapped(text: &str) -> Result<String, CertificateError> {
+/// Decodes the supported forms to plain PEM.
+fn decode_text(text: &str) -> Result<String, CertificateError> {
     let text = text.trim();
     if text.starts_with('{')
         && let Ok(Value::Object(members)) = serde_json::from_str(text)
     {
-        // A secret of several members, as the console of Secrets Manager makes them: each is a text of its own.
+        // A secret with several members, as the Secrets Manager console creates them.
         let texts = members.values().filter_map(Value::as_str);
-        let whole: Vec<String> = texts.filter_map(|text| unwrapped(text).ok()).collect();
+        let whole: Vec<String> = texts.filter_map(|text| decode_text(text).ok()).collect();
         return match whole.as_slice() {
             [] => Err(CertificateError::NotPem),
             whole => Ok(whole.join("\n")),
         };
     }
 
+    // Quotes survive when a JSON string is passed on without being parsed.
     let text = text.trim_matches('"');
     if text.contains(BEGIN) {
         return Ok(text.replace("\\r", "").replace("\\n", "\n"));
@@ -83,11 +84,12 @@ fn unwrapped(text: &str) -> Result<String, CertificateError> {
     }
 }
 
-/// The label and body of the first block, and what follows it.
+/// Returns label and body of the first block, and the text after it.
 fn next_block(text: &str) -> Result<Option<(&str, &str, &str)>, CertificateError> {
     let Some((_, text)) = text.split_once(BEGIN) else {
         return Ok(None);
     };
+    // The end must have the label of the beginning (RFC 7468 section 2).
     let (label, text) = text.split_once(DASHES).ok_or(CertificateError::NotPem)?;
     let end = format!("-----END {label}-----");
     let broken = || CertificateError::BrokenBlock(label.to_owned());
@@ -105,8 +107,8 @@ mod tests {
     const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAEC\nAwQF\n-----END CERTIFICATE-----\n\
         -----BEGIN PRIVATE KEY-----\nBgcI\n-----END PRIVATE KEY-----\n";
 
-    fn holds_both(text: &str) {
-        let blocks = read(text).unwrap();
+    fn assert_parses_both(text: &str) {
+        let blocks = parse(text).unwrap();
         assert_eq!(
             blocks.certificates,
             [CertificateDer::from(vec![0, 1, 2, 3, 4, 5])]
@@ -116,45 +118,47 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_form_a_secret_arrives_in() {
-        holds_both(PEM);
-        holds_both(&PEM.replace('\n', "\r\n"));
-        holds_both(&PEM.replace('\n', "\\n"));
-        holds_both(&PEM.replace('\n', " "));
-        holds_both(&format!("\"{}\"", PEM.replace('\n', "\\n")));
-        holds_both(&BASE64_STANDARD.encode(PEM));
+    fn parses_every_supported_form() {
+        assert_parses_both(PEM);
+        // Line ends of Windows, escapes, folded lines, a quoted JSON string, base64, a JSON object.
+        assert_parses_both(&PEM.replace('\n', "\r\n"));
+        assert_parses_both(&PEM.replace('\n', "\\n"));
+        assert_parses_both(&PEM.replace('\n', " "));
+        assert_parses_both(&format!("\"{}\"", PEM.replace('\n', "\\n")));
+        assert_parses_both(&BASE64_STANDARD.encode(PEM));
         let (certificate, key) = PEM.split_at(PEM.find("-----BEGIN PRIVATE").unwrap());
         let json = serde_json::json!({ "user": "x", "Certificate": certificate,
             "PrivateKey": BASE64_STANDARD.encode(key), "n": 1 });
-        holds_both(&json.to_string());
+        assert_parses_both(&json.to_string());
     }
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic(text in "(-----BEGIN |-----END |-----|CERTIFICATE|PRIVATE KEY|\\n|\n|A|=|\\{|\"|:)*|.{0,200}") {
-            let _ = read(&text);
+        fn parsing_never_panics(text in "(-----BEGIN |-----END |-----|CERTIFICATE|PRIVATE KEY|\\n|\n|A|=|\\{|\"|:)*|.{0,200}") {
+            let _ = parse(&text);
         }
     }
 
     #[test]
-    fn refuses_encrypted_keys_with_the_reason() {
+    fn rejects_encrypted_keys() {
         let pkcs8 =
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAEC\n-----END ENCRYPTED PRIVATE KEY-----";
-        assert!(matches!(read(pkcs8), Err(CertificateError::EncryptedKey)));
+        assert!(matches!(parse(pkcs8), Err(CertificateError::EncryptedKey)));
+        // The encryption of PKCS #1 keys shows only in the headers inside the block (RFC 1421).
         let pkcs1 = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END RSA PRIVATE KEY-----";
-        assert!(matches!(read(pkcs1), Err(CertificateError::EncryptedKey)));
+        assert!(matches!(parse(pkcs1), Err(CertificateError::EncryptedKey)));
     }
 
     #[test]
-    fn refuses_what_is_no_pem_or_was_cut() {
-        assert!(matches!(read("hello"), Err(CertificateError::NotPem)));
+    fn rejects_other_text_and_truncated_blocks() {
+        assert!(matches!(parse("hello"), Err(CertificateError::NotPem)));
         assert!(matches!(
-            read(&BASE64_STANDARD.encode("hello")),
+            parse(&BASE64_STANDARD.encode("hello")),
             Err(CertificateError::NotPem)
         ));
-        let cut = &PEM[..60];
+        let truncated = &PEM[..60];
         assert!(
-            matches!(read(cut), Err(CertificateError::BrokenBlock(label)) if label == "CERTIFICATE")
+            matches!(parse(truncated), Err(CertificateError::BrokenBlock(label)) if label == "CERTIFICATE")
         );
     }
 }

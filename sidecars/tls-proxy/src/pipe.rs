@@ -1,8 +1,8 @@
-//! Bytes carried between two streams, both ways, until both have ended.
+//! Copies bytes between two streams in both directions until both have ended.
 //!
-//! A connection that carries nothing holds no buffer: bytes are read into one that belongs to the thread,
-//! and only what the other side does not take at once is kept. One side's end is passed on as an end of
-//! that direction; the other goes on (half-close).
+//! An idle connection holds no buffer: bytes are read into one buffer per thread, and only those that
+//! the other side does not accept at once are stored. The end of one direction is forwarded, and the
+//! other direction goes on (half-close).
 
 use std::{
     cell::RefCell,
@@ -19,25 +19,25 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How many bytes went which way.
+/// The number of bytes copied in each direction.
 #[derive(Debug, Default)]
-pub(crate) struct Carried {
+pub(crate) struct BytesCopied {
     pub(crate) up: AtomicU64,
     pub(crate) down: AtomicU64,
 }
 
-impl Carried {
+impl BytesCopied {
     fn sum(&self) -> u64 {
         self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
     }
 }
 
-/// Carries bytes until both sides have ended, an error, or a time of `idle` without a byte.
-pub(crate) async fn carry<A, B>(
+/// Copies bytes until both sides have ended, an error occurs, or no byte is copied for `idle_timeout`.
+pub(crate) async fn copy<A, B>(
     client: &mut A,
     next_hop: &mut B,
-    carried: &Carried,
-    idle: Duration,
+    copied: &BytesCopied,
+    idle_timeout: Duration,
 ) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -45,8 +45,8 @@ where
 {
     let (mut up, mut down) = (Direction::default(), Direction::default());
     let both = poll_fn(|cx| {
-        let up = up.poll(cx, client, next_hop, &carried.up)?;
-        let down = down.poll(cx, next_hop, client, &carried.down)?;
+        let up = up.poll(cx, client, next_hop, &copied.up)?;
+        let down = down.poll(cx, next_hop, client, &copied.down)?;
         if up.is_ready() && down.is_ready() {
             Poll::Ready(Ok(()))
         } else {
@@ -56,34 +56,34 @@ where
 
     tokio::select! {
         done = both => done,
-        error = silence(carried, idle) => Err(error),
+        error = wait_for_idle(copied, idle_timeout) => Err(error),
     }
 }
 
-/// Resolves when no byte has passed for this long.
-async fn silence(carried: &Carried, idle: Duration) -> io::Error {
-    let mut seen = carried.sum();
+/// Resolves when no byte was copied for this long.
+async fn wait_for_idle(copied: &BytesCopied, idle_timeout: Duration) -> io::Error {
+    let mut seen = copied.sum();
     let mut since = Instant::now();
     loop {
-        tokio::time::sleep_until(since + idle).await;
-        let sum = carried.sum();
+        tokio::time::sleep_until(since + idle_timeout).await;
+        let sum = copied.sum();
         if sum == seen {
             return io::Error::new(
                 io::ErrorKind::TimedOut,
-                "no byte passed within `limits.stall`",
+                "no byte copied within `limits.stall_timeout`",
             );
         }
 
         (seen, since) = (sum, Instant::now());
-        // Looked at this often, an end comes at most one time too late.
-        sleep(idle / 4).await;
+        // A fixed pause instead of a timer reset per read, which would cost more than the copy.
+        sleep(idle_timeout / 4).await;
     }
 }
 
 #[derive(Debug, Default)]
 struct Direction {
-    /// Bytes that were read and not taken yet.
-    left: Vec<u8>,
+    /// Bytes read but not yet written.
+    pending: Vec<u8>,
     written: usize,
     state: State,
 }
@@ -92,7 +92,7 @@ struct Direction {
 enum State {
     #[default]
     Open,
-    /// The reader has ended; the writer is to be told.
+    /// The reader has ended; the writer must be shut down.
     Ending,
     Ended,
 }
@@ -110,19 +110,20 @@ impl Direction {
         W: AsyncWrite + Unpin,
     {
         loop {
-            if self.written < self.left.len() {
+            // Before reading on, so that a slow receiver slows the sender down.
+            if self.written < self.pending.len() {
                 ready!(self.drain(cx, to))?;
             }
             match self.state {
                 State::Open => {
                     if self.fill(cx, from, to, count)?.is_pending() {
-                        // What was written must not wait in a buffer while there is nothing to add.
+                        // TLS may have buffered the last write; nothing else would flush it while the reader waits.
                         ready!(Pin::new(&mut *to).poll_flush(cx))?;
                         return Poll::Pending;
                     }
                 }
                 State::Ending => {
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).or_else(gone)?;
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).or_else(ignore_closed)?;
                     self.state = State::Ended;
                 }
                 State::Ended => return Poll::Ready(Ok(())),
@@ -135,20 +136,20 @@ impl Direction {
         cx: &mut Context<'_>,
         to: &mut W,
     ) -> Poll<io::Result<()>> {
-        while self.written < self.left.len() {
-            let count = ready!(Pin::new(&mut *to).poll_write(cx, &self.left[self.written..]))?;
+        while self.written < self.pending.len() {
+            let count = ready!(Pin::new(&mut *to).poll_write(cx, &self.pending[self.written..]))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += count;
         }
 
-        self.left = Vec::new();
+        self.pending = Vec::new();
         self.written = 0;
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once and passes on what it can.
+    /// Reads once and writes as much as the other side accepts.
     fn fill<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,26 +161,29 @@ impl Direction {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut read = ReadBuf::new(scratch);
+        SHARED_BUFFER.with_borrow_mut(|buffer| {
+            let mut read = ReadBuf::new(buffer);
             if Pin::new(from).poll_read(cx, &mut read)?.is_pending() {
                 return Ok(Poll::Pending);
             }
 
             let bytes = read.filled();
+            // End of stream.
             if bytes.is_empty() {
                 self.state = State::Ending;
                 return Ok(Poll::Ready(()));
             }
 
             count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            let mut taken = 0;
-            while taken < bytes.len() {
-                match Pin::new(&mut *to).poll_write(cx, &bytes[taken..])? {
+            let mut count_written = 0;
+            while count_written < bytes.len() {
+                match Pin::new(&mut *to).poll_write(cx, &bytes[count_written..])? {
+                    // A writer that accepts nothing would make this loop forever.
                     Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Poll::Ready(count) => taken += count,
+                    Poll::Ready(count) => count_written += count,
                     Poll::Pending => {
-                        self.left = bytes[taken..].to_vec();
+                        // Only a slow receiver costs memory, and at most one buffer.
+                        self.pending = bytes[count_written..].to_vec();
                         break;
                     }
                 }
@@ -189,8 +193,8 @@ impl Direction {
     }
 }
 
-/// A side that is gone already needs no end told.
-fn gone(error: io::Error) -> io::Result<()> {
+/// Ignores the error of shutting down a stream that the peer has already closed.
+fn ignore_closed(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::NotConnected | io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(error),
@@ -198,11 +202,11 @@ fn gone(error: io::Error) -> io::Result<()> {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; ROOM]);
+    static SHARED_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_SIZE]);
 }
 
-/// Four TLS records: what rustls sends in one call.
-const ROOM: usize = 64 * 1024;
+/// Four TLS records, as many as rustls writes in one call.
+const BUFFER_SIZE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -210,15 +214,16 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Duration = Duration::from_mins(1);
+    const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
     #[tokio::test]
-    async fn carries_more_than_fits_and_each_end_apart() {
+    async fn copies_more_than_the_buffers_and_forwards_each_end() {
+        // Small buffers, so that every write is partial.
         let (mut client, mut near) = duplex(100);
         let (mut far, mut server) = duplex(77);
         let sent: Vec<u8> = (0..500_000u32).map(|at| at as u8).collect();
-        let carried = Carried::default();
-        let carrying = carry(&mut near, &mut far, &carried, IDLE);
+        let copied = BytesCopied::default();
+        let copying = copy(&mut near, &mut far, &copied, IDLE_TIMEOUT);
         let asking = async {
             client.write_all(&sent).await.unwrap();
             client.shutdown().await.unwrap();
@@ -228,27 +233,27 @@ mod tests {
         };
 
         let answering = async {
-            let mut asked = Vec::new();
-            // The end of the question comes through while the answer has not begun.
-            server.read_to_end(&mut asked).await.unwrap();
-            server.write_all(&asked[..1000]).await.unwrap();
+            let mut request = Vec::new();
+            // The client's end arrives before the response has begun.
+            server.read_to_end(&mut request).await.unwrap();
+            server.write_all(&request[..1000]).await.unwrap();
             server.shutdown().await.unwrap();
-            asked
+            request
         };
 
-        let (done, answer, asked) = tokio::join!(carrying, asking, answering);
+        let (done, answer, request) = tokio::join!(copying, asking, answering);
         done.unwrap();
-        assert_eq!(asked, sent);
+        assert_eq!(request, sent);
         assert_eq!(answer, &sent[..1000]);
-        assert_eq!(carried.up.into_inner(), 500_000);
-        assert_eq!(carried.down.into_inner(), 1000);
+        assert_eq!(copied.up.into_inner(), 500_000);
+        assert_eq!(copied.down.into_inner(), 1000);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ends_what_is_silent_and_nothing_else() {
+    async fn ends_an_idle_connection_and_no_other() {
         let (mut client, mut near) = duplex(100);
         let (mut far, _server) = duplex(1000);
-        let carried = Carried::default();
+        let copied = BytesCopied::default();
         let start = Instant::now();
         let talking = async {
             for _ in 0..5 {
@@ -257,10 +262,11 @@ mod tests {
             }
         };
 
-        let carrying = carry(&mut near, &mut far, &carried, IDLE);
-        let (done, ()) = tokio::join!(carrying, talking);
+        let copying = copy(&mut near, &mut far, &copied, IDLE_TIMEOUT);
+        let (done, ()) = tokio::join!(copying, talking);
         assert_eq!(done.unwrap_err().kind(), io::ErrorKind::TimedOut);
         let seconds = start.elapsed().as_secs();
+        // A byte every 50 s until 250 s, then silence: the timeout is 60 s, and its detection may lag by 90 s.
         assert!((310..=400).contains(&seconds), "{seconds}");
     }
 }

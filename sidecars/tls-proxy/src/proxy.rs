@@ -1,11 +1,11 @@
-//! The proxy as one value: made from settings, served on a listener.
+//! The proxy: created from settings, served on a listener.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::http::{HeaderValue, Request};
 use chassis::{
     BoxError, Latch, Problem, Settings, Shutdown, accept_each,
-    http::{self, Limits, Opened, Protocol, Upstream},
+    http::{self, Limits, OpenConnection, Protocol, Upstream},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -14,43 +14,43 @@ use tokio::{
 
 use crate::{
     Config, Mode,
-    certificate::{Fault, Material},
-    counted::Counted,
+    certificate::{Material, SettingError},
+    counting_stream::CountingStream,
     dev,
-    forward::{AccessLog, Client, Forward, Inbound},
-    raw::{Outward, Raw},
-    reload::{self, Reloads, Stamps},
-    tls::{self, H2, Handshake, Snapshot},
+    forward::{AccessLog, ClientContext, ForwardedPolicy, HttpForwarder},
+    reload::{self, FileStamps, ReloadStatus},
+    tcp::{TcpForwarder, TlsOriginator},
+    tls::{self, CertificateSet, H2, TlsAcceptor},
 };
 
-/// Why a proxy cannot be made or has stopped.
+/// The error of creating or serving a proxy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The settings cannot be used; every problem is there.
-    #[error("the settings cannot be used: {}", sentences(.0))]
+    /// The settings are invalid; contains every problem.
+    #[error("invalid settings: {}", format_problems(.0))]
     Settings(Vec<Problem>),
     /// Serving failed.
     #[error("serving failed")]
     Serving(#[source] BoxError),
 }
 
-/// A TLS proxy, ready to be served; clones are the same proxy.
+/// A TLS proxy that is ready to be served; clones share its state.
 #[derive(Clone)]
 pub struct Proxy(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    /// Of the files as they were before they were read.
-    stamps: Stamps,
-    side: Side,
-    reloads: Reloads,
+    /// The state of the files before they were read.
+    stamps: FileStamps,
+    handler: ModeHandler,
+    reload_status: ReloadStatus,
 }
 
-/// Which side of the proxy TLS is on, and what is inside it.
-enum Side {
-    Http(Handshake, Arc<Forward>),
-    Tcp(Handshake, Arc<Raw>),
-    Originate(Arc<Outward>, Arc<Raw>),
+/// The handler of connections for each mode.
+enum ModeHandler {
+    Http(TlsAcceptor, Arc<HttpForwarder>),
+    Tcp(TlsAcceptor, Arc<TcpForwarder>),
+    Originate(Arc<TlsOriginator>, Arc<TcpForwarder>),
 }
 
 /// Serves the proxy on a listener until the shutdown, then drains.
@@ -58,31 +58,34 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Shutdown) ->
     Proxy::new(&config)?.serve(listener, shutdown).await
 }
 
-/// Everything that is wrong with the files the settings name.
-pub(crate) fn problems_of_files(config: &Config) -> Vec<Problem> {
+/// Returns the problems of the files in the settings.
+pub(crate) fn file_problems(config: &Config) -> Vec<Problem> {
     if config.dev_ca_file.is_some() {
-        // Nothing is there before the start.
+        // The certificate is generated at the start, so there is nothing to check yet.
         return Vec::new();
     }
 
-    let faults = match config.mode {
+    let errors = match config.mode {
         Mode::Originate => config
             .target()
-            .map(|target| Outward::new(config, &target).err()),
-        Mode::Http | Mode::Tcp => Some(snapshot(config, None).err()),
+            .map(|target| TlsOriginator::new(config, &target).err()),
+        Mode::Http | Mode::Tcp => Some(load_certificates(config, None).err()),
     };
 
-    let faults = faults.flatten().unwrap_or_default();
-    faults.into_iter().map(Problem::from).collect()
+    let errors = errors.flatten().unwrap_or_default();
+    errors.into_iter().map(Problem::from).collect()
 }
 
-fn snapshot(config: &Config, before: Option<&Snapshot>) -> Result<Snapshot, Vec<Fault>> {
+fn load_certificates(
+    config: &Config,
+    before: Option<&CertificateSet>,
+) -> Result<CertificateSet, Vec<SettingError>> {
     let material = Material::load(config, &tls::provider())?;
-    Snapshot::new(config, &material, before)
+    CertificateSet::new(config, &material, before)
 }
 
 impl Proxy {
-    /// Loads the certificates and takes on the settings; binds and connects to nothing.
+    /// Validates the settings and loads the certificates; neither binds nor connects.
     pub fn new(config: &Config) -> Result<Self, Error> {
         let problems = config.problems();
         if !problems.is_empty() {
@@ -91,110 +94,123 @@ impl Proxy {
 
         let mut config = config.clone();
         if let Some(ca_file) = &config.dev_ca_file {
-            let made = dev::certificate(ca_file).map_err(|why| {
-                let hint = "name a file that this process can write";
-                Error::Settings(vec![Problem::new("dev_ca_file", why, hint)])
+            let pem = dev::certificate(ca_file).map_err(|reason| {
+                let hint = "set the path of a file that this process can write";
+                Error::Settings(vec![Problem::new("dev_ca_file", reason, hint)])
             })?;
-            config.certificate = made;
+            config.certificate = pem;
         }
 
-        let stamps = reload::stamps(&config.files());
+        // Before the files are read, so that a change in between is noticed later.
+        let stamps = reload::read_stamps(&config.files());
         let target = || {
-            let problem = || Error::one("upstream", "is no address".to_owned());
+            let problem = || Error::setting("upstream", "is not an address".to_owned());
             config.target().ok_or_else(problem)
         };
-        let side = match config.mode {
+        let handler = match config.mode {
             Mode::Http => {
-                let shown = snapshot(&config, None)?;
-                Side::Http(Handshake::new(shown, &config), forward(&config)?.into())
+                let certificates = load_certificates(&config, None)?;
+                ModeHandler::Http(
+                    TlsAcceptor::new(certificates, &config),
+                    http_forwarder(&config)?.into(),
+                )
             }
             Mode::Tcp => {
-                let shown = snapshot(&config, None)?;
-                let raw = Raw::new(&config, target()?);
-                Side::Tcp(Handshake::new(shown, &config), raw.into())
+                let certificates = load_certificates(&config, None)?;
+                let forwarder = TcpForwarder::new(&config, target()?);
+                ModeHandler::Tcp(TlsAcceptor::new(certificates, &config), forwarder.into())
             }
             Mode::Originate => {
-                let raw = Raw::new(&config, target()?);
-                Side::Originate(Outward::new(&config, raw.target())?.into(), raw.into())
+                let forwarder = TcpForwarder::new(&config, target()?);
+                ModeHandler::Originate(
+                    TlsOriginator::new(&config, forwarder.target())?.into(),
+                    forwarder.into(),
+                )
             }
         };
 
         Ok(Self(Arc::new(Inner {
             config,
             stamps,
-            side,
-            reloads: Reloads::new(),
+            handler,
+            reload_status: ReloadStatus::new(),
         })))
     }
 
-    /// Serves on a listener until the shutdown, then drains; meanwhile files that change are reloaded.
+    /// Serves on a listener until the shutdown, then drains; reloads changed files meanwhile.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
         let watching = reload::watch(&self, self.0.stamps.clone());
+        // `watch` never returns; it is dropped when serving ends.
         tokio::select! {
-            () = self.carry(listener, shutdown) => Ok(()),
+            () = self.run(listener, shutdown) => Ok(()),
             () = watching => Ok(()),
         }
     }
 
-    async fn carry(&self, listener: TcpListener, shutdown: Shutdown) {
+    async fn run(&self, listener: TcpListener, shutdown: Shutdown) {
         let config = &self.0.config;
         let limits = Limits {
-            lifetime: (!config.lifetime.is_zero()).then_some(config.lifetime),
+            max_connection_age: (!config.max_connection_age.is_zero())
+                .then_some(config.max_connection_age),
             ..config.limits.clone()
         };
 
-        match &self.0.side {
-            Side::Http(handshake, forward) => {
+        match &self.0.handler {
+            ModeHandler::Http(acceptor, forwarder) => {
                 let open = |stream, address| {
-                    let (handshake, forward) = (handshake.clone(), Arc::clone(forward));
-                    opened(handshake, forward, stream, address)
+                    let (acceptor, forwarder) = (acceptor.clone(), Arc::clone(forwarder));
+                    open_connection(acceptor, forwarder, stream, address)
                 };
-                http::serve_opened(listener, open, limits, shutdown).await;
+                http::serve_connections(listener, open, limits, shutdown).await;
             }
-            Side::Tcp(handshake, raw) => {
+            ModeHandler::Tcp(acceptor, forwarder) => {
                 let handle = |stream, address| {
-                    let (handshake, raw) = (handshake.clone(), Arc::clone(raw));
-                    async move { raw.terminate(&handshake, stream, address).await }
+                    let (acceptor, forwarder) = (acceptor.clone(), Arc::clone(forwarder));
+                    async move { forwarder.terminate(&acceptor, stream, address).await }
                 };
                 accept_each(listener, &limits, shutdown, handle).await;
             }
-            Side::Originate(outward, raw) => {
+            ModeHandler::Originate(originator, forwarder) => {
                 let handle = |stream, address| {
-                    let (outward, raw) = (Arc::clone(outward), Arc::clone(raw));
-                    async move { raw.originate(&outward, stream, address).await }
+                    let (originator, forwarder) = (Arc::clone(originator), Arc::clone(forwarder));
+                    async move { forwarder.originate(&originator, stream, address).await }
                 };
                 accept_each(listener, &limits, shutdown, handle).await;
             }
         }
     }
 
-    /// Reads certificates, authorities and revocation lists again, and shows them to new connections if
-    /// all of them can be used; otherwise everything stays as it is. Says whether anything is new.
+    /// Reloads certificates, authorities and revocation lists, and uses them for new connections.
+    ///
+    /// Returns whether anything changed. On an error everything stays in use as before.
     pub fn reload(&self) -> Result<bool, Error> {
         let config = &self.0.config;
-        let outcome = match &self.0.side {
-            Side::Http(handshake, _) | Side::Tcp(handshake, _) => {
-                let before = handshake.shown();
-                snapshot(config, Some(&before)).map(|shown| handshake.show(shown))
+        let outcome = match &self.0.handler {
+            ModeHandler::Http(acceptor, _) | ModeHandler::Tcp(acceptor, _) => {
+                let before = acceptor.current();
+                load_certificates(config, Some(&before))
+                    .map(|certificates| acceptor.replace(certificates))
             }
-            Side::Originate(outward, _) => outward.renew(config).map(|()| true),
+            ModeHandler::Originate(originator, _) => originator.reload(config).map(|()| true),
         };
 
         let outcome = outcome.map_err(Error::from);
-        self.0.reloads.note(&outcome);
+        self.0.reload_status.record(&outcome);
         outcome
     }
 
-    /// Why the last reload failed, if it did.
-    pub fn reload_fault(&self) -> Option<String> {
-        self.0.reloads.fault()
+    /// Returns the error of the last reload, if it failed.
+    pub fn last_reload_error(&self) -> Option<String> {
+        self.0.reload_status.last_error()
     }
 
-    /// The first name of each certificate, and when it ends, in seconds since 1970.
-    pub fn certificate_ends(&self) -> Vec<(String, i64)> {
-        match &self.0.side {
-            Side::Http(handshake, _) | Side::Tcp(handshake, _) => handshake.shown().ends.clone(),
-            Side::Originate(..) => Vec::new(),
+    /// Returns the first name and the expiry of each certificate, in seconds since 1970.
+    pub fn certificate_expirations(&self) -> Vec<(String, i64)> {
+        match &self.0.handler {
+            ModeHandler::Http(acceptor, _) | ModeHandler::Tcp(acceptor, _) => {
+                acceptor.current().expirations.clone()
+            }
+            ModeHandler::Originate(..) => Vec::new(),
         }
     }
 
@@ -202,25 +218,31 @@ impl Proxy {
         &self.0.config
     }
 
-    async fn upstream_is_there(&self) -> bool {
-        match &self.0.side {
-            Side::Http(_, forward) => forward.upstream.reachable().await,
-            Side::Tcp(_, raw) | Side::Originate(_, raw) => raw.is_reachable().await,
+    async fn is_upstream_reachable(&self) -> bool {
+        match &self.0.handler {
+            ModeHandler::Http(_, forwarder) => forwarder.upstream.is_reachable().await,
+            ModeHandler::Tcp(_, forwarder) | ModeHandler::Originate(_, forwarder) => {
+                forwarder.is_reachable().await
+            }
         }
     }
 
-    /// Releases the latch as soon as something accepts connections at the upstream.
-    pub(crate) async fn await_upstream(&self, latch: Latch) {
-        while !self.upstream_is_there().await {
-            sleep(UPSTREAM_POLL).await;
+    /// Releases the latch as soon as the upstream accepts connections.
+    pub(crate) async fn wait_until_upstream_accepts(&self, latch: Latch) {
+        while !self.is_upstream_reachable().await {
+            sleep(UPSTREAM_POLL_INTERVAL).await;
         }
-        tracing::info!(upstream = self.0.config.upstream, "upstream answers");
+        tracing::info!(
+            upstream = self.0.config.upstream,
+            "upstream accepts connections"
+        );
         latch.release();
     }
 
-    /// Resolves when nothing accepts at the upstream any more, or the time for that is over.
-    pub(crate) async fn await_upstream_gone(&self) {
-        let limit = self.0.config.wait_for_upstream;
+    /// Resolves when the upstream accepts no more connections, or after `upstream_drain_timeout`.
+    pub(crate) async fn wait_until_upstream_stops(&self) {
+        let limit = self.0.config.upstream_drain_timeout;
+        // Disabled.
         if limit.is_zero() {
             return;
         }
@@ -228,30 +250,31 @@ impl Proxy {
         let started = Instant::now();
         tracing::info!(%limit, "waiting for the upstream to stop");
         while started.elapsed() < limit.duration() {
-            if !self.upstream_is_there().await {
+            if !self.is_upstream_reachable().await {
                 let waited = started.elapsed().as_millis() as u64;
-                tracing::info!(ms = waited, "the upstream has stopped");
+                tracing::info!(ms = waited, "upstream stopped");
                 return;
             }
-            sleep(UPSTREAM_POLL).await;
+            sleep(UPSTREAM_POLL_INTERVAL).await;
         }
 
-        tracing::warn!(%limit, "the upstream has not stopped within `wait_for_upstream`");
+        tracing::warn!(%limit, "upstream did not stop within `upstream_drain_timeout`");
     }
 }
 
-async fn opened(
-    handshake: Handshake,
-    forward: Arc<Forward>,
+async fn open_connection(
+    acceptor: TlsAcceptor,
+    forwarder: Arc<HttpForwarder>,
     stream: TcpStream,
     address: SocketAddr,
 ) -> std::io::Result<
-    Opened<
+    OpenConnection<
         impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        impl Fn(Request<http::Body>) -> Answering + Clone + Send + Sync + 'static,
+        impl Fn(Request<http::Body>) -> ResponseFuture + Clone + Send + Sync + 'static,
     >,
 > {
-    let accepted = handshake.accept(stream, address).await?;
+    let accepted = acceptor.accept(stream, address).await?;
+    // ALPN alone decides: guessing from bytes would allow protocol confusion (RFC 7301).
     let is_h2 = accepted.stream.get_ref().1.alpn_protocol() == Some(H2);
     let protocol = if is_h2 {
         Protocol::Http2
@@ -259,47 +282,49 @@ async fn opened(
         Protocol::Http1
     };
 
-    let client = Client::new(
+    let client = ClientContext::new(
         accepted.address.ip(),
         accepted.identity.as_ref(),
-        accepted.open,
+        accepted.guard,
     );
     let client = Arc::new(client);
-    let service = move |request| -> Answering {
-        let (forward, client) = (Arc::clone(&forward), Arc::clone(&client));
-        Box::pin(http::traced("proxy", request, move |request| async move {
-            forward.answer(request, &client).await
-        }))
+    let service = move |request| -> ResponseFuture {
+        let (forwarder, client) = (Arc::clone(&forwarder), Arc::clone(&client));
+        Box::pin(http::trace_request(
+            "proxy",
+            request,
+            move |request| async move { forwarder.answer(request, &client).await },
+        ))
     };
 
-    Ok(Opened {
-        io: Counted::new(accepted.stream, handshake.bytes()),
+    Ok(OpenConnection {
+        io: CountingStream::new(accepted.stream, acceptor.bytes()),
         protocol,
         address: accepted.address,
         service,
     })
 }
 
-/// Boxed, so that a connection between requests does not keep the room of one.
-type Answering =
+/// Boxed, so that a connection between requests does not hold the memory of one.
+type ResponseFuture =
     std::pin::Pin<Box<dyn Future<Output = ::http::Response<http::Body>> + Send + 'static>>;
 
-fn forward(config: &Config) -> Result<Forward, Error> {
+fn http_forwarder(config: &Config) -> Result<HttpForwarder, Error> {
     let base = config.upstream.as_deref().unwrap_or_default();
     let limits = config.upstream_limits.clone();
-    let upstream = Upstream::speaking(config.upstream_protocol, base, limits)
-        .map_err(|error| Error::one("upstream", error.to_string()))?;
+    let upstream = Upstream::with_protocol(config.upstream_protocol, base, limits)
+        .map_err(|error| Error::setting("upstream", error.to_string()))?;
     let hsts = config.hsts.as_deref().map(HeaderValue::from_str);
     let hsts = hsts
         .transpose()
-        .map_err(|error| Error::one("hsts", error.to_string()))?;
+        .map_err(|error| Error::setting("hsts", error.to_string()))?;
 
-    Ok(Forward {
+    Ok(HttpForwarder {
         upstream,
-        inbound: if config.trust_forwarded {
-            Inbound::Trusted
+        forwarded_policy: if config.trust_forwarded {
+            ForwardedPolicy::Append
         } else {
-            Inbound::Replaced
+            ForwardedPolicy::Replace
         },
         hsts,
         log: AccessLog::new(config.access_log),
@@ -316,7 +341,7 @@ impl std::fmt::Debug for Proxy {
 }
 
 impl Error {
-    /// The problems with the settings, if it is they that are wrong.
+    /// Returns the problems of the settings, if that is the error.
     pub fn into_problems(self) -> Vec<Problem> {
         match self {
             Self::Settings(problems) => problems,
@@ -324,19 +349,19 @@ impl Error {
         }
     }
 
-    fn one(setting: &str, message: String) -> Self {
+    fn setting(setting: &str, message: String) -> Self {
         Self::Settings(vec![Problem::new(setting, message, "")])
     }
 }
 
-impl From<Vec<Fault>> for Error {
-    fn from(faults: Vec<Fault>) -> Self {
-        Self::Settings(faults.into_iter().map(Problem::from).collect())
+impl From<Vec<SettingError>> for Error {
+    fn from(errors: Vec<SettingError>) -> Self {
+        Self::Settings(errors.into_iter().map(Problem::from).collect())
     }
 }
 
-fn sentences(problems: &[Problem]) -> String {
-    let sentences: Vec<String> = problems
+fn format_problems(problems: &[Problem]) -> String {
+    let format_problems: Vec<String> = problems
         .iter()
         .map(|problem| {
             format!(
@@ -345,7 +370,7 @@ fn sentences(problems: &[Problem]) -> String {
             )
         })
         .collect();
-    sentences.join(". ")
+    format_problems.join(". ")
 }
 
-const UPSTREAM_POLL: Duration = Duration::from_millis(100);
+const UPSTREAM_POLL_INTERVAL: Duration = Duration::from_millis(100);

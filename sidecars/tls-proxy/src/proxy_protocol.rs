@@ -1,7 +1,7 @@
-//! The PROXY protocol, versions 1 and 2: who the client was, told before its first byte.
+//! The PROXY protocol, versions 1 and 2: the client's address, sent before the first byte.
 //!
-//! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>. A listener that expects a header takes no
-//! connection without one: whoever may leave it out may also write it.
+//! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>. A listener that expects a header
+//! accepts no connection without one: a client that may omit the header could also forge it.
 
 use std::{
     io,
@@ -10,65 +10,67 @@ use std::{
 
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-/// Why what arrived is no header.
+/// The error of parsing a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadHeader {
-    /// It does not begin like one.
-    #[error("what arrived does not begin with a PROXY protocol header")]
-    None,
-    /// The line of version 1 is not one.
-    #[error("the PROXY protocol line cannot be read")]
-    Line,
-    /// The block of version 2 is not one.
-    #[error("the PROXY protocol block cannot be read")]
-    Block,
+pub enum ParseHeaderError {
+    /// The header is missing.
+    #[error("the connection does not begin with a PROXY protocol header")]
+    Missing,
+    /// The version 1 header is malformed.
+    #[error("the PROXY protocol header of version 1 is malformed")]
+    InvalidV1,
+    /// The version 2 header is malformed.
+    #[error("the PROXY protocol header of version 2 is malformed")]
+    InvalidV2,
 }
 
-/// What a header of version 2 tells about TLS.
+/// The properties of TLS in a version 2 header (`PP2_TYPE_SSL`, `PP2_TYPE_ALPN`, `PP2_TYPE_AUTHORITY`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Told<'a> {
+pub(crate) struct TlsInfo<'a> {
     pub(crate) alpn: Option<&'a [u8]>,
     pub(crate) server_name: Option<&'a str>,
     pub(crate) version: &'a str,
     pub(crate) cipher: &'a str,
-    /// The client showed a certificate, which was verified.
+    /// Whether the client sent a certificate that was verified.
     pub(crate) is_verified: bool,
-    /// The common name in it.
+    /// The common name in the certificate.
     pub(crate) common_name: Option<&'a str>,
 }
 
-/// Takes the header off the stream; what it says of the client, none when it says nothing (`UNKNOWN`,
-/// `LOCAL`).
-pub(crate) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+/// Reads the header from the stream; returns the client's address, or `None` for `UNKNOWN` and `LOCAL`.
+pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    // The 12-byte signature of version 2 and the byte after it; every version 1 line is longer.
     let mut head = [0; 13];
     stream.read_exact(&mut head).await?;
     if head.starts_with(SIGNATURE) {
         let mut rest = [0; 3];
         stream.read_exact(&mut rest).await?;
         let length = usize::from(u16::from_be_bytes([rest[1], rest[2]]));
-        if length > LONGEST_BLOCK {
-            return Err(bad(BadHeader::Block));
+        // The client has not been verified yet, so the allocation is bounded.
+        if length > MAX_BLOCK {
+            return Err(invalid_data(ParseHeaderError::InvalidV2));
         }
 
         let mut block = vec![0; length];
         stream.read_exact(&mut block).await?;
-        return parse_v2(head[12], rest[0], &block).map_err(bad);
+        return parse_v2(head[12], rest[0], &block).map_err(invalid_data);
     }
 
     if !head.starts_with(b"PROXY ") {
-        return Err(bad(BadHeader::None));
+        return Err(invalid_data(ParseHeaderError::Missing));
     }
 
     let mut line = head.to_vec();
     while !line.ends_with(b"\r\n") {
-        if line.len() >= LONGEST_LINE {
-            return Err(bad(BadHeader::Line));
+        if line.len() >= MAX_LINE {
+            return Err(invalid_data(ParseHeaderError::InvalidV1));
         }
 
-        // What follows the line is the client's: nothing of it may be taken.
-        let mut seen = [0; LONGEST_LINE];
-        let room = LONGEST_LINE - line.len();
+        // The bytes after the line belong to TLS and must stay in the socket.
+        let mut seen = [0; MAX_LINE];
+        let room = MAX_LINE - line.len();
         let count = stream.peek(&mut seen[..room]).await?;
+        // The client closed within the header.
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -78,112 +80,123 @@ pub(crate) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
         stream.read_exact(&mut seen[..part]).await?;
         line.extend_from_slice(&seen[..part]);
         if end.is_some() && !line.ends_with(b"\r\n") {
-            return Err(bad(BadHeader::Line));
+            return Err(invalid_data(ParseHeaderError::InvalidV1));
         }
     }
 
-    parse_v1(&line).map_err(bad)
+    parse_v1(&line).map_err(invalid_data)
 }
 
-/// Reads the line of version 1, its end included.
-pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
-    let text = str::from_utf8(line).map_err(|_| BadHeader::Line)?;
-    let text = text.strip_suffix("\r\n").ok_or(BadHeader::Line)?;
-    if line.len() > LONGEST_LINE {
-        return Err(BadHeader::Line);
+/// Parses a version 1 header, including its line end.
+pub fn parse_v1(line: &[u8]) -> Result<Option<SocketAddr>, ParseHeaderError> {
+    let text = str::from_utf8(line).map_err(|_| ParseHeaderError::InvalidV1)?;
+    let text = text
+        .strip_suffix("\r\n")
+        .ok_or(ParseHeaderError::InvalidV1)?;
+    if line.len() > MAX_LINE {
+        return Err(ParseHeaderError::InvalidV1);
     }
 
-    let mut words = text.split(' ');
-    if words.next() != Some("PROXY") {
-        return Err(BadHeader::None);
+    let mut fields = text.split(' ');
+    if fields.next() != Some("PROXY") {
+        return Err(ParseHeaderError::Missing);
     }
 
-    let family = words.next();
+    let family = fields.next();
     if family == Some("UNKNOWN") {
         return Ok(None);
     }
 
     let (Some(source), Some(target), Some(port), Some(target_port), None) = (
-        words.next(),
-        words.next(),
-        words.next(),
-        words.next(),
-        words.next(),
+        fields.next(),
+        fields.next(),
+        fields.next(),
+        fields.next(),
+        fields.next(),
     ) else {
-        return Err(BadHeader::Line);
+        return Err(ParseHeaderError::InvalidV1);
     };
 
-    let ip = |text: &str| -> Result<IpAddr, BadHeader> {
+    let ip = |text: &str| -> Result<IpAddr, ParseHeaderError> {
         match family {
             Some("TCP4") => text.parse::<Ipv4Addr>().map(IpAddr::V4).ok(),
             Some("TCP6") => text.parse::<Ipv6Addr>().map(IpAddr::V6).ok(),
             _ => None,
         }
-        .ok_or(BadHeader::Line)
+        .ok_or(ParseHeaderError::InvalidV1)
     };
 
-    let number = |text: &str| -> Result<u16, BadHeader> {
+    let number = |text: &str| -> Result<u16, ParseHeaderError> {
+        // `parse` accepts a sign and leading zeros, which the specification does not.
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit())
             && (text.len() == 1 || !text.starts_with('0'));
         text.parse()
             .ok()
             .filter(|_| is_plain)
-            .ok_or(BadHeader::Line)
+            .ok_or(ParseHeaderError::InvalidV1)
     };
 
+    // The target is not used, but must be valid.
     ip(target)?;
     number(target_port)?;
     Ok(Some(SocketAddr::new(ip(source)?, number(port)?)))
 }
 
-/// Reads the block of version 2: its byte of version and command, its byte of family, and the rest.
+/// Parses a version 2 header: the byte of version and command, the byte of family, and the rest.
 pub fn parse_v2(
     version_and_command: u8,
     family: u8,
     block: &[u8],
-) -> Result<Option<SocketAddr>, BadHeader> {
+) -> Result<Option<SocketAddr>, ParseHeaderError> {
     if version_and_command >> 4 != 2 {
-        return Err(BadHeader::Block);
+        return Err(ParseHeaderError::InvalidV2);
     }
     match version_and_command & 0xf {
-        // LOCAL: a health check of the sender's own.
+        // LOCAL: a health check by the sender, without a client.
         0 => return Ok(None),
         1 => {}
-        _ => return Err(BadHeader::Block),
+        _ => return Err(ParseHeaderError::InvalidV2),
     }
 
-    // The low half is the transport: only a stream has come here.
+    // The low half is the transport: over TCP only STREAM has meaningful addresses.
     let (source, tlvs): (Option<SocketAddr>, &[u8]) = match (family >> 4, family & 0xf) {
         (0, 0) | (3, 0..=2) | (0..=2, 2) => (None, &[]),
         (1, 1) => {
-            let (addresses, tlvs) = block.split_first_chunk::<12>().ok_or(BadHeader::Block)?;
+            let (addresses, tlvs) = block
+                .split_first_chunk::<12>()
+                .ok_or(ParseHeaderError::InvalidV2)?;
             let [a, b, c, d, .., high, low, _, _] = *addresses;
             let ip = Ipv4Addr::new(a, b, c, d);
             let port = u16::from_be_bytes([high, low]);
             (Some((ip, port).into()), tlvs)
         }
         (2, 1) => {
-            let (addresses, tlvs) = block.split_first_chunk::<36>().ok_or(BadHeader::Block)?;
+            let (addresses, tlvs) = block
+                .split_first_chunk::<36>()
+                .ok_or(ParseHeaderError::InvalidV2)?;
             let mut ip = [0; 16];
             ip.copy_from_slice(&addresses[..16]);
             let port = u16::from_be_bytes([addresses[32], addresses[33]]);
             (Some((Ipv6Addr::from(ip), port).into()), tlvs)
         }
-        _ => return Err(BadHeader::Block),
+        _ => return Err(ParseHeaderError::InvalidV2),
     };
 
+    // The contents of TLVs are ignored, but their lengths must add up.
     let mut rest = tlvs;
     while !rest.is_empty() {
-        let ([_, high, low], after) = rest.split_first_chunk::<3>().ok_or(BadHeader::Block)?;
+        let ([_, high, low], after) = rest
+            .split_first_chunk::<3>()
+            .ok_or(ParseHeaderError::InvalidV2)?;
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        rest = after.get(length..).ok_or(BadHeader::Block)?;
+        rest = after.get(length..).ok_or(ParseHeaderError::InvalidV2)?;
     }
 
     Ok(source)
 }
 
-/// The line of version 1 for a connection.
-pub(crate) fn v1(source: SocketAddr, target: SocketAddr) -> Vec<u8> {
+/// Encodes a version 1 header.
+pub(crate) fn encode_v1(source: SocketAddr, target: SocketAddr) -> Vec<u8> {
     let (source_ip, target_ip) = same_family(source.ip(), target.ip());
     let family = if source_ip.is_ipv4() { "TCP4" } else { "TCP6" };
     format!(
@@ -194,8 +207,8 @@ pub(crate) fn v1(source: SocketAddr, target: SocketAddr) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The block of version 2 for a connection, with what is known of TLS.
-pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec<u8> {
+/// Encodes a version 2 header with the properties of TLS.
+pub(crate) fn encode_v2(source: SocketAddr, target: SocketAddr, tls: &TlsInfo<'_>) -> Vec<u8> {
     let mut block = Vec::new();
     let family = match same_family(source.ip(), target.ip()) {
         (IpAddr::V4(source), IpAddr::V4(target)) => {
@@ -212,28 +225,30 @@ pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec
 
     block.extend(source.port().to_be_bytes());
     block.extend(target.port().to_be_bytes());
-    if let Some(alpn) = told.alpn {
+    if let Some(alpn) = tls.alpn {
         tlv(&mut block, ALPN, alpn);
     }
 
-    if let Some(name) = told.server_name {
+    if let Some(name) = tls.server_name {
         tlv(&mut block, AUTHORITY, name.as_bytes());
     }
 
-    let flags = CLIENT_SSL | if told.is_verified { CLIENT_CERT } else { 0 };
-    // Zero where the certificate was verified; the rest is for a client that showed none.
-    let unverified = u32::from(!told.is_verified);
+    let flags = CLIENT_SSL | if tls.is_verified { CLIENT_CERT } else { 0 };
+    // The field `verify` is zero if a certificate was verified, and nonzero otherwise.
+    let unverified = u32::from(!tls.is_verified);
+    // `PP2_TYPE_SSL`: flags, the result of the verification, then TLVs.
     let mut ssl = vec![flags];
 
     ssl.extend(unverified.to_be_bytes());
-    tlv(&mut ssl, SSL_VERSION, told.version.as_bytes());
-    if let Some(name) = told.common_name {
+    tlv(&mut ssl, SSL_VERSION, tls.version.as_bytes());
+    if let Some(name) = tls.common_name {
         tlv(&mut ssl, SSL_CN, name.as_bytes());
     }
 
-    tlv(&mut ssl, SSL_CIPHER, told.cipher.as_bytes());
+    tlv(&mut ssl, SSL_CIPHER, tls.cipher.as_bytes());
     tlv(&mut block, SSL, &ssl);
     let mut header = SIGNATURE.to_vec();
+    // Version 2, command PROXY.
     header.push(0x21);
     header.push(family);
     header.extend((block.len() as u16).to_be_bytes());
@@ -243,9 +258,9 @@ pub(crate) fn v2(source: SocketAddr, target: SocketAddr, told: &Told<'_>) -> Vec
 }
 
 fn tlv(into: &mut Vec<u8>, kind: u8, value: &[u8]) {
-    // Names are shorter by far; one that is not is better left out than cut.
+    // Real names are far shorter; a truncated one would be wrong, so an oversized one is omitted.
     if let Ok(length) = u16::try_from(value.len())
-        && value.len() <= LONGEST_VALUE
+        && value.len() <= MAX_VALUE
     {
         into.push(kind);
         into.extend(length.to_be_bytes());
@@ -253,13 +268,13 @@ fn tlv(into: &mut Vec<u8>, kind: u8, value: &[u8]) {
     }
 }
 
-/// Two addresses of one family: IPv4 where both can be.
-fn same_family(one: IpAddr, other: IpAddr) -> (IpAddr, IpAddr) {
-    let (one, other) = (one.to_canonical(), other.to_canonical());
-    if one.is_ipv4() == other.is_ipv4() {
-        (one, other)
+/// Returns both addresses in one family: IPv4 if possible, otherwise IPv6.
+fn same_family(source: IpAddr, target: IpAddr) -> (IpAddr, IpAddr) {
+    let (source, target) = (source.to_canonical(), target.to_canonical());
+    if source.is_ipv4() == target.is_ipv4() {
+        (source, target)
     } else {
-        (as_v6(one).into(), as_v6(other).into())
+        (as_v6(source).into(), as_v6(target).into())
     }
 }
 
@@ -270,14 +285,15 @@ fn as_v6(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-fn bad(header: BadHeader) -> io::Error {
+fn invalid_data(header: ParseHeaderError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, header)
 }
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-const LONGEST_LINE: usize = 107;
-const LONGEST_BLOCK: usize = 4096;
-const LONGEST_VALUE: usize = 1024;
+/// 107 bytes, from the specification.
+const MAX_LINE: usize = 107;
+const MAX_BLOCK: usize = 4096;
+const MAX_VALUE: usize = 1024;
 const ALPN: u8 = 0x01;
 const AUTHORITY: u8 = 0x02;
 const SSL: u8 = 0x20;
@@ -294,13 +310,13 @@ mod tests {
 
     use super::*;
 
-    fn block(header: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
+    fn block(header: &[u8]) -> Result<Option<SocketAddr>, ParseHeaderError> {
         let length = usize::from(u16::from_be_bytes([header[14], header[15]]));
         parse_v2(header[12], header[13], &header[16..16 + length])
     }
 
     #[test]
-    fn reads_the_examples_of_the_specification() {
+    fn parses_the_examples_of_the_specification() {
         let line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n";
         let source: SocketAddr = "192.168.0.1:56324".parse().unwrap();
         assert_eq!(parse_v1(line), Ok(Some(source)));
@@ -310,8 +326,10 @@ mod tests {
     }
 
     #[test]
-    fn refuses_lines_that_are_not_whole_or_not_of_their_family() {
+    fn rejects_incomplete_lines_and_addresses_of_another_family() {
         for line in [
+            // No carriage return, a missing and an extra field, the wrong family, invalid numbers, two spaces,
+            // an unknown transport, and no header at all.
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\n",
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324\r\n",
             "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443 1\r\n",
@@ -327,8 +345,8 @@ mod tests {
         }
     }
 
-    fn told() -> Told<'static> {
-        Told {
+    fn tls_info() -> TlsInfo<'static> {
+        TlsInfo {
             alpn: Some(b"h2"),
             server_name: Some("coins.example"),
             version: "TLSv1.3",
@@ -339,11 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn another_reader_finds_the_names_of_tls() {
-        let header = v2(
+    fn another_parser_finds_the_tls_properties() {
+        let header = encode_v2(
             "203.0.113.9:1".parse().unwrap(),
             "127.0.0.1:2".parse().unwrap(),
-            &told(),
+            &tls_info(),
         );
         let read = other_v2::Header::try_from(&header[..]).unwrap();
         let found: Vec<(u8, Vec<u8>)> = read
@@ -370,18 +388,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_by_us_and_by_another(source in address(), target in address()) {
-            let line = v1(source, target);
+        fn encoded_headers_are_parsed_by_us_and_another_parser(source in address(), target in address()) {
+            let line = encode_v1(source, target);
             let read = parse_v1(&line).unwrap().unwrap();
             prop_assert_eq!(plain(read), plain(source));
             prop_assert!(other_v1::Header::try_from(&line[..]).is_ok());
-            let header = v2(source, target, &told());
+            let header = encode_v2(source, target, &tls_info());
             prop_assert_eq!(plain(block(&header).unwrap().unwrap()), plain(source));
             prop_assert!(other_v2::Header::try_from(&header[..]).is_ok());
         }
 
         #[test]
-        fn whatever_is_accepted_another_accepts_too(line in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,8}){0,2}( [0-9]{1,5}){0,3}\r\n") {
+        fn accepted_lines_are_accepted_by_another_parser_too(line in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,8}){0,2}( [0-9]{1,5}){0,3}\r\n") {
             if let Ok(Some(_)) = parse_v1(line.as_bytes()) {
                 let other = HeaderResult::parse(line.as_bytes());
                 prop_assert!(!other.is_incomplete());
@@ -390,12 +408,12 @@ mod tests {
         }
 
         #[test]
-        fn no_block_makes_the_reader_panic(first in any::<u8>(), family in any::<u8>(), block in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn parsing_a_v2_header_never_panics(first in any::<u8>(), family in any::<u8>(), block in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = parse_v2(first, family, &block);
         }
 
         #[test]
-        fn no_line_makes_the_reader_panic(line in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn parsing_a_v1_header_never_panics(line in proptest::collection::vec(any::<u8>(), 0..120)) {
             let _ = parse_v1(&line);
         }
     }

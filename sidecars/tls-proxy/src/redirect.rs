@@ -1,4 +1,4 @@
-//! The plain listener that sends everyone to HTTPS.
+//! The plain HTTP listener that redirects to HTTPS.
 
 use ::http::{
     HeaderValue, Request, Response, StatusCode,
@@ -11,7 +11,7 @@ use chassis::{
 };
 use tokio::net::TcpListener;
 
-/// Answers every request with 308 and the same address under `https`, at this port.
+/// Redirects every request (308) to the same URL with `https` and this port.
 pub async fn serve_redirect(
     listener: TcpListener,
     port: u16,
@@ -27,15 +27,11 @@ fn redirect<B>(request: &Request<B>, port: u16) -> Response<Body> {
         return problem(
             StatusCode::BAD_REQUEST,
             "bad_host",
-            "a request names one host",
+            "a request must have exactly one host",
         );
     };
 
-    let mut response = problem(
-        StatusCode::PERMANENT_REDIRECT,
-        "https_only",
-        "this is served by https",
-    );
+    let mut response = problem(StatusCode::PERMANENT_REDIRECT, "https_only", "use https");
 
     response.headers_mut().insert(LOCATION, location);
     response
@@ -49,6 +45,7 @@ fn location<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
         (None, host, None) => host?.to_str().ok()?.parse().ok()?,
     };
 
+    // User information in the redirect could disguise the host to a reader.
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return None;
     }
@@ -68,23 +65,23 @@ fn location<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn sent(host: &str, target: &str, port: u16) -> Option<String> {
+    fn redirect_location(host: &str, target: &str, port: u16) -> Option<String> {
         let request = Request::get(target).header(HOST, host).body(()).unwrap();
         location(&request, port).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
-    fn sends_to_the_same_place_by_https() {
-        let to = sent("coins.example:80", "/a?b=c", 443);
+    fn redirects_to_the_same_url_with_https() {
+        let to = redirect_location("coins.example:80", "/a?b=c", 443);
         assert_eq!(to.as_deref(), Some("https://coins.example/a?b=c"));
-        let to = sent("[::1]", "/", 8443);
+        let to = redirect_location("[::1]", "/", 8443);
         assert_eq!(to.as_deref(), Some("https://[::1]:8443/"));
     }
 
     #[test]
-    fn sends_nowhere_without_a_host() {
-        assert_eq!(sent("evil@coins.example", "/", 443), None);
-        assert_eq!(sent("a b", "/", 443), None);
-        assert_eq!(sent("", "/", 443), None);
+    fn does_not_redirect_without_a_valid_host() {
+        assert_eq!(redirect_location("evil@coins.example", "/", 443), None);
+        assert_eq!(redirect_location("a b", "/", 443), None);
+        assert_eq!(redirect_location("", "/", 443), None);
     }
 }

@@ -1,7 +1,8 @@
-//! Files that are replaced while the proxy runs.
+//! Detection of files that are replaced while the proxy runs.
 //!
-//! They are looked at, not watched: a mounted volume or EFS tells nobody of a change, and a symlink that is
-//! swapped leaves a watch on the old file. What is looked at is where the path leads, its inode, size and time.
+//! Files are polled, not watched: EFS and other mounted volumes send no inotify events, and after a
+//! swapped symlink a watch stays on the old file. A change is a different device, inode, size or
+//! modification time of the file at the end of the path.
 
 use std::{
     fs,
@@ -16,92 +17,100 @@ use tokio::time::sleep;
 
 use crate::{Error, Proxy};
 
-/// What can be seen of files without reading them; none of one that is not there.
-pub(crate) type Stamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
+/// Device, inode, size and modification time of files; `None` for a missing one.
+pub(crate) type FileStamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
 
-pub(crate) fn stamps(files: &[&Path]) -> Stamps {
+pub(crate) fn read_stamps(files: &[&Path]) -> FileStamps {
     let stamp = |path: &&Path| {
-        let seen = fs::metadata(path).ok()?;
-        let time = (seen.mtime(), seen.mtime_nsec());
-        Some((seen.dev(), seen.ino(), seen.size(), time.0, time.1))
+        let metadata = fs::metadata(path).ok()?;
+        let time = (metadata.mtime(), metadata.mtime_nsec());
+        Some((
+            metadata.dev(),
+            metadata.ino(),
+            metadata.size(),
+            time.0,
+            time.1,
+        ))
     };
     files.iter().map(stamp).collect()
 }
 
-/// The last thing that was said, so that it is not said again and again.
+/// The last message, so that a repeated one is not logged again.
 #[derive(Debug, Default)]
-pub(crate) struct Said(Mutex<Option<String>>);
+pub(crate) struct LastMessage(Mutex<Option<String>>);
 
-impl Said {
-    pub(crate) fn is_news(&self, text: &str) -> bool {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = said.as_deref() != Some(text);
-        *said = Some(text.to_owned());
-        is_news
+impl LastMessage {
+    pub(crate) fn is_new(&self, text: &str) -> bool {
+        let mut message = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = message.as_deref() != Some(text);
+        *message = Some(text.to_owned());
+        is_new
     }
 
-    pub(crate) fn forget(&self) {
+    pub(crate) fn clear(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn last(&self) -> Option<String> {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.clone()
+        let message = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        message.clone()
     }
 }
 
-/// How reloads have gone.
+/// The outcome of reloads.
 #[derive(Debug)]
-pub(crate) struct Reloads {
-    fault: Said,
+pub(crate) struct ReloadStatus {
+    error: LastMessage,
     counter: Counter<u64>,
 }
 
-impl Reloads {
+impl ReloadStatus {
     pub(crate) fn new() -> Self {
         Self {
-            fault: Said::default(),
+            error: LastMessage::default(),
             counter: telemetry::counter(
                 "tls_proxy.reloads",
                 "{reload}",
-                "Reloads of certificates, authorities and revocation lists, by outcome.",
+                "ReloadStatus of certificates, authorities and revocation lists, by outcome.",
             ),
         }
     }
 
-    /// Counts a reload and says what is new about it.
-    pub(crate) fn note(&self, outcome: &Result<bool, Error>) {
-        let word = match outcome {
+    /// Counts a reload and logs a change or a new error.
+    pub(crate) fn record(&self, outcome: &Result<bool, Error>) {
+        let outcome_name = match outcome {
             Ok(true) => {
-                self.fault.forget();
+                self.error.clear();
                 tracing::info!("certificates replaced");
                 "applied"
             }
             Ok(false) => {
-                self.fault.forget();
+                self.error.clear();
                 "unchanged"
             }
             Err(error) => {
-                if self.fault.is_news(&error.to_string()) {
-                    tracing::error!(%error, "the new certificates cannot be used; the old ones stay");
+                if self.error.is_new(&error.to_string()) {
+                    tracing::error!(%error, "cannot use the new certificates; keeping the old ones");
                 }
                 "failed"
             }
         };
 
-        self.counter.add(1, &[KeyValue::new("outcome", word)]);
+        self.counter
+            .add(1, &[KeyValue::new("outcome", outcome_name)]);
     }
 
-    /// Why the last one failed, if it did.
-    pub(crate) fn fault(&self) -> Option<String> {
-        self.fault.last()
+    /// Returns the error of the last reload, if it failed.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.error.last()
     }
 }
 
-/// Reloads whenever a file has changed, for ever.
-pub(crate) async fn watch(proxy: &Proxy, mut seen: Stamps) {
+/// Reloads whenever a file has changed; never returns.
+pub(crate) async fn watch(proxy: &Proxy, mut seen: FileStamps) {
     let config = proxy.config();
     let (interval, files) = (config.reload_interval, config.files());
+    // Nothing to watch, but `serve` must not end.
     if interval.is_zero() || files.is_empty() {
         std::future::pending::<()>().await;
     }
@@ -109,9 +118,10 @@ pub(crate) async fn watch(proxy: &Proxy, mut seen: Stamps) {
     let mut failed = false;
     loop {
         sleep(interval.duration()).await;
-        let now = stamps(&files);
+        let now = read_stamps(&files);
 
-        // A pair half replaced is tried again, whether or not anything changes.
+        // After an error, such as a key that was replaced before its certificate, it tries again in any case:
+        // the second file may have been written between the stamps and the read.
         if now == seen && !failed {
             continue;
         }

@@ -1,4 +1,4 @@
-//! The next hop of a raw connection.
+//! The address of the next hop in the modes `tcp` and `originate`.
 
 use std::{io, time::Duration};
 
@@ -8,41 +8,47 @@ use tokio::{net::TcpStream, time::timeout};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) scheme: Scheme,
-    /// Without the brackets of an IPv6 address.
+    /// A name or address, without the brackets of an IPv6 address.
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
-/// What is spoken to the next hop.
+/// The protocol of the next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Tcp,
     Tls,
 }
 
-/// The text is no such address.
+/// The text is not such an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoTarget;
+pub(crate) struct ParseTargetError;
 
 impl Target {
-    pub(crate) fn parse(text: &str) -> Result<Self, NoTarget> {
-        let (scheme, address) = text.split_once("://").ok_or(NoTarget)?;
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseTargetError> {
+        let (scheme, address) = text.split_once("://").ok_or(ParseTargetError)?;
         let scheme = match scheme {
             "tcp" => Scheme::Tcp,
             "tls" => Scheme::Tls,
-            _ => return Err(NoTarget),
+            _ => return Err(ParseTargetError),
         };
 
-        let (host, port) = address.rsplit_once(':').ok_or(NoTarget)?;
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or(NoTarget)?;
+        let (host, port) = address.rsplit_once(':').ok_or(ParseTargetError)?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or(ParseTargetError)?;
         let host = match host.strip_prefix('[') {
-            Some(inner) => inner.strip_suffix(']').ok_or(NoTarget)?,
-            None if host.contains(':') => return Err(NoTarget),
+            Some(inner) => inner.strip_suffix(']').ok_or(ParseTargetError)?,
+            // An IPv6 address without brackets is ambiguous.
+            None if host.contains(':') => return Err(ParseTargetError),
             None => host,
         };
 
+        // The host must not hide a path, user information or a query.
         if host.is_empty() || host.contains(['/', '@', '?', '#', ' ']) {
-            return Err(NoTarget);
+            return Err(ParseTargetError);
         }
         Ok(Self {
             scheme,
@@ -53,9 +59,13 @@ impl Target {
 
     pub(crate) async fn connect(&self, limit: Duration) -> io::Result<TcpStream> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(limit, connecting)
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
+        let stream = timeout(limit, connecting).await.map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no connection within `upstream_limits.connect_timeout`",
+            )
+        })??;
+        // Interactive protocols must not wait for Nagle's algorithm.
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -76,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_host_and_port() {
+    fn parses_host_and_port() {
         let target = Target::parse("tcp://[::1]:5432").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 5432));
         assert_eq!(target.to_string(), "[::1]:5432");
@@ -84,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn rejects_everything_else() {
         for text in [
             "db:1",
             "tcp://db",
@@ -97,7 +107,7 @@ mod tests {
             "tcp://[::1:1",
             "tcp://db:70000",
         ] {
-            assert_eq!(Target::parse(text), Err(NoTarget), "{text}");
+            assert_eq!(Target::parse(text), Err(ParseTargetError), "{text}");
         }
     }
 }

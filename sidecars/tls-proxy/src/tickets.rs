@@ -1,9 +1,9 @@
-//! Session tickets under a key that several tasks share.
+//! Session tickets encrypted with a key that several tasks share.
 //!
-//! RFC 5077 section 4 and RFC 8446 section 4.6.1 leave the form to the server. Ours: four bytes of epoch, a
-//! nonce of twelve, then AES-256-GCM. The key of an epoch of six hours is derived (HKDF, RFC 5869) from the
-//! secret, the epoch and what decides about clients, so that a session begun before an authority was taken
-//! away is not resumed after.
+//! RFC 5077 section 4 and RFC 8446 section 4.6.1 leave the format to the server. Here it is four bytes of
+//! epoch, twelve bytes of nonce, then AES-256-GCM. The key of an epoch (six hours) is derived with HKDF
+//! (RFC 5869) from the secret, the epoch and the rules for clients, so that a session from before an
+//! authority was removed cannot be resumed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,21 +15,21 @@ use aws_lc_rs::{
 use chassis::Secret;
 use rustls::server::ProducesTickets;
 
-/// Makes and reads the tickets of all tasks that have the secret.
+/// Encrypts and decrypts the tickets of all tasks with the same secret.
 pub(crate) struct SharedTickets {
     secret: Prk,
     bound_to: [u8; 32],
     now: fn() -> u64,
 }
 
-/// What is wrong with the secret, if it is there.
-pub(crate) fn usable(secret: &Secret) -> Result<(), String> {
+/// Validates the length of the secret, if it is set.
+pub(crate) fn validate_secret(secret: &Secret) -> Result<(), String> {
     let length = secret.expose().trim().len();
-    if secret.is_empty() || length >= SHORTEST {
+    if secret.is_empty() || length >= MIN_SECRET_LENGTH {
         return Ok(());
     }
     Err(format!(
-        "has {length} characters, and {SHORTEST} are the least"
+        "has {length} characters; the minimum is {MIN_SECRET_LENGTH}"
     ))
 }
 
@@ -37,6 +37,7 @@ impl SharedTickets {
     pub(crate) fn new(secret: &Secret, bound_to: [u8; 32]) -> Self {
         let salt = Salt::new(HKDF_SHA256, b"tls-proxy session tickets");
         Self {
+            // Trimmed, because a file or console may append a line end to the secret.
             secret: salt.extract(secret.expose().trim().as_bytes()),
             bound_to,
             now: seconds,
@@ -51,7 +52,7 @@ impl SharedTickets {
     }
 
     fn epoch(&self) -> u32 {
-        ((self.now)() / EPOCH) as u32
+        ((self.now)() / EPOCH_SECONDS) as u32
     }
 }
 
@@ -61,7 +62,7 @@ impl ProducesTickets for SharedTickets {
     }
 
     fn lifetime(&self) -> u32 {
-        EPOCH as u32
+        EPOCH_SECONDS as u32
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
@@ -74,6 +75,7 @@ impl ProducesTickets for SharedTickets {
         self.key(epoch)?
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
+                // Authenticates the epoch, which is not encrypted.
                 Aad::from(header),
                 &mut body,
             )
@@ -87,7 +89,7 @@ impl ProducesTickets for SharedTickets {
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
         let epoch = u32::from_be_bytes(*header);
 
-        // One epoch back is a ticket still good; one ahead is a task whose clock is.
+        // A ticket stays valid for one epoch; one epoch ahead allows for the clock of another task.
         if epoch.abs_diff(self.epoch()) > 1 {
             return None;
         }
@@ -118,8 +120,9 @@ fn seconds() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-const SHORTEST: usize = 32;
-const EPOCH: u64 = 6 * 60 * 60;
+const MIN_SECRET_LENGTH: usize = 32;
+/// Short enough to bound the damage of a leaked key; RFC 8446 allows up to seven days.
+const EPOCH_SECONDS: u64 = 6 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
@@ -132,13 +135,13 @@ mod tests {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn a_ticket_of_one_task_is_read_by_another() {
+    fn a_ticket_is_valid_at_another_task() {
         let ticket = tickets(SECRET, 1).encrypt(b"session").unwrap();
         assert_eq!(tickets(SECRET, 1).decrypt(&ticket).unwrap(), b"session");
     }
 
     #[test]
-    fn a_ticket_of_another_secret_or_of_other_authorities_is_not() {
+    fn a_ticket_of_another_secret_or_other_client_rules_is_invalid() {
         let ticket = tickets(SECRET, 1).encrypt(b"session").unwrap();
         assert!(tickets(SECRET, 2).decrypt(&ticket).is_none());
         assert!(
@@ -149,32 +152,34 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_or_cut_ticket_is_not_read() {
-        let one = tickets(SECRET, 1);
-        let ticket = one.encrypt(b"session").unwrap();
+    fn a_modified_or_truncated_ticket_is_invalid() {
+        let key = tickets(SECRET, 1);
+        let ticket = key.encrypt(b"session").unwrap();
+        // Every byte is authenticated: epoch, nonce, ciphertext and tag.
         for at in 0..ticket.len() {
             let mut changed = ticket.clone();
             changed[at] ^= 1;
-            assert!(one.decrypt(&changed).is_none(), "{at}");
-            assert!(one.decrypt(&ticket[..at]).is_none(), "{at}");
+            assert!(key.decrypt(&changed).is_none(), "{at}");
+            assert!(key.decrypt(&ticket[..at]).is_none(), "{at}");
         }
     }
 
     #[test]
-    fn an_old_ticket_is_not_read() {
-        let mut one = tickets(SECRET, 1);
-        one.now = || 100 * EPOCH;
-        let ticket = one.encrypt(b"session").unwrap();
-        one.now = || 101 * EPOCH;
-        assert!(one.decrypt(&ticket).is_some());
-        one.now = || 102 * EPOCH;
-        assert!(one.decrypt(&ticket).is_none());
+    fn an_old_ticket_is_invalid() {
+        let mut key = tickets(SECRET, 1);
+        key.now = || 100 * EPOCH_SECONDS;
+        let ticket = key.encrypt(b"session").unwrap();
+        key.now = || 101 * EPOCH_SECONDS;
+        assert!(key.decrypt(&ticket).is_some());
+        // Two epochs later.
+        key.now = || 102 * EPOCH_SECONDS;
+        assert!(key.decrypt(&ticket).is_none());
     }
 
     #[test]
-    fn a_short_secret_is_refused() {
-        assert!(usable(&Secret::default()).is_ok());
-        assert!(usable(&Secret::new(SECRET)).is_ok());
-        assert!(usable(&Secret::new("short")).is_err());
+    fn rejects_a_short_secret() {
+        assert!(validate_secret(&Secret::default()).is_ok());
+        assert!(validate_secret(&Secret::new(SECRET)).is_ok());
+        assert!(validate_secret(&Secret::new("short")).is_err());
     }
 }

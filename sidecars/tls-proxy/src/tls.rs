@@ -1,5 +1,5 @@
-//! The TLS side: one configuration for each certificate, chosen by the name a client asks for; handshakes
-//! with limits; everything replaced at once when files change.
+//! TLS termination: one configuration per certificate, chosen by server name; handshakes with limits;
+//! all certificates replaced together when files change.
 
 use std::{
     collections::HashMap,
@@ -12,13 +12,13 @@ use std::{
 };
 
 use ::aws_lc_rs::digest::{Context, SHA256};
-use chassis::{Period, telemetry};
+use chassis::{HumanDuration, telemetry};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Gauge},
 };
 use rustls::{
-    CertificateError as Refusal, CipherSuite, DigitallySignedStruct, DistinguishedName,
+    CertificateError as TlsCertificateError, CipherSuite, DigitallySignedStruct, DistinguishedName,
     Error as TlsError, HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig,
     SignatureScheme, SupportedProtocolVersion,
     client::danger::HandshakeSignatureValid,
@@ -36,17 +36,18 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
     Config, MinVersion,
-    certificate::{CertificateError, Clients, Fault, Material, Shown},
+    certificate::{CertificateError, ClientAuthorities, LoadedCertificate, Material, SettingError},
     config::{ClientAuth, Mode},
     identity::{Allow, Identity},
     proxy_protocol,
     tickets::SharedTickets,
 };
 
-/// The crypto of this proxy; passed on explicitly, installed nowhere.
+/// Returns the crypto provider, which is passed to rustls explicitly and not installed process-wide.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     let suites = &mut provider.cipher_suites;
+    // AES-128 is the fastest on CPUs with AES instructions, and 128 bits are enough.
     suites.sort_by_key(|suite| match suite.suite() {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
         CipherSuite::TLS13_AES_256_GCM_SHA384 => 1,
@@ -59,7 +60,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// The versions from the lowest that is accepted.
+/// Returns the supported versions from the minimum on.
 pub(crate) fn versions(min: MinVersion) -> &'static [&'static SupportedProtocolVersion] {
     match min {
         MinVersion::Tls12 => &FROM_1_2,
@@ -70,124 +71,128 @@ pub(crate) fn versions(min: MinVersion) -> &'static [&'static SupportedProtocolV
 static FROM_1_2: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 static FROM_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
 
-/// What is shown to clients at one time.
-pub(crate) struct Snapshot {
-    default: Choice,
-    exact: HashMap<String, Choice>,
-    /// By the name behind the star.
-    wildcards: HashMap<String, Choice>,
+/// The certificates in use, with everything derived from them.
+pub(crate) struct CertificateSet {
+    default: ServerConfigs,
+    exact: HashMap<String, ServerConfigs>,
+    /// By the name after `*.`.
+    wildcards: HashMap<String, ServerConfigs>,
     ticketer: Arc<dyn ProducesTickets>,
-    /// Of everything that was read, and of what decides about clients alone.
+    /// Of all files and secrets; `clients` only of the rules for clients.
     fingerprint: [u8; 32],
     clients: [u8; 32],
-    /// Name and end of each certificate.
-    pub(crate) ends: Vec<(String, i64)>,
+    /// First name and expiry of each certificate.
+    pub(crate) expirations: Vec<(String, i64)>,
 }
 
-/// One certificate, with the cipher suites in two orders.
+/// The configurations of one certificate, with two preferences of cipher suites.
 #[derive(Clone)]
-struct Choice {
-    /// AES-128 first: it is the cheapest where the CPU has it, and no weaker in practice.
-    ours: Arc<ServerConfig>,
-    /// As the client would have it, for one that has no AES and says so by asking for ChaCha20 first.
-    theirs: Arc<ServerConfig>,
+struct ServerConfigs {
+    /// Server preference: AES-128 first.
+    server_order: Arc<ServerConfig>,
+    /// Client preference, for clients without AES instructions, which offer ChaCha20 first.
+    client_order: Arc<ServerConfig>,
 }
 
-impl Choice {
-    fn new(mut made: ServerConfig) -> Self {
-        let theirs = Arc::new(made.clone());
-        made.ignore_client_order = true;
+impl ServerConfigs {
+    fn new(mut config: ServerConfig) -> Self {
+        let client_order = Arc::new(config.clone());
+        config.ignore_client_order = true;
         Self {
-            ours: made.into(),
-            theirs,
+            server_order: config.into(),
+            client_order,
         }
     }
 
     fn for_suites(&self, offered: &[CipherSuite]) -> &Arc<ServerConfig> {
-        // GREASE (RFC 8701) may stand in front of what is meant.
+        // Clients may offer a GREASE value first (RFC 8701).
         let first = offered.iter().find(|suite| suite.as_str().is_some());
         if first.is_some_and(|suite| CHACHA20.contains(suite)) {
-            &self.theirs
+            &self.client_order
         } else {
-            &self.ours
+            &self.server_order
         }
     }
 }
 
-impl Snapshot {
-    /// Makes all configurations; the tickets of `before` go on if the same clients are let in.
+impl CertificateSet {
+    /// Builds all configurations; the tickets of `before` stay valid if the rules for clients are the same.
     pub(crate) fn new(
         config: &Config,
         material: &Material,
         before: Option<&Self>,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Result<Self, Vec<SettingError>> {
         let provider = provider();
-        // The first random byte may be slow; it must not be the first client that waits for it.
-        let refused = |setting: &str| {
+        let unusable = |setting: &str| {
             let setting = setting.to_owned();
             move |error: TlsError| {
-                let error = CertificateError::Refused(error.to_string());
-                vec![Fault::new(setting, error)]
+                let error = CertificateError::Unusable(error.to_string());
+                vec![SettingError::new(setting, error)]
             }
         };
 
+        // Seeding the random number generator may be slow; the first client must not wait for it.
         let random = provider.secure_random.fill(&mut [0; 32]);
-        random.map_err(|error| refused("certificate")(error.into()))?;
+        random.map_err(|error| unusable("certificate")(error.into()))?;
         let clients = fingerprint_of_clients(config, material.clients.as_ref());
         let same = before.filter(|before| before.clients == clients);
+        // Without `ticket_key`, tickets are valid in this process only and end with the rules for clients.
         let ticketer: Arc<dyn ProducesTickets> = if !config.ticket_key.is_empty() {
             Arc::new(SharedTickets::new(&config.ticket_key, clients))
         } else if let Some(before) = same {
             Arc::clone(&before.ticketer)
         } else {
-            aws_lc_rs::Ticketer::new().map_err(refused("certificate"))?
+            aws_lc_rs::Ticketer::new().map_err(unusable("certificate"))?
         };
 
         let verifier = material
             .clients
             .as_ref()
-            .map(|clients| verifier(config, clients, &provider))
+            .map(|clients| build_verifier(config, clients, &provider))
             .transpose()?;
-        let mut made = Vec::with_capacity(material.certificates.len());
+        let mut all_configs = Vec::with_capacity(material.certificates.len());
 
-        for shown in &material.certificates {
+        for certificate in &material.certificates {
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_protocol_versions(versions(config.min_version))
-                .map_err(refused("min_version"))?;
+                .map_err(unusable("min_version"))?;
             let builder = match &verifier {
                 Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
                 None => builder.with_no_client_auth(),
             };
 
-            let certified = SingleCertAndKey::from(Arc::clone(&shown.certified));
-            let mut made_of_it = builder.with_cert_resolver(Arc::new(certified));
-            made_of_it.alpn_protocols = match config.mode {
-                _ if !shown.alpn.is_empty() => shown.alpn.clone(),
+            let certified = SingleCertAndKey::from(Arc::clone(&certificate.certified));
+            let mut server_config = builder.with_cert_resolver(Arc::new(certified));
+            server_config.alpn_protocols = match config.mode {
+                _ if !certificate.alpn.is_empty() => certificate.alpn.clone(),
                 Mode::Http => vec![H2.to_vec(), b"http/1.1".to_vec()],
+                // The protocol inside TLS is unknown.
                 Mode::Tcp | Mode::Originate => Vec::new(),
             };
 
-            // Without a ticketer TLS 1.2 clients could not resume.
-            made_of_it.ticketer = Arc::clone(&ticketer);
-            // A ticket is for one use (RFC 8446 appendix C.4); a client that resumes gets the next one.
-            made_of_it.send_tls13_tickets = 1;
-            made.push(Choice::new(made_of_it));
+            // Without a ticketer TLS 1.2 clients could not resume sessions.
+            server_config.ticketer = Arc::clone(&ticketer);
+            // A ticket should be used once (RFC 8446 appendix C.4); a resumed session gets a new one.
+            server_config.send_tls13_tickets = 1;
+            all_configs.push(ServerConfigs::new(server_config));
         }
 
-        let Some(default) = made.first().cloned() else {
+        let Some(default) = all_configs.first().cloned() else {
             let error = CertificateError::NoCertificate;
-            return Err(vec![Fault::new("certificate", error)]);
+            return Err(vec![SettingError::new("certificate", error)]);
         };
 
         let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
-        // The certificates of the list know their names better than the one for everybody.
-        for (shown, made) in material.certificates.iter().zip(&made).rev() {
-            for name in &shown.names {
+        // In reverse, so that the additional certificates win over the default one, which is first: they are
+        // more specific.
+        for (certificate, configs) in material.certificates.iter().zip(&all_configs).rev() {
+            for name in &certificate.names {
                 let (map, name) = match name.strip_prefix("*.") {
                     Some(parent) => (&mut wildcards, parent),
                     None => (&mut exact, name.as_str()),
                 };
-                map.entry(name.to_owned()).or_insert_with(|| made.clone());
+                map.entry(name.to_owned())
+                    .or_insert_with(|| configs.clone());
             }
         }
 
@@ -198,12 +203,17 @@ impl Snapshot {
             ticketer,
             fingerprint: fingerprint(material, clients),
             clients,
-            ends: material.certificates.iter().filter_map(end).collect(),
+            expirations: material
+                .certificates
+                .iter()
+                .filter_map(expiration)
+                .collect(),
         })
     }
 
-    /// What is shown to a client that asks for this name.
-    fn choose(&self, name: Option<&str>) -> &Choice {
+    /// Returns the configurations for a server name.
+    fn choose(&self, name: Option<&str>) -> &ServerConfigs {
+        // With a single name the certificate is the default in any case.
         if self.exact.len() + self.wildcards.len() < 2 {
             return &self.default;
         }
@@ -216,63 +226,66 @@ impl Snapshot {
     }
 }
 
-impl fmt::Debug for Snapshot {
+impl fmt::Debug for CertificateSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("ends", &self.ends)
+        f.debug_struct("CertificateSet")
+            .field("expirations", &self.expirations)
             .finish_non_exhaustive()
     }
 }
 
-fn end(shown: &Shown) -> Option<(String, i64)> {
-    let name = shown.names.first().map_or("(no name)", String::as_str);
-    Some((name.to_owned(), shown.not_after?))
+fn expiration(certificate: &LoadedCertificate) -> Option<(String, i64)> {
+    let name = certificate
+        .names
+        .first()
+        .map_or("(no name)", String::as_str);
+    Some((name.to_owned(), certificate.not_after?))
 }
 
 fn fingerprint(material: &Material, clients: [u8; 32]) -> [u8; 32] {
     let mut sum = Context::new(&SHA256);
     sum.update(&clients);
-    for shown in &material.certificates {
-        for certificate in &shown.certified.cert {
-            sum.update(certificate);
+    for certificate in &material.certificates {
+        for der in &certificate.certified.cert {
+            sum.update(der);
         }
-        sum.update(&shown.secret);
-        sum.update(shown.certified.ocsp.as_deref().unwrap_or_default());
+        sum.update(&certificate.secret);
+        sum.update(certificate.certified.ocsp.as_deref().unwrap_or_default());
     }
-    finished(sum)
+    finish(sum)
 }
 
-fn fingerprint_of_clients(config: &Config, clients: Option<&Clients>) -> [u8; 32] {
+fn fingerprint_of_clients(config: &Config, clients: Option<&ClientAuthorities>) -> [u8; 32] {
     let mut sum = Context::new(&SHA256);
     if let Some(clients) = clients {
         sum.update(format!("{:?} {:?}", config.client_auth, config.allow).as_bytes());
         for authority in &clients.authorities {
             sum.update(authority);
         }
-        for list in &clients.revoked {
+        for list in &clients.revocation_lists {
             sum.update(list);
         }
     }
-    finished(sum)
+    finish(sum)
 }
 
-fn finished(sum: Context) -> [u8; 32] {
+fn finish(sum: Context) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(sum.finish().as_ref());
     bytes
 }
 
-fn verifier(
+fn build_verifier(
     config: &Config,
-    clients: &Clients,
+    clients: &ClientAuthorities,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<Door>, Vec<Fault>> {
+) -> Result<Arc<AllowListVerifier>, Vec<SettingError>> {
     let roots = Arc::clone(&clients.roots);
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-    if !clients.revoked.is_empty() {
-        // A list takes back what it names; an authority without one goes on as before.
+    if !clients.revocation_lists.is_empty() {
+        // A certificate is revoked only if a list names it; authorities without a list are accepted.
         builder = builder
-            .with_crls(clients.revoked.iter().cloned())
+            .with_crls(clients.revocation_lists.iter().cloned())
             .allow_unknown_revocation_status();
     }
 
@@ -281,22 +294,22 @@ fn verifier(
     }
 
     let inner = builder.build().map_err(|error| {
-        let error = CertificateError::Refused(error.to_string());
-        vec![Fault::new(clients.setting, error)]
+        let error = CertificateError::Unusable(error.to_string());
+        vec![SettingError::new(clients.setting, error)]
     })?;
     let allow = config.allow.clone();
 
-    Ok(Arc::new(Door { inner, allow }))
+    Ok(Arc::new(AllowListVerifier { inner, allow }))
 }
 
-/// Lets in the certificates an authority has signed and the list names.
+/// Verifies client certificates: signed by an authority and in the allow list.
 #[derive(Debug)]
-struct Door {
+struct AllowListVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     allow: Allow,
 }
 
-impl ClientCertVerifier for Door {
+impl ClientCertVerifier for AllowListVerifier {
     fn offer_client_auth(&self) -> bool {
         self.inner.offer_client_auth()
     }
@@ -316,11 +329,12 @@ impl ClientCertVerifier for Door {
         now: UnixTime,
     ) -> Result<ClientCertVerified, TlsError> {
         let verified = self.inner.verify_client_cert(certificate, chain, now)?;
-        let admitted = Identity::of(certificate).is_some_and(|owner| self.allow.admits(&owner));
-        if admitted {
+        let is_allowed =
+            Identity::from_certificate(certificate).is_some_and(|owner| self.allow.admits(&owner));
+        if is_allowed {
             Ok(verified)
         } else {
-            Err(Refusal::ApplicationVerificationFailure.into())
+            Err(TlsCertificateError::ApplicationVerificationFailure.into())
         }
     }
 
@@ -349,16 +363,16 @@ impl ClientCertVerifier for Door {
     }
 }
 
-/// Makes TLS connections of TCP connections.
+/// Accepts TLS connections.
 #[derive(Clone)]
-pub(crate) struct Handshake(Arc<Shared>);
+pub(crate) struct TlsAcceptor(Arc<Shared>);
 
 struct Shared {
-    shown: RwLock<Arc<Snapshot>>,
-    limit: Period,
-    under_way: Semaphore,
-    accept_proxy: bool,
-    per_client: usize,
+    certificates: RwLock<Arc<CertificateSet>>,
+    handshake_timeout: HumanDuration,
+    handshakes: Semaphore,
+    accept_proxy_protocol: bool,
+    max_per_client: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
     connections: AtomicUsize,
     counters: Counters,
@@ -366,108 +380,121 @@ struct Shared {
 
 struct Counters {
     handshakes: Counter<u64>,
-    refused: Counter<u64>,
+    rejected: Counter<u64>,
     expiry: Gauge<f64>,
     connections: Gauge<f64>,
     bytes: Counter<u64>,
 }
 
-/// A client that has shaken hands.
+/// A connection with a completed handshake.
 pub(crate) struct Accepted {
-    /// Boxed: it is large, and every future it is moved through would have room for it.
+    /// Boxed, because it is large and every future that holds it would be as large.
     pub(crate) stream: Box<TlsStream<TcpStream>>,
-    /// The client, as a PROXY protocol header or the connection has it.
+    /// The client's address, from a PROXY protocol header or the connection.
     pub(crate) address: SocketAddr,
-    /// Where the client connected to.
+    /// The address the client connected to.
     pub(crate) local: SocketAddr,
     pub(crate) identity: Option<Identity>,
-    pub(crate) open: Open,
+    pub(crate) guard: ConnectionGuard,
 }
 
-/// A connection that counts for its client as long as this lives.
-pub(crate) struct Open {
+/// Counts a connection for its client until dropped.
+pub(crate) struct ConnectionGuard {
     shared: Arc<Shared>,
     client: IpAddr,
 }
 
-impl Handshake {
-    pub(crate) fn new(shown: Snapshot, config: &Config) -> Self {
+impl TlsAcceptor {
+    pub(crate) fn new(certificates: CertificateSet, config: &Config) -> Self {
         let counters = Counters {
             handshakes: telemetry::counter(
                 "tls_proxy.handshakes",
                 "{handshake}",
-                "TLS handshakes by how they ended.",
+                "TLS handshakes, by outcome.",
             ),
-            refused: telemetry::counter(
+            rejected: telemetry::counter(
                 "tls_proxy.refused",
                 "{connection}",
-                "Connections closed before TLS, by reason.",
+                "Connections rejected before they are served, by reason.",
             ),
             expiry: telemetry::gauge(
                 "tls_proxy.certificate.expiry",
                 "s",
-                "When each certificate ends, in seconds since 1970.",
+                "Expiry of each certificate, in seconds since 1970.",
             ),
             bytes: bytes_counter(),
             connections: telemetry::gauge(
                 "tls_proxy.connections",
                 "{connection}",
-                "Connections open, those shaking hands among them.",
+                "Open connections, including those in a handshake.",
             ),
         };
 
         let shared = Shared {
-            shown: RwLock::new(Arc::new(shown)),
-            limit: config.handshake_limit,
-            under_way: Semaphore::new(config.handshakes.clamp(1, Semaphore::MAX_PERMITS)),
-            accept_proxy: config.accept_proxy_protocol,
-            per_client: config.connections_per_client,
+            certificates: RwLock::new(Arc::new(certificates)),
+            handshake_timeout: config.handshake_timeout,
+            handshakes: Semaphore::new(config.max_handshakes.clamp(1, Semaphore::MAX_PERMITS)),
+            accept_proxy_protocol: config.accept_proxy_protocol,
+            max_per_client: config.max_connections_per_client,
             open: Mutex::default(),
             connections: AtomicUsize::new(0),
             counters,
         };
 
-        let handshake = Self(Arc::new(shared));
-        handshake.record_ends();
-        handshake
+        let acceptor = Self(Arc::new(shared));
+        acceptor.record_expirations();
+        acceptor
     }
 
-    /// Where the bytes of connections are counted.
+    /// Returns the counter of bytes.
     pub(crate) fn bytes(&self) -> Counter<u64> {
         self.0.counters.bytes.clone()
     }
 
-    /// What is shown now.
-    pub(crate) fn shown(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.shown.read().unwrap_or_else(PoisonError::into_inner))
+    /// Returns the certificates in use.
+    pub(crate) fn current(&self) -> Arc<CertificateSet> {
+        Arc::clone(
+            &self
+                .0
+                .certificates
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
-    /// Shows this from now on; open connections keep what they have. Says whether it is anything new.
-    pub(crate) fn show(&self, shown: Snapshot) -> bool {
-        if self.shown().fingerprint == shown.fingerprint {
+    /// Uses these certificates for new connections; returns whether they differ from the current ones.
+    pub(crate) fn replace(&self, certificates: CertificateSet) -> bool {
+        // A touched file is not a new certificate: tickets and metrics stay as they are.
+        if self.current().fingerprint == certificates.fingerprint {
             return false;
         }
-        *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
-        self.record_ends();
+        *self
+            .0
+            .certificates
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(certificates);
+        self.record_expirations();
         true
     }
 
-    fn record_ends(&self) {
-        for (name, end) in &self.shown().ends {
+    fn record_expirations(&self) {
+        for (name, end) in &self.current().expirations {
             let attributes = [KeyValue::new("name", name.clone())];
             self.0.counters.expiry.record(*end as f64, &attributes);
         }
     }
 
-    /// Shakes hands within the limit.
+    /// Performs the handshake within `handshake_timeout`.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
         address: SocketAddr,
     ) -> io::Result<Accepted> {
-        let limit = self.0.limit;
-        let accepting = timeout(limit.duration(), self.accept_patiently(stream, address));
-        let accepted = accepting.await.unwrap_or_else(|_| Err(too_slow(limit)));
+        let limit = self.0.handshake_timeout;
+        let accepting = timeout(limit.duration(), self.handshake(stream, address));
+        let accepted = accepting
+            .await
+            .unwrap_or_else(|_| Err(timeout_error(limit)));
         let mut attributes = vec![KeyValue::new(
             "outcome",
             accepted.as_ref().map_or_else(outcome, |_| "completed"),
@@ -480,46 +507,52 @@ impl Handshake {
         }
 
         self.0.counters.handshakes.add(1, &attributes);
-        accepted.map_err(explained)
+        accepted.map_err(explain)
     }
 
-    async fn accept_patiently(
+    async fn handshake(
         &self,
         mut stream: TcpStream,
         mut address: SocketAddr,
     ) -> io::Result<Accepted> {
         let local = stream.local_addr()?;
-        if self.0.accept_proxy {
-            let told = proxy_protocol::take(&mut stream).await;
-            let told = told.inspect_err(|_| self.refuse("proxy_protocol"))?;
-            address = told.unwrap_or(address);
+        if self.0.accept_proxy_protocol {
+            let header = proxy_protocol::read_header(&mut stream).await;
+            let header = header.inspect_err(|_| self.record_rejected("proxy_protocol"))?;
+            address = header.unwrap_or(address);
         }
 
-        let open = self.count(address.ip().to_canonical())?;
+        // After the PROXY protocol header, so that the real client is counted and not the load balancer.
+        let guard = self.register(address.ip().to_canonical())?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
 
-        // Only now: a client that sends nothing keeps nobody waiting.
-        let _under_way = self.0.under_way.acquire().await.map_err(io::Error::other)?;
-        let shown = self.shown();
+        // Only after the ClientHello, so that silent clients do not use up the permits.
+        let _permit = self
+            .0
+            .handshakes
+            .acquire()
+            .await
+            .map_err(io::Error::other)?;
+        let certificates = self.current();
         let hello = start.client_hello();
-        let choice = shown.choose(hello.server_name());
-        let chosen = Arc::clone(choice.for_suites(hello.cipher_suites()));
-        let stream = Box::new(start.into_stream(chosen).await?);
+        let configs = certificates.choose(hello.server_name());
+        let config = Arc::clone(configs.for_suites(hello.cipher_suites()));
+        let stream = Box::new(start.into_stream(config).await?);
         let tls = stream.get_ref().1;
         let identity = tls
             .peer_certificates()
             .and_then(<[_]>::first)
-            .and_then(Identity::of);
+            .and_then(Identity::from_certificate);
 
-        // A session that is resumed brings the certificate it began with, which nobody looks at again.
+        // rustls does not verify the certificate of a resumed session again, so its expiry is checked here.
         if let Some(identity) = &identity
             && is_resumed(tls)
             && identity.not_after < UnixTime::now().as_secs() as i64
         {
-            self.refuse("client_expired");
+            self.record_rejected("client_expired");
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "the client's certificate has ended since its session began",
+                "the client certificate expired after the session began",
             ));
         }
 
@@ -528,24 +561,24 @@ impl Handshake {
             address,
             local,
             identity,
-            open,
+            guard,
         })
     }
 
-    fn refuse(&self, reason: &'static str) {
+    fn record_rejected(&self, reason: &'static str) {
         let attributes = [KeyValue::new("reason", reason)];
-        self.0.counters.refused.add(1, &attributes);
+        self.0.counters.rejected.add(1, &attributes);
     }
 
-    fn count(&self, client: IpAddr) -> io::Result<Open> {
+    fn register(&self, client: IpAddr) -> io::Result<ConnectionGuard> {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
-        if self.0.per_client > 0 && *count >= self.0.per_client {
+        if self.0.max_per_client > 0 && *count >= self.0.max_per_client {
             drop(open);
-            self.refuse("per_client");
+            self.record_rejected("per_client");
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionRefused,
-                format!("`connections_per_client` reached by {client}"),
+                format!("`max_connections_per_client` reached by {client}"),
             ));
         }
 
@@ -554,14 +587,14 @@ impl Handshake {
         let connections = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.counters.connections.record(connections as f64, &[]);
 
-        Ok(Open {
+        Ok(ConnectionGuard {
             shared: Arc::clone(&self.0),
             client,
         })
     }
 }
 
-impl Drop for Open {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let before = self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         let connections = before.saturating_sub(1) as f64;
@@ -574,6 +607,7 @@ impl Drop for Open {
             .unwrap_or_else(PoisonError::into_inner);
 
         if let Some(count) = open.get_mut(&self.client) {
+            // Entries without connections are removed, so that the map is bounded by the open connections.
             *count -= 1;
             if *count == 0 {
                 open.remove(&self.client);
@@ -583,9 +617,9 @@ impl Drop for Open {
 }
 
 #[cfg(test)]
-impl Open {
-    /// One of a proxy that is none.
-    pub(crate) fn uncounted() -> Self {
+impl ConnectionGuard {
+    /// Creates a guard without a running proxy.
+    pub(crate) fn for_test() -> Self {
         let certified = rcgen::generate_simple_self_signed(["localhost".into()]);
         let rcgen::CertifiedKey { cert, signing_key } = certified.unwrap();
         let config = Config {
@@ -593,19 +627,19 @@ impl Open {
             ..Config::default()
         };
         let material = Material::load(&config, &provider()).unwrap();
-        let shown = Snapshot::new(&config, &material, None).unwrap();
-        let handshake = Handshake::new(shown, &config);
-        handshake.count([127, 0, 0, 1].into()).unwrap()
+        let certificates = CertificateSet::new(&config, &material, None).unwrap();
+        let acceptor = TlsAcceptor::new(certificates, &config);
+        acceptor.register([127, 0, 0, 1].into()).unwrap()
     }
 }
 
-/// Counts the bytes inside TLS.
+/// Creates the counter of bytes.
 pub(crate) fn bytes_counter() -> Counter<u64> {
-    let description = "Bytes inside TLS of connections that have ended, by direction.";
+    let description = "Decrypted bytes of closed connections, by direction.";
     telemetry::counter("tls_proxy.bytes", "By", description)
 }
 
-/// The version in the words of RFC 8446: `TLSv1.3`.
+/// Returns the TLS version in the notation of OpenSSL: `TLSv1.3`.
 pub(crate) fn version(tls: &ServerConnection) -> &'static str {
     match tls.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -620,6 +654,7 @@ fn is_resumed(tls: &ServerConnection) -> bool {
 
 fn outcome(error: &io::Error) -> &'static str {
     match error.kind() {
+        // The kinds that `accept` and `handshake` themselves create come first.
         io::ErrorKind::TimedOut => "timed_out",
         io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => "refused",
         _ if is_cleartext(error) => "cleartext",
@@ -627,9 +662,9 @@ fn outcome(error: &io::Error) -> &'static str {
     }
 }
 
-fn explained(error: io::Error) -> io::Error {
+fn explain(error: io::Error) -> io::Error {
     if is_cleartext(&error) {
-        io::Error::new(io::ErrorKind::InvalidData, "what arrived is not TLS")
+        io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS")
     } else {
         error
     }
@@ -639,13 +674,14 @@ fn is_cleartext(error: &io::Error) -> bool {
     let cause = error
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<TlsError>());
+    // A record with an unknown content type, such as the `G` of `GET`.
     matches!(
         cause,
         Some(TlsError::InvalidMessage(InvalidMessage::InvalidContentType))
     )
 }
 
-fn too_slow(limit: Period) -> io::Error {
+fn timeout_error(limit: HumanDuration) -> io::Error {
     io::Error::new(
         io::ErrorKind::TimedOut,
         format!("no handshake within {limit}"),

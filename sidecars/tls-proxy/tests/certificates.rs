@@ -1,8 +1,8 @@
-//! Which certificate is shown, and how it is replaced.
+//! Selection and replacement of certificates.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -18,69 +18,81 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use rustls::{
     ClientConfig, DigitallySignedStruct, HandshakeKind, NamedGroup, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::aws_lc_rs,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
-use support::{Running, Signer, asked, client_config, connect, get, h1, mirror, proxy, within};
-use tls_proxy::{Config, Identity, MoreCertificate, Proxy};
+use support::{
+    RunningProxy, Signer, client_config, connect, get, h1, mirror, proxy, send_get, within,
+};
+use tls_proxy::{Config, ExtraCertificate, Identity, Proxy};
 use tokio::time::sleep;
 
-fn more(pem: String) -> MoreCertificate {
-    MoreCertificate {
+fn extra(pem: String) -> ExtraCertificate {
+    ExtraCertificate {
         certificate: Secret::new(pem),
-        ..MoreCertificate::default()
+        ..ExtraCertificate::default()
     }
 }
 
-/// The first DNS name in the certificate that is shown.
-async fn shown(proxy: &Running, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<String> {
+/// Returns the first DNS name in the certificate the proxy sends.
+async fn served_name(
+    proxy: &RunningProxy,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> std::io::Result<String> {
     let stream = connect(proxy.address, config, name).await?;
     let certificate = &stream.get_ref().1.peer_certificates().unwrap()[0];
-    Ok(Identity::of(certificate).unwrap().dns.remove(0))
+    Ok(Identity::from_certificate(certificate)
+        .unwrap()
+        .dns
+        .remove(0))
 }
 
 #[tokio::test]
-async fn each_name_has_its_certificate_and_others_the_first() {
+async fn selects_the_certificate_by_server_name_and_falls_back_to_the_first() {
     let signer = Signer::new();
     let proxy = proxy(mirror().await, |config| {
         config.key = Secret::default();
         config.certificate = Secret::new(signer.server(&["first.example", "any.other.example"]));
         config.certificates = vec![
-            more(signer.server(&["b.example"])),
-            more(signer.server(&["*.c.example", "c.example"])),
+            extra(signer.server(&["b.example"])),
+            extra(signer.server(&["*.c.example", "c.example"])),
         ];
     })
     .await;
 
     let config = Arc::new(client_config(&signer.root, None));
-    for (name, wanted) in [
+    for (name, expected) in [
         ("first.example", "first.example"),
         ("b.example", "b.example"),
+        // DNS names are case-insensitive.
         ("B.Example", "b.example"),
         ("c.example", "*.c.example"),
         ("x.c.example", "*.c.example"),
         ("any.other.example", "first.example"),
     ] {
         assert_eq!(
-            shown(&proxy, &config, name).await.unwrap(),
-            wanted,
+            served_name(&proxy, &config, name).await.unwrap(),
+            expected,
             "{name}"
         );
     }
 
-    // Two labels are more than a star stands for: the first certificate, which is not for that name.
-    let error = shown(&proxy, &config, "x.y.c.example").await.unwrap_err();
+    // A star matches one label, not two; the client rejects the default certificate.
+    let error = served_name(&proxy, &config, "x.y.c.example")
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
 }
 
 #[tokio::test]
-async fn each_certificate_has_its_protocols() {
+async fn selects_the_protocols_by_certificate() {
     let signer = Signer::new();
-    let mut only_h1 = more(signer.server(&["old.example"]));
+    let mut only_h1 = extra(signer.server(&["old.example"]));
     only_h1.alpn = vec!["http/1.1".into()];
 
     let proxy = proxy(mirror().await, |config| {
@@ -93,27 +105,28 @@ async fn each_certificate_has_its_protocols() {
     let mut config = client_config(&signer.root, None);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
-    for (name, wanted) in [("new.example", "h2"), ("old.example", "http/1.1")] {
+    for (name, expected) in [("new.example", "h2"), ("old.example", "http/1.1")] {
         let stream = connect(proxy.address, &config, name).await.unwrap();
         let chosen = stream.get_ref().1.alpn_protocol().unwrap();
-        assert_eq!(chosen, wanted.as_bytes(), "{name}");
+        assert_eq!(chosen, expected.as_bytes(), "{name}");
     }
 }
 
-/// A proxy whose certificate is a file that is looked at all the time.
-async fn watching(file: &Path) -> Running {
+/// Starts a proxy with a certificate file that is checked every 5 ms.
+async fn proxy_with_file(file: &Path) -> RunningProxy {
     proxy(mirror().await, |config| {
         config.certificate = Secret::default();
         config.key = Secret::default();
         config.certificate_file = Some(file.to_owned());
-        config.reload_interval = Period::from_millis(5);
+        config.reload_interval = HumanDuration::from_millis(5);
     })
     .await
 }
 
-async fn shows(proxy: &Running, config: &Arc<ClientConfig>, names: &[&str]) {
+/// Waits until the proxy sends the certificate `names[1]` for the server name `names[0]`.
+async fn wait_for_name(proxy: &RunningProxy, config: &Arc<ClientConfig>, names: &[&str]) {
     within(async {
-        while !shown(proxy, config, names[0])
+        while !served_name(proxy, config, names[0])
             .await
             .is_ok_and(|name| name == names[1])
         {
@@ -124,27 +137,30 @@ async fn shows(proxy: &Running, config: &Arc<ClientConfig>, names: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_new_file_is_shown_to_new_connections_and_old_ones_go_on() {
+async fn a_replaced_file_is_used_for_new_connections_and_keeps_open_ones() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["one.example", "localhost"])).unwrap();
 
-    let mut proxy = watching(&file).await;
+    let mut proxy = proxy_with_file(&file).await;
     proxy.root = signer.root.clone();
     let config = Arc::new(client_config(&signer.root, None));
-    let mut open = h1(&proxy).await;
+    let mut client = h1(&proxy).await;
 
-    shows(&proxy, &config, &["localhost", "one.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "one.example"]).await;
     fs::write(&file, signer.server(&["two.example", "localhost"])).unwrap();
-    shows(&proxy, &config, &["localhost", "two.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "two.example"]).await;
     assert_eq!(
-        within(open.send_request(get("/"))).await.unwrap().status(),
+        within(client.send_request(get("/")))
+            .await
+            .unwrap()
+            .status(),
         200
     );
 }
 
 #[tokio::test]
-async fn a_link_that_is_swapped_is_followed() {
+async fn a_swapped_symlink_is_followed() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     for name in ["one", "two"] {
         let path = folder.path().join(name);
@@ -155,18 +171,19 @@ async fn a_link_that_is_swapped_is_followed() {
 
     let current = folder.path().join("current");
     symlink("one", &current).unwrap();
-    let proxy = watching(&current.join("tls.pem")).await;
+    let proxy = proxy_with_file(&current.join("tls.pem")).await;
     let config = Arc::new(client_config(&signer.root, None));
 
-    shows(&proxy, &config, &["localhost", "one.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "one.example"]).await;
+    // Renamed over the old link, as Kubernetes and other agents replace files atomically.
     let next = folder.path().join("next");
     symlink("two", &next).unwrap();
     fs::rename(&next, &current).unwrap();
-    shows(&proxy, &config, &["localhost", "two.example"]).await;
+    wait_for_name(&proxy, &config, &["localhost", "two.example"]).await;
 }
 
 #[test]
-fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
+fn an_invalid_pair_keeps_the_old_certificate_in_use() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let (chain, key) = (
         folder.path().join("chain.pem"),
@@ -189,34 +206,35 @@ fn a_pair_that_cannot_be_used_changes_nothing_until_it_can() {
     };
 
     let proxy = Proxy::new(&config).unwrap();
-    let name = || proxy.certificate_ends().remove(0).0;
+    let name = || proxy.certificate_expirations().remove(0).0;
     assert!(!proxy.reload().unwrap());
 
-    for (broken, why) in [
-        (&two.0[..], "is not the key of the certificate"),
+    for (invalid, reason) in [
+        (&two.0[..], "does not match the certificate"),
         (
             &two.0[..two.0.len() / 2],
-            "holds a broken `CERTIFICATE` block",
+            "contains a malformed `CERTIFICATE` block",
         ),
         ("", "is neither PEM"),
     ] {
-        fs::write(&chain, broken).unwrap();
+        fs::write(&chain, invalid).unwrap();
         let error = proxy.reload().unwrap_err().to_string();
-        assert!(error.contains(why), "{error}");
-        assert!(proxy.reload_fault().unwrap().contains(why));
+        assert!(error.contains(reason), "{error}");
+        assert!(proxy.last_reload_error().unwrap().contains(reason));
         assert_eq!(name(), "one.example");
     }
 
+    // A missing file is an error like any other.
     fs::remove_file(&chain).unwrap();
     assert!(proxy.reload().is_err());
     fs::write(&chain, &two.0).unwrap();
     fs::write(&key, &two.1).unwrap();
     assert!(proxy.reload().unwrap());
     assert_eq!(name(), "two.example");
-    assert_eq!(proxy.reload_fault(), None);
+    assert_eq!(proxy.last_reload_error(), None);
 }
 
-/// `ROTATIONS=100` for as many as a release is held to.
+/// A release requires `ROTATIONS=100`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotations_under_load_fail_no_request() {
     let rotations: usize = std::env::var("ROTATIONS").map_or(20, |text| text.parse().unwrap());
@@ -224,7 +242,7 @@ async fn rotations_under_load_fail_no_request() {
     let file = folder.path().join("tls.pem");
     fs::write(&file, signer.server(&["at0.example", "localhost"])).unwrap();
 
-    let proxy = Arc::new(watching(&file).await);
+    let proxy = Arc::new(proxy_with_file(&file).await);
     let config = Arc::new(client_config(&signer.root, None));
     let (done, answered) = (
         Arc::new(AtomicBool::new(false)),
@@ -237,7 +255,7 @@ async fn rotations_under_load_fail_no_request() {
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
                     let stream = connect(proxy.address, &config, "localhost").await.unwrap();
-                    let answer = asked(stream, "").await.unwrap();
+                    let answer = send_get(stream, "").await.unwrap();
                     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
@@ -247,11 +265,11 @@ async fn rotations_under_load_fail_no_request() {
 
     for at in 1..=rotations {
         let name = format!("at{at}.example");
-        // As an agent does it that does not know of renames: first cut, then written.
+        // Like an agent that does not rename: the file is truncated, then written.
         fs::write(&file, "").unwrap();
         sleep(Duration::from_millis(7)).await;
         fs::write(&file, signer.server(&[&name, "localhost"])).unwrap();
-        shows(&proxy, &config, &["localhost", &name]).await;
+        wait_for_name(&proxy, &config, &["localhost", &name]).await;
     }
 
     done.store(true, Ordering::Relaxed);
@@ -259,11 +277,12 @@ async fn rotations_under_load_fail_no_request() {
         within(client).await.unwrap();
     }
 
+    // The clients did run during the rotations.
     assert!(answered.load(Ordering::Relaxed) > rotations);
 }
 
 #[tokio::test]
-async fn the_certificate_for_development_is_good_for_localhost() {
+async fn the_development_certificate_is_valid_for_localhost() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let proxy = proxy(mirror().await, |config| {
@@ -274,12 +293,13 @@ async fn the_certificate_for_development_is_good_for_localhost() {
     .await;
 
     let root = CertificateDer::from_pem_slice(&fs::read(&ca).unwrap()).unwrap();
+    // The authority's key must not be stored: it could sign certificates for any name.
     assert!(!fs::read_to_string(&ca).unwrap().contains("PRIVATE KEY"));
     let config = Arc::new(client_config(&root, None));
     for name in ["localhost", "127.0.0.1"] {
         let stream = connect(proxy.address, &config, name).await.unwrap();
         assert!(
-            asked(stream, "")
+            send_get(stream, "")
                 .await
                 .unwrap()
                 .starts_with("HTTP/1.1 200 ")
@@ -287,10 +307,10 @@ async fn the_certificate_for_development_is_good_for_localhost() {
     }
 }
 
-async fn kind(proxy: &Running, config: &Arc<ClientConfig>) -> HandshakeKind {
+async fn kind(proxy: &RunningProxy, config: &Arc<ClientConfig>) -> HandshakeKind {
     let mut stream = connect(proxy.address, config, "localhost").await.unwrap();
     let kind = stream.get_ref().1.handshake_kind().unwrap();
-    // The ticket comes behind the handshake.
+    // The ticket arrives after the handshake, with the response.
     tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
@@ -300,7 +320,7 @@ async fn kind(proxy: &Running, config: &Arc<ClientConfig>) -> HandshakeKind {
 }
 
 #[tokio::test]
-async fn a_session_is_resumed_at_another_task_with_the_same_key() {
+async fn a_session_is_resumed_at_another_task_with_the_same_ticket_key() {
     let signer = Signer::new();
     let pem = signer.server(&["localhost"]);
     let task = async |key: &str| {
@@ -333,7 +353,7 @@ async fn a_session_is_resumed_at_another_task_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn the_key_exchange_is_one_for_the_years_to_come() {
+async fn prefers_a_post_quantum_key_exchange() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let config = Arc::new(client_config(&proxy.root, None));
     let stream = connect(proxy.address, &config, "localhost").await.unwrap();
@@ -341,11 +361,11 @@ async fn the_key_exchange_is_one_for_the_years_to_come() {
     assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
 }
 
-/// Believes everything, and keeps the OCSP response it is shown.
+/// A verifier that accepts every certificate and records the OCSP response.
 #[derive(Debug, Default)]
-struct Keeps(Mutex<Vec<u8>>);
+struct OcspRecorder(Mutex<Vec<u8>>);
 
-impl ServerCertVerifier for Keeps {
+impl ServerCertVerifier for OcspRecorder {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -384,23 +404,24 @@ impl ServerCertVerifier for Keeps {
 }
 
 #[tokio::test]
-async fn the_ocsp_response_goes_with_the_certificate() {
+async fn staples_the_ocsp_response() {
     let folder = tempfile::tempdir().unwrap();
+    // The proxy does not parse the response, so any bytes will do.
     let file = folder.path().join("ocsp.der");
-    fs::write(&file, b"as the authority gave it").unwrap();
+    fs::write(&file, b"an OCSP response").unwrap();
 
     let proxy = proxy(mirror().await, |config| config.ocsp_file = Some(file)).await;
-    let keeps = Arc::new(Keeps::default());
+    let recorder = Arc::new(OcspRecorder::default());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&keeps) as _)
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as _)
         .with_no_client_auth();
 
     connect(proxy.address, &Arc::new(config), "localhost")
         .await
         .unwrap();
-    assert_eq!(*keeps.0.lock().unwrap(), b"as the authority gave it");
+    assert_eq!(*recorder.0.lock().unwrap(), b"an OCSP response");
 }

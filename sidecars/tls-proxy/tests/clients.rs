@@ -1,23 +1,23 @@
-//! Clients that show a certificate.
+//! Client certificates.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, SerialNumber};
 use rustls::{ClientConfig, HandshakeKind};
 use rustls_pki_types::CertificateDer;
-use support::{Running, Signer, asked, client_config, connect, mirror, proxy, within};
+use support::{RunningProxy, Signer, client_config, connect, mirror, proxy, send_get, within};
 use tls_proxy::{ClientAuth, Config};
 use tokio::time::sleep;
 
-/// A client certificate for a SPIFFE ID.
+/// Signs a client certificate for a SPIFFE ID.
 fn client(signer: &Signer, id: &str, serial: u64) -> (String, String) {
     let mut params = CertificateParams::new(["app.example".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "app");
@@ -28,7 +28,7 @@ fn client(signer: &Signer, id: &str, serial: u64) -> (String, String) {
     signer.sign(params)
 }
 
-async fn asking(signer: &Signer, change: impl FnOnce(&mut Config)) -> Running {
+async fn proxy_with_client_ca(signer: &Signer, change: impl FnOnce(&mut Config)) -> RunningProxy {
     let authority = signer.root_pem.clone();
     proxy(mirror().await, |config| {
         config.client_ca = Secret::new(authority);
@@ -37,138 +37,148 @@ async fn asking(signer: &Signer, change: impl FnOnce(&mut Config)) -> Running {
     .await
 }
 
-async fn answer(
+async fn request(
     address: SocketAddr,
     root: &CertificateDer<'static>,
     identity: Option<&(String, String)>,
 ) -> std::io::Result<String> {
     let config = Arc::new(client_config(root, identity));
-    asked(connect(address, &config, "localhost").await?, "").await
+    send_get(connect(address, &config, "localhost").await?, "").await
 }
 
 #[tokio::test]
-async fn only_clients_with_a_certificate_of_the_authority_are_let_in() {
+async fn accepts_only_clients_with_a_certificate_of_the_authority() {
     let (signer, other) = (Signer::new(), Signer::new());
-    let proxy = asking(&signer, |_| {}).await;
+    let proxy = proxy_with_client_ca(&signer, |_| {}).await;
     let good = client(&signer, "spiffe://td/app", 1);
-    let seen = answer(proxy.address, &proxy.root, Some(&good))
+    let response = request(proxy.address, &proxy.root, Some(&good))
         .await
         .unwrap();
 
-    assert!(seen.starts_with("HTTP/1.1 200 "), "{seen}");
-    let error = answer(proxy.address, &proxy.root, None).await.unwrap_err();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    // In TLS 1.3 the client learns of the rejection only when it reads.
+    let error = request(proxy.address, &proxy.root, None).await.unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
 
+    // The same identity, signed by another authority.
     let foreign = client(&other, "spiffe://td/app", 1);
     assert!(
-        answer(proxy.address, &proxy.root, Some(&foreign))
+        request(proxy.address, &proxy.root, Some(&foreign))
             .await
             .is_err()
     );
 }
 
 #[tokio::test]
-async fn where_it_is_optional_the_app_sees_who_showed_one() {
+async fn an_optional_certificate_reaches_the_app_if_there_is_one() {
     let signer = Signer::new();
-    let proxy = asking(&signer, |config| config.client_auth = ClientAuth::Optional).await;
-    let seen = answer(proxy.address, &proxy.root, None).await.unwrap();
-    assert!(!seen.contains("x-forwarded-client-cert"), "{seen}");
+    let proxy =
+        proxy_with_client_ca(&signer, |config| config.client_auth = ClientAuth::Optional).await;
+    let response = request(proxy.address, &proxy.root, None).await.unwrap();
+    assert!(!response.contains("x-forwarded-client-cert"), "{response}");
 
     let good = client(&signer, "spiffe://td/app", 1);
-    let seen = answer(proxy.address, &proxy.root, Some(&good))
+    let response = request(proxy.address, &proxy.root, Some(&good))
         .await
         .unwrap();
 
-    assert!(seen.contains("x-forwarded-client-cert: Hash="), "{seen}");
     assert!(
-        seen.contains(";URI=spiffe://td/app;DNS=") || seen.contains(";URI=spiffe://td/app"),
-        "{seen}"
+        response.contains("x-forwarded-client-cert: Hash="),
+        "{response}"
     );
-    assert!(seen.contains("Subject=\"CN=app\""), "{seen}");
+    assert!(
+        response.contains(";URI=spiffe://td/app;DNS=") || response.contains(";URI=spiffe://td/app"),
+        "{response}"
+    );
+    assert!(response.contains("Subject=\"CN=app\""), "{response}");
 }
 
 #[tokio::test]
-async fn nobody_can_say_of_himself_who_he_is() {
+async fn removes_spoofed_certificate_headers() {
     let signer = Signer::new();
     for trust_forwarded in [false, true] {
-        let proxy = asking(&signer, |config| {
+        let proxy = proxy_with_client_ca(&signer, |config| {
             config.client_auth = ClientAuth::Optional;
             config.trust_forwarded = trust_forwarded;
         })
         .await;
         let config = Arc::new(client_config(&proxy.root, None));
         let stream = connect(proxy.address, &config, "localhost").await.unwrap();
+        // The spellings that apps may map to the same name.
         let spoofed = "X-Forwarded-Client-Cert: Hash=1\r\nx_forwarded_client_cert: Hash=1\r\nX-Forwarded.Client-Cert: Hash=1\r\n";
-        let seen = asked(stream, spoofed).await.unwrap();
-        assert!(!seen.contains("Hash=1"), "{seen}");
+        let response = send_get(stream, spoofed).await.unwrap();
+        assert!(!response.contains("Hash=1"), "{response}");
     }
 }
 
 #[tokio::test]
-async fn the_list_lets_in_whom_it_names() {
+async fn accepts_only_clients_in_the_allow_list() {
     let signer = Signer::new();
-    let proxy = asking(&signer, |config| {
+    let proxy = proxy_with_client_ca(&signer, |config| {
         config.allow.uris = vec!["spiffe://td/ns/*/app".into()];
     })
     .await;
-    let named = client(&signer, "spiffe://td/ns/prod/app", 1);
+    let listed = client(&signer, "spiffe://td/ns/prod/app", 1);
 
     assert!(
-        answer(proxy.address, &proxy.root, Some(&named))
+        request(proxy.address, &proxy.root, Some(&listed))
             .await
             .is_ok()
     );
 
     let other = client(&signer, "spiffe://td/ns/prod/other", 2);
-    let error = answer(proxy.address, &proxy.root, Some(&other))
+    let error = request(proxy.address, &proxy.root, Some(&other))
         .await
         .unwrap_err();
     assert!(error.to_string().contains("AccessDenied"), "{error}");
 }
 
 #[tokio::test]
-async fn a_certificate_taken_back_while_the_proxy_runs_is_refused_and_so_is_its_session() {
+async fn a_revoked_certificate_is_rejected_even_in_a_resumed_session() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let list = folder.path().join("crl.pem");
-    fs::write(&list, signer.revoked(99)).unwrap();
+    // Serial number 99 belongs to neither client.
+    fs::write(&list, signer.revocation_list(99)).unwrap();
 
-    let proxy = asking(&signer, |config| {
+    let proxy = proxy_with_client_ca(&signer, |config| {
         config.client_crl_file = Some(list.clone());
-        config.reload_interval = Period::from_millis(5);
+        config.reload_interval = HumanDuration::from_millis(5);
         config.ticket_key = Secret::new("0".repeat(32));
     })
     .await;
 
-    let (one, two) = (
+    let (revoked, valid) = (
         client(&signer, "spiffe://td/a", 1),
         client(&signer, "spiffe://td/b", 2),
     );
-    let first: Arc<ClientConfig> = client_config(&proxy.root, Some(&one)).into();
-    let second: Arc<ClientConfig> = client_config(&proxy.root, Some(&two)).into();
-    let resumed = async |config: &Arc<ClientConfig>| {
+    let first: Arc<ClientConfig> = client_config(&proxy.root, Some(&revoked)).into();
+    let second: Arc<ClientConfig> = client_config(&proxy.root, Some(&valid)).into();
+    let is_resumed = async |config: &Arc<ClientConfig>| {
         let stream = connect(proxy.address, config, "localhost").await?;
         let kind = stream.get_ref().1.handshake_kind();
-        asked(stream, "")
+        send_get(stream, "")
             .await
             .map(|_| kind == Some(HandshakeKind::Resumed))
     };
 
+    // The second connection of each client resumes the session of its first.
     for config in [&first, &second] {
-        assert!(!resumed(config).await.unwrap());
-        assert!(resumed(config).await.unwrap());
+        assert!(!is_resumed(config).await.unwrap());
+        assert!(is_resumed(config).await.unwrap());
     }
 
-    fs::write(&list, signer.revoked(1)).unwrap();
+    fs::write(&list, signer.revocation_list(1)).unwrap();
     within(async {
-        while resumed(&first).await.is_ok() {
+        // Until the new list is loaded, the session is still accepted.
+        while is_resumed(&first).await.is_ok() {
             sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
 
     assert!(
-        !resumed(&second).await.unwrap(),
-        "who may still come in shakes hands anew"
+        !is_resumed(&second).await.unwrap(),
+        "a valid client performs a full handshake"
     );
-    assert!(resumed(&second).await.unwrap());
+    assert!(is_resumed(&second).await.unwrap());
 }

@@ -1,8 +1,8 @@
-//! `component.yaml` says the same as the program.
+//! `component.yaml` and the program agree.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 use chassis::Description;
@@ -14,16 +14,16 @@ fn component() -> Value {
 }
 
 #[test]
-fn the_ports_are_those_of_describe() {
-    let described = Description::of::<TlsProxy>();
+fn declares_the_ports_of_describe() {
+    let description = Description::from_component::<TlsProxy>();
     let component = component();
-    assert_eq!(component["name"], described.name);
-    assert_eq!(component["summary"], described.summary);
+    assert_eq!(component["name"], description.name);
+    assert_eq!(component["summary"], description.summary);
     assert_eq!(
         component["admin"],
-        json!({ "setting": "admin", "port": described.admin.port })
+        json!({ "setting": "admin", "port": description.admin.port })
     );
-    let port = &described.ports[0];
+    let port = &description.ports[0];
     let provides = json!({ port.name: { "setting": port.setting, "port": port.port } });
     assert_eq!(component["provides"], provides);
 }

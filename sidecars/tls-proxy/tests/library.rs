@@ -1,8 +1,8 @@
-//! The proxy inside another program, as the README shows it.
+//! The proxy embedded in another program, as the README shows it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -10,17 +10,18 @@ mod support;
 use std::sync::Arc;
 
 use chassis::BoxError;
-use support::{Signer, asked, client_config, connect, mirror};
+use support::{Signer, client_config, connect, mirror, send_get};
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn another_program_mounts_it_in_ten_lines() -> Result<(), BoxError> {
+async fn embeds_the_proxy_in_another_program() -> Result<(), BoxError> {
     let (signer, folder) = (Signer::new(), tempfile::tempdir()?);
     let pem = folder.path().join("tls.pem");
     std::fs::write(&pem, signer.server(&["localhost"]))?;
 
     let app = mirror().await;
 
+    // From here on as in the README.
     let config = tls_proxy::Config {
         upstream: Some(format!("http://{app}")),
         certificate_file: Some(pem),
@@ -34,7 +35,7 @@ async fn another_program_mounts_it_in_ten_lines() -> Result<(), BoxError> {
 
     let client = Arc::new(client_config(&signer.root, None));
     let stream = connect(address, &client, "localhost").await?;
-    assert!(asked(stream, "").await?.starts_with("HTTP/1.1 200 "));
+    assert!(send_get(stream, "").await?.starts_with("HTTP/1.1 200 "));
 
     stop.fire();
     serving.await??;

@@ -1,8 +1,8 @@
-//! The binary: its readiness, its refusal of a bad certificate, its end.
+//! The binary: readiness, validation of certificates, stop.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
@@ -33,7 +33,7 @@ async fn line(lines: &mut Lines<BufReader<ChildStdout>>, message: &str) -> Value
         let line = within(lines.next_line())
             .await
             .unwrap()
-            .expect("the process still talks");
+            .expect("the process ended before this line");
         let line: Value = serde_json::from_str(&line).unwrap();
         if line["message"] == message {
             return line;
@@ -50,8 +50,8 @@ async fn ready(admin: &str) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn is_ready_when_the_upstream_answers_and_ends_with_zero() {
-    // A port nobody listens on yet: bound, known, let go.
+async fn is_ready_once_the_upstream_accepts_and_exits_0() {
+    // A port where nothing listens yet: bound to find it, then closed.
     let port = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -63,7 +63,7 @@ async fn is_ready_when_the_upstream_answers_and_ends_with_zero() {
         ("TLS_PROXY_LISTEN", "127.0.0.1:0"),
         ("TLS_PROXY_ADMIN", "127.0.0.1:0"),
         ("TLS_PROXY_UPSTREAM", &upstream),
-        // As ECS hands over a secret that was stored on one line.
+        // As ECS passes a secret that was stored on one line.
         (
             "TLS_PROXY_CERTIFICATE",
             &authority.certificate.replace('\n', "\\n"),
@@ -82,9 +82,10 @@ async fn is_ready_when_the_upstream_answers_and_ends_with_zero() {
     let listening = line(&mut lines, "listening").await;
     let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
 
+    // The certificate is loaded, but the upstream does not accept yet.
     assert_eq!(ready(&admin).await, Some(1));
     let _upstream = TcpListener::bind(port).await.unwrap();
-    line(&mut lines, "upstream answers").await;
+    line(&mut lines, "upstream accepts connections").await;
     assert_eq!(ready(&admin).await, Some(0));
     assert!(
         handshake(address, &authority.root, "h2", BOTH)
@@ -101,11 +102,12 @@ async fn is_ready_when_the_upstream_answers_and_ends_with_zero() {
 }
 
 #[tokio::test]
-async fn stops_while_the_upstream_never_came() {
+async fn stops_before_the_upstream_ever_accepted() {
     let authority = Authority::new();
     let mut child = tls_proxy(&[
         ("TLS_PROXY_LISTEN", "127.0.0.1:0"),
         ("TLS_PROXY_ADMIN", "127.0.0.1:0"),
+        // The discard port, where nothing listens.
         ("TLS_PROXY_UPSTREAM", "http://127.0.0.1:9"),
         (
             "TLS_PROXY_CERTIFICATE",
@@ -127,7 +129,7 @@ async fn stops_while_the_upstream_never_came() {
 }
 
 #[tokio::test]
-async fn check_says_what_is_wrong_with_the_key_and_never_shows_it() {
+async fn reports_a_mismatched_key_without_printing_it() {
     let authority = Authority::new();
     let other = Authority::new();
     let variables = [
@@ -142,15 +144,18 @@ async fn check_says_what_is_wrong_with_the_key_and_never_shows_it() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
 
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(said.contains("TLS_PROXY_KEY"), "{said}");
-        assert!(said.contains("is not the key of the certificate"), "{said}");
-        assert!(!said.contains("PRIVATE KEY"), "{said}");
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(printed.contains("TLS_PROXY_KEY"), "{printed}");
+        assert!(
+            printed.contains("does not match the certificate"),
+            "{printed}"
+        );
+        assert!(!printed.contains("PRIVATE KEY"), "{printed}");
     }
 }
 
 #[tokio::test]
-async fn check_is_fine_with_a_whole_configuration() {
+async fn check_accepts_a_complete_configuration() {
     let authority = Authority::new();
     let variables = [
         ("TLS_PROXY_UPSTREAM", "http://127.0.0.1:8081"),
@@ -163,15 +168,15 @@ async fn check_is_fine_with_a_whole_configuration() {
     assert_eq!(output.status.code(), Some(0));
 }
 
-/// A running proxy with a certificate of its own, in front of `upstream`.
-struct Started {
+/// A running process in front of `upstream`.
+struct RunningProcess {
     child: tokio::process::Child,
     lines: Lines<BufReader<ChildStdout>>,
     admin: String,
     address: SocketAddr,
 }
 
-impl Started {
+impl RunningProcess {
     async fn new(upstream: SocketAddr, more: &[(&str, &str)]) -> Self {
         let upstream = format!("http://{upstream}");
         let mut variables = vec![
@@ -193,7 +198,7 @@ impl Started {
 
         let listening = line(&mut lines, "listening").await;
         let address = listening["address"].as_str().unwrap().parse().unwrap();
-        line(&mut lines, "upstream answers").await;
+        line(&mut lines, "upstream accepts connections").await;
         Self {
             child,
             lines,
@@ -207,7 +212,7 @@ impl Started {
         kill_process(id, signal).unwrap();
     }
 
-    async fn ready_says(&self) -> String {
+    async fn get_ready(&self) -> String {
         let mut stream = TcpStream::connect(&self.admin).await.unwrap();
         let request = b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
@@ -218,7 +223,7 @@ impl Started {
 }
 
 #[tokio::test]
-async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
+async fn sighup_reloads_the_certificate_and_ready_reports_it() {
     let (signer, folder) = (Signer::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tls.pem");
     std::fs::write(&file, signer.server(&["one.example"])).unwrap();
@@ -226,45 +231,46 @@ async fn a_hangup_renews_the_certificate_and_ready_tells_of_it() {
     let path = file.to_str().unwrap();
     let variables = [
         ("TLS_PROXY_CERTIFICATE_FILE", path),
+        // Without polling, only the signal can cause the reload.
         ("TLS_PROXY_RELOAD_INTERVAL", "0s"),
     ];
-    let mut started = Started::new(support::mirror().await, &variables).await;
-    let said = started.ready_says().await;
+    let mut process = RunningProcess::new(support::mirror().await, &variables).await;
+    let ready = process.get_ready().await;
 
-    assert!(said.contains("one.example ends in"), "{said}");
-    std::fs::write(&file, "half of it").unwrap();
-    started.signal(Signal::HUP);
+    assert!(ready.contains("one.example expires in"), "{ready}");
+    std::fs::write(&file, "not PEM").unwrap();
+    process.signal(Signal::HUP);
 
-    let fault = line(
-        &mut started.lines,
-        "the new certificates cannot be used; the old ones stay",
+    let error = line(
+        &mut process.lines,
+        "cannot use the new certificates; keeping the old ones",
     )
     .await;
 
     assert!(
-        fault["error"]
+        error["error"]
             .as_str()
             .unwrap()
             .contains("`certificate_file`"),
-        "{fault}"
+        "{error}"
     );
 
     std::fs::write(&file, signer.server(&["two.example"])).unwrap();
-    started.signal(Signal::HUP);
-    line(&mut started.lines, "certificates replaced").await;
+    process.signal(Signal::HUP);
+    line(&mut process.lines, "certificates replaced").await;
 
     let config = Arc::new(support::client_config(&signer.root, None));
     assert!(
-        support::connect(started.address, &config, "two.example")
+        support::connect(process.address, &config, "two.example")
             .await
             .is_ok()
     );
-    started.signal(Signal::TERM);
-    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+    process.signal(Signal::TERM);
+    assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_the_app_which_may_still_be_asked() {
+async fn a_stop_keeps_serving_until_the_upstream_stops() {
     let (signer, app) = (
         Signer::new(),
         TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -281,29 +287,30 @@ async fn a_stop_waits_for_the_app_which_may_still_be_asked() {
     let pem = signer.server(&["localhost"]);
     let variables = [
         ("TLS_PROXY_CERTIFICATE", &*pem),
-        ("TLS_PROXY_WAIT_FOR_UPSTREAM", "15s"),
+        ("TLS_PROXY_UPSTREAM_DRAIN_TIMEOUT", "15s"),
     ];
-    let mut started = Started::new(upstream, &variables).await;
+    let mut process = RunningProcess::new(upstream, &variables).await;
 
-    started.signal(Signal::TERM);
-    line(&mut started.lines, "waiting for the upstream to stop").await;
+    process.signal(Signal::TERM);
+    line(&mut process.lines, "waiting for the upstream to stop").await;
+    // Several polls of the upstream, which still accepts.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
 
     let config = Arc::new(support::client_config(&signer.root, None));
-    let stream = support::connect(started.address, &config, "localhost")
+    let stream = support::connect(process.address, &config, "localhost")
         .await
         .unwrap();
-    let answer = support::asked(stream, "").await.unwrap();
+    let answer = support::send_get(stream, "").await.unwrap();
 
     assert!(answer.ends_with("still here"), "{answer}");
     stop.fire();
     within(app).await.unwrap().unwrap();
-    line(&mut started.lines, "the upstream has stopped").await;
-    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+    line(&mut process.lines, "upstream stopped").await;
+    assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }
 
-/// What came of the requests of one client until the proxy was gone.
-async fn ask_until_gone(
+/// Sends requests until the proxy is gone; returns how many were answered, and the failures.
+async fn request_until_gone(
     address: SocketAddr,
     config: Arc<rustls::ClientConfig>,
     is_h2: bool,
@@ -317,7 +324,7 @@ async fn ask_until_gone(
             request.body(chassis::http::empty()).unwrap()
         };
 
-        macro_rules! ask {
+        macro_rules! request_until_closed {
             ($sender:ident) => {
                 while $sender.ready().await.is_ok() {
                     match within($sender.try_send_request(request())).await {
@@ -326,8 +333,8 @@ async fn ask_until_gone(
                             Err(error) => failed.push(format!("body: {error:?}")),
                         },
                         Err(mut error) => {
-                            // What was not sent is no failure: any client sends it again elsewhere. Nor is
-                            // what came behind GOAWAY, which nobody has begun (RFC 9113 section 6.8).
+                            // A request that was not sent is no failure, since a client can safely retry it.
+                            // Nor is one after GOAWAY, which was not processed (RFC 9113 section 6.8).
                             let is_unsent = error.take_message().is_some();
                             let error = format!("{:?}", error.into_error());
                             if !is_unsent && !error.contains("GoAway(b\"\", NO_ERROR, Remote)") {
@@ -346,18 +353,18 @@ async fn ask_until_gone(
                 break;
             };
             tokio::spawn(connection);
-            ask!(sender);
+            request_until_closed!(sender);
         } else {
             let (mut sender, connection) = http1::handshake(io).await.unwrap();
             tokio::spawn(connection);
-            ask!(sender);
+            request_until_closed!(sender);
         }
     }
 
     (answered, failed)
 }
 
-/// `DRAINS=20` for as many as a release is held to.
+/// A release requires `DRAINS=20`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drains_under_load_fail_no_request() {
     let drains: usize = std::env::var("DRAINS").map_or(4, |text| text.parse().unwrap());
@@ -370,7 +377,7 @@ async fn drains_under_load_fail_no_request() {
     .await;
 
     for at in 0..drains {
-        let mut started = Started::new(upstream, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
+        let mut process = RunningProcess::new(upstream, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
         let clients: Vec<_> = (0..8)
             .map(|client| {
                 let is_h2 = client % 2 == 0;
@@ -380,13 +387,14 @@ async fn drains_under_load_fail_no_request() {
                 } else {
                     b"http/1.1".to_vec()
                 }];
-                tokio::spawn(ask_until_gone(started.address, config.into(), is_h2))
+                tokio::spawn(request_until_gone(process.address, config.into(), is_h2))
             })
             .collect();
 
+        // Each drain begins at another moment of the load.
         tokio::time::sleep(std::time::Duration::from_millis(150 + 17 * at as u64)).await;
-        started.signal(Signal::TERM);
-        assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+        process.signal(Signal::TERM);
+        assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 
         for client in clients {
             let (answered, failed) = within(client).await.unwrap();
@@ -396,7 +404,7 @@ async fn drains_under_load_fail_no_request() {
     }
 }
 
-/// Seconds of CPU a process has used.
+/// Returns the CPU time of a process in seconds.
 fn cpu(id: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
     let fields: Vec<&str> = stat
@@ -405,29 +413,31 @@ fn cpu(id: u32) -> f64 {
         .1
         .split_whitespace()
         .collect();
+    // `utime` and `stime` of proc(5), in clock ticks of 1/100 s.
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
     ticks / 100.0
 }
 
 #[tokio::test]
-async fn without_descriptors_it_waits_without_spinning_and_recovers() {
+async fn backs_off_without_descriptors_and_recovers() {
     let signer = Signer::new();
     let pem = signer.server(&["localhost"]);
-    let mut started =
-        Started::new(support::mirror().await, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
-    let id = Pid::from_raw(started.child.id().unwrap().cast_signed());
-    let few = rustix::process::Rlimit {
+    let mut process =
+        RunningProcess::new(support::mirror().await, &[("TLS_PROXY_CERTIFICATE", &*pem)]).await;
+    let id = Pid::from_raw(process.child.id().unwrap().cast_signed());
+    let limit = rustix::process::Rlimit {
         current: Some(30),
         maximum: Some(30),
     };
 
-    rustix::process::prlimit(id, rustix::process::Resource::Nofile, few).unwrap();
+    rustix::process::prlimit(id, rustix::process::Resource::Nofile, limit).unwrap();
     let mut open = Vec::new();
+    // The kernel completes these connections, but the proxy cannot accept them all.
     for _ in 0..40 {
-        open.push(TcpStream::connect(started.address).await.unwrap());
+        open.push(TcpStream::connect(process.address).await.unwrap());
     }
 
-    let failed = line(&mut started.lines, "accept failed").await;
+    let failed = line(&mut process.lines, "accept failed").await;
     assert!(
         failed["error"]
             .as_str()
@@ -436,49 +446,51 @@ async fn without_descriptors_it_waits_without_spinning_and_recovers() {
         "{failed}"
     );
 
-    let before = cpu(started.child.id().unwrap());
+    let before = cpu(process.child.id().unwrap());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    let spent = cpu(started.child.id().unwrap()) - before;
-    assert!(spent < 0.3, "{spent} s of CPU in one second of waiting");
+    let spent = cpu(process.child.id().unwrap()) - before;
+    assert!(spent < 0.3, "{spent} s of CPU time within one second");
+    // Frees the descriptors.
     drop(open);
 
     let config = Arc::new(support::client_config(&signer.root, None));
-    let stream = support::connect(started.address, &config, "localhost")
+    let stream = support::connect(process.address, &config, "localhost")
         .await
         .unwrap();
 
     assert!(
-        support::asked(stream, "")
+        support::send_get(stream, "")
             .await
             .unwrap()
             .starts_with("HTTP/1.1 200 ")
     );
 
-    started.signal(Signal::TERM);
-    assert_eq!(within(started.child.wait()).await.unwrap().code(), Some(0));
+    process.signal(Signal::TERM);
+    assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]
-async fn the_access_log_has_its_share() {
+async fn logs_the_configured_share_of_requests() {
     let signer = Signer::new();
     let pem = signer.server(&["localhost"]);
     let variables = [
         ("TLS_PROXY_CERTIFICATE", &*pem),
         ("TLS_PROXY_ACCESS_LOG", "0.5"),
     ];
-    let mut started = Started::new(support::mirror().await, &variables).await;
+    let mut process = RunningProcess::new(support::mirror().await, &variables).await;
     let config = Arc::new(support::client_config(&signer.root, None));
 
     for _ in 0..4 {
-        let stream = support::connect(started.address, &config, "localhost")
+        let stream = support::connect(process.address, &config, "localhost")
             .await
             .unwrap();
-        support::asked(stream, "").await.unwrap();
+        support::send_get(stream, "").await.unwrap();
     }
 
-    started.signal(Signal::TERM);
+    process.signal(Signal::TERM);
     let mut requests = Vec::new();
-    while let Some(line) = within(started.lines.next_line()).await.unwrap() {
+    // To the end of the output, so that every request's line is there.
+    while let Some(line) = within(process.lines.next_line()).await.unwrap() {
         let line: Value = serde_json::from_str(&line).unwrap();
         if line["message"] == "request" {
             requests.push(line);

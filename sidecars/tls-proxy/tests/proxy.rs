@@ -1,15 +1,15 @@
-//! The proxy from its client's side, over real TLS on the loopback.
+//! The proxy from the client's side, over real TLS on the loopback.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 mod support;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chassis::{Period, Secret, Settings, http::empty};
+use chassis::{HumanDuration, Secret, Settings, http::empty};
 use http_body_util::channel::Channel;
 use support::{
     Authority, BOTH, Request, answer, get, h1, h2, handshake, mirror, next_hop, proxy, text, within,
@@ -21,6 +21,7 @@ use tokio::{
     sync::{Notify, Semaphore},
 };
 
+/// Returns an address where nothing listens: bound to find a free port, then closed.
 async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .await
@@ -30,7 +31,7 @@ async fn closed_port() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn carries_http1_to_the_next_hop() {
+async fn forwards_http1() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let mut client = h1(&proxy).await;
     for _ in 0..2 {
@@ -53,7 +54,7 @@ async fn carries_http1_to_the_next_hop() {
 }
 
 #[tokio::test]
-async fn carries_http2_to_the_next_hop() {
+async fn forwards_http2_as_http1() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let mut client = h2(&proxy).await;
     let request = ::http::Request::get("https://localhost/coins")
@@ -66,9 +67,9 @@ async fn carries_http2_to_the_next_hop() {
 }
 
 #[tokio::test]
-async fn carries_bodies_both_ways() {
+async fn forwards_bodies_in_both_directions() {
     let echo = next_hop(|request: Request| async move {
-        support::Response::new(chassis::http::boxed(request.into_body()))
+        support::Response::new(chassis::http::box_body(request.into_body()))
     });
     let proxy = proxy(echo.await, |_| {}).await;
     let body = "coin".repeat(250_000);
@@ -77,32 +78,32 @@ async fn carries_bodies_both_ways() {
         request.body(chassis::http::full(body.clone())).unwrap()
     };
 
-    let mut one = h1(&proxy).await;
+    let mut http1 = h1(&proxy).await;
     assert_eq!(
-        text(within(one.send_request(request())).await.unwrap()).await,
+        text(within(http1.send_request(request())).await.unwrap()).await,
         body
     );
 
-    let mut two = h2(&proxy).await;
+    let mut http2 = h2(&proxy).await;
     assert_eq!(
-        text(within(two.send_request(request())).await.unwrap()).await,
+        text(within(http2.send_request(request())).await.unwrap()).await,
         body
     );
 }
 
-/// A next hop that refuses without a look at the body, to a client that has not sent all of it.
+/// The next hop rejects a request without reading the body, while the client is still sending it.
 #[tokio::test]
-async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
-    let refusing = next_hop(|_: Request| async {
+async fn an_early_rejection_reaches_a_client_that_is_still_sending() {
+    let rejecting = next_hop(|_: Request| async {
         chassis::http::problem(::http::StatusCode::UNAUTHORIZED, "no", "no")
     });
-    let proxy = proxy(refusing.await, |_| {}).await;
+    let proxy = proxy(rejecting.await, |_| {}).await;
     let part = vec![b'x'; 64 * 1024];
 
     for version in ["h1", "h2"] {
         let (mut body, receiver) = Channel::<bytes::Bytes, chassis::BoxError>::new(1);
         let request = ::http::Request::post("https://localhost/").header("host", "localhost");
-        let request = request.body(chassis::http::boxed(receiver)).unwrap();
+        let request = request.body(chassis::http::box_body(receiver)).unwrap();
         let answering = async {
             match version {
                 "h1" => h1(&proxy).await.send_request(request).await,
@@ -111,6 +112,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
         };
 
         let sending = async {
+            // 6.4 MB, more than fits into the buffers on the way.
             for _ in 0..100 {
                 body.send_data(part.clone().into()).await?;
             }
@@ -125,7 +127,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
-async fn replaces_what_clients_claim_about_themselves() {
+async fn replaces_spoofed_forwarded_headers() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let mut request = get("/");
     request
@@ -142,7 +144,7 @@ async fn replaces_what_clients_claim_about_themselves() {
 }
 
 #[tokio::test]
-async fn passes_the_trace_on() {
+async fn forwards_the_trace_context() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let mut request = get("/");
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -172,7 +174,7 @@ async fn a_client_that_trusts_another_authority_does_not_connect() {
         .unwrap_err();
 
     assert!(error.to_string().contains("certificate"), "{error}");
-    // And the proxy goes on.
+    // The proxy keeps serving.
     assert_eq!(
         within(h1(&proxy).await.send_request(get("/")))
             .await
@@ -183,7 +185,7 @@ async fn a_client_that_trusts_another_authority_does_not_connect() {
 }
 
 #[tokio::test]
-async fn refuses_tls_1_2_when_1_3_is_the_least() {
+async fn rejects_tls_1_2_if_the_minimum_is_1_3() {
     let proxy = proxy(mirror().await, |config| {
         config.min_version = MinVersion::Tls13;
     })
@@ -215,7 +217,7 @@ async fn accepts_tls_1_2_by_default() {
 }
 
 #[tokio::test]
-async fn closes_on_plain_http_and_goes_on() {
+async fn closes_a_plain_http_connection_and_keeps_serving() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let mut plain = TcpStream::connect(proxy.address).await.unwrap();
     plain
@@ -236,9 +238,9 @@ async fn closes_on_plain_http_and_goes_on() {
 }
 
 #[tokio::test]
-async fn closes_a_handshake_that_takes_too_long() {
-    let limit = Period::from_millis(50);
-    let proxy = proxy(mirror().await, |config| config.handshake_limit = limit).await;
+async fn closes_a_connection_after_the_handshake_timeout() {
+    let limit = HumanDuration::from_millis(50);
+    let proxy = proxy(mirror().await, |config| config.handshake_timeout = limit).await;
     let mut silent = TcpStream::connect(proxy.address).await.unwrap();
     let mut answer = Vec::new();
     let _ = within(silent.read_to_end(&mut answer)).await;
@@ -246,7 +248,7 @@ async fn closes_a_handshake_that_takes_too_long() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_hangs_holds_up_nobody() {
+async fn a_hanging_handshake_delays_no_other_client() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let _silent = TcpStream::connect(proxy.address).await.unwrap();
     assert_eq!(
@@ -259,7 +261,7 @@ async fn a_handshake_that_hangs_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn says_503_with_retry_after_while_the_next_hop_is_not_there() {
+async fn answers_503_with_retry_after_if_the_next_hop_is_unreachable() {
     let proxy = proxy(closed_port().await, |_| {}).await;
     let response = within(h1(&proxy).await.send_request(get("/")))
         .await
@@ -269,7 +271,7 @@ async fn says_503_with_retry_after_while_the_next_hop_is_not_there() {
 }
 
 #[tokio::test]
-async fn refuses_a_request_with_two_hosts() {
+async fn rejects_a_request_with_two_hosts() {
     let proxy = proxy(mirror().await, |_| {}).await;
     let mut request = get("/");
     request
@@ -281,14 +283,14 @@ async fn refuses_a_request_with_two_hosts() {
     assert_eq!(response.status(), 400);
 }
 
-/// A next hop that says when a request has arrived and answers when it is let.
-struct Slow {
+/// A next hop that signals when a request has arrived and answers when released.
+struct SlowNextHop {
     address: SocketAddr,
     arrived: Arc<Semaphore>,
     release: Arc<Notify>,
 }
 
-async fn slow() -> Slow {
+async fn slow_next_hop() -> SlowNextHop {
     let (arrived, release) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
     let service = {
         let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
@@ -302,7 +304,7 @@ async fn slow() -> Slow {
         }
     };
 
-    Slow {
+    SlowNextHop {
         address: next_hop(service).await,
         arrived,
         release,
@@ -310,8 +312,8 @@ async fn slow() -> Slow {
 }
 
 #[tokio::test]
-async fn the_drain_finishes_an_answer_in_flight_on_http1() {
-    let slow = slow().await;
+async fn the_drain_finishes_a_request_in_flight_on_http1() {
+    let slow = slow_next_hop().await;
     let proxy = proxy(slow.address, |_| {}).await;
     let mut client = h1(&proxy).await;
     let answer = tokio::spawn(client.send_request(get("/")));
@@ -320,6 +322,7 @@ async fn the_drain_finishes_an_answer_in_flight_on_http1() {
     proxy.trigger.fire();
     slow.release.notify_one();
 
+    // HTTP/1.1 announces the close in the response.
     let response = within(answer).await.unwrap().unwrap();
     assert_eq!(response.headers()["connection"], "close");
     assert_eq!(text(response).await, "finished");
@@ -327,8 +330,8 @@ async fn the_drain_finishes_an_answer_in_flight_on_http1() {
 }
 
 #[tokio::test]
-async fn the_drain_finishes_an_answer_in_flight_on_http2_and_takes_no_other() {
-    let slow = slow().await;
+async fn the_drain_finishes_a_request_in_flight_on_http2_and_accepts_no_other() {
+    let slow = slow_next_hop().await;
     let proxy = proxy(slow.address, |_| {}).await;
     let mut client = h2(&proxy).await;
     let request = || {
@@ -346,24 +349,26 @@ async fn the_drain_finishes_an_answer_in_flight_on_http2_and_takes_no_other() {
         "finished"
     );
     within(proxy.task).await.unwrap();
+    // After GOAWAY.
     assert!(within(client.send_request(request())).await.is_err());
 }
 
 #[test]
-fn says_what_is_wrong_with_a_key_before_anything_is_served() {
-    let (one, other) = (Authority::new(), Authority::new());
+fn reports_a_mismatched_key_before_serving() {
+    let (authority, other) = (Authority::new(), Authority::new());
     let config = Config {
         upstream: Some("http://127.0.0.1:1".into()),
-        certificate: Secret::new(one.certificate),
+        certificate: Secret::new(authority.certificate),
         key: Secret::new(other.key),
         ..Config::default()
     };
 
+    // The settings alone are valid; only loading finds the mismatch.
     assert!(config.problems().is_empty());
     let problems = Proxy::new(&config).unwrap_err().into_problems();
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].setting, "key");
-    assert_eq!(problems[0].message, "is not the key of the certificate");
+    assert_eq!(problems[0].message, "does not match the certificate");
 }
 
 #[test]
@@ -395,11 +400,11 @@ fn loads_the_certificate_from_files() {
 
     config.key_file = None;
     let missing = Proxy::new(&config).unwrap_err().into_problems();
-    assert_eq!(missing[0].message, "holds no private key");
+    assert_eq!(missing[0].message, "contains no private key");
 }
 
 #[tokio::test]
-async fn every_answer_says_that_only_https_will_do() {
+async fn adds_hsts_to_every_response() {
     let value = "max-age=31536000; includeSubDomains";
     let proxy = proxy(mirror().await, |config| config.hsts = Some(value.into())).await;
     let response = within(h1(&proxy).await.send_request(get("/")))
@@ -408,10 +413,10 @@ async fn every_answer_says_that_only_https_will_do() {
     assert_eq!(response.headers()["strict-transport-security"], value);
 }
 
-/// A call of gRPC: HTTP/2 on both sides, trailers at the end of the answer.
+/// A gRPC call: HTTP/2 on both sides, trailers at the end of the response.
 #[tokio::test]
-async fn grpc_keeps_http2_and_its_trailers() {
-    // Not our own listener, which would take `te` off at the door.
+async fn forwards_grpc_with_its_trailers() {
+    // hyper directly, because chassis's server removes `te`.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hop = listener.local_addr().unwrap();
     let answering = |request: ::http::Request<hyper::body::Incoming>| async move {
@@ -422,6 +427,7 @@ async fn grpc_keeps_http2_and_its_trailers() {
             body.send_data("message".into()).await.unwrap();
             let mut trailers = ::http::HeaderMap::new();
             trailers.insert("grpc-status", "0".parse().unwrap());
+            // Reports what the next hop received as `te`.
             trailers.insert("te-was", te.unwrap_or("missing".parse().unwrap()));
             body.send_trailers(trailers).await.unwrap();
         });
@@ -462,7 +468,7 @@ async fn grpc_keeps_http2_and_its_trailers() {
 }
 
 #[tokio::test]
-async fn the_plain_listener_sends_to_https() {
+async fn the_plain_listener_redirects_to_https() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = chassis::http::Limits::default();
@@ -483,9 +489,9 @@ async fn the_plain_listener_sends_to_https() {
 }
 
 #[tokio::test]
-async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
+async fn a_connection_closes_after_max_connection_age() {
     let proxy = proxy(mirror().await, |config| {
-        config.lifetime = Period::from_millis(200);
+        config.max_connection_age = HumanDuration::from_millis(200);
     })
     .await;
     let mut client = h1(&proxy).await;
@@ -493,6 +499,7 @@ async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
 
     assert!(text(first).await.starts_with("GET /"));
     within(async {
+        // The connection is busy, so only its age can end it.
         while client.ready().await.is_ok() {
             let _ = client.send_request(get("/")).await;
         }
@@ -501,12 +508,16 @@ async fn a_connection_that_has_lived_long_enough_is_asked_to_end() {
 }
 
 #[tokio::test]
-async fn one_client_address_has_so_many_connections_and_gets_them_back() {
-    let proxy = proxy(mirror().await, |config| config.connections_per_client = 2).await;
-    let (one, two) = (h1(&proxy).await, h1(&proxy).await);
+async fn limits_the_connections_of_a_client_address() {
+    let proxy = proxy(mirror().await, |config| {
+        config.max_connections_per_client = 2
+    })
+    .await;
+    let (first, second) = (h1(&proxy).await, h1(&proxy).await);
+    // Above the maximum of two.
     let third = handshake(proxy.address, &proxy.root, "h2", BOTH).await;
     assert!(third.is_err());
-    drop((one, two));
+    drop((first, second));
 
     within(async {
         while handshake(proxy.address, &proxy.root, "h2", BOTH)
@@ -519,20 +530,21 @@ async fn one_client_address_has_so_many_connections_and_gets_them_back() {
     .await;
 }
 
-/// Clients that reset their connection in the middle of a request, in the middle of an answer and in the
-/// middle of the handshake: the others notice nothing, and nothing is left of them.
+/// Clients reset their connection within the handshake, a request or a response; other clients are not
+/// affected, and every connection is released.
 #[tokio::test]
-async fn clients_that_vanish_harm_nobody() {
+async fn clients_that_vanish_do_not_affect_others() {
     let hop = next_hop(|request: Request| async move {
         let _ = http_body_util::BodyExt::collect(request.into_body()).await;
         answer("x".repeat(5_000_000))
     });
-    let proxy = proxy(hop.await, |config| config.connections_per_client = 8).await;
+    let proxy = proxy(hop.await, |config| config.max_connections_per_client = 8).await;
     let post = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\nabc";
     let get_all = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
     for at in 0..30 {
         let stream = TcpStream::connect(proxy.address).await.unwrap();
+        // With a linger of zero, close(2) sends a reset.
         rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO)).unwrap();
         if at % 3 == 0 {
             continue;
@@ -542,7 +554,7 @@ async fn clients_that_vanish_harm_nobody() {
         let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
         let shaking = tokio_rustls::TlsConnector::from(config).connect(name, stream);
 
-        // At the limit for this address others are waited for.
+        // The address is at its maximum until the proxy notices the earlier resets.
         let Ok(mut tls) = within(shaking).await else {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             continue;
@@ -551,14 +563,14 @@ async fn clients_that_vanish_harm_nobody() {
         let request = if at % 3 == 1 { &post[..] } else { get_all };
         let _ = tls.write_all(request).await;
         let _ = tls.flush().await;
-        let mut some = [0; 1000];
+        let mut part = [0; 1000];
 
         if at % 3 == 2 {
-            let _ = within(tls.read(&mut some)).await;
+            let _ = within(tls.read(&mut part)).await;
         }
     }
 
-    // All eight places are free again.
+    // All eight connections are available again.
     within(async {
         loop {
             let mut open = Vec::new();

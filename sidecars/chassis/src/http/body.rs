@@ -1,4 +1,4 @@
-//! Bodies: boxed, ready-made, and read whole under a limit.
+//! Bodies: boxed, ready-made, and read whole up to a limit.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
@@ -8,25 +8,25 @@ use serde::Serialize;
 
 use crate::BoxError;
 
-/// A body of any origin; streams.
+/// A boxed streaming body.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Why a body could not be read whole.
+/// The error of reading a whole body.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The body is longer than allowed: 413.
+    /// The body is too large (413).
     #[error("the body is longer than {limit} bytes")]
     TooLarge {
-        /// The most bytes allowed.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// The sender broke off or sent nonsense: 400, if anybody is still there to read it.
+    /// The connection failed or the body is malformed (400).
     #[error("the body could not be read")]
     Io(#[source] BoxError),
 }
 
 /// Boxes a body, such as hyper's `Incoming`.
-pub fn boxed<B>(body: B) -> Body
+pub fn box_body<B>(body: B) -> Body
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -34,23 +34,24 @@ where
     body.map_err(Into::into).boxed_unsync()
 }
 
-/// A body with nothing in it.
+/// Returns an empty body.
 pub fn empty() -> Body {
-    boxed(Empty::new())
+    box_body(Empty::new())
 }
 
-/// A body that is all there.
+/// Returns a body of these bytes.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    boxed(Full::new(bytes.into()))
+    box_body(Full::new(bytes.into()))
 }
 
-/// An answer with a JSON body.
+/// Returns a response with a JSON body.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
-        Ok(bytes) => with_type(status, "application/json", bytes),
+        Ok(bytes) => response_with_type(status, "application/json", bytes),
+        // Only a value that JSON cannot express, such as a map with non-string keys.
         Err(error) => {
-            tracing::error!(%error, "answer could not be written as JSON");
-            with_type(
+            tracing::error!(%error, "cannot serialize the response as JSON");
+            response_with_type(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "application/json",
                 Bytes::new(),
@@ -59,7 +60,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     }
 }
 
-/// An answer that says what went wrong: `{"error":{"code":…,"message":…}}`.
+/// Returns an error response: `{"error":{"code":…,"message":…}}`.
 pub fn problem(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     json(
         status,
@@ -76,13 +77,13 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    // Boxed outside the future: the compiler cannot show that the future of a generic body is
-    // `Send` where the body's error is a box itself.
-    read_boxed(boxed(body), max_bytes)
+    // Boxed outside the future, because the compiler cannot prove that the future of a generic body is
+    // `Send` if the body's error is itself a box.
+    read_boxed(box_body(body), max_bytes)
 }
 
 async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
-    // What announces too much is refused before the first byte of it is read.
+    // A `Content-Length` over the limit is rejected before any byte is read.
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLarge { limit });
     }
@@ -90,6 +91,7 @@ async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(ReadError::Io)?.into_data() {
+            // Cannot underflow: `read` never exceeds the limit.
             if data.len() > limit - read.len() {
                 return Err(ReadError::TooLarge { limit });
             }
@@ -100,7 +102,7 @@ async fn read_boxed(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
     Ok(read.freeze())
 }
 
-fn with_type(
+fn response_with_type(
     status: StatusCode,
     content_type: &'static str,
     bytes: impl Into<Bytes>,
@@ -130,15 +132,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_a_longer_body_announced_or_not() {
-        let announced = read_limited(full("123456"), 5).await;
-        assert!(matches!(announced, Err(ReadError::TooLarge { limit: 5 })));
-        let unannounced = read_limited(Parts(vec!["456", "123"]), 5).await;
-        assert!(matches!(unannounced, Err(ReadError::TooLarge { limit: 5 })));
+    async fn rejects_a_longer_body_with_and_without_a_known_size() {
+        let sized = read_limited(full("123456"), 5).await;
+        assert!(matches!(sized, Err(ReadError::TooLarge { limit: 5 })));
+        let unsized_ = read_limited(Parts(vec!["456", "123"]), 5).await;
+        // `3 + 3` bytes: neither part exceeds the limit alone.
+        assert!(matches!(unsized_, Err(ReadError::TooLarge { limit: 5 })));
     }
 
     #[tokio::test]
-    async fn a_problem_is_json_with_a_code() {
+    async fn an_error_response_is_json_with_a_code() {
         let response = problem(StatusCode::NOT_FOUND, "no_such_path", "nothing here");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         let bytes = read_limited(response.into_body(), 1024).await.unwrap();
@@ -148,6 +151,7 @@ mod tests {
         );
     }
 
+    /// A body of parts, last first, without a size hint.
     struct Parts(Vec<&'static str>);
 
     impl http_body::Body for Parts {

@@ -1,4 +1,4 @@
-//! The life of one connection, under its limits.
+//! One connection: opened, served and closed within its limits.
 
 use std::{
     convert::Infallible,
@@ -29,18 +29,18 @@ use tokio::{
 };
 
 use super::{
-    Body, Limits, Opened, Peer, Protocol,
-    activity::{Activity, Expired, InFlight},
-    boxed,
-    gather::Gather,
-    read_out::ReadOut,
+    Body, Limits, OpenConnection, Peer, Protocol,
+    activity::{Activity, InFlightGuard, TimeoutKind},
+    box_body,
+    drain_on_drop::DrainOnDrop,
+    metered_io::MeteredIo,
     strip_hop_by_hop,
-    upgrade::{Slot, Tunnel},
-    watched::Watched,
+    upgrade::{Tunnel, TunnelSlot},
+    write_coalescer::WriteCoalescer,
 };
-use crate::{BoxError, Shutdown, error::chain};
+use crate::{BoxError, Shutdown, error::format_chain};
 
-/// One connection: opened, served, ended.
+/// An accepted connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) address: SocketAddr,
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn run<Io, S, F>(
         mut self,
-        opening: impl Future<Output = io::Result<Opened<Io, S>>>,
+        opening: impl Future<Output = io::Result<OpenConnection<Io, S>>>,
     ) where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
@@ -63,53 +63,55 @@ impl Connection {
             let (io, protocol) = self.open(opened.io, opened.protocol).await?;
             Ok::<_, io::Error>((io, protocol, opened.address, opened.service))
         };
+        // A client that connects just before the drain still gets a moment for its handshake.
         let opened = tokio::select! {
             opened = opening => opened,
-            () = self.drained_without_a_request() => return,
+            () = self.drain_before_open() => return,
         };
 
         match opened {
             Ok((io, protocol, address, service)) => {
                 self.address = address;
-                // Boxed: a connection that says nothing should not keep the room of one that does.
+                // Boxed, so that a connection that has not sent anything does not hold the memory of one that serves.
                 Box::pin(self.serve(io, protocol, service)).await;
             }
             Err(error) => {
-                tracing::debug!(peer = %self.address, error = %chain(&error), "connection not opened");
+                tracing::debug!(peer = %self.address, error = %format_chain(&error), "cannot open the connection");
             }
         }
     }
 
-    async fn open<Io>(&self, io: Io, protocol: Protocol) -> io::Result<(Watched<Io>, Protocol)>
+    async fn open<Io>(&self, io: Io, protocol: Protocol) -> io::Result<(MeteredIo<Io>, Protocol)>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut io = Watched::new(io, self.activity.restarted());
-        let looking = async {
+        let mut io = MeteredIo::new(io, self.activity.restart_clock());
+        let detecting = async {
             match protocol {
                 Protocol::Auto => io.sniff().await,
-                // The server speaks first: its settings do not wait for the client's.
+                // An HTTP/2 server may send its SETTINGS at once (RFC 9113 section 3.4).
                 Protocol::Http2 => Ok(protocol),
-                Protocol::Http1 => io.first_byte().await.map(|()| protocol),
+                Protocol::Http1 => io.wait_for_byte().await.map(|()| protocol),
             }
         };
 
-        let looked = tokio::select! {
-            looked = looking => looked,
-            limit = self.activity.expired(protocol, &self.limits) => Err(limit.into()),
+        let detected = tokio::select! {
+            detected = detecting => detected,
+            limit = self.activity.wait_for_timeout(protocol, &self.limits) => Err(limit.into()),
         };
 
-        Ok((io, looked?))
+        Ok((io, detected?))
     }
 
-    async fn serve<Io, S, F>(self, io: Watched<Io>, protocol: Protocol, service: S)
+    async fn serve<Io, S, F>(self, io: MeteredIo<Io>, protocol: Protocol, service: S)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let slot = Slot::default();
-        let wishes = slot.clone();
+        let slot = TunnelSlot::default();
+        let upgrade_slot = slot.clone();
+        // The service needs the address the connection was opened with, after any PROXY protocol header.
         let peer = Peer {
             address: self.address,
             protocol,
@@ -117,30 +119,32 @@ impl Connection {
         let activity = self.activity.clone();
         let closing = Arc::new(AtomicBool::new(false));
 
-        // Set for HTTP/1.1 alone; HTTP/2 has GOAWAY, and no such header.
-        let last = Arc::clone(&closing);
+        // Only ever set for HTTP/1.1: HTTP/2 forbids the `Connection` header and has GOAWAY.
+        let is_closing = Arc::clone(&closing);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            wishes.note_wish(&mut request);
+            upgrade_slot.mark_upgrade_request(&mut request);
 
-            // At the door, so that `Connection` cannot name a header a component adds on the way.
+            // First, so that a client's `Connection` header cannot name one that a component adds later.
             strip_hop_by_hop(request.headers_mut());
+            // In flight from the complete header section until the last byte of the response body is sent.
             let in_flight = activity.begin();
             let (head, body) = request.into_parts();
-            let body = ReadOut::new(body, &head.headers);
-            let answering = service(Request::from_parts(head, boxed(body)));
-            let last = Arc::clone(&last);
+            let body = DrainOnDrop::new(body, &head.headers);
+            let answering = service(Request::from_parts(head, box_body(body)));
+            let is_closing = Arc::clone(&is_closing);
 
             async move {
                 let mut response = answering.await;
-                if last.load(Ordering::Relaxed)
+                // A 101 response has `Connection: upgrade`, and its connection becomes the tunnel.
+                if is_closing.load(Ordering::Relaxed)
                     && response.status() != StatusCode::SWITCHING_PROTOCOLS
                 {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
 
-                Ok::<_, Infallible>(response.map(|body| Tracked {
+                Ok::<_, Infallible>(response.map(|body| TrackedBody {
                     body,
                     _in_flight: in_flight,
                 }))
@@ -148,104 +152,117 @@ impl Connection {
         });
 
         let ended = if protocol == Protocol::Http2 {
-            let wire = Gather::new(io);
-            let io = TokioIo::new(wire.clone());
+            let coalescer = WriteCoalescer::new(io);
+            let io = TokioIo::new(coalescer.clone());
             let connection = h2(&self.limits).serve_connection(io, service);
-            self.drive(H2 { connection, wire }, protocol, &closing)
-                .await
+            self.drive(
+                Http2Connection {
+                    connection,
+                    coalescer,
+                },
+                protocol,
+                &closing,
+            )
+            .await
         } else {
             let connection = h1(&self.limits).serve_connection(TokioIo::new(io), service);
+            // Without this hyper would not hand over the connection after a 101.
             self.drive(connection.with_upgrades(), protocol, &closing)
                 .await
         };
 
         match (ended, slot.take()) {
-            (Ok(()), Some(tunnel)) => self.carry(tunnel).await,
+            // hyper gives up the connection after the 101; this task owns the tunnel from here.
+            (Ok(()), Some(tunnel)) => self.run_tunnel(tunnel).await,
             (Ok(()), None) => {}
             (Err(error), _) => {
-                tracing::debug!(peer = %self.address, error = %chain(&*error), "connection failed");
+                tracing::debug!(peer = %self.address, error = %format_chain(&*error), "connection failed");
             }
         }
     }
 
-    /// Carries a tunnel until it ends or stalls; it counts as a request in flight.
-    async fn carry(&self, tunnel: Tunnel) {
+    /// Runs a tunnel until it ends or stalls; it counts as a request in flight.
+    async fn run_tunnel(&self, tunnel: Tunnel) {
         let _in_flight = self.activity.begin();
         tokio::select! {
             () = tunnel => {}
-            limit = self.activity.expired(Protocol::Http1, &self.limits) => {
-                tracing::debug!(peer = %self.address, ?limit, "tunnel ended");
+            limit = self.activity.wait_for_timeout(Protocol::Http1, &self.limits) => {
+                tracing::debug!(peer = %self.address, timeout = ?limit, "tunnel timed out");
             }
         }
     }
 
-    /// Runs the connection to its end, its limit, or through the drain.
+    /// Runs the connection until it ends, exceeds a timeout or is drained.
     ///
-    /// HTTP/1.1 has no word for "no more": closing a connection between requests would cut off the one that
-    /// is on its way. So the next answer says it, and only who asks nothing for a moment is closed.
+    /// HTTP/1.1 has no GOAWAY: closing a connection between requests would cut off one that is already on
+    /// its way. So the next response has `Connection: close`, and only a connection without a request for
+    /// [`CLOSE_DELAY`] is closed.
     async fn drive(
         &self,
-        connection: impl Graceful,
+        connection: impl GracefulConnection,
         protocol: Protocol,
         closing: &AtomicBool,
     ) -> Result<(), BoxError> {
         let mut connection = pin!(connection);
         let limit = tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => return ended,
-            () = self.shutdown.requested() => None,
-            () = self.old_enough() => None,
-            limit = self.activity.expired(protocol, &self.limits) => Some(limit),
+            () = self.shutdown.wait() => None,
+            () = self.max_age_reached() => None,
+            limit = self.activity.wait_for_timeout(protocol, &self.limits) => Some(limit),
         };
 
         match limit {
             None if protocol == Protocol::Http1 => closing.store(true, Ordering::Relaxed),
-            None | Some(Expired::Idle) => connection.as_mut().graceful_shutdown(),
+            // GOAWAY for HTTP/2; an idle HTTP/1.1 connection closes, which its client must expect (RFC 9112 section 9.5).
+            None | Some(TimeoutKind::Idle) => connection.as_mut().graceful_shutdown(),
             Some(limit) => return Err(io::Error::from(limit).into()),
         }
 
         tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => ended,
-            limit = self.activity.expired(protocol, &self.limits) => Err(io::Error::from(limit).into()),
-            () = self.quiet() => Ok(()),
+            limit = self.activity.wait_for_timeout(protocol, &self.limits) => Err(io::Error::from(limit).into()),
+            () = self.inactive() => Ok(()),
         }
     }
 
-    /// Resolves when the connection has lived as long as it may.
-    async fn old_enough(&self) {
-        match self.limits.lifetime {
+    /// Resolves when the connection reaches its maximum age.
+    async fn max_age_reached(&self) {
+        match self.limits.max_connection_age {
             Some(lifetime) => sleep(lifetime.duration()).await,
             None => std::future::pending().await,
         }
     }
 
-    /// Resolves when a closing connection has had no request in flight for a moment: its client
-    /// neither uses nor closes it, or never got as far as a request.
-    async fn quiet(&self) {
+    /// Resolves when a closing connection has had no request in flight for [`CLOSE_DELAY`]: its client
+    /// neither uses nor closes it, or never sent a request.
+    async fn inactive(&self) {
         loop {
             let since = Instant::now();
-            sleep_until(since + LAST_MOMENT).await;
-            if self.activity.quiet_for(LAST_MOMENT) {
+            sleep_until(since + CLOSE_DELAY).await;
+            if self.activity.idle_for(CLOSE_DELAY) {
                 return;
             }
         }
     }
 
-    /// Resolves when the drain has begun and this connection has had its last moment to open.
-    async fn drained_without_a_request(&self) {
-        self.shutdown.requested().await;
-        sleep(LAST_MOMENT).await;
+    /// Resolves [`CLOSE_DELAY`] after the drain has begun, if the connection is not open by then.
+    async fn drain_before_open(&self) {
+        self.shutdown.wait().await;
+        sleep(CLOSE_DELAY).await;
     }
 }
 
-impl From<Expired> for io::Error {
-    fn from(limit: Expired) -> Self {
-        let what = match limit {
-            Expired::FirstByte => "no byte arrived within `limits.first_byte`",
-            Expired::Header => "no whole head arrived within `limits.header`",
-            Expired::Idle => "no request arrived within `limits.idle`",
-            Expired::Stall => "no byte passed within `limits.stall`",
+impl From<TimeoutKind> for io::Error {
+    fn from(limit: TimeoutKind) -> Self {
+        let message = match limit {
+            TimeoutKind::FirstByte => "no byte received within `limits.first_byte_timeout`",
+            TimeoutKind::Header => {
+                "no complete header section received within `limits.header_timeout`"
+            }
+            TimeoutKind::Idle => "no request received within `limits.idle_timeout`",
+            TimeoutKind::Stall => "no byte read or written within `limits.stall_timeout`",
         };
-        Self::new(io::ErrorKind::TimedOut, what)
+        Self::new(io::ErrorKind::TimedOut, message)
     }
 }
 
@@ -253,9 +270,9 @@ fn h1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // This timer would also end idle connections; `Activity` limits the head.
+        // This timer would also run between requests; `Activity` applies the header timeout instead.
         .header_read_timeout(None)
-        .max_buf_size(limits.header_bytes.max(H1_SMALLEST_BUFFER));
+        .max_buf_size(limits.max_header_bytes.max(H1_MIN_BUFFER));
     builder
 }
 
@@ -263,21 +280,21 @@ fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_header_list_size(limits.header_bytes.try_into().unwrap_or(u32::MAX))
-        .max_concurrent_streams(H2_STREAMS)
-        .keep_alive_interval(Some(H2_PING))
-        .keep_alive_timeout(H2_PING);
+        .max_header_list_size(limits.max_header_bytes.try_into().unwrap_or(u32::MAX))
+        .max_concurrent_streams(H2_MAX_STREAMS)
+        .keep_alive_interval(Some(H2_PING_INTERVAL))
+        .keep_alive_timeout(H2_PING_INTERVAL);
     builder
 }
 
-/// What both kinds of hyper connection do, under one name.
-trait Graceful {
+/// The common interface of hyper's HTTP/1 and HTTP/2 connections.
+trait GracefulConnection {
     fn poll_served(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
 
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<Io, S, B> Graceful for http1::UpgradeableConnection<Io, S>
+impl<Io, S, B> GracefulConnection for http1::UpgradeableConnection<Io, S>
 where
     Self: Future<Output = hyper::Result<()>>,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
@@ -295,15 +312,16 @@ where
     }
 }
 
-/// An HTTP/2 connection, and the wire it writes to.
-struct H2<C, Io> {
+/// An HTTP/2 connection and the stream it writes to.
+struct Http2Connection<C, Io> {
     connection: C,
-    wire: Gather<Io>,
+    coalescer: WriteCoalescer<Io>,
 }
 
-impl<Io, S, B> Graceful for H2<http2::Connection<TokioIo<Gather<Io>>, S, TokioExecutor>, Io>
+impl<Io, S, B> GracefulConnection
+    for Http2Connection<http2::Connection<TokioIo<WriteCoalescer<Io>>, S, TokioExecutor>, Io>
 where
-    http2::Connection<TokioIo<Gather<Io>>, S, TokioExecutor>:
+    http2::Connection<TokioIo<WriteCoalescer<Io>>, S, TokioExecutor>:
         Future<Output = hyper::Result<()>> + Unpin,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<BoxError>,
@@ -314,11 +332,12 @@ where
 {
     fn poll_served(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let served = Pin::new(&mut self.connection).poll(cx);
-        // Also behind its end: the last frames may be there still.
-        let out = self.wire.poll_out(cx);
+        // Also after the connection has ended, when its last frames may still be buffered.
+        let out = self.coalescer.poll_flush_buffer(cx);
         match (served, out) {
             (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
             (Poll::Ready(served), Poll::Ready(Ok(()))) => Poll::Ready(served.map_err(Into::into)),
+            // After an error there is no point in waiting for a client that does not read.
             (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
             (Poll::Ready(Ok(())) | Poll::Pending, _) => Poll::Pending,
         }
@@ -329,13 +348,13 @@ where
     }
 }
 
-/// A body that keeps its request in flight until it has been sent.
-struct Tracked {
+/// A response body that keeps its request in flight until it is sent.
+struct TrackedBody {
     body: Body,
-    _in_flight: InFlight,
+    _in_flight: InFlightGuard,
 }
 
-impl http_body::Body for Tracked {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -355,9 +374,11 @@ impl http_body::Body for Tracked {
     }
 }
 
-/// How long a connection without a request is kept once it has been asked to end.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
-/// hyper refuses smaller buffers.
-const H1_SMALLEST_BUFFER: usize = 8192;
-const H2_STREAMS: u32 = 250;
-const H2_PING: Duration = Duration::from_secs(20);
+/// How long a connection without a request is kept open after it was asked to close.
+const CLOSE_DELAY: Duration = Duration::from_secs(1);
+/// hyper panics on smaller buffers.
+const H1_MIN_BUFFER: usize = 8192;
+/// Bounds the requests, and so the memory, of one HTTP/2 connection.
+const H2_MAX_STREAMS: u32 = 250;
+/// Detects a peer that vanished without closing the connection.
+const H2_PING_INTERVAL: Duration = Duration::from_secs(20);

@@ -1,27 +1,28 @@
-//! Headers that speak about one hop only.
+//! Hop-by-hop headers (RFC 9110 section 7.6.1).
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Removes the headers that belong to one connection, those named in `Connection` among them.
+/// Removes the hop-by-hop headers, including those named in `Connection`.
 ///
-/// What `Connection` may not remove is what steers a message: naming `host`, `content-length` or
-/// `authorization` there is an attempt to lose them on the way, and is ignored.
+/// `Connection` cannot remove end-to-end headers: naming `host`, `content-length` or `authorization`
+/// there is an attempt to hide them from the next hop, and is ignored.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    let connection_options: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
+        // An invalid name cannot name a header that was parsed.
         .filter_map(|name| name.trim().parse().ok())
         .filter(|name| !is_end_to_end(name))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in connection_options.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
-/// Makes one `Cookie` line of several, as RFC 9113 section 8.2.3 asks of whoever takes a request from
-/// HTTP/2 to an HTTP/1 hop.
+/// Joins several `Cookie` fields into one, as RFC 9113 section 8.2.3 requires before a request is
+/// passed from HTTP/2 to HTTP/1.
 pub(super) fn join_cookies(headers: &mut HeaderMap) {
     let mut lines = headers
         .get_all(header::COOKIE)
@@ -41,6 +42,7 @@ fn is_end_to_end(name: &HeaderName) -> bool {
     END_TO_END.contains(name) || name.as_str().starts_with("x-forwarded-")
 }
 
+/// RFC 9110 section 7.6.1, and the obsolete `Keep-Alive` and `Proxy-Connection`.
 const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -53,6 +55,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// Headers that authorize, frame or trace a message; clients must not be able to remove them.
 const END_TO_END: [HeaderName; 9] = [
     header::HOST,
     header::AUTHORIZATION,
@@ -69,7 +72,7 @@ const END_TO_END: [HeaderName; 9] = [
 mod tests {
     use super::*;
 
-    fn stripped(pairs: &[(&str, &str)]) -> Vec<String> {
+    fn names_after_strip(pairs: &[(&str, &str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn several_cookie_lines_become_one() {
+    fn joins_several_cookie_fields() {
         let mut headers = HeaderMap::new();
         join_cookies(&mut headers);
         assert!(headers.is_empty());
@@ -94,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    fn removes_what_belongs_to_one_hop() {
-        let left = stripped(&[
+    fn removes_hop_by_hop_headers() {
+        let left = names_after_strip(&[
             ("connection", "keep-alive"),
             ("keep-alive", "timeout=5"),
             ("te", "trailers"),
@@ -107,8 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn removes_what_connection_names_in_every_line_of_it() {
-        let left = stripped(&[
+    fn removes_the_headers_named_in_every_connection_field() {
+        let left = names_after_strip(&[
+            // Header names are case-insensitive, and the field may be repeated.
             ("connection", "close, X-One"),
             ("connection", "x-two"),
             ("x-one", "1"),
@@ -119,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn connection_cannot_take_away_what_steers_the_message() {
-        let left = stripped(&[
+    fn connection_cannot_remove_end_to_end_headers() {
+        let left = names_after_strip(&[
             ("connection", "authorization, host, x-forwarded-for"),
             ("authorization", "Bearer x"),
             ("host", "a"),

@@ -1,31 +1,31 @@
-//! HTTP as a sidecar needs it: an accept loop that survives its clients, and one upstream.
+//! HTTP for sidecars: a server that survives its clients' errors, and a client for one upstream.
 //!
 //! ```text
 //! TcpListener ─▶ serve / serve_with ─▶ your service ─▶ Upstream::send ─▶ next hop
-//!                 (server.rs)           traced(…)       (upstream.rs)
+//!                 (server.rs)           trace_request(…)       (upstream.rs)
 //! ```
 //!
-//! Bodies stream both ways. [`read_limited`] is for the places that need a whole one.
+//! Bodies stream both ways; [`read_limited`] reads a whole one.
 
 mod activity;
 mod body;
 mod connection;
-mod gather;
+mod drain_on_drop;
 mod headers;
-mod joined;
 mod limits;
+mod metered_io;
 mod pool;
-mod read_out;
 mod server;
 mod trace;
 mod upgrade;
 mod upstream;
-mod watched;
+mod vectored_join;
+mod write_coalescer;
 
-pub use body::{Body, ReadError, boxed, empty, full, json, problem, read_limited};
+pub use body::{Body, ReadError, box_body, empty, full, json, problem, read_limited};
 pub use headers::strip_hop_by_hop;
 pub use limits::{Limits, UpstreamLimits};
 pub use pool::UpstreamProtocol;
-pub use server::{Opened, Peer, Protocol, serve, serve_opened, serve_with};
-pub use trace::traced;
-pub use upstream::{InvalidUpstream, Upstream, UpstreamError, is_loopback};
+pub use server::{OpenConnection, Peer, Protocol, serve, serve_connections, serve_with};
+pub use trace::trace_request;
+pub use upstream::{ParseUpstreamError, Upstream, UpstreamError, is_loopback};

@@ -1,7 +1,7 @@
-//! Connections to one next hop, kept for the next request.
+//! The connection pool of an upstream.
 //!
-//! HTTP/1.1: the connection used last is used next, so that those nobody needs grow old and are closed.
-//! HTTP/2: one connection for all requests.
+//! HTTP/1.1: the most recently used connection is used next, so that surplus ones reach their idle
+//! timeout. HTTP/2: all requests share one connection.
 
 use std::{
     io,
@@ -26,23 +26,23 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Body, UpstreamLimits, joined::Joined};
+use super::{Body, UpstreamLimits, vectored_join::VectoredJoin};
 
-/// What is spoken to an upstream.
+/// The protocol of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1.
     #[default]
     #[serde(rename = "http1")]
     Http1,
-    /// HTTP/2 without TLS, known beforehand: what gRPC servers take (RFC 9113 section 3.3).
+    /// HTTP/2 without TLS, with prior knowledge (RFC 9113 section 3.3), as gRPC servers expect.
     #[serde(rename = "http2")]
     Http2,
 }
 
-/// Why a request got no answer.
+/// The error of a request without a response.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum SendError {
     Connect(io::Error),
     Exchange(hyper::Error),
 }
@@ -53,21 +53,21 @@ pub(super) struct Pool {
     host: String,
     port: u16,
     protocol: UpstreamProtocol,
-    connect: Duration,
-    idle: Duration,
-    http1: Mutex<Kept>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    http1: Mutex<IdleConnections>,
     http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
 }
 
-/// The connections nobody uses at the moment, the one that came back last at the end.
+/// The connections not in use, the most recently used one last.
 #[derive(Debug, Default)]
-struct Kept {
-    connections: Vec<Idle>,
+struct IdleConnections {
+    connections: Vec<IdleConnection>,
     is_swept: bool,
 }
 
 #[derive(Debug)]
-struct Idle {
+struct IdleConnection {
     sender: http1::SendRequest<Body>,
     until: Instant,
 }
@@ -83,8 +83,8 @@ impl Pool {
             host: host.to_owned(),
             port,
             protocol,
-            connect: limits.connect.duration(),
-            idle: limits.idle.duration(),
+            connect_timeout: limits.connect_timeout.duration(),
+            idle_timeout: limits.idle_timeout.duration(),
             http1: Mutex::default(),
             http2: tokio::sync::Mutex::default(),
         }
@@ -94,25 +94,27 @@ impl Pool {
         self.protocol
     }
 
-    /// A TCP connection to the address.
+    /// Opens a TCP connection to the upstream.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(self.connect, connecting).await.map_err(|_| {
-            let limit = self.connect;
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no connection within {limit:?}"),
-            )
-        })??;
+        let stream = timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(|_| {
+                let limit = self.connect_timeout;
+                io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("no connection within {limit:?}"),
+                )
+            })??;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 
-    /// Sends a request; the connection comes back when the answer's body has been read.
+    /// Sends a request; the connection returns to the pool when the response body has been read.
     pub(super) async fn send(
         self: &Arc<Self>,
         request: Request<Body>,
-    ) -> Result<Response<Answer>, Failure> {
+    ) -> Result<Response<PooledBody>, SendError> {
         match self.protocol {
             UpstreamProtocol::Http1 => self.send_http1(request).await,
             UpstreamProtocol::Http2 => self.send_http2(request).await,
@@ -122,7 +124,7 @@ impl Pool {
     async fn send_http1(
         self: &Arc<Self>,
         mut request: Request<Body>,
-    ) -> Result<Response<Answer>, Failure> {
+    ) -> Result<Response<PooledBody>, SendError> {
         loop {
             let (mut sender, is_new) = match self.take() {
                 Some(sender) => (sender, false),
@@ -130,35 +132,40 @@ impl Pool {
             };
             match sender.try_send_request(request).await {
                 Ok(response) => {
+                    // After a 101 the connection belongs to the tunnel.
                     let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS)
                         .then(|| (sender, Arc::clone(self)));
-                    return Ok(response.map(|body| Answer::new(body, lease)));
+                    return Ok(response.map(|body| PooledBody::new(body, lease)));
                 }
                 Err(mut failed) => match failed.take_message() {
-                    // The next hop closed a connection it had no use for; nothing was sent on it.
+                    // The upstream closed a pooled connection before anything was sent on it: safe to retry.
                     Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(Failure::Exchange(failed.into_error())),
+                    _ => return Err(SendError::Exchange(failed.into_error())),
                 },
             }
         }
     }
 
-    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, Failure> {
-        let stream = self.connect().await.map_err(Failure::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(Joined(stream)))
+    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, SendError> {
+        let stream = self.connect().await.map_err(SendError::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(VectoredJoin(stream)))
             .await
-            .map_err(Failure::Exchange)?;
+            .map_err(SendError::Exchange)?;
         tokio::spawn(async move {
-            // Who waits for an answer on it hears of the error.
+            // An error also reaches the request that waits for its response on this connection.
             let _ = connection.with_upgrades().await;
         });
         Ok(sender)
     }
 
-    async fn send_http2(&self, mut request: Request<Body>) -> Result<Response<Answer>, Failure> {
+    async fn send_http2(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<PooledBody>, SendError> {
         let mut is_new = false;
         loop {
             let mut sender = {
+                // Held while connecting, so that concurrent requests wait for one connection and open no more.
                 let mut shared = self.http2.lock().await;
                 match &*shared {
                     Some(sender) if !sender.is_closed() => sender.clone(),
@@ -169,24 +176,25 @@ impl Pool {
                 }
             };
             match sender.try_send_request(request).await {
-                Ok(response) => return Ok(response.map(|body| Answer::new(body, None))),
+                Ok(response) => return Ok(response.map(|body| PooledBody::new(body, None))),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(Failure::Exchange(failed.into_error())),
+                    _ => return Err(SendError::Exchange(failed.into_error())),
                 },
             }
         }
     }
 
-    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, Failure> {
-        let stream = self.connect().await.map_err(Failure::Connect)?;
+    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, SendError> {
+        let stream = self.connect().await.map_err(SendError::Connect)?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
+            // Only while a request is in flight, which is hyper's default.
             .keep_alive_interval(Some(PING))
             .keep_alive_timeout(PING)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(Failure::Exchange)?;
+            .map_err(SendError::Exchange)?;
 
         tokio::spawn(async move {
             let _ = connection.await;
@@ -194,11 +202,12 @@ impl Pool {
         Ok(sender)
     }
 
-    /// A connection that is ready for a request.
+    /// Takes a connection that is ready for a request.
     fn take(&self) -> Option<http1::SendRequest<Body>> {
-        let mut kept = self.kept();
+        let mut idle = self.idle_connections();
         let now = Instant::now();
-        while let Some(Idle { sender, until }) = kept.connections.pop() {
+        // From the end, so that the most recently used connection is taken.
+        while let Some(IdleConnection { sender, until }) = idle.connections.pop() {
             if sender.is_ready() && until > now {
                 return Some(sender);
             }
@@ -206,7 +215,7 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection whose answer has been read.
+    /// Returns a connection to the pool after its response was read.
     fn give_back(self: &Arc<Self>, mut sender: http1::SendRequest<Body>) {
         if sender.is_ready() {
             return self.keep(sender);
@@ -215,7 +224,7 @@ impl Pool {
             return;
         }
 
-        // Its request is still being sent, or its task has not got round to the end of the answer.
+        // The request is still being sent, or the connection's task has not yet processed the response's end.
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
             if sender.ready().await.is_ok()
@@ -227,46 +236,48 @@ impl Pool {
     }
 
     fn keep(self: &Arc<Self>, sender: http1::SendRequest<Body>) {
-        let mut kept = self.kept();
-        let until = Instant::now() + self.idle;
-        kept.connections.push(Idle { sender, until });
-        if !std::mem::replace(&mut kept.is_swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(self), self.idle));
+        let mut idle = self.idle_connections();
+        let until = Instant::now() + self.idle_timeout;
+        idle.connections.push(IdleConnection { sender, until });
+        // One sweeper at a time, and only while there are idle connections.
+        if !std::mem::replace(&mut idle.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self), self.idle_timeout));
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn idle_connections(&self) -> MutexGuard<'_, IdleConnections> {
         self.http1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes what has not been used for long enough, until there is nothing left.
-async fn sweep(pool: Weak<Pool>, idle: Duration) {
+/// Closes connections past their idle timeout until none is left.
+async fn sweep(pool: Weak<Pool>, idle_timeout: Duration) {
     loop {
-        sleep(idle.max(SHORTEST_SWEEP) / 2).await;
+        sleep(idle_timeout.max(MIN_SWEEP_INTERVAL) / 2).await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut kept = pool.kept();
+        let mut idle = pool.idle_connections();
         let now = Instant::now();
 
-        kept.connections
-            .retain(|idle| idle.until > now && !idle.sender.is_closed());
-        if kept.connections.is_empty() {
-            kept.is_swept = false;
+        idle.connections
+            .retain(|connection| connection.until > now && !connection.sender.is_closed());
+        if idle.connections.is_empty() {
+            idle.is_swept = false;
             return;
         }
     }
 }
 
-/// The body of an answer, which gives its connection back at its end.
+/// A response body that returns its connection to the pool at its end.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct PooledBody {
     body: Incoming,
     lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>,
 }
 
-impl Answer {
+impl PooledBody {
     fn new(body: Incoming, lease: Option<(http1::SendRequest<Body>, Arc<Pool>)>) -> Self {
         let mut answer = Self { body, lease };
+        // A response without a body, such as to HEAD, may never be polled.
         if answer.body.is_end_stream() {
             answer.end();
         }
@@ -280,7 +291,7 @@ impl Answer {
     }
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for PooledBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -291,6 +302,7 @@ impl http_body::Body for Answer {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(_)) if !self.body.is_end_stream() => {}
+            // A connection that failed within a body cannot be used again.
             Some(Err(_)) => self.lease = None,
             _ => self.end(),
         }
@@ -306,5 +318,7 @@ impl http_body::Body for Answer {
     }
 }
 
+/// Detects an upstream that vanished without closing the connection.
 const PING: Duration = Duration::from_secs(20);
-const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
+/// Keeps a tiny idle timeout from turning the sweeper into a busy loop.
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(100);

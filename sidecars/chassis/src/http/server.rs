@@ -1,4 +1,4 @@
-//! HTTP on a listener: what each connection speaks, and who answers on it.
+//! The HTTP server: a listener, the protocol of each connection, and its service.
 
 use std::{future::Future, io, net::SocketAddr};
 
@@ -8,7 +8,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Body, Limits, activity::Activity, connection::Connection, joined::Joined};
+use super::{
+    Body, Limits, activity::Activity, connection::Connection, vectored_join::VectoredJoin,
+};
 use crate::{BoxError, Shutdown, accept::accept_each};
 
 /// The protocol a connection speaks.
@@ -18,35 +20,35 @@ pub enum Protocol {
     Http1,
     /// HTTP/2.
     Http2,
-    /// Whichever the first bytes show.
+    /// HTTP/1 or HTTP/2, detected from the first bytes.
     Auto,
 }
 
-/// Who sent a request; in the request's extensions.
+/// The client of a request, in the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The other end of the connection.
+    /// The client's address.
     pub address: SocketAddr,
     /// The protocol of the connection; never `Auto`.
     pub protocol: Protocol,
 }
 
-/// A connection that is open for requests.
+/// A connection that is ready to serve requests.
 #[derive(Debug)]
-pub struct Opened<Io, S> {
-    /// The bytes.
+pub struct OpenConnection<Io, S> {
+    /// The stream, after any TLS handshake.
     pub io: Io,
-    /// What they are.
+    /// The protocol spoken on the stream.
     pub protocol: Protocol,
-    /// The client, which a PROXY protocol header may have named.
+    /// The client's address, which may come from a PROXY protocol header.
     pub address: SocketAddr,
-    /// What answers the requests of this connection.
+    /// The service that answers the requests of this connection.
     pub service: S,
 }
 
-/// Serves cleartext HTTP/1 and HTTP/2 until the shutdown, then drains under `limits.drain`.
+/// Serves cleartext HTTP/1 and HTTP/2 until the shutdown, then drains for at most `limits.drain_timeout`.
 ///
-/// One client's error never ends the loop; errors of accept itself back off.
+/// An error of one connection never ends the loop; errors of `accept` itself back off.
 pub async fn serve<S, F>(
     listener: TcpListener,
     service: S,
@@ -57,14 +59,14 @@ where
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let cleartext = |stream: TcpStream| async move { Ok((Joined(stream), Protocol::Auto)) };
+    let cleartext = |stream: TcpStream| async move { Ok((VectoredJoin(stream), Protocol::Auto)) };
     serve_with(listener, cleartext, service, limits, shutdown).await
 }
 
-/// Serves HTTP over whatever `transport` makes of a TCP connection, such as TLS.
+/// Serves HTTP over a transport on top of TCP, such as TLS.
 ///
-/// The transport runs in the connection's own task, so a slow handshake holds up nobody; it must
-/// limit itself, and `limits.first_byte` starts when it is done.
+/// `transport` runs in the connection's task, so a slow handshake delays no other client. It must
+/// apply a timeout itself; `limits.first_byte_timeout` starts when it is done.
 pub async fn serve_with<T, TF, Io, S, F>(
     listener: TcpListener,
     transport: T,
@@ -83,7 +85,7 @@ where
         let (opening, service) = (transport(stream), service.clone());
         async move {
             let (io, protocol) = opening.await?;
-            Ok(Opened {
+            Ok(OpenConnection {
                 io,
                 protocol,
                 address,
@@ -92,20 +94,20 @@ where
         }
     };
 
-    serve_opened(listener, open, limits, shutdown).await;
+    serve_connections(listener, open, limits, shutdown).await;
     Ok(())
 }
 
-/// Serves HTTP on connections that `open` has opened, each with a service of its own: one that knows the
-/// client's certificate, say. `open` is held to the same as the transport of [`serve_with`].
-pub async fn serve_opened<O, OF, Io, S, F>(
+/// Serves HTTP on connections opened by `open`, each with a separate service, such as one that knows
+/// the client's certificate. `open` must apply a timeout, like the transport of [`serve_with`].
+pub async fn serve_connections<O, OF, Io, S, F>(
     listener: TcpListener,
     open: O,
     limits: Limits,
     shutdown: Shutdown,
 ) where
     O: Fn(TcpStream, SocketAddr) -> OF,
-    OF: Future<Output = io::Result<Opened<Io, S>>> + Send + 'static,
+    OF: Future<Output = io::Result<OpenConnection<Io, S>>> + Send + 'static,
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -120,7 +122,7 @@ pub async fn serve_opened<O, OF, Io, S, F>(
             activity: Activity::new(),
         };
 
-        // Boxed: an idle connection should not keep the room its handshake took.
+        // Boxed, so that an idle connection does not hold the memory its handshake needed.
         let opening = Box::pin(open(stream, address));
         async move { connection.run(opening).await }
     })

@@ -1,6 +1,6 @@
-//! Spans of requests and the W3C trace context that ties them together.
+//! Spans of requests, and the W3C trace context that links them.
 //!
-//! Without telemetry nothing is made up: a context that came in is passed on as it came.
+//! Without telemetry no span is created, and an incoming trace context is forwarded unchanged.
 
 use std::{future::Future, time::Instant};
 
@@ -16,15 +16,20 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::Body;
 use crate::telemetry;
 
-/// Answers a request inside a SERVER span whose parent is the caller's, and counts its duration.
+/// Handles a request in a SERVER span with the caller's span as parent, and records its duration.
 ///
 /// `name` is the route, not the path: `GET /v1/coins`.
-pub async fn traced<B, H, F>(name: &'static str, request: Request<B>, handler: H) -> Response<Body>
+pub async fn trace_request<B, H, F>(
+    name: &'static str,
+    request: Request<B>,
+    handler: H,
+) -> Response<Body>
 where
     H: FnOnce(Request<B>) -> F,
     F: Future<Output = Response<Body>>,
 {
-    if telemetry::is_quiet() && !request.headers().contains_key(TRACEPARENT) {
+    // A trace context must be forwarded even without telemetry, which needs the code below.
+    if telemetry::is_suppressed() && !request.headers().contains_key(TRACEPARENT) {
         return handler(request).await;
     }
 
@@ -41,7 +46,7 @@ where
     );
 
     let remote = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
-    // Fails only where no telemetry is installed, and then there is no parent to set.
+    // Fails only without installed telemetry, and then there is no parent to set.
     let _ = span.set_parent(remote.clone());
     let answering = async {
         let response = handler(request).await;
@@ -53,6 +58,7 @@ where
         response
     };
 
+    // Without installed telemetry the span has no OpenTelemetry context; this one carries the caller's.
     let response = answering
         .instrument(span.clone())
         .with_context(remote)
@@ -63,7 +69,7 @@ where
         response.status(),
         response.status().is_server_error(),
     );
-    telemetry::server_request(
+    telemetry::record_server_request(
         name,
         method.as_str(),
         response.status().as_u16(),
@@ -73,9 +79,9 @@ where
     response
 }
 
-/// The CLIENT span of a request to an upstream.
+/// Creates the CLIENT span of a request to an upstream.
 pub(super) fn client_span(request: &Request<Body>, authority: &Authority) -> Span {
-    if telemetry::is_quiet() {
+    if telemetry::is_suppressed() {
         return Span::none();
     }
     tracing::info_span!(
@@ -91,7 +97,7 @@ pub(super) fn client_span(request: &Request<Body>, authority: &Authority) -> Spa
     )
 }
 
-/// Records how a request to an upstream ended.
+/// Records the result of a request to an upstream.
 pub(super) fn record_client(span: &Span, result: Result<StatusCode, &dyn std::error::Error>) {
     match result {
         Ok(status) => record_status(
@@ -106,13 +112,13 @@ pub(super) fn record_client(span: &Span, result: Result<StatusCode, &dyn std::er
     }
 }
 
-/// Writes the current trace context into headers that leave this process.
+/// Writes the current trace context into the headers of an outgoing request.
 pub(super) fn inject(headers: &mut HeaderMap) {
-    // With telemetry the entered span is the current context; without, what came in is.
+    // With telemetry the current context is the entered span; without, it is the incoming context.
     let context = Context::current();
     if context.span().span_context().is_valid() {
         TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(headers));
-        // Injected even when there is no state; a header without a value says nothing.
+        // The propagator injects `tracestate` even if it is empty; such a header carries nothing.
         if headers.get(TRACESTATE).is_some_and(HeaderValue::is_empty) {
             headers.remove(TRACESTATE);
         }
@@ -133,7 +139,7 @@ const TRACESTATE: &str = "tracestate";
 mod tests {
     use super::*;
 
-    fn injected(state: Option<&'static str>) -> HeaderMap {
+    fn headers_with_injected(state: Option<&'static str>) -> HeaderMap {
         let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", HeaderValue::from_static(trace));
@@ -147,16 +153,16 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_without_state_leaves_without_the_header() {
+    fn omits_an_empty_tracestate() {
         for state in [None, Some("")] {
-            let headers = injected(state);
+            let headers = headers_with_injected(state);
             assert!(headers.contains_key("traceparent"));
             assert!(!headers.contains_key(TRACESTATE), "{headers:?}");
         }
     }
 
     #[test]
-    fn a_state_that_came_in_is_passed_on() {
-        assert_eq!(injected(Some("a=b"))[TRACESTATE], "a=b");
+    fn forwards_an_incoming_tracestate() {
+        assert_eq!(headers_with_injected(Some("a=b"))[TRACESTATE], "a=b");
     }
 }

@@ -1,8 +1,8 @@
-//! WebSockets, passed through: two connections become one tunnel.
+//! WebSocket upgrades: two connections become one tunnel.
 //!
-//! The listener notes the wish before it removes the headers of the hop; the upstream writes them
-//! anew and, when the next hop agrees, leaves the tunnel with the connection, whose task carries it
-//! under the connection's limits. No other upgrade is passed on: `h2c` would be a way around a filter.
+//! The server marks an upgrade request before it removes the hop-by-hop headers; the upstream client
+//! adds them again and, if the next hop accepts, stores the tunnel in the slot of the connection. The
+//! connection's task runs it within its limits. No other upgrade is forwarded: `h2c` would bypass a filter.
 
 use std::{
     pin::Pin,
@@ -17,27 +17,30 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-/// Carries bytes until one side ends.
+/// Copies bytes in both directions until one side closes.
 pub(super) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where a tunnel is left for the task of its connection.
+/// Hands a tunnel over to the task of its connection.
 #[derive(Clone, Default)]
-pub(super) struct Slot(Arc<Mutex<Option<Tunnel>>>);
+pub(super) struct TunnelSlot(Arc<Mutex<Option<Tunnel>>>);
 
-/// In the extensions of a request whose client wants a WebSocket.
+/// Marks a request for a WebSocket, in the request's extensions.
 #[derive(Clone)]
-struct Wish(Slot);
+struct UpgradeRequested(TunnelSlot);
 
-impl Slot {
-    /// Notes in the request that its client wants a WebSocket, if it does.
-    pub(super) fn note_wish<B>(&self, request: &mut Request<B>) {
+impl TunnelSlot {
+    /// Marks the request if it asks for a WebSocket.
+    pub(super) fn mark_upgrade_request<B>(&self, request: &mut Request<B>) {
+        // RFC 6455 section 4.1: a GET request over HTTP/1.1.
         let possible = *request.method() == Method::GET && request.version() == Version::HTTP_11;
         if possible && wants_websocket(request.headers()) {
-            request.extensions_mut().insert(Wish(self.clone()));
+            request
+                .extensions_mut()
+                .insert(UpgradeRequested(self.clone()));
         }
     }
 
-    /// The tunnel that was left here.
+    /// Takes the tunnel, if there is one.
     pub(super) fn take(&self) -> Option<Tunnel> {
         self.tunnel().take()
     }
@@ -47,27 +50,28 @@ impl Slot {
     }
 }
 
-/// One side of a WebSocket that may come to be.
-pub(super) struct Upgrading {
-    slot: Slot,
+/// The client's side of an upgrade that the next hop has not answered yet.
+pub(super) struct PendingUpgrade {
+    slot: TunnelSlot,
     client: OnUpgrade,
 }
 
-impl Upgrading {
-    /// Asks the next hop for what the client wants, if it wants a WebSocket.
-    pub(super) fn ask<B>(request: &mut Request<B>) -> Option<Self> {
-        let Wish(slot) = request.extensions_mut().remove()?;
-        write(request.headers_mut());
+impl PendingUpgrade {
+    /// Adds the upgrade headers for the next hop to a marked request.
+    pub(super) fn request_from<B>(request: &mut Request<B>) -> Option<Self> {
+        let UpgradeRequested(slot) = request.extensions_mut().remove()?;
+        add_upgrade_headers(request.headers_mut());
         Some(Self {
             slot,
             client: hyper::upgrade::on(request),
         })
     }
 
-    /// Makes the tunnel, once the next hop has agreed.
-    pub(super) fn agreed<B>(self, response: &mut Response<B>) {
-        write(response.headers_mut());
+    /// Creates the tunnel once the next hop has accepted.
+    pub(super) fn accept<B>(self, response: &mut Response<B>) {
+        add_upgrade_headers(response.headers_mut());
         let (client, next_hop) = (self.client, hyper::upgrade::on(response));
+        // Both upgrades resolve only after the 101 response is sent, so they are awaited within the tunnel.
         *self.slot.tunnel() = Some(Box::pin(async move {
             let (client, next_hop) = match tokio::try_join!(client, next_hop) {
                 Ok(both) => both,
@@ -76,32 +80,33 @@ impl Upgrading {
 
             let (mut client, mut next_hop) = (TokioIo::new(client), TokioIo::new(next_hop));
             if let Err(error) = copy_bidirectional(&mut client, &mut next_hop).await {
-                tracing::debug!(%error, "tunnel broke off");
+                tracing::debug!(%error, "tunnel failed");
             }
         }));
     }
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {
-    let has = |name, wanted: &str| {
+    let has = |name, token: &str| {
         let values = headers
             .get_all(name)
             .iter()
             .filter_map(|value| value.to_str().ok());
         values
             .flat_map(|value| value.split(','))
-            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
+            .any(|word| word.trim().eq_ignore_ascii_case(token))
     };
 
-    let only_one = headers.get_all(UPGRADE).iter().count() == 1;
-    let named = headers
+    // A list of protocols lets the server choose, and it might choose one that bypasses the filters.
+    let is_single = headers.get_all(UPGRADE).iter().count() == 1;
+    let is_websocket = headers
         .get(UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(WEBSOCKET));
 
-    only_one && named && has(CONNECTION, "upgrade")
+    is_single && is_websocket && has(CONNECTION, "upgrade")
 }
 
-fn write(headers: &mut HeaderMap) {
+fn add_upgrade_headers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
@@ -112,25 +117,25 @@ const WEBSOCKET: &[u8] = b"websocket";
 mod tests {
     use super::*;
 
-    fn noted(method: Method, connection: &str, upgrade: &str) -> bool {
+    fn is_marked(method: Method, connection: &str, upgrade: &str) -> bool {
         let request = Request::builder()
             .method(method)
             .header(CONNECTION, connection);
         let mut request = request.header(UPGRADE, upgrade).body(()).unwrap();
-        Slot::default().note_wish(&mut request);
-        request.extensions().get::<Wish>().is_some()
+        TunnelSlot::default().mark_upgrade_request(&mut request);
+        request.extensions().get::<UpgradeRequested>().is_some()
     }
 
     #[test]
-    fn notes_a_wish_for_a_websocket() {
-        assert!(noted(Method::GET, "keep-alive, Upgrade", "WebSocket"));
+    fn marks_a_websocket_request() {
+        assert!(is_marked(Method::GET, "keep-alive, Upgrade", "WebSocket"));
     }
 
     #[test]
-    fn notes_no_other_wish() {
-        assert!(!noted(Method::GET, "upgrade", "h2c"));
-        assert!(!noted(Method::GET, "upgrade", "h2c, websocket"));
-        assert!(!noted(Method::GET, "keep-alive", "websocket"));
-        assert!(!noted(Method::POST, "upgrade", "websocket"));
+    fn marks_no_other_request() {
+        assert!(!is_marked(Method::GET, "upgrade", "h2c"));
+        assert!(!is_marked(Method::GET, "upgrade", "h2c, websocket"));
+        assert!(!is_marked(Method::GET, "keep-alive", "websocket"));
+        assert!(!is_marked(Method::POST, "upgrade", "websocket"));
     }
 }

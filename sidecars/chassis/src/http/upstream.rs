@@ -1,4 +1,4 @@
-//! The next hop: one base address, a pool of connections, limits on every wait.
+//! The client for the next hop: a base address, a connection pool, and a timeout on every wait.
 
 use std::{
     fmt,
@@ -23,15 +23,15 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tracing::Instrument;
 
 use super::{
-    Body, UpstreamLimits, UpstreamProtocol, boxed,
+    Body, UpstreamLimits, UpstreamProtocol, box_body,
     headers::join_cookies,
-    pool::{Answer, Failure, Pool},
+    pool::{Pool, PooledBody, SendError},
     problem, strip_hop_by_hop, trace,
-    upgrade::Upgrading,
+    upgrade::PendingUpgrade,
 };
 use crate::BoxError;
 
-/// One upstream base address, such as `http://127.0.0.1:8081`, with a pool of connections.
+/// A client for one base address, such as `http://127.0.0.1:8081`, with a connection pool.
 #[derive(Clone)]
 pub struct Upstream {
     pool: Arc<Pool>,
@@ -40,79 +40,83 @@ pub struct Upstream {
     limits: UpstreamLimits,
 }
 
-/// Why an address cannot be an upstream.
+/// The error of parsing the base address of an upstream.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidUpstream {
-    /// The text is no URL at all.
+pub enum ParseUpstreamError {
+    /// The text is not a URL.
     #[error("`{text}` is not a URL; write one like http://127.0.0.1:8080")]
-    NotUrl {
-        /// What was given.
+    InvalidUrl {
+        /// The text.
         text: String,
-        /// What the parser says.
+        /// The parser's error.
         source: http::uri::InvalidUri,
     },
-    /// The URL is not one this client can use.
+    /// This client does not support the URL.
     #[error("`{text}` {problem}; write a URL like http://127.0.0.1:8080")]
-    Unusable {
-        /// What was given.
+    UnsupportedUrl {
+        /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The reason, as a phrase that follows the text.
         problem: &'static str,
     },
 }
 
-/// Why there is no answer from the upstream.
+/// The error of a request without a response from the upstream.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// Nobody accepts connections there (yet): 503 with `Retry-After`.
-    #[error("the upstream cannot be connected to")]
+    /// The upstream does not accept connections (yet): 503 with `Retry-After`.
+    #[error("cannot connect to the upstream")]
     Connect(#[source] BoxError),
-    /// The head of the answer did not come in time: 504.
+    /// The header section of the response did not arrive in time: 504.
     #[error("the upstream did not answer within {0:?}")]
     Timeout(Duration),
-    /// The body of the request could not be read from whoever sends it: 400.
-    #[error("the body of the request broke off")]
+    /// The body of the request could not be read from the client: 400.
+    #[error("the request body ended unexpectedly")]
     RequestBody(#[source] BoxError),
-    /// Everything else: 502.
-    #[error("the upstream broke off")]
+    /// Any other error: 502.
+    #[error("the upstream failed")]
     Failed(#[source] BoxError),
 }
 
 impl Upstream {
-    /// An upstream at `base`; nothing is connected to until something is sent.
-    pub fn new(base: &str, limits: UpstreamLimits) -> Result<Self, InvalidUpstream> {
-        Self::speaking(UpstreamProtocol::Http1, base, limits)
+    /// Creates a client for HTTP/1.1; connections are opened on demand.
+    pub fn new(base: &str, limits: UpstreamLimits) -> Result<Self, ParseUpstreamError> {
+        Self::with_protocol(UpstreamProtocol::Http1, base, limits)
     }
 
-    /// An upstream that speaks this protocol.
-    pub fn speaking(
+    /// Creates a client for this protocol.
+    pub fn with_protocol(
         protocol: UpstreamProtocol,
         base: &str,
         limits: UpstreamLimits,
-    ) -> Result<Self, InvalidUpstream> {
-        let unusable = |problem| InvalidUpstream::Unusable {
+    ) -> Result<Self, ParseUpstreamError> {
+        let unsupported = |problem| ParseUpstreamError::UnsupportedUrl {
             text: base.to_owned(),
             problem,
         };
-        let uri: Uri = base.parse().map_err(|source| InvalidUpstream::NotUrl {
-            text: base.to_owned(),
-            source,
-        })?;
+        let uri: Uri = base
+            .parse()
+            .map_err(|source| ParseUpstreamError::InvalidUrl {
+                text: base.to_owned(),
+                source,
+            })?;
 
+        // The next hop is in the same task, so there is no TLS client here.
         if uri.scheme() != Some(&Scheme::HTTP) {
-            return Err(unusable("does not begin with `http://`"));
+            return Err(unsupported("does not begin with `http://`"));
         }
         if uri.query().is_some() {
-            return Err(unusable("has a query"));
+            return Err(unsupported("has a query"));
         }
 
         let authority = uri
             .authority()
             .cloned()
-            .ok_or_else(|| unusable("names no host"))?;
+            .ok_or_else(|| unsupported("has no host"))?;
 
+        // Credentials would end up in logs, and are deprecated in `http` URLs (RFC 9110 section 4.2.4).
         if authority.as_str().contains('@') {
-            return Err(unusable("has a user or a password in it"));
+            return Err(unsupported("contains a user name or password"));
         }
 
         let host = authority.host().trim_matches(['[', ']']);
@@ -128,16 +132,16 @@ impl Upstream {
         })
     }
 
-    /// The host and port of the upstream.
+    /// Returns the host and port of the upstream.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// Sends a request and returns the answer as soon as its head is there; bodies stream.
+    /// Sends a request and returns the response as soon as its header section has arrived; bodies stream.
     ///
-    /// The path of the request is put behind the base address. The host is the one the request
-    /// names in its target or `Host` header, else the upstream's. Headers of one hop are removed
-    /// both ways, and the trace context is passed on in a CLIENT span.
+    /// The request's path is appended to the base address. The host is that of the request's target or
+    /// `Host` header, or else the upstream's. Hop-by-hop headers are removed in both directions, and the
+    /// trace context is forwarded in a CLIENT span.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         let span = trace::client_span(&request, &self.authority);
         let sending = self.send_in_span(request);
@@ -150,59 +154,63 @@ impl Upstream {
         result
     }
 
-    /// Whether something accepts connections at the upstream's address.
-    pub async fn reachable(&self) -> bool {
+    /// Returns whether the upstream accepts connections.
+    pub async fn is_reachable(&self) -> bool {
         self.pool.connect().await.is_ok()
     }
 
     async fn send_in_span(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
-        let broken = Arc::new(AtomicBool::new(false));
-        let mut request = self.prepare(request, &broken)?;
-        let upgrading = Upgrading::ask(&mut request);
-        let limit = self.limits.response.duration();
-        let mut answer = match timeout(limit, self.pool.send(request)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(Failure::Connect(error))) => return Err(UpstreamError::Connect(error.into())),
-            Ok(Err(Failure::Exchange(error))) if broken.load(Ordering::Relaxed) => {
+        let body_failed = Arc::new(AtomicBool::new(false));
+        let mut request = self.prepare(request, &body_failed)?;
+        let pending_upgrade = PendingUpgrade::request_from(&mut request);
+        let limit = self.limits.response_timeout.duration();
+        let mut response = match timeout(limit, self.pool.send(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(SendError::Connect(error))) => return Err(UpstreamError::Connect(error.into())),
+            // hyper reports a failed request body as an error of the exchange; the flag tells the two apart.
+            Ok(Err(SendError::Exchange(error))) if body_failed.load(Ordering::Relaxed) => {
                 return Err(UpstreamError::RequestBody(error.into()));
             }
-            Ok(Err(Failure::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
+            Ok(Err(SendError::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
             Err(_) => return Err(UpstreamError::Timeout(limit)),
         };
 
-        let stall = self.limits.stall.duration();
-        strip_hop_by_hop(answer.headers_mut());
+        let stall = self.limits.stall_timeout.duration();
+        strip_hop_by_hop(response.headers_mut());
 
-        // Our listener answers in its own version (RFC 9110 section 2.5), whatever the app speaks.
-        *answer.version_mut() = Version::HTTP_11;
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let unasked = || UpstreamError::Failed("it switched protocols unasked".into());
-            upgrading.ok_or_else(unasked)?.agreed(&mut answer);
+        // The version belongs to each hop (RFC 9110 section 2.5); the server sets its own.
+        *response.version_mut() = Version::HTTP_11;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let unexpected =
+                || UpstreamError::Failed("it switched protocols without a request".into());
+            pending_upgrade
+                .ok_or_else(unexpected)?
+                .accept(&mut response);
         }
 
-        Ok(answer.map(|body| boxed(Patient::new(body, stall))))
+        Ok(response.map(|body| box_body(TimeoutBody::new(body, stall))))
     }
 
     fn prepare(
         &self,
         mut request: Request<Body>,
-        broken: &Arc<AtomicBool>,
+        body_failed: &Arc<AtomicBool>,
     ) -> Result<Request<Body>, UpstreamError> {
         let wants_trailers = is_grpc(request.headers());
         let headers = request.headers_mut();
         strip_hop_by_hop(headers);
         join_cookies(headers);
 
-        // Our own listener has answered it: the body is on its way already.
+        // The server has already answered with `100 Continue`, so the body follows in any case.
         headers.remove(EXPECT);
-        // RFC 9112, 3.2.2: where the target names the host, the `Host` header has no say.
-        let named = request.uri().authority().cloned();
+        // RFC 9112 section 3.2.2: a host in the request target overrides the `Host` header.
+        let host_in_target = request.uri().authority().cloned();
 
         match self.pool.protocol() {
             UpstreamProtocol::Http1 => {
                 *request.version_mut() = Version::HTTP_11;
-                let target = self.path(request.uri());
-                let host = named.or_else(|| {
+                let path = self.path(request.uri());
+                let host = host_in_target.or_else(|| {
                     let is_missing = !request.headers().contains_key(HOST);
                     is_missing.then(|| self.authority.clone())
                 });
@@ -213,14 +221,15 @@ impl Upstream {
                     request.headers_mut().insert(HOST, host);
                 }
 
-                if let Some(target) = target {
-                    *request.uri_mut() = target?;
+                if let Some(path) = path {
+                    *request.uri_mut() = path?;
                 }
             }
             UpstreamProtocol::Http2 => {
                 *request.version_mut() = Version::HTTP_2;
                 let host = request.headers_mut().remove(HOST);
-                let host = named.or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
+                let host = host_in_target
+                    .or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
                 let path = match self.path(request.uri()) {
                     Some(path) => path?,
                     None => request.uri().clone(),
@@ -233,7 +242,7 @@ impl Upstream {
                 let uri = Uri::from_parts(parts);
                 *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
                 if wants_trailers {
-                    // It belongs to the hop, and gRPC servers refuse a call without it.
+                    // `TE` is hop-by-hop and was removed; gRPC servers reject calls without it.
                     let headers = request.headers_mut();
                     headers.insert(TE, HeaderValue::from_static("trailers"));
                 }
@@ -241,18 +250,16 @@ impl Upstream {
         }
 
         trace::inject(request.headers_mut());
-        let broken = Arc::clone(broken);
-        Ok(request.map(|body| boxed(Source { body, broken })))
+        let body_failed = Arc::clone(body_failed);
+        Ok(request.map(|body| box_body(RequestBody { body, body_failed })))
     }
 
-    /// The target in origin form behind the base address; none when what was asked for is that already.
-    fn path(&self, asked_for: &Uri) -> Option<Result<Uri, UpstreamError>> {
-        let path = asked_for.path_and_query();
+    /// Returns the target in origin form, appended to the base path; `None` if it needs no change.
+    fn path(&self, target: &Uri) -> Option<Result<Uri, UpstreamError>> {
+        let path = target.path_and_query();
         let is_path = path.is_some_and(|path| path.as_str().starts_with('/'));
         match path {
-            Some(_) if is_path && self.base_path.is_empty() && asked_for.authority().is_none() => {
-                None
-            }
+            Some(_) if is_path && self.base_path.is_empty() && target.authority().is_none() => None,
             Some(path) if is_path && self.base_path.is_empty() => Some(Ok(Uri::from(path.clone()))),
             _ => {
                 let path = path.filter(|_| is_path).map_or("/", PathAndQuery::as_str);
@@ -277,7 +284,7 @@ impl fmt::Debug for Upstream {
 }
 
 impl UpstreamError {
-    /// What the client is told: 503 with `Retry-After`, 504, 400 or 502.
+    /// Returns the response for the client: 503 with `Retry-After`, 504, 400 or 502.
     pub fn response(&self) -> Response<Body> {
         let (status, code) = match self {
             Self::Connect(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable"),
@@ -297,19 +304,19 @@ impl UpstreamError {
     }
 }
 
-/// Whether the host of an address is this task itself: `localhost` or a loopback address, in brackets or not.
+/// Returns whether a host is `localhost` or a loopback address, in brackets or not.
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The body of a request, remembering whether it was the one that failed.
-struct Source {
+/// A request body that records whether it failed.
+struct RequestBody {
     body: Body,
-    broken: Arc<AtomicBool>,
+    body_failed: Arc<AtomicBool>,
 }
 
-impl http_body::Body for Source {
+impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -319,7 +326,7 @@ impl http_body::Body for Source {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if matches!(frame, Some(Err(_))) {
-            self.broken.store(true, Ordering::Relaxed);
+            self.body_failed.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }
@@ -338,15 +345,15 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
-/// The body of an answer, with a limit on the wait for each of its parts.
-struct Patient {
-    body: Answer,
+/// A response body with a timeout for each frame.
+struct TimeoutBody {
+    body: PooledBody,
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    fn new(body: Answer, limit: Duration) -> Self {
+impl TimeoutBody {
+    fn new(body: PooledBody, limit: Duration) -> Self {
         Self {
             body,
             limit,
@@ -355,7 +362,7 @@ impl Patient {
     }
 }
 
-impl http_body::Body for Patient {
+impl http_body::Body for TimeoutBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -368,13 +375,14 @@ impl http_body::Body for Patient {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
 
+        // The timer is created on the first wait, so a body that is there at once needs none.
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(waiting.as_mut().poll(cx));
         waiting.as_mut().reset(Instant::now() + limit);
 
         Poll::Ready(Some(Err(format!(
-            "no byte of the answer arrived within {limit:?}"
+            "no byte of the response received within {limit:?}"
         )
         .into())))
     }

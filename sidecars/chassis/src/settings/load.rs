@@ -1,88 +1,100 @@
-//! Lays what is given over the defaults, and gathers everything that is wrong with it.
+//! Merges the values of all sources into the defaults and collects every problem.
 
 use figment::{Figment, error::Kind as FigmentKind, providers::Serialized};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    Kind, Problem, Shape, Sources, shape_of,
-    sources::{Given, Layers},
+    Problem, SettingKind, SettingSchema, Sources, schema_for,
+    sources::{Layers, SettingValue},
 };
 use crate::{Common, Component, Settings, telemetry};
 
-/// The settings of a component, whole and without a known problem.
+/// The settings of a component, complete and valid.
 #[derive(Debug, Clone)]
-pub struct Loaded<C> {
+pub struct LoadedSettings<C> {
     /// The settings every component has.
     pub common: Common,
-    /// The component's own.
+    /// The settings of this component.
     pub config: C,
 }
 
-/// Reads the settings of a component; on failure, everything that is wrong with them.
-pub fn load<C: Component>(sources: &Sources) -> Result<Loaded<C::Config>, Vec<Problem>> {
+/// Loads the settings of a component.
+///
+/// # Errors
+///
+/// Returns every problem of the settings.
+pub fn load<C: Component>(sources: &Sources) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
     load_with::<C>(sources, |_| Vec::new())
 }
 
-/// Reads the settings and looks deeper, as far as what was read allows; on failure, all there is to say.
+/// Loads the settings and runs [`Component::check`] on them; returns every problem of both.
 pub(crate) fn load_checked<C: Component>(
     sources: &Sources,
-) -> Result<Loaded<C::Config>, Vec<Problem>> {
+) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
     load_with::<C>(sources, C::check)
 }
 
 fn load_with<C: Component>(
     sources: &Sources,
-    deeper: impl FnOnce(&C::Config) -> Vec<Problem>,
-) -> Result<Loaded<C::Config>, Vec<Problem>> {
-    let (common_shape, own_shape) = (shape_of::<Common>(), shape_of::<C::Config>());
+    check: impl FnOnce(&C::Config) -> Vec<Problem>,
+) -> Result<LoadedSettings<C::Config>, Vec<Problem>> {
+    let (common_schema, own_schema) = (schema_for::<Common>(), schema_for::<C::Config>());
     let Layers {
-        given,
+        values,
         mut problems,
-    } = sources.layers(C::NAME, &both(&common_shape, &own_shape));
-    let (common_given, own_given): (Vec<_>, Vec<_>) = given
+    } = sources.layers(C::NAME, &merge(&common_schema, &own_schema));
+    let (common_values, own_values): (Vec<_>, Vec<_>) = values
         .into_iter()
-        .partition(|given| belongs(given, &common_shape));
+        .partition(|setting| belongs_to(setting, &common_schema));
     let common = Common::with_admin_port(C::ADMIN_PORT);
-    let common = extract(&common, &common_shape, common_given, &mut problems);
+    let common = extract(&common, &common_schema, common_values, &mut problems);
 
+    // Log directives have a syntax that the type `String` does not check.
     problems.extend(
         common
             .iter()
             .filter_map(|common| directives_problem(&common.log)),
     );
 
-    let config = extract(&C::Config::default(), &own_shape, own_given, &mut problems);
+    let config = extract(
+        &C::Config::default(),
+        &own_schema,
+        own_values,
+        &mut problems,
+    );
     if let Some(config) = &config {
         add_new(&mut problems, config.problems());
-        add_new(&mut problems, deeper(config));
+        add_new(&mut problems, check(config));
     }
 
     match (common, config) {
-        (Some(common), Some(config)) if problems.is_empty() => Ok(Loaded { common, config }),
+        (Some(common), Some(config)) if problems.is_empty() => {
+            Ok(LoadedSettings { common, config })
+        }
         _ => Err(problems),
     }
 }
 
-/// Reads the settings every component has, whatever may be wrong with the others.
+/// Loads the common settings, even if others are invalid.
 pub(crate) fn load_common<C: Component>(sources: &Sources) -> Result<Common, Vec<Problem>> {
-    let (common_shape, own_shape) = (shape_of::<Common>(), shape_of::<C::Config>());
-    let given = sources
-        .layers(C::NAME, &both(&common_shape, &own_shape))
-        .given
-        .into_iter();
-    let given = given
-        .filter(|given| belongs(given, &common_shape))
+    let (common_schema, own_schema) = (schema_for::<Common>(), schema_for::<C::Config>());
+    let values = sources
+        .layers(C::NAME, &merge(&common_schema, &own_schema))
+        .values
+        .into_iter()
+        .filter(|setting| belongs_to(setting, &common_schema))
         .collect();
-    let mut problems = Vec::new();
 
-    let common = Common::with_admin_port(C::ADMIN_PORT);
-    let common = extract(&common, &common_shape, given, &mut problems);
+    let mut problems = Vec::new();
+    let defaults = Common::with_admin_port(C::ADMIN_PORT);
+    let common = extract(&defaults, &common_schema, values, &mut problems);
     common.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
-/// Takes on the problems of settings that nothing was said of yet: where a value is refused, the default
-/// stands in, and what is wrong with that is nobody's fault.
+/// Adds the problems of settings that have none yet.
+///
+/// Where a value was rejected, the default was validated in its place, and its problems are not the user's.
 fn add_new(problems: &mut Vec<Problem>, more: Vec<Problem>) {
     let reported: Vec<String> = problems
         .iter()
@@ -93,30 +105,30 @@ fn add_new(problems: &mut Vec<Problem>, more: Vec<Problem>) {
 }
 
 fn directives_problem(log: &str) -> Option<Problem> {
-    let fault = telemetry::fault_of_directives(log)?;
+    let error = telemetry::directives_error(log)?;
     let hint = "write a level such as `debug`, or directives such as `info,hyper=debug`";
-    Some(Problem::new("log", format!("is not valid: {fault}"), hint))
+    Some(Problem::new("log", format!("is not valid: {error}"), hint))
 }
 
-/// Tries every value alone first, so that one fault does not hide the next.
+/// Merges the values one by one: figment stops at the first error, and one must not hide the next.
 fn extract<T: Serialize + DeserializeOwned>(
     defaults: &T,
-    shape: &Shape,
-    given: Vec<Given>,
+    schema: &SettingSchema,
+    values: Vec<SettingValue>,
     problems: &mut Vec<Problem>,
 ) -> Option<T> {
     let mut figment = Figment::from(Serialized::defaults(defaults));
-    for given in given {
-        let value = Serialized::globals(nested(&given.path, given.value));
+    for setting in values {
+        let value = Serialized::globals(nest(&setting.path, setting.value));
         let candidate = figment.clone().merge(value);
         match candidate.extract::<T>() {
             Ok(_) => figment = candidate,
             Err(error) => {
-                let secret = is_secret(shape, &given.path);
+                let secret = is_secret(schema, &setting.path);
                 problems.extend(
                     error
                         .into_iter()
-                        .map(|error| refused(&given.path, error, secret)),
+                        .map(|error| problem_from(&setting.path, error, secret)),
                 );
             }
         }
@@ -125,18 +137,18 @@ fn extract<T: Serialize + DeserializeOwned>(
     match figment.extract() {
         Ok(config) => Some(config),
         Err(error) => {
-            // Only the defaults are left, so this is a fault of the component itself.
+            // Only defaults and accepted values are left, so this is a bug of the component.
             problems.extend(
                 error
                     .into_iter()
-                    .map(|error| refused("defaults", error, true)),
+                    .map(|error| problem_from("defaults", error, true)),
             );
             None
         }
     }
 }
 
-fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
+fn problem_from(path: &str, error: figment::Error, secret: bool) -> Problem {
     let within = error.path.join(".");
     let setting = if within.starts_with(path) {
         within
@@ -144,17 +156,18 @@ fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
         path.to_owned()
     };
 
+    // serde's error may quote the value, so a secret gets no details.
     let message = match error.kind {
         _ if secret => "is not valid".to_owned(),
         FigmentKind::Message(message) => format!("is not valid: {message}"),
-        FigmentKind::InvalidType(found, wanted) | FigmentKind::InvalidValue(found, wanted) => {
-            format!("is {found}, not {wanted}")
+        FigmentKind::InvalidType(found, expected) | FigmentKind::InvalidValue(found, expected) => {
+            format!("is {found}, not {expected}")
         }
         FigmentKind::UnknownField(name, known) => {
-            format!("has no part `{name}`; it has {}", known.join(", "))
+            format!("has no field `{name}`; the fields are {}", known.join(", "))
         }
-        FigmentKind::UnknownVariant(word, known) => {
-            format!("cannot be `{word}`; it is one of {}", known.join(", "))
+        FigmentKind::UnknownVariant(value, known) => {
+            format!("cannot be `{value}`; use one of {}", known.join(", "))
         }
         FigmentKind::MissingField(name) => format!("lacks `{name}`"),
         kind => format!("is not valid: {kind}"),
@@ -163,28 +176,28 @@ fn refused(path: &str, error: figment::Error, secret: bool) -> Problem {
     Problem::new(setting, message, "")
 }
 
-fn is_secret(shape: &Shape, path: &str) -> bool {
+fn is_secret(schema: &SettingSchema, path: &str) -> bool {
     let mut secret = false;
-    shape.each_leaf("", &mut |leaf, shape| {
-        secret |= shape.secret && leaf == path;
+    schema.each_leaf("", &mut |leaf, schema| {
+        secret |= schema.secret && leaf == path;
     });
     secret
 }
 
-fn belongs(given: &Given, shape: &Shape) -> bool {
-    let first = given.path.split('.').next().unwrap_or_default();
-    matches!(&shape.kind, Kind::Group(members) if members.contains_key(first))
+fn belongs_to(setting: &SettingValue, schema: &SettingSchema) -> bool {
+    let first = setting.path.split('.').next().unwrap_or_default();
+    matches!(&schema.kind, SettingKind::Group(members) if members.contains_key(first))
 }
 
-fn both(common: &Shape, own: &Shape) -> Shape {
+fn merge(common: &SettingSchema, own: &SettingSchema) -> SettingSchema {
     let mut all = own.clone();
-    if let (Kind::Group(all), Kind::Group(common)) = (&mut all.kind, &common.kind) {
+    if let (SettingKind::Group(all), SettingKind::Group(common)) = (&mut all.kind, &common.kind) {
         all.extend(common.clone());
     }
     all
 }
 
-fn nested(path: &str, value: Value) -> Value {
+fn nest(path: &str, value: Value) -> Value {
     path.rsplit('.').fold(value, |value, name| {
         let mut outer = Map::new();
         outer.insert(name.to_owned(), value);

@@ -1,12 +1,12 @@
-//! Settings: defaults < file < one document < single variables, with every fault said at once.
+//! Settings: defaults < file < document < variables, with every problem reported together.
 //!
-//! `shape.rs` learns from the JSON Schema of a `Config` which settings there are; `sources.rs`
-//! turns file, document and environment into layers of values; `load.rs` lays the layers over the
-//! defaults and gathers what is wrong; `name.rs` knows how a setting is called in the environment.
+//! `schema.rs` derives the settings from the JSON Schema of a `Config`; `sources.rs` reads file,
+//! document and environment as layers of values; `load.rs` merges the layers into the defaults and
+//! collects the problems; `name.rs` maps setting names to environment variables.
 
 mod load;
 mod name;
-mod shape;
+mod schema;
 mod sources;
 
 use std::fmt::Debug;
@@ -14,38 +14,38 @@ use std::fmt::Debug;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use load::{Loaded, load};
+pub use load::{LoadedSettings, load};
 pub(crate) use load::{load_checked, load_common};
 pub(crate) use name::{prefix, variable};
-pub(crate) use shape::{Kind, Shape, shape_of};
+pub(crate) use schema::{SettingKind, SettingSchema, schema_for};
 pub use sources::Sources;
 
-/// Everything about a component that can be set from outside.
+/// The settings of a component.
 ///
-/// The `Default` is the documented default; what has none is an `Option` or empty, and
-/// [`problems`](Settings::problems) says that it is missing.
+/// The `Default` is the documented default; a setting without one is an `Option` or empty, and
+/// [`problems`](Settings::problems) reports that it is missing.
 pub trait Settings:
     Default + Clone + Debug + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
 {
-    /// Says what is wrong across settings: one that is required, two that exclude each other.
+    /// Validates the settings together: one that is required, two that exclude each other.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
     }
 }
 
-/// Something wrong with a setting.
+/// A problem with one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The dotted path of the setting: `limits.idle`.
+    /// The dotted path of the setting, such as `limits.idle_timeout`.
     pub setting: String,
-    /// What is wrong, as a phrase that follows the name: `is required`.
+    /// The problem, as a phrase that follows the name: `is required`.
     pub message: String,
-    /// What to do, beginning with a verb; may be empty.
+    /// What to do about it, beginning with a verb; may be empty.
     pub hint: String,
 }
 
 impl Problem {
-    /// A problem with one setting.
+    /// Creates a problem.
     pub fn new(
         setting: impl Into<String>,
         message: impl Into<String>,
@@ -58,14 +58,15 @@ impl Problem {
         }
     }
 
-    /// The problem with the setting's name in the environment of `component`.
-    pub fn sentence(&self, component: &str) -> String {
+    /// Formats the problem with the setting's path and its environment variable for `component`.
+    pub fn format(&self, component: &str) -> String {
         let variable = variable(component, &self.setting);
         let Self {
             setting,
             message,
             hint,
         } = self;
+        // An unknown variable has no path; its name is not repeated.
         let name = if *setting == variable {
             format!("`{setting}`")
         } else {

@@ -1,4 +1,4 @@
-//! Where values come from: a file, one document, single variables.
+//! The sources of values: a file, a document, variables.
 
 use std::{env, fs};
 
@@ -6,34 +6,35 @@ use figment::providers::{Format, Toml};
 use serde_json::{Map, Value};
 
 use super::{
-    Kind, Problem, Shape,
+    Problem, SettingKind, SettingSchema,
     name::{nearest, prefix, variable},
-    shape::join,
+    schema::join,
 };
 
-/// The environment a component reads its settings from.
+/// The environment variables a component reads its settings from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     variables: Vec<(String, String)>,
 }
 
-/// One value of one setting, and where it was written.
+/// A value of a setting and its dotted path.
 #[derive(Debug, Clone)]
-pub(super) struct Given {
+pub(super) struct SettingValue {
     pub(super) path: String,
     pub(super) value: Value,
 }
 
-/// Values of one source, least important source first.
+/// The values of all sources, in order of precedence with the lowest first, and the problems found.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    pub(super) given: Vec<Given>,
+    pub(super) values: Vec<SettingValue>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Sources {
-    /// The environment of this process.
-    pub fn of_process() -> Self {
+    /// Reads the environment of this process.
+    pub fn from_environment() -> Self {
+        // A name that is not UTF-8 cannot be a setting; a value must not be dropped silently, so it is kept lossily.
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((
                 name.into_string().ok()?,
@@ -45,7 +46,7 @@ impl Sources {
         }
     }
 
-    /// An environment made up by the caller.
+    /// Creates sources from the given variables, for tests.
     pub fn from_variables<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
@@ -57,16 +58,16 @@ impl Sources {
         }
     }
 
-    /// Everything given for the settings in `shape`, and what could not be read at all.
-    pub(super) fn layers(&self, component: &str, shape: &Shape) -> Layers {
+    /// Returns the values for the settings in `schema`, and the problems of reading them.
+    pub(super) fn layers(&self, component: &str, schema: &SettingSchema) -> Layers {
         let mut layers = Layers::default();
-        self.file(component, shape, &mut layers);
-        self.document(component, shape, &mut layers);
-        self.single(component, shape, &mut layers);
+        self.file(component, schema, &mut layers);
+        self.document(component, schema, &mut layers);
+        self.single(component, schema, &mut layers);
         layers
     }
 
-    fn file(&self, component: &str, shape: &Shape, layers: &mut Layers) {
+    fn file(&self, component: &str, schema: &SettingSchema, layers: &mut Layers) {
         let name = format!("{}SETTINGS_FILE", prefix(component));
         let Some(path) = self.value(&name).filter(|path| !path.is_empty()) else {
             return;
@@ -82,23 +83,23 @@ impl Sources {
             });
 
         match read {
-            Ok(document) => layers.take_document(document, &name, shape),
+            Ok(document) => layers.take_document(document, &name, schema),
             Err(error) => layers.problems.push(Problem::new(
                 name,
                 format!("names `{path}`, which cannot be read: {error}"),
-                "name a TOML or JSON file that this process can read",
+                "set the path of a TOML or JSON file that this process can read",
             )),
         }
     }
 
-    fn document(&self, component: &str, shape: &Shape, layers: &mut Layers) {
+    fn document(&self, component: &str, schema: &SettingSchema, layers: &mut Layers) {
         let name = format!("{}SETTINGS", prefix(component));
         let Some(text) = self.value(&name).filter(|text| !text.is_empty()) else {
             return;
         };
 
         match json(text) {
-            Ok(document) => layers.take_document(document, &name, shape),
+            Ok(document) => layers.take_document(document, &name, schema),
             Err(error) => layers.problems.push(Problem::new(
                 name,
                 format!("is not a JSON document: {error}"),
@@ -107,18 +108,20 @@ impl Sources {
         }
     }
 
-    fn single(&self, component: &str, shape: &Shape, layers: &mut Layers) {
+    fn single(&self, component: &str, schema: &SettingSchema, layers: &mut Layers) {
         let prefix = prefix(component);
         let mut known = Vec::new();
-        name_all(component, "", shape, &mut known);
+        collect_variables(component, "", schema, &mut known);
 
+        // Every variable with the prefix must be a setting, so that a misspelt one is an error.
         for (name, text) in self
             .variables
             .iter()
             .filter(|(name, _)| name.starts_with(&prefix))
         {
             match known.iter().find(|(variable, ..)| variable == name) {
-                Some((_, path, shape)) => layers.take_text(path, text, shape),
+                Some((_, path, schema)) => layers.take_text(path, text, schema),
+                // Read by `file` and `document` above.
                 None if *name == format!("{prefix}SETTINGS") => {}
                 None if *name == format!("{prefix}SETTINGS_FILE") => {}
                 None => {
@@ -140,9 +143,9 @@ impl Sources {
 }
 
 impl Layers {
-    fn take_document(&mut self, document: Value, origin: &str, shape: &Shape) {
+    fn take_document(&mut self, document: Value, origin: &str, schema: &SettingSchema) {
         if document.is_object() {
-            self.take_value("", document, origin, shape);
+            self.take_value("", document, origin, schema);
         } else {
             self.problems.push(Problem::new(
                 origin,
@@ -152,12 +155,12 @@ impl Layers {
         }
     }
 
-    /// Takes a value apart into the settings it holds.
-    fn take_value(&mut self, path: &str, value: Value, origin: &str, shape: &Shape) {
-        match (&shape.kind, value) {
-            // Nothing is said about a setting that is null.
+    /// Splits a value into the settings it contains.
+    fn take_value(&mut self, path: &str, value: Value, origin: &str, schema: &SettingSchema) {
+        match (&schema.kind, value) {
+            // `null` leaves a setting at its lower-precedence value.
             (_, Value::Null) => {}
-            (Kind::Group(members), Value::Object(values)) => {
+            (SettingKind::Group(members), Value::Object(values)) => {
                 for (name, value) in values {
                     let below = join(path, &name);
                     if let Some(member) = members.get(&name) {
@@ -170,25 +173,25 @@ impl Layers {
                     self.problems.push(unknown(&below, near.as_deref(), origin));
                 }
             }
-            (_, value) => self.given.push(Given {
+            (_, value) => self.values.push(SettingValue {
                 path: path.to_owned(),
                 value,
             }),
         }
     }
 
-    /// Takes the text of a variable, as the setting's kind reads it.
-    fn take_text(&mut self, path: &str, text: &str, shape: &Shape) {
-        match coerced(text, &shape.kind) {
-            Ok(value) => self.take_value(path, value, path, shape),
-            Err(wanted) => {
-                let shown = if shape.secret {
-                    "its text"
+    /// Parses the text of a variable as the setting's type.
+    fn take_text(&mut self, path: &str, text: &str, schema: &SettingSchema) {
+        match coerce(text, &schema.kind) {
+            Ok(value) => self.take_value(path, value, path, schema),
+            Err(hint) => {
+                let value = if schema.secret {
+                    "this text"
                 } else {
                     &format!("`{text}`")
                 };
                 self.problems
-                    .push(Problem::new(path, format!("cannot be {shown}"), wanted));
+                    .push(Problem::new(path, format!("cannot be {value}"), hint));
             }
         }
     }
@@ -197,8 +200,9 @@ impl Layers {
 fn unknown(name: &str, near: Option<&str>, origin: &str) -> Problem {
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "remove it, or see `describe` for the settings there are".to_owned(),
+        None => "remove it; `describe` lists the settings".to_owned(),
     };
+    // For a variable, the name alone already identifies the source.
     let origin = if origin.ends_with("SETTINGS") || origin.ends_with("SETTINGS_FILE") {
         format!("in {origin} ")
     } else {
@@ -207,41 +211,46 @@ fn unknown(name: &str, near: Option<&str>, origin: &str) -> Problem {
     Problem::new(name, format!("{origin}is not a setting"), hint)
 }
 
-/// Every variable there may be, with the setting or group of settings it gives.
-fn name_all<'a>(
+/// Collects every variable with the setting or group of settings it sets.
+fn collect_variables<'a>(
     component: &str,
     path: &str,
-    shape: &'a Shape,
-    known: &mut Vec<(String, String, &'a Shape)>,
+    schema: &'a SettingSchema,
+    known: &mut Vec<(String, String, &'a SettingSchema)>,
 ) {
     if !path.is_empty() {
-        known.push((variable(component, path), path.to_owned(), shape));
+        known.push((variable(component, path), path.to_owned(), schema));
     }
-    if let Kind::Group(members) = &shape.kind {
+    if let SettingKind::Group(members) = &schema.kind {
         for (name, member) in members {
-            name_all(component, &join(path, name), member, known);
+            collect_variables(component, &join(path, name), member, known);
         }
     }
 }
 
-fn coerced(text: &str, kind: &Kind) -> Result<Value, &'static str> {
+fn coerce(text: &str, kind: &SettingKind) -> Result<Value, &'static str> {
     let trimmed = text.trim();
     match kind {
-        Kind::Text => Ok(text.into()),
-        Kind::Integer => whole_number(trimmed).ok_or("write a whole number"),
-        Kind::Number => trimmed
+        SettingKind::String => Ok(text.into()),
+        SettingKind::Integer => whole_number(trimmed).ok_or("write a whole number"),
+        SettingKind::Number => trimmed
             .parse::<f64>()
             .map(Value::from)
             .map_err(|_| "write a number"),
-        Kind::Boolean => match trimmed {
+        SettingKind::Boolean => match trimmed {
             "true" => Ok(true.into()),
             "false" => Ok(false.into()),
             _ => Err("write `true` or `false`"),
         },
-        Kind::List { of_texts: true } if !trimmed.starts_with('[') => Ok(comma_separated(trimmed)),
-        Kind::List { .. } => json(trimmed).map_err(|_| "write a JSON array"),
-        Kind::Map | Kind::Group(_) => json(trimmed).map_err(|_| "write a JSON object"),
-        Kind::Any => Ok(json(trimmed).unwrap_or_else(|_| text.into())),
+        // A string that begins with `[` is JSON, for items that contain commas.
+        SettingKind::List { of_strings: true } if !trimmed.starts_with('[') => {
+            Ok(comma_separated(trimmed))
+        }
+        SettingKind::List { .. } => json(trimmed).map_err(|_| "write a JSON array"),
+        SettingKind::Map | SettingKind::Group(_) => {
+            json(trimmed).map_err(|_| "write a JSON object")
+        }
+        SettingKind::Any => Ok(json(trimmed).unwrap_or_else(|_| text.into())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Logs: one JSON object a line.
+//! Logs: one JSON object per line.
 
 use std::{fmt, io};
 
@@ -22,19 +22,20 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Where log lines go.
+/// The stream that log lines are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// For `serve`: the process has nothing else to say.
+    /// For `serve`, which has no other output.
     Stdout,
-    /// For a component's own verb: stdout is for its answer.
+    /// For an additional verb, because its result goes to stdout.
     Stderr,
 }
 
-/// Installs the process-wide subscriber; a second call leaves the first one in place. Says whether lines
-/// beyond `info` are shown.
+/// Installs the process-wide subscriber; a second call leaves the first one in place. Returns whether
+/// levels below `info` are logged.
 pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) -> bool {
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Spans of requests are worth their cost only if something beyond lifecycle events is logged.
     let is_detailed = filter
         .max_level_hint()
         .is_none_or(|level| level > LevelFilter::INFO);
@@ -44,6 +45,7 @@ pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) 
         Output::Stderr => lines.with_writer(io::stderr).with_filter(filter).boxed(),
     };
 
+    // Exported spans do not depend on the log level; code location and threads would only add bytes.
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -61,8 +63,8 @@ pub(super) fn install(directives: &str, output: Output, tracer: Option<Tracer>) 
     is_detailed
 }
 
-/// What is wrong with log directives, if anything is.
-pub(crate) fn fault_of_directives(directives: &str) -> Option<String> {
+/// Returns the error of invalid log directives.
+pub(crate) fn directives_error(directives: &str) -> Option<String> {
     EnvFilter::try_new(directives)
         .err()
         .map(|error| error.to_string())
@@ -101,6 +103,7 @@ fn line(time: String, event: &Event<'_>) -> Map<String, Value> {
     line.insert("target".into(), metadata.target().into());
     line.extend(fields.others);
 
+    // Without exported spans this is the context that came in with the request.
     let context = Context::current();
     let span = context.span();
     if span.span_context().is_valid() {
@@ -134,7 +137,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn put(&mut self, field: &Field, value: Value) {
+    fn insert(&mut self, field: &Field, value: Value) {
         self.others.insert(field.name().to_owned(), value);
     }
 }
@@ -143,35 +146,36 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         match field.name() {
+            // `tracing` passes the message as a field of this name.
             "message" => self.message = text,
-            _ => self.put(field, text.into()),
+            _ => self.insert(field, text.into()),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
-            _ => self.put(field, value.into()),
+            _ => self.insert(field, value.into()),
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.insert(field, value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
+        self.insert(field, value.into());
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
+        self.insert(field, value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.insert(field, value.into());
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, crate::error::chain(value).into());
+        self.insert(field, crate::error::format_chain(value).into());
     }
 }

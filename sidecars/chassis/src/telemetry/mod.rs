@@ -1,11 +1,11 @@
-//! Logs as JSON lines, and metrics and traces by OTLP.
+//! Logs as JSON lines; metrics and traces over OTLP.
 //!
 //! Components use [`counter`], [`histogram`] and the `tracing` macros; [`crate::main`] installs
-//! what receives them. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported.
+//! the subscriber and exporters. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported.
 
 mod log;
+mod monitored_exporter;
 mod otlp;
-mod reported;
 
 use std::{
     sync::{
@@ -20,10 +20,10 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram, Meter},
 };
 
-pub(crate) use log::{Output, fault_of_directives};
-pub(crate) use otlp::{Installed, install};
+pub(crate) use log::{Output, directives_error};
+pub(crate) use otlp::{TelemetryHandle, install};
 
-/// A counter of this process: `tls_proxy.handshakes`, unit `{handshake}`.
+/// Creates a counter, such as `tls_proxy.handshakes` with the unit `{handshake}`.
 pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
     meter()
         .u64_counter(name)
@@ -32,7 +32,7 @@ pub fn counter(name: &'static str, unit: &'static str, description: &'static str
         .build()
 }
 
-/// A histogram of this process, of seconds or bytes.
+/// Creates a histogram, such as of seconds or bytes.
 pub fn histogram(
     name: &'static str,
     unit: &'static str,
@@ -45,7 +45,7 @@ pub fn histogram(
         .build()
 }
 
-/// A gauge of this process: the last value recorded is what is exported.
+/// Creates a gauge, which exports the last recorded value.
 pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Gauge<f64> {
     meter()
         .f64_gauge(name)
@@ -54,20 +54,27 @@ pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) 
         .build()
 }
 
-/// Whether nobody would see a span or a measurement of a request: nothing is exported, and the log does not
-/// show them. Set by [`install`] alone, so that a program with a subscriber of its own keeps its spans.
-pub(crate) fn is_quiet() -> bool {
-    QUIET.load(Ordering::Relaxed)
+/// Returns whether spans and measurements of requests would be discarded, since nothing is exported
+/// and the log level hides them. Set by [`install`] only, so that a program with another subscriber
+/// keeps its spans.
+pub(crate) fn is_suppressed() -> bool {
+    SUPPRESSED.load(Ordering::Relaxed)
 }
 
-fn be_quiet() {
-    QUIET.store(true, Ordering::Relaxed);
+fn suppress() {
+    SUPPRESSED.store(true, Ordering::Relaxed);
 }
 
-static QUIET: AtomicBool = AtomicBool::new(false);
+static SUPPRESSED: AtomicBool = AtomicBool::new(false);
 
-/// Counts one answered request into `http.server.request.duration`.
-pub(crate) fn server_request(route: &'static str, method: &str, status: u16, duration: Duration) {
+/// Records an answered request in `http.server.request.duration`.
+pub(crate) fn record_server_request(
+    route: &'static str,
+    method: &str,
+    status: u16,
+    duration: Duration,
+) {
+    // Created on first use, when the process has installed its meter provider.
     static DURATION: OnceLock<Histogram<f64>> = OnceLock::new();
 
     let histogram = DURATION.get_or_init(|| {
@@ -86,7 +93,7 @@ pub(crate) fn server_request(route: &'static str, method: &str, status: u16, dur
     histogram.record(duration.as_secs_f64(), &attributes);
 }
 
-/// Methods come from clients; anything else than the known ones would be a series each.
+/// Maps unknown methods to `_OTHER` (OpenTelemetry's HTTP conventions), because each value is a time series.
 fn known_method(method: &str) -> &'static str {
     const KNOWN: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",

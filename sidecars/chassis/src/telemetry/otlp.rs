@@ -1,7 +1,7 @@
-//! The OpenTelemetry SDK, held in one place: its asynchronous processors are marked experimental.
+//! The OpenTelemetry SDK, kept in one place because its asynchronous processors are experimental.
 //!
-//! The plain batch processor runs on a thread without a reactor, where a hyper client panics and
-//! nothing is ever exported; so spans and metrics go through the processors that use tokio.
+//! The default batch processor runs on a thread without a reactor, where a hyper client panics and
+//! nothing is exported; so spans and metrics use the processors for tokio.
 
 use std::{env, time::Duration};
 
@@ -20,35 +20,35 @@ use tokio::{
 
 use super::{
     log::{self, Output},
-    reported::Reported,
+    monitored_exporter::MonitoredExporter,
 };
 use crate::BoxError;
 
-/// What is exported, as the `OTEL_*` variables say.
+/// The exported signals, from the `OTEL_*` variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Export {
     traces: bool,
     metrics: bool,
 }
 
-/// The telemetry of a running process; to be flushed at its end.
+/// The telemetry of a running process, which must be flushed before it exits.
 #[derive(Debug, Default)]
-pub(crate) struct Installed {
+pub(crate) struct TelemetryHandle {
     traces: Option<SdkTracerProvider>,
     metrics: Option<SdkMeterProvider>,
 }
 
-/// Installs logs and, where an endpoint is named, export; must be called inside the runtime.
+/// Installs logs and, if an endpoint is set, exporters; must be called inside the runtime.
 pub(crate) fn install(
     name: &'static str,
     version: &'static str,
     directives: &str,
     output: Output,
-) -> Installed {
+) -> TelemetryHandle {
     let export = Export::from_variables(|variable| env::var(variable).ok());
     let resource = resource(name, version);
-    let mut faults: Vec<BoxError> = Vec::new();
-    let mut keep = |fault| faults.push(fault);
+    let mut errors: Vec<BoxError> = Vec::new();
+    let mut keep = |error| errors.push(error);
     let traces = export
         .traces
         .then(|| tracer_provider(resource.clone()).map_err(&mut keep).ok());
@@ -56,7 +56,7 @@ pub(crate) fn install(
         .metrics
         .then(|| meter_provider(resource).map_err(&mut keep).ok());
 
-    let installed = Installed {
+    let installed = TelemetryHandle {
         traces: traces.flatten(),
         metrics: metrics.flatten(),
     };
@@ -64,6 +64,7 @@ pub(crate) fn install(
         .traces
         .as_ref()
         .map(|traces| traces.tracer("chassis"));
+    // The subscriber is installed before errors are logged, which is why they are collected.
     let is_detailed = log::install(directives, output, tracer);
 
     if let Some(metrics) = &installed.metrics {
@@ -72,11 +73,11 @@ pub(crate) fn install(
 
     let exports = installed.traces.is_some() || installed.metrics.is_some();
     if !exports && !is_detailed {
-        super::be_quiet();
+        super::suppress();
     }
 
-    for fault in faults {
-        tracing::error!(error = %fault, "telemetry is not exported");
+    for error in errors {
+        tracing::error!(%error, "telemetry is not exported");
     }
     installed
 }
@@ -85,12 +86,13 @@ impl Export {
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let is =
             |name: &str, value: &str| variable(name).is_some_and(|v| v.eq_ignore_ascii_case(value));
-        let given = |name: &str| variable(name).is_some_and(|v| !v.is_empty());
+        let is_set = |name: &str| variable(name).is_some_and(|v| !v.is_empty());
         let enabled = |signal: &str| {
             !is("OTEL_SDK_DISABLED", "true")
+                // As the OpenTelemetry SDK specification defines these variables.
                 && !is(&format!("OTEL_{signal}_EXPORTER"), "none")
-                && (given("OTEL_EXPORTER_OTLP_ENDPOINT")
-                    || given(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")))
+                && (is_set("OTEL_EXPORTER_OTLP_ENDPOINT")
+                    || is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")))
         };
 
         Self {
@@ -100,15 +102,16 @@ impl Export {
     }
 }
 
-impl Installed {
-    /// Sends what is left, for no longer than `limit`.
+impl TelemetryHandle {
+    /// Sends the remaining telemetry within `limit`.
     pub(crate) async fn flush(self, limit: Duration) {
         let Self { traces, metrics } = self;
-        // The SDK blocks until its tasks answer; on a worker those tasks could not run.
+        // The SDK blocks until its tasks finish; on a worker thread those tasks could not run.
         let flushing = [
             traces.map(|traces| spawn_blocking(move || traces.shutdown_with_timeout(limit))),
             metrics.map(|metrics| spawn_blocking(move || metrics.shutdown_with_timeout(limit))),
         ];
+        // One deadline for both signals, which are flushed concurrently.
         let deadline = Instant::now() + limit;
 
         for flushing in flushing.into_iter().flatten() {
@@ -124,7 +127,8 @@ impl Installed {
 
 fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
     let exporter = SpanExporter::builder().with_http().build()?;
-    let processor = BatchSpanProcessor::builder(Reported::new(exporter, "traces"), Tokio).build();
+    let processor =
+        BatchSpanProcessor::builder(MonitoredExporter::new(exporter, "traces"), Tokio).build();
     Ok(SdkTracerProvider::builder()
         .with_resource(resource)
         .with_span_processor(processor)
@@ -133,31 +137,33 @@ fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
 
 fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, BoxError> {
     let exporter = MetricExporter::builder().with_http().build()?;
-    let reader = PeriodicReader::builder(Reported::new(exporter, "metrics"), Tokio).build();
+    let reader =
+        PeriodicReader::builder(MonitoredExporter::new(exporter, "metrics"), Tokio).build();
     Ok(SdkMeterProvider::builder()
         .with_resource(resource)
         .with_reader(reader)
         .build())
 }
 
-/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over what the component says of itself.
+/// Builds the resource; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over the component's attributes.
 fn resource(name: &'static str, version: &'static str) -> Resource {
+    // The SDK's default detectors read the two variables; they also set `service.name=unknown_service`.
     let from_environment = Resource::builder().build();
     let own = [
         KeyValue::new("service.name", name),
         KeyValue::new("service.version", version),
     ];
-    let told = |key: &str| {
+    let is_in_environment = |key: &str| {
         env::var("OTEL_RESOURCE_ATTRIBUTES").is_ok_and(|list| {
             list.split(',')
                 .any(|pair| pair.trim().split('=').next() == Some(key))
         })
     };
 
-    let named = env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty());
+    let has_service_name = env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty());
     let own = own.into_iter().filter(|pair| match pair.key.as_str() {
-        "service.name" => !named && !told("service.name"),
-        key => !told(key),
+        "service.name" => !has_service_name && !is_in_environment("service.name"),
+        key => !is_in_environment(key),
     });
     let attributes = from_environment
         .iter()

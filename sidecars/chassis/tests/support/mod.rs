@@ -1,9 +1,9 @@
-//! What the tests share: raw HTTP over loopback, and waiting with a limit.
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+//! Shared by the tests: a server, raw HTTP over loopback, and waits with a timeout.
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 use std::{future::Future, net::SocketAddr, time::Duration};
@@ -23,17 +23,17 @@ use tokio::{
 pub(crate) type Request = ::http::Request<Body>;
 pub(crate) type Response = ::http::Response<Body>;
 
-/// How long anything may take that is expected to happen.
+/// How long a test waits for an expected event; generous, because the host may be busy.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// A served listener.
-pub(crate) struct Served {
+/// A running server.
+pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) trigger: Trigger,
     pub(crate) task: JoinHandle<()>,
 }
 
-pub(crate) async fn served<S, F>(service: S, limits: Limits) -> Served
+pub(crate) async fn start_server<S, F>(service: S, limits: Limits) -> Server
 where
     S: Fn(Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
@@ -47,21 +47,19 @@ where
             .unwrap();
     });
 
-    Served {
+    Server {
         address,
         trigger,
         task,
     }
 }
 
-/// Waits for something that must happen.
+/// Waits for a future that must resolve.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    timeout(LIMIT, future)
-        .await
-        .expect("this should have happened by now")
+    timeout(LIMIT, future).await.expect("timed out")
 }
 
-/// A raw client.
+/// A client that writes and reads raw bytes.
 pub(crate) struct Raw(pub(crate) TcpStream);
 
 impl Raw {
@@ -73,10 +71,11 @@ impl Raw {
         within(self.0.write_all(text.as_bytes())).await.unwrap();
     }
 
-    /// Reads until `end` has arrived.
+    /// Reads until the text ends with `end`.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut read = Vec::new();
         let mut byte = [0];
+        // Byte by byte, so that nothing after `end` is consumed.
         while !read.ends_with(end.as_bytes()) {
             let count = within(self.0.read(&mut byte)).await.unwrap();
             assert_ne!(
@@ -91,15 +90,16 @@ impl Raw {
         String::from_utf8(read).unwrap()
     }
 
-    /// Reads until the other side closes, however it does.
+    /// Reads until the server closes the connection.
     pub(crate) async fn read_to_end(&mut self) -> String {
         let mut read = Vec::new();
+        // A reset is as good as an end here.
         let _ = within(self.0.read_to_end(&mut read)).await;
         String::from_utf8(read).unwrap()
     }
 }
 
-/// Asks with a connection of its own; the answer is everything that came back.
+/// Sends a request on a new connection and returns the whole response.
 pub(crate) async fn ask(address: SocketAddr, head: &str) -> String {
     let mut raw = Raw::connect(address).await;
     raw.send(&format!(

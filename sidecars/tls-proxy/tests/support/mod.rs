@@ -1,10 +1,10 @@
-//! What the tests share: certificates of their own, a next hop, and a real TLS client.
+//! Shared by the tests: certificates, a next hop, and a real TLS client.
 
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a helper that fails is a test that fails"
+    reason = "a helper may panic to fail its test"
 )]
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -37,7 +37,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 pub(crate) type Request = ::http::Request<Body>;
 pub(crate) type Response = ::http::Response<Body>;
 
-/// A certificate authority of one test, and a certificate it has signed for `localhost`.
+/// A certificate authority and a certificate it signed for `localhost`.
 pub(crate) struct Authority {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) certificate: String,
@@ -66,7 +66,7 @@ impl Authority {
     }
 }
 
-/// An authority that signs whatever a test needs.
+/// An authority that signs certificates and revocation lists.
 pub(crate) struct Signer {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) root_pem: String,
@@ -78,6 +78,7 @@ impl Signer {
         let key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new([]).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Without the second usage, the revocation lists would be rejected.
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let root = ca.self_signed(&key).unwrap();
         Self {
@@ -87,22 +88,22 @@ impl Signer {
         }
     }
 
-    /// A certificate and its key, both as PEM.
+    /// Signs a certificate and returns it with its key, both as PEM.
     pub(crate) fn sign(&self, params: CertificateParams) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// A certificate for DNS names, with its key, in one text.
+    /// Signs a certificate for DNS names and returns it with its key in one text.
     pub(crate) fn server(&self, names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let (certificate, key) = self.sign(CertificateParams::new(names).unwrap());
         certificate + &key
     }
 
-    /// A revocation list with this serial number in it.
-    pub(crate) fn revoked(&self, serial: u64) -> String {
+    /// Signs a revocation list that contains this serial number.
+    pub(crate) fn revocation_list(&self, serial: u64) -> String {
         let now = rcgen::date_time_ymd(2026, 1, 1);
         let list = CertificateRevocationListParams {
             this_update: now,
@@ -122,7 +123,7 @@ impl Signer {
     }
 }
 
-/// A client's view of TLS, for tests that look closer.
+/// Returns the configuration of a client that trusts `root` and may have a certificate.
 pub(crate) fn client_config(
     root: &CertificateDer<'static>,
     identity: Option<&(String, String)>,
@@ -144,7 +145,7 @@ pub(crate) fn client_config(
     }
 }
 
-/// Connects under a name and shakes hands.
+/// Connects with a server name and performs the handshake.
 pub(crate) async fn connect(
     address: SocketAddr,
     config: &Arc<ClientConfig>,
@@ -155,8 +156,8 @@ pub(crate) async fn connect(
     within(TlsConnector::from(Arc::clone(config)).connect(name, stream)).await
 }
 
-/// Sends a request on a connection and returns all that comes back.
-pub(crate) async fn asked(
+/// Sends a GET request on a connection and returns the whole response.
+pub(crate) async fn send_get(
     mut stream: TlsStream<TcpStream>,
     headers: &str,
 ) -> std::io::Result<String> {
@@ -168,7 +169,7 @@ pub(crate) async fn asked(
     Ok(String::from_utf8(answer).unwrap())
 }
 
-/// Answers with the request line and the headers it saw, one a line.
+/// Starts a next hop that answers with the request line and headers it received, one per line.
 pub(crate) async fn mirror() -> SocketAddr {
     next_hop(|request: Request| async move {
         let headers = request.headers().iter();
@@ -183,16 +184,16 @@ pub(crate) async fn mirror() -> SocketAddr {
     .await
 }
 
-/// A running proxy.
-pub(crate) struct Running {
+/// A running proxy with the authority of its certificate.
+pub(crate) struct RunningProxy {
     pub(crate) address: SocketAddr,
     pub(crate) root: CertificateDer<'static>,
     pub(crate) trigger: Trigger,
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Runs a proxy in front of `upstream`.
-pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> Running {
+/// Starts a proxy in front of `upstream`.
+pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)) -> RunningProxy {
     let Authority {
         root,
         certificate,
@@ -210,13 +211,13 @@ pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)
     let address = listener.local_addr().unwrap();
     let (trigger, shutdown) = Shutdown::pair();
 
-    // Made here and now: files that the test changes next have been read.
+    // Created here and not in the task, so that a test may change the files afterwards.
     let proxy = Proxy::new(&config).unwrap();
     let task = tokio::spawn(async move {
         proxy.serve(listener, shutdown).await.unwrap();
     });
 
-    Running {
+    RunningProxy {
         address,
         root,
         trigger,
@@ -224,7 +225,7 @@ pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)
     }
 }
 
-/// Runs a next hop that lives as long as the test.
+/// Starts a next hop that runs as long as the test.
 pub(crate) async fn next_hop<S, F>(service: S) -> SocketAddr
 where
     S: Fn(Request) -> F + Clone + Send + Sync + 'static,
@@ -246,14 +247,14 @@ pub(crate) fn answer(text: impl Into<String>) -> Response {
     Response::new(http::full(text.into()))
 }
 
-/// Waits for something that must happen.
+/// Waits for a future that must resolve; the timeout is generous, because the host may be busy.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(20), future)
         .await
-        .expect("this should have happened by now")
+        .expect("timed out")
 }
 
-/// Connects and shakes hands, as a client that trusts `root` alone.
+/// Connects and performs the handshake, as a client that trusts only `root`.
 pub(crate) async fn handshake(
     address: SocketAddr,
     root: &CertificateDer<'static>,
@@ -268,6 +269,7 @@ pub(crate) async fn handshake(
         .with_root_certificates(roots)
         .with_no_client_auth();
 
+    // One protocol only, so that ALPN must select it.
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
@@ -276,8 +278,8 @@ pub(crate) async fn handshake(
 
 pub(crate) const BOTH: &[&rustls::SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
-/// A connection that speaks HTTP/1.1.
-pub(crate) async fn h1(proxy: &Running) -> http1::SendRequest<Body> {
+/// Opens an HTTP/1.1 connection.
+pub(crate) async fn h1(proxy: &RunningProxy) -> http1::SendRequest<Body> {
     let stream = handshake(proxy.address, &proxy.root, "http/1.1", BOTH)
         .await
         .unwrap();
@@ -287,8 +289,8 @@ pub(crate) async fn h1(proxy: &Running) -> http1::SendRequest<Body> {
     sender
 }
 
-/// A connection that speaks HTTP/2.
-pub(crate) async fn h2(proxy: &Running) -> http2::SendRequest<Body> {
+/// Opens an HTTP/2 connection.
+pub(crate) async fn h2(proxy: &RunningProxy) -> http2::SendRequest<Body> {
     let stream = handshake(proxy.address, &proxy.root, "h2", BOTH)
         .await
         .unwrap();
@@ -299,7 +301,7 @@ pub(crate) async fn h2(proxy: &Running) -> http2::SendRequest<Body> {
     sender
 }
 
-/// A request without a body, as HTTP/1.1 writes it.
+/// Returns a request without a body, in HTTP/1.1 form.
 pub(crate) fn get(path: &str) -> ::http::Request<Body> {
     ::http::Request::get(path)
         .header("host", "localhost")

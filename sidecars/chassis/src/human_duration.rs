@@ -1,52 +1,52 @@
-//! A length of time written as people write it: `250ms`, `5s`, `2m`, `1h`.
+//! Durations as text: `250ms`, `5s`, `2m`, `1h`.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A length of time that reads and prints as text, such as `250ms`, `5s`, `2m` or `1h`.
+/// A duration that parses from and formats as text such as `250ms`, `5s`, `2m` or `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Period(Duration);
+pub struct HumanDuration(Duration);
 
-/// A text that is no length of time.
+/// The text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a length of time; write a whole number and a unit: 250ms, 5s, 2m, 1h")]
-pub struct InvalidPeriod(String);
+#[error("`{0}` is not a duration; write a whole number and a unit: 250ms, 5s, 2m, 1h")]
+pub struct ParseDurationError(String);
 
-impl Period {
-    /// A period of whole seconds.
+impl HumanDuration {
+    /// Creates a duration of whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// A period of whole milliseconds.
+    /// Creates a duration of whole milliseconds.
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds))
     }
 
-    /// The period as the standard library's type.
+    /// Returns the duration as the standard library's type.
     pub const fn duration(self) -> Duration {
         self.0
     }
 
-    /// Whether the period is no time at all.
+    /// Returns whether the duration is zero.
     pub const fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 }
 
-impl From<Period> for Duration {
-    fn from(period: Period) -> Self {
-        period.0
+impl From<HumanDuration> for Duration {
+    fn from(duration: HumanDuration) -> Self {
+        duration.0
     }
 }
 
-impl FromStr for Period {
-    type Err = InvalidPeriod;
+impl FromStr for HumanDuration {
+    type Err = ParseDurationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidPeriod(text.to_owned());
+        let invalid = || ParseDurationError(text.to_owned());
         let unit_at = text
             .find(|c: char| !c.is_ascii_digit())
             .ok_or_else(invalid)?;
@@ -60,6 +60,7 @@ impl FromStr for Period {
             _ => return Err(invalid()),
         };
 
+        // Rejects an overflow instead of wrapping to a short timeout.
         number
             .checked_mul(millis_per_unit)
             .map(Self::from_millis)
@@ -67,10 +68,11 @@ impl FromStr for Period {
     }
 }
 
-impl fmt::Display for Period {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         match millis {
+            // The largest unit that loses nothing, except that one minute stays `60s`, as timeouts are usually written.
             0 => f.write_str("0s"),
             _ if !millis.is_multiple_of(1_000) => write!(f, "{millis}ms"),
             _ if millis.is_multiple_of(3_600_000) => write!(f, "{}h", millis / 3_600_000),
@@ -82,22 +84,22 @@ impl fmt::Display for Period {
     }
 }
 
-impl Serialize for Period {
+impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Period {
+impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }
 }
 
-impl JsonSchema for Period {
+impl JsonSchema for HumanDuration {
     fn schema_name() -> Cow<'static, str> {
-        "Period".into()
+        "HumanDuration".into()
     }
 
     fn inline_schema() -> bool {
@@ -118,14 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_prints() {
+    fn parses_its_own_output() {
         for text in ["0s", "250ms", "5s", "60s", "2m", "90s", "1h"] {
-            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<HumanDuration>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn refuses_a_number_without_a_unit_and_other_nonsense() {
+    fn rejects_a_number_without_a_unit_and_other_invalid_text() {
         for text in [
             "",
             "5",
@@ -136,7 +138,8 @@ mod tests {
             "1.5s",
             "99999999999999999999s",
         ] {
-            let message = text.parse::<Period>().unwrap_err().to_string();
+            // The message must show the expected form, since the value comes from an environment variable.
+            let message = text.parse::<HumanDuration>().unwrap_err().to_string();
             assert!(message.contains("250ms"), "{text}: {message}");
         }
     }

@@ -1,8 +1,8 @@
-//! What a connection writes, gathered until its task has done all it can.
+//! Coalesces the writes of a connection until its task has nothing else to do.
 //!
-//! The HTTP/2 codec flushes behind every larger frame, so that answers that are ready together would each be a
-//! TLS record and a system call of its own. Here a flush only promises; the task that drives the connection
-//! writes out what was gathered when it has nothing else to do.
+//! The HTTP/2 codec flushes after every larger frame, so responses that are ready together would each
+//! be a separate TLS record and system call. Here a flush of the codec does nothing; the task that
+//! drives the connection writes the buffer once it is out of other work.
 
 use std::{
     io::{self, IoSlice},
@@ -13,40 +13,40 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream whose writes are gathered; clones are the same stream.
+/// A stream that buffers its writes; clones share the stream.
 #[derive(Debug)]
-pub(super) struct Gather<Io>(Arc<Mutex<State<Io>>>);
+pub(super) struct WriteCoalescer<Io>(Arc<Mutex<State<Io>>>);
 
 #[derive(Debug)]
 struct State<Io> {
     io: Io,
-    gathered: Vec<u8>,
-    /// How much of that has been written.
+    buffer: Vec<u8>,
+    /// Number of bytes of the buffer already written.
     written: usize,
 }
 
-impl<Io> Clone for Gather<Io> {
+impl<Io> Clone for WriteCoalescer<Io> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Gather<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> WriteCoalescer<Io> {
     pub(super) fn new(io: Io) -> Self {
         Self(Arc::new(Mutex::new(State {
             io,
-            gathered: Vec::new(),
+            buffer: Vec::new(),
             written: 0,
         })))
     }
 
-    /// Writes out what was gathered; to be polled by the connection's task whenever it has done its own.
-    pub(super) fn poll_out(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes and flushes the buffer; the connection's task calls it after each of its own polls.
+    pub(super) fn poll_flush_buffer(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
-        if state.gathered.is_empty() {
+        if state.buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        ready!(state.poll_gathered(cx))?;
+        ready!(state.poll_write_buffer(cx))?;
         Pin::new(&mut state.io).poll_flush(cx)
     }
 
@@ -56,46 +56,48 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Gather<Io> {
 }
 
 impl<Io: AsyncWrite + Unpin> State<Io> {
-    /// Writes all of it and lets its room go.
-    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.gathered.len() {
-            let rest = &self.gathered[self.written..];
+    /// Writes the whole buffer and frees it, so that an idle connection holds no memory for it.
+    fn poll_write_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.buffer.len() {
+            let rest = &self.buffer[self.written..];
             match ready!(Pin::new(&mut self.io).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.written += count,
             }
         }
-        self.gathered = Vec::new();
+        self.buffer = Vec::new();
         self.written = 0;
         Poll::Ready(Ok(()))
     }
 
-    /// Takes what there is room for; what is large on its own goes straight on.
-    fn poll_gather(
+    /// Appends to the buffer; writes larger than the buffer go straight to the stream.
+    fn poll_append(
         &mut self,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if self.gathered.len() + length > MOST {
-            ready!(self.poll_gathered(cx))?;
+        if self.buffer.len() + length > MAX_BUFFER {
+            // Frames must stay in order, so the buffer goes first.
+            ready!(self.poll_write_buffer(cx))?;
         }
 
-        if length > MOST {
+        if length > MAX_BUFFER {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
-        if self.gathered.capacity() == 0 {
-            self.gathered.reserve(MOST);
+        // Allocated on demand, at full size, so that it never grows while it fills.
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(MAX_BUFFER);
         }
 
         for buf in bufs {
-            self.gathered.extend_from_slice(buf);
+            self.buffer.extend_from_slice(buf);
         }
         Poll::Ready(Ok(length))
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for WriteCoalescer<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -105,13 +107,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gather<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteCoalescer<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.state().poll_gather(cx, &[IoSlice::new(buf)])
+        self.state().poll_append(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -119,7 +121,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gather<Io> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.state().poll_gather(cx, bufs)
+        self.state().poll_append(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -128,7 +130,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gather<Io> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
-        if state.gathered.is_empty() {
+        if state.buffer.is_empty() {
             return Pin::new(&mut state.io).poll_flush(cx);
         }
         Poll::Ready(Ok(()))
@@ -136,13 +138,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gather<Io> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
-        ready!(state.poll_gathered(cx))?;
+        ready!(state.poll_write_buffer(cx))?;
         Pin::new(&mut state.io).poll_shutdown(cx)
     }
 }
 
-/// One TLS record (RFC 8446 section 5.1).
-const MOST: usize = 16 * 1024;
+/// The largest TLS record (RFC 8446 section 5.1).
+const MAX_BUFFER: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -156,21 +158,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn gathers_what_is_written_until_it_is_let_out() {
+    async fn buffers_writes_until_the_buffer_is_flushed() {
         let (mut client, server) = duplex(64);
-        let mut stream = Gather::new(server);
+        let mut stream = WriteCoalescer::new(server);
         for word in [&b"one"[..], b"two"] {
             stream.write_all(word).await.unwrap();
             stream.flush().await.unwrap();
         }
 
         let mut byte = [0; 6];
-        let early = timeout(Duration::from_millis(20), client.read(&mut byte));
-        assert!(early.await.is_err());
-        poll_fn(|cx| stream.poll_out(cx)).await.unwrap();
+        let before_flush = timeout(Duration::from_millis(20), client.read(&mut byte));
+        assert!(before_flush.await.is_err());
+        poll_fn(|cx| stream.poll_flush_buffer(cx)).await.unwrap();
         assert_eq!(client.read(&mut byte).await.unwrap(), 6);
 
-        let large = vec![b'x'; 3 * MOST];
+        // Larger than the buffer and the duplex stream, so that every write path runs.
+        let large = vec![b'x'; 3 * MAX_BUFFER];
         let writing = async {
             stream.write_all(&large).await.unwrap();
             stream.write_all(b"end").await.unwrap();

@@ -1,4 +1,4 @@
-//! The wire of one connection, with an eye on its bytes.
+//! A stream that reports its bytes to the connection's activity.
 
 use std::{
     io,
@@ -11,15 +11,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::{Protocol, activity::Activity};
 
-/// A stream that reports its bytes to an [`Activity`] and gives back what was peeked.
+/// A stream that reports its bytes to an [`Activity`] and returns peeked bytes first.
 #[derive(Debug)]
-pub(crate) struct Watched<Io> {
+pub(crate) struct MeteredIo<Io> {
     io: Io,
     peeked: Bytes,
     activity: Activity,
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> MeteredIo<Io> {
     pub(crate) fn new(io: Io, activity: Activity) -> Self {
         Self {
             io,
@@ -28,8 +28,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
         }
     }
 
-    /// Waits for a byte and puts it back: what a protocol needs room for is not made before.
-    pub(crate) async fn first_byte(&mut self) -> io::Result<()> {
+    /// Waits for the first byte without consuming it, so that buffers are allocated only for a connection in use.
+    pub(crate) async fn wait_for_byte(&mut self) -> io::Result<()> {
         let mut byte = [0];
         let count = self.io.read(&mut byte).await?;
         if count > 0 {
@@ -39,9 +39,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
         Ok(())
     }
 
-    /// Reads as much of the h2 preface as tells the two protocols apart, and puts it back.
+    /// Detects the protocol from the HTTP/2 preface without consuming it.
     pub(crate) async fn sniff(&mut self) -> io::Result<Protocol> {
         let mut seen = BytesMut::with_capacity(PREFACE.len());
+        // Stops at the first byte that differs: an HTTP/1 client may send less than a preface and wait.
         while seen.len() < PREFACE.len() && PREFACE.starts_with(&seen) {
             let mut rest = [0; PREFACE.len()];
             let want = PREFACE.len() - seen.len();
@@ -60,17 +61,19 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
             Protocol::Http1
         };
 
+        // Returned by the first reads.
         self.peeked = seen.freeze();
         Ok(protocol)
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for MeteredIo<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Not reported again: the bytes were counted when they were peeked.
         if self.peeked.has_remaining() {
             let count = self.peeked.len().min(buf.remaining());
             buf.put_slice(&self.peeked.split_to(count));
@@ -87,14 +90,14 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for MeteredIo<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.wrote(&polled);
+        self.record_write(&polled);
         polled
     }
 
@@ -104,7 +107,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.wrote(&polled);
+        self.record_write(&polled);
         polled
     }
 
@@ -121,14 +124,15 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
     }
 }
 
-impl<Io> Watched<Io> {
-    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+impl<Io> MeteredIo<Io> {
+    fn record_write(&self, polled: &Poll<io::Result<usize>>) {
         if matches!(polled, Poll::Ready(Ok(count)) if *count > 0) {
             self.activity.bytes_written();
         }
     }
 }
 
+/// The HTTP/2 connection preface (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[cfg(test)]
@@ -137,11 +141,11 @@ mod tests {
 
     use super::*;
 
-    async fn sniffed(sent: &[u8]) -> (Protocol, Vec<u8>) {
+    async fn sniff_protocol(sent: &[u8]) -> (Protocol, Vec<u8>) {
         let (mut client, server) = tokio::io::duplex(1024);
         client.write_all(sent).await.unwrap();
         drop(client);
-        let mut watched = Watched::new(server, Activity::new());
+        let mut watched = MeteredIo::new(server, Activity::new());
         let protocol = watched.sniff().await.unwrap();
         let mut read = Vec::new();
         watched.read_to_end(&mut read).await.unwrap();
@@ -149,11 +153,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tells_the_protocols_apart_and_loses_no_byte() {
+    async fn detects_the_protocol_and_loses_no_byte() {
         let h1 = b"PUT / HTTP/1.1\r\n\r\n".to_vec();
-        assert_eq!(sniffed(&h1).await, (Protocol::Http1, h1));
+        assert_eq!(sniff_protocol(&h1).await, (Protocol::Http1, h1));
         let h2 = [&PREFACE[..], b"rest"].concat();
-        assert_eq!(sniffed(&h2).await, (Protocol::Http2, h2));
-        assert_eq!(sniffed(b"PRI").await, (Protocol::Http1, b"PRI".to_vec()));
+        assert_eq!(sniff_protocol(&h2).await, (Protocol::Http2, h2));
+        assert_eq!(
+            sniff_protocol(b"PRI").await,
+            (Protocol::Http1, b"PRI".to_vec())
+        );
     }
 }

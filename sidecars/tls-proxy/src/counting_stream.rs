@@ -1,4 +1,4 @@
-//! The bytes of one connection, counted and told when it ends.
+//! A stream that counts its bytes.
 
 use std::{
     io::{self, IoSlice},
@@ -9,15 +9,15 @@ use std::{
 use opentelemetry::{KeyValue, metrics::Counter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that adds up what passes, and adds it to the counter when it is dropped.
-pub(crate) struct Counted<Io> {
+/// A stream that counts the bytes read and written, and adds them to the metric when dropped.
+pub(crate) struct CountingStream<Io> {
     io: Io,
     up: u64,
     down: u64,
     bytes: Counter<u64>,
 }
 
-impl<Io> Counted<Io> {
+impl<Io> CountingStream<Io> {
     pub(crate) fn new(io: Io, bytes: Counter<u64>) -> Self {
         Self {
             io,
@@ -28,20 +28,21 @@ impl<Io> Counted<Io> {
     }
 }
 
-impl<Io> Drop for Counted<Io> {
+impl<Io> Drop for CountingStream<Io> {
     fn drop(&mut self) {
+        // Once per connection: updating a metric on every read would cost more than the count.
         add(&self.bytes, self.up, self.down);
     }
 }
 
-/// Adds what came from clients (`up`) and went to them (`down`).
+/// Adds the bytes received from a client (`up`) and sent to it (`down`).
 pub(crate) fn add(bytes: &Counter<u64>, up: u64, down: u64) {
     for (count, direction) in [(up, "up"), (down, "down")] {
         bytes.add(count, &[KeyValue::new("direction", direction)]);
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for CountingStream<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,14 +55,14 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Counted<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for CountingStream<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.down += written(&polled);
+        self.down += bytes_written(&polled);
         polled
     }
 
@@ -71,7 +72,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.down += written(&polled);
+        self.down += bytes_written(&polled);
         polled
     }
 
@@ -88,7 +89,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Counted<Io> {
     }
 }
 
-fn written(polled: &Poll<io::Result<usize>>) -> u64 {
+fn bytes_written(polled: &Poll<io::Result<usize>>) -> u64 {
     match polled {
         Poll::Ready(Ok(count)) => *count as u64,
         _ => 0,

@@ -1,8 +1,7 @@
-//! Small pieces in one write.
+//! Joins small vectored writes into one plain write.
 //!
-//! hyper writes the head and a small body as two pieces. Handed to the kernel together as a list they
-//! cost more than the copy that makes one piece of them, which then goes by the plain system call. For plain
-//! TCP only: TLS makes one record of the pieces by itself.
+//! hyper writes the header section and a small body as two slices. A `writev` of both costs more than
+//! copying them together and one `write`. For plain TCP only: TLS copies them into one record anyway.
 
 use std::{
     io::{self, IoSlice},
@@ -12,11 +11,11 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that writes small pieces together.
+/// A stream that joins small vectored writes.
 #[derive(Debug)]
-pub(super) struct Joined<Io>(pub(super) Io);
+pub(super) struct VectoredJoin<Io>(pub(super) Io);
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Joined<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for VectoredJoin<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -26,7 +25,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Joined<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for VectoredJoin<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -41,16 +40,18 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
+        // A single slice needs no copy.
         if let (Some(only), None) = (filled.next(), filled.next()) {
             return self.poll_write(cx, only);
         }
 
         let length: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if length > SMALL {
+        // Large bodies go out without a copy.
+        if length > MAX_JOINED {
             return Pin::new(&mut self.0).poll_write_vectored(cx, bufs);
         }
 
-        let mut joined = [0; SMALL];
+        let mut joined = [0; MAX_JOINED];
         let mut end = 0;
         for buf in bufs {
             joined[end..end + buf.len()].copy_from_slice(buf);
@@ -73,8 +74,8 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Joined<Io> {
     }
 }
 
-/// Bytes that are copied sooner than handed over in pieces.
-const SMALL: usize = 2048;
+/// Largest vectored write that is copied.
+const MAX_JOINED: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -85,10 +86,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn pieces_small_and_large_arrive_in_their_order() {
-        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-        let mut ours = Joined(ours);
-        let large = vec![b'l'; SMALL];
+    async fn keeps_the_order_of_small_and_large_writes() {
+        let (client, mut server) = tokio::io::duplex(1 << 16);
+        let mut client = VectoredJoin(client);
+        let large = vec![b'l'; MAX_JOINED];
         let all: [&[&[u8]]; 4] = [
             &[b"head"],
             &[b"", b"one"],
@@ -96,10 +97,10 @@ mod tests {
             &[b"head", &large],
         ];
 
-        let mut wanted = Vec::new();
+        let mut expected = Vec::new();
         for pieces in all {
             let mut rest = pieces.concat();
-            wanted.extend_from_slice(&rest);
+            expected.extend_from_slice(&rest);
             while !rest.is_empty() {
                 let skipped = pieces.concat().len() - rest.len();
                 let slices: Vec<IoSlice<'_>> = if skipped == 0 {
@@ -108,15 +109,16 @@ mod tests {
                     vec![IoSlice::new(&rest)]
                 };
 
+                // A write may be partial; the rest is then written as one slice.
                 let count =
-                    poll_fn(|cx| Pin::new(&mut ours).poll_write_vectored(cx, &slices)).await;
+                    poll_fn(|cx| Pin::new(&mut client).poll_write_vectored(cx, &slices)).await;
                 rest = rest.split_off(count.unwrap());
             }
         }
 
-        drop(ours);
-        let mut arrived = Vec::new();
-        theirs.read_to_end(&mut arrived).await.unwrap();
-        assert_eq!(arrived, wanted);
+        drop(client);
+        let mut received = Vec::new();
+        server.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, expected);
     }
 }

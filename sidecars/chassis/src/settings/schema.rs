@@ -1,55 +1,55 @@
-//! Which settings there are, read from the JSON Schema of a `Config`.
+//! The settings of a component, derived from the JSON Schema of its `Config`.
 
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-/// One setting or group of settings.
+/// A setting or group of settings.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
-    pub(crate) kind: Kind,
+pub(crate) struct SettingSchema {
+    pub(crate) kind: SettingKind,
     pub(crate) secret: bool,
     pub(crate) doc: String,
-    pub(crate) limits: Limits,
+    pub(crate) constraints: Constraints,
 }
 
-/// What of its kind a setting takes; of a list, what its items may be.
+/// Constraints on the value of a setting, or on the items of a list.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Limits {
-    /// The words, where it is one of some.
+pub(crate) struct Constraints {
+    /// The accepted values of an enum.
     pub(crate) choices: Vec<String>,
     pub(crate) min: Option<Value>,
     pub(crate) max: Option<Value>,
-    /// JSON Schema's word, or one of ours: `uri`, `duration`.
+    /// `uri` from JSON Schema, or our `duration`.
     pub(crate) format: Option<String>,
-    /// The kind of a list's items.
+    /// The type of a list's items.
     pub(crate) items: Option<&'static str>,
 }
 
-/// What a setting takes.
+/// The type of a setting.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    Text,
+pub(crate) enum SettingKind {
+    String,
     Integer,
     Number,
     Boolean,
-    /// A list; of texts when `of_texts`, which may then be written with commas.
+    /// A list; with `of_strings` it may also be written with commas.
     List {
-        of_texts: bool,
+        of_strings: bool,
     },
     Map,
-    /// Anything JSON can say.
+    /// Any JSON value.
     Any,
-    /// Settings below this one.
-    Group(BTreeMap<String, Shape>),
+    /// Nested settings.
+    Group(BTreeMap<String, SettingSchema>),
 }
 
-impl Kind {
-    /// The word `describe` uses, which is JSON Schema's.
-    pub(crate) fn word(&self) -> &'static str {
+impl SettingKind {
+    /// Returns the type as JSON Schema and `describe` name it.
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Self::Text => "string",
+            Self::String => "string",
             Self::Integer => "integer",
             Self::Number => "number",
             Self::Boolean => "boolean",
@@ -60,11 +60,15 @@ impl Kind {
     }
 }
 
-impl Shape {
-    /// Calls `visit` with the dotted path of every setting that is no group, in order of name.
-    pub(crate) fn each_leaf<'a>(&'a self, path: &str, visit: &mut dyn FnMut(String, &'a Shape)) {
+impl SettingSchema {
+    /// Calls `visit` with the dotted path of every setting that is not a group, sorted by name.
+    pub(crate) fn each_leaf<'a>(
+        &'a self,
+        path: &str,
+        visit: &mut dyn FnMut(String, &'a SettingSchema),
+    ) {
         match &self.kind {
-            Kind::Group(members) => {
+            SettingKind::Group(members) => {
                 for (name, member) in members {
                     member.each_leaf(&join(path, name), visit);
                 }
@@ -74,14 +78,15 @@ impl Shape {
     }
 }
 
-/// The shape of a type that holds settings.
-pub(crate) fn shape_of<T: JsonSchema>() -> Shape {
+/// Derives the schema of a type that holds settings.
+pub(crate) fn schema_for<T: JsonSchema>() -> SettingSchema {
+    // Inlined, so that the code below never has to resolve a `$ref`.
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>();
     read(&schema.to_value())
 }
 
-/// `a` and `b` as `a.b`.
+/// Joins two names of a dotted path.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -90,52 +95,53 @@ pub(super) fn join(path: &str, name: &str) -> String {
     }
 }
 
-fn read(schema: &Value) -> Shape {
+fn read(schema: &Value) -> SettingSchema {
     let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
     let inner = optional(schema).map(read);
     let kind = inner
         .as_ref()
-        .map_or_else(|| kind(schema), |shape| shape.kind.clone());
+        .map_or_else(|| kind_of(schema), |setting| setting.kind.clone());
 
-    // A list or map that holds a secret somewhere is secret as a whole.
-    let secret = !matches!(kind, Kind::Group(_)) && holds_secret(schema);
+    // A list or map that contains a secret is secret as a whole.
+    let secret = !matches!(kind, SettingKind::Group(_)) && holds_secret(schema);
+    // The documentation of the field wins over that of its type; line breaks of the source are not kept.
     let doc = match text("description") {
         "" => inner
             .as_ref()
-            .map(|shape| shape.doc.clone())
+            .map(|setting| setting.doc.clone())
             .unwrap_or_default(),
         doc => doc.split_whitespace().collect::<Vec<_>>().join(" "),
     };
 
-    let limits = inner.map_or_else(|| limits(schema, &kind), |inner| inner.limits);
-    Shape {
+    let constraints = inner.map_or_else(|| constraints(schema, &kind), |inner| inner.constraints);
+    SettingSchema {
         kind,
         secret,
         doc,
-        limits,
+        constraints,
     }
 }
 
-fn limits(schema: &Value, of: &Kind) -> Limits {
+fn constraints(schema: &Value, kind: &SettingKind) -> Constraints {
     let format = schema.get("format").and_then(Value::as_str);
-    // Of the widths of numbers (`uint32`) only the bounds matter to who writes a setting.
-    let format = format.filter(|_| matches!(of, Kind::Text));
+    // schemars gives numbers a width as format (`uint32`); for a setting only the bounds matter.
+    let format = format.filter(|_| matches!(kind, SettingKind::String));
     let items = schema
         .get("items")
-        .filter(|_| matches!(of, Kind::List { .. }));
+        .filter(|_| matches!(kind, SettingKind::List { .. }));
     let bound = |name| schema.get(name).filter(|bound| bound.is_number()).cloned();
 
-    Limits {
-        choices: words(items.unwrap_or(schema)),
+    Constraints {
+        choices: enum_values(items.unwrap_or(schema)),
         min: bound("minimum"),
         max: bound("maximum"),
         format: format.map(str::to_owned),
-        items: items.map(|items| kind(items).word()),
+        items: items.map(|items| kind_of(items).as_str()),
     }
 }
 
-/// The words of an enum: a list, or a branch for each that has a doc.
-fn words(schema: &Value) -> Vec<String> {
+/// Returns the values of an enum: schemars writes a list, or a branch per documented variant.
+fn enum_values(schema: &Value) -> Vec<String> {
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -156,7 +162,7 @@ fn words(schema: &Value) -> Vec<String> {
         ) {
             (Some(word), _) => all.push(word.to_owned()),
             (None, Some(list)) => all.extend(texts(list)),
-            // Any text is taken beside the words.
+            // A branch without fixed values accepts any text.
             (None, None) => return Vec::new(),
         }
     }
@@ -175,7 +181,7 @@ fn holds_secret(schema: &Value) -> bool {
     }
 }
 
-/// The only branch of an `anyOf` that is not null: what an `Option` holds.
+/// Returns the only non-null branch of an `anyOf`, which is the type inside an `Option`.
 fn optional(schema: &Value) -> Option<&Value> {
     let branches = schema.get("anyOf")?.as_array()?;
     let mut some = branches
@@ -185,25 +191,26 @@ fn optional(schema: &Value) -> Option<&Value> {
     some.next().is_none().then_some(only)
 }
 
-fn kind(schema: &Value) -> Kind {
+fn kind_of(schema: &Value) -> SettingKind {
     match type_of(schema) {
-        Some("string") => Kind::Text,
-        Some("integer") => Kind::Integer,
-        Some("number") => Kind::Number,
-        Some("boolean") => Kind::Boolean,
+        Some("string") => SettingKind::String,
+        Some("integer") => SettingKind::Integer,
+        Some("number") => SettingKind::Number,
+        Some("boolean") => SettingKind::Boolean,
         Some("array") => {
             let items = schema.get("items").and_then(type_of);
-            Kind::List {
-                of_texts: items == Some("string"),
+            SettingKind::List {
+                of_strings: items == Some("string"),
             }
         }
-        Some("object") => group(schema).map_or(Kind::Map, Kind::Group),
-        _ if is_words(schema) => Kind::Text,
-        _ => Kind::Any,
+        Some("object") => group(schema).map_or(SettingKind::Map, SettingKind::Group),
+        // schemars writes an enum with documented variants as `oneOf`, without a type.
+        _ if is_enum(schema) => SettingKind::String,
+        _ => SettingKind::Any,
     }
 }
 
-fn group(schema: &Value) -> Option<BTreeMap<String, Shape>> {
+fn group(schema: &Value) -> Option<BTreeMap<String, SettingSchema>> {
     let properties = schema.get("properties")?.as_object()?;
     Some(
         properties
@@ -213,7 +220,7 @@ fn group(schema: &Value) -> Option<BTreeMap<String, Shape>> {
     )
 }
 
-/// The type a schema names, null aside.
+/// Returns the type a schema names; `null` only if it is the only one.
 fn type_of(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(word) => Some(word),
@@ -228,8 +235,8 @@ fn type_of(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Whether a schema is a choice of words: an enum whose variants are documented.
-fn is_words(schema: &Value) -> bool {
+/// Returns whether a schema is an enum with documented variants.
+fn is_enum(schema: &Value) -> bool {
     let choice = schema
         .get("oneOf")
         .or_else(|| schema.get("anyOf"))
@@ -247,13 +254,13 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::{Period, Secret};
+    use crate::{HumanDuration, Secret};
 
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only the schema is looked at")]
+    #[expect(dead_code, reason = "only the schema is used")]
     struct Sample {
-        /// Where it
-        /// listens.
+        /// Address to
+        /// listen on.
         listen: SocketAddr,
         key: Option<Secret>,
         upstream: Option<String>,
@@ -271,7 +278,7 @@ mod tests {
 
     /// A level.
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only the schema is looked at")]
+    #[expect(dead_code, reason = "only the schema is used")]
     enum Level {
         /// Low.
         Low,
@@ -279,21 +286,21 @@ mod tests {
         High,
     }
 
-    /// What is inside.
+    /// A nested group.
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only the schema is looked at")]
+    #[expect(dead_code, reason = "only the schema is used")]
     struct Inner {
-        wait: Period,
+        wait: HumanDuration,
     }
 
     #[test]
-    fn finds_every_setting_with_its_kind() {
+    fn finds_every_setting_with_its_type() {
         let mut found = Vec::new();
-        shape_of::<Sample>().each_leaf("", &mut |path, shape| {
-            found.push(format!("{path} {}", shape.kind.word()));
+        schema_for::<Sample>().each_leaf("", &mut |path, setting| {
+            found.push(format!("{path} {}", setting.kind.as_str()));
         });
 
-        let wanted = [
+        let expected = [
             "count integer",
             "inner.wait string",
             "key string",
@@ -308,33 +315,36 @@ mod tests {
             "tokens array",
             "upstream string",
         ];
-        assert_eq!(found, wanted);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn knows_what_of_its_kind_a_setting_takes() {
-        let Kind::Group(members) = shape_of::<Sample>().kind else {
-            panic!("no group")
+    fn reads_the_constraints_of_a_setting() {
+        let SettingKind::Group(members) = schema_for::<Sample>().kind else {
+            panic!("not a group")
         };
-        assert_eq!(members["level"].limits.choices, ["Low", "High"]);
-        assert_eq!(members["tags"].limits.items, Some("string"));
-        assert_eq!(members["count"].limits.min, Some(Value::from(0)));
-        assert_eq!(members["count"].limits.format, None);
-        assert_eq!(members["upstream"].limits, Limits::default());
-        let Kind::Group(inner) = &members["inner"].kind else {
-            panic!("no group")
+        assert_eq!(members["level"].constraints.choices, ["Low", "High"]);
+        assert_eq!(members["tags"].constraints.items, Some("string"));
+        assert_eq!(members["count"].constraints.min, Some(Value::from(0)));
+        assert_eq!(members["count"].constraints.format, None);
+        assert_eq!(members["upstream"].constraints, Constraints::default());
+        let SettingKind::Group(inner) = &members["inner"].kind else {
+            panic!("not a group")
         };
-        assert_eq!(inner["wait"].limits.format.as_deref(), Some("duration"));
+        assert_eq!(
+            inner["wait"].constraints.format.as_deref(),
+            Some("duration")
+        );
     }
 
     #[test]
-    fn knows_secrets_and_docs_through_an_option() {
-        let Kind::Group(members) = shape_of::<Sample>().kind else {
-            panic!("no group")
+    fn reads_secrets_and_docs_through_an_option() {
+        let SettingKind::Group(members) = schema_for::<Sample>().kind else {
+            panic!("not a group")
         };
         assert!(members["key"].secret);
         assert!(members["tokens"].secret);
         assert!(!members["upstream"].secret);
-        assert_eq!(members["listen"].doc, "Where it listens.");
+        assert_eq!(members["listen"].doc, "Address to listen on.");
     }
 }

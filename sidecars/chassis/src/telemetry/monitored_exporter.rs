@@ -1,7 +1,7 @@
-//! Exporters that say so when nothing arrives.
+//! Exporters that report failed exports.
 //!
-//! The SDK drops what it cannot send without a word; here each loss is counted, and the log tells
-//! when it begins and when it ends, not every time.
+//! The SDK silently drops batches it cannot send. Here each lost batch is counted, and the log has
+//! one line when the losses begin and one when they end.
 
 use std::{
     sync::{
@@ -19,15 +19,15 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-/// An exporter whose failures are counted and logged.
+/// An exporter that counts and logs failures.
 #[derive(Debug)]
-pub(super) struct Reported<E> {
+pub(super) struct MonitoredExporter<E> {
     exporter: E,
     signal: &'static str,
     failures: AtomicU64,
 }
 
-impl<E> Reported<E> {
+impl<E> MonitoredExporter<E> {
     pub(super) fn new(exporter: E, signal: &'static str) -> Self {
         Self {
             exporter,
@@ -42,13 +42,13 @@ impl<E> Reported<E> {
             Ok(()) => {
                 let lost = self.failures.swap(0, Ordering::Relaxed);
                 if lost > 0 {
-                    tracing::info!(signal, lost, "telemetry arrives again");
+                    tracing::info!(signal, lost, "telemetry is exported again");
                 }
             }
             Err(error) => {
                 lost().add(1, &[KeyValue::new("signal", signal)]);
                 if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::warn!(signal, %error, "telemetry does not arrive");
+                    tracing::warn!(signal, %error, "telemetry export fails");
                 }
             }
         }
@@ -57,19 +57,19 @@ impl<E> Reported<E> {
     }
 }
 
-/// Made when it is first needed: by then the meters of this process are installed.
+/// Creates the counter on first use, when the process has installed its meter provider.
 fn lost() -> &'static Counter<u64> {
     static LOST: OnceLock<Counter<u64>> = OnceLock::new();
     LOST.get_or_init(|| {
         super::counter(
             "chassis.telemetry.lost",
             "{batch}",
-            "Batches of own telemetry that could not be sent.",
+            "Batches of telemetry that could not be sent.",
         )
     })
 }
 
-impl<E: SpanExporter> SpanExporter for Reported<E> {
+impl<E: SpanExporter> SpanExporter for MonitoredExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.report(self.exporter.export(batch).await)
     }
@@ -87,7 +87,7 @@ impl<E: SpanExporter> SpanExporter for Reported<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Reported<E> {
+impl<E: PushMetricExporter> PushMetricExporter for MonitoredExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         self.report(self.exporter.export(metrics).await)
     }
