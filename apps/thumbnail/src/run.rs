@@ -33,7 +33,7 @@ pub(crate) async fn run(
     let span = telemetry::run_span(variable);
     let finished = tokio::select! {
         finished = work.instrument(span) => finished,
-        () = process.shutdown.requested() => return Ok(EXIT_SIGTERM),
+        () = process.shutdown.wait() => return Ok(EXIT_SIGTERM),
     };
 
     // Built after the work: it records the traffic and the time of the whole run.

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use chassis::http::{Body, full, problem, traced};
+use chassis::http::{Body, full, problem, trace_request};
 use chassis::{BoxError, Process};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as HttpBody;
@@ -40,7 +40,7 @@ pub async fn serve(
     process: &Process,
 ) -> Result<(), BoxError> {
     let mut limits = config.limits.clone();
-    limits.drain = process.common.drain_limit;
+    limits.drain_timeout = process.common.drain_timeout;
     let service = Arc::new(Service::new(config, aws)?);
     let handler = move |request: Request<Body>| {
         let service = service.clone();
@@ -90,13 +90,13 @@ impl Service {
     {
         match (request.method(), request.uri().path()) {
             (&Method::POST, PATH) => {
-                traced("POST /v1/thumbnail", request, |request| {
+                trace_request("POST /v1/thumbnail", request, |request| {
                     self.thumbnail(request)
                 })
                 .await
             }
             (&Method::GET, PATH) => {
-                traced("GET /v1/thumbnail", request, |request| {
+                trace_request("GET /v1/thumbnail", request, |request| {
                     self.thumbnail(request)
                 })
                 .await

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use chassis::http::Limits;
-use chassis::{Period, Problem, Settings};
+use chassis::{HumanDuration, Problem, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ pub struct Config {
     #[schemars(range(min = 1, max = 100))]
     pub quality: u8,
     /// Maximum time to make a picture.
-    pub timeout: Period,
+    pub timeout: HumanDuration,
     /// Maximum number of pixels in a frame of the video.
     pub max_pixels: u64,
     /// Maximum number of bytes to read from a remote video.
@@ -56,7 +56,7 @@ pub struct Config {
     /// Maximum size of a video in memory, in bytes; larger bodies go to a temporary file.
     pub max_memory_body_bytes: u64,
     /// Maximum time to receive a request body.
-    pub body_timeout: Period,
+    pub body_timeout: HumanDuration,
     /// Prefixes of the URLs that clients may request with `src`:
     /// `https://media.example.com/videos/` or `s3://bucket/videos/`. Empty: none.
     pub sources: Vec<String>,
@@ -82,13 +82,13 @@ impl Default for Config {
             height: 0,
             format: None,
             quality: 85,
-            timeout: Period::from_secs(30),
+            timeout: HumanDuration::from_secs(30),
             max_pixels: 8192 * 8192,
             max_fetch_bytes: 256 * MIB,
             ca_file: String::new(),
             max_body_bytes: 256 * MIB,
             max_memory_body_bytes: 8 * MIB,
-            body_timeout: Period::from_secs(120),
+            body_timeout: HumanDuration::from_secs(120),
             sources: Vec::new(),
             insecure_private_sources: false,
             workers: 0,

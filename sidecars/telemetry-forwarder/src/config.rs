@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use chassis::http::Limits;
-use chassis::{Period, Problem, Secret, Settings};
+use chassis::{HumanDuration, Problem, Secret, Settings};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Uri};
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ pub struct Config {
     /// Maximum size of a request body, in bytes, before and after decompression.
     pub max_body_bytes: usize,
     /// Maximum time to receive a request body.
-    pub body_timeout: Period,
+    pub body_timeout: HumanDuration,
     /// Maximum size of the queue, in bytes; when it is full, requests are refused and can be retried.
     pub max_queue_bytes: usize,
     /// Maximum size of a batch, in bytes before compression.
@@ -44,9 +44,9 @@ pub struct Config {
     /// Maximum number of spans, data points or log records in a batch.
     pub max_batch_items: usize,
     /// Maximum time a request waits for others to join its batch.
-    pub batch_timeout: Period,
+    pub batch_timeout: HumanDuration,
     /// Maximum time for the endpoint to answer a request.
-    pub export_timeout: Period,
+    pub export_timeout: HumanDuration,
     /// Limits of the two listeners.
     pub limits: Limits,
 }
@@ -157,12 +157,12 @@ impl Default for Config {
             compression_level: 1,
             resource: BTreeMap::new(),
             max_body_bytes: 16 << 20,
-            body_timeout: Period::from_secs(30),
+            body_timeout: HumanDuration::from_secs(30),
             max_queue_bytes: 32 << 20,
             max_batch_bytes: 4 << 20,
             max_batch_items: 8192,
-            batch_timeout: Period::from_millis(200),
-            export_timeout: Period::from_secs(10),
+            batch_timeout: HumanDuration::from_millis(200),
+            export_timeout: HumanDuration::from_secs(10),
             limits: Limits::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::http::serve as serve_http;
-use chassis::{BoxError, Latch, Period, Process, Shutdown};
+use chassis::{BoxError, Latch, HumanDuration, Process, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
@@ -66,9 +66,9 @@ pub async fn serve(
         ready.release();
     };
 
-    let limit = process.common.drain_limit.duration();
+    let limit = process.common.drain_timeout.duration();
     let deadline = async {
-        process.shutdown.requested().await;
+        process.shutdown.wait().await;
         Instant::now() + limit.saturating_sub(EXIT_MARGIN)
     };
     let intake = Intake::new(
@@ -135,7 +135,7 @@ async fn receive(
     listeners: Listeners,
     intake: &Intake,
     shutdown: &Shutdown,
-    drain_limit: Duration,
+    drain_timeout: Duration,
 ) -> Result<(), BoxError> {
     tracing::info!(
         http = %listeners.http.local_addr()?,
@@ -145,7 +145,7 @@ async fn receive(
 
     let mut limits = config.limits.clone();
     // Half of the time is for requests in flight, the rest for emptying the queue.
-    limits.drain = Period::from_millis((drain_limit / 2).as_millis() as u64);
+    limits.drain_timeout = HumanDuration::from_millis((drain_timeout / 2).as_millis() as u64);
     // One service for both listeners: the protocol is chosen per request, not per port.
     let service = {
         let intake = intake.clone();

@@ -15,7 +15,7 @@ fn component() -> Value {
 
 #[test]
 fn component_yaml_matches_the_ports_of_describe() {
-    let description = Description::of::<TelemetryForwarder>();
+    let description = Description::from_component::<TelemetryForwarder>();
     let component = component();
     assert_eq!(component["name"], description.name);
     assert_eq!(component["summary"], TelemetryForwarder::SUMMARY);
@@ -36,7 +36,7 @@ fn component_yaml_matches_the_ports_of_describe() {
 #[test]
 fn the_documentation_lists_every_setting() {
     let page = include_str!("../../../docs/telemetry-forwarder.md");
-    for setting in Description::of::<TelemetryForwarder>().settings {
+    for setting in Description::from_component::<TelemetryForwarder>().settings {
         // The rows of the table in the documentation, as `describe` would print them.
         let secret = if setting.secret { ", secret" } else { "" };
         let default = match &setting.default {

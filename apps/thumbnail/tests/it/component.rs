@@ -10,7 +10,7 @@ fn component() -> Value {
 
 #[test]
 fn component_yaml_matches_the_ports_of_describe() {
-    let description = Description::of::<Thumbnail>();
+    let description = Description::from_component::<Thumbnail>();
     let component = component();
     assert_eq!(component["name"], description.name);
     assert_eq!(component["summary"], description.summary);

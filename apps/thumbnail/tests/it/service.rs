@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::{Common, Period, Process, Readiness, Shutdown, Trigger};
+use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -289,7 +289,7 @@ async fn rejects_requests_when_all_slots_are_taken() {
         workers: 1,
         max_queued_requests: 0,
         // Ends the first request, which waits for a server that never responds.
-        timeout: Period::from_secs(2),
+        timeout: HumanDuration::from_secs(2),
         ..Config::default()
     };
 

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Buf, Bytes};
 use chassis::BoxError;
-use chassis::http::{Body, boxed, empty, full};
+use chassis::http::{Body, box_body, empty, full};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -154,7 +154,7 @@ fn success() -> Response<Body> {
     let mut trailers = HeaderMap::new();
     trailers.insert(STATUS, HeaderValue::from_static("0"));
     let message = Full::new(Bytes::from_static(&[0; PREFIX]));
-    response(boxed(
+    response(box_body(
         message.with_trailers(std::future::ready(Some(Ok(trailers)))),
     ))
 }

@@ -157,7 +157,7 @@ impl Worker {
             let patient = sleep(delay(attempt, after, Urgency::Patient, fastrand::f64()));
             tokio::select! {
                 () = patient => return,
-                () = self.draining.requested() => {}
+                () = self.draining.wait() => {}
             }
         }
         sleep(delay(attempt, after, Urgency::Draining, fastrand::f64())).await;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
-use chassis::Period;
+use chassis::HumanDuration;
 use http::StatusCode;
 use http_body_util::Full;
 use prost::Message;
@@ -230,7 +230,7 @@ async fn rejects_before_the_body_when_the_client_expects_100_continue() {
 
 #[tokio::test]
 async fn times_out_when_a_client_stops_half_way() {
-    let body_timeout = Period::from_millis(300);
+    let body_timeout = HumanDuration::from_millis(300);
     let forwarder = TestForwarder::start(Config {
         body_timeout,
         ..config("")

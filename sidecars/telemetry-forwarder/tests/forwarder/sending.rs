@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -18,7 +18,7 @@ use crate::support::{TestForwarder, config, wait_until};
 #[tokio::test]
 async fn batches_and_compresses_requests() {
     let sink = Sink::start().await;
-    let batch_timeout = Period::from_millis(300);
+    let batch_timeout = HumanDuration::from_millis(300);
     let forwarder = TestForwarder::start(Config {
         batch_timeout,
         ..config(sink.url())

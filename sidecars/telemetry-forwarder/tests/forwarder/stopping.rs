@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chassis::Period;
+use chassis::HumanDuration;
 use telemetry_forwarder::Config;
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use crate::support::{TestForwarder, config, wait_until};
 async fn sends_incomplete_batches_on_shutdown() {
     let sink = Sink::start().await;
     // Nothing is sent before the shutdown.
-    let batch_timeout = Period::from_secs(3600);
+    let batch_timeout = HumanDuration::from_secs(3600);
     let forwarder = TestForwarder::start(Config {
         batch_timeout,
         ..config(sink.url())

@@ -7,7 +7,7 @@ pub(crate) mod sink;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chassis::{Common, Period, Process, Readiness, Shutdown, Trigger};
+use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
 use telemetry_forwarder::{Config, Error, Listeners, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ impl TestForwarder {
     pub(crate) async fn start_with(
         config: Config,
         metadata: Option<String>,
-        drain_limit: Duration,
+        drain_timeout: Duration,
     ) -> Self {
         let listeners = Listeners {
             http: bind().await,
@@ -41,7 +41,7 @@ impl TestForwarder {
         // Port 0 lets tests run in parallel.
         let mut common = Common::with_admin_port(0);
 
-        common.drain_limit = Period::from_millis(drain_limit.as_millis() as u64);
+        common.drain_timeout = HumanDuration::from_millis(drain_timeout.as_millis() as u64);
         let process = Process {
             shutdown,
             readiness: readiness.clone(),
@@ -72,7 +72,7 @@ impl TestForwarder {
 pub(crate) fn config(endpoint: impl Into<String>) -> Config {
     Config {
         endpoint: endpoint.into(),
-        batch_timeout: Period::from_millis(20),
+        batch_timeout: HumanDuration::from_millis(20),
         ..Config::default()
     }
 }
