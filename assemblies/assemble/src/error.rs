@@ -1,44 +1,44 @@
-//! What makes the command give up, and the exit code it then has.
+//! The error type of all verbs, and their exit codes.
 
 use std::path::PathBuf;
 
 use task_definition::Finding;
 
-/// Why a verb could not do its work.
+/// An error that ends a verb.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum CliError {
     /// A file could not be read or written.
     #[error("cannot {act} `{}`: {source}", path.display())]
     File {
-        /// `read`, `write`, `list`.
+        /// `read`, `write`, `list` …
         act: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// What was asked for does not make sense.
+    /// Invalid arguments or input.
     #[error("{0}")]
     Usage(String),
-    /// The input has findings; they say it all.
-    #[error("{} found", count(.0.len()))]
+    /// The input has findings, which are printed before this message.
+    #[error("{} found", format_findings(.0.len()))]
     Findings(Vec<Finding>),
     /// Several files could not be read.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nassemble: "))]
     Several(Vec<Self>),
-    /// A program that is to be run is not there, or cannot be run.
+    /// A program to run is missing, or cannot be executed.
     #[cfg_attr(
         not(feature = "up"),
         expect(dead_code, reason = "only `up` runs programs")
     )]
-    #[error("{words}")]
+    #[error("{message}")]
     Program {
-        /// Which, and what to do.
-        words: String,
-        /// A shell's number for it: 126 for one that is no program, 127 for none.
+        /// Which program, and what to do.
+        message: String,
+        /// The exit code a shell uses: 126 for a file that cannot be executed, 127 for a missing one.
         code: u8,
     },
-    /// The remote side said no.
+    /// The remote side refused the request.
     #[cfg_attr(
         not(any(feature = "aws", feature = "lock")),
         expect(dead_code, reason = "only AWS and registries refuse")
@@ -47,8 +47,8 @@ pub(crate) enum Failure {
     Refused(String),
 }
 
-impl Failure {
-    /// All of them as one, if there are any.
+impl CliError {
+    /// Returns all errors as one, or `Ok` if there are none.
     pub(crate) fn all(mut failures: Vec<Self>) -> Result<(), Self> {
         match failures.len() {
             0 => Ok(()),
@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Findings(_) => 1,
@@ -68,10 +68,10 @@ impl Failure {
     }
 }
 
-/// `1 finding`, `2 findings`.
-pub(crate) fn count(findings: usize) -> String {
+/// Formats a number of findings: `1 finding`, `2 findings`.
+pub(crate) fn format_findings(findings: usize) -> String {
     match findings {
         1 => "1 finding".to_owned(),
-        many => format!("{many} findings"),
+        count => format!("{count} findings"),
     }
 }

@@ -1,4 +1,4 @@
-//! What happens, told to people: the containers' lines to stdout, their lives to stderr.
+//! Prints events for people: the containers' output to stdout, state changes to stderr.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -11,91 +11,92 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::keep::Healthy;
+use super::run_dir::Healthy;
 use super::status::Status;
-use crate::talk::{Talk, say_line};
+use crate::ui::{Ui, print_line};
 
-/// Somebody who tells what happens.
-pub(super) trait Show: Send {
-    /// Something happened.
+/// Receives the events of a task.
+pub(super) trait EventSink: Send {
+    /// Called for each event.
     fn event(&mut self, event: &RunnerEvent);
-    /// Nothing happened for a while.
-    fn silence(&mut self) {}
+    /// Called when there was no event for [`IDLE_INTERVAL`].
+    fn idle(&mut self) {}
 }
 
-/// Tells until there is nothing more to tell; lets somebody know when the task is RUNNING, and well.
-pub(super) fn tell(
+/// Delivers events until the task has ended, and signals once when it is RUNNING and HEALTHY.
+pub(super) fn deliver(
     handle: &Handle,
-    mut heard: mpsc::Receiver<RunnerEvent>,
-    mut show: Box<dyn Show>,
+    mut events: mpsc::Receiver<RunnerEvent>,
+    mut sink: Box<dyn EventSink>,
     running: oneshot::Sender<()>,
     healthy: Healthy,
 ) {
     let mut running = Some(running);
     loop {
-        match handle.block_on(async { timeout(SILENCE, heard.recv()).await }) {
+        match handle.block_on(async { timeout(IDLE_INTERVAL, events.recv()).await }) {
             Ok(Some(event)) => {
-                show.event(&event);
-                if healthy.reached(&event.what) {
-                    // Nobody may be waiting for it.
+                sink.event(&event);
+                if healthy.is_reached(&event.what) {
+                    // The receiver may be gone: not every caller waits for this.
                     let _ = running.take().map(|running| running.send(()));
                 }
             }
             Ok(None) => return,
-            Err(_) => show.silence(),
+            Err(_) => sink.idle(),
         }
     }
 }
 
-/// Lines with the container's name before them.
+/// Prints lines prefixed with the container's name.
 #[derive(Debug)]
-pub(super) struct Screen {
+pub(super) struct ConsoleSink {
     width: usize,
     color_out: Color,
     color_err: Color,
     quiet: bool,
-    /// Before each name: which of several tasks this is.
-    mark: String,
-    /// Who is being stopped, and until when it may take.
+    /// Prefix of each name: the replica's number.
+    prefix: String,
+    /// The containers being stopped, and when each will be killed.
     stopping: BTreeMap<String, Instant>,
-    /// The line at the bottom of a terminal.
+    /// The status line at the bottom of a terminal.
     status: Option<Status>,
-    /// How often in a row nothing happened.
-    silences: u32,
+    /// Idle calls since the last event.
+    idle_count: u32,
 }
 
-impl Screen {
-    /// Leaves room for the longest name.
-    pub(super) fn new(definition: &TaskDefinition, number: Option<String>, talk: &Talk) -> Self {
+impl ConsoleSink {
+    /// Creates a sink with columns wide enough for the longest name.
+    pub(super) fn new(definition: &TaskDefinition, number: Option<String>, ui: &Ui) -> Self {
+        // With several replicas their lines interleave, so there is no single status line.
         let bottom = stdout().is_terminal() && stderr().is_terminal() && number.is_none();
-        let mark = number
+        let prefix = number
             .map(|number| format!("{number}/"))
             .unwrap_or_default();
         let names = definition
             .container_definitions
             .iter()
-            .map(|one| one.name.chars().count());
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let color_err = if wanted && stderr().is_terminal() {
+            .map(|container| container.name.chars().count());
+        let color_allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let color_err = if color_allowed && stderr().is_terminal() {
             Color::Yes
         } else {
             Color::No
         };
 
         Self {
-            width: names.max().unwrap_or(0).max(4) + mark.len(),
-            mark,
-            color_out: talk.color(),
+            width: names.max().unwrap_or(0).max(4) + prefix.len(),
+            prefix,
+            color_out: ui.color(),
             color_err,
-            quiet: talk.is_quiet(),
+            quiet: ui.is_quiet(),
             stopping: BTreeMap::new(),
-            status: (bottom && !talk.is_quiet()).then(|| Status::new(definition)),
-            silences: 0,
+            status: (bottom && !ui.is_quiet()).then(|| Status::new(definition)),
+            idle_count: 0,
         }
     }
 
     fn name(&self, container: Option<&str>, color: Color) -> String {
-        let name = format!("{}{}", self.mark, container.unwrap_or("task"));
+        let name = format!("{}{}", self.prefix, container.unwrap_or("task"));
         let width = self.width;
         match (color, container) {
             (Color::No, _) => format!("{name:width$}"),
@@ -105,9 +106,10 @@ impl Screen {
     }
 
     fn line(&self, container: Option<&str>, stream: Stream, line: &str) {
+        // A different bar tells stderr from stdout without colour.
         let bar = if stream == Stream::Stdout { '|' } else { '│' };
         let name = self.name(container, self.color_out);
-        // A child's colours must not run into the next line.
+        // Colours of the container's output must not run into the next line.
         let reset = if self.color_out == Color::Yes && line.contains('\x1b') {
             "\x1b[0m"
         } else {
@@ -116,63 +118,70 @@ impl Screen {
         let _ = writeln!(stdout(), "{name} {bar} {line}{reset}");
     }
 
-    fn note(&self, event: &RunnerEvent, sign: Sign, words: &str) {
+    fn note(&self, event: &RunnerEvent, sign: Sign, message: &str) {
+        // --quiet keeps what went wrong.
         if self.quiet && sign != Sign::Bad {
             return;
         }
         let at = format!("{:8.3}", event.at.as_secs_f64());
         let name = self.name(event.container.as_deref(), self.color_err);
-        let sign = sign.drawn(self.color_err);
-        say_line(&format!("{at} {name} {sign} {words}"));
+        let sign = sign.symbol(self.color_err);
+        print_line(&format!("{at} {name} {sign} {message}"));
     }
 }
 
-impl Show for Screen {
+impl EventSink for ConsoleSink {
     fn event(&mut self, event: &RunnerEvent) {
-        self.silences = 0;
+        self.idle_count = 0;
         if let Some(status) = &mut self.status {
-            status.note(event);
+            status.update(event);
+            // Cleared before the event is printed and redrawn after it, so that it stays at the bottom.
             Status::clear();
         }
-        self.tell(event);
+        self.print(event);
         if let Some(status) = &self.status {
             status.draw(&self.waiting());
         }
     }
 
-    /// Nobody should have to guess whom a stop waits for.
-    fn silence(&mut self) {
+    /// Redraws the status line, or prints now and then what a stop is waiting for.
+    fn idle(&mut self) {
         let waiting = self.waiting();
         if let Some(status) = &self.status {
             return status.draw(&waiting);
         }
-        self.silences += 1;
-        if self.silences.is_multiple_of(TOLD) && !waiting.is_empty() && !self.quiet {
-            say_line(&format!("waiting for {waiting}; Ctrl-C again kills"));
+        self.idle_count += 1;
+        if self.idle_count.is_multiple_of(IDLE_CALLS_PER_NOTICE)
+            && !waiting.is_empty()
+            && !self.quiet
+        {
+            print_line(&format!(
+                "waiting for {waiting}; press Ctrl-C again to kill"
+            ));
         }
     }
 }
 
-impl Screen {
-    /// Who is being stopped, and for how long that may still take.
+impl ConsoleSink {
+    /// Formats the containers being stopped, each with the time left before it is killed.
     fn waiting(&self) -> String {
         let left = |until: &Instant| until.saturating_duration_since(Instant::now()).as_secs();
-        let waiting = self.stopping.iter();
-        let waiting: Vec<_> = waiting
+        self.stopping
+            .iter()
             .map(|(name, until)| format!("{name} ({} s left)", left(until)))
-            .collect();
-        waiting.join(", ")
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
-    fn tell(&mut self, event: &RunnerEvent) {
-        let whose = event.container.clone().unwrap_or_default();
+    fn print(&mut self, event: &RunnerEvent) {
+        let container = event.container.clone().unwrap_or_default();
         match &event.what {
             What::Log { stream, line } => self.line(event.container.as_deref(), *stream, line),
             What::Started { pid, run, after } => {
-                let again = if *run > 1 {
-                    format!(" for the {run}. time")
+                let started = if *run > 1 {
+                    format!("restarted (run {run})")
                 } else {
-                    String::new()
+                    "started".to_owned()
                 };
 
                 let after = if after.is_empty() {
@@ -180,7 +189,7 @@ impl Screen {
                 } else {
                     format!(", after {}", after.join(", "))
                 };
-                self.note(event, Sign::Up, &format!("started{again} as {pid}{after}"));
+                self.note(event, Sign::Up, &format!("{started}, pid {pid}{after}"));
             }
             What::Health {
                 health,
@@ -189,52 +198,49 @@ impl Screen {
                 ..
             } => {
                 let output = output.lines().next().unwrap_or_default();
-                let (sign, words) = match (health, streak) {
+                let (sign, message) = match (health, streak) {
                     (Health::Healthy, 0) => (Sign::Well, "HEALTHY".to_owned()),
                     (Health::Unhealthy, _) => (
                         Sign::Bad,
-                        format!("UNHEALTHY, {streak} probes failed: {output}"),
+                        format!("UNHEALTHY, {}: {output}", format_failed_checks(*streak)),
                     ),
                     _ => (
-                        Sign::Odd,
-                        format!("{health}, {streak} probes failed: {output}"),
+                        Sign::Warning,
+                        format!("{health}, {}: {output}", format_failed_checks(*streak)),
                     ),
                 };
-                self.note(event, sign, &words);
+                self.note(event, sign, &message);
             }
             What::Restarting { code } => {
                 self.note(
                     event,
-                    Sign::Odd,
-                    &format!("exited {code}; restartPolicy starts it again"),
+                    Sign::Warning,
+                    &format!("exited {code}, restarting (restartPolicy)"),
                 );
             }
             What::Replacing => {
-                self.stopping.remove(&whose);
-                self.note(
-                    event,
-                    Sign::Odd,
-                    "its program has changed; it is started again",
-                );
+                self.stopping.remove(&container);
+                self.note(event, Sign::Warning, "program changed, restarting");
             }
             What::Stopping { limit } => {
-                self.stopping.insert(whose, Instant::now() + *limit);
-                let words = format!("told to stop; it has {} s", limit.as_secs());
-                self.note(event, Sign::Down, &words);
+                self.stopping.insert(container, Instant::now() + *limit);
+                let message = format!("stop signal sent, killed after {} s", limit.as_secs());
+                self.note(event, Sign::Down, &message);
             }
             What::Killing => self.note(event, Sign::Bad, "killed"),
             What::Stopped { code, reason } => {
-                self.stopping.remove(&whose);
-                let words = match (code, reason) {
+                self.stopping.remove(&container);
+                let message = match (code, reason) {
                     (_, Some(reason)) => reason.clone(),
                     (Some(code), None) => format!("exited {code}"),
                     (None, None) => "never started".to_owned(),
                 };
 
+                // 143 is SIGTERM: the expected end of a program without a handler for it.
                 let fine = matches!(code, Some(0 | 143) | None) && reason.is_none();
-                self.note(event, if fine { Sign::Down } else { Sign::Bad }, &words);
+                self.note(event, if fine { Sign::Down } else { Sign::Bad }, &message);
             }
-            What::Warning(words) => self.note(event, Sign::Odd, words),
+            What::Warning(message) => self.note(event, Sign::Warning, message),
             What::TaskStopping { code, reason } => {
                 self.note(event, Sign::Down, &format!("stopping: {code}: {reason}"));
             }
@@ -247,7 +253,7 @@ impl Screen {
 
                 let health = match health {
                     Health::Unknown => String::new(),
-                    known => format!(" {known}"),
+                    health => format!(" {health}"),
                 };
                 self.note(event, sign, &format!("{status}{health}"));
             }
@@ -259,17 +265,17 @@ impl Screen {
 enum Sign {
     Up,
     Well,
-    Odd,
+    Warning,
     Down,
     Bad,
 }
 
 impl Sign {
-    fn drawn(self, color: Color) -> String {
+    fn symbol(self, color: Color) -> String {
         let (sign, hue) = match self {
             Self::Up => ("●", 36),
             Self::Well => ("✔", 32),
-            Self::Odd => ("!", 33),
+            Self::Warning => ("!", 33),
             Self::Down => ("○", 90),
             Self::Bad => ("✘", 31),
         };
@@ -280,14 +286,21 @@ impl Sign {
     }
 }
 
-/// The same name has the same colour every time; red and green are kept for good and bad.
+/// Returns a colour that depends on the name only. Red and green are reserved for bad and good.
 fn hue(name: &str) -> u8 {
     let sum = name
+        // djb2, which spreads short names well enough.
         .bytes()
         .fold(5381u32, |sum, byte| sum.wrapping_mul(33) ^ u32::from(byte));
     [34, 35, 36, 94, 95, 96][sum as usize % 6]
 }
 
-const SILENCE: Duration = Duration::from_secs(1);
-/// After so many silences it is told whom everybody waits for.
-const TOLD: u32 = 5;
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// Idle calls between two notices about what a stop is waiting for.
+const IDLE_CALLS_PER_NOTICE: u32 = 5;
+
+/// Formats a number of failed health checks: `1 health check failed`, `2 health checks failed`.
+fn format_failed_checks(count: u32) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} health check{plural} failed")
+}

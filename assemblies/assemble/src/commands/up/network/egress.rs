@@ -1,4 +1,4 @@
-//! The addresses that lead out of a task, and their names in it.
+//! Outgoing connections of a task: the allowed addresses, and their names in the task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,63 +13,65 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::commands::up::Arguments;
 use crate::commands::up::target::Target;
-use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::ui::Ui;
 
-/// A name or an address outside of the task, with a port.
+/// An argument of `--reach`: a host name or address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reach {
     host: String,
     port: u16,
 }
 
-/// Reads one.
-pub(in crate::commands::up) fn reach(text: &str) -> Result<Reach, String> {
-    let read = text
+/// Parses `HOST:PORT`.
+pub(in crate::commands::up) fn parse_reach(text: &str) -> Result<Reach, String> {
+    let parsed = text
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    match read {
+    match parsed {
         Some((host, port @ 1..)) if !host.is_empty() && !host.contains([':', '/', ' ']) => {
             Ok(Reach {
                 host: host.to_ascii_lowercase(),
                 port,
             })
         }
-        _ => Err("is not of the form HOST:PORT, with a name or an IPv4 address".to_owned()),
+        _ => Err("expected HOST:PORT with a name or an IPv4 address".to_owned()),
     }
 }
 
-/// Addresses on this machine's loopback that the task is told of and that nobody in it listens on: they lead
-/// out by themselves. Of a definition, only what an assembly says is known well enough; of a plain one, what
-/// the command line says.
-pub(in crate::commands::up) fn ways_out(
+/// Returns the addresses the task may reach: those of `--reach`, and loopback addresses in its variables on which
+/// no container listens. Of an assembly all variables count, since they are derived; of a plain task definition
+/// only those set on the command line.
+pub(in crate::commands::up) fn find_reaches(
     plan: &RunPlan,
     target: &Target,
     arguments: &Arguments,
 ) -> Vec<Reach> {
-    let mut ways: BTreeSet<Reach> = arguments.reach.iter().cloned().collect();
+    let mut reaches: BTreeSet<Reach> = arguments.reach.iter().cloned().collect();
     let containers = || plan.definition.container_definitions.iter();
-    let inside: BTreeSet<u32> = containers().flat_map(|one| inside(one, plan)).collect();
-    let texts = containers().flat_map(|one| told(one, plan, target));
+    let listening: BTreeSet<u32> = containers()
+        .flat_map(|container| listening_ports(container, plan))
+        .collect();
+    let texts = containers().flat_map(|container| relevant_values(container, plan, target));
 
     for port in texts.flat_map(loopback_ports) {
-        if !inside.contains(&u32::from(port)) {
-            ways.insert(Reach {
+        if !listening.contains(&u32::from(port)) {
+            reaches.insert(Reach {
                 host: "127.0.0.1".to_owned(),
                 port,
             });
         }
     }
 
-    ways.into_iter().collect()
+    reaches.into_iter().collect()
 }
 
-/// The ports of a container that somebody in it listens on.
-fn inside(container: &ContainerDefinition, plan: &RunPlan) -> Vec<u32> {
+/// Returns the ports a container listens on: mapped ports, a stub's ports, and its own listener settings.
+fn listening_ports(container: &ContainerDefinition, plan: &RunPlan) -> Vec<u32> {
     let mappings = container.port_mappings.iter();
-    let mapped = mappings.filter_map(|one| one.container_port);
+    let mapped = mappings.filter_map(|mapping| mapping.container_port);
     let program = plan.programs.get(&container.name);
-    let stub = program.map_or_else(Vec::new, |one| stub::ports(&one.arguments));
+    let stub = program.map_or_else(Vec::new, |program| stub::ports(&program.arguments));
     let listens = variables(container, plan).filter_map(|(name, value)| listener(name, value));
     mapped
         .chain(stub.into_iter().map(u32::from))
@@ -77,8 +79,8 @@ fn inside(container: &ContainerDefinition, plan: &RunPlan) -> Vec<u32> {
         .collect()
 }
 
-/// The values that a container is told and that count.
-fn told<'a>(
+/// Returns the variables' values that may name an address to reach.
+fn relevant_values<'a>(
     container: &'a ContainerDefinition,
     plan: &'a RunPlan,
     target: &Target,
@@ -86,33 +88,36 @@ fn told<'a>(
     let own = variables(container, plan)
         .filter(|(name, value)| target.app.is_some() && listener(name, value).is_none())
         .map(|(_, value)| value);
-    let over = plan.environment.get(&container.name).into_iter();
-    own.chain(over.flat_map(BTreeMap::values).map(String::as_str))
+    let overrides = plan.environment.get(&container.name).into_iter();
+    own.chain(overrides.flat_map(BTreeMap::values).map(String::as_str))
         .collect()
 }
 
-/// The variables of the definition, with the values that they have here.
+/// Returns the definition's variables with their local values.
 fn variables<'a>(
     container: &'a ContainerDefinition,
     plan: &'a RunPlan,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let over = plan.environment.get(&container.name);
-    container.environment.iter().map(move |one| {
-        let value = over.and_then(|over| over.get(&one.name));
-        (one.name.as_str(), value.unwrap_or(&one.value).as_str())
+    let overrides = plan.environment.get(&container.name);
+    container.environment.iter().map(move |variable| {
+        let value = overrides.and_then(|overrides| overrides.get(&variable.name));
+        (
+            variable.name.as_str(),
+            value.unwrap_or(&variable.value).as_str(),
+        )
     })
 }
 
-/// The port of a variable that says where to listen.
+/// Returns the port of a variable that sets a listener's address.
 fn listener(name: &str, value: &str) -> Option<u32> {
     let listens = name.contains("LISTEN") || name.ends_with("_ADMIN");
     let (_, port) = value.rsplit_once(':').filter(|_| listens)?;
     port.parse().ok()
 }
 
-/// The ports of all addresses on the loopback in a text.
+/// Returns the ports of all loopback addresses in a text.
 fn loopback_ports(text: &str) -> Vec<u16> {
-    let after = ["127.0.0.1:", "localhost:"]
+    let matches = ["127.0.0.1:", "localhost:"]
         .into_iter()
         .flat_map(|host| text.match_indices(host));
     let digits = |(at, host): (usize, &str)| {
@@ -123,15 +128,15 @@ fn loopback_ports(text: &str) -> Vec<u16> {
         rest[..end].parse().ok().filter(|port| *port != 0)
     };
 
-    after.filter_map(digits).collect()
+    matches.filter_map(digits).collect()
 }
 
-/// Names that lead out need a line in the task's `/etc/hosts`; each has an address of its own there.
+/// Writes the task's `hosts` file, if there are host names to reach. Each name has its own loopback address.
 pub(in crate::commands::up) fn hosts(
-    ways: &[Reach],
+    reaches: &[Reach],
     folder: &Path,
-) -> Result<Option<PathBuf>, Failure> {
-    let names = names(ways);
+) -> Result<Option<PathBuf>, CliError> {
+    let names = names(reaches);
     if names.is_empty() {
         return Ok(None);
     }
@@ -142,7 +147,7 @@ pub(in crate::commands::up) fn hosts(
     let text = "127.0.0.1 localhost\n".to_owned() + &lines.collect::<String>();
     let path = folder.join("hosts");
 
-    fs::write(&path, text).map_err(|source| Failure::File {
+    fs::write(&path, text).map_err(|source| CliError::File {
         act: "write",
         path: path.clone(),
         source,
@@ -151,13 +156,13 @@ pub(in crate::commands::up) fn hosts(
     Ok(Some(path))
 }
 
-fn names(ways: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
-    let names: BTreeSet<&str> = ways.iter().map(|way| way.host.as_str()).collect();
+fn names(reaches: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
+    let names: BTreeSet<&str> = reaches.iter().map(|reach| reach.host.as_str()).collect();
     let names = names
         .into_iter()
         .filter(|name| name.parse::<Ipv4Addr>().is_err() && *name != "localhost");
 
-    // 127.1.0.1 and on: nobody else is there.
+    // From 127.1.0.1 on: programs use 127.0.0.1, so these addresses are free.
     let address = |index: usize| {
         Ipv4Addr::from(0x7f01_0001_u32.saturating_add(u32::try_from(index).unwrap_or(0)))
     };
@@ -167,23 +172,24 @@ fn names(ways: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
         .collect()
 }
 
-/// Carries what the task sends to each of them, and says which they are.
+/// Starts forwarding for each address, and prints the addresses.
 pub(super) fn open(
     sandbox: &Sandbox,
-    ways: &[Reach],
-    talk: &Talk,
-) -> Result<Vec<Forward>, Failure> {
-    let names = names(ways);
-    let mut outward = Vec::new();
-    for Reach { host, port } in ways {
+    reaches: &[Reach],
+    ui: &Ui,
+) -> Result<Vec<Forward>, CliError> {
+    let names = names(reaches);
+    let mut forwards = Vec::new();
+    for Reach { host, port } in reaches {
         let address = names.get(host.as_str()).copied();
+        // A program that connects to the host's 127.0.0.1 does so inside the task, on the same address.
         let address = address
             .or_else(|| host.parse().ok().filter(Ipv4Addr::is_loopback))
             .unwrap_or(Ipv4Addr::LOCALHOST);
         let listener = sandbox.listen(SocketAddrV4::new(address, *port));
         let listener = listener.and_then(TcpListener::from_std).map_err(|why| {
-            Failure::Usage(format!(
-                "`--reach {host}:{port}`: the task cannot be given that address: {why}"
+            CliError::Usage(format!(
+                "`--reach {host}:{port}`: cannot listen on that address in the task: {why}"
             ))
         })?;
 
@@ -194,24 +200,26 @@ pub(super) fn open(
             faults: Arc::clone(sandbox.faults()),
         };
 
-        outward.push(carry(listener, border, move || {
+        forwards.push(carry(listener, border, move || {
             let host = host.clone();
             async move { TcpStream::connect((host.as_str(), port)).await }
         }));
     }
 
-    let led = ways.iter().map(|way| format!("{}:{}", way.host, way.port));
-    let led: Vec<String> = led.collect();
-    let led = if led.is_empty() {
+    let allowed: Vec<String> = reaches
+        .iter()
+        .map(|reach| format!("{}:{}", reach.host, reach.port))
+        .collect();
+    let allowed = if allowed.is_empty() {
         "nothing".to_owned()
     } else {
-        led.join(", ")
+        allowed.join(", ")
     };
 
-    talk.say(&format!(
-        "the task has a network of its own; it reaches {led} (--reach HOST:PORT, --net host)"
+    ui.message(&format!(
+        "the task has its own network and can reach {allowed} (see --reach HOST:PORT, --net host)"
     ));
-    Ok(outward)
+    Ok(forwards)
 }
 
 #[cfg(test)]
@@ -219,40 +227,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_out_has_a_name_and_a_port() {
+    fn parses_a_host_and_a_port() {
         assert_eq!(
-            reach("DB.example:5432"),
+            parse_reach("DB.example:5432"),
             Ok(Reach {
                 host: "db.example".into(),
                 port: 5432
             })
         );
-        for bad in ["db", "db:0", ":1", "http://db:80", "[::1]:1", "db:x"] {
-            assert!(reach(bad).is_err(), "{bad}");
+        // IPv6 is not supported: the sandbox has IPv4 only.
+        for invalid in ["db", "db:0", ":1", "http://db:80", "[::1]:1", "db:x"] {
+            assert!(parse_reach(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn every_address_on_the_loopback_is_found_in_a_text() {
+    fn finds_all_loopback_addresses_in_a_text() {
         assert_eq!(
             loopback_ports("http://127.0.0.1:4318/v1,grpc://localhost:4317"),
             [4318, 4317]
         );
+        // Without a port, or not on the loopback.
         assert!(loopback_ports("127.0.0.1 localhost:x 10.0.0.1:1").is_empty());
     }
 
     #[test]
-    fn each_name_has_an_address_of_its_own_in_the_task() {
-        let ways = [
+    fn gives_each_host_name_its_own_address() {
+        let reaches = [
             "b.example:1",
             "a.example:1",
             "a.example:2",
             "10.0.0.1:5",
             "localhost:1",
         ]
-        .map(|text| reach(text).unwrap());
+        .map(|text| parse_reach(text).unwrap());
 
-        let names = names(&ways);
+        let names = names(&reaches);
+        // Two names; addresses and localhost need no entry.
         assert_eq!(names.len(), 2);
         assert_ne!(names["a.example"], names["b.example"]);
     }

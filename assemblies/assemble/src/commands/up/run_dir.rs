@@ -1,8 +1,8 @@
-//! What happens, kept in the run's folder for `ps`, `logs`, `stop` and everybody else.
+//! The run directory: records events for `ps`, `logs`, `stop` and other programs.
 //!
-//! `events.jsonl` has every event but the lines of output, which are in `<container>.log`;
-//! `task.json` is what DescribeTasks would say now; `ready` is there once the task is RUNNING, and
-//! HEALTHY where an essential container has a check.
+//! `events.jsonl` has every event except output lines, which are in `<container>.log`;
+//! `task.json` is the current response of DescribeTasks; `ready` exists once the task is RUNNING, and
+//! HEALTHY if an essential container has a health check.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,14 +15,14 @@ use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::{RunnerEvent, What};
 
-use super::json::{Lines, Times};
-use super::screen::Show;
-use super::several::SERVICE;
+use super::console::EventSink;
+use super::json::{TaskRecord, TimeFormat};
+use super::replicas::SERVICE;
 
-/// Keeps everything, and passes it on to whoever shows it. A full disk costs the files only.
-pub(super) struct Keep {
-    show: Box<dyn Show>,
-    lines: Lines,
+/// Records events and passes them on to another sink. A full disk affects only the files.
+pub(super) struct RunDir {
+    sink: Box<dyn EventSink>,
+    record: TaskRecord,
     folder: PathBuf,
     events: Option<File>,
     healthy: Healthy,
@@ -32,25 +32,26 @@ pub(super) struct Keep {
 /// When a task counts as healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Healthy {
-    /// Its checks say so.
+    /// When its health status is HEALTHY.
     Checked,
-    /// No essential container has a check: RUNNING is all there is to know.
+    /// When it is RUNNING: no essential container has a health check.
     Unchecked,
 }
 
 impl Healthy {
-    /// Looks at the definition.
-    pub(super) fn of(definition: &TaskDefinition) -> Self {
+    /// Determines the criterion from the definition.
+    pub(super) fn from_definition(definition: &TaskDefinition) -> Self {
+        // ECS derives a task's health from its essential containers only.
         let mut all = definition.container_definitions.iter();
-        if all.any(|one| one.is_essential() && one.health_check.is_some()) {
+        if all.any(|container| container.is_essential() && container.health_check.is_some()) {
             Self::Checked
         } else {
             Self::Unchecked
         }
     }
 
-    /// Whether this event says that the task is as well as it can be.
-    pub(super) fn reached(self, what: &What) -> bool {
+    /// Returns whether the task is healthy with this event.
+    pub(super) fn is_reached(self, what: &What) -> bool {
         let What::Task { status, health } = what else {
             return false;
         };
@@ -58,33 +59,33 @@ impl Healthy {
     }
 }
 
-impl Keep {
-    /// Nothing has happened yet.
+impl RunDir {
+    /// Creates the record of a task that has not started.
     pub(super) fn new(
         definition: &TaskDefinition,
-        lines: Lines,
+        record: TaskRecord,
         folder: &Path,
         bindings: &[Binding],
-        show: Box<dyn Show>,
+        sink: Box<dyn EventSink>,
     ) -> Self {
-        // The name may have been a service's before.
+        // An earlier run with this name may have been a service.
         let _ = fs::remove_file(folder.join(SERVICE));
-        let keep = Self {
-            show,
-            lines,
+        let run_dir = Self {
+            sink,
+            record,
             folder: folder.to_owned(),
             events: File::create(folder.join("events.jsonl")).ok(),
-            healthy: Healthy::of(definition),
+            healthy: Healthy::from_definition(definition),
             bindings: by_container(definition, bindings),
         };
 
-        keep.write();
-        keep
+        run_dir.write();
+        run_dir
     }
 
-    /// In one step for those who read it meanwhile.
+    /// Replaces `task.json` atomically, for concurrent readers.
     fn write(&self) {
-        let mut task = self.lines.task(Times::Seconds);
+        let mut task = self.record.task(TimeFormat::Seconds);
         for container in task["containers"].as_array_mut().into_iter().flatten() {
             let name = container["name"].as_str().unwrap_or_default();
             if let Some(bindings) = self.bindings.get(name) {
@@ -97,45 +98,49 @@ impl Keep {
     }
 }
 
-impl Show for Keep {
+impl EventSink for RunDir {
     fn event(&mut self, event: &RunnerEvent) {
-        self.show.event(event);
+        self.sink.event(event);
+        // The runner writes output to the log files itself.
         if matches!(event.what, What::Log { .. }) {
             return;
         }
 
-        self.lines.note(event);
+        self.record.update(event);
         if let Some(events) = &mut self.events {
-            let _ = writeln!(events, "{}", self.lines.told(event));
+            let _ = writeln!(events, "{}", self.record.to_json(event));
         }
 
+        // Written before the marker: who sees `ready` reads a task that is RUNNING.
         self.write();
-        if self.healthy.reached(&event.what) {
+        if self.healthy.is_reached(&event.what) {
             let _ = fs::write(self.folder.join(READY), "");
         }
     }
 
-    fn silence(&mut self) {
-        self.show.silence();
+    fn idle(&mut self) {
+        self.sink.idle();
     }
 }
 
-/// Where a port of the task is on this machine.
+/// A published port.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Binding {
-    pub(super) outside: SocketAddr,
-    pub(super) inside: u16,
+    /// The address on the host.
+    pub(super) host: SocketAddr,
+    /// The port in the task.
+    pub(super) container_port: u16,
 }
 
 impl Binding {
-    /// The API's `NetworkBinding`.
-    pub(super) fn told(&self) -> Value {
-        json!({ "bindIP": self.outside.ip(), "containerPort": self.inside, "hostPort": self.outside.port(),
+    /// Converts to the API's `NetworkBinding`.
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "bindIP": self.host.ip(), "containerPort": self.container_port, "hostPort": self.host.port(),
             "protocol": "tcp" })
     }
 }
 
-/// All of them, under the container that has the port.
+/// Groups the bindings by the container that maps the port.
 fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<String, Vec<Value>> {
     let mut all = BTreeMap::<String, Vec<Value>>::new();
     for container in &definition.container_definitions {
@@ -143,18 +148,20 @@ fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<S
             container
                 .port_mappings
                 .iter()
-                .any(|one| one.container_port == Some(port.into()))
+                .any(|mapping| mapping.container_port == Some(port.into()))
         };
 
-        let own = bindings.iter().filter(|one| has(one.inside));
-        let own = own.map(Binding::told);
+        let own = bindings
+            .iter()
+            .filter(|binding| has(binding.container_port))
+            .map(Binding::to_json);
         all.insert(container.name.clone(), own.collect());
     }
 
     all
 }
 
-/// What DescribeTasks would say.
+/// The response of DescribeTasks.
 pub(crate) const TASK: &str = "task.json";
-/// There once the task is as well as it can be.
+/// Exists once the task is healthy.
 pub(crate) const READY: &str = "ready";

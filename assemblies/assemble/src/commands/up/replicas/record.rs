@@ -1,4 +1,4 @@
-//! What `ps` and `stop` know of the service: a file in its run's folder, as DescribeServices would say it.
+//! The service's state for `ps` and `stop`: a file in its run directory, in the format of DescribeServices.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,41 +6,46 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::commands::up::door::Word;
-use crate::commands::up::keep::{Binding, READY, TASK};
+use crate::commands::up::control_socket::ControlCommand;
+use crate::commands::up::run_dir::{Binding, READY, TASK};
 
-/// The file.
+/// Writes the file.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct ServiceRecord {
     folder: PathBuf,
     family: String,
-    wanted: u8,
+    desired: u8,
     bindings: Vec<Value>,
     created: f64,
 }
 
-impl Record {
-    /// Nothing is told yet, and what an earlier run of the name has told is gone.
-    pub(super) fn new(folder: &Path, family: &str, wanted: u8, bindings: &[Binding]) -> Self {
-        for old in [READY, TASK] {
-            let _ = fs::remove_file(folder.join(old));
+impl ServiceRecord {
+    /// Creates the record, and removes the files of an earlier run with this name.
+    pub(super) fn new(folder: &Path, family: &str, desired: u8, bindings: &[Binding]) -> Self {
+        for file in [READY, TASK] {
+            let _ = fs::remove_file(folder.join(file));
         }
 
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             folder: folder.to_owned(),
             family: family.to_owned(),
-            wanted,
-            bindings: bindings.iter().map(Binding::told).collect(),
+            desired,
+            bindings: bindings.iter().map(Binding::to_json).collect(),
             created: now.unwrap_or_default().as_secs_f64(),
         }
     }
 
-    /// Writes what has changed, in one step for those who read it meanwhile.
-    pub(super) fn write(&self, told: Option<Word>, running: usize, pending: usize) {
+    /// Writes the file if it has changed. Replaces it atomically, for concurrent readers.
+    pub(super) fn write(
+        &self,
+        last_command: Option<ControlCommand>,
+        running: usize,
+        pending: usize,
+    ) {
         let name = self.folder.file_name().unwrap_or_default();
-        let (status, wanted) = match told {
-            None => ("ACTIVE", self.wanted),
+        let (status, desired) = match last_command {
+            None => ("ACTIVE", self.desired),
             Some(_) if running + pending > 0 => ("DRAINING", 0),
             Some(_) => ("INACTIVE", 0),
         };
@@ -49,17 +54,18 @@ impl Record {
             "serviceArn": format!("local/{}", name.to_string_lossy()),
             "serviceName": self.family,
             "status": status,
-            "desiredCount": wanted,
+            "desiredCount": desired,
             "runningCount": running,
             "pendingCount": pending,
             "launchType": "FARGATE",
             "createdAt": self.created,
-            // No field of the API: there a load balancer has the ports.
+            // Not a field of the API, where the load balancer has the ports.
             "networkBindings": self.bindings,
         });
 
         let text = format!("{:#}\n", json!({ "services": [service], "failures": [] }));
         let path = self.folder.join(SERVICE);
+        // Called several times a second; an unchanged file is left alone.
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             return;
         }
@@ -68,11 +74,11 @@ impl Record {
         let _ = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
     }
 
-    /// All tasks take part.
-    pub(super) fn ready(&self) {
+    /// Records that all tasks are active.
+    pub(super) fn mark_ready(&self) {
         let _ = fs::write(self.folder.join(READY), "");
     }
 }
 
-/// What DescribeServices would say.
+/// The response of DescribeServices.
 pub(crate) const SERVICE: &str = "service.json";
