@@ -38,8 +38,8 @@ pub(crate) fn text(path: &Path) -> Result<String, CliError> {
     })
 }
 
-/// Reads a file up to the size limit. A file with a longer length is not read at all; a pipe or device, whose
-/// length is unknown, is read up to the limit.
+/// Reads a file up to the size limit. A file with a longer length is not read at all; a pipe or device of
+/// unknown length is read up to the limit.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path)?;
     let length = file.metadata()?.len();

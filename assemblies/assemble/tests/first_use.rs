@@ -1,15 +1,15 @@
-//! Mistakes that somebody makes on the first day, and what they read.
+//! Common mistakes of a first-time user, and the messages for them.
 
 mod support;
 
 use support::Project;
 
-/// What `check` says about a manifest with these bytes, or about any file.
+/// Checks a file with this name and content, and returns the exit code and all output.
 fn check(name: &str, bytes: impl AsRef<[u8]>) -> (Option<i32>, String) {
     let project = Project::new();
     project.write(name, bytes);
-    let said = project.assemble(&["check", name]);
-    (said.code, said.out + &said.err)
+    let output = project.assemble(&["check", name]);
+    (output.code, output.out + &output.err)
 }
 
 #[test]
@@ -23,6 +23,7 @@ fn a_misspelt_component() {
 }
 
 #[test]
+// YAML forbids tabs for indentation; the parser's own message does not say so.
 fn a_tab_in_yaml() {
     let (code, text) = check("a.yaml", "name: a\napp: web\nservice:\n\tmin: 1\n");
     assert_eq!(code, Some(1));
@@ -53,13 +54,14 @@ fn localhost_instead_of_an_address() {
 }
 
 #[test]
-fn a_comma_too_many_in_json() {
+fn a_trailing_comma_in_json() {
     let task = r#"{ "family": "web", "cpu": "256", "memory": "512", "networkMode": "awsvpc",
   "requiresCompatibilities": ["FARGATE"],
   "containerDefinitions": [{ "name": "web", "image": "web:1" },],
 }"#;
     let (code, text) = check("task.json", task);
 
+    // 0: the file is valid YAML and describes a valid task, so it is only a warning.
     assert_eq!(code, Some(0), "{text}");
     assert!(
         text.contains("warning[Y01]") && text.contains("task.json:3:"),
@@ -70,6 +72,7 @@ fn a_comma_too_many_in_json() {
         "{text}"
     );
 
+    // In a `.yaml` file the same text is fine, and valid JSON has no warning.
     let (_, text) = check("task.yaml", task);
     assert!(!text.contains("Y01"), "{text}");
     let (_, text) = check(
@@ -80,7 +83,7 @@ fn a_comma_too_many_in_json() {
 }
 
 #[test]
-fn a_list_instead_of_a_map_and_a_word_instead_of_a_list() {
+fn a_list_instead_of_a_map_and_a_string_instead_of_a_list() {
     let (_, text) = check(
         "a.yaml",
         "name: a\napp: web\nservice: {}\ningress: tls\nsettings:\n  - web: { greeting: hi }\n",
@@ -98,45 +101,48 @@ fn a_list_instead_of_a_map_and_a_word_instead_of_a_list() {
 }
 
 #[test]
-fn the_setting_of_another_component() {
+fn a_setting_of_another_component() {
     let project = Project::new();
     project.write("sidecars/tls/component.yaml", support::PROXY);
+    // `greeting` is a setting of `web`.
     let text =
         "name: a\napp: web\ningress: [tls]\nservice: {}\nsettings: { tls: { greeting: hello } }\n";
 
     project.write("a.yaml", text);
-    let said = project.assemble(&["check", "a.yaml"]);
+    let output = project.assemble(&["check", "a.yaml"]);
     assert!(
-        said.out.contains("`tls` has no setting `greeting`"),
+        output.out.contains("`tls` has no setting `greeting`"),
         "{}",
-        said.out
+        output.out
     );
-    assert!(said.out.contains("a.yaml:5:"), "{}", said.out);
+    assert!(output.out.contains("a.yaml:5:"), "{}", output.out);
 }
 
 #[test]
 fn a_verb_and_a_flag_that_do_not_exist() {
     let project = Project::new();
-    let said = project.assemble(&["rendr", "shop"]);
-    assert_eq!(said.code, Some(2));
+    let output = project.assemble(&["rendr", "shop"]);
+    assert_eq!(output.code, Some(2));
+    // clap's suggestion.
     assert!(
-        said.err.contains("similar") && said.err.contains("'render'"),
+        output.err.contains("similar") && output.err.contains("'render'"),
         "{}",
-        said.err
+        output.err
     );
 
-    let said = project.assemble(&["check", "--formt", "json"]);
-    assert!(said.err.contains("'--format'"), "{}", said.err);
+    let output = project.assemble(&["check", "--formt", "json"]);
+    assert!(output.err.contains("'--format'"), "{}", output.err);
 
-    // Others call it so.
+    // The names that other linters use.
     for verb in ["lint", "validate"] {
         assert_eq!(project.assemble(&[verb]).code, Some(0));
     }
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn a_missing_file() {
     let project = Project::new();
+    // The wrong extension, a Windows path, and swapped letters.
     let path = [
         "assemblies/shop.yml",
         "assemblies\\shop.yaml",
@@ -144,54 +150,58 @@ fn a_file_that_is_not_there() {
     ];
 
     for path in path {
-        let said = project.assemble(&["check", path]);
-        assert_eq!(said.code, Some(2));
+        let output = project.assemble(&["check", path]);
+        assert_eq!(output.code, Some(2));
         assert!(
-            said.err.contains("did you mean `assemblies/shop.yaml`?"),
+            output.err.contains("did you mean `assemblies/shop.yaml`?"),
             "{}",
-            said.err
+            output.err
         );
-        assert!(!said.err.contains("no findings"), "{}", said.err);
+        // With nothing checked, a total would be misleading.
+        assert!(!output.err.contains("no findings"), "{}", output.err);
     }
 }
 
 #[test]
-fn an_assembly_by_its_name_or_nearly() {
+fn an_assembly_by_its_name_and_a_misspelt_one() {
     let project = Project::new();
     assert_eq!(project.assemble(&["check", "shop"]).code, Some(0));
-    let said = project.assemble(&["render", "shpo"]);
+    let output = project.assemble(&["render", "shpo"]);
     assert!(
-        said.err
-            .contains("there is no assembly `shpo`; did you mean `shop`?"),
+        output
+            .err
+            .contains("assembly `shpo` not found; did you mean `shop`?"),
         "{}",
-        said.err
+        output.err
     );
 
     project.write("assemblies/other.yml", support::SHOP);
-    let said = project.assemble(&["render", "other"]);
+    let output = project.assemble(&["render", "other"]);
     assert!(
-        said.err
+        output
+            .err
             .contains("rename `assemblies/other.yml` to `.yaml`"),
         "{}",
-        said.err
+        output.err
     );
 }
 
 #[test]
-fn a_folder_instead_of_a_file() {
+fn a_directory_instead_of_a_file() {
     let project = Project::new();
-    let said = project.assemble(&["check", "assemblies"]);
-    assert_eq!(said.code, Some(2));
+    let output = project.assemble(&["check", "assemblies"]);
+    assert_eq!(output.code, Some(2));
     assert!(
-        said.err
-            .contains("`assemblies` is a folder; name the files in it"),
+        output
+            .err
+            .contains("`assemblies` is a directory; pass the files in it"),
         "{}",
-        said.err
+        output.err
     );
 }
 
 #[test]
-fn a_file_with_nothing_in_it_or_something_else() {
+fn an_empty_file_and_one_without_fields() {
     let (code, text) = check("a.yaml", "");
     assert_eq!(code, Some(1));
     assert!(
@@ -207,20 +217,23 @@ fn a_file_with_nothing_in_it_or_something_else() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_text() {
+    // 0xC3 starts a two-byte sequence, and 0x28 cannot continue it.
     let (code, text) = check("a.yaml", [b'n', 0xC3, 0x28]);
     assert_eq!(code, Some(2));
     assert!(
-        text.contains("`a.yaml` is no text: byte 2 is not UTF-8"),
+        text.contains("`a.yaml` is not text: byte 2 is not UTF-8"),
         "{text}"
     );
+    // The byte order mark of UTF-16, little endian.
     let (_, text) = check("a.yaml", [0xFF, 0xFE, b'n', 0]);
     assert!(text.contains("is UTF-16 text; save it as UTF-8"), "{text}");
 }
 
 #[test]
-fn files_from_windows_are_files() {
+fn accepts_windows_line_ends_and_a_byte_order_mark() {
     let project = Project::new();
+    // CRLF, and a byte order mark.
     for text in [
         "name: a\r\napp: web\r\nservice: {}\r\n",
         "\u{feff}name: a\napp: web\nservice: {}\n",
@@ -230,28 +243,28 @@ fn files_from_windows_are_files() {
     }
 
     project.write("a.yaml", "name: a\r\napp: wbe\r\nservice: {}\r\n");
-    let said = project.assemble(&["check", "a.yaml"]);
+    let output = project.assemble(&["check", "a.yaml"]);
     assert!(
-        said.out.contains("a.yaml:2:6") && !said.out.contains('\r'),
+        output.out.contains("a.yaml:2:6") && !output.out.contains('\r'),
         "{:?}",
-        said.out
+        output.out
     );
 }
 
 #[test]
-fn a_place_where_nothing_is() {
+fn a_directory_without_a_project() {
     let folder = Project::empty();
-    let said = folder.assemble(&["check"]);
-    assert_eq!(said.code, Some(2));
+    let output = folder.assemble(&["check"]);
+    assert_eq!(output.code, Some(2));
     assert!(
-        said.err.contains("there is no folder `assemblies`"),
+        output.err.contains("found no `assemblies/`"),
         "{}",
-        said.err
+        output.err
     );
 
     assert!(
-        said.err.contains("assemble new assembly NAME"),
+        output.err.contains("assemble new assembly NAME"),
         "{}",
-        said.err
+        output.err
     );
 }

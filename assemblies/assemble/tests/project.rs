@@ -1,6 +1,6 @@
-//! The verbs that need neither the runner nor AWS, run as a user runs them.
+//! The verbs that need neither the runner nor AWS.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// A project with one component and one good assembly.
+/// A project with one component and one valid assembly.
 struct Project(TempDir);
 
 impl Project {
@@ -54,7 +54,7 @@ fn err(output: &Output) -> String {
 }
 
 #[test]
-fn renders_everything_and_a_second_time_nothing() {
+fn renders_everything_once() {
     let project = Project::new();
     let first = project.assemble(&["render", "--all"]);
     assert_eq!(first.status.code(), Some(0), "{}", err(&first));
@@ -78,13 +78,14 @@ fn renders_everything_and_a_second_time_nothing() {
         "{index}"
     );
 
+    // A second run finds all documents unchanged.
     let second = project.assemble(&["render", "--all"]);
     assert!(err(&second).contains("nothing changed"), "{}", err(&second));
     assert_eq!(out(&first), out(&second));
 }
 
 #[test]
-fn takes_away_documents_that_are_no_longer_made() {
+fn removes_documents_that_are_no_longer_rendered() {
     let project = Project::new();
     let stale = project.write("assemblies/rendered/shop/old.json", "{}");
     assert_eq!(project.assemble(&["render", "shop"]).status.code(), Some(0));
@@ -92,7 +93,7 @@ fn takes_away_documents_that_are_no_longer_made() {
 }
 
 #[test]
-fn finds_the_project_from_a_folder_inside() {
+fn finds_the_project_from_a_subdirectory() {
     let project = Project::new();
     let output = assemble(&project.0.path().join("apps/web"), &["render", "shop"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
@@ -106,6 +107,7 @@ fn five_mistakes_are_five_findings_with_line_caret_id_and_hint() {
     assert_eq!(output.status.code(), Some(1));
 
     let text = out(&output);
+    // Each rule with the line of its mistake in `FIVE_MISTAKES`.
     for (rule, line) in [("M04", 1), ("M05", 3), ("M01", 4), ("M10", 6), ("M14", 7)] {
         assert!(text.contains(&format!("error[{rule}]")), "{rule}\n{text}");
         assert!(
@@ -126,7 +128,7 @@ fn five_mistakes_are_five_findings_with_line_caret_id_and_hint() {
 }
 
 #[test]
-fn findings_come_as_json_too() {
+fn prints_findings_as_json() {
     let project = Project::new();
     let file = project.write("bad.yaml", FIVE_MISTAKES);
     let output = project.assemble(&["check", "--format", "json", &file.to_string_lossy()]);
@@ -136,7 +138,7 @@ fn findings_come_as_json_too() {
         .as_array()
         .expect("a list")
         .iter()
-        .filter_map(|one| one["rule"].as_str())
+        .filter_map(|finding| finding["rule"].as_str())
         .collect();
 
     assert_eq!(rules.len(), 5, "{list}");
@@ -144,7 +146,7 @@ fn findings_come_as_json_too() {
 }
 
 #[test]
-fn checks_a_plain_task_definition_of_anybody() {
+fn checks_a_task_definition_outside_of_a_project() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("task.json");
     fs::write(
@@ -160,7 +162,7 @@ fn checks_a_plain_task_definition_of_anybody() {
 }
 
 #[test]
-fn an_unreadable_input_is_2() {
+fn unreadable_input_has_exit_code_2() {
     let project = Project::new();
     assert_eq!(
         project.assemble(&["check", "nowhere.yaml"]).status.code(),
@@ -184,21 +186,22 @@ fn an_unreadable_input_is_2() {
 }
 
 #[test]
-fn a_file_of_a_hundred_megabytes_is_not_read() {
+fn does_not_read_a_file_beyond_the_size_limit() {
     let project = Project::new();
     let file = project.write("assemblies/huge.yaml", "");
     let huge = fs::File::options().write(true).open(&file).expect("a file");
+    // A sparse file, and a device without a length.
     huge.set_len(104_857_600).expect("a long file");
     for path in [file.to_string_lossy().into_owned(), "/dev/zero".to_owned()] {
         let output = project.assemble(&["check", &path]);
         assert_eq!(output.status.code(), Some(2));
-        let said = err(&output);
-        assert!(said.contains("bytes; the limit is 1,048,576"), "{said}");
+        let output = err(&output);
+        assert!(output.contains("bytes; the limit is 1,048,576"), "{output}");
     }
 }
 
 #[test]
-fn a_value_of_the_command_line_wins() {
+fn a_value_of_the_command_line_overrides_the_file() {
     let project = Project::new();
     let arguments = ["render", "shop", "--value", "registry=other.example"];
     assert_eq!(project.assemble(&arguments).status.code(), Some(0));
@@ -210,7 +213,7 @@ fn a_value_of_the_command_line_wins() {
 }
 
 #[test]
-fn the_lock_of_the_environment_gives_the_digest() {
+fn uses_the_digest_in_the_lock_of_the_environment() {
     let project = Project::new();
     let digest = format!("sha256:{}", "5".repeat(64));
     let lock = format!("lock: 1\nimages:\n  registry.example/web:1: {{ digest: '{digest}' }}\n");
@@ -219,12 +222,15 @@ fn the_lock_of_the_environment_gives_the_digest() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let definition = project.read("assemblies/rendered/shop/task-definition.json");
     assert!(definition.contains(&format!("registry.example/web@{digest}")));
+    // The tag is kept as a Docker label.
+    // The digest hides the tag, so the definition keeps it as a label.
     assert!(definition.contains("\"assemble.image-tag\": \"1\""));
 }
 
 #[test]
-fn locked_fails_where_the_lock_is_of_another_tag() {
+fn locked_fails_if_the_lock_is_for_another_tag() {
     let project = Project::new();
+    // `web:0`, but the component's image is `web:1`.
     let lock = format!(
         "lock: 1\nimages:\n  registry.example/web:0: {{ digest: 'sha256:{}' }}\n",
         "5".repeat(64)
@@ -236,30 +242,30 @@ fn locked_fails_where_the_lock_is_of_another_tag() {
         assert_eq!(loose.status.code(), Some(0), "{}", err(&loose));
         let locked = project.assemble(&[verb[0], verb[1], "--locked"]);
         assert_eq!(locked.status.code(), Some(1));
-        let said = out(&locked) + &err(&locked);
-        assert!(said.contains("error[M51]"), "{said}");
+        let output = out(&locked) + &err(&locked);
+        assert!(output.contains("error[M51]"), "{output}");
     }
 
     let elsewhere = project.assemble(&["render", "shop", "--values", "mars", "--locked"]);
-    assert_eq!(elsewhere.status.code(), Some(2), "there are no such values");
+    assert_eq!(elsewhere.status.code(), Some(2), "values not found");
 }
 
 #[test]
-fn explains_every_rule_it_lists() {
+fn explains_listed_rules() {
     let folder = TempDir::new().expect("a folder");
     let listed = out(&assemble(folder.path(), &["rules"]));
     for id in ["M08", "T06"] {
         assert!(listed.lines().any(|line| line.starts_with(id)), "{listed}");
         let explained = out(&assemble(folder.path(), &["explain", id]));
         assert!(
-            explained.contains("refused:") && explained.contains("accepted:"),
+            explained.contains("\nfails:\n") && explained.contains("\npasses:\n"),
             "{explained}"
         );
     }
 }
 
 #[test]
-fn draws_and_describes_itself() {
+fn draws_an_assembly_in_every_format_and_prints_its_schema() {
     let project = Project::new();
     assert!(out(&project.assemble(&["graph", "shop"])).contains("flowchart TB"));
     let letters = out(&project.assemble(&["graph", "shop", "--format", "ascii"]));
@@ -280,7 +286,7 @@ fn draws_and_describes_itself() {
 }
 
 #[test]
-fn draws_a_plain_task_definition_of_anybody() {
+fn draws_a_task_definition_outside_of_a_project() {
     let folder = TempDir::new().expect("a folder");
     let text =
         r#"{ "family": "my app", "containerDefinitions": [{ "name": "web", "image": "nginx" }] }"#;
@@ -298,7 +304,7 @@ fn draws_a_plain_task_definition_of_anybody() {
 }
 
 #[test]
-fn quiet_is_quiet() {
+fn quiet_prints_no_messages() {
     let project = Project::new();
     let output = project.assemble(&["--quiet", "render", "--all"]);
     assert_eq!(err(&output), "");
@@ -307,12 +313,12 @@ fn quiet_is_quiet() {
 const WEB: &str = r#"schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Responds
 image: ${registry}/web:1
 provides: { http: { setting: listen, port: 8080 } }
 settings:
-  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
-  greeting: { type: string, default: hello, doc: what to say }
+  listen: { type: string, default: "127.0.0.1:8080", doc: address to listen on }
+  greeting: { type: string, default: hello, doc: text of the response }
 health: { command: [probe], interval: 5, timeout: 2, retries: 3 }
 size: { cpu: 64, memory: 64, weight: 1 }
 "#;

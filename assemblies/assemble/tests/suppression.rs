@@ -1,4 +1,4 @@
-//! Who may say how bad a rule's findings are, and who wins.
+//! Rule levels and suppressions: flags, manifest and files, and their precedence.
 
 mod support;
 
@@ -11,31 +11,36 @@ patch: { networkMode: host }
 ";
 
 #[test]
-fn a_reason_on_the_command_line_silences_and_is_counted_and_shown() {
+fn allow_suppresses_counts_and_lists_findings() {
     let project = Project::new();
     project.write("task.json", PLAIN);
     let arguments = [
         "check",
         "task.json",
-        "--silence",
+        "--allow",
         "T01=named by others",
-        "--silence",
+        // Ids are not case-sensitive.
+        "--allow",
         "t03=it ends",
     ];
 
-    let said = project.assemble(&arguments);
-    assert_eq!(said.code, Some(0), "{}", said.out);
-    assert!(!said.out.contains("T01"), "{}", said.out);
+    let output = project.assemble(&arguments);
+    assert_eq!(output.code, Some(0), "{}", output.out);
+    assert!(!output.out.contains("T01"), "{}", output.out);
     assert!(
-        said.err.contains("1 finding: 1 warning; 2 silenced"),
+        output.err.contains("1 finding: 1 warning; 2 silenced"),
         "{}",
-        said.err
+        output.err
     );
 
-    let shown = project.assemble(&[&arguments[..], &["--show-silenced"]].concat());
-    assert!(shown.out.contains("silenced error[T01]"), "{}", shown.out);
+    let listed = project.assemble(&[&arguments[..], &["--show-suppressed"]].concat());
     assert!(
-        shown
+        listed.out.contains("suppressed error[T01]"),
+        "{}",
+        listed.out
+    );
+    assert!(
+        listed
             .out
             .contains("= reason: named by others (the command line)"),
         "{}",
@@ -44,57 +49,59 @@ fn a_reason_on_the_command_line_silences_and_is_counted_and_shown() {
 }
 
 #[test]
-fn a_flag_without_a_reason_or_with_an_unknown_id_is_refused() {
+fn rejects_a_flag_without_a_reason_or_with_an_unknown_id() {
     let project = Project::new();
     let cases = [
-        ("T01=", "gives no reason"),
+        ("T01=", "has no reason"),
         ("T011=why", "did you mean `T01`?"),
-        ("M05=why", "cannot be silenced"),
+        // Without the component there is nothing to render.
+        ("M05=why", "cannot be allowed"),
         ("T01", "NAME=VALUE"),
     ];
 
-    for (flag, words) in cases {
-        let said = project.assemble(&["check", "--silence", flag]);
-        assert_eq!(said.code, Some(2), "{flag}");
-        assert!(said.err.contains(words), "{flag}: {}", said.err);
+    for (flag, message) in cases {
+        let output = project.assemble(&["check", "--allow", flag]);
+        assert_eq!(output.code, Some(2), "{flag}");
+        assert!(output.err.contains(message), "{flag}: {}", output.err);
     }
 }
 
 #[test]
-fn a_flag_that_silences_nothing_is_told() {
+fn reports_a_flag_that_suppresses_nothing() {
     let project = Project::new();
-    let said = project.assemble(&["check", "--silence", "T08=no reason at all"]);
-    assert_eq!(said.code, Some(0));
-    assert!(said.out.contains("warning[M25]"), "{}", said.out);
+    let output = project.assemble(&["check", "--allow", "T08=no reason at all"]);
+    assert_eq!(output.code, Some(0));
+    assert!(output.out.contains("warning[M25]"), "{}", output.out);
     assert!(
-        said.out.contains("`--silence T08` on the command line"),
+        output.out.contains("`--allow T08` on the command line"),
         "{}",
-        said.out
+        output.out
     );
 }
 
 #[test]
-fn the_file_of_a_project_speaks_for_the_files_it_names() {
+fn an_entry_with_files_applies_to_these_files_only() {
     let project = Project::new();
     let rules = "rules:
   T01: { severity: off, reason: old names, files: ['legacy/*.json'] }
-  T03: { severity: warning, reason: they end }
+  T03: { severity: warning, reason: runs once }
 ";
 
     project.write("assemblies/rules.yaml", rules);
     project.write("legacy/task.json", PLAIN);
     project.write("new/task.json", PLAIN);
 
+    // T01 is suppressed here only; T03 is a warning everywhere.
     let legacy = project.assemble(&["check", "legacy/task.json"]);
     assert_eq!(legacy.code, Some(0), "{}", legacy.out);
     assert!(legacy.out.contains("warning[T03]"), "{}", legacy.out);
-    assert!(legacy.err.contains("1 silenced"), "{}", legacy.err);
+    assert!(legacy.err.contains("1 suppressed"), "{}", legacy.err);
     let new = project.assemble(&["check", "new/task.json"]);
     assert!(new.out.contains("error[T01]"), "{}", new.out);
 }
 
 #[test]
-fn the_files_are_named_from_the_project_wherever_the_command_runs() {
+fn paths_in_the_configuration_are_relative_to_the_project() {
     let project = Project::new();
     let rules = "rules: { T01: { severity: off, reason: old names, files: [legacy/task.json] } }\n";
     project.write("assemblies/rules.yaml", rules);
@@ -104,22 +111,24 @@ fn the_files_are_named_from_the_project_wherever_the_command_runs() {
 }
 
 #[test]
-fn a_stale_entry_is_told_when_all_it_speaks_of_was_judged() {
+fn reports_an_unused_entry_once_all_its_files_were_checked() {
     let project = Project::new();
     let rules = "rules:
-  T08: { severity: off, reason: nobody knows, files: [task.json] }
-  T09: { severity: off, reason: nobody knows }
+  T08: { severity: off, reason: unknown, files: [task.json] }
+  T09: { severity: off, reason: unknown }
 ";
 
     project.write("assemblies/rules.yaml", rules);
     project.write("task.json", PLAIN);
-    let one = project.assemble(&["check", "task.json"]).out;
+    // T09 is for all files, of which only one was checked.
+    let single = project.assemble(&["check", "task.json"]).out;
     assert!(
-        one.contains("warning[M25]: `T08`") && !one.contains("`T09`"),
-        "{one}"
+        single.contains("warning[M25]: `T08`") && !single.contains("`T09`"),
+        "{single}"
     );
-    assert!(one.contains("rules.yaml:2:"), "{one}");
+    assert!(single.contains("rules.yaml:2:"), "{single}");
 
+    // Without arguments all assemblies are checked, but not task.json.
     let all = project.assemble(&["check"]).out;
     assert!(
         all.contains("warning[M25]: `T09`") && !all.contains("`T08`"),
@@ -128,25 +137,25 @@ fn a_stale_entry_is_told_when_all_it_speaks_of_was_judged() {
 }
 
 #[test]
-fn a_mistake_in_the_file_of_rules_is_a_finding_in_it() {
+fn a_mistake_in_the_rule_configuration_is_a_finding() {
     let project = Project::new();
     project.write(
         "assemblies/rules.yaml",
         "rules: { T011: { severity: off, reason: old } }\n",
     );
 
-    let said = project.assemble(&["check"]);
-    assert_eq!(said.code, Some(1));
+    let output = project.assemble(&["check"]);
+    assert_eq!(output.code, Some(1));
     assert!(
-        said.out.contains("error[M24]") && said.out.contains("rules.yaml:1:"),
+        output.out.contains("error[M24]") && output.out.contains("rules.yaml:1:"),
         "{}",
-        said.out
+        output.out
     );
-    assert!(said.out.contains("write `T01`"), "{}", said.out);
+    assert!(output.out.contains("write `T01`"), "{}", output.out);
 }
 
 #[test]
-fn outside_of_a_project_the_nearest_file_upwards_speaks() {
+fn outside_of_a_project_the_nearest_configuration_file_applies() {
     let folder = Project::empty();
     folder.write(
         ".assemble-rules.yaml",
@@ -154,42 +163,44 @@ fn outside_of_a_project_the_nearest_file_upwards_speaks() {
     );
     folder.write("deep/down/task.json", PLAIN);
 
-    let said = folder.assemble(&["check", "deep/down/task.json"]);
-    assert!(!said.out.contains("T01"), "{}", said.out);
+    let output = folder.assemble(&["check", "deep/down/task.json"]);
+    assert!(!output.out.contains("T01"), "{}", output.out);
     folder.write(
         "other.yaml",
         "rules: { T03: { severity: off, reason: it ends } }\n",
     );
 
-    let said = folder.assemble(&["check", "deep/down/task.json", "--rules", "other.yaml"]);
+    // --rules replaces the file found above.
+    let output = folder.assemble(&["check", "deep/down/task.json", "--rules", "other.yaml"]);
     assert!(
-        said.out.contains("T01") && !said.out.contains("T03"),
+        output.out.contains("T01") && !output.out.contains("T03"),
         "{}",
-        said.out
+        output.out
     );
 }
 
 #[test]
-fn a_flag_wins_over_the_manifest_and_that_over_the_file() {
+fn flags_override_the_manifest_which_overrides_the_file() {
     let project = Project::new();
     let manifest =
         |rules: &str| project.write("assemblies/shop.yaml", format!("{SHOP_ON_HOST}{rules}"));
-    let own = "rules:\n  T04: { severity: warning, reason: tried here }\n";
+    let manifest_rules = "rules:\n  T04: { severity: warning, reason: tried here }\n";
 
     project.write(
         "assemblies/rules.yaml",
         "rules: { T04: { severity: off, reason: all of us } }\n",
     );
     manifest("");
+    // Suppressed by the file alone.
     assert!(!project.assemble(&["check"]).out.contains("T04"));
-    manifest(own);
+    manifest(manifest_rules);
     assert!(project.assemble(&["check"]).out.contains("warning[T04]"));
-    let raised = project.assemble(&["check", "--raise", "T04"]);
-    assert!(raised.out.contains("error[T04]"), "{}", raised.out);
+    let denied = project.assemble(&["check", "--deny", "T04"]);
+    assert!(denied.out.contains("error[T04]"), "{}", denied.out);
 }
 
 #[test]
-fn what_is_silenced_is_rendered_and_a_guard_is_named_every_time() {
+fn renders_with_suppressions_and_always_prints_security_relevant_ones() {
     let project = Project::new();
     project.write("sidecars/tls/component.yaml", PROXY);
     let shop = "name: shop
@@ -200,6 +211,7 @@ service: {}
 ";
 
     project.write("assemblies/shop.yaml", shop);
+    // M22: an inner hop listens on a public address.
     assert_eq!(project.assemble(&["render", "shop"]).code, Some(1));
     let rules = "rules: { M22: { severity: off, reason: the auditors reach it } }\n";
     project.write("assemblies/shop.yaml", format!("{shop}{rules}"));
@@ -208,21 +220,24 @@ service: {}
         ["--quiet", "check", "assemblies/shop.yaml"],
         ["--quiet", "render", "shop"],
     ] {
-        let said = project.assemble(&verb);
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
-        assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+        let output = project.assemble(&verb);
+        assert_eq!(output.code, Some(0), "{}{}", output.out, output.err);
+        // One line, in spite of --quiet.
+        assert_eq!(output.err.lines().count(), 1, "{}", output.err);
         assert!(
-            said.err
-                .contains("M22 is silenced: `web` would listen on 0.0.0.0:9000"),
+            output
+                .err
+                .contains("M22 is suppressed: `web` would listen on 0.0.0.0:9000"),
             "{}",
-            said.err
+            output.err
         );
 
         assert!(
-            said.err
-                .contains("because: the auditors reach it (assemblies/shop.yaml:6)"),
+            output
+                .err
+                .contains("reason: the auditors reach it (assemblies/shop.yaml:6)"),
             "{}",
-            said.err
+            output.err
         );
     }
 

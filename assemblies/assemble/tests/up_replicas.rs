@@ -1,10 +1,9 @@
-//! Several tasks that `up --count` runs: together in what is done with them, and each with a life of its own. A
-//! shell stands for their image.
+//! `up --count`: several replicas as one service. A shell replaces their image.
 #![cfg(feature = "up")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "what goes wrong here is a failed test"
+    reason = "a failed step fails the test"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +15,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 mod support;
-use support::{Project, Said};
+use support::{CommandOutput, Project};
 
-/// Waits for SIGTERM, and says so.
+/// Runs until SIGTERM, and prints a line then.
 const SERVES: &str = "trap 'echo down; exit 0' TERM; echo up; while :; do sleep 0.05; done";
 const UP: [&str; 6] = [
     "up",
@@ -33,12 +32,12 @@ const LIMIT: Duration = Duration::from_mins(1);
 struct Service(Project);
 
 impl Service {
-    /// One container that runs a line of shell.
+    /// Creates a service with one container that runs a line of shell.
     fn new(line: &str, more: Value) -> Self {
         let mut app = json!({ "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line],
             "stopTimeout": 2 });
-        let object = app.as_object_mut().unwrap();
-        object.extend(more.as_object().unwrap().clone());
+        let fields = app.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
         let project = Project::new();
         let definition = json!({ "family": "test", "containerDefinitions": [app],
             "taskRoleArn": "arn:aws:iam::111122223333:role/app" });
@@ -46,78 +45,80 @@ impl Service {
         Self(project)
     }
 
-    fn up(&self, more: &[&str]) -> Said {
+    fn up(&self, more: &[&str]) -> CommandOutput {
         self.0.assemble(&[UP.as_slice(), more].concat())
     }
 
-    /// In the foreground; what it says is in the files `out` and `said`.
-    fn started(&self, more: &[&str]) -> Child {
+    /// Starts the service in the foreground, with its output in the files `out` and `err`.
+    fn start(&self, more: &[&str]) -> Child {
         let file = |name| File::create(self.0.root().join(name)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
         command.args(UP).args(more).current_dir(self.0.root());
         command
             .stdin(Stdio::null())
             .stdout(file("out"))
-            .stderr(file("said"));
+            .stderr(file("err"));
         command.spawn().unwrap()
     }
 
-    fn said(&self, words: &[&str]) -> Said {
-        self.0.assemble(words)
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
+        self.0.assemble(arguments)
     }
 
-    /// The tasks that run, by their names.
+    /// Returns the running tasks by name.
     fn tasks(&self) -> BTreeMap<String, Value> {
-        let listed = self.said(&["ps", "--format", "json"]).json();
+        let listed = self.run(&["ps", "--format", "json"]).json();
         let tasks = listed["tasks"].as_array().unwrap().clone().into_iter();
-        let named = tasks.map(|task| (task["runName"].as_str().unwrap().to_owned(), task));
-        named.collect()
+        tasks
+            .map(|task| (task["runName"].as_str().unwrap().to_owned(), task))
+            .collect()
     }
 
-    /// Where on this machine the tasks' port is, once it has been said.
+    /// Returns the host port of the service, once it has been printed.
     fn port(&self) -> Option<String> {
-        let said = self.0.read("said");
-        let (_, rest) = said.split_once("port 8080 of the tasks is 127.0.0.1:")?;
-        Some(rest.split_once(' ')?.0.to_owned())
+        let err = self.0.read("err");
+        let (_, rest) = err.split_once("port 8080 is published on 127.0.0.1:")?;
+        // The rest of the line may not have been written yet.
+        Some(rest.split_once('\n')?.0.to_owned())
     }
 
-    /// What one of the tasks answers.
-    fn ask(&self, path: &str) -> Option<String> {
+    /// Sends a request to the service.
+    fn request(&self, path: &str) -> Option<String> {
         let url = format!("http://127.0.0.1:{}{path}", self.port()?);
-        let asked = Command::new("curl").args(["-sS", "-m", "5", &url]).output();
-        Some(String::from_utf8(asked.unwrap().stdout).unwrap())
+        let response = Command::new("curl").args(["-sS", "-m", "5", &url]).output();
+        Some(String::from_utf8(response.unwrap().stdout).unwrap())
     }
 
-    /// Before its trap a PID 1 does not hear SIGTERM.
-    fn until_all_speak(&self, name: &str) {
-        until(|| {
-            let speaks = |number| {
+    /// Waits for the output of both replicas: without its trap a shell that is PID 1 ignores SIGTERM.
+    fn wait_for_output(&self, name: &str) {
+        wait_until(|| {
+            let has_output = |number| {
                 !self
-                    .said(&["logs", "--task", &format!("{name}-{number}")])
+                    .run(&["logs", "--task", &format!("{name}-{number}")])
                     .out
                     .is_empty()
             };
-            speaks(1) && speaks(2)
+            has_output(1) && has_output(2)
         });
     }
 }
 
 impl Drop for Service {
-    /// A test that failed leaves nothing behind either.
+    /// Stops the service even if the test failed.
     fn drop(&mut self) {
         self.0.assemble(&["stop", "--force"]);
     }
 }
 
-/// Waits for something, and not for ever.
-fn until(holds: impl FnMut() -> bool) {
-    assert!(comes(holds), "it does not come");
+/// Waits for a condition, and fails after a limit.
+fn wait_until(condition: impl FnMut() -> bool) {
+    assert!(becomes_true(condition), "timed out");
 }
 
-fn comes(mut holds: impl FnMut() -> bool) -> bool {
+fn becomes_true(mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
-        if holds() {
+        if condition() {
             return true;
         }
         sleep(Duration::from_millis(30));
@@ -125,56 +126,55 @@ fn comes(mut holds: impl FnMut() -> bool) -> bool {
     false
 }
 
-fn interrupt(child: &Child) {
-    let stopped = Command::new("kill")
+fn terminate(child: &Child) {
+    let status = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status();
-    assert!(stopped.unwrap().success());
+    assert!(status.unwrap().success());
 }
 
 #[test]
-fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
-    const TEST: &str = "several_tasks_take_turns_and_one_that_ends_is_replaced";
+fn connections_alternate_and_an_exited_replica_is_replaced() {
+    const TEST: &str = "connections_alternate_and_an_exited_replica_is_replaced";
 
+    // Each process answers with its own random id.
     let line = "exec python3 -c 'import http.server as h, os, signal\nsignal.signal(15, lambda *_: os._exit(0))\nme = open(\"/proc/sys/kernel/random/uuid\").read()\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    if s.path == \"/end\": os._exit(3)\n    s.send_response(200); s.end_headers(); s.wfile.write(me.encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";
     let more = json!({ "portMappings": [{ "containerPort": 8080 }] });
     let service = Service::new(line, more);
-    let mut running = service.started(&["-p", "0:8080", "--name", "many"]);
-    let shared = || {
-        let said = service.0.read("said");
-        said.contains("the network here is this machine's")
+    let mut running = service.start(&["-p", "0:8080", "--name", "many"]);
+    let shares_network = || {
+        let err = service.0.read("err");
+        err.contains("the task shares the host's network")
     };
-    let mut seen = BTreeSet::new();
+    let mut ids = BTreeSet::new();
 
-    let mut until = |count: usize| {
-        comes(|| {
-            seen.extend(service.ask("/").filter(|answer| !answer.is_empty()));
-            seen.len() >= count || shared()
+    let mut wait_for_ids = |count: usize| {
+        becomes_true(|| {
+            ids.extend(service.request("/").filter(|answer| !answer.is_empty()));
+            ids.len() >= count || shares_network()
         });
-        (!shared()).then_some(seen.len())
+        (!shares_network()).then_some(ids.len())
     };
 
-    let two = until(2);
+    let two = wait_for_ids(2);
+    // `/end` exits, and the replacement has a third id.
     let three = two.and_then(|_| {
-        service.ask("/end");
-        until(3)
+        service.request("/end");
+        wait_for_ids(3)
     });
 
-    interrupt(&running);
+    terminate(&running);
     let status = running.wait().unwrap();
-    let said = service.0.read("said");
+    let err = service.0.read("err");
     if two.is_none() {
         return eprintln!("skipped: {TEST} needs network namespaces");
     }
 
-    assert_eq!((two, three), (Some(2), Some(3)), "{said}");
-    assert!(
-        said.contains("ended with 3; another one takes its place"),
-        "{said}"
-    );
-    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!((two, three), (Some(2), Some(3)), "{err}");
+    assert!(err.contains("exited with 3, replacing it"), "{err}");
+    assert_eq!(status.code(), Some(0), "{err}");
 
-    let listed = service.said(&["ps", "--format", "json"]).json();
+    let listed = service.run(&["ps", "--format", "json"]).json();
     assert_eq!(
         listed["tasks"].as_array().map(Vec::len),
         Some(0),
@@ -183,23 +183,24 @@ fn several_tasks_take_turns_and_one_that_ends_is_replaced() {
 }
 
 #[test]
-fn several_tasks_end_when_the_one_who_started_them_is_killed() {
+fn replicas_stop_when_their_service_is_killed() {
     let line = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
     let service = Service::new(line, json!({}));
-    let mut running = service.started(&["--name", "orphan"]);
-    let until = |count: usize| {
-        comes(|| service.tasks().len() == count);
+    let mut running = service.start(&["--name", "orphan"]);
+    let wait_for_tasks = |count: usize| {
+        becomes_true(|| service.tasks().len() == count);
         service.tasks().len()
     };
-    let two = until(2);
+    let two = wait_for_tasks(2);
 
+    // SIGKILL: the service cannot stop its replicas itself.
     running.kill().unwrap();
     running.wait().unwrap();
-    assert_eq!((two, until(0)), (2, 0));
+    assert_eq!((two, wait_for_tasks(0)), (2, 0));
 }
 
 #[test]
-fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
+fn a_background_service_is_listed_and_stopped_by_name() {
     let service = Service::new(SERVES, json!({}));
     let up = service.up(&["--wait", "--name", "many"]);
     assert_eq!(
@@ -209,24 +210,22 @@ fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
         up.err
     );
 
-    let listed = service.said(&["ps"]).out;
-    assert!(
-        listed.contains("a service: 2 of 2 tasks take part"),
-        "{listed}"
-    );
+    let listed = service.run(&["ps"]).out;
+    assert!(listed.contains("service: 2 of 2 tasks ready"), "{listed}");
 
     let tasks = service.tasks();
     let names: Vec<&String> = tasks.keys().collect();
     assert_eq!(names, ["many-1", "many-2"], "{listed}");
 
+    // As ECS identifies the tasks of a service.
     let first = &tasks["many-1"];
     assert_eq!(
         (&first["group"], &first["startedBy"]),
         (&json!("service:test"), &json!("ecs-svc/many"))
     );
-    service.until_all_speak("many");
+    service.wait_for_output("many");
 
-    let said = service.said(&[
+    let output = service.run(&[
         "exec",
         "--task",
         "many-1",
@@ -238,32 +237,37 @@ fn a_service_that_is_waited_for_is_listed_asked_and_stopped_by_its_name() {
     ]);
 
     assert_eq!(
-        (said.code, said.out.as_str()),
+        (output.code, output.out.as_str()),
         (Some(0), "here\n"),
         "{}",
-        said.err
+        output.err
     );
 
     let again = service.up(&["--detach", "--name", "many"]);
-    assert!(again.err.contains("`many` runs already"), "{}", again.err);
-    let spot = service.said(&["stop", "--spot", "many"]);
+    assert!(
+        again.err.contains("`many` is already running"),
+        "{}",
+        again.err
+    );
+    // Spot interrupts single tasks.
+    let spot = service.run(&["stop", "--spot", "many"]);
     assert_eq!(spot.code, Some(2), "{}", spot.err);
 
-    // Without a name, and by less than the whole of one, the service is meant.
-    let stopped = service.said(&["stop", "ma"]);
+    // Without a name, or with a prefix, the service is stopped and not a replica.
+    let stopped = service.run(&["stop", "ma"]);
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     assert!(service.tasks().is_empty());
 
     for task in ["many-1", "many-2"] {
         assert_eq!(
-            service.said(&["logs", "--task", task, "app"]).out,
+            service.run(&["logs", "--task", task, "app"]).out,
             "up\ndown\n"
         );
     }
 }
 
 #[test]
-fn a_task_of_a_service_that_somebody_stops_is_replaced() {
+fn a_stopped_replica_is_replaced() {
     let service = Service::new(SERVES, json!({}));
     let up = service.up(&["--detach", "--name", "whole"]);
     assert_eq!(
@@ -273,27 +277,28 @@ fn a_task_of_a_service_that_somebody_stops_is_replaced() {
         up.err
     );
 
-    until(|| service.said(&["ps"]).out.contains("2 of 2"));
-    service.until_all_speak("whole");
+    wait_until(|| service.run(&["ps"]).out.contains("2 of 2"));
+    service.wait_for_output("whole");
     let before = service.tasks();
-    let stopped = service.said(&["stop", "--spot", "whole-2"]);
+    let stopped = service.run(&["stop", "--spot", "whole-2"]);
 
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     let created = |tasks: &BTreeMap<String, Value>, name| {
         tasks.get(name).map(|task| task["createdAt"].clone())
     };
 
-    until(|| service.tasks().len() == 2 && service.said(&["ps"]).out.contains("2 of 2"));
+    wait_until(|| service.tasks().len() == 2 && service.run(&["ps"]).out.contains("2 of 2"));
+    // Only the stopped one is new.
     let after = service.tasks();
     assert_eq!(created(&before, "whole-1"), created(&after, "whole-1"));
     assert_ne!(created(&before, "whole-2"), created(&after, "whole-2"));
-    assert_eq!(service.said(&["stop"]).code, Some(0));
+    assert_eq!(service.run(&["stop"]).code, Some(0));
     assert!(service.tasks().is_empty());
 }
 
 #[test]
-fn a_trial_starts_all_waits_for_all_and_stops_all() {
-    // Before its trap a PID 1 does not hear SIGTERM, so its check waits for the trap.
+fn a_smoke_test_starts_waits_for_and_stops_all_replicas() {
+    // Without its trap a shell that is PID 1 ignores SIGTERM, so the health check waits for the trap.
     let line = "trap 'exit 0' TERM; touch \"trap-${ECS_CONTAINER_METADATA_URI_V4##*/}\"; \
         while :; do sleep 0.05; done";
     let check = "[ -e \"trap-${ECS_CONTAINER_METADATA_URI_V4##*/}\" ]";
@@ -302,20 +307,25 @@ fn a_trial_starts_all_waits_for_all_and_stops_all() {
     let healthy = service.up(&["--until-healthy", "--fast-health", "50"]);
 
     assert_eq!(healthy.code, Some(0), "{}", healthy.err);
-    // Who is only RUNNING may not hear it yet, and is killed then.
+    // A replica that is only RUNNING may not have set its trap yet, and is killed then.
     let ready = service.up(&["--until-ready"]);
     assert!(matches!(ready.code, Some(0 | 137)), "{}", ready.err);
-    for trial in [healthy, ready] {
-        assert!(trial.err.contains("all tasks were ready"), "{}", trial.err);
+    for output in [healthy, ready] {
+        assert!(
+            output.err.contains("all tasks were ready"),
+            "{}",
+            output.err
+        );
     }
 
     assert!(service.tasks().is_empty());
 }
 
 #[test]
-fn a_trial_that_takes_too_long_and_a_time_that_is_over_end_with_124() {
+fn timeouts_have_exit_code_124() {
     let check = json!({ "healthCheck": { "command": ["CMD-SHELL", "exit 1"], "interval": 300 } });
     let service = Service::new(SERVES, check);
+    // A smoke test that never succeeds, and a plain run.
     for more in [
         ["--until-healthy", "--timeout", "1s"],
         ["--json", "--timeout", "1s"],
@@ -327,7 +337,7 @@ fn a_trial_that_takes_too_long_and_a_time_that_is_over_end_with_124() {
 }
 
 #[test]
-fn nobody_waits_for_a_service_whose_tasks_end_again_and_again() {
+fn wait_gives_up_on_a_service_with_failing_replicas() {
     let service = Service::new("echo oh >&2; exit 7", json!({}));
     let check = json!({ "family": "test", "containerDefinitions": [{ "name": "app", "image": "sh",
         "entryPoint": ["/bin/sh"], "command": ["-c", "echo oh >&2; exit 7"],
@@ -336,8 +346,9 @@ fn nobody_waits_for_a_service_whose_tasks_end_again_and_again() {
     service.0.write("task.json", check.to_string());
     let up = service.up(&["--wait", "--name", "never"]);
     assert_eq!(up.code, Some(7), "{}", up.err);
+    // As ECS's deployment circuit breaker.
     assert!(
-        up.err.contains("3 times in a row before it was ready"),
+        up.err.contains("before it was ready, 3 times in a row"),
         "{}",
         up.err
     );
@@ -345,16 +356,16 @@ fn nobody_waits_for_a_service_whose_tasks_end_again_and_again() {
 }
 
 #[test]
-fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
+fn json_lines_of_several_replicas_do_not_mix() {
     const COUNT: usize = 200;
 
-    // Long lines, which no pipe takes in one piece; who has said them all is healthy.
+    // Lines longer than a pipe's atomic write; a replica is healthy once it has written all of them.
     let line = format!(
         "long=$(printf '%03000d' 0); i=0; while [ $i -lt {COUNT} ]; do echo $i $long; i=$((i+1)); done; \
-         touch \"said-${{ECS_CONTAINER_METADATA_URI_V4##*/}}\"; trap 'exit 0' TERM; while :; do sleep 0.05; done"
+         touch \"done-${{ECS_CONTAINER_METADATA_URI_V4##*/}}\"; trap 'exit 0' TERM; while :; do sleep 0.05; done"
     );
-    let all_said = "[ -e \"said-${ECS_CONTAINER_METADATA_URI_V4##*/}\" ]";
-    let check = json!({ "command": ["CMD-SHELL", all_said], "interval": 5, "retries": 10, "startPeriod": 300 });
+    let all_written = "[ -e \"done-${ECS_CONTAINER_METADATA_URI_V4##*/}\" ]";
+    let check = json!({ "command": ["CMD-SHELL", all_written], "interval": 5, "retries": 10, "startPeriod": 300 });
     let service = Service::new(&line, json!({ "healthCheck": check }));
     let up = service.up(&[
         "--json",
@@ -362,7 +373,7 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
         "--fast-health",
         "50",
         "--name",
-        "told",
+        "json",
     ]);
 
     assert_eq!(up.code, Some(0), "{}", up.err);
@@ -370,13 +381,13 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
         .out
         .lines()
         .map(|line| serde_json::from_str(line).unwrap());
-    let mut said = BTreeMap::<String, Vec<usize>>::new();
-    let mut ended = BTreeSet::new();
+    let mut numbers = BTreeMap::<String, Vec<usize>>::new();
+    let mut stopped = BTreeSet::new();
 
     for line in lines.collect::<Vec<Value>>() {
-        let whose = line["runName"].as_str().unwrap().to_owned();
+        let name = line["runName"].as_str().unwrap().to_owned();
         if line["detail"]["lastStatus"] == "STOPPED" {
-            ended.insert(whose.clone());
+            stopped.insert(name.clone());
         }
 
         if line["type"] == "log" {
@@ -387,17 +398,21 @@ fn json_of_several_tasks_comes_in_whole_lines_that_say_whose_they_are() {
                 .next()
                 .unwrap()
                 .parse();
-            said.entry(whose).or_default().push(number.unwrap());
+            numbers.entry(name).or_default().push(number.unwrap());
         }
     }
 
-    let whole: Vec<usize> = (0..COUNT).collect();
-    let names = ["told-1", "told-2"].map(str::to_owned);
-    assert_eq!(said, names.clone().map(|name| (name, whole.clone())).into());
-    assert_eq!(ended, names.into());
+    // Every line of each replica, in order.
+    let all: Vec<usize> = (0..COUNT).collect();
+    let names = ["json-1", "json-2"].map(str::to_owned);
+    assert_eq!(
+        numbers,
+        names.clone().map(|name| (name, all.clone())).into()
+    );
+    assert_eq!(stopped, names.into());
 }
 
-/// A server that says who it is, and whose check fails once (`/flap`) or from now on (`/sick`).
+/// A server that answers with its id. Its health check fails once (`/flap`) or permanently (`/sick`).
 const SERVER: &str = r#"
 me=${ECS_CONTAINER_METADATA_URI_V4##*/}
 curl -sS -m 5 -X PUT -d '{"ProtectionEnabled": true}' "$ECS_AGENT_URI/task-protection/v1/state"; echo
@@ -419,13 +434,13 @@ const CHECK: &str = "me=${ECS_CONTAINER_METADATA_URI_V4##*/}; \
     if [ -e flap-$me ]; then rm flap-$me; exit 1; fi; [ -e up-$me -a ! -e sick-$me ]";
 
 #[test]
-fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
-    const TEST: &str = "a_service_replaces_what_is_unhealthy_also_when_it_is_protected";
+fn an_unhealthy_replica_is_replaced_even_if_protected() {
+    const TEST: &str = "an_unhealthy_replica_is_replaced_even_if_protected";
 
     let check = json!({ "command": ["CMD-SHELL", CHECK], "interval": 10, "retries": 2, "startPeriod": 300 });
     let more = json!({ "portMappings": [{ "containerPort": 8080 }], "healthCheck": check });
     let service = Service::new(SERVER, more);
-    let mut running = service.started(&[
+    let mut running = service.start(&[
         "--json",
         "--fast-health",
         "50",
@@ -435,60 +450,60 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
         "flaky",
     ]);
 
-    let said = || service.0.read("said");
-    let ready = comes(|| said().matches("takes part").count() == 2);
-    if said().contains("the network here is this machine's") {
-        interrupt(&running);
+    let err = || service.0.read("err");
+    let ready = becomes_true(|| err().matches("is ready").count() == 2);
+    if err().contains("the task shares the host's network") {
+        terminate(&running);
         running.wait().unwrap();
         return eprintln!("skipped: {TEST} needs network namespaces");
     }
 
-    assert!(ready, "{}", said());
+    assert!(ready, "{}", err());
     let port = service.port().unwrap();
-    let ask = |path: &str| service.ask(path).unwrap();
-    let listed = service.said(&["ps"]).out;
-    let heading = format!("2 of 2 tasks take part, 127.0.0.1:{port} is port 8080");
+    let request = |path: &str| service.request(path).unwrap();
+    let listed = service.run(&["ps"]).out;
+    let heading = format!("service: 2 of 2 tasks ready, 127.0.0.1:{port}->8080/tcp");
 
     assert!(listed.contains(&heading), "{listed}");
-    let there = |name: String| service.0.root().join(name).exists();
+    let exists = |name: String| service.0.root().join(name).exists();
 
-    // One failure is none.
-    let flapping = ask("/flap");
-    until(|| !there(format!("flap-{flapping}")));
-    let sick = ask("/sick");
-    until(|| said().contains("is UNHEALTHY and is stopped"));
+    // A single failure is not enough: `retries` is 2.
+    let flapping = request("/flap");
+    wait_until(|| !exists(format!("flap-{flapping}")));
+    let sick = request("/sick");
+    wait_until(|| err().contains("is UNHEALTHY, stopping it"));
 
-    let turns: BTreeSet<String> = (0..8).map(|_| ask("/")).collect();
-    assert!(!turns.contains(&sick), "{turns:?}");
-    until(|| said().matches("takes part").count() == 3);
+    let ids: BTreeSet<String> = (0..8).map(|_| request("/")).collect();
+    assert!(!ids.contains(&sick), "{ids:?}");
+    wait_until(|| err().matches("is ready").count() == 3);
 
-    let turns: BTreeSet<String> = (0..8).map(|_| ask("/")).collect();
+    let ids: BTreeSet<String> = (0..8).map(|_| request("/")).collect();
     assert_eq!(
-        (turns.len(), turns.contains(&flapping)),
+        (ids.len(), ids.contains(&flapping)),
         (2, true),
-        "{turns:?} {}",
-        said()
+        "{ids:?} {}",
+        err()
     );
 
-    interrupt(&running);
-    assert_eq!(running.wait().unwrap().code(), Some(0), "{}", said());
+    terminate(&running);
+    assert_eq!(running.wait().unwrap().code(), Some(0), "{}", err());
 
     let out = service.0.read("out");
     let lines: Vec<Value> = out
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let dismissed: Vec<&Value> = (lines.iter())
+    let replaced: Vec<&Value> = (lines.iter())
         .filter(|line| line["detail"]["stopCode"] == "ServiceSchedulerInitiated")
         .collect();
-    let first = dismissed[0];
+    let first = replaced[0];
 
     assert_eq!(
         first["detail"]["stoppedReason"],
         "Task failed container health checks"
     );
     assert!(
-        dismissed
+        replaced
             .iter()
             .all(|line| line["taskArn"] == first["taskArn"])
     );
@@ -499,31 +514,31 @@ fn a_service_replaces_what_is_unhealthy_also_when_it_is_protected() {
     let unhealthy: BTreeSet<_> = unhealthy.map(|line| line["taskArn"].as_str()).collect();
 
     assert_eq!(unhealthy, [first["taskArn"].as_str()].into());
-    // All had asked for protection, and it was given.
-    let logs = |word: &str| {
+    // All had requested protection, and got it.
+    let log_count = |part: &str| {
         lines
             .iter()
             .filter(|line| {
                 line["line"]
                     .as_str()
-                    .is_some_and(|text| text.contains(word))
+                    .is_some_and(|text| text.contains(part))
             })
             .count()
     };
 
-    assert_eq!(logs("\"ProtectionEnabled\":true"), 3, "{out}");
-    assert_eq!(logs("\"ServiceName\":\"test\""), 3, "{out}");
+    assert_eq!(log_count("\"ProtectionEnabled\":true"), 3, "{out}");
+    assert_eq!(log_count("\"ServiceName\":\"test\""), 3, "{out}");
 }
 
 #[test]
-fn an_unhealthy_task_that_is_alone_goes_on() {
+fn an_unhealthy_task_without_a_service_keeps_running() {
     let check = json!({ "command": ["CMD-SHELL", "[ ! -e sick ]"], "interval": 10, "retries": 2 });
     let task = Service::new(SERVES, json!({ "healthCheck": check }));
-    let words = [
+    let arguments = [
         &UP[..4],
         &["--wait", "--name", "alone", "--fast-health", "50"],
     ];
-    let up = task.said(&words.concat());
+    let up = task.run(&arguments.concat());
 
     assert_eq!(up.code, Some(0), "{}", up.err);
     let health = || task.tasks()["alone"]["healthStatus"].clone();
@@ -531,9 +546,10 @@ fn an_unhealthy_task_that_is_alone_goes_on() {
     let before = pid();
 
     task.0.write("sick", "");
-    until(|| health() == "UNHEALTHY");
+    wait_until(|| health() == "UNHEALTHY");
     std::fs::remove_file(task.0.root().join("sick")).unwrap();
-    until(|| health() == "HEALTHY");
+    wait_until(|| health() == "HEALTHY");
+    // The same process: nothing was restarted.
     assert_eq!(pid(), before);
-    assert_eq!(task.said(&["stop"]).code, Some(0));
+    assert_eq!(task.run(&["stop"]).code, Some(0));
 }

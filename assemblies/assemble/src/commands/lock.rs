@@ -207,10 +207,10 @@ fn changes(before: &Lock, after: &Lock) -> Vec<String> {
     let mut lines = Vec::new();
     for (image, new) in after.images() {
         match before.get(image) {
-            None => lines.push(format!("new    {image} {}", new.digest)),
+            None => lines.push(format!("added   {image} {}", new.digest)),
             Some(old) if old.digest != new.digest => {
                 lines.push(format!(
-                    "moved  {image} {} (was {})",
+                    "moved   {image} {} (was {})",
                     new.digest, old.digest
                 ));
             }
@@ -225,7 +225,7 @@ fn changes(before: &Lock, after: &Lock) -> Vec<String> {
     let removed = before
         .images()
         .filter(|(image, _)| after.get(image).is_none());
-    lines.extend(removed.map(|(image, _)| format!("gone   {image}")));
+    lines.extend(removed.map(|(image, _)| format!("removed {image}")));
 
     lines
 }

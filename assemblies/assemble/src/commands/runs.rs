@@ -41,7 +41,7 @@ impl Run {
             .flatten()
             .map(|entry| entry.path());
         let mut all: Vec<_> = folders.filter_map(|folder| read(&folder)).collect();
-        all.sort_by(|a, b| b.created().total_cmp(&a.created()));
+        all.sort_by(|a, b| b.created_at().total_cmp(&a.created_at()));
         all
     }
 
@@ -113,7 +113,7 @@ impl Run {
             Self::read(&self.folder)
         };
         #[expect(clippy::float_cmp, reason = "both are read from the same text")]
-        now.is_some_and(|now| now.alive && now.created() == self.created())
+        now.is_some_and(|now| now.alive && now.created_at() == self.created_at())
     }
 
     fn only(mut all: Vec<Self>, none_message: &str) -> Result<Self, CliError> {
@@ -146,7 +146,7 @@ impl Run {
         })
     }
 
-    fn created(&self) -> f64 {
+    fn created_at(&self) -> f64 {
         self.task["createdAt"].as_f64().unwrap_or_default()
     }
 

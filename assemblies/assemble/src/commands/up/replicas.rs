@@ -174,7 +174,7 @@ impl Service {
                         self.send_all(command);
                     }
                 }
-                () = self.wait.expired(), if self.last_command.is_none() => {
+                () = self.wait.wait_until_expired(), if self.last_command.is_none() => {
                     output.ui.message("timed out");
                     self.wait.set_expired();
                     self.send_all(ControlCommand::Stop);

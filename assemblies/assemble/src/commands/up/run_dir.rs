@@ -111,7 +111,7 @@ impl EventSink for RunDir {
             let _ = writeln!(events, "{}", self.record.to_json(event));
         }
 
-        // Written before the marker: who sees `ready` reads a task that is RUNNING.
+        // Written before the marker: a caller that sees `ready` reads a task that is RUNNING.
         self.write();
         if self.healthy.is_reached(&event.what) {
             let _ = fs::write(self.folder.join(READY), "");

@@ -248,7 +248,6 @@ fn replace_with_stub(
 
         let edges = container.depends_on.iter_mut();
         for edge in edges.filter(|edge| edge.container_name == name) {
-            // A stub has no health check, so nobody could wait for HEALTHY.
             // Without a health check HEALTHY would never be reached.
             if edge.condition == Condition::Healthy {
                 edge.condition = Condition::Start;

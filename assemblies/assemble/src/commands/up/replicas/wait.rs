@@ -42,7 +42,7 @@ impl WaitCondition {
     }
 
     /// Waits for the timeout.
-    pub(super) async fn expired(&self) {
+    pub(super) async fn wait_until_expired(&self) {
         match self.deadline {
             Some(deadline) => sleep_until(deadline).await,
             None => pending().await,
