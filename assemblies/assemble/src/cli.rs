@@ -11,10 +11,15 @@ use crate::commands;
 #[command(name = "assemble", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Print only results and errors.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// Project directory [default: nearest parent with `assemblies/`].
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub(crate) project: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -87,7 +92,8 @@ pub(crate) enum Verb {
 /// The values that replace `${…}` in an assembly.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ValueArguments {
-    /// Environment: a name under `assemblies/values/`, or a file. Repeatable; the last one wins.
+    /// Environment: a name under `assemblies/values/`, or a file. Repeatable; the last one takes
+    /// precedence.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) values: Vec<String>,
     /// Set one value, overriding those of the environments.

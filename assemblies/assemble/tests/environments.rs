@@ -202,7 +202,7 @@ fn reports_unused_values() {
 fn renders_to_another_directory_and_keeps_its_other_files() {
     let project = project();
     write(project.path(), "mine/shop/notes.txt", "kept");
-    let output = assemble(&project, &["render", "shop", "--out", "mine"]);
+    let output = assemble(&project, &["render", "shop", "--output", "mine"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(variable(&project, "mine", "WEB_LOG").is_some());
     assert!(project.path().join("mine/shop/notes.txt").exists());

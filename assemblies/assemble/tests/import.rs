@@ -101,7 +101,7 @@ fn name_app_and_directory_can_be_chosen() {
         "front",
         "--app",
         "cache",
-        "--out",
+        "--output",
         "there",
     ];
 

@@ -118,7 +118,7 @@ fn reads_describe_output_and_writes_yaml_to_a_yaml_file() {
         &name,
         "--set",
         "endpoint=https://otlp.example",
-        "--out",
+        "--output",
         &target.display().to_string(),
     ]);
 

@@ -146,16 +146,16 @@ fn every_file_has_one_output_although_events_are_duplicated_and_reordered() {
     ];
 
     let output = project.on_demand(&[&["watch", "bucket"], &options[..]].concat());
-    let output = err(&output);
-    assert_eq!(output.status.code(), Some(0), "{output}");
+    let messages = err(&output);
+    assert_eq!(output.status.code(), Some(0), "{messages}");
     // Six files, each delivered twice.
     assert!(
-        output.contains("12 tasks succeeded, none failed"),
-        "{output}"
+        messages.contains("12 tasks succeeded, none failed"),
+        "{messages}"
     );
     assert!(
-        output.contains("other.txt: the rule does not match"),
-        "{output}"
+        messages.contains("other.txt: the rule does not match"),
+        "{messages}"
     );
 
     let folder = project.path(".assemble/on-demand/copies/output/in");
@@ -185,8 +185,8 @@ fn a_task_that_keeps_failing_leaves_a_dead_letter() {
         "1",
     ]);
 
-    let output = err(&output);
-    assert_eq!(output.status.code(), Some(1), "{output}");
+    let messages = err(&output);
+    assert_eq!(output.status.code(), Some(1), "{messages}");
     let folder = project.path(".assemble/on-demand/copies/dead-letters");
     let letters: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()

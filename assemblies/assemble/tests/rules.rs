@@ -215,7 +215,7 @@ fn markdown_needs_a_directory_and_takes_no_filter() {
 #[test]
 fn there_is_a_manual_page_for_every_verb() {
     let folder = Project::empty();
-    let output = folder.assemble(&["man", "--into", "pages"]);
+    let output = folder.assemble(&["man", "--output", "pages"]);
     assert_eq!(output.code, Some(0), "{}", output.err);
 
     for page in ["assemble.1", "assemble-check.1", "assemble-render.1"] {

@@ -68,7 +68,7 @@ fn reports_a_task_that_may_hang_or_stops_too_slowly() {
         "app may wait forever: `db` has no startTimeout",
         "containers-roadmap#2379",
         // 30 s for `db` and 100 s for `app`, one after the other.
-        "10 s more than Spot's 120 s",
+        "10 s more than the 120 s of a Spot warning",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }

@@ -56,7 +56,7 @@ impl Store {
         import.args([
             "import",
             "--change",
-            "ENV SHAPE=round",
+            "ENV COLOR=red",
             "--change",
             "WORKDIR /data",
         ]);

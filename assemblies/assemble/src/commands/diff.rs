@@ -15,6 +15,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Assembly by name or path, or a task definition's path.
+    #[arg(value_name = "NAME|FILE")]
     what: String,
     #[command(flatten)]
     values: ValueArguments,

@@ -18,6 +18,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Assembly by name or path, or a task definition's path.
+    #[arg(value_name = "NAME|FILE")]
     name: String,
     /// Output format.
     #[arg(long, value_enum, default_value = "mermaid")]

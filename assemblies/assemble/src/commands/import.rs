@@ -24,8 +24,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "CONTAINER")]
     app: Option<String>,
     /// Directory to write manifest, `components/` and `values/` into [default: `assemblies/`].
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
     /// Overwrite existing files.
     #[arg(long)]
     force: bool,
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         .map_err(|refused| CliError::Usage(refusal_message(&refused, &source.name)))?;
 
     let default_folder = project.root().join("assemblies");
-    let out = arguments.out.as_ref().unwrap_or(&default_folder);
+    let out = arguments.output.as_ref().unwrap_or(&default_folder);
     let files = files(&imported, out);
     // Nothing is written unless everything can be.
     if !arguments.force {
@@ -112,7 +112,7 @@ fn check_overwrites(files: &[(PathBuf, &str)]) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::Usage(format!(
-        "these files exist with other content; choose another --name or --out, or pass --force:\n  {}",
+        "these files exist with other content; choose another --name or --output, or pass --force:\n  {}",
         conflicts.join("\n  ")
     )))
 }

@@ -45,11 +45,11 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["app", "port", "set", "secret", "image"])]
     remove: bool,
     /// Write the result to the input file.
-    #[arg(long, conflicts_with = "out")]
+    #[arg(long, conflicts_with = "output")]
     write: bool,
     /// Write the result to this file.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    output: Option<PathBuf>,
     #[command(flatten)]
     values: ValueArguments,
 }
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         }
     };
 
-    let target = arguments.out.as_ref().unwrap_or(&arguments.into);
+    let target = arguments.output.as_ref().unwrap_or(&arguments.into);
     ui.data(&udiff::diff(
         &source.name,
         &text(&before, target),
@@ -117,13 +117,13 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     if !errors.is_empty() {
         return Err(CliError::Findings(errors));
     }
-    if changes.is_empty() && arguments.out.is_none() {
+    if changes.is_empty() && arguments.output.is_none() {
         ui.message("no change");
-    } else if arguments.write || arguments.out.is_some() {
+    } else if arguments.write || arguments.output.is_some() {
         write(target, &text(after, target))?;
         ui.message(&format!("wrote {}", target.display()));
     } else {
-        ui.message("nothing written; pass --write or --out FILE to write it");
+        ui.message("nothing written; pass --write or --output FILE to write it");
     }
 
     Ok(0)

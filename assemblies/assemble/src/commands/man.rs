@@ -14,11 +14,12 @@ use crate::ui::Ui;
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Verb whose page to print [default: the page of `assemble`].
+    /// Command whose page to print [default: the page of `assemble`].
+    #[arg(value_name = "COMMAND")]
     verb: Option<String>,
-    /// Write the pages of `assemble` and of all verbs into this directory.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "verb")]
-    into: Option<PathBuf>,
+    /// Write the pages of `assemble` and of all commands to this directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    output: Option<PathBuf>,
 }
 
 /// Prints one page or writes all of them.
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     let mut command = Cli::command();
     // Builds the display names (`assemble-check`), which are the page names.
     command.build();
-    if let Some(folder) = &arguments.into {
+    if let Some(folder) = &arguments.output {
         write_all(&command, folder, ui)?;
         return Ok(0);
     }
@@ -37,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
             let verbs = command.get_subcommands().map(Command::get_name);
             let meant = nearest(verb, verbs).map(|meant| format!("; did you mean `{meant}`?"));
             CliError::Usage(format!(
-                "unknown verb `{verb}`{}",
+                "unknown command `{verb}`{}",
                 meant.unwrap_or_default()
             ))
         })?,

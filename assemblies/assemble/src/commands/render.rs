@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     environment: Vec<String>,
     /// Directory to write to [default: `assemblies/rendered/`].
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,
     #[command(flatten)]
@@ -96,14 +96,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 
     let findings = findings.in_order;
     // An index without a failed assembly would be worse than the previous one.
-    let is_default_output = arguments.environment.is_empty() && arguments.out.is_none();
+    let is_default_output = arguments.environment.is_empty() && arguments.output.is_none();
     if arguments.all && is_default_output && plans.len() == names.len() {
         written += super::index::write(&plans, project)?;
     }
 
     ui.data(&table(&rows));
     let place = arguments
-        .out
+        .output
         .as_deref()
         .map_or("assemblies/rendered/".to_owned(), |out| {
             out.display().to_string()
@@ -154,7 +154,7 @@ impl Target {
 
 fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, CliError> {
     let own = project.root().join("assemblies/rendered");
-    let (folder, stale_files) = match &arguments.out {
+    let (folder, stale_files) = match &arguments.output {
         Some(out) => (out.clone(), StaleFiles::Keep),
         None => (own, StaleFiles::Remove),
     };

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Directory to write the Markdown pages to.
-    #[arg(long, value_name = "FOLDER", required_if_eq("format", "markdown"))]
+    #[arg(long, value_name = "DIR", required_if_eq("format", "markdown"))]
     output: Option<PathBuf>,
 }
 

@@ -67,6 +67,7 @@ pub(crate) use run_dir::TASK;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
     /// Assembly by name or path, or a task definition's path (JSON or YAML).
+    #[arg(value_name = "NAME|FILE")]
     pub(crate) what: String,
     #[command(flatten)]
     pub(crate) values: ValueArguments,
@@ -134,7 +135,7 @@ pub(crate) struct Arguments {
     pub(crate) net: network::Net,
     /// Publish a port of the task on another host port; 0 chooses a free one [default: the ports of
     /// `portMappings`, unchanged].
-    #[arg(long, short = 'p', value_name = "[PORT:]PORT", value_parser = network::parse_publish)]
+    #[arg(long, short = 'p', value_name = "[HOST_PORT:]PORT", value_parser = network::parse_publish)]
     pub(crate) publish: Vec<network::PublishedPort>,
     /// AWS credentials to give to the containers: off, profile, profile:NAME, role or role:ARN.
     #[arg(long, value_name = "SOURCE", default_value = "off", value_parser = credentials::parse_choice)]

@@ -174,7 +174,7 @@ impl TaskTimeline {
             } if *health == Health::Healthy => format!("{} HEALTHY", name(*container)),
             Change::Stopping { container, kill_at } => {
                 let until = seconds(*kill_at);
-                format!("{} SIGTERM, SIGKILL after {until} s", name(*container))
+                format!("{} SIGTERM, SIGKILL at {until} s", name(*container))
             }
             Change::Killing { container } => format!("{} SIGKILL", name(*container)),
             Change::Stopped {
@@ -265,10 +265,10 @@ const SPOT: Duration = Duration::from_mins(2);
 
 fn spot_margin(stopped: Duration) -> String {
     match SPOT.checked_sub(stopped) {
-        Some(spare) if spare.is_zero() => "uses all of Spot's 120 s".to_owned(),
-        Some(spare) => format!("{} s less than Spot's 120 s", seconds(spare)),
+        Some(spare) if spare.is_zero() => "uses all of the 120 s of a Spot warning".to_owned(),
+        Some(spare) => format!("{} s less than the 120 s of a Spot warning", seconds(spare)),
         None => format!(
-            "{} s more than Spot's 120 s; what still runs then is killed",
+            "{} s more than the 120 s of a Spot warning; what still runs then is killed",
             seconds(stopped.saturating_sub(SPOT))
         ),
     }

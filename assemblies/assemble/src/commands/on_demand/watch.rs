@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Assembly [default: the only one with `on_demand`].
     name: Option<String>,
     /// Directory that replaces the output bucket [default: `.assemble/on-demand/<assembly>/output`].
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Tasks that run at the same time. Each has its own network where the host supports it.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 2)]
     retries: u32,
     /// Directory for the events of tasks that failed every time [default: `.assemble/on-demand/<assembly>/dead-letters`].
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "DIR")]
     dead_letters: Option<PathBuf>,
     /// Also process files that already exist.
     #[arg(long)]
