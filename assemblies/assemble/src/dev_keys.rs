@@ -185,7 +185,7 @@ fn params(names: &[&str], title: &str) -> Result<CertificateParams, rcgen::Error
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let epoch = date_time_ymd(1970, 1, 1);
-    // One day back, for a container whose clock is behind.
+    // One day back, for containers with a clock that is behind.
     params.not_before = epoch + now.saturating_sub(DAY);
     params.not_after = epoch + (now + VALID);
     Ok(params)

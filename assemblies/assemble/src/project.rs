@@ -131,7 +131,7 @@ impl Project {
             format!("choose one of: {}", names.join(", "))
         };
 
-        CliError::Usage(format!("there is no assembly `{what}`; {hint}"))
+        CliError::Usage(format!("assembly `{what}` not found; {hint}"))
     }
 
     /// Reads all components of the project.

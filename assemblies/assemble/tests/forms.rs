@@ -48,7 +48,7 @@ fn a_request_is_checked_with_a_definition_of_another_file() {
         r#"{ "taskDefinition": "web", "overrides": { "containerOverrides": [{ "name": "ap" }] } }"#,
     );
 
-    // Without the definition nobody knows its containers.
+    // Without the definition its containers are unknown.
     let alone = project.assemble(&["check", "run.json"]);
     assert_eq!((alone.code, &*alone.out), (Some(0), ""));
     let together = project.assemble(&["check", "run.json", "task.json"]);

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A project with one assembly, whose app copies its input and appends a line to a log.
+/// A project with one assembly, and an app that copies its input and appends a line to a log.
 struct Project(TempDir);
 
 impl Project {

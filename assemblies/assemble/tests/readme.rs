@@ -47,8 +47,8 @@ fn the_commands_of_the_readme_succeed() {
             .current_dir(here)
             .output()
             .expect("the command runs");
-        let output = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{line}\n{output}");
+        let messages = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{line}\n{messages}");
     }
 
     assert!(

@@ -28,7 +28,7 @@ fn allow_suppresses_counts_and_lists_findings() {
     assert_eq!(output.code, Some(0), "{}", output.out);
     assert!(!output.out.contains("T01"), "{}", output.out);
     assert!(
-        output.err.contains("1 finding: 1 warning; 2 silenced"),
+        output.err.contains("1 finding: 1 warning; 2 suppressed"),
         "{}",
         output.err
     );
@@ -44,7 +44,7 @@ fn allow_suppresses_counts_and_lists_findings() {
             .out
             .contains("= reason: named by others (the command line)"),
         "{}",
-        shown.out
+        listed.out
     );
 }
 

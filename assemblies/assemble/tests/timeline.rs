@@ -85,9 +85,9 @@ fn a_dependency_cycle_has_no_timeline() {
 
     std::fs::write(&file, cycle).expect("a file");
     let output = check(&[&file.display().to_string()]);
-    let output = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{output}");
-    assert!(output.contains("in a circle: db, app"), "{output}");
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{messages}");
+    assert!(messages.contains("in a circle: db, app"), "{messages}");
 }
 
 const HANGS: &str = r#"{
@@ -130,6 +130,6 @@ fn simulates_a_scenario_and_reports_steps_that_do_not_match() {
 
     let output = check(&[other.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(2));
-    let output = String::from_utf8_lossy(&output.stderr);
-    assert!(output.contains("no container `ap`"), "{output}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(messages.contains("no container `ap`"), "{messages}");
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A project with one task definition, whose containers each run a line of shell.
+/// A project with one task definition, and containers that each run a line of shell.
 struct Project(TempDir);
 
 impl Project {
@@ -297,7 +297,7 @@ fn json_prints_one_object_per_line_and_state_change() {
     assert_eq!(last["detail"]["containers"][0]["exitCode"], 4);
 }
 
-/// A task with a role, whose container requests a path of the metadata endpoint and prints the response.
+/// A task with a role and a container that requests a path of the metadata endpoint and prints the response.
 fn request_with_role(path: &str) -> Project {
     let line = format!("curl -sS -m 5 \"{path}\"; echo; env");
     let mut definition = json!({ "family": "test", "containerDefinitions": [shell("app", &line)] });

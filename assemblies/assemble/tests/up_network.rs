@@ -73,7 +73,7 @@ fn only_allowed_addresses_outside_are_reachable() {
         line,
         json!({ "environment": [{ "name": "WHERE", "value": format!("127.0.0.1:{port}") }] }),
     )]);
-    // In a plain task definition an address of its own does not allow the connection.
+    // In a plain task definition an address in a variable does not allow the connection.
     let denied = up(&project, &[]);
 
     if is_skipped(&denied, "outgoing connections") {

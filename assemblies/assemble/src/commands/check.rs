@@ -3,7 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `fix` | applies automatic fixes |
-//! | `forms` | tells task definitions, templates and services from manifests |
+//! | `forms` | separates task definitions, templates and services from manifests |
 //! | `report` | collects findings and suppressions |
 //! | `strict` | finds JSON that only a YAML parser accepts |
 //! | `text`, `json`, `sarif`, `github` | format the report |

@@ -18,7 +18,7 @@ use crate::ui::Ui;
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Container whose output to show [default: all, each line with its container's name].
+    /// Container to show the output of [default: all, each line with its container's name].
     #[arg(value_name = "CONTAINER")]
     container: Option<String>,
     /// Run, by name or prefix of its name [default: the newest].
@@ -114,7 +114,7 @@ struct Log {
     file: PathBuf,
     format: LogFormat,
     offset: u64,
-    /// The start of a line whose end has not been written yet.
+    /// The start of a line that is not complete yet.
     incomplete: String,
 }
 

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Command whose page to print [default: the page of `assemble`].
+    /// Command to print the page of [default: the page of `assemble`].
     #[arg(value_name = "COMMAND")]
     verb: Option<String>,
     /// Write the pages of `assemble` and of all commands to this directory.

@@ -95,7 +95,7 @@ impl Run {
         )
     }
 
-    /// Returns whether this is a service, whose tasks are runs too.
+    /// Returns whether this is a service; its tasks are runs too.
     pub(crate) fn is_service(&self) -> bool {
         self.task["serviceName"].is_string()
     }

@@ -74,7 +74,7 @@ pub(crate) struct Arguments {
     /// Set an environment variable, overriding the definition's; without CONTAINER in all containers.
     #[arg(long, value_name = "[CONTAINER:]NAME=VALUE", value_parser = environment::parse_override)]
     pub(crate) env: Vec<environment::EnvOverride>,
-    /// Program to run for a container whose image is not a component of the project.
+    /// Program to run for a container with an image that is not a component of the project.
     #[arg(long, visible_alias = "bin", value_name = "CONTAINER=FILE", value_parser = pair)]
     pub(crate) program: Vec<(String, String)>,
     /// Run a container from its image's root file system, unpacked with podman or docker.

@@ -91,7 +91,7 @@ pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> CommandOutput {
     }
 }
 
-/// Creates a project with `task.json`, whose containers each run a line of shell.
+/// Creates a project with `task.json` and containers that each run a line of shell.
 pub(crate) fn shells(containers: &[(&str, &str, Value)]) -> Project {
     let project = Project::new();
     let container = |(name, line, more): &(&str, &str, Value)| {

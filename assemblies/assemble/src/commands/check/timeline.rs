@@ -179,7 +179,7 @@ impl TaskTimeline {
             Change::Killing { container } => format!("{} SIGKILL", name(*container)),
             Change::Stopped {
                 container,
-                // Only exit code 0 is listed: the SIGKILL line stands for a container that is killed.
+                // Only exit code 0 is listed: a container that is killed has the SIGKILL line.
                 code: Some(0),
                 ..
             } => format!("{} ends", name(*container)),

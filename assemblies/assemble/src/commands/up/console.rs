@@ -106,7 +106,7 @@ impl ConsoleSink {
     }
 
     fn line(&self, container: Option<&str>, stream: Stream, line: &str) {
-        // A different bar tells stderr from stdout without colour.
+        // A different bar distinguishes stderr from stdout without colour.
         let bar = if stream == Stream::Stdout { '|' } else { '│' };
         let name = self.name(container, self.color_out);
         // Colours of the container's output must not run into the next line.

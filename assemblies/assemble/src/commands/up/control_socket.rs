@@ -84,7 +84,7 @@ impl ControlSocket {
                 continue;
             };
 
-            // The reply tells the caller that the command arrived, not that it was carried out.
+            // The reply means that the command arrived, not that it was carried out.
             let _ = timeout(LIMIT, caller.write_all(b"y")).await;
             return command;
         }
