@@ -125,6 +125,6 @@ pub(crate) struct PriceArguments {
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
+        _ => Err("expected a name, `=` and a value".to_owned()),
     }
 }

@@ -101,7 +101,7 @@ impl DevKeys {
 
         EcdsaKeyPair::from_pkcs8(&ES256, &bytes).map_err(|_| {
             CliError::Usage(format!(
-                "`{}` is not a key; delete it and a new one is created",
+                "`{}` is not a key; delete it to create a new one",
                 path.display()
             ))
         })

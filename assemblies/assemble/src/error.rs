@@ -21,7 +21,7 @@ pub(crate) enum CliError {
     #[error("{0}")]
     Usage(String),
     /// The input has findings, which are printed before this message.
-    #[error("{} found", format_findings(.0.len()))]
+    #[error("{}", format_findings(.0.len()))]
     Findings(Vec<Finding>),
     /// Several files could not be read.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nassemble: "))]

@@ -100,8 +100,12 @@ impl Project {
 
     /// Returns the path of the manifest with this name, or the name itself as a path.
     pub(crate) fn manifest_path(&self, what: &str) -> PathBuf {
-        let named = self.root.join("assemblies").join(format!("{what}.yaml"));
-        if named.is_file() { named } else { what.into() }
+        let by_name = self.root.join("assemblies").join(format!("{what}.yaml"));
+        if by_name.is_file() {
+            by_name
+        } else {
+            what.into()
+        }
     }
 
     /// Reads a manifest, by name or path.
@@ -187,9 +191,9 @@ impl Project {
 
     /// Reads the values of one environment, by name or path. The environment has the name of its file.
     fn environment(&self, chosen: &str) -> Result<Option<Values>, CliError> {
-        let named = self.root.join(format!("assemblies/values/{chosen}.yaml"));
-        let file = if named.is_file() {
-            &named
+        let by_name = self.root.join(format!("assemblies/values/{chosen}.yaml"));
+        let file = if by_name.is_file() {
+            &by_name
         } else {
             Path::new(chosen)
         };
@@ -207,7 +211,7 @@ impl Project {
     pub(crate) fn prices(&self, arguments: &PriceArguments) -> Result<Prices, CliError> {
         let own = self.root.join(format!("assemblies/{PRICES}.yaml"));
         let file = match &arguments.prices {
-            Some(named) => named.clone(),
+            Some(file) => file.clone(),
             None if own.is_file() => own,
             None => return Ok(Prices::built_in().clone()),
         };

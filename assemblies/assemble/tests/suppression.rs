@@ -56,7 +56,7 @@ fn rejects_a_flag_without_a_reason_or_with_an_unknown_id() {
         ("T011=why", "did you mean `T01`?"),
         // Without the component there is nothing to render.
         ("M05=why", "cannot be allowed"),
-        ("T01", "NAME=VALUE"),
+        ("T01", "expected a name"),
     ];
 
     for (flag, message) in cases {

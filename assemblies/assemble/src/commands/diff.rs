@@ -28,10 +28,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         remote::with_client(async |client| fargate::difference(&client, &definition).await)?;
     match comparison {
         Comparison::Same => ui.message("no difference"),
-        Comparison::New => ui.message(&format!(
-            "`{}` has never been registered",
-            definition.family
-        )),
+        Comparison::New => ui.message(&format!("`{}` was never registered", definition.family)),
         Comparison::Changed(changes) => {
             for change in &changes {
                 ui.data(&lines(change));

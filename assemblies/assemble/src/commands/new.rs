@@ -88,10 +88,10 @@ fn create(path: &Path, text: &str) -> Result<(), CliError> {
 }
 
 /// Replaces each `@word@` of a template.
-fn fill_template(template: &str, words: &[(&str, &str)]) -> String {
+fn fill_template(template: &str, replacements: &[(&str, &str)]) -> String {
     let fill =
         |text: String, (word, value): &(&str, &str)| text.replace(&format!("@{word}@"), value);
-    words.iter().fold(template.to_owned(), fill)
+    replacements.iter().fold(template.to_owned(), fill)
 }
 
 /// Rejects an invalid name before anything is written.

@@ -156,7 +156,7 @@ fn create_crate(
     let snake = name.replace('-', "_");
     let pascal: String = name.split('-').map(capitalize).collect();
     let (listen, admin) = (ports.listen.to_string(), ports.admin.to_string());
-    let words = [
+    let replacements = [
         ("name", name.as_str()),
         ("kind", kind(arguments.kind)),
         ("interface", interface(arguments)),
@@ -192,8 +192,8 @@ fn create_crate(
         ("README.md", include_str!("templates/crate-readme.md")),
     ];
 
-    let starters =
-        files.map(|(path, text)| Starter::new(folder.join(path), fill_template(text, &words)));
+    let starters = files
+        .map(|(path, text)| Starter::new(folder.join(path), fill_template(text, &replacements)));
     let next = format!(
         "cargo build -p {name}; target/debug/{name} describe{}",
         usage_hint(arguments)

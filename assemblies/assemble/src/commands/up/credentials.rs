@@ -43,7 +43,7 @@ pub(super) async fn source(
     use task_runner::metadata::Credentials;
 
     let role = target.definition.task_role_arn.clone();
-    let whose = match choice {
+    let source = match choice {
         CredentialsChoice::Off => return Ok(None),
         CredentialsChoice::Profile(name) => Whose::Profile(name.clone()),
         CredentialsChoice::Role(chosen) => {
@@ -59,11 +59,11 @@ pub(super) async fn source(
 
     let failure =
         |why: String| CliError::Usage(format!("cannot get credentials for the task: {why}"));
-    let credentials = TaskCredentials::of(&whose).await.map_err(failure)?;
+    let credentials = TaskCredentials::of(&source).await.map_err(failure)?;
 
     // Fail now and not at the first request of a container.
     credentials.get().await.map_err(failure)?;
-    let (description, role_arn) = match whose {
+    let (description, role_arn) = match source {
         Whose::Profile(None) => (
             "your own AWS credentials".to_owned(),
             role.unwrap_or_default(),

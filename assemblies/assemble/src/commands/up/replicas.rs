@@ -199,7 +199,7 @@ impl Service {
         let number = replica.number;
         match replica.poll()? {
             ReplicaEvent::Due if self.last_command.is_none() => {
-                replica.start(&self.container_ports, output.json)?
+                replica.start(&self.container_ports, output.json)?;
             }
             ReplicaEvent::Ready(ports) if self.last_command.is_none() => {
                 output.ui.message(&format!("task {number} is ready"));

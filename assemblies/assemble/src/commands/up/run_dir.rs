@@ -134,7 +134,7 @@ pub(super) struct Binding {
 
 impl Binding {
     /// Converts to the API's `NetworkBinding`.
-    pub(super) fn to_json(&self) -> Value {
+    pub(super) fn to_json(self) -> Value {
         json!({ "bindIP": self.host.ip(), "containerPort": self.container_port, "hostPort": self.host.port(),
             "protocol": "tcp" })
     }
@@ -154,6 +154,7 @@ fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<S
         let own = bindings
             .iter()
             .filter(|binding| has(binding.container_port))
+            .copied()
             .map(Binding::to_json);
         all.insert(container.name.clone(), own.collect());
     }

@@ -9,7 +9,7 @@ use task_definition::{Severity, TaskDefinition};
 use task_runner::metadata::Origin;
 
 use super::Arguments;
-use crate::error::{CliError, format_findings};
+use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
 
@@ -98,9 +98,9 @@ impl Target {
             .count();
 
         if errors > 0 {
-            let errors = format_findings(errors);
+            let plural = if errors == 1 { "" } else { "s" };
             ui.message(&format!(
-                "{errors}: ECS would reject this task definition; see `assemble check {}`",
+                "{errors} error{plural}: ECS would reject this task definition; see `assemble check {}`",
                 text.name
             ));
         }

@@ -31,7 +31,7 @@ impl ServiceRecord {
             folder: folder.to_owned(),
             family: family.to_owned(),
             desired,
-            bindings: bindings.iter().map(Binding::to_json).collect(),
+            bindings: bindings.iter().copied().map(Binding::to_json).collect(),
             created: now.unwrap_or_default().as_secs_f64(),
         }
     }
