@@ -42,8 +42,8 @@ impl DevKeys {
     pub(crate) fn open(root: &Path) -> Result<Self, CliError> {
         let keys = Self {
             folder: private_folder(root, "dev")?,
-            // The CA key is gone, so CA and server certificate can only be replaced together.
         };
+        // The CA key is gone, so CA and server certificate can only be replaced together.
         if !fresh(&keys.certificate()) || !keys.ca().is_file() {
             let (ca, server) = certificates().map_err(key_error)?;
             write(&keys.ca(), ca.as_bytes())?;

@@ -28,8 +28,8 @@ pub(crate) fn text(path: &Path) -> Result<String, CliError> {
     })?;
 
     String::from_utf8(bytes).map_err(|error| {
-        // A byte order mark of UTF-16, which some Windows editors write by default.
         let at = error.utf8_error().valid_up_to();
+        // Byte order marks of UTF-16, which some Windows tools write by default.
         let why = match error.as_bytes() {
             [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "is UTF-16 text; save it as UTF-8".to_owned(),
             _ => format!("is not text: byte {} is not UTF-8", at + 1),

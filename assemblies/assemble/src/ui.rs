@@ -93,7 +93,7 @@ impl Ui {
         let _ = writeln!(stderr(), "assemble: {error}");
     }
 
-    /// Prints suppressed findings about exposed ports and plain-text settings, even with `--quiet`.
+    /// Prints suppressed findings of rules that protect the task (M22, M23), even with `--quiet`.
     #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
     pub(crate) fn print_suppressed_guards(&self, silenced: &[Silenced]) {
         let guards = silenced

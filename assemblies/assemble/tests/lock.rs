@@ -75,8 +75,8 @@ impl Project {
             .map(|architecture| {
                 format!(r#"{{"platform":{{"os":"linux","architecture":"{architecture}"}}}}"#)
             })
-            // `note` only changes the digest.
             .collect();
+        // `note` only changes the digest.
         let index = format!(
             r#"{{"schemaVersion":2,"note":"{note}","manifests":[{}]}}"#,
             variants.join(",")

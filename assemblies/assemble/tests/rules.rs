@@ -256,6 +256,7 @@ fn bash_completes_a_verb() {
     let script = run(&["completions", "bash"]).out;
     // What bash itself sets before it calls the function of a completion.
     let query = "COMP_WORDS=(assemble exp); COMP_CWORD=1; _assemble assemble exp assemble; echo \"${COMPREPLY[@]}\"\n";
+    // Not every system has bash.
     let Ok(mut bash) = Command::new("bash")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -125,7 +125,7 @@ fn ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, after) = stat.rsplit_once(')').unwrap();
     let fields: Vec<&str> = after.split_whitespace().collect();
-    // Fields 14 and 15, counted from the one after the name.
+    // Fields 14 and 15; the one after the name is field 3.
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 

@@ -183,11 +183,11 @@ fn reports_a_port_in_use_with_a_remedy() {
     if is_skipped(&output, "a port in use") {
         return;
     }
+    // This process holds the port, and its name is in the message.
     assert_eq!(output.code, Some(125));
     assert!(
         output
             .err
-            // This process holds it, and its name is in the message.
             .contains(&format!("127.0.0.1:{port} is in use by `")),
         "{}",
         output.err

@@ -265,7 +265,7 @@ pub(crate) fn definition(source: &Source, judgement: &Judgement) -> Judged {
 
 fn documents(reading: &Reading, related: &[Document], judgement: &Judgement) -> Judged {
     let findings = judge_beside(reading, related);
-    // Suppressions need the rules' pointers, which a document that cannot be read does not have.
+    // Findings about the structure itself leave nothing to render, so they cannot be suppressed.
     let is_readable = reading.findings.is_empty();
     let mut outcome = judgement.judge(findings, |finding| {
         is_readable && assembly::rules::may_be_silenced(finding.rule)
@@ -288,9 +288,9 @@ fn manifest(source: &Source, catalog: &Catalog, values: &Values, judgement: &Jud
 
 /// Returns whether a source is a task definition. A manifest has neither containers nor a family.
 pub(crate) fn is_task_definition(source: &Source) -> bool {
+    // Without a readable structure the extension decides: manifests are YAML.
     let is_json = Path::new(&source.name)
         .extension()
-        // Without a readable structure the extension decides: manifests are YAML.
         .is_some_and(|end| end == "json");
     source::parse(source).map_or(is_json, |node| {
         node.get("containerDefinitions").is_some() || node.get("family").is_some()

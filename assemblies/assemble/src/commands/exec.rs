@@ -37,8 +37,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Err(failure) => {
             let command = arguments.command.join(" ");
             ui.error(&CliError::Usage(format!(
-                "cannot run `{command}`: {failure}" // The codes of a POSIX shell for a command it cannot execute or find.
+                "cannot run `{command}`: {failure}"
             )));
+            // The codes of a POSIX shell for a command it cannot execute or find.
             Ok(if failure.kind() == io::ErrorKind::NotFound {
                 COMMAND_NOT_FOUND
             } else {

@@ -51,7 +51,6 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         indent(rule.failing),
     );
 
-    // Some rules need more than one document, so they have no findings here.
     if !reports.is_empty() {
         let _ = write!(text, "\n`assemble check` reports:\n{}\n", indent(&reports));
     }

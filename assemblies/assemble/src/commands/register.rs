@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let definition = remote::definition(&arguments.what, &arguments.values, project)?;
     let revision = remote::with_client(async |client| {
-        // A revision cannot be deleted for good, so an equal one is not added.
+        // An equal revision would only add to the family's history.
         let same = || async { fargate::difference(&client, &definition).await };
         if !arguments.force && same().await? == Comparison::Same {
             return Ok(None);

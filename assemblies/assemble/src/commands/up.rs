@@ -154,10 +154,9 @@ pub(crate) fn run_if_helper() -> Option<ExitCode> {
 /// Runs the task and returns its exit code; 125 if it did not start, 126 if a program cannot be executed, 127
 /// if a program is not found.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> u8 {
+    // The environment tells a background process its run's name, and a replica its number: neither starts another one.
     let result = if (arguments.detach || arguments.wait) && env::var_os(detach::NAME).is_none() {
-        // The background process gets the run's name through the environment, and must not detach again.
         detach::run(arguments, project, ui)
-    // Each replica is started by `replicas::run` with its number in the environment.
     } else if let Some(count) = arguments.count.filter(|_| replicas::number().is_none()) {
         replicas::run(count, arguments, project, ui)
     } else {
@@ -390,7 +389,7 @@ fn remove_old_runs(newest: &Path) {
     runs.sort();
     runs.retain(|(_, folder)| !is_alive(folder));
     for (_, old) in runs.iter().rev().skip(MAX_OLD_RUNS) {
-        // Files of a container's users can be removed only in the user namespace that created them.
+        // A killed run could not delete what its containers wrote into their images.
         task_runner::forget(old);
         let _ = fs::remove_dir_all(old);
     }

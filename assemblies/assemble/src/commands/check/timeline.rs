@@ -109,6 +109,7 @@ fn tasks(
         }
 
         let values = project.values(&arguments.values, "example")?;
+        // The timeline of an assembly is that of the definition it renders to.
         match plan_under(&source, &catalog, &values, &rule_config.for_file(&file)?) {
             Ok(plan) => tasks.push(TaskTimeline::new(plan.definition())?),
             Err(outcome) => findings.extend(outcome.findings),

@@ -103,6 +103,7 @@ fn component<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Component, CliE
 }
 
 fn first_app(catalog: &Catalog) -> Result<String, CliError> {
+    // Required settings would make the new assembly fail `check`.
     let candidates = catalog.names().filter(|name| {
         let Some(Ok(component)) = catalog.component(name) else {
             return false;

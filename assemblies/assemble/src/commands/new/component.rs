@@ -222,7 +222,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// Returns the interface a component provides. A sidecar's is its own name, so that no proxy is wired to it.
+/// Returns the interface a component provides. A sidecar's is its own name, so that it is never taken for the app.
 fn interface(arguments: &Arguments) -> &str {
     match arguments.kind {
         Kind::Sidecar => &arguments.name,

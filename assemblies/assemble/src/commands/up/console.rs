@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::run_dir::Healthy;
+use super::run_dir::HealthCriterion;
 use super::status::Status;
 use crate::ui::{Ui, print_line};
 
@@ -29,7 +29,7 @@ pub(super) fn deliver(
     mut events: mpsc::Receiver<RunnerEvent>,
     mut sink: Box<dyn EventSink>,
     running: oneshot::Sender<()>,
-    healthy: Healthy,
+    healthy: HealthCriterion,
 ) {
     let mut running = Some(running);
     loop {
@@ -223,6 +223,7 @@ impl ConsoleSink {
                 self.note(event, Sign::Warning, "program changed, restarting");
             }
             What::Stopping { limit } => {
+                // The event comes when the signal is sent, so the time starts now.
                 self.stopping.insert(container, Instant::now() + *limit);
                 let message = format!("stop signal sent, killed after {} s", limit.as_secs());
                 self.note(event, Sign::Down, &message);
@@ -288,8 +289,8 @@ impl Sign {
 
 /// Returns a colour that depends on the name only. Red and green are reserved for bad and good.
 fn hue(name: &str) -> u8 {
+    // djb2, which spreads short names well enough.
     let sum = name
-        // djb2, which spreads short names well enough.
         .bytes()
         .fold(5381u32, |sum, byte| sum.wrapping_mul(33) ^ u32::from(byte));
     [34, 35, 36, 94, 95, 96][sum as usize % 6]

@@ -22,6 +22,7 @@ pub(super) fn parse_choice(text: &str) -> Result<CredentialsChoice, String> {
     let (kind, which) = text
         .split_once(':')
         .map_or((text, None), |(kind, which)| (kind, Some(which)));
+    // `profile:` and `role:` mean the same as without the colon.
     let which = which.filter(|which| !which.is_empty()).map(str::to_owned);
     match kind {
         "off" if which.is_none() => Ok(CredentialsChoice::Off),

@@ -111,10 +111,10 @@ pub(super) fn overrides(
                     .join(", ")
             )));
         }
+        // A later variable overrides an earlier one; files come before the command line.
         for name in names
             .iter()
             .filter(|name| variable.container.as_ref().is_none_or(|c| c == **name))
-        // A later one overrides an earlier one; files come before the command line.
         {
             let variables = chosen.entry((*name).clone()).or_default();
             variables.insert(variable.name.clone(), variable.value.clone());
@@ -128,6 +128,7 @@ pub(super) fn overrides(
 pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &Ui) {
     for container in &mut definition.container_definitions {
         for variable in &mut container.environment {
+            // Only a listener has an unspecified address; other values do not parse or are specific.
             let address = variable.value.parse::<SocketAddr>();
             let open = address.ok().filter(|address| address.ip().is_unspecified());
             let Some(open) = open else { continue };
@@ -195,6 +196,7 @@ pub(super) fn warn_about_unenforced(
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
         definition.container_definitions.iter().any(test)
     };
+    // A sandbox has its own mounts and users, and cpu needs cgroups. The other fields are never enforced locally.
     let checks = [
         (!groups.is_some_and(Groups::hold_cpu), "cpu"),
         (

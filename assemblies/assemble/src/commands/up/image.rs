@@ -122,6 +122,7 @@ fn load_image(
     project: &Project,
     ui: &Ui,
 ) -> Result<Image, String> {
+    // `inspect` fails for an image that is not present; then it is pulled.
     let inspected = inspect(engine, name).or_else(|_| {
         ui.message(&format!("pulling {name} with {engine}"));
         run_with_progress(engine, &["pull", name])?;
@@ -227,6 +228,7 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
         .map_err(|why| cannot(engine, why))?;
 
     let mut tar = Command::new("tar");
+    // The container gets device nodes of the host, so those of the image are left out.
     tar.args(["-x", "-p", "--numeric-owner", "--anchored"]);
     tar.args(["--exclude=dev/*", "--exclude=./dev/*", "-C"])
         .arg(folder);

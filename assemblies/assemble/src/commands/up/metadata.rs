@@ -90,6 +90,7 @@ impl Metadata {
         }
 
         let view = Arc::new(Mutex::new(view));
+        // A replica is a task of a service, also without a manifest.
         let origin = if replicas::number().is_some() {
             Origin::Service
         } else {

@@ -113,6 +113,7 @@ fn search_path(root: &Path) -> Vec<PathBuf> {
         .ok()
         .and_then(|exe| exe.parent().map(Path::to_owned));
     let cargo = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    // A release build is preferred if both exist.
     let built = [cargo.join("release"), cargo.join("debug")];
     let path = env::var_os("PATH").unwrap_or_default();
     let path: Vec<_> = env::split_paths(&path).collect();

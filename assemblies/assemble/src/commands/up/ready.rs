@@ -62,6 +62,7 @@ pub(super) fn print_curl_hint(target: &Target, project: &Project, ui: &Ui) {
 
     let path = attempt.map_or("/", |attempt| attempt.path.as_str());
     let mut command = vec!["curl".to_owned()];
+    // The certificate of local runs is signed by the development CA.
     if public.interface == "https" {
         command.push(format!(
             "--cacert {}",

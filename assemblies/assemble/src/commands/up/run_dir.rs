@@ -25,28 +25,28 @@ pub(super) struct RunDir {
     record: TaskRecord,
     folder: PathBuf,
     events: Option<File>,
-    healthy: Healthy,
+    healthy: HealthCriterion,
     bindings: BTreeMap<String, Vec<Value>>,
 }
 
 /// When a task counts as healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Healthy {
+pub(super) enum HealthCriterion {
     /// When its health status is HEALTHY.
-    Checked,
+    HealthStatus,
     /// When it is RUNNING: no essential container has a health check.
-    Unchecked,
+    Running,
 }
 
-impl Healthy {
+impl HealthCriterion {
     /// Determines the criterion from the definition.
     pub(super) fn from_definition(definition: &TaskDefinition) -> Self {
         // ECS derives a task's health from its essential containers only.
         let mut all = definition.container_definitions.iter();
         if all.any(|container| container.is_essential() && container.health_check.is_some()) {
-            Self::Checked
+            Self::HealthStatus
         } else {
-            Self::Unchecked
+            Self::Running
         }
     }
 
@@ -55,7 +55,7 @@ impl Healthy {
         let What::Task { status, health } = what else {
             return false;
         };
-        *status == TaskStatus::Running && (self == Self::Unchecked || *health == Health::Healthy)
+        *status == TaskStatus::Running && (self == Self::Running || *health == Health::Healthy)
     }
 }
 
@@ -75,7 +75,7 @@ impl RunDir {
             record,
             folder: folder.to_owned(),
             events: File::create(folder.join("events.jsonl")).ok(),
-            healthy: Healthy::from_definition(definition),
+            healthy: HealthCriterion::from_definition(definition),
             bindings: by_container(definition, bindings),
         };
 

@@ -14,7 +14,7 @@ use super::console::{ConsoleSink, EventSink};
 use super::control_socket::{ControlCommand, ControlSocket};
 use super::metadata::{self, Metadata};
 use super::network::Forwards;
-use super::run_dir::{Binding, Healthy, RunDir};
+use super::run_dir::{Binding, HealthCriterion, RunDir};
 use super::target::Target;
 use super::{Arguments, credentials, json, ready, replicas, summary, watch};
 use crate::error::CliError;
@@ -68,7 +68,7 @@ pub(super) async fn run_session(
         replicas::stop_with_service(&folder);
     }
 
-    // The run directory comes last in the chain of calls below, next to the printing sink.
+    // Each sink wraps the one before: an event closes ports, updates the metadata, is printed and then recorded.
     let sink: Box<dyn EventSink> = Box::new(RunDir::new(
         &plan.definition,
         record,
@@ -85,9 +85,9 @@ pub(super) async fn run_session(
     // Published ports close before an event is printed, so that a client which reads it sees them closed.
     let sink = forwards.before(&plan.definition, sink);
     let healthy = if arguments.until_healthy {
-        Healthy::from_definition(&plan.definition)
+        HealthCriterion::from_definition(&plan.definition)
     } else {
-        Healthy::Unchecked
+        HealthCriterion::Running
     };
 
     let waiting = ready::ReadinessWait::new(&plan, &target);

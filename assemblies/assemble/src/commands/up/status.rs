@@ -73,6 +73,7 @@ impl Status {
 
     /// Draws the line; `waiting` lists the containers that a stop is waiting for.
     pub(super) fn draw(&self, waiting: &str) {
+        // A terminal may not know its size: 0 columns, or an error.
         let columns = tcgetwinsize(stderr()).map_or(0, |size| size.ws_col);
         let line = self.line(waiting, if columns == 0 { 80 } else { columns.into() });
         // Return, erase the line, dim.

@@ -233,6 +233,7 @@ fn replace_with_stub(
 
     for container in &mut definition.container_definitions {
         if container.name == name {
+            // None of these applies to the stub, and a missing secret must not stop it.
             container.entry_point.clear();
             container.command.clear();
             container.environment.clear();

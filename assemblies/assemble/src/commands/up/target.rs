@@ -50,6 +50,7 @@ impl Target {
         if path.is_file() {
             let text = project.source(path)?;
             let node = source::parse(&text).map_err(CliError::Findings)?;
+            // A manifest is a file too, but has no containers.
             if node.get("containerDefinitions").is_some() {
                 return Self::from_definition(&text, project, ui);
             }

@@ -235,7 +235,7 @@ mod tests {
                 port: 5432
             })
         );
-        // IPv6 is not supported: the sandbox has IPv4 only.
+        // Only names and IPv4 addresses are accepted.
         for invalid in ["db", "db:0", ":1", "http://db:80", "[::1]:1", "db:x"] {
             assert!(parse_reach(invalid).is_err(), "{invalid}");
         }

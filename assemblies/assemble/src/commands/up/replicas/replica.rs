@@ -94,6 +94,7 @@ impl Replica {
 
         // Ctrl-C goes to the service only. A replica notices the end of the service by the end of its stdin.
         command.env(NUMBER, self.number.to_string());
+        // This variable has the name of the service, which a replica must not take.
         command.env_remove(detach::NAME);
         command.stdin(Stdio::piped()).process_group(0);
 
