@@ -44,7 +44,7 @@ pub(crate) struct RuleConfigLoader<'p> {
 
 #[derive(Debug, Default)]
 struct RuleFile {
-    rulings: Vec<Ruling>,
+    entries: Vec<Ruling>,
     findings: Vec<Finding>,
 }
 
@@ -78,14 +78,14 @@ impl<'p> RuleConfigLoader<'p> {
         let name = self.name_for(&file, path);
 
         if !self.files.contains_key(&file) {
-            let (rulings, findings) = rulings::read(&self.project.source(&file)?);
-            let read = RuleFile { rulings, findings };
+            let (entries, findings) = rulings::read(&self.project.source(&file)?);
+            let read = RuleFile { entries, findings };
             self.files.insert(file.clone(), read);
         }
 
         let rules = self.files.get(&file);
-        let rulings = rules.map(|rules| rules.rulings.clone());
-        let levels = levels.with(rulings.unwrap_or_default());
+        let entries = rules.map(|rules| rules.entries.clone());
+        let levels = levels.with(entries.unwrap_or_default());
         Ok(levels.about(&name))
     }
 
@@ -104,12 +104,12 @@ impl<'p> RuleConfigLoader<'p> {
     /// Returns the entries and flags that suppress nothing. With `whole`, the whole project was checked, so any
     /// entry can be reported; otherwise only an entry with all of its files checked.
     pub(crate) fn unused_entries(&self, whole: bool) -> Vec<Finding> {
-        let triggered = |ruling: &Ruling, config: Option<&PathBuf>| {
+        let triggered = |entry: &Ruling, config: Option<&PathBuf>| {
             let files = self.checked.iter().filter(|(file, name, _)| {
-                config.is_none_or(|config| config == file) && ruling.is_about(name)
+                config.is_none_or(|config| config == file) && entry.is_about(name)
             });
             files.fold((0, false), |(count, found), (_, _, rules)| {
-                (count + 1, found || rules.contains(ruling.rule.as_str()))
+                (count + 1, found || rules.contains(entry.rule.as_str()))
             })
         };
 
@@ -117,25 +117,25 @@ impl<'p> RuleConfigLoader<'p> {
         let entries = self
             .files
             .iter()
-            .flat_map(|(file, rules)| rules.rulings.iter().map(move |entry| (Some(file), entry)));
-        let unused = flags.chain(entries).filter(|(file, ruling)| {
-            let (files, found) = triggered(ruling, *file);
+            .flat_map(|(file, rules)| rules.entries.iter().map(move |entry| (Some(file), entry)));
+        let unused = flags.chain(entries).filter(|(file, entry)| {
+            let (files, found) = triggered(entry, *file);
             // An entry may be needed by a file that was not part of this run.
-            let complete = file.is_none() || whole || self.all_checked(ruling);
-            ruling.silences() && !found && files > 0 && complete
+            let complete = file.is_none() || whole || self.all_checked(entry);
+            entry.silences() && !found && files > 0 && complete
         });
 
         unused
-            .map(|(_, ruling)| rulings::silences_nothing(ruling))
+            .map(|(_, entry)| rulings::silences_nothing(entry))
             .collect()
     }
 
     /// Returns whether an entry lists its files without patterns, and all of them were checked.
-    fn all_checked(&self, ruling: &Ruling) -> bool {
+    fn all_checked(&self, entry: &Ruling) -> bool {
         let is_checked = |file: &String| {
             !file.contains(['*', '?']) && self.checked.iter().any(|(_, name, _)| name == file)
         };
-        !ruling.files.is_empty() && ruling.files.iter().all(is_checked)
+        !entry.files.is_empty() && entry.files.iter().all(is_checked)
     }
 
     /// Returns the configuration file that applies to a file.

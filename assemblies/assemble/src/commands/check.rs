@@ -132,7 +132,7 @@ impl Arguments {
         &self,
         source: Source,
         path: &Path,
-        judgement: &Judgement,
+        levels: &Judgement,
         report: &mut Report,
         ui: &Ui,
     ) -> Result<Source, CliError> {
@@ -140,7 +140,7 @@ impl Arguments {
         let source = if mode == FixMode::Off {
             source
         } else {
-            let (fixed, titles) = fix::apply_all(&source, judgement, definition);
+            let (fixed, titles) = fix::apply_all(&source, levels, definition);
             report.differs |= fix::write_or_show(&source, &fixed, &titles, path, mode, ui)?;
             fixed
         };
@@ -173,19 +173,19 @@ fn gather(
             }
         };
 
-        let judgement = rule_config.for_file(&file)?;
+        let levels = rule_config.for_file(&file)?;
         // Warnings about JSON syntax apply to any kind of file and can all be suppressed.
-        report.add(judgement.judge(strict::findings(&source), |_| true));
+        report.add(levels.judge(strict::findings(&source), |_| true));
         let outcome = if forms::is_document(&source) {
-            let source = arguments.apply_fixes(source, &file, &judgement, &mut report, ui)?;
-            documents(&read_any(&source), &related, &judgement)
+            let source = arguments.apply_fixes(source, &file, &levels, &mut report, ui)?;
+            documents(&read_any(&source), &related, &levels)
         } else {
             // Read only for the first manifest: plain task definitions need no values.
             let values = match &values {
                 Some(values) => values,
                 None => values.insert(project.values(&arguments.values, "example")?),
             };
-            manifest(&source, &catalog, values, &judgement)
+            manifest(&source, &catalog, values, &levels)
         };
 
         rule_config.record(&file, &outcome.seen);
@@ -259,15 +259,15 @@ fn file_of(file: &Path, project: &Project) -> PathBuf {
 }
 
 /// Checks a task definition, service or request in any form.
-pub(crate) fn definition(source: &Source, judgement: &Judgement) -> Judged {
-    documents(&read_any(source), &[], judgement)
+pub(crate) fn definition(source: &Source, levels: &Judgement) -> Judged {
+    documents(&read_any(source), &[], levels)
 }
 
-fn documents(reading: &Reading, related: &[Document], judgement: &Judgement) -> Judged {
+fn documents(reading: &Reading, related: &[Document], levels: &Judgement) -> Judged {
     let findings = judge_beside(reading, related);
     // Findings about the structure itself leave nothing to render, so they cannot be suppressed.
     let is_readable = reading.findings.is_empty();
-    let mut outcome = judgement.judge(findings, |finding| {
+    let mut outcome = levels.judge(findings, |finding| {
         is_readable && assembly::rules::may_be_silenced(finding.rule)
     });
     outcome.findings.extend(
@@ -279,8 +279,8 @@ fn documents(reading: &Reading, related: &[Document], judgement: &Judgement) -> 
     outcome
 }
 
-fn manifest(source: &Source, catalog: &Catalog, values: &Values, judgement: &Judgement) -> Judged {
-    match plan_under(source, catalog, values, judgement) {
+fn manifest(source: &Source, catalog: &Catalog, values: &Values, levels: &Judgement) -> Judged {
+    match plan_under(source, catalog, values, levels) {
         Ok(plan) => plan.judged().clone(),
         Err(outcome) => outcome,
     }

@@ -62,12 +62,12 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         let values = project.values(&target.values, "example")?;
         let mut jobs = Vec::new();
         for name in &names {
-            let judgement = rule_config.for_file(&project.manifest_path(name))?;
-            jobs.push((name, project.manifest(name)?, judgement));
+            let levels = rule_config.for_file(&project.manifest_path(name))?;
+            jobs.push((name, project.manifest(name)?, levels));
         }
 
-        let outcomes = par_map(&jobs, |(_, manifest, judgement)| {
-            let planned = assembly::plan_under(manifest, &catalog, &values, judgement);
+        let outcomes = par_map(&jobs, |(_, manifest, levels)| {
+            let planned = assembly::plan_under(manifest, &catalog, &values, levels);
             planned.map(|plan| {
                 let plan = plan.priced(&prices);
                 let written = write(&plan, &target);

@@ -27,7 +27,7 @@ pub(super) enum FixMode {
 /// repeated, at most [`MAX_ROUNDS`] times.
 pub(super) fn apply_all(
     source: &Source,
-    judgement: &Judgement,
+    levels: &Judgement,
     check: impl Fn(&Source, &Judgement) -> Judged,
 ) -> (Source, Vec<String>) {
     let mut source = source.clone();
@@ -37,7 +37,7 @@ pub(super) fn apply_all(
     }
 
     for _ in 0..MAX_ROUNDS {
-        let found = check(&source, judgement).findings;
+        let found = check(&source, levels).findings;
         let (fixes, text) = apply_compatible(&source, &found);
         if text == source.text {
             break;
