@@ -1,4 +1,4 @@
-//! The command line, verb by verb.
+//! The command line: verbs, and the arguments several of them share.
 
 use std::path::PathBuf;
 
@@ -6,100 +6,106 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
 
-/// Builds complete Fargate tasks out of small programs.
+/// Assemble, check, render and run AWS Fargate task definitions.
 #[derive(Debug, Parser)]
 #[command(name = "assemble", version, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Says nothing beside the data and the failures.
-    #[arg(long, short, global = true)]
+    /// Print only results and errors.
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
-    /// The project: a folder that holds `assemblies/`. Looked for upwards when left out.
-    #[arg(long, global = true, value_name = "FOLDER")]
+    /// Project directory [default: nearest parent with `assemblies/`].
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub(crate) project: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
-/// What is to be done.
+/// The verbs; each has a file in [`commands`].
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Writes a starter of an assembly or a component.
+    /// Create an assembly or a component from a template.
     New(commands::new::Arguments),
-    /// Says all that is wrong with manifests and task definitions.
+    /// Check manifests and task definitions.
     #[command(alias = "lint", alias = "validate")]
     Check(commands::check::Arguments),
-    /// Writes an assembly's documents into `assemblies/rendered/`.
+    /// Write an assembly's documents into `assemblies/rendered/`.
     Render(commands::render::Arguments),
-    /// Says what differs between two environments.
+    /// Compare an assembly between two environments.
     Compare(commands::compare::Arguments),
-    /// Says what makes a task as large as it is, what it costs, and what would make it cheaper.
+    /// Explain a task's size and price.
     Size(commands::size::Arguments),
-    /// Prints the picture of an assembly.
+    /// Draw an assembly or a task definition.
     Graph(commands::graph::Arguments),
-    /// Writes somebody's task definition as an assembly.
+    /// Convert a task definition into an assembly.
     Import(commands::import::Arguments),
-    /// Puts a component into somebody's task definition, with all the wiring.
+    /// Add a component to an existing task definition.
     Inject(commands::inject::Arguments),
-    /// Explains a rule.
+    /// Explain a rule.
     Explain(commands::explain::Arguments),
-    /// Lists all rules.
+    /// List all rules.
     Rules(commands::rules::Arguments),
-    /// Says what a new object would start, and does it here.
+    /// Test or simulate the S3 trigger.
     OnDemand(commands::on_demand::Arguments),
-    /// Prints the JSON Schema of a file, for editors.
+    /// Print a JSON Schema.
     Schema(commands::schema::Arguments),
-    /// Prints the script that lets a shell complete verbs and flags.
+    /// Generate shell completions.
     Completions(commands::completions::Arguments),
-    /// Prints the manual.
+    /// Print or write the manual pages.
     Man(commands::man::Arguments),
-    /// Shows what registering would change.
+    /// Show what `register` would change.
     #[cfg(feature = "aws")]
     Diff(commands::diff::Arguments),
-    /// Registers an assembly's task definition with ECS.
+    /// Register an assembly's task definition with ECS.
     #[cfg(feature = "aws")]
     Register(commands::register::Arguments),
-    /// Runs a registered task on Fargate and waits for its end.
+    /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
-    /// Asks the registries which image each tag is, and writes `assemblies/locks/`.
+    /// Resolve image tags to digests and update the lock file.
     #[cfg(feature = "lock")]
     Lock(commands::lock::Arguments),
-    /// Runs an assembly or a task definition here, as Fargate would.
+    /// Run an assembly or a task definition locally.
     #[cfg(feature = "up")]
     Up(commands::up::Arguments),
-    /// Lists the tasks that run here.
+    /// List tasks that run locally.
     #[cfg(feature = "up")]
     Ps(commands::ps::Arguments),
-    /// Prints what the containers of a task have printed.
+    /// Show the output of a local task's containers.
     #[cfg(feature = "up")]
     Logs(commands::logs::Arguments),
-    /// Runs a command in a container that runs here.
+    /// Run a command in a running local container.
     #[cfg(feature = "up")]
     Exec(commands::exec::Arguments),
-    /// Stops a task that runs here.
+    /// Stop a local task.
     #[cfg(feature = "up")]
     Stop(commands::stop::Arguments),
-    /// Prints a token that auth-filter accepts under `up`.
+    /// Print a token that auth-filter accepts under `up`.
     #[cfg(feature = "up")]
     DevToken(commands::dev_token::Arguments),
 }
 
-/// Which values fill the `${…}` of an assembly.
+/// The values that replace `${…}` in an assembly.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ValueArguments {
-    /// The environment: a name under `assemblies/values/`, or a file. Of several the last one wins.
+    /// Environment: a name under `assemblies/values/`, or a file. Repeatable; the last one takes
+    /// precedence.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) values: Vec<String>,
-    /// One value, which wins over the file's.
+    /// Set one value, overriding those of the environments.
     #[arg(long = "value", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) value: Vec<(String, String)>,
-    /// Fails where an image is not in the environment's lock file.
+    /// Fail if an image is not in the environment's lock file.
     #[arg(long)]
     pub(crate) locked: bool,
 }
 
 impl ValueArguments {
-    /// The same with one more environment, which wins over the others.
+    /// Returns these arguments with one more environment, which overrides the others.
     pub(crate) fn and(&self, environment: &str) -> Self {
         let mut more = self.clone();
         more.values.push(environment.to_owned());
@@ -107,10 +113,10 @@ impl ValueArguments {
     }
 }
 
-/// Whose prices are shown.
+/// The price table to use.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PriceArguments {
-    /// A table of prices; otherwise `assemblies/prices.yaml`, or the table that comes with the command.
+    /// Price table [default: `assemblies/prices.yaml`, or the built-in table].
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
 }
@@ -119,6 +125,6 @@ pub(crate) struct PriceArguments {
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("it has to be of the form NAME=VALUE".to_owned()),
+        _ => Err("expected a name, `=` and a value".to_owned()),
     }
 }

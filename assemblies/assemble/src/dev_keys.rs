@@ -1,11 +1,11 @@
-//! Keys for development: made on first use, kept under `.assemble/dev/`, good for nothing else.
+//! Keys for development: created on first use, kept under `.assemble/dev/`, for local use only.
 //!
 //! | file | is |
 //! |---|---|
-//! | `ca.pem` | the authority to trust while trying things out; its own key is thrown away |
+//! | `ca.pem` | the CA to trust during development; its own key is discarded |
 //! | `tls.pem` | certificate and key of `localhost`: the secret `assemble-dev-tls` |
-//! | `jwks.json` | the public key with which auth-filter checks tokens |
-//! | `signing-key.der` | the key with which `assemble dev-token` signs them |
+//! | `jwks.json` | the public key that auth-filter verifies tokens with |
+//! | `signing-key.der` | the key that `assemble dev-token` signs them with |
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -24,33 +24,35 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 const DAY: Duration = Duration::from_hours(24);
 const VALID: Duration = Duration::from_hours(365 * 24);
-/// Older certificates are made anew, long before they end.
+/// Certificates older than this are replaced, long before they expire.
 const FRESH: Duration = Duration::from_hours(300 * 24);
 
-/// The folder with the keys of a project.
+/// The directory with a project's development keys.
 #[derive(Debug)]
 pub(crate) struct DevKeys {
     folder: PathBuf,
 }
 
 impl DevKeys {
-    /// Makes whatever is missing or about to end.
-    pub(crate) fn of(root: &Path) -> Result<Self, Failure> {
+    /// Opens the keys of a project and creates the ones that are missing or about to expire.
+    pub(crate) fn open(root: &Path) -> Result<Self, CliError> {
         let keys = Self {
             folder: private_folder(root, "dev")?,
         };
+        // The CA key is gone, so CA and server certificate can only be replaced together.
         if !fresh(&keys.certificate()) || !keys.ca().is_file() {
-            let (ca, server) = certificates().map_err(broken)?;
+            let (ca, server) = certificates().map_err(key_error)?;
             write(&keys.ca(), ca.as_bytes())?;
             write(&keys.certificate(), server.as_bytes())?;
         }
 
         if !keys.signing_key().is_file() || !keys.key_set().is_file() {
-            let key = EcdsaKeyPair::generate_pkcs8(&ES256, &SystemRandom::new()).map_err(broken)?;
+            let key =
+                EcdsaKeyPair::generate_pkcs8(&ES256, &SystemRandom::new()).map_err(key_error)?;
             write(&keys.signing_key(), key.as_ref())?;
             let set = json!({ "keys": [public(&keys.load()?)] });
             write(&keys.key_set(), format!("{set:#}\n").as_bytes())?;
@@ -59,12 +61,12 @@ impl DevKeys {
         Ok(keys)
     }
 
-    /// The authority's certificate.
+    /// Returns the path of the CA certificate.
     pub(crate) fn ca(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
-    /// The server's certificate and key.
+    /// Returns the path of the server's certificate and key.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.join("tls.pem")
     }
@@ -77,45 +79,45 @@ impl DevKeys {
         self.folder.join("signing-key.der")
     }
 
-    /// A token with these claims, signed with ES256.
-    pub(crate) fn sign(&self, claims: &Value) -> Result<String, Failure> {
+    /// Returns a JWT with these claims, signed with ES256.
+    pub(crate) fn sign(&self, claims: &Value) -> Result<String, CliError> {
         let key = self.load()?;
         let header = json!({ "alg": "ES256", "typ": "JWT", "kid": public(&key)["kid"] });
         let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", text(&header), text(claims));
         let signature = key
             .sign(&SystemRandom::new(), message.as_bytes())
-            .map_err(broken)?;
+            .map_err(key_error)?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    fn load(&self) -> Result<EcdsaKeyPair, Failure> {
+    fn load(&self) -> Result<EcdsaKeyPair, CliError> {
         let path = self.signing_key();
-        let bytes = fs::read(&path).map_err(|source| Failure::File {
+        let bytes = fs::read(&path).map_err(|source| CliError::File {
             act: "read",
             path: path.clone(),
             source,
         })?;
 
         EcdsaKeyPair::from_pkcs8(&ES256, &bytes).map_err(|_| {
-            Failure::Usage(format!(
-                "`{}` is not a key; delete it to have a new one",
+            CliError::Usage(format!(
+                "`{}` is not a key; delete it to create a new one",
                 path.display()
             ))
         })
     }
 }
 
-/// Makes `.assemble/<name>`, which only its owner may enter.
-pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, Failure> {
+/// Creates `.assemble/<name>`, accessible only to its owner.
+pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, CliError> {
     let folder = root.join(".assemble").join(name);
-    let made = DirBuilder::new()
+    let created = DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&folder);
 
-    made.map_err(|source| Failure::File {
-        act: "make",
+    created.map_err(|source| CliError::File {
+        act: "create",
         path: folder.clone(),
         source,
     })?;
@@ -123,8 +125,8 @@ pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, Failure
     Ok(folder)
 }
 
-/// Writes a file that only its owner may read, in one step for those who read it meanwhile.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// Writes a file readable only by its owner. Replaces it atomically, for concurrent readers.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let write = || -> io::Result<()> {
         let mut options = File::options();
@@ -134,12 +136,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             .truncate(true)
             .mode(0o600)
             .open(&beside)?;
+        // Rename within a directory is atomic, so a reader sees the old or the new file, never half of one.
 
         file.write_all(bytes)?;
         fs::rename(&beside, path)
     };
 
-    write().map_err(|source| Failure::File {
+    write().map_err(|source| CliError::File {
         act: "write",
         path: path.to_owned(),
         source,
@@ -153,16 +156,16 @@ fn fresh(path: &Path) -> bool {
     age.is_ok_and(|age| age.is_ok_and(|age| age < FRESH))
 }
 
-/// An authority, and a server's certificate with its key. The authority signs once: its key is never
-/// written, so trusting it trusts nothing else.
+/// Returns a CA certificate, and a server certificate with its key. The CA key is never written, so trusting
+/// the CA trusts this one certificate only.
 fn certificates() -> Result<(String, String), rcgen::Error> {
-    let mut authority = params(&[], "assemble development authority")?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let mut ca_params = params(&[], "assemble development CA")?;
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca_params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
 
     let key = KeyPair::generate()?;
-    let ca = authority.self_signed(&key)?.pem();
-    let issuer = Issuer::new(authority, key);
+    let ca = ca_params.self_signed(&key)?.pem();
+    let issuer = Issuer::new(ca_params, key);
 
     let mut server = params(&["localhost", "127.0.0.1", "::1"], "localhost")?;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -182,14 +185,15 @@ fn params(names: &[&str], title: &str) -> Result<CertificateParams, rcgen::Error
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let epoch = date_time_ymd(1970, 1, 1);
+    // One day back, for containers with a clock that is behind.
     params.not_before = epoch + now.saturating_sub(DAY);
     params.not_after = epoch + (now + VALID);
     Ok(params)
 }
 
-/// The public half as a JSON Web Key, named by its own fingerprint.
+/// Returns the public key as a JSON Web Key; `kid` is derived from the key itself.
 fn public(key: &EcdsaKeyPair) -> Value {
-    // An uncompressed point: 4, then x and y.
+    // SEC 1, section 2.3.3: an uncompressed point is the byte 4, then x, then y.
     let point = &key.public_key().as_ref()[1..];
     let (x, y) = point.split_at(point.len() / 2);
     let name = URL_SAFE_NO_PAD.encode(&digest(&SHA256, point).as_ref()[..9]);
@@ -199,8 +203,8 @@ fn public(key: &EcdsaKeyPair) -> Value {
     })
 }
 
-fn broken(failure: impl std::fmt::Display) -> Failure {
-    Failure::Usage(format!("cannot make development keys: {failure}"))
+fn key_error(failure: impl std::fmt::Display) -> CliError {
+    CliError::Usage(format!("cannot create development keys: {failure}"))
 }
 
 #[cfg(test)]
@@ -210,15 +214,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn keys_are_private_and_stay_the_same() {
+    fn creates_private_keys_once() {
         let root = tempfile::tempdir().unwrap();
-        let keys = DevKeys::of(root.path()).unwrap();
+        let keys = DevKeys::open(root.path()).unwrap();
         for file in [
             keys.ca(),
             keys.certificate(),
             keys.key_set(),
             keys.signing_key(),
         ] {
+            // Owner only: other users of the host must not be able to sign tokens.
             let mode = fs::metadata(&file).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{}", file.display());
         }
@@ -229,15 +234,16 @@ mod tests {
             .mode();
 
         assert_eq!(mode & 0o777, 0o700);
+        // Opening the keys again must not invalidate tokens and certificates already in use.
         let before = fs::read(keys.certificate()).unwrap();
-        let again = DevKeys::of(root.path()).unwrap();
+        let again = DevKeys::open(root.path()).unwrap();
         assert_eq!(fs::read(again.certificate()).unwrap(), before);
     }
 
     #[test]
-    fn a_token_is_signed_by_the_published_key() {
+    fn signs_tokens_with_the_published_key() {
         let root = tempfile::tempdir().unwrap();
-        let keys = DevKeys::of(root.path()).unwrap();
+        let keys = DevKeys::open(root.path()).unwrap();
         let token = keys.sign(&json!({ "sub": "me" })).unwrap();
         let (message, signature) = token.rsplit_once('.').unwrap();
         let set: Value = serde_json::from_slice(&fs::read(keys.key_set()).unwrap()).unwrap();
@@ -246,6 +252,7 @@ mod tests {
                 .decode(set["keys"][0][name].as_str().unwrap())
                 .unwrap()
         };
+        // The key set publishes x and y; the verifier takes the uncompressed point.
         let point = [vec![4], part("x"), part("y")].concat();
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
 

@@ -1,27 +1,27 @@
-//! Where the lock files are: one for each environment, read whenever an assembly is planned.
+//! Locates and reads the lock files: one per environment, read whenever an assembly is planned.
 
 use std::path::{Path, PathBuf};
 
 use assembly::{Demand, Lock};
 
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
 
 impl Project {
-    /// The lock of an environment; an empty one where it has none.
-    pub(crate) fn lock(&self, values: &ValueArguments, otherwise: &str) -> Result<Lock, Failure> {
+    /// Returns the lock of an environment, empty if there is no lock file.
+    pub(crate) fn lock(&self, values: &ValueArguments, otherwise: &str) -> Result<Lock, CliError> {
         let file = self.lock_file(values, otherwise);
         let demand = values.demand();
         if !file.is_file() {
             return Ok(Lock::default().demanding(demand));
         }
-        let lock = Lock::read(&self.source(&file)?).map_err(Failure::Findings)?;
+        let lock = Lock::read(&self.source(&file)?).map_err(CliError::Findings)?;
         Ok(lock.demanding(demand))
     }
 
-    /// `assemblies/locks/prod.yaml` for `--values prod`, and for `--values somewhere/prod.yaml`; of several
-    /// environments that of the last.
+    /// Returns the path of the lock file: `assemblies/locks/prod.yaml` for `--values prod` and for
+    /// `--values somewhere/prod.yaml`. With several environments the last one decides.
     pub(crate) fn lock_file(&self, values: &ValueArguments, otherwise: &str) -> PathBuf {
         let chosen = Path::new(values.values.last().map_or(otherwise, String::as_str));
         let name = chosen.file_stem().unwrap_or(chosen.as_os_str());
@@ -32,7 +32,7 @@ impl Project {
 }
 
 impl ValueArguments {
-    /// What `--locked` asks for.
+    /// Converts `--locked`.
     fn demand(&self) -> Demand {
         if self.locked {
             Demand::Everything

@@ -1,8 +1,8 @@
-//! `assemble`: manifests to task definitions, checked, drawn, run and registered.
+//! `assemble`: checks, renders, draws, runs and registers Fargate tasks described by manifests.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0 fine, 1 findings or differences, 2 usage or
-//! unreadable input, 3 the remote side refused. The command itself is thin: [`project`] reads files,
-//! each verb is a file under [`commands`], and what is decided is decided in the libraries.
+//! Results go to stdout, messages to stderr. Exit codes: 0 success, 1 findings or differences, 2 usage or
+//! unreadable input, 3 the remote side refused. The binary is thin: [`project`] reads files, each verb is a
+//! file under [`commands`], and the decisions are made in the libraries.
 
 use std::process::ExitCode;
 
@@ -10,32 +10,32 @@ use clap::Parser;
 
 mod cli;
 mod commands;
-mod failure;
-mod judging;
+mod error;
 mod locks;
 mod project;
 mod reading;
 #[cfg(test)]
 mod readme;
-mod talk;
-mod unified;
+mod rule_config;
+mod udiff;
+mod ui;
 
 #[cfg(feature = "up")]
 mod dev_keys;
 
 fn main() -> ExitCode {
-    // The runner starts this very program again as the parent of a container.
+    // `up` re-executes this binary as a container's init process, so this runs before arguments are parsed.
     #[cfg(feature = "up")]
-    if let Some(code) = commands::up::intercept() {
+    if let Some(code) = commands::up::run_if_helper() {
         return code;
     }
 
     let cli = cli::Cli::parse();
-    let talk = talk::Talk::new(cli.quiet);
-    match commands::run(cli, &talk) {
+    let ui = ui::Ui::new(cli.quiet);
+    match commands::run(cli, &ui) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            talk.failure(&failure);
+            ui.error(&failure);
             ExitCode::from(failure.code())
         }
     }

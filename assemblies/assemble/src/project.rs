@@ -1,4 +1,4 @@
-//! The project's files: the only place where the command reads assemblies, components and values.
+//! The project's files. Nothing else reads assemblies, components and values.
 
 use std::env;
 use std::fs;
@@ -9,26 +9,26 @@ use task_definition::nearest;
 use task_definition::source::Source;
 
 use crate::cli::{PriceArguments, ValueArguments};
-use crate::failure::Failure;
-use crate::judging::{Judging, RuleArguments};
+use crate::error::CliError;
 use crate::reading;
+use crate::rule_config::{RuleArguments, RuleConfigLoader};
 
-/// A folder that holds `assemblies/`, and perhaps `sidecars/` and `apps/`.
+/// A directory with `assemblies/`, and usually `sidecars/` and `apps/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
     root: PathBuf,
 }
 
 impl Project {
-    /// The named folder, or the nearest one upwards from here that holds `assemblies/`.
-    pub(crate) fn find(named: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(root) = named {
+    /// Returns the given directory, or the nearest parent of the current one with `assemblies/`.
+    pub(crate) fn find(chosen: Option<&Path>) -> Result<Self, CliError> {
+        if let Some(root) = chosen {
             return Ok(Self {
                 root: root.to_owned(),
             });
         }
 
-        let here = env::current_dir().map_err(|source| Failure::File {
+        let here = env::current_dir().map_err(|source| CliError::File {
             act: "find",
             path: ".".into(),
             source,
@@ -43,23 +43,23 @@ impl Project {
         })
     }
 
-    /// The folder.
+    /// Returns the project's directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Whether a file lies in it. A folder without `assemblies/` is no project and holds nothing.
+    /// Returns whether a file is in the project. A directory without `assemblies/` is not a project.
     pub(crate) fn holds(&self, path: &Path) -> bool {
         let root = absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         root.join("assemblies").is_dir() && path.starts_with(root)
     }
 
-    /// A file's name as somebody at the project's folder knows it, with `/`.
+    /// Returns a file's path relative to the project, with `/` as separator.
     pub(crate) fn path_of(&self, name: &str) -> String {
         let root = absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         let path = Path::new(name);
         let from_here = absolute(path).unwrap_or_else(|_| path.to_owned());
-        // Names are from the project's folder already, unless a file beside us was named.
+        // Source names are relative to the project already, unless a file outside of it was passed.
         let inside = if root.join(path).is_file() {
             path.strip_prefix(&root).unwrap_or(path)
         } else {
@@ -68,18 +68,18 @@ impl Project {
         inside.to_string_lossy().replace('\\', "/")
     }
 
-    /// What the project says about rules, if it does.
+    /// Returns the project's rule configuration file, if there is one.
     pub(crate) fn rules_file(&self) -> Option<PathBuf> {
         let file = self.root.join("assemblies").join(RULES);
         file.is_file().then_some(file)
     }
 
-    /// The names of the assemblies that are there, sorted.
-    pub(crate) fn assemblies(&self) -> Result<Vec<String>, Failure> {
+    /// Returns the names of all assemblies, sorted.
+    pub(crate) fn assemblies(&self) -> Result<Vec<String>, CliError> {
         let folder = self.root.join("assemblies");
         if !folder.is_dir() {
-            return Err(Failure::Usage(format!(
-                "there is no folder `assemblies` in `{}` or above it; name a file, or begin with: \
+            return Err(CliError::Usage(format!(
+                "found no `assemblies/` in `{}` or its parents; pass a file, or create an assembly: \
                  assemble new assembly NAME",
                 self.root.display()
             )));
@@ -88,6 +88,7 @@ impl Project {
         let mut names: Vec<String> = list(&folder)?
             .iter()
             .filter(|path| path.is_file() && path.extension().is_some_and(|end| end == "yaml"))
+            // These files are in `assemblies/` too but are not manifests.
             .filter(|path| !path.ends_with(RULES))
             .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
             .filter(|name| name != PRICES)
@@ -97,14 +98,18 @@ impl Project {
         Ok(names)
     }
 
-    /// Where the manifest of that name is, or the file itself.
+    /// Returns the path of the manifest with this name, or the name itself as a path.
     pub(crate) fn manifest_path(&self, what: &str) -> PathBuf {
-        let named = self.root.join("assemblies").join(format!("{what}.yaml"));
-        if named.is_file() { named } else { what.into() }
+        let by_name = self.root.join("assemblies").join(format!("{what}.yaml"));
+        if by_name.is_file() {
+            by_name
+        } else {
+            what.into()
+        }
     }
 
-    /// The manifest of that name, or in that file.
-    pub(crate) fn manifest(&self, what: &str) -> Result<Source, Failure> {
+    /// Reads a manifest, by name or path.
+    pub(crate) fn manifest(&self, what: &str) -> Result<Source, CliError> {
         let path = self.manifest_path(what);
         if !path.is_file() {
             return Err(self.no_assembly(what));
@@ -112,33 +117,34 @@ impl Project {
         self.source(&path)
     }
 
-    fn no_assembly(&self, what: &str) -> Failure {
-        let known = match self.assemblies() {
-            Ok(known) => known,
+    fn no_assembly(&self, what: &str) -> CliError {
+        let names = match self.assemblies() {
+            Ok(names) => names,
             Err(failure) => return failure,
         };
 
+        // A common slip: the file exists, but with the other YAML extension.
         let misnamed = format!("{what}.yml");
         let hint = if self.root.join("assemblies").join(&misnamed).is_file() {
             format!("rename `assemblies/{misnamed}` to `.yaml`")
-        } else if let Some(meant) = nearest(what, known.iter().map(String::as_str)) {
+        } else if let Some(meant) = nearest(what, names.iter().map(String::as_str)) {
             format!("did you mean `{meant}`?")
-        } else if known.is_empty() {
-            "`assemble new assembly NAME` writes a first one".to_owned()
+        } else if names.is_empty() {
+            "create one with `assemble new assembly NAME`".to_owned()
         } else {
-            format!("choose one of: {}", known.join(", "))
+            format!("choose one of: {}", names.join(", "))
         };
 
-        Failure::Usage(format!("there is no assembly `{what}`; {hint}"))
+        CliError::Usage(format!("assembly `{what}` not found; {hint}"))
     }
 
-    /// Every `component.yaml` of the project, read.
-    pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
+    /// Reads all components of the project.
+    pub(crate) fn catalog(&self) -> Result<Catalog, CliError> {
         Ok(Catalog::read(&self.components()?))
     }
 
-    /// Every `component.yaml` of the project.
-    pub(crate) fn components(&self) -> Result<Vec<Source>, Failure> {
+    /// Reads the source of every `component.yaml` of the project.
+    pub(crate) fn components(&self) -> Result<Vec<Source>, CliError> {
         let mut sources = Vec::new();
         for folder in ["sidecars", "apps", "assemblies/components"] {
             let folder = self.root.join(folder);
@@ -157,18 +163,18 @@ impl Project {
         Ok(sources)
     }
 
-    /// The values of the environments, a later one over an earlier one, and those of the command line over
-    /// them all.
+    /// Returns the values of the chosen environments; later ones override earlier ones, and `--value` overrides
+    /// all of them.
     pub(crate) fn values(
         &self,
         arguments: &ValueArguments,
         otherwise: &str,
-    ) -> Result<Values, Failure> {
+    ) -> Result<Values, CliError> {
         let mut values = Values::default();
         for chosen in &arguments.values {
             let Some(more) = self.environment(chosen)? else {
-                return Err(Failure::Usage(format!(
-                    "there are no values `{chosen}`; write them into `assemblies/values/{chosen}.yaml`"
+                return Err(CliError::Usage(format!(
+                    "found no values `{chosen}`; create `assemblies/values/{chosen}.yaml`"
                 )));
             };
             values = values.and(more);
@@ -178,16 +184,16 @@ impl Project {
             values = self.environment(otherwise)?.unwrap_or_default();
         }
         let values = values.locked(self.lock(arguments, otherwise)?);
-        let over = arguments.value.iter();
+        let overrides = arguments.value.iter();
 
-        Ok(over.fold(values, |values, (name, value)| values.with(name, value)))
+        Ok(overrides.fold(values, |values, (name, value)| values.with(name, value)))
     }
 
-    /// The values of one environment, by name or file; it is called as its file is.
-    fn environment(&self, chosen: &str) -> Result<Option<Values>, Failure> {
-        let named = self.root.join(format!("assemblies/values/{chosen}.yaml"));
-        let file = if named.is_file() {
-            &named
+    /// Reads the values of one environment, by name or path. The environment has the name of its file.
+    fn environment(&self, chosen: &str) -> Result<Option<Values>, CliError> {
+        let by_name = self.root.join(format!("assemblies/values/{chosen}.yaml"));
+        let file = if by_name.is_file() {
+            &by_name
         } else {
             Path::new(chosen)
         };
@@ -195,55 +201,55 @@ impl Project {
         if !file.is_file() {
             return Ok(None);
         }
-        let values = Values::read(&self.source(file)?).map_err(Failure::Findings)?;
+        let values = Values::read(&self.source(file)?).map_err(CliError::Findings)?;
         let name = file.file_stem().unwrap_or_default();
 
         Ok(Some(values.of_environment(&name.to_string_lossy())))
     }
 
-    /// The prices that are named, or else the project's, or else those that come with the library.
-    pub(crate) fn prices(&self, arguments: &PriceArguments) -> Result<Prices, Failure> {
+    /// Reads the price table: the given one, else the project's, else the built-in one.
+    pub(crate) fn prices(&self, arguments: &PriceArguments) -> Result<Prices, CliError> {
         let own = self.root.join(format!("assemblies/{PRICES}.yaml"));
         let file = match &arguments.prices {
-            Some(named) => named.clone(),
+            Some(file) => file.clone(),
             None if own.is_file() => own,
             None => return Ok(Prices::built_in().clone()),
         };
-        Prices::read(&self.source(&file)?).map_err(Failure::Findings)
+        Prices::read(&self.source(&file)?).map_err(CliError::Findings)
     }
 
-    /// The plan of an assembly, by name or file.
+    /// Plans an assembly, by name or path.
     pub(crate) fn plan(
         &self,
         what: &str,
         arguments: &ValueArguments,
         otherwise: &str,
-    ) -> Result<Plan, Failure> {
+    ) -> Result<Plan, CliError> {
         let manifest = self.manifest(what)?;
         let values = self.values(arguments, otherwise)?;
-        let judgement =
-            Judging::new(&RuleArguments::default(), self)?.of(&self.manifest_path(what))?;
-        assembly::plan_under(&manifest, &self.catalog()?, &values, &judgement)
-            .map_err(|judged| Failure::Findings(judged.findings))
+        let levels = RuleConfigLoader::new(&RuleArguments::default(), self)?
+            .for_file(&self.manifest_path(what))?;
+        assembly::plan_under(&manifest, &self.catalog()?, &values, &levels)
+            .map_err(|outcome| CliError::Findings(outcome.findings))
     }
 
-    /// A file's text under the name by which the user knows it.
-    pub(crate) fn source(&self, path: &Path) -> Result<Source, Failure> {
+    /// Reads a file. The source's name is its path as the user knows it.
+    pub(crate) fn source(&self, path: &Path) -> Result<Source, CliError> {
         let text = reading::text(path)?;
         let name = path.strip_prefix(&self.root).unwrap_or(path);
         Ok(Source::new(name.display().to_string(), text))
     }
 }
 
-/// What is said about rules: a file beside the assemblies that is none.
+/// The project's rule configuration, in `assemblies/`.
 const RULES: &str = "rules.yaml";
 
-/// What a task costs: another.
+/// The project's price table, in `assemblies/`, without its extension.
 const PRICES: &str = "prices";
 
-/// The entries of a folder, sorted.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let failure = |source| Failure::File {
+/// Lists a directory, sorted.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let failure = |source| CliError::File {
         act: "list",
         path: folder.to_owned(),
         source,
@@ -254,6 +260,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         .map(|entry| entry.path())
         .collect();
 
+    // `read_dir` has no order; output must not depend on the file system.
     paths.sort();
     Ok(paths)
 }

@@ -1,4 +1,4 @@
-//! Reads a text, and says what to do when it cannot be read.
+//! Reads text files, with error messages that say what to do.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read as _};
@@ -7,20 +7,20 @@ use std::path::Path;
 use task_definition::nearest;
 use task_definition::source::limits;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
-/// The text of a file.
-pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+/// Reads a file as UTF-8 text.
+pub(crate) fn text(path: &Path) -> Result<String, CliError> {
     if path.is_dir() {
-        return Err(Failure::Usage(format!(
-            "`{}` is a folder; name the files in it",
+        return Err(CliError::Usage(format!(
+            "`{}` is a directory; pass the files in it",
             path.display()
         )));
     }
 
     let bytes = read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => missing(path),
-        _ => Failure::File {
+        _ => CliError::File {
             act: "read",
             path: path.to_owned(),
             source,
@@ -29,20 +29,22 @@ pub(crate) fn text(path: &Path) -> Result<String, Failure> {
 
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
+        // Byte order marks of UTF-16, which some Windows tools write by default.
         let why = match error.as_bytes() {
             [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "is UTF-16 text; save it as UTF-8".to_owned(),
-            _ => format!("is no text: byte {} is not UTF-8", at + 1),
+            _ => format!("is not text: byte {} is not UTF-8", at + 1),
         };
-        Failure::Usage(format!("`{}` {why}", path.display()))
+        CliError::Usage(format!("`{}` {why}", path.display()))
     })
 }
 
-/// A file's bytes. Its length is asked for first: a text beyond the limit is not even read, and of what
-/// does not know its length (a pipe, a device) no more than the limit.
+/// Reads a file up to the size limit. A file with a longer length is not read at all; a pipe or device of
+/// unknown length is read up to the limit.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
+    // One byte more than the limit shows that a file without a known length exceeds it.
     if length <= limits::BYTES {
         file.take(limits::BYTES + 1).read_to_end(&mut bytes)?;
     }
@@ -55,8 +57,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that is not there; what was probably meant is.
-fn missing(path: &Path) -> Failure {
+/// Returns the error for a missing file, with a suggestion.
+fn missing(path: &Path) -> CliError {
+    // A path copied from Windows.
     let slashes = path.to_string_lossy().replace('\\', "/");
     let meant = if Path::new(&slashes).is_file() {
         Some(slashes)
@@ -65,14 +68,14 @@ fn missing(path: &Path) -> Failure {
     };
 
     let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
-    Failure::Usage(format!(
-        "there is no file `{}`{}",
+    CliError::Usage(format!(
+        "file `{}` not found{}",
         path.display(),
         meant.unwrap_or_default()
     ))
 }
 
-/// The file beside it whose name is nearest.
+/// Returns the file of the same directory with the most similar name.
 fn neighbour(path: &Path) -> Option<String> {
     let folder = path
         .parent()

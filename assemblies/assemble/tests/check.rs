@@ -1,6 +1,6 @@
-//! What `check` prints, in each form.
+//! The output formats of `check`.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use serde_json::{Value, json};
 
@@ -9,29 +9,30 @@ mod support;
 use support::{PLAIN, Project};
 
 #[test]
-fn json_is_one_object_with_a_version_findings_and_totals() {
+fn json_has_a_version_findings_and_totals() {
     let project = Project::new();
     project.write("task.json", PLAIN);
-    let said = project.assemble(&[
+    let output = project.assemble(&[
         "check",
         "--format",
         "json",
-        "--silence",
+        "--allow",
         "T03=it ends",
         "task.json",
     ]);
 
-    assert_eq!(said.code, Some(1), "{}", said.err);
-    let document = said.json();
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    let document = output.json();
     assert_eq!(document["version"], 1);
     assert_eq!(
         document["total"],
-        json!({ "errors": 1, "warnings": 1, "silenced": 1 })
+        json!({ "errors": 1, "warnings": 1, "suppressed": 1 })
     );
 
     let first = &document["findings"][0];
     assert_eq!(first["rule"], "T01");
     assert_eq!(first["severity"], "error");
+    // Line 2, column 13: the value of `family`, not its key.
     assert_eq!(
         (&first["file"], &first["line"], &first["column"]),
         (&json!("task.json"), &json!(2), &json!(13))
@@ -39,32 +40,35 @@ fn json_is_one_object_with_a_version_findings_and_totals() {
     assert_eq!(first["pointer"], "/family");
     assert!(first["message"].is_string() && first["hint"].is_string());
 
-    let silenced = &document["silenced"][0];
-    assert_eq!(silenced["rule"], "T03");
-    assert_eq!(silenced["reason"], "it ends");
-    assert_eq!(silenced["by"], "command line");
+    let suppressed = &document["suppressed"][0];
+    assert_eq!(suppressed["rule"], "T03");
+    assert_eq!(suppressed["reason"], "it ends");
+    assert_eq!(suppressed["source"], "command line");
 
     assert!(
-        said.err
-            .contains("2 findings: 1 error, 1 warning; 1 silenced"),
+        output
+            .err
+            .contains("2 findings: 1 error, 1 warning; 1 suppressed"),
         "{}",
-        said.err
+        output.err
     );
 }
 
 #[test]
-fn github_gets_a_command_a_finding_with_nothing_left_unescaped() {
+fn github_prints_one_escaped_command_per_finding() {
     let project = Project::new();
+    // `,` and `:` end a property of a workflow command.
     project.write("deep/odd,na:me.json", PLAIN);
-    let said = project.assemble(&["check", "--format", "github", "deep/odd,na:me.json"]);
-    let lines: Vec<&str> = said.out.lines().collect();
+    let output = project.assemble(&["check", "--format", "github", "deep/odd,na:me.json"]);
+    let lines: Vec<&str> = output.out.lines().collect();
 
-    assert_eq!(lines.len(), 3, "{}", said.out);
+    assert_eq!(lines.len(), 3, "{}", output.out);
     assert!(
         lines[0].starts_with("::error file=deep/odd%2Cna%3Ame.json,line=2,col=13,title=T01::"),
         "{}",
         lines[0]
     );
+    // A newline would end the command.
     assert!(lines[0].contains("%0Ahint: "), "{}", lines[0]);
 
     assert!(
@@ -75,14 +79,15 @@ fn github_gets_a_command_a_finding_with_nothing_left_unescaped() {
 }
 
 #[test]
-fn sarif_has_what_code_scanning_needs() {
+fn sarif_has_the_fields_that_code_scanning_needs() {
     let project = Project::new();
+    // The space must be percent-encoded in a URI.
     project.write("deep down/task.json", PLAIN);
     let arguments = [
         "check",
         "--format",
         "sarif",
-        "--silence",
+        "--allow",
         "T03=it ends",
         "deep down/task.json",
     ];
@@ -95,11 +100,12 @@ fn sarif_has_what_code_scanning_needs() {
 
     assert_eq!(results.len(), 3);
     let mut prints = Vec::new();
+    // GitHub's code scanning rejects a result without a rule, a location or a fingerprint.
     for result in results {
         let rule = &rules[result["ruleIndex"].as_u64().expect("an index") as usize];
         assert_eq!(rule["id"], result["ruleId"]);
-        for words in ["shortDescription", "fullDescription", "help"] {
-            assert!(!rule[words]["text"].as_str().expect("text").is_empty());
+        for field in ["shortDescription", "fullDescription", "help"] {
+            assert!(!rule[field]["text"].as_str().expect("text").is_empty());
         }
 
         assert!(
@@ -136,21 +142,22 @@ fn sarif_has_what_code_scanning_needs() {
 
     prints.sort_unstable();
     prints.dedup();
-    assert_eq!(prints.len(), 3, "each finding has a fingerprint of its own");
+    assert_eq!(prints.len(), 3, "fingerprints are unique");
 
     let suppressed: Vec<&Value> = results
         .iter()
-        .filter(|one| one["suppressions"] != json!([]))
+        .filter(|result| result["suppressions"] != json!([]))
         .collect();
 
     assert_eq!(suppressed.len(), 1);
     assert_eq!(suppressed[0]["ruleId"], "T03");
     assert_eq!(suppressed[0]["suppressions"][0]["justification"], "it ends");
+    // "external": the suppression is not in the checked file.
     assert_eq!(suppressed[0]["suppressions"][0]["kind"], "external");
 }
 
 #[test]
-fn a_fingerprint_stays_when_lines_move() {
+fn a_fingerprint_does_not_depend_on_the_line() {
     let project = Project::new();
     let prints = |text: &str| {
         project.write("task.json", text);
@@ -166,13 +173,15 @@ fn a_fingerprint_stays_when_lines_move() {
     };
 
     let before = prints(PLAIN);
+    // Three more lines before everything else.
     let after = prints(&PLAIN.replacen('{', "{\n\n\n", 1));
     assert_eq!(before, after);
 }
 
 #[test]
-fn what_is_derived_is_told_at_the_line_that_led_to_it_in_every_form() {
+fn a_derived_finding_points_at_its_manifest_line_in_every_format() {
     let project = Project::new();
+    // T04 is about the rendered definition; `patch` in line 4 causes it.
     project.write(
         "assemblies/shop.yaml",
         "name: shop\napp: web\nservice: {}\npatch: { networkMode: host }\n",
@@ -182,7 +191,7 @@ fn what_is_derived_is_told_at_the_line_that_led_to_it_in_every_form() {
     let results = sarif["runs"][0]["results"].as_array().expect("results");
     let result = results
         .iter()
-        .find(|one| one["ruleId"] == "T04")
+        .find(|result| result["ruleId"] == "T04")
         .expect("T04");
     let physical = &result["locations"][0]["physicalLocation"];
 
@@ -199,22 +208,24 @@ fn what_is_derived_is_told_at_the_line_that_led_to_it_in_every_form() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_keeps_no_other_from_being_checked() {
+fn an_unreadable_file_does_not_prevent_checking_the_others() {
     let project = Project::new();
     project.write("task.json", PLAIN);
-    let said = project.assemble(&["check", "nowhere.json", "task.json", "never.json"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.out.contains("error[T01]"), "{}", said.out);
+    let output = project.assemble(&["check", "nowhere.json", "task.json", "never.json"]);
+    // 2, not 1: unreadable input wins over findings.
+    assert_eq!(output.code, Some(2));
+    assert!(output.out.contains("error[T01]"), "{}", output.out);
     assert!(
-        said.err.contains("nowhere.json") && said.err.contains("never.json"),
+        output.err.contains("nowhere.json") && output.err.contains("never.json"),
         "{}",
-        said.err
+        output.err
     );
 }
 
 #[test]
 fn strict_fails_on_a_warning() {
     let project = Project::new();
+    // Without T01 and T03 only the warning C04 is left.
     let warned = PLAIN.replace("my web", "web").replace("false", "true");
     project.write("task.json", warned);
     assert_eq!(project.assemble(&["check", "task.json"]).code, Some(0));
@@ -222,8 +233,8 @@ fn strict_fails_on_a_warning() {
         project.assemble(&["check", "--strict", "task.json"]).code,
         Some(1)
     );
-    let raised = project.assemble(&["check", "--raise", "C04", "task.json"]);
+    let denied = project.assemble(&["check", "--deny", "C04", "task.json"]);
 
-    assert_eq!(raised.code, Some(1));
-    assert!(raised.out.contains("error[C04]"), "{}", raised.out);
+    assert_eq!(denied.code, Some(1));
+    assert!(denied.out.contains("error[C04]"), "{}", denied.out);
 }

@@ -1,6 +1,6 @@
-//! Values, environments and what wins over what, as a user meets them.
+//! Values and environments: precedence, comparison, missing and unused values.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::Path;
@@ -51,21 +51,21 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A variable of the only container of a rendered definition.
+/// Returns a variable of the only container of a rendered definition.
 fn variable(folder: &TempDir, rendered: &str, name: &str) -> Option<String> {
     let path = format!("{rendered}/shop/task-definition.json");
     let text = fs::read_to_string(folder.path().join(path)).expect("a definition");
     let definition: Value = serde_json::from_str(&text).expect("JSON");
     let variables = definition["containerDefinitions"][0]["environment"].clone();
     let variables = variables.as_array().expect("variables").clone();
-    let found = variables.iter().find(|one| one["name"] == name)?;
+    let found = variables.iter().find(|variable| variable["name"] == name)?;
     found["value"].as_str().map(str::to_owned)
 }
 
 const RENDERED: &str = "assemblies/rendered";
 
 #[test]
-fn a_later_file_wins_and_the_command_line_over_all() {
+fn a_later_file_overrides_and_the_command_line_overrides_all() {
     let project = project();
     for (arguments, level) in [
         (&["--values", "base"][..], "info"),
@@ -91,7 +91,7 @@ fn a_later_file_wins_and_the_command_line_over_all() {
 }
 
 #[test]
-fn what_is_said_of_an_environment_wins_over_the_rest_of_the_manifest() {
+fn environment_settings_override_the_rest_of_the_manifest() {
     let project = project();
     let output = assemble(
         &project,
@@ -115,6 +115,7 @@ fn what_is_said_of_an_environment_wins_over_the_rest_of_the_manifest() {
         ("production", "WEB_GREETING", Some("welcome to production")),
         ("staging", "WEB_WORKERS", Some("2")),
         ("production", "WEB_WORKERS", Some("8")),
+        // `value: null` removes a variable.
         ("staging", "TZ", Some("Europe/Berlin")),
         ("production", "TZ", None),
         ("staging", "WEB_LOG", Some("debug")),
@@ -124,6 +125,7 @@ fn what_is_said_of_an_environment_wins_over_the_rest_of_the_manifest() {
         assert_eq!(found.as_deref(), value, "{name} in {environment}");
     }
 
+    // With --environment nothing is written to the directory without one.
     assert!(!project.path().join(RENDERED).join("shop").exists());
 }
 
@@ -139,6 +141,7 @@ fn compares_two_environments() {
 
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     let text = out(&output);
+    // `-` is staging, `+` production; `max` comes from the values files, `min` from the manifest.
     for words in [
         "service\n  - {\"min\":1,\"max\":3,",
         "  + {\"min\":2,\"max\":9,",
@@ -148,13 +151,14 @@ fn compares_two_environments() {
     }
 
     let same = compare("staging");
+    // Equal environments: exit code 0 and no output.
     assert_eq!((same.status.code(), out(&same).as_str()), (Some(0), ""));
-    let one = assemble(&project, &["compare", "shop", "--environment", "staging"]);
-    assert_eq!(one.status.code(), Some(2));
+    let single = assemble(&project, &["compare", "shop", "--environment", "staging"]);
+    assert_eq!(single.status.code(), Some(2));
 }
 
 #[test]
-fn what_is_missing_in_all_assemblies_is_told_together() {
+fn reports_missing_values_of_all_assemblies_together() {
     let project = project();
     write(
         project.path(),
@@ -164,6 +168,7 @@ fn what_is_missing_in_all_assemblies_is_told_together() {
             .replace("${level}", "${other_level}"),
     );
 
+    // staging.yaml alone has only `level`.
     let output = assemble(&project, &["render", "--all", "--values", "staging"]);
     assert_eq!(output.status.code(), Some(1));
     let text = err(&output);
@@ -172,11 +177,12 @@ fn what_is_missing_in_all_assemblies_is_told_together() {
 }
 
 #[test]
-fn says_which_values_nothing_names() {
+fn reports_unused_values() {
     let project = project();
     write(
         project.path(),
         "assemblies/values/example.yaml",
+        // A misspelt `level`.
         &format!("{BASE}levl: info\n"),
     );
 
@@ -187,15 +193,16 @@ fn says_which_values_nothing_names() {
         "{text}"
     );
     assert!(text.contains("assemblies/values/example.yaml:5:"), "{text}");
+    // Once, although every assembly is checked with these values.
     assert_eq!(text.matches("[M32]").count(), 1, "{text}");
     assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
-fn writes_elsewhere_and_leaves_what_is_there() {
+fn renders_to_another_directory_and_keeps_its_other_files() {
     let project = project();
     write(project.path(), "mine/shop/notes.txt", "kept");
-    let output = assemble(&project, &["render", "shop", "--out", "mine"]);
+    let output = assemble(&project, &["render", "shop", "--output", "mine"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(variable(&project, "mine", "WEB_LOG").is_some());
     assert!(project.path().join("mine/shop/notes.txt").exists());
@@ -203,25 +210,25 @@ fn writes_elsewhere_and_leaves_what_is_there() {
 }
 
 #[test]
-fn an_environment_is_not_called_like_an_assembly() {
+fn rejects_an_environment_with_the_name_of_an_assembly() {
     let project = project();
     write(project.path(), "assemblies/values/shop.yaml", BASE);
     let output = assemble(&project, &["render", "--all", "--environment", "shop"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("is an assembly and an environment"));
+    assert!(err(&output).contains("the name of an assembly and of an environment"));
 }
 
 const WEB: &str = r#"schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Responds
 image: ${registry}/web:1
 provides: { http: { setting: listen, port: 8080 } }
 settings:
-  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
-  greeting: { type: string, default: hi, doc: what to say }
-  workers: { type: integer, default: 1, doc: how many at once }
-  log: { type: string, default: info, choices: [error, warn, info, debug], doc: what is logged }
+  listen: { type: string, default: "127.0.0.1:8080", doc: address to listen on }
+  greeting: { type: string, default: hi, doc: text of the response }
+  workers: { type: integer, default: 1, doc: number of workers }
+  log: { type: string, default: info, choices: [error, warn, info, debug], doc: log level }
 size: { cpu: 64, memory: 64, weight: 1 }
 "#;
 

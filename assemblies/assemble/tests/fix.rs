@@ -1,12 +1,12 @@
-//! `check --fix`: mends what leaves nothing to decide, and nothing else.
+//! `check --fix` applies the automatic fixes and changes nothing else.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 mod support;
 
 use support::Project;
 
-/// Two mistakes with one way out, one without, and a layout that nobody else would choose.
+/// Two errors with an automatic fix, one without, and an unusual layout.
 const TASK: &str = r#"{
   "family": "web",   "networkMode": "bridge",
   "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
@@ -19,85 +19,85 @@ const TASK: &str = r#"{
 "#;
 
 #[test]
-fn mends_in_place_and_leaves_the_rest_byte_for_byte() {
+fn fixes_in_place_and_keeps_the_rest_byte_for_byte() {
     let project = Project::empty();
     project.write("task.json", TASK);
-    let said = project.assemble(&["check", "--fix", "task.json"]);
-    assert_eq!(said.code, Some(1), "C02 is left: {}", said.out);
+    let output = project.assemble(&["check", "--fix", "task.json"]);
+    assert_eq!(output.code, Some(1), "C02 has no fix: {}", output.out);
 
-    let mended = TASK
+    let fixed = TASK
         .replace("bridge", "awsvpc")
         .replace("[\"/app\"", "[\"CMD\", \"/app\"");
-    assert_eq!(project.read("task.json"), mended);
+    assert_eq!(project.read("task.json"), fixed);
     assert_eq!(
-        said.err.matches("mended task.json: ").count(),
+        output.err.matches("fixed task.json: ").count(),
         2,
         "{}",
-        said.err
+        output.err
     );
 
     assert!(
-        said.out.contains("error[C02]") && !said.out.contains("T04"),
+        output.out.contains("error[C02]") && !output.out.contains("T04"),
         "{}",
-        said.out
+        output.out
     );
+    // A second run finds nothing to fix.
     let again = project.assemble(&["check", "--fix", "task.json"]);
 
-    assert!(!again.err.contains("mended"), "{}", again.err);
-    assert_eq!(project.read("task.json"), mended);
+    assert!(!again.err.contains("fixed"), "{}", again.err);
+    assert_eq!(project.read("task.json"), fixed);
 }
 
 #[test]
-fn shows_a_diff_that_patch_takes_and_writes_nothing() {
+fn prints_a_diff_for_patch_and_writes_nothing() {
     for flags in [
+        // Two spellings of the same.
         &["check", "--diff", "task.json"][..],
         &["check", "--fix", "--dry-run", "task.json"],
     ] {
         let project = Project::empty();
         project.write("task.json", TASK);
-        let said = project.assemble(flags);
-        assert_eq!(said.code, Some(1));
+        let output = project.assemble(flags);
+        assert_eq!(output.code, Some(1));
         assert_eq!(project.read("task.json"), TASK);
         assert!(
-            said.out
+            output
+                .out
                 .starts_with("--- task.json\n+++ task.json\n@@ -1,9 +1,9 @@\n"),
             "{}",
-            said.out
+            output.out
         );
 
         assert!(
-            said.out
+            output
+                .out
                 .contains("-  \"family\": \"web\",   \"networkMode\": \"bridge\",\n"),
             "{}",
-            said.out
+            output.out
         );
 
         assert!(
-            said.out
+            output
+                .out
                 .contains("+  \"family\": \"web\",   \"networkMode\": \"awsvpc\",\n"),
             "{}",
-            said.out
+            output.out
         );
     }
 }
 
 #[test]
-fn what_is_silenced_is_not_mended() {
+fn does_not_fix_suppressed_findings() {
     let project = Project::empty();
     project.write("task.json", TASK);
-    project.assemble(&[
-        "check",
-        "--fix",
-        "task.json",
-        "--silence",
-        "T04=it runs on our own machines",
-    ]);
+    project.assemble(&["check", "--fix", "task.json", "--allow", "T04=runs on EC2"]);
     assert!(project.read("task.json").contains("bridge"));
 }
 
 #[test]
-fn a_manifest_is_not_rewritten() {
+fn does_not_rewrite_a_manifest() {
     let project = Project::new();
+    // T04 is about the rendered definition; the manifest has no pointer to apply its fix to.
     let shop = "name: shop\napp: web\nservice: {}\npatch: { networkMode: host }\n";
     project.write("assemblies/shop.yaml", shop);
     assert_eq!(project.assemble(&["check", "--fix"]).code, Some(1));
@@ -105,7 +105,7 @@ fn a_manifest_is_not_rewritten() {
 }
 
 #[test]
-fn sarif_says_what_to_replace() {
+fn sarif_contains_the_replacement() {
     let project = Project::empty();
     project.write("task.json", TASK);
     let document = project
@@ -114,7 +114,7 @@ fn sarif_says_what_to_replace() {
     let results = document["runs"][0]["results"].as_array().expect("results");
     let result = results
         .iter()
-        .find(|one| one["ruleId"] == "T04")
+        .find(|result| result["ruleId"] == "T04")
         .expect("T04");
     let replacement = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
 
@@ -122,7 +122,7 @@ fn sarif_says_what_to_replace() {
     assert_eq!(replacement["deletedRegion"]["startLine"], 2);
     let other = results
         .iter()
-        .find(|one| one["ruleId"] == "C02")
+        .find(|result| result["ruleId"] == "C02")
         .expect("C02");
     assert!(other["fixes"].is_null());
 }

@@ -1,4 +1,4 @@
-//! `check` takes definitions, services and requests in every form in which people hold them.
+//! `check` accepts task definitions, services and requests in every supported form.
 
 mod support;
 
@@ -17,25 +17,27 @@ const STACK: &str = "Resources:
 ";
 
 #[test]
-fn a_template_is_checked_in_its_own_words() {
+fn findings_of_a_template_use_its_own_field_names() {
     let project = Project::new();
     project.write("stack.yaml", STACK);
-    let said = project.assemble(&["check", "--format", "json", "stack.yaml"]);
-    assert_eq!(said.code, Some(1), "{}", said.err);
+    let output = project.assemble(&["check", "--format", "json", "stack.yaml"]);
+    assert_eq!(output.code, Some(1), "{}", output.err);
 
-    let found = &said.json()["findings"];
-    assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
-    assert_eq!(found[0]["rule"], "T04");
-    assert_eq!(found[0]["line"], 6);
+    let findings = &output.json()["findings"];
+    assert_eq!(findings.as_array().map(Vec::len), Some(1), "{findings}");
+    assert_eq!(findings[0]["rule"], "T04");
+    // `Cpu` refers to a parameter without a value here, so no rule about sizes applies.
+    assert_eq!(findings[0]["line"], 6);
 
     assert_eq!(
-        found[0]["pointer"],
+        findings[0]["pointer"],
+        // The template's path, not `/networkMode`.
         "/Resources/Task/Properties/NetworkMode"
     );
 }
 
 #[test]
-fn a_service_is_checked_beside_a_definition_of_another_file() {
+fn a_request_is_checked_with_a_definition_of_another_file() {
     let project = Project::new();
     project.write(
         "task.json",
@@ -46,25 +48,30 @@ fn a_service_is_checked_beside_a_definition_of_another_file() {
         r#"{ "taskDefinition": "web", "overrides": { "containerOverrides": [{ "name": "ap" }] } }"#,
     );
 
+    // Without the definition its containers are unknown.
     let alone = project.assemble(&["check", "run.json"]);
     assert_eq!((alone.code, &*alone.out), (Some(0), ""));
-    let beside = project.assemble(&["check", "run.json", "task.json"]);
-    assert_eq!(beside.code, Some(1));
-    assert!(beside.out.contains("error[Q01]"), "{}", beside.out);
-    assert!(beside.out.contains("did you mean `app`?"), "{}", beside.out);
+    let together = project.assemble(&["check", "run.json", "task.json"]);
+    assert_eq!(together.code, Some(1));
+    assert!(together.out.contains("error[Q01]"), "{}", together.out);
+    assert!(
+        together.out.contains("did you mean `app`?"),
+        "{}",
+        together.out
+    );
 }
 
 #[test]
-fn a_rule_about_services_is_explained_with_what_is_said_about_its_failing_case() {
+fn explain_shows_the_findings_of_a_service_rule() {
     let project = Project::new();
-    let said = project.assemble(&["explain", "P07"]);
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.out.contains("has no port 8081"), "{}", said.out);
+    let output = project.assemble(&["explain", "P07"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert!(output.out.contains("has no port 8081"), "{}", output.out);
 }
 
 #[test]
-fn a_manifest_stays_a_manifest() {
+fn a_manifest_is_not_taken_for_a_task_definition() {
     let project = Project::new();
-    let said = project.assemble(&["check", "assemblies/shop.yaml"]);
-    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let output = project.assemble(&["check", "assemblies/shop.yaml"]);
+    assert_eq!(output.code, Some(0), "{}{}", output.out, output.err);
 }

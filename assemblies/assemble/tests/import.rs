@@ -1,6 +1,6 @@
-//! `assemble import`, run as a user runs it.
+//! `assemble import` from the command line.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn normal(text: &str) -> String {
 }
 
 #[test]
-fn what_is_written_checks_and_renders_to_the_same_definition() {
+fn an_imported_assembly_passes_check_and_renders_to_the_same_definition() {
     let project = project();
     let root = project.path();
     let output = assemble(root, &["import", "task.json"]);
@@ -60,11 +60,12 @@ fn what_is_written_checks_and_renders_to_the_same_definition() {
     assert_eq!(render.status.code(), Some(0), "{}", err(&render));
     let rendered = root.join("assemblies/rendered/shop/task-definition.json");
     let rendered = fs::read_to_string(rendered).expect("a document");
+    // Compared in normal form: field order and explicit defaults may differ.
     assert_eq!(normal(&rendered), normal(TASK));
 }
 
 #[test]
-fn nothing_is_written_over_unless_asked() {
+fn does_not_overwrite_files_without_force() {
     let project = project();
     let root = project.path();
     let manifest = root.join("assemblies/shop.yaml");
@@ -84,13 +85,13 @@ fn nothing_is_written_over_unless_asked() {
     let output = assemble(root, &["import", "task.json", "--force"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 
-    // What is there already says the same.
+    // Files with the same content are no conflict.
     let again = assemble(root, &["import", "task.json"]);
     assert_eq!(again.status.code(), Some(0), "{}", err(&again));
 }
 
 #[test]
-fn the_name_the_app_and_the_folder_can_be_chosen() {
+fn name_app_and_directory_can_be_chosen() {
     let project = project();
     let root = project.path();
     let arguments = [
@@ -100,7 +101,7 @@ fn the_name_the_app_and_the_folder_can_be_chosen() {
         "front",
         "--app",
         "cache",
-        "--out",
+        "--output",
         "there",
     ];
 
@@ -108,19 +109,21 @@ fn the_name_the_app_and_the_folder_can_be_chosen() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let manifest = fs::read_to_string(root.join("there/front.yaml")).expect("a manifest");
     assert!(manifest.contains("\napp: cache\n"), "{manifest}");
+    // The family stays, so that the revisions of the task definition continue.
     assert!(manifest.contains("family: shop"), "{manifest}");
     let output = assemble(root, &["import", "task.json", "--app", "wep"]);
 
     assert_eq!(output.status.code(), Some(2));
+    // A misspelt container is answered with the names of all.
     assert!(err(&output).contains("web, cache"), "{}", err(&output));
 }
 
 #[test]
-fn a_definition_for_machines_is_refused_with_every_reason() {
+fn rejects_an_ec2_definition_with_every_reason() {
     let project = project();
     let text = TASK.replace("FARGATE", "EC2").replace("awsvpc", "bridge");
-    fs::write(project.path().join("machine.json"), text).expect("a file");
-    let output = assemble(project.path(), &["import", "machine.json"]);
+    fs::write(project.path().join("ec2.json"), text).expect("a file");
+    let output = assemble(project.path(), &["import", "ec2.json"]);
     assert_eq!(output.status.code(), Some(2));
     for field in ["`requiresCompatibilities`", "`networkMode`"] {
         assert!(err(&output).contains(field), "{}", err(&output));

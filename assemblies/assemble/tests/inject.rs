@@ -1,6 +1,6 @@
-//! `assemble inject`, run as a user runs it, with the components that ship.
+//! `assemble inject` from the command line, with the components of this repository.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn definition(path: &Path) -> TaskDefinition {
 }
 
 #[test]
-fn shows_the_difference_and_writes_only_when_told_to() {
+fn shows_the_difference_and_writes_only_if_asked() {
     let folder = TempDir::new().expect("a folder");
     let (path, name) = file(&folder, "task.json", TASK);
     let arguments = [
@@ -59,29 +59,32 @@ fn shows_the_difference_and_writes_only_when_told_to() {
         CERTIFICATE,
     ];
 
-    let shown = assemble(&arguments);
-    assert_eq!(shown.status.code(), Some(0), "{}", err(&shown));
+    let preview = assemble(&arguments);
+    assert_eq!(preview.status.code(), Some(0), "{}", err(&preview));
     assert!(
-        out(&shown).contains("+      \"name\": \"tls-proxy\","),
+        out(&preview).contains("+      \"name\": \"tls-proxy\","),
         "{}",
-        out(&shown)
+        out(&preview)
     );
-    assert!(out(&shown).contains("\n@@ -"), "{}", out(&shown));
-    assert!(err(&shown).contains("--write"), "{}", err(&shown));
+    assert!(out(&preview).contains("\n@@ -"), "{}", out(&preview));
+    assert!(err(&preview).contains("--write"), "{}", err(&preview));
 
+    // Nothing was written.
     assert_eq!(fs::read_to_string(&path).expect("a file"), TASK);
     let written = assemble(&[&arguments[..], &["--write"]].concat());
     assert_eq!(written.status.code(), Some(0), "{}", err(&written));
 
-    let once = fs::read_to_string(&path).expect("a file");
+    let injected = fs::read_to_string(&path).expect("a file");
     assert!(definition(&path).container("tls-proxy").is_some());
+    // Injecting again changes nothing, and its notes are not repeated.
     let again = assemble(&[&arguments[..], &["--write"]].concat());
     assert_eq!(
         (out(&again).as_str(), err(&again).as_str()),
         ("", "no change\n")
     );
-    assert_eq!(fs::read_to_string(&path).expect("a file"), once);
+    assert_eq!(fs::read_to_string(&path).expect("a file"), injected);
 
+    // Removing it restores the original definition.
     let removed = assemble(&[
         "inject",
         "tls-proxy",
@@ -99,8 +102,9 @@ fn shows_the_difference_and_writes_only_when_told_to() {
 }
 
 #[test]
-fn takes_what_describe_answers_and_writes_yaml_into_yaml() {
+fn reads_describe_output_and_writes_yaml_to_a_yaml_file() {
     let folder = TempDir::new().expect("a folder");
+    // `describe-task-definition` wraps the definition and adds read-only fields.
     let answer = format!(
         "{{ \"taskDefinition\": {} }}",
         TASK.replace("\"family\"", "\"revision\": 3, \"family\"")
@@ -114,7 +118,7 @@ fn takes_what_describe_answers_and_writes_yaml_into_yaml() {
         &name,
         "--set",
         "endpoint=https://otlp.example",
-        "--out",
+        "--output",
         &target.display().to_string(),
     ]);
 
@@ -122,6 +126,7 @@ fn takes_what_describe_answers_and_writes_yaml_into_yaml() {
     let text = fs::read_to_string(&target).expect("a file");
     assert!(text.starts_with("family: shop\n"), "{text}");
 
+    // The app sends its telemetry to the sidecar, and therefore depends on it.
     let task = definition(&target);
     let web = task.container("web").expect("web");
     assert_eq!(
@@ -132,7 +137,7 @@ fn takes_what_describe_answers_and_writes_yaml_into_yaml() {
 }
 
 #[test]
-fn what_breaks_a_rule_that_was_kept_is_not_written() {
+fn does_not_write_a_result_with_new_errors() {
     let folder = TempDir::new().expect("a folder");
     let (path, name) = file(&folder, "task.json", TASK);
     let output = assemble(&[
@@ -149,16 +154,17 @@ fn what_breaks_a_rule_that_was_kept_is_not_written() {
     assert!(err(&output).contains("error[S01]"), "{}", err(&output));
     assert_eq!(fs::read_to_string(&path).expect("a file"), TASK);
 
+    // The certificate is a required setting.
     let missing = assemble(&["inject", "tls-proxy", "--into", &name]);
     assert_eq!(missing.status.code(), Some(1), "{}", err(&missing));
     assert!(err(&missing).contains("M12"), "{}", err(&missing));
 
-    let nobody = assemble(&["inject", "tls-prox", "--into", &name]);
-    assert_eq!(nobody.status.code(), Some(2));
+    let unknown = assemble(&["inject", "tls-prox", "--into", &name]);
+    assert_eq!(unknown.status.code(), Some(2));
     assert!(
-        err(&nobody).contains("write `tls-proxy`"),
+        err(&unknown).contains("write `tls-proxy`"),
         "{}",
-        err(&nobody)
+        err(&unknown)
     );
 }
 

@@ -1,7 +1,7 @@
-//! `assemble lock`, run as a user runs it, against a registry in this process.
+//! `assemble lock` from the command line, against a registry in the test process.
 
 #![cfg(feature = "lock")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 type Tags = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// A project whose only image is in a registry of its own.
+/// A project with one image, in its own registry.
 struct Project {
     folder: TempDir,
     address: SocketAddr,
@@ -27,6 +27,7 @@ impl Project {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let project = Self {
+            // Port 0: tests run in parallel.
             folder: TempDir::new().unwrap(),
             address: listener.local_addr().unwrap(),
             tags: Tags::default(),
@@ -67,12 +68,15 @@ impl Project {
         fs::read_to_string(self.path(path)).unwrap()
     }
 
-    /// Pushes an index for these architectures under a tag.
+    /// Pushes an image index for these architectures.
     fn push(&self, tag: &str, note: &str, architectures: &[&str]) {
         let variants: Vec<String> = architectures
             .iter()
-            .map(|one| format!(r#"{{"platform":{{"os":"linux","architecture":"{one}"}}}}"#))
+            .map(|architecture| {
+                format!(r#"{{"platform":{{"os":"linux","architecture":"{architecture}"}}}}"#)
+            })
             .collect();
+        // `note` only changes the digest.
         let index = format!(
             r#"{{"schemaVersion":2,"note":"{note}","manifests":[{}]}}"#,
             variants.join(",")
@@ -88,6 +92,7 @@ impl Project {
             .env("DOCKER_CONFIG", self.folder.path())
             .env(
                 "PATH",
+                // The credential helper of one test is in the project's directory.
                 format!("{}:/usr/bin:/bin", self.folder.path().display()),
             )
             .output()
@@ -98,18 +103,20 @@ impl Project {
     }
 }
 
-/// One question, one answer, by the last word of the path.
+/// Answers one request for a manifest, by the last segment of its path.
 fn answer(mut stream: &TcpStream, tags: &Tags) {
+    // Only as much of HTTP as the client needs: one request per connection.
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let first = lines.next().unwrap_or_default();
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let path = first.split(' ').nth(1).unwrap_or_default();
     let tag = path.rsplit('/').next().unwrap_or_default();
     let tags = tags.lock().unwrap();
-    let wanted = tags.get(LOGIN);
-    let may = wanted.is_none_or(|login| headers.iter().any(|one| one.ends_with(login)));
+    let required = tags.get(LOGIN);
+    let is_authorized =
+        required.is_none_or(|login| headers.iter().any(|header| header.ends_with(login)));
     let (status, body) = match tags.get(tag) {
-        _ if !may => (
+        _ if !is_authorized => (
             "401 Unauthorized\r\nWWW-Authenticate: Basic realm=r",
             String::new(),
         ),
@@ -125,14 +132,14 @@ fn answer(mut stream: &TcpStream, tags: &Tags) {
 }
 
 #[test]
-fn what_is_locked_is_rendered_until_the_tag_moves_and_check_says_so() {
+fn renders_locked_digests_and_reports_a_moved_tag() {
     let project = Project::new();
     project.push("1", "first", &["amd64", "arm64"]);
-    let (code, said) = project.assemble(&["lock", "--all"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
-        said.contains("new ") && said.contains("commit it"),
-        "{said}"
+        output.contains("added ") && output.contains("commit it"),
+        "{output}"
     );
 
     let first = project.read("assemblies/locks/example.yaml");
@@ -141,28 +148,31 @@ fn what_is_locked_is_rendered_until_the_tag_moves_and_check_says_so() {
         "{first}"
     );
 
-    let (code, said) = project.assemble(&["render", "shop", "--locked"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = project.assemble(&["render", "shop", "--locked"]);
+    assert_eq!(code, Some(0), "{output}");
     let definition = project.read("assemblies/rendered/shop/task-definition.json");
     assert!(definition.contains(&format!("{}/web@sha256:", project.address)));
     assert_eq!(project.assemble(&["lock", "--all", "--check"]).0, Some(0));
 
+    // The tag moves: same name, other content.
     project.push("1", "second", &["amd64"]);
-    let (code, said) = project.assemble(&["lock", "--all", "--check"]);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = project.assemble(&["lock", "--all", "--check"]);
+    assert_eq!(code, Some(1), "{output}");
     assert!(
-        said.contains("moved ") && said.contains("(was sha256:"),
-        "{said}"
+        output.contains("moved ") && output.contains("(was sha256:"),
+        "{output}"
     );
+    // --check writes nothing.
     assert_eq!(project.read("assemblies/locks/example.yaml"), first);
     assert_eq!(project.assemble(&["lock", "shop"]).0, Some(0));
     assert_ne!(project.read("assemblies/locks/example.yaml"), first);
 }
 
 #[test]
-fn all_forgets_what_nobody_names_and_one_assembly_leaves_the_others_alone() {
+fn all_removes_unused_entries_and_one_assembly_keeps_them() {
     let project = Project::new();
     project.push("1", "", &["amd64"]);
+    // An entry that no assembly of the project uses.
     let other = format!(
         "lock: 1\nimages:\n  other:1: {{ digest: 'sha256:{}' }}\n",
         "1".repeat(64)
@@ -176,8 +186,8 @@ fn all_forgets_what_nobody_names_and_one_assembly_leaves_the_others_alone() {
             .contains("\"other:1\"")
     );
 
-    let (_, said) = project.assemble(&["lock", "--all"]);
-    assert!(said.contains("gone   other:1"), "{said}");
+    let (_, output) = project.assemble(&["lock", "--all"]);
+    assert!(output.contains("removed other:1"), "{output}");
     assert!(
         !project
             .read("assemblies/locks/example.yaml")
@@ -185,48 +195,56 @@ fn all_forgets_what_nobody_names_and_one_assembly_leaves_the_others_alone() {
     );
 }
 
-/// Under this key stands what the registry wants to be told before it answers.
+/// The key in `tags` of the credentials that the registry requires, if any.
 const LOGIN: &str = "Authorization";
 
 #[test]
-fn a_login_comes_from_the_helper_that_docker_would_ask() {
+fn uses_dockers_credential_helper() {
     let project = Project::new();
     project.push("1", "", &["amd64"]);
+    // Base64 of `me:hush`.
     let login = "Basic bWU6aHVzaA==".to_owned();
     project.tags.lock().unwrap().insert(LOGIN.to_owned(), login);
 
-    let (code, said) = project.assemble(&["lock", "--all"]);
-    assert_eq!(code, Some(3), "{said}");
+    // 3: the registry refused the request.
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(3), "{output}");
     assert!(
-        said.contains(&format!("docker login {}", project.address)),
-        "{said}"
+        output.contains(&format!("docker login {}", project.address)),
+        "{output}"
     );
 
     let config = format!(r#"{{"credHelpers":{{"{}":"here"}}}}"#, project.address);
     project.write("config.json", &config);
+    // Docker's helper protocol: host name on stdin, credentials as JSON on stdout.
     let helper = "#!/bin/sh\nread -r host || true\n[ -n \"$host\" ] && echo '{\"Username\":\"me\",\"Secret\":\"hush\"}'\n";
     project.write("docker-credential-here", helper);
 
     let file = project.path("docker-credential-here");
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
-    let (code, said) = project.assemble(&["lock", "--all"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(!said.contains("hush"), "{said}");
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(0), "{output}");
+    // The secret must not appear in any output.
+    assert!(!output.contains("hush"), "{output}");
 }
 
 #[test]
-fn nothing_is_written_when_an_image_cannot_be_had() {
+fn writes_nothing_if_an_image_cannot_be_resolved() {
     let project = Project::new();
-    let (code, said) = project.assemble(&["lock", "--all"]);
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("has no such image; check the tag"), "{said}");
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(3), "{output}");
+    assert!(
+        output.contains("has no such image; check the tag"),
+        "{output}"
+    );
     project.push("1", "", &["arm64"]);
 
-    let (code, said) = project.assemble(&["lock", "--all"]);
-    assert_eq!(code, Some(3), "{said}");
+    // The task runs on x86-64, but the image is for ARM only.
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(3), "{output}");
     assert!(
-        said.contains("no variant for linux/amd64; it has linux/arm64"),
-        "{said}"
+        output.contains("no variant for linux/amd64; it has linux/arm64"),
+        "{output}"
     );
     assert!(!project.path("assemblies/locks").exists());
 }
@@ -234,10 +252,10 @@ fn nothing_is_written_when_an_image_cannot_be_had() {
 const WEB: &str = r#"schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Responds
 image: ${registry}/web:1
 provides: { http: { setting: listen, port: 8080 } }
 settings:
-  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
+  listen: { type: string, default: "127.0.0.1:8080", doc: address to listen on }
 size: { cpu: 64, memory: 64, weight: 1 }
 "#;

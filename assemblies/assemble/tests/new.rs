@@ -1,6 +1,6 @@
-//! Starters: they pass `check`, they render, their crates are crates, and nothing is written over.
+//! `assemble new`: templates pass `check` and render, crates compile, and no file is overwritten.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,9 @@ mod support;
 use support::{PROXY, Project};
 
 #[test]
-fn from_an_empty_folder_to_a_rendered_task_in_three_commands() {
+fn creates_and_renders_an_assembly_in_three_commands() {
     let project = Project::empty();
+    // Without a component there is no app to use.
     let none = project.assemble(&["new", "assembly", "shop"]);
     assert_eq!(none.code, Some(2));
     assert!(none.err.contains("assemble new component"), "{}", none.err);
@@ -47,7 +48,7 @@ fn from_an_empty_folder_to_a_rendered_task_in_three_commands() {
 }
 
 #[test]
-fn images_of_every_kind_stand_in_one_task() {
+fn images_of_every_kind_work_in_one_task() {
     let project = Project::empty();
     for kind in ["app", "proxy", "sidecar", "init"] {
         let name = format!("my-{kind}");
@@ -75,6 +76,7 @@ fn images_of_every_kind_stand_in_one_task() {
 
     let made = project.assemble(&arguments);
     assert_eq!(made.code, Some(0), "{}", made.err);
+    // `new assembly` has no flag for init components.
     let manifest = project.read("assemblies/all.yaml") + "init: [my-init]\n";
     project.write("assemblies/all.yaml", manifest);
     let check = project.assemble(&["check"]);
@@ -82,7 +84,7 @@ fn images_of_every_kind_stand_in_one_task() {
 }
 
 #[test]
-fn what_only_the_user_knows_is_left_open_and_named() {
+fn lists_settings_that_the_user_must_fill_in() {
     let project = Project::new();
     let proxy = PROXY.replace(
         "settings:\n",
@@ -101,6 +103,7 @@ fn what_only_the_user_knows_is_left_open_and_named() {
     ]);
 
     assert_eq!(made.code, Some(0), "{}", made.err);
+    // `upstream` is required too, but derived by the wiring.
     for name in ["secrets.tls.certificate", "settings.tls.mode"] {
         assert!(
             made.err.contains(&format!("fill in `{name}`")),
@@ -117,49 +120,51 @@ fn what_only_the_user_knows_is_left_open_and_named() {
 }
 
 #[test]
-fn nothing_is_written_over() {
+fn does_not_overwrite_files() {
     let project = Project::new();
     let before = project.read("assemblies/shop.yaml");
-    let said = project.assemble(&["new", "assembly", "shop"]);
-    assert_eq!(said.code, Some(2));
+    let output = project.assemble(&["new", "assembly", "shop"]);
+    assert_eq!(output.code, Some(2));
     assert!(
-        said.err.contains("`assemblies/shop.yaml` is there already"),
+        output.err.contains("`assemblies/shop.yaml` already exists"),
         "{}",
-        said.err
+        output.err
     );
 
     assert_eq!(project.read("assemblies/shop.yaml"), before);
-    let said = project.assemble(&["new", "component", "web", "--image", "web:2"]);
-    assert_eq!(said.code, Some(2));
+    let output = project.assemble(&["new", "component", "web", "--image", "web:2"]);
+    assert_eq!(output.code, Some(2));
     assert!(
-        said.err.contains("there is a component `web` already"),
+        output.err.contains("component `web` already exists"),
         "{}",
-        said.err
+        output.err
     );
     assert!(!project.root().join("assemblies/components").exists());
 }
 
 #[test]
-fn a_name_that_cannot_be_one_is_refused_with_one_that_can() {
+fn rejects_an_invalid_name_with_a_valid_suggestion() {
     let project = Project::new();
-    let said = project.assemble(&["new", "assembly", "My Shop"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("write `my-shop`"), "{}", said.err);
-    let said = project.assemble(&["new", "assembly", "shop2", "--app", "wbe"]);
-    assert!(said.err.contains("did you mean `web`?"), "{}", said.err);
-    let said = project.assemble(&["new", "component", "filter"]);
-    assert!(said.err.contains("--image"), "{}", said.err);
+    let output = project.assemble(&["new", "assembly", "My Shop"]);
+    assert_eq!(output.code, Some(2));
+    assert!(output.err.contains("use `my-shop`"), "{}", output.err);
+    let output = project.assemble(&["new", "assembly", "shop2", "--app", "wbe"]);
+    assert!(output.err.contains("did you mean `web`?"), "{}", output.err);
+    // A crate needs the chassis, which this project does not have; an image does not.
+    let output = project.assemble(&["new", "component", "filter"]);
+    assert!(output.err.contains("--image"), "{}", output.err);
 }
 
-/// The crates of all kinds, in a workspace with the real chassis and the real root manifest.
+/// Creates a crate of each kind in a workspace with the real chassis and root manifest.
 #[test]
 fn new_crates_fit_the_workspace_and_compile() {
-    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // Always the same folder, since cargo keeps what it builds by the path of the source.
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Always the same directory: cargo's cache depends on the path of the sources.
     let project = Project::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-crates"));
-    let root = fs::read_to_string(house.join("Cargo.toml")).expect("the root manifest");
+    let root = fs::read_to_string(repository.join("Cargo.toml")).expect("the root manifest");
     let (head, rest) = root.split_once("members = [").expect("members");
     let (_, rest) = rest.split_once("]\n").expect("the end of the members");
+    // The same dependencies and lints, but only the crates created here as members.
 
     project.write(
         "Cargo.toml",
@@ -169,10 +174,14 @@ fn new_crates_fit_the_workspace_and_compile() {
         "assemblies/values/example.yaml",
         support::VALUES.to_owned() + "version: '1'\n",
     );
-    fs::copy(house.join("Cargo.lock"), project.root().join("Cargo.lock")).expect("a copy");
+    fs::copy(
+        repository.join("Cargo.lock"),
+        project.root().join("Cargo.lock"),
+    )
+    .expect("a copy");
 
     copy(
-        &house.join("sidecars/chassis"),
+        &repository.join("sidecars/chassis"),
         &project.root().join("sidecars/chassis"),
     );
 
@@ -231,15 +240,16 @@ fn new_crates_fit_the_workspace_and_compile() {
     for kind in kinds {
         let name = format!("my-{kind}");
         let program = target().join("debug").join(&name);
-        let described = Command::new(program)
+        let output = Command::new(program)
             .arg("describe")
             .output()
             .expect("it runs");
-        let described: serde_json::Value = serde_json::from_slice(&described.stdout).expect("JSON");
-        let half = if kind == "app" { "apps" } else { "sidecars" };
-        let declared = project.read(&format!("{half}/{name}/component.yaml"));
+        let description: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let parent = if kind == "app" { "apps" } else { "sidecars" };
+        let declared = project.read(&format!("{parent}/{name}/component.yaml"));
 
-        let settings = described["settings"].as_array().expect("settings");
+        // `component.yaml` must list exactly the settings of the program.
+        let settings = description["settings"].as_array().expect("settings");
         for setting in settings {
             let line = format!("\n  {}: {{", setting["name"].as_str().expect("a name"));
             assert!(declared.contains(&line), "{name}: {setting}");
@@ -250,7 +260,7 @@ fn new_crates_fit_the_workspace_and_compile() {
     }
 }
 
-/// The folder this test was built into: what the workspace depends on is compiled there already.
+/// Returns the target directory of this test: the dependencies are already compiled there.
 fn target() -> PathBuf {
     let program = std::env::current_exe().expect("a path");
     program

@@ -1,6 +1,6 @@
-//! `on-demand test` and `watch`, as a user meets them.
+//! `on-demand test` and `on-demand watch` from the command line.
 
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A project with one assembly, whose app copies its input and appends to a diary.
+/// A project with one assembly, and an app that copies its input and appends a line to a log.
 struct Project(TempDir);
 
 impl Project {
@@ -42,6 +42,7 @@ impl Project {
         Command::new(env!("CARGO_BIN_EXE_assemble"))
             .arg("on-demand")
             .args(arguments)
+            // The program of the component is in the project, not next to `assemble`.
             .current_dir(self.0.path())
             .env("ASSEMBLE_BIN_DIR", self.path("bin"))
             .env("NO_COLOR", "1")
@@ -59,23 +60,25 @@ fn err(output: &Output) -> String {
 }
 
 #[test]
-fn a_key_that_matches_shows_the_overrides_and_their_size() {
+fn a_matching_key_shows_the_overrides_and_their_size() {
     let project = Project::new();
+    // Characters that URLs escape: EventBridge delivers the key as it is.
     let output = project.on_demand(&["test", "--key", "in/a b+ü.txt", "--format", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let told: Value = serde_json::from_str(&out(&output)).unwrap();
-    let environment = &told["overrides"]["containerOverrides"][0]["environment"];
+    let result: Value = serde_json::from_str(&out(&output)).unwrap();
+    let environment = &result["overrides"]["containerOverrides"][0]["environment"];
     assert_eq!(environment[0]["value"], "s3://inbox/in/a b+ü.txt");
-    let written = told["overrides"].to_string();
-    assert_eq!(told["characters"], written.chars().count());
+    let overrides = result["overrides"].to_string();
+    assert_eq!(result["characters"], overrides.chars().count());
     let text = out(&project.on_demand(&["test", "copies", "--key", "in/a.txt"]));
     assert!(text.contains("of the 8192 characters"), "{text}");
 }
 
 #[test]
-fn a_key_that_does_not_match_is_told_with_the_reason() {
+fn a_key_that_does_not_match_is_reported_with_the_reason() {
     let project = Project::new();
     for (arguments, why) in [
+        // Each case breaks one condition of the rule's pattern; the last one cannot be put into the template's JSON.
         (vec!["--key", "out/a.txt"], "`detail.object.key` is"),
         (
             vec!["--key", "in/a.txt", "--size", "0"],
@@ -95,25 +98,26 @@ fn a_key_that_does_not_match_is_told_with_the_reason() {
         assert!(out(&output).contains(why), "{why}\n{}", out(&output));
     }
 
-    let output = project.on_demand(&["test", "nobody", "--key", "x"]);
+    let output = project.on_demand(&["test", "unknown", "--key", "x"]);
     assert_eq!(output.status.code(), Some(2), "{}", err(&output));
 }
 
 #[test]
-fn an_event_of_s3_can_be_tried_as_it_came() {
+fn accepts_a_whole_event_of_s3() {
     let project = Project::new();
     let event = out(&project.on_demand(&["test", "--key", "in/a.txt", "--format", "json"]));
-    let told: Value = serde_json::from_str(&event).unwrap();
-    project.write("event.json", &told["event"].to_string());
+    let result: Value = serde_json::from_str(&event).unwrap();
+    project.write("event.json", &result["event"].to_string());
 
     let output = project.on_demand(&["test", "--event", "event.json"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    // Not valid JSON.
     project.write("event.json", "{");
 
     let output = project.on_demand(&["test", "--event", "event.json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        err(&output).contains("`event.json` is no event in JSON"),
+        err(&output).contains("`event.json` is not a JSON event"),
         "{}",
         err(&output)
     );
@@ -121,7 +125,7 @@ fn an_event_of_s3_can_be_tried_as_it_came() {
 
 #[cfg(feature = "up")]
 #[test]
-fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
+fn every_file_has_one_output_although_events_are_duplicated_and_reordered() {
     let project = Project::new();
     for number in 0..6 {
         project.write(
@@ -130,8 +134,8 @@ fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
         );
     }
 
-    project.write("bucket/other.txt", "not meant");
-    let chaos = [
+    project.write("bucket/other.txt", "outside of the prefix");
+    let options = [
         "--existing",
         "--until-idle",
         "--duplicate",
@@ -141,31 +145,35 @@ fn every_file_has_one_output_though_events_come_twice_and_in_any_order() {
         "3",
     ];
 
-    let output = project.on_demand(&[&["watch", "bucket"], &chaos[..]].concat());
-    let said = err(&output);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("12 tasks done, none failed"), "{said}");
+    let output = project.on_demand(&[&["watch", "bucket"], &options[..]].concat());
+    let messages = err(&output);
+    assert_eq!(output.status.code(), Some(0), "{messages}");
+    // Six files, each delivered twice.
     assert!(
-        said.contains("other.txt: the rule does not match"),
-        "{said}"
+        messages.contains("12 tasks succeeded, none failed"),
+        "{messages}"
+    );
+    assert!(
+        messages.contains("other.txt: the rule does not match"),
+        "{messages}"
     );
 
     let folder = project.path(".assemble/on-demand/copies/output/in");
-    let mut made: Vec<String> = fs::read_dir(folder)
+    let mut outputs: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
         .collect();
 
-    made.sort();
-    let wanted: Vec<String> = (0..6).map(|number| format!("text {number}")).collect();
-    assert_eq!(made, wanted);
-    let diary = fs::read_to_string(project.path(".assemble/diary")).unwrap();
-    assert_eq!(diary.lines().count(), 12, "each event ran its task");
+    outputs.sort();
+    let expected: Vec<String> = (0..6).map(|number| format!("text {number}")).collect();
+    assert_eq!(outputs, expected);
+    let log = fs::read_to_string(project.path(".assemble/runs.log")).unwrap();
+    assert_eq!(log.lines().count(), 12, "each event ran its task");
 }
 
 #[cfg(feature = "up")]
 #[test]
-fn what_fails_for_good_is_a_dead_letter_with_the_event_and_the_last_words() {
+fn a_task_that_keeps_failing_leaves_a_dead_letter() {
     let project = Project::new();
     project.write("bucket/in/bad.txt", "bad");
     let output = project.on_demand(&[
@@ -177,8 +185,8 @@ fn what_fails_for_good_is_a_dead_letter_with_the_event_and_the_last_words() {
         "1",
     ]);
 
-    let said = err(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let messages = err(&output);
+    assert_eq!(output.status.code(), Some(1), "{messages}");
     let folder = project.path(".assemble/on-demand/copies/dead-letters");
     let letters: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
@@ -188,23 +196,24 @@ fn what_fails_for_good_is_a_dead_letter_with_the_event_and_the_last_words() {
 
     assert_eq!(letters.len(), 1);
     assert_eq!(letter["event"]["detail"]["object"]["key"], "in/bad.txt");
-    let tries = letter["tries"].as_array().unwrap();
-    assert_eq!(tries.len(), 2);
-    assert_eq!(tries[1]["exitCode"], 3);
-    let words = tries[1]["said"].as_str().unwrap();
-    assert!(words.contains("cannot read this"), "{words}");
+    let attempts = letter["attempts"].as_array().unwrap();
+    // One attempt and one retry.
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[1]["exitCode"], 3);
+    let text = attempts[1]["output"].as_str().unwrap();
+    assert!(text.contains("cannot read this"), "{text}");
 }
 
 const COMPONENT: &str = r#"schema: 1
 name: copy
 kind: app
-summary: Copies a text
+summary: Copies a file
 image: copy:1
 commands: { on_demand: [run] }
 trigger: { input: "s3://{bucket}/{key}", output: "s3://{output_bucket}/{key}" }
 settings:
-  input: { type: string, default: "", doc: "What is copied." }
-  output: { type: string, default: "", doc: "Where to." }
+  input: { type: string, default: "", doc: "File to copy." }
+  output: { type: string, default: "", doc: "Where to copy it." }
 size: { cpu: 64, memory: 64, weight: 1 }
 local: { binary: copy }
 "#;
@@ -224,9 +233,9 @@ registry: registry.example
 version: "1"
 "#;
 
-/// As a task should: it writes beside its output and moves it there, and the same input twice is the same output.
+/// Writes a temporary file and renames it, so that the same input twice has the same output.
 const PROGRAM: &str = r#"#!/bin/sh
-echo "$COPY_INPUT" >> .assemble/diary
+echo "$COPY_INPUT" >> .assemble/runs.log
 if [ "$(cat "$COPY_INPUT")" = bad ]; then echo "cannot read this" >&2; exit 3; fi
-beside=$(mktemp "$COPY_OUTPUT.XXXXXX") && cp "$COPY_INPUT" "$beside" && mv "$beside" "$COPY_OUTPUT"
+temporary=$(mktemp "$COPY_OUTPUT.XXXXXX") && cp "$COPY_INPUT" "$temporary" && mv "$temporary" "$COPY_OUTPUT"
 "#;

@@ -1,7 +1,7 @@
-//! The configurations that the proxies of others write for themselves at the start, written here by the very
-//! commands that their containers have.
+//! Third-party proxies that create their configuration at start: runs the commands of their containers and
+//! checks what they write.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use task_definition::source::{Source, parse};
 use task_definition::{ContainerDefinition, read};
 use tempfile::TempDir;
 
-/// A container of a golden case of the assembler.
+/// Returns a container of a golden case of the crate `assembly`.
 fn container(case: &str, name: &str) -> ContainerDefinition {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assembly/tests/cases");
     let text = fs::read_to_string(cases.join(case).join("expect/task-definition.json"));
@@ -21,23 +21,24 @@ fn container(case: &str, name: &str) -> ContainerDefinition {
     definition.container(name).expect("the container").clone()
 }
 
-/// Runs its command with a program of that name that prints its last argument; answers what it printed.
-fn started(container: &ContainerDefinition, program: &str, line: &str) -> String {
+/// Runs the container's command with a fake program that prints its last argument, and returns the output.
+fn run_command(container: &ContainerDefinition, program: &str, line: &str) -> String {
     let folder = TempDir::new().expect("a folder");
-    let stand_in = folder.path().join(program);
+    let fake = folder.path().join(program);
     fs::write(
-        &stand_in,
+        &fake,
         "#!/bin/sh\nfor last; do :; done\nprintf '%s' \"$last\"\n",
     )
     .expect("a file");
-    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).expect("a program");
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).expect("a program");
 
     let variables = container
         .environment
         .iter()
-        .map(|one| (&one.name, &one.value));
+        .map(|variable| (&variable.name, &variable.value));
     let output = Command::new(&container.entry_point[0])
         .args(&container.entry_point[1..])
+        // As in a container: only its own variables.
         .arg(line)
         .env_clear()
         .envs(variables)
@@ -55,9 +56,9 @@ fn started(container: &ContainerDefinition, program: &str, line: &str) -> String
 }
 
 #[test]
-fn envoy_is_given_listener_upstream_and_admin_address() {
+fn envoy_gets_listener_upstream_and_admin_address() {
     let envoy = container("envoy-and-adot", "envoy");
-    let config = started(&envoy, "envoy", &envoy.command[0]);
+    let config = run_command(&envoy, "envoy", &envoy.command[0]);
     let config = parse(&Source::new("envoy.yaml", config))
         .expect("YAML")
         .to_json();
@@ -67,33 +68,35 @@ fn envoy_is_given_listener_upstream_and_admin_address() {
         format!("{}:{port}", socket["address"].as_str().expect("an address"))
     };
 
-    let said = |name: &str| envoy.variable(name).expect(name).to_owned();
-    assert_eq!(socket("/admin/address"), said("ENVOY_ADMIN"));
+    let value = |name: &str| envoy.variable(name).expect(name).to_owned();
+    assert_eq!(socket("/admin/address"), value("ENVOY_ADMIN"));
     assert_eq!(
         socket("/static_resources/listeners/0/address"),
-        said("ENVOY_LISTEN")
+        value("ENVOY_LISTEN")
     );
     let endpoint =
         "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
-    assert_eq!(socket(endpoint), said("ENVOY_UPSTREAM"));
+    assert_eq!(socket(endpoint), value("ENVOY_UPSTREAM"));
 }
 
 #[test]
-fn nginx_writes_its_own_variables_and_leaves_those_of_requests() {
+fn nginx_replaces_its_own_variables_and_keeps_those_of_requests() {
     let nginx = container("nginx-and-datadog", "nginx");
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("default.conf");
     let path = "/etc/nginx/conf.d/default.conf";
 
     assert!(nginx.command[0].contains(path));
+    // The real path belongs to the image.
     let line = nginx.command[0].replace(path, &file.display().to_string());
-    assert_eq!(started(&nginx, "nginx", &line), "daemon off;");
+    assert_eq!(run_command(&nginx, "nginx", &line), "daemon off;");
 
     let config = fs::read_to_string(file).expect("a configuration");
     for part in [
         "listen 0.0.0.0:8080;",
         "server 127.0.0.1:8081;",
         "client_max_body_size 32m;",
+        // `$host` is a variable of nginx, not of the shell.
         "Host $host;",
         "listen 127.0.0.1:9911;",
         "(live|ready)$ {",
@@ -101,6 +104,7 @@ fn nginx_writes_its_own_variables_and_leaves_those_of_requests() {
         assert!(config.contains(part), "{part}\n{config}");
     }
 
+    // A cheap check that no substitution broke the structure.
     assert_eq!(
         config.matches('{').count(),
         config.matches('}').count(),

@@ -1,6 +1,6 @@
-//! The commands about import and inject in `assemblies/README.md`, run one after the other as they stand.
+//! Runs the `import` and `inject` commands of `assemblies/README.md` in order.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 #[test]
-fn the_commands_of_the_readme_do_what_they_say() {
+fn the_commands_of_the_readme_succeed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize().expect("the project");
     let folder = TempDir::new().expect("a folder");
@@ -27,7 +27,7 @@ fn the_commands_of_the_readme_do_what_they_say() {
     fs::write(here.join("task-definition.json"), TASK).expect("a file");
 
     let readme = fs::read_to_string(root.join("assemblies/README.md")).expect("the README");
-    let about = [
+    let commands = [
         "assemble import ",
         "assemble render shop ",
         "assemble inject ",
@@ -36,9 +36,10 @@ fn the_commands_of_the_readme_do_what_they_say() {
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim());
     let lines: Vec<&str> = lines
-        .filter(|line| about.iter().any(|start| line.starts_with(start)))
+        .filter(|line| commands.iter().any(|start| line.starts_with(start)))
         .collect();
 
+    // Fails if the README loses a command or gains one that is not run here.
     assert_eq!(lines.len(), 6, "{lines:#?}");
     for line in lines {
         let output = Command::new(env!("CARGO_BIN_EXE_assemble"))
@@ -46,8 +47,8 @@ fn the_commands_of_the_readme_do_what_they_say() {
             .current_dir(here)
             .output()
             .expect("the command runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{line}\n{said}");
+        let messages = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{line}\n{messages}");
     }
 
     assert!(

@@ -1,6 +1,6 @@
-//! `assemble size` and prices, as a user meets them.
+//! `assemble size`, and price tables.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::Path;
@@ -44,13 +44,14 @@ fn err(output: &Output) -> String {
 }
 
 #[test]
-fn says_what_sets_the_size_and_what_it_costs() {
+fn explains_the_size_and_the_price() {
     let output = assemble(&project(), &["size", "shop"]);
     let text = out(&output);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 
     for words in [
         "shop: 0.25 vCPU · 1 GB on X86_64",
+        // 600 MiB do not fit the 512 MiB of the smallest size, so 88 MiB less would.
         "web asks for 600 of the 600 MiB",
         "88 MiB less would fit 0.25 vCPU · 0.5 GB: $1.62 less a month",
         "2 to 5 tasks: $21.26 to $53.16 a month",
@@ -59,12 +60,13 @@ fn says_what_sets_the_size_and_what_it_costs() {
         assert!(text.contains(words), "{words}\n{text}");
     }
 
+    // The table of `render` names the container that sets the size.
     let table = out(&assemble(&project(), &["render", "shop"]));
     assert!(table.contains("web (memory)"), "{table}");
 }
 
 #[test]
-fn says_the_same_as_json() {
+fn prints_the_size_as_json() {
     let output = assemble(&project(), &["size", "shop", "--format", "json"]);
     let size: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(size["because"][0]["container"], "web");
@@ -74,7 +76,7 @@ fn says_the_same_as_json() {
 }
 
 #[test]
-fn the_project_has_prices_of_its_own_and_a_flag_wins_over_them() {
+fn the_projects_prices_are_used_unless_a_flag_overrides_them() {
     let project = project();
     let prices = |region: &str, vcpu: u32| {
         format!(
@@ -91,6 +93,7 @@ fn the_project_has_prices_of_its_own_and_a_flag_wins_over_them() {
 
     let own = out(&assemble(&project, &["size", "shop"]));
     assert!(own.contains("prices of eu-central-1, 2027-01\n"), "{own}");
+    // 0.25 vCPU at $4 an hour, 730 hours a month.
     assert!(own.contains("$730.00"), "{own}");
 
     let other = out(&assemble(
@@ -99,7 +102,7 @@ fn the_project_has_prices_of_its_own_and_a_flag_wins_over_them() {
     ));
 
     assert!(other.contains("$1460.00"), "{other}");
-    // The table stands among the assemblies and is none.
+    // The price table is in `assemblies/` but is not a manifest.
     let rendered = assemble(&project, &["render", "--all"]);
     assert_eq!(rendered.status.code(), Some(0), "{}", err(&rendered));
 
@@ -111,7 +114,7 @@ fn the_project_has_prices_of_its_own_and_a_flag_wins_over_them() {
 }
 
 #[test]
-fn a_wrong_table_of_prices_is_told_with_its_line() {
+fn an_invalid_price_table_is_reported_with_its_line() {
     let project = project();
     write(
         project.path(),
@@ -129,19 +132,19 @@ fn a_wrong_table_of_prices_is_told_with_its_line() {
 }
 
 #[test]
-fn sizes_the_task_definition_of_anybody() {
+fn explains_the_size_of_a_task_definition() {
     let project = project();
     write(
         project.path(),
         "task.json",
-        r#"{ "family": "anybody", "cpu": "1 vCPU", "memory": "2GB",
+        r#"{ "family": "plain", "cpu": "1 vCPU", "memory": "2GB",
              "runtimePlatform": { "cpuArchitecture": "ARM64" },
              "containerDefinitions": [{ "name": "app", "image": "app:1", "cpu": 200, "memory": 512 }] }"#,
     );
 
     let text = out(&assemble(&project, &["size", "task.json"]));
     for words in [
-        "anybody: 1 vCPU · 2 GB on ARM64",
+        "plain: 1 vCPU · 2 GB on ARM64",
         "which 0.25 vCPU · 0.5 GB would hold: $21.63 less a month",
         "prices of us-east-1, 2026-03\n",
     ] {
@@ -152,11 +155,11 @@ fn sizes_the_task_definition_of_anybody() {
 const WEB: &str = r#"schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Responds
 image: ${registry}/web:1
 provides: { http: { setting: listen, port: 8080 } }
 settings:
-  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
+  listen: { type: string, default: "127.0.0.1:8080", doc: address to listen on }
 size: { cpu: 64, memory: 64, weight: 1 }
 "#;
 

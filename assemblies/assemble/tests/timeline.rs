@@ -1,11 +1,11 @@
-//! `check --timeline`, as a user meets it.
+//! `check --timeline` and scenario files.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The command, run in the project whose assemblies are shipped.
+/// Runs the command in this repository, with its own assemblies.
 fn check(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_assemble"))
         .args(["check", "--timeline"])
@@ -21,70 +21,73 @@ fn out(output: &Output) -> String {
 }
 
 #[test]
-fn every_shipped_assembly_stops_before_spot_kills_it() {
+fn every_assembly_of_the_repository_stops_within_the_spot_warning() {
     let output = check(&["--format", "json"]);
     assert_eq!(output.status.code(), Some(0));
     let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
     let timelines = json["timelines"].as_array().expect("a list");
 
     assert_eq!(timelines.len(), 4);
-    for one in timelines {
-        let family = &one["family"];
+    for timeline in timelines {
+        let family = &timeline["family"];
         assert!(
-            one["stopped"].as_f64().expect("a number") <= 120.0,
+            timeline["stopped"].as_f64().expect("a number") <= 120.0,
             "{family}"
         );
+        // All dependencies have the condition START.
         assert_eq!(
-            one["started"].as_f64(),
+            timeline["started"].as_f64(),
             Some(0.0),
-            "{family} waits for nobody"
+            "{family} starts without waiting"
         );
     }
 }
 
 #[test]
-fn the_manual_shows_what_is_printed() {
+fn the_reference_shows_the_actual_output() {
     let output = check(&["coins-secure"]);
-    let readme = include_str!("../README.md");
+    let reference = include_str!("../../../docs/commands.md");
     let text = out(&output);
     assert!(text.contains("task RUNNING"), "{text}");
     assert!(
-        readme.contains(text.trim_end()),
-        "the README is to show:\n{text}"
+        reference.contains(text.trim_end()),
+        "docs/commands.md must show:\n{text}"
     );
 }
 
 #[test]
-fn a_task_that_may_hang_or_outlive_its_stop_is_told() {
+fn reports_a_task_that_may_hang_or_stops_too_slowly() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("task.json");
     std::fs::write(&file, HANGS).expect("a file");
 
     let text = out(&check(&[&file.display().to_string()]));
     for words in [
+        // The health check's default interval is 30 s.
         "30 s  app starts, after db HEALTHY",
-        "app may wait for ever: `db` has no startTimeout",
+        "app may wait forever: `db` has no startTimeout",
         "containers-roadmap#2379",
-        "Spot gives 120 s: 10 s too few",
+        // 30 s for `db` and 100 s for `app`, one after the other.
+        "10 s more than the 120 s of a Spot warning",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
 }
 
 #[test]
-fn a_circle_has_no_timeline() {
+fn a_dependency_cycle_has_no_timeline() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("task.json");
-    let circle = HANGS.replace(
+    let cycle = HANGS.replace(
         r#""image": "db","#,
         r#""image": "db", "dependsOn": [{ "containerName": "app", "condition": "START" }],"#,
     );
 
-    std::fs::write(&file, circle).expect("a file");
+    std::fs::write(&file, cycle).expect("a file");
     let output = check(&[&file.display().to_string()]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("in a circle: db, app"), "{said}");
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{messages}");
+    assert!(messages.contains("in a circle: db, app"), "{messages}");
 }
 
 const HANGS: &str = r#"{
@@ -97,7 +100,7 @@ const HANGS: &str = r#"{
 }"#;
 
 #[test]
-fn a_story_is_played_and_where_it_goes_another_way_is_told() {
+fn simulates_a_scenario_and_reports_steps_that_do_not_match() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../task-runner/scenarios");
     let good = folder.join("what-outlives-its-stop-timeout-is-killed.yaml");
     let output = check(&[good.to_str().expect("a path")]);
@@ -106,17 +109,19 @@ fn a_story_is_played_and_where_it_goes_another_way_is_told() {
 
     let text = std::fs::read_to_string(&good).expect("a file");
     let temporary = tempfile::tempdir().expect("a folder");
+    // The same scenario with a wrong expectation.
     let other = temporary.path().join("other.yaml");
     std::fs::write(&other, text.replace("then: [kill app]", "then: [term app]")).expect("a file");
 
     let output = check(&[other.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        out(&output).contains("the story says: term app"),
+        out(&output).contains("expected: term app"),
         "{}",
         out(&output)
     );
 
+    // A container that does not exist makes the scenario invalid.
     std::fs::write(
         &other,
         "containers: [{ name: app }]\nstory: [{ at: 0, event: ap runs }]\n",
@@ -125,6 +130,6 @@ fn a_story_is_played_and_where_it_goes_another_way_is_told() {
 
     let output = check(&[other.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("no container `ap`"), "{said}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(messages.contains("no container `ap`"), "{messages}");
 }

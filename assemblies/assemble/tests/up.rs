@@ -1,6 +1,6 @@
-//! `assemble up` as somebody at a terminal meets it; a shell stands for every image.
+//! `assemble up` from the command line, with a shell in place of every image.
 #![cfg(feature = "up")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A project with one task definition in it: containers that run a line of shell each.
+/// A project with one task definition, and containers that each run a line of shell.
 struct Project(TempDir);
 
 impl Project {
@@ -45,8 +45,8 @@ impl Project {
         (status.code(), text(stdout), text(stderr))
     }
 
-    /// Starts it and waits for its first line.
-    fn started(&self, arguments: &[&str]) -> Child {
+    /// Starts the command and waits for its first line of output.
+    fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         let mut child = command
             .stdout(Stdio::piped())
@@ -80,12 +80,12 @@ fn interrupt(child: &Child) {
     );
 }
 
-const AS_SHELL: [&str; 2] = ["--program", "app=/bin/sh"];
+const WITH_SHELL: [&str; 2] = ["--program", "app=/bin/sh"];
 
 #[test]
-fn the_exit_code_is_that_of_the_essential_container() {
+fn exits_with_the_code_of_the_essential_container() {
     let project = Project::new(json!([shell("app", "echo hello; echo oh >&2; exit 3")]));
-    let (code, stdout, stderr) = project.up(&AS_SHELL);
+    let (code, stdout, stderr) = project.up(&WITH_SHELL);
     assert_eq!(code, Some(3), "{stderr}");
     assert!(stdout.contains("app  | hello"), "{stdout}");
     assert!(
@@ -93,20 +93,18 @@ fn the_exit_code_is_that_of_the_essential_container() {
     );
     assert!(stderr.contains("a service would start another task"));
 
-    assert!(
-        stderr.contains("the last words of `app`:\n  oh"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("last output of `app`:\n  oh"), "{stderr}");
 }
 
 #[test]
-fn the_exit_code_can_be_somebody_elses() {
+fn exits_with_the_code_of_a_chosen_container() {
     let mut test = shell("test", "exit 7");
     test["essential"] = json!(false);
     let mut app = shell("app", "exit 0");
     app["dependsOn"] = json!([{ "containerName": "test", "condition": "COMPLETE" }]);
     let project = Project::new(json!([test, app]));
     let programs = ["--bin", "app=/bin/sh", "--bin", "test=/bin/sh"];
+    // Without the flag, the essential container decides.
     let (code, _, stderr) = project.up(&programs);
     assert_eq!(code, Some(0), "{stderr}");
     let (code, _, stderr) = project.up(&[&programs[..], &["--exit-code-from", "test"]].concat());
@@ -114,53 +112,55 @@ fn the_exit_code_can_be_somebody_elses() {
 }
 
 #[test]
-fn a_smoke_test_waits_until_the_task_is_healthy() {
+fn a_smoke_test_waits_for_healthy() {
     let mut app = shell("app", "trap 'exit 0' TERM; while :; do sleep 0.01; done");
     app["healthCheck"] = json!({ "command": ["CMD-SHELL", "exit 0"], "interval": 5 });
     let project = Project::new(json!([app]));
+    // An interval of 5 s becomes 50 ms.
     let smoke = ["--until-healthy", "--fast-health", "100"];
-    let (code, _, stderr) = project.up(&[&AS_SHELL[..], &smoke].concat());
+    let (code, _, stderr) = project.up(&[&WITH_SHELL[..], &smoke].concat());
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.contains("Task stopped: it was ready"), "{stderr}");
 }
 
 #[test]
-fn a_task_that_never_is_healthy_fails_the_smoke_test() {
+fn a_task_that_never_becomes_healthy_fails_the_smoke_test() {
     let mut app = shell("app", "trap 'exit 0' TERM; while :; do sleep 0.01; done");
     app["healthCheck"] = json!({ "command": ["CMD-SHELL", "exit 1"], "interval": 5 });
     let project = Project::new(json!([app]));
     let smoke = ["--until-healthy", "--fast-health", "100", "--timeout", "1s"];
-    let (code, _, stderr) = project.up(&[&AS_SHELL[..], &smoke].concat());
+    let (code, _, stderr) = project.up(&[&WITH_SHELL[..], &smoke].concat());
     assert_eq!(code, Some(124), "{stderr}");
 }
 
 #[test]
-fn whoever_has_no_program_can_be_skipped_or_stubbed() {
+fn a_container_without_a_program_can_be_skipped_or_stubbed() {
     let mut app = shell("app", "exit 0");
     app["dependsOn"] = json!([{ "containerName": "agent", "condition": "START" }]);
     let agent = json!({ "name": "agent", "image": "agent:1", "essential": false });
     let project = Project::new(json!([app, agent]));
 
     for how in ["--skip", "--stub"] {
-        let (code, _, stderr) = project.up(&[&AS_SHELL[..], &[how, "agent"]].concat());
+        let (code, _, stderr) = project.up(&[&WITH_SHELL[..], &[how, "agent"]].concat());
         assert_eq!(code, Some(0), "{how}: {stderr}");
     }
 
+    // Both misspelt names are reported together.
     let (code, _, stderr) =
-        project.up(&[&AS_SHELL[..], &["--skip", "agnet", "--stub", "x"]].concat());
+        project.up(&[&WITH_SHELL[..], &["--skip", "agnet", "--stub", "x"]].concat());
     assert_eq!(code, Some(125), "{stderr}");
     assert!(
         stderr.contains("`--skip agnet`") && stderr.contains("`--stub x`"),
         "{stderr}"
     );
-    let (code, _, stderr) = project.up(&[&AS_SHELL[..], &["--skip", "app"]].concat());
+    let (code, _, stderr) = project.up(&[&WITH_SHELL[..], &["--skip", "app"]].concat());
 
     assert_eq!(code, Some(125), "{stderr}");
-    assert!(stderr.contains("nothing essential"), "{stderr}");
+    assert!(stderr.contains("no essential container"), "{stderr}");
 }
 
 #[test]
-fn variables_come_from_a_file_and_the_command_line_wins() {
+fn reads_variables_from_a_file_that_the_command_line_overrides() {
     let project = Project::new(json!([shell("app", "echo \"$A $B.\"")]));
     fs::write(
         project.0.path().join("dev.env"),
@@ -168,15 +168,15 @@ fn variables_come_from_a_file_and_the_command_line_wins() {
     )
     .unwrap();
     let words = ["--env-file", "dev.env", "--env", "A=line"];
-    let (code, stdout, stderr) = project.up(&[&AS_SHELL[..], &words].concat());
+    let (code, stdout, stderr) = project.up(&[&WITH_SHELL[..], &words].concat());
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("| line file.\n"), "{stdout}");
 }
 
 #[test]
-fn the_containers_environment_is_its_own() {
+fn a_container_does_not_inherit_the_environment() {
     let project = Project::new(json!([shell("app", "echo \"$OWN $FOREIGN.\"")]));
-    let mut command = project.command(&AS_SHELL);
+    let mut command = project.command(&WITH_SHELL);
     command
         .args(["--env", "app:OWN=mine"])
         .env("FOREIGN", "theirs");
@@ -185,7 +185,7 @@ fn the_containers_environment_is_its_own() {
 }
 
 #[test]
-fn all_missing_secrets_are_told_ready_to_paste() {
+fn reports_all_missing_secrets_ready_to_paste() {
     let mut app = shell("app", "echo \"got $ONE\"");
     app["secrets"] = json!([
         { "name": "ONE", "valueFrom": "arn:aws:secretsmanager:eu-central-1:000000000000:secret:one-abcdef" },
@@ -193,7 +193,7 @@ fn all_missing_secrets_are_told_ready_to_paste() {
     ]);
 
     let project = Project::new(json!([app]));
-    let (code, _, stderr) = project.up(&AS_SHELL);
+    let (code, _, stderr) = project.up(&WITH_SHELL);
     assert_eq!(code, Some(125));
 
     let arn = "\"arn:aws:secretsmanager:eu-central-1:000000000000:secret:one-abcdef\" = \"\"\n";
@@ -205,48 +205,51 @@ fn all_missing_secrets_are_told_ready_to_paste() {
     let folder = project.0.path().join(".assemble");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("secrets.toml");
+    // By name for the ARN, without the random suffix; by the full name for the parameter.
     fs::write(&file, "one = \"hush\"\n\"/parameter/two\" = \"x\"\n").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let (code, stdout, _) = project.up(&AS_SHELL);
+    let (code, stdout, _) = project.up(&WITH_SHELL);
 
     assert_eq!(code, Some(0));
     assert!(stdout.contains("got hush"));
 }
 
 #[test]
-fn every_container_without_a_program_is_told() {
+fn reports_every_container_without_a_program() {
     let project = Project::new(json!([shell("app", ""), shell("other", "")]));
     let (code, _, stderr) = project.up(&[]);
+    // As a shell's "command not found".
     assert_eq!(code, Some(127));
     assert!(stderr.contains("--stub app") && stderr.contains("--skip app"));
     assert!(stderr.contains("--program app=FILE") && stderr.contains("--program other=FILE"));
 }
 
 #[test]
-fn a_file_that_cannot_be_run_is_another_failure_than_none() {
+fn a_file_that_is_not_executable_has_another_exit_code_than_a_missing_one() {
     let project = Project::new(json!([shell("app", "")]));
     fs::write(project.0.path().join("text"), "no program").unwrap();
     let (code, _, stderr) = project.up(&["--program", "app=text"]);
     assert_eq!(code, Some(126), "{stderr}");
-    assert!(stderr.contains("`text` is no program"), "{stderr}");
+    assert!(stderr.contains("`text` is not executable"), "{stderr}");
     let (code, _, stderr) = project.up(&["--program", "app=nothing"]);
     assert_eq!(code, Some(127), "{stderr}");
 }
 
-/// A component of others: no program here stands for it.
-fn of_others(project: &Project, name: &str, word: &str) {
+/// Writes a third-party component that has no local program.
+fn third_party(project: &Project, name: &str, local: &str) {
     let folder = project.0.path().join("assemblies/components").join(name);
     fs::create_dir_all(&folder).unwrap();
     let text = format!(
-        "schema: 1\nname: {name}\nkind: sidecar\nsummary: Is not here\nimage: {name}:1\n\
-         size: {{ cpu: 32, memory: 64 }}\ncontainer: {{}}\nlocal: {word}\n"
+        "schema: 1\nname: {name}\nkind: sidecar\nsummary: Third-party\nimage: {name}:1\n\
+         size: {{ cpu: 32, memory: 64 }}\ncontainer: {{}}\nlocal: {local}\n"
     );
     fs::write(folder.join("component.yaml"), text).unwrap();
 }
 
 #[test]
-fn who_is_skipped_is_left_out_and_a_stub_only_sleeps() {
-    let mut app = shell("app", "echo went on");
+fn components_without_a_program_are_skipped_or_stubbed() {
+    let mut app = shell("app", "echo continued");
+    // Neither condition could hold without a program; both are treated as satisfied.
     app["dependsOn"] = json!([
         { "containerName": "agent", "condition": "HEALTHY" },
         { "containerName": "hop", "condition": "HEALTHY" },
@@ -254,25 +257,28 @@ fn who_is_skipped_is_left_out_and_a_stub_only_sleeps() {
 
     let agent = json!({ "name": "agent", "image": "agent:1", "memory": 64, "essential": false,
         "healthCheck": { "command": ["CMD", "/agent", "health"] },
-        "secrets": [{ "name": "KEY", "valueFrom": "nobody-knows" }] });
+        "secrets": [{ "name": "KEY", "valueFrom": "not-set-locally" }] });
     let mut hop = agent.clone();
 
     (hop["name"], hop["image"]) = (json!("hop"), json!("hop:1"));
     let project = Project::new(json!([app, agent, hop]));
-    of_others(&project, "agent", "skip");
-    of_others(&project, "hop", "stub");
+    third_party(&project, "agent", "skip");
+    third_party(&project, "hop", "stub");
 
-    let (code, stdout, stderr) = project.up(&AS_SHELL);
+    let (code, stdout, stderr) = project.up(&WITH_SHELL);
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stdout.contains("| went on"), "{stdout}");
-    assert!(stderr.contains("agent: left out here"), "{stderr}");
-    assert!(stderr.contains("hop: only sleeps here"), "{stderr}");
+    assert!(stdout.contains("| continued"), "{stdout}");
+    assert!(stderr.contains("agent: skipped"), "{stderr}");
+    assert!(
+        stderr.contains("hop: replaced with a stub (sleep)"),
+        "{stderr}"
+    );
 }
 
 #[test]
-fn json_tells_logs_and_states_a_line_each() {
+fn json_prints_one_object_per_line_and_state_change() {
     let project = Project::new(json!([shell("app", "echo hello; exit 4")]));
-    let (code, stdout, _) = project.up(&[AS_SHELL.as_slice(), &["--json"]].concat());
+    let (code, stdout, _) = project.up(&[WITH_SHELL.as_slice(), &["--json"]].concat());
     assert_eq!(code, Some(4));
 
     let lines: Vec<Value> = stdout
@@ -291,8 +297,8 @@ fn json_tells_logs_and_states_a_line_each() {
     assert_eq!(last["detail"]["containers"][0]["exitCode"], 4);
 }
 
-/// A definition with a role, and a container that asks the endpoint of its task and prints what it hears.
-fn asks_with_a_role(path: &str) -> Project {
+/// A task with a role and a container that requests a path of the metadata endpoint and prints the response.
+fn request_with_role(path: &str) -> Project {
     let line = format!("curl -sS -m 5 \"{path}\"; echo; env");
     let mut definition = json!({ "family": "test", "containerDefinitions": [shell("app", &line)] });
     definition["taskRoleArn"] = "arn:aws:iam::111122223333:role/app".into();
@@ -302,31 +308,33 @@ fn asks_with_a_role(path: &str) -> Project {
 }
 
 #[test]
-fn a_task_that_no_service_runs_cannot_be_protected() {
-    let project = asks_with_a_role("$ECS_AGENT_URI/task-protection/v1/state");
-    let (_, stdout, stderr) = project.up(&AS_SHELL);
+fn a_task_without_a_service_cannot_be_protected() {
+    let project = request_with_role("$ECS_AGENT_URI/task-protection/v1/state");
+    let (_, stdout, stderr) = project.up(&WITH_SHELL);
+    // ECS protects tasks of services only.
     assert!(stdout.contains("TASK_NOT_VALID"), "{stdout}{stderr}");
 }
 
 #[test]
-fn the_region_of_the_variables_is_that_of_the_metadata() {
-    let project = asks_with_a_role("$ECS_CONTAINER_METADATA_URI_V4/task");
-    let (_, stdout, stderr) = project.up(&AS_SHELL);
-    let words = [
+fn variables_and_metadata_have_the_same_region() {
+    let project = request_with_role("$ECS_CONTAINER_METADATA_URI_V4/task");
+    let (_, stdout, stderr) = project.up(&WITH_SHELL);
+    let expected = [
         "| AWS_REGION=us-east-1\n",
         "| AWS_DEFAULT_REGION=us-east-1\n",
         "arn:aws:ecs:us-east-1:",
     ];
-    for word in words {
-        assert!(stdout.contains(word), "{word}\n{stdout}{stderr}");
+    for text in expected {
+        assert!(stdout.contains(text), "{text}\n{stdout}{stderr}");
     }
 }
 
 #[test]
-fn who_has_a_role_hears_how_to_turn_credentials_on() {
-    let own = asks_with_a_role("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    let (_, stdout, stderr) = own.up(&AS_SHELL);
-    if stderr.contains("the network here is this machine's") {
+fn a_task_with_a_role_gets_a_hint_how_to_enable_credentials() {
+    let own = request_with_role("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let (_, stdout, stderr) = own.up(&WITH_SHELL);
+    // The host may not allow network namespaces.
+    if stderr.contains("the task shares the host's network") {
         assert!(
             stdout.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:"),
             "{stdout}"
@@ -338,34 +346,40 @@ fn who_has_a_role_hears_how_to_turn_credentials_on() {
         );
     }
 
-    let of_the_machine = asks_with_a_role("$AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    let (_, stdout, stderr) = of_the_machine.up(&[&AS_SHELL[..], &["--net", "host"]].concat());
+    let in_host_network = request_with_role("$AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let (_, stdout, stderr) = in_host_network.up(&[&WITH_SHELL[..], &["--net", "host"]].concat());
     assert!(
         stdout.contains("credentials are off here"),
         "{stdout}{stderr}"
     );
+    // Without a role an SDK would not ask.
     let without = Project::new(json!([shell("app", "env")]));
-    let (_, stdout, _) = without.up(&AS_SHELL);
+    let (_, stdout, _) = without.up(&WITH_SHELL);
     assert!(!stdout.contains("AWS_CONTAINER_CREDENTIALS"), "{stdout}");
 }
 
 #[test]
-fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
-    let project = asks_with_a_role("$ECS_CONTAINER_METADATA_URI_V4/task");
-    let (_, stdout, stderr) = project.up(&[&AS_SHELL[..], &["--json", "--name", "one"]].concat());
+fn metadata_events_and_record_have_the_same_ids() {
+    let project = request_with_role("$ECS_CONTAINER_METADATA_URI_V4/task");
+    let (_, stdout, stderr) = project.up(&[&WITH_SHELL[..], &["--json", "--name", "one"]].concat());
     let lines: Vec<Value> = stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let said = lines.iter().filter_map(|line| line["line"].as_str());
-    let mut said = said.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let asked = said.next_back().ok_or(stderr).unwrap();
-    let arn = &asked["TaskARN"];
+    // The only line of output that is JSON is the endpoint's response.
+    let metadata = lines
+        .iter()
+        .filter_map(|line| line["line"].as_str())
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .next_back()
+        .ok_or(stderr)
+        .unwrap();
+    let arn = &metadata["TaskARN"];
 
     assert!(lines.iter().all(|line| line["taskArn"] == *arn), "{stdout}");
-    let kept = fs::read(project.0.path().join(".assemble/run/one/task.json")).unwrap();
-    let kept: Value = serde_json::from_slice(&kept).unwrap();
-    let task = &kept["tasks"][0];
+    let record = fs::read(project.0.path().join(".assemble/run/one/task.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let task = &record["tasks"][0];
 
     assert_eq!(
         (&task["taskArn"], &task["runName"]),
@@ -374,23 +388,23 @@ fn a_task_has_one_name_in_its_metadata_its_events_and_its_file() {
     );
     assert_eq!(
         task["containers"][0]["containerArn"],
-        asked["Containers"][0]["ContainerARN"]
+        metadata["Containers"][0]["ContainerARN"]
     );
     assert!(task["createdAt"].is_f64() && task["stoppedAt"].is_f64());
 }
 
 #[test]
-fn a_definition_with_nobody_to_run_is_told_what_is_wrong() {
-    let nameless =
+fn rejects_a_definition_with_nothing_to_run() {
+    let unnamed =
         json!([{ "image": "sh" }, shell("app", "exit 0"), { "name": "", "image": "hop" }]);
-    for (containers, words) in [
-        (json!([]), &["has no container"][..]),
+    for (containers, messages) in [
+        (json!([]), &["has no containers"][..]),
         (
             json!([{ "name": "a", "image": "sh", "essential": false }]),
             &["no container is essential"],
         ),
         (
-            nameless,
+            unnamed,
             &[
                 "`/containerDefinitions/0` (image `sh`) has no name",
                 "`/containerDefinitions/2` (image `hop`) has no name",
@@ -399,7 +413,11 @@ fn a_definition_with_nobody_to_run_is_told_what_is_wrong() {
     ] {
         let (code, _, stderr) = Project::new(containers).up(&[]);
         assert_eq!(code, Some(125), "{stderr}");
-        assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+        assert!(
+            messages.iter().all(|message| stderr.contains(message)),
+            "{stderr}"
+        );
+        // Hints with an empty name would be useless.
         assert!(
             !stderr.contains("--skip") && !stderr.contains("``"),
             "{stderr}"
@@ -411,7 +429,7 @@ fn a_definition_with_nobody_to_run_is_told_what_is_wrong() {
 fn the_first_interrupt_stops_in_order() {
     let line = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));
-    let mut child = project.started(&AS_SHELL);
+    let mut child = project.start(&WITH_SHELL);
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
@@ -420,7 +438,7 @@ fn the_first_interrupt_stops_in_order() {
 fn the_second_interrupt_kills() {
     let line = "trap 'echo stopping' TERM; echo ready; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));
-    let mut command = project.command(&AS_SHELL);
+    let mut command = project.command(&WITH_SHELL);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -430,20 +448,22 @@ fn the_second_interrupt_kills() {
 
     assert!(lines.next().unwrap().unwrap().contains("ready"));
     interrupt(&child);
+    // The trap keeps the shell running, so only a kill ends it.
+    // The trap does not exit, so only a kill ends the shell.
     assert!(lines.next().unwrap().unwrap().contains("stopping"));
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(137));
 }
 
 #[test]
-fn a_smoke_test_starts_and_stops() {
+fn a_smoke_test_stops_once_the_task_is_ready() {
     let line = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
     let mut app = shell("app", line);
 
-    // The shell may be told to stop before it has set its trap, and as PID 1 it would not hear of it.
+    // The shell may be stopped before it has set its trap, and as PID 1 it would ignore the signal.
     app["linuxParameters"] = json!({ "initProcessEnabled": true });
     let project = Project::new(json!([app]));
-    let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--until-ready"]].concat());
+    let (code, _, stderr) = project.up(&[WITH_SHELL.as_slice(), &["--until-ready"]].concat());
     assert_eq!(code, Some(0), "{stderr}");
 
     assert!(
@@ -453,42 +473,43 @@ fn a_smoke_test_starts_and_stops() {
 }
 
 #[test]
-fn a_task_that_takes_too_long_is_stopped_with_124() {
+fn a_timeout_has_exit_code_124() {
     let line = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
     let project = Project::new(json!([shell("app", line)]));
-    let (code, ..) = project.up(&[AS_SHELL.as_slice(), &["--timeout", "300ms"]].concat());
+    let (code, ..) = project.up(&[WITH_SHELL.as_slice(), &["--timeout", "300ms"]].concat());
     assert_eq!(code, Some(124));
 }
 
 #[test]
-fn on_this_machines_network_a_listener_is_kept_on_the_loopback_and_a_busy_port_is_told() {
+fn in_the_hosts_network_listeners_use_the_loopback_and_a_port_in_use_is_reported() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = busy.local_addr().unwrap().port();
     let mut app = shell("app", "echo \"$APP_LISTEN\"");
     app["environment"] = json!([{ "name": "APP_LISTEN", "value": format!("0.0.0.0:{port}") }]);
 
     let project = Project::new(json!([app]));
-    let (code, _, stderr) = project.up(&[AS_SHELL.as_slice(), &["--net", "host"]].concat());
+    let (code, _, stderr) = project.up(&[WITH_SHELL.as_slice(), &["--net", "host"]].concat());
     assert_eq!(code, Some(125));
     assert!(
-        stderr.contains(&format!("`app` wants 127.0.0.1:{port}")),
+        stderr.contains(&format!("`app` needs 127.0.0.1:{port}")),
         "{stderr}"
     );
+    // 0.0.0.0 became 127.0.0.1.
     drop(busy);
-    let (code, stdout, _) = project.up(&[AS_SHELL.as_slice(), &["--net", "host"]].concat());
+    let (code, stdout, _) = project.up(&[WITH_SHELL.as_slice(), &["--net", "host"]].concat());
 
     assert_eq!(code, Some(0));
     assert!(stdout.contains(&format!("| 127.0.0.1:{port}")), "{stdout}");
 }
 
 #[test]
-fn a_development_token_has_the_claims_that_were_asked_for() {
+fn a_development_token_has_the_requested_claims() {
     let project = Project::new(json!([]));
     let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
     command.args([
         "dev-token",
         "--audience",
-        "films",
+        "videos",
         "--scope",
         "read",
         "--ttl",
@@ -518,12 +539,13 @@ fn a_development_token_has_the_claims_that_were_asked_for() {
     assert_eq!(header["alg"], "ES256");
     assert_eq!(
         (&claims["aud"], &claims["scope"]),
-        (&json!("films"), &json!("read"))
+        (&json!("videos"), &json!("read"))
     );
 
-    let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
-    assert_eq!(life, 90);
+    let lifetime = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    assert_eq!(lifetime, 90);
     let keys = project.0.path().join(".assemble/dev/jwks.json");
     let keys: Value = serde_json::from_slice(&fs::read(keys).unwrap()).unwrap();
+    // auth-filter finds the key by its id.
     assert_eq!(keys["keys"][0]["kid"], header["kid"]);
 }

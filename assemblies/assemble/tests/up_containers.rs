@@ -1,10 +1,10 @@
-//! The containers of a task that `up` runs: something simple in their place, an init, another build, and where
-//! their output is read. A shell stands for their image.
+//! Containers of a task that `up` runs: stubs, an init process, `--watch`, logs and the status line. A shell
+//! replaces every image.
 #![cfg(feature = "up")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "what goes wrong here is a failed test"
+    reason = "a failed step fails the test"
 )]
 
 use std::thread;
@@ -15,9 +15,10 @@ mod support;
 use support::{shells, up};
 
 #[test]
-fn a_stub_answers_and_says_what_came() {
+fn a_stub_answers_and_logs_requests() {
     let line = "curl -sS -m 10 --retry 20 --retry-all-errors --retry-delay 1 -o /dev/null -w 'code %{http_code}\\n' \
         -d hello http://127.0.0.1:8125/v1/x";
+    // The stub has no health check, so the dependency on HEALTHY becomes START.
     let project = shells(&[
         (
             "app",
@@ -31,62 +32,63 @@ fn a_stub_answers_and_says_what_came() {
         ),
     ]);
 
-    let said = up(&project, &["--stub", "agent=http-200:8125"]);
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.out.contains("code 200"), "{}", said.out);
-    assert!(said.out.contains("POST /v1/x, 5 bytes"), "{}", said.out);
+    let output = up(&project, &["--stub", "agent=http-200:8125"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert!(output.out.contains("code 200"), "{}", output.out);
+    assert!(output.out.contains("POST /v1/x, 5 bytes"), "{}", output.out);
 
-    // It hears SIGTERM, and so ends well.
-    assert!(!said.err.contains("SIGKILL"), "{}", said.err);
+    // The stub handles SIGTERM.
+    assert!(!output.err.contains("SIGKILL"), "{}", output.err);
 }
 
 #[test]
-fn a_sink_is_where_the_task_looks_for_it_over_http_and_over_grpc() {
-    let ask = "for port in 4318 4317; do curl -sS -m 10 --retry 20 --retry-all-errors --retry-delay 1 -o /dev/null \
+fn an_otlp_sink_listens_for_http_and_grpc() {
+    let line = "for port in 4318 4317; do curl -sS -m 10 --retry 20 --retry-all-errors --retry-delay 1 -o /dev/null \
         -w 'code %{http_code}\\n' -d '{}' \"$WHERE:$port/v1/traces\"; done";
     let agent = json!({ "essential": false });
-    let project = shells(&[("app", ask, json!({})), ("agent", "", agent)]);
+    let project = shells(&[("app", line, json!({})), ("agent", "", agent)]);
 
-    // An address that the task is told of leads out of it only where nobody in it listens.
-    let told = "app:WHERE=http://127.0.0.1";
+    // A loopback address is forwarded to the host only if no container listens on it; here the sink does.
+    let host = "app:WHERE=http://127.0.0.1";
     let port = "app:OTHER=http://127.0.0.1:4318";
-    let more = ["--stub", "agent=otlp-sink", "--env", told, "--env", port];
-    let said = up(&project, &more);
+    let more = ["--stub", "agent=otlp-sink", "--env", host, "--env", port];
+    let output = up(&project, &more);
 
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    assert_eq!(said.out.matches("code 200").count(), 2, "{}", said.out);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert_eq!(output.out.matches("code 200").count(), 2, "{}", output.out);
 }
 
 #[test]
-fn an_init_is_pid_1_passes_signals_on_and_buries_orphans() {
-    const TEST: &str = "an_init_is_pid_1_passes_signals_on_and_buries_orphans";
+fn an_init_process_is_pid_1_forwards_signals_and_reaps_orphans() {
+    const TEST: &str = "an_init_process_is_pid_1_forwards_signals_and_reaps_orphans";
 
-    // The orphan ends while the program still runs; buried, it is no zombie then.
+    // The orphan exits while the program runs. Reaped by the init process, it is no zombie.
     let line = "echo I am $$ of $PPID; (sh -c 'exit 0' & ) ; sleep 0.5; \
         echo zombies $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); exit 9";
     let init = json!({ "linuxParameters": { "initProcessEnabled": true } });
     let with_init = shells(&[("app", line, init.clone())]);
-    let said = up(&with_init, &[]);
+    let output = up(&with_init, &[]);
 
-    if said.err.contains("ordinary process") {
+    if output.err.contains("ordinary processes") {
         return eprintln!("skipped: {TEST} needs PID namespaces");
     }
-    assert_eq!(said.code, Some(9), "{}", said.err);
+    assert_eq!(output.code, Some(9), "{}", output.err);
+    // The parent is PID 1, and the shell itself is not.
     assert!(
-        said.out.contains(" of 1\n") && !said.out.contains("I am 1 "),
+        output.out.contains(" of 1\n") && !output.out.contains("I am 1 "),
         "{}",
-        said.out
+        output.out
     );
 
-    assert!(said.out.contains("zombies 0"), "{}", said.out);
-    // Without a handler SIGTERM ends it, as it does not end a PID 1.
+    assert!(output.out.contains("zombies 0"), "{}", output.out);
+    // Without a handler SIGTERM ends the program, as it would not end PID 1.
     let asleep = shells(&[("app", "echo up; exec sleep 100", init)]);
-    let said = up(&asleep, &["--until-ready"]);
-    assert!(said.err.contains("143 SIGTERM"), "{}", said.err);
+    let output = up(&asleep, &["--until-ready"]);
+    assert!(output.err.contains("143 SIGTERM"), "{}", output.err);
 }
 
 #[test]
-fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
+fn a_changed_program_restarts_its_container_only() {
     use std::os::unix::fs::PermissionsExt;
 
     let project = shells(&[
@@ -101,14 +103,15 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
     let program = project.root().join("program");
     let build = |number: u8, last: &str| {
         let text = format!("#!/bin/sh\ntrap 'exit 0' TERM\necho build {number}\n{last}\n");
-        let beside = project.write("new", text);
-        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::fs::rename(beside, &program).unwrap();
+        let temporary = project.write("new", text);
+        std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // As a linker does: the new file replaces the old one at once.
+        std::fs::rename(temporary, &program).unwrap();
     };
 
     build(1, "while :; do sleep 0.1; done");
     thread::scope(|scope| {
-        let said = scope.spawn(|| {
+        let output = scope.spawn(|| {
             project.assemble(&[
                 "up",
                 "task.json",
@@ -124,6 +127,7 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
             ])
         });
 
+        // The change must come after the first start.
         let log = project.root().join(".assemble/run/watched/app.log");
         let end = std::time::Instant::now() + std::time::Duration::from_secs(50);
         while !std::fs::read_to_string(&log)
@@ -135,32 +139,33 @@ fn a_container_starts_again_when_its_program_changes_and_the_task_goes_on() {
         }
 
         build(2, "exit 7");
-        let said = said.join().unwrap();
-        assert_eq!(said.code, Some(7), "{}", said.err);
+        let output = output.join().unwrap();
+        assert_eq!(output.code, Some(7), "{}", output.err);
 
-        let words: Vec<&str> = said
+        let builds: Vec<&str> = output
             .out
             .lines()
             .filter(|line| line.contains("build"))
             .collect();
 
         assert_eq!(
-            words,
+            builds,
             ["app   | build 1", "app   | build 2"],
             "{}",
-            said.err
+            output.err
         );
 
-        assert_eq!(said.out.matches("| other").count(), 1, "{}", said.out);
-        assert!(said.err.contains("its program has changed"), "{}", said.err);
+        // The other container was not restarted.
+        assert_eq!(output.out.matches("| other").count(), 1, "{}", output.out);
+        assert!(output.err.contains("program changed"), "{}", output.err);
     });
 }
 
 #[test]
-fn the_logs_of_several_containers_come_in_the_order_of_time() {
-    // Each waits for the other's file; the pause lets what was said be read first.
+fn logs_of_several_containers_are_in_order_of_time() {
+    // Each container waits for the other's file; the pause lets the output be read before that.
     let wait = |file: &str| format!("until [ -e {file} ]; do sleep 0.01; done");
-    let say = |words: &str, file: &str| format!("echo {words}; sleep 0.3; touch {file}");
+    let say = |text: &str, file: &str| format!("echo {text}; sleep 0.3; touch {file}");
     let app = [
         say("app first", "a"),
         wait("b"),
@@ -178,8 +183,8 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
     .join("; ");
 
     let project = shells(&[("app", &app, json!({})), ("other", &other, json!({}))]);
-    let said = up(&project, &["--program", "other=/bin/sh"]);
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let output = up(&project, &["--program", "other=/bin/sh"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
 
     let logs = project.assemble(&["logs"]).out;
     assert_eq!(
@@ -187,6 +192,7 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
         "app   | app first\nother | other first\napp   | app then\nother | other then\n"
     );
 
+    // With one container there is no prefix.
     assert_eq!(
         project.assemble(&["logs", "other"]).out,
         "other first\nother then\n"
@@ -194,10 +200,11 @@ fn the_logs_of_several_containers_come_in_the_order_of_time() {
 }
 
 #[test]
-fn a_terminal_has_a_line_at_its_bottom_that_says_how_everybody_is() {
+fn a_terminal_has_a_status_line_at_the_bottom() {
     let project = shells(&[("app", "echo hello; sleep 2", json!({}))]);
+    // Python's pty gives the command a terminal and copies what it writes.
     let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
-    let said = std::process::Command::new("python3")
+    let output = std::process::Command::new("python3")
         .args(["-c", script, env!("CARGO_BIN_EXE_assemble")])
         .args(["up", "task.json", "--program", "app=/bin/sh"])
         .current_dir(project.root())
@@ -205,12 +212,12 @@ fn a_terminal_has_a_line_at_its_bottom_that_says_how_everybody_is() {
         .output()
         .unwrap();
 
-    let screen = String::from_utf8_lossy(&said.stdout);
-    assert!(said.status.success(), "{screen}");
+    let screen = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{screen}");
 
-    // The terminal is the only witness: what was drawn, and that it was taken away before each line.
+    // Only the terminal shows what was drawn, and that it was erased before each line.
     assert!(
-        screen.contains("RUNNING 0:0") && screen.contains("app runs"),
+        screen.contains("RUNNING 0:0") && screen.contains("app running"),
         "{screen}"
     );
 

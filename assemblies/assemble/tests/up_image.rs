@@ -1,10 +1,10 @@
-//! `assemble up --image`: what is in an image of others runs like everything else.
+//! `assemble up --image`: runs a container from a third-party image.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
-    reason = "these are tests"
+    reason = "a failed step fails the test"
 )]
 
 mod support;
@@ -19,11 +19,11 @@ use support::Project;
 const AGENT: &str = r#"{ "family": "boxed", "containerDefinitions": [
     { "name": "agent", "image": "localhost/agent:1" } ] }"#;
 
-/// A store of podman's of its own, with one image in it.
+/// A separate podman storage with one image in it.
 struct Store(Project);
 
 impl Store {
-    /// None, and a word, where there is no podman or nothing to put into an image.
+    /// Returns `None`, with a message, without podman or without a static binary for the image.
     fn new() -> Option<Self> {
         let store = Self(Project::empty());
         let root = store.0.root().join("files");
@@ -36,13 +36,14 @@ impl Store {
 
         symlink("busybox", root.join("bin/sh")).unwrap();
         let folder = store.0.root().display();
+        // `vfs` works in any directory and without privileges.
         let conf = format!(
             "[storage]\ndriver = \"vfs\"\ngraphroot = \"{folder}/graph\"\nrunroot = \"{folder}/run\"\n"
         );
 
         store.0.write("storage.conf", conf);
         let tar = store.0.root().join("files.tar");
-        let packed = Command::new("tar")
+        let tar_status = Command::new("tar")
             .arg("-cf")
             .arg(&tar)
             .arg("-C")
@@ -50,27 +51,27 @@ impl Store {
             .arg(".")
             .status();
 
-        assert!(packed.unwrap().success());
+        assert!(tar_status.unwrap().success());
         let mut import = store.command("podman");
         import.args([
             "import",
             "--change",
-            "ENV SHAPE=round",
+            "ENV COLOR=red",
             "--change",
-            "WORKDIR /room",
+            "WORKDIR /data",
         ]);
 
         import.args([
             "--change",
-            r#"CMD ["sh","-c","echo shape $SHAPE; pwd; exit 7"]"#,
+            r#"CMD ["sh","-c","echo color $COLOR; pwd; exit 7"]"#,
         ]);
 
         match import.arg(&tar).arg("localhost/agent:1").output() {
-            Ok(done) if done.status.success() => Some(store),
-            Ok(done) => {
+            Ok(output) if output.status.success() => Some(store),
+            Ok(output) => {
                 eprintln!(
-                    "skipped: podman does not import: {}",
-                    String::from_utf8_lossy(&done.stderr)
+                    "skipped: podman import failed: {}",
+                    String::from_utf8_lossy(&output.stderr)
                 );
                 None
             }
@@ -91,9 +92,9 @@ impl Store {
         command
     }
 
-    fn up(&self, words: &[&str]) -> Output {
+    fn up(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(env!("CARGO_BIN_EXE_assemble"));
-        command.args(["up", "task.json"]).args(words);
+        command.args(["up", "task.json"]).args(arguments);
         command.output().unwrap()
     }
 }
@@ -103,56 +104,61 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn an_image_of_others_is_unpacked_once_and_runs() {
+fn a_third_party_image_is_unpacked_once_and_runs() {
     let Some(store) = Store::new() else { return };
     store.0.write("task.json", AGENT);
     let first = store.up(&["--image", "agent"]);
     let (out, err) = (text(&first.stdout), text(&first.stderr));
 
-    if err.contains("mounts of its own") {
-        eprintln!("skipped: this machine gives out no namespaces");
+    if err.contains("needs mount namespaces") {
+        eprintln!("skipped: this host does not allow namespaces");
         return;
     }
 
+    // 7 is the exit code of the image's command.
     assert_eq!(first.status.code(), Some(7), "{out}{err}");
     assert!(
-        out.contains("shape round") && out.contains("/room"),
+        out.contains("color red") && out.contains("/data"),
         "{out}{err}"
     );
-    assert!(err.contains("podman unpacks localhost/agent:1"), "{err}");
+    assert!(
+        err.contains("unpacking localhost/agent:1 with podman"),
+        "{err}"
+    );
 
-    let left = store
+    let containers = store
         .command("podman")
         .args(["ps", "--all", "--quiet"])
         .output();
 
     assert_eq!(
-        text(&left.unwrap().stdout),
+        text(&containers.unwrap().stdout),
         "",
-        "no container of podman's is left"
+        "podman has no container left"
     );
 
-    let again = store.up(&["--image", "agent=podman", "--env", "SHAPE=flat"]);
+    // The second run uses the unpacked files; --env overrides the image's variable.
+    let again = store.up(&["--image", "agent=podman", "--env", "COLOR=blue"]);
     let (out, err) = (text(&again.stdout), text(&again.stderr));
-    assert!(out.contains("shape flat"), "{out}{err}");
-    assert!(!err.contains("unpacks"), "{err}");
+    assert!(out.contains("color blue"), "{out}{err}");
+    assert!(!err.contains("unpacking"), "{err}");
 }
 
 #[test]
-fn an_image_that_is_nowhere_is_told_with_the_ways_out() {
+fn reports_an_image_that_cannot_be_pulled() {
     let Some(store) = Store::new() else { return };
     store
         .0
         .write("task.json", AGENT.replace("agent:1", "absent:1"));
 
-    let done = store.up(&["--image", "agent"]);
-    let err = text(&done.stderr);
-    if err.contains("mounts of its own") {
-        eprintln!("skipped: this machine gives out no namespaces");
+    let output = store.up(&["--image", "agent"]);
+    let err = text(&output.stderr);
+    if err.contains("needs mount namespaces") {
+        eprintln!("skipped: this host does not allow namespaces");
         return;
     }
 
-    assert_eq!(done.status.code(), Some(127), "{err}");
+    assert_eq!(output.status.code(), Some(127), "{err}");
     assert!(
         err.contains("`agent`: `podman pull localhost/absent:1`"),
         "{err}"
@@ -161,43 +167,45 @@ fn an_image_that_is_nowhere_is_told_with_the_ways_out() {
 }
 
 #[test]
-fn without_an_engine_the_other_ways_are_told() {
+fn suggests_alternatives_without_an_engine() {
     let project = Project::empty();
     project.write("task.json", AGENT);
+    // A PATH without podman and docker.
     let empty = project.root().join("nothing");
     fs::create_dir(&empty).unwrap();
 
-    let up = |words: &[&str], path: &Path| {
+    let up = |arguments: &[&str], path: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
         command
             .args(["up", "task.json"])
-            .args(words)
+            .args(arguments)
             .env("PATH", path);
-        let done = command.current_dir(project.root()).output().unwrap();
-        (done.status.code(), text(&done.stderr))
+        let output = command.current_dir(project.root()).output().unwrap();
+        (output.status.code(), text(&output.stderr))
     };
 
     let (code, err) = up(&[], &empty);
     assert_eq!(code, Some(127), "{err}");
-    for way in [
+    for option in [
         "--program agent=FILE",
         "--image agent",
         "--stub agent",
         "--skip agent",
     ] {
-        assert!(err.contains(way), "{way}: {err}");
+        assert!(err.contains(option), "{option}: {err}");
     }
 
     let (code, err) = up(&["--image", "agent"], &empty);
     assert_eq!(code, Some(127), "{err}");
-    let told = ["podman, docker", "mounts of its own"];
-    assert!(told.iter().any(|words| err.contains(words)), "{err}");
+    // Which of the two is reported depends on the host.
+    let reasons = ["podman, docker", "needs mount namespaces"];
+    assert!(reasons.iter().any(|reason| err.contains(reason)), "{err}");
 
     let (code, err) = up(&["--image", "agnt"], &empty);
     assert_eq!(code, Some(125), "{err}");
     assert!(err.contains("agnt"), "{err}");
 
-    // An engine that fails is told in its own words.
+    // The message of an engine that fails is passed on.
     let engine = project.write(
         "nothing/docker",
         "#!/bin/sh\necho 'Cannot connect to the daemon' >&2; exit 1\n",
@@ -207,10 +215,10 @@ fn without_an_engine_the_other_ways_are_told() {
     let (code, err) = up(&["--image", "agent=docker"], &empty);
     assert_eq!(code, Some(127), "{err}");
     assert!(
-        told[1..]
+        reasons[1..]
             .iter()
             .chain(["Cannot connect to the daemon"].iter())
-            .any(|words| err.contains(words)),
+            .any(|reason| err.contains(reason)),
         "{err}"
     );
 }

@@ -1,10 +1,9 @@
-//! The network of a task that `up` runs: what leads in, what leads out, and what does not. A shell stands for
-//! its image.
+//! The network of a task that `up` runs: published ports and outgoing connections. A shell replaces its image.
 #![cfg(feature = "up")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "what goes wrong here is a failed test"
+    reason = "a failed step fails the test"
 )]
 
 use std::io::{Read, Write};
@@ -14,18 +13,18 @@ use std::thread;
 use serde_json::{Value, json};
 
 mod support;
-use support::{Said, shells, up};
+use support::{CommandOutput, shells, up};
 
-/// Whether tasks have networks here; a test that needs one says that it was skipped.
-fn skipped(said: &Said, test: &str) -> bool {
-    let without = said.err.contains("the network here is this machine's");
-    if without {
+/// Returns whether the host does not allow network namespaces, after a message that the test is skipped.
+fn is_skipped(output: &CommandOutput, test: &str) -> bool {
+    let shares_network = output.err.contains("the task shares the host's network");
+    if shares_network {
         eprintln!("skipped: {test} needs network namespaces");
     }
-    without
+    shares_network
 }
 
-/// A server on this machine's loopback that answers every caller.
+/// Starts a server on the host's loopback that answers every request.
 fn server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -40,15 +39,15 @@ fn server() -> u16 {
 }
 
 #[test]
-fn a_container_asks_for_its_metadata_where_it_is_on_fargate() {
+fn metadata_is_at_the_address_of_fargate() {
     let line = "echo \"$ECS_CONTAINER_METADATA_URI_V4\"; curl -sS -m 5 \"$ECS_CONTAINER_METADATA_URI_V4/task\"; echo";
     let project = shells(&[("app", line, json!({}))]);
-    let said = up(&project, &[]);
-    if skipped(&said, "metadata on 169.254.170.2") {
+    let output = up(&project, &[]);
+    if is_skipped(&output, "metadata on 169.254.170.2") {
         return;
     }
 
-    let lines: Vec<&str> = said
+    let lines: Vec<&str> = output
         .out
         .lines()
         .filter_map(|line| line.split_once("| "))
@@ -58,86 +57,88 @@ fn a_container_asks_for_its_metadata_where_it_is_on_fargate() {
     assert!(
         lines[0].starts_with("http://169.254.170.2/v4/"),
         "{}",
-        said.out
+        output.out
     );
+    // The first line is the address, the second one the response.
     let task: Value = serde_json::from_str(lines[1]).unwrap();
     assert_eq!(task["Containers"][0]["Name"], "app");
 }
 
 #[test]
-fn nothing_outside_is_reached_but_what_is_named() {
+fn only_allowed_addresses_outside_are_reachable() {
     let port = server();
-    let ask = "curl -sS -m 5 \"http://$WHERE\" || echo nothing";
+    let line = "curl -sS -m 5 \"http://$WHERE\" || echo nothing";
     let project = shells(&[(
         "app",
-        ask,
+        line,
         json!({ "environment": [{ "name": "WHERE", "value": format!("127.0.0.1:{port}") }] }),
     )]);
-    let alone = up(&project, &[]);
+    // In a plain task definition an address in a variable does not allow the connection.
+    let denied = up(&project, &[]);
 
-    if skipped(&alone, "ways out of the task") {
+    if is_skipped(&denied, "outgoing connections") {
         return;
     }
     assert!(
-        alone.out.contains("| nothing"),
+        denied.out.contains("| nothing"),
         "{} {}",
-        alone.out,
-        alone.err
+        denied.out,
+        denied.err
     );
 
-    let way = format!("127.0.0.1:{port}");
-    let named = up(&project, &["--reach", &way]);
+    let address = format!("127.0.0.1:{port}");
+    let allowed = up(&project, &["--reach", &address]);
     assert!(
-        named.out.contains("| from outside"),
+        allowed.out.contains("| from outside"),
         "{} {}",
-        named.out,
-        named.err
+        allowed.out,
+        allowed.err
     );
 
-    // What the command line says of an address is enough.
-    let told = up(&project, &["--env", &format!("WHERE=localhost:{port}")]);
+    // An address in a variable on the command line is allowed too.
+    let implied = up(&project, &["--env", &format!("WHERE=localhost:{port}")]);
     assert!(
-        told.out.contains("| from outside"),
+        implied.out.contains("| from outside"),
         "{} {}",
-        told.out,
-        told.err
+        implied.out,
+        implied.err
     );
 
     assert!(
-        told.err.contains(&format!("it reaches 127.0.0.1:{port}")),
+        implied.err.contains(&format!("can reach 127.0.0.1:{port}")),
         "{}",
-        told.err
+        implied.err
     );
 }
 
 #[test]
-fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
+fn two_tasks_with_the_same_port_run_at_the_same_time() {
     let line = "echo up; exec python3 -c 'import http.server as h, os\nclass A(h.BaseHTTPRequestHandler):\n  def do_GET(s):\n    s.send_response(200); s.end_headers(); s.wfile.write(os.environ[\"WHO\"].encode())\nh.HTTPServer((\"0.0.0.0\", 8080), A).serve_forever()'";
     let more = json!({ "portMappings": [{ "containerPort": 8080 }], "stopTimeout": 2 });
     let project = shells(&[("app", line, more)]);
     let mut ports = Vec::new();
 
-    for who in ["one", "two"] {
-        let said = up(
+    for name in ["one", "two"] {
+        let output = up(
             &project,
             &[
                 "--wait",
                 "--name",
-                who,
+                name,
                 "-p",
                 "0:8080",
                 "--env",
-                &format!("WHO={who}"),
+                &format!("WHO={name}"),
             ],
         );
 
-        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert_eq!(output.code, Some(0), "{}", output.err);
         let listed = project.assemble(&["ps", "--format", "json"]).json();
         let task = listed["tasks"]
             .as_array()
             .unwrap()
             .iter()
-            .find(|task| task["runName"] == who);
+            .find(|task| task["runName"] == name);
         let bound = &task.unwrap()["containers"][0]["networkBindings"][0]["hostPort"];
         let Some(port) = bound.as_u64() else {
             eprintln!("skipped: two tasks on one port need network namespaces");
@@ -147,8 +148,8 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
         ports.push(port);
     }
 
-    for (port, who) in ports.iter().zip(["one", "two"]) {
-        let asked = std::process::Command::new("curl")
+    for (port, name) in ports.iter().zip(["one", "two"]) {
+        let response = std::process::Command::new("curl")
             .args([
                 "-sS",
                 "-m",
@@ -157,65 +158,70 @@ fn two_tasks_on_one_port_run_side_by_side_and_each_is_reached() {
                 "20",
                 "--retry-all-errors",
                 "--retry-delay",
+                // The server may not be listening yet.
                 "1",
             ])
             .arg(format!("http://127.0.0.1:{port}"))
             .output()
             .unwrap();
-        assert_eq!(String::from_utf8_lossy(&asked.stdout), who);
+        assert_eq!(String::from_utf8_lossy(&response.stdout), name);
     }
 
-    for who in ["one", "two"] {
-        assert_eq!(project.assemble(&["stop", "--force", who]).code, Some(0));
+    for name in ["one", "two"] {
+        assert_eq!(project.assemble(&["stop", "--force", name]).code, Some(0));
     }
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_with_the_way_out() {
+fn reports_a_port_in_use_with_a_remedy() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = busy.local_addr().unwrap().port();
     let more = json!({ "portMappings": [{ "containerPort": port }] });
     let project = shells(&[("app", "true", more)]);
-    let said = up(&project, &[]);
+    let output = up(&project, &[]);
 
-    if skipped(&said, "a port that is taken") {
+    if is_skipped(&output, "a port in use") {
         return;
     }
-    assert_eq!(said.code, Some(125));
+    // This process holds the port, and its name is in the message.
+    assert_eq!(output.code, Some(125));
     assert!(
-        said.err
+        output
+            .err
             .contains(&format!("127.0.0.1:{port} is in use by `")),
         "{}",
-        said.err
+        output.err
     );
+    // Host port 0 is the suggested remedy.
     assert_eq!(up(&project, &["-p", &format!("0:{port}")]).code, Some(0));
 }
 
 #[test]
-fn a_name_that_is_reached_is_in_the_tasks_hosts() {
+fn a_reachable_host_name_is_in_the_tasks_hosts_file() {
     let project = shells(&[(
         "app",
         "cat /etc/hosts; curl -sS -m 5 http://db.example:5432 || true",
         json!({}),
     )]);
-    let said = up(&project, &["--reach", "db.example:5432"]);
+    let output = up(&project, &["--reach", "db.example:5432"]);
 
-    if skipped(&said, "names that lead out") {
+    if is_skipped(&output, "names in the hosts file") {
         return;
     }
     assert!(
-        said.out.contains("127.1.0.1 db.example"),
+        output.out.contains("127.1.0.1 db.example"),
         "{} {}",
-        said.out,
-        said.err
+        output.out,
+        output.err
     );
 }
 
 #[test]
-fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
-    const TEST: &str = "a_port_is_refused_once_nobody_is_left_who_could_answer_there";
+fn a_port_closes_once_no_container_can_answer_on_it() {
+    const TEST: &str = "a_port_closes_once_no_container_can_answer_on_it";
 
     let mapped = json!({ "portMappings": [{ "containerPort": 8080 }] });
+    // Stops only when the test lets it.
     let slow = "trap 'until [ -e go ]; do sleep 0.05; done; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     let project = shells(&[
         (
@@ -236,8 +242,8 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
         "0:8080",
     ];
 
-    let said = up(&project, &more);
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let output = up(&project, &more);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     let task = || {
         let listed = project.assemble(&["ps", "--format", "json"]).json();
         listed["tasks"][0].clone()
@@ -248,27 +254,27 @@ fn a_port_is_refused_once_nobody_is_left_who_could_answer_there() {
         return eprintln!("skipped: {TEST} needs network namespaces");
     };
 
-    let is_taken = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-    assert!(is_taken());
+    let accepts = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    assert!(accepts());
 
-    // Before its trap a PID 1 does not hear SIGTERM.
-    let both_speak = (0..500).any(|_| project.assemble(&["logs"]).out.matches("| up").count() == 2);
-    assert!(both_speak);
+    // Without its trap a shell that is PID 1 ignores SIGTERM.
+    let both_ready = (0..500).any(|_| project.assemble(&["logs"]).out.matches("| up").count() == 2);
+    assert!(both_ready);
     let (refused, meanwhile) = thread::scope(|scope| {
         let stopped = scope.spawn(|| project.assemble(&["stop", "ends"]));
         let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while is_taken() && std::time::Instant::now() < end {
+        while accepts() && std::time::Instant::now() < end {
             thread::sleep(std::time::Duration::from_millis(20));
         }
 
-        let seen = (!is_taken(), task());
+        let result = (!accepts(), task());
         project.write("go", "");
         assert_eq!(stopped.join().unwrap().code, Some(0));
-        seen
+        result
     });
 
     assert!(refused);
-    // The task itself is not over by then: somebody else still takes his time.
+    // At that moment the task is still stopping.
     assert_eq!(meanwhile["containers"][0]["lastStatus"], "STOPPED");
     assert_eq!(
         meanwhile["containers"][1]["lastStatus"], "RUNNING",

@@ -7,7 +7,9 @@ use std::time::Duration;
 use acceptance::{Finished, Network, Process, Project, workspace};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_mins(1);
+// Every wait ends as soon as its condition holds, so a long limit costs nothing. On a busy host starting moto and
+// importing boto3 took more than a minute, and the SDK itself may retry for one minute before it reports an error.
+const LIMIT: Duration = Duration::from_mins(5);
 const ENDPOINT: &str = "http://127.0.0.1:5055";
 
 #[test]

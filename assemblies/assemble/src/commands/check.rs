@@ -1,13 +1,13 @@
-//! `assemble check`: all findings of manifests, task definitions, templates, services and requests.
+//! `assemble check`: reports all findings of manifests, task definitions, templates, services and requests.
 //!
 //! | file | does |
 //! |---|---|
-//! | `fix` | mends what leaves nothing to decide |
-//! | `forms` | which files are task definitions, templates, services, and which are manifests |
-//! | `report` | what was found, told and silenced |
-//! | `strict` | JSON that only a YAML parser takes |
-//! | `text`, `json`, `sarif`, `github` | write it down, a form each |
-//! | `timeline` | says how long a start and a stop take; `story` plays what is told |
+//! | `fix` | applies automatic fixes |
+//! | `forms` | separates task definitions, templates and services from manifests |
+//! | `report` | collects findings and suppressions |
+//! | `strict` | finds JSON that only a YAML parser accepts |
+//! | `text`, `json`, `sarif`, `github` | format the report |
+//! | `timeline` | computes start and stop times; `scenario` runs scenario files |
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use task_definition::source::{self, Source};
 use task_definition::{Finding, Judged, Judgement};
 
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
-use crate::judging::{Judging, RuleArguments};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::ui::Ui;
 
 mod fix;
 mod forms;
@@ -32,84 +32,86 @@ mod github;
 mod json;
 mod report;
 mod sarif;
-mod story;
+mod scenario;
 mod strict;
 mod text;
 mod timeline;
 
-use fix::Mending;
+use fix::FixMode;
 use report::Report;
 
-/// What to check.
+/// Arguments of `check`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
-    /// Manifests and task definitions, YAML or JSON; all assemblies of the project when left out.
+    /// Manifests and task definitions, YAML or JSON [default: all assemblies of the project].
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// How to print the findings.
+    /// Output format.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Fails on warnings too.
+    /// Fail on warnings too.
     #[arg(long)]
     strict: bool,
-    /// Mends, in the files, what leaves nothing to decide; the rest of a file stays as it is.
+    /// Apply automatic fixes in place.
     #[arg(long)]
     fix: bool,
-    /// Prints what `--fix` would change, as a unified diff, and changes nothing.
+    /// Print what `--fix` would change, as a unified diff, and change nothing.
     #[arg(long, visible_alias = "dry-run")]
     diff: bool,
-    /// Prints, in place of findings, how long the start and the stop take, at best and at worst; of a story (a file
-    /// with `story`), what the task does, and fails where that is not what is told.
-    #[arg(long, conflicts_with_all = ["fix", "diff", "strict", "show_silenced"])]
+    /// Show best- and worst-case start and stop times instead of findings; run scenario files and fail if a step
+    /// does not match.
+    #[arg(long, conflicts_with_all = ["fix", "diff", "strict", "show_suppressed"])]
     timeline: bool,
-    /// Lists what is silenced, with the reasons.
+    /// List suppressed findings with their reasons.
     #[arg(long)]
-    show_silenced: bool,
+    show_suppressed: bool,
     #[command(flatten)]
     rules: RuleArguments,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// How findings are printed.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people: the line, a caret, a hint.
+    /// For people: source line, caret and hint.
     Text,
-    /// For programs: one object; the README says what is in it.
+    /// For programs: one JSON object (see docs/commands.md).
     Json,
     /// For code scanning: SARIF 2.1.0.
     Sarif,
-    /// For GitHub: workflow commands that put each finding on its line.
+    /// For GitHub: workflow commands that annotate the lines of a change.
     Github,
 }
 
-/// Checks, prints, and answers 1 when something is an error, or anything with `--strict`.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Checks and prints. Returns 1 if there is an error, or any finding with `--strict`.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     if arguments.timeline {
-        return timeline::run(arguments, project, talk);
+        return timeline::run(arguments, project, ui);
     }
 
-    let mut judging = Judging::new(&arguments.rules, project)?;
-    let (report, unreadable) = gather(arguments, project, &mut judging, talk)?;
+    let mut rule_config = RuleConfigLoader::new(&arguments.rules, project)?;
+    let (report, unreadable) = gather(arguments, project, &mut rule_config, ui)?;
     if arguments.diff {
-        talk.say(&format!("then: {}", report.total()));
+        ui.message(&format!("after the fixes: {}", report.total()));
+        // An unreadable file wins over a difference: its exit code is 2.
         unreadable?;
         return Ok(u8::from(report.differs || report.fails(arguments.strict)));
     }
 
-    talk.data(&match arguments.format {
-        Format::Text => text::write(&report, arguments.show_silenced, talk.color()),
+    ui.data(&match arguments.format {
+        Format::Text => text::write(&report, arguments.show_suppressed, ui.color()),
         Format::Json => json::write(&report),
         Format::Sarif => sarif::write(&report, project),
         Format::Github => github::write(&report, project),
     });
 
-    talk.guards(&report.silenced);
-    talk.missing(&report.findings);
+    ui.print_suppressed_guards(&report.silenced);
+    ui.print_missing_values(&report.findings);
+    // With nothing but unreadable files, "no findings" would be misleading.
     if unreadable.is_ok() || !report.is_empty() {
-        talk.say(&report.total());
+        ui.message(&report.total());
     }
 
     unreadable?;
@@ -117,30 +119,30 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
 }
 
 impl Arguments {
-    fn mending(&self) -> Mending {
+    fn fix_mode(&self) -> FixMode {
         match (self.diff, self.fix) {
-            (true, _) => Mending::Show,
-            (false, true) => Mending::Write,
-            (false, false) => Mending::No,
+            (true, _) => FixMode::Show,
+            (false, true) => FixMode::Write,
+            (false, false) => FixMode::Off,
         }
     }
 
-    /// The file as it is now, or as it would be.
-    fn mended(
+    /// Applies the fixes, if asked to, and records the source in the report.
+    fn apply_fixes(
         &self,
         source: Source,
         path: &Path,
-        judgement: &Judgement,
+        levels: &Judgement,
         report: &mut Report,
-        talk: &Talk,
-    ) -> Result<Source, Failure> {
-        let mending = self.mending();
-        let source = if mending == Mending::No {
+        ui: &Ui,
+    ) -> Result<Source, CliError> {
+        let mode = self.fix_mode();
+        let source = if mode == FixMode::Off {
             source
         } else {
-            let (mended, titles) = fix::mended(&source, judgement, definition);
-            report.differs |= fix::keep(&source, &mended, &titles, path, mending, talk)?;
-            mended
+            let (fixed, titles) = fix::apply_all(&source, levels, definition);
+            report.differs |= fix::write_or_show(&source, &fixed, &titles, path, mode, ui)?;
+            fixed
         };
 
         report.add_source(&source);
@@ -148,19 +150,19 @@ impl Arguments {
     }
 }
 
-/// Checks every file there is. One that cannot be read does not keep the others from being checked.
+/// Checks all files. An unreadable file does not prevent the others from being checked.
 fn gather(
     arguments: &Arguments,
     project: &Project,
-    judging: &mut Judging<'_>,
-    talk: &Talk,
-) -> Result<(Report, Result<(), Failure>), Failure> {
+    rule_config: &mut RuleConfigLoader<'_>,
+    ui: &Ui,
+) -> Result<(Report, Result<(), CliError>), CliError> {
     let catalog = project.catalog()?;
     let mut report = Report::default();
     let mut unreadable = Vec::new();
     let mut values = None;
     let files = files(arguments, project)?;
-    let beside = forms::beside(&files, project);
+    let related = forms::related_documents(&files, project);
 
     for file in files {
         let source = match project.source(&file) {
@@ -171,37 +173,41 @@ fn gather(
             }
         };
 
-        let judgement = judging.of(&file)?;
-        report.add(judgement.judge(strict::findings(&source), |_| true));
-        let judged = if forms::is_document(&source) {
-            let source = arguments.mended(source, &file, &judgement, &mut report, talk)?;
-            documents(&read_any(&source), &beside, &judgement)
+        let levels = rule_config.for_file(&file)?;
+        // Warnings about JSON syntax apply to any kind of file and can all be suppressed.
+        report.add(levels.judge(strict::findings(&source), |_| true));
+        let outcome = if forms::is_document(&source) {
+            let source = arguments.apply_fixes(source, &file, &levels, &mut report, ui)?;
+            documents(&read_any(&source), &related, &levels)
         } else {
+            // Read only for the first manifest: plain task definitions need no values.
             let values = match &values {
                 Some(values) => values,
                 None => values.insert(project.values(&arguments.values, "example")?),
             };
-            manifest(&source, &catalog, values, &judgement)
+            manifest(&source, &catalog, values, &levels)
         };
 
-        judging.seen(&file, &judged.seen);
-        report.add(judged);
+        rule_config.record(&file, &outcome.seen);
+        report.add(outcome);
     }
 
+    // A value can only be called unused when all assemblies were checked.
     if let Some(values) = values.filter(|_| arguments.files.is_empty()) {
-        report.add_findings(unused(&values, project)?);
+        report.add_findings(find_unused_values(&values, project)?);
     }
-    report.add_findings(judging.findings().cloned());
+    report.add_findings(rule_config.findings().cloned());
+    // An unreadable file may be the one that needs an entry.
     if unreadable.is_empty() {
-        report.add_findings(judging.stale(arguments.files.is_empty()));
+        report.add_findings(rule_config.unused_entries(arguments.files.is_empty()));
     }
 
-    Ok((report, Failure::all(unreadable)))
+    Ok((report, CliError::all(unreadable)))
 }
 
-/// Values of the environment that no assembly and no component names.
-fn unused(values: &Values, project: &Project) -> Result<Vec<Finding>, Failure> {
-    let mut used = BTreeSet::from(USUAL.map(str::to_owned));
+/// Returns a finding for each value of the environment that no assembly and no component uses.
+fn find_unused_values(values: &Values, project: &Project) -> Result<Vec<Finding>, CliError> {
+    let mut used = BTreeSet::from(COMMON_VALUES.map(str::to_owned));
     for source in project.components()? {
         used.extend(references(&source.text));
     }
@@ -210,19 +216,20 @@ fn unused(values: &Values, project: &Project) -> Result<Vec<Finding>, Failure> {
         used.extend(references(&project.manifest(&name)?.text));
     }
 
+    // Values may refer to each other.
     let texts = values.names().filter_map(|name| values.get(name));
     used.extend(texts.flat_map(references));
     let unused = values.names().filter(|name| !used.contains(*name));
 
-    // What the command line gives is nobody's leftover.
+    // A value from the command line has no location; it is not part of a file to clean up.
     let placed = unused.filter_map(|name| Some((name, values.place(name)?.clone())));
     Ok(placed
         .map(|(name, place)| unused_value(place, name))
         .collect())
 }
 
-/// Values that every environment has: where the task lives, and what images are usually named by.
-const USUAL: [&str; 6] = [
+/// Values that every environment has, used or not: where the task runs, and image names.
+const COMMON_VALUES: [&str; 6] = [
     "account",
     "region",
     "partition",
@@ -231,7 +238,7 @@ const USUAL: [&str; 6] = [
     "version",
 ];
 
-fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, Failure> {
+fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, CliError> {
     if !arguments.files.is_empty() {
         let files = arguments.files.iter();
         return Ok(files.map(|file| file_of(file, project)).collect());
@@ -243,7 +250,7 @@ fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, Failu
         .collect())
 }
 
-/// An assembly can be named too.
+/// Resolves an argument, which may be an assembly's name.
 fn file_of(file: &Path, project: &Project) -> PathBuf {
     match file.to_str() {
         Some(name) if !file.exists() => project.manifest_path(name),
@@ -251,32 +258,37 @@ fn file_of(file: &Path, project: &Project) -> PathBuf {
     }
 }
 
-/// Findings of anybody's task definition, service or request, in any form.
-pub(crate) fn definition(source: &Source, judgement: &Judgement) -> Judged {
-    documents(&read_any(source), &[], judgement)
+/// Checks a task definition, service or request in any form.
+pub(crate) fn definition(source: &Source, levels: &Judgement) -> Judged {
+    documents(&read_any(source), &[], levels)
 }
 
-fn documents(reading: &Reading, beside: &[Document], judgement: &Judgement) -> Judged {
-    let findings = judge_beside(reading, beside);
-    let may_be_judged = reading.findings.is_empty();
-    let mut judged = judgement.judge(findings, |finding| {
-        may_be_judged && assembly::rules::may_be_silenced(finding.rule)
+fn documents(reading: &Reading, related: &[Document], levels: &Judgement) -> Judged {
+    let findings = judge_beside(reading, related);
+    // Findings about the structure itself leave nothing to render, so they cannot be suppressed.
+    let is_readable = reading.findings.is_empty();
+    let mut outcome = levels.judge(findings, |finding| {
+        is_readable && assembly::rules::may_be_silenced(finding.rule)
     });
-    let in_vain = judged.in_vain.iter();
-    let in_vain: Vec<_> = in_vain.map(assembly::rulings::cannot_be_silenced).collect();
-    judged.findings.extend(in_vain);
-    judged
+    outcome.findings.extend(
+        outcome
+            .in_vain
+            .iter()
+            .map(assembly::rulings::cannot_be_silenced),
+    );
+    outcome
 }
 
-fn manifest(source: &Source, catalog: &Catalog, values: &Values, judgement: &Judgement) -> Judged {
-    match plan_under(source, catalog, values, judgement) {
+fn manifest(source: &Source, catalog: &Catalog, values: &Values, levels: &Judgement) -> Judged {
+    match plan_under(source, catalog, values, levels) {
         Ok(plan) => plan.judged().clone(),
-        Err(judged) => judged,
+        Err(outcome) => outcome,
     }
 }
 
-/// A definition has containers or a family; a manifest has neither.
+/// Returns whether a source is a task definition. A manifest has neither containers nor a family.
 pub(crate) fn is_task_definition(source: &Source) -> bool {
+    // Without a readable structure the extension decides: manifests are YAML.
     let is_json = Path::new(&source.name)
         .extension()
         .is_some_and(|end| end == "json");

@@ -1,4 +1,4 @@
-//! `assemble compare`: what differs between two environments of an assembly, without asking AWS.
+//! `assemble compare`: compares an assembly between two environments, without AWS.
 
 use assembly::Plan;
 use clap::Args;
@@ -6,16 +6,16 @@ use serde_json::Value;
 use task_definition::{Change, difference, normalise};
 
 use crate::cli::{PriceArguments, ValueArguments};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// What to compare.
+/// Arguments of `compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The assembly, by name or file.
+    /// Assembly, by name or path.
     name: String,
-    /// An environment under `assemblies/values/`; two of them.
+    /// Environment under `assemblies/values/`; give two.
     #[arg(long, value_name = "NAME", required = true)]
     environment: Vec<String>,
     #[command(flatten)]
@@ -24,12 +24,11 @@ pub(crate) struct Arguments {
     prices: PriceArguments,
 }
 
-/// Prints what is different; answers 1 when something is.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Prints the differences. Returns 1 if there are any.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let [before, after] = arguments.environment.as_slice() else {
-        return Err(Failure::Usage(
-            "two environments can be compared; name them with `--environment A --environment B`"
-                .to_owned(),
+        return Err(CliError::Usage(
+            "expected two environments: `--environment A --environment B`".to_owned(),
         ));
     };
 
@@ -37,24 +36,25 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let plan = |environment: &str| {
         let values = arguments.values.and(environment);
         let plan = project.plan(&arguments.name, &values, "example")?;
-        Ok::<Plan, Failure>(plan.priced(&prices))
+        Ok::<Plan, CliError>(plan.priced(&prices))
     };
     let changes = changes(&plan(before)?, &plan(after)?);
 
     for change in &changes {
-        talk.data(&lines(change));
+        ui.data(&lines(change));
     }
 
     let name = &arguments.name;
-    talk.say(&match changes.len() {
+    ui.message(&match changes.len() {
         0 => format!("`{name}` is the same in {before} and {after}"),
-        many => format!("`{name}`: {many} differences between {before} (-) and {after} (+)"),
+        1 => format!("`{name}`: 1 difference between {before} (-) and {after} (+)"),
+        count => format!("`{name}`: {count} differences between {before} (-) and {after} (+)"),
     });
 
     Ok(u8::from(!changes.is_empty()))
 }
 
-/// How many tasks there are and what starts them, what one costs, and the task definition.
+/// Returns the differences of trigger or task count, price, and task definition.
 fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
     let around = |plan: &Plan| {
         serde_json::json!({
@@ -75,6 +75,7 @@ fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
         })
         .collect();
 
+    // Normalised, so that an omitted field equals its default.
     changes.extend(difference(
         &normalise(before.definition()),
         &normalise(after.definition()),

@@ -1,22 +1,22 @@
-//! `assemble completions`: what a shell has to know to complete verbs and flags.
+//! `assemble completions`: generates shell completions.
 
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::{Shell, generate};
 
 use crate::cli::Cli;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// For which shell.
+/// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The shell.
+    /// Shell to generate completions for.
     #[arg(value_enum)]
-    shell: Of,
+    shell: SupportedShell,
 }
 
-/// The shells whose completions are tried by our tests.
+/// The shells with tested completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Of {
+enum SupportedShell {
     /// Bash.
     Bash,
     /// Zsh.
@@ -25,15 +25,15 @@ enum Of {
     Fish,
 }
 
-/// Prints the script.
-pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> u8 {
+/// Prints the completion script.
+pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> u8 {
     let shell = match arguments.shell {
-        Of::Bash => Shell::Bash,
-        Of::Zsh => Shell::Zsh,
-        Of::Fish => Shell::Fish,
+        SupportedShell::Bash => Shell::Bash,
+        SupportedShell::Zsh => Shell::Zsh,
+        SupportedShell::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
     generate(shell, &mut Cli::command(), "assemble", &mut script);
-    talk.data(&String::from_utf8_lossy(&script));
+    ui.data(&String::from_utf8_lossy(&script));
     0
 }

@@ -1,4 +1,4 @@
-//! `assemble dev-token`: a token that auth-filter accepts under `up`, and nowhere else.
+//! `assemble dev-token`: prints a token that auth-filter accepts under `up`, and only there.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,34 +6,34 @@ use serde_json::json;
 
 use crate::cli::ValueArguments;
 use crate::dev_keys::DevKeys;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Whose token, for whom, and for how long.
+/// Arguments of `dev-token`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Whom the token is for: the setting `audience` of auth-filter.
+    /// Audience claim.
     #[arg(long, default_value = "coins")]
     audience: String,
-    /// Who issues it; the value `issuer` when left out.
+    /// Issuer claim [default: the value `issuer`].
     #[arg(long)]
     issuer: Option<String>,
-    /// Whom it speaks for.
+    /// Subject claim.
     #[arg(long, default_value = "developer")]
     subject: String,
-    /// What it permits; may be given several times.
+    /// Scope to grant; repeatable.
     #[arg(long)]
     scope: Vec<String>,
-    /// How long it is good: `90s`, `30m`, `1h`, `7d`.
-    #[arg(long, default_value = "1h", value_parser = period)]
+    /// Lifetime: `90s`, `30m`, `1h`, `7d`.
+    #[arg(long, default_value = "1h", value_parser = parse_duration)]
     ttl: Duration,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// Signs it with the development key, which is made on first use.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Signs the token with the development key, which is created on first use.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let issuer = if let Some(issuer) = &arguments.issuer {
         issuer.clone()
     } else {
@@ -53,15 +53,16 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     });
 
     if !arguments.scope.is_empty() {
+        // RFC 8693, section 4.2: `scope` is a space-separated list.
         claims["scope"] = arguments.scope.join(" ").into();
     }
-    let token = DevKeys::of(project.root())?.sign(&claims)?;
+    let token = DevKeys::open(project.root())?.sign(&claims)?;
 
-    talk.data(&format!("{token}\n"));
+    ui.data(&format!("{token}\n"));
     Ok(0)
 }
 
-/// The issuer that a token has when nobody says otherwise.
+/// Returns the value `issuer` of the local environment, or the default.
 pub(super) fn issuer(project: &Project) -> String {
     let values = project.values(&ValueArguments::default(), "local").ok();
     values
@@ -71,29 +72,33 @@ pub(super) fn issuer(project: &Project) -> String {
 
 const ISSUER: &str = "https://issuer.assemble.local/";
 
-/// A whole number with its unit.
-pub(super) fn period(text: &str) -> Result<Duration, String> {
+/// Parses a whole number with a unit; without one it is seconds.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
     let number = text
         .strip_suffix(unit)
         .and_then(|number| number.parse::<u64>().ok());
     let seconds = match unit {
-        "ms" => return number.map(Duration::from_millis).ok_or_else(unclear),
+        "ms" => {
+            return number
+                .map(Duration::from_millis)
+                .ok_or_else(invalid_duration);
+        }
         "s" | "" => 1,
         "m" => 60,
         "h" => 3600,
         "d" => 24 * 3600,
-        _ => return Err(unclear()),
+        _ => return Err(invalid_duration()),
     };
 
     let whole = number
         .and_then(|number| number.checked_mul(seconds))
-        .ok_or_else(unclear)?;
+        .ok_or_else(invalid_duration)?;
     Ok(Duration::from_secs(whole))
 }
 
-fn unclear() -> String {
-    "is not a time; write it as `90s`, `30m`, `1h` or `7d`".to_owned()
+fn invalid_duration() -> String {
+    "is not a duration; expected for example `90s`, `30m`, `1h` or `7d`".to_owned()
 }
 
 #[cfg(test)]
@@ -101,11 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units() {
-        assert_eq!(period("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(period("1h"), Ok(Duration::from_hours(1)));
-        assert_eq!(period("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(period("7"), Ok(Duration::from_secs(7)));
-        assert!(period("soon").is_err() && period("1y").is_err() && period("").is_err());
+    fn parses_durations_with_and_without_unit() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1h"), Ok(Duration::from_hours(1)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
+        assert!(
+            parse_duration("soon").is_err()
+                && parse_duration("1y").is_err()
+                && parse_duration("").is_err()
+        );
     }
 }

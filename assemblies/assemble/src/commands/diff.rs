@@ -1,4 +1,4 @@
-//! `assemble diff`: what registering would change.
+//! `assemble diff`: shows what `register` would change.
 
 use clap::Args;
 use ecs_client::Comparison;
@@ -7,39 +7,41 @@ use task_definition::Change;
 
 use super::remote;
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// What to compare with the latest revision of its family.
+/// Arguments of `diff`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// An assembly's name or file, or a task definition's file.
+    /// Assembly by name or path, or a task definition's path.
+    #[arg(value_name = "NAME|FILE")]
     what: String,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// Prints the changes; answers 1 when there are any.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Prints the changes. Returns 1 if there are any.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let definition = remote::definition(&arguments.what, &arguments.values, project)?;
     let comparison =
         remote::with_client(async |client| ecs_client::difference(&client, &definition).await)?;
     match comparison {
-        Comparison::Same => talk.say("no difference"),
-        Comparison::New => talk.say(&format!("`{}` was never registered", definition.family)),
+        Comparison::Same => ui.message("no difference"),
+        Comparison::New => ui.message(&format!("`{}` was never registered", definition.family)),
         Comparison::Changed(changes) => {
             for change in &changes {
-                talk.data(&lines(change));
+                ui.data(&lines(change));
             }
             return Ok(1);
         }
     }
 
+    // A family without a revision differs from it, although there is nothing to print.
     Ok(u8::from(comparison == Comparison::New))
 }
 
-/// The place, and what was and what is there.
+/// Formats the pointer, and the value before and after.
 fn lines(change: &Change) -> String {
     let line = |sign: char, value: &Option<Value>| {
         value

@@ -1,4 +1,4 @@
-//! `assemble exec`: a command in a container that runs here.
+//! `assemble exec`: runs a command in a running local container.
 
 use std::io;
 
@@ -6,29 +6,29 @@ use clap::Args;
 use serde_json::Value;
 
 use super::runs::Run;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Where, and what.
+/// Arguments of `exec`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The container.
+    /// Container to run the command in.
     #[arg(value_name = "CONTAINER")]
     container: String,
-    /// The command; the program of the image goes by its name in the image.
+    /// Command to run. The image's own program is found by its path in the image.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
-    /// The run, or the beginning of its name; the only one that runs when left out.
+    /// Run, by name or prefix of its name [default: the only one that is running].
     #[arg(long, value_name = "TASK")]
     task: Option<String>,
 }
 
-/// Runs it, and answers with its exit code: 126 when it cannot be run, 127 when there is none.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Runs the command and returns its exit code: 126 if it cannot be executed, 127 if it is not found.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let run = match &arguments.task {
-        Some(name) => Run::named(name, project)?,
-        None => Run::alive(project)?,
+        Some(name) => Run::find(name, project)?,
+        None => Run::only_running(project)?,
     };
 
     let pid = pid(arguments, &run)?;
@@ -36,40 +36,52 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         Ok(code) => Ok(u8::try_from(code).unwrap_or(1)),
         Err(failure) => {
             let command = arguments.command.join(" ");
-            talk.failure(&Failure::Usage(format!(
+            ui.error(&CliError::Usage(format!(
                 "cannot run `{command}`: {failure}"
             )));
+            // The codes of a POSIX shell for a command it cannot execute or find.
             Ok(if failure.kind() == io::ErrorKind::NotFound {
-                NOT_FOUND
+                COMMAND_NOT_FOUND
             } else {
-                NOT_RUN
+                CANNOT_EXECUTE
             })
         }
     }
 }
 
-const NOT_RUN: u8 = 126;
-const NOT_FOUND: u8 = 127;
+const CANNOT_EXECUTE: u8 = 126;
+const COMMAND_NOT_FOUND: u8 = 127;
 
-fn pid(arguments: &Arguments, run: &Run) -> Result<u32, Failure> {
+fn pid(arguments: &Arguments, run: &Run) -> Result<u32, CliError> {
     let (name, task) = (&arguments.container, &run.name);
-    let containers = run.task["containers"].as_array().into_iter().flatten();
-    let containers: Vec<&Value> = containers.collect();
-    let Some(one) = containers.iter().find(|one| one["name"] == **name) else {
-        let names = containers.iter().filter_map(|one| one["name"].as_str());
-        let names: Vec<&str> = names.collect();
-        return Err(Failure::Usage(format!(
-            "`{task}` has no container `{name}`; choose one of: {}",
+    let containers: Vec<&Value> = run.task["containers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    let Some(container) = containers
+        .iter()
+        .find(|container| container["name"] == **name)
+    else {
+        let names: Vec<&str> = containers
+            .iter()
+            .filter_map(|container| container["name"].as_str())
+            .collect();
+        return Err(CliError::Usage(format!(
+            "`{task}` has no container `{name}`; it has {}",
             names.join(", ")
         )));
     };
 
-    let status = one["lastStatus"].as_str().unwrap_or_default();
-    let pid = one["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    let status = container["lastStatus"].as_str().unwrap_or_default();
+    let pid = container["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok());
+    // A pid in the record of a run that has ended may belong to another process by now.
     match pid {
         Some(pid) if run.alive && status == "RUNNING" => Ok(pid),
-        _ => Err(Failure::Usage(format!(
-            "`{name}` of `{task}` does not run: it is {}",
+        _ => Err(CliError::Usage(format!(
+            "container `{name}` of `{task}` is not running; it is {}",
             if run.alive { status } else { run.status() }
         ))),
     }

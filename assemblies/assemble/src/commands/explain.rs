@@ -1,64 +1,67 @@
-//! `assemble explain`: what a rule says, why, an example of each kind, and what `check` says about it.
+//! `assemble explain`: prints a rule, its reason, examples, and what `check` reports for the failing one.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 
 use super::rules::{Row, all};
-use crate::failure::Failure;
-use crate::judging::known;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::rule_config::check_id;
+use crate::ui::Ui;
 
-/// Which rule.
+/// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The rule's id: `T06`, `M03`.
+    /// Rule id: `T06`, `M03`.
     #[arg(required_unless_present = "all")]
     id: Option<String>,
-    /// Explains all rules, one after the other.
+    /// Explain all rules.
     #[arg(long, conflicts_with = "id")]
     all: bool,
 }
 
 /// Prints the rule.
-pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
+pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     let mut rules = all();
     if let Some(id) = &arguments.id {
         let id = id.trim().to_uppercase();
-        known(&id)?;
+        check_id(&id)?;
         rules.retain(|rule| rule.id == id);
     }
-    let explained: Vec<String> = rules.iter().map(|rule| explained(rule, talk)).collect();
-    talk.data(&explained.join("\n\n"));
+    let texts: Vec<String> = rules.iter().map(|rule| format_rule(rule, ui)).collect();
+    ui.data(&texts.join("\n\n"));
     Ok(0)
 }
 
-fn explained(rule: &Row, talk: &Talk) -> String {
-    let findings = rule.found();
-    let found = findings.iter().map(|finding| finding.render(talk.color()));
-    let found = found.collect::<Vec<_>>().join("\n");
+fn format_rule(rule: &Row, ui: &Ui) -> String {
+    let findings = rule.example_findings();
+    let reports = findings
+        .iter()
+        .map(|finding| finding.render(ui.color()))
+        .collect::<Vec<_>>()
+        .join("\n");
     let mut text = format!(
-        "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nrefused:\n{}\n",
+        "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
         rule.id,
         rule.severity.word(),
         rule.title,
         rule.explanation,
         rule.hint,
         rule.source,
-        indented(rule.failing),
+        indent(rule.failing),
     );
 
-    if !found.is_empty() {
-        let _ = write!(text, "\n`assemble check` says:\n{}\n", indented(&found));
+    if !reports.is_empty() {
+        let _ = write!(text, "\n`assemble check` reports:\n{}\n", indent(&reports));
     }
-    if let Some(title) = Row::mended(&findings) {
-        let _ = write!(text, "\n`assemble check --fix` mends it: {title}\n");
+    if let Some(title) = Row::fix_title(&findings) {
+        let _ = write!(text, "\n`assemble check --fix` applies: {title}\n");
     }
 
-    text + &format!("\naccepted:\n{}\n", indented(rule.passing))
+    text + &format!("\npasses:\n{}\n", indent(rule.passing))
 }
 
-fn indented(text: &str) -> String {
+fn indent(text: &str) -> String {
     let lines = text
         .trim_matches('\n')
         .lines()

@@ -1,4 +1,4 @@
-//! `assemble graph`: the picture of an assembly, or of anybody's task definition.
+//! `assemble graph`: draws an assembly or a task definition.
 
 use std::path::Path;
 
@@ -10,16 +10,17 @@ use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
 use crate::cli::{PriceArguments, ValueArguments};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// What to draw.
+/// Arguments of `graph`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The assembly, by name or file; or a task definition.
+    /// Assembly by name or path, or a task definition's path.
+    #[arg(value_name = "NAME|FILE")]
     name: String,
-    /// As what.
+    /// Output format.
     #[arg(long, value_enum, default_value = "mermaid")]
     format: Format,
     #[command(flatten)]
@@ -28,39 +29,40 @@ pub(crate) struct Arguments {
     prices: PriceArguments,
 }
 
-/// The language of the picture.
+/// A diagram format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Text that GitHub and others draw.
+    /// Mermaid, which GitHub and others render.
     Mermaid,
-    /// A picture.
+    /// SVG.
     Svg,
-    /// Letters and lines, for a terminal.
+    /// Box-drawing characters, for a terminal.
     Text,
-    /// The same in ASCII alone.
+    /// The same with ASCII characters only.
     Ascii,
 }
 
-/// Prints the picture.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
-    let picture = picture(arguments, project)?;
-    talk.data(&match arguments.format {
-        Format::Mermaid => mermaid(&picture),
-        Format::Svg => svg(&picture),
-        Format::Text => text(&picture, Letters::Unicode),
-        Format::Ascii => text(&picture, Letters::Ascii),
+/// Prints the diagram.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
+    let diagram = diagram(arguments, project)?;
+    ui.data(&match arguments.format {
+        Format::Mermaid => mermaid(&diagram),
+        Format::Svg => svg(&diagram),
+        Format::Text => text(&diagram, Letters::Unicode),
+        Format::Ascii => text(&diagram, Letters::Ascii),
     });
     Ok(0)
 }
 
-/// A definition is drawn as it stands, whatever rules it breaks.
-fn picture(arguments: &Arguments, project: &Project) -> Result<Picture, Failure> {
+/// Returns the diagram of an assembly or of a task definition. A definition is drawn whatever rules it breaks.
+fn diagram(arguments: &Arguments, project: &Project) -> Result<Picture, CliError> {
     let path = Path::new(&arguments.name);
     if path.is_file() {
+        // A file may be a manifest too; its content decides.
         let source = project.source(path)?;
         if is_task_definition(&source) {
-            let located = task_definition::read(&source).map_err(Failure::Findings)?;
-            return Ok(plain(
+            let located = task_definition::read(&source).map_err(CliError::Findings)?;
+            return Ok(definition_diagram(
                 &located.definition,
                 &project.prices(&arguments.prices)?,
             ));
@@ -73,13 +75,15 @@ fn picture(arguments: &Arguments, project: &Project) -> Result<Picture, Failure>
     ))
 }
 
-/// Only Fargate has a price for a task; a definition says no region, so it is the table's usual one.
-fn plain(definition: &TaskDefinition, prices: &Prices) -> Picture {
-    let picture = Picture::from(definition);
+/// Returns the diagram of a task definition with its price. A definition has no region, so the price is the
+/// price table's default region's.
+fn definition_diagram(definition: &TaskDefinition, prices: &Prices) -> Picture {
+    let diagram = Picture::from(definition);
     let billed = Billed::of(definition);
     let price = prices.of(billed, "us-east-1");
+    // Prices are for Fargate only, and a definition without a size has none.
     match price.filter(|_| definition.is_fargate() && billed.size.cpu > 0) {
-        Some(price) => picture.priced(&price),
-        None => picture,
+        Some(price) => diagram.priced(&price),
+        None => diagram,
     }
 }

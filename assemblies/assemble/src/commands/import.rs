@@ -1,4 +1,4 @@
-//! `assemble import`: somebody's task definition as a manifest, components and values.
+//! `assemble import`: converts a task definition into a manifest, components and values.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,77 +7,77 @@ use assembly::import::{Imported, Refused, Wishes, import};
 use clap::Args;
 use task_definition::Color;
 
-use crate::failure::{Failure, count};
+use crate::error::{CliError, format_findings};
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// What to import, and where to.
+/// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A task definition, JSON or YAML: as it is registered, or as `describe-task-definition` answers.
+    /// Task definition, JSON or YAML: as registered, or as `describe-task-definition` returns it.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The assembly's name; the family in small letters when left out.
+    /// Name of the assembly [default: the family in lower case].
     #[arg(long)]
     name: Option<String>,
-    /// The container that is the app; the likeliest when left out.
+    /// Container to use as the app [default: guessed].
     #[arg(long, value_name = "CONTAINER")]
     app: Option<String>,
-    /// The folder that manifests, `components/` and `values/` are written into; `assemblies/` when left
-    /// out.
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
-    /// Writes over files that are there and say something else.
+    /// Directory to write manifest, `components/` and `values/` into [default: `assemblies/`].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Overwrite existing files.
     #[arg(long)]
     force: bool,
 }
 
-/// Writes everything or nothing; the paths are data, the findings talk.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Writes all files or none. Paths are results, findings are messages.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let source = project.source(&arguments.file)?;
-    let located = task_definition::read(&source).map_err(Failure::Findings)?;
-    let wishes = Wishes {
+    let located = task_definition::read(&source).map_err(CliError::Findings)?;
+    let options = Wishes {
         name: arguments.name.clone(),
         app: arguments.app.clone(),
         file: source.name.clone(),
     };
-    let imported = import(&located.definition, &project.catalog()?, &wishes)
-        .map_err(|refused| Failure::Usage(told(&refused, &source.name)))?;
+    let imported = import(&located.definition, &project.catalog()?, &options)
+        .map_err(|refused| CliError::Usage(refusal_message(&refused, &source.name)))?;
 
-    let usual = project.root().join("assemblies");
-    let out = arguments.out.as_ref().unwrap_or(&usual);
+    let default_folder = project.root().join("assemblies");
+    let out = arguments.output.as_ref().unwrap_or(&default_folder);
     let files = files(&imported, out);
+    // Nothing is written unless everything can be.
     if !arguments.force {
-        nothing_is_lost(&files)?;
+        check_overwrites(&files)?;
     }
 
     for (path, text) in &files {
         write(path, text)?;
-        talk.data(&format!("{}\n", path.display()));
+        ui.data(&format!("{}\n", path.display()));
     }
 
     for finding in &imported.findings {
-        talk.say(finding.render(Color::No).trim_end());
+        ui.message(finding.render(Color::No).trim_end());
     }
-    talk.say(&format!(
-        "{}; `assemble render {name} --values {name}` gives the same task definition",
-        count(imported.findings.len()),
+    ui.message(&format!(
+        "{}; `assemble render {name} --values {name}` writes the same task definition",
+        format_findings(imported.findings.len()),
         name = imported.name
     ));
 
     Ok(0)
 }
 
-fn told(refused: &Refused, file: &str) -> String {
+fn refusal_message(refused: &Refused, file: &str) -> String {
     match refused {
         Refused::NotFargate(reasons) => {
             let reasons = reasons.join("\n  ");
             format!("`{file}` is not for Fargate:\n  {reasons}")
         }
         Refused::Wish(what) => what.clone(),
-        Refused::NotTheSame(where_) => format!(
-            "`{file}` cannot be written as an assembly that gives the same again:\n  {}",
-            where_.join("\n  ")
+        Refused::NotTheSame(pointers) => format!(
+            "`{file}` cannot be converted into an assembly that renders to the same task definition:\n  {}",
+            pointers.join("\n  ")
         ),
     }
 }
@@ -95,26 +95,30 @@ fn files<'i>(imported: &'i Imported, out: &Path) -> Vec<(PathBuf, &'i str)> {
     files
 }
 
-/// Files that say something else already are told together, and none is written.
-fn nothing_is_lost(files: &[(PathBuf, &str)]) -> Result<(), Failure> {
+/// Returns an error that lists every file with other content. Equal files are written again unchanged.
+fn check_overwrites(files: &[(PathBuf, &str)]) -> Result<(), CliError> {
     let differs = |path: &Path, text: &str| match fs::read(path) {
-        Ok(there) => there != text.as_bytes(),
+        Ok(existing) => existing != text.as_bytes(),
+        // Something unreadable, a directory for example, is in the way too.
         Err(_) => path.exists(),
     };
-    let there = files.iter().filter(|(path, text)| differs(path, text));
-    let there: Vec<String> = there.map(|(path, _)| path.display().to_string()).collect();
+    let conflicts: Vec<String> = files
+        .iter()
+        .filter(|(path, text)| differs(path, text))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
 
-    if there.is_empty() {
+    if conflicts.is_empty() {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
-        "these files are there and say something else; choose another --name or --out, or --force:\n  {}",
-        there.join("\n  ")
+    Err(CliError::Usage(format!(
+        "these files exist with other content; choose another --name or --output, or pass --force:\n  {}",
+        conflicts.join("\n  ")
     )))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failure = |source| Failure::File {
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let failure = |source| CliError::File {
         act: "write",
         path: path.to_owned(),
         source,

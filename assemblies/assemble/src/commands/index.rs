@@ -1,4 +1,4 @@
-//! The page in front of `assemblies/rendered/`, which GitHub and others show with the folder.
+//! Writes `assemblies/rendered/README.md`, the index that GitHub shows with the directory.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use assembly::Plan;
 use assembly::render::{Entry, index};
 
 use super::render::{files_under, write_if_different};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
 
-/// Writes the page where it is different, and answers with the number of files written.
-pub(crate) fn write(plans: &[Plan], project: &Project) -> Result<usize, Failure> {
+/// Writes the index if it differs, and returns the number of files written.
+pub(crate) fn write(plans: &[Plan], project: &Project) -> Result<usize, CliError> {
     let rendered = project.root().join("assemblies/rendered");
     let entries: Vec<Entry<'_>> = plans
         .iter()
@@ -23,7 +23,7 @@ pub(crate) fn write(plans: &[Plan], project: &Project) -> Result<usize, Failure>
     Ok(usize::from(is_new))
 }
 
-/// The documents of a folder, sorted, those in folders of their own last.
+/// Returns the documents of a directory, sorted, those in subdirectories last.
 fn paths(folder: &Path) -> Vec<String> {
     let files = files_under(folder).into_iter();
     let inside = files.filter_map(|file| Some(file.strip_prefix(folder).ok()?.to_owned()));

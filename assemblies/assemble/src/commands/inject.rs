@@ -1,4 +1,4 @@
-//! `assemble inject`: a component into a task definition that is there already.
+//! `assemble inject`: adds a component to an existing task definition.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,53 +12,54 @@ use task_definition::{
 };
 
 use crate::cli::{ValueArguments, pair};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
-use crate::unified;
+use crate::udiff;
+use crate::ui::Ui;
 
-/// What to put where.
+/// Arguments of `inject`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The component: a proxy, which comes in front of the app, or a sidecar, which comes beside it.
+    /// Component to add: a proxy in front of the app, or a sidecar next to it.
     #[arg(value_name = "COMPONENT")]
     component: String,
-    /// The task definition, JSON or YAML: as it is registered, or as `describe-task-definition` answers.
+    /// Task definition, JSON or YAML: as registered, or as `describe-task-definition` returns it.
     #[arg(long, value_name = "FILE")]
     into: PathBuf,
-    /// The container it is for; the likeliest when left out.
+    /// Container to use as the app [default: guessed].
     #[arg(long, value_name = "CONTAINER")]
     app: Option<String>,
-    /// The port on which that container serves, where it maps none.
+    /// Port that the app listens on, if it has no port mapping.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// A setting of the component. What was set before and is not set again stays.
+    /// Set a setting of the component. Settings of an earlier injection are kept.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// A secret setting of the component: the ARN of a secret or parameter.
+    /// Set a secret setting of the component: the ARN of a secret or parameter.
     #[arg(long, value_name = "NAME=ARN", value_parser = pair)]
     secret: Vec<(String, String)>,
-    /// Another image than the component's.
+    /// Image to use instead of the component's.
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Takes it out again.
+    /// Remove a component injected earlier.
     #[arg(long, conflicts_with_all = ["app", "port", "set", "secret", "image"])]
     remove: bool,
-    /// Writes the result into the file it was read from.
-    #[arg(long, conflicts_with = "out")]
+    /// Write the result to the input file.
+    #[arg(long, conflicts_with = "output")]
     write: bool,
-    /// Writes the result into this file.
+    /// Write the result to this file.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    output: Option<PathBuf>,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// Prints the difference; writes only what breaks no rule that was not broken before.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Prints the difference. Writes only if no rule is broken that was not broken before.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let source = project.source(&arguments.into)?;
-    let before = read(&source).map_err(Failure::Findings)?.definition;
-    let injected = injected(arguments, project, &before)?;
+    let before = read(&source).map_err(CliError::Findings)?.definition;
+    let injected = apply(arguments, project, &before)?;
+    // The format follows the file that would be written, so that the diff compares like with like.
     let after = &injected.definition;
     let is_yaml = |path: &Path| {
         path.extension()
@@ -72,8 +73,8 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         }
     };
 
-    let target = arguments.out.as_ref().unwrap_or(&arguments.into);
-    talk.data(&unified::diff(
+    let target = arguments.output.as_ref().unwrap_or(&arguments.into);
+    ui.data(&udiff::diff(
         &source.name,
         &text(&before, target),
         &text(after, target),
@@ -81,54 +82,58 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
 
     let changes = difference(&normalise(&before), &normalise(after));
     for change in &changes {
-        talk.say(&told(change));
+        ui.message(&format_change(change));
     }
 
-    // Who sees no change has seen the notes when it was made.
+    // Without a change, the notes were printed when the component was injected.
     for note in injected.notes.iter().filter(|_| !changes.is_empty()) {
-        talk.say(&format!("note: {note}"));
+        ui.message(&format!("note: {note}"));
     }
 
-    let known = findings(&before, target, &text);
+    let existing = findings(&before, target, &text);
+    // Only new findings matter here: the definition may break rules for other reasons.
     let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &text)
         .into_iter()
-        .partition(|one| !known.iter().any(|known| same(known, one)));
+        .partition(|finding| !existing.iter().any(|known| is_same(known, finding)));
 
-    for finding in new.iter().filter(|one| one.severity == Severity::Warning) {
-        talk.say(finding.render(Color::No).trim_end());
+    for finding in new
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warning)
+    {
+        ui.message(finding.render(Color::No).trim_end());
     }
     if !old.is_empty() {
-        talk.say(&format!(
-            "{} of before stay; see `assemble check`",
-            crate::failure::count(old.len())
+        ui.message(&format!(
+            "{} existed before; see `assemble check`",
+            crate::error::format_findings(old.len())
         ));
     }
 
-    let errors = new
+    let errors: Vec<Finding> = new
         .into_iter()
-        .filter(|one| one.severity == Severity::Error);
-    let errors: Vec<Finding> = errors.collect();
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect();
 
     if !errors.is_empty() {
-        return Err(Failure::Findings(errors));
+        return Err(CliError::Findings(errors));
     }
-    if changes.is_empty() && arguments.out.is_none() {
-        talk.say("no change");
-    } else if arguments.write || arguments.out.is_some() {
+    if changes.is_empty() && arguments.output.is_none() {
+        ui.message("no change");
+    } else if arguments.write || arguments.output.is_some() {
         write(target, &text(after, target))?;
-        talk.say(&format!("wrote {}", target.display()));
+        ui.message(&format!("wrote {}", target.display()));
     } else {
-        talk.say("nothing is written; --write or --out FILE writes it");
+        ui.message("nothing written; pass --write or --output FILE to write it");
     }
 
     Ok(0)
 }
 
-fn injected(
+fn apply(
     arguments: &Arguments,
     project: &Project,
     before: &TaskDefinition,
-) -> Result<Injected, Failure> {
+) -> Result<Injected, CliError> {
     let catalog = project.catalog()?;
     let values = project.values(&arguments.values, "example")?;
     let request = Request {
@@ -147,12 +152,12 @@ fn injected(
     };
 
     injected.map_err(|refused| match refused {
-        Refused::Because(why) => Failure::Usage(why),
-        Refused::Findings(findings) => Failure::Findings(findings),
+        Refused::Because(why) => CliError::Usage(why),
+        Refused::Findings(findings) => CliError::Findings(findings),
     })
 }
 
-/// All rules over the text as it would be written, so that a finding shows the line.
+/// Checks the text as it would be written, so that a finding shows its line.
 fn findings(
     definition: &TaskDefinition,
     path: &Path,
@@ -162,17 +167,17 @@ fn findings(
     read(&source).map_or_else(|findings| findings, |located| check(&located))
 }
 
-/// Lines move; what is said does not.
-fn same(one: &Finding, other: &Finding) -> bool {
-    one.rule == other.rule && one.message == other.message
+/// Returns whether two findings are equal apart from their locations.
+fn is_same(finding: &Finding, other: &Finding) -> bool {
+    finding.rule == other.rule && finding.message == other.message
 }
 
-/// `/cpu: "256" becomes "512"`.
-fn told(change: &Change) -> String {
+/// Formats a change: `/cpu: "256" becomes "512"`.
+fn format_change(change: &Change) -> String {
     let short = |value: &Value| {
         let text = value.to_string();
-        if text.chars().count() > LONGEST {
-            text.chars().take(LONGEST).collect::<String>() + "…"
+        if text.chars().count() > MAX_VALUE_CHARS {
+            text.chars().take(MAX_VALUE_CHARS).collect::<String>() + "…"
         } else {
             text
         }
@@ -187,16 +192,16 @@ fn told(change: &Change) -> String {
                 short(after)
             )
         }
-        (None, Some(after)) => format!("{}: new, {}", change.pointer, short(after)),
-        (Some(before), None) => format!("{}: gone, was {}", change.pointer, short(before)),
+        (None, Some(after)) => format!("{}: added, {}", change.pointer, short(after)),
+        (Some(before), None) => format!("{}: removed, was {}", change.pointer, short(before)),
         (None, None) => change.pointer.clone(),
     }
 }
 
-const LONGEST: usize = 60;
+const MAX_VALUE_CHARS: usize = 60;
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|source| Failure::File {
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    fs::write(path, text).map_err(|source| CliError::File {
         act: "write",
         path: path.to_owned(),
         source,

@@ -1,4 +1,4 @@
-//! `assemble lock`: asks the registries which image each tag is, and writes it down.
+//! `assemble lock`: resolves image tags to digests and updates the lock file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -14,70 +14,71 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
-use crate::judging::{Judging, RuleArguments};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::ui::Ui;
 
-/// What to lock.
+/// Arguments of `lock`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Assemblies, by name or file; what others have locked stays.
+    /// Assemblies, by name or path. Lock entries of other assemblies are kept.
     #[arg(value_name = "NAME", required_unless_present = "all")]
     names: Vec<String>,
-    /// All assemblies of the project; what none of them names is forgotten.
+    /// Lock all assemblies, and remove entries that none of them uses.
     #[arg(long)]
     all: bool,
-    /// Writes nothing, and answers 1 where the registries have something else than the lock file.
+    /// Exit 1 if the lock file is out of date; write nothing.
     #[arg(long)]
     check: bool,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// Asks for every image before it gives up; writes all of them or none.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Resolves every image before it fails. Writes all entries or none.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let before = project.lock(&arguments.values, "example")?;
-    let wanted = wanted(&plans(arguments, project)?);
-    let found = ask(&wanted, talk)?;
+    let tagged = tagged_images(&plans(arguments, project)?);
+    let resolved = resolve(&tagged, ui)?;
     let mut after = before.clone();
 
+    // With --all every used image was resolved, so what is left over is unused.
     if arguments.all {
-        after.retain(|image| found.contains_key(image));
+        after.retain(|image| resolved.contains_key(image));
     }
-    for (image, locked) in found {
+    for (image, locked) in resolved {
         after.insert(image, locked);
     }
 
     let changes = changes(&before, &after);
-    talk.data(
+    ui.data(
         &changes
             .iter()
             .fold(String::new(), |all, line| all + line + "\n"),
     );
 
     let file = project.lock_file(&arguments.values, "example");
-    let shown = file.strip_prefix(project.root()).unwrap_or(&file).display();
+    let path = file.strip_prefix(project.root()).unwrap_or(&file).display();
     if changes.is_empty() {
-        talk.say(&format!(
-            "{} is locked as the registries have it",
-            images(wanted.len())
+        ui.message(&format!(
+            "{} already up to date",
+            format_images(tagged.len())
         ));
     } else if arguments.check {
-        talk.say(&format!(
-            "`{shown}` is behind; run `assemble lock` without `--check`, and look at what changed"
+        ui.message(&format!(
+            "`{path}` is out of date; run `assemble lock` and review the changes"
         ));
         return Ok(1);
     }
 
     if !arguments.check && write(&file, &after.to_yaml())? {
-        talk.say(&format!("wrote `{shown}`: commit it"));
+        ui.message(&format!("wrote `{path}`; commit it"));
     }
     Ok(0)
 }
 
-/// The assemblies as they would be without a lock.
-fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, Failure> {
+/// Plans the assemblies without a lock, so that their images still have tags.
+fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, CliError> {
     let names = if arguments.all {
         project.assemblies()?
     } else {
@@ -86,127 +87,130 @@ fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, Failure>
 
     let values = project.values(&arguments.values, "example")?;
     let (catalog, values) = (project.catalog()?, values.locked(Lock::default()));
-    let mut judging = Judging::new(&RuleArguments::default(), project)?;
+    let mut rule_config = RuleConfigLoader::new(&RuleArguments::default(), project)?;
     let (mut plans, mut findings) = (Vec::new(), Vec::new());
 
     for name in &names {
-        let judgement = judging.of(&project.manifest_path(name))?;
-        match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &judgement) {
+        let levels = rule_config.for_file(&project.manifest_path(name))?;
+        match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &levels) {
             Ok(plan) => plans.push(plan),
-            Err(judged) => findings.extend(judged.findings),
+            Err(outcome) => findings.extend(outcome.findings),
         }
     }
 
     if findings.is_empty() {
         Ok(plans)
     } else {
-        Err(Failure::Findings(findings))
+        Err(CliError::Findings(findings))
     }
 }
 
-/// Every image with a tag, and the platforms of the tasks that want it.
-fn wanted(plans: &[Plan]) -> BTreeMap<String, BTreeSet<Platform>> {
-    let mut wanted: BTreeMap<String, BTreeSet<Platform>> = BTreeMap::new();
+/// Returns every image with a tag, and the platforms of the tasks that use it.
+fn tagged_images(plans: &[Plan]) -> BTreeMap<String, BTreeSet<Platform>> {
+    let mut images: BTreeMap<String, BTreeSet<Platform>> = BTreeMap::new();
     for plan in plans {
         let platform = plan.platform();
         let (system, architecture) = platform.split_once('/').unwrap_or((&platform, ""));
         for container in &plan.definition().container_definitions {
+            // An image with a digest needs no lock entry.
             if is_open(&container.image) {
-                let platforms = wanted.entry(container.image.clone()).or_default();
+                let platforms = images.entry(container.image.clone()).or_default();
                 platforms.insert(Platform::new(system, architecture));
             }
         }
     }
 
-    wanted
+    images
 }
 
-/// Asks for all of them, a few at a time; what fails is told together.
-fn ask(
-    wanted: &BTreeMap<String, BTreeSet<Platform>>,
-    talk: &Talk,
-) -> Result<BTreeMap<String, Locked>, Failure> {
+/// Resolves all images concurrently. All errors are reported together.
+fn resolve(
+    images: &BTreeMap<String, BTreeSet<Platform>>,
+    ui: &Ui,
+) -> Result<BTreeMap<String, Locked>, CliError> {
     let client = Client::new(credentials()?, Limits::default())
-        .map_err(|error| Failure::Usage(format!("TLS cannot be set up: {error}")))?;
+        .map_err(|error| CliError::Usage(format!("cannot set up TLS: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Usage(format!("no runtime could be made: {error}")))?;
-    let outcomes = runtime.block_on(ask_all(&client, wanted, talk));
-    let (mut found, mut failed) = (BTreeMap::new(), Vec::new());
+        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
+    let outcomes = runtime.block_on(resolve_all(&client, images, ui));
+    let (mut resolved, mut errors) = (BTreeMap::new(), Vec::new());
 
     for outcome in outcomes {
         match outcome {
             Ok((name, image)) => {
-                found.insert(name, locked(&image));
+                resolved.insert(name, lock_entry(&image));
             }
-            Err(error) => failed.push(format!("  {error}")),
+            Err(error) => errors.push(format!("  {error}")),
         }
     }
 
-    if failed.is_empty() {
-        return Ok(found);
+    if errors.is_empty() {
+        return Ok(resolved);
     }
-    failed.sort();
+    // Requests end in any order; the message must not.
+    errors.sort();
 
-    let many = images(failed.len());
-    Err(Failure::Refused(format!(
-        "nothing was locked, as {many} could not be had:\n{}",
-        failed.join("\n")
+    let count = format_images(errors.len());
+    Err(CliError::Refused(format!(
+        "nothing was locked; cannot resolve {count}:\n{}",
+        errors.join("\n")
     )))
 }
 
-async fn ask_all(
+async fn resolve_all(
     client: &Client,
-    wanted: &BTreeMap<String, BTreeSet<Platform>>,
-    talk: &Talk,
+    images: &BTreeMap<String, BTreeSet<Platform>>,
+    ui: &Ui,
 ) -> Vec<Result<(String, Image), Error>> {
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
     let mut tasks = JoinSet::new();
-    for (name, platforms) in wanted {
-        let (client, turns, name) = (client.clone(), turns.clone(), name.clone());
+    for (name, platforms) in images {
+        let (client, slots, name) = (client.clone(), slots.clone(), name.clone());
         let platforms: Vec<Platform> = platforms.iter().cloned().collect();
         tasks.spawn(async move {
-            let _turn = turns.acquire().await;
+            let _slot = slots.acquire().await;
             let image = client.resolve(&name, &platforms).await?;
             Ok((name, image))
         });
     }
 
     let mut outcomes = Vec::new();
-    while let Some(ended) = tasks.join_next().await {
-        // A task that was cut off has no outcome; none is, and a panic is told by the runtime.
-        let Ok(outcome) = ended else { continue };
+    while let Some(result) = tasks.join_next().await {
+        // No task is cancelled, and the runtime reports a panic itself.
+        let Ok(outcome) = result else { continue };
+        // Progress, as a registry may take seconds for each request.
         let name = outcome
             .as_ref()
             .map_or_else(|error: &Error| &error.image, |(name, _)| name);
 
-        talk.say(&format!("{}/{} {name}", outcomes.len() + 1, wanted.len()));
+        ui.message(&format!("{}/{} {name}", outcomes.len() + 1, images.len()));
         outcomes.push(outcome);
     }
 
     outcomes
 }
 
-/// Registries count requests; a few at once are quick enough.
-const AT_ONCE: usize = 8;
+/// Concurrent requests. Registries limit request rates, and a few at once are fast enough.
+const MAX_REQUESTS: usize = 8;
 
-fn locked(image: &Image) -> Locked {
+fn lock_entry(image: &Image) -> Locked {
     Locked {
         digest: image.digest.to_string(),
         platforms: image.platforms.iter().map(ToString::to_string).collect(),
     }
 }
 
-/// A line for each image that is new, other than before, or no longer there.
+/// Returns one line per added, changed or removed image.
 fn changes(before: &Lock, after: &Lock) -> Vec<String> {
     let mut lines = Vec::new();
     for (image, new) in after.images() {
         match before.get(image) {
-            None => lines.push(format!("new    {image} {}", new.digest)),
+            None => lines.push(format!("added   {image} {}", new.digest)),
             Some(old) if old.digest != new.digest => {
                 lines.push(format!(
-                    "moved  {image} {} (was {})",
+                    "moved   {image} {} (was {})",
                     new.digest, old.digest
                 ));
             }
@@ -218,21 +222,21 @@ fn changes(before: &Lock, after: &Lock) -> Vec<String> {
         }
     }
 
-    let gone = before
+    let removed = before
         .images()
         .filter(|(image, _)| after.get(image).is_none());
-    lines.extend(gone.map(|(image, _)| format!("gone   {image}")));
+    lines.extend(removed.map(|(image, _)| format!("removed {image}")));
 
     lines
 }
 
-/// Writes what is different; answers whether it was.
-fn write(file: &Path, text: &str) -> Result<bool, Failure> {
+/// Writes the lock file if it differs, and returns whether it did.
+fn write(file: &Path, text: &str) -> Result<bool, CliError> {
     if fs::read(file).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
 
-    let failure = |source| Failure::File {
+    let failure = |source| CliError::File {
         act: "write",
         path: file.to_owned(),
         source,
@@ -246,27 +250,28 @@ fn write(file: &Path, text: &str) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Docker's logins: `$DOCKER_CONFIG/config.json`, or the one in the home folder.
-fn credentials() -> Result<Credentials, Failure> {
-    let folder = env::var_os("DOCKER_CONFIG").filter(|folder| !folder.is_empty());
-    let folder = folder.map(PathBuf::from);
-    let folder = folder.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")));
+/// Reads Docker's credentials: `$DOCKER_CONFIG/config.json`, or `~/.docker/config.json`.
+fn credentials() -> Result<Credentials, CliError> {
+    let folder = env::var_os("DOCKER_CONFIG")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")));
     let Some(folder) = folder else {
         return Ok(Credentials::default());
     };
     let file = folder.join("config.json");
 
-    Credentials::read(&file).map_err(|source| Failure::File {
+    Credentials::read(&file).map_err(|source| CliError::File {
         act: "read",
         path: file,
         source,
     })
 }
 
-/// `1 image`, `2 images`.
-fn images(many: usize) -> String {
-    match many {
+/// Formats a number of images: `1 image`, `2 images`.
+fn format_images(count: usize) -> String {
+    match count {
         1 => "1 image".to_owned(),
-        many => format!("{many} images"),
+        count => format!("{count} images"),
     }
 }

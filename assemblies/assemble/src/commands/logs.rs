@@ -1,4 +1,4 @@
-//! `assemble logs`: what the containers of a task have printed.
+//! `assemble logs`: shows the output of a local task's containers.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,67 +11,70 @@ use serde_json::Value;
 
 use super::runs::Run;
 use super::up::is_alive;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Of whom.
+/// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// One container; all of them, with their names before the lines, when left out.
+    /// Container to show the output of [default: all, each line with its container's name].
     #[arg(value_name = "CONTAINER")]
     container: Option<String>,
-    /// The run, or the beginning of its name; the newest one when left out.
+    /// Run, by name or prefix of its name [default: the newest].
     #[arg(long, value_name = "TASK")]
     task: Option<String>,
-    /// Goes on as they print more, until the task ends.
+    /// Follow the log output.
     #[arg(long, short)]
     follow: bool,
 }
 
-/// Prints the lines, those of several containers in the order in which they came.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Prints the lines. Those of several containers come in the order in which they were written.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let run = match &arguments.task {
-        Some(name) => Run::named(name, project)?,
+        Some(name) => Run::find(name, project)?,
         None => (Run::all(project).into_iter().next())
-            .ok_or_else(|| Failure::Usage("nothing has run here".to_owned()))?,
+            .ok_or_else(|| CliError::Usage("no task has run in this project".to_owned()))?,
     };
 
     let mut logs = logs(arguments, &run)?;
     loop {
-        // Asked before reading: whatever was printed before the end is read then.
-        let goes_on = arguments.follow && is_alive(&run.folder);
+        // Checked before reading: lines written before the task ended are still printed.
+        let keep_following = arguments.follow && is_alive(&run.folder);
         for log in &mut logs {
-            log.print(talk);
+            log.print(ui);
         }
 
-        if !goes_on {
+        if !keep_following {
             break;
         }
-        sleep(PAUSE);
+        sleep(POLL_INTERVAL);
     }
 
     Ok(0)
 }
 
-fn logs(arguments: &Arguments, run: &Run) -> Result<Vec<Log>, Failure> {
-    let names = run.task["containers"].as_array().into_iter().flatten();
-    let names: Vec<_> = names.filter_map(|one| one["name"].as_str()).collect();
+fn logs(arguments: &Arguments, run: &Run) -> Result<Vec<Log>, CliError> {
+    let containers = run.task["containers"].as_array().into_iter().flatten();
+    let names: Vec<_> = containers
+        .filter_map(|container| container["name"].as_str())
+        .collect();
     if let Some(name) = &arguments.container {
         if !names.contains(&name.as_str()) {
-            let words = format!(
+            let message = format!(
                 "`{}` has no container `{name}`; it has {}",
                 run.name,
                 names.join(", ")
             );
-            return Err(Failure::Usage(words));
+            return Err(CliError::Usage(message));
         }
         return Ok(vec![Log::new(
             run.folder.join(format!("{name}.log")),
-            Lines::One,
+            LogFormat::Plain,
         )]);
     }
 
+    // Names are padded, so that the lines of all containers align.
     let width = names
         .iter()
         .map(|name| name.chars().count())
@@ -80,77 +83,79 @@ fn logs(arguments: &Arguments, run: &Run) -> Result<Vec<Log>, Failure> {
 
     Ok(vec![Log::new(
         run.folder.join("output.jsonl"),
-        Lines::All(width),
+        LogFormat::Prefixed(width),
     )])
 }
 
-/// What is in a file.
+/// The format of a log file.
 #[derive(Debug, Clone, Copy)]
-enum Lines {
+enum LogFormat {
     /// The lines of one container.
-    One,
-    /// Those of all, with room for the longest name.
-    All(usize),
+    Plain,
+    /// JSON lines of all containers; the number is the width of the longest name.
+    Prefixed(usize),
 }
 
-impl Lines {
-    fn shown(self, line: &str) -> String {
-        let Self::All(width) = self else {
+impl LogFormat {
+    fn format_line(self, line: &str) -> String {
+        let Self::Prefixed(width) = self else {
             return format!("{line}\n");
         };
-        // The runner writes whole objects only; a full disk may have cut one.
-        let one: Value = serde_json::from_str(line).unwrap_or_default();
-        let (name, text) = (one["container"].as_str(), one["line"].as_str());
+        // Only whole objects are written, but a full disk may have cut one.
+        let entry: Value = serde_json::from_str(line).unwrap_or_default();
+        let (name, text) = (entry["container"].as_str(), entry["line"].as_str());
         let (name, text) = (name.unwrap_or("?"), text.unwrap_or(line));
         format!("{name:width$} | {text}\n")
     }
 }
 
-/// A file, as far as it has been read.
+/// A log file and how far it has been printed.
 struct Log {
     file: PathBuf,
-    lines: Lines,
-    read: u64,
-    rest: String,
+    format: LogFormat,
+    offset: u64,
+    /// The start of a line that is not complete yet.
+    incomplete: String,
 }
 
 impl Log {
-    fn new(file: PathBuf, lines: Lines) -> Self {
+    fn new(file: PathBuf, format: LogFormat) -> Self {
         Self {
             file,
-            lines,
-            read: 0,
-            rest: String::new(),
+            format,
+            offset: 0,
+            incomplete: String::new(),
         }
     }
 
-    /// Prints the whole lines that are new. A file that has become shorter is another one.
-    fn print(&mut self, talk: &Talk) {
+    /// Prints new complete lines. A file that has become shorter was rotated and is read from its start.
+    fn print(&mut self, ui: &Ui) {
         let Ok(mut file) = File::open(&self.file) else {
             return;
         };
         let length = file.metadata().map_or(0, |data| data.len());
 
-        if length < self.read {
-            self.read = 0;
+        if length < self.offset {
+            self.offset = 0;
         }
 
         let mut bytes = Vec::new();
         let new = file
-            .seek(SeekFrom::Start(self.read))
+            .seek(SeekFrom::Start(self.offset))
             .and_then(|_| file.read_to_end(&mut bytes));
         let Ok(count) = new else {
             return;
         };
 
-        self.read += count as u64;
-        self.rest.push_str(&String::from_utf8_lossy(&bytes));
-        let whole = self.rest.rfind('\n').map_or(0, |at| at + 1);
-        let rest = self.rest.split_off(whole);
-        let lines = std::mem::replace(&mut self.rest, rest);
-        let lines = lines.lines().map(|line| self.lines.shown(line));
-        talk.data(&lines.collect::<String>());
+        self.offset += count as u64;
+        self.incomplete.push_str(&String::from_utf8_lossy(&bytes));
+        // A container may write a line in several pieces; only complete lines are printed.
+        let whole = self.incomplete.rfind('\n').map_or(0, |at| at + 1);
+        let incomplete = self.incomplete.split_off(whole);
+        let complete = std::mem::replace(&mut self.incomplete, incomplete);
+        let lines = complete.lines().map(|line| self.format.format_line(line));
+        ui.data(&lines.collect::<String>());
     }
 }
 
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! `assemble man`: the manual, made from the command line itself.
+//! `assemble man`: manual pages, generated from the command line definition.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,47 +8,49 @@ use clap_mangen::Man;
 use task_definition::nearest;
 
 use crate::cli::Cli;
-use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::ui::Ui;
 
-/// Which page.
+/// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The verb whose page to print; the page of the whole command when left out.
+    /// Command to print the page of [default: the page of `assemble`].
+    #[arg(value_name = "COMMAND")]
     verb: Option<String>,
-    /// Writes the pages of the command and of every verb into this folder.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "verb")]
-    into: Option<PathBuf>,
+    /// Write the pages of `assemble` and of all commands to this directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    output: Option<PathBuf>,
 }
 
-/// Prints the page, or writes all.
-pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
+/// Prints one page or writes all of them.
+pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     let mut command = Cli::command();
+    // Builds the display names (`assemble-check`), which are the page names.
     command.build();
-    if let Some(folder) = &arguments.into {
-        write_all(&command, folder, talk)?;
+    if let Some(folder) = &arguments.output {
+        write_all(&command, folder, ui)?;
         return Ok(0);
     }
 
-    let wanted = match &arguments.verb {
+    let selected = match &arguments.verb {
         None => &command,
         Some(verb) => command.find_subcommand(verb).ok_or_else(|| {
             let verbs = command.get_subcommands().map(Command::get_name);
             let meant = nearest(verb, verbs).map(|meant| format!("; did you mean `{meant}`?"));
-            Failure::Usage(format!(
-                "there is no verb `{verb}`{}",
+            CliError::Usage(format!(
+                "unknown command `{verb}`{}",
                 meant.unwrap_or_default()
             ))
         })?,
     };
 
-    talk.data(&page(wanted)?);
+    ui.data(&page(selected)?);
     Ok(0)
 }
 
-fn write_all(command: &Command, folder: &PathBuf, talk: &Talk) -> Result<(), Failure> {
+fn write_all(command: &Command, folder: &PathBuf, ui: &Ui) -> Result<(), CliError> {
     let failure = |path: PathBuf| {
-        move |source| Failure::File {
+        move |source| CliError::File {
             act: "write",
             path,
             source,
@@ -57,26 +59,26 @@ fn write_all(command: &Command, folder: &PathBuf, talk: &Talk) -> Result<(), Fai
 
     fs::create_dir_all(folder).map_err(failure(folder.clone()))?;
     let mut pages = 0;
-    for one in [command].into_iter().chain(command.get_subcommands()) {
-        let path = folder.join(format!("{}.1", name(one)));
-        fs::write(&path, page(one)?).map_err(failure(path))?;
+    for command in [command].into_iter().chain(command.get_subcommands()) {
+        let path = folder.join(format!("{}.1", name(command)));
+        fs::write(&path, page(command)?).map_err(failure(path))?;
         pages += 1;
     }
 
-    talk.say(&format!("{pages} pages written into {}", folder.display()));
+    ui.message(&format!("wrote {pages} pages to {}", folder.display()));
     Ok(())
 }
 
-fn page(command: &Command) -> Result<String, Failure> {
+fn page(command: &Command) -> Result<String, CliError> {
     let mut text = Vec::new();
     Man::new(command.clone())
         .title(name(command))
         .render(&mut text)
-        .map_err(|error| Failure::Usage(format!("the page cannot be made: {error}")))?;
+        .map_err(|error| CliError::Usage(format!("cannot generate the page: {error}")))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The name of a verb's page is `assemble-check`.
+/// Returns the name of a page: `assemble-check` for the verb `check`.
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or(command.get_name())
 }

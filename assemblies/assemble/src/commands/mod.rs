@@ -1,9 +1,9 @@
-//! The verbs, a file each. Every one has `Arguments` and a `run` that answers with the exit code.
+//! The verbs, one file each: `Arguments`, and `run`, which returns the exit code.
 
 use crate::cli::{Cli, Verb};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
 pub(crate) mod check;
 pub(crate) mod compare;
@@ -49,42 +49,43 @@ pub(crate) mod stop;
 pub(crate) mod up;
 
 /// Runs the verb.
-pub(crate) fn run(cli: Cli, talk: &Talk) -> Result<u8, Failure> {
+pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
+    // `explain`, `rules`, `schema`, `completions` and `man` need no project.
     let project = || Project::find(cli.project.as_deref());
     match cli.verb {
-        Verb::New(arguments) => new::run(&arguments, &project()?, talk),
-        Verb::Check(arguments) => check::run(&arguments, &project()?, talk),
-        Verb::Render(arguments) => render::run(&arguments, &project()?, talk),
-        Verb::Compare(arguments) => compare::run(&arguments, &project()?, talk),
-        Verb::Size(arguments) => size::run(&arguments, &project()?, talk),
-        Verb::Graph(arguments) => graph::run(&arguments, &project()?, talk),
-        Verb::Import(arguments) => import::run(&arguments, &project()?, talk),
-        Verb::Inject(arguments) => inject::run(&arguments, &project()?, talk),
-        Verb::Explain(arguments) => explain::run(&arguments, talk),
-        Verb::Rules(arguments) => rules::run(&arguments, talk),
-        Verb::OnDemand(arguments) => on_demand::run(&arguments, &project()?, talk),
-        Verb::Schema(arguments) => Ok(schema::run(&arguments, talk)),
-        Verb::Completions(arguments) => Ok(completions::run(&arguments, talk)),
-        Verb::Man(arguments) => man::run(&arguments, talk),
+        Verb::New(arguments) => new::run(&arguments, &project()?, ui),
+        Verb::Check(arguments) => check::run(&arguments, &project()?, ui),
+        Verb::Render(arguments) => render::run(&arguments, &project()?, ui),
+        Verb::Compare(arguments) => compare::run(&arguments, &project()?, ui),
+        Verb::Size(arguments) => size::run(&arguments, &project()?, ui),
+        Verb::Graph(arguments) => graph::run(&arguments, &project()?, ui),
+        Verb::Import(arguments) => import::run(&arguments, &project()?, ui),
+        Verb::Inject(arguments) => inject::run(&arguments, &project()?, ui),
+        Verb::Explain(arguments) => explain::run(&arguments, ui),
+        Verb::Rules(arguments) => rules::run(&arguments, ui),
+        Verb::OnDemand(arguments) => on_demand::run(&arguments, &project()?, ui),
+        Verb::Schema(arguments) => Ok(schema::run(&arguments, ui)),
+        Verb::Completions(arguments) => Ok(completions::run(&arguments, ui)),
+        Verb::Man(arguments) => man::run(&arguments, ui),
         #[cfg(feature = "aws")]
-        Verb::Diff(arguments) => diff::run(&arguments, &project()?, talk),
+        Verb::Diff(arguments) => diff::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
-        Verb::Register(arguments) => register::run(&arguments, &project()?, talk),
+        Verb::Register(arguments) => register::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
-        Verb::Run(arguments) => run::run(&arguments, talk),
+        Verb::Run(arguments) => run::run(&arguments, ui),
         #[cfg(feature = "lock")]
-        Verb::Lock(arguments) => lock::run(&arguments, &project()?, talk),
+        Verb::Lock(arguments) => lock::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
-        Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, talk)),
+        Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, ui)),
         #[cfg(feature = "up")]
-        Verb::Ps(arguments) => Ok(ps::run(&arguments, &project()?, talk)),
+        Verb::Ps(arguments) => Ok(ps::run(&arguments, &project()?, ui)),
         #[cfg(feature = "up")]
-        Verb::Logs(arguments) => logs::run(&arguments, &project()?, talk),
+        Verb::Logs(arguments) => logs::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
-        Verb::Exec(arguments) => exec::run(&arguments, &project()?, talk),
+        Verb::Exec(arguments) => exec::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
-        Verb::Stop(arguments) => stop::run(&arguments, &project()?, talk),
+        Verb::Stop(arguments) => stop::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
-        Verb::DevToken(arguments) => dev_token::run(&arguments, &project()?, talk),
+        Verb::DevToken(arguments) => dev_token::run(&arguments, &project()?, ui),
     }
 }

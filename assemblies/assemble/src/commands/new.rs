@@ -1,48 +1,48 @@
-//! `assemble new`: starters that pass `check`. What is there already is never written over.
+//! `assemble new`: creates assemblies and components that pass `check`. Never overwrites a file.
 //!
-//! | file | makes |
+//! | file | creates |
 //! |---|---|
 //! | `assembly` | a manifest |
 //! | `component` | a component: a crate of this workspace, or the description of an image |
-//! | `templates/` | their texts; `@word@` is filled in |
+//! | `templates/` | the templates; `@word@` is replaced |
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
 mod assembly;
 mod component;
 
-/// What to make.
+/// Arguments of `new`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: What,
 }
 
-/// The things that can be made.
+/// What can be created.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// A manifest in `assemblies/`.
+    /// Create a manifest in `assemblies/`.
     Assembly(assembly::Arguments),
-    /// A component: a crate under `apps/` or `sidecars/`, or with `--image` a description of one.
+    /// Create a component: a crate in `apps/` or `sidecars/`, or with `--image` a description of an image.
     Component(component::Arguments),
 }
 
-/// Makes it, and says what to do next.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Creates the files and prints the next steps.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     match &arguments.what {
-        What::Assembly(arguments) => assembly::run(arguments, project, talk),
-        What::Component(arguments) => component::run(arguments, project, talk),
+        What::Assembly(arguments) => assembly::run(arguments, project, ui),
+        What::Component(arguments) => component::run(arguments, project, ui),
     }
 }
 
-/// A file to be written, from the project's folder.
+/// A file to create; its path is relative to the project.
 struct Starter {
     path: PathBuf,
     text: String,
@@ -57,26 +57,26 @@ impl Starter {
     }
 }
 
-/// Writes all of them, or none when one is there already.
-fn write(starters: &[Starter], project: &Project, talk: &Talk) -> Result<(), Failure> {
-    let there = |starter: &&Starter| project.root().join(&starter.path).exists();
-    if let Some(starter) = starters.iter().find(there) {
-        return Err(Failure::Usage(format!(
-            "`{}` is there already, and nothing was written; choose another name or take it away",
+/// Writes all files, or none if one exists.
+fn write(starters: &[Starter], project: &Project, ui: &Ui) -> Result<(), CliError> {
+    let exists = |starter: &&Starter| project.root().join(&starter.path).exists();
+    if let Some(starter) = starters.iter().find(exists) {
+        return Err(CliError::Usage(format!(
+            "`{}` already exists and nothing was written; choose another name or delete it",
             starter.path.display()
         )));
     }
 
     for starter in starters {
         create(&project.root().join(&starter.path), &starter.text)?;
-        talk.say(&format!("wrote {}", starter.path.display()));
+        ui.message(&format!("wrote {}", starter.path.display()));
     }
 
     Ok(())
 }
 
-fn create(path: &Path, text: &str) -> Result<(), Failure> {
-    let failure = |source| Failure::File {
+fn create(path: &Path, text: &str) -> Result<(), CliError> {
+    let failure = |source| CliError::File {
         act: "write",
         path: path.to_owned(),
         source,
@@ -87,32 +87,33 @@ fn create(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(failure)
 }
 
-/// Fills the `@word@` of a template.
-fn filled(template: &str, words: &[(&str, &str)]) -> String {
+/// Replaces each `@word@` of a template.
+fn fill_template(template: &str, replacements: &[(&str, &str)]) -> String {
     let fill =
         |text: String, (word, value): &(&str, &str)| text.replace(&format!("@{word}@"), value);
-    words.iter().fold(template.to_owned(), fill)
+    replacements.iter().fold(template.to_owned(), fill)
 }
 
-/// Refuses what no component and no assembly can be called, before anything is written.
-fn check_name(name: &str) -> Result<(), Failure> {
+/// Rejects an invalid name before anything is written.
+fn check_name(name: &str) -> Result<(), CliError> {
     if ::assembly::manifest::is_name(name) {
         return Ok(());
     }
 
-    let letters = name.to_lowercase();
-    let letters = letters
+    // Suggest the nearest valid name: lower case, with `-` for anything else.
+    let spelled: String = name
+        .to_lowercase()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
-    let meant: String = letters.collect();
-    let meant = meant.trim_matches(|c: char| c == '-' || c.is_ascii_digit());
-    let hint = if ::assembly::manifest::is_name(meant) {
-        format!("; write `{meant}`")
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let suggestion = spelled.trim_matches(|c: char| c == '-' || c.is_ascii_digit());
+    let hint = if ::assembly::manifest::is_name(suggestion) {
+        format!("; use `{suggestion}`")
     } else {
         String::new()
     };
 
-    Err(Failure::Usage(format!(
-        "`{name}` is no name: small letters, digits and `-`, a letter first, at most 54{hint}"
+    Err(CliError::Usage(format!(
+        "`{name}` is not a valid name: use lower-case letters, digits and `-`, start with a letter, at most 54 characters{hint}"
     )))
 }

@@ -1,23 +1,23 @@
-//! `assemble on-demand`: what a new object would start, and doing it here.
+//! `assemble on-demand`: tests or simulates the S3 trigger.
 //!
 //! | file | does |
 //! |---|---|
-//! | `test` | says whether the rule matches, and what the task would be told |
-//! | `watch` | runs the task for every new file of a folder |
+//! | `test` | evaluates the rule for one event and prints the overrides |
+//! | `watch` | runs the task for every new file in a directory |
 
 use assembly::Plan;
 use clap::{Args, Subcommand};
 
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
 mod test;
 #[cfg(feature = "up")]
 mod watch;
 
-/// What is wanted.
+/// Arguments of `on-demand`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -26,71 +26,71 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Says whether the rule matches a new object, and what the task would be told. Nothing is run.
+    /// Test whether an event starts a task, and show its overrides. Nothing is run.
     Test(test::Arguments),
-    /// Runs the task here for every new file of a folder, as the rule would for every new object.
+    /// Run the task locally for every new file in a directory.
     #[cfg(feature = "up")]
     Watch(watch::Arguments),
 }
 
-/// Does it.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     match &arguments.verb {
-        Verb::Test(arguments) => test::run(arguments, project, talk),
+        Verb::Test(arguments) => test::run(arguments, project, ui),
         #[cfg(feature = "up")]
-        Verb::Watch(arguments) => watch::run(arguments, project, talk),
+        Verb::Watch(arguments) => watch::run(arguments, project, ui),
     }
 }
 
-/// The plan of the assembly that is named, or of the only one that starts for events; and what it is called.
+/// Plans the given assembly, or the only one with `on_demand`. Returns the plan and the assembly's name.
 fn plan(
     name: Option<&String>,
     values: &ValueArguments,
-    otherwise: &str,
+    environment: &str,
     project: &Project,
-) -> Result<(Plan, String), Failure> {
+) -> Result<(Plan, String), CliError> {
     if let Some(name) = name {
-        let plan = project.plan(name, values, otherwise)?;
+        let plan = project.plan(name, values, environment)?;
         if plan.on_demand().is_none() {
-            return Err(Failure::Usage(format!(
-                "`{name}` has no `on_demand`: nothing starts it; choose one of: {}",
-                listed(&on_demand(values, otherwise, project)?)
+            return Err(CliError::Usage(format!(
+                "`{name}` has no `on_demand`; choose one of: {}",
+                join_names(&on_demand(values, environment, project)?)
             )));
         }
         return Ok((plan, name.clone()));
     }
 
-    let mut all = on_demand(values, otherwise, project)?;
+    let mut all = on_demand(values, environment, project)?;
     match all.pop() {
-        Some(one) if all.is_empty() => Ok(one),
-        Some(one) => {
-            all.push(one);
-            let names = listed(&all);
-            Err(Failure::Usage(format!(
-                "several assemblies start for new objects; name one of: {names}"
+        Some(only) if all.is_empty() => Ok(only),
+        Some(last) => {
+            all.push(last);
+            let names = join_names(&all);
+            Err(CliError::Usage(format!(
+                "several assemblies have `on_demand`; choose one of: {names}"
             )))
         }
-        None => Err(Failure::Usage(
-            "no assembly here has `on_demand`; write `on_demand: { bucket: … }` into one"
-                .to_owned(),
+        None => Err(CliError::Usage(
+            "no assembly has `on_demand`; add `on_demand: { bucket: … }` to one".to_owned(),
         )),
     }
 }
 
-/// Assemblies that cannot be planned are for `check` to tell of.
+/// Plans all assemblies with `on_demand`. Skips those with errors, which `check` reports.
 fn on_demand(
     values: &ValueArguments,
-    otherwise: &str,
+    environment: &str,
     project: &Project,
-) -> Result<Vec<(Plan, String)>, Failure> {
+) -> Result<Vec<(Plan, String)>, CliError> {
     let names = project.assemblies()?.into_iter();
-    let plans = names.filter_map(|name| Some((project.plan(&name, values, otherwise).ok()?, name)));
+    let plans =
+        names.filter_map(|name| Some((project.plan(&name, values, environment).ok()?, name)));
     Ok(plans
         .filter(|(plan, _)| plan.on_demand().is_some())
         .collect())
 }
 
-fn listed(all: &[(Plan, String)]) -> String {
+fn join_names(all: &[(Plan, String)]) -> String {
     let names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
     names.join(", ")
 }

@@ -1,41 +1,41 @@
-//! `assemble ps`: the tasks that run here.
+//! `assemble ps`: lists tasks that run locally.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::runs::Run;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Which, and how.
+/// Arguments of `ps`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Also those that have ended.
+    /// Include stopped tasks.
     #[arg(long)]
     all: bool,
-    /// How to print them.
+    /// Output format.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-/// How tasks are printed.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
     Text,
-    /// For programs: the shape of DescribeTasks.
+    /// For programs: the response format of DescribeTasks.
     Json,
 }
 
-/// Prints them, newest first.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
+/// Prints the tasks, newest first.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> u8 {
     let mut runs = Run::all(project);
-    runs.retain(|one| one.alive || arguments.all);
-    runs.iter_mut().for_each(Run::own_up);
-    talk.data(&match arguments.format {
+    runs.retain(|run| run.alive || arguments.all);
+    runs.iter_mut().for_each(Run::mark_as_stopped_if_dead);
+    ui.data(&match arguments.format {
         Format::Text => text(&Run::services(project), &runs),
         Format::Json => {
-            let tasks: Vec<_> = runs.into_iter().map(|one| one.task).collect();
+            let tasks: Vec<_> = runs.into_iter().map(|run| run.task).collect();
             format!("{:#}\n", json!({ "tasks": tasks, "failures": [] }))
         }
     });
@@ -47,10 +47,10 @@ fn text(services: &[Run], runs: &[Run]) -> String {
     let mut rows = vec![TITLES.map(str::to_owned)];
     for service in services {
         rows.push(heading(service));
-        let mut own: Vec<_> = runs.iter().filter(|run| run.belongs_to(service)).collect();
-        // By their numbers.
-        own.sort_by_key(|run| (run.name.len(), &run.name));
-        rows.extend(own.into_iter().flat_map(task));
+        let mut replicas: Vec<_> = runs.iter().filter(|run| run.belongs_to(service)).collect();
+        // By number: `-2` before `-10`.
+        replicas.sort_by_key(|run| (run.name.len(), &run.name));
+        rows.extend(replicas.into_iter().flat_map(task));
     }
 
     let is_alone = |run: &&Run| !services.iter().any(|service| run.belongs_to(service));
@@ -65,16 +65,16 @@ fn text(services: &[Run], runs: &[Run]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// A service is its tasks, which have rows of their own; it has the ports.
+/// Returns the row of a service, which has the ports; its tasks have rows too.
 fn heading(service: &Run) -> [String; 5] {
     let count = |name: &str| service.task[name].as_u64().unwrap_or_default();
-    let (running, wanted) = (count("runningCount"), count("desiredCount"));
+    let (running, desired) = (count("runningCount"), count("desiredCount"));
     [
         service.name.clone(),
         String::new(),
-        word(&service.task["status"]),
+        status_text(&service.task["status"]),
         String::new(),
-        format!("a service: {running} of {wanted} tasks take part") + &ports(&service.task),
+        format!("service: {running} of {desired} tasks ready") + &ports(&service.task),
     ]
 }
 
@@ -83,7 +83,7 @@ fn task(run: &Run) -> Vec<[String; 5]> {
         run.name.clone(),
         String::new(),
         run.status().to_owned(),
-        word(&run.task["healthStatus"]),
+        status_text(&run.task["healthStatus"]),
         String::new(),
     ]];
     let containers = run.task["containers"].as_array();
@@ -91,17 +91,18 @@ fn task(run: &Run) -> Vec<[String; 5]> {
     rows
 }
 
-fn container(one: &Value) -> [String; 5] {
-    let ended = one["exitCode"]
+fn container(record: &Value) -> [String; 5] {
+    let ended = record["exitCode"]
         .as_i64()
         .map(|code| format!("exited {code}"));
-    let pid = one["pid"]
+    // The pid of a process that has ended may be reused.
+    let pid = record["pid"]
         .as_u64()
         .filter(|_| ended.is_none())
         .map(|pid| format!("pid {pid}"));
-    let name = word(&one["name"]);
+    let name = status_text(&record["name"]);
     let ports = if ended.is_none() {
-        ports(one)
+        ports(record)
     } else {
         String::new()
     };
@@ -110,26 +111,27 @@ fn container(one: &Value) -> [String; 5] {
     [
         String::new(),
         name,
-        word(&one["lastStatus"]),
-        word(&one["healthStatus"]),
+        status_text(&record["lastStatus"]),
+        status_text(&record["healthStatus"]),
         detail,
     ]
 }
 
-/// Where each port is on this machine.
-fn ports(one: &Value) -> String {
-    let bindings = one["networkBindings"].as_array().into_iter().flatten();
-    let words = bindings.map(|port| {
+/// Formats the host address of each published port.
+fn ports(record: &Value) -> String {
+    let bindings = record["networkBindings"].as_array().into_iter().flatten();
+    let texts = bindings.map(|port| {
         let ip = port["bindIP"].as_str().unwrap_or_default();
         format!(
-            ", {ip}:{} is port {}",
+            // As `docker ps` writes it.
+            ", {ip}:{}->{}/tcp",
             port["hostPort"], port["containerPort"]
         )
     });
-    words.collect()
+    texts.collect()
 }
 
-fn word(value: &Value) -> String {
+fn status_text(value: &Value) -> String {
     value.as_str().unwrap_or("UNKNOWN").to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! What the AWS verbs share: the definition meant, a connection, and a runtime to wait in.
+//! Shared by the AWS verbs: the task definition, the client, and the runtime.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use task_definition::{Severity, TaskDefinition};
 
 use super::check::is_task_definition;
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
 
-/// The checked definition of an assembly, or of a task definition's file.
+/// Returns the task definition of an assembly, or of a file, after checking it.
 pub(crate) fn definition(
     what: &str,
     values: &ValueArguments,
     project: &Project,
-) -> Result<TaskDefinition, Failure> {
+) -> Result<TaskDefinition, CliError> {
     let file = Path::new(what);
     let plain = if file.is_file() {
         Some(project.source(file)?)
@@ -26,34 +26,35 @@ pub(crate) fn definition(
     let Some(plain) = plain.filter(is_task_definition) else {
         return Ok(project.plan(what, values, "example")?.definition().clone());
     };
-    let located = task_definition::read(&plain).map_err(Failure::Findings)?;
+    let located = task_definition::read(&plain).map_err(CliError::Findings)?;
     let findings = task_definition::check(&located);
 
     if findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
     {
-        return Err(Failure::Findings(findings));
+        return Err(CliError::Findings(findings));
     }
 
     Ok(located.definition)
 }
 
-/// Runs `work` against ECS as the environment describes it.
+/// Runs `work` with a client configured from the environment.
 pub(crate) fn with_client<T>(
     work: impl AsyncFnOnce(Client) -> Result<T, ecs_client::Error>,
-) -> Result<T, Failure> {
+) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Usage(format!("no runtime could be made: {error}")))?;
+        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
     let outcome = runtime.block_on(async { work(Client::from_environment().await?).await });
 
     outcome.map_err(|error| {
+        // Exit code 3 is for what the remote side refused; a missing credential or region is a usage error.
         if error.is_remote() {
-            Failure::Refused(error.to_string())
+            CliError::Refused(error.to_string())
         } else {
-            Failure::Usage(error.to_string())
+            CliError::Usage(error.to_string())
         }
     })
 }

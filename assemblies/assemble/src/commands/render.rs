@@ -1,4 +1,4 @@
-//! `assemble render`: writes the documents of assemblies, and says what they are in one table.
+//! `assemble render`: writes the documents of assemblies and prints a table of them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,27 +14,26 @@ use clap::Args;
 use task_definition::{Finding, Judged, Severity};
 
 use crate::cli::{PriceArguments, ValueArguments};
-use crate::failure::{Failure, count};
-use crate::judging::{Judging, RuleArguments};
+use crate::error::{CliError, format_findings};
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::ui::Ui;
 
-/// What to render.
+/// Arguments of `render`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Assemblies, by name or file.
+    /// Assemblies, by name or path.
     #[arg(value_name = "NAME", required_unless_present = "all")]
     names: Vec<String>,
-    /// All assemblies of the project.
+    /// Render all assemblies of the project.
     #[arg(long)]
     all: bool,
-    /// An environment under `assemblies/values/`, rendered into a folder of its own; several stand side by
-    /// side.
+    /// Environment under `assemblies/values/`, rendered into its own subdirectory; repeatable.
     #[arg(long, value_name = "NAME")]
     environment: Vec<String>,
-    /// The folder to write into, instead of `assemblies/rendered/`.
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
+    /// Directory to write to [default: `assemblies/rendered/`].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,
     #[command(flatten)]
@@ -43,8 +42,8 @@ pub(crate) struct Arguments {
     prices: PriceArguments,
 }
 
-/// Renders them all before it gives up, so that every finding is seen.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Renders all assemblies before it fails, so that every finding is printed.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let names = if arguments.all {
         project.assemblies()?
     } else {
@@ -54,21 +53,21 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let catalog = project.catalog()?;
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
-    let mut all = Told::default();
+    let mut findings = UniqueFindings::default();
     let mut written = 0;
     let mut plans = Vec::new();
-    let mut judging = Judging::new(&arguments.rules, project)?;
+    let mut rule_config = RuleConfigLoader::new(&arguments.rules, project)?;
 
     for target in targets(arguments, project)? {
         let values = project.values(&target.values, "example")?;
-        let mut asked = Vec::new();
+        let mut jobs = Vec::new();
         for name in &names {
-            let judgement = judging.of(&project.manifest_path(name))?;
-            asked.push((name, project.manifest(name)?, judgement));
+            let levels = rule_config.for_file(&project.manifest_path(name))?;
+            jobs.push((name, project.manifest(name)?, levels));
         }
 
-        let made = side_by_side(&asked, |(_, manifest, judgement)| {
-            let planned = assembly::plan_under(manifest, &catalog, &values, judgement);
+        let outcomes = par_map(&jobs, |(_, manifest, levels)| {
+            let planned = assembly::plan_under(manifest, &catalog, &values, levels);
             planned.map(|plan| {
                 let plan = plan.priced(&prices);
                 let written = write(&plan, &target);
@@ -76,74 +75,76 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
             })
         });
 
-        for ((name, ..), outcome) in asked.iter().zip(made) {
+        for ((name, ..), outcome) in jobs.iter().zip(outcomes) {
             match outcome {
                 Ok((plan, files)) => {
-                    talk.guards(plan.silenced());
+                    ui.print_suppressed_guards(plan.silenced());
                     written += files?;
                     rows.push(row(&plan, &prices, &target));
-                    all.add(plan.warnings());
+                    findings.add(plan.warnings());
                     plans.push(plan);
                 }
-                Err(Judged { findings, .. }) => {
-                    rows.push(failed(target.called(name), &findings));
-                    all.add(&findings);
+                Err(Judged {
+                    findings: reported, ..
+                }) => {
+                    rows.push(failed_row(target.display_name(name), &reported));
+                    findings.add(&reported);
                 }
             }
         }
     }
 
-    let all = all.in_order;
-    // A page that lacks an assembly would be worse than one of yesterday.
-    let is_usual = arguments.environment.is_empty() && arguments.out.is_none();
-    if arguments.all && is_usual && plans.len() == names.len() {
+    let findings = findings.in_order;
+    // An index without a failed assembly would be worse than the previous one.
+    let is_default_output = arguments.environment.is_empty() && arguments.output.is_none();
+    if arguments.all && is_default_output && plans.len() == names.len() {
         written += super::index::write(&plans, project)?;
     }
 
-    talk.data(&table(&rows));
+    ui.data(&table(&rows));
     let place = arguments
-        .out
+        .output
         .as_deref()
         .map_or("assemblies/rendered/".to_owned(), |out| {
             out.display().to_string()
         });
 
-    talk.say(&match written {
+    ui.message(&match written {
         0 => format!("nothing changed in {place}"),
-        1 => format!("1 file written into {place}"),
-        many => format!("{many} files written into {place}"),
+        1 => format!("wrote 1 file to {place}"),
+        count => format!("wrote {count} files to {place}"),
     });
-    talk.missing(&all);
+    ui.print_missing_values(&findings);
 
-    if all
+    if findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
     {
-        Err(Failure::Findings(all))
+        Err(CliError::Findings(findings))
     } else {
         Ok(0)
     }
 }
 
-/// Where one environment goes, and with which values.
+/// The output directory and the values of one environment.
 struct Target {
     environment: Option<String>,
     values: ValueArguments,
     folder: PathBuf,
-    stale: Stale,
+    stale_files: StaleFiles,
 }
 
-/// What becomes of files that are no longer made.
+/// What to do with files that are no longer rendered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stale {
-    Goes,
-    /// The folder is the user's, who may have more in it.
-    Stays,
+enum StaleFiles {
+    Remove,
+    /// Keep them: the directory is the user's and may contain other files.
+    Keep,
 }
 
 impl Target {
-    /// `production/shop`.
-    fn called(&self, name: &str) -> String {
+    /// Returns the name for the table: `production/shop`.
+    fn display_name(&self, name: &str) -> String {
         match &self.environment {
             Some(environment) => format!("{environment}/{name}"),
             None => name.to_owned(),
@@ -151,11 +152,11 @@ impl Target {
     }
 }
 
-fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, Failure> {
+fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, CliError> {
     let own = project.root().join("assemblies/rendered");
-    let (folder, stale) = match &arguments.out {
-        Some(out) => (out.clone(), Stale::Stays),
-        None => (own, Stale::Goes),
+    let (folder, stale_files) = match &arguments.output {
+        Some(out) => (out.clone(), StaleFiles::Keep),
+        None => (own, StaleFiles::Remove),
     };
 
     if arguments.environment.is_empty() {
@@ -165,39 +166,40 @@ fn targets(arguments: &Arguments, project: &Project) -> Result<Vec<Target>, Fail
             environment,
             values,
             folder,
-            stale,
+            stale_files,
         }]);
     }
 
     let assemblies = project.assemblies()?;
     let mut targets = Vec::new();
     for environment in &arguments.environment {
+        // `rendered/NAME/` is an assembly's directory without --environment, an environment's with it.
         if assemblies.contains(environment) {
-            return Err(Failure::Usage(format!(
-                "`{environment}` is an assembly and an environment, and both would be written into one folder; rename one of them"
+            return Err(CliError::Usage(format!(
+                "`{environment}` is the name of an assembly and of an environment, which would share a directory; rename one of them"
             )));
         }
         targets.push(Target {
             values: arguments.values.and(environment),
             folder: folder.join(environment),
             environment: Some(environment.clone()),
-            stale,
+            stale_files,
         });
     }
 
     Ok(targets)
 }
 
-fn failed(name: String, findings: &[Finding]) -> [String; COLUMNS] {
+fn failed_row(name: String, findings: &[Finding]) -> [String; COLUMNS] {
     let mut row = [const { String::new() }; COLUMNS].map(|_| "-".to_owned());
     row[0] = name;
-    row[COLUMNS - 1] = count(findings.len());
+    row[COLUMNS - 1] = format_findings(findings.len());
     row
 }
 
-/// Does the work for every item, as many at a time as there are processors; the results come in the order
-/// of the items.
-fn side_by_side<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
+/// Maps the items in parallel, with one thread per processor. Results are in the order of the items.
+fn par_map<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
+    // Threads cost more than they save for a single item.
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     if workers == 1 || items.len() < 2 {
         return items.iter().map(work).collect();
@@ -209,30 +211,32 @@ fn side_by_side<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) ->
         for _ in 0..workers.min(items.len()) {
             let (done, next, work) = (done.clone(), &next, &work);
             scope.spawn(move || {
+                // Workers take the next index themselves: planning times differ too much for equal shares.
                 let indices = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
                 for (index, item) in indices.map_while(|index| Some((index, items.get(index)?))) {
-                    // Nobody listens only where another worker has panicked, which ends this scope.
+                    // Sending fails only if the receiver is gone, after a panic of another worker.
                     let _ = done.send((index, work(item)));
                 }
             });
         }
     });
 
+    // The receiver ends once every sender is dropped, this one included.
     drop(done);
     let mut results: Vec<(usize, R)> = results.into_iter().collect();
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// What was found, each thing once: several assemblies may name the same broken component.
+/// Findings without duplicates: several assemblies may use the same broken component.
 #[derive(Default)]
-struct Told {
+struct UniqueFindings {
     in_order: Vec<Finding>,
-    /// Where the findings of one message stand among them.
+    /// The indices of the findings with a message; comparing all pairs would be quadratic.
     by_message: HashMap<String, Vec<usize>>,
 }
 
-impl Told {
+impl UniqueFindings {
     fn add(&mut self, findings: &[Finding]) {
         for finding in findings {
             let same = self.by_message.entry(finding.message.clone()).or_default();
@@ -258,11 +262,11 @@ const HEADINGS: [&str; COLUMNS] = [
 fn row(plan: &Plan, prices: &Prices, target: &Target) -> [String; COLUMNS] {
     let findings = match plan.warnings().len() {
         0 => "none".to_owned(),
-        many => count(many),
+        count => format_findings(count),
     };
 
     [
-        target.called(plan.name()),
+        target.display_name(plan.name()),
         plan.containers().len().to_string(),
         plan.size().to_string(),
         Sizing::of_plan(plan, prices).set_by(),
@@ -271,7 +275,7 @@ fn row(plan: &Plan, prices: &Prices, target: &Target) -> [String; COLUMNS] {
     ]
 }
 
-/// By the month for a task that serves, by the hour for one that ends.
+/// Formats the price: per month for a service, per hour for a task that ends.
 fn price(plan: &Plan) -> String {
     match (plan.price(), plan.on_demand()) {
         (None, _) => "unknown".to_owned(),
@@ -280,8 +284,8 @@ fn price(plan: &Plan) -> String {
     }
 }
 
-/// Writes what is new or different; takes away documents that are no longer made.
-fn write(plan: &Plan, target: &Target) -> Result<usize, Failure> {
+/// Writes new and changed documents, and removes those that are no longer rendered.
+fn write(plan: &Plan, target: &Target) -> Result<usize, CliError> {
     let folder = target.folder.join(plan.name());
     let documents = assembly::render(plan);
     let mut written = 0;
@@ -289,15 +293,15 @@ fn write(plan: &Plan, target: &Target) -> Result<usize, Failure> {
         written += usize::from(write_if_different(&folder.join(path), text)?);
     }
 
-    if target.stale == Stale::Stays {
+    if target.stale_files == StaleFiles::Keep {
         return Ok(written);
     }
     for stale in files_under(&folder) {
-        let known = documents
+        let is_rendered = documents
             .iter()
             .any(|document| folder.join(&document.path) == stale);
-        if !known {
-            fs::remove_file(&stale).map_err(|source| Failure::File {
+        if !is_rendered {
+            fs::remove_file(&stale).map_err(|source| CliError::File {
                 act: "remove",
                 path: stale,
                 source,
@@ -309,12 +313,13 @@ fn write(plan: &Plan, target: &Target) -> Result<usize, Failure> {
     Ok(written)
 }
 
-pub(super) fn write_if_different(path: &Path, text: &str) -> Result<bool, Failure> {
+/// Writes a file only if its content differs, so that build tools see no change. Returns whether it did.
+pub(super) fn write_if_different(path: &Path, text: &str) -> Result<bool, CliError> {
     if fs::read(path).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
 
-    let failure = |source| Failure::File {
+    let failure = |source| CliError::File {
         act: "write",
         path: path.to_owned(),
         source,
@@ -328,6 +333,7 @@ pub(super) fn write_if_different(path: &Path, text: &str) -> Result<bool, Failur
     Ok(true)
 }
 
+/// Returns all files of a directory and its subdirectories.
 pub(super) fn files_under(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -345,7 +351,7 @@ pub(super) fn files_under(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Columns as wide as their widest cell.
+/// Formats a table with aligned columns.
 fn table(rows: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];
     for row in rows {

@@ -1,4 +1,11 @@
-//! `assemble rules`: all rules in one list, those of task definitions and those of manifests.
+//! `assemble rules`: lists all rules, those of task definitions and those of manifests.
+//!
+//! | file | does |
+//! |---|---|
+//! | `groups` | assigns each rule to a page |
+//! | `pages` | writes the pages of `docs/rules/` |
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -6,46 +13,50 @@ use task_definition::source::Source;
 use task_definition::{Finding, Judgement, Severity};
 
 use super::check;
-use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::ui::Ui;
 
-mod page;
+mod groups;
+mod pages;
 
-/// Which rules, and how.
+/// Arguments of `rules`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only those that are so bad.
+    /// Only rules of this severity.
     #[arg(long, value_enum)]
-    severity: Option<Bad>,
-    /// Only those of a letter (`T`), or with this word in their title, explanation or hint.
+    severity: Option<SeverityFilter>,
+    /// Filter by group letter (`T`) or by a keyword in title, explanation or hint.
     #[arg(long, value_name = "LETTER|WORD")]
     about: Option<String>,
-    /// How to print them.
+    /// Output format.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Directory to write the Markdown pages to.
+    #[arg(long, value_name = "DIR", required_if_eq("format", "markdown"))]
+    output: Option<PathBuf>,
 }
 
-/// How bad a rule's findings are.
+/// A severity to filter by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Bad {
-    /// ECS refuses it, or nothing can be made.
+enum SeverityFilter {
+    /// ECS rejects it, or nothing can be rendered.
     Error,
-    /// It is accepted and will hurt.
+    /// It is accepted but causes problems.
     Warning,
 }
 
-/// How rules are printed.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A line each.
+    /// One line per rule.
     Text,
-    /// Everything about each, for programs.
+    /// All fields of each rule, for programs.
     Json,
-    /// The page `docs/rules.md`.
+    /// An index and one page per group, written to `--output`.
     Markdown,
 }
 
-/// What both kinds of rule have in common.
+/// The common fields of both kinds of rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) id: &'static str,
@@ -58,41 +69,62 @@ pub(crate) struct Row {
     pub(crate) failing: &'static str,
 }
 
-/// Prints them.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "every verb has the same signature"
-)]
-pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
+/// Prints the rules, or writes their pages.
+pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     let mut rules = all();
-    rules.retain(|rule| arguments.wants(rule));
-    talk.data(&match arguments.format {
-        Format::Text => rules.iter().map(Row::line).collect(),
-        Format::Json => {
-            let list: Vec<Value> = rules.iter().map(Row::json).collect();
-            format!("{:#}\n", json!(list))
-        }
-        Format::Markdown => page::write(&rules),
+    if arguments.format == Format::Markdown {
+        return write_pages(arguments, &rules, ui);
+    }
+    if arguments.output.is_some() {
+        return Err(CliError::Usage(
+            "`--output` is for `--format markdown`; other formats are printed".to_owned(),
+        ));
+    }
+
+    rules.retain(|rule| arguments.matches(rule));
+    ui.data(&if arguments.format == Format::Json {
+        let list: Vec<Value> = rules.iter().map(Row::json).collect();
+        format!("{:#}\n", json!(list))
+    } else {
+        rules.iter().map(Row::line).collect()
     });
 
     if rules.is_empty() {
-        talk.say("no rule is like that; `assemble rules` lists all");
+        ui.message("no rule matches; `assemble rules` lists all");
     }
     Ok(0)
 }
 
+fn write_pages(arguments: &Arguments, rules: &[Row], ui: &Ui) -> Result<u8, CliError> {
+    // Pages of a part of the rules would replace those of all.
+    if arguments.severity.is_some() || arguments.about.is_some() {
+        return Err(CliError::Usage(
+            "`--format markdown` writes all rules; omit `--severity` and `--about`".to_owned(),
+        ));
+    }
+
+    let folder = arguments.output.clone().unwrap_or_default();
+    let changed = pages::write(rules, &folder)?;
+    let plural = if changed == 1 { "" } else { "s" };
+    ui.message(&format!(
+        "{changed} file{plural} changed in {}",
+        folder.display()
+    ));
+    Ok(0)
+}
+
 impl Arguments {
-    fn wants(&self, rule: &Row) -> bool {
-        let severity = self.severity.is_none_or(|bad| match bad {
-            Bad::Error => rule.severity == Severity::Error,
-            Bad::Warning => rule.severity == Severity::Warning,
+    fn matches(&self, rule: &Row) -> bool {
+        let severity = self.severity.is_none_or(|severity| match severity {
+            SeverityFilter::Error => rule.severity == Severity::Error,
+            SeverityFilter::Warning => rule.severity == Severity::Warning,
         });
         severity && self.about.as_deref().is_none_or(|word| rule.is_about(word))
     }
 }
 
 impl Row {
-    /// Whether a letter is the one of its id, or a word is in what it says.
+    /// Returns whether a letter is the first one of the id, or a word is in one of the texts.
     fn is_about(&self, word: &str) -> bool {
         let word = word.to_lowercase();
         if word.len() == 1 {
@@ -118,12 +150,13 @@ impl Row {
             "hint": self.hint,
             "passing": self.passing,
             "failing": self.failing,
-            "mended": Self::mended(&self.found()),
+            "fix": Self::fix_title(&self.example_findings()),
         })
     }
 
-    /// What `check` finds in the failing example.
-    pub(crate) fn found(&self) -> Vec<Finding> {
+    /// Returns the findings of the failing example.
+    pub(crate) fn example_findings(&self) -> Vec<Finding> {
+        // Examples of manifest rules come with the components they use.
         if self.id.starts_with('M') {
             return assembly::rules::example::findings(self.failing);
         }
@@ -132,25 +165,25 @@ impl Row {
         check::definition(&source, &Judgement::default()).findings
     }
 
-    /// What `check --fix` would do about what was found in the failing example.
-    pub(crate) fn mended(found: &[Finding]) -> Option<&str> {
-        let fix = found.iter().find_map(|finding| finding.fix.as_ref());
+    /// Returns what `check --fix` would do about the findings.
+    pub(crate) fn fix_title(findings: &[Finding]) -> Option<&str> {
+        let fix = findings.iter().find_map(|finding| finding.fix.as_ref());
         fix.map(|fix| fix.title.as_str())
     }
 
-    /// What the rule says, for a page; with what `check` says about the failing example, if it is given.
-    pub(crate) fn markdown(&self, found: &str) -> String {
+    /// Formats the rule as Markdown, with what `check` reports for the failing example unless that is empty.
+    pub(crate) fn markdown(&self, report: &str) -> String {
         let block = |language: &str, text: &str| {
             format!("```{language}\n{}\n```\n", text.trim_matches('\n'))
         };
-        let found = if found.is_empty() {
+        let report = if report.is_empty() {
             String::new()
         } else {
-            format!("\n`assemble check` says:\n\n{}", block("text", found))
+            format!("\n`assemble check` reports:\n\n{}", block("text", report))
         };
 
         format!(
-            "{}\n\n**What to do:** {}.\n\n**Source:** {}\n\nRefused:\n\n{}{found}\nAccepted:\n\n{}",
+            "{}\n\n**Hint:** {}.\n\n**Source:** {}\n\nFails:\n\n{}{report}\nPasses:\n\n{}",
             self.explanation,
             self.hint.trim_end_matches('.'),
             self.source,
@@ -160,9 +193,9 @@ impl Row {
     }
 }
 
-/// Every rule there is.
+/// Returns all rules, those of manifests first.
 pub(crate) fn all() -> Vec<Row> {
-    let of_definitions = task_definition::rules().iter().map(|rule| Row {
+    let definition_rules = task_definition::rules().iter().map(|rule| Row {
         id: rule.id,
         severity: rule.severity,
         title: rule.title,
@@ -173,7 +206,7 @@ pub(crate) fn all() -> Vec<Row> {
         failing: rule.failing,
     });
 
-    let of_manifests = assembly::rules().iter().map(|rule| Row {
+    let manifest_rules = assembly::rules().iter().map(|rule| Row {
         id: rule.id,
         severity: assembly::rules::severity(rule.id),
         title: rule.title,
@@ -184,7 +217,7 @@ pub(crate) fn all() -> Vec<Row> {
         failing: rule.failing,
     });
 
-    of_manifests.chain(of_definitions).collect()
+    manifest_rules.chain(definition_rules).collect()
 }
 
 fn language(text: &str) -> &'static str {

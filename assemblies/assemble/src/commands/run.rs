@@ -1,4 +1,4 @@
-//! `assemble run`: runs a registered task on Fargate and waits for its end.
+//! `assemble run`: runs a registered task on Fargate and waits until it stops.
 
 use std::time::Duration;
 
@@ -6,53 +6,54 @@ use clap::Args;
 use ecs_client::{Finished, Override, PublicAddress, RunRequest, Wait};
 
 use super::remote;
-use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::ui::Ui;
 
-/// What to run, and where.
+/// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The family (its latest revision), `family:revision`, or an ARN.
+    /// Task definition: a family (its latest revision), `family:revision`, or an ARN.
     task_definition: String,
-    /// The cluster's name or ARN.
+    /// Cluster, by name or ARN.
     #[arg(long, default_value = "default")]
     cluster: String,
-    /// A subnet in which the task may be placed; at least one.
+    /// Subnet to place the task in; repeatable.
     #[arg(long = "subnet", value_name = "ID", required = true)]
     subnets: Vec<String>,
-    /// A security group; without any, the default one of the network.
+    /// Security group; repeatable [default: the VPC's default security group].
     #[arg(long = "security-group", value_name = "ID")]
     security_groups: Vec<String>,
-    /// Gives the task an address of the internet, which a subnet without NAT needs to pull images.
+    /// Assign a public IP address, which a subnet without NAT needs to pull images.
     #[arg(long)]
     public_address: bool,
-    /// A variable of one container, this time.
+    /// Set an environment variable of a container.
     #[arg(long = "env", value_name = "CONTAINER:NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String, String)>,
-    /// How many seconds to wait for the end.
+    /// Seconds to wait for the task to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     timeout: u64,
 }
 
-/// Runs it; answers with the exit code that speaks for the task.
-pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> Result<u8, Failure> {
+/// Runs the task and returns the exit code of its essential container.
+pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     let request = request(arguments);
     let finished = remote::with_client(async |client| {
         let started = ecs_client::start(&client, &request).await?;
-        talk.say(&format!("started {}", started.task));
-        let seen = |status: &str| talk.say(&format!("  {status}"));
-        ecs_client::wait(&client, &request.cluster, &started, request.wait, seen).await
+        ui.message(&format!("started {}", started.task));
+        let on_status = |status: &str| ui.message(&format!("  {status}"));
+        ecs_client::wait(&client, &request.cluster, &started, request.wait, on_status).await
     })?;
 
-    talk.data(&summary(&finished));
+    ui.data(&summary(&finished));
     match finished.exit_code {
+        // ECS reports codes from 0 to 255; anything else counts as failure.
         Some(code) => Ok(u8::try_from(code).unwrap_or(u8::MAX)),
-        None => Err(Failure::Refused(format!(
-            "no essential container ever ran: {}",
+        None => Err(CliError::Refused(format!(
+            "no essential container ran: {}",
             finished
                 .stopped_reason
                 .as_deref()
-                .unwrap_or("no reason was given")
+                .unwrap_or("no reason given")
         ))),
     }
 }
@@ -80,23 +81,23 @@ fn request(arguments: &Arguments) -> RunRequest {
     }
 }
 
-/// One override per container, whatever the order in which its variables were given.
+/// Adds a variable. RunTask takes one override per container, so variables are grouped.
 fn add_variable(
     mut overrides: Vec<Override>,
     (container, name, value): &(String, String, String),
 ) -> Vec<Override> {
-    if !overrides.iter().any(|one| one.container == *container) {
+    if !overrides.iter().any(|entry| entry.container == *container) {
         overrides.push(Override {
             container: container.clone(),
             ..Override::default()
         });
     }
 
-    for one in overrides
+    for entry in overrides
         .iter_mut()
-        .filter(|one| one.container == *container)
+        .filter(|entry| entry.container == *container)
     {
-        one.environment.insert(name.clone(), value.clone());
+        entry.environment.insert(name.clone(), value.clone());
     }
 
     overrides
@@ -107,11 +108,11 @@ fn variable(text: &str) -> Result<(String, String, String), String> {
         let (name, value) = pair.split_once('=')?;
         Some((container.to_owned(), name.to_owned(), value.to_owned()))
     });
-    parts.ok_or_else(|| "is not of the form CONTAINER:NAME=VALUE".to_owned())
+    parts.ok_or_else(|| "expected CONTAINER:NAME=VALUE".to_owned())
 }
 
 fn summary(finished: &Finished) -> String {
-    let ends = finished.containers.iter().map(|end| {
+    let lines = finished.containers.iter().map(|end| {
         let ran = |code: i32| format!("exit {code}");
         let code = end.exit_code.map_or_else(|| "never ran".to_owned(), ran);
         let reason = end.reason.as_deref().unwrap_or_default();
@@ -125,7 +126,7 @@ fn summary(finished: &Finished) -> String {
     let reason = finished
         .stopped_reason
         .as_deref()
-        .unwrap_or("no reason was given");
+        .unwrap_or("no reason given");
 
-    ends.collect::<String>() + &format!("{code}: {reason}\n")
+    lines.collect::<String>() + &format!("{code}: {reason}\n")
 }

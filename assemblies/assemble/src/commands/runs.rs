@@ -1,4 +1,4 @@
-//! The tasks and services that `up` runs or has run, as their folders tell of them.
+//! The tasks and services that `up` runs or has run, read from their run directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,30 +6,30 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::up::{SERVICE, TASK, is_alive, started_by};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
 
-/// One run.
+/// A run: a task or a service.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
-    /// What DescribeTasks, or of a service DescribeServices, would say of it.
+    /// The task as DescribeTasks returns it, or the service as DescribeServices does.
     pub(crate) task: Value,
     pub(crate) alive: bool,
 }
 
 impl Run {
-    /// All tasks that are known, newest first.
+    /// Returns all tasks, newest first.
     pub(crate) fn all(project: &Project) -> Vec<Self> {
         Self::read_all(project, Self::read)
     }
 
-    /// All services that run, newest first.
+    /// Returns all running services, newest first.
     pub(crate) fn services(project: &Project) -> Vec<Self> {
-        let read = |folder: &Path| Self::of(folder, SERVICE, "services");
+        let read = |folder: &Path| Self::from_folder(folder, SERVICE, "services");
         let mut all = Self::read_all(project, read);
-        all.retain(|one| one.alive);
+        all.retain(|run| run.alive);
         all
     }
 
@@ -41,100 +41,101 @@ impl Run {
             .flatten()
             .map(|entry| entry.path());
         let mut all: Vec<_> = folders.filter_map(|folder| read(&folder)).collect();
-        all.sort_by(|a, b| b.created().total_cmp(&a.created()));
+        all.sort_by(|a, b| b.created_at().total_cmp(&a.created_at()));
         all
     }
 
-    /// The one that is named: by its whole name, or by as much of it as only one has.
-    pub(crate) fn named(name: &str, project: &Project) -> Result<Self, Failure> {
+    /// Finds a run by its name, or by an unambiguous prefix of it.
+    pub(crate) fn find(name: &str, project: &Project) -> Result<Self, CliError> {
         let mut all = Self::all(project);
-        if let Some(at) = all.iter().position(|one| one.name == name) {
+        if let Some(at) = all.iter().position(|run| run.name == name) {
             return Ok(all.swap_remove(at));
         }
-        all.retain(|one| one.name.starts_with(name));
+        all.retain(|run| run.name.starts_with(name));
         Self::only(
             all,
-            &format!("no run is called `{name}`; `assemble ps --all` lists them"),
+            &format!("no run `{name}`; `assemble ps --all` lists all runs"),
         )
     }
 
-    /// The one that runs, when nobody is named.
-    pub(crate) fn alive(project: &Project) -> Result<Self, Failure> {
+    /// Returns the only running task.
+    pub(crate) fn only_running(project: &Project) -> Result<Self, CliError> {
         let mut all = Self::all(project);
-        all.retain(|one| one.alive);
-        Self::only(all, "nothing runs here")
+        all.retain(|run| run.alive);
+        Self::only(all, "no task is running in this project")
     }
 
-    /// The one that is to be stopped. Less than a whole name, or none, means a service rather than its tasks.
-    pub(crate) fn to_stop(name: Option<&str>, project: &Project) -> Result<Self, Failure> {
+    /// Finds the run to stop. A prefix, or no name, selects a service rather than its tasks.
+    pub(crate) fn to_stop(name: Option<&str>, project: &Project) -> Result<Self, CliError> {
         let services = Self::services(project);
         let mut all = Self::all(project);
-        let is_named = |one: &Self| Some(one.name.as_str()) == name;
-        if !services.iter().any(is_named)
-            && let Some(at) = all.iter().position(is_named)
+        let has_name = |run: &Self| Some(run.name.as_str()) == name;
+        // The whole name of a task selects it, unless a service has the same name.
+        if !services.iter().any(has_name)
+            && let Some(at) = all.iter().position(has_name)
         {
             return Ok(all.swap_remove(at));
         }
 
-        all.retain(|one| !services.iter().any(|service| one.belongs_to(service)));
+        all.retain(|run| !services.iter().any(|service| run.belongs_to(service)));
         all.extend(services);
-        if let Some(at) = all.iter().rposition(is_named) {
+        if let Some(at) = all.iter().rposition(has_name) {
             return Ok(all.swap_remove(at));
         }
 
         let Some(name) = name else {
-            all.retain(|one| one.alive);
-            return Self::only(all, "nothing runs here");
+            all.retain(|run| run.alive);
+            return Self::only(all, "no task is running in this project");
         };
 
-        all.retain(|one| one.name.starts_with(name));
+        all.retain(|run| run.name.starts_with(name));
         Self::only(
             all,
-            &format!("no run is called `{name}`; `assemble ps --all` lists them"),
+            &format!("no run `{name}`; `assemble ps --all` lists all runs"),
         )
     }
 
-    /// Whether it is several tasks, each of which is a run too.
+    /// Returns whether this is a service; its tasks are runs too.
     pub(crate) fn is_service(&self) -> bool {
         self.task["serviceName"].is_string()
     }
 
-    /// Whether it is one of the tasks of this service.
+    /// Returns whether this is a task of the service.
     pub(crate) fn belongs_to(&self, service: &Self) -> bool {
         self.task["startedBy"] == started_by(&service.name)
     }
 
-    /// Whether it still runs. A task that takes its place has its name, and is another one.
-    pub(crate) fn goes_on(&self) -> bool {
+    /// Returns whether this run is still running. A replacement task has the same name but is another run.
+    pub(crate) fn is_still_running(&self) -> bool {
         let now = if self.is_service() {
-            Self::of(&self.folder, SERVICE, "services")
+            Self::from_folder(&self.folder, SERVICE, "services")
         } else {
             Self::read(&self.folder)
         };
         #[expect(clippy::float_cmp, reason = "both are read from the same text")]
-        now.is_some_and(|now| now.alive && now.created() == self.created())
+        now.is_some_and(|now| now.alive && now.created_at() == self.created_at())
     }
 
-    fn only(mut all: Vec<Self>, none: &str) -> Result<Self, Failure> {
+    fn only(mut all: Vec<Self>, none_message: &str) -> Result<Self, CliError> {
         match all.pop() {
-            Some(one) if all.is_empty() => Ok(one),
+            Some(run) if all.is_empty() => Ok(run),
             Some(last) => {
                 all.push(last);
-                let names: Vec<_> = all.iter().map(|one| format!("`{}`", one.name)).collect();
-                Err(Failure::Usage(format!(
-                    "which one? name one of {}",
+                let names: Vec<_> = all.iter().map(|run| format!("`{}`", run.name)).collect();
+                Err(CliError::Usage(format!(
+                    "several runs match; choose one of: {}",
                     names.join(", ")
                 )))
             }
-            None => Err(Failure::Usage(none.to_owned())),
+            None => Err(CliError::Usage(none_message.to_owned())),
         }
     }
 
     fn read(folder: &Path) -> Option<Self> {
-        Self::of(folder, TASK, "tasks")
+        Self::from_folder(folder, TASK, "tasks")
     }
 
-    fn of(folder: &Path, file: &str, list: &str) -> Option<Self> {
+    fn from_folder(folder: &Path, file: &str, list: &str) -> Option<Self> {
         let text = fs::read_to_string(folder.join(file)).ok()?;
         let mut document: Value = serde_json::from_str(&text).ok()?;
         Some(Self {
@@ -145,32 +146,32 @@ impl Run {
         })
     }
 
-    fn created(&self) -> f64 {
+    fn created_at(&self) -> f64 {
         self.task["createdAt"].as_f64().unwrap_or_default()
     }
 
-    /// Says of a task whose runner was killed, and of its containers, that they are GONE.
-    pub(crate) fn own_up(&mut self) {
+    /// Sets the status of a task with a killed runner, and of its containers, to GONE.
+    pub(crate) fn mark_as_stopped_if_dead(&mut self) {
         if self.status() != GONE {
             return;
         }
         self.task["lastStatus"] = GONE.into();
 
         let containers = self.task["containers"].as_array_mut();
-        for one in containers.into_iter().flatten() {
-            if one["lastStatus"] == "STOPPED" {
+        for container in containers.into_iter().flatten() {
+            if container["lastStatus"] == "STOPPED" {
                 continue;
             }
-            one["lastStatus"] = GONE.into();
+            container["lastStatus"] = GONE.into();
 
-            // The numbers may be somebody else's by now, as the ports.
-            if let Some(one) = one.as_object_mut() {
-                one.retain(|name, _| name != "pid" && name != "networkBindings");
+            // The pid and the ports may belong to another process by now.
+            if let Some(fields) = container.as_object_mut() {
+                fields.retain(|name, _| name != "pid" && name != "networkBindings");
             }
         }
     }
 
-    /// The status of the task; a runner that was killed could not write down the end.
+    /// Returns the task's status. A killed runner could not record the end, so its last status is outdated.
     pub(crate) fn status(&self) -> &str {
         match self.task["lastStatus"].as_str() {
             Some(status) if self.alive => status,
@@ -180,5 +181,5 @@ impl Run {
     }
 }
 
-/// Of what runs no more, and nobody could write down how it ended.
+/// Status of a task that ended without a record of it, because its runner was killed.
 const GONE: &str = "GONE";

@@ -1,20 +1,20 @@
-//! `assemble schema`: the JSON Schemas that editors use.
+//! `assemble schema`: prints the JSON Schemas that editors use.
 
 use clap::{Args, ValueEnum};
 
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Of which file.
+/// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The kind of file.
+    /// Kind of file.
     #[arg(value_enum)]
-    of: Of,
+    kind: FileKind,
 }
 
-/// The kinds of file that have a schema.
+/// The kinds of file with a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Of {
+enum FileKind {
     /// `assemblies/*.yaml`.
     Assembly,
     /// `component.yaml`.
@@ -26,12 +26,12 @@ enum Of {
 }
 
 /// Prints the schema.
-pub(crate) fn run(arguments: &Arguments, talk: &Talk) -> u8 {
-    talk.data(&match arguments.of {
-        Of::Assembly => assembly::schema::assembly(),
-        Of::Component => assembly::schema::component(),
-        Of::Rules => assembly::schema::rules(),
-        Of::Prices => assembly::schema::prices(),
+pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> u8 {
+    ui.data(&match arguments.kind {
+        FileKind::Assembly => assembly::schema::assembly(),
+        FileKind::Component => assembly::schema::component(),
+        FileKind::Rules => assembly::schema::rules(),
+        FileKind::Prices => assembly::schema::prices(),
     });
     0
 }

@@ -1,4 +1,4 @@
-//! `assemble size`: what makes a task as large as it is, what it costs, and what would make it cheaper.
+//! `assemble size`: explains a task's size and price.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use clap::{Args, ValueEnum};
 
 use super::check::is_task_definition;
 use crate::cli::{PriceArguments, ValueArguments};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Of what.
+/// Arguments of `size`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// An assembly's name or file, or a task definition's file.
+    /// Assembly by name or path, or a task definition's path.
     #[arg(value_name = "NAME|FILE")]
     what: String,
-    /// How to print it.
+    /// Output format.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// The region of a plain task definition.
+    /// Region to price a task definition for; an assembly has one in its values.
     #[arg(long, default_value = "us-east-1")]
     region: String,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     prices: PriceArguments,
 }
 
-/// How a size is printed.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
@@ -39,22 +39,23 @@ enum Format {
 }
 
 /// Prints the size.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let prices = project.prices(&arguments.prices)?;
     let sizing = sizing(arguments, project, &prices)?;
-    talk.data(&match arguments.format {
+    ui.data(&match arguments.format {
         Format::Text => sizing.text(&prices),
         Format::Json => format!("{:#}\n", sizing.json(&prices)),
     });
     Ok(0)
 }
 
-fn sizing(arguments: &Arguments, project: &Project, prices: &Prices) -> Result<Sizing, Failure> {
+fn sizing(arguments: &Arguments, project: &Project, prices: &Prices) -> Result<Sizing, CliError> {
     let file = Path::new(&arguments.what);
     if file.is_file() {
         let source = project.source(file)?;
+        // A file may be a manifest too; its content decides.
         if is_task_definition(&source) {
-            let located = task_definition::read(&source).map_err(Failure::Findings)?;
+            let located = task_definition::read(&source).map_err(CliError::Findings)?;
             let definition = &located.definition;
             return Ok(Sizing::of_definition(definition, &arguments.region, prices));
         }

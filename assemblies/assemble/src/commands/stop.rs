@@ -1,4 +1,4 @@
-//! `assemble stop`: stops a task that runs here, as StopTask would.
+//! `assemble stop`: stops a local task as StopTask would.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -6,66 +6,66 @@ use std::time::Duration;
 use clap::Args;
 
 use super::runs::Run;
-use super::up::{Word, say};
-use crate::failure::Failure;
+use super::up::{ControlCommand, send};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Which one.
+/// Arguments of `stop`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The run, a task or a service, or the beginning of its name; the only one that runs when left out.
+    /// Task or service, by name or prefix of its name [default: the only one that is running].
     #[arg(value_name = "TASK")]
     task: Option<String>,
-    /// Kills everything at once.
+    /// Kill immediately.
     #[arg(long)]
     force: bool,
-    /// Stops it as when Spot takes its capacity back: in order, and two minutes later whatever is left is killed.
+    /// Stop as a Spot interruption does: in order, and kill what is left after two minutes.
     #[arg(long, conflicts_with = "force")]
     spot: bool,
 }
 
-/// Asks it to stop and waits for its end.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Sends the command and waits until the run has ended.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let run = Run::to_stop(arguments.task.as_deref(), project)?;
     if !run.alive {
-        talk.say(&format!("`{}` has ended already", run.name));
+        ui.message(&format!("`{}` has already stopped", run.name));
         return Ok(0);
     }
 
     if arguments.spot && run.is_service() {
-        let words = format!(
-            "Spot takes single tasks back; name one of `{0}`: `{0}-1`, …",
+        let message = format!(
+            "Spot interrupts single tasks, not services; choose one of `{0}`: `{0}-1`, …",
             run.name
         );
-        return Err(Failure::Usage(words));
+        return Err(CliError::Usage(message));
     }
 
-    let word = match (arguments.force, arguments.spot) {
-        (true, _) => Word::Kill,
-        (_, true) => Word::Spot,
-        _ => Word::Stop,
+    let command = match (arguments.force, arguments.spot) {
+        (true, _) => ControlCommand::Kill,
+        (_, true) => ControlCommand::Spot,
+        _ => ControlCommand::Stop,
     };
 
-    let mut told = say(&run.folder, word);
-    // It may have been busy with somebody else.
+    let mut sent = send(&run.folder, command);
+    // The runner accepts one connection at a time and may be serving another one.
     for _ in 0..TRIES {
-        if told.is_ok() || !run.goes_on() {
+        if sent.is_ok() || !run.is_still_running() {
             break;
         }
-        told = say(&run.folder, word);
+        sent = send(&run.folder, command);
     }
 
-    while run.goes_on() {
-        told.as_ref().map_err(|failure| {
-            Failure::Usage(format!("`{}` does not listen: {failure}", run.name))
+    while run.is_still_running() {
+        sent.as_ref().map_err(|failure| {
+            CliError::Usage(format!("`{}` does not respond: {failure}", run.name))
         })?;
-        sleep(PAUSE);
+        sleep(POLL_INTERVAL);
     }
 
-    talk.say(&format!("`{}` has stopped", run.name));
+    ui.message(&format!("stopped `{}`", run.name));
     Ok(0)
 }
 
 const TRIES: u8 = 3;
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -1,24 +1,24 @@
-//! `assemble up`: runs an assembly, or anybody's task definition, here with Fargate's rules.
+//! `assemble up`: runs an assembly or any task definition locally, with Fargate's rules.
 //!
 //! | file | does |
 //! |---|---|
-//! | `detach` | leaves it to a process of its own |
-//! | `target` | says what is to be run, from a manifest or a task definition |
-//! | `several` | has several of it, behind one listener |
-//! | `stand_in` | takes out, or lets something simple stand for, what has no program here |
+//! | `detach` | runs the task in a background process |
+//! | `target` | reads what to run from a manifest or a task definition |
+//! | `replicas` | runs several tasks behind one listener |
+//! | `stub` | removes containers, or replaces them with stubs |
 //! | `programs` | finds the program for each image |
-//! | `image` | has podman or docker give out what is in one |
-//! | `environment` | fills in what differs here: secrets, addresses, `--env` |
-//! | `folders` | finds the folders of this machine that variables name, so that containers see them |
-//! | `network` | gives it a network of its own, with the ways in and out, which close in time |
-//! | `credentials` | asks AWS for what containers may do there |
-//! | `metadata` | lets containers ask what task they are in |
-//! | `life` | runs it until it ends or somebody has enough |
-//! | `screen` | tells what happens, for people, `status` in one line; `json`, for programs |
-//! | `watch` | has a container started again when its program changes |
-//! | `ready` | waits until everybody is ready and says what to try |
-//! | `keep` | writes what happens into the run's folder; `door` lets others in: `ps`, `logs`, `stop` |
-//! | `summary` | says at the end how everybody ended |
+//! | `image` | unpacks an image with podman or docker |
+//! | `environment` | sets what differs locally: secrets, addresses, `--env` |
+//! | `folders` | finds the host directories that variables name, so that containers see them |
+//! | `network` | gives the task its own network, with forwarded and published ports |
+//! | `credentials` | gets AWS credentials for the containers |
+//! | `metadata` | serves the task metadata endpoint |
+//! | `session` | runs the task until it ends or is stopped |
+//! | `console` | prints events for people, `status` as one line; `json` for programs |
+//! | `watch` | restarts a container when its program changes |
+//! | `ready` | waits until all containers are ready and prints a sample command |
+//! | `run_dir` | records events in the run directory; `control_socket` serves `ps`, `logs`, `stop` |
+//! | `summary` | prints how each container ended |
 
 use std::collections::BTreeMap;
 use std::env;
@@ -29,179 +29,185 @@ use std::time::Duration;
 
 use task_runner::RunPlan;
 
-use super::dev_token::period;
+use super::dev_token::parse_duration;
 use crate::cli::{ValueArguments, pair};
 use crate::dev_keys::private_folder;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
+mod console;
+mod control_socket;
 mod credentials;
 mod detach;
-mod door;
 mod environment;
 mod folders;
 mod image;
 mod json;
-mod keep;
-mod life;
 mod metadata;
 mod network;
 mod programs;
 mod ready;
-mod screen;
-mod several;
-mod stand_in;
+mod replicas;
+mod run_dir;
+mod session;
 mod status;
+mod stub;
 mod summary;
 mod target;
 mod watch;
 
-pub(crate) use door::{Word, is_alive, say};
+pub(crate) use control_socket::{ControlCommand, is_alive, send};
 pub(crate) use json::started_by;
-pub(crate) use keep::TASK;
-pub(crate) use several::SERVICE;
+pub(crate) use replicas::SERVICE;
+pub(crate) use run_dir::TASK;
 
-/// What to run, and how.
+/// Arguments of `up`.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
-    /// An assembly's name, its manifest, or any task definition in JSON or YAML.
+    /// Assembly by name or path, or a task definition's path (JSON or YAML).
+    #[arg(value_name = "NAME|FILE")]
     pub(crate) what: String,
     #[command(flatten)]
     pub(crate) values: ValueArguments,
-    /// A variable that wins over the definition's; for all containers when none is named.
-    #[arg(long, value_name = "[CONTAINER:]NAME=VALUE", value_parser = environment::over)]
-    pub(crate) env: Vec<environment::Over>,
-    /// The program for a container whose image is none of the components'.
+    /// Set an environment variable, overriding the definition's; without CONTAINER in all containers.
+    #[arg(long, value_name = "[CONTAINER:]NAME=VALUE", value_parser = environment::parse_override)]
+    pub(crate) env: Vec<environment::EnvOverride>,
+    /// Program to run for a container with an image that is not a component of the project.
     #[arg(long, visible_alias = "bin", value_name = "CONTAINER=FILE", value_parser = pair)]
     pub(crate) program: Vec<(String, String)>,
-    /// Runs what is in a container's image, which podman or docker gives out; nothing of theirs runs.
-    #[arg(long, value_name = "CONTAINER[=ENGINE]", value_parser = image::choice)]
-    pub(crate) image: Vec<image::Choice>,
-    /// A file of variables, a line each, `[CONTAINER:]NAME=VALUE`; `--env` wins over it.
+    /// Run a container from its image's root file system, unpacked with podman or docker.
+    #[arg(long, value_name = "CONTAINER[=ENGINE]", value_parser = image::parse_choice)]
+    pub(crate) image: Vec<image::ImageChoice>,
+    /// File with one `[CONTAINER:]NAME=VALUE` per line; `--env` overrides it.
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
-    /// Leaves a container out; who waits for it does not.
+    /// Do not start a container; treat its dependants as satisfied.
     #[arg(long, value_name = "CONTAINER")]
     pub(crate) skip: Vec<String>,
-    /// Lets something simple stand in a container's place: sleep (when left out), http-200, echo, otlp-sink or
-    /// blackhole, on the ports of its `portMappings` unless others are named.
-    #[arg(long, value_name = "CONTAINER[=KIND[:PORT,…]]", value_parser = stand_in::stub)]
-    pub(crate) stub: Vec<stand_in::Stub>,
-    /// Divides the intervals and start periods of health checks.
+    /// Replace a container with a stub (sleep, http-200, echo, otlp-sink, blackhole) [default: sleep], on its
+    /// `portMappings` or the given ports.
+    #[arg(long, value_name = "CONTAINER[=KIND[:PORT,…]]", value_parser = stub::parse_stub)]
+    pub(crate) stub: Vec<stub::Stub>,
+    /// Divide the intervals and start periods of health checks by N.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) fast_health: u32,
-    /// Tells everything as JSON, one object a line.
+    /// Print events as JSON, one object per line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Starts, waits until all are ready, stops: a smoke test.
+    /// Stop once all containers are ready: a smoke test.
     #[arg(long)]
     pub(crate) until_ready: bool,
-    /// The same, and its health checks must say HEALTHY too.
+    /// Stop once all containers are ready and HEALTHY.
     #[arg(long)]
     pub(crate) until_healthy: bool,
-    /// Leaves it running and prints its name, for `ps`, `logs` and `stop`.
+    /// Run in the background and print the run's name, for `ps`, `logs` and `stop`.
     #[arg(long, short)]
     pub(crate) detach: bool,
-    /// Like --detach, once it is RUNNING and HEALTHY.
+    /// Like --detach, but return once the task is RUNNING and HEALTHY.
     #[arg(long, conflicts_with_all = ["until_ready", "until_healthy"])]
     pub(crate) wait: bool,
-    /// So many tasks, as a service has them: each connection goes to the next one, and one that ends is replaced.
+    /// Run N tasks behind one listener; replace tasks that exit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20),
         conflicts_with = "exit_code_from")]
     pub(crate) count: Option<u8>,
-    /// Starts a container again when its program changes: in order, while the others go on.
+    /// Restart a container when its binary changes.
     #[arg(long)]
     pub(crate) watch: bool,
-    /// What to call the run; a name of its own when left out.
-    #[arg(long, value_name = "NAME", value_parser = simple)]
+    /// Name of the run [default: generated].
+    #[arg(long, value_name = "NAME", value_parser = parse_run_name)]
     pub(crate) name: Option<String>,
-    /// Ends with this container's exit code, whoever ended the task.
+    /// Exit with this container's exit code, whichever container ended the task.
     #[arg(long, value_name = "CONTAINER")]
     pub(crate) exit_code_from: Option<String>,
-    /// Stops, with exit code 124, after this long; with --until-ready when not ready after it.
-    #[arg(long, value_name = "TIME", value_parser = period)]
+    /// Stop after this time with exit code 124; with --until-ready, fail if not ready by then.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Offers the task's ports on every address of this machine, so that the network around can reach them.
+    /// Publish ports on 0.0.0.0 instead of 127.0.0.1.
     #[arg(long)]
     pub(crate) bind_all: bool,
-    /// Whether the task is held to its `cpu` and `memory`.
+    /// Enforce the task's cpu and memory limits.
     #[arg(long, value_enum, default_value_t = environment::Limits::Task)]
     pub(crate) limits: environment::Limits,
-    /// The task's network.
+    /// Network of the task.
     #[arg(long, value_enum, default_value_t = network::Net::Task)]
     pub(crate) net: network::Net,
-    /// Where on this machine a port of the task is; the ports of `portMappings` are where they are when left
-    /// out. Port 0 is any that is free.
-    #[arg(long, short = 'p', value_name = "[PORT:]PORT", value_parser = network::publish)]
-    pub(crate) publish: Vec<network::Publish>,
-    /// Whose AWS credentials the containers are given: off, profile, profile:NAME, role or role:ARN.
-    #[arg(long, value_name = "WHOSE", default_value = "off", value_parser = credentials::choice)]
-    pub(crate) credentials: credentials::Choice,
-    /// Lets the task reach something outside of it; addresses on the loopback that its variables name are
-    /// reached without.
-    #[arg(long, value_name = "HOST:PORT", value_parser = network::reach)]
+    /// Publish a port of the task on another host port; 0 chooses a free one [default: the ports of
+    /// `portMappings`, unchanged].
+    #[arg(long, short = 'p', value_name = "[HOST_PORT:]PORT", value_parser = network::parse_publish)]
+    pub(crate) publish: Vec<network::PublishedPort>,
+    /// AWS credentials to give to the containers: off, profile, profile:NAME, role or role:ARN.
+    #[arg(long, value_name = "SOURCE", default_value = "off", value_parser = credentials::parse_choice)]
+    pub(crate) credentials: credentials::CredentialsChoice,
+    /// Allow outgoing connections to HOST:PORT. Loopback addresses in the task's variables are allowed without it.
+    #[arg(long, value_name = "HOST:PORT", value_parser = network::parse_reach)]
     pub(crate) reach: Vec<network::Reach>,
 }
 
-/// Called before the command line is read: answers when this process is a container's init.
-pub(crate) fn intercept() -> Option<ExitCode> {
+/// Runs this process as a container's init or as a stub, if that is what it was started for. Called before
+/// arguments are parsed.
+pub(crate) fn run_if_helper() -> Option<ExitCode> {
     task_runner::init::intercept().or_else(task_runner::stub::intercept)
 }
 
-/// Runs it. The exit code is the task's; 125 says that it did not even begin, 126 and 127 that a program could
-/// not be run, or is not there.
-pub(crate) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> u8 {
-    let done = if (arguments.detach || arguments.wait) && env::var_os(detach::NAME).is_none() {
-        detach::run(arguments, project, talk)
-    } else if let Some(count) = arguments.count.filter(|_| several::number().is_none()) {
-        several::run(count, arguments, project, talk)
+/// Runs the task and returns its exit code; 125 if it did not start, 126 if a program cannot be executed, 127
+/// if a program is not found.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> u8 {
+    // The environment tells a background process its run's name, and a replica its number: neither starts another one.
+    let result = if (arguments.detach || arguments.wait) && env::var_os(detach::NAME).is_none() {
+        detach::run(arguments, project, ui)
+    } else if let Some(count) = arguments.count.filter(|_| replicas::number().is_none()) {
+        replicas::run(count, arguments, project, ui)
     } else {
-        prepare(arguments, project, talk).and_then(|ready| ready.live(arguments, project, talk))
+        prepare(arguments, project, ui).and_then(|ready| ready.run(arguments, project, ui))
     };
 
-    match done {
+    match result {
         Ok(code) => code,
         Err(failure) => {
-            talk.failure(&failure);
+            ui.error(&failure);
             match failure {
-                Failure::Program { code, .. } => code,
-                _ => NOT_BEGUN,
+                CliError::Program { code, .. } => code,
+                _ => NOT_STARTED,
             }
         }
     }
 }
 
-/// A task about to run.
+/// A task that is ready to run.
 struct Prepared {
     target: target::Target,
     plan: RunPlan,
     ports: Vec<(std::net::TcpListener, u16)>,
-    ways: Vec<network::Reach>,
-    /// Its folder is nobody else's, until this goes.
-    claim: File,
+    reaches: Vec<network::Reach>,
+    /// The lock on the run directory, held until this is dropped.
+    lock: File,
 }
 
-fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prepared, Failure> {
-    let mut target = target::Target::find(arguments, project, talk)?;
+fn prepare(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<Prepared, CliError> {
+    let mut target = target::Target::find(arguments, project, ui)?;
     let mut definition = target.definition.clone();
-    task_runner::names(&definition).map_err(|why| Failure::Usage(why.to_string()))?;
-    stand_in::are_there(arguments, &definition)?;
+    task_runner::names(&definition).map_err(|why| CliError::Usage(why.to_string()))?;
+    stub::check_names(arguments, &definition)?;
 
-    let stubs = stand_in::apply(&mut definition, &target, arguments, talk)?;
-    let init = task_runner::init::itself()
-        .map_err(|why| Failure::Usage(format!("cannot find this program's own file: {why}")))?;
-    let sandbox = network::sandbox(&definition, arguments, &init, talk);
-    let own_network = sandbox.as_ref().is_some_and(|one| one.shape().network);
+    let stubs = stub::apply(&mut definition, &target, arguments, ui)?;
+    let init = task_runner::init::itself().map_err(|why| {
+        CliError::Usage(format!("cannot find the path of this executable: {why}"))
+    })?;
+    let sandbox = network::sandbox(&definition, arguments, &init, ui);
+    let own_network = sandbox
+        .as_ref()
+        .is_some_and(|sandbox| sandbox.shape().network);
 
+    // In the host's network a listener on 0.0.0.0 would be reachable from outside.
     if !own_network && !arguments.bind_all {
-        environment::keep_to_loopback(&mut definition, talk);
+        environment::keep_to_loopback(&mut definition, ui);
     }
 
-    let mut over = environment::of_files(&arguments.env_file)?;
-    over.extend_from_slice(&arguments.env);
-    let overrides = environment::overrides(&over, &definition)?;
+    let mut variables = environment::read_files(&arguments.env_file)?;
+    variables.extend_from_slice(&arguments.env);
+    let overrides = environment::overrides(&variables, &definition)?;
     let mut programs = programs::find(&definition, &stubs, &target, arguments, project)?;
 
     programs.extend(image::programs(
@@ -209,10 +215,11 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         arguments,
         sandbox.is_some(),
         project,
-        talk,
+        ui,
     )?);
 
     let secrets = environment::secrets(&definition, project)?;
+    // In its own network the task's ports cannot collide with the host's; only published ones can.
     let ports = if own_network {
         network::ports(&definition, arguments)?
     } else {
@@ -221,20 +228,20 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
     };
 
     let groups = environment::groups(&definition, arguments);
-    environment::not_enforced(&definition, sandbox.is_some(), groups.as_deref(), talk);
-    let name = called(arguments, &definition.family);
+    environment::warn_about_unenforced(&definition, sandbox.is_some(), groups.as_deref(), ui);
+    let name = choose_name(arguments, &definition.family);
     let folder = free_folder(&name, project)?;
-    let claim = claim(&folder, &name)?;
+    let lock = lock(&folder, &name)?;
 
-    forget_old_runs(&folder);
-    let kept_volumes = volumes(&definition, project)?;
+    remove_old_runs(&folder);
+    let volumes = persistent_volumes(&definition, project)?;
     let mut plan = RunPlan {
         definition,
         programs,
         environment: overrides,
         defaults: defaults(&target),
         secrets,
-        volumes: kept_volumes,
+        volumes,
         folder,
         init,
         fast_health: arguments.fast_health,
@@ -244,9 +251,10 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         hosts: None,
     };
 
-    plan.kept = folders::kept(&plan);
-    let ways = network::ways_out(&plan, &target, arguments);
-    plan.hosts = network::hosts(&ways, &plan.folder)?;
+    // Both need the finished plan: they look at the variables that containers get.
+    plan.kept = folders::find_mentioned(&plan);
+    let reaches = network::find_reaches(&plan, &target, arguments);
+    plan.hosts = network::hosts(&reaches, &plan.folder)?;
     if let Some(public) = &mut target.public {
         public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
     }
@@ -255,78 +263,80 @@ fn prepare(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<Prep
         target,
         plan,
         ports,
-        ways,
-        claim,
+        reaches,
+        lock,
     })
 }
 
 impl Prepared {
-    fn live(self, arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+    fn run(self, arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
-            .map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))?;
-        let claim = self.claim;
-        let done = runtime.block_on(async {
+            .map_err(|failure| CliError::Usage(format!("cannot start: {failure}")))?;
+        let lock = self.lock;
+        let result = runtime.block_on(async {
             let bindings = network::bindings(&self.ports);
-            let ways = network::open(&self.plan, self.ports, &self.ways, talk)?;
+            let forwards = network::open(&self.plan, self.ports, &self.reaches, ui)?;
             let (plan, target) = (self.plan, self.target);
-            let life = life::live(plan, target, (&bindings, ways), arguments, project, talk);
-            Box::pin(life).await
+            let session =
+                session::run_session(plan, target, (&bindings, forwards), arguments, project, ui);
+            // Boxed: the future is large, and this one is on the stack of `block_on`.
+            Box::pin(session).await
         });
 
-        // The run is over: another one may have its name.
-        drop(claim);
-        done
+        // Another run may use the directory from now on.
+        drop(lock);
+        result
     }
 }
 
-/// Folders for the volumes that outlive a task on Fargate too: file systems of the network.
-fn volumes(
+/// Returns directories for the volumes that outlive a task on Fargate too: EFS and S3 file systems.
+fn persistent_volumes(
     definition: &task_definition::TaskDefinition,
     project: &Project,
-) -> Result<BTreeMap<String, PathBuf>, Failure> {
-    let lasting = definition.volumes.iter().filter(|one| {
-        one.efs_volume_configuration.is_some() || one.s3files_volume_configuration.is_some()
+) -> Result<BTreeMap<String, PathBuf>, CliError> {
+    let persistent = definition.volumes.iter().filter(|volume| {
+        volume.efs_volume_configuration.is_some() || volume.s3files_volume_configuration.is_some()
     });
-    let folder = |one: &task_definition::Volume| {
-        let folder = private_folder(project.root(), &format!("volumes/{}", one.name))?;
-        Ok((one.name.clone(), folder))
+    let folder = |volume: &task_definition::Volume| {
+        let folder = private_folder(project.root(), &format!("volumes/{}", volume.name))?;
+        Ok((volume.name.clone(), folder))
     };
 
-    lasting.map(folder).collect()
+    persistent.map(folder).collect()
 }
 
-/// What ECS puts into every container's environment.
+/// Returns the variables that ECS sets in every container.
 fn defaults(target: &target::Target) -> BTreeMap<String, String> {
-    let named = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-    named
+    ["AWS_REGION", "AWS_DEFAULT_REGION"]
         .map(|name| (name.to_owned(), target.region.clone()))
         .into()
 }
 
-/// The name of the run: what the one who left it behind has said, or the command line.
-fn called(arguments: &Arguments, family: &str) -> String {
-    let said = env::var(detach::NAME).ok();
-    let said = said.filter(|name| simple(name).is_ok());
-    let said = said.or_else(|| arguments.name.clone());
-    said.unwrap_or_else(|| run_name(family))
+/// Returns the run's name: from the environment of a background process, from `--name`, or a generated one.
+fn choose_name(arguments: &Arguments, family: &str) -> String {
+    env::var(detach::NAME)
+        .ok()
+        .filter(|name| parse_run_name(name).is_ok())
+        .or_else(|| arguments.name.clone())
+        .unwrap_or_else(|| run_name(family))
 }
 
-/// The folder of a run that nobody else has.
-fn free_folder(name: &str, project: &Project) -> Result<PathBuf, Failure> {
+/// Creates the run directory, unless a run with this name is running.
+fn free_folder(name: &str, project: &Project) -> Result<PathBuf, CliError> {
     let folder = private_folder(project.root(), &format!("run/{name}"))?;
     if is_alive(&folder) {
-        return Err(runs_already(name));
+        return Err(already_running(name));
     }
     Ok(folder)
 }
 
-/// Takes the folder of a run for this process alone: of two that begin at once, one does.
-fn claim(folder: &Path, name: &str) -> Result<File, Failure> {
-    let path = folder.join("claim");
-    let failure = |source| Failure::File {
+/// Locks a run directory for this process: of two that start at the same time, one fails.
+fn lock(folder: &Path, name: &str) -> Result<File, CliError> {
+    let path = folder.join("lock");
+    let failure = |source| CliError::File {
         act: "write",
         path: path.clone(),
         source,
@@ -335,25 +345,27 @@ fn claim(folder: &Path, name: &str) -> Result<File, Failure> {
 
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(runs_already(name)),
+        Err(TryLockError::WouldBlock) => Err(already_running(name)),
         Err(TryLockError::Error(source)) => Err(failure(source)),
     }
 }
 
-fn runs_already(name: &str) -> Failure {
-    let words = format!("`{name}` runs already; stop it with `assemble stop {name}`");
-    Failure::Usage(words)
+fn already_running(name: &str) -> CliError {
+    CliError::Usage(format!(
+        "`{name}` is already running; stop it with `assemble stop {name}`"
+    ))
 }
 
-/// The family and something that no other run of it has.
+/// Generates a unique name from the family, the time and the process id.
 fn run_name(family: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
-    let now = now.unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     format!("{family}-{:x}-{:x}", now.as_secs(), std::process::id())
 }
 
-/// A name that is one folder and needs no quotes.
-fn simple(name: &str) -> Result<String, String> {
+/// Validates a name: it is one path segment and needs no shell quoting.
+fn parse_run_name(name: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !name.is_empty() && name.chars().all(fits) {
         Ok(name.to_owned())
@@ -362,24 +374,26 @@ fn simple(name: &str) -> Result<String, String> {
     }
 }
 
-/// Keeps the logs of the last runs. What cannot be deleted is in nobody's way.
-fn forget_old_runs(newest: &Path) {
+/// Removes all but the newest runs. A directory that cannot be removed is left.
+fn remove_old_runs(newest: &Path) {
     let runs = newest.parent().and_then(|folder| fs::read_dir(folder).ok());
-    let dated = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+    let with_time =
+        |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
     let mut runs: Vec<_> = runs
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(dated)
+        .filter_map(with_time)
         .collect();
 
     runs.sort();
     runs.retain(|(_, folder)| !is_alive(folder));
-    for (_, old) in runs.iter().rev().skip(KEPT_RUNS) {
+    for (_, old) in runs.iter().rev().skip(MAX_OLD_RUNS) {
+        // A killed run could not delete what its containers wrote into their images.
         task_runner::forget(old);
         let _ = fs::remove_dir_all(old);
     }
 }
 
-const KEPT_RUNS: usize = 20;
-const NOT_BEGUN: u8 = 125;
+const MAX_OLD_RUNS: usize = 20;
+const NOT_STARTED: u8 = 125;

@@ -1,7 +1,7 @@
-//! A project of its own for each test, and the command run in it.
+//! A temporary project for each test, and the command run in it.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
+#![allow(dead_code, reason = "each test binary uses only some of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,11 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A folder with one component, values and one good assembly.
+/// A project directory, removed on drop if it is temporary.
 pub(crate) struct Project(PathBuf, Option<TempDir>);
 
 impl Project {
+    /// Creates a project with one component, values and one valid assembly.
     pub(crate) fn new() -> Self {
         let project = Self::empty();
         project.write("apps/web/component.yaml", WEB);
@@ -22,13 +23,13 @@ impl Project {
         project
     }
 
-    /// A folder that is no project.
+    /// Creates an empty directory, which is not a project.
     pub(crate) fn empty() -> Self {
         let folder = TempDir::new().expect("a folder");
         Self(folder.path().to_owned(), Some(folder))
     }
 
-    /// This folder, emptied, which stays.
+    /// Uses this directory, emptied first and kept afterwards.
     pub(crate) fn at(folder: PathBuf) -> Self {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
@@ -50,27 +51,27 @@ impl Project {
         fs::read_to_string(self.root().join(path)).expect("a file")
     }
 
-    pub(crate) fn assemble(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn assemble(&self, arguments: &[&str]) -> CommandOutput {
         assemble(self.root(), arguments)
     }
 }
 
-/// What the command said and how it ended.
+/// The output and exit code of the command.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Said {
-    /// The data, as JSON.
+impl CommandOutput {
+    /// Parses stdout as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).expect("JSON on stdout")
     }
 }
 
-pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> Said {
+pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> CommandOutput {
     let Output {
         status,
         stdout,
@@ -78,25 +79,26 @@ pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> Said {
     } = Command::new(env!("CARGO_BIN_EXE_assemble"))
         .args(arguments)
         .current_dir(folder)
+        // Colour depends on the terminal; the tests compare plain text.
         .env("NO_COLOR", "1")
         .output()
         .expect("the command runs");
 
-    Said {
+    CommandOutput {
         code: status.code(),
         out: String::from_utf8_lossy(&stdout).into_owned(),
         err: String::from_utf8_lossy(&stderr).into_owned(),
     }
 }
 
-/// A project with one task, `task.json`, whose containers run a line of shell each.
+/// Creates a project with `task.json` and containers that each run a line of shell.
 pub(crate) fn shells(containers: &[(&str, &str, Value)]) -> Project {
     let project = Project::new();
     let container = |(name, line, more): &(&str, &str, Value)| {
-        let mut one = json!({ "name": name, "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line] });
-        let object = one.as_object_mut().expect("an object");
+        let mut container = json!({ "name": name, "image": "sh", "entryPoint": ["/bin/sh"], "command": ["-c", line] });
+        let object = container.as_object_mut().expect("an object");
         object.extend(more.as_object().expect("an object").clone());
-        one
+        container
     };
 
     let containers: Vec<Value> = containers.iter().map(container).collect();
@@ -105,21 +107,21 @@ pub(crate) fn shells(containers: &[(&str, &str, Value)]) -> Project {
     project
 }
 
-/// Runs that task with a shell for `app`.
-pub(crate) fn up(project: &Project, more: &[&str]) -> Said {
-    let words = ["up", "task.json", "--program", "app=/bin/sh"];
-    project.assemble(&[words.as_slice(), more].concat())
+/// Runs that task, with a shell as the program of `app`.
+pub(crate) fn up(project: &Project, more: &[&str]) -> CommandOutput {
+    let arguments = ["up", "task.json", "--program", "app=/bin/sh"];
+    project.assemble(&[arguments.as_slice(), more].concat())
 }
 
 pub(crate) const WEB: &str = r#"schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Responds
 image: ${registry}/web:1
 provides: { http: { setting: listen, port: 8080 } }
 settings:
-  listen: { type: string, default: "127.0.0.1:8080", doc: where to listen }
-  greeting: { type: string, default: hello, doc: what to say }
+  listen: { type: string, default: "127.0.0.1:8080", doc: address to listen on }
+  greeting: { type: string, default: hello, doc: text of the response }
 health: { command: [probe], interval: 5, timeout: 2, retries: 3 }
 size: { cpu: 64, memory: 64, weight: 1 }
 "#;
@@ -127,13 +129,13 @@ size: { cpu: 64, memory: 64, weight: 1 }
 pub(crate) const PROXY: &str = r#"schema: 1
 name: tls
 kind: proxy
-summary: Ends TLS
+summary: Terminates TLS
 image: ${registry}/tls:1
 provides: { https: { setting: listen, port: 8443 } }
 requires: { upstream: { interface: http, setting: upstream, form: "http://{address}" } }
 settings:
-  listen: { type: string, default: "127.0.0.1:8443", doc: where to listen }
-  upstream: { type: string, required: true, doc: where to send it on }
+  listen: { type: string, default: "127.0.0.1:8443", doc: address to listen on }
+  upstream: { type: string, required: true, doc: address of the next hop }
 health: { command: [probe], interval: 5, timeout: 2, retries: 3 }
 size: { cpu: 64, memory: 64, weight: 1 }
 "#;
@@ -148,7 +150,7 @@ app: web
 service: {}
 ";
 
-/// Somebody's definition with an error (T01), another one (T03) and a warning (C04).
+/// A task definition with two errors (T01, T03) and a warning (C04).
 pub(crate) const PLAIN: &str = r#"{
   "family": "my web",
   "requiresCompatibilities": ["FARGATE"],

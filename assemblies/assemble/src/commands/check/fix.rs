@@ -1,44 +1,44 @@
-//! `check --fix`: mends what leaves nothing to decide, and leaves everything else of the file as it is.
+//! `check --fix`: applies automatic fixes and leaves everything else in the file unchanged.
 //!
-//! Only what stands in the file itself is mended: a finding about a manifest comes from what was worked out
-//! of it, and a template's values may come from elsewhere.
+//! Only task definitions are fixed: findings of a manifest are derived from it, and a template's values may come
+//! from elsewhere.
 
 use std::path::Path;
 
 use task_definition::source::{Source, parse};
 use task_definition::{Finding, Fix, Judged, Judgement, mend};
 
-use crate::failure::Failure;
-use crate::talk::Talk;
-use crate::unified::diff;
+use crate::error::CliError;
+use crate::udiff::diff;
+use crate::ui::Ui;
 
-/// What is done about findings that can be mended.
+/// What to do with automatic fixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mending {
-    /// Nothing.
-    No,
-    /// They are mended in the files.
+pub(super) enum FixMode {
+    /// Ignore them.
+    Off,
+    /// Apply them in place.
     Write,
-    /// What would be mended is shown.
+    /// Print a diff.
     Show,
 }
 
-/// The file as it is when all that can be mended is. What has been mended may let another rule see
-/// something that can be, so it is asked again.
-pub(super) fn mended(
+/// Applies all automatic fixes. A fix may let another rule report something fixable, so the checks are
+/// repeated, at most [`MAX_ROUNDS`] times.
+pub(super) fn apply_all(
     source: &Source,
-    judgement: &Judgement,
+    levels: &Judgement,
     check: impl Fn(&Source, &Judgement) -> Judged,
 ) -> (Source, Vec<String>) {
     let mut source = source.clone();
     let mut titles = Vec::new();
-    if !is_mendable(&source) {
+    if !is_fixable(&source) {
         return (source, titles);
     }
 
-    for _ in 0..ROUNDS {
-        let found = check(&source, judgement).findings;
-        let (fixes, text) = together(&source, &found);
+    for _ in 0..MAX_ROUNDS {
+        let found = check(&source, levels).findings;
+        let (fixes, text) = apply_compatible(&source, &found);
         if text == source.text {
             break;
         }
@@ -50,54 +50,56 @@ pub(super) fn mended(
     (source, titles)
 }
 
-/// Writes the mended text, or shows it. Answers whether there is a difference.
-pub(super) fn keep(
+/// Writes the fixed text or prints a diff. Returns whether there is a difference.
+pub(super) fn write_or_show(
     before: &Source,
     after: &Source,
     titles: &[String],
     path: &Path,
-    mending: Mending,
-    talk: &Talk,
-) -> Result<bool, Failure> {
+    mode: FixMode,
+    ui: &Ui,
+) -> Result<bool, CliError> {
     if before.text == after.text {
         return Ok(false);
     }
-    if mending == Mending::Show {
-        talk.data(&diff(&before.name, &before.text, &after.text));
+    if mode == FixMode::Show {
+        ui.data(&diff(&before.name, &before.text, &after.text));
         return Ok(true);
     }
 
-    std::fs::write(path, &after.text).map_err(|source| Failure::File {
+    std::fs::write(path, &after.text).map_err(|source| CliError::File {
         act: "write",
         path: path.to_owned(),
         source,
     })?;
     for title in titles {
-        talk.say(&format!("mended {}: {title}", before.name));
+        ui.message(&format!("fixed {}: {title}", before.name));
     }
 
     Ok(true)
 }
 
-/// Whether the rules' pointers are those of the text: a definition as it is registered or described.
-pub(super) fn is_mendable(source: &Source) -> bool {
+/// Returns whether the rules' pointers are pointers into this text: a definition as it is registered, or as
+/// `describe-task-definition` returns it.
+pub(super) fn is_fixable(source: &Source) -> bool {
     parse(source).is_ok_and(|node| {
         node.get("containerDefinitions").is_some() || node.at("/taskDefinition/family").is_some()
     })
 }
 
-/// As many of the fixes as can be applied together; one that is in the way of those before it waits.
-fn together(source: &Source, findings: &[Finding]) -> (Vec<String>, String) {
+/// Applies as many fixes as are compatible; one that conflicts with an earlier one waits for the next round.
+fn apply_compatible(source: &Source, findings: &[Finding]) -> (Vec<String>, String) {
     let mut fixes: Vec<Fix> = Vec::new();
     let mut text = source.text.clone();
+    // Applied together with all earlier ones, so that the edits refer to the same text.
     for fix in findings.iter().filter_map(|finding| finding.fix.clone()) {
         fixes.push(fix);
         match mend(source, &fixes) {
-            Ok(mended) => text = mended,
+            Ok(fixed) => text = fixed,
             Err(_) => drop(fixes.pop()),
         }
     }
     (fixes.into_iter().map(|fix| fix.title).collect(), text)
 }
 
-const ROUNDS: usize = 8;
+const MAX_ROUNDS: usize = 8;

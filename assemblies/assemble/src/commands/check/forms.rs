@@ -1,4 +1,4 @@
-//! Which files are documents of ECS, in whatever form, and not manifests.
+//! Separates ECS documents, in any form, from manifests.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use task_definition::source::{Source, parse};
 
 use crate::project::Project;
 
-/// Whether a file holds documents of ECS, and is no manifest.
+/// Returns whether a file is an ECS document and not a manifest.
 pub(super) fn is_document(source: &Source) -> bool {
     match parse(source) {
         Ok(node) => recognises(&node),
-        // Nobody writes a manifest in JSON.
+        // Manifests are YAML.
         Err(_) => is_json(&source.name),
     }
 }
 
-/// What services and requests of one file may use from the others.
-pub(super) fn beside(files: &[PathBuf], project: &Project) -> Vec<Document> {
+/// Returns the documents that services and requests of one file may refer to in the others.
+pub(super) fn related_documents(files: &[PathBuf], project: &Project) -> Vec<Document> {
     if files.len() < 2 {
         return Vec::new();
     }

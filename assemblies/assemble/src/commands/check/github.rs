@@ -1,4 +1,4 @@
-//! Findings as GitHub's workflow commands, which put each one on its line of a change.
+//! Findings as GitHub workflow commands, which annotate the lines of a change.
 
 use std::fmt::Write as _;
 
@@ -6,9 +6,9 @@ use task_definition::{Finding, Place};
 
 use super::report::Report;
 use crate::project::Project;
-use crate::talk::written;
+use crate::ui::source_location;
 
-/// A line a finding.
+/// Formats one line per finding.
 pub(super) fn write(report: &Report, project: &Project) -> String {
     let findings = report.findings.iter();
     findings.map(|finding| command(finding, project)).collect()
@@ -16,7 +16,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
 
 fn command(finding: &Finding, project: &Project) -> String {
     let mut properties = Vec::new();
-    if let Some((file, line, column)) = written(&finding.place) {
+    if let Some((file, line, column)) = source_location(&finding.place) {
         properties.push(format!("file={}", property(&project.path_of(file))));
         properties.push(format!("line={line}"));
         properties.push(format!("col={column}"));
@@ -25,7 +25,7 @@ fn command(finding: &Finding, project: &Project) -> String {
     properties.push(format!("title={}", property(finding.rule)));
     let mut message = finding.message.clone();
     if let Place::Derived { because, .. } = &finding.place {
-        let _ = write!(message, "\nworked out: {because}");
+        let _ = write!(message, "\nderived: {because}");
     }
 
     if !finding.hint.is_empty() {
@@ -39,14 +39,15 @@ fn command(finding: &Finding, project: &Project) -> String {
     )
 }
 
-/// The message ends with the line, so line ends are escaped, and the sign that escapes.
+/// Escapes a message: it ends at the line end, so `%`, CR and LF are percent-encoded.
+// https://docs.github.com/actions/reference/workflow-commands-for-github-actions; `%` must come first.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// A property ends with a comma or a colon.
+/// Escapes a property, which also ends at a comma or a colon.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -56,7 +57,7 @@ mod tests {
     use super::{data, property};
 
     #[test]
-    fn escapes_what_would_end_a_property_or_the_line() {
+    fn escapes_characters_that_end_a_property_or_the_line() {
         assert_eq!(data("100%: a, b\r\nc"), "100%25: a, b%0D%0Ac");
         assert_eq!(property("a:b,c%\n.yaml"), "a%3Ab%2Cc%25%0A.yaml");
     }

@@ -1,33 +1,33 @@
-//! Findings for programs. The shape is told in the README; a change of it changes `version`.
+//! Findings as JSON. docs/commands.md describes the format; an incompatible change increases `version`.
 
 use serde_json::{Value, json};
 use task_definition::{Authority, Edit, Finding, Fix, Place, Severity, Silenced};
 
 use super::report::Report;
-use crate::talk::written;
+use crate::ui::source_location;
 
-/// One object with everything that was found.
+/// Formats the report as one object.
 pub(super) fn write(report: &Report) -> String {
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
-    let silenced: Vec<Value> = report.silenced.iter().map(silenced).collect();
+    let suppressed: Vec<Value> = report.silenced.iter().map(suppression).collect();
     let document = json!({
         "version": VERSION,
         "findings": findings,
-        "silenced": silenced,
+        "suppressed": suppressed,
         "total": {
             "errors": report.count(Severity::Error),
             "warnings": report.count(Severity::Warning),
-            "silenced": report.silenced.len(),
+            "suppressed": report.silenced.len(),
         },
     });
 
     format!("{document:#}\n")
 }
 
-/// Grows when something is taken away or changes its meaning, not when something is added.
+/// Increases when something is removed or changes its meaning, not when something is added.
 const VERSION: u32 = 1;
 
-/// One finding.
+/// Converts one finding.
 pub(crate) fn finding(finding: &Finding) -> Value {
     let mut object = json!({
         "rule": finding.rule,
@@ -37,12 +37,13 @@ pub(crate) fn finding(finding: &Finding) -> Value {
         "pointer": finding.pointer,
     });
 
-    if let Some((file, line, column)) = written(&finding.place) {
+    if let Some((file, line, column)) = source_location(&finding.place) {
         object["file"] = json!(file);
         object["line"] = json!(line);
         object["column"] = json!(column);
     }
 
+    // The finding points at the manifest line; this says how the value was derived from it.
     if let Place::Derived { because, .. } = &finding.place {
         object["because"] = json!(because);
     }
@@ -61,18 +62,18 @@ fn to_json(fix: &Fix) -> Value {
     json!({ "title": fix.title, "edits": edits.collect::<Vec<_>>() })
 }
 
-fn silenced(one: &Silenced) -> Value {
-    let mut object = finding(&one.finding);
-    let by = match one.ruling.authority {
+fn suppression(suppressed: &Silenced) -> Value {
+    let mut object = finding(&suppressed.finding);
+    let source = match suppressed.ruling.authority {
         Authority::CommandLine => "command line",
         Authority::Manifest => "manifest",
         Authority::File => "file",
     };
 
-    object["reason"] = json!(one.ruling.reason);
-    object["by"] = json!(by);
-    if let Some((file, line, _)) = written(&one.ruling.place) {
-        object["said"] = json!({ "file": file, "line": line });
+    object["reason"] = json!(suppressed.ruling.reason);
+    object["source"] = json!(source);
+    if let Some((file, line, _)) = source_location(&suppressed.ruling.place) {
+        object["location"] = json!({ "file": file, "line": line });
     }
 
     object

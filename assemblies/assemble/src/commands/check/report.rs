@@ -1,30 +1,30 @@
-//! What was found in all files together.
+//! The findings of all files.
 
 use std::fmt::Write as _;
 
 use task_definition::source::Source;
 use task_definition::{Finding, Judged, Severity, Silenced};
 
-use crate::failure::count;
+use crate::error::format_findings;
 
-/// What was found, told and silenced; each thing once.
+/// Findings and suppressions, without duplicates.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
     pub(super) silenced: Vec<Silenced>,
-    /// The task definitions, as they are when what can be mended is mended.
+    /// The task definitions, as they are after the fixes.
     sources: Vec<Source>,
-    /// Whether mending changes a file.
+    /// Whether the fixes change a file.
     pub(super) differs: bool,
 }
 
 impl Report {
-    /// Several assemblies may name the same broken component; it is told once.
-    pub(super) fn add(&mut self, judged: Judged) {
-        self.add_findings(judged.findings);
-        for one in judged.silenced {
-            if !self.silenced.contains(&one) {
-                self.silenced.push(one);
+    /// Adds an outcome. Several assemblies may use the same broken component; its findings are reported once.
+    pub(super) fn add(&mut self, outcome: Judged) {
+        self.add_findings(outcome.findings);
+        for suppressed in outcome.silenced {
+            if !self.silenced.contains(&suppressed) {
+                self.silenced.push(suppressed);
             }
         }
     }
@@ -41,41 +41,41 @@ impl Report {
         self.sources.push(source.clone());
     }
 
-    /// The text of a task definition that was checked.
+    /// Returns the text of a checked task definition.
     pub(super) fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
     }
 
-    /// Whether nothing was found.
+    /// Returns whether there are no findings and no suppressions.
     pub(super) fn is_empty(&self) -> bool {
         self.findings.is_empty() && self.silenced.is_empty()
     }
 
-    /// How many are so bad.
+    /// Returns the number of findings of a severity.
     pub(super) fn count(&self, severity: Severity) -> usize {
-        let as_bad = |finding: &&Finding| finding.severity == severity;
-        self.findings.iter().filter(as_bad).count()
+        let matches = |finding: &&Finding| finding.severity == severity;
+        self.findings.iter().filter(matches).count()
     }
 
-    /// Whether the command fails.
+    /// Returns whether the command fails.
     pub(super) fn fails(&self, strict: bool) -> bool {
         self.count(Severity::Error) > 0 || (strict && !self.findings.is_empty())
     }
 
-    /// `3 findings: 2 errors, 1 warning; 1 silenced`.
+    /// Formats the total: `3 findings: 2 errors, 1 warning; 1 suppressed`.
     pub(super) fn total(&self) -> String {
         let mut total = match self.findings.len() {
             0 => "no findings".to_owned(),
             all => format!(
                 "{}: {}",
-                count(all),
+                format_findings(all),
                 [(Severity::Error, "error"), (Severity::Warning, "warning")]
                     .map(|(severity, word)| (self.count(severity), word))
                     .into_iter()
-                    .filter(|(many, _)| *many > 0)
-                    .map(|(many, word)| format!(
-                        "{many} {word}{}",
-                        if many == 1 { "" } else { "s" }
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, word)| format!(
+                        "{count} {word}{}",
+                        if count == 1 { "" } else { "s" }
                     ))
                     .collect::<Vec<_>>()
                     .join(", ")
@@ -83,7 +83,7 @@ impl Report {
         };
 
         if !self.silenced.is_empty() {
-            let _ = write!(total, "; {} silenced", self.silenced.len());
+            let _ = write!(total, "; {} suppressed", self.silenced.len());
         }
         total
     }

@@ -1,20 +1,20 @@
 //! Findings as SARIF 2.1.0, for code scanning.
 //!
-//! Paths are given from `%SRCROOT%`, the project's folder. A result keeps its fingerprint when lines
-//! move: it is made of the rule, the file, the value's name and the message, not of the line.
+//! Paths are relative to `%SRCROOT%`, the project directory. A result keeps its fingerprint when lines
+//! move: it is a hash of the rule, the file, the pointer and the message, not of the line.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use task_definition::{Finding, Place, Severity, Silenced, mend};
 
-use super::fix::is_mendable;
+use super::fix::is_fixable;
 use super::report::Report;
 use crate::commands::rules::{Row, all};
 use crate::project::Project;
-use crate::talk::written;
+use crate::ui::source_location;
 
-/// One run with everything that was found, what is silenced included.
+/// Formats one run with all findings, suppressed ones included.
 pub(super) fn write(report: &Report, project: &Project) -> String {
     let rules = all();
     let mut writer = Writer {
@@ -24,11 +24,14 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
         fingerprints: Vec::new(),
     };
 
-    let told = report.findings.iter().map(|finding| (finding, None));
-    let silenced = report.silenced.iter().map(|one| (&one.finding, Some(one)));
-    let results: Vec<Value> = told
-        .chain(silenced)
-        .map(|(finding, silenced)| writer.result(finding, silenced))
+    let reported = report.findings.iter().map(|finding| (finding, None));
+    let suppressed = report
+        .silenced
+        .iter()
+        .map(|entry| (&entry.finding, Some(entry)));
+    let results: Vec<Value> = reported
+        .chain(suppressed)
+        .map(|(finding, suppressed)| writer.result(finding, suppressed))
         .collect();
     let document = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
@@ -42,7 +45,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
             } },
             "columnKind": "unicodeCodePoints",
             "originalUriBaseIds": {
-                "%SRCROOT%": { "description": { "text": "The folder that holds assemblies/." } },
+                "%SRCROOT%": { "description": { "text": "The directory with assemblies/." } },
             },
             "results": results,
         }],
@@ -52,7 +55,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
 }
 
 fn descriptor(rule: &Row) -> Value {
-    let about = if rule.id.starts_with('M') {
+    let subject = if rule.id.starts_with('M') {
         "manifest"
     } else {
         "task-definition"
@@ -67,7 +70,7 @@ fn descriptor(rule: &Row) -> Value {
             "markdown": rule.markdown(""),
         },
         "defaultConfiguration": { "level": rule.severity.word() },
-        "properties": { "tags": [about] },
+        "properties": { "tags": [subject] },
     })
 }
 
@@ -75,15 +78,15 @@ struct Writer<'w> {
     report: &'w Report,
     rules: &'w [Row],
     project: &'w Project,
-    /// Those given so far: a second finding with the same words gets another one.
+    /// The fingerprints so far: a second equal finding gets another one.
     fingerprints: Vec<String>,
 }
 
 impl Writer<'_> {
-    fn result(&mut self, finding: &Finding, silenced: Option<&Silenced>) -> Value {
+    fn result(&mut self, finding: &Finding, suppressed: Option<&Silenced>) -> Value {
         let mut message = finding.message.clone();
         if let Place::Derived { because, .. } = &finding.place {
-            let _ = write!(message, " (worked out: {because})");
+            let _ = write!(message, " (derived: {because})");
         }
 
         if !finding.hint.is_empty() {
@@ -109,9 +112,9 @@ impl Writer<'_> {
             result["fixes"] = json!([fix]);
         }
 
-        // An empty list says that nothing is suppressed, which a viewer can rely on.
-        result["suppressions"] = match silenced {
-            Some(one) => json!([self.suppression(one)]),
+        // SARIF 2.1.0, section 3.27.23: an empty array states that the result is not suppressed.
+        result["suppressions"] = match suppressed {
+            Some(entry) => json!([self.suppression(entry)]),
             None => json!([]),
         };
 
@@ -123,7 +126,11 @@ impl Writer<'_> {
         if let Some(physical) = self.physical(&finding.place) {
             location["physicalLocation"] = physical;
         }
-        if let Some(pointer) = finding.pointer.as_deref().filter(|one| !one.is_empty()) {
+        if let Some(pointer) = finding
+            .pointer
+            .as_deref()
+            .filter(|pointer| !pointer.is_empty())
+        {
             let name = pointer.rsplit('/').next().unwrap_or_default();
             location["logicalLocations"] =
                 json!([{ "name": name, "fullyQualifiedName": pointer, "kind": "value" }]);
@@ -145,6 +152,7 @@ impl Writer<'_> {
                 "region": {
                     "startLine": line,
                     "startColumn": column,
+                    // A region must not be empty, or viewers show no mark.
                     "endColumn": end_column.max(&(column + 1)),
                     "snippet": { "text": excerpt_line },
                 },
@@ -157,58 +165,62 @@ impl Writer<'_> {
     fn artifact(&self, file: &str) -> Value {
         let path = self.project.path_of(file);
         if path.starts_with('/') {
-            json!({ "uri": format!("file://{}", encoded(&path)) })
+            json!({ "uri": format!("file://{}", encode_path(&path)) })
         } else {
-            json!({ "uri": encoded(&path), "uriBaseId": "%SRCROOT%" })
+            json!({ "uri": encode_path(&path), "uriBaseId": "%SRCROOT%" })
         }
     }
 
-    /// What mending this finding alone replaces in the text.
+    /// Returns the replacement that this finding's fix makes in the text.
     fn fix(&self, finding: &Finding) -> Option<Value> {
         let fix = finding.fix.as_ref()?;
-        let (file, _, _) = written(&finding.place)?;
-        let source = self.report.source(file).filter(|one| is_mendable(one))?;
-        let mended = mend(source, std::slice::from_ref(fix)).ok()?;
+        let (file, _, _) = source_location(&finding.place)?;
+        let source = self
+            .report
+            .source(file)
+            .filter(|source| is_fixable(source))?;
+        let fixed = mend(source, std::slice::from_ref(fix)).ok()?;
 
         Some(json!({
             "description": { "text": fix.title },
             "artifactChanges": [{
                 "artifactLocation": self.artifact(file),
-                "replacements": [replacement(&source.text, &mended)?],
+                "replacements": [replacement(&source.text, &fixed)?],
             }],
         }))
     }
 
-    fn suppression(&self, one: &Silenced) -> Value {
-        // What a manifest says of itself stands in the source that is judged.
-        let in_source = one.ruling.authority == task_definition::Authority::Manifest;
+    fn suppression(&self, entry: &Silenced) -> Value {
+        // A suppression in a manifest is in the checked source itself.
+        let in_source = entry.ruling.authority == task_definition::Authority::Manifest;
         let mut suppression = json!({
             "kind": if in_source { "inSource" } else { "external" },
             "status": "accepted",
-            "justification": one.ruling.reason,
+            "justification": entry.ruling.reason,
         });
-        if let Some(physical) = self.physical(&one.ruling.place) {
+        if let Some(physical) = self.physical(&entry.ruling.place) {
             suppression["location"] = json!({ "physicalLocation": physical });
         }
         suppression
     }
 
     fn fingerprint(&mut self, finding: &Finding) -> String {
-        let file = written(&finding.place).map(|(file, _, _)| file);
+        let file = source_location(&finding.place).map(|(file, _, _)| file);
         let file = file.map(|file| self.project.path_of(file));
         let pointer = finding.pointer.as_deref().unwrap_or_default();
-        let words = [
+        let parts = [
             finding.rule,
             file.as_deref().unwrap_or_default(),
             pointer,
             &finding.message,
         ];
 
-        let first = hash(&words.join("\0"));
+        let first = hash(&parts.join("\0"));
+        // The number keeps the fingerprints of equal findings apart.
         let again = self
             .fingerprints
             .iter()
-            .filter(|one| **one == first)
+            .filter(|hash| **hash == first)
             .count();
 
         self.fingerprints.push(first.clone());
@@ -216,8 +228,9 @@ impl Writer<'_> {
     }
 }
 
-/// The smallest part of a text that has to be replaced to make another one of it.
+/// Returns the smallest replacement that turns one text into the other.
 fn replacement(before: &str, after: &str) -> Option<Value> {
+    // Columns count code points (`columnKind`), so this compares characters, not bytes.
     let (old, new): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let ends = old[start..].iter().rev().zip(new[start..].iter().rev());
@@ -237,22 +250,23 @@ fn replacement(before: &str, after: &str) -> Option<Value> {
     })
 }
 
-/// Line and column, from 1, of what follows.
+/// Returns line and column, counted from 1, of what follows.
 fn position(before: &[char]) -> (usize, usize) {
     let lines = before.iter().filter(|c| **c == '\n').count();
     let column = before.iter().rev().take_while(|c| **c != '\n').count();
     (lines + 1, column + 1)
 }
 
-/// FNV-1a: short, and the same for ever, which the standard library's hash does not promise.
+/// FNV-1a: short and stable, which the standard library's hash does not promise.
 fn hash(text: &str) -> String {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
-/// A path as part of a URI.
-fn encoded(path: &str) -> String {
+/// Percent-encodes a path for a URI.
+fn encode_path(path: &str) -> String {
     let mut uri = String::new();
+    // RFC 3986: unreserved characters, and `/` between segments.
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
@@ -265,10 +279,10 @@ fn encoded(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{encoded, hash, replacement};
+    use super::{encode_path, hash, replacement};
 
     #[test]
-    fn a_replacement_is_as_small_as_it_can_be() {
+    fn replaces_only_what_differs() {
         let found = replacement("a: 1\nb: bridge\nc: 3\n", "a: 1\nb: awsvpc\nc: 3\n");
         let expected = serde_json::json!({
             "deletedRegion": { "startLine": 2, "startColumn": 4, "endLine": 2, "endColumn": 10 },
@@ -279,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn a_path_becomes_a_uri() {
-        assert_eq!(encoded("a b/ü.yaml"), "a%20b/%C3%BC.yaml");
-        assert_eq!(encoded("assemblies/shop.yaml"), "assemblies/shop.yaml");
+    fn encodes_a_path_as_uri() {
+        assert_eq!(encode_path("a b/ü.yaml"), "a%20b/%C3%BC.yaml");
+        assert_eq!(encode_path("assemblies/shop.yaml"), "assemblies/shop.yaml");
     }
 
     #[test]
-    fn fingerprints_are_the_same_for_ever() {
+    fn fingerprints_are_stable() {
         // The published value of the algorithm for this text.
         assert_eq!(hash("foobar"), "85944171f73967e8");
     }

@@ -1,4 +1,4 @@
-//! JSON that only a YAML parser takes: trailing commas, comments, single quotes.
+//! Finds JSON that only a YAML parser accepts: trailing commas, comments, single quotes.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use serde_json::Value;
 use task_definition::source::{Source, Span, parse};
 use task_definition::{Finding, Place, Severity};
 
-/// What keeps other programs from reading a `.json` file that we can read.
+/// Returns a finding if other programs cannot read a `.json` file.
 pub(super) fn findings(source: &Source) -> Vec<Finding> {
     let is_json = Path::new(&source.name)
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let text = source.text.trim_start_matches('\u{feff}');
 
-    // What is filled in by another tool is JSON only after that.
+    // A template of another tool becomes JSON only after that tool has filled it in.
     let is_template = ["{{", "${", "<%"].iter().any(|mark| text.contains(mark));
     if !is_json || is_template || parse(source).is_err() {
         return Vec::new();
@@ -22,6 +22,7 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
     let Err(error) = serde_json::from_str::<Value>(text) else {
         return Vec::new();
     };
+    // serde_json counts lines and bytes of a column, both from 1; a span needs a byte offset.
     let lines = text.split_inclusive('\n');
     let before: usize = lines
         .take(error.line().saturating_sub(1))
@@ -29,6 +30,7 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
         .sum();
     let begin = source.text.len() - text.len() + before;
     let at = (begin + error.column().saturating_sub(1)).min(source.text.len());
+    // The reported column may be inside of a multi-byte character.
     let at = (0..=at)
         .rev()
         .find(|at| source.text.is_char_boundary(*at))
@@ -42,10 +44,10 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
         },
     );
 
-    let message = "this is YAML but not JSON, which is all that the AWS CLI reads here";
+    let message = "this is YAML but not JSON; the AWS CLI accepts only JSON here";
     let what = error.to_string();
     let what = what.split(" at line ").next().unwrap_or_default();
-    let hint = format!("correct it ({what}), or call the file `.yaml`");
+    let hint = format!("correct it ({what}), or rename the file to `.yaml`");
 
     vec![Finding {
         severity: Severity::Warning,

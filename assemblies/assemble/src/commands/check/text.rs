@@ -1,36 +1,36 @@
-//! Findings for people.
+//! Findings as text, for people.
 
 use task_definition::{Color, Silenced};
 
 use super::report::Report;
-use crate::talk::written;
+use crate::ui::source_location;
 
-/// A paragraph a finding, and one for each silenced finding when they are to be shown.
-pub(super) fn write(report: &Report, show_silenced: bool, color: Color) -> String {
+/// Formats one paragraph per finding, and one per suppressed finding if they are to be shown.
+pub(super) fn write(report: &Report, show_suppressed: bool, color: Color) -> String {
     let mut text = String::new();
     for finding in &report.findings {
         text += finding.render(color).trim_end();
         text += "\n\n";
     }
 
-    if show_silenced {
-        for one in &report.silenced {
-            text += &silenced(one, color);
+    if show_suppressed {
+        for suppressed in &report.silenced {
+            text += &format_suppressed(suppressed, color);
         }
     }
 
     text
 }
 
-fn silenced(one: &Silenced, color: Color) -> String {
-    let finding = one.finding.render(color);
-    let by = match written(&one.ruling.place) {
+fn format_suppressed(suppressed: &Silenced, color: Color) -> String {
+    let finding = suppressed.finding.render(color);
+    let by = match source_location(&suppressed.ruling.place) {
         Some((file, line, _)) => format!("{file}:{line}"),
         None => "the command line".to_owned(),
     };
     format!(
-        "silenced {}\n  = reason: {} ({by})\n\n",
+        "suppressed {}\n  = reason: {} ({by})\n\n",
         finding.trim_end(),
-        one.ruling.reason
+        suppressed.ruling.reason
     )
 }

@@ -1,5 +1,5 @@
-//! `check --timeline`: how long a task takes to start and to stop, at best and at worst, with nothing run; and
-//! stories.
+//! `check --timeline`: best- and worst-case start and stop times of a task, computed without running it; and
+//! scenario files.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,111 +12,119 @@ use task_definition::{Finding, TaskDefinition};
 use task_runner::machine::{Change, Condition, Health, Spec};
 use task_runner::{Latest, Moment, Timeline};
 
-use super::story::Played;
+use super::scenario::ScenarioResult;
 use super::{Arguments, Format, files, forms};
-use crate::failure::Failure;
-use crate::judging::Judging;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::rule_config::RuleConfigLoader;
+use crate::ui::Ui;
 
-/// Prints the timeline of every definition there is; those that cannot be read fail in the end.
-pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Prints the timeline of every definition. Findings of those that cannot be planned are the error.
+pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     if !matches!(arguments.format, Format::Text | Format::Json) {
         let usage =
-            "a timeline is printed as text or JSON; leave `--format` out, or write `--format json`";
-        return Err(Failure::Usage(usage.to_owned()));
+            "a timeline has the formats text and json; omit `--format`, or use `--format json`";
+        return Err(CliError::Usage(usage.to_owned()));
     }
 
     let files = files(arguments, project)?;
-    let (stories, files) = stories(files, project)?;
-    let (lives, findings) = lives(arguments, files, project)?;
-    talk.data(&if arguments.format == Format::Json {
-        let all: Value = lives.iter().map(Life::json).collect();
-        let stories: Value = stories.iter().map(Played::json).collect();
+    let (scenarios, files) = scenarios(files, project)?;
+    let (tasks, findings) = tasks(arguments, files, project)?;
+    ui.data(&if arguments.format == Format::Json {
+        let all: Value = tasks.iter().map(TaskTimeline::json).collect();
+        let scenarios: Value = scenarios.iter().map(ScenarioResult::json).collect();
         format!(
             "{:#}\n",
-            json!({ "version": 1, "timelines": all, "stories": stories })
+            json!({ "version": 1, "timelines": all, "scenarios": scenarios })
         )
     } else {
-        let all = lives.iter().map(Life::text);
-        let all: Vec<String> = all.chain(stories.iter().map(Played::text)).collect();
+        let all = tasks.iter().map(TaskTimeline::text);
+        let all: Vec<String> = all
+            .chain(scenarios.iter().map(ScenarioResult::text))
+            .collect();
         all.join("\n")
     });
 
-    let wrong = stories.iter().filter(|one| !one.as_expected()).count();
-    if wrong > 0 {
-        let all = stories.len();
-        talk.say(&format!(
-            "{wrong} of {all} stories go another way than they are told"
-        ));
+    let failed = scenarios
+        .iter()
+        .filter(|scenario| !scenario.as_expected())
+        .count();
+    if failed > 0 {
+        let all = scenarios.len();
+        let plural = if all == 1 { "" } else { "s" };
+        ui.message(&format!("{failed} of {all} scenario{plural} failed"));
     }
 
     if findings.is_empty() {
-        Ok(u8::from(wrong > 0))
+        Ok(u8::from(failed > 0))
     } else {
-        Err(Failure::Findings(findings))
+        Err(CliError::Findings(findings))
     }
 }
 
-/// A task, and how its life goes.
-struct Life {
+/// A task and its timeline.
+struct TaskTimeline {
     name: String,
     spec: Spec,
     timeline: Timeline,
 }
 
-/// The stories among the files, played; and the other files.
-fn stories(files: Vec<PathBuf>, project: &Project) -> Result<(Vec<Played>, Vec<PathBuf>), Failure> {
-    let (mut stories, mut others, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+/// Simulates the scenarios among the files, and returns the other files.
+fn scenarios(
+    files: Vec<PathBuf>,
+    project: &Project,
+) -> Result<(Vec<ScenarioResult>, Vec<PathBuf>), CliError> {
+    let (mut scenarios, mut others, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for file in files {
-        match Played::of(&project.source(&file)?) {
-            Some(Ok(story)) => stories.push(story),
+        match ScenarioResult::from_source(&project.source(&file)?) {
+            Some(Ok(scenario)) => scenarios.push(scenario),
             Some(Err(failure)) => failures.push(failure),
             None => others.push(file),
         }
     }
-    Failure::all(failures)?;
-    Ok((stories, others))
+    CliError::all(failures)?;
+    Ok((scenarios, others))
 }
 
-fn lives(
+fn tasks(
     arguments: &Arguments,
     files: Vec<PathBuf>,
     project: &Project,
-) -> Result<(Vec<Life>, Vec<Finding>), Failure> {
+) -> Result<(Vec<TaskTimeline>, Vec<Finding>), CliError> {
     let catalog = project.catalog()?;
-    let mut judging = Judging::new(&arguments.rules, project)?;
-    let (mut lives, mut faults) = (Vec::new(), Vec::new());
+    let mut rule_config = RuleConfigLoader::new(&arguments.rules, project)?;
+    let (mut tasks, mut findings) = (Vec::new(), Vec::new());
 
     for file in files {
         let source = project.source(&file)?;
         if forms::is_document(&source) {
             let reading = read_any(&source);
-            faults.extend(reading.findings.iter().cloned());
+            findings.extend(reading.findings.iter().cloned());
             for document in reading.documents() {
                 if let Subject::Definition(located) = &document.subject {
-                    lives.push(Life::of(&located.definition)?);
+                    tasks.push(TaskTimeline::new(&located.definition)?);
                 }
             }
             continue;
         }
 
         let values = project.values(&arguments.values, "example")?;
-        match plan_under(&source, &catalog, &values, &judging.of(&file)?) {
-            Ok(plan) => lives.push(Life::of(plan.definition())?),
-            Err(judged) => faults.extend(judged.findings),
+        // The timeline of an assembly is that of the definition it renders to.
+        match plan_under(&source, &catalog, &values, &rule_config.for_file(&file)?) {
+            Ok(plan) => tasks.push(TaskTimeline::new(plan.definition())?),
+            Err(outcome) => findings.extend(outcome.findings),
         }
     }
 
-    Ok((lives, faults))
+    Ok((tasks, findings))
 }
 
-impl Life {
-    fn of(definition: &TaskDefinition) -> Result<Self, Failure> {
+impl TaskTimeline {
+    fn new(definition: &TaskDefinition) -> Result<Self, CliError> {
         let name = definition.family.clone();
         let spec = Spec::read(definition).map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Failure::Usage(format!("`{name}` has no timeline: {}", errors.join("; ")))
+            CliError::Usage(format!("`{name}` has no timeline: {}", errors.join("; ")))
         })?;
         let timeline = Timeline::of(&spec);
         Ok(Self {
@@ -128,28 +136,29 @@ impl Life {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "{}\n\nstart, when every program and every first probe is good\n",
+            "{}\n\nbest-case start: every program starts, every first health check succeeds\n",
             self.name
         );
         self.lines(&mut text, &self.timeline.start);
         self.lateness(&mut text);
-        text += "\nstop, when everybody needs the whole of its stopTimeout\n";
+        text += "\nworst-case stop: every container uses its whole stopTimeout\n";
         self.lines(&mut text, &self.timeline.stop);
-        let _ = writeln!(text, "  {}", of_spot(self.timeline.stopped()));
+        let _ = writeln!(text, "  {}", spot_margin(self.timeline.stopped()));
         text
     }
 
     fn lines(&self, text: &mut String, moments: &[Moment]) {
         for moment in moments {
-            if let Some(words) = self.words(&moment.change) {
+            if let Some(event) = self.format_change(&moment.change) {
                 let at = seconds(moment.at);
-                let _ = writeln!(text, "{at:>8} s  {words}");
+                let _ = writeln!(text, "{at:>8} s  {event}");
             }
         }
     }
 
-    /// What is worth a line: the start of a program stands for its running, the kill for its end.
-    fn words(&self, change: &Change) -> Option<String> {
+    /// Formats the changes that are worth a line. `Running` follows `Starting` at once, and a container's end follows
+    /// its kill, so neither has one.
+    fn format_change(&self, change: &Change) -> Option<String> {
         let name = |container: usize| self.name(container);
         Some(match change {
             Change::Starting { container } => {
@@ -166,11 +175,12 @@ impl Life {
             } if *health == Health::Healthy => format!("{} HEALTHY", name(*container)),
             Change::Stopping { container, kill_at } => {
                 let until = seconds(*kill_at);
-                format!("{} SIGTERM, has until {until} s", name(*container))
+                format!("{} SIGTERM, SIGKILL at {until} s", name(*container))
             }
             Change::Killing { container } => format!("{} SIGKILL", name(*container)),
             Change::Stopped {
                 container,
+                // Only exit code 0 is listed: a container that is killed has the SIGKILL line.
                 code: Some(0),
                 ..
             } => format!("{} ends", name(*container)),
@@ -179,7 +189,7 @@ impl Life {
         })
     }
 
-    /// How late everybody can be, where somebody waits for more than a start.
+    /// Formats the latest start of each container that waits for more than another one's start.
     fn lateness(&self, text: &mut String) {
         for (container, latest) in self.timeline.latest.iter().enumerate() {
             let name = self.name(container);
@@ -190,9 +200,10 @@ impl Life {
                     "  {name} starts after {} s at the latest",
                     seconds(*at)
                 ),
+                // A dependency without startTimeout has no bound: ECS waits until the condition holds.
                 Latest::Never { on } => writeln!(
                     text,
-                    "  {name} may wait for ever: `{}` has no startTimeout{}",
+                    "  {name} may wait forever: `{}` has no startTimeout{}",
                     self.name(*on),
                     self.known_hang(*on)
                 ),
@@ -200,9 +211,13 @@ impl Life {
         }
     }
 
-    /// AWS knows of waits for health that do not end.
+    /// Returns a note about waits for HEALTHY that do not end on Fargate.
     fn known_hang(&self, on: usize) -> &'static str {
-        let mut needs = self.spec.containers.iter().flat_map(|one| &one.depends_on);
+        let mut needs = self
+            .spec
+            .containers
+            .iter()
+            .flat_map(|container| &container.depends_on);
         let waits = needs.any(|need| need.on == on && need.condition == Condition::Healthy);
         if waits {
             ", and one that is not HEALTHY keeps the task PENDING for hours (containers-roadmap#2379)"
@@ -217,10 +232,11 @@ impl Life {
 
     fn json(&self) -> Value {
         let moments = |all: &[Moment]| -> Value {
-            let told = all
+            let listed = all
                 .iter()
-                .filter_map(|one| Some((one.at, self.words(&one.change)?)));
-            told.map(|(at, words)| json!({ "at": at.as_secs_f64(), "what": words }))
+                .filter_map(|moment| Some((moment.at, self.format_change(&moment.change)?)));
+            listed
+                .map(|(at, event)| json!({ "at": at.as_secs_f64(), "event": event }))
                 .collect()
         };
 
@@ -245,21 +261,21 @@ impl Life {
     }
 }
 
-/// Spot's warning is as long as this: AWS, "Fargate capacity providers".
+/// The time between Spot's warning and the stop: AWS, "Fargate capacity providers".
 const SPOT: Duration = Duration::from_mins(2);
 
-fn of_spot(stopped: Duration) -> String {
+fn spot_margin(stopped: Duration) -> String {
     match SPOT.checked_sub(stopped) {
-        Some(spare) if spare.is_zero() => "that is all of the 120 s that Spot gives".to_owned(),
-        Some(spare) => format!("Spot gives 120 s: {} s to spare", seconds(spare)),
+        Some(spare) if spare.is_zero() => "uses all of the 120 s of a Spot warning".to_owned(),
+        Some(spare) => format!("{} s less than the 120 s of a Spot warning", seconds(spare)),
         None => format!(
-            "Spot gives 120 s: {} s too few, then everything is killed at once",
+            "{} s more than the 120 s of a Spot warning; what still runs then is killed",
             seconds(stopped.saturating_sub(SPOT))
         ),
     }
 }
 
-/// Whole seconds without a point.
+/// Formats seconds; whole ones without a decimal point.
 fn seconds(time: Duration) -> String {
     format!("{}", time.as_secs_f64())
 }

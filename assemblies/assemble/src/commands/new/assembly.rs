@@ -1,4 +1,4 @@
-//! A starter of a manifest: the app, and what its components must be told.
+//! Creates a manifest: the app, its other components and the settings they require.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,28 +9,28 @@ use clap::Args;
 
 use super::{Starter, check_name, write};
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
-use crate::judging::{Judging, RuleArguments};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::ui::Ui;
 
-/// What stands in it.
+/// Arguments of `new assembly`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Its name: the file's, the family's and the roles'.
+    /// Name of the file, the family and the roles.
     name: String,
-    /// The component it exists for; the first app that needs nothing when left out.
+    /// Component to use as the app [default: the first app without required settings].
     #[arg(long, value_name = "COMPONENT")]
     app: Option<String>,
-    /// A proxy in front of it; the outermost is named first.
+    /// Proxy in front of the app; the first one is the outermost.
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     ingress: Vec<String>,
-    /// A component beside it.
+    /// Component next to the app.
     #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     sidecar: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let name = &arguments.name;
     check_name(name)?;
     let catalog = project.catalog()?;
@@ -39,124 +39,140 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         None => first_app(&catalog)?,
     };
 
-    let members = [
+    let names = [
         &arguments.ingress[..],
         std::slice::from_ref(&app),
         &arguments.sidecar,
     ];
-    let members: Vec<&Component> = members
+    let components: Vec<&Component> = names
         .into_iter()
         .flatten()
         .map(|name| component(&catalog, name))
         .collect::<Result<_, _>>()?;
-    let open = Open::of(&members);
+    let required = RequiredSettings::new(&components);
 
     let mut starters = vec![Starter::new(
         format!("assemblies/{name}.yaml"),
-        manifest(arguments, &app, &open, project),
+        manifest(arguments, &app, &required, project),
     )];
 
+    // The values file is shared by all assemblies, so an existing one is kept.
     if !project.root().join(VALUES_FILE).is_file() {
         starters.push(Starter::new(VALUES_FILE, VALUES));
     }
-    write(&starters, project, talk)?;
-    for one in &open.names {
-        talk.say(&format!("fill in `{one}` in assemblies/{name}.yaml"));
+    write(&starters, project, ui)?;
+    for setting in &required.names {
+        ui.message(&format!("fill in `{setting}` in assemblies/{name}.yaml"));
     }
 
-    talk.say(&format!(
+    ui.message(&format!(
         "next: assemble check assemblies/{name}.yaml; assemble render {name}; assemble up {name}"
     ));
-    judge(name, &catalog, project, talk)
+    check(name, &catalog, project, ui)
 }
 
-/// The starter is checked at once: whoever made it should not be the one who finds out.
-fn judge(name: &str, catalog: &Catalog, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Checks the new assembly at once, so that findings appear here and not in the next command.
+fn check(name: &str, catalog: &Catalog, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let path = project.manifest_path(name);
-    let judgement = Judging::new(&RuleArguments::default(), project)?.of(&path)?;
+    let levels = RuleConfigLoader::new(&RuleArguments::default(), project)?.for_file(&path)?;
     let values = project.values(&ValueArguments::default(), "example")?;
-    match plan_under(&project.source(&path)?, catalog, &values, &judgement) {
+    match plan_under(&project.source(&path)?, catalog, &values, &levels) {
         Ok(_) => Ok(0),
-        Err(judged) => {
-            talk.say("some of it is for you to decide:");
-            Err(Failure::Findings(judged.findings))
+        Err(outcome) => {
+            ui.message("it needs your decisions:");
+            Err(CliError::Findings(outcome.findings))
         }
     }
 }
 
-fn component<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Component, Failure> {
+fn component<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Component, CliError> {
     match catalog.component(name) {
         Some(Ok(component)) => Ok(component),
-        Some(Err(findings)) => Err(Failure::Findings(findings.to_vec())),
+        Some(Err(findings)) => Err(CliError::Findings(findings.to_vec())),
         None => {
-            let meant = task_definition::nearest(name, catalog.names());
-            let meant = meant.map(|meant| format!("did you mean `{meant}`? "));
+            let suggestion = task_definition::nearest(name, catalog.names())
+                .map(|meant| format!("did you mean `{meant}`? "));
             let all: Vec<&str> = catalog.names().collect();
-            Err(Failure::Usage(format!(
-                "there is no component `{name}`; {}there are: {}",
-                meant.unwrap_or_default(),
+            Err(CliError::Usage(format!(
+                "unknown component `{name}`; {}known components: {}",
+                suggestion.unwrap_or_default(),
                 all.join(", ")
             )))
         }
     }
 }
 
-fn first_app(catalog: &Catalog) -> Result<String, Failure> {
-    let good = catalog.names().filter(|name| {
+fn first_app(catalog: &Catalog) -> Result<String, CliError> {
+    // Required settings would make the new assembly fail `check`.
+    let candidates = catalog.names().filter(|name| {
         let Some(Ok(component)) = catalog.component(name) else {
             return false;
         };
         let file = component.file();
-        let needs = file.requires.values().any(|one| !one.optional)
+        let needs = file
+            .requires
+            .values()
+            .any(|requirement| !requirement.optional)
             || file.settings.values().any(|setting| setting.required);
         file.kind == Kind::App && !needs
     });
 
-    good.map(str::to_owned).next().ok_or_else(|| {
-        Failure::Usage(
-            "there is no app that could stand alone; name one with --app, or make one: \
+    candidates.map(str::to_owned).next().ok_or_else(|| {
+        CliError::Usage(
+            "no app works without required settings; choose one with --app, or create one: \
              assemble new component NAME --kind app"
                 .to_owned(),
         )
     })
 }
 
-/// What has to be told to the components and nobody can guess.
+/// Settings without a default, which the user has to fill in.
 #[derive(Default)]
-struct Open {
+struct RequiredSettings {
     settings: BTreeMap<String, BTreeMap<String, String>>,
     secrets: BTreeMap<String, BTreeMap<String, String>>,
     names: Vec<String>,
 }
 
-impl Open {
-    fn of(members: &[&Component]) -> Self {
-        let mut open = Self::default();
-        for component in members {
+impl RequiredSettings {
+    fn new(components: &[&Component]) -> Self {
+        let mut required = Self::default();
+        for component in components {
             let file = component.file();
-            let wired = |name: &str| file.requires.values().any(|one| one.setting == name);
-            let required = file.settings.iter();
-            let required = required.filter(|(name, one)| one.required && !wired(name));
+            // Wiring derives these, for example the upstream address.
+            let is_wired = |name: &str| {
+                file.requires
+                    .values()
+                    .any(|requirement| requirement.setting == name)
+            };
+            let missing = file
+                .settings
+                .iter()
+                .filter(|(name, setting)| setting.required && !is_wired(name));
 
-            for (setting, declared) in required {
+            for (setting, declared) in missing {
                 let list = if declared.secret {
                     "secrets"
                 } else {
                     "settings"
                 };
 
-                open.names.push(format!("{list}.{}.{setting}", file.name));
+                required
+                    .names
+                    .push(format!("{list}.{}.{setting}", file.name));
                 let (map, value) = if declared.secret {
                     (
-                        &mut open.secrets,
-                        format!("{SECRET}{}-{setting}-AbCdEf", file.name),
+                        &mut required.secrets,
+                        format!("{SECRET_ARN}{}-{setting}-AbCdEf", file.name),
                     )
                 } else {
-                    let alone = file.local.as_ref().and_then(|local| local.program());
-                    let alone = alone.and_then(|local| local.alone.get(setting));
+                    let local_value = file.local.as_ref().and_then(|local| local.program());
+                    let local_value = local_value.and_then(|local| local.alone.get(setting));
                     (
-                        &mut open.settings,
-                        alone.cloned().unwrap_or_else(|| "FILL-ME-IN".to_owned()),
+                        &mut required.settings,
+                        local_value
+                            .cloned()
+                            .unwrap_or_else(|| "FILL-ME-IN".to_owned()),
                     )
                 };
 
@@ -166,11 +182,16 @@ impl Open {
             }
         }
 
-        open
+        required
     }
 }
 
-fn manifest(arguments: &Arguments, app: &str, open: &Open, project: &Project) -> String {
+fn manifest(
+    arguments: &Arguments,
+    app: &str,
+    required: &RequiredSettings,
+    project: &Project,
+) -> String {
     let mut text = String::new();
     if project
         .root()
@@ -200,12 +221,12 @@ fn manifest(arguments: &Arguments, app: &str, open: &Open, project: &Project) ->
         "[telemetry-forwarder] # helpers beside the app",
     );
 
-    map(&mut text, "settings", &open.settings);
-    map(&mut text, "secrets", &open.secrets);
+    map(&mut text, "settings", &required.settings);
+    map(&mut text, "secrets", &required.secrets);
     text + SERVICE
 }
 
-/// What is wanted, or a comment that shows how to say it.
+/// Writes the chosen components, or a comment that shows the syntax.
 fn list(text: &mut String, word: &str, names: &[String], example: &str) {
     let _ = if names.is_empty() {
         writeln!(text, "# {word}: {example}")
@@ -214,16 +235,20 @@ fn list(text: &mut String, word: &str, names: &[String], example: &str) {
     };
 }
 
-fn map(text: &mut String, word: &str, of: &BTreeMap<String, BTreeMap<String, String>>) {
-    if of.is_empty() {
+fn map(
+    text: &mut String,
+    word: &str,
+    settings_by_component: &BTreeMap<String, BTreeMap<String, String>>,
+) {
+    if settings_by_component.is_empty() {
         return;
     }
 
     let _ = write!(text, "\n{word}:\n");
-    for (component, settings) in of {
+    for (component, settings) in settings_by_component {
         let _ = writeln!(text, "  {component}:");
         for (setting, value) in settings {
-            // JSON's quotes are YAML's.
+            // A JSON string is a YAML string.
             let _ = writeln!(
                 text,
                 "    {setting}: {} # fill in",
@@ -239,7 +264,7 @@ service: # for a task that ends by itself: on_demand: { bucket: my-bucket }
   max: 1 # more than min needs a target: { cpu: 60 }
 ";
 
-const SECRET: &str = "arn:aws:secretsmanager:${region}:${account}:secret:";
+const SECRET_ARN: &str = "arn:aws:secretsmanager:${region}:${account}:secret:";
 const VALUES_FILE: &str = "assemblies/values/example.yaml";
 const VALUES: &str = "\
 # What fills the ${...} of assemblies and components; --values NAME chooses another file of this folder.

@@ -1,4 +1,4 @@
-//! A starter of a component: a crate of this workspace, or the description of somebody's image.
+//! Creates a component: a crate of this workspace, or a description of a third-party image.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,68 +7,69 @@ use assembly::Catalog;
 use assembly::component::Component;
 use clap::{Args, ValueEnum};
 
-use super::{Starter, check_name, filled, write};
-use crate::failure::Failure;
+use super::{Starter, check_name, fill_template, write};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// What kind of component.
+/// Arguments of `new component`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Its name: folder, package, binary and container.
+    /// Name of the directory, package, binary and container.
     name: String,
-    /// Where in a task it can stand.
+    /// Role in a task.
     #[arg(long, value_enum, default_value = "app")]
     kind: Kind,
-    /// Somebody's image: nothing is programmed, `assemblies/components/NAME/component.yaml` describes it.
+    /// Third-party image: create no crate, only `assemblies/components/NAME/component.yaml`.
     #[arg(long, value_name = "REFERENCE")]
     image: Option<String>,
 }
 
-/// Where in a task a component can stand.
+/// A component's role in a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// What a task exists for.
+    /// The component the task exists for.
     App,
     /// A hop in front of the app.
     Proxy,
-    /// A helper beside the app.
+    /// A component next to the app.
     Sidecar,
-    /// Runs to its end before the app starts.
+    /// Runs to completion before the app starts.
     Init,
 }
 
-pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let name = &arguments.name;
     check_name(name)?;
     let catalog = project.catalog()?;
     if catalog.component(name).is_some() {
-        return Err(Failure::Usage(format!(
-            "there is a component `{name}` already, and nothing was written; choose another name"
+        return Err(CliError::Usage(format!(
+            "component `{name}` already exists and nothing was written; choose another name"
         )));
     }
 
     let ports = Ports::free(&catalog);
     let (starters, next) = match &arguments.image {
-        Some(image) => described(arguments, image, &ports),
-        None => programmed(arguments, &ports, project)?,
+        Some(image) => describe_image(arguments, image, &ports),
+        None => create_crate(arguments, &ports, project)?,
     };
 
+    // A template that is not a valid component is reported before anything is written.
     for starter in starters
         .iter()
-        .filter(|one| one.path.ends_with("component.yaml"))
+        .filter(|starter| starter.path.ends_with("component.yaml"))
     {
         let source =
             task_definition::source::Source::new(starter.path.display().to_string(), &starter.text);
-        Component::read(&source).map_err(Failure::Findings)?;
+        Component::read(&source).map_err(CliError::Findings)?;
     }
 
-    write(&starters, project, talk)?;
-    talk.say(&format!("next: {next}"));
+    write(&starters, project, ui)?;
+    ui.message(&format!("next: {next}"));
     Ok(0)
 }
 
-/// Ports that no component has, so that nobody has to move in a task.
+/// Ports that no other component uses, so that none has to be reassigned in a task.
 struct Ports {
     listen: u16,
     admin: u16,
@@ -77,13 +78,13 @@ struct Ports {
 impl Ports {
     fn free(catalog: &Catalog) -> Self {
         let mut taken = BTreeSet::new();
-        let good = catalog
+        let components = catalog
             .names()
             .filter_map(|name| catalog.component(name)?.ok());
 
-        for component in good {
+        for component in components {
             let file = component.file();
-            taken.extend(file.provides.values().map(|one| one.port));
+            taken.extend(file.provides.values().map(|provided| provided.port));
             taken.extend(file.admin.iter().map(|admin| admin.port));
         }
 
@@ -100,8 +101,8 @@ impl Ports {
     }
 }
 
-/// The description of an image.
-fn described(arguments: &Arguments, image: &str, ports: &Ports) -> (Vec<Starter>, String) {
+/// Creates the description of an image.
+fn describe_image(arguments: &Arguments, image: &str, ports: &Ports) -> (Vec<Starter>, String) {
     let name = &arguments.name;
     let template = match arguments.kind {
         Kind::App | Kind::Sidecar => include_str!("templates/image-app.yaml"),
@@ -109,12 +110,13 @@ fn described(arguments: &Arguments, image: &str, ports: &Ports) -> (Vec<Starter>
         Kind::Init => include_str!("templates/image-init.yaml"),
     };
 
-    let text = filled(
+    let text = fill_template(
         template,
         &[
             ("name", name),
             ("kind", kind(arguments.kind)),
             ("interface", interface(arguments)),
+            // A JSON string, since a reference may contain characters that YAML interprets.
             ("image", &serde_json::json!(image).to_string()),
             ("port", &ports.listen.to_string()),
         ],
@@ -122,39 +124,39 @@ fn described(arguments: &Arguments, image: &str, ports: &Ports) -> (Vec<Starter>
 
     let path = format!("assemblies/components/{name}/component.yaml");
     let next = format!(
-        "read {path} and say how the image is told what it needs{}",
-        stand(arguments)
+        "edit {path}: declare the settings that the image reads{}",
+        usage_hint(arguments)
     );
 
     (vec![Starter::new(path, text)], next)
 }
 
-/// A crate with everything a component has.
-fn programmed(
+/// Creates a crate with all files of a component.
+fn create_crate(
     arguments: &Arguments,
     ports: &Ports,
     project: &Project,
-) -> Result<(Vec<Starter>, String), Failure> {
+) -> Result<(Vec<Starter>, String), CliError> {
     if !project.root().join("sidecars/chassis/Cargo.toml").is_file() {
-        return Err(Failure::Usage(
-            "a component in Rust is a crate beside `sidecars/chassis`, which is not here; \
+        return Err(CliError::Usage(
+            "a component crate needs `sidecars/chassis`, which is not in this project; \
              describe an image instead: --image REFERENCE"
                 .to_owned(),
         ));
     }
 
     let name = &arguments.name;
-    let half = if arguments.kind == Kind::App {
+    let parent = if arguments.kind == Kind::App {
         "apps"
     } else {
         "sidecars"
     };
 
-    let folder = PathBuf::from(half).join(name);
+    let folder = PathBuf::from(parent).join(name);
     let snake = name.replace('-', "_");
-    let pascal: String = name.split('-').map(capitalised).collect();
+    let pascal: String = name.split('-').map(capitalize).collect();
     let (listen, admin) = (ports.listen.to_string(), ports.admin.to_string());
-    let words = [
+    let replacements = [
         ("name", name.as_str()),
         ("kind", kind(arguments.kind)),
         ("interface", interface(arguments)),
@@ -190,23 +192,24 @@ fn programmed(
         ("README.md", include_str!("templates/crate-readme.md")),
     ];
 
-    let starters = files.map(|(path, text)| Starter::new(folder.join(path), filled(text, &words)));
+    let starters = files
+        .map(|(path, text)| Starter::new(folder.join(path), fill_template(text, &replacements)));
     let next = format!(
         "cargo build -p {name}; target/debug/{name} describe{}",
-        stand(arguments)
+        usage_hint(arguments)
     );
 
     Ok((starters.into(), next))
 }
 
-/// How the new component gets into a task.
-fn stand(arguments: &Arguments) -> String {
+/// Returns how to add the new component to an assembly.
+fn usage_hint(arguments: &Arguments) -> String {
     let name = &arguments.name;
     match arguments.kind {
         Kind::App => format!("; assemble new assembly my-{name} --app {name}"),
-        Kind::Proxy => format!("; write `ingress: [{name}]` into an assembly"),
-        Kind::Sidecar => format!("; write `sidecars: [{name}]` into an assembly"),
-        Kind::Init => format!("; write `init: [{name}]` into an assembly"),
+        Kind::Proxy => format!("; add `ingress: [{name}]` to an assembly"),
+        Kind::Sidecar => format!("; add `sidecars: [{name}]` to an assembly"),
+        Kind::Init => format!("; add `init: [{name}]` to an assembly"),
     }
 }
 
@@ -219,7 +222,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// A sidecar offers something of its own, so that it is never taken for the app.
+/// Returns the interface a component provides. A sidecar's is its own name, so that it is never taken for the app.
 fn interface(arguments: &Arguments) -> &str {
     match arguments.kind {
         Kind::Sidecar => &arguments.name,
@@ -227,7 +230,7 @@ fn interface(arguments: &Arguments) -> &str {
     }
 }
 
-fn capitalised(word: &str) -> String {
+fn capitalize(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()

@@ -1,4 +1,4 @@
-//! `on-demand test`: one event, looked at as EventBridge and RunTask would.
+//! `on-demand test`: evaluates one event as EventBridge and RunTask would.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,35 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Which object.
+/// Arguments of `on-demand test`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The assembly; the only one with `on_demand` when left out.
+    /// Assembly [default: the only one with `on_demand`].
     name: Option<String>,
-    /// The key of the new object, as it is.
+    /// Key of the new object, not URL-encoded.
     #[arg(long, required_unless_present = "event")]
     key: Option<String>,
-    /// Its bucket; the one that is watched when left out.
+    /// Bucket of the object [default: the bucket in `on_demand`].
     #[arg(long)]
     bucket: Option<String>,
-    /// Its size in bytes.
+    /// Size of the object in bytes.
     #[arg(long, default_value_t = 1)]
     size: u64,
-    /// A whole event as S3 sends it to EventBridge, in JSON, instead of a key.
+    /// JSON file with a whole event, as S3 sends it to EventBridge.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "bucket", "size"])]
     event: Option<PathBuf>,
-    /// How to print it.
+    /// Output format.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// How it is printed.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
@@ -45,8 +45,8 @@ enum Format {
     Json,
 }
 
-/// Answers 0 when a task would start, and 1 when none would.
-pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Returns 0 if a task would start, and 1 if none would.
+pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let (plan, name) = super::plan(
         arguments.name.as_ref(),
         &arguments.values,
@@ -56,11 +56,11 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
 
     let event = match &arguments.event {
         Some(file) => read(file, project)?,
-        None => imagined(arguments, &plan),
+        None => sample_event(arguments, &plan),
     };
 
     let outcome = start(&plan, &event);
-    talk.data(&match arguments.format {
+    ui.data(&match arguments.format {
         Format::Text => text(&name, &event, &outcome),
         Format::Json => format!("{:#}\n", as_json(&name, &event, &outcome)),
     });
@@ -68,13 +68,14 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     Ok(u8::from(outcome.is_err()))
 }
 
-/// The event of an object that nobody has written.
-fn imagined(arguments: &Arguments, plan: &Plan) -> Value {
-    let watched = plan.on_demand().map(|on_demand| on_demand.bucket.clone());
+/// Creates the event of an object that does not exist.
+fn sample_event(arguments: &Arguments, plan: &Plan) -> Value {
+    let bucket = plan.on_demand().map(|on_demand| on_demand.bucket.clone());
     let object = Object {
-        bucket: arguments.bucket.clone().or(watched).unwrap_or_default(),
+        bucket: arguments.bucket.clone().or(bucket).unwrap_or_default(),
         key: arguments.key.clone().unwrap_or_default(),
         size: arguments.size,
+        // The MD5 of an empty object: any ETag is as good as another here.
         etag: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
         sequencer: "0000000000000001".to_owned(),
     };
@@ -82,15 +83,15 @@ fn imagined(arguments: &Arguments, plan: &Plan) -> Value {
     created(&object, id, "000000000000", "us-east-1")
 }
 
-fn read(file: &Path, project: &Project) -> Result<Value, Failure> {
+fn read(file: &Path, project: &Project) -> Result<Value, CliError> {
     let text = project.source(file)?.text;
     serde_json::from_str(&text).map_err(|error| {
-        Failure::Usage(format!("`{}` is no event in JSON: {error}", file.display()))
+        CliError::Usage(format!("`{}` is not a JSON event: {error}", file.display()))
     })
 }
 
 fn text(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> String {
-    let of = |pointer: &str| {
+    let field = |pointer: &str| {
         event
             .pointer(pointer)
             .and_then(Value::as_str)
@@ -99,13 +100,13 @@ fn text(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> String {
 
     let object = format!(
         "s3://{}/{}",
-        of("/detail/bucket/name"),
-        of("/detail/object/key")
+        field("/detail/bucket/name"),
+        field("/detail/object/key")
     );
 
     match outcome {
         Ok(start) => format!(
-            "{object} starts {name}; its overrides have {} of the {MOST_OVERRIDES} characters that RunTask takes:\n{:#}\n",
+            "{object} starts {name}; the overrides use {} of the {MOST_OVERRIDES} characters RunTask accepts:\n{:#}\n",
             start.characters, start.overrides
         ),
         Err(why) => format!("{object} does not start {name}: {why}\n"),
@@ -113,14 +114,14 @@ fn text(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> String {
 }
 
 fn as_json(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> Value {
-    let mut told =
+    let mut result =
         json!({ "version": 1, "assembly": name, "event": event, "starts": outcome.is_ok() });
     match outcome {
         Ok(start) => {
-            told["overrides"] = start.overrides.clone();
-            told["characters"] = start.characters.into();
+            result["overrides"] = start.overrides.clone();
+            result["characters"] = start.characters.into();
         }
-        Err(why) => told["why"] = why.to_string().into(),
+        Err(why) => result["reason"] = why.to_string().into(),
     }
-    told
+    result
 }

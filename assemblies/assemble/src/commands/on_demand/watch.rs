@@ -1,10 +1,10 @@
-//! `on-demand watch`: a folder stands for the bucket, and every new file in it starts the task.
+//! `on-demand watch`: a directory replaces the bucket, and every new file in it starts the task.
 //!
 //! | file | does |
 //! |---|---|
-//! | `folder` | finds new files, once they do not grow any more |
-//! | `queue` | what waits to be run, duplicates and disorder included |
-//! | `work` | runs one task, again where it fails, and puts away what fails for good |
+//! | `folder` | finds new files once they are complete |
+//! | `queue` | delivers events, with duplicates and reordering if asked to |
+//! | `work` | runs tasks, retries, and writes dead letters |
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +15,9 @@ use assembly::trigger::event::{Object, created, start};
 use clap::Args;
 
 use crate::cli::ValueArguments;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
 mod folder;
 mod queue;
@@ -27,50 +27,50 @@ use folder::Folder;
 use queue::{Job, Queue};
 use work::Work;
 
-/// What to watch, and how.
+/// Arguments of `on-demand watch`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The folder that stands for the bucket: the key of `DIR/video/a.mp4` is `video/a.mp4`.
+    /// Directory that replaces the bucket: the key of `DIR/video/a.mp4` is `video/a.mp4`.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The assembly; the only one with `on_demand` when left out.
+    /// Assembly [default: the only one with `on_demand`].
     name: Option<String>,
-    /// The folder that stands for the output bucket; `.assemble/on-demand/<assembly>/output` when left out.
-    #[arg(long, value_name = "FOLDER")]
+    /// Directory that replaces the output bucket [default: `.assemble/on-demand/<assembly>/output`].
+    #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Tasks at a time; each has a network of its own, where this machine gives out any.
+    /// Tasks that run at the same time. Each has its own network where the host supports it.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     max_parallel: u16,
-    /// How often a task that fails is tried again.
+    /// Retries of a failed task.
     #[arg(long, value_name = "N", default_value_t = 2)]
     retries: u32,
-    /// Where events go whose task failed for good; `.assemble/on-demand/<assembly>/dead-letters` when left out.
-    #[arg(long, value_name = "FOLDER")]
+    /// Directory for the events of tasks that failed every time [default: `.assemble/on-demand/<assembly>/dead-letters`].
+    #[arg(long, value_name = "DIR")]
     dead_letters: Option<PathBuf>,
-    /// Takes files too that are there already.
+    /// Also process files that already exist.
     #[arg(long)]
     existing: bool,
-    /// Ends when nothing is left to do, with 1 when something failed for good.
+    /// Exit when no work is left; 1 if a task failed every time.
     #[arg(long)]
     until_idle: bool,
-    /// Delivers this share of the events twice, as S3 may.
+    /// Deliver this share of the events twice, as S3 may.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     duplicate: f64,
-    /// Delivers the events in any order, as S3 may.
+    /// Deliver the events in random order, as S3 may.
     #[arg(long)]
     reorder: bool,
-    /// What `--duplicate` and `--reorder` choose by; the same number, the same choices.
+    /// Seed of `--duplicate` and `--reorder`.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Leaves a container of the task out.
+    /// Do not start a container of the task.
     #[arg(long, value_name = "CONTAINER")]
     skip: Vec<String>,
     #[command(flatten)]
     values: ValueArguments,
 }
 
-/// Watches until somebody stops it, or nothing is left to do.
-pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Watches until it is interrupted, or with `--until-idle` until no work is left.
+pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let (plan, name) = super::plan(arguments.name.as_ref(), &arguments.values, "local", project)?;
     let Some(on_demand) = plan.on_demand() else {
         return Ok(0);
@@ -78,10 +78,10 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
     let mut folder = Folder::open(&arguments.folder, arguments.existing)?;
     let queue = Queue::new(arguments.duplicate, arguments.reorder, arguments.seed);
     let work = Work::new(arguments, &name, on_demand, folder.root(), project)?;
-    let stopped = stopped_by_signal()?;
+    let stopped = stop_flag()?;
 
-    talk.say(&format!(
-        "{name}: {} stands for the bucket `{}`, results go to {}; Ctrl-C ends it",
+    ui.message(&format!(
+        "{name}: watching {} as bucket `{}`, output in {}; press Ctrl-C to stop",
         folder.root().display(),
         on_demand.bucket,
         work.output().display()
@@ -89,59 +89,65 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
 
     thread::scope(|scope| {
         for _ in 0..arguments.max_parallel {
-            scope.spawn(|| work.all(&queue, talk));
+            scope.spawn(|| work.process(&queue, ui));
         }
 
         let mut number = 0_u64;
         while !stopped.load(Ordering::Relaxed) {
-            let news = folder.news();
-            for file in &news {
+            let new_files = folder.poll();
+            for file in &new_files {
                 number += 1;
                 let object = Object {
                     bucket: on_demand.bucket.clone(),
                     key: file.key.clone(),
                     size: file.size,
                     etag: file.etag.clone(),
+                    // S3 promises an order only of the sequencers of one key, as hexadecimal strings.
                     sequencer: format!("{number:016X}"),
                 };
 
-                let event = created(&object, &identity(number), "000000000000", "us-east-1");
+                let event = created(&object, &event_id(number), "000000000000", "us-east-1");
                 match start(&plan, &event) {
                     Ok(start) => queue.put(Job::new(&file.key, event, start)),
-                    Err(why) => talk.say(&format!("{}: {why}", file.key)),
+                    Err(why) => ui.message(&format!("{}: {why}", file.key)),
                 }
             }
 
-            if arguments.until_idle && news.is_empty() && folder.is_settled() && queue.is_idle() {
+            if arguments.until_idle
+                && new_files.is_empty()
+                && folder.is_settled()
+                && queue.is_idle()
+            {
                 break;
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
 
-        // What runs goes on to its end; what waits is not begun.
+        // Running tasks finish; queued ones are not started.
         queue.close();
     });
 
-    talk.say(&work.total());
+    ui.message(&work.total());
     Ok(u8::from(work.has_failed()))
 }
 
-/// An id of an event, in the form that EventBridge gives it.
-fn identity(number: u64) -> String {
+/// Returns an event id in EventBridge's format.
+fn event_id(number: u64) -> String {
     format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id())
 }
 
-/// Ctrl-C and a polite end, asked for where the watching is done.
-fn stopped_by_signal() -> Result<&'static AtomicBool, Failure> {
+/// Returns a flag that SIGINT, SIGTERM and SIGHUP set.
+fn stop_flag() -> Result<&'static AtomicBool, CliError> {
     static STOPPED: AtomicBool = AtomicBool::new(false);
 
     let failure =
-        |error: std::io::Error| Failure::Usage(format!("cannot listen for signals: {error}"));
+        |error: std::io::Error| CliError::Usage(format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failure)?;
 
+    // The watch loop is synchronous; one thread waits for the signals.
     thread::spawn(move || {
         runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
@@ -171,7 +177,7 @@ fn share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok();
     share
         .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| "is no share from 0 to 1".to_owned())
+        .ok_or_else(|| "is not a number from 0 to 1".to_owned())
 }
 
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);

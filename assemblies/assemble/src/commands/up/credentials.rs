@@ -1,55 +1,56 @@
-//! Where a task's containers get AWS credentials from.
+//! AWS credentials for the containers of a task.
 
 use task_runner::metadata::Source;
 
 use super::target::Target;
-use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::ui::Ui;
 
-/// Whose credentials the containers get.
+/// The source of the containers' AWS credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Choice {
-    /// Nobody's.
+pub(crate) enum CredentialsChoice {
+    /// No credentials.
     Off,
-    /// The caller's own, or a profile's.
+    /// The caller's own credentials, or those of a profile.
     Profile(Option<String>),
-    /// The task role's, or another role's, which the caller may assume.
+    /// The task role, or the given role; the caller must be allowed to assume it.
     Role(Option<String>),
 }
 
-/// Reads one.
-pub(super) fn choice(text: &str) -> Result<Choice, String> {
+/// Parses `--credentials`.
+pub(super) fn parse_choice(text: &str) -> Result<CredentialsChoice, String> {
     let (kind, which) = text
         .split_once(':')
         .map_or((text, None), |(kind, which)| (kind, Some(which)));
+    // `profile:` and `role:` mean the same as without the colon.
     let which = which.filter(|which| !which.is_empty()).map(str::to_owned);
     match kind {
-        "off" if which.is_none() => Ok(Choice::Off),
-        "profile" => Ok(Choice::Profile(which)),
-        "role" => Ok(Choice::Role(which)),
-        _ => Err("is none of off, profile, profile:NAME, role, role:ARN".to_owned()),
+        "off" if which.is_none() => Ok(CredentialsChoice::Off),
+        "profile" => Ok(CredentialsChoice::Profile(which)),
+        "role" => Ok(CredentialsChoice::Role(which)),
+        _ => Err("expected off, profile, profile:NAME, role or role:ARN".to_owned()),
     }
 }
 
-/// Whom to ask; says that containers hold real credentials.
+/// Returns the source, after a message that containers get real credentials.
 #[cfg(feature = "aws")]
 pub(super) async fn source(
-    choice: &Choice,
+    choice: &CredentialsChoice,
     target: &Target,
-    talk: &Talk,
-) -> Result<Option<Source>, Failure> {
+    ui: &Ui,
+) -> Result<Option<Source>, CliError> {
     use ecs_client::{TaskCredentials, Whose};
 
     use task_runner::metadata::Credentials;
 
     let role = target.definition.task_role_arn.clone();
-    let whose = match choice {
-        Choice::Off => return Ok(None),
-        Choice::Profile(name) => Whose::Profile(name.clone()),
-        Choice::Role(named) => {
-            let arn = named.clone().or_else(|| role.clone()).ok_or_else(|| {
-                Failure::Usage(
-                    "`--credentials role`: the definition has no taskRoleArn; name one: role:ARN"
+    let source = match choice {
+        CredentialsChoice::Off => return Ok(None),
+        CredentialsChoice::Profile(name) => Whose::Profile(name.clone()),
+        CredentialsChoice::Role(chosen) => {
+            let arn = chosen.clone().or_else(|| role.clone()).ok_or_else(|| {
+                CliError::Usage(
+                    "`--credentials role`: the definition has no taskRoleArn; pass a role: role:ARN"
                         .to_owned(),
                 )
             })?;
@@ -57,12 +58,13 @@ pub(super) async fn source(
         }
     };
 
-    let failure = |why: String| Failure::Usage(format!("no credentials for the task: {why}"));
-    let credentials = TaskCredentials::of(&whose).await.map_err(failure)?;
+    let failure =
+        |why: String| CliError::Usage(format!("cannot get credentials for the task: {why}"));
+    let credentials = TaskCredentials::of(&source).await.map_err(failure)?;
 
-    // Better now than when the app asks.
+    // Fail now and not at the first request of a container.
     credentials.get().await.map_err(failure)?;
-    let (told, role_arn) = match whose {
+    let (description, role_arn) = match source {
         Whose::Profile(None) => (
             "your own AWS credentials".to_owned(),
             role.unwrap_or_default(),
@@ -74,7 +76,7 @@ pub(super) async fn source(
         Whose::Role(arn) => (format!("the credentials of {arn}"), arn),
     };
 
-    talk.say(&format!("containers get {told}"));
+    ui.message(&format!("containers get {description}"));
     Ok(Some(Source::new(move || {
         let (credentials, role_arn) = (credentials.clone(), role_arn.clone());
         Box::pin(async move {
@@ -90,19 +92,20 @@ pub(super) async fn source(
     })))
 }
 
-/// This build does not speak to AWS.
+/// Rejects credentials: this build has no AWS client.
 #[cfg(not(feature = "aws"))]
 #[expect(clippy::unused_async, reason = "the other build's waits")]
 pub(super) async fn source(
-    choice: &Choice,
+    choice: &CredentialsChoice,
     _: &Target,
-    _: &Talk,
-) -> Result<Option<Source>, Failure> {
+    _: &Ui,
+) -> Result<Option<Source>, CliError> {
     match choice {
-        Choice::Off => Ok(None),
-        Choice::Profile(_) | Choice::Role(_) => {
-            let why = "`--credentials`: this build does not speak to AWS; build it with the feature `aws`";
-            Err(Failure::Usage(why.to_owned()))
+        CredentialsChoice::Off => Ok(None),
+        CredentialsChoice::Profile(_) | CredentialsChoice::Role(_) => {
+            let why =
+                "`--credentials` is not available in this build; build it with the feature `aws`";
+            Err(CliError::Usage(why.to_owned()))
         }
     }
 }
@@ -112,19 +115,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_nobodys_a_profiles_or_a_roles() {
-        assert_eq!(choice("off"), Ok(Choice::Off));
-        assert_eq!(choice("profile"), Ok(Choice::Profile(None)));
+    fn parses_off_profiles_and_roles() {
+        assert_eq!(parse_choice("off"), Ok(CredentialsChoice::Off));
         assert_eq!(
-            choice("profile:dev"),
-            Ok(Choice::Profile(Some("dev".into())))
+            parse_choice("profile"),
+            Ok(CredentialsChoice::Profile(None))
+        );
+        assert_eq!(
+            parse_choice("profile:dev"),
+            Ok(CredentialsChoice::Profile(Some("dev".into())))
         );
 
         let arn = "arn:aws:iam::111122223333:role/app";
         assert_eq!(
-            choice(&format!("role:{arn}")),
-            Ok(Choice::Role(Some(arn.into())))
+            parse_choice(&format!("role:{arn}")),
+            Ok(CredentialsChoice::Role(Some(arn.into())))
         );
-        assert!(choice("off:x").is_err() && choice("mine").is_err());
+        assert!(parse_choice("off:x").is_err() && parse_choice("mine").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `up --detach` and `up --wait`: the task is left to a process of its own.
+//! `up --detach` and `up --wait`: runs the task in a background process.
 
 use std::env;
 use std::fs::{self, File};
@@ -8,23 +8,24 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::keep::{READY, TASK};
-use super::several::SERVICE;
-use super::{Arguments, door, free_folder, run_name};
-use crate::failure::Failure;
+use super::replicas::SERVICE;
+use super::run_dir::{READY, TASK};
+use super::{Arguments, control_socket, free_folder, run_name};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Starts it, prints the name of the run, and answers 0; or the code with which it ended before.
-pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Result<u8, Failure> {
+/// Starts the process and prints the run's name. Returns 0, or the exit code if the task has ended already.
+pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let name = arguments
         .name
         .clone()
-        .unwrap_or_else(|| name_of(&arguments.what));
+        .unwrap_or_else(|| name_from_path(&arguments.what));
     let folder = free_folder(&name, project)?;
 
-    for old in [READY, TASK, SERVICE] {
-        let _ = fs::remove_file(folder.join(old));
+    // Left over from an earlier run with the same name; they must not be taken for this one's.
+    for file in [READY, TASK, SERVICE] {
+        let _ = fs::remove_file(folder.join(file));
     }
 
     let mut child = start(&name, &folder)?;
@@ -34,10 +35,11 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
         (false, None) => TASK,
     });
 
-    while !(until.exists() && door::is_alive(&folder)) {
+    // A file alone does not show that the run is alive.
+    while !(until.exists() && control_socket::is_alive(&folder)) {
         if let Ok(Some(status)) = child.try_wait() {
-            talk.say(
-                fs::read_to_string(folder.join(SAID))
+            ui.message(
+                fs::read_to_string(folder.join(LOG))
                     .unwrap_or_default()
                     .trim_end(),
             );
@@ -46,38 +48,39 @@ pub(super) fn run(arguments: &Arguments, project: &Project, talk: &Talk) -> Resu
                 .and_then(|code| u8::try_from(code).ok())
                 .unwrap_or(1));
         }
-        sleep(PAUSE);
+        sleep(POLL_INTERVAL);
     }
 
-    talk.data(&format!("{name}\n"));
+    ui.data(&format!("{name}\n"));
     Ok(0)
 }
 
-/// This command again, in nobody's foreground; its name in the environment says that it need not be left again.
-fn start(name: &str, folder: &Path) -> Result<Child, Failure> {
-    let said = File::create(folder.join(SAID)).map_err(|source| Failure::File {
+/// Starts this command again in the background. The variable [`NAME`] keeps it from detaching again.
+fn start(name: &str, folder: &Path) -> Result<Child, CliError> {
+    let log = File::create(folder.join(LOG)).map_err(|source| CliError::File {
         act: "write",
-        path: folder.join(SAID),
+        path: folder.join(LOG),
         source,
     })?;
-    let exe = env::current_exe().map_err(|failure| Failure::Usage(failure.to_string()))?;
+    let exe = env::current_exe().map_err(|failure| CliError::Usage(failure.to_string()))?;
     let mut command = Command::new(exe);
 
     command
         .args(env::args_os().skip(1))
         .env(NAME, name)
+        // Its own process group: Ctrl-C in this terminal must not reach it.
         .process_group(0);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(said);
+        .stderr(log);
     let child = command.spawn();
 
-    child.map_err(|failure| Failure::Usage(format!("cannot start: {failure}")))
+    child.map_err(|failure| CliError::Usage(format!("cannot start: {failure}")))
 }
 
-/// The last part of what is run, and something that no other run has.
-fn name_of(what: &str) -> String {
+/// Generates a name from the last path segment.
+fn name_from_path(what: &str) -> String {
     let stem = Path::new(what)
         .file_stem()
         .unwrap_or_default()
@@ -86,7 +89,7 @@ fn name_of(what: &str) -> String {
     run_name(&stem.chars().map(fits).collect::<String>())
 }
 
-/// How the process that is left behind learns the name of its run.
+/// The variable that gives the background process the name of its run.
 pub(super) const NAME: &str = "ASSEMBLE_RUN";
-const SAID: &str = "up.log";
-const PAUSE: Duration = Duration::from_millis(50);
+const LOG: &str = "up.log";
+const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! What differs between AWS and this machine: secrets, addresses, variables of the day.
+//! What differs between AWS and the host: secrets, addresses, variables of `--env`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,29 +13,29 @@ use task_runner::{Groups, Secrets};
 
 use super::{Arguments, network};
 use crate::dev_keys::DevKeys;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// `[container:]NAME=VALUE`.
+/// A variable to set: `[container:]NAME=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Over {
+pub(crate) struct EnvOverride {
     container: Option<String>,
     name: String,
     value: String,
 }
 
-/// Whether a task is held to its size.
+/// Whether cpu and memory limits are enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Limits {
-    /// As on Fargate, by control groups where this machine lets us make some.
+    /// As on Fargate, with cgroups where the host allows them.
     Task,
-    /// It has this machine's processors; of memory, who holds too much is still killed.
+    /// All processors of the host; the memory limit is still enforced.
     Off,
 }
 
-/// Reads one. A container's name has no `=` before its colon.
-pub(super) fn over(text: &str) -> Result<Over, String> {
+/// Parses a variable. A `:` after the first `=` belongs to the value.
+pub(super) fn parse_override(text: &str) -> Result<EnvOverride, String> {
     let (left, value) = text.split_once('=').unwrap_or((text, ""));
     let (container, name) = match left.split_once(':') {
         Some((container, name)) => (Some(container.to_owned()), name),
@@ -43,21 +43,21 @@ pub(super) fn over(text: &str) -> Result<Over, String> {
     };
 
     if name.is_empty() || !text.contains('=') {
-        return Err("is not of the form [CONTAINER:]NAME=VALUE".to_owned());
+        return Err("expected [CONTAINER:]NAME=VALUE".to_owned());
     }
-    Ok(Over {
+    Ok(EnvOverride {
         container,
         name: name.to_owned(),
         value: value.to_owned(),
     })
 }
 
-/// The variables of `--env-file`; empty lines and lines that begin with `#` say nothing. All bad lines come
-/// back together.
-pub(super) fn of_files(files: &[PathBuf]) -> Result<Vec<Over>, Failure> {
-    let (mut all, mut bad) = (Vec::new(), Vec::new());
+/// Reads the variables of `--env-file`. Empty lines and lines that start with `#` are ignored. All invalid lines
+/// are reported together.
+pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, CliError> {
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
     for file in files {
-        let text = fs::read_to_string(file).map_err(|source| Failure::File {
+        let text = fs::read_to_string(file).map_err(|source| CliError::File {
             act: "read",
             path: file.clone(),
             source,
@@ -68,38 +68,42 @@ pub(super) fn of_files(files: &[PathBuf]) -> Result<Vec<Over>, Failure> {
                 continue;
             }
 
-            match over(line) {
-                Ok(one) => all.push(one),
-                // The line may hold a secret, so it is not repeated.
-                Err(why) => bad.push(format!("{}:{}: the line {why}", file.display(), index + 1)),
+            match parse_override(line) {
+                Ok(variable) => all.push(variable),
+                // The line may hold a secret, so it is not printed.
+                Err(why) => problems.push(format!("{}:{}: {why}", file.display(), index + 1)),
             }
         }
     }
 
-    if bad.is_empty() {
+    if problems.is_empty() {
         Ok(all)
     } else {
-        Err(Failure::Usage(bad.join("\n  ")))
+        Err(CliError::Usage(problems.join("\n  ")))
     }
 }
 
-/// The variables of `--env` and `--env-file`, by container.
+/// Returns the variables of `--env` and `--env-file` by container.
 pub(super) fn overrides(
-    all: &[Over],
+    all: &[EnvOverride],
     definition: &TaskDefinition,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {
     let names: Vec<_> = definition
         .container_definitions
         .iter()
-        .map(|one| &one.name)
+        .map(|container| &container.name)
         .collect();
     let mut chosen = BTreeMap::<String, BTreeMap<String, String>>::new();
 
-    for one in all {
-        if let Some(stranger) = one.container.as_ref().filter(|name| !names.contains(name)) {
-            return Err(Failure::Usage(format!(
-                "`{stranger}:{}`: there is no container `{stranger}`; choose one of: {}",
-                one.name,
+    for variable in all {
+        if let Some(unknown) = variable
+            .container
+            .as_ref()
+            .filter(|name| !names.contains(name))
+        {
+            return Err(CliError::Usage(format!(
+                "`{unknown}:{}`: there is no container `{unknown}`; choose one of: {}",
+                variable.name,
                 names
                     .iter()
                     .map(|name| name.as_str())
@@ -107,54 +111,58 @@ pub(super) fn overrides(
                     .join(", ")
             )));
         }
+        // A later variable overrides an earlier one; files come before the command line.
         for name in names
             .iter()
-            .filter(|name| one.container.as_ref().is_none_or(|c| c == **name))
+            .filter(|name| variable.container.as_ref().is_none_or(|c| c == **name))
         {
             let variables = chosen.entry((*name).clone()).or_default();
-            variables.insert(one.name.clone(), one.value.clone());
+            variables.insert(variable.name.clone(), variable.value.clone());
         }
     }
 
     Ok(chosen)
 }
 
-/// Without a network of the task's own, 0.0.0.0 would be open to whoever shares the network.
-pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, talk: &Talk) {
+/// Replaces 0.0.0.0 by 127.0.0.1. Without its own network a task would be reachable from outside the host.
+pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &Ui) {
     for container in &mut definition.container_definitions {
         for variable in &mut container.environment {
+            // Only a listener has an unspecified address; other values do not parse or are specific.
             let address = variable.value.parse::<SocketAddr>();
             let open = address.ok().filter(|address| address.ip().is_unspecified());
             let Some(open) = open else { continue };
-            let kept = SocketAddr::from(([127, 0, 0, 1], open.port()));
-            let (name, whose) = (&variable.name, &container.name);
+            let local = SocketAddr::from(([127, 0, 0, 1], open.port()));
+            let (name, container_name) = (&variable.name, &container.name);
 
-            talk.say(&format!(
-                "{whose}: {name} is {kept} here, not {open} (--bind-all leaves it)"
+            ui.message(&format!(
+                "{container_name}: {name} is {local} instead of {open} (--bind-all keeps it)"
             ));
-            variable.value = kept.to_string();
+            variable.value = local.to_string();
         }
     }
 }
 
-/// Says which ports are taken before anything is started.
-pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure> {
+/// Reports ports that are already in use before anything is started.
+pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), CliError> {
     let mut taken = Vec::new();
     for container in &definition.container_definitions {
-        for variable in container
-            .environment
-            .iter()
-            .filter(|one| one.name.contains("LISTEN") || one.name.ends_with("_ADMIN"))
-        {
+        for variable in container.environment.iter().filter(|variable| {
+            variable.name.contains("LISTEN") || variable.name.ends_with("_ADMIN")
+        }) {
             let Ok(address) = variable.value.parse::<SocketAddr>() else {
                 continue;
             };
+            // Other errors, a missing address for example, are the container's own to report.
             let busy = TcpListener::bind(address)
                 .is_err_and(|failure| failure.kind() == io::ErrorKind::AddrInUse);
 
             if address.port() != 0 && busy {
-                let by = network::by(address.port());
-                taken.push(format!("`{}` wants {address}, in use{by}", container.name));
+                let holder = network::port_holder(address.port());
+                taken.push(format!(
+                    "`{}` needs {address}, in use{holder}",
+                    container.name
+                ));
             }
         }
     }
@@ -164,12 +172,12 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Failure>
     }
 
     let taken = taken.join("\n  ");
-    Err(Failure::Usage(format!(
-        "these ports cannot be had; stop whoever holds them:\n  {taken}"
+    Err(CliError::Usage(format!(
+        "these ports are in use; stop the processes that hold them:\n  {taken}"
     )))
 }
 
-/// The control groups that hold the task to its size. Where the machine gives none out, memory is looked at.
+/// Creates the cgroups that enforce the task's size. Where the host does not allow them, memory is polled.
 pub(super) fn groups(definition: &TaskDefinition, arguments: &Arguments) -> Option<Arc<Groups>> {
     if arguments.limits == Limits::Off {
         return None;
@@ -178,93 +186,102 @@ pub(super) fn groups(definition: &TaskDefinition, arguments: &Arguments) -> Opti
     groups.ok().map(Arc::new)
 }
 
-/// One line for what Fargate would hold the task to and this machine does not.
-pub(super) fn not_enforced(
+/// Prints what Fargate would enforce and this host does not.
+pub(super) fn warn_about_unenforced(
     definition: &TaskDefinition,
     sandboxed: bool,
     groups: Option<&Groups>,
-    talk: &Talk,
+    ui: &Ui,
 ) {
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
         definition.container_definitions.iter().any(test)
     };
-    let words = [
+    // A sandbox has its own mounts and users, and cpu needs cgroups. The other fields are never enforced locally.
+    let checks = [
         (!groups.is_some_and(Groups::hold_cpu), "cpu"),
         (
-            !sandboxed && any(|one| one.readonly_root_filesystem == Some(true)),
+            !sandboxed && any(|container| container.readonly_root_filesystem == Some(true)),
             "readonlyRootFilesystem",
         ),
-        (!sandboxed && any(|one| one.user.is_some()), "user"),
         (
-            !sandboxed && any(|one| !one.mount_points.is_empty()),
+            !sandboxed && any(|container| container.user.is_some()),
+            "user",
+        ),
+        (
+            !sandboxed && any(|container| !container.mount_points.is_empty()),
             "volumes",
         ),
         (
-            any(|one| !one.environment_files.is_empty()),
-            "environmentFiles (give them with --env-file)",
+            any(|container| !container.environment_files.is_empty()),
+            "environmentFiles (pass them with --env-file)",
         ),
-        (any(|one| one.hostname.is_some()), "hostname"),
+        (any(|container| container.hostname.is_some()), "hostname"),
         (any(has_capabilities), "capabilities"),
-        (any(has_udp), "ports of udp"),
+        (any(has_udp), "UDP ports"),
         (
-            any(|one| one.ulimits.iter().any(|limit| limit.name != "nofile")),
-            "ulimits but nofile",
+            any(|container| container.ulimits.iter().any(|limit| limit.name != "nofile")),
+            "ulimits except nofile",
         ),
     ];
 
-    let words: Vec<_> = words
+    let unenforced: Vec<_> = checks
         .iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, word)| *word)
+        .filter(|(applies, _)| *applies)
+        .map(|(_, name)| *name)
         .collect();
 
-    if !words.is_empty() {
-        talk.say(&format!("not enforced here: {}", words.join(", ")));
+    if !unenforced.is_empty() {
+        ui.message(&format!("not enforced locally: {}", unenforced.join(", ")));
     }
 }
 
-fn has_capabilities(one: &task_definition::ContainerDefinition) -> bool {
-    let linux = one.linux_parameters.as_ref();
+fn has_capabilities(container: &task_definition::ContainerDefinition) -> bool {
+    let linux = container.linux_parameters.as_ref();
     linux.is_some_and(|linux| linux.capabilities.is_some())
 }
 
-fn has_udp(one: &task_definition::ContainerDefinition) -> bool {
-    let mut ports = one.port_mappings.iter();
+fn has_udp(container: &task_definition::ContainerDefinition) -> bool {
+    let mut ports = container.port_mappings.iter();
     ports.any(|port| port.protocol.as_deref() == Some("udp"))
 }
 
-/// The values of all secrets: keys made here, or what `.assemble/secrets.toml` says. All that is
-/// missing comes back together, ready to paste.
-pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<Secrets, Failure> {
+/// Returns the values of all secrets: development keys, or those of `.assemble/secrets.toml`. All missing ones
+/// are reported together, ready to be pasted into the file.
+pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<Secrets, CliError> {
     let containers = &definition.container_definitions;
-    let wanted: BTreeSet<&str> = containers
+    let names: BTreeSet<&str> = containers
         .iter()
-        .flat_map(|one| &one.secrets)
-        .map(|one| one.value_from.as_str())
+        .flat_map(|container| &container.secrets)
+        .map(|secret| secret.value_from.as_str())
         .collect();
-    let mentions = |one: &task_definition::KeyValue| one.value.contains(".assemble/dev/");
-    let made = wanted
+    let mentions_dev_keys =
+        |variable: &task_definition::KeyValue| variable.value.contains(".assemble/dev/");
+    // The keys are created only if something refers to them.
+    let needs_dev_keys = names
         .iter()
-        .any(|name| secret_name(name).starts_with(MADE_HERE))
+        .any(|name| secret_name(name).starts_with(DEV_PREFIX))
         || containers
             .iter()
-            .flat_map(|one| &one.environment)
-            .any(mentions);
+            .flat_map(|container| &container.environment)
+            .any(mentions_dev_keys);
 
-    let keys = made.then(|| DevKeys::of(project.root())).transpose()?;
-    let written = read(&project.root().join(".assemble/secrets.toml"))?;
+    let keys = needs_dev_keys
+        .then(|| DevKeys::open(project.root()))
+        .transpose()?;
+    let values = read(&project.root().join(".assemble/secrets.toml"))?;
     let (mut secrets, mut missing) = (Secrets::default(), Vec::new());
 
-    for name in wanted {
-        let own = written
+    for name in names {
+        // The user's own value wins, by ARN or by name.
+        let own = values
             .get(name)
-            .or_else(|| written.get(secret_name(name)))
+            .or_else(|| values.get(secret_name(name)))
             .cloned();
         match (own, secret_name(name), &keys) {
             (Some(value), ..) => secrets.insert(name, value),
             (None, "assemble-dev-tls", Some(keys)) => {
                 let path = keys.certificate();
-                let pem = fs::read_to_string(&path).map_err(|source| Failure::File {
+                let pem = fs::read_to_string(&path).map_err(|source| CliError::File {
                     act: "read",
                     path,
                     source,
@@ -278,15 +295,15 @@ pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<
     if missing.is_empty() {
         return Ok(secrets);
     }
-    Err(Failure::Usage(format!(
-        "these secrets have no value here; write them into `.assemble/secrets.toml` (mode 0600):\n{}",
+    Err(CliError::Usage(format!(
+        "these secrets have no local value; add them to `.assemble/secrets.toml` (mode 0600):\n{}",
         missing.join("\n")
     )))
 }
 
-/// The file of secrets, unless others could read it.
-fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
-    let failure = |source| Failure::File {
+/// Reads the file of secrets. Fails if other users can read it.
+fn read(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
+    let failure = |source| CliError::File {
         act: "read",
         path: path.to_owned(),
         source,
@@ -299,14 +316,14 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
 
     if mode & 0o077 != 0 {
         let path = path.display();
-        return Err(Failure::Usage(format!(
-            "`{path}` can be read by others (mode {:04o}); run `chmod 600 {path}`",
+        return Err(CliError::Usage(format!(
+            "`{path}` is readable by other users (mode {:04o}); run `chmod 600 {path}`",
             mode & 0o777
         )));
     }
 
     let text = fs::read_to_string(path).map_err(failure)?;
-    // The parser's own message would quote the line, and with it the secret.
+    // The parser's own message would print the line, and with it the secret.
     toml::from_str(&text).map_err(|error| {
         let before = error.span().map_or(0, |span| span.start);
         let line = text
@@ -316,74 +333,86 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
             .count()
             .max(1);
 
-        Failure::Usage(format!(
-            "`{}` line {line} is not of the form \"name\" = \"value\"",
+        CliError::Usage(format!(
+            "`{}` line {line}: expected \"name\" = \"value\"",
             path.display()
         ))
     })
 }
 
-/// `arn:aws:secretsmanager:…:secret:assemble-dev-tls-000000` is `assemble-dev-tls`; a parameter's
-/// name stays as it is.
+/// Returns the name of a secret: `assemble-dev-tls` for
+/// `arn:aws:secretsmanager:…:secret:assemble-dev-tls-000000`. A parameter's name is unchanged.
 fn secret_name(value_from: &str) -> &str {
     let Some((_, name)) = value_from.split_once(":secret:") else {
         return value_from;
     };
     let name = name.split(':').next().unwrap_or(name);
+    // Secrets Manager appends a hyphen and six random characters to the name.
     match name.rsplit_once('-') {
         Some((name, random)) if random.len() == 6 => name,
         _ => name,
     }
 }
 
-const MADE_HERE: &str = "assemble-dev-";
+const DEV_PREFIX: &str = "assemble-dev-";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_may_be_for_one_container() {
-        let all = over("A=b=c:d").unwrap();
+    fn parses_variables_with_and_without_container() {
+        let all = parse_override("A=b=c:d").unwrap();
         assert_eq!(
             (all.container, all.name.as_str(), all.value.as_str()),
             (None, "A", "b=c:d")
         );
 
-        let one = over("app:A=").unwrap();
+        let variable = parse_override("app:A=").unwrap();
         assert_eq!(
-            (one.container.as_deref(), one.name.as_str()),
+            (variable.container.as_deref(), variable.name.as_str()),
             (Some("app"), "A")
         );
-        assert!(over("A").is_err() && over("app:=x").is_err());
+        assert!(parse_override("A").is_err() && parse_override("app:=x").is_err());
     }
 
     #[test]
-    fn the_bad_lines_of_a_file_are_told_together_and_not_repeated() {
+    fn reports_all_invalid_lines_without_printing_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dev.env");
         fs::write(&path, "# mine\n\nA=b\napp:C=d=e\nhush\n=x\n").unwrap();
 
-        let words = of_files(std::slice::from_ref(&path))
+        let message = read_files(std::slice::from_ref(&path))
             .unwrap_err()
             .to_string();
-        assert!(words.contains(":5:") && words.contains(":6:"), "{words}");
-        assert!(!words.contains("hush"), "{words}");
+        assert!(
+            message.contains(":5:") && message.contains(":6:"),
+            "{message}"
+        );
+        // `hush` may be a secret.
+        assert!(!message.contains("hush"), "{message}");
         fs::write(&path, "# mine\n\nA=b\napp:C=d=e\n").unwrap();
-        let all = of_files(&[path]).unwrap();
-        assert_eq!(all, [over("A=b").unwrap(), over("app:C=d=e").unwrap()]);
+        let all = read_files(&[path]).unwrap();
+        assert_eq!(
+            all,
+            [
+                parse_override("A=b").unwrap(),
+                parse_override("app:C=d=e").unwrap()
+            ]
+        );
     }
 
     #[test]
-    fn a_secret_is_known_by_its_name() {
+    fn finds_a_secret_by_its_name() {
         let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:assemble-dev-tls-000000";
         assert_eq!(secret_name(arn), "assemble-dev-tls");
+        // `:key::` selects a JSON key, version stage and version id.
         assert_eq!(secret_name(&format!("{arn}:key::")), "assemble-dev-tls");
         assert_eq!(secret_name("/prod/token"), "/prod/token");
     }
 
     #[test]
-    fn a_file_of_secrets_that_others_can_read_is_refused() {
+    fn rejects_a_secrets_file_readable_by_others() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secrets.toml");
         assert!(read(&path).unwrap().is_empty());
@@ -394,10 +423,10 @@ mod tests {
         assert_eq!(read(&path).unwrap()["a"], "b");
         fs::write(&path, "good = \"x\"\nbad = hush\n").unwrap();
 
-        let words = read(&path).unwrap_err().to_string();
+        let message = read(&path).unwrap_err().to_string();
         assert!(
-            words.contains("line 2") && !words.contains("hush"),
-            "{words}"
+            message.contains("line 2") && !message.contains("hush"),
+            "{message}"
         );
     }
 }

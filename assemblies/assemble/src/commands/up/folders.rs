@@ -1,4 +1,4 @@
-//! The folders of this machine that a container's variables name, which it sees as they are.
+//! Finds the host directories that a container's variables name, which are visible in the container.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -6,38 +6,42 @@ use std::path::{Path, PathBuf};
 
 use task_runner::RunPlan;
 
-/// The folders of this machine that hold what a container's variables name: `INPUT=clip.mp4`. Who writes a
-/// file well writes another one beside it first; of the system's own folders only the file itself is meant.
-pub(super) fn kept(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
-    let mut kept = BTreeMap::<String, Vec<PathBuf>>::new();
+/// Returns the host directories with the files that a container's variables name: `INPUT=clip.mp4`. The parent
+/// directory is used because a careful program writes a temporary file next to the result. For the system's
+/// directories only the path itself is used.
+pub(super) fn find_mentioned(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut folders = BTreeMap::<String, Vec<PathBuf>>::new();
     for container in &plan.definition.container_definitions {
         let Some(program) = plan.programs.get(&container.name) else {
             continue;
         };
-        let over = plan.environment.get(&container.name);
+        let overrides = plan.environment.get(&container.name);
         let own = container
             .environment
             .iter()
-            // What a definition names for an image is in the image.
+            // A path in an image's definition is a path in the image.
             .filter(|_| program.image.is_none())
-            .filter(|one| over.is_none_or(|over| !over.contains_key(&one.name)));
+            .filter(|variable| {
+                overrides.is_none_or(|overrides| !overrides.contains_key(&variable.name))
+            });
 
         let values = own
-            .map(|one| &one.value)
-            .chain(over.into_iter().flat_map(BTreeMap::values));
-        let paths = values.filter_map(|value| named(value, &program.folder));
-        kept.insert(container.name.clone(), paths.collect());
+            .map(|variable| &variable.value)
+            .chain(overrides.into_iter().flat_map(BTreeMap::values));
+        let paths = values.filter_map(|value| host_folder(value, &program.folder));
+        folders.insert(container.name.clone(), paths.collect());
     }
 
-    kept
+    folders
 }
 
-fn named(value: &str, folder: &Path) -> Option<PathBuf> {
+fn host_folder(value: &str, folder: &Path) -> Option<PathBuf> {
     let value = value
         .strip_prefix("file://")
         .or_else(|| value.strip_prefix("file:"))
         .unwrap_or(value);
 
+    // Longer than PATH_MAX, or not a local path at all.
     if value.is_empty()
         || value.len() > 4096
         || value.contains(['\n', '\0'])
@@ -48,7 +52,7 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
 
     let path = folder.join(value);
     let is_path = value.contains('/') || value.contains('.');
-    let is_system = SYSTEM.iter().any(|folder| path.starts_with(folder));
+    let is_system = SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder));
     let path = if path.is_dir() || is_system {
         path
     } else if path.exists() || is_path {
@@ -57,11 +61,11 @@ fn named(value: &str, folder: &Path) -> Option<PathBuf> {
         return None;
     };
 
-    // The root of the machine is nobody's to keep.
+    // Never the whole root or temporary directory: that would expose unrelated files.
     let path = path.canonicalize().ok()?;
     (path.parent().is_some() && path != env::temp_dir()).then_some(path)
 }
 
-const SYSTEM: &[&str] = &[
+const SYSTEM_FOLDERS: &[&str] = &[
     "/bin", "/boot", "/etc", "/lib", "/lib64", "/opt", "/sbin", "/usr", "/var",
 ];

@@ -1,7 +1,7 @@
-//! `up --image`: what is in an image of others, given out once by podman or docker, runs like everything else.
+//! `up --image`: runs a container from its image's root file system, unpacked once with podman or docker.
 //!
-//! The engine only unpacks: no container of its own starts. So what is in the image lives in the task's
-//! namespaces, under its limits, with its stop order, as PID 1 of its own.
+//! The engine only unpacks; it starts no container. The image's program runs in the task's namespaces, under
+//! its limits and in its stop order, as PID 1 of its container.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,121 +15,134 @@ use task_runner::{Image, Program};
 
 use super::Arguments;
 use crate::dev_keys::private_folder;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// `CONTAINER[=ENGINE]`.
+/// An argument of `--image`: `CONTAINER[=ENGINE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Choice {
+pub(crate) struct ImageChoice {
     pub(super) container: String,
     engine: Option<&'static str>,
 }
 
-/// Reads one.
-pub(super) fn choice(text: &str) -> Result<Choice, String> {
+/// Parses `--image`.
+pub(super) fn parse_choice(text: &str) -> Result<ImageChoice, String> {
     let (container, engine) = text.split_once('=').unwrap_or((text, ""));
-    let known = ENGINES.iter().copied().find(|one| *one == engine);
+    let known = ENGINES.iter().copied().find(|name| *name == engine);
     if known.is_none() && !engine.is_empty() {
-        return Err(format!("`{engine}` is none of {}", ENGINES.join(", ")));
+        return Err(format!(
+            "unknown engine `{engine}`; expected one of {}",
+            ENGINES.join(", ")
+        ));
     }
-    Ok(Choice {
+    Ok(ImageChoice {
         container: container.to_owned(),
         engine: known,
     })
 }
 
-/// What the chosen containers' images run. All that cannot be had is told together.
+/// Returns the programs of the chosen containers. All errors are reported together.
 pub(super) fn programs(
     definition: &TaskDefinition,
     arguments: &Arguments,
     sandboxed: bool,
     project: &Project,
-    talk: &Talk,
-) -> Result<BTreeMap<String, Program>, Failure> {
-    let chosen = |one: &ContainerDefinition| {
+    ui: &Ui,
+) -> Result<BTreeMap<String, Program>, CliError> {
+    let choice_for = |container: &ContainerDefinition| {
         let mut choices = arguments.image.iter().rev();
-        choices.find(|choice| choice.container == one.name)
+        choices.find(|choice| choice.container == container.name)
     };
-    let (mut programs, mut failed) = (BTreeMap::new(), Vec::new());
+    let (mut programs, mut errors) = (BTreeMap::new(), Vec::new());
     let mut images = BTreeMap::new();
 
     for container in &definition.container_definitions {
-        let Some(choice) = chosen(container) else {
+        let Some(choice) = choice_for(container) else {
             continue;
         };
-        let found = if sandboxed {
-            // An engine takes its time: each image is asked for once.
-            engine(choice).and_then(|engine| {
-                let asked = images.entry((engine, &container.image));
-                let asked = asked.or_insert_with(|| image(engine, &container.image, project, talk));
-                asked.clone()
+        let image = if sandboxed {
+            // Engines are slow, so each image is unpacked once per run.
+            find_engine(choice).and_then(|engine| {
+                let entry = images.entry((engine, &container.image));
+                let result =
+                    entry.or_insert_with(|| load_image(engine, &container.image, project, ui));
+                result.clone()
             })
         } else {
-            Err("an image needs mounts of its own, and this machine gives out none".to_owned())
+            Err(
+                "running an image needs mount namespaces, which this host does not allow"
+                    .to_owned(),
+            )
         };
 
         let name = &container.name;
-        match found.map(|image| Program::of_image(image, container)) {
-            Ok(program) if program.binary.as_os_str().is_empty() => failed.push(format!(
-                "`{name}`: its image says no command; write `command` or `entryPoint` into the definition"
+        match image.map(|image| Program::of_image(image, container)) {
+            Ok(program) if program.binary.as_os_str().is_empty() => errors.push(format!(
+                "`{name}`: the image has no command; set `command` or `entryPoint` in the definition"
             )),
             Ok(program) => drop(programs.insert(name.clone(), program)),
-            Err(why) => failed.push(format!("`{name}`: {why}")),
+            Err(why) => errors.push(format!("`{name}`: {why}")),
         }
     }
 
-    if failed.is_empty() {
+    if errors.is_empty() {
         return Ok(programs);
     }
 
-    let failed = failed.join("\n  ");
-    let words =
-        format!("these images cannot be had; `--program CONTAINER=FILE` does without:\n  {failed}");
-    Err(Failure::Program {
-        words,
+    let errors = errors.join("\n  ");
+    let message =
+        format!("cannot run these images; use `--program CONTAINER=FILE` instead:\n  {errors}");
+    Err(CliError::Program {
+        message,
         code: NOT_FOUND,
     })
 }
 
-/// The one that is wanted, or the first that is there.
-fn engine(choice: &Choice) -> Result<&'static str, String> {
+/// Returns the chosen engine, or the first one on the PATH.
+fn find_engine(choice: &ImageChoice) -> Result<&'static str, String> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &&str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let is_installed =
+        |name: &&str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
     match choice.engine {
-        Some(name) if is_there(&name) => Ok(name),
-        Some(name) => Err(format!("there is no `{name}` here")),
+        Some(name) if is_installed(&name) => Ok(name),
+        Some(name) => Err(format!("`{name}` is not on the PATH")),
         None => ENGINES
             .iter()
             .copied()
-            .find(is_there)
-            .ok_or_else(|| format!("there is neither of {} here", ENGINES.join(", "))),
+            .find(is_installed)
+            .ok_or_else(|| format!("none of {} is on the PATH", ENGINES.join(", "))),
     }
 }
 
-/// Its files, unpacked once, and what it says of itself.
-fn image(
+/// Returns an image's root file system and configuration, unpacking it the first time.
+fn load_image(
     engine: &'static str,
     name: &str,
     project: &Project,
-    talk: &Talk,
+    ui: &Ui,
 ) -> Result<Image, String> {
-    let said = inspect(engine, name).or_else(|_| {
-        talk.say(&format!("{engine} fetches {name}"));
-        shown(engine, &["pull", name])?;
+    // `inspect` fails for an image that is not present; then it is pulled.
+    let inspected = inspect(engine, name).or_else(|_| {
+        ui.message(&format!("pulling {name} with {engine}"));
+        run_with_progress(engine, &["pull", name])?;
         inspect(engine, name)
     })?;
     let folder = private_folder(project.root(), "images").map_err(|why| why.to_string())?;
-    let root = folder.join(said.id.trim_start_matches("sha256:"));
+    // By id, not by tag: a tag that has moved is another image.
+    let root = folder.join(inspected.id.trim_start_matches("sha256:"));
 
     if !root.is_dir() {
-        talk.say(&format!("{engine} unpacks {name}, once"));
+        ui.message(&format!("unpacking {name} with {engine} (once)"));
         unpack(engine, name, &root)?;
     }
 
-    let config = said.config;
-    let variables = config.environment.iter().flatten();
-    let variables = variables.filter_map(|one| one.split_once('='));
+    let config = inspected.config;
+    let variables = config
+        .environment
+        .iter()
+        .flatten()
+        .filter_map(|variable| variable.split_once('='));
     Ok(Image {
         root,
         entry_point: config.entry_point.unwrap_or_default(),
@@ -143,10 +156,10 @@ fn image(
     })
 }
 
-/// What both engines' `image inspect` says, as far as it matters here.
+/// The part of `image inspect` that is used here; both engines print it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Said {
+struct InspectOutput {
     id: String,
     config: Config,
 }
@@ -167,42 +180,44 @@ struct Config {
     stop_signal: Option<String>,
 }
 
-fn inspect(engine: &str, name: &str) -> Result<Said, String> {
+fn inspect(engine: &str, name: &str) -> Result<InspectOutput, String> {
     let text = output(engine, &["image", "inspect", name])?;
-    let all: Result<Vec<Said>, _> = serde_json::from_str(&text);
+    let all: Result<Vec<InspectOutput>, _> = serde_json::from_str(&text);
     let all =
-        all.map_err(|why| format!("`{engine} image inspect {name}` cannot be read: {why}"))?;
-    let said = all.into_iter().next();
-    said.ok_or_else(|| format!("`{engine} image inspect {name}` says nothing"))
+        all.map_err(|why| format!("invalid output of `{engine} image inspect {name}`: {why}"))?;
+    all.into_iter()
+        .next()
+        .ok_or_else(|| format!("`{engine} image inspect {name}` printed nothing"))
 }
 
-/// Lets the engine make a container that is never started, and takes its files.
+/// Creates a container that is never started, and exports its files.
 fn unpack(engine: &str, name: &str, root: &Path) -> Result<(), String> {
     let beside = root.with_extension(format!("{}.new", std::process::id()));
     let failure = |why: std::io::Error| format!("cannot unpack into `{}`: {why}", beside.display());
     fs::create_dir_all(&beside).map_err(failure)?;
 
-    // An image without a command of its own wants one, whatever it is.
+    // `create` fails for an image without a command unless one is given; it is never run.
     let container = output(engine, &["create", name, "/"])?;
     let container = container.lines().last().unwrap_or_default().trim();
-    let done = export(engine, container, &beside);
+    let result = export(engine, container, &beside);
     let _ = output(engine, &["rm", container]);
 
-    if let Err(why) = done {
+    if let Err(why) = result {
         let _ = fs::remove_dir_all(&beside);
         return Err(why);
     }
 
-    // Another run may have been quicker.
+    // Another run may have unpacked it in the meantime; both results are equal.
     if fs::rename(&beside, root).is_err() && !root.is_dir() {
-        return Err(format!("cannot make `{}`", root.display()));
+        return Err(format!("cannot create `{}`", root.display()));
     }
     let _ = fs::remove_dir_all(&beside);
 
     Ok(())
 }
 
-/// `engine export | tar`: devices are this machine's; for others than root all files become their own.
+/// Runs `engine export | tar`. Devices are left out: the sandbox provides them. Without root, all files belong
+/// to the caller.
 fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
     let cannot = |program: &str, why: std::io::Error| format!("cannot run `{program}`: {why}");
     let mut from = Command::new(engine)
@@ -213,6 +228,7 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
         .map_err(|why| cannot(engine, why))?;
 
     let mut tar = Command::new("tar");
+    // The container gets device nodes of the host, so those of the image are left out.
     tar.args(["-x", "-p", "--numeric-owner", "--anchored"]);
     tar.args(["--exclude=dev/*", "--exclude=./dev/*", "-C"])
         .arg(folder);
@@ -220,6 +236,7 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
         tar.stdin(files);
     }
 
+    // Wait for both before looking at either result, so that no process is left.
     let unpacked = tar.output().map_err(|why| cannot("tar", why));
     let exported = from.wait().map_err(|why| cannot(engine, why))?;
     let unpacked = unpacked?;
@@ -231,37 +248,41 @@ fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
     if exported.success() {
         Ok(())
     } else {
-        Err(format!("`{engine} export` ended with {exported}"))
+        Err(format!("`{engine} export` failed: {exported}"))
     }
 }
 
-/// What it prints; what it complains of is the failure.
-fn output(engine: &str, words: &[&str]) -> Result<String, String> {
-    let done = Command::new(engine)
-        .args(words)
+/// Runs the engine and returns its output; on failure its stderr is the error.
+fn output(engine: &str, arguments: &[&str]) -> Result<String, String> {
+    let result = Command::new(engine)
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|why| format!("cannot run `{engine}`: {why}"))?;
-    if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    if result.status.success() {
+        return Ok(String::from_utf8_lossy(&result.stdout).into_owned());
     }
-    let why = String::from_utf8_lossy(&done.stderr);
-    Err(format!("`{engine} {}`: {}", words.join(" "), why.trim()))
+    let why = String::from_utf8_lossy(&result.stderr);
+    Err(format!(
+        "`{engine} {}`: {}",
+        arguments.join(" "),
+        why.trim()
+    ))
 }
 
-/// The same for what takes long: its progress is seen.
-fn shown(engine: &str, words: &[&str]) -> Result<(), String> {
-    let done = Command::new(engine)
-        .args(words)
+/// Runs the engine with its stderr visible, for commands that take long.
+fn run_with_progress(engine: &str, arguments: &[&str]) -> Result<(), String> {
+    let status = Command::new(engine)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status();
 
-    match done {
+    match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!(
-            "`{engine} {}` ended with {status}",
-            words.join(" ")
+            "`{engine} {}` failed: {status}",
+            arguments.join(" ")
         )),
         Err(why) => Err(format!("cannot run `{engine}`: {why}")),
     }
@@ -275,13 +296,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_may_be_chosen() {
-        let one = choice("agent=docker").unwrap();
+    fn parses_an_engine() {
+        let chosen = parse_choice("agent=docker").unwrap();
         assert_eq!(
-            (one.container.as_str(), one.engine),
+            (chosen.container.as_str(), chosen.engine),
             ("agent", Some("docker"))
         );
-        assert_eq!(choice("agent").unwrap().engine, None);
-        assert!(choice("agent=runc").unwrap_err().contains("podman, docker"));
+        assert_eq!(parse_choice("agent").unwrap().engine, None);
+        assert!(
+            parse_choice("agent=runc")
+                .unwrap_err()
+                .contains("podman, docker")
+        );
     }
 }

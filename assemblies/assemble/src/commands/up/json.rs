@@ -1,4 +1,4 @@
-//! What happens, told to programs: one JSON object a line, in the shape of ECS's own events.
+//! Events for programs: one JSON object per line, in the format of ECS's own events.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
@@ -10,17 +10,17 @@ use task_runner::machine::TaskStatus;
 use task_runner::metadata::{ACCOUNT, ContainerView, TaskView, rfc3339};
 use task_runner::{RunnerEvent, What};
 
-use super::screen::Show;
-use super::several::service_of;
+use super::console::EventSink;
+use super::replicas::service_of;
 
-/// Remembers what an event has to repeat of the task and of each container.
+/// The state of a task and its containers, which every event repeats.
 #[derive(Debug, Clone)]
-pub(super) struct Lines {
-    /// What every line says: whose it is.
-    named: Value,
+pub(super) struct TaskRecord {
+    /// Fields of every line that identify the task.
+    identity: Value,
     id: String,
     begun: SystemTime,
-    /// How often the task or a container has changed.
+    /// Number of state changes of the task and its containers.
     version: u32,
     order: Vec<String>,
     containers: BTreeMap<String, Value>,
@@ -28,20 +28,21 @@ pub(super) struct Lines {
     times: BTreeMap<&'static str, SystemTime>,
 }
 
-/// How times are written.
+/// A time format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Times {
-    /// As RFC 3339, as in events.
-    Text,
-    /// As seconds since 1970, as in answers of the API.
+pub(super) enum TimeFormat {
+    /// RFC 3339, as in events.
+    Rfc3339,
+    /// Seconds since 1970, as in API responses.
     Seconds,
 }
 
-impl Lines {
-    /// Nothing has happened yet in the run with this folder.
+impl TaskRecord {
+    /// Creates the record of a task that has not started, with its run directory.
     pub(super) fn new(view: &TaskView, folder: &Path) -> Self {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let service = service_of(&name);
+        // ECS groups a service's tasks by service, others by family.
         let kind = service.as_ref().map_or("family", |_| "service");
         let arn = view.arn();
         let mut task = json!({ "lastStatus": "PENDING", "desiredStatus": "RUNNING",
@@ -53,29 +54,30 @@ impl Lines {
             task["startedBy"] = started_by(&service).into();
         }
 
-        let fresh = |one: &ContainerView| {
-            let name = &one.definition.name;
-            let told = json!({ "name": name, "containerArn": view.container_arn(one), "taskArn": arn,
-                "image": one.definition.image, "lastStatus": "PENDING", "healthStatus": "UNKNOWN" });
-            (name.clone(), told)
+        let initial = |container: &ContainerView| {
+            let name = &container.definition.name;
+            let record = json!({ "name": name, "containerArn": view.container_arn(container), "taskArn": arn,
+                "image": container.definition.image, "lastStatus": "PENDING", "healthStatus": "UNKNOWN" });
+            (name.clone(), record)
         };
 
         Self {
-            named: json!({ "taskArn": arn, "runName": name, "region": view.region }),
+            identity: json!({ "taskArn": arn, "runName": name, "region": view.region }),
             id: view.id.clone(),
             begun: view.begun,
             version: 1,
             order: (view.containers.iter())
-                .map(|one| one.definition.name.clone())
+                .map(|container| container.definition.name.clone())
                 .collect(),
-            containers: view.containers.iter().map(fresh).collect(),
+            containers: view.containers.iter().map(initial).collect(),
             task,
             times: [("createdAt", view.begun), ("updatedAt", view.begun)].into(),
         }
     }
 
-    /// Takes in what happened.
-    pub(super) fn note(&mut self, event: &RunnerEvent) {
+    /// Updates the record.
+    pub(super) fn update(&mut self, event: &RunnerEvent) {
+        // Output and warnings change no state.
         if matches!(event.what, What::Log { .. } | What::Warning(_)) {
             return;
         }
@@ -86,20 +88,21 @@ impl Lines {
 
         match &event.container {
             Some(name) => {
-                if let Some(one) = self.containers.get_mut(name) {
-                    note_container(one, &event.what);
+                if let Some(container) = self.containers.get_mut(name) {
+                    update_container(container, &event.what);
                 }
             }
-            None => self.note_task(&event.what, at),
+            None => self.update_task(&event.what, at),
         }
     }
 
-    fn note_task(&mut self, what: &What, at: SystemTime) {
+    fn update_task(&mut self, what: &What, at: SystemTime) {
         match what {
             What::TaskStopping { code, reason } => {
                 self.task["desiredStatus"] = "STOPPED".into();
                 self.task["stopCode"] = code.to_string().into();
                 self.task["stoppedReason"] = reason.clone().into();
+                // Only the first stop counts; a second signal does not move it.
                 self.times.entry("stoppingAt").or_insert(at);
             }
             What::Task { status, health } => {
@@ -120,59 +123,59 @@ impl Lines {
         }
     }
 
-    /// What happened, and everything that is known by then.
-    pub(super) fn told(&self, event: &RunnerEvent) -> Value {
-        let mut told = match &event.what {
+    /// Converts an event, with the state of the task after it.
+    pub(super) fn to_json(&self, event: &RunnerEvent) -> Value {
+        let mut line = match &event.what {
             What::Log { stream, line } => {
                 let stream = format!("{stream:?}").to_lowercase();
                 json!({ "type": "log", "stream": stream, "line": line })
             }
-            What::Warning(words) => json!({ "type": "warning", "message": words }),
+            What::Warning(message) => json!({ "type": "warning", "message": message }),
             _ => self.event(event),
         };
 
-        told["at"] = event.at.as_secs_f64().into();
-        told["time"] = rfc3339(self.begun + event.at).into();
-        told["container"] = event.container.clone().into();
+        line["at"] = event.at.as_secs_f64().into();
+        line["time"] = rfc3339(self.begun + event.at).into();
+        line["container"] = event.container.clone().into();
         for name in ["taskArn", "runName"] {
-            told[name] = self.named[name].clone();
+            line[name] = self.identity[name].clone();
         }
 
-        told
+        line
     }
 
-    /// The envelope of EventBridge around the task.
+    /// Wraps the task in an EventBridge envelope.
     fn event(&self, event: &RunnerEvent) -> Value {
         let kind = match event.container {
             Some(_) => "ECS Container State Change",
             None => "ECS Task State Change",
         };
         json!({ "type": "event", "version": "0", "id": self.event_id(), "source": "assemble.local",
-            "detail-type": kind, "account": ACCOUNT, "region": self.named["region"],
-            "resources": [self.named["taskArn"]], "detail": self.task(Times::Text) })
+            "detail-type": kind, "account": ACCOUNT, "region": self.identity["region"],
+            "resources": [self.identity["taskArn"]], "detail": self.task(TimeFormat::Rfc3339) })
     }
 
-    /// The number of the task, and, in place of its middle, that of the event: no other one has both.
+    /// Returns a unique event id: the task's id with the event's number in its middle.
     fn event_id(&self) -> String {
         let id = format!("{:0<32}", self.id);
         let (first, last) = (&id[..16], &id[24..32]);
         let (long, short, rest) = (&first[..8], &first[8..12], &first[12..]);
-        let count = format!("{:08x}", self.version);
+        let number = format!("{:08x}", self.version);
         format!(
             "{long}-{short}-{rest}-{}-{}{last}",
-            &count[..4],
-            &count[4..]
+            &number[..4],
+            &number[4..]
         )
     }
 
-    /// The task and its containers as ECS tells of them.
-    pub(super) fn task(&self, times: Times) -> Value {
+    /// Returns the task and its containers as DescribeTasks does.
+    pub(super) fn task(&self, format: TimeFormat) -> Value {
         let mut task = self.task.clone();
         task["version"] = self.version.into();
         for (name, time) in &self.times {
-            task[*name] = match times {
-                Times::Text => rfc3339(*time).into(),
-                Times::Seconds => seconds(*time).into(),
+            task[*name] = match format {
+                TimeFormat::Rfc3339 => rfc3339(*time).into(),
+                TimeFormat::Seconds => seconds(*time).into(),
             };
         }
 
@@ -181,24 +184,25 @@ impl Lines {
             .iter()
             .filter_map(|name| self.containers.get(name));
 
+        // In the order of the definition, not of the names.
         task["containers"] = containers.cloned().collect();
         task
     }
 }
 
-fn note_container(one: &mut Value, what: &What) {
+fn update_container(container: &mut Value, what: &What) {
     match what {
         What::Started { pid, run, .. } => {
-            one["lastStatus"] = "RUNNING".into();
-            one["healthStatus"] = "UNKNOWN".into();
-            one["pid"] = (*pid).into();
-            one["restartCount"] = (run - 1).into();
+            container["lastStatus"] = "RUNNING".into();
+            container["healthStatus"] = "UNKNOWN".into();
+            container["pid"] = (*pid).into();
+            container["restartCount"] = (run - 1).into();
         }
-        What::Health { health, .. } => one["healthStatus"] = health.to_string().into(),
+        What::Health { health, .. } => container["healthStatus"] = health.to_string().into(),
         What::Stopped { code, reason } => {
-            one["lastStatus"] = "STOPPED".into();
-            one["exitCode"] = (*code).into();
-            one["reason"] = reason.clone().into();
+            container["lastStatus"] = "STOPPED".into();
+            container["exitCode"] = (*code).into();
+            container["reason"] = reason.clone().into();
         }
         _ => {}
     }
@@ -209,15 +213,15 @@ fn seconds(time: SystemTime) -> f64 {
     since.unwrap_or_default().as_secs_f64()
 }
 
-/// How a task says which service it belongs to: the run of the service stands for its deployment.
+/// Returns a task's `startedBy`. ECS has the deployment's id there; a local service has one deployment.
 pub(crate) fn started_by(service: &str) -> String {
     format!("ecs-svc/{service}")
 }
 
-impl Show for Lines {
+impl EventSink for TaskRecord {
     fn event(&mut self, event: &RunnerEvent) {
-        self.note(event);
-        let _ = writeln!(stdout(), "{}", self.told(event));
+        self.update(event);
+        let _ = writeln!(stdout(), "{}", self.to_json(event));
     }
 }
 
@@ -230,7 +234,7 @@ mod tests {
 
     const ID: &str = "cd189a933e5849daa93386466019ab50";
 
-    /// A task of two that began a second after the beginning of time.
+    /// Returns a task with two containers, created one second after the epoch.
     fn view() -> TaskView {
         let definition = json!({ "family": "f", "containerDefinitions": [
             { "name": "app", "image": "app" }, { "name": "proxy", "image": "proxy" } ] });
@@ -255,8 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn an_event_repeats_what_is_known_of_everybody() {
-        let mut lines = Lines::new(&view(), "run/f-1".as_ref());
+    fn an_event_contains_the_state_of_all_containers() {
+        let mut record = TaskRecord::new(&view(), "run/f-1".as_ref());
         let event = |container: Option<&str>, what| RunnerEvent {
             at: Duration::from_millis(1500),
             container: container.map(str::to_owned),
@@ -267,14 +271,14 @@ mod tests {
             reason: None,
         };
 
-        lines.note(&event(Some("app"), stopped));
+        record.update(&event(Some("app"), stopped));
         let reason = "Essential container in task exited".to_owned();
         let stopping = What::TaskStopping {
             code: StopCode::EssentialContainerExited,
             reason,
         };
 
-        lines.note(&event(None, stopping));
+        record.update(&event(None, stopping));
         let last = event(
             None,
             What::Task {
@@ -283,24 +287,25 @@ mod tests {
             },
         );
 
-        lines.note(&last);
-        let told = lines.told(&last);
-        assert_eq!(told["detail-type"], "ECS Task State Change");
-        assert_eq!(told["at"], 1.5);
+        record.update(&last);
+        let line = record.to_json(&last);
+        assert_eq!(line["detail-type"], "ECS Task State Change");
+        assert_eq!(line["at"], 1.5);
         assert_eq!(
-            (&told["runName"], &told["detail"]["group"]),
+            (&line["runName"], &line["detail"]["group"]),
             (&json!("f-1"), &json!("family:f"))
         );
-        assert_eq!(told["detail"]["stopCode"], "EssentialContainerExited");
+        // The app's exit code was recorded by an earlier event.
+        assert_eq!(line["detail"]["stopCode"], "EssentialContainerExited");
 
-        assert_eq!(told["detail"]["lastStatus"], "STOPPED");
-        assert_eq!(told["detail"]["containers"][0]["exitCode"], 3);
-        assert_eq!(told["detail"]["containers"][1]["lastStatus"], "PENDING");
+        assert_eq!(line["detail"]["lastStatus"], "STOPPED");
+        assert_eq!(line["detail"]["containers"][0]["exitCode"], 3);
+        assert_eq!(line["detail"]["containers"][1]["lastStatus"], "PENDING");
     }
 
     #[test]
-    fn an_event_has_what_eventbridge_gives_all_events() {
-        let mut lines = Lines::new(&view(), "run/f-1".as_ref());
+    fn an_event_has_the_fields_of_eventbridge() {
+        let mut record = TaskRecord::new(&view(), "run/f-1".as_ref());
         let (status, health) = (TaskStatus::Running, Health::Unknown);
         let event = RunnerEvent {
             at: Duration::from_millis(1500),
@@ -308,14 +313,15 @@ mod tests {
             what: What::Task { status, health },
         };
 
-        lines.note(&event);
-        let told = lines.told(&event);
+        record.update(&event);
+        let line = record.to_json(&event);
         let arn =
             |resource: &str| json!(format!("arn:aws:ecs:eu-central-1:000000000000:{resource}"));
         let task = arn(&format!("task/local/{ID}"));
 
-        for (pointer, wanted) in [
+        for (pointer, expected) in [
             ("/version", json!("0")),
+            // The task's id, with the event's number (2) in place of digits 17 to 24.
             ("/id", json!("cd189a93-3e58-49da-0000-00026019ab50")),
             ("/time", json!("1970-01-01T00:00:02.500Z")),
             ("/account", json!("000000000000")),
@@ -330,13 +336,17 @@ mod tests {
             ("/detail/startedAt", json!("1970-01-01T00:00:02.500Z")),
             ("/detail/containers/0/lastStatus", json!("PENDING")),
         ] {
-            assert_eq!(told.pointer(pointer), Some(&wanted), "{pointer}\n{told:#}");
+            assert_eq!(
+                line.pointer(pointer),
+                Some(&expected),
+                "{pointer}\n{line:#}"
+            );
         }
 
-        let container = told["detail"]["containers"][0]["containerArn"].as_str();
+        let container = line["detail"]["containers"][0]["containerArn"].as_str();
         let before = format!("arn:aws:ecs:eu-central-1:000000000000:container/local/{ID}/{ID}-");
-        assert!(container.unwrap().starts_with(&before), "{told:#}");
-        assert!(told["detail"].get("stoppedAt").is_none());
-        assert_eq!(lines.task(Times::Seconds)["startedAt"], 2.5);
+        assert!(container.unwrap().starts_with(&before), "{line:#}");
+        assert!(line["detail"].get("stoppedAt").is_none());
+        assert_eq!(record.task(TimeFormat::Seconds)["startedAt"], 2.5);
     }
 }

@@ -1,4 +1,4 @@
-//! What containers can ask of themselves: the endpoint is told to them, and kept up with what happens.
+//! Serves the task metadata endpoint, and sets the variables through which containers find it.
 
 use std::net::TcpListener as Bound;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,36 +12,40 @@ use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::screen::Show;
-use super::several;
+use super::console::EventSink;
+use super::replicas;
 use super::target::Target;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// The task before anything has happened, numbered as ECS would: everybody who tells of it has its names from here.
+/// Returns the task before it starts, with its ids, which every output uses.
 pub(super) fn view(plan: &RunPlan, target: &Target) -> TaskView {
     let now = SystemTime::now();
     let mut view = TaskView::new(plan, &id(now), &target.region, now);
-    view.service = several::number().map(|_| view.family.clone());
+    view.service = replicas::number().map(|_| view.family.clone());
     view
 }
 
-/// The endpoint of a task; it goes when this does.
+/// The metadata server of a task. Stops when dropped.
 pub(super) struct Metadata {
     server: JoinHandle<()>,
     view: Arc<Mutex<TaskView>>,
 }
 
 impl Metadata {
-    /// Begins to answer, and tells the containers of the plan where. A machine without a port to spare costs
-    /// the endpoint only.
+    /// Starts the server, and sets the variables in the plan. Without a free port the task runs without the
+    /// endpoint.
     pub(super) fn open(
         plan: &mut RunPlan,
         target: &Target,
         view: TaskView,
         source: Option<Source>,
-        talk: &Talk,
+        ui: &Ui,
     ) -> Option<Self> {
-        let own = plan.sandbox.as_ref().filter(|one| one.shape().network);
+        let own = plan
+            .sandbox
+            .as_ref()
+            .filter(|sandbox| sandbox.shape().network);
+        // In its own network the task has the same address as on AWS, 169.254.170.2.
         let bound = match own {
             Some(sandbox) => sandbox.listen(METADATA),
             None => Bound::bind("127.0.0.1:0"),
@@ -55,13 +59,13 @@ impl Metadata {
         let (listener, address) = match bound {
             Ok(bound) => bound,
             Err(failure) => {
-                talk.say(&format!("no task metadata here: {failure}"));
+                ui.message(&format!("no task metadata endpoint: {failure}"));
                 return None;
             }
         };
 
         let faults = own.map(|sandbox| Arc::clone(sandbox.faults()));
-        // Who has a role asks for its keys: where they are off, the answer says so, and an SDK repeats it.
+        // With a task role an SDK asks for credentials; without them the endpoint's error message explains why.
         let asks = source.is_some() || target.definition.task_role_arn.is_some();
         let given = asks.then_some(own.is_some());
 
@@ -71,10 +75,10 @@ impl Metadata {
                 .entry(container.definition.name.clone())
                 .or_default();
 
-            // An endpoint of somebody's own would otherwise be passed over.
-            let named = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
+            // An SDK prefers these variables, so an endpoint set by the user stays in use.
+            let is_set = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
             let credentials = given
-                .filter(|_| !named)
+                .filter(|_| !is_set)
                 .map(|own| credentials_variable(address, own, &view.id));
 
             for (name, value) in variables(address, &container.id)
@@ -86,7 +90,8 @@ impl Metadata {
         }
 
         let view = Arc::new(Mutex::new(view));
-        let origin = if several::number().is_some() {
+        // A replica is a task of a service, also without a manifest.
+        let origin = if replicas::number().is_some() {
             Origin::Service
         } else {
             target.origin
@@ -100,10 +105,10 @@ impl Metadata {
         Some(Self { server, view })
     }
 
-    /// Whoever shows what happens, with the endpoint kept up before.
-    pub(super) fn before(&self, show: Box<dyn Show>) -> Box<dyn Show> {
+    /// Wraps a sink so that the endpoint is updated before each event is printed.
+    pub(super) fn before(&self, sink: Box<dyn EventSink>) -> Box<dyn EventSink> {
         let view = Arc::clone(&self.view);
-        Box::new(Followed { view, show })
+        Box::new(MetadataSink { view, sink })
     }
 }
 
@@ -113,26 +118,26 @@ impl Drop for Metadata {
     }
 }
 
-struct Followed {
+struct MetadataSink {
     view: Arc<Mutex<TaskView>>,
-    show: Box<dyn Show>,
+    sink: Box<dyn EventSink>,
 }
 
-impl Show for Followed {
+impl EventSink for MetadataSink {
     fn event(&mut self, event: &RunnerEvent) {
         follow(
             &mut self.view.lock().unwrap_or_else(PoisonError::into_inner),
             event,
         );
-        self.show.event(event);
+        self.sink.event(event);
     }
 
-    fn silence(&mut self) {
-        self.show.silence();
+    fn idle(&mut self) {
+        self.sink.idle();
     }
 }
 
-/// 32 hexadecimal digits that no other task of this machine has.
+/// Returns 32 hexadecimal digits, unique on this host.
 fn id(now: SystemTime) -> String {
     let since = now
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! Where a task lives here: its own network, the ports that lead into it and the addresses that lead out.
+//! A local task's network: its own, with published ports and allowed outgoing connections.
 
 use std::net::TcpListener as Bound;
 use std::path::Path;
@@ -9,35 +9,35 @@ use task_runner::RunPlan;
 use task_runner::sandbox::{Sandbox, Shape};
 
 use super::Arguments;
-use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::error::CliError;
+use crate::ui::Ui;
 
-mod inward;
-mod outward;
-mod ways;
+mod egress;
+mod forwards;
+mod publish;
 
-pub(crate) use inward::Publish;
-pub(super) use inward::{bindings, by, ports, public_port, publish};
-pub(crate) use outward::Reach;
-pub(super) use outward::{hosts, reach, ways_out};
-pub(super) use ways::Ways;
+pub(crate) use egress::Reach;
+pub(super) use egress::{find_reaches, hosts, parse_reach};
+pub(super) use forwards::Forwards;
+pub(crate) use publish::PublishedPort;
+pub(super) use publish::{bindings, parse_publish, port_holder, ports, public_port};
 
-/// What a task's network is.
+/// The network of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Net {
-    /// Its own, as on Fargate: nothing leads in or out but what is named.
+    /// Its own, as on Fargate: only published ports and allowed outgoing connections cross its boundary.
     Task,
-    /// This machine's.
+    /// The host's.
     Host,
 }
 
-/// Opens the sandbox. Where the machine gives none out, one line says so and the task shares the machine's
-/// network, or everything.
+/// Opens the sandbox. If the host does not allow it, prints one line, and the task shares the host's network or
+/// runs without a sandbox.
 pub(super) fn sandbox(
     definition: &TaskDefinition,
     arguments: &Arguments,
     init: &Path,
-    talk: &Talk,
+    ui: &Ui,
 ) -> Option<Arc<Sandbox>> {
     let shared_processes = definition.pid_mode.as_deref() == Some("task");
     let open = |network| {
@@ -51,43 +51,46 @@ pub(super) fn sandbox(
         .map(Arc::new)
     };
 
-    let mut refused = None;
+    let mut network_error = None;
     if arguments.net == Net::Task {
         match open(true) {
             Ok(sandbox) => return Some(sandbox),
-            Err(why) => refused = Some(why),
+            Err(why) => network_error = Some(why),
         }
     }
 
-    // Where nothing is given out, one line says all.
-    let (sandbox, words) = match (open(false), refused) {
+    // One line for both, since the cause is usually the same.
+    let (sandbox, message) = match (open(false), network_error) {
         (Ok(sandbox), None) => return Some(sandbox),
         (Ok(sandbox), Some(why)) => (Some(sandbox), format!("{SHARED}: {why}")),
         (Err(_), Some(why)) => (None, format!("{SHARED}, and {ORDINARY}: {why}")),
         (Err(why), None) => (None, format!("{ORDINARY}: {why}")),
     };
 
-    talk.say(&words);
+    ui.message(&message);
     sandbox
 }
 
-/// Begins to carry. Called in a runtime.
+/// Starts forwarding. Must be called in a runtime.
 pub(super) fn open(
     plan: &RunPlan,
     ports: Vec<(Bound, u16)>,
-    ways: &[Reach],
-    talk: &Talk,
-) -> Result<Ways, Failure> {
+    reaches: &[Reach],
+    ui: &Ui,
+) -> Result<Forwards, CliError> {
     let sandbox = plan.sandbox.as_ref();
     let Some(sandbox) = sandbox.filter(|sandbox| sandbox.shape().network) else {
-        return Ok(Ways::default());
+        return Ok(Forwards::default());
     };
-    let inward = inward::open(sandbox, ports, talk)
-        .map_err(|why| Failure::Usage(format!("no way into the task's network: {why}")))?;
-    let outward = outward::open(sandbox, ways, talk)?;
+    let published = publish::open(sandbox, ports, ui).map_err(|why| {
+        CliError::Usage(format!(
+            "cannot forward ports into the task's network: {why}"
+        ))
+    })?;
+    let egress = egress::open(sandbox, reaches, ui)?;
 
-    Ok(Ways::new(inward, outward))
+    Ok(Forwards::new(published, egress))
 }
 
-const SHARED: &str = "the network here is this machine's";
-const ORDINARY: &str = "containers are ordinary processes here";
+const SHARED: &str = "the task shares the host's network";
+const ORDINARY: &str = "containers run as ordinary processes";

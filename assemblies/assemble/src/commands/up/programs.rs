@@ -1,4 +1,4 @@
-//! The program that stands for each container's image.
+//! Finds the program for each container's image.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -9,30 +9,36 @@ use task_definition::TaskDefinition;
 use task_runner::Program;
 
 use super::Arguments;
-use super::stand_in::Stubs;
+use super::stub::Stubs;
 use super::target::Target;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
 
-/// Finds all of them; those that are missing come back together, each with what to do.
+/// Finds all programs. Missing ones are reported together, each with what to do.
 pub(super) fn find(
     definition: &TaskDefinition,
     stubs: &Stubs,
     target: &Target,
     arguments: &Arguments,
     project: &Project,
-) -> Result<BTreeMap<String, Program>, Failure> {
+) -> Result<BTreeMap<String, Program>, CliError> {
     let folder = project
         .root()
         .canonicalize()
         .unwrap_or_else(|_| project.root().to_owned());
-    let places = places(&folder);
-    let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), NOT_RUN);
-    let has_image = |name: &str| arguments.image.iter().any(|one| one.container == name);
-    let others = definition.container_definitions.iter();
+    let search_path = search_path(&folder);
+    let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), CANNOT_EXECUTE);
+    let has_image = |name: &str| {
+        arguments
+            .image
+            .iter()
+            .any(|choice| choice.container == name)
+    };
+    let containers = definition.container_definitions.iter();
 
-    for container in others.filter(|one| !has_image(&one.name)) {
-        let named = arguments
+    for container in containers.filter(|container| !has_image(&container.name)) {
+        // The last `--program` of a container wins, as with other flags.
+        let chosen = arguments
             .program
             .iter()
             .rev()
@@ -40,29 +46,28 @@ pub(super) fn find(
         let local = target
             .components
             .get(&container.name)
-            .and_then(|one| one.local.as_ref()?.program());
+            .and_then(|component| component.local.as_ref()?.program());
 
         let stub = stubs.get(&container.name);
-        let found = match (named, local) {
+        let found = match (chosen, local) {
             (Some((_, file)), _) if Path::new(file).exists() => absolute(file).ok_or_else(|| {
                 format!(
-                    "`{}`: `{file}` is no program; run `chmod +x` if it should be",
+                    "`{}`: `{file}` is not executable; run `chmod +x` on it",
                     container.name
                 )
             }),
-            (Some((_, file)), _) => Err(format!(
-                "`{}`: there is no program `{file}`",
-                container.name
-            )),
-            (None, _) if stub.is_some() => {
-                env::current_exe().map_err(|why| format!("`{}`: no stub: {why}", container.name))
+            (Some((_, file)), _) => {
+                Err(format!("`{}`: program `{file}` not found", container.name))
             }
-            (None, Some(local)) => look(&local.binary, &places)
+            // Stubs are built into this binary.
+            (None, _) if stub.is_some() => env::current_exe()
+                .map_err(|why| format!("`{}`: cannot start a stub: {why}", container.name)),
+            (None, Some(local)) => find_program(&local.binary, &search_path)
                 .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
             (None, None) => Err(format!(
-                "`{0}`: its image `{1}` is none of the components'; name a program with `--program {0}=FILE`, \
-                 run what is in the image with `--image {0}` (by podman or docker), let a stub stand for it with \
-                 `--stub {0}`, or leave it out with `--skip {0}`",
+                "`{0}`: its image `{1}` is not a component of this project; choose a program with `--program {0}=FILE`, \
+ run the image with `--image {0}` (podman or docker), replace it with a stub (`--stub {0}`), or skip it \
+ (`--skip {0}`)",
                 container.name, container.image
             )),
         };
@@ -72,7 +77,7 @@ pub(super) fn find(
                 let program = Program {
                     binary,
                     arguments: stub
-                        .filter(|_| named.is_none())
+                        .filter(|_| chosen.is_none())
                         .map(|(kind, ports)| kind.arguments(ports))
                         .unwrap_or_default(),
                     folder: folder.clone(),
@@ -81,8 +86,9 @@ pub(super) fn find(
                 programs.insert(container.name.clone(), program);
             }
             Err(what) => {
-                let is_there = named.is_some_and(|(_, file)| Path::new(file).exists());
-                code = if is_there { code } else { NOT_FOUND };
+                let exists = chosen.is_some_and(|(_, file)| Path::new(file).exists());
+                // Of several errors, a missing program decides the exit code.
+                code = if exists { code } else { NOT_FOUND };
                 missing.push(what);
             }
         }
@@ -92,21 +98,22 @@ pub(super) fn find(
         return Ok(programs);
     }
     let missing = missing.join("\n  ");
-    let words = format!("these containers have no program yet:\n  {missing}");
+    let message = format!("no program for these containers:\n  {missing}");
 
-    Err(Failure::Program { words, code })
+    Err(CliError::Program { message, code })
 }
 
-const NOT_RUN: u8 = 126;
+const CANNOT_EXECUTE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// Where to look: the chosen folder, beside this command, where cargo puts things, the PATH.
-fn places(root: &Path) -> Vec<PathBuf> {
+/// Returns where to look for programs: `ASSEMBLE_BIN_DIR`, next to this binary, cargo's output, the PATH.
+fn search_path(root: &Path) -> Vec<PathBuf> {
     let chosen = env::var_os("ASSEMBLE_BIN_DIR").map(PathBuf::from);
     let beside = env::current_exe()
         .ok()
         .and_then(|exe| exe.parent().map(Path::to_owned));
     let cargo = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    // A release build is preferred if both exist.
     let built = [cargo.join("release"), cargo.join("debug")];
     let path = env::var_os("PATH").unwrap_or_default();
     let path: Vec<_> = env::split_paths(&path).collect();
@@ -119,19 +126,19 @@ fn places(root: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn look(name: &str, places: &[PathBuf]) -> Option<PathBuf> {
-    let files = places.iter().map(|place| place.join(name));
+fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    let files = folders.iter().map(|folder| folder.join(name));
     files
-        .filter(|file| executable(file))
+        .filter(|file| is_executable(file))
         .find_map(|file| file.canonicalize().ok())
 }
 
 fn absolute(file: &str) -> Option<PathBuf> {
     let file = Path::new(file).canonicalize().ok()?;
-    executable(&file).then_some(file)
+    is_executable(&file).then_some(file)
 }
 
-fn executable(file: &Path) -> bool {
+fn is_executable(file: &Path) -> bool {
     let found = file.metadata();
     found.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

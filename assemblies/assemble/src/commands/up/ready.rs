@@ -1,4 +1,4 @@
-//! Waits until everybody is ready, and then says what to try.
+//! Waits until all containers are ready, and prints a sample command.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,41 +11,43 @@ use tokio::time::sleep;
 use super::target::Target;
 use crate::commands::dev_token;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Those who have not yet said that they are ready.
+/// Waits for the containers that are not ready yet.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct ReadinessWait {
     plan: RunPlan,
     names: Vec<String>,
 }
 
-impl Waiting {
-    /// Everybody who can be asked.
+impl ReadinessWait {
+    /// Creates a wait for every container with a readiness probe.
     pub(super) fn new(plan: &RunPlan, target: &Target) -> Self {
         Self {
             plan: plan.clone(),
-            names: target.can_be_ready(),
+            names: target.containers_with_readiness(),
         }
     }
 
-    /// Once the task is RUNNING, asks each, innermost first, until it says yes.
+    /// Waits until the task is RUNNING, and then probes each container, innermost first, until it is ready.
     pub(super) async fn all(self, running: oneshot::Receiver<()>) {
+        // The sender is dropped when the task ends first; the session then ends by itself.
         if running.await.is_err() {
             return std::future::pending().await;
         }
+        // Innermost first: an outer proxy is ready only after its upstream.
         for name in self.names.iter().rev() {
-            while !once(&self.plan, name, &["probe", "--ready"], LIMIT).await {
-                sleep(PAUSE).await;
+            while !once(&self.plan, name, &["probe", "--ready"], PROBE_TIMEOUT).await {
+                sleep(PROBE_INTERVAL).await;
             }
         }
     }
 }
 
-/// A command ready to paste.
-pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
+/// Prints a `curl` command for the task, ready to paste.
+pub(super) fn print_curl_hint(target: &Target, project: &Project, ui: &Ui) {
     let Some(public) = &target.public else {
-        return talk.say("ready");
+        return ui.message("ready");
     };
     let attempt = target.app.as_ref().and_then(|app| {
         target
@@ -59,17 +61,18 @@ pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
     });
 
     let path = attempt.map_or("/", |attempt| attempt.path.as_str());
-    let mut words = vec!["curl".to_owned()];
+    let mut command = vec!["curl".to_owned()];
+    // The certificate of local runs is signed by the development CA.
     if public.interface == "https" {
-        words.push(format!(
+        command.push(format!(
             "--cacert {}",
-            shown(&project.root().join(".assemble/dev/ca.pem"))
+            relative_path(&project.root().join(".assemble/dev/ca.pem"))
         ));
     }
 
-    words.extend(bearer(target, project));
+    command.extend(bearer(target, project));
     if let Some(attempt) = attempt {
-        words.extend(
+        command.extend(
             attempt
                 .content_type
                 .iter()
@@ -77,45 +80,46 @@ pub(super) fn invite(target: &Target, project: &Project, talk: &Talk) {
         );
 
         let sample = attempt.sample.iter().map(|file| project.root().join(file));
-        words.extend(sample.map(|file| format!("--data-binary @{}", shown(&file))));
+        command.extend(sample.map(|file| format!("--data-binary @{}", relative_path(&file))));
+        // With data, curl uses POST by itself.
         if attempt.sample.is_none() && attempt.method != "GET" {
-            words.push(format!("-X {}", attempt.method));
+            command.push(format!("-X {}", attempt.method));
         }
     }
 
-    words.push(format!(
+    command.push(format!(
         "{}://localhost:{}{path}",
         public.interface, public.port
     ));
-    talk.say(&format!("ready; try:\n  {}", words.join(" ")));
+    ui.message(&format!("ready; try:\n  {}", command.join(" ")));
 }
 
-/// A token, when somebody in front wants one.
+/// Returns an authorization header with a token, if a token filter is in front of the app.
 fn bearer(target: &Target, project: &Project) -> Option<String> {
     let filter = target.definition.container("auth-filter")?;
-    let mut words = vec![command(), "dev-token".to_owned()];
+    let mut arguments = vec![own_command(), "dev-token".to_owned()];
     if let Some(audience) = filter.variable("AUTH_FILTER_AUDIENCE") {
-        words.push(format!("--audience {audience}"));
+        arguments.push(format!("--audience {audience}"));
     }
 
     let issuer = filter.variable("AUTH_FILTER_ISSUER");
     if let Some(issuer) = issuer.filter(|issuer| **issuer != dev_token::issuer(project)) {
-        words.push(format!("--issuer {issuer}"));
+        arguments.push(format!("--issuer {issuer}"));
     }
 
     Some(format!(
         "-H \"Authorization: Bearer $({})\"",
-        words.join(" ")
+        arguments.join(" ")
     ))
 }
 
-/// This command as somebody in this folder would call it.
-fn command() -> String {
-    env::current_exe().map_or_else(|_| "assemble".to_owned(), |exe| shown(&exe))
+/// Returns how to call this binary from the current directory.
+fn own_command() -> String {
+    env::current_exe().map_or_else(|_| "assemble".to_owned(), |exe| relative_path(&exe))
 }
 
-/// A path as seen from here.
-fn shown(path: &Path) -> String {
+/// Formats a path relative to the current directory.
+fn relative_path(path: &Path) -> String {
     let here = env::current_dir().unwrap_or_default();
     let path = path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
     path.strip_prefix(here)
@@ -124,5 +128,5 @@ fn shown(path: &Path) -> String {
         .to_string()
 }
 
-const LIMIT: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(100);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);

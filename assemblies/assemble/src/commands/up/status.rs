@@ -1,4 +1,4 @@
-//! The line at the bottom of a terminal: how everybody is, right now.
+//! The status line at the bottom of a terminal: the state of each container.
 
 use std::io::{Write, stderr};
 use std::sync::atomic::Ordering;
@@ -8,9 +8,9 @@ use rustix::termios::tcgetwinsize;
 use task_definition::TaskDefinition;
 use task_runner::{RunnerEvent, What};
 
-use crate::talk::STATUS_LINE;
+use crate::ui::STATUS_LINE;
 
-/// What the line says.
+/// The content of the status line.
 #[derive(Debug)]
 pub(super) struct Status {
     since: Instant,
@@ -19,26 +19,26 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// Nothing has happened yet.
+    /// Creates the line of a task that has not started.
     pub(super) fn new(definition: &TaskDefinition) -> Self {
         let containers = definition.container_definitions.iter();
         Self {
             since: Instant::now(),
             task: "PENDING".to_owned(),
             containers: containers
-                .map(|one| (one.name.clone(), "waits".to_owned()))
+                .map(|container| (container.name.clone(), "waiting".to_owned()))
                 .collect(),
         }
     }
 
-    /// Takes in what happened.
-    pub(super) fn note(&mut self, event: &RunnerEvent) {
-        let words = match &event.what {
-            What::Started { .. } => "runs".to_owned(),
+    /// Updates the line.
+    pub(super) fn update(&mut self, event: &RunnerEvent) {
+        let state = match &event.what {
+            What::Started { .. } => "running".to_owned(),
             What::Health { health, .. } => health.to_string(),
-            What::Restarting { .. } | What::Replacing => "starts again".to_owned(),
-            What::Stopping { .. } => "stops".to_owned(),
-            What::Killing => "is killed".to_owned(),
+            What::Restarting { .. } | What::Replacing => "restarting".to_owned(),
+            What::Stopping { .. } => "stopping".to_owned(),
+            What::Killing => "killed".to_owned(),
             What::Stopped {
                 code: Some(code), ..
             } => format!("exited {code}"),
@@ -46,8 +46,9 @@ impl Status {
             What::Task { status, health } => {
                 let health = health.to_string();
                 let health = if health == "UNKNOWN" { "" } else { &health };
-                let words = format!("{status} {health}");
-                words.trim_end().clone_into(&mut self.task);
+                format!("{status} {health}")
+                    .trim_end()
+                    .clone_into(&mut self.task);
                 return;
             }
             What::TaskStopping { .. } => {
@@ -57,23 +58,25 @@ impl Status {
             _ => return,
         };
 
-        let mut all = self.containers.iter_mut();
-        let whose = all.find(|(name, _)| Some(name) == event.container.as_ref());
-        if let Some((_, state)) = whose {
-            *state = words;
+        let mut containers = self.containers.iter_mut();
+        let entry = containers.find(|(name, _)| Some(name) == event.container.as_ref());
+        if let Some((_, current)) = entry {
+            *current = state;
         }
     }
 
-    /// Takes the line away, for something else to be said.
+    /// Erases the line, before other output.
     pub(super) fn clear() {
         let _ = write!(stderr(), "\r\x1b[2K");
         STATUS_LINE.store(false, Ordering::Relaxed);
     }
 
-    /// Writes the line; `waiting` is who holds up a stop.
+    /// Draws the line; `waiting` lists the containers that a stop is waiting for.
     pub(super) fn draw(&self, waiting: &str) {
+        // A terminal may not know its size: 0 columns, or an error.
         let columns = tcgetwinsize(stderr()).map_or(0, |size| size.ws_col);
         let line = self.line(waiting, if columns == 0 { 80 } else { columns.into() });
+        // Return, erase the line, dim.
         let _ = write!(stderr(), "\r\x1b[2K\x1b[2m{line}\x1b[0m");
         STATUS_LINE.store(true, Ordering::Relaxed);
     }
@@ -87,13 +90,13 @@ impl Status {
         let rest = if waiting.is_empty() {
             containers.join(" · ")
         } else {
-            format!("waiting for {waiting} · Ctrl-C again kills")
+            format!("waiting for {waiting} · press Ctrl-C again to kill")
         };
 
         let (minutes, seconds) = (seconds / 60, seconds % 60);
         let line = format!("{} {minutes}:{seconds:02} · {rest}", self.task);
 
-        // The last column is left free: a terminal that is full would wrap.
+        // The last column stays free: some terminals wrap when it is filled.
         line.chars().take(columns.saturating_sub(1)).collect()
     }
 }
@@ -109,11 +112,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_how_everybody_is_and_fits() {
+    fn shows_each_container_and_fits_the_terminal() {
         let definition = serde_json::json!({ "family": "f", "containerDefinitions": [
             { "name": "app", "image": "app" }, { "name": "proxy", "image": "proxy" } ] });
         let mut status = Status::new(&serde_json::from_value(definition).unwrap());
-        status.note(&RunnerEvent {
+        status.update(&RunnerEvent {
             at: std::time::Duration::ZERO,
             container: Some("app".to_owned()),
             what: What::Stopped {
@@ -124,8 +127,9 @@ mod tests {
 
         assert_eq!(
             status.line("", 80),
-            "PENDING 0:00 · app exited 3 · proxy waits"
+            "PENDING 0:00 · app exited 3 · proxy waiting"
         );
+        // 29 characters: one column less than the terminal has.
         let line = status.line("proxy (12 s left)", 30);
         assert_eq!(line, "PENDING 0:00 · waiting for pr");
     }

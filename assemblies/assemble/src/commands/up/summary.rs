@@ -1,14 +1,14 @@
-//! How everybody ended, in one table, and the last words of whoever is to blame.
+//! Prints how each container ended, and the last output of the one that ended the task.
 
 use std::path::Path;
 
 use task_runner::{ContainerReport, Finished};
 
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// Says it when all is over.
-pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: &Talk) {
+/// Prints the summary of a finished task.
+pub(super) fn print(finished: &Finished, folder: &Path, project: &Project, ui: &Ui) {
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(finished.containers.iter().map(row));
     let mut text = vec![String::new()];
@@ -20,7 +20,7 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
     let code = finished
         .stop_code
         .map_or_else(|| "ended".to_owned(), |code| code.to_string());
-    let named = finished
+    let culprit = finished
         .guilty
         .as_ref()
         .map(|name| format!(" (`{name}`)"))
@@ -28,23 +28,28 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
     let reason = &finished.stopped_reason;
 
     text.push(format!(
-        "{code}{}{reason}{named}",
+        "{code}{}{reason}{culprit}",
         if reason.is_empty() { "" } else { ": " }
     ));
     if finished.guilty.is_some() {
-        text.push(NEXT.to_owned());
+        text.push(SERVICE_NOTE.to_owned());
     }
 
-    let guilty = finished.guilty.as_ref();
-    let guilty = guilty.and_then(|name| finished.containers.iter().find(|one| one.name == *name));
-    if let Some(guilty) = guilty.filter(|one| one.code != Some(0) && !one.last_lines.is_empty()) {
-        text.push(format!("the last words of `{}`:", guilty.name));
-        text.extend(guilty.last_lines.iter().map(|line| format!("  {line}")));
+    let cause = finished.guilty.as_ref().and_then(|name| {
+        finished
+            .containers
+            .iter()
+            .find(|container| container.name == *name)
+    });
+    if let Some(cause) = cause.filter(|cause| cause.code != Some(0) && !cause.last_lines.is_empty())
+    {
+        text.push(format!("last output of `{}`:", cause.name));
+        text.extend(cause.last_lines.iter().map(|line| format!("  {line}")));
     }
 
     if finished.unheard > 0 {
         text.push(format!(
-            "{} lines came too fast to be shown",
+            "{} lines were not printed because they came too fast",
             finished.unheard
         ));
     }
@@ -52,47 +57,50 @@ pub(super) fn tell(finished: &Finished, folder: &Path, project: &Project, talk: 
     let folder = folder.strip_prefix(project.root()).unwrap_or(folder);
     text.push(format!("logs: {}", folder.display()));
 
-    // In one piece, whoever else ends at this moment.
-    talk.say(&text.join("\n"));
+    // One call, so that output of a process that ends at the same moment cannot split it.
+    ui.message(&text.join("\n"));
 }
 
-fn row(one: &ContainerReport) -> [String; COLUMNS] {
-    let code = match one.code {
-        Some(code) if one.started.is_none() => format!("{code}, never ran"),
+fn row(container: &ContainerReport) -> [String; COLUMNS] {
+    let code = match container.code {
+        Some(code) if container.started.is_none() => format!("{code}, never ran"),
         Some(code) => exit(code),
-        None if one.started.is_none() => "never ran".to_owned(),
+        None if container.started.is_none() => "never ran".to_owned(),
         None => "unknown".to_owned(),
     };
 
-    let took = one
+    let took = container
         .asked
-        .map(|asked| one.stopped.saturating_sub(asked).as_secs_f32());
+        .map(|asked| container.stopped.saturating_sub(asked).as_secs_f32());
     let took = took.map(|took| {
-        let killed = if one.killed { ", killed" } else { "" };
-        format!("{took:.1} of {} s{killed}", one.stop_timeout.as_secs())
+        let killed = if container.killed { ", killed" } else { "" };
+        format!(
+            "{took:.1} of {} s{killed}",
+            container.stop_timeout.as_secs()
+        )
     });
-    let ran = one
+    let ran = container
         .started
-        .map(|since| one.stopped.saturating_sub(since).as_secs_f32());
+        .map(|since| container.stopped.saturating_sub(since).as_secs_f32());
 
     [
-        one.name.clone(),
+        container.name.clone(),
         ran.map_or_else(String::new, |ran| format!("{ran:.1} s")),
         code,
         took.unwrap_or_default(),
-        one.restarts.to_string(),
-        match one.peak_memory {
+        container.restarts.to_string(),
+        match container.peak_memory {
             0 => String::new(),
             bytes => format!("{} MiB", bytes.div_ceil(1024 * 1024)),
         },
-        match one.processor_time.as_secs_f32() {
+        match container.processor_time.as_secs_f32() {
             0.0 => String::new(),
             spent => format!("{spent:.2} s"),
         },
     ]
 }
 
-/// A code, and the signal that it stands for.
+/// Formats an exit code with the signal it means: 128 + the signal's number.
 fn exit(code: i32) -> String {
     let signals = [
         (130, "SIGINT"),
@@ -107,7 +115,7 @@ fn exit(code: i32) -> String {
         (143, "SIGTERM"),
     ];
 
-    let signal = signals.iter().find(|(one, _)| *one == code);
+    let signal = signals.iter().find(|(number, _)| *number == code);
     signal.map_or_else(|| code.to_string(), |(_, name)| format!("{code} {name}"))
 }
 
@@ -120,8 +128,8 @@ fn line(row: &[String; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     cells.collect::<Vec<_>>().join("   ")
 }
 
-/// What would happen after a container has ended the task.
-const NEXT: &str = "on Fargate a service would start another task; RunTask would not";
+/// Printed after a container has ended the task: `up` runs a single task.
+const SERVICE_NOTE: &str = "on Fargate a service would start another task; RunTask would not";
 const COLUMNS: usize = 7;
 const TITLES: [&str; COLUMNS] = [
     "container",
@@ -140,15 +148,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_never_ran_was_ended_by_no_signal() {
-        let mut one = ContainerReport {
+    fn shows_no_signal_for_a_container_that_never_ran() {
+        let mut container = ContainerReport {
             code: Some(143),
             ..ContainerReport::default()
         };
-        assert_eq!(row(&one)[2], "143, never ran");
-        one.started = Some(Duration::ZERO);
-        assert_eq!(row(&one)[2], "143 SIGTERM");
-        (one.started, one.code) = (None, None);
-        assert_eq!(row(&one)[2], "never ran");
+        assert_eq!(row(&container)[2], "143, never ran");
+        // Only a container that has run can have ended by a signal.
+        container.started = Some(Duration::ZERO);
+        assert_eq!(row(&container)[2], "143 SIGTERM");
+        (container.started, container.code) = (None, None);
+        assert_eq!(row(&container)[2], "never ran");
     }
 }

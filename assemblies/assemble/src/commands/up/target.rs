@@ -1,4 +1,4 @@
-//! What is to be run: an assembly's plan or a task definition, and the components that stand in it.
+//! Determines what to run: an assembly's plan or a task definition, and its components.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,30 +9,30 @@ use task_definition::{Severity, TaskDefinition};
 use task_runner::metadata::Origin;
 
 use super::Arguments;
-use crate::failure::{Failure, count};
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// A task definition and what is known of the programs in it.
+/// A task definition and the components of its containers.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// Exactly what would be registered.
+    /// The definition exactly as it would be registered.
     pub(super) definition: TaskDefinition,
-    /// The component of each container, where there is one.
+    /// The component of each container that has one.
     pub(super) components: BTreeMap<String, ComponentFile>,
-    /// Where the task is reached, if it is.
+    /// The address of the task, if it has one.
     pub(super) public: Option<Public>,
     /// The app's container.
     pub(super) app: Option<String>,
-    /// Whether it serves until stopped; otherwise it ends by itself.
+    /// Whether it runs until it is stopped, rather than to completion.
     pub(super) serves: bool,
-    /// What would start it on ECS: whatever no manifest gives a service is a task of RunTask.
+    /// What would start it on ECS; without a manifest, RunTask.
     pub(super) origin: Origin,
-    /// The region it is made for.
+    /// The region it is rendered for.
     pub(super) region: String,
 }
 
-/// Where a task is reached.
+/// The public interface and port of a task.
 #[derive(Debug)]
 pub(super) struct Public {
     pub(super) interface: String,
@@ -40,28 +40,29 @@ pub(super) struct Public {
 }
 
 impl Target {
-    /// Looks at what the word names.
+    /// Reads the task definition or assembly given as argument.
     pub(super) fn find(
         arguments: &Arguments,
         project: &Project,
-        talk: &Talk,
-    ) -> Result<Self, Failure> {
+        ui: &Ui,
+    ) -> Result<Self, CliError> {
         let path = Path::new(&arguments.what);
         if path.is_file() {
             let text = project.source(path)?;
-            let node = source::parse(&text).map_err(Failure::Findings)?;
+            let node = source::parse(&text).map_err(CliError::Findings)?;
+            // A manifest is a file too, but has no containers.
             if node.get("containerDefinitions").is_some() {
-                return Self::plain(&text, project, talk);
+                return Self::from_definition(&text, project, ui);
             }
         }
 
         let plan = project.plan(&arguments.what, &arguments.values, "local")?;
         for warning in plan.warnings() {
-            talk.say(warning.render(task_definition::Color::No).trim_end());
+            ui.message(warning.render(task_definition::Color::No).trim_end());
         }
 
-        let component = |one: &assembly::resolve::Member| {
-            (one.name().to_owned(), one.component().file().clone())
+        let component = |member: &assembly::resolve::Member| {
+            (member.name().to_owned(), member.component().file().clone())
         };
         Ok(Self {
             definition: plan.definition().clone(),
@@ -84,29 +85,33 @@ impl Target {
         })
     }
 
-    /// Anybody's task definition: what breaks a rule is told, and run all the same.
-    fn plain(text: &source::Source, project: &Project, talk: &Talk) -> Result<Self, Failure> {
-        let located = task_definition::read(text).map_err(Failure::Findings)?;
+    /// Reads a task definition. Broken rules are reported but do not prevent the run.
+    fn from_definition(
+        text: &source::Source,
+        project: &Project,
+        ui: &Ui,
+    ) -> Result<Self, CliError> {
+        let located = task_definition::read(text).map_err(CliError::Findings)?;
         let findings = task_definition::check(&located);
         let errors = findings
             .iter()
-            .filter(|one| one.severity == Severity::Error)
+            .filter(|finding| finding.severity == Severity::Error)
             .count();
 
         if errors > 0 {
-            let errors = count(errors);
-            talk.say(&format!(
-                "{errors}: ECS would not take it; see `assemble check {}`",
+            let plural = if errors == 1 { "" } else { "s" };
+            ui.message(&format!(
+                "{errors} error{plural}: ECS would reject this task definition; see `assemble check {}`",
                 text.name
             ));
         }
 
         let definition = located.definition;
-        has_whom_to_run(&definition, &text.name)?;
+        check_runnable(&definition, &text.name)?;
         let catalog = project.catalog()?;
         let component = |container: &task_definition::ContainerDefinition| {
-            let found = [image_name(&container.image), &container.name];
-            let found = found
+            // A component is recognised by its image, or by the container's name.
+            let found = [image_name(&container.image), &container.name]
                 .into_iter()
                 .find_map(|name| catalog.component(name)?.ok());
             Some((container.name.clone(), found?.file().clone()))
@@ -129,42 +134,45 @@ impl Target {
         })
     }
 
-    /// The containers that can say whether they are ready.
-    pub(super) fn can_be_ready(&self) -> Vec<String> {
+    /// Returns the containers with a readiness probe.
+    pub(super) fn containers_with_readiness(&self) -> Vec<String> {
         let names = self
             .definition
             .container_definitions
             .iter()
-            .map(|one| &one.name);
-        let asked = names.filter(|name| {
+            .map(|container| &container.name);
+        let with_probe = names.filter(|name| {
             self.components
                 .get(*name)
-                .is_some_and(|one| one.admin.is_some() && !is_stand_in(one))
+                .is_some_and(|component| component.admin.is_some() && !is_replaced(component))
         });
 
+        // A task that runs to completion is never "ready".
         if self.serves {
-            asked.cloned().collect()
+            with_probe.cloned().collect()
         } else {
             Vec::new()
         }
     }
 }
 
-/// What breaks these rules leaves nothing to run, or nobody to speak of.
-fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failure> {
+/// Rejects a definition that has nothing to run, or containers without a name.
+fn check_runnable(definition: &TaskDefinition, file: &str) -> Result<(), CliError> {
     let containers = &definition.container_definitions;
     if containers.is_empty() {
-        return Err(Failure::Usage(format!(
-            "`{file}` has no container; describe one in `containerDefinitions`"
+        return Err(CliError::Usage(format!(
+            "`{file}` has no containers; add one to `containerDefinitions`"
         )));
     }
 
-    let nameless = containers.iter().enumerate();
-    let nameless = nameless.filter(|(_, one)| one.name.is_empty());
-    let mut problems: Vec<String> = nameless
-        .map(|(index, one)| {
-            let (place, image) = (format!("/containerDefinitions/{index}"), &one.image);
-            format!("the container at `{place}` (image `{image}`) has no name; give it a `name`")
+    let unnamed = containers
+        .iter()
+        .enumerate()
+        .filter(|(_, container)| container.name.is_empty());
+    let mut problems: Vec<String> = unnamed
+        .map(|(index, container)| {
+            let (pointer, image) = (format!("/containerDefinitions/{index}"), &container.image);
+            format!("the container at `{pointer}` (image `{image}`) has no name; add a `name`")
         })
         .collect();
 
@@ -172,7 +180,7 @@ fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failur
         .iter()
         .any(task_definition::ContainerDefinition::is_essential)
     {
-        problems.push("no container is essential; leave `essential` out of one".to_owned());
+        problems.push("no container is essential; remove `essential: false` from one".to_owned());
     }
 
     if problems.is_empty() {
@@ -180,21 +188,21 @@ fn has_whom_to_run(definition: &TaskDefinition, file: &str) -> Result<(), Failur
     }
     let problems = problems.join("\n  ");
 
-    Err(Failure::Usage(format!("`{file}`: {problems}")))
+    Err(CliError::Usage(format!("`{file}`: {problems}")))
 }
 
-fn is_stand_in(component: &ComponentFile) -> bool {
+fn is_replaced(component: &ComponentFile) -> bool {
     matches!(component.local, Some(Local::StandIn(_)))
 }
 
-/// `registry/team/coins:1.2@sha256:…` is `coins`.
+/// Returns the last path segment without tag and digest: `coins` for `registry/team/coins:1.2@sha256:…`.
 fn image_name(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split(':').next().unwrap_or(last)
 }
 
-/// Where a task is that nothing says a region for.
+/// The region of a task definition, which does not contain one.
 const REGION: &str = "us-east-1";
 
 #[cfg(test)]
@@ -202,11 +210,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_known_by_its_last_word() {
+    fn takes_the_image_name_without_registry_tag_and_digest() {
         assert_eq!(
             image_name("111122223333.dkr.ecr.eu-central-1.amazonaws.com/coins:1.2"),
             "coins"
         );
+        // The registry's port is not a tag.
         assert_eq!(image_name("localhost:5000/team/coins@sha256:abc"), "coins");
         assert_eq!(image_name("coins"), "coins");
     }

@@ -1,4 +1,4 @@
-//! `up --watch`: a container whose program has changed is started again.
+//! `up --watch`: restarts a container when its program changes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// Looks until it is dropped.
+/// Polls the programs until it is dropped.
 pub(super) struct Watch(JoinHandle<()>);
 
 impl Drop for Watch {
@@ -20,21 +20,23 @@ impl Drop for Watch {
     }
 }
 
-/// Looks at the programs of all containers. Called in a runtime.
-pub(super) fn begin(plan: &RunPlan, control: mpsc::Sender<Control>) -> Watch {
-    let programs = plan.programs.iter();
-    let programs = programs.filter(|(_, program)| program.image.is_none());
-    let mut all: BTreeMap<String, File> = programs
+/// Starts to watch the programs of all containers. Must be called in a runtime.
+pub(super) fn start(plan: &RunPlan, control: mpsc::Sender<Control>) -> Watch {
+    // A program in an image cannot change: the image is unpacked by id.
+    let mut all: BTreeMap<String, File> = plan
+        .programs
+        .iter()
+        .filter(|(_, program)| program.image.is_none())
         .map(|(name, program)| (name.clone(), File::new(&program.binary)))
         .collect();
 
     Watch(tokio::spawn(async move {
         loop {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
             for (name, file) in &mut all {
                 if file.has_changed() {
                     let container = name.clone();
-                    // Where nobody listens any more, the task has ended.
+                    // Sending fails only if the task has ended.
                     let _ = control.send(Control::Replace { container }).await;
                 }
             }
@@ -42,51 +44,53 @@ pub(super) fn begin(plan: &RunPlan, control: mpsc::Sender<Control>) -> Watch {
     }))
 }
 
-/// What tells one state of a file from another: a linker may write in place, or put a new file there.
-type Mark = (u64, u64, SystemTime);
+/// Inode, size and time of change. A linker may write in place or create a new file.
+type FileStamp = (u64, u64, SystemTime);
 
 struct File {
     path: PathBuf,
-    known: Option<Mark>,
-    seen: Option<Mark>,
+    /// The version that is running.
+    running: Option<FileStamp>,
+    /// The version at the last poll.
+    last: Option<FileStamp>,
 }
 
 impl File {
     fn new(path: &Path) -> Self {
-        let known = mark(path);
+        let stamp = stamp(path);
         Self {
             path: path.to_owned(),
-            known,
-            seen: known,
+            running: stamp,
+            last: stamp,
         }
     }
 
-    /// Whether it is another one, and whole: it has stayed the same since the last look, and can be run.
+    /// Returns whether the file is a new, complete program: unchanged since the last poll, and executable.
     fn has_changed(&mut self) -> bool {
-        let now = mark(&self.path);
-        let rests = now.is_some() && now == std::mem::replace(&mut self.seen, now);
-        let changed = rests && now != self.known;
+        let now = stamp(&self.path);
+        let is_stable = now.is_some() && now == std::mem::replace(&mut self.last, now);
+        let changed = is_stable && now != self.running;
         if changed {
-            self.known = now;
+            self.running = now;
         }
         changed
     }
 }
 
-fn mark(path: &Path) -> Option<Mark> {
+fn stamp(path: &Path) -> Option<FileStamp> {
     let file = fs::metadata(path).ok()?;
-    let runs = file.is_file() && file.permissions().mode() & 0o111 != 0 && file.len() > 0;
-    Some((file.ino(), file.len(), file.modified().ok()?)).filter(|_| runs)
+    let can_run = file.is_file() && file.permissions().mode() & 0o111 != 0 && file.len() > 0;
+    Some((file.ino(), file.len(), file.modified().ok()?)).filter(|_| can_run)
 }
 
-const LOOK: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_program_has_changed_once_it_is_whole() {
+    fn reports_a_changed_program_once_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app");
         let write = |text: &str, mode: u32| {
@@ -100,13 +104,14 @@ mod tests {
         write("number two", 0o644);
         assert!(
             !file.has_changed() && !file.has_changed(),
-            "it cannot be run"
+            "not executable yet"
         );
         write("number two", 0o755);
 
-        assert!(!file.has_changed(), "it may still be growing");
+        assert!(!file.has_changed(), "may still be growing");
         assert!(file.has_changed());
         assert!(!file.has_changed());
+        // A build removes the old file first; the program keeps running until there is a new one.
         fs::remove_file(&path).unwrap();
         assert!(!file.has_changed() && !file.has_changed());
     }

@@ -1,4 +1,4 @@
-//! New files of a folder, once they do not grow any more.
+//! Finds new files of a directory, once they are complete.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,102 +9,107 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
-/// A folder that stands for a bucket.
+/// A directory that replaces a bucket.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
-    /// What was there at the last look.
-    seen: BTreeMap<PathBuf, Look>,
+    /// The files at the last poll.
+    known: BTreeMap<PathBuf, FileState>,
 }
 
-/// A file that is complete.
+/// A complete new file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct New {
-    /// Its path below the folder, with `/`.
+pub(super) struct NewFile {
+    /// Its path below the directory, with `/` as separator.
     pub(super) key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// The first half of the SHA-256 of what is in it: S3's own are opaque too.
+    /// The first half of its content's SHA-256; S3's ETags are opaque too.
     pub(super) etag: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
+struct FileState {
     size: u64,
     changed: Option<SystemTime>,
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Folder {
-    /// Files that are there already are no news, unless they are wanted.
-    pub(super) fn open(root: &Path, with_existing: bool) -> Result<Self, Failure> {
-        let failure = |source| Failure::File {
+    /// Opens a directory. Existing files are skipped, unless they are asked for.
+    pub(super) fn open(root: &Path, with_existing: bool) -> Result<Self, CliError> {
+        let failure = |source| CliError::File {
             act: "watch",
             path: root.to_owned(),
             source,
         };
         let root = root.canonicalize().map_err(failure)?;
 
+        // Fail now, not at the first poll, if the directory cannot be listed.
         fs::read_dir(&root).map_err(failure)?;
         let mut folder = Self {
             root,
-            seen: BTreeMap::new(),
+            known: BTreeMap::new(),
         };
 
         if !with_existing {
-            folder.seen = folder.look();
-            folder.seen.values_mut().for_each(|one| one.is_told = true);
+            folder.known = folder.scan();
+            folder
+                .known
+                .values_mut()
+                .for_each(|file| file.is_reported = true);
         }
 
         Ok(folder)
     }
 
-    /// The folder, without links.
+    /// Returns the canonical path of the directory.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Whether every file that was seen has been told of.
+    /// Returns whether every known file has been reported.
     pub(super) fn is_settled(&self) -> bool {
-        self.seen.values().all(|one| one.is_told)
+        self.known.values().all(|file| file.is_reported)
     }
 
-    /// Files that are new or changed, and have been the same at two looks.
-    pub(super) fn news(&mut self) -> Vec<New> {
-        let mut now = self.look();
-        let mut news = Vec::new();
-        for (path, look) in &mut now {
-            let Some(before) = self.seen.get(path) else {
+    /// Returns the files that are new or changed, and have been the same at two polls.
+    pub(super) fn poll(&mut self) -> Vec<NewFile> {
+        let mut now = self.scan();
+        let mut new_files = Vec::new();
+        for (path, state) in &mut now {
+            let Some(before) = self.known.get(path) else {
                 continue;
             };
-            if (before.size, before.changed) != (look.size, look.changed) {
+            // Still being written, or replaced since: wait for the next poll.
+            if (before.size, before.changed) != (state.size, state.changed) {
                 continue;
             }
 
-            look.is_told = true;
-            if !before.is_told {
-                news.extend(self.complete(path));
+            state.is_reported = true;
+            if !before.is_reported {
+                new_files.extend(self.read_file(path));
             }
         }
 
-        self.seen = now;
-        news
+        self.known = now;
+        new_files
     }
 
-    fn complete(&self, path: &Path) -> Option<New> {
-        // One that has gone meanwhile is no news.
-        let (size, etag) = sum(path).ok()?;
+    fn read_file(&self, path: &Path) -> Option<NewFile> {
+        // A file deleted meanwhile is skipped.
+        let (size, etag) = checksum(path).ok()?;
         let key = path.strip_prefix(&self.root).ok()?.to_string_lossy();
-        Some(New {
+        Some(NewFile {
             key: key.into_owned(),
             size,
             etag,
         })
     }
 
-    fn look(&self) -> BTreeMap<PathBuf, Look> {
+    fn scan(&self) -> BTreeMap<PathBuf, FileState> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.root.clone()];
         while let Some(folder) = folders.pop() {
@@ -115,15 +120,16 @@ impl Folder {
                 };
 
                 match file {
+                    // Editors and copy tools write incomplete files under hidden names.
                     _ if hidden => {}
                     (true, _) => folders.push(entry.path()),
                     (false, file) if file.is_file() => {
-                        let look = Look {
+                        let state = FileState {
                             size: file.len(),
                             changed: file.modified().ok(),
-                            is_told: false,
+                            is_reported: false,
                         };
-                        found.insert(entry.path(), look);
+                        found.insert(entry.path(), state);
                     }
                     _ => {}
                 }
@@ -134,71 +140,79 @@ impl Folder {
     }
 }
 
-/// The size of a file and the sum of what is in it, read piece by piece: films are large.
-fn sum(path: &Path) -> io::Result<(u64, String)> {
+/// Returns a file's size and checksum. Reads it in chunks, since videos are large.
+fn checksum(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let (mut context, mut size) = (Context::new(&SHA256), 0);
-    let mut piece = vec![0; PIECE];
+    let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        let read = file.read(&mut piece)?;
+        let read = file.read(&mut buffer)?;
         if read == 0 {
             break;
         }
-        context.update(&piece[..read]);
+        context.update(&buffer[..read]);
         size += u64::try_from(read).unwrap_or_default();
     }
 
-    let sum = context.finish();
+    let digest = context.finish();
     let mut etag = String::new();
-    for byte in sum.as_ref().iter().take(16) {
+    for byte in digest.as_ref().iter().take(16) {
         let _ = write!(etag, "{byte:02x}");
     }
 
     Ok((size, etag))
 }
 
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_news_once_when_it_does_not_grow_any_more() {
+    fn reports_a_file_once_after_it_stops_growing() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("old"), "old").unwrap();
         let mut folder = Folder::open(place.path(), false).unwrap();
         fs::create_dir(place.path().join("video")).unwrap();
 
+        // A key is the path as it is, with spaces and other characters that a URL would escape.
         let file = place.path().join("video/a b+ü.mp4");
         fs::write(&file, "half").unwrap();
-        assert_eq!(folder.news(), []);
+        assert_eq!(folder.poll(), []);
         fs::write(&file, "the whole").unwrap();
-        assert_eq!(folder.news(), []);
+        // It changed between two polls, so it may still be growing.
+        assert_eq!(folder.poll(), []);
         assert!(!folder.is_settled());
 
-        let news = folder.news();
-        assert_eq!((news[0].key.as_str(), news[0].size), ("video/a b+ü.mp4", 9));
-        assert_eq!(folder.news(), []);
+        let files = folder.poll();
+        assert_eq!(
+            (files[0].key.as_str(), files[0].size),
+            ("video/a b+ü.mp4", 9)
+        );
+        assert_eq!(folder.poll(), []);
         assert!(folder.is_settled());
         fs::write(&file, "another").unwrap();
-        assert_eq!(folder.news(), []);
-        let again = folder.news();
+        assert_eq!(folder.poll(), []);
+        let again = folder.poll();
 
-        assert_eq!(again[0].key, news[0].key);
-        assert_ne!(again[0].etag, news[0].etag);
+        assert_eq!(again[0].key, files[0].key);
+        assert_ne!(again[0].etag, files[0].etag);
     }
 
     #[test]
-    fn existing_files_are_news_where_they_are_wanted_and_hidden_ones_never() {
+    fn reports_existing_files_if_asked_but_never_hidden_ones() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("old"), "old").unwrap();
         fs::write(place.path().join(".part"), "half").unwrap();
         let mut folder = Folder::open(place.path(), true).unwrap();
-        assert_eq!(folder.news(), []);
-        let news = folder.news();
+        assert_eq!(folder.poll(), []);
+        let files = folder.poll();
         assert_eq!(
-            news.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(),
+            files
+                .iter()
+                .map(|file| file.key.as_str())
+                .collect::<Vec<_>>(),
             ["old"]
         );
     }

@@ -1,4 +1,4 @@
-//! What waits to be run. It delivers at least once and, where that is asked for, twice and in any order.
+//! The queue of tasks to run. Delivers at least once and, if asked to, twice and in random order.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,19 +6,19 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use assembly::trigger::event::Start;
 use serde_json::Value;
 
-/// A task to be run for an event.
+/// A task to run for an event.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
-    /// The key, for people.
+    /// The object's key, for messages.
     pub(super) key: String,
     /// The event.
     pub(super) event: Value,
-    /// What the task is told.
+    /// The container and its overrides.
     pub(super) start: Start,
 }
 
 impl Job {
-    /// For an event.
+    /// Creates a job for an event.
     pub(super) fn new(key: &str, event: Value, start: Start) -> Self {
         Self {
             key: key.to_owned(),
@@ -28,114 +28,115 @@ impl Job {
     }
 }
 
-/// The queue between the folder and the workers.
+/// The queue between the directory and the workers.
 #[derive(Debug)]
 pub(super) struct Queue {
-    inside: Mutex<Inside>,
-    news: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
     duplicate: f64,
     reorder: bool,
 }
 
 #[derive(Debug)]
-struct Inside {
+struct State {
     jobs: VecDeque<Job>,
-    /// Taken and not yet done.
+    /// Jobs taken and not finished.
     busy: usize,
     is_closed: bool,
-    chance: u64,
+    random: u64,
 }
 
 impl Queue {
-    /// An empty one.
+    /// Creates an empty queue.
     pub(super) fn new(duplicate: f64, reorder: bool, seed: u64) -> Self {
         Self {
-            inside: Mutex::new(Inside {
+            state: Mutex::new(State {
                 jobs: VecDeque::new(),
                 busy: 0,
                 is_closed: false,
-                chance: seed,
+                random: seed,
             }),
-            news: Condvar::new(),
+            changed: Condvar::new(),
             duplicate,
             reorder,
         }
     }
 
-    /// Puts a job in, perhaps twice.
+    /// Adds a job, sometimes twice.
     pub(super) fn put(&self, job: Job) {
-        let mut inside = self.inside();
-        if inside.chance() < self.duplicate {
-            inside.jobs.push_back(job.clone());
+        let mut state = self.lock();
+        if state.next_fraction() < self.duplicate {
+            state.jobs.push_back(job.clone());
         }
-        inside.jobs.push_back(job);
-        self.news.notify_all();
+        state.jobs.push_back(job);
+        self.changed.notify_all();
     }
 
-    /// Waits for a job; none when the queue is closed.
+    /// Waits for a job. Returns `None` once the queue is closed.
     pub(super) fn take(&self) -> Option<Job> {
-        let mut inside = self.inside();
+        let mut state = self.lock();
         loop {
-            if inside.is_closed {
+            if state.is_closed {
                 return None;
             }
-            let at = match inside.jobs.len() {
-                many @ 2.. if self.reorder => inside.below(many),
+            let at = match state.jobs.len() {
+                count @ 2.. if self.reorder => state.next_below(count),
                 _ => 0,
             };
 
-            if let Some(job) = inside.jobs.remove(at) {
-                inside.busy += 1;
+            if let Some(job) = state.jobs.remove(at) {
+                state.busy += 1;
                 return Some(job);
             }
 
-            inside = self
-                .news
-                .wait(inside)
+            state = self
+                .changed
+                .wait(state)
+                // A panic of another worker leaves the state consistent.
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// A job that was taken has come to its end.
-    pub(super) fn done(&self) {
-        self.inside().busy -= 1;
+    /// Records that a job taken from the queue is finished.
+    pub(super) fn finish(&self) {
+        self.lock().busy -= 1;
     }
 
-    /// Whether nothing waits and nothing runs.
+    /// Returns whether no job is queued or running.
     pub(super) fn is_idle(&self) -> bool {
-        let inside = self.inside();
-        inside.jobs.is_empty() && inside.busy == 0
+        let state = self.lock();
+        state.jobs.is_empty() && state.busy == 0
     }
 
-    /// Lets nobody have anything any more.
+    /// Makes every `take` return `None`, also for queued jobs.
     pub(super) fn close(&self) {
-        self.inside().is_closed = true;
-        self.news.notify_all();
+        self.lock().is_closed = true;
+        self.changed.notify_all();
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inside {
-    /// The next number of a sequence that a seed decides (Steele and others, "SplitMix64").
+impl State {
+    /// Returns the next number of the seeded sequence (SplitMix64; Steele, Lea and Flood, OOPSLA 2014).
     fn next(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to less than 1.
-    fn chance(&mut self) -> f64 {
-        let thousandths = u32::try_from(self.next() % 1_000_000).unwrap_or_default();
-        f64::from(thousandths) / 1e6
+    /// Returns a number from 0 up to but not including 1.
+    fn next_fraction(&mut self) -> f64 {
+        let millionths = u32::try_from(self.next() % 1_000_000).unwrap_or_default();
+        f64::from(millionths) / 1e6
     }
 
-    fn below(&mut self, many: usize) -> usize {
-        let many = u64::try_from(many).unwrap_or(1);
-        usize::try_from(self.next() % many).unwrap_or_default()
+    fn next_below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit).unwrap_or(1);
+        usize::try_from(self.next() % limit).unwrap_or_default()
     }
 }
 
@@ -153,33 +154,34 @@ mod tests {
         Job::new(key, Value::Null, start)
     }
 
-    fn delivered(queue: &Queue, count: usize) -> Vec<String> {
+    fn take_keys(queue: &Queue, count: usize) -> Vec<String> {
         (0..count).filter_map(|_| Some(queue.take()?.key)).collect()
     }
 
     #[test]
-    fn delivers_in_order_and_once_unless_told_otherwise() {
+    fn delivers_in_order_and_once_by_default() {
         let queue = Queue::new(0.0, false, 1);
         for key in ["a", "b", "c"] {
             queue.put(job(key));
         }
-        assert_eq!(delivered(&queue, 3), ["a", "b", "c"]);
+        assert_eq!(take_keys(&queue, 3), ["a", "b", "c"]);
+        // Taken but unfinished jobs keep the queue busy.
         assert!(!queue.is_idle());
-        (0..3).for_each(|_| queue.done());
+        (0..3).for_each(|_| queue.finish());
         assert!(queue.is_idle());
         queue.close();
         assert!(queue.take().is_none());
     }
 
     #[test]
-    fn delivers_twice_and_in_any_order_where_that_is_asked_for() {
+    fn delivers_twice_and_in_random_order_if_asked() {
         let queue = Queue::new(1.0, true, 7);
         let keys = ["a", "b", "c", "d", "e"];
         for key in keys {
             queue.put(job(key));
         }
 
-        let all = delivered(&queue, 10);
+        let all = take_keys(&queue, 10);
         let in_order: Vec<&str> = keys.iter().flat_map(|key| [*key; 2]).collect();
         assert_ne!(all, in_order);
         let mut sorted = all.clone();

@@ -1,4 +1,4 @@
-//! Runs tasks: `assemble up` for each, again where it fails, and a dead letter where it fails for good.
+//! Runs tasks: `assemble up` for each, with retries, and a dead letter after the last one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,66 +11,68 @@ use serde_json::{Value, json};
 
 use super::Arguments;
 use super::queue::{Job, Queue};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::project::Project;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-/// How tasks are run.
+/// Runs tasks and counts the results.
 #[derive(Debug)]
 pub(super) struct Work {
     command: PathBuf,
-    /// What stands before the variables of a task.
-    words: Vec<String>,
-    /// `s3://bucket/`, and the folder that stands for it.
-    places: Vec<(String, String)>,
+    /// Arguments before those of a single task.
+    base_arguments: Vec<String>,
+    /// Pairs of `s3://bucket/` and the directory that replaces it.
+    buckets: Vec<(String, String)>,
     output: PathBuf,
     dead_letters: PathBuf,
     retries: u32,
-    done: AtomicUsize,
+    succeeded: AtomicUsize,
     failed: AtomicUsize,
 }
 
-/// How one try ended.
-struct Try {
+/// The result of one attempt.
+struct Attempt {
     code: Option<i32>,
-    said: String,
+    /// The last lines on stderr.
+    output: String,
 }
 
 impl Work {
-    /// Makes the folders that it writes into.
+    /// Creates the output directories.
     pub(super) fn new(
         arguments: &Arguments,
         name: &str,
         on_demand: &OnDemand,
         watched: &Path,
         project: &Project,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         let own = project.root().join(".assemble/on-demand").join(name);
-        let made = |chosen: &Option<PathBuf>, usual: &str| {
-            let folder = chosen.clone().unwrap_or_else(|| own.join(usual));
-            let made = fs::create_dir_all(&folder).and_then(|()| folder.canonicalize());
-            made.map_err(|source| Failure::File {
-                act: "make",
+        let create = |chosen: &Option<PathBuf>, default_name: &str| {
+            let folder = chosen.clone().unwrap_or_else(|| own.join(default_name));
+            let created = fs::create_dir_all(&folder).and_then(|()| folder.canonicalize());
+            created.map_err(|source| CliError::File {
+                act: "create",
                 path: folder,
                 source,
             })
         };
 
-        let output = made(&arguments.output, "output")?;
-        let dead_letters = made(&arguments.dead_letters, "dead-letters")?;
+        let output = create(&arguments.output, "output")?;
+        let dead_letters = create(&arguments.dead_letters, "dead-letters")?;
         let bucket =
             |name: &str, folder: &Path| (format!("s3://{name}/"), format!("{}/", folder.display()));
-        let mut places = vec![bucket(&on_demand.bucket, watched)];
+        let mut buckets = vec![bucket(&on_demand.bucket, watched)];
 
         if let Some(other) = on_demand
             .output_bucket
             .as_ref()
-            .filter(|one| **one != on_demand.bucket)
+            .filter(|bucket| **bucket != on_demand.bucket)
         {
-            places.push(bucket(other, &output));
+            buckets.push(bucket(other, &output));
         }
 
-        let command = env::current_exe().map_err(|source| Failure::File {
+        // Each task is a separate process, so that one that hangs or crashes affects no other.
+        let command = env::current_exe().map_err(|source| CliError::File {
             act: "find",
             path: "assemble".into(),
             source,
@@ -78,100 +80,101 @@ impl Work {
 
         Ok(Self {
             command,
-            words: words(arguments, name, project),
-            places,
+            base_arguments: base_arguments(arguments, name, project),
+            buckets,
             output,
             dead_letters,
             retries: arguments.retries,
-            done: AtomicUsize::new(0),
+            succeeded: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
         })
     }
 
-    /// Where results go.
+    /// Returns the output directory.
     pub(super) fn output(&self) -> &Path {
         &self.output
     }
 
-    /// Whether a task failed for good.
+    /// Returns whether a task failed every time.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed) > 0
     }
 
-    /// How it went, in the end.
+    /// Formats the number of tasks that succeeded and failed.
     pub(super) fn total(&self) -> String {
-        let (done, failed) = (
-            self.done.load(Ordering::Relaxed),
+        let (succeeded, failed) = (
+            self.succeeded.load(Ordering::Relaxed),
             self.failed.load(Ordering::Relaxed),
         );
-        let tasks = if done == 1 {
+        let tasks = if succeeded == 1 {
             "1 task"
         } else {
-            &format!("{done} tasks")
+            &format!("{succeeded} tasks")
         };
 
         match failed {
-            0 => format!("{tasks} done, none failed"),
-            many => format!(
-                "{tasks} done, {many} failed: see {}",
+            0 => format!("{tasks} succeeded, none failed"),
+            count => format!(
+                "{tasks} succeeded, {count} failed: see {}",
                 self.dead_letters.display()
             ),
         }
     }
 
-    /// Does what the queue gives until it is closed.
-    pub(super) fn all(&self, queue: &Queue, talk: &Talk) {
+    /// Runs jobs until the queue is closed.
+    pub(super) fn process(&self, queue: &Queue, ui: &Ui) {
         while let Some(job) = queue.take() {
-            self.one(&job, talk);
-            queue.done();
+            self.run_with_retries(&job, ui);
+            queue.finish();
         }
     }
 
-    fn one(&self, job: &Job, talk: &Talk) {
-        let mut tries = Vec::new();
+    fn run_with_retries(&self, job: &Job, ui: &Ui) {
+        let mut attempts = Vec::new();
         for attempt in 0..=self.retries {
+            // The pause grows with each retry, for a cause that needs time to go away.
             if attempt > 0 {
                 thread::sleep(BACK_OFF * attempt);
             }
 
-            let began = Instant::now();
-            let ended = self.run(job);
-            let took = began.elapsed().as_secs_f32();
+            let start = Instant::now();
+            let result = self.run(job);
+            let took = start.elapsed().as_secs_f32();
 
-            if ended.code == Some(0) {
-                self.done.fetch_add(1, Ordering::Relaxed);
-                return talk.say(&format!("{}: done in {took:.1} s", job.key));
+            if result.code == Some(0) {
+                self.succeeded.fetch_add(1, Ordering::Relaxed);
+                return ui.message(&format!("{}: succeeded in {took:.1} s", job.key));
             }
 
-            let code = ended
+            let code = result
                 .code
                 .map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
-            talk.say(&format!(
-                "{}: try {} ended after {took:.1} s with {code}",
+            ui.message(&format!(
+                "{}: attempt {} failed after {took:.1} s with {code}",
                 job.key,
                 attempt + 1
             ));
-            tries.push(ended);
+            attempts.push(result);
         }
 
         self.failed.fetch_add(1, Ordering::Relaxed);
-        match self.put_away(job, &tries) {
-            Ok(letter) => talk.say(&format!("{}: given up; {}", job.key, letter.display())),
-            Err(failure) => talk.failure(&failure),
+        match self.write_dead_letter(job, &attempts) {
+            Ok(letter) => ui.message(&format!("{}: gave up; {}", job.key, letter.display())),
+            Err(failure) => ui.error(&failure),
         }
     }
 
-    /// A task of its own, as `up` runs it; what is on AWS in a bucket is here in a folder.
-    fn run(&self, job: &Job) -> Try {
+    /// Runs a task with `up`. URLs of the replaced buckets become paths.
+    fn run(&self, job: &Job) -> Attempt {
         let mut command = Command::new(&self.command);
-        command.args(&self.words);
+        command.args(&self.base_arguments);
         for (name, value) in &job.start.variables {
-            let value = self.local(value);
+            let value = self.replace_bucket(value);
             if let Some(folder) = Path::new(&value)
                 .parent()
                 .filter(|folder| folder.starts_with(&self.output))
             {
-                // A bucket has no folders to make; a task that cannot write says so itself.
+                // A bucket has no directories, so a task does not create them. If this fails, the task reports it.
                 let _ = fs::create_dir_all(folder);
             }
 
@@ -181,36 +184,36 @@ impl Work {
         }
 
         match command.output() {
-            Ok(output) => Try {
+            Ok(output) => Attempt {
                 code: output.status.code(),
-                said: last_lines(&String::from_utf8_lossy(&output.stderr)),
+                output: last_lines(&String::from_utf8_lossy(&output.stderr)),
             },
-            Err(error) => Try {
+            Err(error) => Attempt {
                 code: None,
-                said: error.to_string(),
+                output: error.to_string(),
             },
         }
     }
 
-    fn local(&self, value: &str) -> String {
-        let mut places = self.places.iter();
-        let found = places
+    fn replace_bucket(&self, value: &str) -> String {
+        let mut buckets = self.buckets.iter();
+        let found = buckets
             .find_map(|(bucket, folder)| Some(format!("{folder}{}", value.strip_prefix(bucket)?)));
         found.unwrap_or_else(|| value.to_owned())
     }
 
-    /// Keeps the event and what was said of it, so that it can be delivered again.
-    fn put_away(&self, job: &Job, tries: &[Try]) -> Result<PathBuf, Failure> {
-        let tries: Value = tries
+    /// Writes the event and the attempts, so that the event can be delivered again.
+    fn write_dead_letter(&self, job: &Job, attempts: &[Attempt]) -> Result<PathBuf, CliError> {
+        let attempts: Value = attempts
             .iter()
-            .map(|one| json!({ "exitCode": one.code, "said": one.said }))
+            .map(|attempt| json!({ "exitCode": attempt.code, "output": attempt.output }))
             .collect();
         let letter =
-            json!({ "event": job.event, "overrides": job.start.overrides, "tries": tries });
+            json!({ "event": job.event, "overrides": job.start.overrides, "attempts": attempts });
         let id = job.event["id"].as_str().unwrap_or_default();
         let file = self.dead_letters.join(format!("{id}.json"));
 
-        fs::write(&file, format!("{letter:#}\n")).map_err(|source| Failure::File {
+        fs::write(&file, format!("{letter:#}\n")).map_err(|source| CliError::File {
             act: "write",
             path: file.clone(),
             source,
@@ -220,27 +223,30 @@ impl Work {
     }
 }
 
-fn words(arguments: &Arguments, name: &str, project: &Project) -> Vec<String> {
+fn base_arguments(arguments: &Arguments, name: &str, project: &Project) -> Vec<String> {
     let root = project.root().display().to_string();
-    let mut words = ["--project", &root, "up", name].map(str::to_owned).to_vec();
-    let mut add = |option: &str, value: &str| words.extend([option.to_owned(), value.to_owned()]);
+    let mut command = ["--project", &root, "up", name].map(str::to_owned).to_vec();
+    let mut add = |option: &str, value: &str| command.extend([option.to_owned(), value.to_owned()]);
     arguments
         .values
         .values
         .iter()
-        .for_each(|one| add("--values", one));
+        .for_each(|environment| add("--values", environment));
     for (name, value) in &arguments.values.value {
         add("--value", &format!("{name}={value}"));
     }
 
-    arguments.skip.iter().for_each(|one| add("--skip", one));
-    words
+    arguments
+        .skip
+        .iter()
+        .for_each(|container| add("--skip", container));
+    command
 }
 
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n")
+    lines[lines.len().saturating_sub(MAX_LINES)..].join("\n")
 }
 
-const KEPT_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 const BACK_OFF: Duration = Duration::from_millis(500);
