@@ -1,4 +1,4 @@
-//! What is remembered of each verdict: a log line and a counter, both with the reason that the sender
+//! What is find_cached of each outcome: a log line and a counter, both with the reason that the sender
 //! is not told.
 
 use std::net::IpAddr;
@@ -10,23 +10,23 @@ use http::request::Parts;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 
-use crate::filter::Refusals;
-use crate::judge::Passed;
-use crate::refusal::Refusal;
+use crate::authorizer::Authorized;
+use crate::filter::Enforcement;
+use crate::rejection::Rejection;
 
 /// Remembers that a request went on.
-pub(crate) fn passed(request: &Parts, passed: &Passed) {
-    let identity = passed.identity.as_ref();
-    let reason = identity.map_or("public", |identity| identity.credential.word());
-    count("passed", reason);
+pub(crate) fn log_authorized(request: &Parts, authorized: &Authorized) {
+    let identity = authorized.identity.as_ref();
+    let reason = identity.map_or("public", |identity| identity.credential.as_str());
+    count_request("passed", reason);
 
     let subject = identity.and_then(|identity| identity.subject.as_deref());
     tracing::debug!(
         target: TARGET,
         reason,
-        subject = subject.map(clipped),
-        method = clipped(request.method.as_str()),
-        path = clipped(request.uri.path()),
+        subject = subject.map(truncate),
+        method = truncate(request.method.as_str()),
+        path = truncate(request.uri.path()),
         peer = peer(request),
         "request passed"
     );
@@ -34,38 +34,38 @@ pub(crate) fn passed(request: &Parts, passed: &Passed) {
 
 /// Remembers that a request was refused, or would have been, and why. At `info`, because who was kept
 /// out is what an audit asks for; `AUTH_FILTER_LOG=info,audit=warn` keeps it quiet.
-pub(crate) fn refused(
+pub(crate) fn log_rejected(
     request: &Parts,
-    refusal: &Refusal,
+    rejection: &Rejection,
     client: Option<IpAddr>,
-    refusals: Refusals,
+    enforcement: Enforcement,
 ) {
-    let (verdict, said) = match refusals {
-        Refusals::Answered => ("refused", "request refused"),
-        Refusals::OnlyNoted => ("would_refuse", "request would be refused"),
+    let (outcome, message) = match enforcement {
+        Enforcement::Enforce => ("refused", "request refused"),
+        Enforcement::DryRun => ("would_refuse", "request would be refused"),
     };
 
-    count(verdict, refusal.word());
+    count_request(outcome, rejection.as_str());
     // Never the query: it is where tokens and passwords stand that should not.
     tracing::info!(
         target: TARGET,
-        reason = refusal.word(),
-        error = %refusal,
-        status = refusal.status().as_u16(),
-        method = clipped(request.method.as_str()),
-        path = clipped(request.uri.path()),
+        reason = rejection.as_str(),
+        error = %rejection,
+        status = rejection.status().as_u16(),
+        method = truncate(request.method.as_str()),
+        path = truncate(request.uri.path()),
         peer = peer(request),
         client = client.map(|client| client.to_string()),
-        "{said}"
+        "{message}"
     );
 }
 
-fn count(verdict: &'static str, reason: &'static str) {
-    static VERDICTS: OnceLock<Counter<u64>> = OnceLock::new();
+fn count_request(outcome: &'static str, reason: &'static str) {
+    static REQUESTS: OnceLock<Counter<u64>> = OnceLock::new();
 
-    let counter = VERDICTS.get_or_init(|| {
+    let counter = REQUESTS.get_or_init(|| {
         telemetry::counter(
-            "auth_filter.verdicts",
+            "auth_filter.requests",
             "{request}",
             "Requests judged, by reason.",
         )
@@ -74,7 +74,7 @@ fn count(verdict: &'static str, reason: &'static str) {
     counter.add(
         1,
         &[
-            KeyValue::new("verdict", verdict),
+            KeyValue::new("outcome", outcome),
             KeyValue::new("reason", reason),
         ],
     );
@@ -88,7 +88,7 @@ fn peer(request: &Parts) -> Option<String> {
 }
 
 /// Strangers choose these texts, so their length is ours to choose.
-fn clipped(text: &str) -> String {
+fn truncate(text: &str) -> String {
     text.chars().take(MAX_CHARS).collect()
 }
 

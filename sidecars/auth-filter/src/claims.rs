@@ -5,32 +5,32 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use crate::identity::{Credential, Identity, holds};
-use crate::json::{member, object};
+use crate::identity::{Credential, Identity, claim_matches};
+use crate::json::{lookup, parse_object};
 use crate::jws::Header;
 
 /// What every token of an issuer must say to be let through.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct TokenPolicy {
     /// The issuer believed, compared byte for byte.
     pub issuer: String,
     /// The audiences this filter stands for, compared byte for byte; one of them is enough.
     pub audiences: Vec<String>,
     /// The claim that names the audience: `aud`, or `client_id` where an issuer has it there.
     pub audience_claim: String,
-    /// Claims that must be there, each with what is wanted of it.
+    /// Claims that must be there, each with what is expected of it.
     pub required: BTreeMap<String, Value>,
     /// The claim with the scopes; `scope`, else `scp`, without it.
     pub scope_claim: Option<String>,
     /// The claims that rules and headers ask for.
-    pub kept: Vec<String>,
+    pub retained_claims: Vec<String>,
     /// How far the clocks of issuer and filter may be apart.
     pub leeway: Duration,
 }
 
 /// Why claims were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClaimsFault {
+pub enum ClaimsError {
     /// The token says it is something else than an access token.
     #[error("`typ` is not that of an access token")]
     Type,
@@ -51,18 +51,18 @@ pub enum ClaimsFault {
     Expired,
     /// The token is not valid yet.
     #[error("`nbf` has not come")]
-    NotYet,
+    NotYetValid,
     /// A claim that the issuer's tokens must have is missing or another.
-    #[error("a required claim is missing or not as wanted")]
+    #[error("a required claim is missing or not as expected")]
     Required,
 }
 
 /// A check of a policy: its name, and why it failed if it did.
-pub type Check<'p> = (&'p str, Option<ClaimsFault>);
+pub type Check<'p> = (&'p str, Option<ClaimsError>);
 
-impl ClaimsFault {
+impl ClaimsError {
     /// A word for the counters.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Type => "type",
             Self::Malformed => "claims",
@@ -70,13 +70,13 @@ impl ClaimsFault {
             Self::Audience => "audience",
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",
-            Self::NotYet => "not_yet",
+            Self::NotYetValid => "not_yet",
             Self::Required => "required_claim",
         }
     }
 }
 
-impl Policy {
+impl TokenPolicy {
     /// Tokens of `issuer` for `audience`, with nothing else asked of them.
     pub fn new(issuer: &str, audience: &str, leeway: Duration) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Policy {
             audience_claim: "aud".to_owned(),
             required: BTreeMap::new(),
             scope_claim: None,
-            kept: Vec::new(),
+            retained_claims: Vec::new(),
             leeway,
         }
     }
@@ -96,12 +96,12 @@ impl Policy {
         header: &Header,
         payload: &[u8],
         now: SystemTime,
-    ) -> Result<Identity, ClaimsFault> {
-        let written = Written::parse(payload, self)?;
-        let faults = self.faults(header, &written, now);
-        match faults.into_iter().find_map(|(_, fault)| fault) {
-            Some(fault) => Err(fault),
-            None => Ok(written.into_identity(self)),
+    ) -> Result<Identity, ClaimsError> {
+        let claims = RawClaims::parse(payload, self)?;
+        let checks = self.run_checks(header, &claims, now);
+        match checks.into_iter().find_map(|(_, error)| error) {
+            Some(error) => Err(error),
+            None => Ok(claims.into_identity(self)),
         }
     }
 
@@ -111,48 +111,48 @@ impl Policy {
         header: &Header,
         payload: &[u8],
         now: SystemTime,
-    ) -> Result<Vec<Check<'_>>, ClaimsFault> {
-        let written = Written::parse(payload, self)?;
-        Ok(self.faults(header, &written, now))
+    ) -> Result<Vec<Check<'_>>, ClaimsError> {
+        let claims = RawClaims::parse(payload, self)?;
+        Ok(self.run_checks(header, &claims, now))
     }
 
-    fn faults(&self, header: &Header, written: &Written, now: SystemTime) -> Vec<Check<'_>> {
+    fn run_checks(&self, header: &Header, claims: &RawClaims, now: SystemTime) -> Vec<Check<'_>> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
-        let fault = |holds: bool, fault: ClaimsFault| (!holds).then_some(fault);
-        let expiry = match written.expiry {
-            None => Some(ClaimsFault::NoExpiry),
-            Some(expiry) => fault(now < expiry + leeway, ClaimsFault::Expired),
+        let error = |passes: bool, error: ClaimsError| (!passes).then_some(error);
+        let expiry = match claims.expiry {
+            None => Some(ClaimsError::NoExpiry),
+            Some(expiry) => error(now < expiry + leeway, ClaimsError::Expired),
         };
 
         let typ = is_access_token(header.typ.as_deref());
-        let issuer = written.issuer.as_ref() == Some(&self.issuer);
-        let audience = written
+        let issuer = claims.issuer.as_ref() == Some(&self.issuer);
+        let audience = claims
             .audiences
             .iter()
             .any(|audience| self.audiences.contains(audience));
-        let begun = written.not_before.is_none_or(|begin| begin <= now + leeway);
-        let mut faults = vec![
-            ("type", fault(typ, ClaimsFault::Type)),
-            ("issuer", fault(issuer, ClaimsFault::Issuer)),
-            ("audience", fault(audience, ClaimsFault::Audience)),
+        let begun = claims.not_before.is_none_or(|begin| begin <= now + leeway);
+        let mut checks = vec![
+            ("type", error(typ, ClaimsError::Type)),
+            ("issuer", error(issuer, ClaimsError::Issuer)),
+            ("audience", error(audience, ClaimsError::Audience)),
             ("expiry", expiry),
-            ("not before", fault(begun, ClaimsFault::NotYet)),
+            ("not before", error(begun, ClaimsError::NotYetValid)),
         ];
 
-        faults.extend(self.required.iter().map(|(name, wanted)| {
-            let found = member(&written.members, name);
-            let holds = found.is_some_and(|found| holds(wanted, found));
-            (name.as_str(), fault(holds, ClaimsFault::Required))
+        checks.extend(self.required.iter().map(|(name, expected)| {
+            let found = lookup(&claims.members, name);
+            let matches = found.is_some_and(|found| claim_matches(expected, found));
+            (name.as_str(), error(matches, ClaimsError::Required))
         }));
 
-        faults
+        checks
     }
 }
 
 /// The issuer that a payload names, which decides only whose keys are tried.
-pub(crate) fn named_issuer(payload: &[u8]) -> Option<String> {
-    text(&object(payload)?, "iss").ok()?
+pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
+    text(&parse_object(payload)?, "iss").ok()?
 }
 
 /// RFC 8725 3.11: a token made for another purpose (`logout+jwt`, `dpop+jwt` …) says so in its type.
@@ -166,7 +166,7 @@ fn is_access_token(typ: Option<&str>) -> bool {
 }
 
 /// The claims that matter, each of its type.
-struct Written {
+struct RawClaims {
     issuer: Option<String>,
     audiences: Vec<String>,
     expiry: Option<f64>,
@@ -175,10 +175,10 @@ struct Written {
     members: Map<String, Value>,
 }
 
-impl Written {
-    fn parse(payload: &[u8], policy: &Policy) -> Result<Self, ClaimsFault> {
-        let members = object(payload).ok_or(ClaimsFault::Malformed)?;
-        // Only their types are judged: nothing in RFC 7519 makes a token invalid by its birthday.
+impl RawClaims {
+    fn parse(payload: &[u8], policy: &TokenPolicy) -> Result<Self, ClaimsError> {
+        let members = parse_object(payload).ok_or(ClaimsError::Malformed)?;
+        // Only their types are check: nothing in RFC 7519 makes a token invalid by its birthday.
         number(&members, "iat")?;
         for name in ["sub", "azp", "client_id"] {
             text(&members, name)?;
@@ -196,17 +196,17 @@ impl Written {
             audiences: texts(&members, &policy.audience_claim)?.unwrap_or_default(),
             expiry: number(&members, "exp")?,
             not_before: number(&members, "nbf")?,
-            scopes: scopes.map(words).unwrap_or_default(),
+            scopes: scopes.map(split_scopes).unwrap_or_default(),
             members,
         })
     }
 
-    fn into_identity(mut self, policy: &Policy) -> Identity {
-        let kept = policy.kept.iter().filter_map(|name| {
-            let value = member(&self.members, name)?;
+    fn into_identity(mut self, policy: &TokenPolicy) -> Identity {
+        let retained_claims = policy.retained_claims.iter().filter_map(|name| {
+            let value = lookup(&self.members, name)?;
             Some((name.clone(), value.clone()))
         });
-        let claims = kept.collect();
+        let claims = retained_claims.collect();
         let mut take = |name: &str| match self.members.shift_remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -230,40 +230,40 @@ impl Written {
     }
 }
 
-fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, ClaimsFault> {
+fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, ClaimsError> {
     match members.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(ClaimsFault::Malformed),
+        Some(_) => Err(ClaimsError::Malformed),
     }
 }
 
-fn number(members: &Map<String, Value>, name: &str) -> Result<Option<f64>, ClaimsFault> {
+fn number(members: &Map<String, Value>, name: &str) -> Result<Option<f64>, ClaimsError> {
     match members.get(name) {
         None => Ok(None),
-        Some(value) => value.as_f64().map(Some).ok_or(ClaimsFault::Malformed),
+        Some(value) => value.as_f64().map(Some).ok_or(ClaimsError::Malformed),
     }
 }
 
 /// A text, or a list of texts.
-fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, ClaimsFault> {
-    match member(members, name) {
+fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, ClaimsError> {
+    match lookup(members, name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(vec![text.clone()])),
         Some(Value::Array(list)) => {
             let texts = list.iter().map(|value| match value {
                 Value::String(text) => Ok(text.clone()),
-                _ => Err(ClaimsFault::Malformed),
+                _ => Err(ClaimsError::Malformed),
             });
             texts.collect::<Result<_, _>>().map(Some)
         }
-        Some(_) => Err(ClaimsFault::Malformed),
+        Some(_) => Err(ClaimsError::Malformed),
     }
 }
 
 /// `"a b"` of RFC 8693 and the lists of some issuers alike.
-pub(crate) fn words(written: Vec<String>) -> Vec<String> {
-    let words = written.iter().flat_map(|text| text.split(' '));
+pub(crate) fn split_scopes(claims: Vec<String>) -> Vec<String> {
+    let words = claims.iter().flat_map(|text| text.split(' '));
     words
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
@@ -276,12 +276,12 @@ mod tests {
 
     const NOW: u64 = 1_000_000;
 
-    fn judged(payload: &str) -> Result<Identity, ClaimsFault> {
-        judged_as(payload, Some("JWT"))
+    fn check(payload: &str) -> Result<Identity, ClaimsError> {
+        check_typed(payload, Some("JWT"))
     }
 
-    fn judged_as(payload: &str, typ: Option<&str>) -> Result<Identity, ClaimsFault> {
-        let policy = Policy::new("https://issuer.test", "coins", Duration::from_mins(1));
+    fn check_typed(payload: &str, typ: Option<&str>) -> Result<Identity, ClaimsError> {
+        let policy = TokenPolicy::new("https://issuer.test", "coins", Duration::from_mins(1));
         let header = Header {
             alg: "ES256".into(),
             kid: None,
@@ -316,25 +316,25 @@ mod tests {
     }
 
     #[test]
-    fn takes_who_what_and_for_whom_from_a_good_token() {
+    fn extracts_subject_scopes_and_client() {
         let payload = with("scope", r#""coins.read coins.write""#);
-        let claims = judged(&payload).unwrap();
+        let claims = check(&payload).unwrap();
         assert_eq!(claims.subject.as_deref(), Some("ada"));
         assert_eq!(claims.scopes, ["coins.read", "coins.write"]);
         assert_eq!(claims.client, None);
     }
 
     #[test]
-    fn takes_scopes_from_lists_and_clients_from_either_name() {
-        let listed = judged(&with("scp", r#"["coins.read","coins.write"]"#)).unwrap();
+    fn reads_scopes_from_lists_and_clients_from_either_claim() {
+        let listed = check(&with("scp", r#"["coins.read","coins.write"]"#)).unwrap();
         assert_eq!(listed.scopes, ["coins.read", "coins.write"]);
         assert_eq!(
-            judged(&with("azp", r#""web""#)).unwrap().client.as_deref(),
+            check(&with("azp", r#""web""#)).unwrap().client.as_deref(),
             Some("web")
         );
 
         assert_eq!(
-            judged(&with("client_id", r#""job""#))
+            check(&with("client_id", r#""job""#))
                 .unwrap()
                 .client
                 .as_deref(),
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_what_is_within_the_leeway() {
+    fn accepts_claims_within_the_leeway() {
         for (name, value) in [
             ("exp", "999941"),
             ("exp", "1000000.5"),
@@ -352,55 +352,55 @@ mod tests {
             ("aud", r#"["other","coins"]"#),
             ("iat", "1000000"),
         ] {
-            assert!(judged(&with(name, value)).is_ok(), "{name} {value}");
+            assert!(check(&with(name, value)).is_ok(), "{name} {value}");
         }
     }
 
     #[test]
-    fn refuses_what_does_not_hold() {
-        for (name, value, fault) in [
-            ("exp", "999940", ClaimsFault::Expired),
-            ("exp", "-5", ClaimsFault::Expired),
-            ("exp", "0", ClaimsFault::Expired),
-            ("exp", "", ClaimsFault::NoExpiry),
-            ("exp", r#""1000300""#, ClaimsFault::Malformed),
-            ("exp", "null", ClaimsFault::Malformed),
-            ("exp", "1e999", ClaimsFault::Malformed),
-            ("exp", "[1000300]", ClaimsFault::Malformed),
-            ("nbf", "1000061", ClaimsFault::NotYet),
-            ("nbf", r#""0""#, ClaimsFault::Malformed),
-            ("nbf", "true", ClaimsFault::Malformed),
-            ("iat", r#""0""#, ClaimsFault::Malformed),
-            ("iss", "", ClaimsFault::Issuer),
-            ("iss", r#""https://issuer.test/""#, ClaimsFault::Issuer),
-            ("iss", r#""https://ISSUER.test""#, ClaimsFault::Issuer),
-            ("iss", r#"["https://issuer.test"]"#, ClaimsFault::Malformed),
-            ("aud", "", ClaimsFault::Audience),
-            ("aud", "[]", ClaimsFault::Audience),
-            ("aud", r#""coins2""#, ClaimsFault::Audience),
-            ("aud", r#""coin""#, ClaimsFault::Audience),
-            ("aud", r#""coins other""#, ClaimsFault::Audience),
-            ("aud", r#"{"coins":1}"#, ClaimsFault::Malformed),
-            ("aud", r#"["coins",7]"#, ClaimsFault::Malformed),
-            ("sub", r#"{"a":1}"#, ClaimsFault::Malformed),
-            ("sub", "7", ClaimsFault::Malformed),
-            ("scope", "7", ClaimsFault::Malformed),
+    fn rejects_invalid_claims() {
+        for (name, value, error) in [
+            ("exp", "999940", ClaimsError::Expired),
+            ("exp", "-5", ClaimsError::Expired),
+            ("exp", "0", ClaimsError::Expired),
+            ("exp", "", ClaimsError::NoExpiry),
+            ("exp", r#""1000300""#, ClaimsError::Malformed),
+            ("exp", "null", ClaimsError::Malformed),
+            ("exp", "1e999", ClaimsError::Malformed),
+            ("exp", "[1000300]", ClaimsError::Malformed),
+            ("nbf", "1000061", ClaimsError::NotYetValid),
+            ("nbf", r#""0""#, ClaimsError::Malformed),
+            ("nbf", "true", ClaimsError::Malformed),
+            ("iat", r#""0""#, ClaimsError::Malformed),
+            ("iss", "", ClaimsError::Issuer),
+            ("iss", r#""https://issuer.test/""#, ClaimsError::Issuer),
+            ("iss", r#""https://ISSUER.test""#, ClaimsError::Issuer),
+            ("iss", r#"["https://issuer.test"]"#, ClaimsError::Malformed),
+            ("aud", "", ClaimsError::Audience),
+            ("aud", "[]", ClaimsError::Audience),
+            ("aud", r#""coins2""#, ClaimsError::Audience),
+            ("aud", r#""coin""#, ClaimsError::Audience),
+            ("aud", r#""coins other""#, ClaimsError::Audience),
+            ("aud", r#"{"coins":1}"#, ClaimsError::Malformed),
+            ("aud", r#"["coins",7]"#, ClaimsError::Malformed),
+            ("sub", r#"{"a":1}"#, ClaimsError::Malformed),
+            ("sub", "7", ClaimsError::Malformed),
+            ("scope", "7", ClaimsError::Malformed),
         ] {
-            assert_eq!(judged(&with(name, value)), Err(fault), "{name} {value}");
+            assert_eq!(check(&with(name, value)), Err(error), "{name} {value}");
         }
     }
 
     #[test]
-    fn refuses_a_claim_made_twice_and_what_is_no_object() {
+    fn rejects_duplicate_claims_and_non_objects() {
         let twice = r#"{"iss":"https://issuer.test","aud":"coins","exp":1,"exp":1000300}"#;
         let listed = r#"["https://issuer.test","ada","coins",1000300]"#;
         for payload in [twice, listed, "", "foo", "[]", "7", "null", "{} {}"] {
-            assert_eq!(judged(payload), Err(ClaimsFault::Malformed), "{payload}");
+            assert_eq!(check(payload), Err(ClaimsError::Malformed), "{payload}");
         }
     }
 
     #[test]
-    fn refuses_tokens_made_for_another_purpose() {
+    fn rejects_tokens_of_another_type() {
         let good = with("sub", r#""ada""#);
         for typ in [
             None,
@@ -409,11 +409,15 @@ mod tests {
             Some("at+jwt"),
             Some("application/at+jwt"),
         ] {
-            assert!(judged_as(&good, typ).is_ok(), "{typ:?}");
+            assert!(check_typed(&good, typ).is_ok(), "{typ:?}");
         }
 
         for typ in ["logout+jwt", "dpop+jwt", "secevent+jwt", "JOSE+JSON", ""] {
-            assert_eq!(judged_as(&good, Some(typ)), Err(ClaimsFault::Type), "{typ}");
+            assert_eq!(
+                check_typed(&good, Some(typ)),
+                Err(ClaimsError::Type),
+                "{typ}"
+            );
         }
     }
 }

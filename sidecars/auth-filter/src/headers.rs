@@ -20,14 +20,16 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 }
 
 /// Tells the app who the request is from. What cannot stand in a header is left out.
-pub(crate) fn set(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHeaders) {
-    let told = identity.headers.get_or_init(|| told(identity, claims));
-    for (name, value) in told {
+pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHeaders) {
+    let lines = identity
+        .headers
+        .get_or_init(|| format_headers(identity, claims));
+    for (name, value) in lines {
         headers.insert(name, value.clone());
     }
 }
 
-fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
+fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
     let scopes = identity.scopes.join(" ");
     let always = [
         (SUBJECT, identity.subject.as_deref()),
@@ -41,10 +43,10 @@ fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderVa
 
     let always = always
         .into_iter()
-        .filter_map(|(name, value)| Some((name, value.and_then(plain)?)));
+        .filter_map(|(name, value)| Some((name, value.and_then(header_value)?)));
     let claims = claims.iter().filter_map(|(name, claim)| {
-        let value = written(identity.claims.get(claim)?)?;
-        Some((name.clone(), plain(&value)?))
+        let value = claim_text(identity.claims.get(claim)?)?;
+        Some((name.clone(), header_value(&value)?))
     });
 
     always.chain(claims).collect()
@@ -54,26 +56,26 @@ fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderVa
 pub(crate) type ClaimHeaders = Vec<(HeaderName, String)>;
 
 /// The header `x-auth-…` for a claim; `None` for a name that is no header or that has a meaning already.
-pub(crate) fn claim_header(name: &str) -> Option<HeaderName> {
+pub(crate) fn claim_header_name(name: &str) -> Option<HeaderName> {
     let header: HeaderName = format!("x-auth-{}", name.to_ascii_lowercase())
         .parse()
         .ok()?;
     let taken = [SUBJECT, ISSUER, SCOPES, CLIENT, TOKEN];
-    let plain = name
+    let valid = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (plain && !name.is_empty() && !taken.contains(&header)).then_some(header)
+    (valid && !name.is_empty() && !taken.contains(&header)).then_some(header)
 }
 
 /// A claim as text: a list with spaces between its members, which then may have none in them.
-fn written(value: &Value) -> Option<String> {
+fn claim_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
         Value::Array(list) => {
             let members = list.iter().map(|member| match member {
                 Value::Array(_) => None,
-                member => written(member).filter(|text| !text.contains(' ')),
+                member => claim_text(member).filter(|text| !text.contains(' ')),
             });
             Some(members.collect::<Option<Vec<_>>>()?.join(" "))
         }
@@ -87,7 +89,7 @@ pub(crate) fn remove_token(headers: &mut HeaderMap) {
 }
 
 /// A value that arrives as it left: visible ASCII and spaces inside, not longer than any name is.
-fn plain(value: &str) -> Option<HeaderValue> {
+fn header_value(value: &str) -> Option<HeaderValue> {
     let visible = value
         .bytes()
         .all(|byte| byte == b' ' || byte.is_ascii_graphic());
@@ -120,14 +122,14 @@ fn is_reserved(name: &str) -> bool {
 
 /// Header names come in lower case; what is neither letter nor digit in them counts as `-`.
 fn is_same(name: &[u8], reserved: &str) -> bool {
-    let plain = |byte: &u8| {
+    let normalize = |byte: &u8| {
         if byte.is_ascii_alphanumeric() {
             *byte
         } else {
             b'-'
         }
     };
-    name.len() == reserved.len() && name.iter().map(plain).eq(reserved.bytes())
+    name.len() == reserved.len() && name.iter().map(normalize).eq(reserved.bytes())
 }
 
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
@@ -185,7 +187,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn claims_become_headers_of_ours_or_none() {
+    fn formats_claims_as_headers_or_omits_them() {
         let claims = [
             ("email", json!("ada@a.test")),
             ("groups", json!(["ops", "dev"])),
@@ -196,29 +198,29 @@ mod tests {
             ("evil", json!("a\r\nx-auth-subject: root")),
         ];
 
-        let mut told = identity("ada");
-        told.claims = claims
+        let mut with_claims = identity("ada");
+        with_claims.claims = claims
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
 
-        let wanted = claims
+        let claim_headers = claims
             .iter()
-            .map(|(name, _)| (claim_header(name).unwrap(), (*name).to_owned()))
+            .map(|(name, _)| (claim_header_name(name).unwrap(), (*name).to_owned()))
             .collect();
         let mut headers = HeaderMap::new();
 
-        set(&mut headers, &told, &wanted);
+        set_identity(&mut headers, &with_claims, &claim_headers);
         assert_eq!(headers["x-auth-email"], "ada@a.test");
         assert_eq!(headers["x-auth-groups"], "ops dev");
         assert_eq!(headers["x-auth-verified"], "true");
         assert_eq!(headers["x-auth-level"], "3");
-        for none in ["x-auth-address", "x-auth-teams", "x-auth-evil"] {
-            assert!(!headers.contains_key(none), "{none}");
+        for absent in ["x-auth-address", "x-auth-teams", "x-auth-evil"] {
+            assert!(!headers.contains_key(absent), "{absent}");
         }
 
         for name in ["", "subject", "Scopes", "token", "a b", "a_b", "a:b"] {
-            assert!(claim_header(name).is_none(), "{name}");
+            assert!(claim_header_name(name).is_none(), "{name}");
         }
     }
 
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_every_writing_of_a_reserved_name() {
+    fn strips_every_spelling_of_a_reserved_name() {
         for name in [
             "x-auth-subject",
             "X-AUTH-SUBJECT",
@@ -270,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn every_reserved_name_is_found() {
+    fn recognizes_every_reserved_name() {
         for name in RESERVED.iter().chain(RESERVED_PREFIXES) {
             assert!(is_reserved(name), "{name}");
         }
     }
 
     #[test]
-    fn leaves_what_only_looks_alike() {
+    fn keeps_similar_names() {
         let names = [
             "x-author",
             "x-forwarded-for",
@@ -291,21 +293,21 @@ mod tests {
     }
 
     #[test]
-    fn says_who_the_token_is_about() {
+    fn sets_identity_headers() {
         let mut headers = HeaderMap::new();
-        set(
+        set_identity(
             &mut headers,
             &identity("ada lovelace"),
             &ClaimHeaders::new(),
         );
 
-        let told: Vec<_> = headers
+        let lines: Vec<_> = headers
             .iter()
             .map(|(n, v)| format!("{n}: {}", v.to_str().unwrap()))
             .collect();
 
         assert_eq!(
-            told,
+            lines,
             [
                 "x-auth-subject: ada lovelace",
                 "x-auth-issuer: https://issuer.test",
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_cannot_stand_in_a_header() {
+    fn omits_values_invalid_in_a_header() {
         let long = "x".repeat(MAX_VALUE + 1);
         for subject in [
             "",
@@ -330,7 +332,7 @@ mod tests {
             &long,
         ] {
             let mut headers = HeaderMap::new();
-            set(&mut headers, &identity(subject), &ClaimHeaders::new());
+            set_identity(&mut headers, &identity(subject), &ClaimHeaders::new());
             assert!(!headers.contains_key(SUBJECT), "{subject:?}");
             assert_eq!(headers[CLIENT], "web");
         }

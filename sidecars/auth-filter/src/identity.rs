@@ -27,7 +27,7 @@ pub enum Credential {
 
 impl Credential {
     /// A word for counters and logs.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::ApiKey => "api_key",
@@ -75,18 +75,18 @@ impl Identity {
     }
 }
 
-/// Whether a claim is what is wanted of it: the value itself or a list with it; of a list of values,
+/// Whether a claim is what is expected of it: the value itself or a list with it; of a list of values,
 /// any of them.
-pub(crate) fn holds(wanted: &Value, found: &Value) -> bool {
-    match (wanted, found) {
-        (Value::Array(any), found) => any.iter().any(|wanted| holds(wanted, found)),
-        (wanted, Value::Array(list)) => list.contains(wanted),
-        (wanted, found) => wanted == found,
+pub(crate) fn claim_matches(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::Array(any), found) => any.iter().any(|expected| claim_matches(expected, found)),
+        (expected, Value::Array(list)) => list.contains(expected),
+        (expected, found) => expected == found,
     }
 }
 
-/// Whether a value can be wanted of a claim: a text, number or truth, or a list of such.
-pub(crate) fn can_be_wanted(value: &Value) -> bool {
+/// Whether a value can be expected of a claim: a text, number or truth, or a list of such.
+pub(crate) fn is_valid_expectation(value: &Value) -> bool {
     let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     match value {
         Value::Array(list) => !list.is_empty() && list.iter().all(scalar),
@@ -100,8 +100,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_claim_holds_as_value_as_member_and_as_one_of_several() {
-        for (wanted, found) in [
+    fn matches_a_claim_by_value_list_member_or_alternative() {
+        for (expected, found) in [
             (json!("a"), json!("a")),
             (json!(true), json!(true)),
             (json!("a"), json!(["b", "a"])),
@@ -109,10 +109,10 @@ mod tests {
             (json!(["a", "c"]), json!(["b", "c"])),
             (json!(7), json!(7)),
         ] {
-            assert!(holds(&wanted, &found), "{wanted} {found}");
+            assert!(claim_matches(&expected, &found), "{expected} {found}");
         }
 
-        for (wanted, found) in [
+        for (expected, found) in [
             (json!("a"), json!("ab")),
             (json!("a"), json!("a b")),
             (json!(true), json!("true")),
@@ -120,7 +120,7 @@ mod tests {
             (json!("a"), json!({"a": true})),
             (json!(7), json!("7")),
         ] {
-            assert!(!holds(&wanted, &found), "{wanted} {found}");
+            assert!(!claim_matches(&expected, &found), "{expected} {found}");
         }
     }
 }

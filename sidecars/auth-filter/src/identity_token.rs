@@ -50,7 +50,7 @@ impl Default for IdentityTokenSettings {
 /// Why a key cannot sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a P-256 private key in PKCS#8 PEM")]
-pub struct NoSigningKey;
+pub struct SigningKeyError;
 
 /// Signs identities.
 #[derive(Clone)]
@@ -60,32 +60,33 @@ struct Signer {
     settings: IdentityTokenSettings,
     pair: EcdsaKeyPair,
     /// The encoded header, the same for all.
-    head: String,
+    header: String,
     /// The identity is kept with its token, so that its address stays its own.
-    signed: Mutex<Signed>,
+    tokens: Mutex<TokenTable>,
 }
 
 /// Tokens by the address of their identity: with it, their end and their text.
-type Signed = LruCache<usize, (Arc<Identity>, SystemTime, HeaderValue)>;
+type TokenTable = LruCache<usize, (Arc<Identity>, SystemTime, HeaderValue)>;
 
 impl IdentityTokens {
     /// Signs as the settings say.
-    pub fn new(settings: IdentityTokenSettings) -> Result<Self, NoSigningKey> {
+    pub fn new(settings: IdentityTokenSettings) -> Result<Self, SigningKeyError> {
         // ECS secrets are one line as often as not.
         let pem = settings.key.expose().replace("\\n", "\n");
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| NoSigningKey)?;
+        let der =
+            PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| SigningKeyError)?;
         let pair =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der())
-                .map_err(|_| NoSigningKey)?;
-        let head = json!({"alg": "ES256", "typ": "JWT", "kid": thumbprint(&pair)});
-        let head = URL_SAFE_NO_PAD.encode(head.to_string());
-        let signed = Mutex::new(LruCache::new(KEPT));
+                .map_err(|_| SigningKeyError)?;
+        let header = json!({"alg": "ES256", "typ": "JWT", "kid": thumbprint(&pair)});
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let tokens = Mutex::new(LruCache::new(MAX_TOKENS));
 
         Ok(Self(Arc::new(Signer {
             settings,
             pair,
-            head,
-            signed,
+            header,
+            tokens,
         })))
     }
 
@@ -104,32 +105,39 @@ impl IdentityTokens {
     }
 
     /// A token for an identity: one signed before while it has half of the life a new one would have.
-    pub(crate) fn of(&self, identity: &Arc<Identity>, now: SystemTime) -> Option<HeaderValue> {
-        let place = Arc::as_ptr(identity) as usize;
+    pub(crate) fn token_for(
+        &self,
+        identity: &Arc<Identity>,
+        now: SystemTime,
+    ) -> Option<HeaderValue> {
+        let address = Arc::as_ptr(identity) as usize;
         let lifetime = self.0.settings.lifetime.duration();
         let until = identity
             .expires
             .map_or(now + lifetime, |ends| ends.min(now + lifetime));
         let life = until.duration_since(now).unwrap_or_default();
 
-        if let Some((_, until, token)) = self.signed().get(&place)
+        if let Some((_, until, token)) = self.lock().get(&address)
             && *until > now + life / 2
         {
             return Some(token.clone());
         }
 
         let token = self.sign(identity, now, until)?;
-        let kept = (identity.clone(), until, token.clone());
-        self.signed().put(place, kept);
+        let entry = (identity.clone(), until, token.clone());
+        self.lock().put(address, entry);
         Some(token)
     }
 
     fn sign(&self, identity: &Identity, now: SystemTime, until: SystemTime) -> Option<HeaderValue> {
         let payload = URL_SAFE_NO_PAD.encode(self.payload(identity, now, until).to_string());
-        let signed = format!("{}.{payload}", self.0.head);
-        let signature = self.0.pair.sign(&SystemRandom::new(), signed.as_bytes());
+        let signing_input = format!("{}.{payload}", self.0.header);
+        let signature = self
+            .0
+            .pair
+            .sign(&SystemRandom::new(), signing_input.as_bytes());
         let signature = URL_SAFE_NO_PAD.encode(signature.ok()?);
-        HeaderValue::try_from(format!("{signed}.{signature}")).ok()
+        HeaderValue::try_from(format!("{signing_input}.{signature}")).ok()
     }
 
     fn payload(&self, identity: &Identity, now: SystemTime, until: SystemTime) -> Value {
@@ -153,7 +161,7 @@ impl IdentityTokens {
         );
 
         put("client_id", identity.client.clone().map(Into::into));
-        put("credential", Some(identity.credential.word().into()));
+        put("credential", Some(identity.credential.as_str().into()));
         put("issued_by", Some(identity.issuer.clone().into()));
         let more = &identity.claims;
 
@@ -161,8 +169,8 @@ impl IdentityTokens {
         Value::Object(claims)
     }
 
-    fn signed(&self) -> MutexGuard<'_, Signed> {
-        self.0.signed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, TokenTable> {
+        self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,4 +208,4 @@ fn thumbprint(pair: &EcdsaKeyPair) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
-const KEPT: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Number, Value};
 
 /// Reads a JSON object in which no name stands twice.
-pub(crate) fn object(json: &[u8]) -> Option<Map<String, Value>> {
+pub(crate) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(json) {
         Ok(Strict(Value::Object(members))) => Some(members),
         _ => None,
@@ -14,7 +14,7 @@ pub(crate) fn object(json: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// The member a setting names: by its name, or by a JSON pointer (RFC 6901) where it begins with `/`.
-pub(crate) fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+pub(crate) fn lookup<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let Some(path) = name.strip_prefix('/') else {
         return members.get(name);
     };
@@ -34,13 +34,13 @@ struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        deserializer.deserialize_any(UniqueNamesVisitor).map(Self)
     }
 }
 
-struct Reader;
+struct UniqueNamesVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for UniqueNamesVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,35 +101,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_objects_and_nothing_else() {
-        let members = object(br#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#).unwrap();
+    fn parses_only_objects() {
+        let members = parse_object(br#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#).unwrap();
         assert_eq!(
             Value::Object(members).to_string(),
             r#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#
         );
         for text in ["", "[]", "1", "null", "{} {}", r#"{"a":1e999}"#] {
-            assert!(object(text.as_bytes()).is_none(), "{text}");
+            assert!(parse_object(text.as_bytes()).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn refuses_a_name_that_stands_twice_at_any_depth() {
+    fn rejects_duplicate_names_at_any_depth() {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":{"b":1,"b":2}}"#,
             r#"{"a":[{"b":1,"\u0062":2}]}"#,
         ] {
-            assert!(object(text.as_bytes()).is_none(), "{text}");
+            assert!(parse_object(text.as_bytes()).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn finds_members_by_name_and_by_pointer() {
-        let members = object(
+    fn looks_up_members_by_name_and_by_pointer() {
+        let members = parse_object(
             br#"{"https://x.test/roles":["a"],"realm_access":{"roles":["b","c"]},"a/b":{"~":1}}"#,
         )
         .unwrap();
-        let found = |name| member(&members, name).map(ToString::to_string);
+        let found = |name| lookup(&members, name).map(ToString::to_string);
         assert_eq!(found("https://x.test/roles").as_deref(), Some(r#"["a"]"#));
         assert_eq!(found("/realm_access/roles/1").as_deref(), Some(r#""c""#));
         assert_eq!(found("/a~1b/~0").as_deref(), Some("1"));

@@ -18,7 +18,7 @@ pub struct Target {
 
 /// Why a target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TargetFault {
+pub enum TargetError {
     /// The target is not a path: `*`, or an authority as of CONNECT.
     #[error("the target is not an absolute path")]
     Form,
@@ -56,44 +56,44 @@ impl Target {
     pub const MAX_BYTES: usize = 8 * 1024;
 
     /// The target of a request, which must also say in one way only which host it is for.
-    pub fn of(request: &Parts) -> Result<Self, TargetFault> {
-        let host = one_host(request)?;
-        let wire = request.uri.path_and_query().ok_or(TargetFault::Form)?;
+    pub fn from_request(request: &Parts) -> Result<Self, TargetError> {
+        let host = single_host(request)?;
+        let wire = request.uri.path_and_query().ok_or(TargetError::Form)?;
         // CONNECT has an authority and no path; `http` then shows an empty one.
         if request.method == http::Method::CONNECT {
-            return Err(TargetFault::Form);
+            return Err(TargetError::Form);
         }
         Ok(Self {
             host: Some(host),
-            ..Self::read(wire.clone())?
+            ..Self::from_path_and_query(wire.clone())?
         })
     }
 
     /// Reads a path with an optional query, behind a scheme and a host or alone.
-    pub fn parse(text: &str) -> Result<Self, TargetFault> {
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
         // Checked first: the parser below cuts a fragment off without a word.
         if text.contains('#') {
-            return Err(TargetFault::Byte);
+            return Err(TargetError::Byte);
         }
         let Some((_, rest)) = text.split_once("://").filter(|_| !text.starts_with('/')) else {
-            return Self::read(text.parse().map_err(|_| TargetFault::Byte)?);
+            return Self::from_path_and_query(text.parse().map_err(|_| TargetError::Byte)?);
         };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = authority(host.as_bytes()).ok_or(TargetFault::Host)?;
+        let host = parse_authority(host.as_bytes()).ok_or(TargetError::Host)?;
         let path = if path.is_empty() { "/" } else { path };
 
         Ok(Self {
             host: Some(host),
-            ..Self::read(path.parse().map_err(|_| TargetFault::Byte)?)?
+            ..Self::from_path_and_query(path.parse().map_err(|_| TargetError::Byte)?)?
         })
     }
 
-    fn read(wire: PathAndQuery) -> Result<Self, TargetFault> {
+    fn from_path_and_query(wire: PathAndQuery) -> Result<Self, TargetError> {
         if wire.as_str().len() > Self::MAX_BYTES {
-            return Err(TargetFault::TooLong);
+            return Err(TargetError::TooLong);
         }
         if !wire.query().unwrap_or_default().bytes().all(is_query_byte) {
-            return Err(TargetFault::Byte);
+            return Err(TargetError::Byte);
         }
 
         // `path()` shows a slash that is not on the wire for `?a` and `http://host?a`.
@@ -101,12 +101,21 @@ impl Target {
             .path()
             .strip_prefix('/')
             .filter(|_| wire.as_str().starts_with('/'));
-        let path = path.ok_or(TargetFault::Form)?;
+        let path = path.ok_or(TargetError::Form)?;
         let last = path.split('/').count() - 1;
         let segments = path
             .split('/')
             .enumerate()
-            .map(|(at, text)| segment(text, if at == last { End::Last } else { End::Inner }))
+            .map(|(at, text)| {
+                decode_segment(
+                    text,
+                    if at == last {
+                        SegmentPosition::Last
+                    } else {
+                        SegmentPosition::Inner
+                    },
+                )
+            })
             .collect::<Result<_, _>>()?;
 
         Ok(Self {
@@ -135,17 +144,17 @@ impl Target {
 
 /// Where a segment stands: only the last may be empty, as in `/` and `/photos/`.
 #[derive(PartialEq)]
-enum End {
+enum SegmentPosition {
     Inner,
     Last,
 }
 
-fn segment(text: &str, end: End) -> Result<String, TargetFault> {
-    if text.is_empty() && end == End::Inner {
-        return Err(TargetFault::Empty);
+fn decode_segment(text: &str, end: SegmentPosition) -> Result<String, TargetError> {
+    if text.is_empty() && end == SegmentPosition::Inner {
+        return Err(TargetError::Empty);
     }
     if matches!(text, "." | "..") {
-        return Err(TargetFault::Dots);
+        return Err(TargetError::Dots);
     }
 
     let mut decoded = Vec::with_capacity(text.len());
@@ -155,34 +164,34 @@ fn segment(text: &str, end: End) -> Result<String, TargetFault> {
         decoded.push(match byte {
             b'%' => {
                 let [high, low, after @ ..] = rest else {
-                    return Err(TargetFault::Escape);
+                    return Err(TargetError::Escape);
                 };
                 rest = after;
-                escaped(*high, *low)?
+                decode_escape(*high, *low)?
             }
             byte if is_path_byte(*byte) => *byte,
-            _ => return Err(TargetFault::Byte),
+            _ => return Err(TargetError::Byte),
         });
     }
 
-    let decoded = String::from_utf8(decoded).map_err(|_| TargetFault::Utf8)?;
+    let decoded = String::from_utf8(decoded).map_err(|_| TargetError::Utf8)?;
     if decoded
         .chars()
         .any(|c| c.is_control() || LOOKALIKES.contains(&c))
     {
-        Err(TargetFault::Hidden)
+        Err(TargetError::Hidden)
     } else {
         Ok(decoded)
     }
 }
 
-fn escaped(high: u8, low: u8) -> Result<u8, TargetFault> {
-    let digit = |byte: u8| (byte as char).to_digit(16).ok_or(TargetFault::Escape);
+fn decode_escape(high: u8, low: u8) -> Result<u8, TargetError> {
+    let digit = |byte: u8| (byte as char).to_digit(16).ok_or(TargetError::Escape);
     let byte = (digit(high)? * 16 + digit(low)?) as u8;
     // Delimiters, dots and `%` itself: whoever decodes twice, or cuts after decoding, reads another path.
-    let steers = byte.is_ascii_control() || b"/\\.;%?#".contains(&byte);
-    if steers {
-        Err(TargetFault::Hidden)
+    let is_ambiguous = byte.is_ascii_control() || b"/\\.;%?#".contains(&byte);
+    if is_ambiguous {
+        Err(TargetError::Hidden)
     } else {
         Ok(byte)
     }
@@ -198,33 +207,35 @@ fn is_query_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#'
 }
 
-fn one_host(request: &Parts) -> Result<Authority, TargetFault> {
-    let mut named = request.headers.get_all(HOST).iter();
-    let host = named.next();
-    if named.next().is_some() {
-        return Err(TargetFault::Host);
+fn single_host(request: &Parts) -> Result<Authority, TargetError> {
+    let mut values = request.headers.get_all(HOST).iter();
+    let host = values.next();
+    if values.next().is_some() {
+        return Err(TargetError::Host);
     }
 
     let host = host
-        .map(|host| authority(host.as_bytes()).ok_or(TargetFault::Host))
+        .map(|host| parse_authority(host.as_bytes()).ok_or(TargetError::Host))
         .transpose()?;
     match (host, request.uri.authority()) {
-        (None, None) => Err(TargetFault::Host),
+        (None, None) => Err(TargetError::Host),
         (Some(host), Some(target)) if !host.as_str().eq_ignore_ascii_case(target.as_str()) => {
-            Err(TargetFault::Authority)
+            Err(TargetError::Authority)
         }
-        (None, Some(target)) => authority(target.as_str().as_bytes()).ok_or(TargetFault::Host),
+        (None, Some(target)) => {
+            parse_authority(target.as_str().as_bytes()).ok_or(TargetError::Host)
+        }
         (Some(host), _) => Ok(host),
     }
 }
 
 /// A host and an optional port; a user name before it has no place in a request.
-fn authority(text: &[u8]) -> Option<Authority> {
+fn parse_authority(text: &[u8]) -> Option<Authority> {
     let authority = Authority::try_from(text).ok()?;
-    let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
+    let valid = !authority.as_str().contains('@') && !authority.host().is_empty();
     // `host:` and `host:99999` parse too, as authorities without a port.
     let has_port = authority.as_str().len() > authority.host().len();
-    (plain && has_port == authority.port_u16().is_some()).then_some(authority)
+    (valid && has_port == authority.port_u16().is_some()).then_some(authority)
 }
 
 /// Dots and slashes that Unicode normalisation turns into the ASCII ones.
@@ -239,7 +250,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn reads_plain_targets_in_their_one_way() {
+    fn parses_unambiguous_targets() {
         for (text, segments) in [
             ("/", vec![""]),
             ("/v1/coins", vec!["v1", "coins"]),
@@ -253,81 +264,81 @@ mod tests {
             ),
             ("/~ada/(1)!$&'*+,=:@", vec!["~ada", "(1)!$&'*+,=:@"]),
         ] {
-            let target = Target::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            let target = Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(target.segments(), segments, "{text}");
             assert_eq!(target.wire().as_str(), text);
         }
     }
 
     #[test]
-    fn refuses_every_target_with_two_readings() {
-        for (text, fault) in [
-            ("/public/../admin", TargetFault::Dots),
-            ("/public/..", TargetFault::Dots),
-            ("/./admin", TargetFault::Dots),
-            ("/public/%2e%2e/admin", TargetFault::Hidden),
-            ("/public/.%2e/admin", TargetFault::Hidden),
-            ("/public/%2E./admin", TargetFault::Hidden),
-            ("/public/%252e%252e/admin", TargetFault::Hidden),
-            ("/public/..;/admin", TargetFault::Byte),
-            ("/public/..%3b/admin", TargetFault::Hidden),
-            ("/admin;a=b/", TargetFault::Byte),
-            ("/public;/../admin", TargetFault::Byte),
-            ("//admin", TargetFault::Empty),
-            ("/public//admin", TargetFault::Empty),
-            ("///", TargetFault::Empty),
-            ("/public/%2fadmin", TargetFault::Hidden),
-            ("/public%2F..%2Fadmin", TargetFault::Hidden),
-            ("/public/%5c../admin", TargetFault::Hidden),
-            ("/public\\..\\admin", TargetFault::Byte),
-            ("/public/%00", TargetFault::Hidden),
-            ("/admin%0d%0aX-Auth-Subject:root", TargetFault::Hidden),
-            ("/admin%7f", TargetFault::Hidden),
-            ("/public/%c0%ae%c0%ae/admin", TargetFault::Utf8),
-            ("/public/%c0%af", TargetFault::Utf8),
-            ("/public/%e0%80%ae", TargetFault::Utf8),
-            ("/public/%ef%bc%8fadmin", TargetFault::Hidden),
-            ("/public/%ef%bc%8e%ef%bc%8e/admin", TargetFault::Hidden),
-            ("/public/%c2%85", TargetFault::Hidden),
-            ("/public/%u002e%u002e/admin", TargetFault::Escape),
-            ("/public/%", TargetFault::Escape),
-            ("/public/%2", TargetFault::Escape),
-            ("/public/%zz", TargetFault::Escape),
-            ("/public/%+1", TargetFault::Escape),
-            ("/public#/../admin", TargetFault::Byte),
-            ("/public?a#b", TargetFault::Byte),
-            ("/public%23/admin", TargetFault::Hidden),
-            ("/public%3f/admin", TargetFault::Hidden),
-            ("/a{b}", TargetFault::Byte),
-            ("/a|b", TargetFault::Byte),
-            ("/caf\u{e9}", TargetFault::Byte),
-            ("*", TargetFault::Form),
-            ("?a", TargetFault::Form),
+    fn rejects_ambiguous_targets() {
+        for (text, error) in [
+            ("/public/../admin", TargetError::Dots),
+            ("/public/..", TargetError::Dots),
+            ("/./admin", TargetError::Dots),
+            ("/public/%2e%2e/admin", TargetError::Hidden),
+            ("/public/.%2e/admin", TargetError::Hidden),
+            ("/public/%2E./admin", TargetError::Hidden),
+            ("/public/%252e%252e/admin", TargetError::Hidden),
+            ("/public/..;/admin", TargetError::Byte),
+            ("/public/..%3b/admin", TargetError::Hidden),
+            ("/admin;a=b/", TargetError::Byte),
+            ("/public;/../admin", TargetError::Byte),
+            ("//admin", TargetError::Empty),
+            ("/public//admin", TargetError::Empty),
+            ("///", TargetError::Empty),
+            ("/public/%2fadmin", TargetError::Hidden),
+            ("/public%2F..%2Fadmin", TargetError::Hidden),
+            ("/public/%5c../admin", TargetError::Hidden),
+            ("/public\\..\\admin", TargetError::Byte),
+            ("/public/%00", TargetError::Hidden),
+            ("/admin%0d%0aX-Auth-Subject:root", TargetError::Hidden),
+            ("/admin%7f", TargetError::Hidden),
+            ("/public/%c0%ae%c0%ae/admin", TargetError::Utf8),
+            ("/public/%c0%af", TargetError::Utf8),
+            ("/public/%e0%80%ae", TargetError::Utf8),
+            ("/public/%ef%bc%8fadmin", TargetError::Hidden),
+            ("/public/%ef%bc%8e%ef%bc%8e/admin", TargetError::Hidden),
+            ("/public/%c2%85", TargetError::Hidden),
+            ("/public/%u002e%u002e/admin", TargetError::Escape),
+            ("/public/%", TargetError::Escape),
+            ("/public/%2", TargetError::Escape),
+            ("/public/%zz", TargetError::Escape),
+            ("/public/%+1", TargetError::Escape),
+            ("/public#/../admin", TargetError::Byte),
+            ("/public?a#b", TargetError::Byte),
+            ("/public%23/admin", TargetError::Hidden),
+            ("/public%3f/admin", TargetError::Hidden),
+            ("/a{b}", TargetError::Byte),
+            ("/a|b", TargetError::Byte),
+            ("/caf\u{e9}", TargetError::Byte),
+            ("*", TargetError::Form),
+            ("?a", TargetError::Form),
         ] {
-            assert_eq!(Target::parse(text), Err(fault), "{text}");
+            assert_eq!(Target::parse(text), Err(error), "{text}");
         }
 
         let long = format!("/{}", "a".repeat(Target::MAX_BYTES));
-        assert_eq!(Target::parse(&long), Err(TargetFault::TooLong));
+        assert_eq!(Target::parse(&long), Err(TargetError::TooLong));
     }
 
-    fn of(uri: &str, hosts: &[&str]) -> Result<Target, TargetFault> {
+    fn target(uri: &str, hosts: &[&str]) -> Result<Target, TargetError> {
         let mut request = Request::get(uri);
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        Target::of(&request.body(()).unwrap().into_parts().0)
+        Target::from_request(&request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
-    fn wants_exactly_one_valid_host() {
+    fn requires_exactly_one_valid_host() {
         for hosts in [
             &["a.test"][..],
             &["a.test:8080"],
             &["127.0.0.1:1"],
             &["[::1]:8080"],
         ] {
-            assert!(of("/", hosts).is_ok(), "{hosts:?}");
+            assert!(target("/", hosts).is_ok(), "{hosts:?}");
         }
 
         for hosts in [
@@ -343,35 +354,41 @@ mod tests {
             &["a.test, b.test"],
             &["a.test/x"],
         ] {
-            assert_eq!(of("/", hosts), Err(TargetFault::Host), "{hosts:?}");
+            assert_eq!(target("/", hosts), Err(TargetError::Host), "{hosts:?}");
         }
     }
 
     #[test]
-    fn an_absolute_target_must_agree_with_the_host() {
-        assert!(of("http://a.test/x", &["a.test"]).is_ok());
-        assert!(of("http://a.test/x", &["A.TEST"]).is_ok());
-        assert!(of("http://a.test/x", &[]).is_ok(), "as in HTTP/2");
+    fn absolute_target_must_match_the_host() {
+        assert!(target("http://a.test/x", &["a.test"]).is_ok());
+        assert!(target("http://a.test/x", &["A.TEST"]).is_ok());
+        assert!(target("http://a.test/x", &[]).is_ok(), "as in HTTP/2");
         assert_eq!(
-            of("http://b.test/x", &["a.test"]),
-            Err(TargetFault::Authority)
+            target("http://b.test/x", &["a.test"]),
+            Err(TargetError::Authority)
         );
         assert_eq!(
-            of("http://a.test:81/x", &["a.test"]),
-            Err(TargetFault::Authority)
+            target("http://a.test:81/x", &["a.test"]),
+            Err(TargetError::Authority)
         );
 
-        assert_eq!(of("http://u@a.test/x", &[]), Err(TargetFault::Host));
-        assert_eq!(of("http://a.test?x", &["a.test"]), Err(TargetFault::Form));
+        assert_eq!(target("http://u@a.test/x", &[]), Err(TargetError::Host));
         assert_eq!(
-            of("http://a.test", &["a.test"]).unwrap().wire().as_str(),
+            target("http://a.test?x", &["a.test"]),
+            Err(TargetError::Form)
+        );
+        assert_eq!(
+            target("http://a.test", &["a.test"])
+                .unwrap()
+                .wire()
+                .as_str(),
             "/"
         );
     }
 
     proptest! {
         #[test]
-        fn what_is_judged_is_what_came(text in "/[ -~]{0,40}") {
+        fn keeps_the_target_byte_for_byte(text in "/[ -~]{0,40}") {
             if let Ok(target) = Target::parse(&text) {
                 prop_assert_eq!(target.wire().as_str(), text);
             }

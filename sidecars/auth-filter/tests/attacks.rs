@@ -10,12 +10,12 @@
 mod support;
 
 use serde_json::json;
-use support::stage::Stage;
-use support::upstream::Seen;
+use support::harness::Harness;
+use support::upstream::RecordedRequest;
 
 /// A public front room and a back room for which a scope is needed.
-async fn rooms() -> Stage {
-    Stage::ruled(json!([
+async fn public_and_admin() -> Harness {
+    Harness::with_rules(json!([
         {"path": "/public/**", "public": true},
         {"path": "/admin/**", "scopes": ["admin"]},
     ]))
@@ -23,8 +23,8 @@ async fn rooms() -> Stage {
 }
 
 #[tokio::test]
-async fn no_path_with_two_readings_reaches_the_app() {
-    let stage = rooms().await;
+async fn rejects_ambiguous_paths() {
+    let harness = public_and_admin().await;
     for path in [
         "/public/../admin",
         "/public/./../admin",
@@ -67,17 +67,17 @@ async fn no_path_with_two_readings_reaches_the_app() {
         "public/x",
         "",
     ] {
-        let answer = stage
+        let answer = harness
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
             .await;
         assert_eq!(answer.status(), 400, "{path}");
-        assert!(stage.upstream.take().is_empty(), "{path}");
+        assert!(harness.upstream.take().is_empty(), "{path}");
     }
 }
 
 #[tokio::test]
-async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
-    let stage = rooms().await;
+async fn forwards_the_authorized_target_byte_for_byte() {
+    let harness = public_and_admin().await;
     for path in [
         "/public/",
         "/public/x?y=../../admin&z=%2f%2e%2e",
@@ -87,22 +87,22 @@ async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
         "/public/.hidden/a..b",
         "/public?",
     ] {
-        let answer = stage
+        let answer = harness
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
             .await;
         assert_eq!(answer.status(), 200, "{path}");
-        let [seen] = &stage.upstream.take()[..] else {
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
     }
 
     // The parser cuts a fragment off before anybody judges; what is judged is what is left.
-    stage
+    harness
         .send("GET /public/#/../admin HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
 
-    let lines: Vec<_> = stage
+    let lines: Vec<_> = harness
         .upstream
         .take()
         .into_iter()
@@ -116,8 +116,8 @@ async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
 }
 
 #[tokio::test]
-async fn no_header_makes_a_closed_path_public() {
-    let stage = rooms().await;
+async fn headers_do_not_make_a_protected_path_public() {
+    let harness = public_and_admin().await;
     for header in [
         "X-Original-URL: /public/x",
         "X-Rewrite-URL: /public/x",
@@ -133,15 +133,15 @@ async fn no_header_makes_a_closed_path_public() {
         "Connection: authorization",
     ] {
         let request = format!("GET /admin/x HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n");
-        assert_eq!(stage.send(&request).await.status(), 401, "{header}");
+        assert_eq!(harness.send(&request).await.status(), 401, "{header}");
     }
 
-    assert!(stage.upstream.take().is_empty());
+    assert!(harness.upstream.take().is_empty());
 }
 
 #[tokio::test]
-async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
-    let stage = rooms().await;
+async fn strips_routing_headers_on_public_paths() {
+    let harness = public_and_admin().await;
     for name in [
         "X-Original-URL",
         "x_original_url",
@@ -157,8 +157,8 @@ async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
         "X-Auth_Subject",
     ] {
         let request = format!("GET /public/x HTTP/1.1\r\nHost: a\r\n{name}: /admin\r\n\r\n");
-        assert_eq!(stage.send(&request).await.status(), 200, "{name}");
-        let [seen] = &stage.upstream.take()[..] else {
+        assert_eq!(harness.send(&request).await.status(), 200, "{name}");
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
         assert!(seen.header(name).is_empty(), "{name}");
@@ -166,9 +166,9 @@ async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
 }
 
 #[tokio::test]
-async fn connection_cannot_take_the_identity_away() {
-    let stage = Stage::new().await;
-    let token = stage.token("admin");
+async fn connection_header_cannot_remove_the_identity() {
+    let harness = Harness::new().await;
+    let token = harness.token("admin");
     for named in [
         "close, x-auth-subject, x-auth-scopes",
         "X-Auth-Subject",
@@ -179,8 +179,8 @@ async fn connection_cannot_take_the_identity_away() {
              Authorization: Bearer {token}\r\n\r\n"
         );
 
-        assert_eq!(stage.send(request).await.status(), 200, "{named}");
-        let [seen] = &stage.upstream.take()[..] else {
+        assert_eq!(harness.send(request).await.status(), 200, "{named}");
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
@@ -190,13 +190,13 @@ async fn connection_cannot_take_the_identity_away() {
 }
 
 #[tokio::test]
-async fn an_identity_in_a_trailer_does_not_arrive() {
-    let stage = rooms().await;
+async fn drops_identity_headers_in_trailers() {
+    let harness = public_and_admin().await;
     let request = "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
                    Trailer: X-Auth-Subject\r\nTE: trailers\r\n\r\n\
                    5\r\nphoto\r\n0\r\nX-Auth-Subject: root\r\n\r\n";
-    assert_eq!(stage.send(request).await.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    assert_eq!(harness.send(request).await.status(), 200);
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
     assert_eq!(seen.body, b"photo");
@@ -204,8 +204,8 @@ async fn an_identity_in_a_trailer_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_request_is_for_exactly_one_host() {
-    let stage = rooms().await;
+async fn requires_exactly_one_host() {
+    let harness = public_and_admin().await;
     for (target, hosts) in [
         ("/public/x", ""),
         ("/public/x", "Host: a\r\nHost: a\r\n"),
@@ -218,41 +218,41 @@ async fn a_request_is_for_exactly_one_host() {
         ("http://a@b/public/x", "Host: b\r\n"),
         ("http://a/public/../admin", "Host: a\r\n"),
     ] {
-        let answer = stage
+        let answer = harness
             .send(format!("GET {target} HTTP/1.1\r\n{hosts}\r\n"))
             .await;
         assert_eq!(answer.status(), 400, "{target} {hosts}");
     }
 
-    assert!(stage.upstream.take().is_empty());
+    assert!(harness.upstream.take().is_empty());
     // One host, said twice: fine, and forwarded as a path.
-    let answer = stage
+    let answer = harness
         .send("GET http://a/public/x HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
 
     assert_eq!(answer.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
     assert_eq!(seen.line, "GET /public/x HTTP/1.1");
 }
 
 #[tokio::test]
-async fn tunnels_and_upgrades_are_not_opened() {
-    let stage = rooms().await;
-    let answer = stage
+async fn rejects_tunnels_and_unauthorized_upgrades() {
+    let harness = public_and_admin().await;
+    let answer = harness
         .send_raw("CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n")
         .await;
 
     assert_eq!(answer.status(), 400);
     let upgrade =
         "GET /admin/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    assert_eq!(stage.send_raw(upgrade).await.status(), 401);
+    assert_eq!(harness.send_raw(upgrade).await.status(), 401);
 
     let h2c = "GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
-    assert_eq!(stage.send_raw(h2c).await.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    assert_eq!(harness.send_raw(h2c).await.status(), 200);
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
@@ -264,13 +264,13 @@ async fn tunnels_and_upgrades_are_not_opened() {
 /// A second request in the body of the first.
 const HIDDEN: &str = "GET /admin/x HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn framed(headers: &str, body: &str) -> String {
+fn frame_request(headers: &str, body: &str) -> String {
     format!("POST /public/x HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}")
 }
 
 #[tokio::test]
-async fn framing_never_hides_a_second_request() {
-    let stage = rooms().await;
+async fn rejects_request_smuggling() {
+    let harness = public_and_admin().await;
     let length = HIDDEN.len();
     let chunked = format!("{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n");
     let (te, cl) = (
@@ -279,127 +279,143 @@ async fn framing_never_hides_a_second_request() {
     );
 
     for (case, request) in [
-        ("length and chunked", framed(&format!("{cl}{te}"), &chunked)),
-        ("chunked and length", framed(&format!("{te}{cl}"), &chunked)),
+        (
+            "length and chunked",
+            frame_request(&format!("{cl}{te}"), &chunked),
+        ),
+        (
+            "chunked and length",
+            frame_request(&format!("{te}{cl}"), &chunked),
+        ),
         (
             "length 0 and chunked",
-            framed(&format!("Content-Length: 0\r\n{te}"), &chunked),
+            frame_request(&format!("Content-Length: 0\r\n{te}"), &chunked),
         ),
         (
             "short length, chunked end first",
-            framed(
+            frame_request(
                 &format!("Content-Length: 5\r\n{te}"),
                 &format!("0\r\n\r\n{HIDDEN}"),
             ),
         ),
         (
             "two lengths",
-            framed(&format!("Content-Length: 0\r\n{cl}"), HIDDEN),
+            frame_request(&format!("Content-Length: 0\r\n{cl}"), HIDDEN),
         ),
         (
             "two lengths in one",
-            framed(&format!("Content-Length: 0, {length}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length: 0, {length}\r\n"), HIDDEN),
         ),
         (
             "length with a sign",
-            framed(&format!("Content-Length: +{length}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length: +{length}\r\n"), HIDDEN),
         ),
-        ("negative length", framed("Content-Length: -1\r\n", HIDDEN)),
+        (
+            "negative length",
+            frame_request("Content-Length: -1\r\n", HIDDEN),
+        ),
         (
             "hexadecimal length",
-            framed(&format!("Content-Length: 0x{length:x}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length: 0x{length:x}\r\n"), HIDDEN),
         ),
         (
             "huge length",
-            framed("Content-Length: 99999999999999999999\r\n", HIDDEN),
+            frame_request("Content-Length: 99999999999999999999\r\n", HIDDEN),
         ),
         (
             "xchunked",
-            framed("Transfer-Encoding: xchunked\r\n", &chunked),
+            frame_request("Transfer-Encoding: xchunked\r\n", &chunked),
         ),
         (
             "chunked, identity",
-            framed("Transfer-Encoding: chunked, identity\r\n", &chunked),
+            frame_request("Transfer-Encoding: chunked, identity\r\n", &chunked),
         ),
         (
             "identity",
-            framed(&format!("Transfer-Encoding: identity\r\n{cl}"), HIDDEN),
+            frame_request(&format!("Transfer-Encoding: identity\r\n{cl}"), HIDDEN),
         ),
         (
             "space before the colon",
-            framed(&format!("Transfer-Encoding : chunked\r\n{cl}"), &chunked),
+            frame_request(&format!("Transfer-Encoding : chunked\r\n{cl}"), &chunked),
         ),
         (
             "vertical tab",
-            framed(&format!("Transfer-Encoding:\u{b}chunked\r\n{cl}"), &chunked),
+            frame_request(&format!("Transfer-Encoding:\u{b}chunked\r\n{cl}"), &chunked),
         ),
         (
             "folded",
-            framed(
+            frame_request(
                 &format!("X: y\r\n Transfer-Encoding: chunked\r\n{cl}"),
                 &chunked,
             ),
         ),
         (
             "NUL in the size",
-            framed(te, &format!("{length:x}\0\r\n{HIDDEN}\r\n0\r\n\r\n")),
+            frame_request(te, &format!("{length:x}\0\r\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
         (
             "size with 0x",
-            framed(te, &format!("0x{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n")),
+            frame_request(te, &format!("0x{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
-        ("negative size", framed(te, &format!("-1\r\n{HIDDEN}"))),
+        (
+            "negative size",
+            frame_request(te, &format!("-1\r\n{HIDDEN}")),
+        ),
         (
             "overflowing size",
-            framed(te, &format!("10000000000000000\r\n{HIDDEN}")),
+            frame_request(te, &format!("10000000000000000\r\n{HIDDEN}")),
         ),
         (
             "size without end",
-            framed(te, &format!("{length:x};x=\n{HIDDEN}\r\n0\r\n\r\n")),
+            frame_request(te, &format!("{length:x};x=\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
         (
             "bare CR",
-            framed("X: a\rTransfer-Encoding: chunked\r\n", &chunked),
+            frame_request("X: a\rTransfer-Encoding: chunked\r\n", &chunked),
         ),
-        ("LF in a value", framed("X: a\nContent-Length: 0\r\n", "")),
+        (
+            "LF in a value",
+            frame_request("X: a\nContent-Length: 0\r\n", ""),
+        ),
         (
             "name with a space",
-            framed(&format!("Content-Length : {length}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length : {length}\r\n"), HIDDEN),
         ),
         (
             "HTTP/1.0 chunked",
-            framed(te, &chunked).replace("HTTP/1.1\r\nHost: a\r\nT", "HTTP/1.0\r\nHost: a\r\nT"),
+            frame_request(te, &chunked)
+                .replace("HTTP/1.1\r\nHost: a\r\nT", "HTTP/1.0\r\nHost: a\r\nT"),
         ),
         (
             "connection: content-length",
-            framed(&format!("Connection: content-length\r\n{cl}"), HIDDEN),
+            frame_request(&format!("Connection: content-length\r\n{cl}"), HIDDEN),
         ),
         (
             "connection: transfer-encoding",
-            framed(&format!("Connection: transfer-encoding\r\n{te}"), &chunked),
+            frame_request(&format!("Connection: transfer-encoding\r\n{te}"), &chunked),
         ),
         (
             "GET with a body",
-            framed(&cl, HIDDEN).replace("POST", "GET"),
+            frame_request(&cl, HIDDEN).replace("POST", "GET"),
         ),
     ] {
-        stage.send_raw(request).await;
-        let seen = stage.upstream.take();
+        harness.send_raw(request).await;
+        let seen = harness.upstream.take();
         assert!(seen.len() <= 1, "{case}: {seen:?}");
-        assert!(seen.iter().all(is_the_first), "{case}: {seen:?}");
+        assert!(seen.iter().all(is_first_request), "{case}: {seen:?}");
     }
 
     // The same body in honest frames arrives whole.
-    for honest in [framed(&cl, HIDDEN), framed(te, &chunked)] {
-        assert_eq!(stage.send(honest).await.status(), 200);
-        let [seen] = &stage.upstream.take()[..] else {
+    for honest in [frame_request(&cl, HIDDEN), frame_request(te, &chunked)] {
+        assert_eq!(harness.send(honest).await.status(), 200);
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
         assert_eq!(seen.body, HIDDEN.as_bytes());
     }
 }
 
-fn is_the_first(seen: &Seen) -> bool {
+fn is_first_request(seen: &RecordedRequest) -> bool {
     let one_length = seen.header("content-length").len() + seen.header("transfer-encoding").len();
     seen.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
 }
@@ -431,8 +447,8 @@ fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_http2_cannot_say_reaches_no_app_of_http1() {
-    let stage = rooms().await;
+async fn rejects_http2_requests_invalid_in_http1() {
+    let harness = public_and_admin().await;
     let request = |change: &[(&'static str, &'static str)]| {
         let mut fields = vec![
             (":method", "GET"),
@@ -450,8 +466,8 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         over_http2(&fields)
     };
 
-    stage.send_raw(request(&[])).await;
-    let [seen] = &stage.upstream.take()[..] else {
+    harness.send_raw(request(&[])).await;
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("an ordinary request does not arrive")
     };
 
@@ -486,8 +502,8 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         &[("content-length", "5")],
         &[(":unknown", "a")],
     ] {
-        stage.send_raw(request(change)).await;
-        let seen = stage.upstream.take();
+        harness.send_raw(request(change)).await;
+        let seen = harness.upstream.take();
         assert!(seen.is_empty(), "{change:?}: {seen:?}");
     }
 
@@ -499,13 +515,13 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         (":path", "/admin/x"),
     ]);
 
-    stage.send_raw(twice).await;
-    assert!(stage.upstream.take().is_empty(), "two paths");
+    harness.send_raw(twice).await;
+    assert!(harness.upstream.take().is_empty(), "two paths");
 }
 
 /// Every class of the README's table has a test, and the test is there.
 #[test]
-fn the_table_of_attacks_names_tests_that_exist() {
+fn attack_table_lists_existing_tests() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(here.join("README.md")).unwrap();
     let table = readme

@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::json;
-use support::stage::Stage;
+use support::harness::Harness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// An app that keeps every byte of every connection, and answers each head it sees.
-struct Tape {
+struct ByteRecorder {
     address: std::net::SocketAddr,
     streams: Arc<Mutex<Vec<Stream>>>,
 }
@@ -31,7 +31,7 @@ struct Tape {
 /// The bytes of one connection.
 type Stream = Arc<Mutex<Vec<u8>>>;
 
-impl Tape {
+impl ByteRecorder {
     async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,7 +42,7 @@ impl Tape {
             while let Ok((stream, _)) = listener.accept().await {
                 let bytes = Arc::new(Mutex::new(Vec::new()));
                 all.lock().unwrap().push(bytes.clone());
-                tokio::spawn(keep(stream, bytes));
+                tokio::spawn(record(stream, bytes));
             }
         });
 
@@ -58,14 +58,17 @@ impl Tape {
     }
 }
 
-async fn keep(mut stream: TcpStream, bytes: Stream) {
+async fn record(mut stream: TcpStream, bytes: Stream) {
     let mut part = vec![0; 16 * 1024];
     let mut answered = 0;
     while let Ok(count @ 1..) = stream.read(&mut part).await {
         let whole = {
             let mut bytes = bytes.lock().unwrap();
             bytes.extend_from_slice(&part[..count]);
-            requests(&bytes).iter().filter(|one| one.is_whole).count()
+            requests(&bytes)
+                .iter()
+                .filter(|request| request.is_complete)
+                .count()
         };
         while answered < whole {
             answered += 1;
@@ -79,15 +82,15 @@ async fn keep(mut stream: TcpStream, bytes: Stream) {
 
 /// A request as the second parser reads it.
 #[derive(Debug)]
-struct Reread {
+struct ParsedRequest {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
-    is_whole: bool,
+    is_complete: bool,
 }
 
 /// Reads a connection from its beginning to its end by RFC 9112, without mercy.
-fn requests(bytes: &[u8]) -> Vec<Reread> {
+fn requests(bytes: &[u8]) -> Vec<ParsedRequest> {
     let mut found = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -123,11 +126,11 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
         let end = body
             .map(|body| head + body)
             .filter(|end| *end <= rest.len());
-        found.push(Reread {
+        found.push(ParsedRequest {
             method: request.method.unwrap().to_owned(),
             path: request.path.unwrap().to_owned(),
             headers,
-            is_whole: end.is_some(),
+            is_complete: end.is_some(),
         });
         rest = end.map_or(&[][..], |end| &rest[end..]);
     }
@@ -162,7 +165,14 @@ fn chunked(body: &[u8]) -> Option<usize> {
 fn readings(target: &str) -> Vec<String> {
     let path = target.split(['?', '#']).next().unwrap();
     let mut all = vec![path.to_owned()];
-    for reading in [decoded, decoded, uncut, forward, merged, resolved] {
+    for reading in [
+        decode,
+        decode,
+        strip_parameters,
+        replace_backslashes,
+        merge_slashes,
+        resolve_dots,
+    ] {
         let more: Vec<String> = all.iter().map(|path| reading(path)).collect();
         all.extend(more);
         all.sort();
@@ -171,7 +181,7 @@ fn readings(target: &str) -> Vec<String> {
     all
 }
 
-fn decoded(path: &str) -> String {
+fn decode(path: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = path.as_bytes();
     while let [first, after @ ..] = rest {
@@ -191,21 +201,26 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn uncut(path: &str) -> String {
-    let segments = path.split('/').map(|one| one.split(';').next().unwrap());
+fn strip_parameters(path: &str) -> String {
+    let segments = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap());
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn forward(path: &str) -> String {
+fn replace_backslashes(path: &str) -> String {
     path.replace('\\', "/")
 }
 
-fn merged(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
+fn merge_slashes(path: &str) -> String {
+    let segments: Vec<&str> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     format!("/{}", segments.join("/"))
 }
 
-fn resolved(path: &str) -> String {
+fn resolve_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/').skip(1) {
         match segment {
@@ -267,15 +282,15 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_gets_through_is_public_in_every_reading() {
+async fn forwarded_requests_are_public_in_every_interpretation() {
     let number = |name: &str, usual: u64| {
         let given = std::env::var(name).ok();
         given.map_or(usual, |text| text.parse().unwrap())
     };
     let (cases, seed) = (number("FUZZ_CASES", 3000), number("FUZZ_SEED", 6));
-    let tape = Tape::new().await;
-    let stage = Stage::with(|config| {
-        config.upstream = format!("http://{}", tape.address);
+    let recorder = ByteRecorder::new().await;
+    let harness = Harness::with(|config| {
+        config.upstream = format!("http://{}", recorder.address);
         config.rules = serde_json::from_value(json!([
             {"path": "/public/**", "public": true},
             {"path": "/**", "scopes": ["admin"]},
@@ -286,7 +301,7 @@ async fn whatever_gets_through_is_public_in_every_reading() {
 
     let mut random = Rng::with_seed(seed);
     let mut sending = JoinSet::new();
-    let address = stage.filter.address;
+    let address = harness.filter.address;
 
     for case in 0..cases as usize {
         let bytes = request(&mut random, case);
@@ -309,7 +324,7 @@ async fn whatever_gets_through_is_public_in_every_reading() {
     }
 
     let mut through = 0;
-    for bytes in tape.streams() {
+    for bytes in recorder.streams() {
         for request in requests(&bytes) {
             through += 1;
             let seen = format!("seed {seed}: {request:?}");

@@ -15,8 +15,8 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use support::harness::{ISSUER, claims, now};
 use support::signer::{Signer, jwks};
-use support::stage::{ISSUER, claims, now};
 
 struct Folder {
     folder: tempfile::TempDir,
@@ -95,7 +95,7 @@ fn check_token_shows_every_check_of_a_good_token() {
 }
 
 #[test]
-fn check_token_says_what_is_wrong_and_what_was_wanted() {
+fn check_token_shows_actual_and_expected_values() {
     let folder = Folder::new();
     let mut claims = claims();
     claims["aud"] = json!(["account"]);
@@ -106,7 +106,7 @@ fn check_token_says_what_is_wrong_and_what_was_wanted() {
     assert_eq!(output.status.code(), Some(1), "{text}");
 
     let audience =
-        r#"audience    no   `aud` does not contain the audience: ["account"], wanted "coins""#;
+        r#"audience    no   `aud` does not contain the audience: ["account"], expected "coins""#;
     assert_eq!(line(&text, "audience"), audience);
     assert!(
         line(&text, "expiry").starts_with("expiry      no   `exp` has passed: "),
@@ -120,7 +120,7 @@ fn check_token_says_what_is_wrong_and_what_was_wanted() {
 }
 
 #[test]
-fn check_token_says_no_more_about_a_token_nobody_signed() {
+fn check_token_stops_at_an_invalid_signature() {
     let folder = Folder::new();
     for (token, check) in [
         (Signer::p256("first").token(&claims()), "signature   no"),
@@ -142,9 +142,9 @@ fn check_token_says_no_more_about_a_token_nobody_signed() {
 }
 
 #[test]
-fn explain_names_the_rule() {
+fn explain_shows_the_matching_rule() {
     let folder = Folder::new();
-    for (method, path, code, wanted) in [
+    for (method, path, code, expected) in [
         ("GET", "/healthz", 0, "needs       yes  nothing"),
         (
             "GET",
@@ -173,7 +173,7 @@ fn explain_names_the_rule() {
     ] {
         let output = folder.run(&["explain", method, path]);
         assert!(
-            text(&output).contains(wanted),
+            text(&output).contains(expected),
             "{method} {path}: {}",
             text(&output)
         );
@@ -182,7 +182,7 @@ fn explain_names_the_rule() {
 }
 
 #[test]
-fn check_says_everything_that_is_wrong() {
+fn check_reports_all_problems() {
     let output = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
         .arg("check")
         .env_clear()
@@ -206,7 +206,7 @@ fn check_says_everything_that_is_wrong() {
 }
 
 #[test]
-fn the_audit_says_why_and_gives_no_secret_away() {
+fn audit_logs_the_reason_without_secrets() {
     let folder = Folder::new();
     let mut filter = folder
         .command(&[])
@@ -260,7 +260,7 @@ fn the_audit_says_why_and_gives_no_secret_away() {
 }
 
 #[test]
-fn an_api_key_is_made_without_any_settings() {
+fn api_key_needs_no_settings() {
     let made = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
         .args(["api-key", "ada", "coins.read"])
         .env_clear()
@@ -285,7 +285,7 @@ fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-fn described() -> Vec<Value> {
+fn describe_settings() -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
         .arg("describe")
         .env_clear()
@@ -299,7 +299,7 @@ fn component_yaml_lists_the_settings_that_describe_prints() {
     let text = std::fs::read_to_string(here().join("component.yaml")).unwrap();
     let component: Value = serde_saphyr::from_str(&text).unwrap();
     let listed = component["settings"].as_object().unwrap();
-    let described = described();
+    let described = describe_settings();
 
     assert_eq!(listed.len(), described.len());
     for setting in described {
@@ -316,10 +316,10 @@ fn component_yaml_lists_the_settings_that_describe_prints() {
 }
 
 #[test]
-fn the_readme_lists_the_settings_that_describe_prints() {
+fn docs_list_the_settings_that_describe_prints() {
     let readme = std::fs::read_to_string(here().join("README.md")).unwrap();
     let mut missing = String::new();
-    for setting in described() {
+    for setting in describe_settings() {
         let row = row(&setting);
         if !readme.contains(&row) {
             missing.push_str(&row);

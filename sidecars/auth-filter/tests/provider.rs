@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use chassis::Period;
 use serde_json::Value;
 use support::LIMIT;
-use support::stage::{Stage, send};
+use support::harness::{Harness, send};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -96,28 +96,28 @@ async fn token(provider: SocketAddr) -> String {
     assert_eq!(answer.status(), 200, "{}", answer.0);
     let json = &answer.0[answer.0.find("\r\n\r\n").unwrap()..];
     let json = &json[json.find('{').unwrap()..=json.rfind('}').unwrap()];
-    let told: Value = serde_json::from_str(json).unwrap();
+    let response: Value = serde_json::from_str(json).unwrap();
 
-    told["access_token"].as_str().unwrap().to_owned()
+    response["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_request() {
+async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
     let Some(mut provider) = Provider::start().await else {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: tokens_of_a_real_provider_pass_through_rotations_without_a_failed_request: \
+            "skipped: accepts_tokens_of_a_real_provider_through_key_rotations: \
              it needs node 20 and `tests/setup test`"
         );
         return;
     };
 
     let issuer = provider.issuer.clone();
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         config.issuer = issuer;
         config.audience = "coins".into();
         config.jwks = None;
-        config.jwks_cooldown = Period::from_millis(100);
+        config.jwks_min_refresh_interval = Period::from_millis(100);
         config.rules =
             serde_json::from_str(r#"[{"path": "/**", "scopes": ["coins.read"]}]"#).unwrap();
     })
@@ -131,7 +131,7 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
     let asking: Vec<_> = (0..2)
         .map(|_| {
             let (done, sent, first) = (done.clone(), sent.clone(), first.clone());
-            let (issuer, filter) = (provider.address, stage.filter.address);
+            let (issuer, filter) = (provider.address, harness.filter.address);
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
                     for token in [token(issuer).await, first.clone()] {
@@ -166,10 +166,10 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
         task.await.unwrap();
     }
 
-    let seen = stage.upstream.take();
+    let seen = harness.upstream.take();
     assert_eq!(seen.len(), sent.load(Ordering::Relaxed));
     assert!(
         seen.iter()
-            .all(|one| one.header("x-auth-subject") == ["job"])
+            .all(|request| request.header("x-auth-subject") == ["job"])
     );
 }

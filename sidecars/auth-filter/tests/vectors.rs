@@ -22,12 +22,12 @@ use support::signer::{Signer, b64};
 
 /// Whether a vector must be taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Verdict {
+enum Expected {
     Valid,
     Invalid,
 }
 
-use Verdict::{Invalid, Valid};
+use Expected::{Invalid, Valid};
 
 fn key(jwk: &Value) -> Key {
     let jwk: Jwk = serde_json::from_value(jwk.clone()).unwrap();
@@ -35,9 +35,9 @@ fn key(jwk: &Value) -> Key {
 }
 
 /// Holds a token against a key, and asks jsonwebtoken, which takes no elliptic key of 521 bits.
-fn judge(name: &str, token: &str, jwk: &Value, alg: &str, wanted: Verdict) {
+fn check_vector(name: &str, token: &str, jwk: &Value, alg: &str, expected: Expected) {
     let ours = verify_jws(token.as_bytes(), &key(jwk)).is_ok();
-    assert_eq!(ours, wanted == Valid, "{alg}: {name}");
+    assert_eq!(ours, expected == Valid, "{alg}: {name}");
     let (Ok(alg), Ok(jwk)) = (alg.parse(), serde_json::from_value(jwk.clone())) else {
         return;
     };
@@ -46,7 +46,7 @@ fn judge(name: &str, token: &str, jwk: &Value, alg: &str, wanted: Verdict) {
     let second = theirs::crypto::verify(signature.1, signature.0.as_bytes(), &decoding, alg);
 
     // What is wrong with header and form is none of their function's business.
-    if wanted == Valid || !ours && name.starts_with("signature") {
+    if expected == Valid || !ours && name.starts_with("signature") {
         assert_eq!(
             second.unwrap_or(false),
             ours,
@@ -66,13 +66,13 @@ fn signers() -> Vec<(Signer, &'static str)> {
 }
 
 #[test]
-fn every_valid_form_is_taken_for_every_algorithm() {
+fn accepts_every_valid_form() {
     for (signer, alg) in signers() {
         let jwk = signer.jwk();
         for length in [0, 1, 2, 3, 55, 56, 63, 64, 65, 111, 112, 127, 128, 1000] {
             let header = json!({"alg": alg}).to_string();
             let token = signer.sign_text(&header, &vec![0xa5; length], alg);
-            judge(&format!("{length} bytes"), &token, &jwk, alg, Valid);
+            check_vector(&format!("{length} bytes"), &token, &jwk, alg, Valid);
         }
 
         for (name, header) in [
@@ -85,13 +85,13 @@ fn every_valid_form_is_taken_for_every_algorithm() {
             ),
         ] {
             let token = signer.sign_text(&header, b"foo", alg);
-            judge(name, &token, &jwk, alg, Valid);
+            check_vector(name, &token, &jwk, alg, Valid);
         }
     }
 }
 
 #[test]
-fn no_invalid_form_is_taken_for_any_algorithm() {
+fn rejects_every_invalid_form() {
     for (signer, alg) in signers() {
         let jwk = signer.jwk();
         let header = json!({"alg": alg}).to_string();
@@ -148,9 +148,9 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
         let standard = STANDARD.encode(&signature);
         vectors.retain(|(name, _)| name != "form: standard base64" || standard != encoded);
         for at in 0..signature.len() {
-            let mut bent = signature.clone();
-            bent[at] ^= 1 << (at % 8);
-            vectors.push((format!("signature: byte {at} bent"), with(&bent)));
+            let mut modified = signature.clone();
+            modified[at] ^= 1 << (at % 8);
+            vectors.push((format!("signature: byte {at} modified"), with(&modified)));
         }
 
         for (what, changed) in [
@@ -169,21 +169,21 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
             vectors.push(("signature: r and s swapped".to_owned(), with(&swapped)));
 
             for (name, zero) in [("r", 0..half), ("s", half..signature.len())] {
-                let mut bent = signature.clone();
-                bent[zero].fill(0);
-                vectors.push((format!("signature: {name} zero"), with(&bent)));
+                let mut modified = signature.clone();
+                modified[zero].fill(0);
+                vectors.push((format!("signature: {name} zero"), with(&modified)));
             }
         }
 
         for (name, token) in vectors {
-            judge(&name, &token, &jwk, alg, Invalid);
+            check_vector(&name, &token, &jwk, alg, Invalid);
         }
     }
 }
 
 /// Every token of one algorithm held against a key that is only for another.
 #[test]
-fn no_signature_is_taken_for_one_of_another_algorithm() {
+fn rejects_signatures_of_another_algorithm() {
     let signers = signers();
     for (signer, alg) in &signers {
         let mut jwk = signer.jwk();
@@ -193,7 +193,7 @@ fn no_signature_is_taken_for_one_of_another_algorithm() {
             let same_kind = alg[1..2] == other[1..2] && alg.starts_with(['R', 'P']);
             if same_kind && other.starts_with(['R', 'P']) {
                 jwk["alg"] = json!(other);
-                judge(
+                check_vector(
                     "signature: of another algorithm",
                     &token,
                     &jwk,
@@ -214,11 +214,11 @@ fn no_signature_is_taken_for_one_of_another_algorithm() {
 /// RSA blocks as forgers write them: what the exponent makes of the signature is not quite what
 /// PKCS #1 wants (RFC 8017 section 9.2), but near enough for careless checkers.
 #[test]
-fn no_rsa_block_with_a_flaw_is_taken() {
+fn rejects_malformed_rsa_blocks() {
     if Command::new("openssl").arg("version").output().is_err() {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: no_rsa_block_with_a_flaw_is_taken: it needs openssl"
+            "skipped: rejects_malformed_rsa_blocks: it needs openssl"
         );
         return;
     }
@@ -291,9 +291,9 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         .concat() as Vec<u8>
     };
 
-    let mut bent = block(1, 0xff, with_null, b"");
-    bent[20] = 0xfe;
-    for (name, block, wanted) in [
+    let mut modified = block(1, 0xff, with_null, b"");
+    modified[20] = 0xfe;
+    for (name, block, expected) in [
         (
             "signature: as it should be",
             block(1, 0xff, with_null, b""),
@@ -314,7 +314,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
             block(1, 0, with_null, b""),
             Invalid,
         ),
-        ("signature: one bent byte of padding", bent, Invalid),
+        ("signature: one modified byte of padding", modified, Invalid),
         (
             "signature: the id of SHA-512",
             block(1, 0xff, sha512, b""),
@@ -362,7 +362,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         ];
 
         let token = format!("{signed}.{}", b64(&openssl(&how, &block)));
-        judge(name, &token, &jwk, "RS256", wanted);
+        check_vector(name, &token, &jwk, "RS256", expected);
     }
 
     pss(&path, &n);
@@ -372,7 +372,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
 fn pss(path: &Path, n: &[u8]) {
     let jwk = json!({"kty": "RSA", "alg": "PS256", "n": b64(n), "e": "AQAB"});
     let signed = format!("{}.{}", b64(br#"{"alg":"PS256"}"#), b64(b"foo"));
-    for (length, wanted) in [
+    for (length, expected) in [
         ("32", Valid),
         ("0", Invalid),
         ("20", Invalid),
@@ -391,12 +391,12 @@ fn pss(path: &Path, n: &[u8]) {
         ];
 
         let token = format!("{signed}.{}", b64(&openssl(&how, signed.as_bytes())));
-        judge(
+        check_vector(
             &format!("signature: a salt of {length}"),
             &token,
             &jwk,
             "PS256",
-            wanted,
+            expected,
         );
     }
 }

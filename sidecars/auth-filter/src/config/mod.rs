@@ -13,15 +13,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::claims::Policy;
+use crate::claims::TokenPolicy;
 use crate::credentials::{
-    AlbSettings, ApiKey, CertificateRule, ExternalSettings, ListFault, parse_api_keys,
+    AlbSettings, ApiKey, ApiKeyListError, CertificateRule, ExternalSettings, parse_api_keys,
 };
-use crate::failures::FailureSettings;
-use crate::headers::{ClaimHeaders, claim_header};
+use crate::failure_limiter::FailureSettings;
+use crate::headers::{ClaimHeaders, claim_header_name};
 use crate::identity_token::IdentityTokenSettings;
 use crate::jws::Algorithm;
-use crate::keys::{Fetcher, Origin, PlainHttp, Roots, RootsFault, Source, SourceFault, Timing};
+use crate::keys::{Fetcher, Origin, PlainHttp, Roots, RootsError, Source, SourceError, Timing};
 use crate::rules::{OneOrMore, Rule, Rules};
 
 /// The settings of the filter.
@@ -48,25 +48,25 @@ pub struct Config {
     /// Where the key set of `issuer` is: a path, or a `file:`, `https:` or loopback `http:` address.
     /// Without it the issuer's OpenID configuration is asked.
     pub jwks: Option<String>,
-    /// Issuers beside `issuer`: each with `issuer`, `audience` (one or a list) and, where needed,
+    /// Issuers beside `issuer`: each with `issuer`, `audience` (main or a list) and, where needed,
     /// `audience_claim`, `jwks`, `algorithms`, `required` claims and `scope_claim`.
     pub issuers: Vec<TrustedIssuer>,
     /// How often the key sets are loaded again.
-    pub jwks_refresh: Period,
+    pub jwks_refresh_interval: Period,
     /// The least time between two loads that tokens with an unknown key id can cause.
-    pub jwks_cooldown: Period,
+    pub jwks_min_refresh_interval: Period,
     /// How long keys are believed while the key set cannot be loaded.
     pub jwks_max_stale: Period,
     /// PEM file of the authorities believed when keys are fetched; the public ones without it.
-    pub jwks_ca: Option<PathBuf>,
+    pub jwks_ca_file: Option<PathBuf>,
     /// Allows keys over plain http from another machine: whoever stands in between decides.
     pub insecure_jwks_http: bool,
     /// The signature algorithms that are accepted, of those that the key is for.
     pub algorithms: Vec<Algorithm>,
     /// How far the clocks of issuer and filter may be apart.
     pub leeway: Period,
-    /// How many good tokens are remembered, so that their signatures are not checked again; 0 for none.
-    pub verdicts: usize,
+    /// How many good tokens are find_cached, so that their signatures are not checked again; 0 for none.
+    pub token_cache_size: usize,
     /// API keys that are believed: each with `id`, `sha256` and, where needed, `scopes` and `expires`.
     pub api_keys: Vec<ApiKey>,
     /// JSON file with more of `api_keys`, read again when it changes.
@@ -111,7 +111,7 @@ pub struct Config {
 pub struct TrustedIssuer {
     /// The issuer, exactly as it stands in `iss`.
     pub issuer: String,
-    /// The audience, or several of which one is enough, exactly as in the token.
+    /// The audience, or several of which main is enough, exactly as in the token.
     pub audience: OneOrMore,
     /// The claim that names the audience; `client_id` for access tokens of Amazon Cognito.
     #[serde(default = "audience_claim")]
@@ -145,14 +145,14 @@ impl Default for Config {
             audience: String::new(),
             jwks: None,
             issuers: Vec::new(),
-            jwks_refresh: Period::from_secs(300),
-            jwks_cooldown: Period::from_secs(30),
+            jwks_refresh_interval: Period::from_secs(300),
+            jwks_min_refresh_interval: Period::from_secs(30),
             jwks_max_stale: Period::from_secs(24 * 3600),
-            jwks_ca: None,
+            jwks_ca_file: None,
             insecure_jwks_http: false,
             algorithms: Algorithm::ALL.to_vec(),
             leeway: Period::from_secs(60),
-            verdicts: 1024,
+            token_cache_size: 1024,
             api_keys: Vec::new(),
             api_keys_file: None,
             api_keys_secret: Secret::default(),
@@ -174,9 +174,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// All issuers whose tokens are believed: the one of `issuer` first.
+    /// All issuers whose tokens are believed: the main of `issuer` first.
     pub fn all_issuers(&self) -> Vec<TrustedIssuer> {
-        let one = TrustedIssuer {
+        let main = TrustedIssuer {
             issuer: self.issuer.clone(),
             audience: OneOrMore::One(self.audience.clone()),
             audience_claim: audience_claim(),
@@ -186,37 +186,37 @@ impl Config {
             scope_claim: None,
         };
 
-        let one = Some(one).filter(|one| !one.issuer.is_empty());
-        one.into_iter().chain(self.issuers.clone()).collect()
+        let main = Some(main).filter(|issuer| !issuer.issuer.is_empty());
+        main.into_iter().chain(self.issuers.clone()).collect()
     }
 
     /// What every token of an issuer must say.
-    pub fn policy(&self, issuer: &TrustedIssuer) -> Policy {
-        Policy {
+    pub fn policy(&self, issuer: &TrustedIssuer) -> TokenPolicy {
+        TokenPolicy {
             issuer: issuer.issuer.clone(),
             audiences: issuer.audience.list().to_vec(),
             audience_claim: issuer.audience_claim.clone(),
             required: issuer.required.clone(),
             scope_claim: issuer.scope_claim.clone(),
-            kept: self.kept_claims(),
+            retained_claims: self.retained_claims(),
             leeway: self.leeway.duration(),
         }
     }
 
     /// The claims that rules and headers ask for.
-    pub fn kept_claims(&self) -> Vec<String> {
+    pub fn retained_claims(&self) -> Vec<String> {
         let in_rules = self.rules.iter().flat_map(|rule| rule.claims.keys());
-        let mut kept: Vec<String> = in_rules
+        let mut retained_claims: Vec<String> = in_rules
             .chain(self.claim_headers.values())
             .cloned()
             .collect();
-        kept.sort();
-        kept.dedup();
-        kept
+        retained_claims.sort();
+        retained_claims.dedup();
+        retained_claims
     }
 
     /// Where the keys of an issuer come from, by way of what [`Config::fetcher`] made.
-    pub fn origin(&self, issuer: &TrustedIssuer, fetcher: Fetcher) -> Result<Origin, SourceFault> {
+    pub fn origin(&self, issuer: &TrustedIssuer, fetcher: Fetcher) -> Result<Origin, SourceError> {
         let source = source(issuer)?;
         let algorithms = if issuer.algorithms.is_empty() {
             &self.algorithms
@@ -227,14 +227,14 @@ impl Config {
     }
 
     /// The rules, read.
-    pub(crate) fn compiled_rules(&self) -> Result<Rules, &'static str> {
+    pub(crate) fn compile_rules(&self) -> Result<Rules, &'static str> {
         // `Settings::problems` has said which rule is wrong; this is for callers of the library.
         Rules::compile(&self.rules).map_err(|_| "`rules` has a rule that cannot be read")
     }
 
     /// What fetches the keys; reads the certificate authorities.
-    pub fn fetcher(&self) -> Result<Fetcher, RootsFault> {
-        let roots = self.jwks_ca.clone().map_or(Roots::Public, Roots::File);
+    pub fn fetcher(&self) -> Result<Fetcher, RootsError> {
+        let roots = self.jwks_ca_file.clone().map_or(Roots::Public, Roots::File);
         let plain = if self.insecure_jwks_http {
             PlainHttp::Anywhere
         } else {
@@ -243,17 +243,17 @@ impl Config {
         Fetcher::new(&roots, plain)
     }
 
-    /// How fresh the keys are kept.
+    /// How fresh the keys are retained_claims.
     pub fn timing(&self) -> Timing {
         Timing {
-            refresh: self.jwks_refresh.duration(),
-            cooldown: self.jwks_cooldown.duration(),
+            refresh_interval: self.jwks_refresh_interval.duration(),
+            min_refresh_interval: self.jwks_min_refresh_interval.duration(),
             max_stale: self.jwks_max_stale.duration(),
         }
     }
 
     /// The API keys that do not stand in a file.
-    pub(crate) fn fixed_api_keys(&self) -> Result<Vec<ApiKey>, ListFault> {
+    pub(crate) fn static_api_keys(&self) -> Result<Vec<ApiKey>, ApiKeyListError> {
         let mut keys = self.api_keys.clone();
         if !self.api_keys_secret.is_empty() {
             keys.extend(parse_api_keys(self.api_keys_secret.expose())?);
@@ -268,12 +268,12 @@ impl Config {
     }
 
     /// The headers that claims are told in; those whose names will not do are left to `problems`.
-    pub(crate) fn claim_header_names(&self) -> ClaimHeaders {
-        let named = self
+    pub(crate) fn claim_headers_by_name(&self) -> ClaimHeaders {
+        let headers = self
             .claim_headers
             .iter()
-            .filter_map(|(name, claim)| Some((claim_header(name)?, claim.clone())));
-        named.collect()
+            .filter_map(|(name, claim)| Some((claim_header_name(name)?, claim.clone())));
+        headers.collect()
     }
 
     pub(crate) fn external_headers(&self) -> Result<Vec<HeaderName>, &String> {
@@ -284,6 +284,6 @@ impl Config {
     }
 }
 
-fn source(issuer: &TrustedIssuer) -> Result<Source, SourceFault> {
+fn source(issuer: &TrustedIssuer) -> Result<Source, SourceError> {
     Source::new(issuer.jwks.as_deref().unwrap_or_default(), &issuer.issuer)
 }

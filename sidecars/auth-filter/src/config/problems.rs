@@ -9,8 +9,8 @@ use http::{HeaderName, Uri};
 
 use super::{Config, TrustedIssuer, source};
 use crate::credentials::{CertificateRule, External};
-use crate::headers::claim_header;
-use crate::identity::can_be_wanted;
+use crate::headers::claim_header_name;
+use crate::identity::is_valid_expectation;
 use crate::identity_token::IdentityTokens;
 use crate::rules::Rules;
 
@@ -33,7 +33,7 @@ impl Config {
     fn has_credentials(&self) -> bool {
         !self.all_issuers().is_empty()
             || self.has_api_keys()
-            || self.alb.is_on()
+            || self.alb.is_enabled()
             || !self.client_certificates.is_empty()
             || self.external.url.is_some()
     }
@@ -100,16 +100,19 @@ impl Config {
         }
 
         if !self.issuer.is_empty()
-            && let Some(fault) = self.all_issuers().first().and_then(|one| source(one).err())
+            && let Some(error) = self
+                .all_issuers()
+                .first()
+                .and_then(|issuer| source(issuer).err())
         {
-            let message = format!("names no place to load keys from: {fault}");
+            let message = format!("names no place to load keys from: {error}");
             problems.push(problem("jwks", &message, NO_PLACE));
         }
 
         let mut seen: HashSet<&str> = HashSet::from([self.issuer.as_str()]);
         for (index, issuer) in self.issuers.iter().enumerate() {
-            let twice = !seen.insert(&issuer.issuer);
-            for (message, hint) in trusted_problems(issuer, twice) {
+            let is_duplicate = !seen.insert(&issuer.issuer);
+            for (message, hint) in issuer_entry_problems(issuer, is_duplicate) {
                 let message = format!("issuer {} (`{}`): {message}", index + 1, issuer.issuer);
                 problems.push(problem("issuers", &message, hint));
             }
@@ -134,9 +137,13 @@ impl Config {
             ));
         }
 
-        if self.jwks_refresh.is_zero() {
+        if self.jwks_refresh_interval.is_zero() {
             let hint = "set how often to load the keys, such as 5m";
-            problems.push(Problem::new("jwks_refresh", "is no time at all", hint));
+            problems.push(Problem::new(
+                "jwks_refresh_interval",
+                "is no time at all",
+                hint,
+            ));
         }
 
         problems
@@ -157,19 +164,19 @@ impl Config {
             crate::credentials::ApiKeys::new(header, keys, None).err()
         };
 
-        if let Some(fault) = list(&self.api_keys) {
-            problems.push(Problem::new("api_keys", fault.to_string(), hint));
+        if let Some(error) = list(&self.api_keys) {
+            problems.push(Problem::new("api_keys", error.to_string(), hint));
         } else {
             // The text of a secret is not repeated, whatever the parser says of it.
-            match self.fixed_api_keys() {
+            match self.static_api_keys() {
                 Err(_) => problems.push(Problem::new(
                     "api_keys_secret",
                     "is not a JSON list of API keys",
                     hint,
                 )),
                 Ok(keys) => {
-                    if let Some(fault) = list(&keys) {
-                        problems.push(Problem::new("api_keys_secret", fault.to_string(), hint));
+                    if let Some(error) = list(&keys) {
+                        problems.push(Problem::new("api_keys_secret", error.to_string(), hint));
                     }
                 }
             }
@@ -180,15 +187,15 @@ impl Config {
 
     fn other_credential_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(arn) = self.alb.wrong_signer() {
+        if let Some(arn) = self.alb.invalid_signer() {
             let message =
                 format!("`{arn}` is no Application Load Balancer's ARN of the region of the first");
             let hint = "write arn:aws:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/app/NAME/ID";
             problems.push(Problem::new("alb.signers", message, hint));
         }
 
-        let nameless = |rule: &CertificateRule| !rule.names_something();
-        if let Some(index) = self.client_certificates.iter().position(nameless) {
+        let is_unspecific = |rule: &CertificateRule| !rule.is_specific();
+        if let Some(index) = self.client_certificates.iter().position(is_unspecific) {
             let message = format!("certificate {}: would be any certificate", index + 1);
             let hint = "name one with `uri`, `dns`, `subject` or `sha256`";
             problems.push(Problem::new("client_certificates", message, hint));
@@ -202,9 +209,9 @@ impl Config {
         problems.extend(self.external.url.as_ref().and_then(|url| {
             let problem = |message: String, hint: &str| Problem::new("external.url", message, hint);
             let hint = "write it like http://127.0.0.1:9000";
-            let fault = External::new(url, Vec::new(), self.external.timeout).err();
-            if let Some(fault) = fault {
-                return Some(problem(fault.to_string(), hint));
+            let error = External::new(url, Vec::new(), self.external.timeout).err();
+            if let Some(error) = error {
+                return Some(problem(error.to_string(), hint));
             }
 
             let uri: Uri = url.parse().ok()?;
@@ -222,18 +229,18 @@ impl Config {
     }
 
     fn rule_problems(&self) -> Vec<Problem> {
-        let faults = Rules::compile(&self.rules).err().unwrap_or_default();
-        let problem = |fault: crate::rules::RuleProblem| {
-            let message = format!("rule {}: {}", fault.index + 1, fault.fault);
-            Problem::new("rules", message, fault.fault.hint())
+        let rule_problems = Rules::compile(&self.rules).err().unwrap_or_default();
+        let to_problem = |problem: crate::rules::RuleProblem| {
+            let message = format!("rule {}: {}", problem.index + 1, problem.error);
+            Problem::new("rules", message, problem.error.hint())
         };
-        faults.into_iter().map(problem).collect()
+        rule_problems.into_iter().map(to_problem).collect()
     }
 
     fn identity_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let wrong = self.claim_headers.keys();
-        for name in wrong.filter(|name| claim_header(name).is_none()) {
+        let names = self.claim_headers.keys();
+        for name in names.filter(|name| claim_header_name(name).is_none()) {
             let message = format!("`{name}` cannot follow `x-auth-` in a header, or is taken");
             let hint =
                 "use letters, digits and `-`, and not subject, issuer, scopes, client or token";
@@ -242,10 +249,10 @@ impl Config {
 
         let settings = &self.identity_token;
         if !settings.key.is_empty() {
-            if let Err(fault) = IdentityTokens::new(settings.clone()) {
+            if let Err(error) = IdentityTokens::new(settings.clone()) {
                 let hint =
                     "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
-                problems.push(Problem::new("identity_token.key", fault.to_string(), hint));
+                problems.push(Problem::new("identity_token.key", error.to_string(), hint));
             }
             if settings.lifetime.is_zero() {
                 let hint = "set how long the app may take, such as 1m";
@@ -261,11 +268,14 @@ impl Config {
     }
 }
 
-fn trusted_problems(issuer: &TrustedIssuer, twice: bool) -> Vec<(String, &'static str)> {
+fn issuer_entry_problems(
+    issuer: &TrustedIssuer,
+    is_duplicate: bool,
+) -> Vec<(String, &'static str)> {
     let mut problems = Vec::new();
-    if twice || issuer.issuer.is_empty() {
+    if is_duplicate || issuer.issuer.is_empty() {
         let hint = "name each issuer once, with all its audiences in one list";
-        problems.push(("is empty or there twice".to_owned(), hint));
+        problems.push(("is empty or there is_duplicate".to_owned(), hint));
     }
 
     let audiences = issuer.audience.list();
@@ -274,17 +284,17 @@ fn trusted_problems(issuer: &TrustedIssuer, twice: bool) -> Vec<(String, &'stati
         problems.push(("`audience` is empty".to_owned(), hint));
     }
 
-    if let Err(fault) = source(issuer) {
-        let message = format!("`jwks` names no place to load keys from: {fault}");
+    if let Err(error) = source(issuer) {
+        let message = format!("`jwks` names no place to load keys from: {error}");
         problems.push((message, NO_PLACE));
     }
 
-    let sound = issuer
+    let valid = issuer
         .required
         .iter()
-        .all(|(name, value)| !name.is_empty() && can_be_wanted(value));
+        .all(|(name, value)| !name.is_empty() && is_valid_expectation(value));
 
-    if !sound {
+    if !valid {
         let message = "`required` wants something that no claim can be".to_owned();
         let hint = "want a text, number or truth of it, or a list of such";
         problems.push((message, hint));
@@ -322,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn three_settings_are_required_and_enough() {
+    fn requires_upstream_issuer_and_audience() {
         assert_eq!(
             settings_with_problems(&Config::default()),
             ["upstream", "issuer"]
@@ -342,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_upstream_that_can_be_walked_around() {
+    fn rejects_an_upstream_outside_the_task() {
         for upstream in [
             "http://127.0.0.1:1",
             "http://[::1]:1",
@@ -382,30 +392,30 @@ mod tests {
     }
 
     #[test]
-    fn says_everything_that_is_wrong_at_once() {
+    fn reports_all_problems_together() {
         let config = Config {
             issuer: "no address".into(),
             algorithms: Vec::new(),
             leeway: Period::from_secs(3600),
-            jwks_refresh: Period::from_secs(0),
+            jwks_refresh_interval: Period::from_secs(0),
             rules: serde_json::from_str(r#"[{"path":"x"},{"path":"/y"},{"path":"/**/z"}]"#)
                 .unwrap(),
             ..good()
         };
 
-        let wrong = [
+        let expected = [
             "jwks",
             "algorithms",
             "leeway",
-            "jwks_refresh",
+            "jwks_refresh_interval",
             "rules",
             "rules",
         ];
-        assert_eq!(settings_with_problems(&config), wrong);
+        assert_eq!(settings_with_problems(&config), expected);
     }
 
     #[test]
-    fn any_one_kind_of_credential_is_enough() {
+    fn accepts_any_single_kind_of_credential() {
         let hash = "a".repeat(64);
         let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/a/b";
         for settings in [
@@ -423,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_could_not_mean_what_they_say_are_named() {
+    fn rejects_invalid_credential_settings() {
         let https = "https://issuer.test";
         for (settings, wrong) in [
             (
@@ -482,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_secret_is_not_repeated() {
+    fn does_not_print_an_invalid_secret() {
         let config = Config {
             api_keys_secret: Secret::new("hunter2"),
             ..good()

@@ -23,9 +23,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::identity::{Credential, Identity};
-use crate::json::{member, object};
+use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Jws, Key};
-use crate::keys::{Fetcher, chain};
+use crate::keys::{Fetcher, format_chain};
 
 /// The header with the token.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-amzn-oidc-data");
@@ -40,12 +40,12 @@ pub struct AlbSettings {
     pub clients: Vec<String>,
     /// Address the load balancers' public keys stand under; that of their region without it.
     #[schemars(url)]
-    pub keys: Option<String>,
+    pub keys_url: Option<String>,
 }
 
 /// Why what a load balancer says is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AlbFault {
+pub enum AlbError {
     /// The header is there twice or is no token.
     #[error("`x-amzn-oidc-data` is no token of a load balancer")]
     Malformed,
@@ -86,13 +86,13 @@ pub struct Alb {
 
 impl AlbSettings {
     /// Whether any load balancer is believed.
-    pub fn is_on(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         !self.signers.is_empty()
     }
 
     /// Where the keys are: as set, else as AWS publishes them for the region of the first signer.
-    pub(crate) fn place(&self) -> Option<String> {
-        if let Some(keys) = &self.keys {
+    pub(crate) fn keys_url(&self) -> Option<String> {
+        if let Some(keys) = &self.keys_url {
             return Some(keys.trim_end_matches('/').to_owned());
         }
 
@@ -107,7 +107,7 @@ impl AlbSettings {
     }
 
     /// The first signer that is no ARN of a load balancer, or that is of another region than the first.
-    pub(crate) fn wrong_signer(&self) -> Option<&String> {
+    pub(crate) fn invalid_signer(&self) -> Option<&String> {
         let first = self.signers.first().and_then(|arn| region(arn));
         self.signers
             .iter()
@@ -142,17 +142,17 @@ impl Alb {
         settings: AlbSettings,
         fetcher: Fetcher,
         leeway: Duration,
-        cooldown: Duration,
+        min_refresh_interval: Duration,
         claims: Vec<String>,
     ) -> Self {
         let keys = RegionKeys {
-            place: settings.place().unwrap_or_default(),
+            base_url: settings.keys_url().unwrap_or_default(),
             fetcher,
-            cooldown,
-            one_at_a_time: Semaphore::new(1),
+            min_refresh_interval,
+            fetch_permit: Semaphore::new(1),
             state: Mutex::new(State {
-                known: LruCache::new(MAX_KEYS),
-                asked: Vec::new(),
+                keys: LruCache::new(MAX_KEYS),
+                fetches: Vec::new(),
             }),
         };
 
@@ -165,42 +165,46 @@ impl Alb {
     }
 
     /// Who is logged in, if one of ours says so.
-    pub async fn identity(&self, data: &[u8], now: SystemTime) -> Result<Identity, AlbFault> {
-        let token = Parts::read(data).ok_or(AlbFault::Malformed)?;
-        let said = |name: &str| token.header.get(name).and_then(Value::as_str);
-        if said("alg") != Some(Algorithm::ES256.name()) {
-            return Err(AlbFault::Algorithm);
+    pub async fn identity(&self, data: &[u8], now: SystemTime) -> Result<Identity, AlbError> {
+        let token = AlbToken::parse(data).ok_or(AlbError::Malformed)?;
+        let header_text = |name: &str| token.header.get(name).and_then(Value::as_str);
+        if header_text("alg") != Some(Algorithm::ES256.name()) {
+            return Err(AlbError::Algorithm);
         }
 
-        // Before any key is looked for: a stranger's token makes the filter fetch nothing.
-        if !said("signer").is_some_and(|arn| self.settings.signers.iter().any(|our| our == arn)) {
-            return Err(AlbFault::Signer);
+        // Before any key is looked for: a untrusted's token makes the filter fetch nothing.
+        if !header_text("signer")
+            .is_some_and(|arn| self.settings.signers.iter().any(|signer| signer == arn))
+        {
+            return Err(AlbError::Signer);
         }
 
         let clients = &self.settings.clients;
-        let client = said("client");
-        if !clients.is_empty() && !client.is_some_and(|id| clients.iter().any(|our| our == id)) {
-            return Err(AlbFault::Client);
+        let client = header_text("client");
+        if !clients.is_empty()
+            && !client.is_some_and(|id| clients.iter().any(|signer| signer == id))
+        {
+            return Err(AlbError::Client);
         }
 
         let expires = token.header.get("exp").and_then(Value::as_f64);
-        let expires = expires.ok_or(AlbFault::NoExpiry)?;
-        let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbFault::Expired)?;
-        let ends = UNIX_EPOCH.checked_add(ends).ok_or(AlbFault::NoExpiry)?;
+        let expires = expires.ok_or(AlbError::NoExpiry)?;
+        let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbError::Expired)?;
+        let ends = UNIX_EPOCH.checked_add(ends).ok_or(AlbError::NoExpiry)?;
 
         if now >= ends + self.leeway {
-            return Err(AlbFault::Expired);
+            return Err(AlbError::Expired);
         }
 
-        let id = said("kid").filter(|id| is_uuid(id));
-        let key = self.keys.key(id.ok_or(AlbFault::UnknownKey)?).await?;
+        let id = header_text("kid").filter(|id| is_uuid(id));
+        let key = self.keys.key(id.ok_or(AlbError::UnknownKey)?).await?;
         match key.verifies(Algorithm::ES256, token.signed, &token.signature) {
-            Some(true) => Ok(self.told(&token, ends)),
-            _ => Err(AlbFault::Signature),
+            Some(true) => Ok(self.to_identity(&token, ends)),
+            _ => Err(AlbError::Signature),
         }
     }
 
-    fn told(&self, token: &Parts<'_>, expires: SystemTime) -> Identity {
+    fn to_identity(&self, token: &AlbToken<'_>, expires: SystemTime) -> Identity {
         let text = |members: &Map<String, Value>, name: &str| {
             members.get(name).and_then(Value::as_str).map(str::to_owned)
         };
@@ -212,7 +216,7 @@ impl Alb {
         identity.claims = self
             .claims
             .iter()
-            .filter_map(|name| Some((name.clone(), member(&token.payload, name)?.clone())))
+            .filter_map(|name| Some((name.clone(), lookup(&token.payload, name)?.clone())))
             .collect();
 
         identity
@@ -220,15 +224,15 @@ impl Alb {
 }
 
 /// A token taken apart.
-struct Parts<'t> {
+struct AlbToken<'t> {
     header: Map<String, Value>,
     payload: Map<String, Value>,
     signed: &'t [u8],
     signature: Vec<u8>,
 }
 
-impl<'t> Parts<'t> {
-    fn read(token: &'t [u8]) -> Option<Self> {
+impl<'t> AlbToken<'t> {
+    fn parse(token: &'t [u8]) -> Option<Self> {
         if token.len() > Jws::MAX_BYTES {
             return None;
         }
@@ -239,8 +243,8 @@ impl<'t> Parts<'t> {
         };
 
         Some(Self {
-            header: object(&decode(header)?)?,
-            payload: object(&decode(payload)?)?,
+            header: parse_object(&decode(header)?)?,
+            payload: parse_object(&decode(payload)?)?,
             signed: &token[..header.len() + 1 + payload.len()],
             signature: decode(signature)?,
         })
@@ -260,69 +264,71 @@ fn is_uuid(id: &str) -> bool {
 /// The keys of a region, each under its own address.
 #[derive(Debug)]
 struct RegionKeys {
-    place: String,
+    base_url: String,
     fetcher: Fetcher,
-    cooldown: Duration,
-    one_at_a_time: Semaphore,
+    min_refresh_interval: Duration,
+    fetch_permit: Semaphore,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    known: LruCache<String, Arc<Key>>,
-    /// When keys were asked for, as far back as the cool-down goes.
-    asked: Vec<Instant>,
+    keys: LruCache<String, Arc<Key>>,
+    /// When keys were fetches for, as far back as the cool-down goes.
+    fetches: Vec<Instant>,
 }
 
 impl RegionKeys {
-    /// The key with this id: known, or fetched if not too many were asked for lately.
-    async fn key(&self, id: &str) -> Result<Arc<Key>, AlbFault> {
-        if let Some(key) = self.known(id) {
+    /// The key with this id: keys, or fetched if not too many were fetches for lately.
+    async fn key(&self, id: &str) -> Result<Arc<Key>, AlbError> {
+        if let Some(key) = self.keys(id) {
             return Ok(key);
         }
 
-        let turn = self.one_at_a_time.acquire().await;
-        let _turn = turn.map_err(|_| AlbFault::NoKey)?;
-        if let Some(key) = self.known(id) {
+        let permit = self.fetch_permit.acquire().await;
+        let _permit = permit.map_err(|_| AlbError::NoKey)?;
+        if let Some(key) = self.keys(id) {
             return Ok(key);
         }
 
-        if !self.may_ask() {
-            return Err(AlbFault::UnknownKey);
+        if !self.try_reserve_fetch() {
+            return Err(AlbError::UnknownKey);
         }
         let key = Arc::new(self.fetch(id).await?);
 
-        self.state().known.put(id.to_owned(), key.clone());
+        self.state().keys.put(id.to_owned(), key.clone());
         Ok(key)
     }
 
-    fn known(&self, id: &str) -> Option<Arc<Key>> {
-        self.state().known.get(id).cloned()
+    fn keys(&self, id: &str) -> Option<Arc<Key>> {
+        self.state().keys.get(id).cloned()
     }
 
     /// Claims the right to one fetch before it begins.
-    fn may_ask(&self) -> bool {
+    fn try_reserve_fetch(&self) -> bool {
         let mut state = self.state();
-        state.asked.retain(|asked| asked.elapsed() < self.cooldown);
-        let may = state.asked.len() < MAX_ASKED;
-        if may {
-            state.asked.push(Instant::now());
+        state
+            .fetches
+            .retain(|fetched_at| fetched_at.elapsed() < self.min_refresh_interval);
+        let allowed = state.fetches.len() < MAX_FETCHES;
+        if allowed {
+            state.fetches.push(Instant::now());
         }
-        may
+        allowed
     }
 
-    async fn fetch(&self, id: &str) -> Result<Key, AlbFault> {
-        let url: Uri = format!("{}/{id}", self.place)
+    async fn fetch(&self, id: &str) -> Result<Key, AlbError> {
+        let url: Uri = format!("{}/{id}", self.base_url)
             .parse()
-            .map_err(|_| AlbFault::NoKey)?;
-        let document = self.fetcher.get(&url).await.map_err(|fault| {
+            .map_err(|_| AlbError::NoKey)?;
+        let document = self.fetcher.get(&url).await.map_err(|error| {
             tracing::warn!(
-                error = chain(&fault),
+                error = format_chain(&error),
                 "the load balancers' key could not be loaded"
             );
-            AlbFault::NoKey
+            AlbError::NoKey
         })?;
-        p256(&document).ok_or(AlbFault::NoKey)
+        p256(&document).ok_or(AlbError::NoKey)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -350,8 +356,8 @@ const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
 
 /// A region has one key at a time and two around a change.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-/// Keys asked for in one cool-down.
-const MAX_ASKED: usize = 4;
+/// Keys fetches for in one cool-down.
+const MAX_FETCHES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -367,15 +373,15 @@ mod tests {
     const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/front/50dc6c495c0c9188";
 
     #[test]
-    fn the_keys_are_where_aws_has_them_for_the_region() {
-        let place = |arn: &str| settings(&[arn]).place().unwrap();
+    fn derives_the_keys_url_from_the_region() {
+        let keys_url = |arn: &str| settings(&[arn]).keys_url().unwrap();
         assert_eq!(
-            place(ARN),
+            keys_url(ARN),
             "https://public-keys.auth.elb.eu-west-1.amazonaws.com"
         );
 
         assert_eq!(
-            place(
+            keys_url(
                 &ARN.replace("aws:", "aws-us-gov:")
                     .replace("eu-west-1", "us-gov-west-1")
             ),
@@ -384,10 +390,10 @@ mod tests {
     }
 
     #[test]
-    fn a_signer_is_an_application_load_balancer_of_one_region() {
+    fn signers_are_load_balancers_of_one_region() {
         let other = ARN.replace("eu-west-1", "us-east-1");
-        assert_eq!(settings(&[ARN, ARN]).wrong_signer(), None);
-        assert_eq!(settings(&[ARN, &other]).wrong_signer(), Some(&other));
+        assert_eq!(settings(&[ARN, ARN]).invalid_signer(), None);
+        assert_eq!(settings(&[ARN, &other]).invalid_signer(), Some(&other));
 
         for wrong in [
             "",
@@ -395,12 +401,12 @@ mod tests {
             &ARN.replace("/app/", "/net/"),
             &ARN.replace("12:", ":"),
         ] {
-            assert!(settings(&[wrong]).wrong_signer().is_some(), "{wrong}");
+            assert!(settings(&[wrong]).invalid_signer().is_some(), "{wrong}");
         }
     }
 
     #[test]
-    fn only_a_uuid_becomes_part_of_an_address() {
+    fn accepts_only_uuids_as_key_ids() {
         assert!(is_uuid("12345678-90ab-CDEF-1234-567890abcdef"));
         for id in [
             "",

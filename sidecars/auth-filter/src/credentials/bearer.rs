@@ -3,17 +3,17 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// The bearer token of a request; only ever from `Authorization`, never from a query or a cookie,
 /// which end up in logs and are sent by browsers on their own.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let value = given.next().ok_or(Refusal::NoToken)?;
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Rejection::NoToken)?;
 
     // Of two, the filter would judge one and the app might believe the other.
-    if given.next().is_some() {
-        return Err(Refusal::Authorization);
+    if values.next().is_some() {
+        return Err(Rejection::Authorization);
     }
 
     let value = value.as_bytes();
@@ -24,12 +24,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
     let (scheme, token) = value.split_at(at);
 
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(Refusal::NoToken);
+        return Err(Rejection::NoToken);
     }
 
     let token = token.trim_ascii_start();
     if token.is_empty() || !token.iter().copied().all(is_token_byte) {
-        return Err(Refusal::Authorization);
+        return Err(Rejection::Authorization);
     }
 
     Ok(token)
@@ -44,23 +44,23 @@ fn is_token_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn found(values: &[&str]) -> Result<Vec<u8>, Refusal> {
+    fn parse(values: &[&str]) -> Result<Vec<u8>, Rejection> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        bearer(&headers).map(<[u8]>::to_vec)
+        bearer_token(&headers).map(<[u8]>::to_vec)
     }
 
     #[test]
-    fn finds_the_token_whatever_the_case_of_the_scheme() {
+    fn ignores_the_case_of_the_scheme() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c"] {
-            assert_eq!(found(&[value]).unwrap(), b"a.b.c", "{value}");
+            assert_eq!(parse(&[value]).unwrap(), b"a.b.c", "{value}");
         }
     }
 
     #[test]
-    fn tells_no_token_from_a_broken_one() {
+    fn distinguishes_missing_from_malformed_tokens() {
         for values in [
             &[][..],
             &["Basic YTpi"],
@@ -68,7 +68,10 @@ mod tests {
             &["Bearera.b.c"],
             &[""],
         ] {
-            assert!(matches!(found(values), Err(Refusal::NoToken)), "{values:?}");
+            assert!(
+                matches!(parse(values), Err(Rejection::NoToken)),
+                "{values:?}"
+            );
         }
 
         for values in [
@@ -81,7 +84,7 @@ mod tests {
             &["Basic YTpi", "Bearer a.b.c"],
         ] {
             assert!(
-                matches!(found(values), Err(Refusal::Authorization)),
+                matches!(parse(values), Err(Rejection::Authorization)),
                 "{values:?}"
             );
         }

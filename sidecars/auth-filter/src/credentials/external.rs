@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::claims::words;
+use crate::claims::split_scopes;
 use crate::headers::{CLIENT, SCOPES, SUBJECT};
 use crate::identity::{Credential, Identity};
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// Which service is asked, and how.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub struct ExternalSettings {
     pub url: Option<String>,
     /// Headers of the request that the service sees, beside `host` and `x-forwarded-*`.
     pub headers: Vec<String>,
-    /// How long the service may take; without an answer the request is refused.
+    /// How long the service may take; without an response the request is refused.
     pub timeout: Period,
 }
 
@@ -48,7 +48,7 @@ pub struct External {
 
 /// The service's no, as the client is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
+pub struct ExternalRejection {
     /// 401, 403, or a redirect to where one logs in.
     pub status: StatusCode,
     /// `Location` or `WWW-Authenticate`, where the service gave one.
@@ -75,28 +75,30 @@ impl External {
     }
 
     /// Who a request is from, if the service lets it through.
-    pub async fn identity(&self, request: &Parts) -> Result<Identity, Refusal> {
-        let answer = self.upstream.send(self.question(request)).await;
-        let answer = answer.map_err(|error| {
-            tracing::warn!(%error, "the external service did not answer");
-            Refusal::NoAnswer
+    pub async fn identity(&self, request: &Parts) -> Result<Identity, Rejection> {
+        let response = self.upstream.send(self.check_request(request)).await;
+        let response = response.map_err(|error| {
+            tracing::warn!(%error, "the external service did not response");
+            Rejection::NoAnswer
         })?;
         let header = |name: HeaderName| {
-            let value = answer.headers().get(&name)?;
+            let value = response.headers().get(&name)?;
             Some((name, value.clone()))
         };
 
-        match answer.status() {
-            StatusCode::OK => Ok(self.told(answer.headers())),
-            status @ StatusCode::UNAUTHORIZED => Err(Refusal::Denied(Denial {
+        match response.status() {
+            StatusCode::OK => Ok(self.to_identity(response.headers())),
+            status @ StatusCode::UNAUTHORIZED => Err(Rejection::Denied(ExternalRejection {
                 status,
                 header: header(WWW_AUTHENTICATE),
             })),
-            status @ (StatusCode::FOUND | StatusCode::SEE_OTHER) => Err(Refusal::Denied(Denial {
-                status,
-                header: header(LOCATION),
-            })),
-            status @ StatusCode::FORBIDDEN => Err(Refusal::Denied(Denial {
+            status @ (StatusCode::FOUND | StatusCode::SEE_OTHER) => {
+                Err(Rejection::Denied(ExternalRejection {
+                    status,
+                    header: header(LOCATION),
+                }))
+            }
+            status @ StatusCode::FORBIDDEN => Err(Rejection::Denied(ExternalRejection {
                 status,
                 header: None,
             })),
@@ -105,15 +107,15 @@ impl External {
                     status = status.as_u16(),
                     "the external service said neither yes nor no"
                 );
-                Err(Refusal::NoAnswer)
+                Err(Rejection::NoAnswer)
             }
         }
     }
 
-    fn question(&self, request: &Parts) -> Request<chassis::http::Body> {
-        let mut question = Request::new(empty());
-        *question.method_mut() = request.method.clone();
-        *question.uri_mut() = request.uri.clone();
+    fn check_request(&self, request: &Parts) -> Request<chassis::http::Body> {
+        let mut check = Request::new(empty());
+        *check.method_mut() = request.method.clone();
+        *check.uri_mut() = request.uri.clone();
 
         let forwarded = request
             .headers
@@ -122,22 +124,22 @@ impl External {
 
         for name in self.headers.iter().chain([&HOST]).chain(forwarded) {
             for value in request.headers.get_all(name) {
-                question.headers_mut().append(name, value.clone());
+                check.headers_mut().append(name, value.clone());
             }
         }
 
-        question.headers_mut().remove(CONTENT_LENGTH);
-        question
+        check.headers_mut().remove(CONTENT_LENGTH);
+        check
     }
 
-    fn told(&self, headers: &HeaderMap) -> Identity {
+    fn to_identity(&self, headers: &HeaderMap) -> Identity {
         let text = |name: &HeaderName| {
             let value = headers.get(name)?.to_str().ok()?;
             Some(value.to_owned())
         };
         let issuer = self.upstream.authority().to_string();
         let mut identity = Identity::new(Credential::External, text(&SUBJECT), issuer);
-        identity.scopes = words(text(&SCOPES).into_iter().collect());
+        identity.scopes = split_scopes(text(&SCOPES).into_iter().collect());
         identity.client = text(&CLIENT);
         identity
     }

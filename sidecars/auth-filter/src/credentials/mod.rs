@@ -15,16 +15,16 @@ use http::request::Parts;
 
 use crate::identity::{Credential, Identity};
 use crate::issuers::Issuers;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
-pub use alb::{Alb, AlbFault, AlbSettings};
-pub use api_key::{ApiKey, ApiKeyFault, ApiKeys, ListFault, Reloader};
+pub use alb::{Alb, AlbError, AlbSettings};
+pub use api_key::{ApiKey, ApiKeyError, ApiKeyListError, ApiKeys, Reloader};
 pub(crate) use api_key::{fingerprint as api_key_fingerprint, parse as parse_api_keys};
-pub use certificate::{CertificateFault, CertificateRule, Certificates};
+pub use certificate::{CertificateError, CertificateRule, Certificates};
 pub(crate) use certificate::{HEADER as CERTIFICATE_HEADER, is_from_this_task};
-pub use external::{Denial, External, ExternalSettings};
+pub use external::{External, ExternalRejection, ExternalSettings};
 
-/// The credentials that are believed; what is not here is not looked at.
+/// The credentials that are configured; what is not here is not looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// Bearer tokens of these issuers.
@@ -41,67 +41,68 @@ pub struct Credentials {
 
 impl Credentials {
     /// Who a request is from, if its token was found good before.
-    pub(crate) fn remembered(
+    pub(crate) fn find_cached(
         &self,
         request: &Parts,
         kinds: &[Credential],
     ) -> Option<Arc<Identity>> {
         let issuers = self.issuers.as_ref()?;
-        if !is_wanted(kinds, Credential::Token) {
+        if !is_accepted(kinds, Credential::Token) {
             return None;
         }
-        let token = bearer::bearer(&request.headers).ok()?;
-        issuers.remembered(token, SystemTime::now())
+        let token = bearer::bearer_token(&request.headers).ok()?;
+        issuers.find_cached(token, SystemTime::now())
     }
 
     /// Who a request is from, by the first of the wanted `kinds` of credential it carries; by the
-    /// first of all kinds where none are named.
+    /// first of all kinds where none are names.
     pub(crate) async fn identify(
         &self,
         request: &Parts,
         kinds: &[Credential],
-    ) -> Result<Arc<Identity>, Refusal> {
+    ) -> Result<Arc<Identity>, Rejection> {
         let (headers, now) = (&request.headers, SystemTime::now());
-        if let Some(issuers) = wanted(kinds, Credential::Token, self.issuers.as_ref()) {
-            match bearer::bearer(headers) {
+        if let Some(issuers) = if_accepted(kinds, Credential::Token, self.issuers.as_ref()) {
+            match bearer::bearer_token(headers) {
                 Ok(token) => return issuers.identity(token, now).await,
-                Err(Refusal::NoToken) => {}
-                Err(refusal) => return Err(refusal),
+                Err(Rejection::NoToken) => {}
+                Err(rejection) => return Err(rejection),
             }
         }
 
-        if let Some(api_keys) = wanted(kinds, Credential::ApiKey, self.api_keys.as_ref())
-            && let Some(key) = one(headers, api_keys.header()).ok_or(ApiKeyFault::Twice)?
+        if let Some(api_keys) = if_accepted(kinds, Credential::ApiKey, self.api_keys.as_ref())
+            && let Some(key) =
+                single_header(headers, api_keys.header()).ok_or(ApiKeyError::Duplicate)?
         {
             return Ok(api_keys.identity(key, now)?);
         }
 
-        if let Some(alb) = wanted(kinds, Credential::Alb, self.alb.as_ref())
-            && let Some(data) = one(headers, &alb::HEADER).ok_or(AlbFault::Malformed)?
+        if let Some(alb) = if_accepted(kinds, Credential::Alb, self.alb.as_ref())
+            && let Some(data) = single_header(headers, &alb::HEADER).ok_or(AlbError::Malformed)?
         {
             return Ok(alb.identity(data, now).await?.into());
         }
 
         if let Some(certificates) =
-            wanted(kinds, Credential::Certificate, self.certificates.as_ref())
-            && let Some(named) =
-                one(headers, &certificate::HEADER).ok_or(CertificateFault::Malformed)?
+            if_accepted(kinds, Credential::Certificate, self.certificates.as_ref())
+            && let Some(names) =
+                single_header(headers, &certificate::HEADER).ok_or(CertificateError::Malformed)?
         {
-            return Ok(certificates.identity(request, named)?.into());
+            return Ok(certificates.identity(request, names)?.into());
         }
 
-        match wanted(kinds, Credential::External, self.external.as_ref()) {
+        match if_accepted(kinds, Credential::External, self.external.as_ref()) {
             Some(external) => Ok(external.identity(request).await?.into()),
-            None => Err(Refusal::NoToken),
+            None => Err(Rejection::NoToken),
         }
     }
 }
 
-fn wanted<C>(kinds: &[Credential], kind: Credential, believed: Option<C>) -> Option<C> {
-    believed.filter(|_| is_wanted(kinds, kind))
+fn if_accepted<C>(kinds: &[Credential], kind: Credential, configured: Option<C>) -> Option<C> {
+    configured.filter(|_| is_accepted(kinds, kind))
 }
 
-fn is_wanted(kinds: &[Credential], kind: Credential) -> bool {
+fn is_accepted(kinds: &[Credential], kind: Credential) -> bool {
     kinds.is_empty() || kinds.contains(&kind)
 }
 
@@ -110,7 +111,7 @@ fn is_wanted(kinds: &[Credential], kind: Credential) -> bool {
     clippy::option_option,
     reason = "there, not there, or there twice: the outer one is an error of the caller's"
 )]
-fn one<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<Option<&'h [u8]>> {
+fn single_header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<Option<&'h [u8]>> {
     let mut values = headers.get_all(name).iter();
     let first = values.next().map(http::HeaderValue::as_bytes);
     values.next().is_none().then_some(first)

@@ -53,7 +53,7 @@ impl Algorithm {
     ];
 
     /// Reads an `alg` value, which is exact in case; `Ed25519` (RFC 9864) is the same as `EdDSA`.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         if name == "Ed25519" {
             return Some(Self::EdDsa);
         }
@@ -118,7 +118,7 @@ pub(super) enum Curve {
 }
 
 impl Curve {
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         match name {
             "P-256" => Some(Self::P256),
             "P-384" => Some(Self::P384),

@@ -5,7 +5,7 @@
 //! to a sound modulus about once in a hundred million times.
 
 /// Whether a big-endian modulus has the mark of that library.
-pub(super) fn is_marked(modulus: &[u8]) -> bool {
+pub(super) fn has_roca_fingerprint(modulus: &[u8]) -> bool {
     PRIMES
         .iter()
         .all(|prime| is_power_of_generator(remainder(modulus, *prime), *prime))
@@ -39,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_mark() {
-        let marked = power_of_generator(128);
-        assert!(is_marked(&marked));
-        let mut other = marked;
+    fn detects_the_fingerprint() {
+        let fingerprinted = power_of_generator(128);
+        assert!(has_roca_fingerprint(&fingerprinted));
+        let mut other = fingerprinted;
         *other.last_mut().unwrap() ^= 2;
-        assert!(!is_marked(&other));
-        assert!(!is_marked(&[0xff; 256]));
+        assert!(!has_roca_fingerprint(&other));
+        assert!(!has_roca_fingerprint(&[0xff; 256]));
     }
 
     /// Multiplying by 65537 is a shift by two bytes and an addition.

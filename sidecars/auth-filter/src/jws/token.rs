@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Algorithm, Header, HeaderFault, Key};
+use super::{Algorithm, Header, HeaderError, Key};
 
 /// A token taken apart: three parts, decoded, nothing believed yet.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Jws<'t> {
 
 /// Why a token or its signature was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JwsFault {
+pub enum JwsError {
     /// The token is longer than any token needs to be.
     #[error("the token is longer than {} bytes", Jws::MAX_BYTES)]
     TooLong,
@@ -28,7 +28,7 @@ pub enum JwsFault {
     Encoding,
     /// The header was refused.
     #[error(transparent)]
-    Header(#[from] HeaderFault),
+    Header(#[from] HeaderError),
     /// The header names an algorithm that the key is not for, or that is never offered.
     #[error("the algorithm of the token is not one of the key")]
     Algorithm,
@@ -42,14 +42,14 @@ impl<'t> Jws<'t> {
     pub const MAX_BYTES: usize = 16 * 1024;
 
     /// Takes a token apart without believing any of it.
-    pub fn parse(token: &'t [u8]) -> Result<Self, JwsFault> {
+    pub fn parse(token: &'t [u8]) -> Result<Self, JwsError> {
         if token.len() > Self::MAX_BYTES {
-            return Err(JwsFault::TooLong);
+            return Err(JwsError::TooLong);
         }
 
         let dots = dots(token);
         let [first, second] = dots[..] else {
-            return Err(JwsFault::Parts);
+            return Err(JwsError::Parts);
         };
 
         Ok(Self {
@@ -66,16 +66,16 @@ impl<'t> Jws<'t> {
     }
 
     /// What nobody has vouched for yet: it may choose whose keys are tried, and nothing else.
-    pub fn unverified(&self) -> &[u8] {
+    pub fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
 
     /// Checks the signature with `key`; only then is there a payload to be believed.
-    pub fn verify(self, key: &Key) -> Result<Vec<u8>, JwsFault> {
-        if self.verified_by(key)? {
+    pub fn verify(self, key: &Key) -> Result<Vec<u8>, JwsError> {
+        if self.is_signed_by(key)? {
             Ok(self.payload)
         } else {
-            Err(JwsFault::Signature)
+            Err(JwsError::Signature)
         }
     }
 
@@ -83,31 +83,31 @@ impl<'t> Jws<'t> {
     pub fn verify_any<'k>(
         self,
         keys: impl IntoIterator<Item = &'k Key>,
-    ) -> Result<Vec<u8>, JwsFault> {
-        let mut fault = JwsFault::Algorithm;
+    ) -> Result<Vec<u8>, JwsError> {
+        let mut error = JwsError::Algorithm;
         for key in keys {
-            match self.verified_by(key) {
+            match self.is_signed_by(key) {
                 Ok(true) => return Ok(self.payload),
-                Ok(false) => fault = JwsFault::Signature,
+                Ok(false) => error = JwsError::Signature,
                 Err(_) => {}
             }
         }
 
-        Err(fault)
+        Err(error)
     }
 
-    /// `Err` when the key is not for the algorithm named, else whether the signature holds.
-    fn verified_by(&self, key: &Key) -> Result<bool, JwsFault> {
-        let algorithm = Algorithm::named(&self.header.alg).ok_or(JwsFault::Algorithm)?;
+    /// `Err` when the key is not for the algorithm named, else whether the signature claim_matches.
+    fn is_signed_by(&self, key: &Key) -> Result<bool, JwsError> {
+        let algorithm = Algorithm::from_name(&self.header.alg).ok_or(JwsError::Algorithm)?;
         key.verifies(algorithm, self.signed, &self.signature)
-            .ok_or(JwsFault::Algorithm)
+            .ok_or(JwsError::Algorithm)
     }
 }
 
 /// Checks a token in compact form with one key and gives its payload.
 ///
 /// The payload may be any bytes. Nothing is said about what is in it.
-pub fn verify_jws(token: &[u8], key: &Key) -> Result<Vec<u8>, JwsFault> {
+pub fn verify_jws(token: &[u8], key: &Key) -> Result<Vec<u8>, JwsError> {
     Jws::parse(token)?.verify(key)
 }
 
@@ -122,6 +122,6 @@ fn dots(token: &[u8]) -> Vec<usize> {
 }
 
 /// The engine refuses padding, foreign alphabets and left-over bits, so that a token has one form.
-fn decode(part: &[u8]) -> Result<Vec<u8>, JwsFault> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsFault::Encoding)
+fn decode(part: &[u8]) -> Result<Vec<u8>, JwsError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Encoding)
 }

@@ -48,7 +48,7 @@ pub enum Roots {
 
 /// Why the authorities could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum RootsFault {
+pub enum RootsError {
     /// The file is not readable or not PEM.
     #[error("cannot read certificates from `{}`: {cause}", .path.display())]
     Unreadable {
@@ -67,7 +67,7 @@ pub enum RootsFault {
 
 /// Why a document could not be had.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchFault {
+pub enum FetchError {
     /// The address is neither `https://` nor `http://` with a host.
     #[error("`{0}` is not an http or https address")]
     Address(Uri),
@@ -90,42 +90,42 @@ pub enum FetchFault {
         /// What went wrong.
         source: io::Error,
     },
-    /// The exchange broke off.
-    #[error("`{url}` broke off")]
+    /// The exchange exchange_error off.
+    #[error("`{url}` exchange_error off")]
     Exchange {
         /// The address.
         url: Uri,
         /// What went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The answer is not 200; redirects are not followed.
+    /// The response is not 200; redirects are not followed.
     #[error("`{url}` answered {status}")]
     Status {
         /// The address.
         url: Uri,
-        /// The answer.
+        /// The response.
         status: StatusCode,
     },
     /// The document is too big.
     #[error("`{0}` is longer than {limit} bytes", limit = Fetcher::MAX_BYTES)]
-    TooBig(Uri),
+    TooLarge(Uri),
     /// It took too long.
-    #[error("`{0}` did not answer within {limit} s", limit = Fetcher::LIMIT.as_secs())]
-    TooSlow(Uri),
+    #[error("`{0}` did not response within {limit} s", limit = Fetcher::TIMEOUT.as_secs())]
+    Timeout(Uri),
 }
 
 impl Fetcher {
     /// The longest document taken.
     pub const MAX_BYTES: usize = 256 * 1024;
     /// How long one document may take, from the name of the host to the last byte.
-    pub const LIMIT: Duration = Duration::from_secs(5);
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
 
     /// A fetcher that believes `roots`.
-    pub fn new(roots: &Roots, plain: PlainHttp) -> Result<Self, RootsFault> {
+    pub fn new(roots: &Roots, plain: PlainHttp) -> Result<Self, RootsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(store(roots)?)
+            .with_root_certificates(root_store(roots)?)
             .with_no_client_auth();
         Ok(Self {
             tls: Arc::new(config),
@@ -134,18 +134,18 @@ impl Fetcher {
     }
 
     /// Gets one document.
-    pub async fn get(&self, url: &Uri) -> Result<Bytes, FetchFault> {
-        let limited = timeout(Self::LIMIT, self.get_unlimited(url)).await;
-        limited.unwrap_or_else(|_| Err(FetchFault::TooSlow(url.clone())))
+    pub async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
+        let result = timeout(Self::TIMEOUT, self.get_without_timeout(url)).await;
+        result.unwrap_or_else(|_| Err(FetchError::Timeout(url.clone())))
     }
 
-    async fn get_unlimited(&self, url: &Uri) -> Result<Bytes, FetchFault> {
+    async fn get_without_timeout(&self, url: &Uri) -> Result<Bytes, FetchError> {
         let (scheme, host) = match (url.scheme_str(), url.host()) {
             (Some(scheme @ ("http" | "https")), Some(host)) if !host.is_empty() => (scheme, host),
-            _ => return Err(FetchFault::Address(url.clone())),
+            _ => return Err(FetchError::Address(url.clone())),
         };
 
-        let connect = |source| FetchFault::Connect {
+        let connect = |source| FetchError::Connect {
             url: url.clone(),
             source,
         };
@@ -155,8 +155,8 @@ impl Fetcher {
             return exchange(tcp, url).await;
         }
 
-        let name = ServerName::try_from(unbracketed(host).to_owned())
-            .map_err(|_| FetchFault::Address(url.clone()))?;
+        let name = ServerName::try_from(strip_brackets(host).to_owned())
+            .map_err(|_| FetchError::Address(url.clone()))?;
         let tls = TlsConnector::from(self.tls.clone())
             .connect(name, tcp)
             .await
@@ -165,19 +165,19 @@ impl Fetcher {
         exchange(tls, url).await
     }
 
-    async fn connect(&self, url: &Uri, scheme: &str, host: &str) -> Result<TcpStream, FetchFault> {
-        let host = unbracketed(host);
+    async fn connect(&self, url: &Uri, scheme: &str, host: &str) -> Result<TcpStream, FetchError> {
+        let host = strip_brackets(host);
         let port = url
             .port_u16()
             .unwrap_or(if scheme == "https" { 443 } else { 80 });
-        let unresolved = |source| FetchFault::Resolve {
+        let unresolved = |source| FetchError::Resolve {
             host: host.to_owned(),
             source,
         };
-        let found = lookup_host((host, port))
+        let resolved = lookup_host((host, port))
             .await
             .map_err(|error| unresolved(Some(error)))?;
-        let mut addresses: Vec<SocketAddr> = found.collect();
+        let mut addresses: Vec<SocketAddr> = resolved.collect();
 
         if addresses.is_empty() {
             return Err(unresolved(None));
@@ -186,55 +186,55 @@ impl Fetcher {
             // Judged by address, not by name: `localhost` is whatever a hosts file says.
             addresses.retain(|address| address.ip().is_loopback());
             if addresses.is_empty() {
-                return Err(FetchFault::Plain(url.clone()));
+                return Err(FetchError::Plain(url.clone()));
             }
         }
 
-        let connected = TcpStream::connect(&addresses[..]).await;
-        connected.map_err(|source| FetchFault::Connect {
+        let stream = TcpStream::connect(&addresses[..]).await;
+        stream.map_err(|source| FetchError::Connect {
             url: url.clone(),
             source,
         })
     }
 }
 
-async fn exchange<Io>(io: Io, url: &Uri) -> Result<Bytes, FetchFault>
+async fn exchange<Io>(io: Io, url: &Uri) -> Result<Bytes, FetchError>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let broke = |source: Box<dyn std::error::Error + Send + Sync>| FetchFault::Exchange {
+    let exchange_error = |source: Box<dyn std::error::Error + Send + Sync>| FetchError::Exchange {
         url: url.clone(),
         source,
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(io))
         .await
-        .map_err(|error| broke(error.into()))?;
+        .map_err(|error| exchange_error(error.into()))?;
 
     // Owns the connection's task: it ends with this function, however that ends.
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
-    let request = request(url).map_err(|error| broke(error.into()))?;
-    let answer = sender
+    let request = request(url).map_err(|error| exchange_error(error.into()))?;
+    let response = sender
         .send_request(request)
         .await
-        .map_err(|error| broke(error.into()))?;
+        .map_err(|error| exchange_error(error.into()))?;
 
-    if answer.status() != StatusCode::OK {
-        return Err(FetchFault::Status {
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status {
             url: url.clone(),
-            status: answer.status(),
+            status: response.status(),
         });
     }
 
-    let body = Limited::new(answer.into_body(), Fetcher::MAX_BYTES)
+    let body = Limited::new(response.into_body(), Fetcher::MAX_BYTES)
         .collect()
         .await;
     body.map(http_body_util::Collected::to_bytes)
         .map_err(|error| {
             if error.is::<LengthLimitError>() {
-                FetchFault::TooBig(url.clone())
+                FetchError::TooLarge(url.clone())
             } else {
-                broke(error)
+                exchange_error(error)
             }
         })
 }
@@ -256,13 +256,13 @@ fn request(url: &Uri) -> Result<Request<Empty<Bytes>>, http::Error> {
 }
 
 /// An IPv6 host stands in brackets in an address and without them everywhere else.
-fn unbracketed(host: &str) -> &str {
+fn strip_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
 }
 
-fn store(roots: &Roots) -> Result<RootCertStore, RootsFault> {
+fn root_store(roots: &Roots) -> Result<RootCertStore, RootsError> {
     match roots {
         Roots::Public => Ok(RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -271,8 +271,8 @@ fn store(roots: &Roots) -> Result<RootCertStore, RootsFault> {
     }
 }
 
-fn from_file(path: &Path) -> Result<RootCertStore, RootsFault> {
-    let unreadable = |cause| RootsFault::Unreadable {
+fn from_file(path: &Path) -> Result<RootCertStore, RootsError> {
+    let unreadable = |cause| RootsError::Unreadable {
         path: path.to_owned(),
         cause,
     };
@@ -282,11 +282,11 @@ fn from_file(path: &Path) -> Result<RootCertStore, RootsFault> {
         let certificate = certificate.map_err(unreadable)?;
         store
             .add(certificate)
-            .map_err(|_| RootsFault::NoAuthority(path.to_owned()))?;
+            .map_err(|_| RootsError::NoAuthority(path.to_owned()))?;
     }
 
     if store.is_empty() {
-        Err(RootsFault::NoAuthority(path.to_owned()))
+        Err(RootsError::NoAuthority(path.to_owned()))
     } else {
         Ok(store)
     }

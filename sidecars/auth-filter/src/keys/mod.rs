@@ -11,8 +11,8 @@ mod fetch;
 mod origin;
 mod set;
 
-pub(crate) use cache::chain;
+pub(crate) use cache::format_chain;
 pub use cache::{Keys, Refresher, Timing};
-pub use fetch::{FetchFault, Fetcher, PlainHttp, Roots, RootsFault};
-pub use origin::{LoadFault, Origin, Source, SourceFault};
-pub use set::{Ignored, KeySet, Reason, SetFault};
+pub use fetch::{FetchError, Fetcher, PlainHttp, Roots, RootsError};
+pub use origin::{LoadError, Origin, Source, SourceError};
+pub use set::{IgnoreReason, IgnoredKey, KeySet, KeySetError};

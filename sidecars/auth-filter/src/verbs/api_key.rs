@@ -10,7 +10,7 @@ use chassis::BoxError;
 use crate::credentials::{ApiKey, api_key_fingerprint};
 
 /// Writes the key to stderr, where no redirection keeps it, and its entry to stdout.
-pub(super) fn make(id: &str, scopes: &[String]) -> Result<u8, BoxError> {
+pub(super) fn generate(id: &str, scopes: &[String]) -> Result<u8, BoxError> {
     let mut random = [0; 32];
     rand::fill(&mut random).map_err(|_| "no randomness to make a key of")?;
     let key = format!("{id}.{}", URL_SAFE_NO_PAD.encode(random));

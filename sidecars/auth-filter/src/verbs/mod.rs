@@ -37,9 +37,12 @@ pub(crate) const ALL: &[Verb] = &[
 ];
 
 /// Runs a verb that needs no settings.
-pub(crate) fn plain(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+pub(crate) fn run_without_settings(
+    name: &str,
+    arguments: &[String],
+) -> Option<Result<u8, BoxError>> {
     match (name, arguments) {
-        ("api-key", [id, scopes @ ..]) => Some(api_key::make(id, scopes)),
+        ("api-key", [id, scopes @ ..]) => Some(api_key::generate(id, scopes)),
         _ => None,
     }
 }
@@ -48,7 +51,7 @@ pub(crate) fn plain(name: &str, arguments: &[String]) -> Option<Result<u8, BoxEr
 pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Result<u8, BoxError> {
     if let ("identity-jwks", []) = (name, arguments) {
         let tokens = IdentityTokens::new(config.identity_token.clone());
-        let tokens = tokens.map_err(|fault| format!("`identity_token.key` is {fault}"))?;
+        let tokens = tokens.map_err(|error| format!("`identity_token.key` is {error}"))?;
         writeln!(std::io::stdout(), "{}", tokens.jwks())?;
         return Ok(0);
     }

@@ -24,19 +24,19 @@ struct Shared {
 
 impl Issuer {
     /// An issuer that publishes `jwks` at every path.
-    pub async fn publishing(jwks: &Value) -> Self {
-        let issuer = Self::bound(None).await;
+    pub async fn new(jwks: &Value) -> Self {
+        let issuer = Self::bind(None).await;
         issuer.publish(jwks);
         issuer
     }
 
     pub async fn with_tls(jwks: &Value, acceptor: TlsAcceptor) -> Self {
-        let issuer = Self::bound(Some(acceptor)).await;
+        let issuer = Self::bind(Some(acceptor)).await;
         issuer.publish(jwks);
         issuer
     }
 
-    async fn bound(tls: Option<TlsAcceptor>) -> Self {
+    async fn bind(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared {
@@ -92,12 +92,12 @@ impl Issuer {
     }
 
     /// Keeps back every answer, as it would have been when it was asked for, or lets them go.
-    pub fn hold(&self, held: bool) {
+    pub fn hold_responses(&self, held: bool) {
         self.held.send_replace(held);
     }
 
     /// The paths it was asked for so far.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.shared.lock().unwrap().asked.clone()
     }
 }

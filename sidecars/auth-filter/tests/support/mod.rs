@@ -7,17 +7,17 @@
     reason = "every test binary uses its own part of this"
 )]
 
+pub mod harness;
 pub mod issuer;
 pub mod signer;
-pub mod stage;
 pub mod upstream;
 
 use std::time::Duration;
 
 /// Waits for a condition, with a limit.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut claim_matches: impl FnMut() -> bool) {
     let waiting = async {
-        while !holds() {
+        while !claim_matches() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

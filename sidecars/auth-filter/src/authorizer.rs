@@ -6,32 +6,32 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::credentials::Credentials;
-use crate::failures::Failures;
+use crate::failure_limiter::FailureLimiter;
 use crate::identity::{Credential, Identity};
-use crate::refusal::Refusal;
-use crate::rules::{Need, Rules};
+use crate::rejection::Rejection;
+use crate::rules::{Requirement, Rules};
 use crate::target::Target;
 
 /// Decides which requests pass.
 #[derive(Clone, Debug)]
-pub struct Judge {
+pub struct Authorizer {
     rules: Rules,
     credentials: Credentials,
-    failures: Failures,
+    failures: FailureLimiter,
 }
 
 /// A request that may go on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Passed {
+pub struct Authorized {
     /// The target that was judged and that is to be forwarded.
     pub target: Target,
     /// Who it is from; nobody where a rule is public.
     pub identity: Option<Arc<Identity>>,
 }
 
-impl Judge {
+impl Authorizer {
     /// A judge by these rules, who believes these credentials.
-    pub fn new(rules: Rules, credentials: Credentials, failures: Failures) -> Self {
+    pub fn new(rules: Rules, credentials: Credentials, failures: FailureLimiter) -> Self {
         Self {
             rules,
             credentials,
@@ -40,24 +40,24 @@ impl Judge {
     }
 
     /// Judges a request by its head.
-    pub async fn judge(&self, request: &Parts) -> Result<Passed, Refusal> {
-        let target = Target::of(request)?;
-        let demand = match self.rules.need(request.method.as_str(), &target) {
-            Need::Nothing => {
+    pub async fn authorize(&self, request: &Parts) -> Result<Authorized, Rejection> {
+        let target = Target::from_request(request)?;
+        let policy = match self.rules.requirement(request.method.as_str(), &target) {
+            Requirement::Public => {
                 let identity = None;
-                return Ok(Passed { target, identity });
+                return Ok(Authorized { target, identity });
             }
-            Need::Identity(demand) => Some(demand),
-            Need::NoRule => None,
+            Requirement::Identity(policy) => Some(policy),
+            Requirement::NoRule => None,
         };
 
         // Strangers get the same answer whether or not there is a rule, so that they learn nothing.
-        let kinds = demand.map_or(&[][..], |demand| &demand.credentials);
+        let kinds = policy.map_or(&[][..], |policy| &policy.credentials);
         let identity = self.identify(request, kinds).await?;
-        demand.ok_or(Refusal::NoRule)?.check(&identity)?;
+        policy.ok_or(Rejection::NoRule)?.check(&identity)?;
         let identity = Some(identity);
 
-        Ok(Passed { target, identity })
+        Ok(Authorized { target, identity })
     }
 
     /// The client of a request, past the proxies that are trusted.
@@ -69,15 +69,18 @@ impl Judge {
         &self,
         request: &Parts,
         kinds: &[Credential],
-    ) -> Result<Arc<Identity>, Refusal> {
-        if let Some(identity) = self.credentials.remembered(request, kinds) {
+    ) -> Result<Arc<Identity>, Rejection> {
+        if let Some(identity) = self.credentials.find_cached(request, kinds) {
             return Ok(identity);
         }
 
-        let client = self.failures.admit(request)?;
+        let client = self.failures.check(request)?;
         let identity = self.credentials.identify(request, kinds).await;
-        if identity.as_ref().is_err_and(Refusal::is_failure) {
-            self.failures.count(client);
+        if identity
+            .as_ref()
+            .is_err_and(Rejection::is_credential_failure)
+        {
+            self.failures.record_failure(client);
         }
 
         identity

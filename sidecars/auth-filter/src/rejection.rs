@@ -1,4 +1,4 @@
-//! Why a request is refused, and what its sender is told: the kind of fault, never the reason.
+//! Why a request is refused, and what its sender is told: the kind of error, never the reason.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use chassis::http::{Body, problem};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::claims::ClaimsFault;
-use crate::credentials::{AlbFault, ApiKeyFault, CertificateFault, Denial};
-use crate::jws::JwsFault;
-use crate::target::TargetFault;
+use crate::claims::ClaimsError;
+use crate::credentials::{AlbError, ApiKeyError, CertificateError, ExternalRejection};
+use crate::jws::JwsError;
+use crate::target::TargetError;
 
 /// Why a request is not let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Rejection {
     /// The target can be read in more than one way.
     #[error(transparent)]
-    Target(#[from] TargetFault),
+    Target(#[from] TargetError),
     /// There is more than one `Authorization` header, or it is malformed.
     #[error("`Authorization` is malformed or there twice")]
     Authorization,
@@ -25,7 +25,7 @@ pub enum Refusal {
     NoToken,
     /// The token or its signature is no good.
     #[error(transparent)]
-    Token(#[from] JwsFault),
+    Token(#[from] JwsError),
     /// The issuer has no key of that name.
     #[error("the issuer has no such key")]
     UnknownKey,
@@ -34,19 +34,19 @@ pub enum Refusal {
     UnknownIssuer,
     /// The claims do not hold.
     #[error(transparent)]
-    Claims(#[from] ClaimsFault),
+    Claims(#[from] ClaimsError),
     /// The API key is no good.
     #[error(transparent)]
-    ApiKey(#[from] ApiKeyFault),
+    ApiKey(#[from] ApiKeyError),
     /// What the load balancer says is not to be believed.
     #[error(transparent)]
-    Alb(#[from] AlbFault),
+    Alb(#[from] AlbError),
     /// The client certificate is not to be believed.
     #[error(transparent)]
-    Certificate(#[from] CertificateFault),
+    Certificate(#[from] CertificateError),
     /// The external service said no.
     #[error("the external service refused with {}", .0.status)]
-    Denied(Denial),
+    Denied(ExternalRejection),
     /// The external service did not answer, or not with a yes or a no.
     #[error("the external service gave no verdict")]
     NoAnswer,
@@ -76,9 +76,9 @@ pub enum Refusal {
     NoKeys,
 }
 
-impl Refusal {
+impl Rejection {
     /// Whether a credential was given and did not hold, which is what guessing looks like.
-    pub fn is_failure(&self) -> bool {
+    pub fn is_credential_failure(&self) -> bool {
         match self {
             Self::Authorization
             | Self::Token(_)
@@ -88,7 +88,7 @@ impl Refusal {
             | Self::ApiKey(_)
             | Self::Alb(_)
             | Self::Certificate(_) => true,
-            Self::Denied(denial) => denial.status.is_client_error(),
+            Self::Denied(rejection) => rejection.status.is_client_error(),
             Self::Target(_)
             | Self::NoToken
             | Self::NoRule
@@ -105,10 +105,10 @@ impl Refusal {
         match self {
             Self::Target(_)
             | Self::Authorization
-            | Self::ApiKey(ApiKeyFault::Twice)
-            | Self::Alb(AlbFault::Malformed)
-            | Self::Certificate(CertificateFault::Malformed) => StatusCode::BAD_REQUEST,
-            Self::Alb(AlbFault::NoKey) | Self::NoKeys | Self::NoAnswer => {
+            | Self::ApiKey(ApiKeyError::Duplicate)
+            | Self::Alb(AlbError::Malformed)
+            | Self::Certificate(CertificateError::Malformed) => StatusCode::BAD_REQUEST,
+            Self::Alb(AlbError::NoKey) | Self::NoKeys | Self::NoAnswer => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoToken
@@ -121,23 +121,23 @@ impl Refusal {
             | Self::Certificate(_) => StatusCode::UNAUTHORIZED,
             Self::NoRule | Self::Scope { .. } | Self::Claim { .. } => StatusCode::FORBIDDEN,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Denied(denial) => denial.status,
+            Self::Denied(rejection) => rejection.status,
         }
     }
 
     /// A word for counters and logs; there are few of them.
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Target(TargetFault::Host | TargetFault::Authority) => "host",
+            Self::Target(TargetError::Host | TargetError::Authority) => "host",
             Self::Target(_) => "target",
             Self::Authorization => "authorization",
             Self::NoToken => "no_token",
-            Self::Token(JwsFault::Signature) => "signature",
-            Self::Token(JwsFault::Algorithm) => "algorithm",
+            Self::Token(JwsError::Signature) => "signature",
+            Self::Token(JwsError::Algorithm) => "algorithm",
             Self::Token(_) => "token",
             Self::UnknownKey => "unknown_key",
             Self::UnknownIssuer => "issuer",
-            Self::Claims(fault) => fault.word(),
+            Self::Claims(error) => error.as_str(),
             Self::ApiKey(_) => "api_key",
             Self::Alb(_) => "alb",
             Self::Certificate(_) => "certificate",
@@ -151,7 +151,7 @@ impl Refusal {
         }
     }
 
-    fn told(&self) -> (&'static str, &'static str) {
+    fn code_and_message(&self) -> (&'static str, &'static str) {
         match self {
             Self::Target(_) => ("bad_target", "the request target or host is not acceptable"),
             Self::Authorization => ("invalid_request", "one well-formed Authorization is needed"),
@@ -176,7 +176,7 @@ impl Refusal {
 
     /// The answer: RFC 6750 says which header, and nothing here says which check.
     pub fn response(&self) -> Response<Body> {
-        let (code, message) = self.told();
+        let (code, message) = self.code_and_message();
         let mut response = problem(self.status(), code, message);
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
@@ -186,19 +186,19 @@ impl Refusal {
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let challenge = match self {
-            Self::NoKeys | Self::NoAnswer | Self::Alb(AlbFault::NoKey) => {
+            Self::NoKeys | Self::NoAnswer | Self::Alb(AlbError::NoKey) => {
                 return Some((RETRY_AFTER, HeaderValue::from_static("1")));
             }
             Self::TooMany { wait } => {
                 return Some((RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)));
             }
-            Self::Denied(denial) => return denial.header.clone(),
+            Self::Denied(rejection) => return rejection.header.clone(),
             Self::Target(_)
             | Self::NoRule
             | Self::Claim { .. }
-            | Self::ApiKey(ApiKeyFault::Twice)
-            | Self::Alb(AlbFault::Malformed)
-            | Self::Certificate(CertificateFault::Malformed) => return None,
+            | Self::ApiKey(ApiKeyError::Duplicate)
+            | Self::Alb(AlbError::Malformed)
+            | Self::Certificate(CertificateError::Malformed) => return None,
             Self::NoToken | Self::ApiKey(_) | Self::Alb(_) | Self::Certificate(_) => {
                 REALM.to_owned()
             }
