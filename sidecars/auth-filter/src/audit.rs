@@ -1,5 +1,4 @@
-//! What is find_cached of each outcome: a log line and a counter, both with the reason that the sender
-//! is not told.
+//! Audit: a log line and a counter for each request, with the reason that the client does not get.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -14,11 +13,11 @@ use crate::authorizer::Authorized;
 use crate::filter::Enforcement;
 use crate::rejection::Rejection;
 
-/// Remembers that a request went on.
+/// Logs and counts an authorized request.
 pub(crate) fn log_authorized(request: &Parts, authorized: &Authorized) {
     let identity = authorized.identity.as_ref();
     let reason = identity.map_or("public", |identity| identity.credential.as_str());
-    count_request("passed", reason);
+    count_request("authorized", reason);
 
     let subject = identity.and_then(|identity| identity.subject.as_deref());
     tracing::debug!(
@@ -28,12 +27,12 @@ pub(crate) fn log_authorized(request: &Parts, authorized: &Authorized) {
         method = truncate(request.method.as_str()),
         path = truncate(request.uri.path()),
         peer = peer(request),
-        "request passed"
+        "request authorized"
     );
 }
 
-/// Remembers that a request was refused, or would have been, and why. At `info`, because who was kept
-/// out is what an audit asks for; `AUTH_FILTER_LOG=info,audit=warn` keeps it quiet.
+/// Logs and counts a rejected request. At `info`, because rejections are what an audit needs;
+/// `AUTH_FILTER_LOG=info,audit=warn` disables it.
 pub(crate) fn log_rejected(
     request: &Parts,
     rejection: &Rejection,
@@ -41,12 +40,12 @@ pub(crate) fn log_rejected(
     enforcement: Enforcement,
 ) {
     let (outcome, message) = match enforcement {
-        Enforcement::Enforce => ("refused", "request refused"),
-        Enforcement::DryRun => ("would_refuse", "request would be refused"),
+        Enforcement::Enforce => ("rejected", "request rejected"),
+        Enforcement::DryRun => ("would_reject", "request would be rejected"),
     };
 
     count_request(outcome, rejection.as_str());
-    // Never the query: it is where tokens and passwords stand that should not.
+    // Never the query, which may contain tokens and passwords.
     tracing::info!(
         target: TARGET,
         reason = rejection.as_str(),
@@ -67,7 +66,7 @@ fn count_request(outcome: &'static str, reason: &'static str) {
         telemetry::counter(
             "auth_filter.requests",
             "{request}",
-            "Requests judged, by reason.",
+            "Requests by outcome and reason.",
         )
     });
 
@@ -87,7 +86,7 @@ fn peer(request: &Parts) -> Option<String> {
         .map(|peer| peer.address.to_string())
 }
 
-/// Strangers choose these texts, so their length is ours to choose.
+/// Truncates text chosen by clients.
 fn truncate(text: &str) -> String {
     text.chars().take(MAX_CHARS).collect()
 }

@@ -1,4 +1,4 @@
-//! The verdict on one request: a function of its head, the rules, the credentials and the time.
+//! Authorizes one request from its head, the rules, the credentials and the current time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::rejection::Rejection;
 use crate::rules::{Requirement, Rules};
 use crate::target::Target;
 
-/// Decides which requests pass.
+/// Decides which requests are forwarded.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
     rules: Rules,
@@ -20,17 +20,17 @@ pub struct Authorizer {
     failures: FailureLimiter,
 }
 
-/// A request that may go on.
+/// An authorized request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Authorized {
-    /// The target that was judged and that is to be forwarded.
+    /// The target to forward, exactly as it was checked.
     pub target: Target,
-    /// Who it is from; nobody where a rule is public.
+    /// The identity of the client; `None` where a rule is public.
     pub identity: Option<Arc<Identity>>,
 }
 
 impl Authorizer {
-    /// A judge by these rules, who believes these credentials.
+    /// Creates an authorizer from rules, accepted credentials and a failure limiter.
     pub fn new(rules: Rules, credentials: Credentials, failures: FailureLimiter) -> Self {
         Self {
             rules,
@@ -39,7 +39,7 @@ impl Authorizer {
         }
     }
 
-    /// Judges a request by its head.
+    /// Authorizes a request from its head.
     pub async fn authorize(&self, request: &Parts) -> Result<Authorized, Rejection> {
         let target = Target::from_request(request)?;
         let policy = match self.rules.requirement(request.method.as_str(), &target) {
@@ -51,7 +51,8 @@ impl Authorizer {
             Requirement::NoRule => None,
         };
 
-        // Strangers get the same answer whether or not there is a rule, so that they learn nothing.
+        // Clients without a credential get 401 whether or not a rule matches, so that they cannot
+        // discover which paths exist.
         let kinds = policy.map_or(&[][..], |policy| &policy.credentials);
         let identity = self.identify(request, kinds).await?;
         policy.ok_or(Rejection::NoRule)?.check(&identity)?;
@@ -60,7 +61,7 @@ impl Authorizer {
         Ok(Authorized { target, identity })
     }
 
-    /// The client of a request, past the proxies that are trusted.
+    /// Returns the client's address in front of the trusted proxies.
     pub(crate) fn client(&self, request: &Parts) -> Option<IpAddr> {
         self.failures.client(request)
     }
@@ -70,6 +71,8 @@ impl Authorizer {
         request: &Parts,
         kinds: &[Credential],
     ) -> Result<Arc<Identity>, Rejection> {
+        // Before the limiter: a client that shares its address with a guesser (NAT) keeps working
+        // with a token that was valid before.
         if let Some(identity) = self.credentials.find_cached(request, kinds) {
             return Ok(identity);
         }

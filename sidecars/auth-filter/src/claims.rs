@@ -1,4 +1,4 @@
-//! What a token claims (RFC 7519) and what of it must hold.
+//! Token claims (RFC 7519) and the checks on them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,59 +9,59 @@ use crate::identity::{Credential, Identity, claim_matches};
 use crate::json::{lookup, parse_object};
 use crate::jws::Header;
 
-/// What every token of an issuer must say to be let through.
+/// Requirements for every token of an issuer.
 #[derive(Clone, Debug)]
 pub struct TokenPolicy {
-    /// The issuer believed, compared byte for byte.
+    /// The trusted issuer, compared byte for byte.
     pub issuer: String,
-    /// The audiences this filter stands for, compared byte for byte; one of them is enough.
+    /// The accepted audiences, compared byte for byte; one must match.
     pub audiences: Vec<String>,
-    /// The claim that names the audience: `aud`, or `client_id` where an issuer has it there.
+    /// The claim that contains the audience: `aud`, or `client_id` for some issuers.
     pub audience_claim: String,
-    /// Claims that must be there, each with what is expected of it.
+    /// Required claims and their expected values.
     pub required: BTreeMap<String, Value>,
-    /// The claim with the scopes; `scope`, else `scp`, without it.
+    /// The claim with the scopes; `scope` or `scp` if absent.
     pub scope_claim: Option<String>,
-    /// The claims that rules and headers ask for.
+    /// The claims used by rules and headers.
     pub retained_claims: Vec<String>,
-    /// How far the clocks of issuer and filter may be apart.
+    /// Tolerated clock difference.
     pub leeway: Duration,
 }
 
-/// Why claims were refused.
+/// Why claims are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimsError {
-    /// The token says it is something else than an access token.
+    /// The type of the token is not that of an access token.
     #[error("`typ` is not that of an access token")]
     Type,
-    /// The payload is no JSON object, names a claim twice or gives one the wrong type.
+    /// The payload is no JSON object, has duplicate names or a claim of the wrong type.
     #[error("the claims are not a JSON object with claims of the right types")]
     Malformed,
-    /// The issuer is missing or another one.
+    /// The issuer is missing or different.
     #[error("`iss` is not the issuer")]
     Issuer,
-    /// The audience is missing or does not contain this filter's.
+    /// The audience is missing or does not match.
     #[error("`aud` does not contain the audience")]
     Audience,
-    /// The token does not say when it ends.
+    /// The token has no expiry.
     #[error("`exp` is missing")]
     NoExpiry,
     /// The token has expired.
     #[error("`exp` has passed")]
     Expired,
     /// The token is not valid yet.
-    #[error("`nbf` has not come")]
+    #[error("`nbf` is in the future")]
     NotYetValid,
-    /// A claim that the issuer's tokens must have is missing or another.
+    /// A required claim is missing or different.
     #[error("a required claim is missing or not as expected")]
     Required,
 }
 
-/// A check of a policy: its name, and why it failed if it did.
+/// The name of a check and its error if it failed.
 pub type Check<'p> = (&'p str, Option<ClaimsError>);
 
 impl ClaimsError {
-    /// A word for the counters.
+    /// Returns the reason for metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Type => "type",
@@ -77,7 +77,7 @@ impl ClaimsError {
 }
 
 impl TokenPolicy {
-    /// Tokens of `issuer` for `audience`, with nothing else asked of them.
+    /// Creates a policy with an issuer and an audience only.
     pub fn new(issuer: &str, audience: &str, leeway: Duration) -> Self {
         Self {
             issuer: issuer.to_owned(),
@@ -90,7 +90,7 @@ impl TokenPolicy {
         }
     }
 
-    /// Checks the payload of a token whose signature held.
+    /// Checks the payload of a token with a valid signature.
     pub fn claims(
         &self,
         header: &Header,
@@ -105,7 +105,7 @@ impl TokenPolicy {
         }
     }
 
-    /// Every check by name and how it went, for whoever asks why a token is refused.
+    /// Returns every check with its result, for diagnostics.
     pub fn checks(
         &self,
         header: &Header,
@@ -120,6 +120,7 @@ impl TokenPolicy {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
         let error = |passes: bool, error: ClaimsError| (!passes).then_some(error);
+        // `exp` is optional in RFC 7519 but required here: a token without it is valid forever.
         let expiry = match claims.expiry {
             None => Some(ClaimsError::NoExpiry),
             Some(expiry) => error(now < expiry + leeway, ClaimsError::Expired),
@@ -150,12 +151,13 @@ impl TokenPolicy {
     }
 }
 
-/// The issuer that a payload names, which decides only whose keys are tried.
+/// Returns the unverified `iss` of a payload, which only selects the keys to try.
 pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
     text(&parse_object(payload)?, "iss").ok()?
 }
 
-/// RFC 8725 3.11: a token made for another purpose (`logout+jwt`, `dpop+jwt` …) says so in its type.
+/// Returns whether a type is acceptable. RFC 8725 3.11: tokens for another purpose (`logout+jwt`,
+/// `dpop+jwt`, …) have their own type.
 fn is_access_token(typ: Option<&str>) -> bool {
     let Some(typ) = typ else { return true };
     let typ = typ.to_ascii_lowercase();
@@ -165,7 +167,7 @@ fn is_access_token(typ: Option<&str>) -> bool {
     )
 }
 
-/// The claims that matter, each of its type.
+/// The known claims with their types checked.
 struct RawClaims {
     issuer: Option<String>,
     audiences: Vec<String>,
@@ -178,12 +180,13 @@ struct RawClaims {
 impl RawClaims {
     fn parse(payload: &[u8], policy: &TokenPolicy) -> Result<Self, ClaimsError> {
         let members = parse_object(payload).ok_or(ClaimsError::Malformed)?;
-        // Only their types are check: nothing in RFC 7519 makes a token invalid by its birthday.
+        // Only the types are checked: RFC 7519 does not reject a token by its `iat`.
         number(&members, "iat")?;
         for name in ["sub", "azp", "client_id"] {
             text(&members, name)?;
         }
 
+        // `scope` is registered by RFC 8693; `scp` is used by Microsoft and Okta.
         let scopes = if let Some(name) = &policy.scope_claim {
             texts(&members, name)?
         } else {
@@ -212,6 +215,7 @@ impl RawClaims {
             _ => None,
         };
 
+        // `exp` may exceed `SystemTime`; such an identity has no expiry.
         let expires = self
             .expiry
             .and_then(|expiry| Duration::try_from_secs_f64(expiry).ok())
@@ -245,7 +249,7 @@ fn number(members: &Map<String, Value>, name: &str) -> Result<Option<f64>, Claim
     }
 }
 
-/// A text, or a list of texts.
+/// Returns a string or list of strings.
 fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, ClaimsError> {
     match lookup(members, name) {
         None => Ok(None),
@@ -261,7 +265,7 @@ fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>
     }
 }
 
-/// `"a b"` of RFC 8693 and the lists of some issuers alike.
+/// Splits space-separated scopes of RFC 8693 and lists alike.
 pub(crate) fn split_scopes(claims: Vec<String>) -> Vec<String> {
     let words = claims.iter().flat_map(|text| text.split(' '));
     words
@@ -294,7 +298,7 @@ mod tests {
         )
     }
 
-    /// A good payload with one member replaced or, for an empty value, left out.
+    /// Returns a valid payload with one member replaced or, for an empty value, removed.
     fn with(name: &str, value: &str) -> String {
         let mut members = vec![
             ("iss", r#""https://issuer.test""#),
@@ -345,6 +349,8 @@ mod tests {
     #[test]
     fn accepts_claims_within_the_leeway() {
         for (name, value) in [
+            // NOW is 1,000,000 and the leeway 60 s: the last valid second of each claim, and
+            // fractions.
             ("exp", "999941"),
             ("exp", "1000000.5"),
             ("nbf", "1000060"),
@@ -359,6 +365,7 @@ mod tests {
     #[test]
     fn rejects_invalid_claims() {
         for (name, value, error) in [
+            // The first invalid second, missing, and wrong JSON types.
             ("exp", "999940", ClaimsError::Expired),
             ("exp", "-5", ClaimsError::Expired),
             ("exp", "0", ClaimsError::Expired),
@@ -372,11 +379,13 @@ mod tests {
             ("nbf", "true", ClaimsError::Malformed),
             ("iat", r#""0""#, ClaimsError::Malformed),
             ("iss", "", ClaimsError::Issuer),
+            // Compared byte for byte (RFC 7519 4.1.1), so a slash or the case matters.
             ("iss", r#""https://issuer.test/""#, ClaimsError::Issuer),
             ("iss", r#""https://ISSUER.test""#, ClaimsError::Issuer),
             ("iss", r#"["https://issuer.test"]"#, ClaimsError::Malformed),
             ("aud", "", ClaimsError::Audience),
             ("aud", "[]", ClaimsError::Audience),
+            // No prefix or word matching.
             ("aud", r#""coins2""#, ClaimsError::Audience),
             ("aud", r#""coin""#, ClaimsError::Audience),
             ("aud", r#""coins other""#, ClaimsError::Audience),
@@ -392,6 +401,7 @@ mod tests {
 
     #[test]
     fn rejects_duplicate_claims_and_non_objects() {
+        // Parsers differ in which duplicate they use.
         let twice = r#"{"iss":"https://issuer.test","aud":"coins","exp":1,"exp":1000300}"#;
         let listed = r#"["https://issuer.test","ada","coins",1000300]"#;
         for payload in [twice, listed, "", "foo", "[]", "7", "null", "{} {}"] {
@@ -412,6 +422,7 @@ mod tests {
             assert!(check_typed(&good, typ).is_ok(), "{typ:?}");
         }
 
+        // Types of logout tokens, DPoP proofs and security events.
         for typ in ["logout+jwt", "dpop+jwt", "secevent+jwt", "JOSE+JSON", ""] {
             assert_eq!(
                 check_typed(&good, Some(typ)),

@@ -27,8 +27,7 @@ pub struct AuthFilter;
 
 impl Component for AuthFilter {
     const NAME: &'static str = "auth-filter";
-    const SUMMARY: &'static str =
-        "Lets requests through to the next hop only with a good credential";
+    const SUMMARY: &'static str = "Forwards requests to the next hop only with a valid credential";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ADMIN_PORT: u16 = 9902;
     type Config = Config;
@@ -47,14 +46,14 @@ impl Component for AuthFilter {
 
     fn check(config: &Config) -> Vec<Problem> {
         let error = config.fetcher().err().map(|error| {
-            let hint = "name a PEM file with the authority's certificate";
+            let hint = "set a PEM file with the CA certificate";
             Problem::new("jwks_ca_file", error.to_string(), hint)
         });
         let path = config.api_keys_file.clone();
         let keys = path.and_then(|path| {
             let header = HeaderName::from_static("x-api-key");
             let error = ApiKeys::new(header, &[], Some(path)).err()?;
-            let hint = "make entries with `auth-filter api-key ID`";
+            let hint = "create entries with `auth-filter api-key ID`";
             Some(Problem::new("api_keys_file", error.to_string(), hint))
         });
 
@@ -62,7 +61,7 @@ impl Component for AuthFilter {
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-        // Bound without an await: nobody may find the filter ready before its latches are taken.
+        // Bound without an await: the filter must not appear ready before its latches are taken.
         let listener = std::net::TcpListener::bind(config.listen)
             .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
         listener.set_nonblocking(true)?;
@@ -83,10 +82,10 @@ impl Component for AuthFilter {
     }
 }
 
-/// Filters what `listener` accepts until the shutdown, and returns after the drain.
+/// Serves connections of `listener` until the shutdown and returns after the drain.
 ///
-/// `config.listen` and `process.common.admin` are not looked at: the caller has bound what it wants.
-/// Latches are taken by the call itself, so that nobody finds the filter ready before it runs.
+/// Ignores `config.listen` and `process.common.admin`: the caller binds the sockets. Latches are
+/// taken when this is called, so the filter cannot appear ready before it runs.
 pub fn serve(
     config: Config,
     listener: TcpListener,
@@ -113,7 +112,7 @@ async fn serve_latched(
     let filter = Arc::new(build_filter(&config, credentials, upstream.clone())?);
 
     if !config.enforce {
-        tracing::warn!("`enforce` is off: nothing is refused, the audit says what would be");
+        tracing::warn!("`enforce` is false: nothing is rejected, the audit shows what would be");
     }
 
     let mut limits = config.limits.clone();
@@ -126,17 +125,21 @@ async fn serve_latched(
     };
 
     tokio::select! {
+        // Readiness is released while serving, so probes see each step; the second branch never
+        // completes.
         served = http::serve(listener, service, limits, process.shutdown) => served,
         never = latches.release(&keys, &upstream) => match never {},
     }
 }
 
-/// What is believed, and the keys of the issuers; what keeps them up to date becomes one of `tasks`.
+/// Builds the accepted credentials and the keys of the issuers; tasks that refresh them go to
+/// `tasks`.
 fn build_credentials(
     config: &Config,
     tasks: &mut JoinSet<Infallible>,
 ) -> Result<(Credentials, Vec<Keys>), BoxError> {
     let mut credentials = Credentials::default();
+    // One fetcher for all issuers: they share the CA certificates and the TLS configuration.
     let fetcher = config.fetcher()?;
     let mut verifiers = Vec::new();
 
@@ -159,11 +162,13 @@ fn build_credentials(
     if config.has_api_keys() {
         let header = config.api_key_header.parse()?;
         let fixed = config.static_api_keys()?;
+        // Fails at startup if the file is unreadable; later errors keep the loaded keys.
         let (keys, reloader) = ApiKeys::new(header, &fixed, config.api_keys_file.clone())?;
         tasks.spawn(reloader.run());
         credentials.api_keys = Some(keys);
     }
 
+    // Load balancers rotate keys too: the same limits apply to their fetches.
     if config.alb.is_enabled() {
         credentials.alb = Some(Alb::new(
             config.alb.clone(),
@@ -181,7 +186,7 @@ fn build_credentials(
 
     if let Some(url) = &config.external.url {
         let headers = config.external_headers();
-        let headers = headers.map_err(|name| format!("`{name}` is no header"))?;
+        let headers = headers.map_err(|name| format!("`{name}` is not a header name"))?;
         credentials.external = Some(External::new(url, headers, config.external.timeout)?);
     }
 
@@ -227,14 +232,14 @@ fn build_filter(
     ))
 }
 
-/// What readiness waits for.
+/// The conditions of readiness.
 struct Latches {
     keys: Latch,
     upstream: Latch,
 }
 
 impl Latches {
-    /// Releases each latch when what it waits for is there, and then waits for ever.
+    /// Releases each latch when its condition holds, then never returns.
     async fn release(self, keys: &[Keys], upstream: &Upstream) -> Infallible {
         let keys = async {
             let all = async {
@@ -243,7 +248,7 @@ impl Latches {
                 }
             };
 
-            // One issuer that is away keeps the others' tokens waiting for a while, not for ever.
+            // An unreachable issuer delays readiness for a while, not forever.
             if timeout(ALL_KEYS_TIMEOUT, all).await.is_err() {
                 while keys.iter().all(|keys| keys.current().is_none()) {
                     tokio::time::sleep(RETRY_INTERVAL).await;
@@ -264,7 +269,7 @@ impl Latches {
     }
 }
 
-/// How soon an upstream that was not there is looked for again.
+/// Time between two connection attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
-/// How long the keys of all issuers are waited for; then those of one are enough.
+/// How long to wait for the keys of all issuers; after that, those of one are enough.
 const ALL_KEYS_TIMEOUT: Duration = Duration::from_secs(5);

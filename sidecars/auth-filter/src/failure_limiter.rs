@@ -1,6 +1,6 @@
-//! Clients whose credentials failed too often, who are not heard for a while.
+//! Limits clients whose credentials failed too often.
 //!
-//! Tokens found good before still pass: somebody who shares an address with a guesser is not shut out.
+//! Cached tokens still pass, so a client that shares its address with a guesser keeps its access.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,15 +20,16 @@ use tokio::time::Instant;
 use crate::credentials::is_from_this_task;
 use crate::rejection::Rejection;
 
-/// How often a client's credentials may fail.
+/// Limit for failed credentials of one client.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FailureSettings {
-    /// Failed credentials of one client in a window after which it is answered 429; 0 for no limit.
+    /// Failed credentials of one client per window before it gets 429; 0 disables the limit.
     pub limit: u32,
-    /// How long failures are counted.
+    /// Length of the window in which failures are counted.
     pub window: Period,
-    /// Proxies outside of this task that add to `x-forwarded-for`, such as 1 for a load balancer.
+    /// Number of trusted proxies outside of this task that append to `x-forwarded-for`, such as 1
+    /// for a load balancer.
     pub trusted_hops: usize,
 }
 
@@ -42,7 +43,7 @@ impl Default for FailureSettings {
     }
 }
 
-/// What is known of clients whose credentials failed.
+/// Counts failed credentials per client.
 #[derive(Clone)]
 pub struct FailureLimiter {
     settings: FailureSettings,
@@ -56,7 +57,7 @@ struct FailureCount {
 }
 
 impl FailureLimiter {
-    /// Counts as the settings say.
+    /// Creates a limiter from settings.
     pub fn new(settings: FailureSettings) -> Self {
         Self {
             settings,
@@ -64,7 +65,7 @@ impl FailureLimiter {
         }
     }
 
-    /// Lets a request's client be heard, unless it has failed too often; says who it is.
+    /// Rejects a client over the limit; otherwise returns its address.
     pub(crate) fn check(&self, request: &Parts) -> Result<Option<IpAddr>, Rejection> {
         if self.settings.limit == 0 {
             return Ok(None);
@@ -77,6 +78,7 @@ impl FailureLimiter {
         let window = self.settings.window.duration();
         let count = self.lock().get(&address).copied();
 
+        // A window that has ended no longer blocks; the count restarts with the next failure.
         match count {
             Some(count) if count.failures >= self.settings.limit => {
                 match window.checked_sub(count.since.elapsed()) {
@@ -88,7 +90,7 @@ impl FailureLimiter {
         }
     }
 
-    /// Notes that a client's credential failed.
+    /// Records a failed credential.
     pub(crate) fn record_failure(&self, client: Option<IpAddr>) {
         let Some(client) = client else { return };
         let window = self.settings.window.duration();
@@ -105,7 +107,7 @@ impl FailureLimiter {
         count.failures = count.failures.saturating_add(1);
     }
 
-    /// Who sent a request, as far as the proxies that are trusted say.
+    /// Returns the client's address according to the trusted proxies.
     pub(crate) fn client(&self, request: &Parts) -> Option<IpAddr> {
         client(request, self.settings.trusted_hops)
     }
@@ -123,8 +125,8 @@ impl fmt::Debug for FailureLimiter {
     }
 }
 
-/// The address before the proxies that are trusted: the one in this task, and `hops` before it. The
-/// list is read from its end, since a client can write whatever it likes at the beginning.
+/// Returns the address in front of the trusted proxies: the one in this task and `hops` before it.
+/// The list is read from the end, because a client can write arbitrary entries at the beginning.
 fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
     let peer = request
         .extensions
@@ -133,6 +135,7 @@ fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
         .ip()
         .to_canonical();
 
+    // The proxy in this task appended the last entry; without that proxy the peer is the first hop.
     let skipped = match (is_from_this_task(request), hops) {
         (true, hops) => hops,
         (false, 0) => return Some(peer),
@@ -158,7 +161,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// One client has a whole /64 of IPv6 to send from.
+/// Reduces an IPv6 address to its /64, the smallest network a client usually controls.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => {
@@ -171,7 +174,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whoever is not among these many is forgotten.
+/// Size of the table; the least recently used client is forgotten.
 const MAX_CLIENTS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 #[cfg(test)]
@@ -197,6 +200,7 @@ mod tests {
     fn client_is_the_entry_of_the_last_trusted_proxy() {
         for (peer, forwarded, hops, is) in [
             (
+                // Entries left of the trusted ones are client-controlled and ignored.
                 "127.0.0.1:1",
                 &["6.6.6.6, 203.0.113.9"][..],
                 0,
@@ -231,6 +235,7 @@ mod tests {
         let rejection = failures.check(&guesser).unwrap_err();
         assert!(matches!(rejection, Rejection::TooMany { wait } if wait <= Duration::from_mins(1)));
         assert!(failures.check(&request("203.0.113.8:1", &[])).is_ok());
+        // One second past the default window of 60 s.
         tokio::time::advance(Duration::from_secs(61)).await;
         let client = failures.check(&guesser).unwrap();
 
@@ -249,6 +254,7 @@ mod tests {
 
         failures.record_failure(client);
         assert!(failures.check(&request("[2001:db8::ffff]:1", &[])).is_err());
+        // More clients than entries, as in an attack from many addresses.
         for n in 0..2 * MAX_CLIENTS.get() as u32 {
             failures.record_failure(Some(IpAddr::V4(n.into())));
         }

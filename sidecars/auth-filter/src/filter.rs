@@ -1,4 +1,4 @@
-//! HTTP around the authorizer: what is refused is answered here, what passes goes to the upstream.
+//! Handles HTTP: responds to rejected requests and forwards authorized ones to the upstream.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use crate::headers::{self, ClaimHeaders};
 use crate::identity::{Credential, Identity};
 use crate::identity_token::IdentityTokens;
 
-/// Answers requests: some itself, with a rejection, the others with the upstream's answer.
+/// Responds to rejected requests and forwards the others.
 #[derive(Clone, Debug)]
 pub struct Filter {
     authorizer: Authorizer,
@@ -25,39 +25,39 @@ pub struct Filter {
     enforcement: Enforcement,
 }
 
-/// What the app behind the filter is told.
+/// What the upstream receives about the client.
 #[derive(Clone, Debug)]
 pub struct UpstreamIdentity {
-    /// What happens to a checked `Authorization` header.
+    /// What happens to a verified `Authorization` header.
     pub authorization: AuthorizationHeader,
-    /// Headers for claims: each with the claim it is for.
+    /// Headers for claims, each with the name of its claim.
     pub claims: ClaimHeaders,
-    /// The header of API keys, which the app does not see.
+    /// The header of API keys, removed from forwarded requests.
     pub api_key: Option<HeaderName>,
-    /// What signs the identity for the app.
+    /// Signs the identity for the app.
     pub identity_tokens: Option<IdentityTokens>,
 }
 
-/// What happens to a checked `Authorization` header.
+/// What happens to a verified `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorizationHeader {
-    /// The app does not see it.
+    /// Removes it from the forwarded request.
     Remove,
-    /// The app sees it, if it was checked.
+    /// Forwards it if it was verified.
     Forward,
 }
 
-/// What happens to a request that is refused.
+/// What happens to a rejected request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
-    /// It is answered with the rejection.
+    /// Responds with the rejection.
     Enforce,
-    /// It goes on as from nobody, and only the audit says what would have been.
+    /// Forwards it without an identity and only writes an audit entry.
     DryRun,
 }
 
 impl Filter {
-    /// A filter in front of `upstream`.
+    /// Creates a filter in front of `upstream`.
     pub fn new(
         authorizer: Authorizer,
         upstream: Upstream,
@@ -72,7 +72,7 @@ impl Filter {
         }
     }
 
-    /// Answers one request.
+    /// Handles one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let head = match self.authorizer.authorize(&head).await {
@@ -94,7 +94,8 @@ impl Filter {
                 };
 
                 audit::log_rejected(&head, &rejection, client, Enforcement::DryRun);
-                // The app may still check credentials itself, as it did before there was a filter.
+                // In a dry run the app may still verify credentials itself, as it did before the
+                // filter existed.
                 let own = [
                     Some(&AUTHORIZATION),
                     self.upstream_identity.api_key.as_ref(),
@@ -112,20 +113,21 @@ impl Filter {
 
         let request = Request::from_parts(head, body);
         self.upstream.send(request).await.unwrap_or_else(|error| {
-            tracing::debug!(error = %error, "no answer from the upstream");
+            tracing::debug!(error = %error, "no response from the upstream");
             error.response()
         })
     }
 
-    /// The target a refused request goes on with, if enforcement are only noted and it has one.
+    /// Returns the target of a rejected request to forward in a dry run, if it has one.
     fn dry_run_target(&self, head: &Parts) -> Option<PathAndQuery> {
+        // CONNECT has no path, and an asterisk-form target cannot be forwarded as a path.
         let may = self.enforcement == Enforcement::DryRun && head.method != Method::CONNECT;
         let wire = head.uri.path_and_query().filter(|_| may)?;
         wire.as_str().starts_with('/').then(|| wire.clone())
     }
 }
 
-/// The head the app sees: the target that was judged, and an identity only from us.
+/// Builds the forwarded head: the authorized target, and identity headers only from this filter.
 fn upstream_head(
     mut head: Parts,
     wire: PathAndQuery,
@@ -137,14 +139,18 @@ fn upstream_head(
         .authority()
         .and_then(|host| HeaderValue::from_str(host.as_str()).ok());
 
+    // HTTP/2 carries the host in `:authority` only; an HTTP/1 upstream needs `Host` (RFC 9113
+    // 8.3.1).
     if let (false, Some(host)) = (head.headers.contains_key(HOST), host) {
         head.headers.insert(HOST, host);
     }
     head.uri = Uri::from(wire);
 
-    // Before the identity is set: a `Connection` that names our headers must not take them away.
+    // Before the identity is set: otherwise a `Connection` header that lists the identity headers
+    // would remove them.
     strip_hop_by_hop(&mut head.headers);
     headers::strip(&mut head.headers);
+    // Only the proxy in this task can vouch for a client certificate.
     if !is_from_this_task(&head) {
         head.headers.remove(CERTIFICATE_HEADER);
     }
@@ -161,7 +167,7 @@ fn upstream_head(
         }
     }
 
-    // Where nobody checked a token there is none to vouch for.
+    // Without a verified bearer token there is nothing to forward.
     let checked = identity.is_some_and(|identity| identity.credential == Credential::Token);
     if settings.authorization == AuthorizationHeader::Remove || !checked {
         headers::remove_token(&mut head.headers);
@@ -188,7 +194,7 @@ mod tests {
                 .header("connection", "x-auth-subject")
                 .header(name, "root")
                 .body(());
-            // What the parser refuses, or cuts at a `#`, never comes this far.
+            // The HTTP parser rejects these, or cuts them at a `#`, before the filter sees them.
             prop_assume!(built.is_ok() && !text.contains('#'));
             let (head, ()) = built.unwrap().into_parts();
             if let Ok(target) = Target::from_request(&head) {

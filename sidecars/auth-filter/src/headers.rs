@@ -1,4 +1,4 @@
-//! Who a request is from, as the app is told: by headers that nobody but this filter can set.
+//! Identity headers for the app, which only this filter can set.
 
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::identity::Identity;
 
-/// Removes every header that could pass for a verdict of this filter, or turn the request into
-/// another one than was judged.
+/// Removes every header that the app could mistake for one of this filter, or that could change the
+/// target or method the app serves.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     let foreign: Vec<HeaderName> = headers
         .keys()
@@ -19,7 +19,7 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Tells the app who the request is from. What cannot stand in a header is left out.
+/// Sets the identity headers. Values that are not valid in a header are omitted.
 pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHeaders) {
     let lines = identity
         .headers
@@ -52,10 +52,10 @@ fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName
     always.chain(claims).collect()
 }
 
-/// Which claims the app is told, each in which header.
+/// The headers for claims: header name and claim name.
 pub(crate) type ClaimHeaders = Vec<(HeaderName, String)>;
 
-/// The header `x-auth-…` for a claim; `None` for a name that is no header or that has a meaning already.
+/// Returns the header `x-auth-NAME` for a claim, or `None` for an invalid or reserved name.
 pub(crate) fn claim_header_name(name: &str) -> Option<HeaderName> {
     let header: HeaderName = format!("x-auth-{}", name.to_ascii_lowercase())
         .parse()
@@ -67,7 +67,7 @@ pub(crate) fn claim_header_name(name: &str) -> Option<HeaderName> {
     (valid && !name.is_empty() && !taken.contains(&header)).then_some(header)
 }
 
-/// A claim as text: a list with spaces between its members, which then may have none in them.
+/// Formats a claim. A list is joined with spaces; members that contain a space make it unusable.
 fn claim_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -83,12 +83,12 @@ fn claim_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Removes the token itself: the app has no use for it and could only lose it.
+/// Removes the token: the app does not need it and could leak it.
 pub(crate) fn remove_token(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
 }
 
-/// A value that arrives as it left: visible ASCII and spaces inside, not longer than any name is.
+/// Returns the header value if it is visible ASCII with inner spaces only and not too long.
 fn header_value(value: &str) -> Option<HeaderValue> {
     let visible = value
         .bytes()
@@ -101,10 +101,10 @@ fn header_value(value: &str) -> Option<HeaderValue> {
     }
 }
 
-/// Many servers read `X_Auth_Subject` and `X.Auth.Subject` as `X-Auth-Subject`, so names are compared
-/// with everything but letters and digits made the same.
+/// Returns whether a name is reserved. CGI-style servers read `X_Auth_Subject` and `X.Auth.Subject`
+/// as `X-Auth-Subject`, so all bytes but letters and digits are treated alike.
 fn is_reserved(name: &str) -> bool {
-    // Most names are none of these by their first letter already.
+    // Fast path: no reserved name starts with another letter.
     if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'r' | b'h')) {
         return false;
     }
@@ -120,7 +120,7 @@ fn is_reserved(name: &str) -> bool {
             .any(|reserved| is_same(name.as_bytes(), reserved))
 }
 
-/// Header names come in lower case; what is neither letter nor digit in them counts as `-`.
+/// Compares a lower-case header name; bytes that are neither letters nor digits count as `-`.
 fn is_same(name: &[u8], reserved: &str) -> bool {
     let normalize = |byte: &u8| {
         if byte.is_ascii_alphanumeric() {
@@ -140,7 +140,7 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
 const MAX_VALUE: usize = 2048;
 
-/// Ours, and what other filters call theirs: an app that was behind one may still believe them.
+/// The prefixes of this filter and of other products, which an app may still trust.
 const RESERVED_PREFIXES: &[&str] = &[
     "x-auth-",
     "x-authenticated-",
@@ -163,7 +163,7 @@ const RESERVED: &[&str] = &[
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-access-token",
-    // These tell an app to act as if another target or method had been asked for.
+    // These make an app act on another target or method than the authorized one.
     "x-original-url",
     "x-original-uri",
     "x-original-method",
@@ -176,7 +176,7 @@ const RESERVED: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    // Only a hop that upgrades has use for it.
+    // Only used in an upgrade to h2c (RFC 7540 3.2.1).
     "http2-settings",
 ];
 
@@ -188,6 +188,7 @@ mod tests {
 
     #[test]
     fn formats_claims_as_headers_or_omits_them() {
+        // Objects, members with spaces and control characters cannot become header values.
         let claims = [
             ("email", json!("ada@a.test")),
             ("groups", json!(["ops", "dev"])),
@@ -219,6 +220,7 @@ mod tests {
             assert!(!headers.contains_key(absent), "{absent}");
         }
 
+        // Empty, reserved, and names with bytes that servers normalize.
         for name in ["", "subject", "Scopes", "token", "a b", "a_b", "a:b"] {
             assert!(claim_header_name(name).is_none(), "{name}");
         }
@@ -319,6 +321,7 @@ mod tests {
 
     #[test]
     fn omits_values_invalid_in_a_header() {
+        // One byte over the limit; the others are control characters, padding and non-ASCII.
         let long = "x".repeat(MAX_VALUE + 1);
         for subject in [
             "",

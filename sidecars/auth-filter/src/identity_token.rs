@@ -1,5 +1,5 @@
-//! The identity as a short token of our own, for an app that would rather check a signature than trust
-//! a header: `x-auth-token`, signed with ES256.
+//! A short-lived token with the identity, signed with ES256: `x-auth-token`, for apps that verify a
+//! signature rather than trust a header.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -22,17 +22,18 @@ use serde_json::{Map, Value, json};
 
 use crate::identity::Identity;
 
-/// What our own tokens are signed with and what they say.
+/// Signing key and contents of the identity tokens.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityTokenSettings {
-    /// P-256 private key (PKCS#8 PEM) that signs `x-auth-token` for the app; no such header without it.
+    /// P-256 private key (PKCS#8 PEM) that signs `x-auth-token` for the app; without it the header
+    /// is not set.
     pub key: Secret,
-    /// What `x-auth-token` has in `iss`.
+    /// Value of `iss` in `x-auth-token`.
     pub issuer: String,
-    /// What `x-auth-token` has in `aud`; no `aud` without it.
+    /// Value of `aud` in `x-auth-token`; omitted if not set.
     pub audience: Option<String>,
-    /// How long an `x-auth-token` is valid; never longer than the credential it stands for.
+    /// How long an `x-auth-token` is valid; never longer than the credential.
     pub lifetime: Period,
 }
 
@@ -47,7 +48,7 @@ impl Default for IdentityTokenSettings {
     }
 }
 
-/// Why a key cannot sign.
+/// An unusable signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a P-256 private key in PKCS#8 PEM")]
 pub struct SigningKeyError;
@@ -59,19 +60,19 @@ pub struct IdentityTokens(Arc<Signer>);
 struct Signer {
     settings: IdentityTokenSettings,
     pair: EcdsaKeyPair,
-    /// The encoded header, the same for all.
+    /// The encoded header, the same for all tokens.
     header: String,
-    /// The identity is kept with its token, so that its address stays its own.
+    /// Holds the identity too, so that its address is not reused.
     tokens: Mutex<TokenTable>,
 }
 
-/// Tokens by the address of their identity: with it, their end and their text.
+/// Identity, expiry and token, by the address of the identity.
 type TokenTable = LruCache<usize, (Arc<Identity>, SystemTime, HeaderValue)>;
 
 impl IdentityTokens {
-    /// Signs as the settings say.
+    /// Creates a signer from settings.
     pub fn new(settings: IdentityTokenSettings) -> Result<Self, SigningKeyError> {
-        // ECS secrets are one line as often as not.
+        // ECS secrets often have escaped line breaks.
         let pem = settings.key.expose().replace("\\n", "\n");
         let der =
             PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| SigningKeyError)?;
@@ -90,7 +91,7 @@ impl IdentityTokens {
         })))
     }
 
-    /// The key set an app checks these tokens with (RFC 7517).
+    /// Returns the key set for verifying these tokens (RFC 7517).
     pub fn jwks(&self) -> Value {
         let pair = &self.0.pair;
         let mut jwk = jwk(pair);
@@ -104,7 +105,7 @@ impl IdentityTokens {
         json!({ "keys": [jwk] })
     }
 
-    /// A token for an identity: one signed before while it has half of the life a new one would have.
+    /// Returns a token for an identity; a previous one while at least half of its lifetime is left.
     pub(crate) fn token_for(
         &self,
         identity: &Arc<Identity>,
@@ -123,6 +124,8 @@ impl IdentityTokens {
             return Some(token.clone());
         }
 
+        // Signed outside of the lock: concurrent requests may sign twice, but never wait for a
+        // signature.
         let token = self.sign(identity, now, until)?;
         let entry = (identity.clone(), until, token.clone());
         self.lock().put(address, entry);
@@ -186,9 +189,10 @@ fn seconds(time: SystemTime) -> u64 {
         .as_secs()
 }
 
-/// The public key as a JSON Web Key, its members in the order of RFC 7638.
+/// Returns the public key as a JSON Web Key, its members in the order of RFC 7638.
 fn jwk(pair: &EcdsaKeyPair) -> Map<String, Value> {
     let point = pair.public_key().as_ref();
+    // The first octet marks an uncompressed point (SEC 1 2.3.3).
     let (x, y) = point[1..].split_at(point.len() / 2);
     let encoded = |part: &[u8]| Value::String(URL_SAFE_NO_PAD.encode(part));
     [
@@ -202,7 +206,7 @@ fn jwk(pair: &EcdsaKeyPair) -> Map<String, Value> {
     .collect()
 }
 
-/// The thumbprint of RFC 7638, which is a good id for a key.
+/// Returns the thumbprint of RFC 7638, used as key id.
 fn thumbprint(pair: &EcdsaKeyPair) -> String {
     let text = Value::Object(jwk(pair)).to_string();
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))

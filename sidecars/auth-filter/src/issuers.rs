@@ -1,4 +1,4 @@
-//! The issuers whose tokens are believed, and the check of one token.
+//! The trusted issuers, and the verification of one token.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,24 +10,24 @@ use crate::keys::Keys;
 use crate::rejection::Rejection;
 use crate::token_cache::{CachedToken, TokenCache};
 
-/// The issuers whose tokens are believed.
+/// The trusted issuers.
 #[derive(Clone, Debug)]
 pub struct Issuers {
     list: Arc<[IssuerVerifier]>,
     cache: TokenCache,
 }
 
-/// An issuer: what its tokens must say, and the keys they must be signed with.
+/// An issuer: the policy for its tokens and its keys.
 #[derive(Clone, Debug)]
 pub struct IssuerVerifier {
-    /// What its tokens must say.
+    /// The policy its tokens must satisfy.
     pub policy: TokenPolicy,
-    /// Its keys, kept fresh by their refresher.
+    /// Its keys, kept fresh by a [`Refresher`](crate::keys::Refresher).
     pub keys: Keys,
 }
 
 impl Issuers {
-    /// These issuers, with the cache on `find_cached` tokens kept.
+    /// Creates the list of issuers with a cache of `cache_size` tokens.
     pub fn new(list: Vec<IssuerVerifier>, cache_size: usize) -> Self {
         Self {
             list: list.into(),
@@ -35,7 +35,7 @@ impl Issuers {
         }
     }
 
-    /// Who a token is about, if it was found good before and nothing has changed since.
+    /// Returns the identity of a cached token whose keys have not changed.
     pub(crate) fn find_cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Identity>> {
         let fingerprint = self.cache.fingerprint(token)?;
         self.cache.get(&fingerprint, now, |issuer| {
@@ -43,7 +43,7 @@ impl Issuers {
         })
     }
 
-    /// Who a token is about, if it is good.
+    /// Verifies a token and returns its identity.
     pub(crate) async fn identity(
         &self,
         token: &[u8],
@@ -52,9 +52,10 @@ impl Issuers {
         let jws = Jws::parse(token)?;
         let header = jws.header().clone();
 
-        // Before any key is looked for: no made-up algorithm makes the filter fetch something.
+        // Before any key lookup: a made-up algorithm must not cause a request to the issuer.
         Algorithm::from_name(&header.alg).ok_or(JwsError::Algorithm)?;
         let (issuer, verifier) = self.select(&jws).ok_or(Rejection::UnknownIssuer)?;
+        // An unknown key id may mean that the issuer rotated its keys, so it can cause one reload.
         let set = match &header.kid {
             Some(id) => verifier.keys.current_or_reload(id).await,
             None => verifier.keys.current(),
@@ -66,8 +67,11 @@ impl Issuers {
             return Err(Rejection::UnknownKey);
         }
 
+        // Signature first: no claim is evaluated before it is authentic, except `iss` to select the
+        // keys.
         let payload = jws.verify_any(set.candidates(id))?;
         let identity = Arc::new(verifier.policy.claims(&header, &payload, now)?);
+        // A token without `exp` never gets here, but is not cacheable either.
         if let (Some(fingerprint), Some(expires)) =
             (self.cache.fingerprint(token), identity.expires)
         {
@@ -83,8 +87,8 @@ impl Issuers {
         Ok(identity)
     }
 
-    /// The issuer whose keys are to be tried. Where there is one it is that one: a wrong `iss` is then
-    /// found with the other claims.
+    /// Selects the issuer whose keys are tried. With a single issuer it is always that one; a wrong
+    /// `iss` is then reported by the claims check.
     fn select(&self, jws: &Jws<'_>) -> Option<(usize, &IssuerVerifier)> {
         if let [only] = &self.list[..] {
             return Some((0, only));

@@ -1,11 +1,11 @@
-//! JSON with one reading: an object that names a member twice, at any depth, is refused.
+//! Unambiguous JSON: an object with a duplicate name, at any depth, is rejected.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads a JSON object in which no name stands twice.
+/// Parses a JSON object without duplicate names.
 pub(crate) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(json) {
         Ok(Strict(Value::Object(members))) => Some(members),
@@ -13,11 +13,12 @@ pub(crate) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// The member a setting names: by its name, or by a JSON pointer (RFC 6901) where it begins with `/`.
+/// Looks up a member by name, or by JSON pointer (RFC 6901) if the name begins with `/`.
 pub(crate) fn lookup<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let Some(path) = name.strip_prefix('/') else {
         return members.get(name);
     };
+    // `~1` before `~0`, so that `~01` becomes `~1` (RFC 6901 section 4).
     let mut names = path
         .split('/')
         .map(|name| name.replace("~1", "/").replace("~0", "~"));
@@ -44,7 +45,7 @@ impl<'de> Visitor<'de> for UniqueNamesVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without a name twice in one object")
+        f.write_str("JSON without duplicate names")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
@@ -89,7 +90,7 @@ impl<'de> Visitor<'de> for UniqueNamesVisitor {
         while let Some(name) = map.next_key::<String>()? {
             let Strict(value) = map.next_value()?;
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name stands twice"));
+                return Err(A::Error::custom("duplicate name"));
             }
         }
         Ok(Value::Object(members))
@@ -117,6 +118,7 @@ mod tests {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":{"b":1,"b":2}}"#,
+            // `\u0062` is `b`.
             r#"{"a":[{"b":1,"\u0062":2}]}"#,
         ] {
             assert!(parse_object(text.as_bytes()).is_none(), "{text}");

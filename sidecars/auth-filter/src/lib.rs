@@ -1,21 +1,21 @@
-//! A filter that lets a request through only with a good credential, or where a rule says that it
-//! needs none.
+//! Authenticates and authorizes requests before they reach the app.
 //!
-//! It stands between the proxy that ends TLS and the app, in the same task. One request goes through
-//! it in one direction:
+//! Runs between the proxy that terminates TLS and the app, in the same task. A request passes
+//! through these steps:
 //!
 //! ```text
-//!            target.rs        rules.rs      credentials/, issuers.rs,           headers.rs
-//! request ─▶ one reading? ──▶ what does ──▶ jws/, keys/, claims.rs:       ───▶ x-auth-* set, ─▶ app
-//!            400              it need?      who is it, and may they?           others stripped
-//!                                           401, 403, 429, 503
+//!            target.rs       rules.rs        credentials/, issuers.rs,      headers.rs
+//! request ─▶ unambiguous? ─▶ requirement? ─▶ jws/, keys/, claims.rs:      ─▶ set x-auth-*, ─▶ app
+//!            400                             identity, scopes, claims        strip the others
+//!                                            401, 403, 429, 503
 //! ```
 //!
-//! [`Authorizer`] is that line up to the verdict and claim_matches no connection; [`Filter`] puts HTTP around it;
-//! [`AuthFilter`] makes a component of the two, and [`serve`] serves it on a listener of yours. Start reading at [`Authorizer::authorize`].
+//! [`Authorizer`] performs these steps and holds no connection; [`Filter`] adds HTTP;
+//! [`AuthFilter`] is the component, and [`serve`] serves on a listener of the caller. Start reading
+//! at [`Authorizer::authorize`].
 //!
-//! The layers are useful alone: [`jws`] checks signatures and knows nothing of claims, [`keys`] keeps
-//! a key set fresh, [`target`] refuses paths with two readings.
+//! The layers are usable separately: [`jws`] verifies signatures and knows nothing about claims,
+//! [`keys`] keeps a key set fresh, [`target`] rejects ambiguous paths.
 //!
 //! ```
 //! use auth_filter::rules::{Requirement, Rules};

@@ -1,4 +1,5 @@
-//! Why a request is refused, and what its sender is told: the kind of error, never the reason.
+//! Reasons for rejecting a request, and the response to it. The client learns the category, never
+//! the failed check.
 
 use std::time::Duration;
 
@@ -11,73 +12,73 @@ use crate::credentials::{AlbError, ApiKeyError, CertificateError, ExternalReject
 use crate::jws::JwsError;
 use crate::target::TargetError;
 
-/// Why a request is not let through.
+/// Why a request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// The target can be read in more than one way.
+    /// The target is ambiguous.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// There is more than one `Authorization` header, or it is malformed.
-    #[error("`Authorization` is malformed or there twice")]
+    /// There are several `Authorization` headers, or it is malformed.
+    #[error("`Authorization` is malformed or duplicated twice")]
     Authorization,
     /// There is no bearer token.
-    #[error("there is no bearer token")]
+    #[error("no bearer token")]
     NoToken,
-    /// The token or its signature is no good.
+    /// The token or its signature is invalid.
     #[error(transparent)]
     Token(#[from] JwsError),
-    /// The issuer has no key of that name.
+    /// The issuer has no key with that id.
     #[error("the issuer has no such key")]
     UnknownKey,
-    /// Nobody believed is named as the issuer.
-    #[error("`iss` is none of the issuers")]
+    /// `iss` is not a trusted issuer.
+    #[error("`iss` is not a trusted issuer")]
     UnknownIssuer,
-    /// The claims do not hold.
+    /// The claims are invalid.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
-    /// The API key is no good.
+    /// The API key is invalid.
     #[error(transparent)]
     ApiKey(#[from] ApiKeyError),
-    /// What the load balancer says is not to be believed.
+    /// The load balancer's token is invalid.
     #[error(transparent)]
     Alb(#[from] AlbError),
-    /// The client certificate is not to be believed.
+    /// The client certificate is not accepted.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The external service said no.
-    #[error("the external service refused with {}", .0.status)]
+    /// The external service rejected the request.
+    #[error("the external service responded with {}", .0.status)]
     Denied(ExternalRejection),
-    /// The external service did not answer, or not with a yes or a no.
-    #[error("the external service gave no verdict")]
+    /// The external service did not respond, or with an unexpected status.
+    #[error("the external service made no decision")]
     NoAnswer,
-    /// The client's credentials failed too often.
+    /// Too many credentials of this client have failed.
     #[error("too many credentials of this client have failed")]
     TooMany {
-        /// How long it will not be heard.
+        /// How long the client stays blocked.
         wait: Duration,
     },
-    /// The token is good and no rule is for this request.
-    #[error("no rule is for this request")]
+    /// The credential is valid and no rule matches the request.
+    #[error("no rule matches this request")]
     NoRule,
-    /// The token is good and lacks a scope.
-    #[error("the token lacks a scope of: {}", .needed.join(" "))]
+    /// The credential is valid and lacks a scope.
+    #[error("the credential lacks one of the scopes: {}", .needed.join(" "))]
     Scope {
-        /// All scopes the rule asks for.
+        /// All scopes the rule requires.
         needed: Vec<String>,
     },
-    /// The identity is good and lacks a claim.
-    #[error("a claim is lacking: `{claim}`")]
+    /// The credential is valid and lacks a required claim.
+    #[error("required claim `{claim}` is missing or does not match")]
     Claim {
-        /// The first claim that is not as the rule wants it.
+        /// The first claim that does not match.
         claim: String,
     },
-    /// The keys of the issuer could not be loaded yet, or not for too long.
-    #[error("there are no keys to check tokens with")]
+    /// The keys of the issuer are not loaded yet, or are stale.
+    #[error("no keys are available to verify tokens with")]
     NoKeys,
 }
 
 impl Rejection {
-    /// Whether a credential was given and did not hold, which is what guessing looks like.
+    /// Returns whether a credential was given and is invalid, as when guessing.
     pub fn is_credential_failure(&self) -> bool {
         match self {
             Self::Authorization
@@ -100,7 +101,7 @@ impl Rejection {
         }
     }
 
-    /// The status of the answer.
+    /// Returns the response status.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Target(_)
@@ -125,7 +126,7 @@ impl Rejection {
         }
     }
 
-    /// A word for counters and logs; there are few of them.
+    /// Returns the low-cardinality reason for metrics and logs.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Target(TargetError::Host | TargetError::Authority) => "host",
@@ -154,8 +155,11 @@ impl Rejection {
     fn code_and_message(&self) -> (&'static str, &'static str) {
         match self {
             Self::Target(_) => ("bad_target", "the request target or host is not acceptable"),
-            Self::Authorization => ("invalid_request", "one well-formed Authorization is needed"),
-            Self::NoToken => ("no_token", "a bearer token is needed"),
+            Self::Authorization => (
+                "invalid_request",
+                "send one well-formed Authorization header",
+            ),
+            Self::NoToken => ("no_token", "a bearer token is required"),
             Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
                 ("invalid_token", "the token is not valid here")
             }
@@ -174,7 +178,8 @@ impl Rejection {
         }
     }
 
-    /// The answer: RFC 6750 says which header, and nothing here says which check.
+    /// Builds the response. The challenge follows RFC 6750 section 3; the body does not name the
+    /// failed check.
     pub fn response(&self) -> Response<Body> {
         let (code, message) = self.code_and_message();
         let mut response = problem(self.status(), code, message);
@@ -190,6 +195,7 @@ impl Rejection {
                 return Some((RETRY_AFTER, HeaderValue::from_static("1")));
             }
             Self::TooMany { wait } => {
+                // Rounded up: a client that waits exactly this long is accepted.
                 return Some((RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)));
             }
             Self::Denied(rejection) => return rejection.header.clone(),
@@ -206,7 +212,7 @@ impl Rejection {
             Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
                 format!("{REALM}, error=\"invalid_token\"")
             }
-            // Scopes of rules have no quotes and no control characters: see `rules.rs`.
+            // `rules.rs` allows no quotes or control characters in scopes, so none need escaping.
             Self::Scope { needed } => {
                 format!(
                     "{REALM}, error=\"insufficient_scope\", scope=\"{}\"",

@@ -1,4 +1,4 @@
-//! Which requests need what: an ordered list of method, host and path, first match wins.
+//! Authorization rules: an ordered list of method, host and path; the first match applies.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,31 @@ use crate::identity::{Credential, Identity, claim_matches, is_valid_expectation}
 use crate::rejection::Rejection;
 use crate::target::Target;
 
-/// One rule as it is written in the settings.
+/// One rule as written in the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// The method, a list of methods, or `*` for any; methods are exact, `GET` does not mean `HEAD`.
+    /// The method, a list of methods, or `*` for any; methods are exact, `GET` does not include
+    /// `HEAD`.
     #[serde(default)]
     pub method: Methods,
-    /// The host, or a list of hosts, without a port; `*.example.com` is for one label more; any without it.
+    /// The host, or a list of hosts, without a port; `*.example.com` matches one more label; any
+    /// host if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<OneOrMore>,
-    /// The path: `/healthz` exactly, `*` for one segment, `**` at the end for whatever follows.
+    /// The path: `/healthz` exactly, `*` for one segment, `**` at the end for any rest.
     pub path: String,
-    /// Whether no token is needed.
+    /// Whether the request needs no credential.
     #[serde(default, skip_serializing_if = "is_false")]
     pub public: bool,
-    /// The scopes a token must have, all of them; none means that any valid token will do.
+    /// Required scopes, all of them; none means that any valid credential is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// What claims must be, all of them: by name, or by JSON pointer as `/realm_access/roles`. A claim that
-    /// is a list must have the value in it; of a list of values, any will do.
+    /// Required claims, all of them: by name, or by JSON pointer such as `/realm_access/roles`. A
+    /// list claim must contain the value; of a list of values, one must match.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Value>,
-    /// The kinds of credential that will do; any without it.
+    /// Accepted kinds of credential; any if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
 }
@@ -40,29 +42,29 @@ pub struct Rule {
 /// The methods of a rule.
 pub type Methods = OneOrMore;
 
-/// One word or several.
+/// One string or a list of strings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMore {
-    /// One.
+    /// A single string.
     One(String),
-    /// Several.
+    /// A list.
     Several(Vec<String>),
 }
 
-/// What a rule asks of whoever sends the request.
+/// What a rule requires of an identity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RulePolicy {
-    /// All of these scopes.
+    /// Required scopes, all of them.
     pub scopes: Vec<String>,
-    /// All of these claims.
+    /// Required claims, all of them.
     pub claims: BTreeMap<String, Value>,
-    /// One of these kinds of credential; any where there is none.
+    /// Accepted kinds of credential; any if empty.
     pub credentials: Vec<Credential>,
 }
 
 impl RulePolicy {
-    /// Refuses who lacks a scope or a claim.
+    /// Rejects an identity without a required scope or claim.
     pub(crate) fn check(&self, identity: &Identity) -> Result<(), Rejection> {
         let has_scope = |scope| identity.scopes.contains(scope);
         if !self.scopes.iter().all(has_scope) {
@@ -84,65 +86,65 @@ impl RulePolicy {
     }
 }
 
-/// What a request needs to be let through.
+/// What a request needs to be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Requirement<'r> {
     /// Nothing: the rule is public.
     Public,
-    /// Somebody known who has what is demanded.
+    /// An identity that satisfies the policy.
     Identity(&'r RulePolicy),
-    /// There are rules and none is for this request.
+    /// There are rules and none matches.
     NoRule,
 }
 
-/// The rules, read and found in order.
+/// The compiled rules, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     compiled: Vec<CompiledRule>,
-    /// What is asked where there are no rules: that somebody be known.
+    /// The policy without rules: any valid credential.
     default: RulePolicy,
 }
 
-/// What is wrong with a rule: its place in the list, and the error.
+/// An invalid rule: its index and the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleProblem {
-    /// Where in the list, from 0.
+    /// Its index in the list, from 0.
     pub index: usize,
-    /// What is wrong.
+    /// The error.
     pub error: RuleError,
 }
 
-/// What is wrong with a rule.
+/// Why a rule is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// The path is one that no request can have.
+    /// No request can have the path.
     #[error("`path` is not a path that a request can have")]
     Path,
     /// The path has `**` before its end.
-    #[error("`**` stands before the end of `path`")]
+    #[error("`**` is not at the end of `path`")]
     Rest,
     /// The path has a `*` inside a segment.
-    #[error("`*` stands for a whole segment, not for a part of one")]
+    #[error("`*` matches a whole segment, not a part of one")]
     Part,
     /// The method is empty or not a method.
     #[error("`method` is not a method")]
     Method,
-    /// A public rule asks for something.
-    #[error("a `public` rule asks for `scopes`, `claims` or `credentials`")]
+    /// A public rule has requirements.
+    #[error("a `public` rule has `scopes`, `claims` or `credentials`")]
     PublicWithRequirements,
-    /// The host is none that a request can have.
+    /// No request can have the host.
     #[error("`host` is not a host, or a `*.` and a host")]
     Host,
-    /// A claim has no name, or what is expected of it can never be.
-    #[error("`claims` wants something that no claim can be")]
+    /// A claim has no name, or its expected value cannot occur.
+    #[error("`claims` expects a value that no claim can have")]
     Claims,
     /// A scope is empty or has a space in it.
-    #[error("a scope is empty or has a character that no scope can have")]
+    #[error("a scope is empty or has an invalid character")]
     Scope,
 }
 
 impl RuleError {
-    /// What to do about it.
+    /// Returns how to fix it.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Path => "begin it with `/` and leave out dots, doubled slashes and queries",
@@ -151,14 +153,14 @@ impl RuleError {
             Self::Method => "write it in capitals, `GET`, or `*` for any",
             Self::PublicWithRequirements => "remove one of the two",
             Self::Host => "write it in lower case and without a port: api.example.com",
-            Self::Claims => "want a text, number or truth of it, or a list of such",
+            Self::Claims => "expect a string, number or boolean, or a list of them",
             Self::Scope => "write one scope per entry, without spaces or quotes",
         }
     }
 }
 
 impl Rules {
-    /// Reads all rules, or says everything that is wrong with them.
+    /// Compiles all rules, or returns all problems.
     pub fn compile(rules: &[Rule]) -> Result<Self, Vec<RuleProblem>> {
         let mut compiled = Vec::new();
         let mut problems = Vec::new();
@@ -179,7 +181,7 @@ impl Rules {
         }
     }
 
-    /// What a request needs. Without any rules, every request needs a valid token.
+    /// Returns what a request needs. Without rules every request needs a valid credential.
     pub fn requirement(&self, method: &str, target: &Target) -> Requirement<'_> {
         match self.first(method, target) {
             Some(rule) if rule.public => Requirement::Public,
@@ -189,14 +191,14 @@ impl Rules {
         }
     }
 
-    /// The place of the rule that decides, from 0.
+    /// Returns the index of the matching rule, from 0.
     pub fn index(&self, method: &str, target: &Target) -> Option<usize> {
         self.compiled
             .iter()
             .position(|rule| rule.matches(method, target))
     }
 
-    /// The claims that rules look at.
+    /// Returns the claims used by rules.
     pub fn claims(&self) -> impl Iterator<Item = &String> {
         self.compiled
             .iter()
@@ -217,7 +219,7 @@ impl Default for OneOrMore {
 }
 
 impl OneOrMore {
-    /// All of them.
+    /// Returns all strings as a slice.
     pub fn list(&self) -> &[String] {
         match self {
             Self::One(value) => std::slice::from_ref(value),
@@ -252,6 +254,7 @@ impl CompiledRule {
             credentials: rule.credentials.clone(),
         };
 
+        // A contradiction: requirements on a public rule would never be checked.
         if rule.public && policy != RulePolicy::default() {
             return Err(RuleError::PublicWithRequirements);
         }
@@ -315,7 +318,8 @@ impl Segment {
     }
 }
 
-/// `*.example.com` is for `api.example.com`, not for `example.com` nor for `a.b.example.com`.
+/// Returns whether a pattern matches a host. `*.example.com` matches `api.example.com`, but neither
+/// `example.com` nor `a.b.example.com`.
 fn is_for_host(known: &str, host: &str) -> bool {
     let Some(domain) = known.strip_prefix('*') else {
         return known.eq_ignore_ascii_case(host);
@@ -335,6 +339,7 @@ fn is_host(text: &str) -> bool {
     let host = text.strip_prefix("*.").unwrap_or(text);
     let is_host_byte =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._[]:".contains(&byte);
+    // IPv6 hosts are written in brackets; any other `:` would start a port.
     let bracketed = host.starts_with('[') && host.ends_with(']');
     !host.is_empty() && host.bytes().all(is_host_byte) && (bracketed || !host.contains(':'))
 }
@@ -348,7 +353,8 @@ fn methods(list: &[String]) -> Result<Vec<String>, RuleError> {
     }
 }
 
-/// Methods are case-sensitive, and the ones in use are upper-case: `get` would match nothing.
+/// Returns whether a method is valid. Methods are case-sensitive and those in use are upper-case:
+/// `get` would match nothing.
 fn is_method(method: &str) -> bool {
     !method.is_empty()
         && method
@@ -357,6 +363,7 @@ fn is_method(method: &str) -> bool {
 }
 
 fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleError> {
+    // The same parser as for requests, so a pattern cannot describe a path that is always rejected.
     let target = Target::parse(path).map_err(|_| RuleError::Path)?;
     if target.wire().query().is_some() {
         return Err(RuleError::Path);
@@ -377,7 +384,7 @@ fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleError> {
     Ok((segments.collect::<Result<_, _>>()?, rest))
 }
 
-/// RFC 6749 3.3.
+/// Returns whether a scope matches `scope-token` of RFC 6749 section 3.3.
 fn is_scope(scope: &str) -> bool {
     !scope.is_empty()
         && scope
@@ -444,6 +451,7 @@ mod tests {
 
         for (method, path, index) in [
             ("GET", "/v1/coins", Some(0)),
+            // `GET` does not include `HEAD`.
             ("HEAD", "/v1/coins", Some(3)),
             ("POST", "/v1/coins", Some(1)),
             ("PUT", "/v1/x", Some(1)),
@@ -451,6 +459,7 @@ mod tests {
             ("POST", "/v1/", Some(3)),
             ("GET", "/v1/admin", Some(2)),
             ("GET", "/v1/admin/", Some(2)),
+            // Escapes are decoded before matching.
             ("GET", "/v1/%61dmin/x", Some(2)),
             ("GET", "/v1/administrator", Some(3)),
             ("GET", "/v1", Some(3)),
@@ -485,6 +494,7 @@ mod tests {
             ("ADMIN.a.test:8443", Some(0)),
             ("api.a.test", Some(1)),
             ("a.test", Some(1)),
+            // A wildcard matches exactly one label.
             ("x.y.a.test", None),
             ("evil-a.test", None),
             ("admin.a.test.", None),
@@ -508,6 +518,7 @@ mod tests {
         let rejection = policy.check(&identity).unwrap_err();
 
         assert!(matches!(rejection, Rejection::Scope { .. }));
+        // Scopes are checked first, then claims.
         identity.scopes = vec!["coins.read".into()];
         let rejection = policy.check(&identity).unwrap_err();
         assert_eq!(rejection.as_str(), "claim");
@@ -537,6 +548,7 @@ mod tests {
             RuleError::PublicWithRequirements
         );
 
+        // Upper case, ports, wildcards alone and spaces cannot match a normalized host.
         for host in ["A.test", "a.test:80", "", "*", "a b"] {
             let rule = format!(r#"[{{"path":"/a","host":"{host}"}}]"#);
             assert_eq!(error(&rule), RuleError::Host, "{host}");

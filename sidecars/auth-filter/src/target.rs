@@ -1,14 +1,14 @@
-//! The target of a request: judged only if it can be read in one way.
+//! Request targets: accepted only if all servers interpret them alike.
 //!
-//! Every filter that decided on one reading of a path and forwarded another has been walked around.
-//! So nothing is normalised here: a target with two readings is refused, and what was judged is
-//! forwarded byte for byte.
+//! Filters that authorize one interpretation of a path and forward another can be bypassed. So
+//! nothing is normalized: an ambiguous target is rejected, and an accepted one is forwarded byte
+//! for byte.
 
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 
-/// A request target with exactly one reading.
+/// A request target with exactly one interpretation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     host: Option<Authority>,
@@ -16,23 +16,23 @@ pub struct Target {
     segments: Vec<String>,
 }
 
-/// Why a target is refused.
+/// Why a target is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// The target is not a path: `*`, or an authority as of CONNECT.
+    /// The target is no path: `*`, or the authority of CONNECT.
     #[error("the target is not an absolute path")]
     Form,
-    /// The target is longer than any target needs to be.
+    /// The target is longer than [`Target::MAX_BYTES`].
     #[error("the target is longer than {} bytes", Target::MAX_BYTES)]
     TooLong,
-    /// A byte has no place in a path or query, or means different things to different readers.
-    #[error("the target has a byte that readers differ about")]
+    /// A byte is invalid in a path or query, or servers treat it differently.
+    #[error("the target has a byte that servers interpret differently")]
     Byte,
     /// A percent sign is not followed by two hexadecimal digits.
     #[error("the target has a broken percent escape")]
     Escape,
-    /// An escape hides a byte that steers how a path is read.
-    #[error("the target hides a delimiter, a dot or a control byte in a percent escape")]
+    /// An escape encodes a byte that changes the structure of a path.
+    #[error("the target encodes a delimiter, a dot or a control byte")]
     Hidden,
     /// The escapes are not UTF-8 once decoded.
     #[error("the target is not UTF-8 once decoded")]
@@ -44,22 +44,22 @@ pub enum TargetError {
     #[error("the target has an empty segment")]
     Empty,
     /// There is not exactly one valid host.
-    #[error("the request has not exactly one valid host")]
+    #[error("the request does not have exactly one valid host")]
     Host,
-    /// Target and `Host` name different authorities.
-    #[error("the target and `Host` name different authorities")]
+    /// Target and `Host` contain different authorities.
+    #[error("the target and `Host` have different authorities")]
     Authority,
 }
 
 impl Target {
-    /// Longer targets are refused unread.
+    /// Maximum length in bytes; longer targets are rejected unparsed.
     pub const MAX_BYTES: usize = 8 * 1024;
 
-    /// The target of a request, which must also say in one way only which host it is for.
+    /// Returns the target of a request, which must also have exactly one host.
     pub fn from_request(request: &Parts) -> Result<Self, TargetError> {
         let host = single_host(request)?;
         let wire = request.uri.path_and_query().ok_or(TargetError::Form)?;
-        // CONNECT has an authority and no path; `http` then shows an empty one.
+        // CONNECT has an authority and no path; the `http` crate then returns an empty one.
         if request.method == http::Method::CONNECT {
             return Err(TargetError::Form);
         }
@@ -69,9 +69,9 @@ impl Target {
         })
     }
 
-    /// Reads a path with an optional query, behind a scheme and a host or alone.
+    /// Parses a path with an optional query, with or without scheme and host.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
-        // Checked first: the parser below cuts a fragment off without a word.
+        // Checked first: the parser below drops a fragment silently.
         if text.contains('#') {
             return Err(TargetError::Byte);
         }
@@ -96,7 +96,7 @@ impl Target {
             return Err(TargetError::Byte);
         }
 
-        // `path()` shows a slash that is not on the wire for `?a` and `http://host?a`.
+        // `path()` returns a slash that is not on the wire for `?a` and `http://host?a`.
         let path = wire
             .path()
             .strip_prefix('/')
@@ -125,24 +125,24 @@ impl Target {
         })
     }
 
-    /// The host as it was written, without its port, where one is known.
+    /// Returns the host as written, without its port, if present.
     pub fn host(&self) -> Option<&str> {
         self.host.as_ref().map(Authority::host)
     }
 
-    /// The bytes that came and that are forwarded.
+    /// Returns the received bytes, which are forwarded.
     pub fn wire(&self) -> &PathAndQuery {
         &self.wire
     }
 
-    /// The decoded segments of the path, which rules are held against. The last one is empty when
-    /// the path ends with a slash.
+    /// Returns the decoded segments for matching rules. The last one is empty when the path ends
+    /// with a slash.
     pub fn segments(&self) -> &[String] {
         &self.segments
     }
 }
 
-/// Where a segment stands: only the last may be empty, as in `/` and `/photos/`.
+/// Position of a segment: only the last may be empty, as in `/` and `/photos/`.
 #[derive(PartialEq)]
 enum SegmentPosition {
     Inner,
@@ -175,6 +175,7 @@ fn decode_segment(text: &str, end: SegmentPosition) -> Result<String, TargetErro
     }
 
     let decoded = String::from_utf8(decoded).map_err(|_| TargetError::Utf8)?;
+    // Checked after decoding, because UTF-8 sequences may be escaped byte by byte.
     if decoded
         .chars()
         .any(|c| c.is_control() || LOOKALIKES.contains(&c))
@@ -188,7 +189,8 @@ fn decode_segment(text: &str, end: SegmentPosition) -> Result<String, TargetErro
 fn decode_escape(high: u8, low: u8) -> Result<u8, TargetError> {
     let digit = |byte: u8| (byte as char).to_digit(16).ok_or(TargetError::Escape);
     let byte = (digit(high)? * 16 + digit(low)?) as u8;
-    // Delimiters, dots and `%` itself: whoever decodes twice, or cuts after decoding, reads another path.
+    // Delimiters, dots and `%` itself: a server that decodes twice, or splits after decoding, would
+    // see another path.
     let is_ambiguous = byte.is_ascii_control() || b"/\\.;%?#".contains(&byte);
     if is_ambiguous {
         Err(TargetError::Hidden)
@@ -197,12 +199,14 @@ fn decode_escape(high: u8, low: u8) -> Result<u8, TargetError> {
     }
 }
 
-/// The characters of RFC 3986 segments, without `;`: servers cut path parameters off or do not.
+/// Returns whether a byte is allowed in a segment: `pchar` of RFC 3986 without `;`, because some
+/// servers remove path parameters and others do not.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// A query is not judged, only carried; what could end it early is refused.
+/// Returns whether a byte is allowed in a query. Queries are not checked by rules; only bytes that
+/// could end them early are rejected.
 fn is_query_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#'
 }
@@ -219,6 +223,7 @@ fn single_host(request: &Parts) -> Result<Authority, TargetError> {
         .transpose()?;
     match (host, request.uri.authority()) {
         (None, None) => Err(TargetError::Host),
+        // RFC 9112 3.2.2 lets an absolute target override `Host`; not every server does.
         (Some(host), Some(target)) if !host.as_str().eq_ignore_ascii_case(target.as_str()) => {
             Err(TargetError::Authority)
         }
@@ -229,7 +234,7 @@ fn single_host(request: &Parts) -> Result<Authority, TargetError> {
     }
 }
 
-/// A host and an optional port; a user name before it has no place in a request.
+/// Parses a host with an optional port; user information is not allowed.
 fn parse_authority(text: &[u8]) -> Option<Authority> {
     let authority = Authority::try_from(text).ok()?;
     let valid = !authority.as_str().contains('@') && !authority.host().is_empty();
@@ -238,7 +243,7 @@ fn parse_authority(text: &[u8]) -> Option<Authority> {
     (valid && has_port == authority.port_u16().is_some()).then_some(authority)
 }
 
-/// Dots and slashes that Unicode normalisation turns into the ASCII ones.
+/// Characters that Unicode normalization turns into ASCII dots and slashes.
 const LOOKALIKES: [char; 8] = [
     '\u{2024}', '\u{2025}', '\u{2026}', '\u{fe52}', '\u{fe68}', '\u{ff0e}', '\u{ff0f}', '\u{ff3c}',
 ];
@@ -279,6 +284,7 @@ mod tests {
             ("/public/%2e%2e/admin", TargetError::Hidden),
             ("/public/.%2e/admin", TargetError::Hidden),
             ("/public/%2E./admin", TargetError::Hidden),
+            // Encoded twice: a second decoder would see dots.
             ("/public/%252e%252e/admin", TargetError::Hidden),
             ("/public/..;/admin", TargetError::Byte),
             ("/public/..%3b/admin", TargetError::Hidden),
@@ -294,9 +300,11 @@ mod tests {
             ("/public/%00", TargetError::Hidden),
             ("/admin%0d%0aX-Auth-Subject:root", TargetError::Hidden),
             ("/admin%7f", TargetError::Hidden),
+            // Overlong UTF-8 for a dot and a slash.
             ("/public/%c0%ae%c0%ae/admin", TargetError::Utf8),
             ("/public/%c0%af", TargetError::Utf8),
             ("/public/%e0%80%ae", TargetError::Utf8),
+            // Fullwidth slash and dots, NEL, and IIS's `%u` escapes.
             ("/public/%ef%bc%8fadmin", TargetError::Hidden),
             ("/public/%ef%bc%8e%ef%bc%8e/admin", TargetError::Hidden),
             ("/public/%c2%85", TargetError::Hidden),
@@ -343,6 +351,7 @@ mod tests {
 
         for hosts in [
             &[][..],
+            // Even equal duplicates: servers differ in which one they use.
             &["a.test", "a.test"],
             &["a.test", "b.test"],
             &[""],

@@ -1,7 +1,8 @@
-//! What was found of tokens, so that the same token is not checked by its signature again and again.
+//! Caches verified tokens, so that a repeated token costs a hash instead of a signature check.
 //!
-//! No token is kept, only its SHA-256. A cached claim_matches while the key set it was found with is in force
-//! and until the token ends; bad tokens are not find_cached, so that strangers cannot fill the table.
+//! Entries are keyed by the token's SHA-256; the token itself is not stored. An entry is valid for
+//! one generation of the issuer's key set and until the token expires. Invalid tokens are not
+//! cached, so clients without a valid token cannot evict entries.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -13,11 +14,11 @@ use lru::LruCache;
 
 use crate::identity::Identity;
 
-/// The cache on the tokens seen last.
+/// The most recently used verified tokens.
 #[derive(Clone)]
 pub(crate) struct TokenCache(Option<Arc<Mutex<LruCache<Fingerprint, CachedToken>>>>);
 
-/// A good token, found good with one generation of one issuer's keys.
+/// A token verified with one generation of one issuer's keys.
 #[derive(Clone)]
 pub(crate) struct CachedToken {
     pub(crate) issuer: usize,
@@ -30,20 +31,20 @@ pub(crate) struct CachedToken {
 pub(crate) type Fingerprint = [u8; 32];
 
 impl TokenCache {
-    /// A table of at most `count` cache; 0 remembers none.
+    /// Creates a cache of at most `count` tokens; 0 disables it.
     pub(crate) fn new(count: usize) -> Self {
         let table =
             NonZeroUsize::new(count).map(|count| Arc::new(Mutex::new(LruCache::new(count))));
         Self(table)
     }
 
-    /// What a token is looked up by; nothing where nothing is find_cached.
+    /// Returns the cache key of a token; `None` when the cache is disabled.
     pub(crate) fn fingerprint(&self, token: &[u8]) -> Option<Fingerprint> {
         self.0.as_ref()?;
         digest(&SHA256, token).as_ref().try_into().ok()
     }
 
-    /// The cached on a token, if its keys are still those of `generation_of` the issuer.
+    /// Returns the identity of a cached token if the issuer still has the same key generation.
     pub(crate) fn get(
         &self,
         token: &Fingerprint,
@@ -60,7 +61,7 @@ impl TokenCache {
         None
     }
 
-    /// Remembers a cached, in the place of the one not asked for the longest.
+    /// Inserts a token and evicts the least recently used one when full.
     pub(crate) fn insert(&self, token: Fingerprint, cached: CachedToken) {
         if let Some(mut table) = self.lock() {
             table.put(token, cached);
@@ -68,7 +69,7 @@ impl TokenCache {
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, LruCache<Fingerprint, CachedToken>>> {
-        // Whole after every call, so a panicking holder leaves nothing half done.
+        // Consistent after every call, so a panic in a lock holder leaves no partial state.
         let table = self.0.as_ref()?;
         Some(table.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -87,11 +88,12 @@ mod tests {
     use crate::identity::Credential;
     use std::time::{Duration, UNIX_EPOCH};
 
+    // Times are relative to the epoch; only their order matters.
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn cached(generation: u64) -> CachedToken {
+    fn cached_token(generation: u64) -> CachedToken {
         CachedToken {
             issuer: 0,
             generation,
@@ -105,18 +107,20 @@ mod tests {
         let cache = TokenCache::new(4);
         let token = cache.fingerprint(b"a.b.c").unwrap();
         assert!(cache.get(&token, at(0), |_| Some(1)).is_none());
-        cache.insert(token, cached(1));
+        cache.insert(token, cached_token(1));
         assert!(cache.get(&token, at(99), |_| Some(1)).is_some());
         assert!(cache.get(&token, at(100), |_| Some(1)).is_none());
         assert!(cache.get(&token, at(0), |_| Some(1)).is_none(), "forgotten");
 
+        // A new generation, and an issuer whose keys are stale, both invalidate the entry.
         for now in [Some(2), None] {
-            cache.insert(token, cached(1));
+            cache.insert(token, cached_token(1));
             assert!(cache.get(&token, at(0), |_| now).is_none(), "{now:?}");
         }
 
+        // One changed byte is another token.
         let other = cache.fingerprint(b"a.b.d").unwrap();
-        cache.insert(token, cached(1));
+        cache.insert(token, cached_token(1));
         assert!(cache.get(&other, at(0), |_| Some(1)).is_none());
     }
 
@@ -125,7 +129,7 @@ mod tests {
         let cache = TokenCache::new(2);
         let tokens = [b"a", b"b", b"c"].map(|token| cache.fingerprint(token).unwrap());
         for token in tokens {
-            cache.insert(token, cached(1));
+            cache.insert(token, cached_token(1));
         }
         let found = tokens.map(|token| cache.get(&token, at(0), |_| Some(1)).is_some());
         assert_eq!(found, [false, true, true]);

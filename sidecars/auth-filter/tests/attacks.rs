@@ -1,5 +1,5 @@
-//! Requests that mean to be judged as one thing and served as another. None may reach the app as
-//! anything but what it was judged to be.
+//! Requests that try to be authorized as one thing and served as another. None may reach the app as
+//! anything but what was authorized.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use serde_json::json;
 use support::harness::Harness;
 use support::upstream::RecordedRequest;
 
-/// A public front room and a back room for which a scope is needed.
+/// A public path and one that requires a scope.
 async fn public_and_admin() -> Harness {
     Harness::with_rules(json!([
         {"path": "/public/**", "public": true},
@@ -29,12 +29,14 @@ async fn rejects_ambiguous_paths() {
         "/public/../admin",
         "/public/./../admin",
         "/public/..",
+        // The dots escaped, once and several times.
         "/public/%2e%2e/admin",
         "/public/%2E%2E/admin",
         "/public/.%2e/admin",
         "/public/%2e./admin",
         "/public/%252e%252e/admin",
         "/public/%25252e%25252e/admin",
+        // The separators escaped or replaced by backslashes.
         "/public/..%2fadmin",
         "/public/..%2Fadmin",
         "/public%2f..%2fadmin",
@@ -42,22 +44,27 @@ async fn rejects_ambiguous_paths() {
         "/public/..%5Cadmin",
         "/public/..\\admin",
         "/public\\..\\admin",
+        // Path parameters, which Tomcat and others remove before resolving dots.
         "/public/..;/admin",
         "/public/..;a=b/admin",
         "/public/..%3b/admin",
         "/public;/../admin",
+        // Overlong UTF-8, fullwidth dots and IIS escapes.
         "/public/%c0%ae%c0%ae/admin",
         "/public/%c0%af../admin",
         "/public/%e0%80%ae%e0%80%ae/admin",
         "/public/%ef%bc%8e%ef%bc%8e/admin",
         "/public/%u002e%u002e/admin",
+        // Control bytes, which C string functions and log parsers stop at.
         "/public/%00/../admin",
         "/public/%00",
         "/public/%0d%0aX-Auth-Subject:%20root",
+        // Empty segments, which some servers merge.
         "/public//../admin",
         "//public/x",
         "//admin",
         "/public//admin",
+        // Incomplete escapes, and delimiters of query and fragment.
         "/public/%",
         "/public/%zz",
         "/public/%3f/../admin",
@@ -97,7 +104,7 @@ async fn forwards_the_authorized_target_byte_for_byte() {
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
     }
 
-    // The parser cuts a fragment off before anybody judges; what is judged is what is left.
+    // The HTTP parser drops a fragment before authorization; only the rest may be forwarded.
     harness
         .send("GET /public/#/../admin HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
@@ -119,14 +126,17 @@ async fn forwards_the_authorized_target_byte_for_byte() {
 async fn headers_do_not_make_a_protected_path_public() {
     let harness = public_and_admin().await;
     for header in [
+        // Headers that make frameworks serve another path.
         "X-Original-URL: /public/x",
         "X-Rewrite-URL: /public/x",
         "X-Forwarded-Uri: /public/x",
         "X-Forwarded-Prefix: /public",
         "X-Envoy-Original-Path: /public/x",
         "X-HTTP-Method-Override: OPTIONS",
+        // Health checkers that other proxies exempted from authentication.
         "User-Agent: GoogleHC/1.0",
         "User-Agent: ELB-HealthChecker/2.0",
+        // Identity headers of this filter and of load balancers.
         "X-Auth-Subject: root",
         "X-Amzn-Oidc-Data: a.b.c",
         "X-Forwarded-For: 127.0.0.1",
@@ -192,6 +202,8 @@ async fn connection_header_cannot_remove_the_identity() {
 #[tokio::test]
 async fn drops_identity_headers_in_trailers() {
     let harness = public_and_admin().await;
+    // RFC 9110 6.5.1: trailers must not carry fields for authentication, but a careless app may
+    // merge them.
     let request = "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
                    Trailer: X-Auth-Subject\r\nTE: trailers\r\n\r\n\
                    5\r\nphoto\r\n0\r\nX-Auth-Subject: root\r\n\r\n";
@@ -207,6 +219,7 @@ async fn drops_identity_headers_in_trailers() {
 async fn requires_exactly_one_host() {
     let harness = public_and_admin().await;
     for (target, hosts) in [
+        // HTTP/1.1 requires exactly one `Host` (RFC 9112 3.2); duplicates must not even be equal.
         ("/public/x", ""),
         ("/public/x", "Host: a\r\nHost: a\r\n"),
         ("/public/x", "Host: a\r\nHost: b\r\n"),
@@ -225,7 +238,7 @@ async fn requires_exactly_one_host() {
     }
 
     assert!(harness.upstream.take().is_empty());
-    // One host, said twice: fine, and forwarded as a path.
+    // The same host in both places is valid, and the target is forwarded in origin form.
     let answer = harness
         .send("GET http://a/public/x HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
@@ -249,6 +262,7 @@ async fn rejects_tunnels_and_unauthorized_upgrades() {
         "GET /admin/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     assert_eq!(harness.send_raw(upgrade).await.status(), 401);
 
+    // An upgrade to h2c would let later requests bypass the filter.
     let h2c = "GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
     assert_eq!(harness.send_raw(h2c).await.status(), 200);
@@ -261,7 +275,7 @@ async fn rejects_tunnels_and_unauthorized_upgrades() {
     }
 }
 
-/// A second request in the body of the first.
+/// A second request, hidden in the body of the first.
 const HIDDEN: &str = "GET /admin/x HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn frame_request(headers: &str, body: &str) -> String {
@@ -271,6 +285,7 @@ fn frame_request(headers: &str, body: &str) -> String {
 #[tokio::test]
 async fn rejects_request_smuggling() {
     let harness = public_and_admin().await;
+    // A proxy and an app that frame a body differently disagree where the second request begins.
     let length = HIDDEN.len();
     let chunked = format!("{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n");
     let (te, cl) = (
@@ -280,6 +295,7 @@ async fn rejects_request_smuggling() {
 
     for (case, request) in [
         (
+            // Both framings at once (RFC 9112 6.3).
             "length and chunked",
             frame_request(&format!("{cl}{te}"), &chunked),
         ),
@@ -323,6 +339,7 @@ async fn rejects_request_smuggling() {
             frame_request("Content-Length: 99999999999999999999\r\n", HIDDEN),
         ),
         (
+            // Codings that are similar to `chunked`, or not last.
             "xchunked",
             frame_request("Transfer-Encoding: xchunked\r\n", &chunked),
         ),
@@ -350,6 +367,7 @@ async fn rejects_request_smuggling() {
             ),
         ),
         (
+            // Chunk sizes that parsers read differently.
             "NUL in the size",
             frame_request(te, &format!("{length:x}\0\r\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
@@ -370,6 +388,7 @@ async fn rejects_request_smuggling() {
             frame_request(te, &format!("{length:x};x=\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
         (
+            // Line endings that some parsers accept as the end of a header.
             "bare CR",
             frame_request("X: a\rTransfer-Encoding: chunked\r\n", &chunked),
         ),
@@ -387,6 +406,7 @@ async fn rejects_request_smuggling() {
                 .replace("HTTP/1.1\r\nHost: a\r\nT", "HTTP/1.0\r\nHost: a\r\nT"),
         ),
         (
+            // Removing the framing as a hop-by-hop header would reframe the body.
             "connection: content-length",
             frame_request(&format!("Connection: content-length\r\n{cl}"), HIDDEN),
         ),
@@ -405,7 +425,7 @@ async fn rejects_request_smuggling() {
         assert!(seen.iter().all(is_first_request), "{case}: {seen:?}");
     }
 
-    // The same body in honest frames arrives whole.
+    // The same body with valid framing arrives complete.
     for honest in [frame_request(&cl, HIDDEN), frame_request(te, &chunked)] {
         assert_eq!(harness.send(honest).await.status(), 200);
         let [seen] = &harness.upstream.take()[..] else {
@@ -420,7 +440,7 @@ fn is_first_request(seen: &RecordedRequest) -> bool {
     seen.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
 }
 
-/// A frame of HTTP/2 (RFC 9113 section 4.1).
+/// Builds an HTTP/2 frame (RFC 9113 section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     let mut frame = length[1..].to_vec();
@@ -430,10 +450,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A whole request without a body, its fields written literally: what no client would send.
+/// Builds a request without a body whose fields are literal, so that it can contain anything.
 fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
+        // Literal field without indexing and with a literal name (RFC 7541 6.2.2).
         block.push(0);
         for text in [name, value] {
             block.push(text.len() as u8);
@@ -442,7 +463,7 @@ fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
     }
 
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    // END_STREAM and END_HEADERS.
+    // Flags 5: END_STREAM and END_HEADERS.
     [preface, frame(4, 0, 0, &[]), frame(1, 5, 1, &block)].concat()
 }
 
@@ -473,6 +494,7 @@ async fn rejects_http2_requests_invalid_in_http1() {
 
     assert_eq!(seen.line, "GET /public/x HTTP/1.1");
     for change in [
+        // Paths that are not in origin form, or that contain HTTP/1 syntax.
         &[(":path", "public/x")][..],
         &[(":path", "")],
         &[(":path", "*")],
@@ -481,14 +503,17 @@ async fn rejects_http2_requests_invalid_in_http1() {
         &[(":path", "/public/x\r\n\r\nGET /admin/x HTTP/1.1")],
         &[(":path", "/public/x y")],
         &[(":path", "http://a.test/admin/x")],
+        // Methods that would start another request line.
         &[(":method", "GET /admin/x HTTP/1.1\r\nx:")],
         &[(":method", "")],
         &[(":method", "CONNECT")],
+        // Authorities that contain HTTP/1 syntax or a path.
         &[(":authority", "a.test\r\nx-auth-subject: root")],
         &[(":authority", "a.test/admin/x?")],
         &[(":authority", "u@a.test")],
         &[(":authority", "")],
         &[("host", "b.test")],
+        // Field values and names that are invalid in HTTP/1.
         &[("x", "a\r\nx-auth-subject: root")],
         &[("x", "a\nb")],
         &[("x", "a\0b")],
@@ -496,6 +521,7 @@ async fn rejects_http2_requests_invalid_in_http1() {
         &[("x: y\r\nx-auth-subject", "root")],
         &[("x ", "a")],
         &[("", "a")],
+        // Connection-specific fields (RFC 9113 8.2.2), a wrong length and an unknown pseudo-header.
         &[("transfer-encoding", "chunked")],
         &[("connection", "x-auth-subject")],
         &[("upgrade", "h2c")],
@@ -519,15 +545,12 @@ async fn rejects_http2_requests_invalid_in_http1() {
     assert!(harness.upstream.take().is_empty(), "two paths");
 }
 
-/// Every class of the README's table has a test, and the test is there.
+/// Every row of the table in the documentation names a test that exists.
 #[test]
 fn attack_table_lists_existing_tests() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(here.join("README.md")).unwrap();
-    let table = readme
-        .split("| attack | where it was real | test |")
-        .nth(1)
-        .unwrap();
+    let page = std::fs::read_to_string(here.join("../../docs/auth-filter.md")).unwrap();
+    let table = page.split("| attack | known from | test |").nth(1).unwrap();
     let mut tests = String::new();
 
     for file in [

@@ -1,4 +1,4 @@
-//! Every kind of credential, as a client and an app see it.
+//! Every kind of credential, tested from the client's and the app's side.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ fn configure(config: &mut Config, settings: Value) {
     *config = serde_json::from_value(written).unwrap();
 }
 
-/// Sends a GET with these header lines and gives the status, and what reached the app.
+/// Sends a GET with these header lines and returns the status and the request that reached the app.
 async fn get(harness: &Harness, path: &str, headers: &str) -> (u16, Option<RecordedRequest>) {
     let answer = harness
         .send(format!(
@@ -48,6 +48,7 @@ async fn checks_each_issuer_against_its_own_keys_audiences_and_claims() {
     let other = Signer::rsa("first");
     let second = Issuer::new(&jwks(&[&other])).await;
     let harness = Harness::with(|config| {
+        // Shaped like a Cognito access token: no `aud`, the client id instead.
         let pool = json!({
             "issuer": "https://cognito.test/pool", "audience": ["app-1", "app-2"],
             "audience_claim": "client_id", "jwks": second.url(), "algorithms": ["RS256"],
@@ -85,13 +86,15 @@ async fn checks_each_issuer_against_its_own_keys_audiences_and_claims() {
             "another client",
             other.token(&with("client_id", json!("app-3"))),
         ),
+        // Id tokens of the same client are not for APIs.
         ("an id token", other.token(&with("token_use", json!("id")))),
         (
-            "an issuer nobody knows",
+            "an unknown issuer",
             other.token(&with("iss", json!("https://x.test"))),
         ),
         ("our issuer by their key", other.token(&ours_by_them)),
         ("their issuer by our key", theirs_by_us),
+        // Issuer selection and the claims check must not use different duplicates.
         ("an issuer twice", {
             let header = json!({"alg": "RS256", "kid": "first"});
             let text = good
@@ -111,6 +114,7 @@ async fn checks_each_issuer_against_its_own_keys_audiences_and_claims() {
 #[tokio::test]
 async fn an_unreachable_issuer_does_not_block_the_others() {
     let away = Issuer::new(&json!({})).await;
+    // Connections are accepted but never answered, as behind a broken load balancer.
     away.hold_responses(true);
     let harness = Harness::with(|config| {
         let issuer = json!({"issuer": "https://away.test", "audience": "x", "jwks": away.url()});
@@ -136,6 +140,7 @@ async fn cached_token_ends_with_its_expiry_or_its_key() {
     let mut ending = claims();
 
     ending["exp"] = json!(now() + 2);
+    // Both are cached by the first round.
     let ending = bearer(&harness.signer.token(&ending));
     let lasting = bearer(&harness.token(""));
 
@@ -215,10 +220,11 @@ async fn authenticates_api_keys_and_strips_them() {
             "X-Api-Key: key-of-ada\r\nX-Api-Key: key-of-ada\r\n",
             400,
         ),
+        // Other spellings and places are not the header.
         ("/v1/coins", "X_Api_Key: key-of-ada\r\n", 401),
         ("/v1/coins?x-api-key=key-of-ada", "", 401),
         ("/tokens", key, 401),
-        // A bad token is not made good by a key.
+        // An invalid token is not replaced by a valid key.
         (
             "/v1/coins",
             "X-Api-Key: key-of-ada\r\nAuthorization: Bearer a.b.c\r\n",
@@ -252,6 +258,7 @@ fn pem(signer: &Signer) -> String {
     let Pair::P256(pair) = &signer.pair else {
         panic!("not P-256")
     };
+    // `SubjectPublicKeyInfo` up to the point (RFC 5480).
     let head: &[u8] = &[
         0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48,
         0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,
@@ -269,7 +276,7 @@ fn alb_header() -> Value {
            "iss": "https://idp.test", "exp": now() + 120})
 }
 
-/// A token as load balancers write it: base64url with its padding.
+/// Builds a token like a load balancer: base64url with padding.
 fn alb_token(signer: &Signer, header: &Value) -> String {
     let payload = json!({"sub": "ada", "email": "ada@a.test", "groups": ["ops"]});
     let encoded = |value: &Value| URL_SAFE.encode(value.to_string());
@@ -298,7 +305,7 @@ async fn accepts_only_configured_load_balancers() {
 
     let line = |token: &str| format!("X-Amzn-Oidc-Data: {token}\r\n");
     let good = alb_token(&balancer, &alb_header());
-    assert!(good.contains('='), "padded, as they are");
+    assert!(good.contains('='), "padded, like those of AWS");
     let unpadded = {
         let text = |value: &Value| b64(value.to_string().as_bytes());
         let signed = format!("{}.{}", text(&alb_header()), text(&json!({"sub": "ada"})));
@@ -331,10 +338,11 @@ async fn accepts_only_configured_load_balancers() {
         header[name] = value;
         alb_token(&balancer, &header)
     };
+    // Another account in the same region.
     let elsewhere = ARN.replace("123456789012", "666666666666");
 
     for (what, token, status) in [
-        // ALBeast: a key of the region, but somebody else's load balancer.
+        // ALBeast: signed with the region's key for somebody else's load balancer.
         ("another signer", with("signer", json!(elsewhere)), 401),
         (
             "a longer signer",
@@ -342,6 +350,7 @@ async fn accepts_only_configured_load_balancers() {
             401,
         ),
         ("no signer", with("signer", Value::Null), 401),
+        // The OIDC client at the identity provider, not the HTTP client.
         ("another client", with("client", json!("app-2")), 401),
         ("another algorithm", with("alg", json!("RS256")), 401),
         ("no algorithm", with("alg", json!("none")), 401),
@@ -368,7 +377,7 @@ async fn accepts_only_configured_load_balancers() {
     assert_eq!(
         region.requests().len(),
         1,
-        "strangers made it fetch nothing"
+        "rejected tokens caused no fetch"
     );
 }
 
@@ -376,6 +385,7 @@ async fn accepts_only_configured_load_balancers() {
 async fn limits_requests_for_unknown_load_balancer_keys() {
     let balancer = Signer::p256(KID);
     let region = Issuer::new(&json!({})).await;
+    // The key ids are well-formed but do not exist.
     region.answer("404 Not Found", "");
 
     let keys = format!("http://{}", region.address);
@@ -391,6 +401,7 @@ async fn limits_requests_for_unknown_load_balancer_keys() {
         assert!(matches!(get(&harness, "/", &line).await, (401 | 503, None)));
     }
 
+    // The limit of fetches within the default `jwks_min_refresh_interval`.
     assert_eq!(region.requests().len(), 4);
 }
 
@@ -442,6 +453,7 @@ async fn accepts_client_certificates_verified_by_the_proxy() {
     for (value, status) in [
         (r#"Hash=0a;Subject="CN=job""#, 401),
         ("Hash=0a;URI=spiffe://b.test/ns/web", 401),
+        // A comma starts a second certificate, added by another hop.
         (r#"Hash=0a;Subject="CN=x",URI=spiffe://a.test/ns/web"#, 400),
     ] {
         assert_eq!(
@@ -470,6 +482,7 @@ async fn asks_the_external_service_without_another_credential() {
         ));
     };
 
+    // `answer` sets the next responses of the service.
     answer(
         "200 OK",
         "x-auth-subject: ada\r\nx-auth-scopes: read write\r\n",
@@ -496,6 +509,7 @@ async fn asks_the_external_service_without_another_credential() {
         ("401 Unauthorized", 401),
         ("403 Forbidden", 403),
         ("404 Not Found", 503),
+        // Only 200, 302, 303, 401 and 403 are decisions.
         ("204 No Content", 503),
         ("500 Internal Server Error", 503),
     ] {
@@ -519,7 +533,7 @@ async fn asks_the_external_service_without_another_credential() {
     assert_eq!(
         service.requests().len(),
         asked,
-        "it is not asked about tokens"
+        "not asked about requests with a token"
     );
 }
 
@@ -537,6 +551,7 @@ async fn rejects_when_the_external_service_is_slow_or_unreachable() {
     .await;
 
     assert_eq!(get(&harness, "/", "").await, (503, None));
+    // From here on connections are refused.
     drop(service);
     assert_eq!(get(&harness, "/", "").await, (503, None));
 }
@@ -580,6 +595,7 @@ async fn rules_match_hosts_and_require_claims() {
             json!({"realm": {"roles": ["dev"]}}),
             403,
         ),
+        // The pointer must resolve: neither a string nor an absent member does.
         ("admin.test", "/x", json!({"realm": "ops"}), 403),
         ("admin.test", "/x", json!({}), 403),
         (
@@ -637,7 +653,7 @@ async fn dry_run_forwards_rejected_requests_without_an_identity() {
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
         assert!(seen.header("x-auth-subject").is_empty());
 
-        // The app may still judge for itself.
+        // In a dry run the app can still verify credentials itself.
         assert_eq!(
             seen.header("authorization").len(),
             usize::from(!headers.is_empty())
@@ -654,7 +670,7 @@ async fn dry_run_forwards_rejected_requests_without_an_identity() {
 #[tokio::test]
 async fn signs_the_identity_for_the_app() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    // On one line, as secrets often are.
+    // With escaped line breaks, as ECS secrets often are.
     let key = pair.serialize_pem().replace('\n', "\\n");
     let settings = json!({"audience": "coins-app", "lifetime": "1m"});
     let harness = Harness::with(|config| {
@@ -669,6 +685,7 @@ async fn signs_the_identity_for_the_app() {
     let mut good = claims();
     good["scope"] = json!("read");
     good["email"] = json!("ada@a.test");
+    // Less than the lifetime of one minute, so it limits the token.
     good["exp"] = json!(now() + 30);
 
     let token = bearer(&harness.signer.token(&good));
@@ -716,6 +733,7 @@ async fn limits_clients_with_failed_credentials() {
     let harness =
         Harness::with(|config| configure(config, json!({"failures": {"limit": 3}}))).await;
     let good = bearer(&harness.token(""));
+    // The last entry is added by the proxy in this task; the first is forged by the client.
     let from =
         |client: &str, headers: &str| format!("X-Forwarded-For: 6.6.6.6, {client}\r\n{headers}");
 
@@ -739,15 +757,15 @@ async fn limits_clients_with_failed_credentials() {
     assert_eq!(
         get(&harness, "/", &from("203.0.113.9", &good)).await.0,
         200,
-        "known before"
+        "cached token"
     );
     assert_eq!(
         get(&harness, "/", &from("203.0.113.8", &fresh)).await.0,
         200,
-        "somebody else"
+        "another client"
     );
 
-    // Without a credential nothing was guessed.
+    // Missing credentials are not counted.
     for _ in 0..5 {
         assert_eq!(
             get(&harness, "/", &from("203.0.113.7", "")).await,

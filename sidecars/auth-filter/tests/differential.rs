@@ -1,7 +1,7 @@
-//! Random request bytes through the filter: whatever reaches the app is read again by another parser
-//! and by careless readings of a path, and every one of them must come to the filter's verdict.
+//! Sends random requests through the filter. Whatever reaches the app is parsed again by another
+//! parser and interpreted like careless servers do; every interpretation must be authorized.
 //!
-//! `FUZZ_CASES` sends more of them and `FUZZ_SEED` others.
+//! `FUZZ_CASES` sets their number and `FUZZ_SEED` the seed.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// An app that keeps every byte of every connection, and answers each head it sees.
+/// An app that records every byte of every connection and responds to each request head.
 struct ByteRecorder {
     address: std::net::SocketAddr,
     streams: Arc<Mutex<Vec<Stream>>>,
@@ -80,7 +80,7 @@ async fn record(mut stream: TcpStream, bytes: Stream) {
     }
 }
 
-/// A request as the second parser reads it.
+/// A request as parsed by the second parser.
 #[derive(Debug)]
 struct ParsedRequest {
     method: String,
@@ -89,7 +89,7 @@ struct ParsedRequest {
     is_complete: bool,
 }
 
-/// Reads a connection from its beginning to its end by RFC 9112, without mercy.
+/// Parses a connection strictly by RFC 9112 and panics on any deviation.
 fn requests(bytes: &[u8]) -> Vec<ParsedRequest> {
     let mut found = Vec::new();
     let mut rest = bytes;
@@ -116,10 +116,11 @@ fn requests(bytes: &[u8]) -> Vec<ParsedRequest> {
             let same = headers.iter().filter(|(known, _)| known == name);
             same.map(|(_, value)| value.as_str()).collect()
         };
+        // RFC 9112 6.3: a request has a length, a chunked body or none, never two of them.
         let body = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
             ([], []) => Some(0),
             ([length], []) => Some(length.parse().unwrap()),
-            ([], ["chunked"]) => chunked(&rest[head..]),
+            ([], ["chunked"]) => parse_chunked_body(&rest[head..]),
             other => panic!("two ways to frame a body: {other:?}"),
         };
 
@@ -138,8 +139,8 @@ fn requests(bytes: &[u8]) -> Vec<ParsedRequest> {
     found
 }
 
-/// How long a chunked body is, if it is all there.
-fn chunked(body: &[u8]) -> Option<usize> {
+/// Returns the length of a chunked body if it is complete.
+fn parse_chunked_body(body: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         let line = body[at..].windows(2).position(|two| two == b"\r\n")?;
@@ -148,7 +149,7 @@ fn chunked(body: &[u8]) -> Option<usize> {
         at += line + 2 + size;
 
         if size == 0 {
-            // No trailers go to an app of HTTP/1.
+            // The filter forwards no trailers to an HTTP/1 app.
             return (body.len() >= at + 2).then(|| {
                 assert_eq!(&body[at..at + 2], b"\r\n");
                 at + 2
@@ -160,8 +161,8 @@ fn chunked(body: &[u8]) -> Option<usize> {
     }
 }
 
-/// What a path may be taken for by apps that decode once, twice or not at all, cut at `;`, take `\`
-/// for `/`, merge slashes and resolve dots, in any combination.
+/// Returns the paths that servers may derive from a target: decoded once, twice or not at all, cut
+/// at `;`, with `\` as `/`, with merged slashes and resolved dots, in any combination.
 fn readings(target: &str) -> Vec<String> {
     let path = target.split(['?', '#']).next().unwrap();
     let mut all = vec![path.to_owned()];
@@ -236,8 +237,9 @@ fn pick<'a>(random: &mut Rng, choices: &[&'a str]) -> &'a str {
     choices[random.usize(..choices.len())]
 }
 
-/// A request that means no good, or a good one, or something between.
+/// Generates an attack, a valid request, or something between.
 fn request(random: &mut Rng, case: usize) -> Vec<u8> {
+    // Three of eight are valid, so that enough requests get through to be checked.
     let target: String = if random.u8(..8) < 3 {
         "/public/x".to_owned()
     } else {
@@ -246,11 +248,13 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
             .collect()
     };
 
+    // Two of eight end lines with a bare LF.
     let end = *[("\r\n"); 6].get(random.usize(..8)).unwrap_or(&"\n");
     let method = pick(random, METHODS);
     let version = pick(random, VERSIONS);
     let mut text = format!("{method} {target} {version}{end}");
 
+    // One of sixteen has no `Host`.
     if random.u8(..16) > 0 {
         text += "Host: a.test";
         text += end;
@@ -270,6 +274,7 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
     let mut bytes = text.into_bytes();
     for _ in 0..random.usize(..8).saturating_sub(5) {
         let at = random.usize(..bytes.len());
+        // Line breaks and spaces are likelier than other bytes: they change the framing.
         bytes[at] = match random.u8(..4) {
             0 => random.u8(..),
             1 => b'\r',
@@ -309,7 +314,7 @@ async fn forwarded_requests_are_public_in_every_interpretation() {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let _ = stream.write_all(&bytes).await;
             let mut answer = [0; 4096];
-            // What is still is waiting for the rest of a request that will not come.
+            // A filter that waits for the rest of an incomplete request sends nothing.
             let still = Duration::from_millis(50);
             while let Ok(Ok(1..)) = timeout(still, stream.read(&mut answer)).await {}
         });
@@ -344,14 +349,14 @@ async fn forwarded_requests_are_public_in_every_interpretation() {
                 let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
                 assert!(!plain.starts_with("x-auth-"), "{seen}");
                 assert_ne!(plain, "authorization", "{seen}");
-                // A WebSocket may be wished for; whether it is opened is the app's affair.
+                // An upgrade to WebSocket may be requested; the app decides about it.
                 assert!(plain != "upgrade" || value == "websocket", "{seen}");
                 assert!(!value.contains(['\r', '\n', '\0']), "{seen}");
             }
         }
     }
 
-    // Were nothing let through, nothing would be shown.
+    // The test proves nothing if no request gets through.
     assert!(through as u64 > cases / 20, "{through} of {cases}");
 }
 

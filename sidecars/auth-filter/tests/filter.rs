@@ -1,4 +1,4 @@
-//! What a client and an app see of the filter.
+//! The filter from the client's and the app's side.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +45,8 @@ async fn sets_identity_headers_and_strips_client_ones() {
     let answer = harness
         .send(format!(
             "POST /v1/coins?side=both HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\n\
-             X-Auth-Subject: root\r\nx_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
+             X-Auth-Subject: root\r
+x_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
              X-Auth-Roles: admin\r\nX-Forwarded-User: root\r\nX-Original-URL: /admin\r\n\
              X-Forwarded-For: 10.1.2.3\r\nContent-Length: 5\r\n\r\nphoto"
         ))
@@ -74,6 +75,7 @@ async fn sets_identity_headers_and_strips_client_ones() {
         "x-forwarded-user",
         "x-original-url",
     ] {
+        // Neither the token nor anything the client claims about itself.
         assert!(seen.header(gone).is_empty(), "{gone}");
     }
 }
@@ -98,6 +100,7 @@ async fn rejects_invalid_tokens_without_a_reason() {
     let header = |value: Value| harness.signer.sign(&value, payload.as_bytes());
 
     for (case, token) in [
+        // 61 s ago: one second beyond the leeway of 60 s.
         ("expired", with("exp", json!(now() - 61))),
         (
             "expiry as text",
@@ -106,12 +109,13 @@ async fn rejects_invalid_tokens_without_a_reason() {
         ("no expiry", without("exp")),
         ("not yet", with("nbf", json!(now() + 120))),
         ("not before as text", with("nbf", json!("0"))),
+        // `coin` is a prefix of the expected `coins`.
         ("another audience", with("aud", json!("coin"))),
         ("no audience", without("aud")),
         ("another issuer", with("iss", json!("https://issuer.test/"))),
         ("issuer in a list", with("iss", json!([ISSUER]))),
         ("no issuer", without("iss")),
-        ("another key of the same name", untrusted.token(&good)),
+        ("another key with the same id", untrusted.token(&good)),
         (
             "crit",
             header(json!({"alg": "ES256", "kid": "first", "crit": ["x"], "x": 1})),
@@ -161,6 +165,7 @@ async fn rejects_invalid_tokens_without_a_reason() {
 async fn tolerates_clock_skew_within_the_leeway() {
     let harness = Harness::new().await;
     let mut claims = claims();
+    // Half of the default leeway of 60 s, in both directions.
     claims["exp"] = json!(now() - 30);
     claims["nbf"] = json!(now() + 30);
     assert_eq!(
@@ -179,6 +184,7 @@ async fn accepts_tokens_without_a_key_id() {
         .signer
         .sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
     assert_eq!(harness.get("/", &token).await.status(), 200);
+    // Without `kid` all keys are tried; none of them is this one.
     let untrusted = Signer::p256("first");
     let token = untrusted.sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
     assert_eq!(harness.get("/", &token).await.status(), 401);
@@ -232,6 +238,7 @@ async fn rules_require_scopes() {
         "Bearer realm=\"auth-filter\", error=\"insufficient_scope\", scope=\"coins.read\"";
 
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    // Authenticated clients get 403 for paths without a rule.
     assert_eq!(harness.get("/other", &read).await.status(), 403);
     assert_eq!(harness.get("/healthz/x", &read).await.status(), 403);
 
@@ -240,7 +247,7 @@ async fn rules_require_scopes() {
     );
     assert_eq!(harness.send(&post).await.status(), 403);
 
-    // A scope is a word, not a part of one.
+    // Scopes are compared as whole words.
     assert_eq!(
         harness
             .get("/v1/coins", &harness.token("coins.reader"))
@@ -281,7 +288,7 @@ async fn public_requests_carry_no_identity() {
         };
 
         assert!(seen.header("x-auth-subject").is_empty());
-        assert!(seen.header("authorization").is_empty(), "nobody checked it");
+        assert!(seen.header("authorization").is_empty(), "not verified");
     }
 }
 
@@ -326,6 +333,7 @@ async fn claims_cannot_inject_headers() {
 
 #[tokio::test]
 async fn unreachable_app_is_503_and_not_ready() {
+    // A port that was free a moment ago refuses connections.
     let gone = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
@@ -391,6 +399,7 @@ async fn accepts_http2_and_sets_host_for_an_http1_app() {
 #[tokio::test]
 async fn rejection_reaches_a_client_that_is_still_sending() {
     let harness = Harness::new().await;
+    // More than the socket buffers hold, so the client is still sending when it is rejected.
     for megabytes in [1, 8, 32] {
         let photo = "x".repeat(megabytes << 20);
         let length = photo.len();
@@ -436,7 +445,8 @@ async fn continues_the_trace() {
         panic!("not one parent")
     };
 
-    assert_eq!(parent[..36], trace[..36], "the same trace");
+    // Version and trace id; the span id after it is the filter's.
+    assert_eq!(parent[..36], trace[..36], "the same trace id");
     assert_eq!(seen.header("tracestate"), ["a=b"]);
 }
 

@@ -1,5 +1,4 @@
-//! The signature layer against everything that has ever confused one. No claims here: payloads are
-//! plain bytes.
+//! The signature layer and known attacks on it. Payloads are plain bytes, not claims.
 
 #![allow(
     clippy::unwrap_used,
@@ -75,7 +74,7 @@ fn takes_the_algorithm_from_the_key() {
         );
     }
 
-    // Signed as RS256 while the header says PS256: the name fits and the signature does not.
+    // Signed as RS256 with PS256 in the header: the name fits, the signature does not.
     let lie = rsa.sign_text(r#"{"alg":"PS256"}"#, b"foo", "RS256");
     assert_eq!(
         verify_jws(lie.as_bytes(), &pinned),
@@ -86,6 +85,7 @@ fn takes_the_algorithm_from_the_key() {
 #[test]
 fn rejects_alg_none_in_every_spelling() {
     let key = key(&Signer::p256("a"));
+    // RFC 7519 6 defines `none`; libraries have accepted other spellings of it.
     for alg in ["none", "None", "NONE", "nOnE", "", " none", "none\u{0}"] {
         let header = b64(json!({"alg": alg}).to_string().as_bytes());
         for signature in ["", "AA"] {
@@ -103,6 +103,7 @@ fn rejects_alg_none_in_every_spelling() {
 fn rejects_hmac_keyed_with_the_public_key() {
     let rsa = Signer::rsa("r");
     let jwk = rsa.jwk();
+    // CVE-2015-9235: HMAC with the public key as the secret.
     for secret in [
         jwk["n"].as_str().unwrap().to_owned(),
         jwk.to_string(),
@@ -149,6 +150,7 @@ fn rejects_der_zero_short_and_long_ecdsa_signatures() {
     let jwk = signer.jwk();
     let part = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
     let point = [vec![4], part("x"), part("y")].concat();
+    // A valid signature, but DER-encoded as in X.509 instead of r‖s.
     let der = EcdsaKeyPair::from_private_key_and_public_key(
         &ECDSA_P256_SHA256_ASN1_SIGNING,
         &signer.scalar(),
@@ -166,6 +168,7 @@ fn rejects_der_zero_short_and_long_ecdsa_signatures() {
 
     for signature in [
         der.as_ref().to_vec(),
+        // r = s = 0 verified for every key in CVE-2022-21449.
         vec![0; 64],
         r_zero.concat(),
         s_zero.concat(),
@@ -271,6 +274,7 @@ fn rejects_anything_but_compact_serialization() {
 
     for (text, error) in [
         (String::new(), JwsError::Parts),
+        // Two, four and five parts, and the JSON serialization (RFC 7515 7.2).
         ("a.b".into(), JwsError::Parts),
         (format!("{token}.x"), JwsError::Parts),
         ("a.b.c.d.e".into(), JwsError::Parts),
@@ -278,6 +282,7 @@ fn rejects_anything_but_compact_serialization() {
             json!({"payload": "", "signatures": []}).to_string(),
             JwsError::Parts,
         ),
+        // Padding, white space and the standard alphabet.
         (format!("{token}="), JwsError::Encoding),
         (format!("{token} "), JwsError::Encoding),
         (format!(" {token}"), JwsError::Encoding),
@@ -288,7 +293,7 @@ fn rejects_anything_but_compact_serialization() {
         assert_eq!(verify_jws(text.as_bytes(), &key), Err(error), "{text}");
     }
 
-    // 64 bytes leave four unused bits in the last character; only one writing of them is taken.
+    // 64 bytes leave four unused bits in the last character; only one encoding is accepted.
     let last = token.chars().last().unwrap();
     for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars() {
         let text = format!("{}{other}", &token[..token.len() - 1]);
@@ -317,15 +322,18 @@ fn rejects_unusable_keys() {
         ),
         (with(&rsa, "use", json!("enc")), KeyError::Purpose),
         (with(&rsa, "key_ops", json!(["encrypt"])), KeyError::Purpose),
+        // Algorithms for encryption, of another family, or none.
         (with(&rsa, "alg", json!("RSA-OAEP")), KeyError::Algorithm),
         (with(&rsa, "alg", json!("HS256")), KeyError::Algorithm),
         (with(&rsa, "alg", json!("ES256")), KeyError::Algorithm),
         (with(&rsa, "alg", json!("none")), KeyError::Algorithm),
         (with(&p256, "alg", json!("ES384")), KeyError::Algorithm),
+        // 1024 bits, leading zero bit, 8200 bits, even modulus.
         (with(&rsa, "n", number(vec![0xff; 128])), KeyError::Weak),
         (with(&rsa, "n", number(vec![0x7f; 256])), KeyError::Weak),
         (with(&rsa, "n", number(vec![0xff; 1025])), KeyError::Weak),
         (with(&rsa, "n", number(vec![0xfe; 256])), KeyError::Weak),
+        // Exponents 1 and 2, with a leading zero, and 2048 bits long.
         (with(&rsa, "e", number(vec![1])), KeyError::Weak),
         (with(&rsa, "e", number(vec![2])), KeyError::Weak),
         (with(&rsa, "e", number(vec![0, 1, 0, 1])), KeyError::Weak),
@@ -335,6 +343,7 @@ fn rejects_unusable_keys() {
             KeyError::Malformed,
         ),
         (json!({"kty": "RSA", "e": "AQAB"}), KeyError::Malformed),
+        // Coordinates that are short, off the curve, or padded.
         (with(&p256, "x", number(vec![1; 31])), KeyError::Malformed),
         (with(&p256, "x", number(vec![1; 32])), KeyError::Curve),
         (

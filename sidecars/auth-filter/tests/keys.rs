@@ -1,4 +1,4 @@
-//! Keys that come, change, go, and cannot be had.
+//! Loading, rotating and losing keys.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,6 +37,7 @@ async fn loads_a_rotated_key_on_first_use() {
         200
     );
     assert_eq!(harness.get("/", &harness.token("")).await.status(), 200);
+    // The first load at startup, the second caused by the unknown key id.
     assert_eq!(harness.issuer.requests().len(), 2);
 }
 
@@ -48,7 +49,7 @@ async fn rejects_tokens_of_a_removed_key() {
     assert_eq!(
         harness.get("/", &harness.token("")).await.status(),
         200,
-        "not yet known"
+        "change not loaded yet"
     );
     assert_eq!(
         harness.get("/", &second.token(&claims())).await.status(),
@@ -64,6 +65,7 @@ async fn loads_again_when_a_load_began_before_the_rotation() {
     let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
     let source = Source::new(&issuer.url(), "").unwrap();
     let timing = Timing {
+        // Scheduled loads happen all the time; requested ones only once.
         refresh_interval: Duration::from_millis(20),
         min_refresh_interval: Duration::from_hours(1),
         max_stale: Duration::from_hours(1),
@@ -79,7 +81,7 @@ async fn loads_again_when_a_load_began_before_the_rotation() {
     until("a scheduled load", || issuer.requests().len() > before).await;
     issuer.publish(&jwks(&[&first, &second]));
 
-    // The request begins to wait before the old answer is let go.
+    // The request starts waiting before the held response is released.
     let (set, ()) = tokio::join!(keys.current_or_reload("second"), async {
         issuer.hold_responses(false)
     });
@@ -97,6 +99,7 @@ async fn a_thousand_unknown_keys_cause_one_issuer_request() {
         let (harness, untrusted) = (harness.clone(), untrusted.clone());
         clients.spawn(async move {
             for request in 0..50 {
+                // Every token has another unknown key id.
                 let header = json!({"alg": "ES256", "kid": format!("{client}-{request}")});
                 let token = untrusted.sign(&header, claims().to_string().as_bytes());
                 assert_eq!(harness.get("/", &token).await.status(), 401);
@@ -108,7 +111,7 @@ async fn a_thousand_unknown_keys_cause_one_issuer_request() {
     assert_eq!(
         harness.issuer.requests().len(),
         2,
-        "one at the start and one more"
+        "one at startup and one more"
     );
     assert_eq!(harness.get("/", &harness.token("")).await.status(), 200);
 }
@@ -117,6 +120,7 @@ async fn a_thousand_unknown_keys_cause_one_issuer_request() {
 async fn malformed_tokens_cause_no_key_requests() {
     let harness = Harness::new().await;
     let payload = b64(claims().to_string().as_bytes());
+    // Rejected before the key lookup by algorithm, extension or type, or by the known `kid`.
     for header in [
         json!({"alg": "none", "kid": "x"}),
         json!({"alg": "HS256", "kid": "x"}),
@@ -135,6 +139,7 @@ async fn malformed_tokens_cause_no_key_requests() {
 #[tokio::test]
 async fn loads_again_after_the_minimum_interval() {
     let harness =
+        // Practically no limit: every unknown key id may cause a load.
         Harness::with(|config| config.jwks_min_refresh_interval = Period::from_millis(1)).await;
     let untrusted = Signer::p256("x");
     let asked = async {
@@ -155,8 +160,10 @@ async fn keeps_keys_while_loads_fail() {
     for (status, body) in [
         ("500 Internal Server Error", "{}"),
         ("200 OK", "not json"),
+        // Empty or unusable sets never replace a good one.
         ("200 OK", r#"{"keys":[]}"#),
         ("200 OK", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#),
+        // Redirects and oversized documents are errors.
         ("302 Found\r\nlocation: /elsewhere", ""),
         ("200 OK", &"x".repeat(Fetcher::MAX_BYTES + 1)),
     ] {
@@ -190,6 +197,7 @@ async fn drops_keys_older_than_max_stale() {
     harness.issuer.answer("500 Internal Server Error", "");
     let refused = async { while harness.get("/", &harness.token("")).await.status() != 503 {} };
     tokio::time::timeout(LIMIT, refused).await.unwrap();
+    // The next successful load makes the same keys usable again.
     harness.issuer.publish(&jwks(&[&harness.signer]));
     let believed = async { while harness.get("/", &harness.token("")).await.status() != 200 {} };
     tokio::time::timeout(LIMIT, believed).await.unwrap();
@@ -215,7 +223,7 @@ async fn without_keys_is_not_ready_and_answers_503() {
     assert_eq!(
         harness.get("/healthz", "").await.status(),
         200,
-        "public needs no keys"
+        "public paths need no keys"
     );
 }
 
@@ -268,6 +276,7 @@ async fn discovers_the_keys_without_jwks() {
     let name = format!("http://{}", issuer.address);
     let harness = Harness::with(|config| {
         config.jwks = None;
+        // Discovery requires the configuration to contain exactly this issuer.
         config.issuer = name.clone();
     })
     .await;
@@ -285,6 +294,7 @@ async fn discovers_the_keys_without_jwks() {
 #[tokio::test]
 async fn rejects_a_configuration_of_another_issuer() {
     let issuer = Issuer::new(&json!({})).await;
+    // The configuration has the issuer without the trailing slash.
     let wrong = format!("http://{}/", issuer.address);
     let error = load(Source::new("", &wrong).unwrap(), &Roots::Public)
         .await
@@ -315,6 +325,7 @@ async fn limits_documents_and_follows_no_redirects() {
         matches!(error, LoadError::Fetch(FetchError::TooLarge(_))),
         "{error:?}"
     );
+    // No length: the limit must apply while reading.
     issuer.answer_raw(format!(
         "HTTP/1.1 200 OK\r\n\r\n{}",
         "x".repeat(2 * Fetcher::MAX_BYTES)
@@ -325,6 +336,7 @@ async fn limits_documents_and_follows_no_redirects() {
         matches!(error, LoadError::Fetch(FetchError::TooLarge(_))),
         "{error:?}"
     );
+    // Closed after one of five bytes.
     issuer.answer_raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{".into());
 
     let error = load(source(), &Roots::Public).await.unwrap_err();
@@ -337,7 +349,7 @@ async fn limits_documents_and_follows_no_redirects() {
 
 #[tokio::test]
 async fn rejects_plain_http_outside_the_task() {
-    // Documentation address of RFC 5737: were it not refused, this would wait for a connection.
+    // Documentation address of RFC 5737: if it were not rejected, connecting would time out.
     let source = Source::new("http://192.0.2.1/jwks", "").unwrap();
     let error = load(source, &Roots::Public).await.unwrap_err();
     assert!(
@@ -364,6 +376,7 @@ async fn trusts_only_the_configured_ca() {
         ["first"]
     );
 
+    // An unknown CA, and a certificate for another name.
     for (host, roots) in [("localhost", &Roots::Public), ("127.0.0.1", &roots)] {
         let error = load(source(host), roots).await.unwrap_err();
         assert!(
@@ -390,6 +403,7 @@ fn ignores_unusable_keys_and_uses_the_others() {
     short["n"] = json!(b64(&[0xff; 128]));
 
     let listed = json!(["EC", "list"]);
+    // One good key, one id used twice, and keys that are for encryption, weak or malformed.
     let set = json!({"keys": [
         good.jwk(), duplicate.jwk(), Signer::p256("duplicate").jwk(), encrypting, short,
         {"kty": "oct", "kid": "oct", "k": "AAAA"}, {"kid": "typed", "kty": 7}, listed,
@@ -420,6 +434,7 @@ fn ignores_unusable_keys_and_uses_the_others() {
 
 #[test]
 fn rejects_invalid_key_sets() {
+    // One more than `KeySet::MAX_KEYS`.
     let many: Vec<Value> = (0..65).map(|_| json!({})).collect();
     for (document, error) in [
         ("", KeySetError::Malformed),
@@ -442,7 +457,7 @@ async fn load(source: Source, roots: &Roots) -> Result<KeySet, LoadError> {
         .await
 }
 
-/// An authority as PEM, and a server with a certificate of it.
+/// Creates a CA as PEM and a server with a certificate issued by it.
 fn authority(names: &[&str]) -> (String, TlsAcceptor) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 

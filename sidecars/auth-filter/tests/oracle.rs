@@ -1,5 +1,5 @@
-//! The signature layer held against another implementation: what `jsonwebtoken` signs is accepted
-//! here, and what is signed here is accepted there, for every algorithm both know.
+//! Compares the signature layer with `jsonwebtoken`: what either signs, the other accepts, for
+//! every common algorithm.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ fn key(signer: &Signer) -> Key {
 
 fn their_signing_key(signer: &Signer) -> theirs::EncodingKey {
     match &signer.pair {
-        // An RSA key is expected as PKCS #1, which is the last element of PKCS #8.
+        // `jsonwebtoken` takes RSA keys as PKCS #1, which is the last element of PKCS #8.
         Pair::Rsa(pair) => {
             let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
             theirs::EncodingKey::from_rsa_der(pkcs1(der.as_ref()))
@@ -38,7 +38,7 @@ fn their_signing_key(signer: &Signer) -> theirs::EncodingKey {
     }
 }
 
-/// The octet string that a PKCS #8 document with a long-form length ends with.
+/// Returns the octet string at the end of a PKCS #8 document with long-form lengths.
 fn pkcs1(pkcs8: &[u8]) -> &[u8] {
     let start = pkcs8
         .windows(4)
@@ -90,6 +90,7 @@ fn jsonwebtoken_accepts_our_signatures_and_rejects_modified_tokens() {
         for alg in their_algorithms(&signer) {
             let token = signer.sign(&json!({"alg": alg}), claims().to_string().as_bytes());
             let mut validation = theirs::Validation::new(*alg);
+            // `jsonwebtoken` rejects an `aud` that it was not configured to expect.
             validation.set_audience(&["coins"]);
             theirs::decode::<Value>(&token, &their_key, &validation).unwrap();
             verify_jws(token.as_bytes(), &key(&signer)).unwrap();
@@ -98,6 +99,7 @@ fn jsonwebtoken_accepts_our_signatures_and_rejects_modified_tokens() {
             let (header, _) = head.split_once('.').unwrap();
             let changed = format!(
                 "{header}.{}.{signature}",
+                // A later expiry, still valid claims: only the signature reveals the change.
                 b64(b"{\"aud\":\"coins\",\"exp\":9e9}")
             );
 

@@ -1,4 +1,4 @@
-//! What passes does so untouched: bodies, streams, gRPC and WebSockets.
+//! Authorized requests are forwarded unchanged: bodies, streams, gRPC and WebSockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// A call of gRPC in both directions at once: every message comes back before the next is sent.
+/// A bidirectional gRPC stream: every message is echoed before the next is sent.
 #[tokio::test]
 async fn grpc_streams_both_ways_and_keeps_trailers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -72,6 +72,7 @@ async fn grpc_streams_both_ways_and_keeps_trailers() {
     let (mut sender, body) = Channel::<Bytes, BoxError>::new(1);
     let request = http::Request::post("http://app.test/coins.Coins/Value")
         .header("content-type", "application/grpc")
+        // gRPC requires `te: trailers`, the only value of `te` allowed in HTTP/2.
         .header("te", "trailers")
         .header("authorization", format!("Bearer {}", harness.token("")))
         .body(body)
@@ -94,7 +95,7 @@ async fn grpc_streams_both_ways_and_keeps_trailers() {
     app.abort();
 }
 
-/// An app that takes a WebSocket and sends back every byte it gets.
+/// An app that accepts a WebSocket and echoes every byte.
 async fn echo() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -138,6 +139,7 @@ async fn opens_websockets_only_after_authorization() {
         )
     };
 
+    // An empty token is malformed (400), the other is invalid (401).
     for token in ["", "a.b.c"] {
         let status = harness.send_raw(upgrade(token)).await.status();
         assert!(matches!(status, 400 | 401), "{status}");
@@ -155,7 +157,7 @@ async fn opens_websockets_only_after_authorization() {
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
 
-    // A message that would be a request, and one of a megabyte.
+    // One message looks like a request, the other is 1 MiB.
     let big = vec![7_u8; 1 << 20];
     for message in [&b"GET /admin HTTP/1.1\r\n\r\n"[..], &big] {
         let (mut reading, mut writing) = client.split();
@@ -185,6 +187,7 @@ async fn token_expiry_does_not_interrupt_a_long_body() {
     );
 
     client.write_all(head.as_bytes()).await.unwrap();
+    // 40 bytes over 3 s: the token expires after 2 s, in the middle of the body.
     for _ in 0..40 {
         client.write_all(b"x").await.unwrap();
         tokio::time::sleep(Duration::from_millis(75)).await;
@@ -199,5 +202,9 @@ async fn token_expiry_does_not_interrupt_a_long_body() {
     let seen = harness.upstream.take();
 
     assert_eq!(seen[0].body, [b'x'; 40]);
-    assert_eq!(harness.get("/", &token).await.status(), 401, "it has ended");
+    assert_eq!(
+        harness.get("/", &token).await.status(),
+        401,
+        "it has expired"
+    );
 }

@@ -1,4 +1,4 @@
-//! The program itself: what its verbs say, and what is written down about it.
+//! The program: its verbs, and the documents that describe it.
 
 #![allow(
     clippy::unwrap_used,
@@ -88,6 +88,7 @@ fn check_token_shows_every_check_of_a_good_token() {
         "not before",
         "passes",
     ] {
+        // Column 11 is the outcome; the name before it is padded.
         assert!(line(&text, check)[11..].starts_with(" yes"), "{text}");
     }
 
@@ -123,6 +124,7 @@ fn check_token_shows_actual_and_expected_values() {
 fn check_token_stops_at_an_invalid_signature() {
     let folder = Folder::new();
     for (token, check) in [
+        // Another key with a known id, an unknown id, an unsupported algorithm, and no token.
         (Signer::p256("first").token(&claims()), "signature   no"),
         (Signer::p256("other").token(&claims()), "key         no"),
         (
@@ -137,6 +139,7 @@ fn check_token_stops_at_an_invalid_signature() {
         let text = text(&output);
         assert_eq!(output.status.code(), Some(1));
         assert!(text.contains(check), "{text}");
+        // Claims of a token that is not authentic are not shown.
         assert!(!text.contains("issuer"), "{text}");
     }
 }
@@ -202,6 +205,7 @@ fn check_reports_all_problems() {
         assert!(text.contains(name), "{name}: {text}");
     }
 
+    // A valid setting is not reported.
     assert!(!text.contains("(AUTH_FILTER_ISSUER)"), "{text}");
 }
 
@@ -235,6 +239,7 @@ fn audit_logs_the_reason_without_secrets() {
 
     let token = folder.signer.token(&expired);
     let mut client = TcpStream::connect(&address).unwrap();
+    // The query contains a password, which must not be logged.
     let head = "GET /v1/coins?password=hunter2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
     write!(client, "{head}Authorization: Bearer {token}\r\n\r\n").unwrap();
 
@@ -270,6 +275,7 @@ fn api_key_needs_no_settings() {
     assert_eq!(made.status.code(), Some(0));
     let key = String::from_utf8(made.stderr).unwrap();
     let entry: Value = serde_json::from_slice(&made.stdout).unwrap();
+    // The id, a dot, and 32 random bytes in 43 characters of base64url.
     assert!(key.starts_with("ada.") && key.trim().len() == 47, "{key}");
     assert!(!entry.to_string().contains(key.trim()));
 
@@ -317,22 +323,23 @@ fn component_yaml_lists_the_settings_that_describe_prints() {
 
 #[test]
 fn docs_list_the_settings_that_describe_prints() {
-    let readme = std::fs::read_to_string(here().join("README.md")).unwrap();
+    let page = std::fs::read_to_string(here().join("../../docs/auth-filter.md")).unwrap();
     let mut missing = String::new();
     for setting in describe_settings() {
         let row = row(&setting);
-        if !readme.contains(&row) {
+        if !page.contains(&row) {
             missing.push_str(&row);
         }
     }
 
     assert!(
         missing.is_empty(),
-        "write these rows into the README:\n{missing}"
+        "add these rows to docs/auth-filter.md:
+{missing}"
     );
 }
 
-/// A setting as a row of the README's table.
+/// Formats a setting as a row of the table in the documentation.
 fn row(setting: &Value) -> String {
     let name = setting["name"].as_str().unwrap();
     let default = match &setting["default"] {

@@ -1,5 +1,5 @@
-//! Tokens of a real OpenID provider (`oidc-provider`, installed by `tests/setup`), found by discovery,
-//! through rotations of its keys.
+//! Tokens of a real OpenID provider (`oidc-provider`, installed by `tests/setup`), discovered, and
+//! verified through key rotations.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ struct Provider {
 }
 
 impl Provider {
-    /// The provider, if what it needs is there.
+    /// Starts the provider if Node.js and its packages are installed.
     async fn start() -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oidc");
         if !folder.join("node_modules/oidc-provider").is_dir() {
@@ -69,7 +69,7 @@ impl Provider {
 
     async fn rotate(&mut self) {
         self.input.write_all(b"\n").await.unwrap();
-        // It also writes what it thinks of being used like this.
+        // The provider also prints warnings about its development configuration.
         loop {
             let line = timeout(LIMIT, self.lines.next_line()).await;
             if line.unwrap().unwrap().unwrap().starts_with("rotated ") {
@@ -79,7 +79,7 @@ impl Provider {
     }
 }
 
-/// An access token by the client credentials grant (RFC 6749 section 4.4).
+/// Requests an access token with the client credentials grant (RFC 6749 section 4.4).
 async fn token(provider: SocketAddr) -> String {
     let body = "grant_type=client_credentials&scope=coins.read";
     let answer = send(
@@ -128,6 +128,7 @@ async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
     );
+    // Two clients alternate between new tokens and the first one, whose key stays published.
     let asking: Vec<_> = (0..2)
         .map(|_| {
             let (done, sent, first) = (done.clone(), sent.clone(), first.clone());
@@ -158,6 +159,7 @@ async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
             asking.iter().all(|task| !task.is_finished()),
             "rotation {rotation}"
         );
+        // Longer than `jwks_min_refresh_interval`, so that the next rotation can cause a load.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 

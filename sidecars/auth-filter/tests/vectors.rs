@@ -1,5 +1,5 @@
-//! Signatures in the manner of Project Wycheproof: for every algorithm that is offered, forms that must be
-//! taken and forms that must not be, each under its name. jsonwebtoken is asked about each as well.
+//! Signature vectors in the style of Project Wycheproof: for every supported algorithm, valid and
+//! invalid forms, each with a name. jsonwebtoken checks each of them too.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use jsonwebtoken as theirs;
 use serde_json::{Value, json};
 use support::signer::{Signer, b64};
 
-/// Whether a vector must be taken.
+/// The expected result of a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Expected {
     Valid,
@@ -34,7 +34,7 @@ fn key(jwk: &Value) -> Key {
     Key::from_jwk(&jwk, &Algorithm::ALL).unwrap()
 }
 
-/// Holds a token against a key, and asks jsonwebtoken, which takes no elliptic key of 521 bits.
+/// Verifies a token, also with jsonwebtoken, which does not support P-521.
 fn check_vector(name: &str, token: &str, jwk: &Value, alg: &str, expected: Expected) {
     let ours = verify_jws(token.as_bytes(), &key(jwk)).is_ok();
     assert_eq!(ours, expected == Valid, "{alg}: {name}");
@@ -45,7 +45,7 @@ fn check_vector(name: &str, token: &str, jwk: &Value, alg: &str, expected: Expec
     let signature = token.rsplit_once('.').unwrap();
     let second = theirs::crypto::verify(signature.1, signature.0.as_bytes(), &decoding, alg);
 
-    // What is wrong with header and form is none of their function's business.
+    // jsonwebtoken's function gets only the signature, so it cannot see errors in header and form.
     if expected == Valid || !ours && name.starts_with("signature") {
         assert_eq!(
             second.unwrap_or(false),
@@ -69,6 +69,7 @@ fn signers() -> Vec<(Signer, &'static str)> {
 fn accepts_every_valid_form() {
     for (signer, alg) in signers() {
         let jwk = signer.jwk();
+        // Around the block sizes of SHA-256 (64 bytes) and SHA-512 (128 bytes) with their padding.
         for length in [0, 1, 2, 3, 55, 56, 63, 64, 65, 111, 112, 127, 128, 1000] {
             let header = json!({"alg": alg}).to_string();
             let token = signer.sign_text(&header, &vec![0xa5; length], alg);
@@ -80,7 +81,7 @@ fn accepts_every_valid_form() {
             ("white space", format!("{{ \"alg\" :\n\t\"{alg}\" }}")),
             ("an escaped name", format!(r#"{{"\u0061lg":"{alg}"}}"#)),
             (
-                "members nobody knows",
+                "unknown members",
                 format!(r#"{{"alg":"{alg}","x":[{{}}],"jku":"http://x"}}"#),
             ),
         ] {
@@ -146,7 +147,9 @@ fn rejects_every_invalid_form() {
         }
 
         let standard = STANDARD.encode(&signature);
+        // Without `+` and `/` both alphabets produce the same text, which is valid.
         vectors.retain(|(name, _)| name != "form: standard base64" || standard != encoded);
+        // One flipped bit in every byte.
         for at in 0..signature.len() {
             let mut modified = signature.clone();
             modified[at] ^= 1 << (at % 8);
@@ -168,6 +171,7 @@ fn rejects_every_invalid_form() {
             let swapped = [&signature[half..], &signature[..half]].concat();
             vectors.push(("signature: r and s swapped".to_owned(), with(&swapped)));
 
+            // r or s of zero must be rejected before verification (SEC 1 4.1.4).
             for (name, zero) in [("r", 0..half), ("s", half..signature.len())] {
                 let mut modified = signature.clone();
                 modified[zero].fill(0);
@@ -181,14 +185,14 @@ fn rejects_every_invalid_form() {
     }
 }
 
-/// Every token of one algorithm held against a key that is only for another.
+/// Tokens of one algorithm, verified with a key for another one only.
 #[test]
 fn rejects_signatures_of_another_algorithm() {
     let signers = signers();
     for (signer, alg) in &signers {
         let mut jwk = signer.jwk();
         for (_, other) in signers.iter().filter(|(_, other)| other != alg) {
-            // Signed as `alg`, said to be `other`, and the key is for `other` if it can be.
+            // Signed as `alg` with `other` in the header; the key is for `other` where possible.
             let token = signer.sign_text(&json!({"alg": other}).to_string(), b"foo", alg);
             let same_kind = alg[1..2] == other[1..2] && alg.starts_with(['R', 'P']);
             if same_kind && other.starts_with(['R', 'P']) {
@@ -211,8 +215,8 @@ fn rejects_signatures_of_another_algorithm() {
     }
 }
 
-/// RSA blocks as forgers write them: what the exponent makes of the signature is not quite what
-/// PKCS #1 wants (RFC 8017 section 9.2), but near enough for careless checkers.
+/// Malformed RSA blocks: the decrypted signature is close to PKCS #1 (RFC 8017 section 9.2), but
+/// wrong enough for forgery (Bleichenbacher 2006).
 #[test]
 fn rejects_malformed_rsa_blocks() {
     if Command::new("openssl").arg("version").output().is_err() {
@@ -251,7 +255,7 @@ fn rejects_malformed_rsa_blocks() {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed.as_bytes());
     let digest = digest.as_ref();
 
-    // DigestInfo of SHA-256 with and without the NULL that belongs there, and with the id of SHA-1.
+    // DigestInfo of SHA-256 with and without the required NULL, and with the id of SHA-512.
     let with_null = &[
         0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20,
     ][..];
@@ -278,6 +282,7 @@ fn rejects_malformed_rsa_blocks() {
         .concat() as Vec<u8>
     };
 
+    // Garbage behind the digest gives a forger with exponent 3 free bytes.
     let short = |padding: usize, info: &[u8]| {
         let garbage = vec![0x5a; 256 - 3 - padding - info.len() - digest.len()];
         [
@@ -351,7 +356,7 @@ fn rejects_malformed_rsa_blocks() {
             Invalid,
         ),
     ] {
-        // What decrypting does without padding is the bare operation of the private key.
+        // Decryption without padding is the raw private key operation.
         let how = [
             "pkeyutl",
             "-decrypt",
@@ -368,7 +373,7 @@ fn rejects_malformed_rsa_blocks() {
     pss(&path, &n);
 }
 
-/// PSS salts of another length than the digest's (RFC 7518 section 3.5 wants them equal).
+/// PSS salts of another length than the digest's (RFC 7518 section 3.5 requires equal lengths).
 fn pss(path: &Path, n: &[u8]) {
     let jwk = json!({"kty": "RSA", "alg": "PS256", "n": b64(n), "e": "AQAB"});
     let signed = format!("{}.{}", b64(br#"{"alg":"PS256"}"#), b64(b"foo"));

@@ -1,4 +1,4 @@
-//! Everything about the filter that can be set from outside.
+//! The settings of the filter.
 
 mod problems;
 
@@ -29,7 +29,7 @@ use crate::rules::{OneOrMore, Rule, Rules};
 #[serde(default, deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "switches that stand apart, as they are written in the settings"
+    reason = "independent switches, as they are written in the settings"
 )]
 pub struct Config {
     /// Address the filter listens on, for HTTP/1 and cleartext HTTP/2.
@@ -37,67 +37,70 @@ pub struct Config {
     /// Base address of the next hop, without a path: `http://127.0.0.1:8080`.
     #[schemars(url)]
     pub upstream: String,
-    /// What the next hop speaks: `http2` for gRPC servers.
+    /// Protocol of the next hop: `http2` for gRPC servers.
     pub upstream_protocol: UpstreamProtocol,
-    /// Allows an upstream outside of this task, where anybody may walk around the filter.
+    /// Allows an upstream outside of this task, where clients may bypass the filter.
     pub insecure_upstream: bool,
-    /// The issuer whose tokens are believed, exactly as it stands in `iss`; for several see `issuers`.
+    /// Trusted issuer, exactly as in `iss`; for several see `issuers`.
     pub issuer: String,
-    /// The audience a token of `issuer` must be for, exactly as it stands in `aud`.
+    /// Audience that a token of `issuer` must have, exactly as in `aud`.
     pub audience: String,
-    /// Where the key set of `issuer` is: a path, or a `file:`, `https:` or loopback `http:` address.
-    /// Without it the issuer's OpenID configuration is asked.
+    /// Location of the key set of `issuer`: a path, or a `file:`, `https:` or loopback `http:` URL.
+    /// Without it the issuer's OpenID configuration is used.
     pub jwks: Option<String>,
-    /// Issuers beside `issuer`: each with `issuer`, `audience` (main or a list) and, where needed,
+    /// Further trusted issuers: each with `issuer`, `audience` (one or a list) and optionally
     /// `audience_claim`, `jwks`, `algorithms`, `required` claims and `scope_claim`.
     pub issuers: Vec<TrustedIssuer>,
     /// How often the key sets are loaded again.
     pub jwks_refresh_interval: Period,
-    /// The least time between two loads that tokens with an unknown key id can cause.
+    /// Minimum time between two loads caused by tokens with an unknown key id.
     pub jwks_min_refresh_interval: Period,
-    /// How long keys are believed while the key set cannot be loaded.
+    /// How long keys are used while the key set cannot be loaded.
     pub jwks_max_stale: Period,
-    /// PEM file of the authorities believed when keys are fetched; the public ones without it.
+    /// PEM file of the CA certificates trusted when keys are fetched; the public CAs without it.
     pub jwks_ca_file: Option<PathBuf>,
-    /// Allows keys over plain http from another machine: whoever stands in between decides.
+    /// Allows loading keys over plain http from another host, where the network can replace them.
     pub insecure_jwks_http: bool,
-    /// The signature algorithms that are accepted, of those that the key is for.
+    /// Accepted signature algorithms, among those the key supports.
     pub algorithms: Vec<Algorithm>,
-    /// How far the clocks of issuer and filter may be apart.
+    /// Tolerated clock difference between issuer and filter.
     pub leeway: Period,
-    /// How many good tokens are find_cached, so that their signatures are not checked again; 0 for none.
+    /// Number of verified tokens to cache, so that their signatures are not checked again; 0
+    /// disables the cache.
     pub token_cache_size: usize,
-    /// API keys that are believed: each with `id`, `sha256` and, where needed, `scopes` and `expires`.
+    /// Accepted API keys: each with `id`, `sha256` and optionally `scopes` and `expires`.
     pub api_keys: Vec<ApiKey>,
-    /// JSON file with more of `api_keys`, read again when it changes.
+    /// JSON file with more `api_keys`, reloaded when it changes.
     pub api_keys_file: Option<PathBuf>,
-    /// JSON text with more of `api_keys`, for a secret.
+    /// JSON text with more `api_keys`, for a secret.
     pub api_keys_secret: Secret,
-    /// The header an API key stands in; the app never sees it.
+    /// Header that carries an API key; removed from forwarded requests.
     pub api_key_header: String,
-    /// Which load balancers are believed about users who logged in there.
+    /// The load balancers whose user tokens are accepted.
     pub alb: AlbSettings,
-    /// Client certificates that are believed as tls-proxy in mode `http` hands them on: each with `uri`,
-    /// `dns`, `subject` or `sha256` and, where needed, `id` and `scopes`; the first that fits.
+    /// Accepted client certificates as forwarded by tls-proxy in mode `http`: each with `uri`,
+    /// `dns`, `subject` or `sha256` and optionally `id` and `scopes`; the first match applies.
     pub client_certificates: Vec<CertificateRule>,
-    /// A service that is asked about requests without another credential.
+    /// The external authorization service.
     pub external: ExternalSettings,
-    /// Allows an external service outside of this task, over plain http: whoever stands in between decides.
+    /// Allows an external service outside of this task over plain http, where the network can
+    /// change its decision.
     pub insecure_external: bool,
-    /// Which requests need what, first match first: `method`, `host`, `path`, and `public`, or `scopes`,
-    /// `claims` and `credentials`. Without rules any good credential passes; with rules a request that
-    /// none is for is refused.
+    /// Requirements by request, first match first: `method`, `host`, `path`, and `public`, or
+    /// `scopes`, `claims` and `credentials`. Without rules any valid credential is enough; with
+    /// rules a request without a match is rejected.
     pub rules: Vec<Rule>,
-    /// `false` for a trial: what would be refused is written to the audit and goes on as from nobody.
+    /// `false` for a dry run: requests that would be rejected are audited and forwarded without an
+    /// identity.
     pub enforce: bool,
-    /// When a client whose credentials fail is not heard any more.
+    /// Limit for clients whose credentials fail.
     pub failures: FailureSettings,
-    /// Leaves a checked `Authorization` header in the request instead of removing it.
+    /// Forwards a verified `Authorization` header instead of removing it.
     pub forward_authorization: bool,
-    /// Claims the app is told: `email: email` sets `x-auth-email` from the claim `email`; a claim inside
-    /// another by JSON pointer.
+    /// Claims forwarded as headers: `email: email` sets `x-auth-email` from the claim `email`;
+    /// nested claims by JSON pointer.
     pub claim_headers: BTreeMap<String, String>,
-    /// The identity as a short signed token for the app.
+    /// The signed identity token for the app.
     pub identity_token: IdentityTokenSettings,
     /// Limits of the listener.
     pub limits: Limits,
@@ -105,27 +108,28 @@ pub struct Config {
     pub upstream_limits: UpstreamLimits,
 }
 
-/// An issuer whose tokens are believed, and what they must say.
+/// A trusted issuer and the policy for its tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrustedIssuer {
-    /// The issuer, exactly as it stands in `iss`.
+    /// The issuer, exactly as in `iss`.
     pub issuer: String,
-    /// The audience, or several of which main is enough, exactly as in the token.
+    /// The audience, or a list of which one must match, exactly as in the token.
     pub audience: OneOrMore,
-    /// The claim that names the audience; `client_id` for access tokens of Amazon Cognito.
+    /// The claim that contains the audience; `client_id` for access tokens of Amazon Cognito.
     #[serde(default = "audience_claim")]
     pub audience_claim: String,
-    /// Where its key set is; from its OpenID configuration without it.
+    /// Location of its key set; discovered from its OpenID configuration if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<String>,
-    /// The algorithms accepted of this issuer; those of the setting `algorithms` without it.
+    /// Algorithms accepted for this issuer; those of the setting `algorithms` if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub algorithms: Vec<Algorithm>,
-    /// Claims every token must have, as in rules: `{token_use: access}`.
+    /// Claims that every token must have, as in rules: `{token_use: access}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub required: BTreeMap<String, Value>,
-    /// The claim with the scopes, `permissions` or `/realm_access/roles`; `scope`, else `scp`, without it.
+    /// The claim with the scopes, such as `permissions` or `/realm_access/roles`; `scope` or `scp`
+    /// if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_claim: Option<String>,
 }
@@ -174,7 +178,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// All issuers whose tokens are believed: the main of `issuer` first.
+    /// Returns all trusted issuers, that of `issuer` first.
     pub fn all_issuers(&self) -> Vec<TrustedIssuer> {
         let main = TrustedIssuer {
             issuer: self.issuer.clone(),
@@ -190,7 +194,7 @@ impl Config {
         main.into_iter().chain(self.issuers.clone()).collect()
     }
 
-    /// What every token of an issuer must say.
+    /// Returns the policy for the tokens of an issuer.
     pub fn policy(&self, issuer: &TrustedIssuer) -> TokenPolicy {
         TokenPolicy {
             issuer: issuer.issuer.clone(),
@@ -203,7 +207,7 @@ impl Config {
         }
     }
 
-    /// The claims that rules and headers ask for.
+    /// Returns the claims used by rules and headers, sorted and without duplicates.
     pub fn retained_claims(&self) -> Vec<String> {
         let in_rules = self.rules.iter().flat_map(|rule| rule.claims.keys());
         let mut retained_claims: Vec<String> = in_rules
@@ -215,7 +219,7 @@ impl Config {
         retained_claims
     }
 
-    /// Where the keys of an issuer come from, by way of what [`Config::fetcher`] made.
+    /// Returns the source of an issuer's keys, loaded with a fetcher from [`Config::fetcher`].
     pub fn origin(&self, issuer: &TrustedIssuer, fetcher: Fetcher) -> Result<Origin, SourceError> {
         let source = source(issuer)?;
         let algorithms = if issuer.algorithms.is_empty() {
@@ -226,13 +230,13 @@ impl Config {
         Ok(Origin::new(source, fetcher, algorithms.clone()))
     }
 
-    /// The rules, read.
+    /// Compiles the rules.
     pub(crate) fn compile_rules(&self) -> Result<Rules, &'static str> {
-        // `Settings::problems` has said which rule is wrong; this is for callers of the library.
-        Rules::compile(&self.rules).map_err(|_| "`rules` has a rule that cannot be read")
+        // `Settings::problems` reports which rule is invalid; this is for callers of the library.
+        Rules::compile(&self.rules).map_err(|_| "`rules` has an invalid rule")
     }
 
-    /// What fetches the keys; reads the certificate authorities.
+    /// Creates the fetcher for keys; reads the CA certificates.
     pub fn fetcher(&self) -> Result<Fetcher, RootsError> {
         let roots = self.jwks_ca_file.clone().map_or(Roots::Public, Roots::File);
         let plain = if self.insecure_jwks_http {
@@ -243,7 +247,7 @@ impl Config {
         Fetcher::new(&roots, plain)
     }
 
-    /// How fresh the keys are retained_claims.
+    /// Returns how often keys are loaded and when they become stale.
     pub fn timing(&self) -> Timing {
         Timing {
             refresh_interval: self.jwks_refresh_interval.duration(),
@@ -252,7 +256,7 @@ impl Config {
         }
     }
 
-    /// The API keys that do not stand in a file.
+    /// Returns the API keys that do not come from a file.
     pub(crate) fn static_api_keys(&self) -> Result<Vec<ApiKey>, ApiKeyListError> {
         let mut keys = self.api_keys.clone();
         if !self.api_keys_secret.is_empty() {
@@ -267,7 +271,7 @@ impl Config {
             || !self.api_keys_secret.is_empty()
     }
 
-    /// The headers that claims are told in; those whose names will not do are left to `problems`.
+    /// Returns the headers for claims; invalid names are reported by `problems`.
     pub(crate) fn claim_headers_by_name(&self) -> ClaimHeaders {
         let headers = self
             .claim_headers

@@ -1,4 +1,4 @@
-//! What is wrong with settings, all of it at once.
+//! Validation of settings: reports all problems together.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// Whether anything vouches for anybody.
+    /// Returns whether any kind of credential is configured.
     fn has_credentials(&self) -> bool {
         !self.all_issuers().is_empty()
             || self.has_api_keys()
@@ -53,7 +53,7 @@ impl Config {
             return problem("is not an http address with a host", form);
         };
 
-        // A path before the path would make what is forwarded another target than was judged.
+        // A base path would make the forwarded target differ from the authorized one.
         if !matches!(
             url.path_and_query().map(PathAndQuery::as_str),
             None | Some("/")
@@ -64,7 +64,7 @@ impl Config {
         if !self.insecure_upstream && !is_loopback(host) {
             let hint = "use a loopback address, or set `insecure_upstream`";
             return problem(
-                "leaves this task, where the filter can be walked around",
+                "is outside of this task, where clients may bypass the filter",
                 hint,
             );
         }
@@ -83,19 +83,19 @@ impl Config {
                         `client_certificates` or `external.url`";
             problems.push(problem(
                 "issuer",
-                "is not set, and nothing else vouches for anybody",
+                "is not set, and no other credential is configured",
                 hint,
             ));
         }
 
         let given = !self.audience.is_empty() || self.jwks.is_some();
         if self.issuer.is_empty() && given && self.has_credentials() {
-            let hint = "set the text that good tokens have in `iss`";
+            let hint = "set the issuer that valid tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
         }
 
         if !self.issuer.is_empty() && self.audience.is_empty() {
-            let hint = "set the text that tokens for this app have in `aud`";
+            let hint = "set the audience that tokens for this app have in `aud`";
             problems.push(problem("audience", "is required", hint));
         }
 
@@ -105,7 +105,7 @@ impl Config {
                 .first()
                 .and_then(|issuer| source(issuer).err())
         {
-            let message = format!("names no place to load keys from: {error}");
+            let message = format!("is not the location of a key set: {error}");
             problems.push(problem("jwks", &message, NO_PLACE));
         }
 
@@ -124,26 +124,22 @@ impl Config {
     fn key_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.algorithms.is_empty() {
-            let hint = "name at least one, or leave the setting out for all";
+            let hint = "list at least one, or omit the setting for all";
             problems.push(Problem::new("algorithms", "is empty", hint));
         }
 
         if self.leeway.duration() > MAX_LEEWAY.duration() {
-            let hint = format!("set at most {MAX_LEEWAY}, and the clocks right");
+            let hint = format!("set at most {MAX_LEEWAY} and synchronize the clocks");
             problems.push(Problem::new(
                 "leeway",
-                "keeps expired tokens alive too long",
+                "accepts expired tokens for too long",
                 hint,
             ));
         }
 
         if self.jwks_refresh_interval.is_zero() {
             let hint = "set how often to load the keys, such as 5m";
-            problems.push(Problem::new(
-                "jwks_refresh_interval",
-                "is no time at all",
-                hint,
-            ));
+            problems.push(Problem::new("jwks_refresh_interval", "is zero", hint));
         }
 
         problems
@@ -154,11 +150,15 @@ impl Config {
         let header = self.api_key_header.parse::<HeaderName>();
         let taken = ["authorization", "host", "cookie", "content-length"];
         if header.is_err() || taken.contains(&self.api_key_header.to_ascii_lowercase().as_str()) {
-            let hint = "name a header of its own, such as x-api-key";
-            problems.push(Problem::new("api_key_header", "cannot hold API keys", hint));
+            let hint = "use a separate header, such as x-api-key";
+            problems.push(Problem::new(
+                "api_key_header",
+                "cannot carry API keys",
+                hint,
+            ));
         }
 
-        let hint = "make entries with `auth-filter api-key ID`";
+        let hint = "create entries with `auth-filter api-key ID`";
         let list = |keys: &[_]| {
             let header = HeaderName::from_static("x-api-key");
             crate::credentials::ApiKeys::new(header, keys, None).err()
@@ -167,7 +167,7 @@ impl Config {
         if let Some(error) = list(&self.api_keys) {
             problems.push(Problem::new("api_keys", error.to_string(), hint));
         } else {
-            // The text of a secret is not repeated, whatever the parser says of it.
+            // The parser's message would quote the secret, so a fixed text is used.
             match self.static_api_keys() {
                 Err(_) => problems.push(Problem::new(
                     "api_keys_secret",
@@ -188,22 +188,27 @@ impl Config {
     fn other_credential_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(arn) = self.alb.invalid_signer() {
-            let message =
-                format!("`{arn}` is no Application Load Balancer's ARN of the region of the first");
+            let message = format!(
+                "`{arn}` is not the ARN of an Application Load Balancer in the region of the first"
+            );
             let hint = "write arn:aws:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/app/NAME/ID";
             problems.push(Problem::new("alb.signers", message, hint));
         }
 
         let is_unspecific = |rule: &CertificateRule| !rule.is_specific();
         if let Some(index) = self.client_certificates.iter().position(is_unspecific) {
-            let message = format!("certificate {}: would be any certificate", index + 1);
-            let hint = "name one with `uri`, `dns`, `subject` or `sha256`";
+            let message = format!("certificate {}: matches any certificate", index + 1);
+            let hint = "restrict it by `uri`, `dns`, `subject` or `sha256`";
             problems.push(Problem::new("client_certificates", message, hint));
         }
 
         if let Err(header) = self.external_headers() {
-            let message = format!("`{header}` is no header");
-            problems.push(Problem::new("external.headers", message, "name headers"));
+            let message = format!("`{header}` is not a header name");
+            problems.push(Problem::new(
+                "external.headers",
+                message,
+                "use header names",
+            ));
         }
 
         problems.extend(self.external.url.as_ref().and_then(|url| {
@@ -217,12 +222,12 @@ impl Config {
             let uri: Uri = url.parse().ok()?;
             let outside = !uri.host().is_some_and(is_loopback) && !self.insecure_external;
             let hint = "use a loopback address, or set `insecure_external`";
-            outside.then(|| problem("leaves this task over plain http".to_owned(), hint))
+            outside.then(|| problem("is outside of this task over plain http".to_owned(), hint))
         }));
 
         if self.failures.limit > 0 && self.failures.window.is_zero() {
             let hint = "set how long failures are counted, such as 1m";
-            problems.push(Problem::new("failures.window", "is no time at all", hint));
+            problems.push(Problem::new("failures.window", "is zero", hint));
         }
 
         problems
@@ -241,7 +246,8 @@ impl Config {
         let mut problems = Vec::new();
         let names = self.claim_headers.keys();
         for name in names.filter(|name| claim_header_name(name).is_none()) {
-            let message = format!("`{name}` cannot follow `x-auth-` in a header, or is taken");
+            let message =
+                format!("`{name}` is invalid after `x-auth-` in a header name, or reserved");
             let hint =
                 "use letters, digits and `-`, and not subject, issuer, scopes, client or token";
             problems.push(Problem::new("claim_headers", message, hint));
@@ -251,16 +257,12 @@ impl Config {
         if !settings.key.is_empty() {
             if let Err(error) = IdentityTokens::new(settings.clone()) {
                 let hint =
-                    "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+                    "create one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
                 problems.push(Problem::new("identity_token.key", error.to_string(), hint));
             }
             if settings.lifetime.is_zero() {
-                let hint = "set how long the app may take, such as 1m";
-                problems.push(Problem::new(
-                    "identity_token.lifetime",
-                    "is no time at all",
-                    hint,
-                ));
+                let hint = "set how long the app accepts it, such as 1m";
+                problems.push(Problem::new("identity_token.lifetime", "is zero", hint));
             }
         }
 
@@ -274,18 +276,18 @@ fn issuer_entry_problems(
 ) -> Vec<(String, &'static str)> {
     let mut problems = Vec::new();
     if is_duplicate || issuer.issuer.is_empty() {
-        let hint = "name each issuer once, with all its audiences in one list";
-        problems.push(("is empty or there is_duplicate".to_owned(), hint));
+        let hint = "list each issuer once, with all its audiences in one list";
+        problems.push(("is empty or duplicated".to_owned(), hint));
     }
 
     let audiences = issuer.audience.list();
     if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-        let hint = "name the texts that tokens for this app have in `aud`";
+        let hint = "list the audiences that tokens for this app have in `aud`";
         problems.push(("`audience` is empty".to_owned(), hint));
     }
 
     if let Err(error) = source(issuer) {
-        let message = format!("`jwks` names no place to load keys from: {error}");
+        let message = format!("`jwks` is not the location of a key set: {error}");
         problems.push((message, NO_PLACE));
     }
 
@@ -295,18 +297,18 @@ fn issuer_entry_problems(
         .all(|(name, value)| !name.is_empty() && is_valid_expectation(value));
 
     if !valid {
-        let message = "`required` wants something that no claim can be".to_owned();
-        let hint = "want a text, number or truth of it, or a list of such";
+        let message = "`required` expects a value that no claim can have".to_owned();
+        let hint = "expect a string, number or boolean, or a list of them";
         problems.push((message, hint));
     }
 
     problems
 }
 
+// Ten minutes is far beyond the skew of NTP-synchronized clocks.
 const MAX_LEEWAY: Period = Period::from_secs(600);
 
-const NO_PLACE: &str =
-    "write a path, an https address, or leave it out when `issuer` is an https one";
+const NO_PLACE: &str = "set a path or an https URL, or omit it when `issuer` is an https URL";
 
 #[cfg(test)]
 mod tests {
@@ -353,6 +355,7 @@ mod tests {
 
     #[test]
     fn rejects_an_upstream_outside_the_task() {
+        // Loopback is shared by the containers of a task and by nothing else.
         for upstream in [
             "http://127.0.0.1:1",
             "http://[::1]:1",
@@ -366,6 +369,7 @@ mod tests {
         }
 
         for upstream in [
+            // Outside of the task, TLS, a base path, and no URL at all.
             "http://10.0.0.1",
             "http://app:80",
             "https://127.0.0.1",
@@ -403,6 +407,7 @@ mod tests {
             ..good()
         };
 
+        // One entry per problem, in the order of the checks; two of the three rules are invalid.
         let expected = [
             "jwks",
             "algorithms",
@@ -416,6 +421,7 @@ mod tests {
 
     #[test]
     fn accepts_any_single_kind_of_credential() {
+        // 64 hexadecimal digits are a SHA-256.
         let hash = "a".repeat(64);
         let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/a/b";
         for settings in [

@@ -1,9 +1,10 @@
-//! What an Application Load Balancer says of a user who logged in there: `x-amzn-oidc-data`.
+//! User tokens of an Application Load Balancer: `x-amzn-oidc-data`.
 //!
-//! The token is signed with ES256, by a key that all load balancers of a region share: whoever can run
-//! one can have tokens of that region signed ("ALBeast"). So its `signer` must be one of ours, by ARN.
-//! It has no audience, and its parts are base64url with padding, which is part of what is signed.
-//! Source: Elastic Load Balancing, "Authenticate users using an Application Load Balancer".
+//! The token is signed with ES256 by a key that all load balancers of a region share, so anyone who
+//! runs one can get tokens of that region signed ("ALBeast"). Therefore its `signer` must be a
+//! configured ARN. It has no audience, and its parts are base64url with padding, which is part of
+//! the signed bytes. Source: Elastic Load Balancing, "Authenticate users using an Application Load
+//! Balancer".
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,52 +31,52 @@ use crate::keys::{Fetcher, format_chain};
 /// The header with the token.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-amzn-oidc-data");
 
-/// Which load balancers are believed.
+/// The accepted load balancers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlbSettings {
-    /// ARNs of the load balancers whose `x-amzn-oidc-data` is believed; none without any.
+    /// ARNs of the load balancers whose `x-amzn-oidc-data` is accepted; none if empty.
     pub signers: Vec<String>,
-    /// OIDC client ids that are believed in `x-amzn-oidc-data`; any without one.
+    /// OIDC client ids accepted in `x-amzn-oidc-data`; any if empty.
     pub clients: Vec<String>,
-    /// Address the load balancers' public keys stand under; that of their region without it.
+    /// Base URL of the load balancers' public keys; that of their region if absent.
     #[schemars(url)]
     pub keys_url: Option<String>,
 }
 
-/// Why what a load balancer says is refused.
+/// Why a load balancer's token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AlbError {
-    /// The header is there twice or is no token.
-    #[error("`x-amzn-oidc-data` is no token of a load balancer")]
+    /// The header is duplicated or no such token.
+    #[error("`x-amzn-oidc-data` is not a token of a load balancer")]
     Malformed,
-    /// The token is not by ES256, which is all that load balancers use.
-    #[error("the load balancer's token is not by ES256")]
+    /// The token is not signed with ES256, the only algorithm of load balancers.
+    #[error("the load balancer's token is not signed with ES256")]
     Algorithm,
-    /// Another load balancer has signed it.
-    #[error("`signer` is not one of the load balancers believed")]
+    /// Another load balancer signed it.
+    #[error("`signer` is not an accepted load balancer")]
     Signer,
-    /// It is for another client.
-    #[error("`client` is not one of the clients believed")]
+    /// It is for another OIDC client.
+    #[error("`client` is not an accepted client")]
     Client,
-    /// It does not say when it ends.
-    #[error("the load balancer's token does not say when it ends")]
+    /// It has no expiry.
+    #[error("the load balancer's token has no `exp`")]
     NoExpiry,
-    /// It has ended.
+    /// It has expired.
     #[error("the load balancer's token has expired")]
     Expired,
-    /// The id of the key is none, or there is no such key.
+    /// The key id is missing or unknown.
     #[error("the region has no such key")]
     UnknownKey,
-    /// The key could not be had.
+    /// The key could not be loaded.
     #[error("the key of the load balancers could not be loaded")]
     NoKey,
-    /// The signature is not by the region's key.
+    /// The signature does not verify with the region's key.
     #[error("the load balancer's signature is wrong")]
     Signature,
 }
 
-/// The load balancers that are believed, and the keys of their region.
+/// The accepted load balancers and the keys of their region.
 #[derive(Clone, Debug)]
 pub struct Alb {
     settings: AlbSettings,
@@ -85,12 +86,13 @@ pub struct Alb {
 }
 
 impl AlbSettings {
-    /// Whether any load balancer is believed.
+    /// Returns whether any load balancer is accepted.
     pub fn is_enabled(&self) -> bool {
         !self.signers.is_empty()
     }
 
-    /// Where the keys are: as set, else as AWS publishes them for the region of the first signer.
+    /// Returns the base URL of the keys: the configured one, or that of AWS for the region of the
+    /// first signer.
     pub(crate) fn keys_url(&self) -> Option<String> {
         if let Some(keys) = &self.keys_url {
             return Some(keys.trim_end_matches('/').to_owned());
@@ -106,7 +108,8 @@ impl AlbSettings {
         })
     }
 
-    /// The first signer that is no ARN of a load balancer, or that is of another region than the first.
+    /// Returns the first signer that is not the ARN of a load balancer or is in another region than
+    /// the first.
     pub(crate) fn invalid_signer(&self) -> Option<&String> {
         let first = self.signers.first().and_then(|arn| region(arn));
         self.signers
@@ -115,7 +118,7 @@ impl AlbSettings {
     }
 }
 
-/// Partition and region of an Application Load Balancer's ARN.
+/// Returns partition and region of an Application Load Balancer's ARN.
 fn region(arn: &str) -> Option<(&str, &str)> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
@@ -137,7 +140,7 @@ fn region(arn: &str) -> Option<(&str, &str)> {
 }
 
 impl Alb {
-    /// Believes load balancers as the settings say; `claims` are those that rules and headers ask for.
+    /// Creates a verifier from settings; `claims` are those used by rules and headers.
     pub fn new(
         settings: AlbSettings,
         fetcher: Fetcher,
@@ -164,7 +167,7 @@ impl Alb {
         }
     }
 
-    /// Who is logged in, if one of ours says so.
+    /// Verifies a token and returns the user's identity.
     pub async fn identity(&self, data: &[u8], now: SystemTime) -> Result<Identity, AlbError> {
         let token = AlbToken::parse(data).ok_or(AlbError::Malformed)?;
         let header_text = |name: &str| token.header.get(name).and_then(Value::as_str);
@@ -172,7 +175,7 @@ impl Alb {
             return Err(AlbError::Algorithm);
         }
 
-        // Before any key is looked for: a untrusted's token makes the filter fetch nothing.
+        // Before any key lookup: a token of another load balancer must not cause a request.
         if !header_text("signer")
             .is_some_and(|arn| self.settings.signers.iter().any(|signer| signer == arn))
         {
@@ -187,6 +190,7 @@ impl Alb {
             return Err(AlbError::Client);
         }
 
+        // ALB writes `exp` into the JOSE header, not into the payload.
         let expires = token.header.get("exp").and_then(Value::as_f64);
         let expires = expires.ok_or(AlbError::NoExpiry)?;
         let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbError::Expired)?;
@@ -223,7 +227,7 @@ impl Alb {
     }
 }
 
-/// A token taken apart.
+/// The parsed parts of a token.
 struct AlbToken<'t> {
     header: Map<String, Value>,
     payload: Map<String, Value>,
@@ -255,13 +259,14 @@ fn decode(part: &[u8]) -> Option<Vec<u8>> {
     PADDED_OR_NOT.decode(part).ok()
 }
 
+// Key ids become part of a URL, and AWS uses UUIDs, so only those are accepted.
 fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The keys of a region, each under its own address.
+/// The keys of a region, each published under its own URL.
 #[derive(Debug)]
 struct RegionKeys {
     base_url: String,
@@ -274,17 +279,18 @@ struct RegionKeys {
 #[derive(Debug)]
 struct State {
     keys: LruCache<String, Arc<Key>>,
-    /// When keys were fetches for, as far back as the cool-down goes.
+    /// Times of the fetches within the last `min_refresh_interval`.
     fetches: Vec<Instant>,
 }
 
 impl RegionKeys {
-    /// The key with this id: keys, or fetched if not too many were fetches for lately.
+    /// Returns a key: cached, or fetched within the rate limit.
     async fn key(&self, id: &str) -> Result<Arc<Key>, AlbError> {
         if let Some(key) = self.keys(id) {
             return Ok(key);
         }
 
+        // One fetch at a time; the second look at the cache finds what the previous holder loaded.
         let permit = self.fetch_permit.acquire().await;
         let _permit = permit.map_err(|_| AlbError::NoKey)?;
         if let Some(key) = self.keys(id) {
@@ -304,7 +310,7 @@ impl RegionKeys {
         self.state().keys.get(id).cloned()
     }
 
-    /// Claims the right to one fetch before it begins.
+    /// Reserves one fetch before it begins, so that concurrent requests cannot exceed the limit.
     fn try_reserve_fetch(&self) -> bool {
         let mut state = self.state();
         state
@@ -324,7 +330,7 @@ impl RegionKeys {
         let document = self.fetcher.get(&url).await.map_err(|error| {
             tracing::warn!(
                 error = format_chain(&error),
-                "the load balancers' key could not be loaded"
+                "cannot load the load balancer's key"
             );
             AlbError::NoKey
         })?;
@@ -336,14 +342,14 @@ impl RegionKeys {
     }
 }
 
-/// The P-256 key in a PEM document.
+/// Parses a P-256 public key in PEM.
 fn p256(pem: &[u8]) -> Option<Key> {
     let info = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;
     Key::from_point(info.strip_prefix(P256_PREFIX)?).ok()
 }
 
-/// What stands before the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480): the two
-/// algorithm identifiers and the head of a bit string of 65 octets.
+/// The bytes in front of the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480): the two
+/// algorithm identifiers and the header of a bit string of 65 octets.
 const P256_PREFIX: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -354,9 +360,9 @@ const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A region has one key at a time and two around a change.
+/// Number of cached keys. A region has one key, and two around a rotation.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-/// Keys fetches for in one cool-down.
+/// Fetches within one `min_refresh_interval`.
 const MAX_FETCHES: usize = 4;
 
 #[cfg(test)]
@@ -410,6 +416,7 @@ mod tests {
         assert!(is_uuid("12345678-90ab-CDEF-1234-567890abcdef"));
         for id in [
             "",
+            // Path traversal, a non-hexadecimal digit, and groups of the wrong length.
             "../x",
             "12345678-90ab-cdef-1234-567890abcdeg",
             "1-2-3-4-5",

@@ -1,7 +1,7 @@
-//! API keys: known by their SHA-256 only, compared in constant time.
+//! API keys: stored as SHA-256 only, compared in constant time.
 //!
-//! A key is hashed before it is compared, and it is compared with every entry to the last byte. So
-//! neither how much of a guess is right nor which entry it comes near to shows in the time it takes.
+//! A key is hashed before it is compared, and compared with every entry to the last byte. So the
+//! time reveals neither how much of a guess is right nor which entry is close.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -22,54 +22,54 @@ use tokio::sync::watch;
 
 use crate::identity::{Credential, Identity};
 
-/// An API key as it is written in the settings, in a file or in a secret.
+/// An API key as written in the settings, in a file or in a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
-    /// Who has it, as the app is told and the audit says.
+    /// Its holder, used as the subject and in the audit.
     pub id: String,
-    /// The SHA-256 of the key, in 64 hexadecimal digits; `auth-filter api-key ID` makes both.
+    /// SHA-256 of the key in 64 hexadecimal digits; `auth-filter api-key ID` generates both.
     pub sha256: String,
-    /// What it allows.
+    /// The granted scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// When it ends, as in RFC 3339: `2027-01-31T00:00:00Z`; never without it.
+    /// Expiry in RFC 3339: `2027-01-31T00:00:00Z`; never if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
 }
 
-/// The API keys that are believed.
+/// The accepted API keys.
 #[derive(Clone, Debug)]
 pub struct ApiKeys {
     header: HeaderName,
     table: watch::Receiver<Arc<[Entry]>>,
 }
 
-/// The task that reads a file of API keys again when it changes; runs until it is dropped.
+/// The task that reloads a file of API keys when it changes; runs until dropped.
 #[derive(Debug)]
 pub struct Reloader {
     path: Option<PathBuf>,
     version: Option<FileVersion>,
-    /// Those that are not from the file.
+    /// Keys that do not come from the file.
     static_keys: Vec<Entry>,
     table: watch::Sender<Arc<[Entry]>>,
 }
 
-/// Why an API key is refused.
+/// Why an API key is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
-    /// There is more than one.
-    #[error("the header of the API key is there twice")]
+    /// The header is duplicated.
+    #[error("the header of the API key is duplicated")]
     Duplicate,
-    /// Nobody has this key.
-    #[error("the API key is not known")]
+    /// No entry has this key.
+    #[error("the API key is unknown")]
     Unknown,
-    /// The key has ended.
+    /// The key has expired.
     #[error("the API key has expired")]
     Expired,
 }
 
-/// Why a list of API keys is refused.
+/// Why a list of API keys is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiKeyListError {
     /// The file cannot be read.
@@ -77,20 +77,20 @@ pub enum ApiKeyListError {
     File {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The text is no list of keys.
+    /// The text is not a list of keys.
     #[error("not a JSON list of keys like {{\"id\": …, \"sha256\": …}}: {0}")]
     Json(#[from] serde_json::Error),
-    /// An entry is wrong.
+    /// An entry is invalid.
     #[error("key {} (`{id}`): {error}", .index + 1)]
     Entry {
-        /// Where in the list, from 0.
+        /// Its index, from 0.
         index: usize,
         /// Its id.
         id: String,
-        /// What is wrong with it.
+        /// The error.
         error: &'static str,
     },
 }
@@ -108,7 +108,8 @@ struct FileVersion {
 }
 
 impl ApiKeys {
-    /// The keys in `static_keys` and in the file at `path`, and the task that keeps up with the file.
+    /// Loads the static keys and those in the file at `path`; also returns the task that reloads
+    /// the file.
     pub fn new(
         header: HeaderName,
         static_keys: &[ApiKey],
@@ -126,12 +127,12 @@ impl ApiKeys {
         Ok((Self { header, table }, reloader))
     }
 
-    /// The header the key stands in.
+    /// Returns the header that carries the key.
     pub fn header(&self) -> &HeaderName {
         &self.header
     }
 
-    /// Who has this key, if somebody has and it has not ended.
+    /// Returns the identity of a key that has not expired.
     pub fn identity(&self, key: &[u8], now: SystemTime) -> Result<Arc<Identity>, ApiKeyError> {
         let table = self.table.borrow().clone();
         let entry = find(&table, &hash(key), |a, b| {
@@ -145,7 +146,7 @@ impl ApiKeys {
     }
 }
 
-/// Looks at every entry, wherever the one that is looked for stands.
+/// Finds an entry and compares all of them, so that the time does not depend on its position.
 fn find<'t>(
     table: &'t [Entry],
     hash: &[u8; 32],
@@ -158,7 +159,7 @@ fn find<'t>(
 }
 
 impl Reloader {
-    /// Looks after the file for ever; a file that is not right leaves the keys as they are.
+    /// Reloads the file forever; an invalid file keeps the current keys.
     pub async fn run(mut self) -> Infallible {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -166,14 +167,16 @@ impl Reloader {
                 Ok(false) => {}
                 Ok(true) => {
                     let count = self.table.borrow().len();
-                    tracing::info!(count, "API keys read again");
+                    tracing::info!(count, "API keys reloaded");
                 }
-                Err(error) => tracing::warn!(%error, "API keys are kept as they were"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot reload API keys; keeping the current ones")
+                }
             }
         }
     }
 
-    /// Reads the file if it is another than at the last look, and says whether it was.
+    /// Reloads the file if it changed and returns whether it did.
     fn read(&mut self) -> Result<bool, ApiKeyListError> {
         let Some(path) = &self.path else {
             self.table.send_replace(self.static_keys.clone().into());
@@ -191,7 +194,7 @@ impl Reloader {
         }
 
         let text = fs::read_to_string(path).map_err(unreadable)?;
-        // Noted before it is judged: a wrong file is complained of once, not at every look.
+        // Recorded before parsing: an invalid file is reported once, not at every poll.
         self.version = Some(version);
         let all = [self.static_keys.clone(), parse_entries(&parse(&text)?)?].concat();
 
@@ -208,12 +211,12 @@ fn file_version(path: &Path) -> io::Result<FileVersion> {
     })
 }
 
-/// Reads a list of keys as it stands in a file or a secret.
+/// Parses a list of keys from a file or secret.
 pub(crate) fn parse(text: &str) -> Result<Vec<ApiKey>, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-/// The hash of a key as it is written down.
+/// Formats the hash of a key as in the settings.
 pub(crate) fn fingerprint(key: &str) -> String {
     use std::fmt::Write as _;
     hash(key.as_bytes())
@@ -234,7 +237,7 @@ fn parse_entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ApiKeyListError> {
         };
 
         if key.id.is_empty() || !ids.insert(key.id.clone()) {
-            return Err(entry_error("`id` is empty or there twice"));
+            return Err(entry_error("`id` is empty or duplicated"));
         }
 
         let sha256 = parse_sha256(&key.sha256);
@@ -277,7 +280,7 @@ fn parse_sha256(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok().filter(|_| digits.len() == 64)
 }
 
-/// How often a file is looked at.
+/// How often the file is checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -314,12 +317,13 @@ mod tests {
 
         let result = keys.identity(b"secret-2", at(1_000_000_000));
         assert_eq!(result, Err(ApiKeyError::Expired));
+        // Prefix, extension and case variants of a valid key.
         for wrong in [&b""[..], b"secret-", b"secret-11", b"SECRET-1"] {
             let found = keys.identity(wrong, SystemTime::now());
             assert_eq!(found, Err(ApiKeyError::Unknown));
         }
 
-        // The hash is no key.
+        // The stored hash does not work as a key.
         let hash = fingerprint("secret-1");
         assert!(keys.identity(hash.as_bytes(), SystemTime::now()).is_err());
     }
@@ -329,6 +333,7 @@ mod tests {
         let names = ["a", "b", "c", "d"];
         let table = parse_entries(&names.map(|name| key(name, name))).unwrap();
         for key_text in ["a", "d", "e", ""] {
+            // No early return: every entry is compared for a match as well as for a miss.
             let compared = Cell::new(0);
             let found = find(&table, &hash(key_text.as_bytes()), |a, b| {
                 assert_eq!((a.len(), b.len()), (32, 32));
@@ -371,13 +376,14 @@ mod tests {
         write(&list(&[key("web", "one")]));
         let header = HeaderName::from_static("x-api-key");
         let (keys, mut reloader) =
-            ApiKeys::new(header, &[key("static_keys", "zero")], Some(path.clone())).unwrap();
+            ApiKeys::new(header, &[key("fixed", "zero")], Some(path.clone())).unwrap();
         let is_known = |key: &[u8]| keys.identity(key, SystemTime::now()).is_ok();
 
         assert!(is_known(b"zero") && is_known(b"one"));
+        // Not JSON. The error is reported once, then the file counts as seen.
         write("[{]");
         assert!(reloader.read().is_err());
-        assert!(!reloader.read().unwrap(), "complained of once");
+        assert!(!reloader.read().unwrap(), "reported once");
         assert!(is_known(b"zero") && is_known(b"one"));
         write(&list(&[key("web", "two"), key("job", "three")]));
         assert!(reloader.read().unwrap());

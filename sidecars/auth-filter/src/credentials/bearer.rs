@@ -1,17 +1,17 @@
-//! The token in a request.
+//! The bearer token of a request.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::rejection::Rejection;
 
-/// The bearer token of a request; only ever from `Authorization`, never from a query or a cookie,
-/// which end up in logs and are sent by browsers on their own.
+/// Returns the bearer token from `Authorization`. Never from a query or a cookie: those end up in
+/// logs and are sent by browsers automatically.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Rejection::NoToken)?;
 
-    // Of two, the filter would judge one and the app might believe the other.
+    // With two, the filter could verify one and the app use the other.
     if values.next().is_some() {
         return Err(Rejection::Authorization);
     }
@@ -27,6 +27,7 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
         return Err(Rejection::NoToken);
     }
 
+    // RFC 9110 11.4 allows several spaces after the scheme.
     let token = token.trim_ascii_start();
     if token.is_empty() || !token.iter().copied().all(is_token_byte) {
         return Err(Rejection::Authorization);
@@ -35,7 +36,7 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
     Ok(token)
 }
 
-/// The `token68` of RFC 9110 11.2.
+/// Returns whether a byte is allowed in `token68` (RFC 9110 11.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
@@ -65,6 +66,7 @@ mod tests {
             &[][..],
             &["Basic YTpi"],
             &["Digest x"],
+            // Another scheme, or no header, leaves the request to the other credentials.
             &["Bearera.b.c"],
             &[""],
         ] {
@@ -75,6 +77,7 @@ mod tests {
         }
 
         for values in [
+            // The bearer scheme without exactly one well-formed token.
             &["Bearer"][..],
             &["Bearer "],
             &["Bearer a b"],

@@ -1,8 +1,8 @@
-//! Client certificates, as the proxy in front names them in `x-forwarded-client-cert`.
+//! Client certificates, forwarded by the proxy in front in `x-forwarded-client-cert`.
 //!
-//! The proxy has checked them; this is only about which names mean what. The header is believed from
-//! this task's own loopback and from nowhere else, since anybody can write one. Its form is Envoy's
-//! (docs of the HTTP connection manager, "x-forwarded-client-cert"), which tls-proxy speaks.
+//! The proxy has verified them; this module maps their names to identities. The header is accepted
+//! only from the loopback of this task, because any client can send one. Its format is Envoy's
+//! (HTTP connection manager, "x-forwarded-client-cert"), which tls-proxy writes.
 
 use std::sync::Arc;
 
@@ -14,53 +14,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{Credential, Identity};
 
-/// The header with the names of a certificate.
+/// The header with the certificate's names.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
-/// A client certificate that is believed, and what it allows; everything that is names must hold.
+/// An accepted client certificate and its scopes; every given name must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CertificateRule {
-    /// Who it is, as the app is told; without it the URI, else the DNS name, else the subject.
+    /// Identity for the app; if absent the URI, DNS name or subject, in this order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// A URI in the certificate, `spiffe://example.org/job`; one that ends with `*` is for all that begin so.
+    /// A URI in the certificate, `spiffe://example.org/job`; a trailing `*` matches any suffix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// A DNS name in the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<String>,
-    /// The subject, as tls-proxy writes it: `CN=job, O=Example`, a quote in it as `%22`.
+    /// The subject, as tls-proxy writes it: `CN=job, O=Example`, with a quote as `%22`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The SHA-256 of the certificate, in 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What it allows.
+    /// The granted scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
 }
 
-/// Why a certificate is refused.
+/// Why a certificate is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// The header is there twice or is not of the form.
-    #[error("`x-forwarded-client-cert` does not name exactly one certificate")]
+    /// The header is duplicated or malformed.
+    #[error("`x-forwarded-client-cert` does not describe exactly one certificate")]
     Malformed,
-    /// The header is from outside of this task.
+    /// The header comes from outside of this task.
     #[error("`x-forwarded-client-cert` is not from the proxy in this task")]
     UntrustedPeer,
-    /// No rule is for it.
-    #[error("no rule is for this client certificate")]
+    /// No rule matches it.
+    #[error("no rule matches this client certificate")]
     Unknown,
 }
 
-/// The certificates that are believed.
+/// The accepted certificates.
 #[derive(Clone, Debug)]
 pub struct Certificates(Arc<[CertificateRule]>);
 
 impl CertificateRule {
-    /// Whether it names a certificate at all.
+    /// Returns whether the rule restricts the certificate at all.
     pub(crate) fn is_specific(&self) -> bool {
         [&self.uri, &self.dns, &self.subject, &self.sha256]
             .iter()
@@ -101,12 +101,12 @@ impl CertificateRule {
 }
 
 impl Certificates {
-    /// Believes the certificates these rules name, the first that fits.
+    /// Creates a list of rules; the first match applies.
     pub fn new(rules: Vec<CertificateRule>) -> Self {
         Self(rules.into())
     }
 
-    /// Who a certificate stands for.
+    /// Returns the identity of a certificate.
     pub fn identity(&self, request: &Parts, header: &[u8]) -> Result<Identity, CertificateError> {
         if !is_from_this_task(request) {
             return Err(CertificateError::UntrustedPeer);
@@ -129,13 +129,14 @@ impl Certificates {
     }
 }
 
-/// Whether the hop before this one is in this task: all containers of a task share one loopback.
+/// Returns whether the previous hop is in this task: all containers of a Fargate task share one
+/// network namespace and thus one loopback.
 pub(crate) fn is_from_this_task(request: &Parts) -> bool {
     let peer = request.extensions.get::<Peer>();
     peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
 }
 
-/// What the header says.
+/// The contents of the header.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct CertificateNames {
     hash: Option<String>,
@@ -145,8 +146,8 @@ struct CertificateNames {
 }
 
 impl CertificateNames {
-    /// Reads `Hash=…;Subject="…";URI=…;DNS=…`; a list of several certificates is refused, for then
-    /// some other hop has written one of them.
+    /// Parses `Hash=…;Subject="…";URI=…;DNS=…`. A list of several certificates is rejected: another
+    /// hop wrote one of them.
     fn parse(header: &[u8]) -> Option<Self> {
         let mut rest = std::str::from_utf8(header).ok()?;
         let mut names = Self::default();
@@ -164,6 +165,7 @@ impl CertificateNames {
                 "Subject" if names.subject.is_none() => names.subject = Some(value),
                 "URI" => names.uris.push(value),
                 "DNS" => names.dns.push(value),
+                // Keys of Envoy's format without a use here.
                 "By" | "Cert" | "Chain" => {}
                 _ => return None,
             }
@@ -173,7 +175,7 @@ impl CertificateNames {
     }
 }
 
-/// A value, quoted or not, and what follows it.
+/// Returns a value, quoted or not, and the rest.
 fn parse_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',', '"']).unwrap_or(text.len());
@@ -237,6 +239,7 @@ mod tests {
         }
 
         for rule in [
+            // A prefix without `*`, a parent domain, and one of two names that differs.
             r#"{"uri":"spiffe://a.test/ns"}"#,
             r#"{"dns":"a.test"}"#,
             r#"{"sha256":"ab","dns":"other.test"}"#,
@@ -247,7 +250,7 @@ mod tests {
         }
     }
 
-    /// As tls-proxy wrote it for a certificate with the subject `CN = "job, inc"`, `O = A"B`.
+    /// Written by tls-proxy for a certificate with the subject `CN = "job, inc"`, `O = A"B`.
     #[test]
     fn parses_the_format_of_tls_proxy() {
         let header = r#"Hash=49d03a8e722d53fa0eacfac0d033ff3993020d4b2cdf3e586c2471114b3100f6;Subject="CN=job, inc, O=A%22B";URI=spiffe://a.test/ns/job;DNS=job.a.test"#;
@@ -267,6 +270,7 @@ mod tests {
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert!(identify(rule, GOOD, peer).is_ok(), "{peer}");
         }
+        // 169.254.170.2 is the task metadata endpoint of ECS: link-local, but not this task.
         for peer in ["10.0.0.7:1", "169.254.170.2:1", "[::2]:1"] {
             assert_eq!(
                 identify(rule, GOOD, peer),
@@ -282,6 +286,8 @@ mod tests {
             "Hash",
             "Hash=a;",
             "Hash=a,Hash=b;DNS=job.a.test",
+            // A comma separates certificates (one per hop); keys are case-sensitive; quotes must
+            // close.
             "DNS=x,DNS=job.a.test",
             "Hash=a;Hash=b",
             "Subject=\"CN=job",

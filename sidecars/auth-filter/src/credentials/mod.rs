@@ -1,5 +1,5 @@
-//! What vouches for a request: the first credential it carries decides, and a bad one is not made
-//! good by another.
+//! Credentials: the first one that a request carries decides; an invalid one is not replaced by
+//! another.
 
 mod alb;
 mod api_key;
@@ -24,23 +24,23 @@ pub use certificate::{CertificateError, CertificateRule, Certificates};
 pub(crate) use certificate::{HEADER as CERTIFICATE_HEADER, is_from_this_task};
 pub use external::{External, ExternalRejection, ExternalSettings};
 
-/// The credentials that are configured; what is not here is not looked at.
+/// The accepted kinds of credential; others are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// Bearer tokens of these issuers.
+    /// Bearer tokens of trusted issuers.
     pub issuers: Option<Issuers>,
     /// API keys.
     pub api_keys: Option<ApiKeys>,
-    /// What load balancers say of their users.
+    /// Tokens of load balancers about their users.
     pub alb: Option<Alb>,
-    /// Client certificates, as the proxy in front names them.
+    /// Client certificates forwarded by the proxy in front.
     pub certificates: Option<Certificates>,
-    /// Whatever another service lets through.
+    /// Decisions of an external service.
     pub external: Option<External>,
 }
 
 impl Credentials {
-    /// Who a request is from, if its token was found good before.
+    /// Returns the identity of a cached token.
     pub(crate) fn find_cached(
         &self,
         request: &Parts,
@@ -54,8 +54,8 @@ impl Credentials {
         issuers.find_cached(token, SystemTime::now())
     }
 
-    /// Who a request is from, by the first of the wanted `kinds` of credential it carries; by the
-    /// first of all kinds where none are names.
+    /// Authenticates a request with the first credential it carries among the accepted `kinds`; an
+    /// empty list accepts all.
     pub(crate) async fn identify(
         &self,
         request: &Parts,
@@ -63,6 +63,8 @@ impl Credentials {
     ) -> Result<Arc<Identity>, Rejection> {
         let (headers, now) = (&request.headers, SystemTime::now());
         if let Some(issuers) = if_accepted(kinds, Credential::Token, self.issuers.as_ref()) {
+            // A malformed header is an error, not an absent token: the app might parse it
+            // differently.
             match bearer::bearer_token(headers) {
                 Ok(token) => return issuers.identity(token, now).await,
                 Err(Rejection::NoToken) => {}
@@ -70,6 +72,7 @@ impl Credentials {
             }
         }
 
+        // From here on in a fixed order: local checks first, requests to other hosts last.
         if let Some(api_keys) = if_accepted(kinds, Credential::ApiKey, self.api_keys.as_ref())
             && let Some(key) =
                 single_header(headers, api_keys.header()).ok_or(ApiKeyError::Duplicate)?
@@ -106,10 +109,10 @@ fn is_accepted(kinds: &[Credential], kind: Credential) -> bool {
     kinds.is_empty() || kinds.contains(&kind)
 }
 
-/// The value of a header that may be there once: `None` when it is there twice.
+/// Returns the value of a header that may occur once; `None` if it occurs twice.
 #[expect(
     clippy::option_option,
-    reason = "there, not there, or there twice: the outer one is an error of the caller's"
+    reason = "present, absent or duplicated; the caller maps the outer `None` to its error"
 )]
 fn single_header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<Option<&'h [u8]>> {
     let mut values = headers.get_all(name).iter();

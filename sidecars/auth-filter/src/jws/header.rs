@@ -2,27 +2,27 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// What a token says about its own signature.
+/// The parsed header, not yet verified.
 #[derive(Clone, Debug)]
 pub struct Header {
-    /// The algorithm, as raw; it decides nothing, it must only agree with the key.
+    /// The algorithm as written; the key decides, this must only agree.
     pub alg: String,
-    /// The id of the key, when the token names one.
+    /// The key id, if present.
     pub kid: Option<String>,
-    /// The media type of the token, when it names one.
+    /// The media type of the token, if present.
     pub typ: Option<String>,
 }
 
-/// Why a header was refused.
+/// Why a header is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// The header is no JSON object, names a member twice or gives one the wrong type.
+    /// The header is no JSON object, has duplicate names or a member of the wrong type.
     #[error("the header is not a JSON object with a text `alg`")]
     Malformed,
-    /// The header demands an extension be understood; none is.
-    #[error("the header demands an extension with `crit`")]
+    /// The header requires an extension; none is supported.
+    #[error("the header requires an extension with `crit`")]
     Critical,
-    /// The header says that the payload is not base64url.
+    /// The header declares an unencoded payload (RFC 7797).
     #[error("the header changes the payload with `b64`")]
     Unencoded,
     /// The token is encrypted or compressed.
@@ -31,10 +31,11 @@ pub enum HeaderError {
 }
 
 impl Header {
-    /// Reads a decoded header. `jku`, `jwk`, `x5u` and `x5c` are not even looked at: keys come from
-    /// the key set and from nowhere else.
+    /// Parses a decoded header. `jku`, `jwk`, `x5u` and `x5c` are ignored: keys come only from the
+    /// key set.
     pub fn parse(json: &[u8]) -> Result<Self, HeaderError> {
         let raw: RawHeader = parse_object(json).ok_or(HeaderError::Malformed)?;
+        // RFC 7515 4.1.11: a recipient that does not understand a listed extension must reject.
         if raw.crit.is_some() {
             return Err(HeaderError::Critical);
         }
@@ -54,7 +55,7 @@ impl Header {
     }
 }
 
-/// The members that matter. Derived readers refuse a member that appears twice.
+/// The known members. The derived deserializer rejects duplicates.
 #[derive(Deserialize)]
 struct RawHeader {
     alg: String,
@@ -72,14 +73,15 @@ struct RawHeader {
     zip: Option<serde_json::Value>,
 }
 
-/// Reads a JSON object. A derived reader alone would take `["RS256"]` for `{"alg":"RS256"}`.
+/// Parses a JSON object. A derived deserializer alone would accept `["RS256"]` for
+/// `{"alg":"RS256"}`.
 pub(crate) fn parse_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
     json.trim_ascii_start()
         .starts_with(b"{")
         .then(|| serde_json::from_slice(json).ok())?
 }
 
-/// Tells an absent member from one that is `null`, which is a value of the wrong type.
+/// Distinguishes an absent member from `null`, which is a value of the wrong type.
 pub(crate) fn non_null<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -102,6 +104,7 @@ mod tests {
 
     #[test]
     fn rejects_malformed_headers() {
+        // Parsers differ in duplicates, `null` and trailing data; each could hide another `alg`.
         let cases: [(&[u8], HeaderError); 14] = [
             (b"", HeaderError::Malformed),
             (b"[]", HeaderError::Malformed),

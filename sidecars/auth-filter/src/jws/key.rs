@@ -1,4 +1,4 @@
-//! A public key, made from one member of a JSON Web Key Set.
+//! Public keys from members of a JSON Web Key Set.
 
 use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use super::roca;
 
 /// A public key and the algorithms it may be used with.
 ///
-/// Made only by [`Key::from_jwk`], so whoever claim_matches one claim_matches a key that was found fit.
+/// Only created by [`Key::from_jwk`], so every key has passed its checks.
 #[derive(Debug)]
 pub struct Key {
     id: Option<String>,
@@ -19,7 +19,7 @@ pub struct Key {
     parsed_keys: Vec<(Algorithm, ParsedPublicKey)>,
 }
 
-/// A JSON Web Key as it was published (RFC 7517, 7518, 8037).
+/// A published JSON Web Key (RFC 7517, 7518, 8037).
 #[derive(Clone, Debug, Deserialize)]
 pub struct Jwk {
     kty: String,
@@ -46,39 +46,41 @@ pub struct Jwk {
 /// Why a published key is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The key is a shared secret, or of a kind this filter does not know.
-    #[error("`kty` is none of RSA, EC and OKP")]
+    /// The key is a shared secret or of an unknown type.
+    #[error("`kty` is not RSA, EC or OKP")]
     Kind,
-    /// The key is for encryption, or not for checking signatures.
-    #[error("the key is not meant for checking signatures")]
+    /// The key is for encryption or otherwise not for verifying signatures.
+    #[error("the key is not for verifying signatures")]
     Purpose,
-    /// The key names an algorithm that is not offered, or not its own.
+    /// The key declares an algorithm that is not allowed or does not fit it.
     #[error("`alg` does not fit the key or is not allowed")]
     Algorithm,
     /// A part of the key is missing or malformed.
     #[error("a part of the key is missing or malformed")]
     Malformed,
-    /// The RSA modulus or exponent is outside of what is safe.
-    #[error("the RSA key is not between 2048 and 8192 bits with a sound exponent")]
+    /// The RSA modulus or exponent is outside of the safe range.
+    #[error("the RSA key is not between 2048 and 8192 bits with a safe exponent")]
     Weak,
-    /// The private half of the RSA key can be computed: see `roca.rs`.
-    #[error("the RSA key was made by a library whose keys can be broken (CVE-2017-15361)")]
+    /// The private key can be computed from the public one: see `roca.rs`.
+    #[error("the RSA key is vulnerable to ROCA (CVE-2017-15361)")]
     Broken,
     /// The curve is unknown or the point is not on it.
-    #[error("the point is not on a curve that is offered")]
+    #[error("the point is not on a supported curve")]
     Curve,
 }
 
 impl Jwk {
-    /// The id of the key, when it has one.
+    /// Returns the key id, if present.
     pub fn id(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 }
 
 impl Key {
-    /// Makes a key of a published one, for those of its algorithms that are `allowed`.
+    /// Creates a key from a published one, for those of its algorithms that are `allowed`.
     pub fn from_jwk(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Self, KeyError> {
+        // RFC 7517 4.2 and 4.3: both members are optional, and both must permit verification if
+        // present.
         let for_signatures = jwk
             .purpose
             .as_deref()
@@ -105,7 +107,7 @@ impl Key {
         })
     }
 
-    /// A P-256 key for ES256, from its point with both coordinates.
+    /// Creates a P-256 key for ES256 from an uncompressed point.
     pub(crate) fn from_point(point: &[u8]) -> Result<Self, KeyError> {
         let algorithm = Algorithm::ES256;
         let parsed_key = ParsedPublicKey::new(verification(&algorithm.check()), point)
@@ -116,17 +118,18 @@ impl Key {
         })
     }
 
-    /// The id under which the key was published.
+    /// Returns the published key id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The algorithms this key checks.
+    /// Returns the algorithms of this key.
     pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
         self.parsed_keys.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Whether `signature` over `signed` is by this key; `None` when the key is not for `algorithm`.
+    /// Returns whether `signature` over `signed` verifies; `None` when the key is not for
+    /// `algorithm`.
     pub(crate) fn verifies(
         &self,
         algorithm: Algorithm,
@@ -166,8 +169,9 @@ fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
         .collect()
 }
 
-/// Sizes are settled here because aws-lc would only say so at the first signature. An even modulus
-/// or an exponent of 1 makes "signatures" anybody can write; a huge exponent makes checking slow.
+/// Returns whether modulus and exponent are safe. Checked here because aws-lc would report sizes
+/// only at the first signature. With an even modulus or an exponent of 1 anyone can forge
+/// signatures; a huge exponent makes verification slow.
 fn is_valid_rsa_key(n: &[u8], e: &[u8]) -> bool {
     let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
@@ -179,6 +183,7 @@ fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
     let name = jwk.crv.as_deref().ok_or(KeyError::Malformed)?;
     let curve = Curve::from_name(name).ok_or(KeyError::Curve)?;
     let (x, y) = (bytes(jwk.x.as_ref())?, bytes(jwk.y.as_ref())?);
+    // RFC 7518 6.2.1.2 requires the full length, including leading zeros.
     if x.len() != curve.coordinate_bytes() || y.len() != curve.coordinate_bytes() {
         return Err(KeyError::Malformed);
     }
@@ -216,7 +221,8 @@ fn parse_point(
         .collect()
 }
 
-/// The algorithms of a key: the one it names, or all that fit its kind; never one not allowed.
+/// Returns the algorithms of a key: the declared one, or all that fit its type, among the allowed
+/// ones.
 fn candidates(
     jwk: &Jwk,
     allowed: &[Algorithm],
@@ -253,5 +259,5 @@ fn bytes(text: Option<&String>) -> Result<Vec<u8>, KeyError> {
     }
 }
 
-/// The first octet of a point with both coordinates (SEC 1, 2.3.3).
+/// The first octet of an uncompressed point (SEC 1, 2.3.3).
 const UNCOMPRESSED: u8 = 4;

@@ -1,9 +1,9 @@
-//! The key set requests look into, and the one task that keeps it last_success.
+//! The current key set, and the task that keeps it fresh.
 //!
-//! Only the [`Refresher`] ever loads, so there is never more than one load under way. A request
-//! with a key id nobody knows may ask it for one load out of turn; the slot for that is requested_at before
-//! the load begins, so that a thousand such requests cost the issuer one. A load that had begun before
-//! the request may have read what was published before the key was, so the request then asks once more.
+//! Only the [`Refresher`] loads, so there is at most one load at a time. A request with an unknown
+//! key id may request one extra load; it reserves the slot before the load begins, so that a
+//! thousand such requests cause one load. A load that began before the request may have read a key
+//! set from before a rotation, so the request then asks for one more.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -16,22 +16,22 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::origin::{LoadError, Origin};
 use super::set::KeySet;
 
-/// The keys at this moment, shared by all requests.
+/// The current keys, shared by all requests.
 #[derive(Clone, Debug)]
 pub struct Keys(Arc<Shared>);
 
-/// How often keys are loaded and how long they are believed.
+/// How often keys are loaded and how long they are used.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How often keys are loaded while all is well.
+    /// Time between two successful loads.
     pub refresh_interval: Duration,
-    /// The least time between two loads that unknown key ids ask for.
+    /// Minimum time between two loads requested by unknown key ids.
     pub min_refresh_interval: Duration,
-    /// How long keys are believed while no load succeeds.
+    /// How long keys are used while no load succeeds.
     pub max_stale: Duration,
 }
 
-/// The task that loads keys; runs until it is dropped.
+/// The task that loads keys; runs until dropped.
 #[derive(Debug)]
 pub struct Refresher {
     keys: Keys,
@@ -44,34 +44,34 @@ pub struct Refresher {
 #[derive(Debug)]
 struct Shared {
     set: watch::Sender<Option<Arc<KeySet>>>,
-    /// Counts loads that have ended, well or not.
+    /// Counts finished loads, successful or not.
     finished_loads: watch::Sender<u64>,
     load_requested: Notify,
     slot: Mutex<LoadSlot>,
     min_refresh_interval: Duration,
 }
 
-/// The right to ask for a load.
+/// The single slot for a requested load.
 #[derive(Debug, Default)]
 struct LoadSlot {
     requested_at: Option<Instant>,
     state: LoadState,
 }
 
-/// How far a load is.
+/// The state of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum LoadState {
-    /// None is asked for and none is under way.
+    /// Neither requested nor running.
     #[default]
     Idle,
-    /// Asked for, and it has not begun: it will see everything published until now.
+    /// Requested and not begun: it will see everything published until now.
     Requested,
-    /// Under way: what it read may be older than the request that meets it.
+    /// Running: it may have read the key set before the current request arrived.
     Running,
 }
 
 impl Keys {
-    /// Keys of `origin`, none so far, and the task that will load them.
+    /// Creates an empty key set for `origin` and the task that loads it.
     pub fn new(origin: Origin, timing: Timing) -> (Self, Refresher) {
         let keys = Self(Arc::new(Shared {
             set: watch::Sender::new(None),
@@ -92,7 +92,7 @@ impl Keys {
         (keys, refresher)
     }
 
-    /// The key set, unless none was ever loaded or the last one is too old to be believed.
+    /// Returns the key set; `None` before the first load or when it is stale.
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.0.set.borrow().clone()
     }
@@ -103,7 +103,8 @@ impl Keys {
         let _ = self.0.set.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// The key set, after one more load if it does not know `id` and one may be asked for.
+    /// Returns the key set, after one more load if it does not contain `id` and a load may be
+    /// requested.
     pub async fn current_or_reload(&self, id: &str) -> Option<Arc<KeySet>> {
         let set = self.current()?;
         if set.contains(id) {
@@ -113,9 +114,11 @@ impl Keys {
         self.current()
     }
 
-    /// Asks for one load out of turn and waits for it; returns at once when that was done less than
-    /// a cool-down ago. A load under way is waited for first, and may make another needless.
+    /// Requests one extra load and waits for it. Returns immediately when one was requested less
+    /// than `min_refresh_interval` ago. A running load is awaited first and may make another one
+    /// unnecessary.
     async fn request_load(&self, id: &str) {
+        // At most two rounds: the running load, then the requested one.
         for _ in 0..2 {
             let Some((state, mut finished_loads)) = self.pending_load(id) else {
                 return;
@@ -127,10 +130,11 @@ impl Keys {
         }
     }
 
-    /// The load to wait for and what tells its end, if one is pending_load and `id` is still unknown.
+    /// Returns the pending load to wait for and a receiver for its end, if `id` is still unknown.
     fn pending_load(&self, id: &str) -> Option<(LoadState, watch::Receiver<u64>)> {
         let mut slot = self.slot();
-        // Under the lock, as landing is: no load ends between the look at the slot and the wait.
+        // Subscribed under the lock that `finish_load` takes: no load can end between the check and
+        // the wait.
         let finished_loads = self.0.finished_loads.subscribe();
         if self.current().is_some_and(|set| set.contains(id)) {
             return None;
@@ -154,16 +158,16 @@ impl Keys {
         Some((slot.state, finished_loads))
     }
 
-    /// Marks a load as begun; it serves whoever has asked until now.
+    /// Marks the load as running; it serves all requests made so far.
     fn begin_load(&self) {
         let mut slot = self.slot();
         slot.state = LoadState::Running;
-        // A scheduled load may get ahead of the one that was asked for. It takes its place, so the
-        // permit goes; left there, it would cost the issuer a second load at once.
+        // A scheduled load may begin before the requested one and replaces it, so its permit is
+        // consumed; otherwise it would cause a second load immediately.
         pin!(self.0.load_requested.notified()).enable();
     }
 
-    /// Marks the load under way as ended and wakes who waited for it.
+    /// Marks the load as finished and wakes the waiting requests.
     fn finish_load(&self) {
         let mut slot = self.slot();
         slot.state = LoadState::Idle;
@@ -173,13 +177,13 @@ impl Keys {
     }
 
     fn slot(&self) -> MutexGuard<'_, LoadSlot> {
-        // Whole after every statement, so a panicking holder leaves nothing half done.
+        // Consistent after every statement, so a panic in a lock holder leaves no partial state.
         self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Refresher {
-    /// Loads, and loads again, for ever.
+    /// Loads keys forever.
     pub async fn run(mut self) -> Infallible {
         loop {
             let next = Instant::now() + self.load().await;
@@ -190,7 +194,7 @@ impl Refresher {
         }
     }
 
-    /// One load; gives the time until the next.
+    /// Performs one load and returns the time until the next.
     async fn load(&mut self) -> Duration {
         self.keys.begin_load();
         let loaded = self.origin.load().await;
@@ -211,7 +215,7 @@ impl Refresher {
         }
 
         let before = self.keys.current();
-        // The same bytes again keep their generation, and with it what was found by them.
+        // Identical bytes keep their generation, and with it the cached tokens.
         if before
             .as_ref()
             .is_some_and(|previous| previous.is_same_document(&set))
@@ -233,7 +237,7 @@ impl Refresher {
         self.timing.refresh_interval
     }
 
-    /// A failed load takes nothing away, until what is there is too old to be believed.
+    /// Keeps the current keys after a failed load, until they are stale.
     fn handle_failure(&mut self, error: &LoadError) -> Duration {
         let expired = self.last_success.elapsed() > self.timing.max_stale;
         if expired {
@@ -246,16 +250,17 @@ impl Refresher {
             error,
             has_keys,
             from = self.origin.location(),
-            "keys could not be loaded"
+            "cannot load keys"
         );
 
+        // 1, 2, 4 … 64 seconds, but never less often than the regular interval.
         let pause = RETRY_DELAY * 2_u32.saturating_pow(self.failures);
         self.failures = (self.failures + 1).min(6);
         pause.min(self.timing.refresh_interval)
     }
 }
 
-/// An error and what caused it, in one line.
+/// Formats an error and its sources in one line.
 pub(crate) fn format_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -266,7 +271,7 @@ pub(crate) fn format_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The pause after a first failed load; it doubles with each further one.
+/// The delay after the first failed load; it doubles with each further one.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -285,11 +290,15 @@ mod tests {
             max_stale: Duration::from_hours(1),
         };
         let (keys, mut refresher) = Keys::new(Origin::new(source, fetcher, Vec::new()), timing);
+        // The request takes the slot; then the scheduled load runs before the requested one.
         let (state, finished_loads) = keys.pending_load("new").unwrap();
 
         assert_eq!(state, LoadState::Requested);
         refresher.load().await;
-        assert!(finished_loads.has_changed().unwrap(), "who asked is served");
+        assert!(
+            finished_loads.has_changed().unwrap(),
+            "the requester is woken"
+        );
         let permit = timeout(Duration::ZERO, keys.0.load_requested.notified()).await;
         assert!(permit.is_err(), "a permit is left for a second load");
     }

@@ -1,4 +1,4 @@
-//! A small HTTP client for small documents: one GET, no redirects, everything limited.
+//! A minimal HTTP client for small documents: one GET, no redirects, with limits.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,32 +21,32 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// Gets documents over `https`, and over `http` as far as that is allowed.
+/// Fetches documents over `https`, and over `http` where allowed.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     tls: Arc<ClientConfig>,
     plain: PlainHttp,
 }
 
-/// Where keys may be fetched without TLS.
+/// From where keys may be loaded without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// Only from this task itself, where nobody stands in between.
+    /// Only from this task, whose loopback is not reachable from outside.
     Loopback,
-    /// From anywhere: whoever stands in between decides which tokens are good.
+    /// From anywhere; the network can then replace the keys.
     Anywhere,
 }
 
-/// Whose certificates are believed.
+/// The trusted CA certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// The public authorities Mozilla trusts.
+    /// The public CAs trusted by Mozilla.
     Public,
-    /// The authorities in this PEM file and no others.
+    /// Only the CAs in this PEM file.
     File(PathBuf),
 }
 
-/// Why the authorities could not be read.
+/// Why the CA certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// The file is not readable or not PEM.
@@ -54,73 +54,73 @@ pub enum RootsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         cause: rustls::pki_types::pem::Error,
     },
-    /// A certificate cannot be an authority, or there is none.
-    #[error("`{}` has no certificate that can be an authority", .0.display())]
+    /// A certificate is no CA, or there is none.
+    #[error("`{}` has no usable CA certificate", .0.display())]
     NoAuthority(PathBuf),
-    /// The TLS library refused the settings.
-    #[error("cannot set TLS up")]
+    /// The TLS library rejected the configuration.
+    #[error("cannot configure TLS")]
     Tls(#[from] rustls::Error),
 }
 
-/// Why a document could not be had.
+/// Why a document could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The address is neither `https://` nor `http://` with a host.
-    #[error("`{0}` is not an http or https address")]
+    /// The URL is neither `https://` nor `http://` with a host.
+    #[error("`{0}` is not an http or https URL")]
     Address(Uri),
-    /// Plain `http` leads out of the task.
-    #[error("`{0}` is plain http to another machine; use https, or set `insecure_jwks_http`")]
+    /// Plain `http` to a host outside of the task.
+    #[error("`{0}` is plain http to another host; use https, or set `insecure_jwks_http`")]
     Plain(Uri),
     /// The name of the host does not resolve.
     #[error("`{host}` does not resolve")]
     Resolve {
         /// The name.
         host: String,
-        /// What the resolver said, if it said anything.
+        /// The resolver's error; `None` if it returned no address.
         source: Option<io::Error>,
     },
     /// No connection, or not with TLS.
     #[error("cannot connect to `{url}`")]
     Connect {
-        /// The address.
+        /// The URL.
         url: Uri,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The exchange exchange_error off.
-    #[error("`{url}` exchange_error off")]
+    /// The exchange failed.
+    #[error("the exchange with `{url}` failed")]
     Exchange {
-        /// The address.
+        /// The URL.
         url: Uri,
-        /// What went wrong.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The response is not 200; redirects are not followed.
-    #[error("`{url}` answered {status}")]
+    /// The status is not 200; redirects are not followed.
+    #[error("`{url}` responded with {status}")]
     Status {
-        /// The address.
+        /// The URL.
         url: Uri,
-        /// The response.
+        /// The status.
         status: StatusCode,
     },
-    /// The document is too big.
+    /// The document is too large.
     #[error("`{0}` is longer than {limit} bytes", limit = Fetcher::MAX_BYTES)]
     TooLarge(Uri),
-    /// It took too long.
-    #[error("`{0}` did not response within {limit} s", limit = Fetcher::TIMEOUT.as_secs())]
+    /// It took longer than [`Fetcher::TIMEOUT`].
+    #[error("`{0}` did not respond within {limit} s", limit = Fetcher::TIMEOUT.as_secs())]
     Timeout(Uri),
 }
 
 impl Fetcher {
-    /// The longest document taken.
+    /// Maximum size of a document in bytes.
     pub const MAX_BYTES: usize = 256 * 1024;
-    /// How long one document may take, from the name of the host to the last byte.
+    /// Timeout for one document, from name resolution to the last byte.
     pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// A fetcher that believes `roots`.
+    /// Creates a fetcher that trusts `roots`.
     pub fn new(roots: &Roots, plain: PlainHttp) -> Result<Self, RootsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -133,7 +133,7 @@ impl Fetcher {
         })
     }
 
-    /// Gets one document.
+    /// Fetches one document.
     pub async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
         let result = timeout(Self::TIMEOUT, self.get_without_timeout(url)).await;
         result.unwrap_or_else(|_| Err(FetchError::Timeout(url.clone())))
@@ -183,7 +183,7 @@ impl Fetcher {
             return Err(unresolved(None));
         }
         if scheme == "http" && self.plain == PlainHttp::Loopback {
-            // Judged by address, not by name: `localhost` is whatever a hosts file says.
+            // By address rather than name: `localhost` is whatever a hosts file maps it to.
             addresses.retain(|address| address.ip().is_loopback());
             if addresses.is_empty() {
                 return Err(FetchError::Plain(url.clone()));
@@ -210,7 +210,7 @@ where
         .await
         .map_err(|error| exchange_error(error.into()))?;
 
-    // Owns the connection's task: it ends with this function, however that ends.
+    // Owns the connection's task, which is aborted when this function returns.
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
     let request = request(url).map_err(|error| exchange_error(error.into()))?;
@@ -255,7 +255,7 @@ fn request(url: &Uri) -> Result<Request<Empty<Bytes>>, http::Error> {
         .body(Empty::new())
 }
 
-/// An IPv6 host stands in brackets in an address and without them everywhere else.
+/// Removes the brackets that an IPv6 host has in a URL.
 fn strip_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))

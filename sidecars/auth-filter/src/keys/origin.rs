@@ -1,4 +1,4 @@
-//! Where the keys of the issuer are published.
+//! Where the keys of an issuer are published.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,28 +14,28 @@ use super::fetch::{FetchError, Fetcher};
 use super::set::{KeySet, KeySetError};
 use crate::jws::{Algorithm, parse_object};
 
-/// A place to load a key set from.
+/// A location of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A file.
     File(PathBuf),
-    /// An address.
+    /// A URL.
     Url(Uri),
-    /// Wherever the issuer's OpenID configuration says.
+    /// The `jwks_uri` of the issuer's OpenID configuration.
     Discovery {
-        /// The issuer, which the configuration must name too.
+        /// The issuer; the configuration must contain the same one.
         issuer: String,
-        /// Where the configuration is.
+        /// The URL of the configuration.
         configuration: Uri,
     },
 }
 
-/// A text that names no place.
+/// An invalid location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a file nor an http or https address")]
+#[error("`{0}` is neither a file nor an http or https URL")]
 pub struct SourceError(String);
 
-/// A source, and what is needed to load key sets from it.
+/// A source with everything needed to load key sets from it.
 #[derive(Clone, Debug)]
 pub struct Origin {
     source: Source,
@@ -43,7 +43,7 @@ pub struct Origin {
     allowed: Vec<Algorithm>,
 }
 
-/// Why no key set could be loaded.
+/// Why a key set could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
@@ -51,33 +51,33 @@ pub enum LoadError {
     File {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
     /// The document cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The OpenID configuration is not one.
+    /// The OpenID configuration is invalid.
     #[error("`{0}` is not an OpenID configuration with `issuer` and `jwks_uri`")]
     Configuration(Uri),
-    /// The OpenID configuration is that of another issuer.
-    #[error("the OpenID configuration is of `{found}`, not of `{expected}`")]
+    /// The OpenID configuration belongs to another issuer.
+    #[error("the OpenID configuration has the issuer `{found}` instead of `{expected}`")]
     Issuer {
         /// The issuer of the settings.
         expected: String,
         /// The issuer of the document.
         found: String,
     },
-    /// What was loaded is no key set that can be used.
+    /// The document is no usable key set.
     #[error(transparent)]
     Set(#[from] KeySetError),
-    /// It took too long.
+    /// It took longer than [`Origin::TIMEOUT`].
     #[error("loading the keys took longer than {} s", Origin::TIMEOUT.as_secs())]
     Timeout,
 }
 
 impl Source {
-    /// Reads the setting: a path, `file:` and a path, an address, or nothing for discovery.
+    /// Parses the setting: a path, `file:` and a path, a URL, or nothing for discovery.
     pub fn new(jwks: &str, issuer: &str) -> Result<Self, SourceError> {
         if jwks.is_empty() {
             return Self::discovery(issuer);
@@ -94,6 +94,8 @@ impl Source {
     }
 
     fn discovery(issuer: &str) -> Result<Self, SourceError> {
+        // OpenID Connect Discovery 1.0 section 4: a trailing slash is removed before appending the
+        // path.
         let base = issuer.trim_end_matches('/');
         let configuration = parse_url(&format!("{base}/.well-known/openid-configuration"))?;
         Ok(Self::Discovery {
@@ -104,10 +106,10 @@ impl Source {
 }
 
 impl Origin {
-    /// How long one load may take, discovery and all.
+    /// Timeout for one load, including discovery.
     pub const TIMEOUT: Duration = Duration::from_secs(12);
 
-    /// Key sets from `source`, with keys for the `allowed` algorithms.
+    /// Creates an origin for keys with the `allowed` algorithms.
     pub fn new(source: Source, fetcher: Fetcher, allowed: Vec<Algorithm>) -> Self {
         Self {
             source,
@@ -116,7 +118,7 @@ impl Origin {
         }
     }
 
-    /// Where the keys come from, for people to read.
+    /// Returns the location for log messages.
     pub fn location(&self) -> String {
         match &self.source {
             Source::File(path) => path.display().to_string(),
@@ -125,7 +127,7 @@ impl Origin {
         }
     }
 
-    /// Loads the key set as it is now.
+    /// Loads the current key set.
     pub async fn load(&self) -> Result<KeySet, LoadError> {
         let document = timeout(Self::TIMEOUT, self.document()).await;
         let document = document.unwrap_or(Err(LoadError::Timeout))?;
@@ -156,6 +158,8 @@ impl Origin {
         let document = self.fetcher.get(configuration).await?;
         let invalid = || LoadError::Configuration(configuration.clone());
         let found: OpenIdConfiguration = parse_object(&document).ok_or_else(invalid)?;
+        // Required by OpenID Connect Discovery 1.0 section 4.3: otherwise one issuer could provide
+        // the keys of another.
         if found.issuer != expected {
             return Err(LoadError::Issuer {
                 expected: expected.to_owned(),
@@ -186,6 +190,7 @@ async fn read(path: &Path) -> io::Result<Bytes> {
     let file = tokio::fs::File::open(path).await?;
     let mut bytes = Vec::new();
     let limit = Fetcher::MAX_BYTES as u64;
+    // One byte more than allowed tells a document at the limit from a longer one.
     file.take(limit + 1).read_to_end(&mut bytes).await?;
     if bytes.len() as u64 > limit {
         let message = format!("longer than {limit} bytes");

@@ -1,4 +1,4 @@
-//! A JSON Web Key Set, and which of its keys are fit to be used.
+//! JSON Web Key Sets, and which of their keys are usable.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::jws::{Algorithm, Jwk, Key, KeyError, parse_object};
 
-/// The keys of an issuer at one moment. There is at least one: an empty set cannot be made.
+/// The keys of an issuer at one time; never empty.
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
@@ -21,7 +21,7 @@ pub struct KeySet {
 /// A published key that is not used, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredKey {
-    /// Its id, when it has one.
+    /// Its id, if present.
     pub id: Option<String>,
     /// Why it is not used.
     pub reason: IgnoreReason,
@@ -30,36 +30,36 @@ pub struct IgnoredKey {
 /// Why a published key is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IgnoreReason {
-    /// The key itself is unfit.
+    /// The key itself is unusable.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A member has the wrong type.
     #[error("the key is not a JSON Web Key")]
     Malformed,
-    /// Two keys have the same id, so that neither can be meant.
+    /// Several keys have this id, so that it is ambiguous.
     #[error("another key has the same `kid`")]
     DuplicateId,
 }
 
-/// Why a document is no key set.
+/// Why a document is not a usable key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// The document is not `{"keys": […]}`.
     #[error("not a JSON Web Key Set")]
     Malformed,
-    /// There are more keys than any issuer has.
+    /// There are more than [`KeySet::MAX_KEYS`] keys.
     #[error("more than {} keys", KeySet::MAX_KEYS)]
     TooMany,
-    /// No key can be used; a good set is never replaced by such a one.
+    /// No key is usable; such a set never replaces a good one.
     #[error("no usable key{}", format_ignored(.0))]
     Empty(Vec<IgnoredKey>),
 }
 
 impl KeySet {
-    /// More keys than this are refused: a token without a key id is tried on all of them.
+    /// Maximum number of keys: a token without a key id is tried with all of them.
     pub const MAX_KEYS: usize = 64;
 
-    /// Reads a key set and keeps the keys that are fit for one of the `allowed` algorithms.
+    /// Parses a key set and keeps the keys that are usable with an `allowed` algorithm.
     pub fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
         let published: JwksDocument = parse_object(json).ok_or(KeySetError::Malformed)?;
         if published.keys.len() > Self::MAX_KEYS {
@@ -97,19 +97,19 @@ impl KeySet {
         }
     }
 
-    /// The keys a token may have been signed with: the one it names, or all when it names none.
+    /// Returns the keys to try: the one with this id, or all without an id.
     pub fn candidates<'s>(&'s self, id: Option<&'s str>) -> impl Iterator<Item = &'s Key> {
         self.keys
             .iter()
             .filter(move |key| id.is_none() || key.id() == id)
     }
 
-    /// Whether the set has a key with this id.
+    /// Returns whether the set contains a key with this id.
     pub fn contains(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id() == Some(id))
     }
 
-    /// The ids of the usable keys, `-` for a key without one.
+    /// Returns the ids of the usable keys, `-` for a key without one.
     pub fn ids(&self) -> Vec<&str> {
         self.keys
             .iter()
@@ -117,18 +117,18 @@ impl KeySet {
             .collect()
     }
 
-    /// A number that no other set of this process has: what was found with one generation says nothing
-    /// about the next.
+    /// Returns a number unique in this process: tokens cached for one generation are not valid for
+    /// another.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Whether both were read from the same bytes.
+    /// Returns whether both were parsed from the same bytes.
     pub(super) fn is_same_document(&self, other: &Self) -> bool {
         self.document == other.document
     }
 
-    /// What was published but is not used.
+    /// Returns the published keys that are not used.
     pub fn ignored_keys(&self) -> &[IgnoredKey] {
         &self.ignored
     }

@@ -1,4 +1,4 @@
-//! `check-token`: every check a token goes through, one line each.
+//! The `check-token` verb: shows every check of a token, one line each.
 
 use std::io::Read;
 use std::time::SystemTime;
@@ -24,6 +24,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
 
     let mut report = Report::default();
     let token = token.trim();
+    // Users often paste the whole header value.
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
     let jws = match Jws::parse(token.as_bytes()) {
         Ok(jws) => jws,
@@ -33,14 +34,11 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
         }
     };
 
-    report.pass(
-        "form",
-        "three parts, nothing demanded that is not understood",
-    );
+    report.pass("form", "three parts, no unsupported extension");
 
     let issuers = config.all_issuers();
     let issuer = match &issuers[..] {
-        [] => return Err("no `issuer` is set, so no token is believed".into()),
+        [] => return Err("no `issuer` is configured, so no token is accepted".into()),
         [only] => only,
         several => {
             let name = unverified_issuer(jws.unverified_payload());
@@ -48,8 +46,11 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
                 .iter()
                 .find(|issuer| Some(&issuer.issuer) == name.as_ref());
             let Some(selected) = selected else {
-                let name = name.unwrap_or_else(|| "nobody".to_owned());
-                report.fail("issuer", format!("{name} is none of the {}", several.len()));
+                let name = name.unwrap_or_else(|| "no issuer".to_owned());
+                report.fail(
+                    "issuer",
+                    format!("{name} is not one of the {} trusted issuers", several.len()),
+                );
                 return Ok(report);
             };
             selected
@@ -82,7 +83,7 @@ fn check_signature(jws: Jws<'_>, set: &KeySet, policy: &TokenPolicy, report: &mu
             report.pass("signature", &header.alg);
             check_claims(&header, &payload, policy, report);
         }
-        // Of a token that nobody signed there is nothing further to be said.
+        // The claims of a token with an invalid signature are not shown: they are not authentic.
         Err(JwsError::Algorithm) => {
             let keys = set.candidates(header.kid.as_deref());
             let offered: Vec<_> = keys
@@ -102,7 +103,7 @@ fn check_signature(jws: Jws<'_>, set: &KeySet, policy: &TokenPolicy, report: &mu
 
 fn check_key(header: &Header, set: &KeySet, report: &mut Report) {
     match header.kid.as_deref() {
-        None => report.pass("key", "none named; all are tried"),
+        None => report.pass("key", "no `kid`; all keys are tried"),
         Some(id) if set.contains(id) => report.pass("key", format!("`{id}`")),
         Some(id) => {
             let ignored = set
@@ -149,9 +150,11 @@ fn check_claims(header: &Header, payload: &[u8], policy: &TokenPolicy, report: &
         }
     }
 
+    // The same function as in the filter decides, so this line cannot differ from what a request
+    // gets.
     match policy.claims(header, payload, SystemTime::now()) {
         Ok(identity) => {
-            let subject = identity.subject.as_deref().unwrap_or("nobody");
+            let subject = identity.subject.as_deref().unwrap_or("no subject");
             let scopes = match &identity.scopes[..] {
                 [] => "no scopes".to_owned(),
                 scopes => format!("scopes: {}", scopes.join(" ")),
@@ -170,7 +173,7 @@ fn format_comparison(actual: &Value, expected: &Value, wrong: bool) -> String {
     }
 }
 
-/// A time in the token, and how far from now it is.
+/// Formats a time in the token with its distance from now.
 fn format_time(actual: &Value) -> String {
     let Some(at) = actual.as_f64() else {
         return "none".into();

@@ -1,4 +1,4 @@
-//! `explain`: what a request would need, and which rule says so.
+//! The `explain` verb: shows what a request needs and which rule applies.
 
 use chassis::BoxError;
 
@@ -40,8 +40,8 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
                 format!("{}: {}", index + 1, rule.unwrap_or_default()),
             );
         }
-        None if config.rules.is_empty() => report.pass("rule", "there are none"),
-        None => report.fail("rule", "403: none is for this request"),
+        None if config.rules.is_empty() => report.pass("rule", "no rules are configured"),
+        None => report.fail("rule", "403: no rule matches this request"),
     }
 
     match rules.requirement(method, &target) {
@@ -53,13 +53,13 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
     Ok(report)
 }
 
-/// What a rule demands, in words.
+/// Describes a policy in words.
 fn describe_policy(policy: &RulePolicy) -> String {
     let kinds = policy.credentials.iter().map(|kind| kind.as_str());
     let kinds = kinds.collect::<Vec<_>>().join(" or ");
     let mut text = match kinds.as_str() {
-        "" => "any good credential".to_owned(),
-        kinds => format!("a good credential of the kind {kinds}"),
+        "" => "any valid credential".to_owned(),
+        kinds => format!("a valid credential of kind {kinds}"),
     };
 
     if !policy.scopes.is_empty() {

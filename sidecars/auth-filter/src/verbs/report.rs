@@ -1,15 +1,15 @@
-//! What a verb says: lines of a check, its outcome and what it found.
+//! The output of a verb: one line per check with its outcome and details.
 
 use std::fmt;
 use std::io::{self, Write};
 
-/// Checks in the order they were made.
+/// Checks in the order in which they ran.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     lines: Vec<(String, Outcome, String)>,
 }
 
-/// How a check went.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Pass,
@@ -37,7 +37,7 @@ impl Report {
         u8::from(!self.is_success())
     }
 
-    /// The report is data, so it goes to stdout.
+    /// Prints the report to stdout: it is the verb's data.
     pub(super) fn print(&self) -> io::Result<()> {
         write!(io::stdout().lock(), "{self}")
     }

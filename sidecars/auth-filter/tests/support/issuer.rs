@@ -1,4 +1,4 @@
-//! An issuer that publishes what it is told to, and counts how often it was asked.
+//! An issuer with configurable responses that records its requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ struct Shared {
 }
 
 impl Issuer {
-    /// An issuer that publishes `jwks` at every path.
+    /// Creates an issuer that publishes `jwks` at every path.
     pub async fn new(jwks: &Value) -> Self {
         let issuer = Self::bind(None).await;
         issuer.publish(jwks);
@@ -86,17 +86,17 @@ impl Issuer {
         );
     }
 
-    /// Answers with exactly these bytes.
+    /// Responds with exactly these bytes.
     pub fn answer_raw(&self, answer: String) {
         self.shared.lock().unwrap().answer = answer;
     }
 
-    /// Keeps back every answer, as it would have been when it was asked for, or lets them go.
+    /// Holds all responses, as they were at the time of the request, or releases them.
     pub fn hold_responses(&self, held: bool) {
         self.held.send_replace(held);
     }
 
-    /// The paths it was asked for so far.
+    /// Returns the paths requested so far.
     pub fn requests(&self) -> Vec<String> {
         self.shared.lock().unwrap().asked.clone()
     }
@@ -125,6 +125,7 @@ async fn answer(
 
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
+    // Decided before waiting, so that a held response is the old one.
     let answer = {
         let mut shared = shared.lock().unwrap();
         let discovery = path == "/.well-known/openid-configuration";

@@ -1,4 +1,4 @@
-//! An upstream that reads HTTP/1.1 byte by byte and writes down every request that reaches it.
+//! An upstream that reads HTTP/1.1 byte by byte and records every request.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ pub struct Recorder {
     task: JoinHandle<()>,
 }
 
-/// A request as it was on the wire.
+/// A request as received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedRequest {
     pub line: String,
@@ -53,7 +53,7 @@ impl Recorder {
         }
     }
 
-    /// What has reached the upstream since this was last asked.
+    /// Returns the requests received since the last call.
     pub fn take(&self) -> Vec<RecordedRequest> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
@@ -97,7 +97,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<RecordedRequest> {
             seen.body.extend(chunk);
             read_line(stream).await?;
         }
-        // Trailers count as headers: a careless app would believe them.
+        // Trailers are recorded as headers, because a careless app may merge them.
         read_headers(stream, &mut seen).await?;
     } else if let [length] = seen.header("content-length")[..] {
         seen.body = vec![0; length.parse().unwrap()];
