@@ -60,13 +60,13 @@ impl Component for Coins {
 /// Prints one line for each file: the count, or what is wrong with the file. 1 if any is wrong.
 fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
     let limits = PhotoLimits {
-        pixels: config.pixels,
-        side: config.side,
+        max_pixels: config.max_pixels,
+        max_side_pixels: config.max_side_pixels,
     };
     let mut code = 0;
 
     for file in files {
-        let counted = std::fs::read(file)
+        let result = std::fs::read(file)
             .map_err(BoxError::from)
             .and_then(|bytes| {
                 count(
@@ -79,7 +79,7 @@ fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
                 .map_err(BoxError::from)
             });
 
-        let mut line = match counted {
+        let mut line = match result {
             Ok(count) => serde_json::to_value(&count)?,
             Err(error) => {
                 code = 1;

@@ -19,15 +19,15 @@ pub struct Config {
     /// Photos counted at once; 0 means one for each processor.
     pub workers: usize,
     /// Photos that may wait for a worker; more are answered 503.
-    pub queue: usize,
+    pub max_queued_requests: usize,
     /// Largest photo in bytes.
-    pub body_bytes: usize,
+    pub max_body_bytes: usize,
     /// How long a photo may take to arrive.
-    pub body_time: Period,
+    pub body_timeout: Period,
     /// Most pixels of a photo.
-    pub pixels: u64,
+    pub max_pixels: u64,
     /// Most pixels along one side of a photo.
-    pub side: u32,
+    pub max_side_pixels: u32,
     /// Limits of the listener.
     pub limits: Limits,
     /// Limits of the thumbnail service.
@@ -40,11 +40,11 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             thumbnail: None,
             workers: 0,
-            queue: 16,
-            body_bytes: 20 << 20,
-            body_time: Period::from_secs(30),
-            pixels: 50_000_000,
-            side: 16_384,
+            max_queued_requests: 16,
+            max_body_bytes: 20 << 20,
+            body_timeout: Period::from_secs(30),
+            max_pixels: 50_000_000,
+            max_side_pixels: 16_384,
             limits: Limits::default(),
             thumbnail_limits: UpstreamLimits::default(),
         }
@@ -62,9 +62,9 @@ impl Settings for Config {
             ));
         }
 
-        if self.body_bytes == 0 {
+        if self.max_body_bytes == 0 {
             problems.push(Problem::new(
-                "body_bytes",
+                "max_body_bytes",
                 "is 0",
                 "give the largest photo in bytes",
             ));

@@ -11,12 +11,12 @@ use tracing::info_span;
 use crate::Error;
 use crate::answer::{Count, Timing};
 use crate::classify::Models;
-use crate::fit::{Ranking, Seen, rank};
+use crate::fit::{CoinMeasurement, Ranking, rank};
 use crate::money::Currency;
 use crate::photo::{Photo, PhotoLimits, decode};
 use crate::raster::{Pyramid, Raster};
 
-pub use find::{Found, coins, metals};
+pub use find::{CoinCandidate, coins, metals};
 
 /// How to count.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +29,7 @@ pub struct Options {
 
 /// An answer, and the picture it was found in.
 #[derive(Debug)]
-pub struct Counted {
+pub struct PhotoCount {
     /// The answer.
     pub count: Count,
     /// The upright photo at working size.
@@ -40,23 +40,23 @@ pub struct Counted {
 
 /// Counts the coins in the bytes of a photo.
 pub fn count(bytes: &[u8], options: Options) -> Result<Count, Error> {
-    static SHIPPED: LazyLock<Models> = LazyLock::new(Models::shipped);
-    count_with(&SHIPPED, bytes, options).map(|counted| counted.count)
+    static BUILTIN: LazyLock<Models> = LazyLock::new(Models::builtin);
+    count_with(&BUILTIN, bytes, options).map(|result| result.count)
 }
 
 /// Counts with given models, and gives the picture as well.
-pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Counted, Error> {
+pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<PhotoCount, Error> {
     let mut clock = Clock::start();
     let mut photo = info_span!("decode").in_scope(|| decode(bytes, options.limits))?;
     let decode = clock.lap();
 
     let pyramid = Pyramid::new(std::mem::replace(
         &mut photo.working,
-        Raster::filled(1, 1, [0; 3]),
+        Raster::new(1, 1, [0; 3]),
     ));
     let mut found = info_span!("detect").in_scope(|| coins(&pyramid, models));
 
-    report::in_reading_order(&mut found);
+    report::sort_in_reading_order(&mut found);
     let detect = clock.lap();
 
     let _classify = info_span!("classify").entered();
@@ -66,9 +66,9 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Cou
         metals.fill([0.0; 5]);
     }
 
-    let ranking = best(
+    let ranking = best_ranking(
         options.currency,
-        &seen(&photo, pyramid.full(), &found, &metals),
+        &measurements(&photo, pyramid.full(), &found, &metals),
     );
     let mut count = report::report(&photo, pyramid.full(), &found, ranking, options.currency);
 
@@ -81,7 +81,7 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Cou
         classify: clock.lap(),
     };
 
-    Ok(Counted {
+    Ok(PhotoCount {
         count,
         scale: photo.scale,
         working: pyramid.into_full(),
@@ -89,20 +89,29 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Cou
 }
 
 /// The ranking of the currency that was asked for, or of the one that explains the photo best.
-fn best(asked: Option<Currency>, seen: &[Seen]) -> Option<Ranking> {
-    let tried: &[Currency] = asked.as_ref().map_or(&Currency::ALL, std::slice::from_ref);
-    let rankings = tried.iter().filter_map(|currency| rank(*currency, seen));
+fn best_ranking(requested: Option<Currency>, measurements: &[CoinMeasurement]) -> Option<Ranking> {
+    let tried: &[Currency] = requested
+        .as_ref()
+        .map_or(&Currency::ALL, std::slice::from_ref);
+    let rankings = tried
+        .iter()
+        .filter_map(|currency| rank(*currency, measurements));
     rankings.max_by(|a, b| a.evidence.total_cmp(&b.evidence))
 }
 
-fn seen(photo: &Photo, picture: &Raster, found: &[Found], metals: &[[f32; 5]]) -> Vec<Seen> {
+fn measurements(
+    photo: &Photo,
+    picture: &Raster,
+    found: &[CoinCandidate],
+    metals: &[[f32; 5]],
+) -> Vec<CoinMeasurement> {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let long = width.max(height);
     found
         .iter()
         .zip(metals)
-        .map(|(found, metals)| Seen {
-            place: (
+        .map(|(found, metals)| CoinMeasurement {
+            position: (
                 (found.circle.x - width / 2.0) / long,
                 (found.circle.y - height / 2.0) / long,
             ),

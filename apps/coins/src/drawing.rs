@@ -9,7 +9,7 @@ use crate::raster::Raster;
 pub struct Scene {
     width: usize,
     height: usize,
-    ground: [u8; 3],
+    background: [u8; 3],
     scale: f32,
     coins: Vec<(Metal, f32, f32, f32)>,
 }
@@ -17,19 +17,19 @@ pub struct Scene {
 impl Scene {
     /// An empty scene of a size, with a number of pixels to a millimetre.
     pub fn new(width: usize, height: usize, pixels_per_millimetre: f32) -> Self {
-        let ground = [52, 70, 92];
+        let background = [52, 70, 92];
         Self {
             width,
             height,
-            ground,
+            background,
             scale: pixels_per_millimetre,
             coins: Vec::new(),
         }
     }
 
     /// The same scene on a ground of another colour.
-    pub fn on(mut self, ground: [u8; 3]) -> Self {
-        self.ground = ground;
+    pub fn with_background(mut self, background: [u8; 3]) -> Self {
+        self.background = background;
         self
     }
 
@@ -57,12 +57,12 @@ impl Scene {
 
     /// Draws it.
     pub fn draw(&self) -> Raster {
-        let mut canvas = Raster::filled(self.width, self.height, self.ground);
+        let mut canvas = Raster::new(self.width, self.height, self.background);
         for y in 0..self.height as isize {
             for x in 0..self.width as isize {
                 let grain =
                     noise(x, y, 0) * 7.0 + cloud(x as f32 / 90.0, y as f32 / 90.0, 1) * 14.0;
-                canvas.set(x, y, self.ground.map(|v| shade(f32::from(v) + grain)));
+                canvas.set(x, y, self.background.map(|v| shade(f32::from(v) + grain)));
             }
         }
 
@@ -104,11 +104,11 @@ fn disc(canvas: &mut Raster, metal: Metal, r: f32, x: f32, y: f32, seed: u64) {
             let light = relief(dx / r, dy / r, seed) + noise(px, py, seed) * 0.05;
             let base = surface(metal, away / r);
             let below = canvas.at(px, py);
-            let mixed = |i: usize| {
+            let mix = |i: usize| {
                 let coin = f32::from(base[i]) * (1.0 + light);
                 shade(f32::from(below[i]) * (1.0 - cover) + coin * cover)
             };
-            canvas.set(px, py, [mixed(0), mixed(1), mixed(2)]);
+            canvas.set(px, py, [mix(0), mix(1), mix(2)]);
         }
     }
 }

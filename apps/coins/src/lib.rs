@@ -39,5 +39,5 @@ mod font;
 
 pub use component::Coins;
 pub use config::Config;
-pub use count::{Counted, Options, count, count_with};
+pub use count::{Options, PhotoCount, count, count_with};
 pub use error::Error;

@@ -19,7 +19,7 @@ impl Currency {
 
     /// The coins in circulation. Half dollars and dollar coins are left out on purpose: they are
     /// rare enough that knowing them costs more right answers than it gives.
-    pub fn coins(self) -> &'static [Kind] {
+    pub fn coins(self) -> &'static [CoinKind] {
         match self {
             Self::Usd => &USD,
             Self::Eur => &EUR,
@@ -46,7 +46,7 @@ impl Currency {
 
 /// One kind of coin.
 #[derive(Debug, PartialEq)]
-pub struct Kind {
+pub struct CoinKind {
     /// What it is worth, in cents.
     pub value: u32,
     /// What it is called.
@@ -83,26 +83,26 @@ impl Metal {
     ];
 }
 
-const USD: [Kind; 4] = [
-    Kind {
+const USD: [CoinKind; 4] = [
+    CoinKind {
         value: 1,
         name: "penny",
         diameter: 19.05,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 5,
         name: "nickel",
         diameter: 21.21,
         metal: Metal::Silver,
     },
-    Kind {
+    CoinKind {
         value: 10,
         name: "dime",
         diameter: 17.91,
         metal: Metal::Silver,
     },
-    Kind {
+    CoinKind {
         value: 25,
         name: "quarter",
         diameter: 24.26,
@@ -110,50 +110,50 @@ const USD: [Kind; 4] = [
     },
 ];
 
-const EUR: [Kind; 8] = [
-    Kind {
+const EUR: [CoinKind; 8] = [
+    CoinKind {
         value: 1,
         name: "1 cent",
         diameter: 16.25,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 2,
         name: "2 cents",
         diameter: 18.75,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 5,
         name: "5 cents",
         diameter: 21.25,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 10,
         name: "10 cents",
         diameter: 19.75,
         metal: Metal::Gold,
     },
-    Kind {
+    CoinKind {
         value: 20,
         name: "20 cents",
         diameter: 22.25,
         metal: Metal::Gold,
     },
-    Kind {
+    CoinKind {
         value: 50,
         name: "50 cents",
         diameter: 24.25,
         metal: Metal::Gold,
     },
-    Kind {
+    CoinKind {
         value: 100,
         name: "1 euro",
         diameter: 23.25,
         metal: Metal::GreyInGold,
     },
-    Kind {
+    CoinKind {
         value: 200,
         name: "2 euro",
         diameter: 25.75,

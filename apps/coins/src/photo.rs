@@ -28,16 +28,16 @@ pub struct Photo {
 #[derive(Debug, Clone, Copy)]
 pub struct PhotoLimits {
     /// The most pixels a picture may have.
-    pub pixels: u64,
+    pub max_pixels: u64,
     /// The most pixels one side may have.
-    pub side: u32,
+    pub max_side_pixels: u32,
 }
 
 impl Default for PhotoLimits {
     fn default() -> Self {
         Self {
-            pixels: 50_000_000,
-            side: 16_384,
+            max_pixels: 50_000_000,
+            max_side_pixels: 16_384,
         }
     }
 }
@@ -55,13 +55,13 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     let mut allowed = image::Limits::default();
     allowed.max_image_width = None;
     allowed.max_image_height = None;
-    allowed.max_alloc = Some(limits.pixels.saturating_mul(8).saturating_add(SLACK));
+    allowed.max_alloc = Some(limits.max_pixels.saturating_mul(8).saturating_add(SLACK));
     reader.limits(allowed);
 
-    let mut decoder = reader.into_decoder().map_err(refusal)?;
+    let mut decoder = reader.into_decoder().map_err(decode_error)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.pixels || width.max(height) > limits.side {
+    if pixels > limits.max_pixels || width.max(height) > limits.max_side_pixels {
         return Err(Error::TooLarge { width, height });
     }
 
@@ -71,11 +71,11 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
 
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let rgb = DynamicImage::from_decoder(decoder)
-        .map_err(refusal)?
+        .map_err(decode_error)?
         .into_rgb8();
     let full = Raster::from_pixels(width as usize, height as usize, rgb.into_raw());
     let long = width.max(height) as f32;
-    let working = upright(full.fitted(WORKING_SIDE), orientation);
+    let working = apply_orientation(full.fit_within(WORKING_SIDE), orientation);
     let scale = long / working.width().max(working.height()) as f32;
     let turned = orientation.to_exif() > 4;
     let (width, height) = if turned {
@@ -93,7 +93,7 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     })
 }
 
-fn upright(raster: Raster, orientation: Orientation) -> Raster {
+fn apply_orientation(raster: Raster, orientation: Orientation) -> Raster {
     if orientation == Orientation::NoTransforms {
         return raster;
     }
@@ -114,14 +114,14 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, Error> {
             found: other.to_mime_type().to_owned(),
         }),
         Err(_) if bytes.get(4..8) == Some(b"ftyp") => Err(Error::Unsupported {
-            found: boxed(bytes),
+            found: iso_media_type(bytes),
         }),
         Err(_) => Err(Error::NotAnImage),
     }
 }
 
 /// Names the kinds of ISO files people send by mistake.
-fn boxed(bytes: &[u8]) -> String {
+fn iso_media_type(bytes: &[u8]) -> String {
     let name = match bytes.get(8..12) {
         Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1" | b"heim" | b"heis") => "image/heic",
         Some(b"avif" | b"avis") => "image/avif",
@@ -151,7 +151,7 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     true
 }
 
-fn refusal(error: ImageError) -> Error {
+fn decode_error(error: ImageError) -> Error {
     match error {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Error::Truncated
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn large_pictures_come_out_at_working_size() {
+    fn shrinks_large_pictures_to_working_size() {
         let photo = decode(&png(2400, 1200), PhotoLimits::default()).unwrap();
         assert_eq!(
             (photo.width, photo.height, photo.orientation),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_stored_on_its_side_is_put_upright() {
+    fn applies_the_exif_orientation() {
         let photo = decode(&with_orientation(&jpeg(80, 40), 6), PhotoLimits::default()).unwrap();
         assert_eq!((photo.width, photo.height, photo.orientation), (40, 80, 6));
         let (top, bottom) = (photo.working.at(20, 10), photo.working.at(20, 70));
@@ -233,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_picture_over_the_limits_by_its_header() {
+    fn rejects_pictures_over_the_limits_by_their_header() {
         let narrow = PhotoLimits {
-            pixels: 99,
-            side: 1000,
+            max_pixels: 99,
+            max_side_pixels: 1000,
         };
 
         assert!(matches!(
@@ -248,8 +248,8 @@ mod tests {
         ));
 
         let short = PhotoLimits {
-            pixels: 1000,
-            side: 9,
+            max_pixels: 1000,
+            max_side_pixels: 9,
         };
 
         assert!(matches!(
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_is_no_picture_from_what_is_half_of_one() {
+    fn distinguishes_truncated_pictures_from_other_files() {
         let limits = PhotoLimits::default();
         assert!(matches!(decode(b"coins", limits), Err(Error::NotAnImage)));
         assert!(matches!(decode(b"", limits), Err(Error::NotAnImage)));
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_it_does_not_read() {
+    fn names_unsupported_formats() {
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         let Err(Error::Unsupported { found }) = decode(heic, PhotoLimits::default()) else {
             panic!("a HEIC file is not read");

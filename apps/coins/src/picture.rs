@@ -7,7 +7,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 
-use crate::Counted;
+use crate::PhotoCount;
 use crate::answer::{Coin, Count};
 use crate::font;
 use crate::money::Currency;
@@ -33,7 +33,7 @@ impl Format {
 }
 
 /// The picture the coins were found in, with the answer drawn onto it.
-pub fn annotated(counted: &Counted) -> Raster {
+pub fn annotate(counted: &PhotoCount) -> Raster {
     let mut canvas = counted.working.clone();
     for coin in &counted.count.coins {
         ring(&mut canvas, coin, counted);
@@ -66,8 +66,8 @@ pub fn encode(raster: &Raster, format: Format) -> Result<Vec<u8>, ImageError> {
     Ok(bytes.into_inner())
 }
 
-fn ring(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
-    let (x, y, r) = place(coin, counted);
+fn ring(canvas: &mut Raster, coin: &Coin, counted: &PhotoCount) {
+    let (x, y, r) = position(coin, counted);
     let half = (r / 22.0).clamp(1.0, 4.0);
     let colour = colour(coin, counted.count.currency);
     let dashed = coin.confidence < DOUBTFUL;
@@ -91,8 +91,8 @@ fn ring(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
     }
 }
 
-fn value(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
-    let (x, y, r) = place(coin, counted);
+fn value(canvas: &mut Raster, coin: &Coin, counted: &PhotoCount) {
+    let (x, y, r) = position(coin, counted);
     let text = match counted.count.currency {
         Some(Currency::Eur) if coin.denomination >= 100 => format!("€{}", coin.denomination / 100),
         _ => coin.denomination.to_string(),
@@ -126,7 +126,7 @@ fn total(canvas: &mut Raster, count: &Count) {
     write(canvas, &text, edge, edge, dot, [255, 255, 255]);
 }
 
-fn place(coin: &Coin, counted: &Counted) -> (f32, f32, f32) {
+fn position(coin: &Coin, counted: &PhotoCount) -> (f32, f32, f32) {
     let scale = counted.scale;
     (coin.x / scale - 0.5, coin.y / scale - 0.5, coin.r / scale)
 }

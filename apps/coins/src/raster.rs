@@ -10,7 +10,7 @@ pub struct Raster {
 
 impl Raster {
     /// Makes a picture of one colour.
-    pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
+    pub fn new(width: usize, height: usize, colour: [u8; 3]) -> Self {
         let pixels = colour.repeat(width * height);
         Self {
             width,
@@ -62,7 +62,7 @@ impl Raster {
     }
 
     /// The colour between pixels, in floating point; pixel centres are at whole numbers.
-    pub fn between(&self, x: f32, y: f32) -> [f32; 3] {
+    pub fn interpolate(&self, x: f32, y: f32) -> [f32; 3] {
         let x = x.clamp(0.0, (self.width - 1) as f32);
         let y = y.clamp(0.0, (self.height - 1) as f32);
         let (x0, y0) = (x as usize, y as usize);
@@ -85,22 +85,22 @@ impl Raster {
     }
 
     /// The same picture with its long side at most `side`, each pixel the mean of what it covers.
-    pub fn fitted(&self, side: usize) -> Self {
+    pub fn fit_within(&self, side: usize) -> Self {
         let long = self.width.max(self.height);
         if long <= side {
             return self.clone();
         }
         let width = (self.width * side).div_ceil(long).max(1);
         let height = (self.height * side).div_ceil(long).max(1);
-        self.averaged(width, height)
+        self.resample(width, height)
     }
 
     /// The same picture at half the size.
-    pub fn halved(&self) -> Self {
-        self.averaged((self.width / 2).max(1), (self.height / 2).max(1))
+    pub fn halve(&self) -> Self {
+        self.resample((self.width / 2).max(1), (self.height / 2).max(1))
     }
 
-    fn averaged(&self, width: usize, height: usize) -> Self {
+    fn resample(&self, width: usize, height: usize) -> Self {
         let columns = spans(self.width, width);
         let rows = spans(self.height, height);
         let mut pixels = Vec::with_capacity(width * height * 3);
@@ -154,10 +154,10 @@ impl Pyramid {
     pub fn new(raster: Raster) -> Self {
         let mut levels = vec![raster];
         while let Some(last) = levels.last()
-            && levels.len() < MOST_LEVELS
+            && levels.len() < MAX_LEVELS
             && last.width.max(last.height) >= 64
         {
-            let next = last.halved();
+            let next = last.halve();
             levels.push(next);
         }
         Self { levels }
@@ -201,26 +201,26 @@ pub fn grow(value: f32, factor: f32) -> f32 {
     (value + 0.5) * factor - 0.5
 }
 
-const MOST_LEVELS: usize = 5;
+const MAX_LEVELS: usize = 5;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn averaging_keeps_the_mean_and_the_shape() {
-        let mut raster = Raster::filled(31, 20, [10, 20, 30]);
+    fn resampling_keeps_mean_and_shape() {
+        let mut raster = Raster::new(31, 20, [10, 20, 30]);
         raster.set(3, 3, [250, 250, 250]);
-        let small = raster.fitted(10);
+        let small = raster.fit_within(10);
         assert_eq!((small.width(), small.height()), (10, 7));
         assert_eq!(small.at(9, 6), [10, 20, 30]);
         assert!(small.at(1, 1)[0] > 10);
     }
 
     #[test]
-    fn between_pixels_lies_between_their_colours() {
+    fn interpolates_between_pixels() {
         let raster = Raster::from_pixels(2, 1, vec![0, 0, 0, 100, 200, 40]);
-        let whole = |x, y| raster.between(x, y).map(|value| value.round() as u8);
+        let whole = |x, y| raster.interpolate(x, y).map(|value| value.round() as u8);
         assert_eq!(whole(0.5, 0.0), [50, 100, 20]);
         assert_eq!(whole(-3.0, 5.0), [0, 0, 0]);
     }

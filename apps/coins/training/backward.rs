@@ -4,7 +4,7 @@ use coins::classify::shape::{CHANNELS, FLAT, HIDDEN, OFFSETS, SIDES};
 use coins::classify::{CROP_SIDE, Crop, NET_WEIGHTS, OUTPUTS, crop, softmax};
 use coins::detect::Circle;
 
-use crate::data::Scene;
+use crate::data::TrainingScene;
 use crate::random::Random;
 
 /// One example: its crop, whether it is a coin, and its metal if it is.
@@ -14,7 +14,7 @@ struct Example {
 }
 
 /// The weights after `epochs` passes over the circles of all scenes.
-pub(crate) fn train(scenes: &[Scene], epochs: usize) -> Vec<f32> {
+pub(crate) fn train(scenes: &[TrainingScene], epochs: usize) -> Vec<f32> {
     let mut random = Random(1);
     let mut weights = initial(&mut random);
     let mut moments = vec![(0.0_f32, 0.0_f32); NET_WEIGHTS];
@@ -73,7 +73,7 @@ fn initial(random: &mut Random) -> Vec<f32> {
 }
 
 /// This epoch's examples: coins twice, wrong circles, and coins with a wrong circle around them.
-fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
+fn examples(scenes: &[TrainingScene], random: &mut Random) -> Vec<Example> {
     let mut examples = Vec::new();
     let wrong: usize = scenes.iter().map(|scene| scene.wrong.len()).sum();
     let share = WRONG_AN_EPOCH as f32 / wrong.max(1) as f32;
@@ -81,7 +81,7 @@ fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
     for scene in scenes {
         let coins = scene.coins.iter().chain(&scene.coins).chain(&scene.others);
         for (circle, metal) in coins {
-            let crop = varied(scene, &jittered(circle, 0.03, random), random);
+            let crop = augment(scene, &jitter(circle, 0.03, random), random);
             examples.push(Example {
                 crop,
                 metal: Some(*metal),
@@ -90,13 +90,13 @@ fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
 
         for circle in &scene.wrong {
             if random.between(0.0, 1.0) < share {
-                let crop = varied(scene, &jittered(circle, 0.02, random), random);
+                let crop = augment(scene, &jitter(circle, 0.02, random), random);
                 examples.push(Example { crop, metal: None });
             }
         }
 
         for (circle, _) in &scene.coins {
-            let crop = varied(scene, &misplaced(circle, random), random);
+            let crop = augment(scene, &misplace(circle, random), random);
             examples.push(Example { crop, metal: None });
         }
     }
@@ -107,7 +107,7 @@ fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
     examples
 }
 
-fn jittered(circle: &Circle, share: f32, random: &mut Random) -> Circle {
+fn jitter(circle: &Circle, share: f32, random: &mut Random) -> Circle {
     Circle {
         x: circle.x + circle.r * random.between(-share, share),
         y: circle.y + circle.r * random.between(-share, share),
@@ -117,7 +117,7 @@ fn jittered(circle: &Circle, share: f32, random: &mut Random) -> Circle {
 }
 
 /// A circle that is too small, too large, or beside the coin.
-fn misplaced(circle: &Circle, random: &mut Random) -> Circle {
+fn misplace(circle: &Circle, random: &mut Random) -> Circle {
     let (ratio, aside) = match random.below(3) {
         0 => (random.between(0.5, 0.86), random.between(0.0, 0.1)),
         1 => (random.between(1.16, 1.6), random.between(0.0, 0.1)),
@@ -134,7 +134,7 @@ fn misplaced(circle: &Circle, random: &mut Random) -> Circle {
 }
 
 /// The crop of a circle, turned, mirrored and in another light.
-fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
+fn augment(scene: &TrainingScene, circle: &Circle, random: &mut Random) -> Crop {
     let mut crop = crop(
         &scene.pyramid,
         circle,
@@ -165,7 +165,7 @@ fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
 }
 
 /// What a pass leaves behind for the way back.
-struct Pass {
+struct ForwardPass {
     /// The padded input of each convolution.
     inputs: [Vec<f32>; 3],
     /// For each pooled output which of its four corners won; 4 when none was above zero.
@@ -175,7 +175,7 @@ struct Pass {
     scores: [f32; OUTPUTS],
 }
 
-fn forward(weights: &[f32], crop: &Crop) -> Pass {
+fn forward(weights: &[f32], crop: &Crop) -> ForwardPass {
     let first = convolve::<{ CHANNELS[1] }>(pad(crop, SIDES[0]), SIDES[0], layer(weights, 0));
     let second = convolve::<{ CHANNELS[2] }>(pad(&first.1, SIDES[1]), SIDES[1], layer(weights, 1));
     let third = convolve::<{ CHANNELS[3] }>(pad(&second.1, SIDES[2]), SIDES[2], layer(weights, 2));
@@ -189,7 +189,7 @@ fn forward(weights: &[f32], crop: &Crop) -> Pass {
 
     let mut scores = [0.0; OUTPUTS];
     dense(&hidden, layer(weights, 4), &mut scores);
-    Pass {
+    ForwardPass {
         inputs: [first.0, second.0, third.0],
         winners: [first.2, second.2, third.2],
         flat,
@@ -212,9 +212,9 @@ fn pad(input: &[f32], side: usize) -> Vec<f32> {
     out
 }
 
-type Convolved = (Vec<f32>, Vec<f32>, Vec<u8>);
+type ConvolutionOutput = (Vec<f32>, Vec<f32>, Vec<u8>);
 
-fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> Convolved {
+fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> ConvolutionOutput {
     let channels = padded.len() / ((side + 2) * (side + 2));
     let (weights, bias) = weights.split_at(weights.len() - O);
     let (row, half) = ((side + 2) * channels, side / 2);
@@ -355,7 +355,7 @@ fn dense_back(
 
 /// The way back through pooling, ReLU and a convolution; gives the errors of its unpadded input.
 fn convolve_back<const O: usize>(
-    pass: &Pass,
+    pass: &ForwardPass,
     index: usize,
     weights: &[f32],
     errors: &[f32],
@@ -433,7 +433,7 @@ fn adam(weights: &mut [f32], gradient: &[f32], moments: &mut [(f32, f32)], rate:
 
 /// The trained layers must be the program's layers: both give the same scores.
 #[test]
-fn both_ways_forward_agree() {
+fn training_and_inference_give_the_same_scores() {
     let mut random = Random(3);
     let weights = initial(&mut random);
     let crop: Crop = (0..CROP_SIDE * CROP_SIDE * 3)

@@ -4,16 +4,16 @@ use coins::classify::{COLOUR_FEATURES, Colours, Patch, features, softmax};
 use coins::detect::Circle;
 use coins::money::Metal;
 
-use crate::data::Scene;
+use crate::data::TrainingScene;
 use crate::random::Random;
 
 const CLASSES: usize = Metal::ALL.len();
 
 /// The weights in the order [`Colours::new`] takes them.
-pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
+pub(crate) fn train(scenes: &[&TrainingScene]) -> Vec<f32> {
     let mut random = Random(2);
     let (rows, metals, shares) = samples(scenes, &mut random);
-    let mut weights = scaled(&rows);
+    let mut weights = initial_weights(&rows);
     let mut moments = vec![(0.0_f32, 0.0_f32); Colours::WEIGHTS];
 
     for round in 1..=ROUNDS {
@@ -51,7 +51,7 @@ pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
 /// Every photo as it is and under `LIGHTS` other lights. Photos count by the root of their coins: a
 /// photo of fifty coins is one experience of the light, not fifty.
 fn samples(
-    scenes: &[&Scene],
+    scenes: &[&TrainingScene],
     random: &mut Random,
 ) -> (Vec<[f32; COLOUR_FEATURES]>, Vec<usize>, Vec<f32>) {
     let (mut rows, mut metals, mut shares) = (Vec::new(), Vec::new(), Vec::new());
@@ -68,7 +68,10 @@ fn samples(
             let warmth = random.normal(0.09 * spread);
             let green = random.normal(0.05 * spread);
             let gains = [warmth, green, -warmth].map(|gain| strength * gain.exp());
-            let lit: Vec<Patch> = patches.iter().map(|patch| patch.lit(gains)).collect();
+            let lit: Vec<Patch> = patches
+                .iter()
+                .map(|patch| patch.with_light(gains))
+                .collect();
 
             // Some photos are also seen as several photos of few coins each.
             let groups = if light % 3 == 2 { 1 + lit.len() / 6 } else { 1 };
@@ -91,7 +94,7 @@ fn samples(
 }
 
 /// Zero weights with the mean and the spread of each feature.
-fn scaled(rows: &[[f32; COLOUR_FEATURES]]) -> Vec<f32> {
+fn initial_weights(rows: &[[f32; COLOUR_FEATURES]]) -> Vec<f32> {
     let mut weights = vec![0.0; Colours::WEIGHTS];
     let count = rows.len() as f32;
     for i in 0..COLOUR_FEATURES {

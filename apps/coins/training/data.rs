@@ -10,7 +10,7 @@ use coins::raster::Pyramid;
 use serde::Deserialize;
 
 /// One picture and what is known of the circles in it.
-pub(crate) struct Scene {
+pub(crate) struct TrainingScene {
     pub(crate) pyramid: Pyramid,
     /// One circle a coin, with its metal: the detector's where it found one, else the label's.
     pub(crate) coins: Vec<(Circle, usize)>,
@@ -40,15 +40,15 @@ pub(crate) fn scenes(
     photos: &Path,
     negatives: &Path,
     sources: &[&str],
-) -> Result<Vec<Scene>, Box<dyn Error>> {
+) -> Result<Vec<TrainingScene>, Box<dyn Error>> {
     let mut labels: Vec<Label> =
         serde_json::from_slice(&std::fs::read(photos.join("labels.json"))?)?;
-    let named = |label: &Label| {
+    let is_selected = |label: &Label| {
         let source = label.file.split('_').nth(1).unwrap_or_default();
         sources.is_empty() || sources.contains(&source)
     };
 
-    labels.retain(named);
+    labels.retain(is_selected);
     let mut others: Vec<_> = std::fs::read_dir(negatives)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
@@ -65,13 +65,13 @@ pub(crate) fn scenes(
 
     let mut scenes = Vec::new();
     for label in &labels {
-        scenes.push(labelled(&photos.join(&label.file), label)?);
+        scenes.push(load_labelled(&photos.join(&label.file), label)?);
     }
 
     for path in &others {
         let pyramid = Pyramid::new(decode(&std::fs::read(path)?, PhotoLimits::default())?.working);
         let wrong = detect::circles(&pyramid);
-        scenes.push(Scene {
+        scenes.push(TrainingScene {
             pyramid,
             coins: Vec::new(),
             others: Vec::new(),
@@ -82,7 +82,7 @@ pub(crate) fn scenes(
     Ok(scenes)
 }
 
-fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
+fn load_labelled(path: &Path, label: &Label) -> Result<TrainingScene, Box<dyn Error>> {
     let photo = decode(&std::fs::read(path)?, PhotoLimits::default())?;
     let scale = photo.scale;
     let pyramid = Pyramid::new(photo.working);
@@ -145,7 +145,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
         .map(|((circle, metal, _), best)| (best.map_or(*circle, |best| best.1), *metal))
         .collect();
 
-    Ok(Scene {
+    Ok(TrainingScene {
         pyramid,
         coins,
         others,

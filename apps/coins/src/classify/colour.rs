@@ -37,9 +37,9 @@ impl Patch {
         };
 
         let anywhere = |_: f32, _: f32| true;
-        let centre = typical(raster, x, y, (0.0, 0.58 * r), anywhere).unwrap_or([0.5; 3]);
-        let ring = typical(raster, x, y, (0.78 * r, 0.9 * r), anywhere).unwrap_or(centre);
-        let around = typical(raster, x, y, (1.15 * r, 1.45 * r), free).unwrap_or([0.2; 3]);
+        let centre = trimmed_mean(raster, x, y, (0.0, 0.58 * r), anywhere).unwrap_or([0.5; 3]);
+        let ring = trimmed_mean(raster, x, y, (0.78 * r, 0.9 * r), anywhere).unwrap_or(centre);
+        let around = trimmed_mean(raster, x, y, (1.15 * r, 1.45 * r), free).unwrap_or([0.2; 3]);
 
         Self {
             centre,
@@ -49,19 +49,19 @@ impl Patch {
     }
 
     /// The same patch under a light that is stronger or weaker in each channel.
-    pub fn lit(&self, gains: [f32; 3]) -> Self {
-        let lit = |c: [f32; 3]| [c[0] * gains[0], c[1] * gains[1], c[2] * gains[2]];
+    pub fn with_light(&self, gains: [f32; 3]) -> Self {
+        let scaled = |c: [f32; 3]| [c[0] * gains[0], c[1] * gains[1], c[2] * gains[2]];
         Self {
-            centre: lit(self.centre),
-            ring: lit(self.ring),
-            around: lit(self.around),
+            centre: scaled(self.centre),
+            ring: scaled(self.ring),
+            around: scaled(self.around),
         }
     }
 }
 
 /// The mean colour between two radii, without the darkest seventh and the lightest quarter:
 /// engraving and glare.
-fn typical(
+fn trimmed_mean(
     raster: &Raster,
     x: f32,
     y: f32,
@@ -86,15 +86,15 @@ fn typical(
     }
     colours.sort_by_key(|c| 3 * u32::from(c[0]) + 6 * u32::from(c[1]) + u32::from(c[2]));
 
-    let kept = &colours[colours.len() / 7..colours.len() * 3 / 4];
+    let middle = &colours[colours.len() / 7..colours.len() * 3 / 4];
     let mut sum = [0.0; 3];
-    for colour in kept {
+    for colour in middle {
         for (sum, value) in sum.iter_mut().zip(colour) {
             *sum += linear(*value);
         }
     }
 
-    Some(sum.map(|sum| sum / kept.len() as f32))
+    Some(sum.map(|sum| sum / middle.len() as f32))
 }
 
 /// Undoes the gamma of sRGB, nearly.
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn white_has_no_colour_and_light_moves_all_tints_alike() {
+    fn white_is_colourless_and_light_shifts_all_tints_alike() {
         let white = lab([1.0, 1.0, 1.0]);
         assert!(
             (white[0] - 10.0).abs() < 0.05 && chroma(white) < 0.05,
@@ -232,11 +232,11 @@ mod tests {
             ring: [0.4; 3],
             around: [0.3, 0.2, 0.4],
         };
-        let lit = patch.lit([1.3, 1.0, 0.8]);
+        let brighter = patch.with_light([1.3, 1.0, 0.8]);
         let moved = |a: [f32; 3], b: [f32; 3]| tint(b)[0] - tint(a)[0];
         let (centre, around) = (
-            moved(patch.centre, lit.centre),
-            moved(patch.around, lit.around),
+            moved(patch.centre, brighter.centre),
+            moved(patch.around, brighter.around),
         );
         assert!((centre - around).abs() < 0.01, "{centre} {around}");
     }

@@ -4,7 +4,7 @@ mod colour;
 mod net;
 
 pub use colour::{COLOUR_FEATURES, Colours, Patch, features};
-pub use net::{CROP_SIDE, Crop, NET_WEIGHTS, Net, OUTPUTS, crop, even_out, shape};
+pub use net::{CROP_SIDE, Crop, NET_WEIGHTS, Net, OUTPUTS, crop, normalize, shape};
 
 /// What was learnt from labelled photos: the weights of both classifiers.
 ///
@@ -22,7 +22,7 @@ impl Models {
     pub const BYTES: usize = 4 * (NET_WEIGHTS + Colours::WEIGHTS);
 
     /// The models that come with the program.
-    pub fn shipped() -> Self {
+    pub fn builtin() -> Self {
         Self::from_bytes(include_bytes!("../../models/coins.bin"))
     }
 

@@ -90,16 +90,16 @@ pub fn crop(pyramid: &Pyramid, circle: &Circle, turn: f32) -> Crop {
         for column in 0..CROP_SIDE {
             let u = (column as f32 + 0.5 - half) / half * REACH * r;
             let v = (row as f32 + 0.5 - half) / half * REACH * r;
-            crop.extend(raster.between(x + u * cos - v * sin, y + u * sin + v * cos));
+            crop.extend(raster.interpolate(x + u * cos - v * sin, y + u * sin + v * cos));
         }
     }
 
-    even_out(&mut crop);
+    normalize(&mut crop);
     crop
 }
 
 /// Takes the mean brightness away and divides by its spread.
-pub fn even_out(crop: &mut [f32]) {
+pub fn normalize(crop: &mut [f32]) {
     let count = crop.len() as f32 / 3.0;
     let light = |pixel: &[f32]| 0.3 * pixel[0] + 0.59 * pixel[1] + 0.11 * pixel[2];
     let mean = crop.chunks_exact(3).map(light).sum::<f32>() / count;
@@ -120,7 +120,7 @@ pub fn even_out(crop: &mut [f32]) {
 fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<f32> {
     let channels = input.len() / (side * side);
     let (weights, bias) = weights.split_at(weights.len() - O);
-    let padded = padded(input, side, channels);
+    let padded = pad(input, side, channels);
     let row = (side + 2) * channels;
     let half = side / 2;
     let mut out = vec![0.0; half * half * O];
@@ -155,7 +155,7 @@ fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<
 }
 
 /// The input with a border of zeros, one pixel wide.
-fn padded(input: &[f32], side: usize, channels: usize) -> Vec<f32> {
+fn pad(input: &[f32], side: usize, channels: usize) -> Vec<f32> {
     let row = (side + 2) * channels;
     let mut out = vec![0.0; row * (side + 2)];
     for (y, line) in input.chunks_exact(side * channels).enumerate() {
@@ -185,7 +185,7 @@ mod tests {
     use crate::raster::Raster;
 
     #[test]
-    fn a_convolution_sums_its_neighbourhood() {
+    fn convolution_sums_its_neighbourhood() {
         let mut weights = vec![0.0; 9 * 2 + 2];
         for tap in 0..9 {
             weights[tap * 2] = 1.0;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn crops_do_not_depend_on_the_brightness() {
+    fn crops_are_independent_of_brightness() {
         let circle = Circle {
             x: 20.0,
             y: 20.0,
@@ -206,7 +206,7 @@ mod tests {
         };
 
         let picture = |low: u8, high: u8| {
-            let mut raster = Raster::filled(40, 40, [low; 3]);
+            let mut raster = Raster::new(40, 40, [low; 3]);
             (10..20).for_each(|i| raster.set(i, 12, [high; 3]));
             crop(&Pyramid::new(raster), &circle, 0.0)
         };

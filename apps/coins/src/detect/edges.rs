@@ -13,7 +13,7 @@ pub(super) struct Edge {
 
 /// The ridge lines of the gradient, taken in whichever colour channel changes most: a copper coin
 /// on red cloth has an edge in blue and none in grey.
-pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
+pub(super) fn detect_edges(raster: &Raster) -> Vec<Edge> {
     let (width, height) = (raster.width(), raster.height());
     if width < 5 || height < 5 {
         return Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
     for y in 1..height - 1 {
         for x in 1..width - 1 {
             let (dx, dy, size) = gradient[y * width + x];
-            if size < FAINTEST {
+            if size < MIN_GRADIENT {
                 continue;
             }
 
@@ -62,7 +62,7 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
 /// Scharr's gradient of a slightly blurred picture, as (dx, dy, length) in grey levels a pixel.
 fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
     let (width, height) = (raster.width(), raster.height());
-    let blurred = blurred(raster);
+    let blurred = blur(raster);
     let row = width * 3;
     let mut out = vec![(0.0, 0.0, 0.0); width * height];
 
@@ -95,7 +95,7 @@ fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
 }
 
 /// A 3x3 binomial blur, sixteen times as large as the picture's values.
-fn blurred(raster: &Raster) -> Vec<u16> {
+fn blur(raster: &Raster) -> Vec<u16> {
     let (width, height) = (raster.width(), raster.height());
     let row = width * 3;
     let source = raster.pixels();
@@ -122,5 +122,5 @@ fn blurred(raster: &Raster) -> Vec<u16> {
     out
 }
 
-const FAINTEST: f32 = 1.5;
+const MIN_GRADIENT: f32 = 1.5;
 const HALF_WEIGHT: f32 = 4.0;

@@ -26,7 +26,7 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     let mut found = Vec::new();
     for (level, raster) in pyramid.levels().iter().enumerate() {
         let factor = (1_usize << level) as f32;
-        let edges = edges::thinned(raster);
+        let edges = edges::detect_edges(raster);
         for peak in vote::peaks(raster, &edges) {
             let (x, y) = (grow(peak.x, factor), grow(peak.y, factor));
             found.push((x, y, peak.r * factor, peak.score));
@@ -34,27 +34,27 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     }
 
     found.sort_by(|a, b| b.3.total_cmp(&a.3));
-    found.truncate(MOST_PEAKS);
+    found.truncate(MAX_PEAKS);
     let coarse = found
         .iter()
         .filter_map(|&(x, y, r, _)| rays::coarse(pyramid, x, y, r));
-    let distinct = without_twins(
+    let distinct = remove_duplicates(
         coarse
-            .filter(|circle| circle.coverage > LEAST_COVERAGE)
+            .filter(|circle| circle.coverage > MIN_COVERAGE)
             .collect(),
     );
     let fine = distinct
         .iter()
         .filter_map(|circle| rays::fine(pyramid, circle));
 
-    without_twins(
-        fine.filter(|circle| circle.coverage > LEAST_COVERAGE)
+    remove_duplicates(
+        fine.filter(|circle| circle.coverage > MIN_COVERAGE)
             .collect(),
     )
 }
 
 /// Keeps one of several circles that are the same within a few percent.
-fn without_twins(mut circles: Vec<Circle>) -> Vec<Circle> {
+fn remove_duplicates(mut circles: Vec<Circle>) -> Vec<Circle> {
     circles.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
     let mut kept: Vec<Circle> = Vec::new();
     for circle in circles {
@@ -70,5 +70,5 @@ fn without_twins(mut circles: Vec<Circle>) -> Vec<Circle> {
     kept
 }
 
-const MOST_PEAKS: usize = 1500;
-const LEAST_COVERAGE: f32 = 0.4;
+const MAX_PEAKS: usize = 1500;
+const MIN_COVERAGE: f32 = 0.4;

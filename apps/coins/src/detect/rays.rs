@@ -15,7 +15,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
         contrast: 0.0,
     };
 
-    let first = Look {
+    let first = RayScan {
         rays: 48,
         low: 0.8,
         high: 1.26,
@@ -23,7 +23,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
     }
     .measure(raster, &start)?;
 
-    let second = Look {
+    let second = RayScan {
         rays: 48,
         low: 0.88,
         high: 1.14,
@@ -31,7 +31,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
     }
     .measure(raster, &first)?;
 
-    Some(enlarged(second, factor))
+    Some(scale_up(second, factor))
 }
 
 /// The exact look, at a finer size of the picture.
@@ -45,7 +45,7 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
     };
 
     for reach in [0.045, 0.035, 0.025] {
-        now = Look {
+        now = RayScan {
             rays: 96,
             low: 0.9,
             high: 1.12,
@@ -54,10 +54,10 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
         .measure(raster, &now)?;
     }
 
-    Some(enlarged(now, factor))
+    Some(scale_up(now, factor))
 }
 
-fn enlarged(circle: Circle, factor: f32) -> Circle {
+fn scale_up(circle: Circle, factor: f32) -> Circle {
     Circle {
         x: grow(circle.x, factor),
         y: grow(circle.y, factor),
@@ -68,14 +68,14 @@ fn enlarged(circle: Circle, factor: f32) -> Circle {
 
 /// How closely to look: the number of rays, the range of radii as shares of the present one, and
 /// how far from the common radius one ray's edge may lie.
-struct Look {
+struct RayScan {
     rays: usize,
     low: f32,
     high: f32,
     reach: f32,
 }
 
-impl Look {
+impl RayScan {
     fn measure(&self, raster: &Raster, circle: &Circle) -> Option<Circle> {
         let steps = ((self.high - self.low) / STEP) as usize;
         let changes = self.changes(raster, circle, steps);
@@ -84,7 +84,7 @@ impl Look {
         let mut points = Vec::with_capacity(self.rays);
         let mut covered = 0.0;
         let mut strength = 0.0;
-        let mut shown = 0.0;
+        let mut visible = 0.0;
 
         for (ray, change) in changes.chunks_exact(steps).enumerate() {
             let (from, to) = (
@@ -99,17 +99,17 @@ impl Look {
                 continue;
             };
 
-            if !self.is_shown(raster, circle, ray) {
+            if !self.is_visible(raster, circle, ray) {
                 continue;
             }
 
             let size = change[best];
             strength += size;
-            shown += 1.0;
+            visible += 1.0;
 
             if size > EDGE {
                 covered += 1.0;
-                let at = self.low + STEP * (best as f32 + between(change, best) + 0.5);
+                let at = self.low + STEP * (best as f32 + peak_offset(change, best) + 0.5);
                 let (sin, cos) = angle(ray, self.rays).sin_cos();
                 points.push((cos * at, sin * at, size));
             }
@@ -125,13 +125,13 @@ impl Look {
             x: circle.x + x * circle.r,
             y: circle.y + y * circle.r,
             r: circle.r * r,
-            coverage: covered / shown,
-            contrast: strength / shown,
+            coverage: covered / visible,
+            contrast: strength / visible,
         })
     }
 
     /// Whether a ray meets the circle inside the picture: what the frame cuts off is no gap.
-    fn is_shown(&self, raster: &Raster, circle: &Circle, ray: usize) -> bool {
+    fn is_visible(&self, raster: &Raster, circle: &Circle, ray: usize) -> bool {
         let (sin, cos) = angle(ray, self.rays).sin_cos();
         let (x, y) = (circle.x + cos * circle.r, circle.y + sin * circle.r);
         x >= 0.0 && y >= 0.0 && x < raster.width() as f32 && y < raster.height() as f32
@@ -145,7 +145,7 @@ impl Look {
             let (sin, cos) = angle(ray, self.rays).sin_cos();
             for (k, sample) in line.iter_mut().enumerate() {
                 let at = circle.r * (self.low + STEP * (k as f32 - 1.0));
-                *sample = raster.between(circle.x + cos * at, circle.y + sin * at);
+                *sample = raster.interpolate(circle.x + cos * at, circle.y + sin * at);
             }
 
             for k in 0..steps {
@@ -188,7 +188,7 @@ fn common_radius(changes: &[f32], steps: usize) -> Option<usize> {
 }
 
 /// Where between steps a parabola through three of them peaks.
-fn between(values: &[f32], k: usize) -> f32 {
+fn peak_offset(values: &[f32], k: usize) -> f32 {
     if k == 0 || k + 1 >= values.len() {
         return 0.0;
     }

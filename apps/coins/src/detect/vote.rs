@@ -33,14 +33,20 @@ pub(super) fn peaks(raster: &Raster, edges: &[Edge]) -> Vec<Peak> {
                 }
             }
         }
-        collect(&pooled(&votes, width, height), width, height, r, &mut peaks);
+        collect(
+            &sum_neighborhoods(&votes, width, height),
+            width,
+            height,
+            r,
+            &mut peaks,
+        );
     }
 
     peaks
 }
 
 /// The sum of each 3x3 neighbourhood: a vote is a pixel or so off.
-fn pooled(votes: &[u16], width: usize, height: usize) -> Vec<u32> {
+fn sum_neighborhoods(votes: &[u16], width: usize, height: usize) -> Vec<u32> {
     let mut across = vec![0_u32; votes.len()];
     for (row, out) in votes
         .chunks_exact(width)
@@ -76,7 +82,7 @@ fn pooled(votes: &[u16], width: usize, height: usize) -> Vec<u32> {
 
 fn collect(votes: &[u32], width: usize, height: usize, r: f32, peaks: &mut Vec<Peak>) {
     let full = 64.0 * std::f32::consts::TAU * r;
-    let least = (LEAST_SCORE * full) as u32;
+    let least = (MIN_SCORE * full) as u32;
     for y in 1..height.saturating_sub(1) {
         for x in 1..width.saturating_sub(1) {
             let here = votes[y * width + x];
@@ -102,4 +108,4 @@ fn collect(votes: &[u32], width: usize, height: usize, r: f32, peaks: &mut Vec<P
 const SMALLEST: f32 = 11.0;
 const LARGEST: f32 = 26.0;
 const RADII: usize = 10;
-const LEAST_SCORE: f32 = 0.16;
+const MIN_SCORE: f32 = 0.16;

@@ -1,6 +1,6 @@
 //! What a request asks for in its query.
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use crate::money::Currency;
 
 /// The query of a request.
@@ -15,7 +15,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
+    pub(super) fn parse(query: &str) -> Result<Self, Rejection> {
         let mut parsed = Self {
             currency: None,
             annotate: false,
@@ -28,9 +28,9 @@ impl Query {
                 ("annotate", "1" | "true") => parsed.annotate = true,
                 ("annotate", "0" | "false") => parsed.annotate = false,
                 ("at", value) if is_encoded(value) => parsed.at = Some(value.to_owned()),
-                ("at", value) => return Err(bad("at", value, "50%25 or 12.5")),
-                ("annotate", value) => return Err(bad("annotate", value, "0 or 1")),
-                (name, _) => return Err(Refusal::BadQuery(unknown(name))),
+                ("at", value) => return Err(invalid("at", value, "50%25 or 12.5")),
+                ("annotate", value) => return Err(invalid("annotate", value, "0 or 1")),
+                (name, _) => return Err(Rejection::BadQuery(unknown(name))),
             }
         }
 
@@ -38,12 +38,12 @@ impl Query {
     }
 }
 
-fn currency(value: &str) -> Result<Option<Currency>, Refusal> {
+fn currency(value: &str) -> Result<Option<Currency>, Rejection> {
     match value.to_ascii_lowercase().as_str() {
         "auto" => Ok(None),
         "usd" => Ok(Some(Currency::Usd)),
         "eur" => Ok(Some(Currency::Eur)),
-        _ => Err(bad("currency", value, "auto, usd or eur")),
+        _ => Err(invalid("currency", value, "auto, usd or eur")),
     }
 }
 
@@ -53,8 +53,8 @@ fn is_encoded(value: &str) -> bool {
     !value.is_empty() && value.len() <= 64 && value.bytes().all(plain)
 }
 
-fn bad(name: &str, value: &str, good: &str) -> Refusal {
-    Refusal::BadQuery(format!("`{value}` is no value of `{name}`; give {good}"))
+fn invalid(name: &str, value: &str, good: &str) -> Rejection {
+    Rejection::BadQuery(format!("`{value}` is no value of `{name}`; give {good}"))
 }
 
 fn unknown(name: &str) -> String {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_is_asked_for() {
+    fn parses_valid_queries() {
         let query = Query::parse("currency=eur&annotate=1&at=50%25")
             .ok()
             .unwrap();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_does_not_know() {
+    fn rejects_invalid_queries() {
         for query in [
             "currency=gbp",
             "annotate=yes",

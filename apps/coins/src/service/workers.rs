@@ -8,12 +8,12 @@ use chassis::telemetry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use crate::answer::Count;
 use crate::classify::Models;
 use crate::money::Currency;
 use crate::photo::PhotoLimits;
-use crate::picture::{Format, annotated, encode};
+use crate::picture::{Format, annotate, encode};
 use crate::{Config, Options, count_with};
 
 /// The workers and the queue before them.
@@ -21,60 +21,60 @@ pub(super) struct Workers {
     models: Arc<Models>,
     limits: PhotoLimits,
     /// One permit for each photo that is counted or waits.
-    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
     /// One permit for each photo that is counted.
-    working: Arc<Semaphore>,
+    running: Arc<Semaphore>,
 }
 
 impl Workers {
     pub(super) fn new(config: &Config) -> Self {
         let workers = config.worker_count();
         Self {
-            models: Arc::new(Models::shipped()),
+            models: Arc::new(Models::builtin()),
             limits: PhotoLimits {
-                pixels: config.pixels,
-                side: config.side,
+                max_pixels: config.max_pixels,
+                max_side_pixels: config.max_side_pixels,
             },
-            places: Arc::new(Semaphore::new(workers + config.queue)),
-            working: Arc::new(Semaphore::new(workers)),
+            queue: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
+            running: Arc::new(Semaphore::new(workers)),
         }
     }
 
     /// A place in the queue. It is taken before the body is read, so that what waits is bounded in
     /// memory as well.
-    pub(super) fn place(&self) -> Result<Place<'_>, Refusal> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place {
+    pub(super) fn acquire_slot(&self) -> Result<QueueSlot<'_>, Rejection> {
+        if let Ok(permit) = Arc::clone(&self.queue).try_acquire_owned() {
+            return Ok(QueueSlot {
                 workers: self,
                 _permit: permit,
             });
         }
-        METERS.refused.add(1, &[]);
-        Err(Refusal::Busy)
+        METRICS.rejected.add(1, &[]);
+        Err(Rejection::Busy)
     }
 }
 
 /// A place in the queue.
-pub(super) struct Place<'a> {
+pub(super) struct QueueSlot<'a> {
     workers: &'a Workers,
     _permit: OwnedSemaphorePermit,
 }
 
 type Outcome = (Count, Option<(Format, Vec<u8>)>);
 
-impl Place<'_> {
+impl QueueSlot<'_> {
     /// Waits for a worker and counts; a picture is drawn if a format is given.
     pub(super) async fn count(
         &self,
         bytes: Bytes,
         currency: Option<Currency>,
         picture: Option<Format>,
-    ) -> Result<Outcome, Refusal> {
-        let working = Arc::clone(&self.workers.working);
-        let permit = working
+    ) -> Result<Outcome, Rejection> {
+        let running = Arc::clone(&self.workers.running);
+        let permit = running
             .acquire_owned()
             .await
-            .map_err(|_| Refusal::Internal)?;
+            .map_err(|_| Rejection::Internal)?;
         let models = Arc::clone(&self.workers.models);
         let options = Options {
             currency,
@@ -85,53 +85,53 @@ impl Place<'_> {
         let work = move || {
             // Held to the end of the work even if the client has gone and nobody waits for it.
             let _permit = permit;
-            span.in_scope(|| work(&models, &bytes, options, picture))
+            span.in_scope(|| count_photo(&models, &bytes, options, picture))
         };
 
         match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(%error, "counting a photo ended early");
-                Err(Refusal::Internal)
+                Err(Rejection::Internal)
             }
         }
     }
 }
 
-fn work(
+fn count_photo(
     models: &Models,
     bytes: &[u8],
     options: Options,
     picture: Option<Format>,
-) -> Result<Outcome, Refusal> {
+) -> Result<Outcome, Rejection> {
     let counted = count_with(models, bytes, options)?;
-    METERS.photos.add(1, &[]);
-    METERS.coins.add(counted.count.coins.len() as u64, &[]);
+    METRICS.photos.add(1, &[]);
+    METRICS.coins.add(counted.count.coins.len() as u64, &[]);
     let Some(format) = picture else {
         return Ok((counted.count, None));
     };
-    let drawn = tracing::info_span!("annotate").in_scope(|| encode(&annotated(&counted), format));
+    let drawn = tracing::info_span!("annotate").in_scope(|| encode(&annotate(&counted), format));
 
     match drawn {
         Ok(bytes) => Ok((counted.count, Some((format, bytes)))),
         Err(error) => {
-            tracing::error!(%error, "annotated picture could not be written");
-            Err(Refusal::Internal)
+            tracing::error!(%error, "annotate picture could not be written");
+            Err(Rejection::Internal)
         }
     }
 }
 
-struct Meters {
+struct Metrics {
     photos: opentelemetry::metrics::Counter<u64>,
     coins: opentelemetry::metrics::Counter<u64>,
-    refused: opentelemetry::metrics::Counter<u64>,
+    rejected: opentelemetry::metrics::Counter<u64>,
 }
 
-static METERS: LazyLock<Meters> = LazyLock::new(|| Meters {
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     photos: telemetry::counter("coins.photos", "{photo}", "Photos counted"),
     coins: telemetry::counter("coins.coins", "{coin}", "Coins found in photos"),
-    refused: telemetry::counter(
-        "coins.refused",
+    rejected: telemetry::counter(
+        "coins.rejected",
         "{photo}",
         "Photos refused for want of a worker",
     ),

@@ -9,9 +9,9 @@ use crate::photo::ACCEPTED;
 
 /// Why there is no count.
 #[derive(Debug)]
-pub(super) enum Refusal {
-    NoSuchPath,
-    OnlyPost,
+pub(super) enum Rejection {
+    UnknownPath,
+    MethodNotAllowed,
     BadQuery(String),
     Unsupported(String),
     NoVideos,
@@ -22,31 +22,31 @@ pub(super) enum Refusal {
     /// The thumbnail service did not answer.
     Thumbnail(UpstreamError),
     /// The thumbnail service answered something else than a picture.
-    NoThumbnail(StatusCode, String),
+    ThumbnailRejected(StatusCode, String),
     Internal,
 }
 
-impl From<ReadError> for Refusal {
+impl From<ReadError> for Rejection {
     fn from(error: ReadError) -> Self {
         Self::Body(error)
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         Self::Photo(error)
     }
 }
 
-impl Refusal {
+impl Rejection {
     pub(super) fn response(self) -> Response<Body> {
-        tracing::debug!(refusal = ?self, "no count");
+        tracing::debug!(rejection = ?self, "no count");
         match self {
-            Self::NoSuchPath => {
+            Self::UnknownPath => {
                 let message = "there is nothing here; POST a photo to /v1/coins";
                 problem(StatusCode::NOT_FOUND, "no_such_path", message)
             }
-            Self::OnlyPost => {
+            Self::MethodNotAllowed => {
                 let message = "a photo is sent with POST";
                 problem(StatusCode::METHOD_NOT_ALLOWED, "only_post", message)
             }
@@ -59,7 +59,7 @@ impl Refusal {
             }
             Self::Busy => {
                 let message = "all workers are busy and the queue is full; try again soon";
-                later(problem(StatusCode::SERVICE_UNAVAILABLE, "busy", message))
+                with_retry_after(problem(StatusCode::SERVICE_UNAVAILABLE, "busy", message))
             }
             Self::TooSlow => {
                 let message = "the photo did not arrive in time";
@@ -75,7 +75,7 @@ impl Refusal {
             }
             Self::Photo(error) => photo(&error),
             Self::Thumbnail(error) => error.response(),
-            Self::NoThumbnail(status, message) => no_thumbnail(status, &message),
+            Self::ThumbnailRejected(status, message) => thumbnail_error(status, &message),
             Self::Internal => {
                 let message = "the photo could not be counted";
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
@@ -107,14 +107,12 @@ fn unsupported(error: &Error) -> Response<Body> {
 
 /// What is the video's fault is told as such; what is the service's is a bad gateway, except that
 /// a busy service makes us busy.
-fn no_thumbnail(status: StatusCode, message: &str) -> Response<Body> {
+fn thumbnail_error(status: StatusCode, message: &str) -> Response<Body> {
     let text = format!("the thumbnail service answered {status}: {message}");
     match status {
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => later(problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "thumbnail_busy",
-            &text,
-        )),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => with_retry_after(
+            problem(StatusCode::SERVICE_UNAVAILABLE, "thumbnail_busy", &text),
+        ),
         StatusCode::GATEWAY_TIMEOUT => problem(status, "thumbnail_timeout", &text),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED => {
             problem(StatusCode::BAD_GATEWAY, "thumbnail_failed", &text)
@@ -124,7 +122,7 @@ fn no_thumbnail(status: StatusCode, message: &str) -> Response<Body> {
     }
 }
 
-fn later(mut response: Response<Body>) -> Response<Body> {
+fn with_retry_after(mut response: Response<Body>) -> Response<Body> {
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));
