@@ -1,15 +1,15 @@
-//! Measures the counter on labelled photos.
+//! Measures accuracy on labelled photos.
 //!
 //! ```text
 //! cargo run --release -p coins --example evaluate -- PHOTOS [--negatives FOLDER] [--verbose]
 //!     [--currency] [--fold SOURCE,SOURCE… MODELS.bin]…
 //! ```
 //!
-//! Each `--fold` measures the photos of the named sources with models that did not see them;
-//! without one all photos are measured with the shipped models, which did. `--currency` tells the
-//! counter the currency of each photo.
+//! Each `--fold` measures the photos of the given sources with models that were not trained on
+//! them; without one all photos are measured with the builtin models, which were. `--currency`
+//! passes the labelled currency of each photo.
 
-#![expect(clippy::print_stdout, reason = "a tool whose output is its purpose")]
+#![expect(clippy::print_stdout, reason = "the output of this tool is its result")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -90,8 +90,8 @@ impl Plan {
                 "--verbose" => plan.verbose = true,
                 "--currency" => plan.use_labelled_currency = true,
                 "--fold" => {
-                    let sources = arguments.next().ok_or("name the sources of the fold")?;
-                    let file = arguments.next().ok_or("name the models of the fold")?;
+                    let sources = arguments.next().ok_or("--fold needs sources")?;
+                    let file = arguments.next().ok_or("--fold needs a file of models")?;
                     let bytes = std::fs::read(file)?;
                     let bytes = bytes
                         .as_slice()
@@ -116,8 +116,8 @@ fn is_from_source(sources: &[String], file: &str) -> bool {
     sources.is_empty() || sources.iter().any(|known| known == source)
 }
 
-/// What one photo came to.
-#[expect(clippy::struct_excessive_bools, reason = "each is summed on its own")]
+/// The result of one photo.
+#[expect(clippy::struct_excessive_bools, reason = "each is summed separately")]
 struct PhotoResult {
     counted: bool,
     right_total: bool,
@@ -149,12 +149,14 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
     let mut mistakes = Vec::new();
 
     for coin in &label.coins {
+        // A coin is found if the centre is within half its radius.
         let near = count.coins.iter().find(|c| {
             let r = coin.r.unwrap_or(c.r);
             (c.x - coin.x).hypot(c.y - coin.y) < 0.5 * r
         });
 
         found += usize::from(near.is_some());
+        // A right value in the wrong currency is not right.
         let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
         named += usize::from(right);
 
@@ -279,22 +281,19 @@ fn negatives(folder: &Path, plan: &Plan) -> Result<(), Box<dyn Error>> {
 
     let mut none = 0;
     for (i, file) in files.iter().enumerate() {
-        // Models trained on `kaa…` saw every second picture, the others the rest: judge crosswise.
+        // Models trained on `kaa…` saw every second picture and the others the rest, so each
+        // picture is measured with the models that did not see it.
         let models = &plan.folds[(i + 1) % plan.folds.len()].1;
         let count = count_with(models, &std::fs::read(file)?, Options::default())?.count;
         none += usize::from(count.coins.is_empty());
 
         if !count.coins.is_empty() {
-            println!(
-                "{}: {} coins where there are none",
-                file.display(),
-                count.coins.len()
-            );
+            println!("{}: {} false coins", file.display(), count.coins.len());
         }
     }
 
     println!(
-        "pictures without coins: {none} of {} are answered with none",
+        "pictures without coins: {none} of {} have none found",
         files.len()
     );
 

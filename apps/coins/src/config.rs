@@ -11,22 +11,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Address on which photos are taken in.
+    /// Address the service listens on.
     pub listen: SocketAddr,
-    /// Base URL of a thumbnail service; with it, videos are taken in as well.
+    /// Base URL of a thumbnail service; with it, videos are accepted as well.
     #[schemars(url)]
     pub thumbnail: Option<String>,
-    /// Photos counted at once; 0 means one for each processor.
+    /// Number of photos counted at once; 0 means one per processor.
     pub workers: usize,
-    /// Photos that may wait for a worker; more are answered 503.
+    /// Number of photos that may wait for a worker; further ones get 503.
     pub max_queued_requests: usize,
-    /// Largest photo in bytes.
+    /// Maximum size of a photo in bytes.
     pub max_body_bytes: usize,
-    /// How long a photo may take to arrive.
+    /// How long the body of a request may take to arrive.
     pub body_timeout: Period,
-    /// Most pixels of a photo.
+    /// Maximum number of pixels of a photo.
     pub max_pixels: u64,
-    /// Most pixels along one side of a photo.
+    /// Maximum width and height of a photo in pixels.
     pub max_side_pixels: u32,
     /// Limits of the listener.
     pub limits: Limits,
@@ -66,7 +66,7 @@ impl Settings for Config {
             problems.push(Problem::new(
                 "max_body_bytes",
                 "is 0",
-                "give the largest photo in bytes",
+                "set the maximum size of a photo in bytes",
             ));
         }
 
@@ -75,7 +75,7 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// The thumbnail service, if one is set.
+    /// Returns the thumbnail service, if configured.
     pub(crate) fn thumbnail_service(
         &self,
     ) -> Option<Result<Upstream, chassis::http::InvalidUpstream>> {
@@ -83,7 +83,7 @@ impl Config {
         Some(Upstream::new(base, self.thumbnail_limits.clone()))
     }
 
-    /// How many photos are counted at once.
+    /// Returns the number of photos counted at once.
     pub(crate) fn worker_count(&self) -> usize {
         match self.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

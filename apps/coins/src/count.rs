@@ -1,4 +1,4 @@
-//! The stages in their order, from bytes to an answer.
+//! The stages in order, from bytes to a result.
 
 mod find;
 mod report;
@@ -18,23 +18,23 @@ use crate::raster::{Pyramid, Raster};
 
 pub use find::{CoinCandidate, coins, metals};
 
-/// How to count.
+/// Options for counting.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// The currency, or `None` to tell it from the coins.
+    /// The currency, or `None` to detect it.
     pub currency: Option<Currency>,
-    /// What a picture may be at most.
+    /// Limits of the picture.
     pub limits: PhotoLimits,
 }
 
-/// An answer, and the picture it was found in.
+/// A result and the picture it was computed from.
 #[derive(Debug)]
 pub struct PhotoCount {
-    /// The answer.
+    /// The result.
     pub count: Count,
     /// The upright photo at working size.
     pub working: Raster,
-    /// How many pixels of the full photo one of the working picture is.
+    /// Number of pixels of the full photo per pixel of the working picture.
     pub scale: f32,
 }
 
@@ -44,12 +44,13 @@ pub fn count(bytes: &[u8], options: Options) -> Result<Count, Error> {
     count_with(&BUILTIN, bytes, options).map(|result| result.count)
 }
 
-/// Counts with given models, and gives the picture as well.
+/// Counts with given models and also returns the working picture.
 pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<PhotoCount, Error> {
     let mut clock = Clock::start();
     let mut photo = info_span!("decode").in_scope(|| decode(bytes, options.limits))?;
     let decode = clock.lap();
 
+    // Moved out of the photo, because a copy would cost several megabytes.
     let pyramid = Pyramid::new(std::mem::replace(
         &mut photo.working,
         Raster::new(1, 1, [0; 3]),
@@ -60,6 +61,7 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Pho
     let detect = clock.lap();
 
     let _classify = info_span!("classify").entered();
+    // Without colour the classifier would guess; equal scores leave the decision to the sizes.
     let colourless = is_colourless(pyramid.full());
     let mut metals = metals(&pyramid, models, &found);
     if colourless {
@@ -88,7 +90,7 @@ pub fn count_with(models: &Models, bytes: &[u8], options: Options) -> Result<Pho
     })
 }
 
-/// The ranking of the currency that was asked for, or of the one that explains the photo best.
+/// Returns the ranking of the requested currency, or of the one that explains the photo best.
 fn best_ranking(requested: Option<Currency>, measurements: &[CoinMeasurement]) -> Option<Ranking> {
     let tried: &[Currency] = requested
         .as_ref()
@@ -121,7 +123,7 @@ fn measurements(
         .collect()
 }
 
-/// Whether the picture is grey: then colour tells nothing.
+/// Returns whether the picture is grey, so that colour carries no information.
 fn is_colourless(picture: &Raster) -> bool {
     let spread = |p: &[u8]| p[0].max(p[1]).max(p[2]) - p[0].min(p[1]).min(p[2]);
     let coloured = picture
@@ -129,6 +131,7 @@ fn is_colourless(picture: &Raster) -> bool {
         .chunks_exact(3)
         .filter(|p| spread(p) > 12)
         .count();
+    // Under half a percent of coloured pixels: compression artefacts.
     coloured * 200 < picture.width() * picture.height()
 }
 

@@ -1,8 +1,8 @@
-//! The coins that are known: what each is worth, how wide it is, and what colour it has.
+//! Known coins: value, diameter and colour.
 
 use serde::{Deserialize, Serialize};
 
-/// A currency whose coins are known.
+/// A currency with known coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Currency {
     /// United States dollar.
@@ -14,11 +14,11 @@ pub enum Currency {
 }
 
 impl Currency {
-    /// Every currency, in the order in which they are tried.
+    /// All currencies, in the order in which they are tried.
     pub const ALL: [Self; 2] = [Self::Usd, Self::Eur];
 
-    /// The coins in circulation. Half dollars and dollar coins are left out on purpose: they are
-    /// rare enough that knowing them costs more right answers than it gives.
+    /// Returns the coins in circulation. Half dollars and dollar coins are left out on purpose:
+    /// they are rare enough that including them costs more correct results than it adds.
     pub fn coins(self) -> &'static [CoinKind] {
         match self {
             Self::Usd => &USD,
@@ -26,7 +26,7 @@ impl Currency {
         }
     }
 
-    /// An amount as people write it: `$0.53`, `€3.88`.
+    /// Formats an amount: `$0.53`, `€3.88`.
     pub fn display(self, minor: u32) -> String {
         let sign = match self {
             Self::Usd => '$',
@@ -35,7 +35,7 @@ impl Currency {
         format!("{sign}{}.{:02}", minor / 100, minor % 100)
     }
 
-    /// The code of ISO 4217.
+    /// Returns the ISO 4217 code.
     pub fn code(self) -> &'static str {
         match self {
             Self::Usd => "USD",
@@ -47,17 +47,17 @@ impl Currency {
 /// One kind of coin.
 #[derive(Debug, PartialEq)]
 pub struct CoinKind {
-    /// What it is worth, in cents.
+    /// The value in cents.
     pub value: u32,
-    /// What it is called.
+    /// The name.
     pub name: &'static str,
-    /// How wide it is, in millimetres.
+    /// The diameter in millimetres.
     pub diameter: f32,
-    /// What it looks to be made of.
+    /// The apparent material.
     pub metal: Metal,
 }
 
-/// The colour classes of coins.
+/// Colour classes of coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metal {
     /// Reddish brown: cents.
@@ -73,7 +73,7 @@ pub enum Metal {
 }
 
 impl Metal {
-    /// Every class, in the order of the classifier's outputs.
+    /// All classes, in the order of the classifier's outputs.
     pub const ALL: [Self; 5] = [
         Self::Copper,
         Self::Silver,
@@ -83,6 +83,7 @@ impl Metal {
     ];
 }
 
+// Diameters from the specifications of the United States Mint.
 const USD: [CoinKind; 4] = [
     CoinKind {
         value: 1,
@@ -110,6 +111,7 @@ const USD: [CoinKind; 4] = [
     },
 ];
 
+// Diameters from the common specifications of euro coins (Council Regulation 729/2014).
 const EUR: [CoinKind; 8] = [
     CoinKind {
         value: 1,

@@ -1,4 +1,4 @@
-//! What a caller of the library sees, on drawn photos and, where they are, on real ones.
+//! The library, on drawn photos and, if available, on real ones.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -34,6 +34,7 @@ fn counts_dollars_exactly() {
     assert!(!count.ambiguous, "{count:?}");
     let first = &count.coins[0];
     assert!(
+        // A quarter is 24.26 mm wide; the scene has 6 pixels per millimetre.
         (first.r - 24.26 / 2.0 * 6.0).abs() < 1.5 && !first.partial,
         "{first:?}"
     );
@@ -60,6 +61,7 @@ fn reports_positions_in_pixels_of_the_original() {
     assert_eq!((count.image.width, count.image.height), (2400, 1600));
     let quarter = &count.coins[0];
     assert!(
+        // The scene is larger than the working size, but positions are in pixels of the original.
         (quarter.x - 208.0).abs() < 4.0 && (quarter.r - 157.7).abs() < 4.0,
         "{quarter:?}"
     );
@@ -67,6 +69,7 @@ fn reports_positions_in_pixels_of_the_original() {
 
 #[test]
 fn finds_coins_on_any_background() {
+    // Light, red, nearly black and green.
     for background in [[210, 205, 195], [150, 40, 40], [20, 20, 24], [60, 120, 70]] {
         let scene = Scene::new(1000, 800, 6.0)
             .with_background(background)
@@ -78,6 +81,7 @@ fn finds_coins_on_any_background() {
 
 #[test]
 fn finds_nothing_without_coins() {
+    // A checkerboard, a gradient and plain grey have no circles.
     let stripes = (0..600 * 400).flat_map(|i| {
         let (x, y) = (i % 600, i / 600);
         if (x / 20 + y / 30) % 2 == 0 {
@@ -124,6 +128,7 @@ fn silver_of_one_size_is_ambiguous() {
     totals.sort_unstable();
     assert_eq!(
         totals,
+        // Five coins of one silver size: nothing but the engraving distinguishes them.
         [25, 50, 125],
         "nickels, dimes or quarters: {count:?}"
     );
@@ -148,6 +153,7 @@ fn warns_about_grey_photos() {
         .coins(Currency::Usd, &[25, 10, 5, 1])
         .draw();
     let grey = colour.pixels().chunks_exact(3).flat_map(|p| {
+        // A weighted mean of the channels, so that brightness edges remain.
         let light = (u32::from(p[0]) * 3 + u32::from(p[1]) * 6 + u32::from(p[2])) / 10;
         [light as u8; 3]
     });
@@ -166,6 +172,7 @@ fn warns_about_grey_photos() {
 
 #[test]
 fn marks_cut_coins_as_partial() {
+    // A quarter with a radius of 73 pixels, 50 pixels from the left edge.
     let scene = Scene::new(800, 600, 6.0).coin(Currency::Usd, 25, 50.0, 300.0);
     let scene = scene
         .coin(Currency::Usd, 25, 400.0, 300.0)
@@ -195,6 +202,7 @@ fn annotates_every_coin() {
     let picture = annotate(&counted);
 
     for coin in &counted.count.coins {
+        // A point on the ring, which must have been painted.
         let (x, y) = ((coin.x + coin.r) as isize, coin.y as isize);
         assert_ne!(
             picture.at(x, y),
@@ -229,14 +237,14 @@ fn counts_the_samples() {
 /// The coins of `samples/euro.jpg`, counted by hand.
 const EURO: (usize, &str) = (29, "€10.10");
 
-/// The photos beside the checkout, if they are there.
+/// Returns the folder of labelled photos next to the checkout, if present.
 fn photos(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = root.join("../shared/data/coins");
     if folder.is_dir() {
         return Some(folder);
     }
-    // Not eprintln: what libtest captures of a passing test is never seen.
+    // Not `eprintln!`: libtest captures it and hides it for passing tests.
     let _ = writeln!(std::io::stderr(), "skipped: {name} needs ../shared/data");
     None
 }
@@ -259,8 +267,8 @@ fn counts_most_real_photos_exactly() {
         right += usize::from(label["total"] == count.total.minor);
     }
 
-    // These photos also trained the weights, so the floor guards against decay and is no measure
-    // of accuracy; the README has the measure.
+    // The weights were trained on these photos too, so the floors detect regressions and do not
+    // measure accuracy; docs/coins.md has measurements.
     assert!(
         counted >= COUNTED_FLOOR,
         "{counted} of {} counted exactly",
@@ -293,6 +301,7 @@ fn finds_nothing_in_real_pictures_without_coins() {
         }
     }
 
+    // At most one false positive, as in the measurements of docs/coins.md.
     assert!(wrong.len() <= 1, "{wrong:?}");
 }
 

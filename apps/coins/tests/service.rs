@@ -1,4 +1,4 @@
-//! What a caller of the service sees: a real listener on the loopback, plain HTTP/1.1 to it.
+//! The service, tested over plain HTTP/1.1 on loopback.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A service that runs until it is told to stop.
+/// A running service.
 struct TestService {
     address: SocketAddr,
     stop: Trigger,
@@ -50,7 +50,7 @@ impl TestService {
             body.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // A service that refuses early may close before it has read everything.
+        // The service may respond and close before it has read everything.
         let _ = stream.write_all(body).await;
         TestResponse::read(stream).await
     }
@@ -89,7 +89,7 @@ impl TestResponse {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The status and the code of the error.
+    /// Returns the status and the error code.
     fn error(&self) -> (u16, String) {
         (
             self.status,
@@ -113,6 +113,7 @@ async fn answers_a_photo_with_its_value() {
     assert_eq!(answer.status, 200);
 
     let count = answer.json();
+    // 25 + 10 + 5 + 1 + 1.
     assert_eq!(count["total"]["minor"], 42);
     assert_eq!(count["total"]["display"], "$0.42");
     assert_eq!(count["coins"].as_array().unwrap().len(), 5);
@@ -157,12 +158,14 @@ async fn rejects_invalid_bodies_with_an_explanation() {
     assert_eq!(post("", b"hello").await.error(), error(422, "not_an_image"));
     assert_eq!(post("", b"").await.error(), error(422, "not_an_image"));
 
+    // Half a JPEG has no end marker.
     let half = &photo[..photo.len() / 2];
     assert_eq!(
         post(JPEG, half).await.error(),
         error(422, "truncated_image")
     );
 
+    // One byte over the limit.
     let long = vec![0; 200_001];
     assert_eq!(
         post(JPEG, &long).await.error(),
@@ -170,6 +173,7 @@ async fn rejects_invalid_bodies_with_an_explanation() {
     );
 
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    // Detected by the bytes without a type, and by the declared type.
     for headers in ["", "content-type: image/heic\r\n"] {
         let answer = post(headers, heic).await;
         assert_eq!(answer.error(), error(415, "unsupported_media_type"));
@@ -189,6 +193,7 @@ async fn rejects_invalid_bodies_with_an_explanation() {
 #[tokio::test]
 async fn rejects_a_photo_over_the_pixel_limit() {
     let service = TestService::start(Config {
+        // The photo has 800,000 pixels.
         max_pixels: 1000,
         ..Config::default()
     })
@@ -218,13 +223,14 @@ async fn a_full_queue_answers_503_with_retry_after() {
     })
     .await;
 
-    // The only place is held by a request whose body is slow to come.
+    // The only slot is taken by a request with an incomplete body.
     let mut slow = TcpStream::connect(service.address).await.unwrap();
     slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
         .await
         .unwrap();
 
     let mut answer = service.post("/v1/coins", JPEG, b"hello").await;
+    // The slow request may not have its slot yet.
     for _ in 0..1000 {
         if answer.status == 503 {
             break;
@@ -235,6 +241,7 @@ async fn a_full_queue_answers_503_with_retry_after() {
 
     assert_eq!(answer.error(), (503, "busy".to_owned()));
     assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    // Completes the nine bytes, so that the service can drain.
     slow.write_all(b"cdefghi").await.unwrap();
     service.stop().await;
 }
@@ -268,7 +275,7 @@ async fn rejects_videos_without_a_thumbnail_service() {
     service.stop().await;
 }
 
-/// A thumbnail service that answers one request with what it is given, and tells what it was sent.
+/// A thumbnail service that answers one request with the given bytes and returns the request.
 async fn thumbnail(answer: Vec<u8>) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -312,6 +319,7 @@ async fn counts_coins_in_a_video() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["total"]["minor"], 42);
     let request = video.await.unwrap();
+    // The position is passed on unchanged; width and format are fixed.
     assert!(request.starts_with("POST /v1/thumbnail?at=12.5&width=1600&format=jpeg HTTP/1.1\r\n"));
     assert!(request.contains("content-type: video/mp4\r\n"), "{request}");
     service.stop().await;
@@ -336,6 +344,7 @@ async fn passes_on_errors_of_the_thumbnail_service() {
         assert_eq!(answer.error(), (status, code.to_owned()));
         let message = answer.json()["error"]["message"].to_string();
         assert!(message.contains("there is no video stream"), "{message}");
+        // Without `at` the middle of the video is used.
         assert!(video.await.unwrap().contains("at=50%25&"));
         service.stop().await;
     }
@@ -345,6 +354,7 @@ async fn passes_on_errors_of_the_thumbnail_service() {
 async fn an_unreachable_thumbnail_service_is_503() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", gone.local_addr().unwrap());
+    // A port that was free a moment ago refuses connections.
     drop(gone);
 
     let service = TestService::start(Config {

@@ -107,6 +107,7 @@ async fn serve_latched(
     tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
     let mut tasks = JoinSet::new();
     let (credentials, keys) = build_credentials(&config, &mut tasks)?;
+    // HTTP/2 is not negotiated on cleartext, so the upstream's protocol is a setting.
     let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
     let upstream = Upstream::speaking(protocol, &config.upstream, limits)?;
     let filter = Arc::new(build_filter(&config, credentials, upstream.clone())?);

@@ -1,4 +1,4 @@
-//! Limits clients whose credentials failed too often.
+//! Limits clients with too many failed credentials.
 //!
 //! Cached tokens still pass, so a client that shares its address with a guesser keeps its access.
 

@@ -31,6 +31,7 @@ pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, claims:
 
 fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
     let scopes = identity.scopes.join(" ");
+    // A missing value leaves out its header, rather than sending an empty one.
     let always = [
         (SUBJECT, identity.subject.as_deref()),
         (ISSUER, Some(identity.issuer.as_str())),

@@ -35,7 +35,7 @@ impl Issuers {
         }
     }
 
-    /// Returns the identity of a cached token whose keys have not changed.
+    /// Returns the identity of a cached token if its issuer's keys have not changed.
     pub(crate) fn find_cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Identity>> {
         let fingerprint = self.cache.fingerprint(token)?;
         self.cache.get(&fingerprint, now, |issuer| {
@@ -87,8 +87,8 @@ impl Issuers {
         Ok(identity)
     }
 
-    /// Selects the issuer whose keys are tried. With a single issuer it is always that one; a wrong
-    /// `iss` is then reported by the claims check.
+    /// Selects the issuer and its keys for a token. With a single issuer it is always that one; a
+    /// wrong `iss` is then reported by the claims check.
     fn select(&self, jws: &Jws<'_>) -> Option<(usize, &IssuerVerifier)> {
         if let [only] = &self.list[..] {
             return Some((0, only));

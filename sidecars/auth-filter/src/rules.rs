@@ -369,6 +369,7 @@ fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleError> {
         return Err(RuleError::Path);
     }
 
+    // Only the last segment may be `**`; any other is reported below.
     let (segments, rest) = match target.segments() {
         [before @ .., last] if last == "**" => (before, true),
         all => (all, false),

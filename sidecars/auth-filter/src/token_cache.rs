@@ -112,7 +112,7 @@ mod tests {
         assert!(cache.get(&token, at(100), |_| Some(1)).is_none());
         assert!(cache.get(&token, at(0), |_| Some(1)).is_none(), "forgotten");
 
-        // A new generation, and an issuer whose keys are stale, both invalidate the entry.
+        // A new generation, and an issuer with stale keys, both invalidate the entry.
         for now in [Some(2), None] {
             cache.insert(token, cached_token(1));
             assert!(cache.get(&token, at(0), |_| now).is_none(), "{now:?}");

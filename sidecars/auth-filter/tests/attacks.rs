@@ -450,7 +450,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Builds a request without a body whose fields are literal, so that it can contain anything.
+/// Builds a request without a body from literal fields, so that it can contain anything.
 fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -533,6 +533,7 @@ async fn rejects_http2_requests_invalid_in_http1() {
         assert!(seen.is_empty(), "{change:?}: {seen:?}");
     }
 
+    // A duplicated pseudo-header is malformed (RFC 9113 8.3).
     let twice = over_http2(&[
         (":method", "GET"),
         (":scheme", "http"),
@@ -572,6 +573,7 @@ fn attack_table_lists_existing_tests() {
         .collect();
 
     assert!(rows.len() >= 18, "{}", rows.len());
+    // A row may name several tests; each must exist.
     for row in rows {
         let named: Vec<&str> = row
             .split('`')

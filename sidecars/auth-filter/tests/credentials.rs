@@ -144,6 +144,7 @@ async fn cached_token_ends_with_its_expiry_or_its_key() {
     let ending = bearer(&harness.signer.token(&ending));
     let lasting = bearer(&harness.token(""));
 
+    // The second and third request are answered from the cache.
     for _ in 0..3 {
         assert_eq!(get(&harness, "/", &ending).await.0, 200);
         assert_eq!(get(&harness, "/", &lasting).await.0, 200);
@@ -342,7 +343,7 @@ async fn accepts_only_configured_load_balancers() {
     let elsewhere = ARN.replace("123456789012", "666666666666");
 
     for (what, token, status) in [
-        // ALBeast: signed with the region's key for somebody else's load balancer.
+        // ALBeast: signed with the region's key for another account's load balancer.
         ("another signer", with("signer", json!(elsewhere)), 401),
         (
             "a longer signer",

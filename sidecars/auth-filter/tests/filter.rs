@@ -29,7 +29,7 @@ async fn answers_401_without_a_token() {
     assert!(
         answer
             .0
-            .ends_with(r#"{"error":{"code":"no_token","message":"a bearer token is needed"}}"#)
+            .ends_with(r#"{"error":{"code":"no_token","message":"a bearer token is required"}}"#)
     );
     assert!(harness.upstream.take().is_empty());
 }
@@ -326,6 +326,7 @@ async fn claims_cannot_inject_headers() {
             panic!("not one request")
         };
 
+        // An unusable subject leaves out the header; nothing else changes.
         assert!(seen.header("x-auth-subject").is_empty(), "{subject:?}");
         assert!(seen.header("x-auth-scopes").is_empty(), "{subject:?}");
     }

@@ -197,6 +197,7 @@ fn rejects_a_modified_header_payload_or_signature() {
     let token = signer.sign(&json!({"alg": "EdDSA", "kid": "e"}), b"foo");
     let parts: Vec<_> = token.split('.').collect();
 
+    // One valid token with each of its parts replaced.
     for changed in [
         format!(
             "{}.{}.{}",
@@ -253,6 +254,7 @@ fn rejects_crit_b64_zip_and_enc_headers() {
 #[test]
 fn ignores_keys_carried_by_the_token() {
     let (ours, theirs) = (Signer::p256("a"), Signer::p256("a"));
+    // `kid` is known; all other members point to the attacker's key.
     let header = json!({
         "alg": "ES256", "kid": "a", "jwk": theirs.jwk(),
         "jku": "https://evil.test/jwks", "x5u": "https://evil.test/x5u", "x5c": ["AAAA"],

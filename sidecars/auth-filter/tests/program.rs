@@ -102,6 +102,7 @@ fn check_token_shows_actual_and_expected_values() {
     claims["aud"] = json!(["account"]);
     claims["exp"] = json!(now() - 3600);
 
+    // Two checks fail; both must be shown.
     let output = folder.run(&["check-token", &folder.signer.token(&claims)]);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -153,7 +154,7 @@ fn explain_shows_the_matching_rule() {
             "GET",
             "/v1/coins?x=1",
             0,
-            "needs       yes  any good credential with the scopes coins.read",
+            "needs       yes  any valid credential with the scopes coins.read",
         ),
         (
             "GET",
@@ -165,7 +166,7 @@ fn explain_shows_the_matching_rule() {
             "POST",
             "/v1/coins",
             1,
-            "rule        no   403: none is for this request",
+            "rule        no   403: no rule matches this request",
         ),
         (
             "GET",
@@ -248,7 +249,7 @@ fn audit_logs_the_reason_without_secrets() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(!answer.contains("exp"), "{answer}");
 
-    let refused = entry("request refused");
+    let refused = entry("request rejected");
     assert_eq!(refused["reason"], "expired");
     assert_eq!(refused["path"], "/v1/coins");
     assert_eq!(refused["peer"], client.local_addr().unwrap().to_string());
@@ -259,6 +260,7 @@ fn audit_logs_the_reason_without_secrets() {
         "{text}"
     );
 
+    // The filter must also exit cleanly after SIGTERM.
     kill_process(Pid::from_child(&filter), Signal::TERM).unwrap();
     assert_eq!(entry("stopped")["code"], 0);
     assert_eq!(filter.wait().unwrap().code(), Some(0));

@@ -128,7 +128,7 @@ async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
     );
-    // Two clients alternate between new tokens and the first one, whose key stays published.
+    // Two clients alternate between new tokens and the first one; its key stays published.
     let asking: Vec<_> = (0..2)
         .map(|_| {
             let (done, sent, first) = (done.clone(), sent.clone(), first.clone());

@@ -1,21 +1,21 @@
-//! From circles to coins.
+//! Selects coins among circles.
 
 use crate::classify::{Models, Patch, crop, features, softmax};
 use crate::detect::{self, Circle};
 use crate::raster::{Pyramid, Raster};
 
-/// A circle that was taken for a coin.
+/// A circle classified as a coin.
 #[derive(Debug, Clone, Copy)]
 pub struct CoinCandidate {
-    /// Where it is in the working picture.
+    /// The circle in the working picture.
     pub circle: Circle,
-    /// How sure it is to be a coin, 0 to 1.
+    /// The probability that it is a coin, 0 to 1.
     pub probability: f32,
     /// The network's score of each metal.
     pub metals: [f32; 5],
 }
 
-/// Judges all circles of a picture and keeps those that are coins of one photo.
+/// Classifies all circles of a picture and returns the coins.
 pub fn coins(pyramid: &Pyramid, models: &Models) -> Vec<CoinCandidate> {
     let candidates: Vec<CoinCandidate> = detect::circles(pyramid)
         .into_iter()
@@ -32,7 +32,7 @@ pub fn coins(pyramid: &Pyramid, models: &Models) -> Vec<CoinCandidate> {
         .collect();
 
     let found = keep_similar_sizes(remove_overlapping(candidates));
-    // Doubtful circles are coins only beside a coin: a cup alone is a cup.
+    // Uncertain circles count only next to a certain one: a cup alone is not a coin.
     if found
         .iter()
         .any(|candidate| candidate.probability > MIN_PROBABILITY)
@@ -43,7 +43,8 @@ pub fn coins(pyramid: &Pyramid, models: &Models) -> Vec<CoinCandidate> {
     }
 }
 
-/// A circle with an edge all around is a coin even if the network has seen few like it.
+/// Returns whether a candidate is a coin. A circle with a closed edge needs less probability,
+/// because the network may not have seen such a coin.
 fn is_coin(found: &CoinCandidate) -> bool {
     let least = if found.circle.coverage >= CLOSED {
         MIN_PROBABILITY_CLOSED
@@ -53,7 +54,7 @@ fn is_coin(found: &CoinCandidate) -> bool {
     found.probability > least
 }
 
-/// The share of a circle's rim that is inside the picture; nothing if its centre is not.
+/// Returns the share of a circle's rim inside the picture; 0 if its centre is outside.
 pub(super) fn visible_share(picture: &Raster, circle: &Circle) -> f32 {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let inside = |x: f32, y: f32| x >= -0.5 && y >= -0.5 && x < width && y < height;
@@ -67,7 +68,7 @@ pub(super) fn visible_share(picture: &Raster, circle: &Circle) -> f32 {
     (0..64).filter(|ray| on_rim(*ray)).count() as f32 / 64.0
 }
 
-/// The score of each metal for every coin of a photo, from both classifiers.
+/// Returns the score of each metal for every coin, from both classifiers.
 pub fn metals(pyramid: &Pyramid, models: &Models, found: &[CoinCandidate]) -> Vec<[f32; 5]> {
     let circles: Vec<Circle> = found.iter().map(|found| found.circle).collect();
     let patches: Vec<Patch> = circles
@@ -79,6 +80,7 @@ pub fn metals(pyramid: &Pyramid, models: &Models, found: &[CoinCandidate]) -> Ve
             softmax(models.colours.scores(features)),
             softmax(found.metals),
         );
+        // Products of experts: the weighted geometric mean of both distributions.
         let log = |share: f32| (share + 0.01).ln();
         std::array::from_fn(|i| NET_SHARE * log(net[i]) + (1.0 - NET_SHARE) * log(linear[i]))
     };
@@ -86,7 +88,7 @@ pub fn metals(pyramid: &Pyramid, models: &Models, found: &[CoinCandidate]) -> Ve
     features(&patches).iter().zip(found).map(blend).collect()
 }
 
-/// Of circles that claim the same place the surest stays.
+/// Keeps the most probable of overlapping circles.
 fn remove_overlapping(mut found: Vec<CoinCandidate>) -> Vec<CoinCandidate> {
     let rank = |f: &CoinCandidate| f.probability * (0.5 + 0.5 * f.circle.coverage);
     found.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
@@ -106,7 +108,7 @@ fn remove_overlapping(mut found: Vec<CoinCandidate>) -> Vec<CoinCandidate> {
     kept
 }
 
-/// Coins of one photo differ little in size: the range of radii with the most evidence stays.
+/// Keeps the range of radii with the most evidence: coins in one photo differ little in size.
 fn keep_similar_sizes(found: Vec<CoinCandidate>) -> Vec<CoinCandidate> {
     let within = |least: f32, r: f32| r >= least * 0.995 && r <= least * SIZE_RANGE;
     let evidence = |least: f32| -> f32 {
@@ -132,5 +134,7 @@ const MIN_PROBABILITY_CLOSED: f32 = 0.05;
 const CLOSED: f32 = 0.95;
 const MIN_VISIBLE: f32 = 0.6;
 const CLOSEST: f32 = 0.75;
+// The widest and narrowest coins differ by 1.6 in euro; the rest is perspective.
 const SIZE_RANGE: f32 = 1.8;
+// The linear model sees the light of the whole photo, so it counts more for colour.
 const NET_SHARE: f32 = 0.25;

@@ -1,4 +1,4 @@
-//! Turns a ranking into an answer.
+//! Builds the result from a ranking.
 
 use super::find::{CoinCandidate, visible_share};
 use crate::answer::{Alternative, Coin, Count, Image, Scale, Timing, Total, Warning};
@@ -21,7 +21,7 @@ pub(super) fn sort_in_reading_order(found: &mut [CoinCandidate]) {
     }
 }
 
-/// Tells what was found; without a ranking nothing was.
+/// Builds the result; without a ranking it has no coins.
 pub(super) fn report(
     photo: &Photo,
     picture: &Raster,
@@ -67,6 +67,7 @@ fn fill(
     let Some(&(minor, confidence, best)) = totals.first() else {
         return;
     };
+    // The index comes from the same ranking, so it always exists.
     let Some((assignment, _)) = ranking.assignments.get(best) else {
         return;
     };
@@ -90,6 +91,7 @@ fn fill(
         .map(|(i, found)| coin(i, found, photo, picture, ranking, assignment))
         .collect();
 
+    // The first total is the result itself.
     count.alternatives = totals[1..]
         .iter()
         .filter(|(_, probability, _)| *probability >= MIN_ALTERNATIVE)
@@ -125,12 +127,13 @@ fn coin(
         r: circle.r * photo.scale,
         denomination: kind.value,
         name: kind.name,
+        // The weight of all assignments that agree about this coin.
         confidence: agreeing.map(|(_, weight)| weight).sum::<f32>() * found.probability,
         partial: visible_share(picture, &circle) < 1.0,
     }
 }
 
-/// Says in words how another way differs.
+/// Describes the difference between two assignments.
 fn describe_change(currency: Currency, from: &Assignment, to: &Assignment) -> String {
     let coins = currency.coins();
     let differing: Vec<usize> = (0..from.kinds.len())
@@ -155,14 +158,14 @@ fn warnings(photo: &Photo) -> Vec<Warning> {
     if photo.width.max(photo.height) >= MIN_SIDE {
         return Vec::new();
     }
-    let message = format!("under {MIN_SIDE} pixels a side coins are not told apart");
+    let message = format!("coins cannot be distinguished in photos under {MIN_SIDE} pixels");
     vec![Warning {
         code: "too_small",
         message,
     }]
 }
 
-/// The warning for a grey picture.
+/// Returns the warning for a grey picture.
 pub(super) fn no_colour() -> Warning {
     let message = "the photo has no colour, so only sizes were compared".to_owned();
     Warning {

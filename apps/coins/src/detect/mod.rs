@@ -1,4 +1,4 @@
-//! Finds circles: edges vote for the centres they point at, rays then measure each circle.
+//! Detects circles: edges vote for centres, then rays measure each circle.
 
 mod edges;
 mod rays;
@@ -6,7 +6,7 @@ mod vote;
 
 use crate::raster::{Pyramid, grow};
 
-/// A circle in the working picture and how much of an edge it has.
+/// A circle in the working picture and the quality of its edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Circle {
     /// The centre, from the left.
@@ -15,13 +15,13 @@ pub struct Circle {
     pub y: f32,
     /// The radius.
     pub r: f32,
-    /// The share of rays that meet an edge at the radius, 0 to 1.
+    /// The share of rays with an edge at the radius, 0 to 1.
     pub coverage: f32,
-    /// How strong that edge is in the mean, 0 to 1.
+    /// The mean strength of that edge, 0 to 1.
     pub contrast: f32,
 }
 
-/// Finds every circle that might be a coin, the surest first; most of them are not.
+/// Returns every circle that might be a coin, the best first; most are not coins.
 pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     let mut found = Vec::new();
     for (level, raster) in pyramid.levels().iter().enumerate() {
@@ -34,10 +34,13 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     }
 
     found.sort_by(|a, b| b.3.total_cmp(&a.3));
+    // Bounds the time for the measurements on busy pictures.
     found.truncate(MAX_PEAKS);
     let coarse = found
         .iter()
         .filter_map(|&(x, y, r, _)| rays::coarse(pyramid, x, y, r));
+    // Duplicates are removed before the expensive measurement, and again after it made circles
+    // coincide.
     let distinct = remove_duplicates(
         coarse
             .filter(|circle| circle.coverage > MIN_COVERAGE)
@@ -53,7 +56,7 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     )
 }
 
-/// Keeps one of several circles that are the same within a few percent.
+/// Keeps one of several circles that differ by a few percent.
 fn remove_duplicates(mut circles: Vec<Circle>) -> Vec<Circle> {
     circles.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
     let mut kept: Vec<Circle> = Vec::new();

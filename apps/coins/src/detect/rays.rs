@@ -1,10 +1,10 @@
-//! Measures a circle: rays leave the centre, each finds the edge it crosses near the radius, and a
-//! circle is laid through those points.
+//! Measures a circle: rays from the centre find the edge near the radius, and a circle is fitted
+//! through those points.
 
 use super::Circle;
 use crate::raster::{Pyramid, Raster, grow, shrink};
 
-/// A first look from few rays, over a wide range of radii.
+/// Measures with few rays over a wide range of radii.
 pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle> {
     let (raster, factor) = pyramid.level_for(r, 14.0);
     let start = Circle {
@@ -34,7 +34,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
     Some(scale_up(second, factor))
 }
 
-/// The exact look, at a finer size of the picture.
+/// Measures exactly, at a larger size of the picture.
 pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
     let (raster, factor) = pyramid.level_for(circle.r, 40.0);
     let mut now = Circle {
@@ -44,6 +44,7 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
         ..*circle
     };
 
+    // Each pass starts closer to the edge, so it can ignore more of its surroundings.
     for reach in [0.045, 0.035, 0.025] {
         now = RayScan {
             rays: 96,
@@ -66,8 +67,8 @@ fn scale_up(circle: Circle, factor: f32) -> Circle {
     }
 }
 
-/// How closely to look: the number of rays, the range of radii as shares of the present one, and
-/// how far from the common radius one ray's edge may lie.
+/// A scan: the number of rays, the range of radii relative to the current one, and how far an edge
+/// may be from the common radius.
 struct RayScan {
     rays: usize,
     low: f32,
@@ -91,6 +92,7 @@ impl RayScan {
                 radius.saturating_sub(reach),
                 (radius + reach + 1).min(steps),
             );
+            // Edges close to the common radius are preferred: letters and shadows lie off it.
             let near = |k: usize| {
                 let off = (k as f32 - radius as f32) / (reach as f32 + 1.0);
                 change[k] * (1.0 - 0.5 * off * off)
@@ -117,6 +119,7 @@ impl RayScan {
 
         let (x, y, r) = circle_through(points)?;
         let moved = x.hypot(y);
+        // The fit left the circle it started from.
         if !(0.6..1.6).contains(&r) || moved > 0.5 {
             return None;
         }
@@ -130,14 +133,15 @@ impl RayScan {
         })
     }
 
-    /// Whether a ray meets the circle inside the picture: what the frame cuts off is no gap.
+    /// Returns whether a ray meets the circle inside the picture; parts outside do not count as
+    /// gaps.
     fn is_visible(&self, raster: &Raster, circle: &Circle, ray: usize) -> bool {
         let (sin, cos) = angle(ray, self.rays).sin_cos();
         let (x, y) = (circle.x + cos * circle.r, circle.y + sin * circle.r);
         x >= 0.0 && y >= 0.0 && x < raster.width() as f32 && y < raster.height() as f32
     }
 
-    /// For each ray and step outwards: how much the colour changes there, 0 to 1.
+    /// Returns the change of colour at each step of each ray, 0 to 1.
     fn changes(&self, raster: &Raster, circle: &Circle, steps: usize) -> Vec<f32> {
         let mut changes = Vec::with_capacity(self.rays * steps);
         let mut line = vec![[0.0_f32; 3]; steps + 3];
@@ -165,8 +169,8 @@ fn angle(ray: usize, rays: usize) -> f32 {
     ray as f32 * std::f32::consts::TAU / rays as f32
 }
 
-/// The step at which the rays together change most. A coin has a second edge inside its rim, so
-/// of several that are nearly as good the outermost is taken.
+/// Returns the step with the most change over all rays. Coins have a second edge inside the rim, so
+/// the outermost of several similar ones is chosen.
 fn common_radius(changes: &[f32], steps: usize) -> Option<usize> {
     let mut profile = vec![0.0_f32; steps];
     for ray in changes.chunks_exact(steps) {
@@ -187,7 +191,7 @@ fn common_radius(changes: &[f32], steps: usize) -> Option<usize> {
     })
 }
 
-/// Where between steps a parabola through three of them peaks.
+/// Returns the offset of the peak of a parabola through three values.
 fn peak_offset(values: &[f32], k: usize) -> f32 {
     if k == 0 || k + 1 >= values.len() {
         return 0.0;
@@ -199,8 +203,7 @@ fn peak_offset(values: &[f32], k: usize) -> f32 {
     (0.5 * (values[k - 1] - values[k + 1]) / bend).clamp(-0.5, 0.5)
 }
 
-/// The circle nearest to weighted points in the least-squares sense; a second pass drops the ones
-/// that lie far from the first.
+/// Fits a circle to weighted points by least squares; a second pass drops outliers of the first.
 fn circle_through(mut points: Vec<(f32, f32, f32)>) -> Option<(f32, f32, f32)> {
     let (x, y, r) = least_squares(&points)?;
     let mut off: Vec<f32> = points
@@ -208,12 +211,13 @@ fn circle_through(mut points: Vec<(f32, f32, f32)>) -> Option<(f32, f32, f32)> {
         .map(|p| ((p.0 - x).hypot(p.1 - y) - r).abs())
         .collect();
     off.sort_by(f32::total_cmp);
+    // 2.5 medians of the residuals, but at least 0.8 % of the radius.
     let limit = (2.5 * off[off.len() / 2]).max(0.008);
     points.retain(|p| ((p.0 - x).hypot(p.1 - y) - r).abs() <= limit);
     least_squares(&points)
 }
 
-/// Solves x² + y² = 2ax + 2by + c, which is linear in a, b, c.
+/// Solves x² + y² = 2ax + 2by + c (the Kåsa fit), which is linear in a, b, c.
 fn least_squares(points: &[(f32, f32, f32)]) -> Option<(f32, f32, f32)> {
     if points.len() < 8 {
         return None;

@@ -1,7 +1,7 @@
-//! The HTTP side: photos and videos in, JSON or an annotated picture out.
+//! The HTTP service: photos and videos in, JSON or an annotated picture out.
 //!
 //! ```text
-//! request ─▶ a place in the queue ─▶ body ─▶ a worker's thread: count ─▶ JSON or picture
+//! request ─▶ slot in the queue ─▶ body ─▶ worker thread: count ─▶ JSON or picture
 //!                  │ none: 503         ▲
 //!                  ▼                   │ picture
 //!                                 video ─▶ thumbnail service
@@ -27,7 +27,7 @@ use query::Query;
 use rejection::Rejection;
 use workers::Workers;
 
-/// Serves until the shutdown, then finishes what is in flight under `limits.drain`.
+/// Serves until the shutdown, then finishes requests in flight within `limits.drain`.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
@@ -94,10 +94,12 @@ impl Service {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
         let picture = picture_format(request.headers(), &query, picture);
         if let Some(subject) = request.headers().get("x-auth-subject") {
-            tracing::debug!(?subject, "photo of a known subject");
+            // Set by auth-filter in front of this service.
+            tracing::debug!(?subject, "photo of an authenticated subject");
         }
 
         let kind = BodyKind::from_headers(request.headers())?;
+        // Reserved before the body is read: a full queue answers immediately.
         let slot = self.workers.acquire_slot()?;
         let bytes = match kind {
             BodyKind::Picture => self.body(request.into_body()).await?,
@@ -131,7 +133,7 @@ impl Service {
     }
 }
 
-/// What a body claims to be.
+/// The declared kind of a body.
 #[derive(Clone, Copy)]
 enum BodyKind {
     Picture,
@@ -148,7 +150,7 @@ impl BodyKind {
 
         match media_type {
             "image/jpeg" | "image/jpg" | "image/png" | "image/webp" => Ok(Self::Picture),
-            // What curl says of every body, and what says nothing: the bytes decide.
+            // curl's default type, and types without information: the bytes decide.
             "application/octet-stream" | "application/x-www-form-urlencoded" | "" | "image/*" => {
                 Ok(Self::Picture)
             }
@@ -158,12 +160,14 @@ impl BodyKind {
     }
 }
 
-/// Whether a picture is wanted, and in what format: the path, `annotate=1`, or `Accept: image/…`.
+/// Returns the format of the requested picture, if any: by the path, `annotate=1`, or `Accept:
+/// image/…`.
 fn picture_format(headers: &HeaderMap, query: &Query, path: Option<Format>) -> Option<Format> {
     let accept = headers
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    // Only the first media type: weights and lists are not worth a parser here.
     let first = accept.split([',', ';']).next().unwrap_or_default().trim();
 
     match first {

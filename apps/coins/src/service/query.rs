@@ -1,16 +1,16 @@
-//! What a request asks for in its query.
+//! The query of a request.
 
 use super::rejection::Rejection;
 use crate::money::Currency;
 
-/// The query of a request.
+/// The parsed query of a request.
 #[derive(Debug, PartialEq)]
 pub(super) struct Query {
     /// `currency=auto|usd|eur`; `None` is auto.
     pub(super) currency: Option<Currency>,
     /// `annotate=0|1`.
     pub(super) annotate: bool,
-    /// `at=`, still percent-encoded: where in a video to take the picture.
+    /// `at=`, still percent-encoded: the position in a video.
     pub(super) at: Option<String>,
 }
 
@@ -47,18 +47,20 @@ fn currency(value: &str) -> Result<Option<Currency>, Rejection> {
     }
 }
 
-/// Whether a value can be put into another query as it is.
+/// Returns whether a value can be copied into another query unchanged.
 fn is_encoded(value: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%:+".contains(&b);
     !value.is_empty() && value.len() <= 64 && value.bytes().all(plain)
 }
 
 fn invalid(name: &str, value: &str, good: &str) -> Rejection {
-    Rejection::BadQuery(format!("`{value}` is no value of `{name}`; give {good}"))
+    Rejection::BadQuery(format!(
+        "`{value}` is not a valid value of `{name}`; use {good}"
+    ))
 }
 
 fn unknown(name: &str) -> String {
-    format!("`{name}` is not known; leave it out or give `currency`, `annotate` or `at`")
+    format!("`{name}` is not a known parameter; use `currency`, `annotate` or `at`")
 }
 
 #[cfg(test)]
@@ -96,6 +98,7 @@ mod tests {
         for query in [
             "currency=gbp",
             "annotate=yes",
+            // Unknown parameters are errors, so that a typo does not change the result silently.
             "curency=usd",
             "at=%0a&at=a/b",
             "at=",

@@ -1,5 +1,5 @@
-//! Counting takes a processor for a good part of a second, so it runs on threads of its own, as
-//! many at once as there are processors, with a short queue before them.
+//! Worker threads: counting takes a processor for a good part of a second, so it runs on blocking
+//! threads, one per processor, with a short queue.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,13 +16,13 @@ use crate::photo::PhotoLimits;
 use crate::picture::{Format, annotate, encode};
 use crate::{Config, Options, count_with};
 
-/// The workers and the queue before them.
+/// The workers and their queue.
 pub(super) struct Workers {
     models: Arc<Models>,
     limits: PhotoLimits,
-    /// One permit for each photo that is counted or waits.
+    /// One permit per photo that is counted or waiting.
     queue: Arc<Semaphore>,
-    /// One permit for each photo that is counted.
+    /// One permit per photo that is counted.
     running: Arc<Semaphore>,
 }
 
@@ -40,8 +40,8 @@ impl Workers {
         }
     }
 
-    /// A place in the queue. It is taken before the body is read, so that what waits is bounded in
-    /// memory as well.
+    /// Reserves a slot in the queue. It is reserved before the body is read, so that waiting
+    /// requests are bounded in memory too.
     pub(super) fn acquire_slot(&self) -> Result<QueueSlot<'_>, Rejection> {
         if let Ok(permit) = Arc::clone(&self.queue).try_acquire_owned() {
             return Ok(QueueSlot {
@@ -54,7 +54,7 @@ impl Workers {
     }
 }
 
-/// A place in the queue.
+/// A slot in the queue.
 pub(super) struct QueueSlot<'a> {
     workers: &'a Workers,
     _permit: OwnedSemaphorePermit,
@@ -63,7 +63,7 @@ pub(super) struct QueueSlot<'a> {
 type Outcome = (Count, Option<(Format, Vec<u8>)>);
 
 impl QueueSlot<'_> {
-    /// Waits for a worker and counts; a picture is drawn if a format is given.
+    /// Waits for a worker and counts; also draws a picture if a format is given.
     pub(super) async fn count(
         &self,
         bytes: Bytes,
@@ -71,6 +71,7 @@ impl QueueSlot<'_> {
         picture: Option<Format>,
     ) -> Result<Outcome, Rejection> {
         let running = Arc::clone(&self.workers.running);
+        // Waits for a worker; the slot in the queue already bounds how many wait.
         let permit = running
             .acquire_owned()
             .await
@@ -81,9 +82,11 @@ impl QueueSlot<'_> {
             limits: self.workers.limits,
         };
 
+        // The blocking thread has no span, so the request's is entered there.
         let span = Span::current();
         let work = move || {
-            // Held to the end of the work even if the client has gone and nobody waits for it.
+            // Held until the end of the work even if the client is gone: a blocking task cannot be
+            // cancelled.
             let _permit = permit;
             span.in_scope(|| count_photo(&models, &bytes, options, picture))
         };
@@ -91,7 +94,7 @@ impl QueueSlot<'_> {
         match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::error!(%error, "counting a photo ended early");
+                tracing::error!(%error, "counting failed");
                 Err(Rejection::Internal)
             }
         }
@@ -115,7 +118,7 @@ fn count_photo(
     match drawn {
         Ok(bytes) => Ok((counted.count, Some((format, bytes)))),
         Err(error) => {
-            tracing::error!(%error, "annotate picture could not be written");
+            tracing::error!(%error, "cannot encode the annotated picture");
             Err(Rejection::Internal)
         }
     }
@@ -133,6 +136,6 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     rejected: telemetry::counter(
         "coins.rejected",
         "{photo}",
-        "Photos refused for want of a worker",
+        "Photos rejected because the queue was full",
     ),
 });

@@ -76,7 +76,7 @@ pub struct Config {
     pub api_keys_secret: Secret,
     /// Header that carries an API key; removed from forwarded requests.
     pub api_key_header: String,
-    /// The load balancers whose user tokens are accepted.
+    /// Settings for user tokens of load balancers.
     pub alb: AlbSettings,
     /// Accepted client certificates as forwarded by tls-proxy in mode `http`: each with `uri`,
     /// `dns`, `subject` or `sha256` and optionally `id` and `scopes`; the first match applies.
@@ -93,7 +93,7 @@ pub struct Config {
     /// `false` for a dry run: requests that would be rejected are audited and forwarded without an
     /// identity.
     pub enforce: bool,
-    /// Limit for clients whose credentials fail.
+    /// Limit for clients with failed credentials.
     pub failures: FailureSettings,
     /// Forwards a verified `Authorization` header instead of removing it.
     pub forward_authorization: bool,

@@ -88,6 +88,7 @@ impl Config {
             ));
         }
 
+        // `audience` or `jwks` alone shows that an issuer was intended.
         let given = !self.audience.is_empty() || self.jwks.is_some();
         if self.issuer.is_empty() && given && self.has_credentials() {
             let hint = "set the issuer that valid tokens have in `iss`";

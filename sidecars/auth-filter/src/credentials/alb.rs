@@ -1,7 +1,7 @@
 //! User tokens of an Application Load Balancer: `x-amzn-oidc-data`.
 //!
-//! The token is signed with ES256 by a key that all load balancers of a region share, so anyone who
-//! runs one can get tokens of that region signed ("ALBeast"). Therefore its `signer` must be a
+//! The token is signed with ES256 by a key that all load balancers of a region share, so every AWS
+//! customer can get tokens of that region signed ("ALBeast"). Therefore its `signer` must be a
 //! configured ARN. It has no audience, and its parts are base64url with padding, which is part of
 //! the signed bytes. Source: Elastic Load Balancing, "Authenticate users using an Application Load
 //! Balancer".
@@ -35,7 +35,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-amzn-oidc-data"
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlbSettings {
-    /// ARNs of the load balancers whose `x-amzn-oidc-data` is accepted; none if empty.
+    /// ARNs of the load balancers to accept `x-amzn-oidc-data` from; none if empty.
     pub signers: Vec<String>,
     /// OIDC client ids accepted in `x-amzn-oidc-data`; any if empty.
     pub clients: Vec<String>,
@@ -182,6 +182,7 @@ impl Alb {
             return Err(AlbError::Signer);
         }
 
+        // One load balancer can serve several OIDC clients, so the ARN alone may be too coarse.
         let clients = &self.settings.clients;
         let client = header_text("client");
         if !clients.is_empty()

@@ -154,6 +154,7 @@ impl CertificateNames {
         while !rest.is_empty() {
             let (name, after) = rest.split_once('=')?;
             let (value, after) = parse_value(after)?;
+            // Anything but `;` after a value, and a `;` at the end, is malformed.
             rest = match after.strip_prefix(';') {
                 Some(more) if !more.is_empty() => more,
                 None if after.is_empty() => "",

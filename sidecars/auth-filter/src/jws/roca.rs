@@ -1,4 +1,4 @@
-//! Detects RSA keys whose private key can be computed from the public one (ROCA, CVE-2017-15361).
+//! Detects RSA keys with a private key that follows from the public one (ROCA, CVE-2017-15361).
 //!
 //! A smart card library generated primes of the form `k·M + 65537^a mod M`, with `M` a product of
 //! the first primes. A modulus of two such primes is a power of 65537 modulo each of them; for

@@ -31,7 +31,7 @@ pub struct Fetcher {
 /// From where keys may be loaded without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// Only from this task, whose loopback is not reachable from outside.
+    /// Only from this task: its loopback is not reachable from outside.
     Loopback,
     /// From anywhere; the network can then replace the keys.
     Anywhere,
@@ -155,6 +155,7 @@ impl Fetcher {
             return exchange(tcp, url).await;
         }
 
+        // The certificate must be for the host of the URL, without the brackets of IPv6.
         let name = ServerName::try_from(strip_brackets(host).to_owned())
             .map_err(|_| FetchError::Address(url.clone()))?;
         let tls = TlsConnector::from(self.tls.clone())
@@ -226,6 +227,7 @@ where
         });
     }
 
+    // Limited while reading, because `Content-Length` may be absent or wrong.
     let body = Limited::new(response.into_body(), Fetcher::MAX_BYTES)
         .collect()
         .await;

@@ -76,6 +76,8 @@ impl KeySet {
         let counts = count_ids(&published.keys);
         for value in published.keys {
             let id = key_id(&value).map(str::to_owned);
+            // RFC 7517 4.5: ids should be distinct. With equal ones a token could select either
+            // key.
             let is_duplicate = id
                 .as_ref()
                 .is_some_and(|id| counts.get(id).is_some_and(|times| *times > 1));

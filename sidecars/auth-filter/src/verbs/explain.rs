@@ -18,6 +18,7 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
         }
     };
 
+    // The decoded segments, as rules see them.
     let path = format!("/{}", target.segments().join("/"));
     report.pass(
         "target",

@@ -109,7 +109,7 @@ impl Signer {
         )
     }
 
-    /// Signs a token whose header is exactly this text.
+    /// Signs a token with exactly this text as its header.
     pub fn sign_text(&self, header: &str, payload: &[u8], alg: &str) -> String {
         let signed = format!("{}.{}", b64(header.as_bytes()), b64(payload));
         let signature = self.signature(alg, signed.as_bytes());
