@@ -14,12 +14,12 @@ use coins::picture::{Format, encode};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [out, currency, values @ ..] = arguments.as_slice() else {
-        return Err("give OUT.jpg or OUT.png, USD or EUR, and values in cents".into());
+        return Err("usage: draw OUT.jpg|OUT.png USD|EUR CENTS...".into());
     };
     let currency = match currency.as_str() {
         "USD" => Currency::Usd,
         "EUR" => Currency::Eur,
-        other => return Err(format!("`{other}` is not known; give USD or EUR").into()),
+        other => return Err(format!("unknown currency `{other}`; use USD or EUR").into()),
     };
 
     let values = values

@@ -1,15 +1,15 @@
-//! Measures the counter on labelled photos.
+//! Measures accuracy on labelled photos.
 //!
 //! ```text
 //! cargo run --release -p coins --example evaluate -- PHOTOS [--negatives FOLDER] [--verbose]
 //!     [--currency] [--fold SOURCE,SOURCE… MODELS.bin]…
 //! ```
 //!
-//! Each `--fold` measures the photos of the named sources with models that did not see them;
-//! without one all photos are measured with the shipped models, which did. `--currency` tells the
-//! counter the currency of each photo.
+//! Each `--fold` measures the photos of the given sources with models that were not trained on
+//! them; without one all photos are measured with the builtin models, which were. `--currency`
+//! passes the labelled currency of each photo.
 
-#![expect(clippy::print_stdout, reason = "a tool whose output is its purpose")]
+#![expect(clippy::print_stdout, reason = "the output of this tool is its result")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -43,11 +43,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sums = [Sums::default(), Sums::default(), Sums::default()];
 
     for (sources, models) in &plan.folds {
-        for label in labels.iter().filter(|label| is_of(sources, &label.file)) {
-            let one = measure(&plan, models, label)?;
+        for label in labels
+            .iter()
+            .filter(|label| is_from_source(sources, &label.file))
+        {
+            let result = measure(&plan, models, label)?;
             let currency = usize::from(label.currency == Currency::Eur);
-            sums[currency].add(&one);
-            sums[2].add(&one);
+            sums[currency].add(&result);
+            sums[2].add(&result);
         }
     }
 
@@ -66,7 +69,7 @@ struct Plan {
     photos: PathBuf,
     negatives: Option<PathBuf>,
     verbose: bool,
-    told: bool,
+    use_labelled_currency: bool,
     folds: Vec<(Vec<String>, Models)>,
 }
 
@@ -77,7 +80,7 @@ impl Plan {
             photos: PathBuf::new(),
             negatives: None,
             verbose: false,
-            told: false,
+            use_labelled_currency: false,
             folds: Vec::new(),
         };
 
@@ -85,10 +88,10 @@ impl Plan {
             match argument.as_str() {
                 "--negatives" => plan.negatives = arguments.next().map(PathBuf::from),
                 "--verbose" => plan.verbose = true,
-                "--currency" => plan.told = true,
+                "--currency" => plan.use_labelled_currency = true,
                 "--fold" => {
-                    let sources = arguments.next().ok_or("name the sources of the fold")?;
-                    let file = arguments.next().ok_or("name the models of the fold")?;
+                    let sources = arguments.next().ok_or("--fold needs sources")?;
+                    let file = arguments.next().ok_or("--fold needs a file of models")?;
                     let bytes = std::fs::read(file)?;
                     let bytes = bytes
                         .as_slice()
@@ -102,20 +105,20 @@ impl Plan {
         }
 
         if plan.folds.is_empty() {
-            plan.folds.push((Vec::new(), Models::shipped()));
+            plan.folds.push((Vec::new(), Models::builtin()));
         }
         Ok(plan)
     }
 }
 
-fn is_of(sources: &[String], file: &str) -> bool {
+fn is_from_source(sources: &[String], file: &str) -> bool {
     let source = file.split('_').nth(1).unwrap_or_default();
     sources.is_empty() || sources.iter().any(|known| known == source)
 }
 
-/// What one photo came to.
-#[expect(clippy::struct_excessive_bools, reason = "each is summed on its own")]
-struct Measured {
+/// The result of one photo.
+#[expect(clippy::struct_excessive_bools, reason = "each is summed separately")]
+struct PhotoResult {
     counted: bool,
     right_total: bool,
     among_three: bool,
@@ -128,9 +131,9 @@ struct Measured {
     milliseconds: u32,
 }
 
-fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<dyn Error>> {
+fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, Box<dyn Error>> {
     let bytes = std::fs::read(plan.photos.join(&label.file))?;
-    let currency = plan.told.then_some(label.currency);
+    let currency = plan.use_labelled_currency.then_some(label.currency);
     let count = count_with(
         models,
         &bytes,
@@ -146,12 +149,14 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<
     let mut mistakes = Vec::new();
 
     for coin in &label.coins {
+        // A coin is found if the centre is within half its radius.
         let near = count.coins.iter().find(|c| {
             let r = coin.r.unwrap_or(c.r);
             (c.x - coin.x).hypot(c.y - coin.y) < 0.5 * r
         });
 
         found += usize::from(near.is_some());
+        // A right value in the wrong currency is not right.
         let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
         named += usize::from(right);
 
@@ -193,7 +198,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<Measured, Box<
     }
 
     let timing = count.timing_ms;
-    Ok(Measured {
+    Ok(PhotoResult {
         counted: count.coins.len() == label.count,
         right_total,
         among_three: right_total || (right_currency && listed),
@@ -227,18 +232,18 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, one: &Measured) {
+    fn add(&mut self, result: &PhotoResult) {
         self.photos += 1;
-        self.counted += usize::from(one.counted);
-        self.right_total += usize::from(one.right_total);
-        self.among_three += usize::from(one.among_three);
-        self.right_currency += usize::from(one.right_currency);
-        self.coins += one.coins;
-        self.found += one.found;
-        self.claimed += one.claimed;
-        self.named += one.named;
-        self.milliseconds += one.milliseconds;
-        self.sure.push((one.confidence, one.right_total));
+        self.counted += usize::from(result.counted);
+        self.right_total += usize::from(result.right_total);
+        self.among_three += usize::from(result.among_three);
+        self.right_currency += usize::from(result.right_currency);
+        self.coins += result.coins;
+        self.found += result.found;
+        self.claimed += result.claimed;
+        self.named += result.named;
+        self.milliseconds += result.milliseconds;
+        self.sure.push((result.confidence, result.right_total));
     }
 
     fn print(&self, name: &str) {
@@ -276,22 +281,19 @@ fn negatives(folder: &Path, plan: &Plan) -> Result<(), Box<dyn Error>> {
 
     let mut none = 0;
     for (i, file) in files.iter().enumerate() {
-        // Models trained on `kaa…` saw every second picture, the others the rest: judge crosswise.
+        // Models trained on `kaa…` saw every second picture and the others the rest, so each
+        // picture is measured with the models that did not see it.
         let models = &plan.folds[(i + 1) % plan.folds.len()].1;
         let count = count_with(models, &std::fs::read(file)?, Options::default())?.count;
         none += usize::from(count.coins.is_empty());
 
         if !count.coins.is_empty() {
-            println!(
-                "{}: {} coins where there are none",
-                file.display(),
-                count.coins.len()
-            );
+            println!("{}: {} false coins", file.display(), count.coins.len());
         }
     }
 
     println!(
-        "pictures without coins: {none} of {} are answered with none",
+        "pictures without coins: {none} of {} have none found",
         files.len()
     );
 

@@ -1,19 +1,19 @@
-//! What is told about the coins of a photo.
+//! The result of counting, as serialized to JSON.
 
 use serde::Serialize;
 
 use crate::money::Currency;
 
-/// The coins of a photo and what they are worth.
+/// The coins of a photo and their value.
 #[derive(Debug, Clone, Serialize)]
 pub struct Count {
-    /// The currency; absent when there are no coins and none was asked for.
+    /// The currency; absent when there are no coins and none was requested.
     pub currency: Option<Currency>,
-    /// What the coins are worth together.
+    /// The value of all coins.
     pub total: Total,
-    /// Whether other totals are about as likely; then look at the alternatives.
+    /// Whether other totals are about as likely; see the alternatives.
     pub ambiguous: bool,
-    /// The next likely totals, the likeliest first.
+    /// Other likely totals, the likeliest first.
     pub alternatives: Vec<Alternative>,
     /// Every coin, row by row from the top.
     pub coins: Vec<Coin>,
@@ -21,33 +21,33 @@ pub struct Count {
     pub scale: Option<Scale>,
     /// The photo.
     pub image: Image,
-    /// What may have made the answer worse.
+    /// Conditions that may reduce the accuracy.
     pub warnings: Vec<Warning>,
     /// How long the stages took.
     pub timing_ms: Timing,
 }
 
-/// An amount and how sure it is.
+/// An amount and its confidence.
 #[derive(Debug, Clone, Serialize)]
 pub struct Total {
     /// In cents.
     pub minor: u32,
-    /// As people write it; empty without a currency.
+    /// Formatted, such as `$0.82`; empty without a currency.
     pub display: String,
-    /// The share of the weight of all totals that this one has, 0 to 1.
+    /// The share of this total in the weight of all totals, 0 to 1.
     pub confidence: f32,
 }
 
-/// Another total that the photo allows.
+/// Another possible total.
 #[derive(Debug, Clone, Serialize)]
 pub struct Alternative {
     /// In cents.
     pub minor: u32,
-    /// As people write it.
+    /// Formatted.
     pub display: String,
     /// Its share of the weight, 0 to 1.
     pub probability: f32,
-    /// What would have to be different, for instance `coin 4: nickel instead of dime`.
+    /// The difference from the best result, for instance `coin 4: nickel instead of dime`.
     pub change: String,
 }
 
@@ -62,40 +62,40 @@ pub struct Coin {
     pub y: f32,
     /// The radius.
     pub r: f32,
-    /// What it is worth, in cents.
+    /// The value in cents.
     pub denomination: u32,
-    /// What it is called.
+    /// The name.
     pub name: &'static str,
-    /// How sure the denomination is, 0 to 1.
+    /// The confidence of the denomination, 0 to 1.
     pub confidence: f32,
-    /// Whether the frame cuts it.
+    /// Whether the coin is cut by the edge of the photo.
     pub partial: bool,
 }
 
 /// The scale of the photo.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Scale {
-    /// Pixels of the full photo a millimetre, in its middle.
+    /// Pixels of the full photo per millimetre, in its middle.
     pub px_per_mm: f32,
-    /// How the logarithm of the scale changes over one long side, right and down.
+    /// Change of the logarithm of the scale over one long side, to the right and downwards.
     pub tilt: [f32; 2],
 }
 
-/// The photo as it came.
+/// The original photo.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Image {
     /// The width when upright.
     pub width: u32,
     /// The height when upright.
     pub height: u32,
-    /// The EXIF orientation it was stored with, 1 to 8.
+    /// The stored EXIF orientation, 1 to 8.
     pub orientation: u8,
 }
 
-/// What may have made the answer worse.
+/// A condition that may reduce the accuracy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Warning {
-    /// A fixed word for programs.
+    /// A fixed code for programs.
     pub code: &'static str,
     /// A sentence for people.
     pub message: String,
@@ -104,9 +104,9 @@ pub struct Warning {
 /// How long the stages took, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Timing {
-    /// From bytes to the upright picture of working size.
+    /// Decoding to the upright picture of working size.
     pub decode: u32,
-    /// Finding circles and telling coins from others.
+    /// Detecting circles and selecting coins.
     pub detect: u32,
     /// Colours, scale and denominations.
     pub classify: u32,

@@ -8,13 +8,13 @@ use tokio::net::TcpListener;
 use crate::photo::PhotoLimits;
 use crate::{Config, Options, count, service};
 
-/// The component: photo in, value of the coins out.
+/// The coins component.
 #[derive(Debug)]
 pub struct Coins;
 
 impl Component for Coins {
     const NAME: &'static str = "coins";
-    const SUMMARY: &'static str = "Tells the value of the coins in a photo";
+    const SUMMARY: &'static str = "Counts the value of the coins in a photo";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ADMIN_PORT: u16 = 9904;
     type Config = Config;
@@ -31,15 +31,16 @@ impl Component for Coins {
         &[Verb {
             name: "count",
             arguments: "FILE...",
-            summary: "Counts the coins in photos and prints one line of JSON for each",
+            summary: "Count the coins in photos and print one line of JSON for each",
         }]
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
+        // Not ready before the port accepts connections.
         let bound = process.readiness.latch("listener");
         let listener = TcpListener::bind(config.listen).await?;
         config.limits.drain = process.common.drain_limit;
-        tracing::info!(address = %listener.local_addr()?, "taking photos");
+        tracing::info!(address = %listener.local_addr()?, "listening");
         bound.release();
         service::serve(config, listener, process.shutdown).await
     }
@@ -51,22 +52,22 @@ impl Component for Coins {
         _process: Process,
     ) -> Result<u8, BoxError> {
         if arguments.is_empty() {
-            return Err("no photo is named; give the files to count".into());
+            return Err("no files given; pass the photos to count".into());
         }
         tokio::task::spawn_blocking(move || count_files(&arguments, &config)).await?
     }
 }
 
-/// Prints one line for each file: the count, or what is wrong with the file. 1 if any is wrong.
+/// Prints one line for each file: the count or the error. Returns 1 if any file has an error.
 fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
     let limits = PhotoLimits {
-        pixels: config.pixels,
-        side: config.side,
+        max_pixels: config.max_pixels,
+        max_side_pixels: config.max_side_pixels,
     };
     let mut code = 0;
 
     for file in files {
-        let counted = std::fs::read(file)
+        let result = std::fs::read(file)
             .map_err(BoxError::from)
             .and_then(|bytes| {
                 count(
@@ -79,7 +80,7 @@ fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
                 .map_err(BoxError::from)
             });
 
-        let mut line = match counted {
+        let mut line = match result {
             Ok(count) => serde_json::to_value(&count)?,
             Err(error) => {
                 code = 1;

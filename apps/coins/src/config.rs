@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Address on which photos are taken in.
+    /// Address the service listens on.
     pub listen: SocketAddr,
-    /// Base URL of a thumbnail service; with it, videos are taken in as well.
+    /// Base URL of a thumbnail service; with it, videos are accepted as well.
     #[schemars(url)]
     pub thumbnail: Option<String>,
-    /// Photos counted at once; 0 means one for each processor.
+    /// Number of photos counted at once; 0 means one per processor.
     pub workers: usize,
-    /// Photos that may wait for a worker; more are answered 503.
-    pub queue: usize,
-    /// Largest photo in bytes.
-    pub body_bytes: usize,
-    /// How long a photo may take to arrive.
-    pub body_time: Period,
-    /// Most pixels of a photo.
-    pub pixels: u64,
-    /// Most pixels along one side of a photo.
-    pub side: u32,
+    /// Number of photos that may wait for a worker; further ones get 503.
+    pub max_queued_requests: usize,
+    /// Maximum size of a photo in bytes.
+    pub max_body_bytes: usize,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Period,
+    /// Maximum number of pixels of a photo.
+    pub max_pixels: u64,
+    /// Maximum width and height of a photo in pixels.
+    pub max_side_pixels: u32,
     /// Limits of the listener.
     pub limits: Limits,
     /// Limits of the thumbnail service.
@@ -40,11 +40,11 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             thumbnail: None,
             workers: 0,
-            queue: 16,
-            body_bytes: 20 << 20,
-            body_time: Period::from_secs(30),
-            pixels: 50_000_000,
-            side: 16_384,
+            max_queued_requests: 16,
+            max_body_bytes: 20 << 20,
+            body_timeout: Period::from_secs(30),
+            max_pixels: 50_000_000,
+            max_side_pixels: 16_384,
             limits: Limits::default(),
             thumbnail_limits: UpstreamLimits::default(),
         }
@@ -62,11 +62,11 @@ impl Settings for Config {
             ));
         }
 
-        if self.body_bytes == 0 {
+        if self.max_body_bytes == 0 {
             problems.push(Problem::new(
-                "body_bytes",
+                "max_body_bytes",
                 "is 0",
-                "give the largest photo in bytes",
+                "set the maximum size of a photo in bytes",
             ));
         }
 
@@ -75,7 +75,7 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// The thumbnail service, if one is set.
+    /// Returns the thumbnail service, if configured.
     pub(crate) fn thumbnail_service(
         &self,
     ) -> Option<Result<Upstream, chassis::http::InvalidUpstream>> {
@@ -83,7 +83,7 @@ impl Config {
         Some(Upstream::new(base, self.thumbnail_limits.clone()))
     }
 
-    /// How many photos are counted at once.
+    /// Returns the number of photos counted at once.
     pub(crate) fn worker_count(&self) -> usize {
         match self.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

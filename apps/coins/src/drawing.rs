@@ -1,39 +1,39 @@
-//! Draws photos of coins, for tests and samples: textured discs in the true colours and relative
-//! sizes on a plain or a busy ground. The same scene gives the same bytes on every machine.
+//! Draws photos of coins for tests and samples: textured discs in the true colours and relative
+//! sizes on a plain or noisy background. The same scene gives the same bytes on every host.
 
 use crate::money::{Currency, Metal};
 use crate::raster::Raster;
 
-/// A picture to draw.
+/// A scene to draw.
 #[derive(Debug, Clone)]
 pub struct Scene {
     width: usize,
     height: usize,
-    ground: [u8; 3],
+    background: [u8; 3],
     scale: f32,
     coins: Vec<(Metal, f32, f32, f32)>,
 }
 
 impl Scene {
-    /// An empty scene of a size, with a number of pixels to a millimetre.
+    /// Creates an empty scene with a number of pixels per millimetre.
     pub fn new(width: usize, height: usize, pixels_per_millimetre: f32) -> Self {
-        let ground = [52, 70, 92];
+        let background = [52, 70, 92];
         Self {
             width,
             height,
-            ground,
+            background,
             scale: pixels_per_millimetre,
             coins: Vec::new(),
         }
     }
 
-    /// The same scene on a ground of another colour.
-    pub fn on(mut self, ground: [u8; 3]) -> Self {
-        self.ground = ground;
+    /// Sets the colour of the background.
+    pub fn with_background(mut self, background: [u8; 3]) -> Self {
+        self.background = background;
         self
     }
 
-    /// Lays down a coin with its centre at a place in pixels; an unknown value is left out.
+    /// Adds a coin with its centre in pixels; an unknown value is ignored.
     pub fn coin(mut self, currency: Currency, value: u32, x: f32, y: f32) -> Self {
         if let Some(kind) = currency.coins().iter().find(|kind| kind.value == value) {
             self.coins
@@ -42,12 +42,13 @@ impl Scene {
         self
     }
 
-    /// Lays coins down in rows from the top left.
+    /// Adds coins in rows from the top left.
     pub fn coins(mut self, currency: Currency, values: &[u32]) -> Self {
         let step = 32.0 * self.scale;
         let columns = ((self.width as f32 / step) as usize).max(1);
         for (i, value) in values.iter().enumerate() {
             let (column, row) = (i % columns, i / columns);
+            // Small offsets, so that the coins form no exact grid.
             let x = (column as f32 + 0.5) * step + 0.06 * step * (row % 2) as f32;
             let y = (row as f32 + 0.5) * step + 0.08 * step * (column % 2) as f32;
             self = self.coin(currency, *value, x, y);
@@ -55,14 +56,14 @@ impl Scene {
         self
     }
 
-    /// Draws it.
+    /// Draws the scene.
     pub fn draw(&self) -> Raster {
-        let mut canvas = Raster::filled(self.width, self.height, self.ground);
+        let mut canvas = Raster::new(self.width, self.height, self.background);
         for y in 0..self.height as isize {
             for x in 0..self.width as isize {
                 let grain =
                     noise(x, y, 0) * 7.0 + cloud(x as f32 / 90.0, y as f32 / 90.0, 1) * 14.0;
-                canvas.set(x, y, self.ground.map(|v| shade(f32::from(v) + grain)));
+                canvas.set(x, y, self.background.map(|v| shade(f32::from(v) + grain)));
             }
         }
 
@@ -75,7 +76,7 @@ impl Scene {
     }
 }
 
-/// A soft shadow at the lower right, narrow enough not to be taken for a rim.
+/// Draws a soft shadow at the lower right, too narrow to be detected as a rim.
 fn shadow(canvas: &mut Raster, r: f32, x: f32, y: f32) {
     let (x, y) = (x + 0.03 * r, y + 0.04 * r);
     let reach = r * 1.1;
@@ -96,6 +97,7 @@ fn disc(canvas: &mut Raster, metal: Metal, r: f32, x: f32, y: f32, seed: u64) {
         for px in (x - r - 1.0) as isize..=(x + r + 1.0) as isize {
             let (dx, dy) = (px as f32 - x, py as f32 - y);
             let away = dx.hypot(dy);
+            // Antialiasing over one pixel.
             let cover = (r + 0.5 - away).clamp(0.0, 1.0);
             if cover <= 0.0 {
                 continue;
@@ -104,17 +106,17 @@ fn disc(canvas: &mut Raster, metal: Metal, r: f32, x: f32, y: f32, seed: u64) {
             let light = relief(dx / r, dy / r, seed) + noise(px, py, seed) * 0.05;
             let base = surface(metal, away / r);
             let below = canvas.at(px, py);
-            let mixed = |i: usize| {
+            let mix = |i: usize| {
                 let coin = f32::from(base[i]) * (1.0 + light);
                 shade(f32::from(below[i]) * (1.0 - cover) + coin * cover)
             };
-            canvas.set(px, py, [mixed(0), mixed(1), mixed(2)]);
+            canvas.set(px, py, [mix(0), mix(1), mix(2)]);
         }
     }
 }
 
-/// How much lighter or darker the coin is at a place, in radii from its centre: rim, a head, and
-/// letters around it, lit from the upper left.
+/// Returns how much lighter or darker a coin is at a point in radii from its centre: rim, portrait
+/// and lettering, lit from the upper left.
 fn relief(x: f32, y: f32, seed: u64) -> f32 {
     let height = |x: f32, y: f32| {
         let away = x.hypot(y);
@@ -147,17 +149,18 @@ fn surface(metal: Metal, away: f32) -> [u8; 3] {
     }
 }
 
-/// A value between -1 and 1 for each pixel.
+/// Returns noise between -1 and 1 for a pixel.
 fn noise(x: isize, y: isize, seed: u64) -> f32 {
     let mut z = (x as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ (y as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
         ^ seed.wrapping_mul(0x1656_67b1_9e37_79f9);
+    // The mixing function of SplitMix64.
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((z >> 40) as f32 / (1_u64 << 23) as f32) - 1.0
 }
 
-/// Noise without edges: whole places have values, between them it is smooth.
+/// Returns smooth noise, interpolated between whole coordinates.
 fn cloud(x: f32, y: f32, seed: u64) -> f32 {
     let (left, top) = (x.floor(), y.floor());
     let (u, v) = (smooth(x - left), smooth(y - top));
@@ -169,6 +172,7 @@ fn cloud(x: f32, y: f32, seed: u64) -> f32 {
 
 fn smooth(t: f32) -> f32 {
     let t = t.clamp(0.0, 1.0);
+    // Smoothstep.
     t * t * (3.0 - 2.0 * t)
 }
 

@@ -1,34 +1,34 @@
-//! Why a picture gave no answer.
+//! Errors of counting.
 
 use crate::photo::ACCEPTED;
 
-/// Why a picture gave no answer.
+/// Why a picture could not be counted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no picture of a kind that is known.
+    /// The bytes are not a known kind of picture.
     #[error("this is not an image; send a photo as JPEG, PNG or WebP")]
     NotAnImage,
-    /// The picture ends before its end.
+    /// The picture is incomplete.
     #[error("the image ends early; send the whole file")]
     Truncated,
-    /// The picture is of a kind that is known and not read.
-    #[error("`{found}` is not read here; export the photo as one of {}", ACCEPTED.join(", "))]
+    /// The picture is of a known kind that is not supported.
+    #[error("`{found}` is not supported; export the photo as one of {}", ACCEPTED.join(", "))]
     Unsupported {
-        /// The media type that was found.
+        /// The detected media type.
         found: String,
     },
-    /// The picture has more pixels than are decoded.
+    /// The picture has more pixels than the limit.
     #[error("the image is {width} x {height} pixels, which is over the limit; send a smaller one")]
     TooLarge {
-        /// The width its header gives.
+        /// The width in its header.
         width: u32,
-        /// The height its header gives.
+        /// The height in its header.
         height: u32,
     },
     /// The picture cannot be decoded.
     #[error("the image cannot be decoded ({reason}); export it again")]
     Damaged {
-        /// What the decoder said.
+        /// The decoder's message.
         reason: String,
     },
 }

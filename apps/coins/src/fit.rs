@@ -1,57 +1,58 @@
 //! Finds the scale, the tilt and the denominations that fit all coins at once.
 //!
-//! No coin is known beforehand: a coin is as wide as its picture says only if the scale is right,
-//! and the scale follows from coins whose denomination is right. So many scales are tried, each
-//! settles on an assignment, and the assignments compete. Those that are nearly as good as the best
-//! are the alternatives; how much of the weight they share is the confidence.
+//! No coin is known beforehand: a coin's diameter in millimetres follows from the scale, and the
+//! scale follows from coins with the right denomination. So many scales are tried, each is refined
+//! to an assignment, and the assignments compete. Those nearly as good as the best are the
+//! alternatives; their share of the weight determines the confidence.
 
 use std::collections::HashMap;
 
 use crate::classify::softmax;
-use crate::money::{Currency, Kind, Metal};
+use crate::money::{CoinKind, Currency, Metal};
 
-/// What is seen of one coin.
+/// The measurements of one coin.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
-    /// The place relative to the middle of the photo, in long sides of it.
-    pub place: (f32, f32),
+pub struct CoinMeasurement {
+    /// The position relative to the middle of the photo, in units of its long side.
+    pub position: (f32, f32),
     /// The diameter in pixels.
     pub diameter: f32,
     /// The score of each metal, in the order of [`Metal::ALL`].
     pub metals: [f32; Metal::ALL.len()],
 }
 
-/// One way to name all coins.
+/// An assignment of denominations to all coins.
 #[derive(Debug, Clone)]
 pub struct Assignment {
     /// For each coin the index of its kind in [`Currency::coins`].
     pub kinds: Vec<usize>,
-    /// How badly it fits; the smaller the better.
+    /// The cost; the smaller the better.
     pub cost: f32,
-    /// Pixels a millimetre in the middle of the photo.
+    /// Pixels per millimetre in the middle of the photo.
     pub scale: f32,
-    /// How the logarithm of the scale changes over one long side of the photo, right and down.
+    /// Change of the logarithm of the scale over one long side of the photo, to the right and
+    /// downwards.
     pub tilt: (f32, f32),
 }
 
-/// All that came out for one currency, the best first; the weights of all sum to one.
+/// All assignments for one currency, the best first; their weights sum to one.
 #[derive(Debug, Clone)]
 pub struct Ranking {
-    /// The currency that was assumed.
+    /// The assumed currency.
     pub currency: Currency,
-    /// The ways to name the coins with the weight of each.
-    pub ways: Vec<(Assignment, f32)>,
-    /// How well the currency explains the photo; to be compared with another's.
+    /// The assignments and their weights.
+    pub assignments: Vec<(Assignment, f32)>,
+    /// How well the currency explains the photo; comparable between currencies.
     pub evidence: f32,
 }
 
 impl Ranking {
-    /// The distinct totals with the weight of each and the index of the best way to it, the
-    /// heaviest first.
+    /// Returns the distinct totals with their weights and the index of the best assignment of each,
+    /// the heaviest first.
     pub fn totals(&self) -> Vec<(u32, f32, usize)> {
         let mut totals: Vec<(u32, f32, usize)> = Vec::new();
-        for (i, (way, weight)) in self.ways.iter().enumerate() {
-            let total = self.total(way);
+        for (i, (assignment, weight)) in self.assignments.iter().enumerate() {
+            let total = self.total(assignment);
             match totals.iter_mut().find(|known| known.0 == total) {
                 Some(known) => known.1 += weight,
                 None => totals.push((total, *weight, i)),
@@ -62,80 +63,85 @@ impl Ranking {
         totals
     }
 
-    /// What the coins are worth in one of the ways.
-    pub fn total(&self, way: &Assignment) -> u32 {
+    /// Returns the total of an assignment.
+    pub fn total(&self, assignment: &Assignment) -> u32 {
         let coins = self.currency.coins();
-        way.kinds.iter().map(|&kind| coins[kind].value).sum()
+        assignment.kinds.iter().map(|&kind| coins[kind].value).sum()
     }
 }
 
-/// Ranks the ways to name the coins in one currency; `None` when there are no coins.
-pub fn rank(currency: Currency, seen: &[Seen]) -> Option<Ranking> {
-    let problem = Problem::new(currency.coins(), seen)?;
+/// Ranks the assignments in one currency; `None` without coins.
+pub fn rank(currency: Currency, measurements: &[CoinMeasurement]) -> Option<Ranking> {
+    let problem = FitProblem::new(currency.coins(), measurements)?;
     let mut found: HashMap<Vec<usize>, Assignment> = HashMap::new();
-    let mut keep = |way: Assignment| {
+    let mut keep = |assignment: Assignment| {
         let known = found
-            .entry(way.kinds.clone())
-            .or_insert_with(|| way.clone());
-        if way.cost < known.cost {
-            *known = way;
+            .entry(assignment.kinds.clone())
+            .or_insert_with(|| assignment.clone());
+        if assignment.cost < known.cost {
+            *known = assignment;
         }
     };
 
     for step in 0..problem.steps {
-        keep(problem.settle(problem.lowest + step as f32 * SCALE_STEP));
+        keep(problem.refine(problem.lowest + step as f32 * SCALE_STEP));
     }
 
-    let mut ways: Vec<Assignment> = found.into_values().collect();
-    sort(&mut ways);
-    for way in ways.clone().iter().take(MOST_FLIPPED) {
-        for flipped in problem.flips(way) {
-            if !ways.iter().any(|known| known.kinds == flipped.kinds) {
-                ways.push(flipped);
+    let mut assignments: Vec<Assignment> = found.into_values().collect();
+    sort(&mut assignments);
+    // Refinement can only reach assignments near a common scale; single changes add their
+    // neighbours.
+    for assignment in assignments.clone().iter().take(MAX_VARIED) {
+        for changed in problem.single_changes(assignment) {
+            if !assignments.iter().any(|known| known.kinds == changed.kinds) {
+                assignments.push(changed);
             }
         }
     }
 
-    sort(&mut ways);
-    ways.truncate(MOST_WAYS);
-    Some(weighed(currency, ways))
+    sort(&mut assignments);
+    assignments.truncate(MAX_ASSIGNMENTS);
+    Some(into_ranking(currency, assignments))
 }
 
-fn sort(ways: &mut [Assignment]) {
-    ways.sort_by(|a, b| {
+fn sort(assignments: &mut [Assignment]) {
+    assignments.sort_by(|a, b| {
         a.cost
             .total_cmp(&b.cost)
             .then_with(|| a.kinds.cmp(&b.kinds))
     });
 }
 
-fn weighed(currency: Currency, ways: Vec<Assignment>) -> Ranking {
-    let best = ways.first().map_or(0.0, |way| way.cost);
-    let powers: Vec<f32> = ways
+fn into_ranking(currency: Currency, assignments: Vec<Assignment>) -> Ranking {
+    let best = assignments
+        .first()
+        .map_or(0.0, |assignment| assignment.cost);
+    // A Boltzmann distribution over the costs, relative to the best one to avoid underflow.
+    let powers: Vec<f32> = assignments
         .iter()
         .map(|w| (-(w.cost - best) / TEMPERATURE).exp())
         .collect();
     let sum: f32 = powers.iter().sum();
     let evidence = sum.ln() * TEMPERATURE - best;
-    let ways = ways
+    let assignments = assignments
         .into_iter()
         .zip(powers)
-        .map(|(way, power)| (way, power / sum))
+        .map(|(assignment, power)| (assignment, power / sum))
         .collect();
 
     Ranking {
         currency,
-        ways,
+        assignments,
         evidence,
     }
 }
 
-/// The tables one fit works on.
-struct Problem<'a> {
-    seen: &'a [Seen],
+/// The precomputed tables of a fit.
+struct FitProblem<'a> {
+    measurements: &'a [CoinMeasurement],
     /// The logarithm of each kind's diameter.
     sizes: Vec<f32>,
-    /// For each coin and kind what its colour costs.
+    /// The colour cost of each coin and kind.
     colour: Vec<Vec<f32>>,
     /// The logarithm of each coin's diameter.
     widths: Vec<f32>,
@@ -143,22 +149,26 @@ struct Problem<'a> {
     steps: usize,
 }
 
-impl<'a> Problem<'a> {
-    fn new(kinds: &[Kind], seen: &'a [Seen]) -> Option<Self> {
+impl<'a> FitProblem<'a> {
+    fn new(kinds: &[CoinKind], measurements: &'a [CoinMeasurement]) -> Option<Self> {
         let sizes: Vec<f32> = kinds.iter().map(|kind| kind.diameter.ln()).collect();
-        let widths: Vec<f32> = seen.iter().map(|coin| coin.diameter.ln()).collect();
-        let colour = seen.iter().map(|coin| colour_costs(kinds, coin)).collect();
+        let widths: Vec<f32> = measurements.iter().map(|coin| coin.diameter.ln()).collect();
+        let colour = measurements
+            .iter()
+            .map(|coin| colour_costs(kinds, coin))
+            .collect();
         let mut sorted = widths.clone();
 
         sorted.sort_by(f32::total_cmp);
         let middle = *sorted.get(sorted.len() / 2)?;
         let least = sizes.iter().copied().fold(f32::MAX, f32::min);
         let most = sizes.iter().copied().fold(f32::MIN, f32::max);
+        // From "the middle coin is the widest kind" to "it is the narrowest", with a margin.
         let lowest = middle - most - 0.05;
         let steps = ((middle - least + 0.05 - lowest) / SCALE_STEP).ceil() as usize;
 
         Some(Self {
-            seen,
+            measurements,
             sizes,
             colour,
             widths,
@@ -167,13 +177,13 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// Starts at a scale, names each coin, measures scale and tilt again, and so on.
-    fn settle(&self, scale: f32) -> Assignment {
+    /// Starts at a scale and alternates between assigning denominations and fitting scale and tilt.
+    fn refine(&self, scale: f32) -> Assignment {
         let mut view = [f64::from(scale), 0.0, 0.0];
-        let mut kinds = self.name(view);
+        let mut kinds = self.assign(view);
         for _ in 0..ROUNDS {
             view = self.view(&kinds, view);
-            let next = self.name(view);
+            let next = self.assign(view);
             if next == kinds {
                 break;
             }
@@ -183,8 +193,8 @@ impl<'a> Problem<'a> {
         self.assignment(kinds, view)
     }
 
-    /// The kind of least cost for each coin.
-    fn name(&self, view: [f64; 3]) -> Vec<usize> {
+    /// Returns the cheapest kind for each coin.
+    fn assign(&self, view: [f64; 3]) -> Vec<usize> {
         let cheapest = |coin: usize| {
             (0..self.sizes.len())
                 .min_by(|&a, &b| {
@@ -193,28 +203,30 @@ impl<'a> Problem<'a> {
                 })
                 .unwrap_or(0)
         };
-        (0..self.seen.len()).map(cheapest).collect()
+        (0..self.measurements.len()).map(cheapest).collect()
     }
 
     fn cost(&self, coin: usize, kind: usize, view: [f64; 3]) -> f32 {
-        let z = self.miss(coin, kind, view) / SIZE_SPREAD;
-        self.colour[coin][kind] + (0.5 * z * z).min(WORST_SIZE)
+        let z = self.size_error(coin, kind, view) / SIZE_SPREAD;
+        self.colour[coin][kind] + (0.5 * z * z).min(MAX_SIZE_COST)
     }
 
-    /// How much wider the coin is than it should be, as a logarithm.
-    fn miss(&self, coin: usize, kind: usize, view: [f64; 3]) -> f32 {
-        let (x, y) = self.seen[coin].place;
+    /// Returns how much wider the coin is than its kind, as a logarithm.
+    fn size_error(&self, coin: usize, kind: usize, view: [f64; 3]) -> f32 {
+        let (x, y) = self.measurements[coin].position;
         let scale = view[0] as f32 + view[1] as f32 * x + view[2] as f32 * y;
         self.widths[coin] - scale - self.sizes[kind]
     }
 
-    /// Scale and tilt that fit the names best; coins that fit badly count little.
+    /// Returns the scale and tilt that fit an assignment best; coins that fit badly have little
+    /// weight.
     fn view(&self, kinds: &[usize], before: [f64; 3]) -> [f64; 3] {
         let mut m = [[0.0_f64; 4]; 3];
         for (coin, &kind) in kinds.iter().enumerate() {
-            let z = f64::from(self.miss(coin, kind, before) / SIZE_SPREAD);
+            let z = f64::from(self.size_error(coin, kind, before) / SIZE_SPREAD);
+            // Weights of a robust estimator: iteratively reweighted least squares.
             let weight = 1.0 / (1.0 + z * z / 6.0);
-            let (x, y) = self.seen[coin].place;
+            let (x, y) = self.measurements[coin].position;
             let row = [1.0, f64::from(x), f64::from(y)];
             let target = f64::from(self.widths[coin] - self.sizes[kind]);
 
@@ -226,6 +238,7 @@ impl<'a> Problem<'a> {
             }
         }
 
+        // A prior on the tilt, so that two coins cannot imply a steep one.
         let stiff = f64::from(SIZE_SPREAD / TILT_SPREAD).powi(2);
         m[1][1] += stiff;
         m[2][2] += stiff;
@@ -249,35 +262,37 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// The same way with one coin named differently, for each coin and kind that could be.
-    fn flips(&self, way: &Assignment) -> Vec<Assignment> {
+    /// Returns the assignments with one coin changed, for each coin and plausible kind.
+    fn single_changes(&self, assignment: &Assignment) -> Vec<Assignment> {
         let view = [
-            f64::from(way.scale.ln()),
-            f64::from(way.tilt.0),
-            f64::from(way.tilt.1),
+            f64::from(assignment.scale.ln()),
+            f64::from(assignment.tilt.0),
+            f64::from(assignment.tilt.1),
         ];
-        let mut flips = Vec::new();
+        let mut single_changes = Vec::new();
 
-        for coin in 0..way.kinds.len() {
+        for coin in 0..assignment.kinds.len() {
             for kind in 0..self.sizes.len() {
-                let more = self.cost(coin, kind, view) - self.cost(coin, way.kinds[coin], view);
-                if kind != way.kinds[coin] && more < 6.0 {
-                    let mut kinds = way.kinds.clone();
+                let more =
+                    self.cost(coin, kind, view) - self.cost(coin, assignment.kinds[coin], view);
+                // e^-6 is below a percent, so such an assignment cannot matter.
+                if kind != assignment.kinds[coin] && more < 6.0 {
+                    let mut kinds = assignment.kinds.clone();
                     kinds[coin] = kind;
                     let view = self.view(&kinds, view);
-                    flips.push(self.assignment(kinds, view));
+                    single_changes.push(self.assignment(kinds, view));
                 }
             }
         }
 
-        flips
+        single_changes
     }
 }
 
-/// What it costs to call the coin each kind, going by its colour.
-fn colour_costs(kinds: &[Kind], coin: &Seen) -> Vec<f32> {
+/// Returns the colour cost of each kind for a coin.
+fn colour_costs(kinds: &[CoinKind], coin: &CoinMeasurement) -> Vec<f32> {
     let shares = softmax(coin.metals);
-    let cost = |kind: &Kind| {
+    let cost = |kind: &CoinKind| {
         let share = Metal::ALL
             .iter()
             .zip(shares)
@@ -286,12 +301,12 @@ fn colour_costs(kinds: &[Kind], coin: &Seen) -> Vec<f32> {
         -(share * (1.0 - DOUBT) + DOUBT / Metal::ALL.len() as f32).ln()
     };
 
-    // Every coin could be any kind: a currency with more kinds must explain more to be as likely.
+    // A uniform prior over kinds: a currency with more kinds must explain more to be as likely.
     let prior = (kinds.len() as f32).ln();
     kinds.iter().map(|kind| cost(kind) + prior).collect()
 }
 
-/// Solves three linear equations.
+/// Solves three linear equations by Gauss-Jordan elimination with pivoting.
 pub(crate) fn solve3(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
     for i in 0..3 {
         let pivot = (i..3).max_by(|&a, &b| m[a][i].abs().total_cmp(&m[b][i].abs()))?;
@@ -312,18 +327,18 @@ pub(crate) fn solve3(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
     Some([m[0][3] / m[0][0], m[1][3] / m[1][1], m[2][3] / m[2][2]])
 }
 
-/// The step between the scales tried, as a logarithm.
+/// The step between the tried scales, as a logarithm.
 const SCALE_STEP: f32 = 0.012;
-/// How far a measured diameter is off, as a logarithm.
+/// The standard deviation of a measured diameter, as a logarithm.
 const SIZE_SPREAD: f32 = 0.026;
-/// The most that one coin's size may cost: a shadow can look like a rim.
-const WORST_SIZE: f32 = 6.0;
-/// How much scale changes over a photo held at a slant.
+/// The maximum cost of one coin's size: a shadow can look like a rim.
+const MAX_SIZE_COST: f32 = 6.0;
+/// The standard deviation of the tilt of a photo.
 const TILT_SPREAD: f32 = 0.2;
-/// The share of colours that are anything.
+/// The share of coins with an unusual colour.
 const DOUBT: f32 = 0.02;
-/// Costs are over-confident: sizes in one photo are off together.
+/// Scales the costs, which are over-confident: sizes in one photo have correlated errors.
 const TEMPERATURE: f32 = 1.0;
 const ROUNDS: usize = 4;
-const MOST_FLIPPED: usize = 12;
-const MOST_WAYS: usize = 400;
+const MAX_VARIED: usize = 12;
+const MAX_ASSIGNMENTS: usize = 400;

@@ -1,12 +1,12 @@
-//! Twenty letters of five by seven dots, enough to write an amount into a picture.
+//! A font of five by seven dots with the characters needed to write an amount.
 
 /// The width of a letter in dots.
 pub(crate) const WIDTH: usize = 5;
 /// The height of a letter in dots.
 pub(crate) const HEIGHT: usize = 7;
 
-/// The rows of a letter from the top, the leftmost dot in the highest of five bits; what is not
-/// known is blank.
+/// Returns the rows of a character from the top, the leftmost dot in the highest of five bits;
+/// unknown characters are blank.
 pub(crate) fn letter(letter: char) -> [u8; HEIGHT] {
     match letter {
         '0' => [

@@ -1,6 +1,6 @@
-//! Tells the value of the coins in a photo.
+//! Counts the value of the coins in a photo.
 //!
-//! # The way of a photo
+//! # Stages
 //!
 //! ```text
 //! bytes ─photo▶ upright picture ─detect▶ circles ─classify::net▶ coins ─classify::colour▶ metals
@@ -8,15 +8,15 @@
 //!                                          Count ◀─answer─ ranking ◀──────────fit───────────┘
 //! ```
 //!
-//! - [`photo`] decodes a JPEG, PNG or WebP within limits, turns it upright, and shrinks it.
-//! - [`detect`] finds circles by letting edges vote for centres, and measures each with rays.
-//! - [`classify`] tells coins from other circles with a small network, and copper from silver from
-//!   gold by colour. What it learnt is in `models/`, how is in `training/`.
-//! - [`fit`] finds the one scale and tilt under which all coins have the width of a coin that
-//!   exists. No coin is taken for known: "the largest is a quarter" is wrong in every photo
-//!   without one. Ways that fit about as well are told as alternatives.
-//! - [`picture`] draws the answer onto the photo; [`drawing`] draws photos to try it on.
-//! - [`service`] is the HTTP side of it, [`Coins`] the component.
+//! - [`photo`] decodes a JPEG, PNG or WebP within limits, applies its orientation and shrinks it.
+//! - [`detect`] finds circles: edges vote for centres, and rays measure each circle.
+//! - [`classify`] distinguishes coins from other circles with a small network, and copper, silver
+//! and gold by colour. The weights are in `models/`, their training in `training/`.
+//! - [`fit`] finds the scale and tilt at which every coin has the diameter of an existing coin. No
+//! coin is assumed to be known: "the largest is a quarter" is wrong in every photo without one.
+//! Assignments that fit about as well are reported as alternatives.
+//! - [`picture`] draws the result onto the photo; [`drawing`] draws test photos.
+//! - [`service`] is the HTTP service, [`Coins`] the component.
 //!
 //! Start reading at [`count()`].
 
@@ -39,5 +39,5 @@ mod font;
 
 pub use component::Coins;
 pub use config::Config;
-pub use count::{Counted, Options, count, count_with};
+pub use count::{Options, PhotoCount, count, count_with};
 pub use error::Error;

@@ -1,4 +1,4 @@
-//! The coin counter as a process; everything is in the library.
+//! The coins program.
 
 fn main() -> std::process::ExitCode {
     chassis::main::<coins::Coins>()

@@ -1,8 +1,8 @@
-//! The coins that are known: what each is worth, how wide it is, and what colour it has.
+//! Known coins: value, diameter and colour.
 
 use serde::{Deserialize, Serialize};
 
-/// A currency whose coins are known.
+/// A currency with known coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Currency {
     /// United States dollar.
@@ -14,19 +14,19 @@ pub enum Currency {
 }
 
 impl Currency {
-    /// Every currency, in the order in which they are tried.
+    /// All currencies, in the order in which they are tried.
     pub const ALL: [Self; 2] = [Self::Usd, Self::Eur];
 
-    /// The coins in circulation. Half dollars and dollar coins are left out on purpose: they are
-    /// rare enough that knowing them costs more right answers than it gives.
-    pub fn coins(self) -> &'static [Kind] {
+    /// Returns the coins in circulation. Half dollars and dollar coins are left out on purpose:
+    /// they are rare enough that including them costs more correct results than it adds.
+    pub fn coins(self) -> &'static [CoinKind] {
         match self {
             Self::Usd => &USD,
             Self::Eur => &EUR,
         }
     }
 
-    /// An amount as people write it: `$0.53`, `€3.88`.
+    /// Formats an amount: `$0.53`, `€3.88`.
     pub fn display(self, minor: u32) -> String {
         let sign = match self {
             Self::Usd => '$',
@@ -35,7 +35,7 @@ impl Currency {
         format!("{sign}{}.{:02}", minor / 100, minor % 100)
     }
 
-    /// The code of ISO 4217.
+    /// Returns the ISO 4217 code.
     pub fn code(self) -> &'static str {
         match self {
             Self::Usd => "USD",
@@ -46,18 +46,18 @@ impl Currency {
 
 /// One kind of coin.
 #[derive(Debug, PartialEq)]
-pub struct Kind {
-    /// What it is worth, in cents.
+pub struct CoinKind {
+    /// The value in cents.
     pub value: u32,
-    /// What it is called.
+    /// The name.
     pub name: &'static str,
-    /// How wide it is, in millimetres.
+    /// The diameter in millimetres.
     pub diameter: f32,
-    /// What it looks to be made of.
+    /// The apparent material.
     pub metal: Metal,
 }
 
-/// The colour classes of coins.
+/// Colour classes of coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metal {
     /// Reddish brown: cents.
@@ -73,7 +73,7 @@ pub enum Metal {
 }
 
 impl Metal {
-    /// Every class, in the order of the classifier's outputs.
+    /// All classes, in the order of the classifier's outputs.
     pub const ALL: [Self; 5] = [
         Self::Copper,
         Self::Silver,
@@ -83,26 +83,27 @@ impl Metal {
     ];
 }
 
-const USD: [Kind; 4] = [
-    Kind {
+// Diameters from the specifications of the United States Mint.
+const USD: [CoinKind; 4] = [
+    CoinKind {
         value: 1,
         name: "penny",
         diameter: 19.05,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 5,
         name: "nickel",
         diameter: 21.21,
         metal: Metal::Silver,
     },
-    Kind {
+    CoinKind {
         value: 10,
         name: "dime",
         diameter: 17.91,
         metal: Metal::Silver,
     },
-    Kind {
+    CoinKind {
         value: 25,
         name: "quarter",
         diameter: 24.26,
@@ -110,50 +111,51 @@ const USD: [Kind; 4] = [
     },
 ];
 
-const EUR: [Kind; 8] = [
-    Kind {
+// Diameters from the common specifications of euro coins (Council Regulation 729/2014).
+const EUR: [CoinKind; 8] = [
+    CoinKind {
         value: 1,
         name: "1 cent",
         diameter: 16.25,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 2,
         name: "2 cents",
         diameter: 18.75,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 5,
         name: "5 cents",
         diameter: 21.25,
         metal: Metal::Copper,
     },
-    Kind {
+    CoinKind {
         value: 10,
         name: "10 cents",
         diameter: 19.75,
         metal: Metal::Gold,
     },
-    Kind {
+    CoinKind {
         value: 20,
         name: "20 cents",
         diameter: 22.25,
         metal: Metal::Gold,
     },
-    Kind {
+    CoinKind {
         value: 50,
         name: "50 cents",
         diameter: 24.25,
         metal: Metal::Gold,
     },
-    Kind {
+    CoinKind {
         value: 100,
         name: "1 euro",
         diameter: 23.25,
         metal: Metal::GreyInGold,
     },
-    Kind {
+    CoinKind {
         value: 200,
         name: "2 euro",
         diameter: 25.75,

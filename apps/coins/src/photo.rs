@@ -1,5 +1,5 @@
-//! Turns the bytes of a JPEG, PNG or WebP into an upright picture of working size, with its limits
-//! checked before a pixel is decoded.
+//! Decodes a JPEG, PNG or WebP into an upright picture of working size. Limits are checked before
+//! any pixel is decoded.
 
 use std::io::Cursor;
 
@@ -16,67 +16,71 @@ pub struct Photo {
     pub width: u32,
     /// The height of the upright photo at full resolution.
     pub height: u32,
-    /// The EXIF orientation it was stored with, 1 to 8.
+    /// The stored EXIF orientation, 1 to 8.
     pub orientation: u8,
     /// The upright photo with its long side at most [`WORKING_SIDE`].
     pub working: Raster,
-    /// How many pixels of the full photo one of the working picture is.
+    /// Number of pixels of the full photo per pixel of the working picture.
     pub scale: f32,
 }
 
-/// What a picture may be at most before it is decoded.
+/// Limits that are checked before decoding.
 #[derive(Debug, Clone, Copy)]
 pub struct PhotoLimits {
-    /// The most pixels a picture may have.
-    pub pixels: u64,
-    /// The most pixels one side may have.
-    pub side: u32,
+    /// Maximum number of pixels.
+    pub max_pixels: u64,
+    /// Maximum width and height in pixels.
+    pub max_side_pixels: u32,
 }
 
 impl Default for PhotoLimits {
     fn default() -> Self {
         Self {
-            pixels: 50_000_000,
-            side: 16_384,
+            max_pixels: 50_000_000,
+            max_side_pixels: 16_384,
         }
     }
 }
 
-/// The long side of the picture in which coins are searched.
+/// The long side of the picture in which coins are detected.
 pub const WORKING_SIDE: usize = 1200;
 
-/// The media types that are read.
+/// Supported media types.
 pub const ACCEPTED: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 
 /// Decodes a photo.
 pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     let format = format(bytes)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // Eight bytes per pixel are the size of 16-bit RGBA, the largest pixel format.
     let mut allowed = image::Limits::default();
     allowed.max_image_width = None;
     allowed.max_image_height = None;
-    allowed.max_alloc = Some(limits.pixels.saturating_mul(8).saturating_add(SLACK));
+    allowed.max_alloc = Some(limits.max_pixels.saturating_mul(8).saturating_add(SLACK));
     reader.limits(allowed);
 
-    let mut decoder = reader.into_decoder().map_err(refusal)?;
+    let mut decoder = reader.into_decoder().map_err(decode_error)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.pixels || width.max(height) > limits.side {
+    if pixels > limits.max_pixels || width.max(height) > limits.max_side_pixels {
         return Err(Error::TooLarge { width, height });
     }
 
+    // Before decoding, which would return a picture with a grey lower part.
     if format == ImageFormat::Jpeg && is_cut_off(bytes) {
         return Err(Error::Truncated);
     }
 
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let rgb = DynamicImage::from_decoder(decoder)
-        .map_err(refusal)?
+        .map_err(decode_error)?
         .into_rgb8();
     let full = Raster::from_pixels(width as usize, height as usize, rgb.into_raw());
     let long = width.max(height) as f32;
-    let working = upright(full.fitted(WORKING_SIDE), orientation);
+    // Shrunk before it is rotated: rotating the full picture would double the memory.
+    let working = apply_orientation(full.fit_within(WORKING_SIDE), orientation);
     let scale = long / working.width().max(working.height()) as f32;
+    // Orientations 5 to 8 swap width and height.
     let turned = orientation.to_exif() > 4;
     let (width, height) = if turned {
         (height, width)
@@ -93,7 +97,7 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     })
 }
 
-fn upright(raster: Raster, orientation: Orientation) -> Raster {
+fn apply_orientation(raster: Raster, orientation: Orientation) -> Raster {
     if orientation == Orientation::NoTransforms {
         return raster;
     }
@@ -113,15 +117,16 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, Error> {
         Ok(other) => Err(Error::Unsupported {
             found: other.to_mime_type().to_owned(),
         }),
+        // `image` does not know HEIC; it is an ISO base media file with an `ftyp` box.
         Err(_) if bytes.get(4..8) == Some(b"ftyp") => Err(Error::Unsupported {
-            found: boxed(bytes),
+            found: iso_media_type(bytes),
         }),
         Err(_) => Err(Error::NotAnImage),
     }
 }
 
-/// Names the kinds of ISO files people send by mistake.
-fn boxed(bytes: &[u8]) -> String {
+/// Returns the media type of an ISO base media file, by its major brand.
+fn iso_media_type(bytes: &[u8]) -> String {
     let name = match bytes.get(8..12) {
         Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1" | b"heim" | b"heis") => "image/heic",
         Some(b"avif" | b"avis") => "image/avif",
@@ -130,17 +135,19 @@ fn boxed(bytes: &[u8]) -> String {
     name.to_owned()
 }
 
-/// The JPEG decoder fills what is missing with grey and reports nothing, so the end marker is
-/// looked for here: after the first scan, since EXIF thumbnails carry one of their own.
+/// Returns whether a JPEG has no end marker after the first scan. The decoder fills missing data
+/// with grey and reports no error. Earlier end markers may belong to EXIF thumbnails.
 fn is_cut_off(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, kind, high, low]) = bytes.get(at..at + 4) {
+        // Start of scan; entropy-coded data follows, without segment lengths.
         if kind == 0xda {
             return !bytes[at..]
                 .windows(2)
                 .rev()
                 .any(|pair| pair == [0xff, 0xd9]);
         }
+        // Any number of 0xff fill bytes may precede a marker (ITU T.81 B.1.1.2).
         at += if kind == 0xff {
             1
         } else {
@@ -151,11 +158,12 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     true
 }
 
-fn refusal(error: ImageError) -> Error {
+fn decode_error(error: ImageError) -> Error {
     match error {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Error::Truncated
         }
+        // The decoder reports no dimensions here.
         ImageError::Limits(_) => Error::TooLarge {
             width: 0,
             height: 0,
@@ -167,6 +175,7 @@ fn refusal(error: ImageError) -> Error {
     }
 }
 
+// For headers, palettes and tables, so that small pictures never hit the limit.
 const SLACK: u64 = 16 << 20;
 
 #[cfg(test)]
@@ -199,8 +208,9 @@ mod tests {
         bytes
     }
 
-    /// Puts an EXIF block with only an orientation behind the start marker.
+    /// Inserts an EXIF block with only an orientation after the start marker.
     fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        // Big-endian TIFF with one entry: tag 0x0112, type SHORT, count 1.
         let mut tiff = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
         tiff.extend([orientation, 0, 0, 0, 0, 0, 0]);
         let mut out = vec![0xff, 0xd8, 0xff, 0xe1];
@@ -211,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn large_pictures_come_out_at_working_size() {
+    fn shrinks_large_pictures_to_working_size() {
         let photo = decode(&png(2400, 1200), PhotoLimits::default()).unwrap();
         assert_eq!(
             (photo.width, photo.height, photo.orientation),
@@ -222,7 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_stored_on_its_side_is_put_upright() {
+    fn applies_the_exif_orientation() {
+        // Orientation 6: rotate 90 degrees clockwise.
         let photo = decode(&with_orientation(&jpeg(80, 40), 6), PhotoLimits::default()).unwrap();
         assert_eq!((photo.width, photo.height, photo.orientation), (40, 80, 6));
         let (top, bottom) = (photo.working.at(20, 10), photo.working.at(20, 70));
@@ -233,10 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_picture_over_the_limits_by_its_header() {
+    fn rejects_pictures_over_the_limits_by_their_header() {
+        // The picture has 100 pixels.
         let narrow = PhotoLimits {
-            pixels: 99,
-            side: 1000,
+            max_pixels: 99,
+            max_side_pixels: 1000,
         };
 
         assert!(matches!(
@@ -248,8 +260,8 @@ mod tests {
         ));
 
         let short = PhotoLimits {
-            pixels: 1000,
-            side: 9,
+            max_pixels: 1000,
+            max_side_pixels: 9,
         };
 
         assert!(matches!(
@@ -259,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_is_no_picture_from_what_is_half_of_one() {
+    fn distinguishes_truncated_pictures_from_other_files() {
         let limits = PhotoLimits::default();
         assert!(matches!(decode(b"coins", limits), Err(Error::NotAnImage)));
         assert!(matches!(decode(b"", limits), Err(Error::NotAnImage)));
@@ -278,7 +290,8 @@ mod tests {
     }
 
     #[test]
-    fn names_what_it_does_not_read() {
+    fn names_unsupported_formats() {
+        // Only the `ftyp` box; that is enough to recognize the format.
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         let Err(Error::Unsupported { found }) = decode(heic, PhotoLimits::default()) else {
             panic!("a HEIC file is not read");

@@ -1,5 +1,5 @@
-//! Draws the answer onto the photo: a ring around each coin in the colour of its denomination, its
-//! value inside, and the total in the corner. Rings of doubtful coins are dashed.
+//! Draws the result onto the photo: a ring around each coin in the colour of its denomination, its
+//! value inside, and the total in the corner. Rings of uncertain coins are dashed.
 
 use std::io::Cursor;
 
@@ -7,23 +7,23 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 
-use crate::Counted;
+use crate::PhotoCount;
 use crate::answer::{Coin, Count};
 use crate::font;
 use crate::money::Currency;
 use crate::raster::Raster;
 
-/// The kind of picture to write.
+/// The format of an encoded picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Small; for people.
+    /// Small, lossy.
     Jpeg,
-    /// Exact; for tools.
+    /// Lossless.
     Png,
 }
 
 impl Format {
-    /// The media type.
+    /// Returns the media type.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -32,9 +32,10 @@ impl Format {
     }
 }
 
-/// The picture the coins were found in, with the answer drawn onto it.
-pub fn annotated(counted: &Counted) -> Raster {
+/// Returns the working picture with the result drawn onto it.
+pub fn annotate(counted: &PhotoCount) -> Raster {
     let mut canvas = counted.working.clone();
+    // All rings first, so that no ring covers a value.
     for coin in &counted.count.coins {
         ring(&mut canvas, coin, counted);
     }
@@ -45,7 +46,7 @@ pub fn annotated(counted: &Counted) -> Raster {
     canvas
 }
 
-/// The bytes of a picture.
+/// Encodes a picture.
 pub fn encode(raster: &Raster, format: Format) -> Result<Vec<u8>, ImageError> {
     let (width, height) = (raster.width() as u32, raster.height() as u32);
     let mut bytes = Cursor::new(Vec::new());
@@ -66,8 +67,8 @@ pub fn encode(raster: &Raster, format: Format) -> Result<Vec<u8>, ImageError> {
     Ok(bytes.into_inner())
 }
 
-fn ring(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
-    let (x, y, r) = place(coin, counted);
+fn ring(canvas: &mut Raster, coin: &Coin, counted: &PhotoCount) {
+    let (x, y, r) = position(coin, counted);
     let half = (r / 22.0).clamp(1.0, 4.0);
     let colour = colour(coin, counted.count.currency);
     let dashed = coin.confidence < DOUBTFUL;
@@ -77,6 +78,7 @@ fn ring(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
         for px in (x - reach) as isize..=(x + reach) as isize {
             let (dx, dy) = (px as f32 - x, py as f32 - y);
             let off = (dx.hypot(dy) - r).abs() - half;
+            // Sixteen dashes around the circle.
             let turn = dy.atan2(dx) / std::f32::consts::TAU * 16.0;
             if off < 1.5 && !(dashed && turn.rem_euclid(1.0) > 0.6) {
                 // A dark line on both sides keeps the ring visible on any coin.
@@ -91,12 +93,13 @@ fn ring(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
     }
 }
 
-fn value(canvas: &mut Raster, coin: &Coin, counted: &Counted) {
-    let (x, y, r) = place(coin, counted);
+fn value(canvas: &mut Raster, coin: &Coin, counted: &PhotoCount) {
+    let (x, y, r) = position(coin, counted);
     let text = match counted.count.currency {
         Some(Currency::Eur) if coin.denomination >= 100 => format!("€{}", coin.denomination / 100),
         _ => coin.denomination.to_string(),
     };
+    // The text is at most 0.7 of the radius high.
     let dot = ((r * 0.7) as usize / font::HEIGHT).clamp(1, 7);
     let (width, height) = size(&text, dot);
     let left = x as isize - width as isize / 2;
@@ -126,8 +129,9 @@ fn total(canvas: &mut Raster, count: &Count) {
     write(canvas, &text, edge, edge, dot, [255, 255, 255]);
 }
 
-fn place(coin: &Coin, counted: &Counted) -> (f32, f32, f32) {
+fn position(coin: &Coin, counted: &PhotoCount) -> (f32, f32, f32) {
     let scale = counted.scale;
+    // The inverse of the conversion in `count/report.rs`.
     (coin.x / scale - 0.5, coin.y / scale - 0.5, coin.r / scale)
 }
 
@@ -149,9 +153,10 @@ fn size(text: &str, dot: usize) -> (usize, usize) {
     )
 }
 
-/// Writes a line with a dark edge around each dot.
+/// Writes text with a dark edge around each dot.
 fn write(canvas: &mut Raster, text: &str, left: isize, top: isize, dot: usize, colour: [u8; 3]) {
     let dot = dot as isize;
+    // The edges of all dots first, so that no edge covers a dot.
     for (grow, colour) in [(1 + dot / 3, DARK), (0, colour)] {
         for (column, row) in dots(text) {
             let (x, y) = (left + column as isize * dot, top + row as isize * dot);
@@ -183,7 +188,7 @@ fn blend(canvas: &mut Raster, x: isize, y: isize, colour: [u8; 3], cover: f32) {
     canvas.set(x, y, [mix(0), mix(1), mix(2)]);
 }
 
-/// One colour a denomination, the smallest value first.
+/// One colour per denomination, the smallest value first.
 const COLOURS: [[u8; 3]; 8] = [
     [255, 112, 67],
     [38, 198, 218],

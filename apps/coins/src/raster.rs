@@ -1,6 +1,6 @@
-//! A picture as the stages see it: upright 8-bit RGB, and the same picture at halved sizes.
+//! Pictures in memory: upright 8-bit RGB, and a pyramid of halved sizes.
 
-/// An RGB picture in memory, row by row, three bytes a pixel.
+/// An RGB picture, row by row, three bytes per pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raster {
     width: usize,
@@ -9,8 +9,8 @@ pub struct Raster {
 }
 
 impl Raster {
-    /// Makes a picture of one colour.
-    pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
+    /// Creates a picture of one colour.
+    pub fn new(width: usize, height: usize, colour: [u8; 3]) -> Self {
         let pixels = colour.repeat(width * height);
         Self {
             width,
@@ -19,7 +19,7 @@ impl Raster {
         }
     }
 
-    /// Takes rows of RGB bytes; what is missing at the end is black, what is too much is cut.
+    /// Creates a picture from rows of RGB bytes; missing bytes are black, surplus ones are dropped.
     pub fn from_pixels(width: usize, height: usize, mut pixels: Vec<u8>) -> Self {
         pixels.resize(width * height * 3, 0);
         Self {
@@ -29,22 +29,22 @@ impl Raster {
         }
     }
 
-    /// The width in pixels.
+    /// Returns the width in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The height in pixels.
+    /// Returns the height in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// The bytes, three a pixel, row by row.
+    /// Returns the bytes, three per pixel, row by row.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// The colour of one pixel; outside the picture it is that of the nearest edge.
+    /// Returns the colour of a pixel, or of the nearest edge outside of the picture.
     pub fn at(&self, x: isize, y: isize) -> [u8; 3] {
         let x = x.clamp(0, self.width as isize - 1) as usize;
         let y = y.clamp(0, self.height as isize - 1) as usize;
@@ -52,7 +52,7 @@ impl Raster {
         [self.pixels[i], self.pixels[i + 1], self.pixels[i + 2]]
     }
 
-    /// Sets one pixel; outside the picture nothing happens.
+    /// Sets a pixel; does nothing outside of the picture.
     pub fn set(&mut self, x: isize, y: isize, colour: [u8; 3]) {
         if x < 0 || y < 0 || x >= self.width as isize || y >= self.height as isize {
             return;
@@ -61,12 +61,13 @@ impl Raster {
         self.pixels[i..i + 3].copy_from_slice(&colour);
     }
 
-    /// The colour between pixels, in floating point; pixel centres are at whole numbers.
-    pub fn between(&self, x: f32, y: f32) -> [f32; 3] {
+    /// Returns the bilinearly interpolated colour; pixel centres are at whole numbers.
+    pub fn interpolate(&self, x: f32, y: f32) -> [f32; 3] {
         let x = x.clamp(0.0, (self.width - 1) as f32);
         let y = y.clamp(0.0, (self.height - 1) as f32);
         let (x0, y0) = (x as usize, y as usize);
         let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+        // At the last column and row the neighbour is the pixel itself.
         let right = usize::from(x0 + 1 < self.width) * 3;
         let below = usize::from(y0 + 1 < self.height) * self.width * 3;
         let i = (y0 * self.width + x0) * 3;
@@ -84,26 +85,28 @@ impl Raster {
         out
     }
 
-    /// The same picture with its long side at most `side`, each pixel the mean of what it covers.
-    pub fn fitted(&self, side: usize) -> Self {
+    /// Shrinks the picture so that its long side is at most `side`; each pixel is the mean of the
+    /// area it covers.
+    pub fn fit_within(&self, side: usize) -> Self {
         let long = self.width.max(self.height);
         if long <= side {
             return self.clone();
         }
         let width = (self.width * side).div_ceil(long).max(1);
         let height = (self.height * side).div_ceil(long).max(1);
-        self.averaged(width, height)
+        self.resample(width, height)
     }
 
-    /// The same picture at half the size.
-    pub fn halved(&self) -> Self {
-        self.averaged((self.width / 2).max(1), (self.height / 2).max(1))
+    /// Shrinks the picture to half its size.
+    pub fn halve(&self) -> Self {
+        self.resample((self.width / 2).max(1), (self.height / 2).max(1))
     }
 
-    fn averaged(&self, width: usize, height: usize) -> Self {
+    fn resample(&self, width: usize, height: usize) -> Self {
         let columns = spans(self.width, width);
         let rows = spans(self.height, height);
         let mut pixels = Vec::with_capacity(width * height * 3);
+        // One output row at a time, so that the input is read once, in order.
         let mut sums = vec![0.0_f32; width * 3];
 
         for row in &rows {
@@ -130,7 +133,7 @@ impl Raster {
     }
 }
 
-/// For each of `to` cells: which of `from` cells it covers, and with what share of its own length.
+/// Returns for each of `to` cells which of the `from` cells it covers, and their shares.
 fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     let ratio = from as f32 / to as f32;
     let cover = |cell: usize| {
@@ -143,43 +146,43 @@ fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     (0..to).map(cover).collect()
 }
 
-/// The picture at its working size and at halves of it.
+/// The picture at its working size and at halved sizes.
 #[derive(Debug)]
 pub struct Pyramid {
     levels: Vec<Raster>,
 }
 
 impl Pyramid {
-    /// Halves the picture until its long side is under 64 pixels, five times at most.
+    /// Halves the picture until its long side is under 64 pixels, for at most five levels.
     pub fn new(raster: Raster) -> Self {
         let mut levels = vec![raster];
         while let Some(last) = levels.last()
-            && levels.len() < MOST_LEVELS
+            && levels.len() < MAX_LEVELS
             && last.width.max(last.height) >= 64
         {
-            let next = last.halved();
+            let next = last.halve();
             levels.push(next);
         }
         Self { levels }
     }
 
-    /// All sizes, the largest first.
+    /// Returns all levels, the largest first.
     pub fn levels(&self) -> &[Raster] {
         &self.levels
     }
 
-    /// The working size.
+    /// Returns the picture at working size.
     pub fn full(&self) -> &Raster {
         &self.levels[0]
     }
 
-    /// The working size alone.
+    /// Returns only the picture at working size.
     pub fn into_full(mut self) -> Raster {
         self.levels.swap_remove(0)
     }
 
-    /// The smallest size in which a circle of this radius is still `least` pixels in radius,
-    /// and by how much that size is smaller than the full one.
+    /// Returns the smallest level in which a circle of this radius still has a radius of `least`
+    /// pixels, and its reduction factor.
     pub fn level_for(&self, radius: f32, least: f32) -> (&Raster, f32) {
         let mut level = 0;
         let mut factor = 1.0;
@@ -191,36 +194,38 @@ impl Pyramid {
     }
 }
 
-/// Turns a place in the full picture into the place in one that is `factor` times smaller.
+/// Converts a coordinate of the full picture to a picture `factor` times smaller.
 pub fn shrink(value: f32, factor: f32) -> f32 {
+    // Pixel centres are whole numbers, so the picture's edge is at -0.5 in every size.
     (value + 0.5) / factor - 0.5
 }
 
-/// Turns a place in a picture that is `factor` times smaller into the place in the full one.
+/// Converts a coordinate of a picture `factor` times smaller to the full picture.
 pub fn grow(value: f32, factor: f32) -> f32 {
     (value + 0.5) * factor - 0.5
 }
 
-const MOST_LEVELS: usize = 5;
+const MAX_LEVELS: usize = 5;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn averaging_keeps_the_mean_and_the_shape() {
-        let mut raster = Raster::filled(31, 20, [10, 20, 30]);
+    fn resampling_keeps_mean_and_shape() {
+        let mut raster = Raster::new(31, 20, [10, 20, 30]);
+        // One light pixel, which must not vanish.
         raster.set(3, 3, [250, 250, 250]);
-        let small = raster.fitted(10);
+        let small = raster.fit_within(10);
         assert_eq!((small.width(), small.height()), (10, 7));
         assert_eq!(small.at(9, 6), [10, 20, 30]);
         assert!(small.at(1, 1)[0] > 10);
     }
 
     #[test]
-    fn between_pixels_lies_between_their_colours() {
+    fn interpolates_between_pixels() {
         let raster = Raster::from_pixels(2, 1, vec![0, 0, 0, 100, 200, 40]);
-        let whole = |x, y| raster.between(x, y).map(|value| value.round() as u8);
+        let whole = |x, y| raster.interpolate(x, y).map(|value| value.round() as u8);
         assert_eq!(whole(0.5, 0.0), [50, 100, 20]);
         assert_eq!(whole(-3.0, 5.0), [0, 0, 0]);
     }

@@ -1,4 +1,4 @@
-//! What a caller of the library sees, on drawn photos and, where they are, on real ones.
+//! The library, on drawn photos and, if available, on real ones.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use coins::drawing::Scene;
 use coins::money::Currency;
-use coins::picture::{Format, annotated, encode};
+use coins::picture::{Format, annotate, encode};
 use coins::raster::Raster;
 use coins::{Error, Options, count, count_with};
 
@@ -15,14 +15,14 @@ fn jpeg(raster: &Raster) -> Vec<u8> {
     encode(raster, Format::Jpeg).unwrap()
 }
 
-fn drawn(currency: Currency, values: &[u32]) -> Vec<u8> {
+fn draw_jpeg(currency: Currency, values: &[u32]) -> Vec<u8> {
     jpeg(&Scene::new(1000, 800, 6.0).coins(currency, values).draw())
 }
 
 #[test]
-fn dollars_are_counted_exactly() {
+fn counts_dollars_exactly() {
     let values = [25, 10, 5, 1, 1, 25, 10, 5];
-    let count = count(&drawn(Currency::Usd, &values), Options::default()).unwrap();
+    let count = count(&draw_jpeg(Currency::Usd, &values), Options::default()).unwrap();
     let found: Vec<u32> = count.coins.iter().map(|coin| coin.denomination).collect();
     assert_eq!(found, values);
     assert_eq!(count.currency, Some(Currency::Usd));
@@ -34,15 +34,16 @@ fn dollars_are_counted_exactly() {
     assert!(!count.ambiguous, "{count:?}");
     let first = &count.coins[0];
     assert!(
+        // A quarter is 24.26 mm wide; the scene has 6 pixels per millimetre.
         (first.r - 24.26 / 2.0 * 6.0).abs() < 1.5 && !first.partial,
         "{first:?}"
     );
 }
 
 #[test]
-fn euros_are_counted_exactly() {
+fn counts_euros_exactly() {
     let values = [200, 100, 50, 20, 10, 5, 2, 1];
-    let count = count(&drawn(Currency::Eur, &values), Options::default()).unwrap();
+    let count = count(&draw_jpeg(Currency::Eur, &values), Options::default()).unwrap();
     let found: Vec<u32> = count.coins.iter().map(|coin| coin.denomination).collect();
     assert_eq!(found, values);
     assert_eq!(count.currency, Some(Currency::Eur));
@@ -53,31 +54,34 @@ fn euros_are_counted_exactly() {
 }
 
 #[test]
-fn a_large_photo_is_answered_in_its_own_pixels() {
+fn reports_positions_in_pixels_of_the_original() {
     let scene = Scene::new(2400, 1600, 13.0).coins(Currency::Usd, &[25, 1, 10, 5]);
     let count = count(&jpeg(&scene.draw()), Options::default()).unwrap();
     assert_eq!(count.total.minor, 41);
     assert_eq!((count.image.width, count.image.height), (2400, 1600));
     let quarter = &count.coins[0];
     assert!(
+        // The scene is larger than the working size, but positions are in pixels of the original.
         (quarter.x - 208.0).abs() < 4.0 && (quarter.r - 157.7).abs() < 4.0,
         "{quarter:?}"
     );
 }
 
 #[test]
-fn grounds_of_any_colour_will_do() {
-    for ground in [[210, 205, 195], [150, 40, 40], [20, 20, 24], [60, 120, 70]] {
+fn finds_coins_on_any_background() {
+    // Light, red, nearly black and green.
+    for background in [[210, 205, 195], [150, 40, 40], [20, 20, 24], [60, 120, 70]] {
         let scene = Scene::new(1000, 800, 6.0)
-            .on(ground)
+            .with_background(background)
             .coins(Currency::Usd, &[25, 10, 5, 1, 1]);
         let count = count(&jpeg(&scene.draw()), Options::default()).unwrap();
-        assert_eq!(count.coins.len(), 5, "on {ground:?}");
+        assert_eq!(count.coins.len(), 5, "on {background:?}");
     }
 }
 
 #[test]
-fn pictures_without_coins_are_worth_nothing() {
+fn finds_nothing_without_coins() {
+    // A checkerboard, a gradient and plain grey have no circles.
     let stripes = (0..600 * 400).flat_map(|i| {
         let (x, y) = (i % 600, i / 600);
         if (x / 20 + y / 30) % 2 == 0 {
@@ -115,7 +119,7 @@ fn silver_of_one_size_is_ambiguous() {
         currency: Some(Currency::Usd),
         ..Options::default()
     };
-    let count = count(&drawn(Currency::Usd, &[10, 10, 10, 10, 10]), options).unwrap();
+    let count = count(&draw_jpeg(Currency::Usd, &[10, 10, 10, 10, 10]), options).unwrap();
 
     assert_eq!(count.coins.len(), 5);
     assert!(count.ambiguous, "{count:?}");
@@ -124,6 +128,7 @@ fn silver_of_one_size_is_ambiguous() {
     totals.sort_unstable();
     assert_eq!(
         totals,
+        // Five coins of one silver size: nothing but the engraving distinguishes them.
         [25, 50, 125],
         "nickels, dimes or quarters: {count:?}"
     );
@@ -131,8 +136,8 @@ fn silver_of_one_size_is_ambiguous() {
 }
 
 #[test]
-fn a_caller_can_say_the_currency() {
-    let photo = drawn(Currency::Usd, &[25, 10, 5, 1]);
+fn uses_the_requested_currency() {
+    let photo = draw_jpeg(Currency::Usd, &[25, 10, 5, 1]);
     for currency in Currency::ALL {
         let options = Options {
             currency: Some(currency),
@@ -143,11 +148,12 @@ fn a_caller_can_say_the_currency() {
 }
 
 #[test]
-fn a_grey_photo_says_that_colour_is_missing() {
+fn warns_about_grey_photos() {
     let colour = Scene::new(1000, 800, 6.0)
         .coins(Currency::Usd, &[25, 10, 5, 1])
         .draw();
     let grey = colour.pixels().chunks_exact(3).flat_map(|p| {
+        // A weighted mean of the channels, so that brightness edges remain.
         let light = (u32::from(p[0]) * 3 + u32::from(p[1]) * 6 + u32::from(p[2])) / 10;
         [light as u8; 3]
     });
@@ -165,7 +171,8 @@ fn a_grey_photo_says_that_colour_is_missing() {
 }
 
 #[test]
-fn a_coin_cut_by_the_frame_is_partial() {
+fn marks_cut_coins_as_partial() {
+    // A quarter with a radius of 73 pixels, 50 pixels from the left edge.
     let scene = Scene::new(800, 600, 6.0).coin(Currency::Usd, 25, 50.0, 300.0);
     let scene = scene
         .coin(Currency::Usd, 25, 400.0, 300.0)
@@ -177,8 +184,8 @@ fn a_coin_cut_by_the_frame_is_partial() {
 }
 
 #[test]
-fn a_tiny_photo_is_warned_of() {
-    let count = count(&jpeg(&Raster::filled(100, 60, [90; 3])), Options::default()).unwrap();
+fn warns_about_tiny_photos() {
+    let count = count(&jpeg(&Raster::new(100, 60, [90; 3])), Options::default()).unwrap();
     assert!(
         count
             .warnings
@@ -188,13 +195,14 @@ fn a_tiny_photo_is_warned_of() {
 }
 
 #[test]
-fn the_annotated_picture_shows_each_coin() {
-    let photo = drawn(Currency::Usd, &[25, 10, 5, 1]);
-    let models = coins::classify::Models::shipped();
+fn annotates_every_coin() {
+    let photo = draw_jpeg(Currency::Usd, &[25, 10, 5, 1]);
+    let models = coins::classify::Models::builtin();
     let counted = count_with(&models, &photo, Options::default()).unwrap();
-    let picture = annotated(&counted);
+    let picture = annotate(&counted);
 
     for coin in &counted.count.coins {
+        // A point on the ring, which must have been painted.
         let (x, y) = ((coin.x + coin.r) as isize, coin.y as isize);
         assert_ne!(
             picture.at(x, y),
@@ -211,7 +219,7 @@ fn the_annotated_picture_shows_each_coin() {
 }
 
 #[test]
-fn samples_are_counted() {
+fn counts_the_samples() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let drawn = std::fs::read(folder.join("drawn.jpg")).unwrap();
     let count_of = |bytes: &[u8]| count(bytes, Options::default()).unwrap();
@@ -229,21 +237,21 @@ fn samples_are_counted() {
 /// The coins of `samples/euro.jpg`, counted by hand.
 const EURO: (usize, &str) = (29, "€10.10");
 
-/// The photos beside the checkout, if they are there.
+/// Returns the folder of labelled photos next to the checkout, if present.
 fn photos(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = root.join("../shared/data/coins");
     if folder.is_dir() {
         return Some(folder);
     }
-    // Not eprintln: what libtest captures of a passing test is never seen.
+    // Not `eprintln!`: libtest captures it and hides it for passing tests.
     let _ = writeln!(std::io::stderr(), "skipped: {name} needs ../shared/data");
     None
 }
 
 #[test]
-fn most_real_photos_are_counted_exactly() {
-    let Some(folder) = photos("most_real_photos_are_counted_exactly") else {
+fn counts_most_real_photos_exactly() {
+    let Some(folder) = photos("counts_most_real_photos_exactly") else {
         return;
     };
     let labels = std::fs::read(folder.join("dev/labels.json")).unwrap();
@@ -259,8 +267,8 @@ fn most_real_photos_are_counted_exactly() {
         right += usize::from(label["total"] == count.total.minor);
     }
 
-    // These photos also trained the weights, so the floor guards against decay and is no measure
-    // of accuracy; the README has the measure.
+    // The weights were trained on these photos too, so the floors detect regressions and do not
+    // measure accuracy; docs/coins.md has measurements.
     assert!(
         counted >= COUNTED_FLOOR,
         "{counted} of {} counted exactly",
@@ -275,8 +283,8 @@ fn most_real_photos_are_counted_exactly() {
 }
 
 #[test]
-fn real_pictures_without_coins_are_worth_nothing() {
-    let Some(folder) = photos("real_pictures_without_coins_are_worth_nothing") else {
+fn finds_nothing_in_real_pictures_without_coins() {
+    let Some(folder) = photos("finds_nothing_in_real_pictures_without_coins") else {
         return;
     };
     let mut wrong = Vec::new();
@@ -293,6 +301,7 @@ fn real_pictures_without_coins_are_worth_nothing() {
         }
     }
 
+    // At most one false positive, as in the measurements of docs/coins.md.
     assert!(wrong.len() <= 1, "{wrong:?}");
 }
 

@@ -1,4 +1,4 @@
-//! What a caller of the service sees: a real listener on the loopback, plain HTTP/1.1 to it.
+//! The service, tested over plain HTTP/1.1 on loopback.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,14 +18,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A service that runs until it is told to stop.
-struct Running {
+/// A running service.
+struct TestService {
     address: SocketAddr,
     stop: Trigger,
     task: JoinHandle<Result<(), chassis::BoxError>>,
 }
 
-impl Running {
+impl TestService {
     async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -38,11 +38,11 @@ impl Running {
         }
     }
 
-    async fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+    async fn post(&self, path: &str, headers: &str, body: &[u8]) -> TestResponse {
         self.send("POST", path, headers, body).await
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    async fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> TestResponse {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: coins\r\nconnection: close\r\n{headers}\
@@ -50,9 +50,9 @@ impl Running {
             body.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // A service that refuses early may close before it has read everything.
+        // The service may respond and close before it has read everything.
         let _ = stream.write_all(body).await;
-        Answer::read(stream).await
+        TestResponse::read(stream).await
     }
 
     async fn stop(self) {
@@ -61,13 +61,13 @@ impl Running {
     }
 }
 
-struct Answer {
+struct TestResponse {
     status: u16,
     head: String,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl TestResponse {
     async fn read(mut stream: TcpStream) -> Self {
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
@@ -89,8 +89,8 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The status and the code of the error.
-    fn refusal(&self) -> (u16, String) {
+    /// Returns the status and the error code.
+    fn error(&self) -> (u16, String) {
         (
             self.status,
             self.json()["error"]["code"].as_str().unwrap().to_owned(),
@@ -107,12 +107,13 @@ const JPEG: &str = "content-type: image/jpeg\r\n";
 const VIDEO: &str = "content-type: video/mp4\r\n";
 
 #[tokio::test]
-async fn a_photo_is_answered_with_its_value() {
-    let service = Running::start(Config::default()).await;
+async fn answers_a_photo_with_its_value() {
+    let service = TestService::start(Config::default()).await;
     let answer = service.post("/v1/coins?currency=usd", JPEG, &photo()).await;
     assert_eq!(answer.status, 200);
 
     let count = answer.json();
+    // 25 + 10 + 5 + 1 + 1.
     assert_eq!(count["total"]["minor"], 42);
     assert_eq!(count["total"]["display"], "$0.42");
     assert_eq!(count["coins"].as_array().unwrap().len(), 5);
@@ -123,8 +124,8 @@ async fn a_photo_is_answered_with_its_value() {
 }
 
 #[tokio::test]
-async fn a_picture_is_drawn_for_those_who_ask_for_one() {
-    let service = Running::start(Config::default()).await;
+async fn returns_an_annotated_picture_on_request() {
+    let service = TestService::start(Config::default()).await;
     let (photo, both) = (photo(), format!("{JPEG}accept: image/png\r\n"));
     let drawn = service.post("/v1/coins/annotated", JPEG, &photo).await;
     assert!(
@@ -142,9 +143,9 @@ async fn a_picture_is_drawn_for_those_who_ask_for_one() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_counted_is_refused_in_words() {
-    let service = Running::start(Config {
-        body_bytes: 200_000,
+async fn rejects_invalid_bodies_with_an_explanation() {
+    let service = TestService::start(Config {
+        max_body_bytes: 200_000,
         ..Config::default()
     })
     .await;
@@ -153,29 +154,29 @@ async fn what_cannot_be_counted_is_refused_in_words() {
         photo(),
     );
 
-    let refused = |status, code: &str| (status, code.to_owned());
-    assert_eq!(
-        post("", b"hello").await.refusal(),
-        refused(422, "not_an_image")
-    );
-    assert_eq!(post("", b"").await.refusal(), refused(422, "not_an_image"));
+    let error = |status, code: &str| (status, code.to_owned());
+    assert_eq!(post("", b"hello").await.error(), error(422, "not_an_image"));
+    assert_eq!(post("", b"").await.error(), error(422, "not_an_image"));
 
+    // Half a JPEG has no end marker.
     let half = &photo[..photo.len() / 2];
     assert_eq!(
-        post(JPEG, half).await.refusal(),
-        refused(422, "truncated_image")
+        post(JPEG, half).await.error(),
+        error(422, "truncated_image")
     );
 
+    // One byte over the limit.
     let long = vec![0; 200_001];
     assert_eq!(
-        post(JPEG, &long).await.refusal(),
-        refused(413, "body_too_large")
+        post(JPEG, &long).await.error(),
+        error(413, "body_too_large")
     );
 
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    // Detected by the bytes without a type, and by the declared type.
     for headers in ["", "content-type: image/heic\r\n"] {
         let answer = post(headers, heic).await;
-        assert_eq!(answer.refusal(), refused(415, "unsupported_media_type"));
+        assert_eq!(answer.error(), error(415, "unsupported_media_type"));
         let error = &answer.json()["error"];
         assert!(
             error["message"].as_str().unwrap().contains("image/heic"),
@@ -185,27 +186,28 @@ async fn what_cannot_be_counted_is_refused_in_words() {
     }
 
     let answer = service.post("/v1/coins?currency=gbp", JPEG, &photo).await;
-    assert_eq!(answer.refusal(), refused(400, "bad_query"));
+    assert_eq!(answer.error(), error(400, "bad_query"));
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_photo_over_the_pixel_limit_is_refused() {
-    let service = Running::start(Config {
-        pixels: 1000,
+async fn rejects_a_photo_over_the_pixel_limit() {
+    let service = TestService::start(Config {
+        // The photo has 800,000 pixels.
+        max_pixels: 1000,
         ..Config::default()
     })
     .await;
     let answer = service.post("/v1/coins", JPEG, &photo()).await;
-    assert_eq!(answer.refusal(), (413, "image_too_large".to_owned()));
+    assert_eq!(answer.error(), (413, "image_too_large".to_owned()));
     service.stop().await;
 }
 
 #[tokio::test]
-async fn only_post_and_only_known_paths() {
-    let service = Running::start(Config::default()).await;
+async fn rejects_other_methods_and_paths() {
+    let service = TestService::start(Config::default()).await;
     let answer = service.send("GET", "/v1/coins", "", b"").await;
-    assert_eq!(answer.refusal(), (405, "only_post".to_owned()));
+    assert_eq!(answer.error(), (405, "only_post".to_owned()));
     assert!(answer.head.contains("allow: post"));
     assert_eq!(service.send("GET", "/nothing", "", b"").await.status, 404);
     assert_eq!(service.send("GET", "/healthz", "", b"").await.status, 200);
@@ -213,21 +215,22 @@ async fn only_post_and_only_known_paths() {
 }
 
 #[tokio::test]
-async fn a_full_queue_says_come_again() {
-    let service = Running::start(Config {
+async fn a_full_queue_answers_503_with_retry_after() {
+    let service = TestService::start(Config {
         workers: 1,
-        queue: 0,
+        max_queued_requests: 0,
         ..Config::default()
     })
     .await;
 
-    // The only place is held by a request whose body is slow to come.
+    // The only slot is taken by a request with an incomplete body.
     let mut slow = TcpStream::connect(service.address).await.unwrap();
     slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
         .await
         .unwrap();
 
     let mut answer = service.post("/v1/coins", JPEG, b"hello").await;
+    // The slow request may not have its slot yet.
     for _ in 0..1000 {
         if answer.status == 503 {
             break;
@@ -236,17 +239,18 @@ async fn a_full_queue_says_come_again() {
         answer = service.post("/v1/coins", JPEG, b"hello").await;
     }
 
-    assert_eq!(answer.refusal(), (503, "busy".to_owned()));
+    assert_eq!(answer.error(), (503, "busy".to_owned()));
     assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    // Completes the nine bytes, so that the service can drain.
     slow.write_all(b"cdefghi").await.unwrap();
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_given_up() {
-    let body_time = "50ms".parse().unwrap();
-    let service = Running::start(Config {
-        body_time,
+async fn times_out_on_an_incomplete_body() {
+    let body_timeout = "50ms".parse().unwrap();
+    let service = TestService::start(Config {
+        body_timeout,
         ..Config::default()
     })
     .await;
@@ -264,24 +268,24 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn without_a_thumbnail_service_videos_are_refused() {
-    let service = Running::start(Config::default()).await;
-    let answer = service.post("/v1/coins", VIDEO, b"a film").await;
-    assert_eq!(answer.refusal(), (415, "no_videos".to_owned()));
+async fn rejects_videos_without_a_thumbnail_service() {
+    let service = TestService::start(Config::default()).await;
+    let answer = service.post("/v1/coins", VIDEO, b"a video").await;
+    assert_eq!(answer.error(), (415, "no_videos".to_owned()));
     service.stop().await;
 }
 
-/// A thumbnail service that answers one request with what it is given, and tells what it was sent.
+/// A thumbnail service that answers one request with the given bytes and returns the request.
 async fn thumbnail(answer: Vec<u8>) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let task = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
-        while !String::from_utf8_lossy(&request).contains("end of film") {
+        while !String::from_utf8_lossy(&request).contains("end of video") {
             assert!(
                 stream.read_buf(&mut request).await.unwrap() > 0,
-                "the film ends early"
+                "the video ends early"
             );
         }
 
@@ -301,61 +305,64 @@ fn http(status: &str, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_coins_on_the_picture_of_a_video_are_counted() {
-    let (base, film) = thumbnail(http("200 OK", &photo())).await;
-    let service = Running::start(Config {
+async fn counts_coins_in_a_video() {
+    let (base, video) = thumbnail(http("200 OK", &photo())).await;
+    let service = TestService::start(Config {
         thumbnail: Some(base),
         ..Config::default()
     })
     .await;
     let answer = service
-        .post("/v1/coins?at=12.5", VIDEO, b"a film, end of film")
+        .post("/v1/coins?at=12.5", VIDEO, b"a video, end of video")
         .await;
 
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["total"]["minor"], 42);
-    let request = film.await.unwrap();
+    let request = video.await.unwrap();
+    // The position is passed on unchanged; width and format are fixed.
     assert!(request.starts_with("POST /v1/thumbnail?at=12.5&width=1600&format=jpeg HTTP/1.1\r\n"));
     assert!(request.contains("content-type: video/mp4\r\n"), "{request}");
     service.stop().await;
 }
 
 #[tokio::test]
-async fn what_the_thumbnail_service_refuses_is_passed_on() {
+async fn passes_on_errors_of_the_thumbnail_service() {
     let words = br#"{"error":{"code":"no_video","message":"there is no video stream"}}"#;
-    for (told, status, code) in [
+    for (response, status, code) in [
         ("422 Unprocessable Entity", 422, "video_refused"),
         ("503 Service Unavailable", 503, "thumbnail_busy"),
         ("500 Internal Server Error", 502, "thumbnail_failed"),
     ] {
-        let (base, film) = thumbnail(http(told, words)).await;
-        let service = Running::start(Config {
+        let (base, video) = thumbnail(http(response, words)).await;
+        let service = TestService::start(Config {
             thumbnail: Some(base),
             ..Config::default()
         })
         .await;
-        let answer = service.post("/v1/coins", VIDEO, b"end of film").await;
+        let answer = service.post("/v1/coins", VIDEO, b"end of video").await;
 
-        assert_eq!(answer.refusal(), (status, code.to_owned()));
+        assert_eq!(answer.error(), (status, code.to_owned()));
         let message = answer.json()["error"]["message"].to_string();
         assert!(message.contains("there is no video stream"), "{message}");
-        assert!(film.await.unwrap().contains("at=50%25&"));
+        // Without `at` the middle of the video is used.
+        assert!(video.await.unwrap().contains("at=50%25&"));
         service.stop().await;
     }
 }
 
 #[tokio::test]
-async fn a_thumbnail_service_that_is_not_there_yet_means_later() {
+async fn an_unreachable_thumbnail_service_is_503() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", gone.local_addr().unwrap());
+    // A port that was free a moment ago refuses connections.
     drop(gone);
 
-    let service = Running::start(Config {
+    let service = TestService::start(Config {
         thumbnail: Some(base),
         ..Config::default()
     })
     .await;
-    let answer = service.post("/v1/coins", VIDEO, b"a film").await;
+    let answer = service.post("/v1/coins", VIDEO, b"a video").await;
 
     assert_eq!(answer.status, 503);
     assert!(answer.head.contains("retry-after"));

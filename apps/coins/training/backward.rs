@@ -1,20 +1,20 @@
-//! Trains the network: the same layers as `classify::Net`, with the way back.
+//! Trains the network: the layers of `classify::Net` with backpropagation.
 
 use coins::classify::shape::{CHANNELS, FLAT, HIDDEN, OFFSETS, SIDES};
 use coins::classify::{CROP_SIDE, Crop, NET_WEIGHTS, OUTPUTS, crop, softmax};
 use coins::detect::Circle;
 
-use crate::data::Scene;
+use crate::data::TrainingScene;
 use crate::random::Random;
 
-/// One example: its crop, whether it is a coin, and its metal if it is.
+/// A training example: its crop, and its metal if it is a coin.
 struct Example {
     crop: Crop,
     metal: Option<usize>,
 }
 
-/// The weights after `epochs` passes over the circles of all scenes.
-pub(crate) fn train(scenes: &[Scene], epochs: usize) -> Vec<f32> {
+/// Trains for `epochs` passes over the circles of all scenes and returns the weights.
+pub(crate) fn train(scenes: &[TrainingScene], epochs: usize) -> Vec<f32> {
     let mut random = Random(1);
     let mut weights = initial(&mut random);
     let mut moments = vec![(0.0_f32, 0.0_f32); NET_WEIGHTS];
@@ -30,6 +30,7 @@ pub(crate) fn train(scenes: &[Scene], epochs: usize) -> Vec<f32> {
             loss += batch_loss;
             step += 1;
             let progress = step as f32 / (epochs * (batches + 1)) as f32;
+            // Cosine decay of the learning rate.
             let rate = RATE * 0.5 * (1.0 + (progress.min(1.0) * std::f32::consts::PI).cos());
             adam(&mut weights, &gradient, &mut moments, rate, step);
         }
@@ -50,7 +51,7 @@ fn is_right(weights: &[f32], example: &Example) -> bool {
     (forward(weights, &example.crop).scores[0] > 0.0) == example.metal.is_some()
 }
 
-/// He's initial weights.
+/// Returns initial weights by He et al. (2015), suited for ReLU.
 fn initial(random: &mut Random) -> Vec<f32> {
     let mut weights = vec![0.0; NET_WEIGHTS];
     let inputs = [
@@ -72,16 +73,18 @@ fn initial(random: &mut Random) -> Vec<f32> {
     weights
 }
 
-/// This epoch's examples: coins twice, wrong circles, and coins with a wrong circle around them.
-fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
+/// Returns the examples of an epoch: coins twice, wrong circles, and coins with a wrong circle
+/// around them.
+fn examples(scenes: &[TrainingScene], random: &mut Random) -> Vec<Example> {
     let mut examples = Vec::new();
     let wrong: usize = scenes.iter().map(|scene| scene.wrong.len()).sum();
+    // Wrong circles outnumber coins; each epoch uses a random part of them.
     let share = WRONG_AN_EPOCH as f32 / wrong.max(1) as f32;
 
     for scene in scenes {
         let coins = scene.coins.iter().chain(&scene.coins).chain(&scene.others);
         for (circle, metal) in coins {
-            let crop = varied(scene, &jittered(circle, 0.03, random), random);
+            let crop = augment(scene, &jitter(circle, 0.03, random), random);
             examples.push(Example {
                 crop,
                 metal: Some(*metal),
@@ -90,24 +93,25 @@ fn examples(scenes: &[Scene], random: &mut Random) -> Vec<Example> {
 
         for circle in &scene.wrong {
             if random.between(0.0, 1.0) < share {
-                let crop = varied(scene, &jittered(circle, 0.02, random), random);
+                let crop = augment(scene, &jitter(circle, 0.02, random), random);
                 examples.push(Example { crop, metal: None });
             }
         }
 
         for (circle, _) in &scene.coins {
-            let crop = varied(scene, &misplaced(circle, random), random);
+            let crop = augment(scene, &misplace(circle, random), random);
             examples.push(Example { crop, metal: None });
         }
     }
 
+    // Fisher-Yates shuffle.
     for i in (1..examples.len()).rev() {
         examples.swap(i, random.below(i + 1));
     }
     examples
 }
 
-fn jittered(circle: &Circle, share: f32, random: &mut Random) -> Circle {
+fn jitter(circle: &Circle, share: f32, random: &mut Random) -> Circle {
     Circle {
         x: circle.x + circle.r * random.between(-share, share),
         y: circle.y + circle.r * random.between(-share, share),
@@ -116,8 +120,8 @@ fn jittered(circle: &Circle, share: f32, random: &mut Random) -> Circle {
     }
 }
 
-/// A circle that is too small, too large, or beside the coin.
-fn misplaced(circle: &Circle, random: &mut Random) -> Circle {
+/// Returns a circle that is too small, too large, or beside the coin.
+fn misplace(circle: &Circle, random: &mut Random) -> Circle {
     let (ratio, aside) = match random.below(3) {
         0 => (random.between(0.5, 0.86), random.between(0.0, 0.1)),
         1 => (random.between(1.16, 1.6), random.between(0.0, 0.1)),
@@ -133,8 +137,8 @@ fn misplaced(circle: &Circle, random: &mut Random) -> Circle {
     }
 }
 
-/// The crop of a circle, turned, mirrored and in another light.
-fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
+/// Returns the crop of a circle, rotated, mirrored and in another light.
+fn augment(scene: &TrainingScene, circle: &Circle, random: &mut Random) -> Crop {
     let mut crop = crop(
         &scene.pyramid,
         circle,
@@ -151,6 +155,7 @@ fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
         }
     }
 
+    // Changes of contrast and colour balance, as by other cameras and lamps.
     let contrast = random.normal(0.12).exp();
     let gain: [f32; 3] = std::array::from_fn(|_| contrast * random.normal(0.06).exp());
     let shift: [f32; 3] = std::array::from_fn(|_| random.normal(0.2));
@@ -164,18 +169,18 @@ fn varied(scene: &Scene, circle: &Circle, random: &mut Random) -> Crop {
     crop
 }
 
-/// What a pass leaves behind for the way back.
-struct Pass {
+/// Intermediate results needed for backpropagation.
+struct ForwardPass {
     /// The padded input of each convolution.
     inputs: [Vec<f32>; 3],
-    /// For each pooled output which of its four corners won; 4 when none was above zero.
+    /// For each pooled output which of its four inputs was the maximum; 4 when none was above zero.
     winners: [Vec<u8>; 3],
     flat: Vec<f32>,
     hidden: [f32; HIDDEN],
     scores: [f32; OUTPUTS],
 }
 
-fn forward(weights: &[f32], crop: &Crop) -> Pass {
+fn forward(weights: &[f32], crop: &Crop) -> ForwardPass {
     let first = convolve::<{ CHANNELS[1] }>(pad(crop, SIDES[0]), SIDES[0], layer(weights, 0));
     let second = convolve::<{ CHANNELS[2] }>(pad(&first.1, SIDES[1]), SIDES[1], layer(weights, 1));
     let third = convolve::<{ CHANNELS[3] }>(pad(&second.1, SIDES[2]), SIDES[2], layer(weights, 2));
@@ -189,7 +194,7 @@ fn forward(weights: &[f32], crop: &Crop) -> Pass {
 
     let mut scores = [0.0; OUTPUTS];
     dense(&hidden, layer(weights, 4), &mut scores);
-    Pass {
+    ForwardPass {
         inputs: [first.0, second.0, third.0],
         winners: [first.2, second.2, third.2],
         flat,
@@ -212,9 +217,9 @@ fn pad(input: &[f32], side: usize) -> Vec<f32> {
     out
 }
 
-type Convolved = (Vec<f32>, Vec<f32>, Vec<u8>);
+type ConvolutionOutput = (Vec<f32>, Vec<f32>, Vec<u8>);
 
-fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> Convolved {
+fn convolve<const O: usize>(padded: Vec<f32>, side: usize, weights: &[f32]) -> ConvolutionOutput {
     let channels = padded.len() / ((side + 2) * (side + 2));
     let (weights, bias) = weights.split_at(weights.len() - O);
     let (row, half) = ((side + 2) * channels, side / 2);
@@ -263,7 +268,7 @@ fn dense(input: &[f32], weights: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Loss and gradient of a batch, on two threads.
+/// Returns loss and gradient of a batch, computed on two threads.
 fn gradient(weights: &[f32], batch: &[Example]) -> (f32, Vec<f32>) {
     let part = |examples: &[Example]| {
         let mut gradient = vec![0.0_f32; NET_WEIGHTS];
@@ -274,6 +279,7 @@ fn gradient(weights: &[f32], batch: &[Example]) -> (f32, Vec<f32>) {
         (loss, gradient)
     };
 
+    // Summing the halves in a fixed order keeps training reproducible.
     let (left, right) = batch.split_at(batch.len() / 2);
     let ((loss, mut sum), (more, other)) = std::thread::scope(|scope| {
         let other = scope.spawn(|| part(right));
@@ -291,11 +297,12 @@ fn gradient(weights: &[f32], batch: &[Example]) -> (f32, Vec<f32>) {
     (loss + more, sum)
 }
 
-/// Adds one example's gradient and gives its loss.
+/// Adds the gradient of an example and returns its loss.
 fn backward(weights: &[f32], example: &Example, gradient: &mut [f32]) -> f32 {
     let pass = forward(weights, &example.crop);
     let mut errors = [0.0; OUTPUTS];
     let coin = 1.0 / (1.0 + (-pass.scores[0]).exp());
+    // Logistic loss for "a coin", and cross-entropy over the metals for coins only.
     let truth = if example.metal.is_some() { 1.0 } else { 0.0 };
 
     errors[0] = coin - truth;
@@ -353,9 +360,10 @@ fn dense_back(
     back
 }
 
-/// The way back through pooling, ReLU and a convolution; gives the errors of its unpadded input.
+/// Backpropagates through pooling, ReLU and a convolution; returns the errors of its unpadded
+/// input.
 fn convolve_back<const O: usize>(
-    pass: &Pass,
+    pass: &ForwardPass,
     index: usize,
     weights: &[f32],
     errors: &[f32],
@@ -367,6 +375,7 @@ fn convolve_back<const O: usize>(
     let weights = layer(weights, index);
     let gradient = &mut gradient[OFFSETS[index]..OFFSETS[index + 1]];
     let bias = gradient.len() - O;
+    // The errors of the picture itself are not needed.
     let mut back = vec![0.0; if index == 0 { 0 } else { padded.len() }];
 
     for cell in 0..half * half {
@@ -422,6 +431,7 @@ fn unpad(padded: &[f32], side: usize, channels: usize) -> Vec<f32> {
 }
 
 fn adam(weights: &mut [f32], gradient: &[f32], moments: &mut [(f32, f32)], rate: f32, step: i32) {
+    // Bias correction of both moments (Kingma and Ba 2015).
     let (first, second) = (1.0 - 0.9_f32.powi(step), 1.0 - 0.999_f32.powi(step));
     for ((weight, gradient), moment) in weights.iter_mut().zip(gradient).zip(moments) {
         moment.0 = 0.9 * moment.0 + 0.1 * gradient;
@@ -431,9 +441,9 @@ fn adam(weights: &mut [f32], gradient: &[f32], moments: &mut [(f32, f32)], rate:
     }
 }
 
-/// The trained layers must be the program's layers: both give the same scores.
+/// Training and inference implement the same layers, so their scores must agree.
 #[test]
-fn both_ways_forward_agree() {
+fn training_and_inference_give_the_same_scores() {
     let mut random = Random(3);
     let weights = initial(&mut random);
     let crop: Crop = (0..CROP_SIDE * CROP_SIDE * 3)

@@ -1,19 +1,19 @@
-//! Trains the colour classes: logistic regression over photos seen under many lights.
+//! Trains the colour classes: logistic regression over photos under many simulated lights.
 
 use coins::classify::{COLOUR_FEATURES, Colours, Patch, features, softmax};
 use coins::detect::Circle;
 use coins::money::Metal;
 
-use crate::data::Scene;
+use crate::data::TrainingScene;
 use crate::random::Random;
 
 const CLASSES: usize = Metal::ALL.len();
 
-/// The weights in the order [`Colours::new`] takes them.
-pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
+/// Returns the weights in the order of [`Colours::new`].
+pub(crate) fn train(scenes: &[&TrainingScene]) -> Vec<f32> {
     let mut random = Random(2);
     let (rows, metals, shares) = samples(scenes, &mut random);
-    let mut weights = scaled(&rows);
+    let mut weights = initial_weights(&rows);
     let mut moments = vec![(0.0_f32, 0.0_f32); Colours::WEIGHTS];
 
     for round in 1..=ROUNDS {
@@ -24,6 +24,7 @@ pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
         for ((row, &metal), &share) in rows.iter().zip(&metals).zip(&shares) {
             let mut errors = softmax(model.scores(row));
             loss -= share * errors[metal].max(1e-6).ln();
+            // The gradient of softmax with cross-entropy: probability minus truth.
             errors[metal] -= 1.0;
 
             for (i, value) in row.iter().enumerate() {
@@ -48,10 +49,10 @@ pub(crate) fn train(scenes: &[&Scene]) -> Vec<f32> {
     weights
 }
 
-/// Every photo as it is and under `LIGHTS` other lights. Photos count by the root of their coins: a
-/// photo of fifty coins is one experience of the light, not fifty.
+/// Returns every photo under its own and `LIGHTS` other lights. A photo is weighted by the root of
+/// its number of coins: fifty coins in one photo are one sample of the light, not fifty.
 fn samples(
-    scenes: &[&Scene],
+    scenes: &[&TrainingScene],
     random: &mut Random,
 ) -> (Vec<[f32; COLOUR_FEATURES]>, Vec<usize>, Vec<f32>) {
     let (mut rows, mut metals, mut shares) = (Vec::new(), Vec::new(), Vec::new());
@@ -67,10 +68,14 @@ fn samples(
             let strength = random.normal(0.4 * spread).exp();
             let warmth = random.normal(0.09 * spread);
             let green = random.normal(0.05 * spread);
+            // Lights differ mostly along the axis from red to blue.
             let gains = [warmth, green, -warmth].map(|gain| strength * gain.exp());
-            let lit: Vec<Patch> = patches.iter().map(|patch| patch.lit(gains)).collect();
+            let lit: Vec<Patch> = patches
+                .iter()
+                .map(|patch| patch.with_light(gains))
+                .collect();
 
-            // Some photos are also seen as several photos of few coins each.
+            // Some photos are also divided into several photos with few coins each.
             let groups = if light % 3 == 2 { 1 + lit.len() / 6 } else { 1 };
             for group in 0..groups {
                 let part: Vec<usize> = (group..lit.len()).step_by(groups).collect();
@@ -90,8 +95,8 @@ fn samples(
     (rows, metals, shares)
 }
 
-/// Zero weights with the mean and the spread of each feature.
-fn scaled(rows: &[[f32; COLOUR_FEATURES]]) -> Vec<f32> {
+/// Returns zero weights with the mean and standard deviation of each feature.
+fn initial_weights(rows: &[[f32; COLOUR_FEATURES]]) -> Vec<f32> {
     let mut weights = vec![0.0; Colours::WEIGHTS];
     let count = rows.len() as f32;
     for i in 0..COLOUR_FEATURES {
@@ -103,7 +108,7 @@ fn scaled(rows: &[[f32; COLOUR_FEATURES]]) -> Vec<f32> {
     weights
 }
 
-/// One step of Adam with weight decay; means, spreads and biases are not decayed.
+/// Performs one step of Adam with weight decay; means, deviations and biases are not decayed.
 fn step(weights: &mut [f32], gradient: &[f32], moments: &mut [(f32, f32)], round: usize) {
     let rate = 0.03 * (1.0 - round as f32 / (ROUNDS as f32 + 1.0));
     for (i, ((weight, gradient), moment)) in

@@ -1,4 +1,4 @@
-//! Labelled photos, with the circles found in them sorted into coins and others.
+//! Loads labelled photos and divides the detected circles into coins and others.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,14 +9,14 @@ use coins::photo::{PhotoLimits, decode};
 use coins::raster::Pyramid;
 use serde::Deserialize;
 
-/// One picture and what is known of the circles in it.
-pub(crate) struct Scene {
+/// A picture and its labelled circles.
+pub(crate) struct TrainingScene {
     pub(crate) pyramid: Pyramid,
-    /// One circle a coin, with its metal: the detector's where it found one, else the label's.
+    /// One circle per coin, with its metal: the detected one if there is one, else the label's.
     pub(crate) coins: Vec<(Circle, usize)>,
-    /// Further circles that are right, with the metal.
+    /// Further correct circles, with the metal.
     pub(crate) others: Vec<(Circle, usize)>,
-    /// Circles that are no coins.
+    /// Circles that are not coins.
     pub(crate) wrong: Vec<Circle>,
 }
 
@@ -35,26 +35,27 @@ struct LabelledCoin {
     r: Option<f32>,
 }
 
-/// Reads the photos of the named sources and the negatives that go with them.
+/// Loads the photos of the given sources and their negatives.
 pub(crate) fn scenes(
     photos: &Path,
     negatives: &Path,
     sources: &[&str],
-) -> Result<Vec<Scene>, Box<dyn Error>> {
+) -> Result<Vec<TrainingScene>, Box<dyn Error>> {
     let mut labels: Vec<Label> =
         serde_json::from_slice(&std::fs::read(photos.join("labels.json"))?)?;
-    let named = |label: &Label| {
+    let is_selected = |label: &Label| {
         let source = label.file.split('_').nth(1).unwrap_or_default();
         sources.is_empty() || sources.contains(&source)
     };
 
-    labels.retain(named);
+    labels.retain(is_selected);
     let mut others: Vec<_> = std::fs::read_dir(negatives)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
 
+    // The order of a directory is arbitrary; the division must be reproducible.
     others.sort();
-    // Sources that begin with `kaa` go with the even negatives, others with the odd ones.
+    // Sources that start with `kaa` use the even negatives, others the odd ones.
     let even = sources.first() == Some(&"kaa");
     let mut index = 0;
 
@@ -65,13 +66,13 @@ pub(crate) fn scenes(
 
     let mut scenes = Vec::new();
     for label in &labels {
-        scenes.push(labelled(&photos.join(&label.file), label)?);
+        scenes.push(load_labelled(&photos.join(&label.file), label)?);
     }
 
     for path in &others {
         let pyramid = Pyramid::new(decode(&std::fs::read(path)?, PhotoLimits::default())?.working);
         let wrong = detect::circles(&pyramid);
-        scenes.push(Scene {
+        scenes.push(TrainingScene {
             pyramid,
             coins: Vec::new(),
             others: Vec::new(),
@@ -82,13 +83,14 @@ pub(crate) fn scenes(
     Ok(scenes)
 }
 
-fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
+fn load_labelled(path: &Path, label: &Label) -> Result<TrainingScene, Box<dyn Error>> {
     let photo = decode(&std::fs::read(path)?, PhotoLimits::default())?;
     let scale = photo.scale;
     let pyramid = Pyramid::new(photo.working);
     let mut known: Vec<f32> = label.coins.iter().filter_map(|coin| coin.r).collect();
 
     known.sort_by(f32::total_cmp);
+    // Some labels have no radius; the median of the photo is used.
     let middle = known[known.len() / 2];
     let truth: Vec<(Circle, usize, bool)> = label
         .coins
@@ -117,6 +119,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
     for circle in detect::circles(&pyramid) {
         let fits = |coin: &Circle, known: bool| {
             let apart = (circle.x - coin.x).hypot(circle.y - coin.y) / coin.r;
+            // An estimated radius is less reliable, so its error counts less.
             let wider = (circle.r / coin.r).ln().abs() * if known { 1.0 } else { 0.4 };
             apart.max(wider)
         };
@@ -133,6 +136,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
                     best[i] = Some((off, circle));
                 }
             }
+            // Neither right nor clearly wrong: left out of the training.
             Some((_, off)) if off < 0.13 => {}
             _ => wrong.push(circle),
         }
@@ -145,7 +149,7 @@ fn labelled(path: &Path, label: &Label) -> Result<Scene, Box<dyn Error>> {
         .map(|((circle, metal, _), best)| (best.map_or(*circle, |best| best.1), *metal))
         .collect();
 
-    Ok(Scene {
+    Ok(TrainingScene {
         pyramid,
         coins,
         others,
@@ -157,5 +161,5 @@ fn metal(currency: Currency, value: u32) -> usize {
     let kind = currency.coins().iter().find(|kind| kind.value == value);
     let position = |metal| Metal::ALL.iter().position(|known| *known == metal);
     kind.and_then(|kind| position(kind.metal))
-        .expect("a label names a coin that is known")
+        .expect("labels contain only known coins")
 }

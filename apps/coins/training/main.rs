@@ -5,15 +5,13 @@
 //!     [--colours-only]
 //! ```
 //!
-//! `PHOTOS` has photos and `labels.json`; `NEGATIVES` pictures without coins. With a list of
-//! sources only photos of those are used, and every second negative, so that the rest can judge.
-//! The network takes minutes, the colours a second: `--colours-only` keeps the network of `OUT.bin`.
+//! `PHOTOS` contains photos and `labels.json`; `NEGATIVES` contains pictures without coins. With a
+//! list of sources only their photos and every second negative are used, so that the others can be
+//! used for evaluation. The network takes minutes, the colours a second: `--colours-only` keeps the
+//! network of `OUT.bin`.
 
-#![expect(clippy::print_stderr, reason = "a tool that says how far it is")]
-#![expect(
-    clippy::expect_used,
-    reason = "a training that cannot go on has nothing to save"
-)]
+#![expect(clippy::print_stderr, reason = "a tool that reports its progress")]
+#![expect(clippy::expect_used, reason = "a failed training has nothing to save")]
 
 mod backward;
 mod colour;
@@ -34,7 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     arguments.retain(|argument| argument != "--colours-only");
     let [photos, negatives, out, sources @ ..] = arguments.as_slice() else {
-        return Err("give PHOTOS NEGATIVES OUT.bin and optionally SOURCE,SOURCE".into());
+        return Err(
+            "usage: train PHOTOS NEGATIVES OUT.bin [SOURCE,SOURCE...] [--colours-only]".into(),
+        );
     };
     let sources: Vec<&str> = sources
         .first()

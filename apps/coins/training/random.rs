@@ -1,4 +1,4 @@
-//! A small generator of random numbers, so that training gives the same weights each time.
+//! A small random number generator, so that training is reproducible.
 
 /// SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -12,17 +12,17 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Evenly between two numbers.
+    /// Returns a uniform number between `low` and `high`.
     pub(crate) fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * (self.next() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
-    /// A whole number under `end`.
+    /// Returns a whole number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
-    /// From a normal distribution, nearly: the sum of twelve even ones.
+    /// Returns an approximately normal number: the sum of twelve uniform ones has variance 1.
     pub(crate) fn normal(&mut self, spread: f32) -> f32 {
         ((0..12).map(|_| self.between(0.0, 1.0)).sum::<f32>() - 6.0) * spread
     }

@@ -1,5 +1,5 @@
-//! Makes a key, writes its public half to the file `AUTH_FILTER_JWKS` names, and prints a token that
-//! is good for an hour. For trying things out: whoever can run this can be anybody.
+//! Generates a key, writes its public part to the file in `AUTH_FILTER_JWKS`, and prints a token
+//! that is valid for an hour. For development only: it can create a token for any subject.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -25,19 +25,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         "exp": now + 3600,
     });
 
-    writeln!(std::io::stdout(), "{}", signed(&pair, &claims.to_string())?)?;
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        sign_token(&pair, &claims.to_string())?
+    )?;
     Ok(())
 }
 
 fn key_set(pair: &EcdsaKeyPair) -> String {
-    // The public key is one octet, then both coordinates.
+    // The public key is the octet 4 (uncompressed point, SEC 1 2.3.3), then both coordinates.
     let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
     let (x, y) = (BASE64.encode(x), BASE64.encode(y));
     json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": KEY, "alg": "ES256", "x": x, "y": y}]})
         .to_string()
 }
 
-fn signed(pair: &EcdsaKeyPair, claims: &str) -> Result<String, Box<dyn Error>> {
+fn sign_token(pair: &EcdsaKeyPair, claims: &str) -> Result<String, Box<dyn Error>> {
     let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": KEY}).to_string();
     let message = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims));
     let signature = pair.sign(&SystemRandom::new(), message.as_bytes())?;

@@ -1,5 +1,4 @@
-//! What is remembered of each verdict: a log line and a counter, both with the reason that the sender
-//! is not told.
+//! Audit: a log line and a counter for each request, with the reason that the client does not get.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -10,71 +9,71 @@ use http::request::Parts;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 
-use crate::filter::Refusals;
-use crate::judge::Passed;
-use crate::refusal::Refusal;
+use crate::authorizer::Authorized;
+use crate::filter::Enforcement;
+use crate::rejection::Rejection;
 
-/// Remembers that a request went on.
-pub(crate) fn passed(request: &Parts, passed: &Passed) {
-    let identity = passed.identity.as_ref();
-    let reason = identity.map_or("public", |identity| identity.credential.word());
-    count("passed", reason);
+/// Logs and counts an authorized request.
+pub(crate) fn log_authorized(request: &Parts, authorized: &Authorized) {
+    let identity = authorized.identity.as_ref();
+    let reason = identity.map_or("public", |identity| identity.credential.as_str());
+    count_request("authorized", reason);
 
     let subject = identity.and_then(|identity| identity.subject.as_deref());
     tracing::debug!(
         target: TARGET,
         reason,
-        subject = subject.map(clipped),
-        method = clipped(request.method.as_str()),
-        path = clipped(request.uri.path()),
+        subject = subject.map(truncate),
+        method = truncate(request.method.as_str()),
+        path = truncate(request.uri.path()),
         peer = peer(request),
-        "request passed"
+        "request authorized"
     );
 }
 
-/// Remembers that a request was refused, or would have been, and why. At `info`, because who was kept
-/// out is what an audit asks for; `AUTH_FILTER_LOG=info,audit=warn` keeps it quiet.
-pub(crate) fn refused(
+/// Logs and counts a rejected request. At `info`, because rejections are what an audit needs;
+/// `AUTH_FILTER_LOG=info,audit=warn` disables it.
+pub(crate) fn log_rejected(
     request: &Parts,
-    refusal: &Refusal,
+    rejection: &Rejection,
     client: Option<IpAddr>,
-    refusals: Refusals,
+    enforcement: Enforcement,
 ) {
-    let (verdict, said) = match refusals {
-        Refusals::Answered => ("refused", "request refused"),
-        Refusals::OnlyNoted => ("would_refuse", "request would be refused"),
+    let (outcome, message) = match enforcement {
+        Enforcement::Enforce => ("rejected", "request rejected"),
+        Enforcement::DryRun => ("would_reject", "request would be rejected"),
     };
 
-    count(verdict, refusal.word());
-    // Never the query: it is where tokens and passwords stand that should not.
+    count_request(outcome, rejection.as_str());
+    // Never the query, which may contain tokens and passwords.
     tracing::info!(
         target: TARGET,
-        reason = refusal.word(),
-        error = %refusal,
-        status = refusal.status().as_u16(),
-        method = clipped(request.method.as_str()),
-        path = clipped(request.uri.path()),
+        reason = rejection.as_str(),
+        error = %rejection,
+        status = rejection.status().as_u16(),
+        method = truncate(request.method.as_str()),
+        path = truncate(request.uri.path()),
         peer = peer(request),
         client = client.map(|client| client.to_string()),
-        "{said}"
+        "{message}"
     );
 }
 
-fn count(verdict: &'static str, reason: &'static str) {
-    static VERDICTS: OnceLock<Counter<u64>> = OnceLock::new();
+fn count_request(outcome: &'static str, reason: &'static str) {
+    static REQUESTS: OnceLock<Counter<u64>> = OnceLock::new();
 
-    let counter = VERDICTS.get_or_init(|| {
+    let counter = REQUESTS.get_or_init(|| {
         telemetry::counter(
-            "auth_filter.verdicts",
+            "auth_filter.requests",
             "{request}",
-            "Requests judged, by reason.",
+            "Requests by outcome and reason.",
         )
     });
 
     counter.add(
         1,
         &[
-            KeyValue::new("verdict", verdict),
+            KeyValue::new("outcome", outcome),
             KeyValue::new("reason", reason),
         ],
     );
@@ -87,8 +86,8 @@ fn peer(request: &Parts) -> Option<String> {
         .map(|peer| peer.address.to_string())
 }
 
-/// Strangers choose these texts, so their length is ours to choose.
-fn clipped(text: &str) -> String {
+/// Truncates text chosen by clients.
+fn truncate(text: &str) -> String {
     text.chars().take(MAX_CHARS).collect()
 }
 

@@ -11,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::authorizer::Authorizer;
 use crate::config::Config;
 use crate::credentials::{Alb, ApiKeys, Certificates, Credentials, External};
-use crate::failures::Failures;
-use crate::filter::{Filter, Refusals, Token, Told};
+use crate::failure_limiter::FailureLimiter;
+use crate::filter::{AuthorizationHeader, Enforcement, Filter, UpstreamIdentity};
 use crate::identity_token::IdentityTokens;
-use crate::issuers::{Issuers, Trusted};
-use crate::judge::Judge;
+use crate::issuers::{IssuerVerifier, Issuers};
 use crate::keys::Keys;
 use crate::verbs;
 
@@ -27,8 +27,7 @@ pub struct AuthFilter;
 
 impl Component for AuthFilter {
     const NAME: &'static str = "auth-filter";
-    const SUMMARY: &'static str =
-        "Lets requests through to the next hop only with a good credential";
+    const SUMMARY: &'static str = "Forwards requests to the next hop only with a valid credential";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ADMIN_PORT: u16 = 9902;
     type Config = Config;
@@ -46,23 +45,23 @@ impl Component for AuthFilter {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        let fault = config.fetcher().err().map(|fault| {
-            let hint = "name a PEM file with the authority's certificate";
-            Problem::new("jwks_ca", fault.to_string(), hint)
+        let error = config.fetcher().err().map(|error| {
+            let hint = "set a PEM file with the CA certificate";
+            Problem::new("jwks_ca_file", error.to_string(), hint)
         });
         let path = config.api_keys_file.clone();
         let keys = path.and_then(|path| {
             let header = HeaderName::from_static("x-api-key");
-            let fault = ApiKeys::new(header, &[], Some(path)).err()?;
-            let hint = "make entries with `auth-filter api-key ID`";
-            Some(Problem::new("api_keys_file", fault.to_string(), hint))
+            let error = ApiKeys::new(header, &[], Some(path)).err()?;
+            let hint = "create entries with `auth-filter api-key ID`";
+            Some(Problem::new("api_keys_file", error.to_string(), hint))
         });
 
-        fault.into_iter().chain(keys).collect()
+        error.into_iter().chain(keys).collect()
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-        // Bound without an await: nobody may find the filter ready before its latches are taken.
+        // Bound without an await: the filter must not appear ready before its latches are taken.
         let listener = std::net::TcpListener::bind(config.listen)
             .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
         listener.set_nonblocking(true)?;
@@ -70,7 +69,7 @@ impl Component for AuthFilter {
     }
 
     fn plain_verb(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
-        verbs::plain(name, arguments)
+        verbs::run_without_settings(name, arguments)
     }
 
     async fn verb(
@@ -83,10 +82,10 @@ impl Component for AuthFilter {
     }
 }
 
-/// Filters what `listener` accepts until the shutdown, and returns after the drain.
+/// Serves connections of `listener` until the shutdown and returns after the drain.
 ///
-/// `config.listen` and `process.common.admin` are not looked at: the caller has bound what it wants.
-/// Latches are taken by the call itself, so that nobody finds the filter ready before it runs.
+/// Ignores `config.listen` and `process.common.admin`: the caller binds the sockets. Latches are
+/// taken when this is called, so the filter cannot appear ready before it runs.
 pub fn serve(
     config: Config,
     listener: TcpListener,
@@ -107,13 +106,14 @@ async fn serve_latched(
 ) -> Result<(), BoxError> {
     tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
     let mut tasks = JoinSet::new();
-    let (credentials, keys) = credentials(&config, &mut tasks)?;
+    let (credentials, keys) = build_credentials(&config, &mut tasks)?;
+    // HTTP/2 is not negotiated on cleartext, so the upstream's protocol is a setting.
     let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
     let upstream = Upstream::speaking(protocol, &config.upstream, limits)?;
-    let filter = Arc::new(filter(&config, credentials, upstream.clone())?);
+    let filter = Arc::new(build_filter(&config, credentials, upstream.clone())?);
 
     if !config.enforce {
-        tracing::warn!("`enforce` is off: nothing is refused, the audit says what would be");
+        tracing::warn!("`enforce` is false: nothing is rejected, the audit shows what would be");
     }
 
     let mut limits = config.limits.clone();
@@ -121,53 +121,62 @@ async fn serve_latched(
     let service = move |request| {
         let filter = filter.clone();
         traced("auth-filter", request, async move |request| {
-            filter.answer(request).await
+            filter.handle(request).await
         })
     };
 
     tokio::select! {
+        // Readiness is released while serving, so probes see each step; the second branch never
+        // completes.
         served = http::serve(listener, service, limits, process.shutdown) => served,
         never = latches.release(&keys, &upstream) => match never {},
     }
 }
 
-/// What is believed, and the keys of the issuers; what keeps them up to date becomes one of `tasks`.
-fn credentials(
+/// Builds the accepted credentials and the keys of the issuers; tasks that refresh them go to
+/// `tasks`.
+fn build_credentials(
     config: &Config,
     tasks: &mut JoinSet<Infallible>,
 ) -> Result<(Credentials, Vec<Keys>), BoxError> {
     let mut credentials = Credentials::default();
+    // One fetcher for all issuers: they share the CA certificates and the TLS configuration.
     let fetcher = config.fetcher()?;
-    let mut trusted = Vec::new();
+    let mut verifiers = Vec::new();
 
     for issuer in config.all_issuers() {
         let (keys, refresher) =
             Keys::new(config.origin(&issuer, fetcher.clone())?, config.timing());
         tasks.spawn(refresher.run());
         let policy = config.policy(&issuer);
-        trusted.push(Trusted { policy, keys });
+        verifiers.push(IssuerVerifier { policy, keys });
     }
 
-    let all_keys = trusted.iter().map(|one| one.keys.clone()).collect();
-    if !trusted.is_empty() {
-        credentials.issuers = Some(Issuers::new(trusted, config.verdicts));
+    let all_keys = verifiers
+        .iter()
+        .map(|verifier| verifier.keys.clone())
+        .collect();
+    if !verifiers.is_empty() {
+        credentials.issuers = Some(Issuers::new(verifiers, config.token_cache_size));
     }
 
     if config.has_api_keys() {
         let header = config.api_key_header.parse()?;
-        let fixed = config.fixed_api_keys()?;
+        let fixed = config.static_api_keys()?;
+        // Fails at startup if the file is unreadable; later errors keep the loaded keys.
         let (keys, reloader) = ApiKeys::new(header, &fixed, config.api_keys_file.clone())?;
         tasks.spawn(reloader.run());
         credentials.api_keys = Some(keys);
     }
 
-    if config.alb.is_on() {
+    // Load balancers rotate keys too: the same limits apply to their fetches.
+    if config.alb.is_enabled() {
         credentials.alb = Some(Alb::new(
             config.alb.clone(),
             fetcher,
             config.leeway.duration(),
-            config.jwks_cooldown.duration(),
-            config.kept_claims(),
+            config.jwks_min_refresh_interval.duration(),
+            config.retained_claims(),
         ));
     }
 
@@ -178,67 +187,72 @@ fn credentials(
 
     if let Some(url) = &config.external.url {
         let headers = config.external_headers();
-        let headers = headers.map_err(|name| format!("`{name}` is no header"))?;
+        let headers = headers.map_err(|name| format!("`{name}` is not a header name"))?;
         credentials.external = Some(External::new(url, headers, config.external.timeout)?);
     }
 
     Ok((credentials, all_keys))
 }
 
-fn filter(
+fn build_filter(
     config: &Config,
     credentials: Credentials,
     upstream: Upstream,
 ) -> Result<Filter, BoxError> {
-    let failures = Failures::new(config.failures.clone());
+    let failures = FailureLimiter::new(config.failures.clone());
     let api_key = credentials.api_keys.as_ref().map(ApiKeys::header).cloned();
-    let judge = Judge::new(config.compiled_rules()?, credentials, failures);
-    let token = if config.forward_authorization {
-        Token::Forwarded
+    let authorizer = Authorizer::new(config.compile_rules()?, credentials, failures);
+    let authorization = if config.forward_authorization {
+        AuthorizationHeader::Forward
     } else {
-        Token::Removed
+        AuthorizationHeader::Remove
     };
 
     let settings = &config.identity_token;
     let identity_tokens = (!settings.key.is_empty())
         .then(|| IdentityTokens::new(settings.clone()))
         .transpose()?;
-    let told = Told {
-        token,
-        claims: config.claim_header_names(),
+    let upstream_identity = UpstreamIdentity {
+        authorization,
+        claims: config.claim_headers_by_name(),
         api_key,
         identity_tokens,
     };
 
-    let refusals = if config.enforce {
-        Refusals::Answered
+    let enforcement = if config.enforce {
+        Enforcement::Enforce
     } else {
-        Refusals::OnlyNoted
+        Enforcement::DryRun
     };
 
-    Ok(Filter::new(judge, upstream, told, refusals))
+    Ok(Filter::new(
+        authorizer,
+        upstream,
+        upstream_identity,
+        enforcement,
+    ))
 }
 
-/// What readiness waits for.
+/// The conditions of readiness.
 struct Latches {
     keys: Latch,
     upstream: Latch,
 }
 
 impl Latches {
-    /// Releases each latch when what it waits for is there, and then waits for ever.
+    /// Releases each latch when its condition holds, then never returns.
     async fn release(self, keys: &[Keys], upstream: &Upstream) -> Infallible {
         let keys = async {
             let all = async {
                 for keys in keys {
-                    keys.loaded().await;
+                    keys.wait_until_loaded().await;
                 }
             };
 
-            // One issuer that is away keeps the others' tokens waiting for a while, not for ever.
-            if timeout(PATIENCE, all).await.is_err() {
+            // An unreachable issuer delays readiness for a while, not forever.
+            if timeout(ALL_KEYS_TIMEOUT, all).await.is_err() {
                 while keys.iter().all(|keys| keys.current().is_none()) {
-                    tokio::time::sleep(BETWEEN_TRIES).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
             }
             self.keys.release();
@@ -246,7 +260,7 @@ impl Latches {
 
         let upstream = async {
             while !upstream.reachable().await {
-                tokio::time::sleep(BETWEEN_TRIES).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
             self.upstream.release();
         };
@@ -256,7 +270,7 @@ impl Latches {
     }
 }
 
-/// How soon an upstream that was not there is looked for again.
-const BETWEEN_TRIES: Duration = Duration::from_millis(200);
-/// How long the keys of all issuers are waited for; then those of one are enough.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time between two connection attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// How long to wait for the keys of all issuers; after that, those of one are enough.
+const ALL_KEYS_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! HTTP around the judge: what is refused is answered here, what passes goes to the upstream.
+//! Handles HTTP: responds to rejected requests and forwards authorized ones to the upstream.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,87 +10,101 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 
 use crate::audit;
+use crate::authorizer::Authorizer;
 use crate::credentials::{CERTIFICATE_HEADER, is_from_this_task};
 use crate::headers::{self, ClaimHeaders};
 use crate::identity::{Credential, Identity};
 use crate::identity_token::IdentityTokens;
-use crate::judge::Judge;
 
-/// Answers requests: some itself, with a refusal, the others with the upstream's answer.
+/// Responds to rejected requests and forwards the others.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    judge: Judge,
+    authorizer: Authorizer,
     upstream: Upstream,
-    told: Told,
-    refusals: Refusals,
+    upstream_identity: UpstreamIdentity,
+    enforcement: Enforcement,
 }
 
-/// What the app behind the filter is told.
+/// What the upstream receives about the client.
 #[derive(Clone, Debug)]
-pub struct Told {
-    /// What happens to a checked `Authorization` header.
-    pub token: Token,
-    /// Headers for claims: each with the claim it is for.
+pub struct UpstreamIdentity {
+    /// What happens to a verified `Authorization` header.
+    pub authorization: AuthorizationHeader,
+    /// Headers for claims, each with the name of its claim.
     pub claims: ClaimHeaders,
-    /// The header of API keys, which the app does not see.
+    /// The header of API keys, removed from forwarded requests.
     pub api_key: Option<HeaderName>,
-    /// What signs the identity for the app.
+    /// Signs the identity for the app.
     pub identity_tokens: Option<IdentityTokens>,
 }
 
-/// What happens to a checked `Authorization` header.
+/// What happens to a verified `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
-    /// The app does not see it.
-    Removed,
-    /// The app sees it, if it was checked.
-    Forwarded,
+pub enum AuthorizationHeader {
+    /// Removes it from the forwarded request.
+    Remove,
+    /// Forwards it if it was verified.
+    Forward,
 }
 
-/// What happens to a request that is refused.
+/// What happens to a rejected request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusals {
-    /// It is answered with the refusal.
-    Answered,
-    /// It goes on as from nobody, and only the audit says what would have been.
-    OnlyNoted,
+pub enum Enforcement {
+    /// Responds with the rejection.
+    Enforce,
+    /// Forwards it without an identity and only writes an audit entry.
+    DryRun,
 }
 
 impl Filter {
-    /// A filter in front of `upstream`.
-    pub fn new(judge: Judge, upstream: Upstream, told: Told, refusals: Refusals) -> Self {
+    /// Creates a filter in front of `upstream`.
+    pub fn new(
+        authorizer: Authorizer,
+        upstream: Upstream,
+        upstream_identity: UpstreamIdentity,
+        enforcement: Enforcement,
+    ) -> Self {
         Self {
-            judge,
+            authorizer,
             upstream,
-            told,
-            refusals,
+            upstream_identity,
+            enforcement,
         }
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    /// Handles one request.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let head = match self.judge.judge(&head).await {
-            Ok(passed) => {
-                audit::passed(&head, &passed);
-                let wire = passed.target.wire().clone();
-                forwarded(head, wire, passed.identity.as_ref(), &self.told)
+        let head = match self.authorizer.authorize(&head).await {
+            Ok(authorized) => {
+                audit::log_authorized(&head, &authorized);
+                let wire = authorized.target.wire().clone();
+                upstream_head(
+                    head,
+                    wire,
+                    authorized.identity.as_ref(),
+                    &self.upstream_identity,
+                )
             }
-            Err(refusal) => {
-                let client = self.judge.client(&head);
-                let Some(wire) = self.goes_on(&head) else {
-                    audit::refused(&head, &refusal, client, Refusals::Answered);
-                    return refusal.response();
+            Err(rejection) => {
+                let client = self.authorizer.client(&head);
+                let Some(wire) = self.dry_run_target(&head) else {
+                    audit::log_rejected(&head, &rejection, client, Enforcement::Enforce);
+                    return rejection.response();
                 };
 
-                audit::refused(&head, &refusal, client, Refusals::OnlyNoted);
-                // The app may still check credentials itself, as it did before there was a filter.
-                let own = [Some(&AUTHORIZATION), self.told.api_key.as_ref()];
+                audit::log_rejected(&head, &rejection, client, Enforcement::DryRun);
+                // In a dry run the app may still verify credentials itself, as it did before the
+                // filter existed.
+                let own = [
+                    Some(&AUTHORIZATION),
+                    self.upstream_identity.api_key.as_ref(),
+                ];
                 let own = own.into_iter().flatten();
                 let own: Vec<_> = own
                     .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
                     .collect();
-                let mut head = forwarded(head, wire, None, &self.told);
+                let mut head = upstream_head(head, wire, None, &self.upstream_identity);
 
                 head.headers.extend(own);
                 head
@@ -99,57 +113,63 @@ impl Filter {
 
         let request = Request::from_parts(head, body);
         self.upstream.send(request).await.unwrap_or_else(|error| {
-            tracing::debug!(error = %error, "no answer from the upstream");
+            tracing::debug!(error = %error, "no response from the upstream");
             error.response()
         })
     }
 
-    /// The target a refused request goes on with, if refusals are only noted and it has one.
-    fn goes_on(&self, head: &Parts) -> Option<PathAndQuery> {
-        let may = self.refusals == Refusals::OnlyNoted && head.method != Method::CONNECT;
+    /// Returns the target of a rejected request to forward in a dry run, if it has one.
+    fn dry_run_target(&self, head: &Parts) -> Option<PathAndQuery> {
+        // CONNECT has no path, and an asterisk-form target cannot be forwarded as a path.
+        let may = self.enforcement == Enforcement::DryRun && head.method != Method::CONNECT;
         let wire = head.uri.path_and_query().filter(|_| may)?;
         wire.as_str().starts_with('/').then(|| wire.clone())
     }
 }
 
-/// The head the app sees: the target that was judged, and an identity only from us.
-fn forwarded(
+/// Builds the forwarded head: the authorized target, and identity headers only from this filter.
+fn upstream_head(
     mut head: Parts,
     wire: PathAndQuery,
     identity: Option<&Arc<Identity>>,
-    told: &Told,
+    settings: &UpstreamIdentity,
 ) -> Parts {
     let host = head
         .uri
         .authority()
         .and_then(|host| HeaderValue::from_str(host.as_str()).ok());
 
+    // HTTP/2 carries the host in `:authority` only; an HTTP/1 upstream needs `Host` (RFC 9113
+    // 8.3.1).
     if let (false, Some(host)) = (head.headers.contains_key(HOST), host) {
         head.headers.insert(HOST, host);
     }
     head.uri = Uri::from(wire);
 
-    // Before the identity is set: a `Connection` that names our headers must not take them away.
+    // Before the identity is set: otherwise a `Connection` header that lists the identity headers
+    // would remove them.
     strip_hop_by_hop(&mut head.headers);
     headers::strip(&mut head.headers);
+    // Only the proxy in this task can vouch for a client certificate.
     if !is_from_this_task(&head) {
         head.headers.remove(CERTIFICATE_HEADER);
     }
 
-    if let Some(api_key) = &told.api_key {
+    if let Some(api_key) = &settings.api_key {
         head.headers.remove(api_key);
     }
     if let Some(identity) = identity {
-        headers::set(&mut head.headers, identity, &told.claims);
-        let tokens = told.identity_tokens.as_ref();
-        if let Some(token) = tokens.and_then(|tokens| tokens.of(identity, SystemTime::now())) {
+        headers::set_identity(&mut head.headers, identity, &settings.claims);
+        let tokens = settings.identity_tokens.as_ref();
+        if let Some(token) = tokens.and_then(|tokens| tokens.token_for(identity, SystemTime::now()))
+        {
             head.headers.insert(headers::TOKEN, token);
         }
     }
 
-    // Where nobody checked a token there is none to vouch for.
+    // Without a verified bearer token there is nothing to forward.
     let checked = identity.is_some_and(|identity| identity.credential == Credential::Token);
-    if told.token == Token::Removed || !checked {
+    if settings.authorization == AuthorizationHeader::Remove || !checked {
         headers::remove_token(&mut head.headers);
     }
 
@@ -164,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_target_that_was_judged_is_the_one_that_is_forwarded(
+        fn forwards_the_authorized_target(
             text in "/([a-z]|[a-z0-9?=&]|[ -~]|%[0-9a-fA-F]{2}|[./]){0,12}",
             authority in prop_oneof!["", "http://app\\.test"],
             name in "[xX][-_.][aA]uth[-_.][a-z]{1,8}",
@@ -174,19 +194,19 @@ mod tests {
                 .header("connection", "x-auth-subject")
                 .header(name, "root")
                 .body(());
-            // What the parser refuses, or cuts at a `#`, never comes this far.
+            // The HTTP parser rejects these, or cuts them at a `#`, before the filter sees them.
             prop_assume!(built.is_ok() && !text.contains('#'));
             let (head, ()) = built.unwrap().into_parts();
-            if let Ok(target) = Target::of(&head) {
-                let told = Told {
-                    token: Token::Removed,
+            if let Ok(target) = Target::from_request(&head) {
+                let settings = UpstreamIdentity {
+                    authorization: AuthorizationHeader::Remove,
                     claims: ClaimHeaders::new(),
                     api_key: None,
                     identity_tokens: None,
                 };
-                let seen = forwarded(head, target.wire().clone(), None, &told);
-                prop_assert_eq!(seen.uri.to_string(), text);
-                prop_assert_eq!(seen.headers.keys().collect::<Vec<_>>(), [HOST]);
+                let head = upstream_head(head, target.wire().clone(), None, &settings);
+                prop_assert_eq!(head.uri.to_string(), text);
+                prop_assert_eq!(head.headers.keys().collect::<Vec<_>>(), [HOST]);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Who a request is from, as the app is told: by headers that nobody but this filter can set.
+//! Identity headers for the app, which only this filter can set.
 
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::identity::Identity;
 
-/// Removes every header that could pass for a verdict of this filter, or turn the request into
-/// another one than was judged.
+/// Removes every header that the app could mistake for one of this filter, or that could change the
+/// target or method the app serves.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     let foreign: Vec<HeaderName> = headers
         .keys()
@@ -19,16 +19,19 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Tells the app who the request is from. What cannot stand in a header is left out.
-pub(crate) fn set(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHeaders) {
-    let told = identity.headers.get_or_init(|| told(identity, claims));
-    for (name, value) in told {
+/// Sets the identity headers. Values that are not valid in a header are omitted.
+pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, claims: &ClaimHeaders) {
+    let lines = identity
+        .headers
+        .get_or_init(|| format_headers(identity, claims));
+    for (name, value) in lines {
         headers.insert(name, value.clone());
     }
 }
 
-fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
+fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
     let scopes = identity.scopes.join(" ");
+    // A missing value leaves out its header, rather than sending an empty one.
     let always = [
         (SUBJECT, identity.subject.as_deref()),
         (ISSUER, Some(identity.issuer.as_str())),
@@ -41,39 +44,39 @@ fn told(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderVa
 
     let always = always
         .into_iter()
-        .filter_map(|(name, value)| Some((name, value.and_then(plain)?)));
+        .filter_map(|(name, value)| Some((name, value.and_then(header_value)?)));
     let claims = claims.iter().filter_map(|(name, claim)| {
-        let value = written(identity.claims.get(claim)?)?;
-        Some((name.clone(), plain(&value)?))
+        let value = claim_text(identity.claims.get(claim)?)?;
+        Some((name.clone(), header_value(&value)?))
     });
 
     always.chain(claims).collect()
 }
 
-/// Which claims the app is told, each in which header.
+/// The headers for claims: header name and claim name.
 pub(crate) type ClaimHeaders = Vec<(HeaderName, String)>;
 
-/// The header `x-auth-…` for a claim; `None` for a name that is no header or that has a meaning already.
-pub(crate) fn claim_header(name: &str) -> Option<HeaderName> {
+/// Returns the header `x-auth-NAME` for a claim, or `None` for an invalid or reserved name.
+pub(crate) fn claim_header_name(name: &str) -> Option<HeaderName> {
     let header: HeaderName = format!("x-auth-{}", name.to_ascii_lowercase())
         .parse()
         .ok()?;
     let taken = [SUBJECT, ISSUER, SCOPES, CLIENT, TOKEN];
-    let plain = name
+    let valid = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (plain && !name.is_empty() && !taken.contains(&header)).then_some(header)
+    (valid && !name.is_empty() && !taken.contains(&header)).then_some(header)
 }
 
-/// A claim as text: a list with spaces between its members, which then may have none in them.
-fn written(value: &Value) -> Option<String> {
+/// Formats a claim. A list is joined with spaces; members that contain a space make it unusable.
+fn claim_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
         Value::Array(list) => {
             let members = list.iter().map(|member| match member {
                 Value::Array(_) => None,
-                member => written(member).filter(|text| !text.contains(' ')),
+                member => claim_text(member).filter(|text| !text.contains(' ')),
             });
             Some(members.collect::<Option<Vec<_>>>()?.join(" "))
         }
@@ -81,13 +84,13 @@ fn written(value: &Value) -> Option<String> {
     }
 }
 
-/// Removes the token itself: the app has no use for it and could only lose it.
+/// Removes the token: the app does not need it and could leak it.
 pub(crate) fn remove_token(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
 }
 
-/// A value that arrives as it left: visible ASCII and spaces inside, not longer than any name is.
-fn plain(value: &str) -> Option<HeaderValue> {
+/// Returns the header value if it is visible ASCII with inner spaces only and not too long.
+fn header_value(value: &str) -> Option<HeaderValue> {
     let visible = value
         .bytes()
         .all(|byte| byte == b' ' || byte.is_ascii_graphic());
@@ -99,10 +102,10 @@ fn plain(value: &str) -> Option<HeaderValue> {
     }
 }
 
-/// Many servers read `X_Auth_Subject` and `X.Auth.Subject` as `X-Auth-Subject`, so names are compared
-/// with everything but letters and digits made the same.
+/// Returns whether a name is reserved. CGI-style servers read `X_Auth_Subject` and `X.Auth.Subject`
+/// as `X-Auth-Subject`, so all bytes but letters and digits are treated alike.
 fn is_reserved(name: &str) -> bool {
-    // Most names are none of these by their first letter already.
+    // Fast path: no reserved name starts with another letter.
     if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'r' | b'h')) {
         return false;
     }
@@ -118,16 +121,16 @@ fn is_reserved(name: &str) -> bool {
             .any(|reserved| is_same(name.as_bytes(), reserved))
 }
 
-/// Header names come in lower case; what is neither letter nor digit in them counts as `-`.
+/// Compares a lower-case header name; bytes that are neither letters nor digits count as `-`.
 fn is_same(name: &[u8], reserved: &str) -> bool {
-    let plain = |byte: &u8| {
+    let normalize = |byte: &u8| {
         if byte.is_ascii_alphanumeric() {
             *byte
         } else {
             b'-'
         }
     };
-    name.len() == reserved.len() && name.iter().map(plain).eq(reserved.bytes())
+    name.len() == reserved.len() && name.iter().map(normalize).eq(reserved.bytes())
 }
 
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
@@ -138,7 +141,7 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
 const MAX_VALUE: usize = 2048;
 
-/// Ours, and what other filters call theirs: an app that was behind one may still believe them.
+/// The prefixes of this filter and of other products, which an app may still trust.
 const RESERVED_PREFIXES: &[&str] = &[
     "x-auth-",
     "x-authenticated-",
@@ -161,7 +164,7 @@ const RESERVED: &[&str] = &[
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-access-token",
-    // These tell an app to act as if another target or method had been asked for.
+    // These make an app act on another target or method than the authorized one.
     "x-original-url",
     "x-original-uri",
     "x-original-method",
@@ -174,7 +177,7 @@ const RESERVED: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    // Only a hop that upgrades has use for it.
+    // Only used in an upgrade to h2c (RFC 7540 3.2.1).
     "http2-settings",
 ];
 
@@ -185,7 +188,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn claims_become_headers_of_ours_or_none() {
+    fn formats_claims_as_headers_or_omits_them() {
+        // Objects, members with spaces and control characters cannot become header values.
         let claims = [
             ("email", json!("ada@a.test")),
             ("groups", json!(["ops", "dev"])),
@@ -196,29 +200,30 @@ mod tests {
             ("evil", json!("a\r\nx-auth-subject: root")),
         ];
 
-        let mut told = identity("ada");
-        told.claims = claims
+        let mut with_claims = identity("ada");
+        with_claims.claims = claims
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
 
-        let wanted = claims
+        let claim_headers = claims
             .iter()
-            .map(|(name, _)| (claim_header(name).unwrap(), (*name).to_owned()))
+            .map(|(name, _)| (claim_header_name(name).unwrap(), (*name).to_owned()))
             .collect();
         let mut headers = HeaderMap::new();
 
-        set(&mut headers, &told, &wanted);
+        set_identity(&mut headers, &with_claims, &claim_headers);
         assert_eq!(headers["x-auth-email"], "ada@a.test");
         assert_eq!(headers["x-auth-groups"], "ops dev");
         assert_eq!(headers["x-auth-verified"], "true");
         assert_eq!(headers["x-auth-level"], "3");
-        for none in ["x-auth-address", "x-auth-teams", "x-auth-evil"] {
-            assert!(!headers.contains_key(none), "{none}");
+        for absent in ["x-auth-address", "x-auth-teams", "x-auth-evil"] {
+            assert!(!headers.contains_key(absent), "{absent}");
         }
 
+        // Empty, reserved, and names with bytes that servers normalize.
         for name in ["", "subject", "Scopes", "token", "a b", "a_b", "a:b"] {
-            assert!(claim_header(name).is_none(), "{name}");
+            assert!(claim_header_name(name).is_none(), "{name}");
         }
     }
 
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_every_writing_of_a_reserved_name() {
+    fn strips_every_spelling_of_a_reserved_name() {
         for name in [
             "x-auth-subject",
             "X-AUTH-SUBJECT",
@@ -270,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn every_reserved_name_is_found() {
+    fn recognizes_every_reserved_name() {
         for name in RESERVED.iter().chain(RESERVED_PREFIXES) {
             assert!(is_reserved(name), "{name}");
         }
     }
 
     #[test]
-    fn leaves_what_only_looks_alike() {
+    fn keeps_similar_names() {
         let names = [
             "x-author",
             "x-forwarded-for",
@@ -291,21 +296,21 @@ mod tests {
     }
 
     #[test]
-    fn says_who_the_token_is_about() {
+    fn sets_identity_headers() {
         let mut headers = HeaderMap::new();
-        set(
+        set_identity(
             &mut headers,
             &identity("ada lovelace"),
             &ClaimHeaders::new(),
         );
 
-        let told: Vec<_> = headers
+        let lines: Vec<_> = headers
             .iter()
             .map(|(n, v)| format!("{n}: {}", v.to_str().unwrap()))
             .collect();
 
         assert_eq!(
-            told,
+            lines,
             [
                 "x-auth-subject: ada lovelace",
                 "x-auth-issuer: https://issuer.test",
@@ -316,7 +321,8 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_cannot_stand_in_a_header() {
+    fn omits_values_invalid_in_a_header() {
+        // One byte over the limit; the others are control characters, padding and non-ASCII.
         let long = "x".repeat(MAX_VALUE + 1);
         for subject in [
             "",
@@ -330,7 +336,7 @@ mod tests {
             &long,
         ] {
             let mut headers = HeaderMap::new();
-            set(&mut headers, &identity(subject), &ClaimHeaders::new());
+            set_identity(&mut headers, &identity(subject), &ClaimHeaders::new());
             assert!(!headers.contains_key(SUBJECT), "{subject:?}");
             assert_eq!(headers[CLIENT], "web");
         }

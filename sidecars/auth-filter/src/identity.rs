@@ -1,4 +1,4 @@
-//! Who a request is from, whichever credential said so.
+//! The authenticated identity of a request, independent of the kind of credential.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What vouched for a request.
+/// The kind of credential that authenticated a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
@@ -17,17 +17,17 @@ pub enum Credential {
     Token,
     /// An API key.
     ApiKey,
-    /// What an Application Load Balancer found out about a user who logged in there.
+    /// A token of an Application Load Balancer about a user logged in there.
     Alb,
-    /// A client certificate that the proxy in front has checked.
+    /// A client certificate verified by the proxy in front.
     Certificate,
-    /// The service that was asked.
+    /// The decision of the external service.
     External,
 }
 
 impl Credential {
-    /// A word for counters and logs.
-    pub const fn word(self) -> &'static str {
+    /// Returns the name used in metrics, logs and settings.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::ApiKey => "api_key",
@@ -38,29 +38,29 @@ impl Credential {
     }
 }
 
-/// Who a request is from: only ever made by a check that held.
+/// An authenticated identity. Only created by a successful check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
-    /// What vouched for it.
+    /// The kind of credential.
     pub credential: Credential,
-    /// Who it is about: `sub`, the id of an API key, the name in a certificate.
+    /// The subject: `sub`, the id of an API key, or the name in a certificate.
     pub subject: Option<String>,
-    /// Who says so: `iss`, or the place the credential comes from.
+    /// The issuer: `iss`, or the source of the credential.
     pub issuer: String,
-    /// What it allows.
+    /// The granted scopes.
     pub scopes: Vec<String>,
-    /// The program it was given to, from `azp` or `client_id`.
+    /// The OAuth client, from `azp` or `client_id`.
     pub client: Option<String>,
-    /// The claims that rules and headers ask for, by the names they use.
+    /// The claims that rules and headers use, by the names used there.
     pub claims: BTreeMap<String, Value>,
-    /// When the credential ends, where it says so.
+    /// When the credential expires, if it does.
     pub expires: Option<SystemTime>,
-    /// The headers that say all this, written when they are first asked for.
+    /// The identity headers, formatted on first use.
     pub(crate) headers: OnceLock<Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl Identity {
-    /// An identity without scopes and claims.
+    /// Creates an identity without scopes and claims.
     pub fn new(credential: Credential, subject: Option<String>, issuer: String) -> Self {
         Self {
             credential,
@@ -75,18 +75,18 @@ impl Identity {
     }
 }
 
-/// Whether a claim is what is wanted of it: the value itself or a list with it; of a list of values,
-/// any of them.
-pub(crate) fn holds(wanted: &Value, found: &Value) -> bool {
-    match (wanted, found) {
-        (Value::Array(any), found) => any.iter().any(|wanted| holds(wanted, found)),
-        (wanted, Value::Array(list)) => list.contains(wanted),
-        (wanted, found) => wanted == found,
+/// Returns whether a claim matches: it equals the expected value or is a list that contains it. Of
+/// a list of expected values, one must match.
+pub(crate) fn claim_matches(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::Array(any), found) => any.iter().any(|expected| claim_matches(expected, found)),
+        (expected, Value::Array(list)) => list.contains(expected),
+        (expected, found) => expected == found,
     }
 }
 
-/// Whether a value can be wanted of a claim: a text, number or truth, or a list of such.
-pub(crate) fn can_be_wanted(value: &Value) -> bool {
+/// Returns whether a rule may expect this value: a string, number or boolean, or a list of them.
+pub(crate) fn is_valid_expectation(value: &Value) -> bool {
     let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     match value {
         Value::Array(list) => !list.is_empty() && list.iter().all(scalar),
@@ -100,8 +100,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_claim_holds_as_value_as_member_and_as_one_of_several() {
-        for (wanted, found) in [
+    fn matches_a_claim_by_value_list_member_or_alternative() {
+        for (expected, found) in [
             (json!("a"), json!("a")),
             (json!(true), json!(true)),
             (json!("a"), json!(["b", "a"])),
@@ -109,10 +109,12 @@ mod tests {
             (json!(["a", "c"]), json!(["b", "c"])),
             (json!(7), json!(7)),
         ] {
-            assert!(holds(&wanted, &found), "{wanted} {found}");
+            assert!(claim_matches(&expected, &found), "{expected} {found}");
         }
 
-        for (wanted, found) in [
+        for (expected, found) in [
+            // No prefix, word or type conversion: `"true"` is not `true`, and nested lists are not
+            // searched.
             (json!("a"), json!("ab")),
             (json!("a"), json!("a b")),
             (json!(true), json!("true")),
@@ -120,7 +122,7 @@ mod tests {
             (json!("a"), json!({"a": true})),
             (json!(7), json!("7")),
         ] {
-            assert!(!holds(&wanted, &found), "{wanted} {found}");
+            assert!(!claim_matches(&expected, &found), "{expected} {found}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The identity as a short token of our own, for an app that would rather check a signature than trust
-//! a header: `x-auth-token`, signed with ES256.
+//! A short-lived token with the identity, signed with ES256: `x-auth-token`, for apps that verify a
+//! signature rather than trust a header.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -22,17 +22,18 @@ use serde_json::{Map, Value, json};
 
 use crate::identity::Identity;
 
-/// What our own tokens are signed with and what they say.
+/// Signing key and contents of the identity tokens.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityTokenSettings {
-    /// P-256 private key (PKCS#8 PEM) that signs `x-auth-token` for the app; no such header without it.
+    /// P-256 private key (PKCS#8 PEM) that signs `x-auth-token` for the app; without it the header
+    /// is not set.
     pub key: Secret,
-    /// What `x-auth-token` has in `iss`.
+    /// Value of `iss` in `x-auth-token`.
     pub issuer: String,
-    /// What `x-auth-token` has in `aud`; no `aud` without it.
+    /// Value of `aud` in `x-auth-token`; omitted if not set.
     pub audience: Option<String>,
-    /// How long an `x-auth-token` is valid; never longer than the credential it stands for.
+    /// How long an `x-auth-token` is valid; never longer than the credential.
     pub lifetime: Period,
 }
 
@@ -47,10 +48,10 @@ impl Default for IdentityTokenSettings {
     }
 }
 
-/// Why a key cannot sign.
+/// An unusable signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a P-256 private key in PKCS#8 PEM")]
-pub struct NoSigningKey;
+pub struct SigningKeyError;
 
 /// Signs identities.
 #[derive(Clone)]
@@ -59,37 +60,38 @@ pub struct IdentityTokens(Arc<Signer>);
 struct Signer {
     settings: IdentityTokenSettings,
     pair: EcdsaKeyPair,
-    /// The encoded header, the same for all.
-    head: String,
-    /// The identity is kept with its token, so that its address stays its own.
-    signed: Mutex<Signed>,
+    /// The encoded header, the same for all tokens.
+    header: String,
+    /// Holds the identity too, so that its address is not reused.
+    tokens: Mutex<TokenTable>,
 }
 
-/// Tokens by the address of their identity: with it, their end and their text.
-type Signed = LruCache<usize, (Arc<Identity>, SystemTime, HeaderValue)>;
+/// Identity, expiry and token, by the address of the identity.
+type TokenTable = LruCache<usize, (Arc<Identity>, SystemTime, HeaderValue)>;
 
 impl IdentityTokens {
-    /// Signs as the settings say.
-    pub fn new(settings: IdentityTokenSettings) -> Result<Self, NoSigningKey> {
-        // ECS secrets are one line as often as not.
+    /// Creates a signer from settings.
+    pub fn new(settings: IdentityTokenSettings) -> Result<Self, SigningKeyError> {
+        // ECS secrets often have escaped line breaks.
         let pem = settings.key.expose().replace("\\n", "\n");
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| NoSigningKey)?;
+        let der =
+            PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| SigningKeyError)?;
         let pair =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der())
-                .map_err(|_| NoSigningKey)?;
-        let head = json!({"alg": "ES256", "typ": "JWT", "kid": thumbprint(&pair)});
-        let head = URL_SAFE_NO_PAD.encode(head.to_string());
-        let signed = Mutex::new(LruCache::new(KEPT));
+                .map_err(|_| SigningKeyError)?;
+        let header = json!({"alg": "ES256", "typ": "JWT", "kid": thumbprint(&pair)});
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let tokens = Mutex::new(LruCache::new(MAX_TOKENS));
 
         Ok(Self(Arc::new(Signer {
             settings,
             pair,
-            head,
-            signed,
+            header,
+            tokens,
         })))
     }
 
-    /// The key set an app checks these tokens with (RFC 7517).
+    /// Returns the key set for verifying these tokens (RFC 7517).
     pub fn jwks(&self) -> Value {
         let pair = &self.0.pair;
         let mut jwk = jwk(pair);
@@ -103,33 +105,42 @@ impl IdentityTokens {
         json!({ "keys": [jwk] })
     }
 
-    /// A token for an identity: one signed before while it has half of the life a new one would have.
-    pub(crate) fn of(&self, identity: &Arc<Identity>, now: SystemTime) -> Option<HeaderValue> {
-        let place = Arc::as_ptr(identity) as usize;
+    /// Returns a token for an identity; a previous one while at least half of its lifetime is left.
+    pub(crate) fn token_for(
+        &self,
+        identity: &Arc<Identity>,
+        now: SystemTime,
+    ) -> Option<HeaderValue> {
+        let address = Arc::as_ptr(identity) as usize;
         let lifetime = self.0.settings.lifetime.duration();
         let until = identity
             .expires
             .map_or(now + lifetime, |ends| ends.min(now + lifetime));
         let life = until.duration_since(now).unwrap_or_default();
 
-        if let Some((_, until, token)) = self.signed().get(&place)
+        if let Some((_, until, token)) = self.lock().get(&address)
             && *until > now + life / 2
         {
             return Some(token.clone());
         }
 
+        // Signed outside of the lock: concurrent requests may sign twice, but never wait for a
+        // signature.
         let token = self.sign(identity, now, until)?;
-        let kept = (identity.clone(), until, token.clone());
-        self.signed().put(place, kept);
+        let entry = (identity.clone(), until, token.clone());
+        self.lock().put(address, entry);
         Some(token)
     }
 
     fn sign(&self, identity: &Identity, now: SystemTime, until: SystemTime) -> Option<HeaderValue> {
         let payload = URL_SAFE_NO_PAD.encode(self.payload(identity, now, until).to_string());
-        let signed = format!("{}.{payload}", self.0.head);
-        let signature = self.0.pair.sign(&SystemRandom::new(), signed.as_bytes());
+        let signing_input = format!("{}.{payload}", self.0.header);
+        let signature = self
+            .0
+            .pair
+            .sign(&SystemRandom::new(), signing_input.as_bytes());
         let signature = URL_SAFE_NO_PAD.encode(signature.ok()?);
-        HeaderValue::try_from(format!("{signed}.{signature}")).ok()
+        HeaderValue::try_from(format!("{signing_input}.{signature}")).ok()
     }
 
     fn payload(&self, identity: &Identity, now: SystemTime, until: SystemTime) -> Value {
@@ -153,7 +164,7 @@ impl IdentityTokens {
         );
 
         put("client_id", identity.client.clone().map(Into::into));
-        put("credential", Some(identity.credential.word().into()));
+        put("credential", Some(identity.credential.as_str().into()));
         put("issued_by", Some(identity.issuer.clone().into()));
         let more = &identity.claims;
 
@@ -161,8 +172,8 @@ impl IdentityTokens {
         Value::Object(claims)
     }
 
-    fn signed(&self) -> MutexGuard<'_, Signed> {
-        self.0.signed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, TokenTable> {
+        self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,9 +189,10 @@ fn seconds(time: SystemTime) -> u64 {
         .as_secs()
 }
 
-/// The public key as a JSON Web Key, its members in the order of RFC 7638.
+/// Returns the public key as a JSON Web Key, its members in the order of RFC 7638.
 fn jwk(pair: &EcdsaKeyPair) -> Map<String, Value> {
     let point = pair.public_key().as_ref();
+    // The first octet marks an uncompressed point (SEC 1 2.3.3).
     let (x, y) = point[1..].split_at(point.len() / 2);
     let encoded = |part: &[u8]| Value::String(URL_SAFE_NO_PAD.encode(part));
     [
@@ -194,10 +206,10 @@ fn jwk(pair: &EcdsaKeyPair) -> Map<String, Value> {
     .collect()
 }
 
-/// The thumbprint of RFC 7638, which is a good id for a key.
+/// Returns the thumbprint of RFC 7638, used as key id.
 fn thumbprint(pair: &EcdsaKeyPair) -> String {
     let text = Value::Object(jwk(pair)).to_string();
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
-const KEPT: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();

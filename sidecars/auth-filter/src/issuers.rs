@@ -1,96 +1,100 @@
-//! The issuers whose tokens are believed, and the check of one token.
+//! The trusted issuers, and the verification of one token.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::claims::{Policy, named_issuer};
+use crate::claims::{TokenPolicy, unverified_issuer};
 use crate::identity::Identity;
-use crate::jws::{Algorithm, Jws, JwsFault};
+use crate::jws::{Algorithm, Jws, JwsError};
 use crate::keys::Keys;
-use crate::refusal::Refusal;
-use crate::verdicts::{Verdict, Verdicts};
+use crate::rejection::Rejection;
+use crate::token_cache::{CachedToken, TokenCache};
 
-/// The issuers whose tokens are believed.
+/// The trusted issuers.
 #[derive(Clone, Debug)]
 pub struct Issuers {
-    list: Arc<[Trusted]>,
-    verdicts: Verdicts,
+    list: Arc<[IssuerVerifier]>,
+    cache: TokenCache,
 }
 
-/// An issuer: what its tokens must say, and the keys they must be signed with.
+/// An issuer: the policy for its tokens and its keys.
 #[derive(Clone, Debug)]
-pub struct Trusted {
-    /// What its tokens must say.
-    pub policy: Policy,
-    /// Its keys, kept fresh by their refresher.
+pub struct IssuerVerifier {
+    /// The policy its tokens must satisfy.
+    pub policy: TokenPolicy,
+    /// Its keys, kept fresh by a [`Refresher`](crate::keys::Refresher).
     pub keys: Keys,
 }
 
 impl Issuers {
-    /// These issuers, with the verdicts on `remembered` tokens kept.
-    pub fn new(list: Vec<Trusted>, remembered: usize) -> Self {
+    /// Creates the list of issuers with a cache of `cache_size` tokens.
+    pub fn new(list: Vec<IssuerVerifier>, cache_size: usize) -> Self {
         Self {
             list: list.into(),
-            verdicts: Verdicts::new(remembered),
+            cache: TokenCache::new(cache_size),
         }
     }
 
-    /// Who a token is about, if it was found good before and nothing has changed since.
-    pub(crate) fn remembered(&self, token: &[u8], now: SystemTime) -> Option<Arc<Identity>> {
-        let fingerprint = self.verdicts.fingerprint(token)?;
-        self.verdicts.find(&fingerprint, now, |issuer| {
-            Some(self.list.get(issuer)?.keys.current()?.edition())
+    /// Returns the identity of a cached token if its issuer's keys have not changed.
+    pub(crate) fn find_cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Identity>> {
+        let fingerprint = self.cache.fingerprint(token)?;
+        self.cache.get(&fingerprint, now, |issuer| {
+            Some(self.list.get(issuer)?.keys.current()?.generation())
         })
     }
 
-    /// Who a token is about, if it is good.
+    /// Verifies a token and returns its identity.
     pub(crate) async fn identity(
         &self,
         token: &[u8],
         now: SystemTime,
-    ) -> Result<Arc<Identity>, Refusal> {
+    ) -> Result<Arc<Identity>, Rejection> {
         let jws = Jws::parse(token)?;
         let header = jws.header().clone();
 
-        // Before any key is looked for: no made-up algorithm makes the filter fetch something.
-        Algorithm::named(&header.alg).ok_or(JwsFault::Algorithm)?;
-        let (issuer, trusted) = self.of(&jws).ok_or(Refusal::UnknownIssuer)?;
+        // Before any key lookup: a made-up algorithm must not cause a request to the issuer.
+        Algorithm::from_name(&header.alg).ok_or(JwsError::Algorithm)?;
+        let (issuer, verifier) = self.select(&jws).ok_or(Rejection::UnknownIssuer)?;
+        // An unknown key id may mean that the issuer rotated its keys, so it can cause one reload.
         let set = match &header.kid {
-            Some(id) => trusted.keys.knowing(id).await,
-            None => trusted.keys.current(),
+            Some(id) => verifier.keys.current_or_reload(id).await,
+            None => verifier.keys.current(),
         };
 
-        let set = set.ok_or(Refusal::NoKeys)?;
+        let set = set.ok_or(Rejection::NoKeys)?;
         let id = header.kid.as_deref();
-        if id.is_some_and(|id| !set.knows(id)) {
-            return Err(Refusal::UnknownKey);
+        if id.is_some_and(|id| !set.contains(id)) {
+            return Err(Rejection::UnknownKey);
         }
 
+        // Signature first: no claim is evaluated before it is authentic, except `iss` to select the
+        // keys.
         let payload = jws.verify_any(set.candidates(id))?;
-        let identity = Arc::new(trusted.policy.claims(&header, &payload, now)?);
+        let identity = Arc::new(verifier.policy.claims(&header, &payload, now)?);
+        // A token without `exp` never gets here, but is not cacheable either.
         if let (Some(fingerprint), Some(expires)) =
-            (self.verdicts.fingerprint(token), identity.expires)
+            (self.cache.fingerprint(token), identity.expires)
         {
-            let verdict = Verdict {
+            let cached = CachedToken {
                 issuer,
-                edition: set.edition(),
-                until: expires + trusted.policy.leeway,
+                generation: set.generation(),
+                until: expires + verifier.policy.leeway,
                 identity: identity.clone(),
             };
-            self.verdicts.keep(fingerprint, verdict);
+            self.cache.insert(fingerprint, cached);
         }
 
         Ok(identity)
     }
 
-    /// The issuer whose keys are to be tried. Where there is one it is that one: a wrong `iss` is then
-    /// found with the other claims.
-    fn of(&self, jws: &Jws<'_>) -> Option<(usize, &Trusted)> {
+    /// Selects the issuer and its keys for a token. With a single issuer it is always that one; a
+    /// wrong `iss` is then reported by the claims check.
+    fn select(&self, jws: &Jws<'_>) -> Option<(usize, &IssuerVerifier)> {
         if let [only] = &self.list[..] {
             return Some((0, only));
         }
-        let name = named_issuer(jws.unverified())?;
+        let name = unverified_issuer(jws.unverified_payload())?;
         let mut all = self.list.iter().enumerate();
-        all.find(|(_, trusted)| trusted.policy.issuer == name)
+        all.find(|(_, verifier)| verifier.policy.issuer == name)
     }
 }

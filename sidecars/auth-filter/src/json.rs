@@ -1,23 +1,24 @@
-//! JSON with one reading: an object that names a member twice, at any depth, is refused.
+//! Unambiguous JSON: an object with a duplicate name, at any depth, is rejected.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads a JSON object in which no name stands twice.
-pub(crate) fn object(json: &[u8]) -> Option<Map<String, Value>> {
+/// Parses a JSON object without duplicate names.
+pub(crate) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(json) {
         Ok(Strict(Value::Object(members))) => Some(members),
         _ => None,
     }
 }
 
-/// The member a setting names: by its name, or by a JSON pointer (RFC 6901) where it begins with `/`.
-pub(crate) fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+/// Looks up a member by name, or by JSON pointer (RFC 6901) if the name begins with `/`.
+pub(crate) fn lookup<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let Some(path) = name.strip_prefix('/') else {
         return members.get(name);
     };
+    // `~1` before `~0`, so that `~01` becomes `~1` (RFC 6901 section 4).
     let mut names = path
         .split('/')
         .map(|name| name.replace("~1", "/").replace("~0", "~"));
@@ -34,17 +35,17 @@ struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        deserializer.deserialize_any(UniqueNamesVisitor).map(Self)
     }
 }
 
-struct Reader;
+struct UniqueNamesVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for UniqueNamesVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without a name twice in one object")
+        f.write_str("JSON without duplicate names")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
@@ -89,7 +90,7 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(name) = map.next_key::<String>()? {
             let Strict(value) = map.next_value()?;
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name stands twice"));
+                return Err(A::Error::custom("duplicate name"));
             }
         }
         Ok(Value::Object(members))
@@ -101,35 +102,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_objects_and_nothing_else() {
-        let members = object(br#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#).unwrap();
+    fn parses_only_objects() {
+        let members = parse_object(br#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#).unwrap();
         assert_eq!(
             Value::Object(members).to_string(),
             r#"{"a":[1,-2,0.5,true,null,"x",{"b":{}}]}"#
         );
         for text in ["", "[]", "1", "null", "{} {}", r#"{"a":1e999}"#] {
-            assert!(object(text.as_bytes()).is_none(), "{text}");
+            assert!(parse_object(text.as_bytes()).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn refuses_a_name_that_stands_twice_at_any_depth() {
+    fn rejects_duplicate_names_at_any_depth() {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":{"b":1,"b":2}}"#,
+            // `\u0062` is `b`.
             r#"{"a":[{"b":1,"\u0062":2}]}"#,
         ] {
-            assert!(object(text.as_bytes()).is_none(), "{text}");
+            assert!(parse_object(text.as_bytes()).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn finds_members_by_name_and_by_pointer() {
-        let members = object(
+    fn looks_up_members_by_name_and_by_pointer() {
+        let members = parse_object(
             br#"{"https://x.test/roles":["a"],"realm_access":{"roles":["b","c"]},"a/b":{"~":1}}"#,
         )
         .unwrap();
-        let found = |name| member(&members, name).map(ToString::to_string);
+        let found = |name| lookup(&members, name).map(ToString::to_string);
         assert_eq!(found("https://x.test/roles").as_deref(), Some(r#"["a"]"#));
         assert_eq!(found("/realm_access/roles/1").as_deref(), Some(r#""c""#));
         assert_eq!(found("/a~1b/~0").as_deref(), Some("1"));

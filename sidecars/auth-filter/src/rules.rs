@@ -1,4 +1,4 @@
-//! Which requests need what: an ordered list of method, host and path, first match wins.
+//! Authorization rules: an ordered list of method, host and path; the first match applies.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,35 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::identity::{Credential, Identity, can_be_wanted, holds};
-use crate::refusal::Refusal;
+use crate::identity::{Credential, Identity, claim_matches, is_valid_expectation};
+use crate::rejection::Rejection;
 use crate::target::Target;
 
-/// One rule as it is written in the settings.
+/// One rule as written in the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// The method, a list of methods, or `*` for any; methods are exact, `GET` does not mean `HEAD`.
+    /// The method, a list of methods, or `*` for any; methods are exact, `GET` does not include
+    /// `HEAD`.
     #[serde(default)]
     pub method: Methods,
-    /// The host, or a list of hosts, without a port; `*.example.com` is for one label more; any without it.
+    /// The host, or a list of hosts, without a port; `*.example.com` matches one more label; any
+    /// host if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<OneOrMore>,
-    /// The path: `/healthz` exactly, `*` for one segment, `**` at the end for whatever follows.
+    /// The path: `/healthz` exactly, `*` for one segment, `**` at the end for any rest.
     pub path: String,
-    /// Whether no token is needed.
+    /// Whether the request needs no credential.
     #[serde(default, skip_serializing_if = "is_false")]
     pub public: bool,
-    /// The scopes a token must have, all of them; none means that any valid token will do.
+    /// Required scopes, all of them; none means that any valid credential is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// What claims must be, all of them: by name, or by JSON pointer as `/realm_access/roles`. A claim that
-    /// is a list must have the value in it; of a list of values, any will do.
+    /// Required claims, all of them: by name, or by JSON pointer such as `/realm_access/roles`. A
+    /// list claim must contain the value; of a list of values, one must match.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Value>,
-    /// The kinds of credential that will do; any without it.
+    /// Accepted kinds of credential; any if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
 }
@@ -40,43 +42,43 @@ pub struct Rule {
 /// The methods of a rule.
 pub type Methods = OneOrMore;
 
-/// One word or several.
+/// One string or a list of strings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMore {
-    /// One.
+    /// A single string.
     One(String),
-    /// Several.
+    /// A list.
     Several(Vec<String>),
 }
 
-/// What a rule asks of whoever sends the request.
+/// What a rule requires of an identity.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Demand {
-    /// All of these scopes.
+pub struct RulePolicy {
+    /// Required scopes, all of them.
     pub scopes: Vec<String>,
-    /// All of these claims.
+    /// Required claims, all of them.
     pub claims: BTreeMap<String, Value>,
-    /// One of these kinds of credential; any where there is none.
+    /// Accepted kinds of credential; any if empty.
     pub credentials: Vec<Credential>,
 }
 
-impl Demand {
-    /// Refuses who lacks a scope or a claim.
-    pub(crate) fn check(&self, identity: &Identity) -> Result<(), Refusal> {
+impl RulePolicy {
+    /// Rejects an identity without a required scope or claim.
+    pub(crate) fn check(&self, identity: &Identity) -> Result<(), Rejection> {
         let has_scope = |scope| identity.scopes.contains(scope);
         if !self.scopes.iter().all(has_scope) {
             let needed = self.scopes.clone();
-            return Err(Refusal::Scope { needed });
+            return Err(Rejection::Scope { needed });
         }
 
-        let lacking = self.claims.iter().find(|(name, wanted)| {
+        let lacking = self.claims.iter().find(|(name, expected)| {
             let found = identity.claims.get(*name);
-            !found.is_some_and(|found| holds(wanted, found))
+            !found.is_some_and(|found| claim_matches(expected, found))
         });
 
         match lacking {
-            Some((claim, _)) => Err(Refusal::Claim {
+            Some((claim, _)) => Err(Rejection::Claim {
                 claim: claim.clone(),
             }),
             None => Ok(()),
@@ -84,126 +86,126 @@ impl Demand {
     }
 }
 
-/// What a request needs to be let through.
+/// What a request needs to be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Need<'r> {
+pub enum Requirement<'r> {
     /// Nothing: the rule is public.
-    Nothing,
-    /// Somebody known who has what is demanded.
-    Identity(&'r Demand),
-    /// There are rules and none is for this request.
+    Public,
+    /// An identity that satisfies the policy.
+    Identity(&'r RulePolicy),
+    /// There are rules and none matches.
     NoRule,
 }
 
-/// The rules, read and found in order.
+/// The compiled rules, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    compiled: Vec<Compiled>,
-    /// What is asked where there are no rules: that somebody be known.
-    default: Demand,
+    compiled: Vec<CompiledRule>,
+    /// The policy without rules: any valid credential.
+    default: RulePolicy,
 }
 
-/// What is wrong with a rule: its place in the list, and the fault.
+/// An invalid rule: its index and the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleProblem {
-    /// Where in the list, from 0.
+    /// Its index in the list, from 0.
     pub index: usize,
-    /// What is wrong.
-    pub fault: RuleFault,
+    /// The error.
+    pub error: RuleError,
 }
 
-/// What is wrong with a rule.
+/// Why a rule is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RuleFault {
-    /// The path is one that no request can have.
+pub enum RuleError {
+    /// No request can have the path.
     #[error("`path` is not a path that a request can have")]
     Path,
     /// The path has `**` before its end.
-    #[error("`**` stands before the end of `path`")]
+    #[error("`**` is not at the end of `path`")]
     Rest,
     /// The path has a `*` inside a segment.
-    #[error("`*` stands for a whole segment, not for a part of one")]
+    #[error("`*` matches a whole segment, not a part of one")]
     Part,
     /// The method is empty or not a method.
     #[error("`method` is not a method")]
     Method,
-    /// A public rule asks for something.
-    #[error("a `public` rule asks for `scopes`, `claims` or `credentials`")]
-    PublicDemand,
-    /// The host is none that a request can have.
+    /// A public rule has requirements.
+    #[error("a `public` rule has `scopes`, `claims` or `credentials`")]
+    PublicWithRequirements,
+    /// No request can have the host.
     #[error("`host` is not a host, or a `*.` and a host")]
     Host,
-    /// A claim has no name, or what is wanted of it can never be.
-    #[error("`claims` wants something that no claim can be")]
+    /// A claim has no name, or its expected value cannot occur.
+    #[error("`claims` expects a value that no claim can have")]
     Claims,
     /// A scope is empty or has a space in it.
-    #[error("a scope is empty or has a character that no scope can have")]
+    #[error("a scope is empty or has an invalid character")]
     Scope,
 }
 
-impl RuleFault {
-    /// What to do about it.
+impl RuleError {
+    /// Returns how to fix it.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Path => "begin it with `/` and leave out dots, doubled slashes and queries",
             Self::Rest => "move `**` to the end, or use `*` for one segment",
             Self::Part => "write the whole segment, or `*` for any",
             Self::Method => "write it in capitals, `GET`, or `*` for any",
-            Self::PublicDemand => "remove one of the two",
+            Self::PublicWithRequirements => "remove one of the two",
             Self::Host => "write it in lower case and without a port: api.example.com",
-            Self::Claims => "want a text, number or truth of it, or a list of such",
+            Self::Claims => "expect a string, number or boolean, or a list of them",
             Self::Scope => "write one scope per entry, without spaces or quotes",
         }
     }
 }
 
 impl Rules {
-    /// Reads all rules, or says everything that is wrong with them.
+    /// Compiles all rules, or returns all problems.
     pub fn compile(rules: &[Rule]) -> Result<Self, Vec<RuleProblem>> {
         let mut compiled = Vec::new();
         let mut problems = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            match Compiled::new(rule) {
+            match CompiledRule::new(rule) {
                 Ok(rule) => compiled.push(rule),
-                Err(fault) => problems.push(RuleProblem { index, fault }),
+                Err(error) => problems.push(RuleProblem { index, error }),
             }
         }
 
         if problems.is_empty() {
             Ok(Self {
                 compiled,
-                default: Demand::default(),
+                default: RulePolicy::default(),
             })
         } else {
             Err(problems)
         }
     }
 
-    /// What a request needs. Without any rules, every request needs a valid token.
-    pub fn need(&self, method: &str, target: &Target) -> Need<'_> {
+    /// Returns what a request needs. Without rules every request needs a valid credential.
+    pub fn requirement(&self, method: &str, target: &Target) -> Requirement<'_> {
         match self.first(method, target) {
-            Some(rule) if rule.public => Need::Nothing,
-            Some(rule) => Need::Identity(&rule.demand),
-            None if self.compiled.is_empty() => Need::Identity(&self.default),
-            None => Need::NoRule,
+            Some(rule) if rule.public => Requirement::Public,
+            Some(rule) => Requirement::Identity(&rule.policy),
+            None if self.compiled.is_empty() => Requirement::Identity(&self.default),
+            None => Requirement::NoRule,
         }
     }
 
-    /// The place of the rule that decides, from 0.
+    /// Returns the index of the matching rule, from 0.
     pub fn index(&self, method: &str, target: &Target) -> Option<usize> {
         self.compiled
             .iter()
             .position(|rule| rule.matches(method, target))
     }
 
-    /// The claims that rules look at.
+    /// Returns the claims used by rules.
     pub fn claims(&self) -> impl Iterator<Item = &String> {
         self.compiled
             .iter()
-            .flat_map(|rule| rule.demand.claims.keys())
+            .flat_map(|rule| rule.policy.claims.keys())
     }
 
-    fn first(&self, method: &str, target: &Target) -> Option<&Compiled> {
+    fn first(&self, method: &str, target: &Target) -> Option<&CompiledRule> {
         self.compiled
             .iter()
             .find(|rule| rule.matches(method, target))
@@ -217,17 +219,17 @@ impl Default for OneOrMore {
 }
 
 impl OneOrMore {
-    /// All of them.
+    /// Returns all strings as a slice.
     pub fn list(&self) -> &[String] {
         match self {
-            Self::One(one) => std::slice::from_ref(one),
+            Self::One(value) => std::slice::from_ref(value),
             Self::Several(several) => several,
         }
     }
 }
 
 #[derive(Clone, Debug)]
-struct Compiled {
+struct CompiledRule {
     /// Empty for any.
     methods: Vec<String>,
     /// Empty for any.
@@ -235,39 +237,41 @@ struct Compiled {
     pattern: Vec<Segment>,
     rest: bool,
     public: bool,
-    demand: Demand,
+    policy: RulePolicy,
 }
 
 #[derive(Clone, Debug)]
 enum Segment {
-    Exactly(String),
+    Exact(String),
     Any,
 }
 
-impl Compiled {
-    fn new(rule: &Rule) -> Result<Self, RuleFault> {
-        let demand = Demand {
+impl CompiledRule {
+    fn new(rule: &Rule) -> Result<Self, RuleError> {
+        let policy = RulePolicy {
             scopes: rule.scopes.clone(),
             claims: rule.claims.clone(),
             credentials: rule.credentials.clone(),
         };
 
-        if rule.public && demand != Demand::default() {
-            return Err(RuleFault::PublicDemand);
+        // A contradiction: requirements on a public rule would never be checked.
+        if rule.public && policy != RulePolicy::default() {
+            return Err(RuleError::PublicWithRequirements);
         }
 
-        let sound = |(name, value): (&String, &Value)| !name.is_empty() && can_be_wanted(value);
-        if !rule.claims.iter().all(sound) {
-            return Err(RuleFault::Claims);
+        let is_valid =
+            |(name, value): (&String, &Value)| !name.is_empty() && is_valid_expectation(value);
+        if !rule.claims.iter().all(is_valid) {
+            return Err(RuleError::Claims);
         }
 
         let hosts = rule.host.as_ref().map_or(&[][..], OneOrMore::list);
         if rule.host.is_some() && (hosts.is_empty() || !hosts.iter().all(|host| is_host(host))) {
-            return Err(RuleFault::Host);
+            return Err(RuleError::Host);
         }
 
         if !rule.scopes.iter().all(|scope| is_scope(scope)) {
-            return Err(RuleFault::Scope);
+            return Err(RuleError::Scope);
         }
 
         let (pattern, rest) = pattern(&rule.path)?;
@@ -277,7 +281,7 @@ impl Compiled {
             pattern,
             rest,
             public: rule.public,
-            demand,
+            policy,
         })
     }
 
@@ -301,20 +305,21 @@ impl Compiled {
                 .pattern
                 .iter()
                 .zip(segments)
-                .all(|(want, is)| want.matches(is))
+                .all(|(expected, actual)| expected.matches(actual))
     }
 }
 
 impl Segment {
     fn matches(&self, segment: &str) -> bool {
         match self {
-            Self::Exactly(text) => text == segment,
+            Self::Exact(text) => text == segment,
             Self::Any => !segment.is_empty(),
         }
     }
 }
 
-/// `*.example.com` is for `api.example.com`, not for `example.com` nor for `a.b.example.com`.
+/// Returns whether a pattern matches a host. `*.example.com` matches `api.example.com`, but neither
+/// `example.com` nor `a.b.example.com`.
 fn is_for_host(known: &str, host: &str) -> bool {
     let Some(domain) = known.strip_prefix('*') else {
         return known.eq_ignore_ascii_case(host);
@@ -332,22 +337,24 @@ fn is_for_host(known: &str, host: &str) -> bool {
 
 fn is_host(text: &str) -> bool {
     let host = text.strip_prefix("*.").unwrap_or(text);
-    let byte =
+    let is_host_byte =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._[]:".contains(&byte);
+    // IPv6 hosts are written in brackets; any other `:` would start a port.
     let bracketed = host.starts_with('[') && host.ends_with(']');
-    !host.is_empty() && host.bytes().all(byte) && (bracketed || !host.contains(':'))
+    !host.is_empty() && host.bytes().all(is_host_byte) && (bracketed || !host.contains(':'))
 }
 
-fn methods(list: &[String]) -> Result<Vec<String>, RuleFault> {
+fn methods(list: &[String]) -> Result<Vec<String>, RuleError> {
     match list {
-        [one] if one == "*" => Ok(Vec::new()),
-        [] => Err(RuleFault::Method),
+        [method] if method == "*" => Ok(Vec::new()),
+        [] => Err(RuleError::Method),
         list if list.iter().all(|method| is_method(method)) => Ok(list.to_vec()),
-        _ => Err(RuleFault::Method),
+        _ => Err(RuleError::Method),
     }
 }
 
-/// Methods are case-sensitive, and the ones in use are upper-case: `get` would match nothing.
+/// Returns whether a method is valid. Methods are case-sensitive and those in use are upper-case:
+/// `get` would match nothing.
 fn is_method(method: &str) -> bool {
     !method.is_empty()
         && method
@@ -355,12 +362,14 @@ fn is_method(method: &str) -> bool {
             .all(|byte| byte.is_ascii_uppercase() || byte == b'-')
 }
 
-fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleFault> {
-    let target = Target::parse(path).map_err(|_| RuleFault::Path)?;
+fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleError> {
+    // The same parser as for requests, so a pattern cannot describe a path that is always rejected.
+    let target = Target::parse(path).map_err(|_| RuleError::Path)?;
     if target.wire().query().is_some() {
-        return Err(RuleFault::Path);
+        return Err(RuleError::Path);
     }
 
+    // Only the last segment may be `**`; any other is reported below.
     let (segments, rest) = match target.segments() {
         [before @ .., last] if last == "**" => (before, true),
         all => (all, false),
@@ -368,15 +377,15 @@ fn pattern(path: &str) -> Result<(Vec<Segment>, bool), RuleFault> {
 
     let segments = segments.iter().map(|text| match text.as_str() {
         "*" => Ok(Segment::Any),
-        "**" => Err(RuleFault::Rest),
-        text if text.contains('*') => Err(RuleFault::Part),
-        text => Ok(Segment::Exactly(text.to_owned())),
+        "**" => Err(RuleError::Rest),
+        text if text.contains('*') => Err(RuleError::Part),
+        text => Ok(Segment::Exact(text.to_owned())),
     });
 
     Ok((segments.collect::<Result<_, _>>()?, rest))
 }
 
-/// RFC 6749 3.3.
+/// Returns whether a scope matches `scope-token` of RFC 6749 section 3.3.
 fn is_scope(scope: &str) -> bool {
     !scope.is_empty()
         && scope
@@ -400,29 +409,32 @@ mod tests {
         Rules::compile(&serde_json::from_str::<Vec<Rule>>(json).unwrap())
     }
 
-    fn fault(json: &str) -> RuleFault {
-        rules(json).unwrap_err()[0].fault
+    fn error(json: &str) -> RuleError {
+        rules(json).unwrap_err()[0].error
     }
 
     #[test]
-    fn without_rules_every_request_needs_a_token() {
+    fn without_rules_every_request_needs_a_credential() {
         let target = Target::parse("/x").unwrap();
-        let any = Demand::default();
-        assert_eq!(Rules::default().need("GET", &target), Need::Identity(&any));
+        let any = RulePolicy::default();
+        assert_eq!(
+            Rules::default().requirement("GET", &target),
+            Requirement::Identity(&any)
+        );
     }
 
     #[test]
-    fn with_rules_a_request_nobody_thought_of_is_refused() {
+    fn with_rules_rejects_unmatched_requests() {
         let rules = rules(r#"[{"path":"/healthz","public":true}]"#).unwrap();
         assert_eq!(
-            rules.need("GET", &Target::parse("/healthz").unwrap()),
-            Need::Nothing
+            rules.requirement("GET", &Target::parse("/healthz").unwrap()),
+            Requirement::Public
         );
 
         for path in ["/", "/healthz/", "/healthz/x", "/Healthz", "/health"] {
             assert_eq!(
-                rules.need("GET", &Target::parse(path).unwrap()),
-                Need::NoRule,
+                rules.requirement("GET", &Target::parse(path).unwrap()),
+                Requirement::NoRule,
                 "{path}"
             );
         }
@@ -440,6 +452,7 @@ mod tests {
 
         for (method, path, index) in [
             ("GET", "/v1/coins", Some(0)),
+            // `GET` does not include `HEAD`.
             ("HEAD", "/v1/coins", Some(3)),
             ("POST", "/v1/coins", Some(1)),
             ("PUT", "/v1/x", Some(1)),
@@ -447,6 +460,7 @@ mod tests {
             ("POST", "/v1/", Some(3)),
             ("GET", "/v1/admin", Some(2)),
             ("GET", "/v1/admin/", Some(2)),
+            // Escapes are decoded before matching.
             ("GET", "/v1/%61dmin/x", Some(2)),
             ("GET", "/v1/administrator", Some(3)),
             ("GET", "/v1", Some(3)),
@@ -458,15 +472,18 @@ mod tests {
         }
 
         let admin = Target::parse("/v1/admin/x").unwrap();
-        let demand = Demand {
+        let policy = RulePolicy {
             scopes: vec!["admin".to_owned(), "mfa".to_owned()],
-            ..Demand::default()
+            ..RulePolicy::default()
         };
-        assert_eq!(rules.need("GET", &admin), Need::Identity(&demand));
+        assert_eq!(
+            rules.requirement("GET", &admin),
+            Requirement::Identity(&policy)
+        );
     }
 
     #[test]
-    fn a_host_narrows_a_rule() {
+    fn matches_rules_by_host() {
         let rules = rules(
             r#"[{"host":"admin.a.test","path":"/**","scopes":["admin"]},
                 {"host":["*.a.test","a.test"],"path":"/**","public":true}]"#,
@@ -478,6 +495,7 @@ mod tests {
             ("ADMIN.a.test:8443", Some(0)),
             ("api.a.test", Some(1)),
             ("a.test", Some(1)),
+            // A wildcard matches exactly one label.
             ("x.y.a.test", None),
             ("evil-a.test", None),
             ("admin.a.test.", None),
@@ -486,68 +504,70 @@ mod tests {
             assert_eq!(rules.index("GET", &target), index, "{host}");
         }
 
-        let nobody = Target::parse("/x").unwrap();
-        assert_eq!(rules.index("GET", &nobody), None);
+        let without_host = Target::parse("/x").unwrap();
+        assert_eq!(rules.index("GET", &without_host), None);
     }
 
     #[test]
-    fn who_lacks_a_scope_or_a_claim_is_refused() {
-        let demand = Demand {
+    fn rejects_missing_scopes_and_claims() {
+        let policy = RulePolicy {
             scopes: vec!["coins.read".into()],
             claims: BTreeMap::from([("groups".into(), serde_json::json!(["ops", "dev"]))]),
             credentials: Vec::new(),
         };
         let mut identity = Identity::new(Credential::Token, None, "i".into());
-        let refused = demand.check(&identity).unwrap_err();
+        let rejection = policy.check(&identity).unwrap_err();
 
-        assert!(matches!(refused, Refusal::Scope { .. }));
+        assert!(matches!(rejection, Rejection::Scope { .. }));
+        // Scopes are checked first, then claims.
         identity.scopes = vec!["coins.read".into()];
-        let refused = demand.check(&identity).unwrap_err();
-        assert_eq!(refused.word(), "claim");
+        let rejection = policy.check(&identity).unwrap_err();
+        assert_eq!(rejection.as_str(), "claim");
         identity.claims = BTreeMap::from([("groups".into(), serde_json::json!(["dev"]))]);
-        assert!(demand.check(&identity).is_ok());
+        assert!(policy.check(&identity).is_ok());
     }
 
     #[test]
-    fn refuses_rules_that_could_not_mean_what_they_say() {
-        assert_eq!(fault(r#"[{"path":"healthz"}]"#), RuleFault::Path);
-        assert_eq!(fault(r#"[{"path":"/a/../b"}]"#), RuleFault::Path);
-        assert_eq!(fault(r#"[{"path":"/a?b"}]"#), RuleFault::Path);
-        assert_eq!(fault(r#"[{"path":"/**/b"}]"#), RuleFault::Rest);
-        assert_eq!(fault(r#"[{"path":"/a*"}]"#), RuleFault::Part);
+    fn rejects_invalid_rules() {
+        assert_eq!(error(r#"[{"path":"healthz"}]"#), RuleError::Path);
+        assert_eq!(error(r#"[{"path":"/a/../b"}]"#), RuleError::Path);
+        assert_eq!(error(r#"[{"path":"/a?b"}]"#), RuleError::Path);
+        assert_eq!(error(r#"[{"path":"/**/b"}]"#), RuleError::Rest);
+        assert_eq!(error(r#"[{"path":"/a*"}]"#), RuleError::Part);
         assert_eq!(
-            fault(r#"[{"path":"/a","method":"get"}]"#),
-            RuleFault::Method
+            error(r#"[{"path":"/a","method":"get"}]"#),
+            RuleError::Method
         );
 
-        assert_eq!(fault(r#"[{"path":"/a","method":[]}]"#), RuleFault::Method);
+        assert_eq!(error(r#"[{"path":"/a","method":[]}]"#), RuleError::Method);
         assert_eq!(
-            fault(r#"[{"path":"/a","method":["GET","*"]}]"#),
-            RuleFault::Method
+            error(r#"[{"path":"/a","method":["GET","*"]}]"#),
+            RuleError::Method
         );
         assert_eq!(
-            fault(r#"[{"path":"/a","public":true,"scopes":["x"]}]"#),
-            RuleFault::PublicDemand
+            error(r#"[{"path":"/a","public":true,"scopes":["x"]}]"#),
+            RuleError::PublicWithRequirements
         );
 
+        // Upper case, ports, wildcards alone and spaces cannot match a normalized host.
         for host in ["A.test", "a.test:80", "", "*", "a b"] {
             let rule = format!(r#"[{{"path":"/a","host":"{host}"}}]"#);
-            assert_eq!(fault(&rule), RuleFault::Host, "{host}");
+            assert_eq!(error(&rule), RuleError::Host, "{host}");
         }
 
         for claims in [r#"{"a":null}"#, r#"{"a":{}}"#, r#"{"a":[]}"#, r#"{"":1}"#] {
             let rule = format!(r#"[{{"path":"/a","claims":{claims}}}]"#);
-            assert_eq!(fault(&rule), RuleFault::Claims, "{claims}");
+            assert_eq!(error(&rule), RuleError::Claims, "{claims}");
         }
 
         assert_eq!(
-            fault(r#"[{"path":"/a","scopes":["x y"]}]"#),
-            RuleFault::Scope
+            error(r#"[{"path":"/a","scopes":["x y"]}]"#),
+            RuleError::Scope
         );
     }
 
     #[test]
-    fn says_everything_that_is_wrong_at_once() {
+    fn reports_all_problems_together() {
         let problems = rules(r#"[{"path":"x"},{"path":"/ok"},{"path":"/a","method":"no!"}]"#);
         let places: Vec<_> = problems
             .unwrap_err()
@@ -558,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_member_is_an_error() {
+    fn rejects_unknown_rule_fields() {
         assert!(serde_json::from_str::<Rule>(r#"{"path":"/a","scope":["x"]}"#).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Requests that mean to be judged as one thing and served as another. None may reach the app as
-//! anything but what it was judged to be.
+//! Requests that try to be authorized as one thing and served as another. None may reach the app as
+//! anything but what was authorized.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,12 +10,12 @@
 mod support;
 
 use serde_json::json;
-use support::stage::Stage;
-use support::upstream::Seen;
+use support::harness::Harness;
+use support::upstream::RecordedRequest;
 
-/// A public front room and a back room for which a scope is needed.
-async fn rooms() -> Stage {
-    Stage::ruled(json!([
+/// A public path and one that requires a scope.
+async fn public_and_admin() -> Harness {
+    Harness::with_rules(json!([
         {"path": "/public/**", "public": true},
         {"path": "/admin/**", "scopes": ["admin"]},
     ]))
@@ -23,18 +23,20 @@ async fn rooms() -> Stage {
 }
 
 #[tokio::test]
-async fn no_path_with_two_readings_reaches_the_app() {
-    let stage = rooms().await;
+async fn rejects_ambiguous_paths() {
+    let harness = public_and_admin().await;
     for path in [
         "/public/../admin",
         "/public/./../admin",
         "/public/..",
+        // The dots escaped, once and several times.
         "/public/%2e%2e/admin",
         "/public/%2E%2E/admin",
         "/public/.%2e/admin",
         "/public/%2e./admin",
         "/public/%252e%252e/admin",
         "/public/%25252e%25252e/admin",
+        // The separators escaped or replaced by backslashes.
         "/public/..%2fadmin",
         "/public/..%2Fadmin",
         "/public%2f..%2fadmin",
@@ -42,22 +44,27 @@ async fn no_path_with_two_readings_reaches_the_app() {
         "/public/..%5Cadmin",
         "/public/..\\admin",
         "/public\\..\\admin",
+        // Path parameters, which Tomcat and others remove before resolving dots.
         "/public/..;/admin",
         "/public/..;a=b/admin",
         "/public/..%3b/admin",
         "/public;/../admin",
+        // Overlong UTF-8, fullwidth dots and IIS escapes.
         "/public/%c0%ae%c0%ae/admin",
         "/public/%c0%af../admin",
         "/public/%e0%80%ae%e0%80%ae/admin",
         "/public/%ef%bc%8e%ef%bc%8e/admin",
         "/public/%u002e%u002e/admin",
+        // Control bytes, which C string functions and log parsers stop at.
         "/public/%00/../admin",
         "/public/%00",
         "/public/%0d%0aX-Auth-Subject:%20root",
+        // Empty segments, which some servers merge.
         "/public//../admin",
         "//public/x",
         "//admin",
         "/public//admin",
+        // Incomplete escapes, and delimiters of query and fragment.
         "/public/%",
         "/public/%zz",
         "/public/%3f/../admin",
@@ -67,17 +74,17 @@ async fn no_path_with_two_readings_reaches_the_app() {
         "public/x",
         "",
     ] {
-        let answer = stage
+        let answer = harness
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
             .await;
         assert_eq!(answer.status(), 400, "{path}");
-        assert!(stage.upstream.take().is_empty(), "{path}");
+        assert!(harness.upstream.take().is_empty(), "{path}");
     }
 }
 
 #[tokio::test]
-async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
-    let stage = rooms().await;
+async fn forwards_the_authorized_target_byte_for_byte() {
+    let harness = public_and_admin().await;
     for path in [
         "/public/",
         "/public/x?y=../../admin&z=%2f%2e%2e",
@@ -87,22 +94,22 @@ async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
         "/public/.hidden/a..b",
         "/public?",
     ] {
-        let answer = stage
+        let answer = harness
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
             .await;
         assert_eq!(answer.status(), 200, "{path}");
-        let [seen] = &stage.upstream.take()[..] else {
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
     }
 
-    // The parser cuts a fragment off before anybody judges; what is judged is what is left.
-    stage
+    // The HTTP parser drops a fragment before authorization; only the rest may be forwarded.
+    harness
         .send("GET /public/#/../admin HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
 
-    let lines: Vec<_> = stage
+    let lines: Vec<_> = harness
         .upstream
         .take()
         .into_iter()
@@ -116,32 +123,35 @@ async fn what_reaches_the_app_is_byte_for_byte_what_was_judged() {
 }
 
 #[tokio::test]
-async fn no_header_makes_a_closed_path_public() {
-    let stage = rooms().await;
+async fn headers_do_not_make_a_protected_path_public() {
+    let harness = public_and_admin().await;
     for header in [
+        // Headers that make frameworks serve another path.
         "X-Original-URL: /public/x",
         "X-Rewrite-URL: /public/x",
         "X-Forwarded-Uri: /public/x",
         "X-Forwarded-Prefix: /public",
         "X-Envoy-Original-Path: /public/x",
         "X-HTTP-Method-Override: OPTIONS",
+        // Health checkers that other proxies exempted from authentication.
         "User-Agent: GoogleHC/1.0",
         "User-Agent: ELB-HealthChecker/2.0",
+        // Identity headers of this filter and of load balancers.
         "X-Auth-Subject: root",
         "X-Amzn-Oidc-Data: a.b.c",
         "X-Forwarded-For: 127.0.0.1",
         "Connection: authorization",
     ] {
         let request = format!("GET /admin/x HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n");
-        assert_eq!(stage.send(&request).await.status(), 401, "{header}");
+        assert_eq!(harness.send(&request).await.status(), 401, "{header}");
     }
 
-    assert!(stage.upstream.take().is_empty());
+    assert!(harness.upstream.take().is_empty());
 }
 
 #[tokio::test]
-async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
-    let stage = rooms().await;
+async fn strips_routing_headers_on_public_paths() {
+    let harness = public_and_admin().await;
     for name in [
         "X-Original-URL",
         "x_original_url",
@@ -157,8 +167,8 @@ async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
         "X-Auth_Subject",
     ] {
         let request = format!("GET /public/x HTTP/1.1\r\nHost: a\r\n{name}: /admin\r\n\r\n");
-        assert_eq!(stage.send(&request).await.status(), 200, "{name}");
-        let [seen] = &stage.upstream.take()[..] else {
+        assert_eq!(harness.send(&request).await.status(), 200, "{name}");
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
         assert!(seen.header(name).is_empty(), "{name}");
@@ -166,9 +176,9 @@ async fn steering_headers_do_not_reach_the_app_through_a_public_path() {
 }
 
 #[tokio::test]
-async fn connection_cannot_take_the_identity_away() {
-    let stage = Stage::new().await;
-    let token = stage.token("admin");
+async fn connection_header_cannot_remove_the_identity() {
+    let harness = Harness::new().await;
+    let token = harness.token("admin");
     for named in [
         "close, x-auth-subject, x-auth-scopes",
         "X-Auth-Subject",
@@ -179,8 +189,8 @@ async fn connection_cannot_take_the_identity_away() {
              Authorization: Bearer {token}\r\n\r\n"
         );
 
-        assert_eq!(stage.send(request).await.status(), 200, "{named}");
-        let [seen] = &stage.upstream.take()[..] else {
+        assert_eq!(harness.send(request).await.status(), 200, "{named}");
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
@@ -190,13 +200,15 @@ async fn connection_cannot_take_the_identity_away() {
 }
 
 #[tokio::test]
-async fn an_identity_in_a_trailer_does_not_arrive() {
-    let stage = rooms().await;
+async fn drops_identity_headers_in_trailers() {
+    let harness = public_and_admin().await;
+    // RFC 9110 6.5.1: trailers must not carry fields for authentication, but a careless app may
+    // merge them.
     let request = "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
                    Trailer: X-Auth-Subject\r\nTE: trailers\r\n\r\n\
                    5\r\nphoto\r\n0\r\nX-Auth-Subject: root\r\n\r\n";
-    assert_eq!(stage.send(request).await.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    assert_eq!(harness.send(request).await.status(), 200);
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
     assert_eq!(seen.body, b"photo");
@@ -204,9 +216,10 @@ async fn an_identity_in_a_trailer_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_request_is_for_exactly_one_host() {
-    let stage = rooms().await;
+async fn requires_exactly_one_host() {
+    let harness = public_and_admin().await;
     for (target, hosts) in [
+        // HTTP/1.1 requires exactly one `Host` (RFC 9112 3.2); duplicates must not even be equal.
         ("/public/x", ""),
         ("/public/x", "Host: a\r\nHost: a\r\n"),
         ("/public/x", "Host: a\r\nHost: b\r\n"),
@@ -218,41 +231,42 @@ async fn a_request_is_for_exactly_one_host() {
         ("http://a@b/public/x", "Host: b\r\n"),
         ("http://a/public/../admin", "Host: a\r\n"),
     ] {
-        let answer = stage
+        let answer = harness
             .send(format!("GET {target} HTTP/1.1\r\n{hosts}\r\n"))
             .await;
         assert_eq!(answer.status(), 400, "{target} {hosts}");
     }
 
-    assert!(stage.upstream.take().is_empty());
-    // One host, said twice: fine, and forwarded as a path.
-    let answer = stage
+    assert!(harness.upstream.take().is_empty());
+    // The same host in both places is valid, and the target is forwarded in origin form.
+    let answer = harness
         .send("GET http://a/public/x HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
 
     assert_eq!(answer.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
     assert_eq!(seen.line, "GET /public/x HTTP/1.1");
 }
 
 #[tokio::test]
-async fn tunnels_and_upgrades_are_not_opened() {
-    let stage = rooms().await;
-    let answer = stage
+async fn rejects_tunnels_and_unauthorized_upgrades() {
+    let harness = public_and_admin().await;
+    let answer = harness
         .send_raw("CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n")
         .await;
 
     assert_eq!(answer.status(), 400);
     let upgrade =
         "GET /admin/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    assert_eq!(stage.send_raw(upgrade).await.status(), 401);
+    assert_eq!(harness.send_raw(upgrade).await.status(), 401);
 
+    // An upgrade to h2c would let later requests bypass the filter.
     let h2c = "GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
-    assert_eq!(stage.send_raw(h2c).await.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    assert_eq!(harness.send_raw(h2c).await.status(), 200);
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
@@ -261,16 +275,17 @@ async fn tunnels_and_upgrades_are_not_opened() {
     }
 }
 
-/// A second request in the body of the first.
+/// A second request, hidden in the body of the first.
 const HIDDEN: &str = "GET /admin/x HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn framed(headers: &str, body: &str) -> String {
+fn frame_request(headers: &str, body: &str) -> String {
     format!("POST /public/x HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}")
 }
 
 #[tokio::test]
-async fn framing_never_hides_a_second_request() {
-    let stage = rooms().await;
+async fn rejects_request_smuggling() {
+    let harness = public_and_admin().await;
+    // A proxy and an app that frame a body differently disagree where the second request begins.
     let length = HIDDEN.len();
     let chunked = format!("{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n");
     let (te, cl) = (
@@ -279,132 +294,153 @@ async fn framing_never_hides_a_second_request() {
     );
 
     for (case, request) in [
-        ("length and chunked", framed(&format!("{cl}{te}"), &chunked)),
-        ("chunked and length", framed(&format!("{te}{cl}"), &chunked)),
+        (
+            // Both framings at once (RFC 9112 6.3).
+            "length and chunked",
+            frame_request(&format!("{cl}{te}"), &chunked),
+        ),
+        (
+            "chunked and length",
+            frame_request(&format!("{te}{cl}"), &chunked),
+        ),
         (
             "length 0 and chunked",
-            framed(&format!("Content-Length: 0\r\n{te}"), &chunked),
+            frame_request(&format!("Content-Length: 0\r\n{te}"), &chunked),
         ),
         (
             "short length, chunked end first",
-            framed(
+            frame_request(
                 &format!("Content-Length: 5\r\n{te}"),
                 &format!("0\r\n\r\n{HIDDEN}"),
             ),
         ),
         (
             "two lengths",
-            framed(&format!("Content-Length: 0\r\n{cl}"), HIDDEN),
+            frame_request(&format!("Content-Length: 0\r\n{cl}"), HIDDEN),
         ),
         (
             "two lengths in one",
-            framed(&format!("Content-Length: 0, {length}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length: 0, {length}\r\n"), HIDDEN),
         ),
         (
             "length with a sign",
-            framed(&format!("Content-Length: +{length}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length: +{length}\r\n"), HIDDEN),
         ),
-        ("negative length", framed("Content-Length: -1\r\n", HIDDEN)),
+        (
+            "negative length",
+            frame_request("Content-Length: -1\r\n", HIDDEN),
+        ),
         (
             "hexadecimal length",
-            framed(&format!("Content-Length: 0x{length:x}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length: 0x{length:x}\r\n"), HIDDEN),
         ),
         (
             "huge length",
-            framed("Content-Length: 99999999999999999999\r\n", HIDDEN),
+            frame_request("Content-Length: 99999999999999999999\r\n", HIDDEN),
         ),
         (
+            // Codings that are similar to `chunked`, or not last.
             "xchunked",
-            framed("Transfer-Encoding: xchunked\r\n", &chunked),
+            frame_request("Transfer-Encoding: xchunked\r\n", &chunked),
         ),
         (
             "chunked, identity",
-            framed("Transfer-Encoding: chunked, identity\r\n", &chunked),
+            frame_request("Transfer-Encoding: chunked, identity\r\n", &chunked),
         ),
         (
             "identity",
-            framed(&format!("Transfer-Encoding: identity\r\n{cl}"), HIDDEN),
+            frame_request(&format!("Transfer-Encoding: identity\r\n{cl}"), HIDDEN),
         ),
         (
             "space before the colon",
-            framed(&format!("Transfer-Encoding : chunked\r\n{cl}"), &chunked),
+            frame_request(&format!("Transfer-Encoding : chunked\r\n{cl}"), &chunked),
         ),
         (
             "vertical tab",
-            framed(&format!("Transfer-Encoding:\u{b}chunked\r\n{cl}"), &chunked),
+            frame_request(&format!("Transfer-Encoding:\u{b}chunked\r\n{cl}"), &chunked),
         ),
         (
             "folded",
-            framed(
+            frame_request(
                 &format!("X: y\r\n Transfer-Encoding: chunked\r\n{cl}"),
                 &chunked,
             ),
         ),
         (
+            // Chunk sizes that parsers read differently.
             "NUL in the size",
-            framed(te, &format!("{length:x}\0\r\n{HIDDEN}\r\n0\r\n\r\n")),
+            frame_request(te, &format!("{length:x}\0\r\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
         (
             "size with 0x",
-            framed(te, &format!("0x{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n")),
+            frame_request(te, &format!("0x{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
-        ("negative size", framed(te, &format!("-1\r\n{HIDDEN}"))),
+        (
+            "negative size",
+            frame_request(te, &format!("-1\r\n{HIDDEN}")),
+        ),
         (
             "overflowing size",
-            framed(te, &format!("10000000000000000\r\n{HIDDEN}")),
+            frame_request(te, &format!("10000000000000000\r\n{HIDDEN}")),
         ),
         (
             "size without end",
-            framed(te, &format!("{length:x};x=\n{HIDDEN}\r\n0\r\n\r\n")),
+            frame_request(te, &format!("{length:x};x=\n{HIDDEN}\r\n0\r\n\r\n")),
         ),
         (
+            // Line endings that some parsers accept as the end of a header.
             "bare CR",
-            framed("X: a\rTransfer-Encoding: chunked\r\n", &chunked),
+            frame_request("X: a\rTransfer-Encoding: chunked\r\n", &chunked),
         ),
-        ("LF in a value", framed("X: a\nContent-Length: 0\r\n", "")),
+        (
+            "LF in a value",
+            frame_request("X: a\nContent-Length: 0\r\n", ""),
+        ),
         (
             "name with a space",
-            framed(&format!("Content-Length : {length}\r\n"), HIDDEN),
+            frame_request(&format!("Content-Length : {length}\r\n"), HIDDEN),
         ),
         (
             "HTTP/1.0 chunked",
-            framed(te, &chunked).replace("HTTP/1.1\r\nHost: a\r\nT", "HTTP/1.0\r\nHost: a\r\nT"),
+            frame_request(te, &chunked)
+                .replace("HTTP/1.1\r\nHost: a\r\nT", "HTTP/1.0\r\nHost: a\r\nT"),
         ),
         (
+            // Removing the framing as a hop-by-hop header would reframe the body.
             "connection: content-length",
-            framed(&format!("Connection: content-length\r\n{cl}"), HIDDEN),
+            frame_request(&format!("Connection: content-length\r\n{cl}"), HIDDEN),
         ),
         (
             "connection: transfer-encoding",
-            framed(&format!("Connection: transfer-encoding\r\n{te}"), &chunked),
+            frame_request(&format!("Connection: transfer-encoding\r\n{te}"), &chunked),
         ),
         (
             "GET with a body",
-            framed(&cl, HIDDEN).replace("POST", "GET"),
+            frame_request(&cl, HIDDEN).replace("POST", "GET"),
         ),
     ] {
-        stage.send_raw(request).await;
-        let seen = stage.upstream.take();
+        harness.send_raw(request).await;
+        let seen = harness.upstream.take();
         assert!(seen.len() <= 1, "{case}: {seen:?}");
-        assert!(seen.iter().all(is_the_first), "{case}: {seen:?}");
+        assert!(seen.iter().all(is_first_request), "{case}: {seen:?}");
     }
 
-    // The same body in honest frames arrives whole.
-    for honest in [framed(&cl, HIDDEN), framed(te, &chunked)] {
-        assert_eq!(stage.send(honest).await.status(), 200);
-        let [seen] = &stage.upstream.take()[..] else {
+    // The same body with valid framing arrives complete.
+    for honest in [frame_request(&cl, HIDDEN), frame_request(te, &chunked)] {
+        assert_eq!(harness.send(honest).await.status(), 200);
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
         assert_eq!(seen.body, HIDDEN.as_bytes());
     }
 }
 
-fn is_the_first(seen: &Seen) -> bool {
+fn is_first_request(seen: &RecordedRequest) -> bool {
     let one_length = seen.header("content-length").len() + seen.header("transfer-encoding").len();
     seen.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
 }
 
-/// A frame of HTTP/2 (RFC 9113 section 4.1).
+/// Builds an HTTP/2 frame (RFC 9113 section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     let mut frame = length[1..].to_vec();
@@ -414,10 +450,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A whole request without a body, its fields written literally: what no client would send.
+/// Builds a request without a body from literal fields, so that it can contain anything.
 fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
+        // Literal field without indexing and with a literal name (RFC 7541 6.2.2).
         block.push(0);
         for text in [name, value] {
             block.push(text.len() as u8);
@@ -426,13 +463,13 @@ fn over_http2(fields: &[(&str, &str)]) -> Vec<u8> {
     }
 
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    // END_STREAM and END_HEADERS.
+    // Flags 5: END_STREAM and END_HEADERS.
     [preface, frame(4, 0, 0, &[]), frame(1, 5, 1, &block)].concat()
 }
 
 #[tokio::test]
-async fn what_http2_cannot_say_reaches_no_app_of_http1() {
-    let stage = rooms().await;
+async fn rejects_http2_requests_invalid_in_http1() {
+    let harness = public_and_admin().await;
     let request = |change: &[(&'static str, &'static str)]| {
         let mut fields = vec![
             (":method", "GET"),
@@ -450,13 +487,14 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         over_http2(&fields)
     };
 
-    stage.send_raw(request(&[])).await;
-    let [seen] = &stage.upstream.take()[..] else {
+    harness.send_raw(request(&[])).await;
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("an ordinary request does not arrive")
     };
 
     assert_eq!(seen.line, "GET /public/x HTTP/1.1");
     for change in [
+        // Paths that are not in origin form, or that contain HTTP/1 syntax.
         &[(":path", "public/x")][..],
         &[(":path", "")],
         &[(":path", "*")],
@@ -465,14 +503,17 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         &[(":path", "/public/x\r\n\r\nGET /admin/x HTTP/1.1")],
         &[(":path", "/public/x y")],
         &[(":path", "http://a.test/admin/x")],
+        // Methods that would start another request line.
         &[(":method", "GET /admin/x HTTP/1.1\r\nx:")],
         &[(":method", "")],
         &[(":method", "CONNECT")],
+        // Authorities that contain HTTP/1 syntax or a path.
         &[(":authority", "a.test\r\nx-auth-subject: root")],
         &[(":authority", "a.test/admin/x?")],
         &[(":authority", "u@a.test")],
         &[(":authority", "")],
         &[("host", "b.test")],
+        // Field values and names that are invalid in HTTP/1.
         &[("x", "a\r\nx-auth-subject: root")],
         &[("x", "a\nb")],
         &[("x", "a\0b")],
@@ -480,17 +521,19 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         &[("x: y\r\nx-auth-subject", "root")],
         &[("x ", "a")],
         &[("", "a")],
+        // Connection-specific fields (RFC 9113 8.2.2), a wrong length and an unknown pseudo-header.
         &[("transfer-encoding", "chunked")],
         &[("connection", "x-auth-subject")],
         &[("upgrade", "h2c")],
         &[("content-length", "5")],
         &[(":unknown", "a")],
     ] {
-        stage.send_raw(request(change)).await;
-        let seen = stage.upstream.take();
+        harness.send_raw(request(change)).await;
+        let seen = harness.upstream.take();
         assert!(seen.is_empty(), "{change:?}: {seen:?}");
     }
 
+    // A duplicated pseudo-header is malformed (RFC 9113 8.3).
     let twice = over_http2(&[
         (":method", "GET"),
         (":scheme", "http"),
@@ -499,19 +542,16 @@ async fn what_http2_cannot_say_reaches_no_app_of_http1() {
         (":path", "/admin/x"),
     ]);
 
-    stage.send_raw(twice).await;
-    assert!(stage.upstream.take().is_empty(), "two paths");
+    harness.send_raw(twice).await;
+    assert!(harness.upstream.take().is_empty(), "two paths");
 }
 
-/// Every class of the README's table has a test, and the test is there.
+/// Every row of the table in the documentation names a test that exists.
 #[test]
-fn the_table_of_attacks_names_tests_that_exist() {
+fn attack_table_lists_existing_tests() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(here.join("README.md")).unwrap();
-    let table = readme
-        .split("| attack | where it was real | test |")
-        .nth(1)
-        .unwrap();
+    let page = std::fs::read_to_string(here.join("../../docs/auth-filter.md")).unwrap();
+    let table = page.split("| attack | known from | test |").nth(1).unwrap();
     let mut tests = String::new();
 
     for file in [
@@ -533,6 +573,7 @@ fn the_table_of_attacks_names_tests_that_exist() {
         .collect();
 
     assert!(rows.len() >= 18, "{}", rows.len());
+    // A row may name several tests; each must exist.
     for row in rows {
         let named: Vec<&str> = row
             .split('`')

@@ -1,4 +1,4 @@
-//! Every kind of credential, as a client and an app see it.
+//! Every kind of credential, tested from the client's and the app's side.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,12 +14,12 @@ use auth_filter::Config;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
+use support::harness::{Harness, ISSUER, claims, now};
 use support::issuer::Issuer;
 use support::signer::{Pair, Signer, b64, jwks};
-use support::stage::{ISSUER, Stage, claims, now};
-use support::upstream::Seen;
+use support::upstream::RecordedRequest;
 
-fn configured(config: &mut Config, settings: Value) {
+fn configure(config: &mut Config, settings: Value) {
     let mut written = serde_json::to_value(&*config).unwrap();
     for (name, value) in settings.as_object().unwrap() {
         written[name] = value.clone();
@@ -27,14 +27,14 @@ fn configured(config: &mut Config, settings: Value) {
     *config = serde_json::from_value(written).unwrap();
 }
 
-/// Sends a GET with these header lines and gives the status, and what reached the app.
-async fn get(stage: &Stage, path: &str, headers: &str) -> (u16, Option<Seen>) {
-    let answer = stage
+/// Sends a GET with these header lines and returns the status and the request that reached the app.
+async fn get(harness: &Harness, path: &str, headers: &str) -> (u16, Option<RecordedRequest>) {
+    let answer = harness
         .send(format!(
             "GET {path} HTTP/1.1\r\nHost: a.test\r\n{headers}\r\n"
         ))
         .await;
-    let mut seen = stage.upstream.take();
+    let mut seen = harness.upstream.take();
     assert!(seen.len() < 2);
     (answer.status(), seen.pop())
 }
@@ -44,16 +44,17 @@ fn bearer(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
+async fn checks_each_issuer_against_its_own_keys_audiences_and_claims() {
     let other = Signer::rsa("first");
-    let second = Issuer::publishing(&jwks(&[&other])).await;
-    let stage = Stage::with(|config| {
+    let second = Issuer::new(&jwks(&[&other])).await;
+    let harness = Harness::with(|config| {
+        // Shaped like a Cognito access token: no `aud`, the client id instead.
         let pool = json!({
             "issuer": "https://cognito.test/pool", "audience": ["app-1", "app-2"],
             "audience_claim": "client_id", "jwks": second.url(), "algorithms": ["RS256"],
             "required": {"token_use": "access"}, "scope_claim": "/realm/roles",
         });
-        configured(config, json!({"issuers": [pool]}));
+        configure(config, json!({"issuers": [pool]}));
     })
     .await;
 
@@ -61,7 +62,7 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
         "iss": "https://cognito.test/pool", "client_id": "app-2", "sub": "eve",
         "exp": now() + 300, "token_use": "access", "realm": {"roles": ["read", "write"]},
     });
-    let (status, seen) = get(&stage, "/", &bearer(&other.token(&good))).await;
+    let (status, seen) = get(&harness, "/", &bearer(&other.token(&good))).await;
 
     assert_eq!(status, 200);
     let seen = seen.unwrap();
@@ -69,7 +70,7 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
     assert_eq!(seen.header("x-auth-issuer"), ["https://cognito.test/pool"]);
     assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
     assert_eq!(seen.header("x-auth-client"), ["app-2"]);
-    assert_eq!(get(&stage, "/", &bearer(&stage.token(""))).await.0, 200);
+    assert_eq!(get(&harness, "/", &bearer(&harness.token(""))).await.0, 200);
 
     let with = |name: &str, value: Value| {
         let mut claims = good.clone();
@@ -79,19 +80,21 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
     let mut ours_by_them = claims();
 
     ours_by_them["client_id"] = json!("app-1");
-    let theirs_by_us = stage.signer.token(&good);
+    let theirs_by_us = harness.signer.token(&good);
     for (what, token) in [
         (
             "another client",
             other.token(&with("client_id", json!("app-3"))),
         ),
+        // Id tokens of the same client are not for APIs.
         ("an id token", other.token(&with("token_use", json!("id")))),
         (
-            "an issuer nobody knows",
+            "an unknown issuer",
             other.token(&with("iss", json!("https://x.test"))),
         ),
         ("our issuer by their key", other.token(&ours_by_them)),
         ("their issuer by our key", theirs_by_us),
+        // Issuer selection and the claims check must not use different duplicates.
         ("an issuer twice", {
             let header = json!({"alg": "RS256", "kid": "first"});
             let text = good
@@ -101,7 +104,7 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
         }),
     ] {
         assert_eq!(
-            get(&stage, "/", &bearer(&token)).await,
+            get(&harness, "/", &bearer(&token)).await,
             (401, None),
             "{what}"
         );
@@ -109,47 +112,53 @@ async fn each_of_several_issuers_has_its_own_keys_audiences_and_claims() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_away_does_not_keep_the_others_out() {
-    let away = Issuer::publishing(&json!({})).await;
-    away.hold(true);
-    let stage = Stage::with(|config| {
+async fn an_unreachable_issuer_does_not_block_the_others() {
+    let away = Issuer::new(&json!({})).await;
+    // Connections are accepted but never answered, as behind a broken load balancer.
+    away.hold_responses(true);
+    let harness = Harness::with(|config| {
         let issuer = json!({"issuer": "https://away.test", "audience": "x", "jwks": away.url()});
-        configured(config, json!({"issuers": [issuer]}));
+        configure(config, json!({"issuers": [issuer]}));
     })
     .await;
 
-    assert_eq!(get(&stage, "/", &bearer(&stage.token(""))).await.0, 200);
+    assert_eq!(get(&harness, "/", &bearer(&harness.token(""))).await.0, 200);
     let theirs = json!({"iss": "https://away.test", "aud": "x", "exp": now() + 300});
-    let theirs = bearer(&stage.signer.token(&theirs));
-    assert_eq!(get(&stage, "/", &theirs).await, (503, None));
+    let theirs = bearer(&harness.signer.token(&theirs));
+    assert_eq!(get(&harness, "/", &theirs).await, (503, None));
 }
 
 #[tokio::test]
-async fn a_remembered_token_ends_when_it_expires_and_when_its_key_goes() {
-    let stage = Stage::with(|config| {
-        configured(config, json!({"leeway": "0s", "jwks_refresh": "50ms"}));
+async fn cached_token_ends_with_its_expiry_or_its_key() {
+    let harness = Harness::with(|config| {
+        configure(
+            config,
+            json!({"leeway": "0s", "jwks_refresh_interval": "50ms"}),
+        );
     })
     .await;
     let mut ending = claims();
 
     ending["exp"] = json!(now() + 2);
-    let ending = bearer(&stage.signer.token(&ending));
-    let lasting = bearer(&stage.token(""));
+    // Both are cached by the first round.
+    let ending = bearer(&harness.signer.token(&ending));
+    let lasting = bearer(&harness.token(""));
 
+    // The second and third request are answered from the cache.
     for _ in 0..3 {
-        assert_eq!(get(&stage, "/", &ending).await.0, 200);
-        assert_eq!(get(&stage, "/", &lasting).await.0, 200);
+        assert_eq!(get(&harness, "/", &ending).await.0, 200);
+        assert_eq!(get(&harness, "/", &lasting).await.0, 200);
     }
 
     let until = std::time::Instant::now() + Duration::from_secs(10);
-    while get(&stage, "/", &ending).await.0 == 200 {
+    while get(&harness, "/", &ending).await.0 == 200 {
         assert!(std::time::Instant::now() < until, "an expired token passes");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
-    assert_eq!(get(&stage, "/", &lasting).await.0, 200);
-    stage.issuer.publish(&jwks(&[&Signer::p256("second")]));
-    while get(&stage, "/", &lasting).await.0 == 200 {
+    assert_eq!(get(&harness, "/", &lasting).await.0, 200);
+    harness.issuer.publish(&jwks(&[&Signer::p256("second")]));
+    while get(&harness, "/", &lasting).await.0 == 200 {
         assert!(
             std::time::Instant::now() < until,
             "a revoked key is believed"
@@ -159,10 +168,10 @@ async fn a_remembered_token_ends_when_it_expires_and_when_its_key_goes() {
 }
 
 #[tokio::test]
-async fn remembering_changes_no_verdict_on_another_token() {
-    let stage = Stage::new().await;
-    let good = stage.token("");
-    assert_eq!(get(&stage, "/", &bearer(&good)).await.0, 200);
+async fn caching_does_not_accept_other_tokens() {
+    let harness = Harness::new().await;
+    let good = harness.token("");
+    assert_eq!(get(&harness, "/", &bearer(&good)).await.0, 200);
 
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, _) = signed.split_once('.').unwrap();
@@ -172,7 +181,7 @@ async fn remembering_changes_no_verdict_on_another_token() {
     let forged = format!("{header}.{}.{signature}", b64(root.to_string().as_bytes()));
     for token in [forged, format!("{good}A"), format!("{signed}.")] {
         assert_eq!(
-            get(&stage, "/", &bearer(&token)).await,
+            get(&harness, "/", &bearer(&token)).await,
             (401, None),
             "{token}"
         );
@@ -180,21 +189,21 @@ async fn remembering_changes_no_verdict_on_another_token() {
 }
 
 #[tokio::test]
-async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
+async fn authenticates_api_keys_and_strips_them() {
     let hash = sha256("key-of-ada");
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         let keys = json!([{"id": "ada", "sha256": hash, "scopes": ["coins.read"]}]);
         let rules = json!([
             {"path": "/open", "public": true},
             {"path": "/tokens", "credentials": ["token"]},
             {"path": "/**", "scopes": ["coins.read"]},
         ]);
-        configured(config, json!({"api_keys": keys, "rules": rules}));
+        configure(config, json!({"api_keys": keys, "rules": rules}));
     })
     .await;
 
     let key = "X-Api-Key: key-of-ada\r\n";
-    let (status, seen) = get(&stage, "/v1/coins", key).await;
+    let (status, seen) = get(&harness, "/v1/coins", key).await;
     assert_eq!(status, 200);
 
     let seen = seen.unwrap();
@@ -202,7 +211,7 @@ async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
     assert_eq!(seen.header("x-auth-issuer"), ["api-key"]);
     assert!(seen.header("x-api-key").is_empty());
 
-    let (status, seen) = get(&stage, "/open", key).await;
+    let (status, seen) = get(&harness, "/open", key).await;
     assert!(status == 200 && seen.unwrap().header("x-api-key").is_empty());
     for (path, headers, status) in [
         ("/v1/coins", "X-Api-Key: key-of-eve\r\n", 401),
@@ -212,10 +221,11 @@ async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
             "X-Api-Key: key-of-ada\r\nX-Api-Key: key-of-ada\r\n",
             400,
         ),
+        // Other spellings and places are not the header.
         ("/v1/coins", "X_Api_Key: key-of-ada\r\n", 401),
         ("/v1/coins?x-api-key=key-of-ada", "", 401),
         ("/tokens", key, 401),
-        // A bad token is not made good by a key.
+        // An invalid token is not replaced by a valid key.
         (
             "/v1/coins",
             "X-Api-Key: key-of-ada\r\nAuthorization: Bearer a.b.c\r\n",
@@ -223,14 +233,14 @@ async fn an_api_key_is_who_has_it_and_never_reaches_the_app() {
         ),
     ] {
         assert_eq!(
-            get(&stage, path, headers).await,
+            get(&harness, path, headers).await,
             (status, None),
             "{path} {headers}"
         );
     }
 
-    let token = bearer(&stage.token("coins.read"));
-    assert_eq!(get(&stage, "/tokens", &token).await.0, 200);
+    let token = bearer(&harness.token("coins.read"));
+    assert_eq!(get(&harness, "/tokens", &token).await.0, 200);
 }
 
 fn sha256(text: &str) -> String {
@@ -249,6 +259,7 @@ fn pem(signer: &Signer) -> String {
     let Pair::P256(pair) = &signer.pair else {
         panic!("not P-256")
     };
+    // `SubjectPublicKeyInfo` up to the point (RFC 5480).
     let head: &[u8] = &[
         0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48,
         0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,
@@ -266,7 +277,7 @@ fn alb_header() -> Value {
            "iss": "https://idp.test", "exp": now() + 120})
 }
 
-/// A token as load balancers write it: base64url with its padding.
+/// Builds a token like a load balancer: base64url with padding.
 fn alb_token(signer: &Signer, header: &Value) -> String {
     let payload = json!({"sub": "ada", "email": "ada@a.test", "groups": ["ops"]});
     let encoded = |value: &Value| URL_SAFE.encode(value.to_string());
@@ -276,26 +287,26 @@ fn alb_token(signer: &Signer, header: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
+async fn accepts_only_configured_load_balancers() {
     let balancer = Signer::p256(KID);
-    let region = Issuer::publishing(&json!({})).await;
+    let region = Issuer::new(&json!({})).await;
     region.answer("200 OK", &pem(&balancer));
 
     let keys = format!("http://{}", region.address);
-    let stage = Stage::with(|config| {
-        let alb = json!({"signers": [ARN], "clients": ["app-1"], "keys": keys});
+    let harness = Harness::with(|config| {
+        let alb = json!({"signers": [ARN], "clients": ["app-1"], "keys_url": keys});
         let rules = json!([{"path": "/ops", "claims": {"groups": "ops"}}, {"path": "/**"}]);
-        let told = json!({"email": "email"});
-        configured(
+        let claim_headers = json!({"email": "email"});
+        configure(
             config,
-            json!({"alb": alb, "rules": rules, "claim_headers": told}),
+            json!({"alb": alb, "rules": rules, "claim_headers": claim_headers}),
         );
     })
     .await;
 
     let line = |token: &str| format!("X-Amzn-Oidc-Data: {token}\r\n");
     let good = alb_token(&balancer, &alb_header());
-    assert!(good.contains('='), "padded, as they are");
+    assert!(good.contains('='), "padded, like those of AWS");
     let unpadded = {
         let text = |value: &Value| b64(value.to_string().as_bytes());
         let signed = format!("{}.{}", text(&alb_header()), text(&json!({"sub": "ada"})));
@@ -304,7 +315,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
     };
 
     for token in [&good, &unpadded] {
-        let (status, seen) = get(&stage, "/", &line(token)).await;
+        let (status, seen) = get(&harness, "/", &line(token)).await;
         assert_eq!(status, 200, "{token}");
         let seen = seen.unwrap();
         assert_eq!(seen.header("x-auth-subject"), ["ada"]);
@@ -312,22 +323,27 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
         assert!(seen.header("x-amzn-oidc-data").is_empty());
     }
 
-    let (status, seen) = get(&stage, "/ops", &line(&good)).await;
+    let (status, seen) = get(&harness, "/ops", &line(&good)).await;
     assert_eq!(
         (status, seen.unwrap().header("x-auth-email")),
         (200, vec!["ada@a.test"])
     );
-    assert_eq!(region.asked(), [format!("/{KID}")], "one key, fetched once");
+    assert_eq!(
+        region.requests(),
+        [format!("/{KID}")],
+        "one key, fetched once"
+    );
 
     let with = |name: &str, value: Value| {
         let mut header = alb_header();
         header[name] = value;
         alb_token(&balancer, &header)
     };
+    // Another account in the same region.
     let elsewhere = ARN.replace("123456789012", "666666666666");
 
     for (what, token, status) in [
-        // ALBeast: a key of the region, but somebody else's load balancer.
+        // ALBeast: signed with the region's key for another account's load balancer.
         ("another signer", with("signer", json!(elsewhere)), 401),
         (
             "a longer signer",
@@ -335,6 +351,7 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
             401,
         ),
         ("no signer", with("signer", Value::Null), 401),
+        // The OIDC client at the identity provider, not the HTTP client.
         ("another client", with("client", json!("app-2")), 401),
         ("another algorithm", with("alg", json!("RS256")), 401),
         ("no algorithm", with("alg", json!("none")), 401),
@@ -350,26 +367,31 @@ async fn a_load_balancer_is_believed_by_its_arn_and_by_no_other() {
         ("no token", "x".to_owned(), 400),
     ] {
         assert_eq!(
-            get(&stage, "/", &line(&token)).await,
+            get(&harness, "/", &line(&token)).await,
             (status, None),
             "{what}"
         );
     }
 
     let twice = line(&good) + &line(&good);
-    assert_eq!(get(&stage, "/", &twice).await, (400, None));
-    assert_eq!(region.asked().len(), 1, "strangers made it fetch nothing");
+    assert_eq!(get(&harness, "/", &twice).await, (400, None));
+    assert_eq!(
+        region.requests().len(),
+        1,
+        "rejected tokens caused no fetch"
+    );
 }
 
 #[tokio::test]
-async fn unknown_load_balancer_keys_cost_the_region_a_few_requests() {
+async fn limits_requests_for_unknown_load_balancer_keys() {
     let balancer = Signer::p256(KID);
-    let region = Issuer::publishing(&json!({})).await;
+    let region = Issuer::new(&json!({})).await;
+    // The key ids are well-formed but do not exist.
     region.answer("404 Not Found", "");
 
     let keys = format!("http://{}", region.address);
-    let stage = Stage::with(|config| {
-        configured(config, json!({"alb": {"signers": [ARN], "keys": keys}}));
+    let harness = Harness::with(|config| {
+        configure(config, json!({"alb": {"signers": [ARN], "keys_url": keys}}));
     })
     .await;
 
@@ -377,27 +399,29 @@ async fn unknown_load_balancer_keys_cost_the_region_a_few_requests() {
         let mut header = alb_header();
         header["kid"] = json!(format!("{n:08}-90ab-cdef-1234-567890abcdef"));
         let line = format!("X-Amzn-Oidc-Data: {}\r\n", alb_token(&balancer, &header));
-        assert!(matches!(get(&stage, "/", &line).await, (401 | 503, None)));
+        assert!(matches!(get(&harness, "/", &line).await, (401 | 503, None)));
     }
 
-    assert_eq!(region.asked().len(), 4);
+    // The limit of fetches within the default `jwks_min_refresh_interval`.
+    assert_eq!(region.requests().len(), 4);
 }
 
 #[tokio::test]
-async fn without_a_load_balancer_what_it_would_say_is_nothing() {
-    let stage = Stage::ruled(json!([{"path": "/open", "public": true}, {"path": "/**"}])).await;
+async fn ignores_load_balancer_tokens_when_not_configured() {
+    let harness =
+        Harness::with_rules(json!([{"path": "/open", "public": true}, {"path": "/**"}])).await;
     let line = format!(
         "X-Amzn-Oidc-Data: {}\r\n",
         alb_token(&Signer::p256(KID), &alb_header())
     );
-    assert_eq!(get(&stage, "/", &line).await, (401, None));
-    let (status, seen) = get(&stage, "/open", &line).await;
+    assert_eq!(get(&harness, "/", &line).await, (401, None));
+    let (status, seen) = get(&harness, "/open", &line).await;
     assert!(status == 200 && seen.unwrap().header("x-amzn-oidc-data").is_empty());
 }
 
 #[tokio::test]
-async fn a_certificate_the_proxy_has_checked_is_an_identity() {
-    let stage = Stage::with(|config| {
+async fn accepts_client_certificates_verified_by_the_proxy() {
+    let harness = Harness::with(|config| {
         let certificates = json!([
             {"uri": "spiffe://a.test/ns/*", "scopes": ["coins.read"]},
             {"subject": "CN=job,O=Example", "id": "job"},
@@ -407,7 +431,7 @@ async fn a_certificate_the_proxy_has_checked_is_an_identity() {
             {"path": "/**"},
         ]);
 
-        configured(
+        configure(
             config,
             json!({"client_certificates": certificates, "rules": rules}),
         );
@@ -416,7 +440,7 @@ async fn a_certificate_the_proxy_has_checked_is_an_identity() {
 
     let line = |value: &str| format!("X-Forwarded-Client-Cert: {value}\r\n");
     let named = line(r#"Hash=0a;Subject="CN=x";URI=spiffe://a.test/ns/web"#);
-    let (status, seen) = get(&stage, "/machines/1", &named).await;
+    let (status, seen) = get(&harness, "/machines/1", &named).await;
     assert_eq!(status, 200);
 
     let seen = seen.unwrap();
@@ -424,32 +448,33 @@ async fn a_certificate_the_proxy_has_checked_is_an_identity() {
     assert_eq!(seen.header("x-auth-issuer"), ["client-certificate"]);
 
     let job = line(r#"Hash=0a;Subject="CN=job,O=Example""#);
-    assert_eq!(get(&stage, "/", &job).await.0, 200);
-    assert_eq!(get(&stage, "/machines/1", &job).await, (403, None));
+    assert_eq!(get(&harness, "/", &job).await.0, 200);
+    assert_eq!(get(&harness, "/machines/1", &job).await, (403, None));
 
     for (value, status) in [
         (r#"Hash=0a;Subject="CN=job""#, 401),
         ("Hash=0a;URI=spiffe://b.test/ns/web", 401),
+        // A comma starts a second certificate, added by another hop.
         (r#"Hash=0a;Subject="CN=x",URI=spiffe://a.test/ns/web"#, 400),
     ] {
         assert_eq!(
-            get(&stage, "/", &line(value)).await,
+            get(&harness, "/", &line(value)).await,
             (status, None),
             "{value}"
         );
     }
 
-    let token = bearer(&stage.token("coins.read"));
-    assert_eq!(get(&stage, "/machines/1", &token).await, (401, None));
+    let token = bearer(&harness.token("coins.read"));
+    assert_eq!(get(&harness, "/machines/1", &token).await, (401, None));
 }
 
 #[tokio::test]
-async fn an_external_service_decides_about_what_nothing_else_vouches_for() {
-    let service = Issuer::publishing(&json!({})).await;
+async fn asks_the_external_service_without_another_credential() {
+    let service = Issuer::new(&json!({})).await;
     let url = format!("http://{}/check", service.address);
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         let rules = json!([{"path": "/open", "public": true}, {"path": "/**", "scopes": ["read"]}]);
-        configured(config, json!({"external": {"url": url}, "rules": rules}));
+        configure(config, json!({"external": {"url": url}, "rules": rules}));
     })
     .await;
     let answer = |status: &str, headers: &str| {
@@ -458,75 +483,89 @@ async fn an_external_service_decides_about_what_nothing_else_vouches_for() {
         ));
     };
 
+    // `answer` sets the next responses of the service.
     answer(
         "200 OK",
         "x-auth-subject: ada\r\nx-auth-scopes: read write\r\n",
     );
 
     let cookie = "Cookie: session=1\r\nX-Auth-Subject: root\r\n";
-    let (status, seen) = get(&stage, "/v1/coins?x=1", cookie).await;
+    let (status, seen) = get(&harness, "/v1/coins?x=1", cookie).await;
     assert_eq!(status, 200);
 
     let seen = seen.unwrap();
     assert_eq!(seen.header("x-auth-subject"), ["ada"]);
     assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
-    assert_eq!(service.asked(), ["/check/v1/coins?x=1"]);
+    assert_eq!(service.requests(), ["/check/v1/coins?x=1"]);
 
     answer("200 OK", "x-auth-subject: ada\r\n");
-    assert_eq!(get(&stage, "/", cookie).await, (403, None));
+    assert_eq!(get(&harness, "/", cookie).await, (403, None));
     answer("302 Found", "location: https://login.test/\r\n");
 
-    let redirect = stage.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let redirect = harness.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(redirect.status(), 302);
     assert_eq!(redirect.header("location"), Some("https://login.test/"));
 
-    for (status, told) in [
+    for (status, expected) in [
         ("401 Unauthorized", 401),
         ("403 Forbidden", 403),
         ("404 Not Found", 503),
+        // Only 200, 302, 303, 401 and 403 are decisions.
         ("204 No Content", 503),
         ("500 Internal Server Error", 503),
     ] {
         answer(status, "");
-        assert_eq!(get(&stage, "/", cookie).await, (told, None), "{status}");
+        assert_eq!(
+            get(&harness, "/", cookie).await,
+            (expected, None),
+            "{status}"
+        );
     }
 
     service.answer_raw("nonsense".to_owned());
-    assert_eq!(get(&stage, "/", cookie).await, (503, None));
-    let asked = service.asked().len();
-    assert_eq!(get(&stage, "/open", "").await.0, 200);
-    assert_eq!(get(&stage, "/", &bearer(&stage.token("read"))).await.0, 200);
-    assert_eq!(get(&stage, "/", &bearer("a.b.c")).await, (401, None));
-    assert_eq!(service.asked().len(), asked, "it is not asked about tokens");
+    assert_eq!(get(&harness, "/", cookie).await, (503, None));
+    let asked = service.requests().len();
+    assert_eq!(get(&harness, "/open", "").await.0, 200);
+    assert_eq!(
+        get(&harness, "/", &bearer(&harness.token("read"))).await.0,
+        200
+    );
+    assert_eq!(get(&harness, "/", &bearer("a.b.c")).await, (401, None));
+    assert_eq!(
+        service.requests().len(),
+        asked,
+        "not asked about requests with a token"
+    );
 }
 
 #[tokio::test]
-async fn an_external_service_that_is_slow_or_gone_lets_nothing_through() {
-    let service = Issuer::publishing(&json!({})).await;
-    service.hold(true);
+async fn rejects_when_the_external_service_is_slow_or_unreachable() {
+    let service = Issuer::new(&json!({})).await;
+    service.hold_responses(true);
     let url = format!("http://{}", service.address);
-    let stage = Stage::with(|config| {
-        configured(
+    let harness = Harness::with(|config| {
+        configure(
             config,
             json!({"external": {"url": url, "timeout": "100ms"}}),
         );
     })
     .await;
 
-    assert_eq!(get(&stage, "/", "").await, (503, None));
+    assert_eq!(get(&harness, "/", "").await, (503, None));
+    // From here on connections are refused.
     drop(service);
-    assert_eq!(get(&stage, "/", "").await, (503, None));
+    assert_eq!(get(&harness, "/", "").await, (503, None));
 }
 
 #[tokio::test]
-async fn rules_ask_for_hosts_and_claims() {
-    let stage = Stage::with(|config| {
+async fn rules_match_hosts_and_require_claims() {
+    let harness = Harness::with(|config| {
         let rules = json!([
             {"host": "admin.test", "path": "/**", "claims": {"/realm/roles": ["root", "ops"]}},
             {"host": "*.open.test", "path": "/**", "public": true},
             {"path": "/verified", "claims": {"email_verified": true}},
         ]);
-        configured(config, json!({"rules": rules}));
+        configure(config, json!({"rules": rules}));
     })
     .await;
 
@@ -535,7 +574,7 @@ async fn rules_ask_for_hosts_and_claims() {
         for (name, value) in more.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        bearer(&stage.signer.token(&claims))
+        bearer(&harness.signer.token(&claims))
     };
 
     for (host, path, claims, status) in [
@@ -557,6 +596,7 @@ async fn rules_ask_for_hosts_and_claims() {
             json!({"realm": {"roles": ["dev"]}}),
             403,
         ),
+        // The pointer must resolve: neither a string nor an absent member does.
         ("admin.test", "/x", json!({"realm": "ops"}), 403),
         ("admin.test", "/x", json!({}), 403),
         (
@@ -585,15 +625,19 @@ async fn rules_ask_for_hosts_and_claims() {
             "GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
             token(claims)
         );
-        assert_eq!(stage.send(&request).await.status(), status, "{host}{path}");
+        assert_eq!(
+            harness.send(&request).await.status(),
+            status,
+            "{host}{path}"
+        );
     }
 }
 
 #[tokio::test]
-async fn in_a_trial_everything_goes_on_and_nobody_is_anybody() {
-    let stage = Stage::with(|config| {
+async fn dry_run_forwards_rejected_requests_without_an_identity() {
+    let harness = Harness::with(|config| {
         let rules = json!([{"path": "/v1/**", "scopes": ["read"]}]);
-        configured(config, json!({"enforce": false, "rules": rules}));
+        configure(config, json!({"enforce": false, "rules": rules}));
     })
     .await;
     let root = "X-Auth-Subject: root\r\n";
@@ -601,23 +645,23 @@ async fn in_a_trial_everything_goes_on_and_nobody_is_anybody() {
     for (path, headers) in [
         ("/v1/coins", String::new()),
         ("/v1/coins", bearer("a.b.c")),
-        ("/none", bearer(&stage.token("read"))),
+        ("/none", bearer(&harness.token("read"))),
         ("/v1/../x", String::new()),
     ] {
-        let (status, seen) = get(&stage, path, &(headers.clone() + root)).await;
+        let (status, seen) = get(&harness, path, &(headers.clone() + root)).await;
         assert_eq!(status, 200, "{path}");
         let seen = seen.unwrap();
         assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
         assert!(seen.header("x-auth-subject").is_empty());
 
-        // The app may still judge for itself.
+        // In a dry run the app can still verify credentials itself.
         assert_eq!(
             seen.header("authorization").len(),
             usize::from(!headers.is_empty())
         );
     }
 
-    let (status, seen) = get(&stage, "/v1/coins", &bearer(&stage.token("read"))).await;
+    let (status, seen) = get(&harness, "/v1/coins", &bearer(&harness.token("read"))).await;
     assert_eq!(
         (status, seen.unwrap().header("x-auth-subject")),
         (200, vec!["ada"])
@@ -625,13 +669,13 @@ async fn in_a_trial_everything_goes_on_and_nobody_is_anybody() {
 }
 
 #[tokio::test]
-async fn the_app_can_check_the_identity_by_a_signature() {
+async fn signs_the_identity_for_the_app() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    // On one line, as secrets often are.
+    // With escaped line breaks, as ECS secrets often are.
     let key = pair.serialize_pem().replace('\n', "\\n");
     let settings = json!({"audience": "coins-app", "lifetime": "1m"});
-    let stage = Stage::with(|config| {
-        configured(
+    let harness = Harness::with(|config| {
+        configure(
             config,
             json!({"identity_token": settings, "claim_headers": {"mail": "email"}}),
         );
@@ -642,10 +686,11 @@ async fn the_app_can_check_the_identity_by_a_signature() {
     let mut good = claims();
     good["scope"] = json!("read");
     good["email"] = json!("ada@a.test");
+    // Less than the lifetime of one minute, so it limits the token.
     good["exp"] = json!(now() + 30);
 
-    let token = bearer(&stage.signer.token(&good));
-    let (_, seen) = get(&stage, "/", &(token.clone() + "X-Auth-Token: forged\r\n")).await;
+    let token = bearer(&harness.signer.token(&good));
+    let (_, seen) = get(&harness, "/", &(token.clone() + "X-Auth-Token: forged\r\n")).await;
     let seen = seen.unwrap();
     let [signed] = seen.header("x-auth-token")[..] else {
         panic!("not one token")
@@ -658,22 +703,25 @@ async fn the_app_can_check_the_identity_by_a_signature() {
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
     let decoding = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
 
-    let mut wanted = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
-    wanted.set_audience(&["coins-app"]);
-    wanted.set_issuer(&["auth-filter"]);
+    let mut expected = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+    expected.set_audience(&["coins-app"]);
+    expected.set_issuer(&["auth-filter"]);
 
-    let told = jsonwebtoken::decode::<Value>(signed, &decoding, &wanted).unwrap();
-    assert_eq!(told.header.kid.as_deref(), jwks["keys"][0]["kid"].as_str());
-    assert_eq!(told.claims["sub"], "ada");
-    assert_eq!(told.claims["scope"], "read");
-    assert_eq!(told.claims["issued_by"], ISSUER);
-    assert_eq!(told.claims["claims"], json!({"email": "ada@a.test"}));
+    let decoded = jsonwebtoken::decode::<Value>(signed, &decoding, &expected).unwrap();
     assert_eq!(
-        told.claims["exp"], good["exp"],
+        decoded.header.kid.as_deref(),
+        jwks["keys"][0]["kid"].as_str()
+    );
+    assert_eq!(decoded.claims["sub"], "ada");
+    assert_eq!(decoded.claims["scope"], "read");
+    assert_eq!(decoded.claims["issued_by"], ISSUER);
+    assert_eq!(decoded.claims["claims"], json!({"email": "ada@a.test"}));
+    assert_eq!(
+        decoded.claims["exp"], good["exp"],
         "never longer than the credential"
     );
 
-    let (_, again) = get(&stage, "/", &token).await;
+    let (_, again) = get(&harness, "/", &token).await;
     assert_eq!(
         again.unwrap().header("x-auth-token"),
         [signed],
@@ -682,20 +730,22 @@ async fn the_app_can_check_the_identity_by_a_signature() {
 }
 
 #[tokio::test]
-async fn a_client_whose_credentials_fail_is_not_heard_for_a_while() {
-    let stage = Stage::with(|config| configured(config, json!({"failures": {"limit": 3}}))).await;
-    let good = bearer(&stage.token(""));
+async fn limits_clients_with_failed_credentials() {
+    let harness =
+        Harness::with(|config| configure(config, json!({"failures": {"limit": 3}}))).await;
+    let good = bearer(&harness.token(""));
+    // The last entry is added by the proxy in this task; the first is forged by the client.
     let from =
         |client: &str, headers: &str| format!("X-Forwarded-For: 6.6.6.6, {client}\r\n{headers}");
 
-    assert_eq!(get(&stage, "/", &from("203.0.113.9", &good)).await.0, 200);
+    assert_eq!(get(&harness, "/", &from("203.0.113.9", &good)).await.0, 200);
     for _ in 0..3 {
         let guess = from("203.0.113.9", &bearer("a.b.c"));
-        assert_eq!(get(&stage, "/", &guess).await, (401, None));
+        assert_eq!(get(&harness, "/", &guess).await, (401, None));
     }
 
-    let fresh = bearer(&stage.token("other"));
-    let answer = stage
+    let fresh = bearer(&harness.token("other"));
+    let answer = harness
         .send(format!(
             "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
             from("203.0.113.9", &fresh)
@@ -706,20 +756,20 @@ async fn a_client_whose_credentials_fail_is_not_heard_for_a_while() {
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait));
     assert_eq!(
-        get(&stage, "/", &from("203.0.113.9", &good)).await.0,
+        get(&harness, "/", &from("203.0.113.9", &good)).await.0,
         200,
-        "known before"
+        "cached token"
     );
     assert_eq!(
-        get(&stage, "/", &from("203.0.113.8", &fresh)).await.0,
+        get(&harness, "/", &from("203.0.113.8", &fresh)).await.0,
         200,
-        "somebody else"
+        "another client"
     );
 
-    // Without a credential nothing was guessed.
+    // Missing credentials are not counted.
     for _ in 0..5 {
         assert_eq!(
-            get(&stage, "/", &from("203.0.113.7", "")).await,
+            get(&harness, "/", &from("203.0.113.7", "")).await,
             (401, None)
         );
     }

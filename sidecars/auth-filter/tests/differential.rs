@@ -1,7 +1,7 @@
-//! Random request bytes through the filter: whatever reaches the app is read again by another parser
-//! and by careless readings of a path, and every one of them must come to the filter's verdict.
+//! Sends random requests through the filter. Whatever reaches the app is parsed again by another
+//! parser and interpreted like careless servers do; every interpretation must be authorized.
 //!
-//! `FUZZ_CASES` sends more of them and `FUZZ_SEED` others.
+//! `FUZZ_CASES` sets their number and `FUZZ_SEED` the seed.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::json;
-use support::stage::Stage;
+use support::harness::Harness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// An app that keeps every byte of every connection, and answers each head it sees.
-struct Tape {
+/// An app that records every byte of every connection and responds to each request head.
+struct ByteRecorder {
     address: std::net::SocketAddr,
     streams: Arc<Mutex<Vec<Stream>>>,
 }
@@ -31,7 +31,7 @@ struct Tape {
 /// The bytes of one connection.
 type Stream = Arc<Mutex<Vec<u8>>>;
 
-impl Tape {
+impl ByteRecorder {
     async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,7 +42,7 @@ impl Tape {
             while let Ok((stream, _)) = listener.accept().await {
                 let bytes = Arc::new(Mutex::new(Vec::new()));
                 all.lock().unwrap().push(bytes.clone());
-                tokio::spawn(keep(stream, bytes));
+                tokio::spawn(record(stream, bytes));
             }
         });
 
@@ -58,14 +58,17 @@ impl Tape {
     }
 }
 
-async fn keep(mut stream: TcpStream, bytes: Stream) {
+async fn record(mut stream: TcpStream, bytes: Stream) {
     let mut part = vec![0; 16 * 1024];
     let mut answered = 0;
     while let Ok(count @ 1..) = stream.read(&mut part).await {
         let whole = {
             let mut bytes = bytes.lock().unwrap();
             bytes.extend_from_slice(&part[..count]);
-            requests(&bytes).iter().filter(|one| one.is_whole).count()
+            requests(&bytes)
+                .iter()
+                .filter(|request| request.is_complete)
+                .count()
         };
         while answered < whole {
             answered += 1;
@@ -77,17 +80,17 @@ async fn keep(mut stream: TcpStream, bytes: Stream) {
     }
 }
 
-/// A request as the second parser reads it.
+/// A request as parsed by the second parser.
 #[derive(Debug)]
-struct Reread {
+struct ParsedRequest {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
-    is_whole: bool,
+    is_complete: bool,
 }
 
-/// Reads a connection from its beginning to its end by RFC 9112, without mercy.
-fn requests(bytes: &[u8]) -> Vec<Reread> {
+/// Parses a connection strictly by RFC 9112 and panics on any deviation.
+fn requests(bytes: &[u8]) -> Vec<ParsedRequest> {
     let mut found = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -113,21 +116,22 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
             let same = headers.iter().filter(|(known, _)| known == name);
             same.map(|(_, value)| value.as_str()).collect()
         };
+        // RFC 9112 6.3: a request has a length, a chunked body or none, never two of them.
         let body = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
             ([], []) => Some(0),
             ([length], []) => Some(length.parse().unwrap()),
-            ([], ["chunked"]) => chunked(&rest[head..]),
+            ([], ["chunked"]) => parse_chunked_body(&rest[head..]),
             other => panic!("two ways to frame a body: {other:?}"),
         };
 
         let end = body
             .map(|body| head + body)
             .filter(|end| *end <= rest.len());
-        found.push(Reread {
+        found.push(ParsedRequest {
             method: request.method.unwrap().to_owned(),
             path: request.path.unwrap().to_owned(),
             headers,
-            is_whole: end.is_some(),
+            is_complete: end.is_some(),
         });
         rest = end.map_or(&[][..], |end| &rest[end..]);
     }
@@ -135,8 +139,8 @@ fn requests(bytes: &[u8]) -> Vec<Reread> {
     found
 }
 
-/// How long a chunked body is, if it is all there.
-fn chunked(body: &[u8]) -> Option<usize> {
+/// Returns the length of a chunked body if it is complete.
+fn parse_chunked_body(body: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         let line = body[at..].windows(2).position(|two| two == b"\r\n")?;
@@ -145,7 +149,7 @@ fn chunked(body: &[u8]) -> Option<usize> {
         at += line + 2 + size;
 
         if size == 0 {
-            // No trailers go to an app of HTTP/1.
+            // The filter forwards no trailers to an HTTP/1 app.
             return (body.len() >= at + 2).then(|| {
                 assert_eq!(&body[at..at + 2], b"\r\n");
                 at + 2
@@ -157,12 +161,19 @@ fn chunked(body: &[u8]) -> Option<usize> {
     }
 }
 
-/// What a path may be taken for by apps that decode once, twice or not at all, cut at `;`, take `\`
-/// for `/`, merge slashes and resolve dots, in any combination.
+/// Returns the paths that servers may derive from a target: decoded once, twice or not at all, cut
+/// at `;`, with `\` as `/`, with merged slashes and resolved dots, in any combination.
 fn readings(target: &str) -> Vec<String> {
     let path = target.split(['?', '#']).next().unwrap();
     let mut all = vec![path.to_owned()];
-    for reading in [decoded, decoded, uncut, forward, merged, resolved] {
+    for reading in [
+        decode,
+        decode,
+        strip_parameters,
+        replace_backslashes,
+        merge_slashes,
+        resolve_dots,
+    ] {
         let more: Vec<String> = all.iter().map(|path| reading(path)).collect();
         all.extend(more);
         all.sort();
@@ -171,7 +182,7 @@ fn readings(target: &str) -> Vec<String> {
     all
 }
 
-fn decoded(path: &str) -> String {
+fn decode(path: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = path.as_bytes();
     while let [first, after @ ..] = rest {
@@ -191,21 +202,26 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn uncut(path: &str) -> String {
-    let segments = path.split('/').map(|one| one.split(';').next().unwrap());
+fn strip_parameters(path: &str) -> String {
+    let segments = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap());
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn forward(path: &str) -> String {
+fn replace_backslashes(path: &str) -> String {
     path.replace('\\', "/")
 }
 
-fn merged(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
+fn merge_slashes(path: &str) -> String {
+    let segments: Vec<&str> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     format!("/{}", segments.join("/"))
 }
 
-fn resolved(path: &str) -> String {
+fn resolve_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/').skip(1) {
         match segment {
@@ -221,8 +237,9 @@ fn pick<'a>(random: &mut Rng, choices: &[&'a str]) -> &'a str {
     choices[random.usize(..choices.len())]
 }
 
-/// A request that means no good, or a good one, or something between.
+/// Generates an attack, a valid request, or something between.
 fn request(random: &mut Rng, case: usize) -> Vec<u8> {
+    // Three of eight are valid, so that enough requests get through to be checked.
     let target: String = if random.u8(..8) < 3 {
         "/public/x".to_owned()
     } else {
@@ -231,11 +248,13 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
             .collect()
     };
 
+    // Two of eight end lines with a bare LF.
     let end = *[("\r\n"); 6].get(random.usize(..8)).unwrap_or(&"\n");
     let method = pick(random, METHODS);
     let version = pick(random, VERSIONS);
     let mut text = format!("{method} {target} {version}{end}");
 
+    // One of sixteen has no `Host`.
     if random.u8(..16) > 0 {
         text += "Host: a.test";
         text += end;
@@ -255,6 +274,7 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
     let mut bytes = text.into_bytes();
     for _ in 0..random.usize(..8).saturating_sub(5) {
         let at = random.usize(..bytes.len());
+        // Line breaks and spaces are likelier than other bytes: they change the framing.
         bytes[at] = match random.u8(..4) {
             0 => random.u8(..),
             1 => b'\r',
@@ -267,15 +287,15 @@ fn request(random: &mut Rng, case: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_gets_through_is_public_in_every_reading() {
+async fn forwarded_requests_are_public_in_every_interpretation() {
     let number = |name: &str, usual: u64| {
         let given = std::env::var(name).ok();
         given.map_or(usual, |text| text.parse().unwrap())
     };
     let (cases, seed) = (number("FUZZ_CASES", 3000), number("FUZZ_SEED", 6));
-    let tape = Tape::new().await;
-    let stage = Stage::with(|config| {
-        config.upstream = format!("http://{}", tape.address);
+    let recorder = ByteRecorder::new().await;
+    let harness = Harness::with(|config| {
+        config.upstream = format!("http://{}", recorder.address);
         config.rules = serde_json::from_value(json!([
             {"path": "/public/**", "public": true},
             {"path": "/**", "scopes": ["admin"]},
@@ -286,7 +306,7 @@ async fn whatever_gets_through_is_public_in_every_reading() {
 
     let mut random = Rng::with_seed(seed);
     let mut sending = JoinSet::new();
-    let address = stage.filter.address;
+    let address = harness.filter.address;
 
     for case in 0..cases as usize {
         let bytes = request(&mut random, case);
@@ -294,7 +314,7 @@ async fn whatever_gets_through_is_public_in_every_reading() {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let _ = stream.write_all(&bytes).await;
             let mut answer = [0; 4096];
-            // What is still is waiting for the rest of a request that will not come.
+            // A filter that waits for the rest of an incomplete request sends nothing.
             let still = Duration::from_millis(50);
             while let Ok(Ok(1..)) = timeout(still, stream.read(&mut answer)).await {}
         });
@@ -309,7 +329,7 @@ async fn whatever_gets_through_is_public_in_every_reading() {
     }
 
     let mut through = 0;
-    for bytes in tape.streams() {
+    for bytes in recorder.streams() {
         for request in requests(&bytes) {
             through += 1;
             let seen = format!("seed {seed}: {request:?}");
@@ -329,14 +349,14 @@ async fn whatever_gets_through_is_public_in_every_reading() {
                 let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
                 assert!(!plain.starts_with("x-auth-"), "{seen}");
                 assert_ne!(plain, "authorization", "{seen}");
-                // A WebSocket may be wished for; whether it is opened is the app's affair.
+                // An upgrade to WebSocket may be requested; the app decides about it.
                 assert!(plain != "upgrade" || value == "websocket", "{seen}");
                 assert!(!value.contains(['\r', '\n', '\0']), "{seen}");
             }
         }
     }
 
-    // Were nothing let through, nothing would be shown.
+    // The test proves nothing if no request gets through.
     assert!(through as u64 > cases / 20, "{through} of {cases}");
 }
 

@@ -1,4 +1,4 @@
-//! What a client and an app see of the filter.
+//! The filter from the client's and the app's side.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,14 +10,14 @@ mod support;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use support::harness::{Harness, ISSUER, claims, now};
 use support::signer::{Signer, b64};
-use support::stage::{ISSUER, Stage, claims, now};
 use support::until;
 
 #[tokio::test]
-async fn without_a_token_the_answer_is_401_and_nothing_reaches_the_app() {
-    let stage = Stage::new().await;
-    let answer = stage
+async fn answers_401_without_a_token() {
+    let harness = Harness::new().await;
+    let answer = harness
         .send("GET /v1/coins HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
 
@@ -29,23 +29,24 @@ async fn without_a_token_the_answer_is_401_and_nothing_reaches_the_app() {
     assert!(
         answer
             .0
-            .ends_with(r#"{"error":{"code":"no_token","message":"a bearer token is needed"}}"#)
+            .ends_with(r#"{"error":{"code":"no_token","message":"a bearer token is required"}}"#)
     );
-    assert!(stage.upstream.take().is_empty());
+    assert!(harness.upstream.take().is_empty());
 }
 
 #[tokio::test]
-async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
-    let stage = Stage::new().await;
+async fn sets_identity_headers_and_strips_client_ones() {
+    let harness = Harness::new().await;
     let mut claims = claims();
     claims["scope"] = json!("coins.read coins.write");
     claims["azp"] = json!("web");
 
-    let token = stage.signer.token(&claims);
-    let answer = stage
+    let token = harness.signer.token(&claims);
+    let answer = harness
         .send(format!(
             "POST /v1/coins?side=both HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\n\
-             X-Auth-Subject: root\r\nx_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
+             X-Auth-Subject: root\r
+x_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
              X-Auth-Roles: admin\r\nX-Forwarded-User: root\r\nX-Original-URL: /admin\r\n\
              X-Forwarded-For: 10.1.2.3\r\nContent-Length: 5\r\n\r\nphoto"
         ))
@@ -53,7 +54,7 @@ async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
 
     assert_eq!(answer.status(), 200);
     assert!(answer.0.ends_with("ok"));
-    let [seen] = &stage.upstream.take()[..] else {
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
@@ -74,30 +75,32 @@ async fn with_a_good_token_the_app_is_told_who_asks_and_by_nobody_else() {
         "x-forwarded-user",
         "x-original-url",
     ] {
+        // Neither the token nor anything the client claims about itself.
         assert!(seen.header(gone).is_empty(), "{gone}");
     }
 }
 
 #[tokio::test]
-async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
-    let stage = Stage::new().await;
+async fn rejects_invalid_tokens_without_a_reason() {
+    let harness = Harness::new().await;
     let good = claims();
     let with = |name: &str, value: Value| {
         let mut claims = good.clone();
         claims[name] = value;
-        stage.signer.token(&claims)
+        harness.signer.token(&claims)
     };
     let without = |name: &str| {
         let mut claims = good.clone();
         claims.as_object_mut().unwrap().remove(name);
-        stage.signer.token(&claims)
+        harness.signer.token(&claims)
     };
 
     let payload = good.to_string();
-    let stranger = Signer::p256("first");
-    let header = |value: Value| stage.signer.sign(&value, payload.as_bytes());
+    let untrusted = Signer::p256("first");
+    let header = |value: Value| harness.signer.sign(&value, payload.as_bytes());
 
     for (case, token) in [
+        // 61 s ago: one second beyond the leeway of 60 s.
         ("expired", with("exp", json!(now() - 61))),
         (
             "expiry as text",
@@ -106,12 +109,13 @@ async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
         ("no expiry", without("exp")),
         ("not yet", with("nbf", json!(now() + 120))),
         ("not before as text", with("nbf", json!("0"))),
+        // `coin` is a prefix of the expected `coins`.
         ("another audience", with("aud", json!("coin"))),
         ("no audience", without("aud")),
         ("another issuer", with("iss", json!("https://issuer.test/"))),
         ("issuer in a list", with("iss", json!([ISSUER]))),
         ("no issuer", without("iss")),
-        ("another key of the same name", stranger.token(&good)),
+        ("another key with the same id", untrusted.token(&good)),
         (
             "crit",
             header(json!({"alg": "ES256", "kid": "first", "crit": ["x"], "x": 1})),
@@ -135,7 +139,7 @@ async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
         ("five parts", "a.b.c.d.e".to_owned()),
         ("no token at all", "x".to_owned()),
     ] {
-        let answer = stage.get("/v1/coins", &token).await;
+        let answer = harness.get("/v1/coins", &token).await;
         assert_eq!(answer.status(), 401, "{case}");
         let challenge = "Bearer realm=\"auth-filter\", error=\"invalid_token\"";
         assert_eq!(answer.header("www-authenticate"), Some(challenge), "{case}");
@@ -147,10 +151,10 @@ async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
         );
     }
 
-    assert!(stage.upstream.take().is_empty());
+    assert!(harness.upstream.take().is_empty());
     assert_eq!(
-        stage
-            .get("/v1/coins", &stage.signer.token(&good))
+        harness
+            .get("/v1/coins", &harness.signer.token(&good))
             .await
             .status(),
         200
@@ -158,33 +162,38 @@ async fn tokens_that_do_not_hold_are_refused_without_a_reason() {
 }
 
 #[tokio::test]
-async fn clocks_may_be_a_little_apart() {
-    let stage = Stage::new().await;
+async fn tolerates_clock_skew_within_the_leeway() {
+    let harness = Harness::new().await;
     let mut claims = claims();
+    // Half of the default leeway of 60 s, in both directions.
     claims["exp"] = json!(now() - 30);
     claims["nbf"] = json!(now() + 30);
     assert_eq!(
-        stage.get("/", &stage.signer.token(&claims)).await.status(),
+        harness
+            .get("/", &harness.signer.token(&claims))
+            .await
+            .status(),
         200
     );
 }
 
 #[tokio::test]
-async fn a_token_may_name_no_key() {
-    let stage = Stage::new().await;
-    let token = stage
+async fn accepts_tokens_without_a_key_id() {
+    let harness = Harness::new().await;
+    let token = harness
         .signer
         .sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
-    assert_eq!(stage.get("/", &token).await.status(), 200);
-    let stranger = Signer::p256("first");
-    let token = stranger.sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
-    assert_eq!(stage.get("/", &token).await.status(), 401);
+    assert_eq!(harness.get("/", &token).await.status(), 200);
+    // Without `kid` all keys are tried; none of them is this one.
+    let untrusted = Signer::p256("first");
+    let token = untrusted.sign(&json!({"alg": "ES256"}), claims().to_string().as_bytes());
+    assert_eq!(harness.get("/", &token).await.status(), 401);
 }
 
 #[tokio::test]
-async fn tokens_in_other_places_are_not_tokens() {
-    let stage = Stage::new().await;
-    let token = stage.token("");
+async fn accepts_tokens_only_in_the_authorization_header() {
+    let harness = Harness::new().await;
+    let token = harness.token("");
     for request in [
         format!("GET /?access_token={token} HTTP/1.1\r\nHost: a\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: access_token={token}\r\n\r\n"),
@@ -192,19 +201,19 @@ async fn tokens_in_other_places_are_not_tokens() {
         format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {token}\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Bearer {token}\r\n\r\n"),
     ] {
-        assert_eq!(stage.send(&request).await.status(), 401, "{request}");
+        assert_eq!(harness.send(&request).await.status(), 401, "{request}");
     }
 
     let twice = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
          Authorization: Bearer {token}\r\n\r\n"
     );
-    let answer = stage.send(&twice).await;
+    let answer = harness.send(&twice).await;
 
     assert_eq!(answer.status(), 400);
     let challenge = "Bearer realm=\"auth-filter\", error=\"invalid_request\"";
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
-    assert!(stage.upstream.take().is_empty());
+    assert!(harness.upstream.take().is_empty());
 }
 
 fn rules() -> Value {
@@ -217,30 +226,31 @@ fn rules() -> Value {
 }
 
 #[tokio::test]
-async fn rules_say_who_may_do_what() {
-    let stage = Stage::ruled(rules()).await;
-    let (none, read) = (stage.token(""), stage.token("other coins.read"));
-    assert_eq!(stage.get("/me", &none).await.status(), 200);
-    assert_eq!(stage.get("/v1/coins", &read).await.status(), 200);
+async fn rules_require_scopes() {
+    let harness = Harness::with_rules(rules()).await;
+    let (none, read) = (harness.token(""), harness.token("other coins.read"));
+    assert_eq!(harness.get("/me", &none).await.status(), 200);
+    assert_eq!(harness.get("/v1/coins", &read).await.status(), 200);
 
-    let answer = stage.get("/v1/coins", &none).await;
+    let answer = harness.get("/v1/coins", &none).await;
     assert_eq!(answer.status(), 403);
     let challenge =
         "Bearer realm=\"auth-filter\", error=\"insufficient_scope\", scope=\"coins.read\"";
 
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
-    assert_eq!(stage.get("/other", &read).await.status(), 403);
-    assert_eq!(stage.get("/healthz/x", &read).await.status(), 403);
+    // Authenticated clients get 403 for paths without a rule.
+    assert_eq!(harness.get("/other", &read).await.status(), 403);
+    assert_eq!(harness.get("/healthz/x", &read).await.status(), 403);
 
     let post = format!(
         "POST /v1/coins HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {read}\r\nContent-Length: 0\r\n\r\n"
     );
-    assert_eq!(stage.send(&post).await.status(), 403);
+    assert_eq!(harness.send(&post).await.status(), 403);
 
-    // A scope is a word, not a part of one.
+    // Scopes are compared as whole words.
     assert_eq!(
-        stage
-            .get("/v1/coins", &stage.token("coins.reader"))
+        harness
+            .get("/v1/coins", &harness.token("coins.reader"))
             .await
             .status(),
         403
@@ -248,24 +258,24 @@ async fn rules_say_who_may_do_what() {
 }
 
 #[tokio::test]
-async fn strangers_do_not_learn_which_rules_there_are() {
-    let stage = Stage::ruled(rules()).await;
+async fn unauthenticated_clients_cannot_discover_rules() {
+    let harness = Harness::with_rules(rules()).await;
     for path in ["/v1/coins", "/me", "/other"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(stage.send(&request).await.status(), 401, "{path}");
+        assert_eq!(harness.send(&request).await.status(), 401, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_public_request_passes_as_nobody_whatever_it_says() {
-    let stage = Stage::with(|config| {
+async fn public_requests_carry_no_identity() {
+    let harness = Harness::with(|config| {
         config.rules = serde_json::from_value(rules()).unwrap();
         config.forward_authorization = true;
     })
     .await;
 
-    for token in ["nonsense".to_owned(), stage.token("coins.read")] {
-        let answer = stage
+    for token in ["nonsense".to_owned(), harness.token("coins.read")] {
+        let answer = harness
             .send(format!(
                 "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Auth-Subject: root\r\n\
                  Authorization: Bearer {token}\r\n\r\n"
@@ -273,29 +283,29 @@ async fn a_public_request_passes_as_nobody_whatever_it_says() {
             .await;
 
         assert_eq!(answer.status(), 200);
-        let [seen] = &stage.upstream.take()[..] else {
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
         assert!(seen.header("x-auth-subject").is_empty());
-        assert!(seen.header("authorization").is_empty(), "nobody checked it");
+        assert!(seen.header("authorization").is_empty(), "not verified");
     }
 }
 
 #[tokio::test]
-async fn a_checked_token_can_be_forwarded() {
-    let stage = Stage::with(|config| config.forward_authorization = true).await;
-    let token = stage.token("");
-    stage.get("/", &token).await;
-    let [seen] = &stage.upstream.take()[..] else {
+async fn forwards_the_verified_token_when_configured() {
+    let harness = Harness::with(|config| config.forward_authorization = true).await;
+    let token = harness.token("");
+    harness.get("/", &token).await;
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
     assert_eq!(seen.header("authorization"), [format!("Bearer {token}")]);
 }
 
 #[tokio::test]
-async fn claims_cannot_write_headers() {
-    let stage = Stage::new().await;
+async fn claims_cannot_inject_headers() {
+    let harness = Harness::new().await;
     for subject in [
         "a\r\nX-Auth-Scopes: admin",
         "a\nb",
@@ -306,38 +316,44 @@ async fn claims_cannot_write_headers() {
         let mut claims = claims();
         claims["sub"] = json!(subject);
         assert_eq!(
-            stage.get("/", &stage.signer.token(&claims)).await.status(),
+            harness
+                .get("/", &harness.signer.token(&claims))
+                .await
+                .status(),
             200
         );
-        let [seen] = &stage.upstream.take()[..] else {
+        let [seen] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
+        // An unusable subject leaves out the header; nothing else changes.
         assert!(seen.header("x-auth-subject").is_empty(), "{subject:?}");
         assert!(seen.header("x-auth-scopes").is_empty(), "{subject:?}");
     }
 }
 
 #[tokio::test]
-async fn an_app_that_is_not_there_yet_is_503_and_not_ready() {
+async fn unreachable_app_is_503_and_not_ready() {
+    // A port that was free a moment ago refuses connections.
     let gone = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
 
-    let stage = Stage::unready(|config| config.upstream = format!("http://{gone}")).await;
+    let harness =
+        Harness::without_waiting(|config| config.upstream = format!("http://{gone}")).await;
     until("keys", || {
-        stage.filter.readiness.waiting_for() == ["upstream"]
+        harness.filter.readiness.waiting_for() == ["upstream"]
     })
     .await;
-    let answer = stage.get("/", &stage.token("")).await;
+    let answer = harness.get("/", &harness.token("")).await;
 
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.header("retry-after"), Some("1"));
 }
 
-async fn http2(stage: &Stage, request: http::request::Builder) -> u16 {
-    let stream = tokio::net::TcpStream::connect(stage.filter.address)
+async fn http2(harness: &Harness, request: http::request::Builder) -> u16 {
+    let stream = tokio::net::TcpStream::connect(harness.filter.address)
         .await
         .unwrap();
     let io = TokioIo::new(stream);
@@ -355,21 +371,25 @@ async fn http2(stage: &Stage, request: http::request::Builder) -> u16 {
 }
 
 #[tokio::test]
-async fn speaks_http2_and_names_the_host_to_an_http1_app() {
-    let stage = Stage::new().await;
+async fn accepts_http2_and_sets_host_for_an_http1_app() {
+    let harness = Harness::new().await;
     let request = |token: &str| {
         http::Request::get("http://app.test/v1/coins?x=1")
             .header("authorization", format!("Bearer {token}"))
     };
 
-    assert_eq!(http2(&stage, request("x")).await, 401);
+    assert_eq!(http2(&harness, request("x")).await, 401);
     assert_eq!(
-        http2(&stage, request(&stage.token("")).header("host", "b.test")).await,
+        http2(
+            &harness,
+            request(&harness.token("")).header("host", "b.test")
+        )
+        .await,
         400
     );
-    assert!(stage.upstream.take().is_empty());
-    assert_eq!(http2(&stage, request(&stage.token(""))).await, 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    assert!(harness.upstream.take().is_empty());
+    assert_eq!(http2(&harness, request(&harness.token(""))).await, 200);
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
@@ -378,8 +398,9 @@ async fn speaks_http2_and_names_the_host_to_an_http1_app() {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_a_client_that_is_still_sending() {
-    let stage = Stage::new().await;
+async fn rejection_reaches_a_client_that_is_still_sending() {
+    let harness = Harness::new().await;
+    // More than the socket buffers hold, so the client is still sending when it is rejected.
     for megabytes in [1, 8, 32] {
         let photo = "x".repeat(megabytes << 20);
         let length = photo.len();
@@ -387,7 +408,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
             format!("POST /v1/coins HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
 
         assert_eq!(
-            stage.send(head + &photo).await.status(),
+            harness.send(head + &photo).await.status(),
             401,
             "{megabytes} MiB"
         );
@@ -395,10 +416,10 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_the_proxy_in_front_while_it_is_still_sending() {
+async fn rejection_reaches_a_proxy_that_is_still_sending() {
     use chassis::http::{Upstream, UpstreamLimits, full};
-    let stage = Stage::new().await;
-    let proxy = format!("http://{}", stage.filter.address);
+    let harness = Harness::new().await;
+    let proxy = format!("http://{}", harness.filter.address);
     let proxy = Upstream::new(&proxy, UpstreamLimits::default()).unwrap();
     for _ in 0..20 {
         let body = full(vec![b'x'; 8 << 20]);
@@ -408,31 +429,32 @@ async fn a_refusal_reaches_the_proxy_in_front_while_it_is_still_sending() {
 }
 
 #[tokio::test]
-async fn the_trace_goes_on() {
-    let stage = Stage::new().await;
+async fn continues_the_trace() {
+    let harness = Harness::new().await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let token = stage.token("");
+    let token = harness.token("");
     let request = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
          Traceparent: {trace}\r\nTracestate: a=b\r\n\r\n"
     );
 
-    assert_eq!(stage.send(request).await.status(), 200);
-    let [seen] = &stage.upstream.take()[..] else {
+    assert_eq!(harness.send(request).await.status(), 200);
+    let [seen] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
     let [parent] = seen.header("traceparent")[..] else {
         panic!("not one parent")
     };
 
-    assert_eq!(parent[..36], trace[..36], "the same trace");
+    // Version and trace id; the span id after it is the filter's.
+    assert_eq!(parent[..36], trace[..36], "the same trace id");
     assert_eq!(seen.header("tracestate"), ["a=b"]);
 }
 
 #[tokio::test]
-async fn on_stop_it_finishes_and_returns() {
-    let mut stage = Stage::new().await;
-    stage.filter.trigger.take().unwrap().fire();
-    until("the end", || stage.filter.task.is_finished()).await;
-    (&mut stage.filter.task).await.unwrap();
+async fn returns_after_shutdown() {
+    let mut harness = Harness::new().await;
+    harness.filter.trigger.take().unwrap().fire();
+    until("the end", || harness.filter.task.is_finished()).await;
+    (&mut harness.filter.task).await.unwrap();
 }

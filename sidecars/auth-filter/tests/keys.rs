@@ -1,4 +1,4 @@
-//! Keys that come, change, go, and cannot be had.
+//! Loading, rotating and losing keys.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,125 +13,139 @@ use std::time::Duration;
 
 use auth_filter::jws::Algorithm;
 use auth_filter::keys::{
-    FetchFault, Fetcher, KeySet, Keys, LoadFault, Origin, PlainHttp, Reason, Roots, SetFault,
-    Source, Timing,
+    FetchError, Fetcher, IgnoreReason, KeySet, KeySetError, Keys, LoadError, Origin, PlainHttp,
+    Roots, Source, Timing,
 };
 use chassis::Period;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+use support::harness::{Harness, claims};
 use support::issuer::Issuer;
 use support::signer::{Signer, b64, jwks};
-use support::stage::{Stage, claims};
 use support::{LIMIT, until};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 #[tokio::test]
-async fn a_rotated_key_is_fetched_when_it_is_first_seen() {
-    let stage = Stage::new().await;
+async fn loads_a_rotated_key_on_first_use() {
+    let harness = Harness::new().await;
     let second = Signer::p256("second");
-    stage.issuer.publish(&jwks(&[&stage.signer, &second]));
-    assert_eq!(stage.get("/", &second.token(&claims())).await.status(), 200);
-    assert_eq!(stage.get("/", &stage.token("")).await.status(), 200);
-    assert_eq!(stage.issuer.asked().len(), 2);
-}
-
-#[tokio::test]
-async fn a_key_that_is_gone_is_believed_no_more() {
-    let stage = Stage::new().await;
-    let second = Signer::p256("second");
-    stage.issuer.publish(&jwks(&[&second]));
+    harness.issuer.publish(&jwks(&[&harness.signer, &second]));
     assert_eq!(
-        stage.get("/", &stage.token("")).await.status(),
-        200,
-        "not yet known"
+        harness.get("/", &second.token(&claims())).await.status(),
+        200
     );
-    assert_eq!(stage.get("/", &second.token(&claims())).await.status(), 200);
-    assert_eq!(stage.get("/", &stage.token("")).await.status(), 401);
+    assert_eq!(harness.get("/", &harness.token("")).await.status(), 200);
+    // The first load at startup, the second caused by the unknown key id.
+    assert_eq!(harness.issuer.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn a_load_begun_before_the_rotation_is_followed_by_one_more() {
+async fn rejects_tokens_of_a_removed_key() {
+    let harness = Harness::new().await;
+    let second = Signer::p256("second");
+    harness.issuer.publish(&jwks(&[&second]));
+    assert_eq!(
+        harness.get("/", &harness.token("")).await.status(),
+        200,
+        "change not loaded yet"
+    );
+    assert_eq!(
+        harness.get("/", &second.token(&claims())).await.status(),
+        200
+    );
+    assert_eq!(harness.get("/", &harness.token("")).await.status(), 401);
+}
+
+#[tokio::test]
+async fn loads_again_when_a_load_began_before_the_rotation() {
     let (first, second) = (Signer::p256("first"), Signer::p256("second"));
-    let issuer = Issuer::publishing(&jwks(&[&first])).await;
+    let issuer = Issuer::new(&jwks(&[&first])).await;
     let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
     let source = Source::new(&issuer.url(), "").unwrap();
     let timing = Timing {
-        refresh: Duration::from_millis(20),
-        cooldown: Duration::from_hours(1),
+        // Scheduled loads happen all the time; requested ones only once.
+        refresh_interval: Duration::from_millis(20),
+        min_refresh_interval: Duration::from_hours(1),
         max_stale: Duration::from_hours(1),
     };
 
     let origin = Origin::new(source, fetcher, Algorithm::ALL.to_vec());
     let (keys, refresher) = Keys::new(origin, timing);
     let refreshing = tokio::spawn(refresher.run());
-    keys.loaded().await;
-    issuer.hold(true);
+    keys.wait_until_loaded().await;
+    issuer.hold_responses(true);
 
-    let before = issuer.asked().len();
-    until("a scheduled load", || issuer.asked().len() > before).await;
+    let before = issuer.requests().len();
+    until("a scheduled load", || issuer.requests().len() > before).await;
     issuer.publish(&jwks(&[&first, &second]));
 
-    // The request begins to wait before the old answer is let go.
-    let (set, ()) = tokio::join!(keys.knowing("second"), async { issuer.hold(false) });
+    // The request starts waiting before the held response is released.
+    let (set, ()) = tokio::join!(keys.current_or_reload("second"), async {
+        issuer.hold_responses(false)
+    });
     assert_eq!(set.unwrap().ids(), ["first", "second"]);
     refreshing.abort();
 }
 
 #[tokio::test]
-async fn a_thousand_unknown_keys_cost_the_issuer_one_request() {
-    let stage = Arc::new(Stage::new().await);
-    let stranger = Arc::new(Signer::p256("x"));
+async fn a_thousand_unknown_keys_cause_one_issuer_request() {
+    let harness = Arc::new(Harness::new().await);
+    let untrusted = Arc::new(Signer::p256("x"));
     let mut clients = JoinSet::new();
 
     for client in 0..20 {
-        let (stage, stranger) = (stage.clone(), stranger.clone());
+        let (harness, untrusted) = (harness.clone(), untrusted.clone());
         clients.spawn(async move {
             for request in 0..50 {
+                // Every token has another unknown key id.
                 let header = json!({"alg": "ES256", "kid": format!("{client}-{request}")});
-                let token = stranger.sign(&header, claims().to_string().as_bytes());
-                assert_eq!(stage.get("/", &token).await.status(), 401);
+                let token = untrusted.sign(&header, claims().to_string().as_bytes());
+                assert_eq!(harness.get("/", &token).await.status(), 401);
             }
         });
     }
 
     clients.join_all().await;
     assert_eq!(
-        stage.issuer.asked().len(),
+        harness.issuer.requests().len(),
         2,
-        "one at the start and one more"
+        "one at startup and one more"
     );
-    assert_eq!(stage.get("/", &stage.token("")).await.status(), 200);
+    assert_eq!(harness.get("/", &harness.token("")).await.status(), 200);
 }
 
 #[tokio::test]
-async fn made_up_tokens_cost_the_issuer_nothing() {
-    let stage = Stage::new().await;
+async fn malformed_tokens_cause_no_key_requests() {
+    let harness = Harness::new().await;
     let payload = b64(claims().to_string().as_bytes());
+    // Rejected before the key lookup by algorithm, extension or type, or by the known `kid`.
     for header in [
         json!({"alg": "none", "kid": "x"}),
         json!({"alg": "HS256", "kid": "x"}),
         json!({"alg": "RS1", "kid": "x"}),
         json!({"alg": "ES256", "kid": "x", "crit": ["y"]}),
         json!({"alg": "ES256", "kid": 7}),
-        json!({"alg": "ES256", "kid": "first", "jku": stage.issuer.url()}),
+        json!({"alg": "ES256", "kid": "first", "jku": harness.issuer.url()}),
     ] {
         let token = format!("{}.{payload}.AAAA", b64(header.to_string().as_bytes()));
-        assert_eq!(stage.get("/", &token).await.status(), 401, "{header}");
+        assert_eq!(harness.get("/", &token).await.status(), 401, "{header}");
     }
 
-    assert_eq!(stage.issuer.asked().len(), 1);
+    assert_eq!(harness.issuer.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn after_the_cooldown_one_more_may_be_asked() {
-    let stage = Stage::with(|config| config.jwks_cooldown = Period::from_millis(1)).await;
-    let stranger = Signer::p256("x");
+async fn loads_again_after_the_minimum_interval() {
+    let harness =
+        // Practically no limit: every unknown key id may cause a load.
+        Harness::with(|config| config.jwks_min_refresh_interval = Period::from_millis(1)).await;
+    let untrusted = Signer::p256("x");
     let asked = async {
-        while stage.issuer.asked().len() < 4 {
+        while harness.issuer.requests().len() < 4 {
             assert_eq!(
-                stage.get("/", &stranger.token(&claims())).await.status(),
+                harness.get("/", &untrusted.token(&claims())).await.status(),
                 401
             );
         }
@@ -140,54 +154,58 @@ async fn after_the_cooldown_one_more_may_be_asked() {
 }
 
 #[tokio::test]
-async fn known_keys_outlive_an_issuer_in_trouble() {
-    let stage = Stage::with(|config| config.jwks_refresh = Period::from_millis(20)).await;
+async fn keeps_keys_while_loads_fail() {
+    let harness =
+        Harness::with(|config| config.jwks_refresh_interval = Period::from_millis(20)).await;
     for (status, body) in [
         ("500 Internal Server Error", "{}"),
         ("200 OK", "not json"),
+        // Empty or unusable sets never replace a good one.
         ("200 OK", r#"{"keys":[]}"#),
         ("200 OK", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#),
+        // Redirects and oversized documents are errors.
         ("302 Found\r\nlocation: /elsewhere", ""),
         ("200 OK", &"x".repeat(Fetcher::MAX_BYTES + 1)),
     ] {
-        stage.issuer.answer(status, body);
-        let before = stage.issuer.asked().len();
+        harness.issuer.answer(status, body);
+        let before = harness.issuer.requests().len();
         until("two more loads", || {
-            stage.issuer.asked().len() >= before + 2
+            harness.issuer.requests().len() >= before + 2
         })
         .await;
         assert_eq!(
-            stage.get("/", &stage.token("")).await.status(),
+            harness.get("/", &harness.token("")).await.status(),
             200,
             "{status} {body:.30}"
         );
     }
 
     assert!(
-        stage.issuer.asked().iter().all(|path| path == "/jwks"),
+        harness.issuer.requests().iter().all(|path| path == "/jwks"),
         "no redirect was followed"
     );
 }
 
 #[tokio::test]
-async fn keys_that_are_too_old_are_believed_no_more() {
-    let stage = Stage::with(|config| {
-        config.jwks_refresh = Period::from_millis(20);
+async fn drops_keys_older_than_max_stale() {
+    let harness = Harness::with(|config| {
+        config.jwks_refresh_interval = Period::from_millis(20);
         config.jwks_max_stale = Period::from_millis(100);
     })
     .await;
 
-    stage.issuer.answer("500 Internal Server Error", "");
-    let refused = async { while stage.get("/", &stage.token("")).await.status() != 503 {} };
+    harness.issuer.answer("500 Internal Server Error", "");
+    let refused = async { while harness.get("/", &harness.token("")).await.status() != 503 {} };
     tokio::time::timeout(LIMIT, refused).await.unwrap();
-    stage.issuer.publish(&jwks(&[&stage.signer]));
-    let believed = async { while stage.get("/", &stage.token("")).await.status() != 200 {} };
+    // The next successful load makes the same keys usable again.
+    harness.issuer.publish(&jwks(&[&harness.signer]));
+    let believed = async { while harness.get("/", &harness.token("")).await.status() != 200 {} };
     tokio::time::timeout(LIMIT, believed).await.unwrap();
 }
 
 #[tokio::test]
-async fn without_keys_it_is_not_ready_and_answers_503_until_there_are_some() {
-    let stage = Stage::unready(|config| {
+async fn without_keys_is_not_ready_and_answers_503() {
+    let harness = Harness::without_waiting(|config| {
         config.jwks = Some("/nowhere/jwks.json".into());
         config.rules =
             serde_json::from_str(r#"[{"path":"/healthz","public":true},{"path":"/**"}]"#).unwrap();
@@ -195,140 +213,153 @@ async fn without_keys_it_is_not_ready_and_answers_503_until_there_are_some() {
     .await;
 
     until("the upstream", || {
-        stage.filter.readiness.waiting_for() == ["keys"]
+        harness.filter.readiness.waiting_for() == ["keys"]
     })
     .await;
 
-    let answer = stage.get("/", &stage.token("")).await;
+    let answer = harness.get("/", &harness.token("")).await;
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(
-        stage.get("/healthz", "").await.status(),
+        harness.get("/healthz", "").await.status(),
         200,
-        "public needs no keys"
+        "public paths need no keys"
     );
 }
 
 #[tokio::test]
-async fn an_issuer_that_comes_late_is_found() {
+async fn becomes_ready_when_keys_appear() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
-    let stage = Stage::unready(|config| {
+    let harness = Harness::without_waiting(|config| {
         config.jwks = Some(path.display().to_string());
-        config.jwks_refresh = Period::from_millis(20);
+        config.jwks_refresh_interval = Period::from_millis(20);
     })
     .await;
 
     until("the upstream", || {
-        stage.filter.readiness.waiting_for() == ["keys"]
+        harness.filter.readiness.waiting_for() == ["keys"]
     })
     .await;
-    std::fs::write(&path, jwks(&[&stage.signer]).to_string()).unwrap();
-    until("readiness", || stage.filter.readiness.is_ready()).await;
-    assert_eq!(stage.get("/", &stage.token("")).await.status(), 200);
+    std::fs::write(&path, jwks(&[&harness.signer]).to_string()).unwrap();
+    until("readiness", || harness.filter.readiness.is_ready()).await;
+    assert_eq!(harness.get("/", &harness.token("")).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_changed_file_is_read_again() {
+async fn reloads_a_changed_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
     let (first, second) = (Signer::p256("first"), Signer::p256("second"));
     std::fs::write(&path, jwks(&[&first]).to_string()).unwrap();
-    let stage =
-        Stage::with(|config| config.jwks = Some(format!("file://{}", path.display()))).await;
-    assert_eq!(stage.get("/", &first.token(&claims())).await.status(), 200);
+    let harness =
+        Harness::with(|config| config.jwks = Some(format!("file://{}", path.display()))).await;
+    assert_eq!(
+        harness.get("/", &first.token(&claims())).await.status(),
+        200
+    );
     std::fs::write(&path, jwks(&[&second]).to_string()).unwrap();
-    assert_eq!(stage.get("/", &second.token(&claims())).await.status(), 200);
-    assert_eq!(stage.get("/", &first.token(&claims())).await.status(), 401);
+    assert_eq!(
+        harness.get("/", &second.token(&claims())).await.status(),
+        200
+    );
+    assert_eq!(
+        harness.get("/", &first.token(&claims())).await.status(),
+        401
+    );
 }
 
 #[tokio::test]
-async fn without_a_place_the_issuer_says_where_its_keys_are() {
+async fn discovers_the_keys_without_jwks() {
     let signer = Signer::p256("first");
-    let issuer = Issuer::publishing(&jwks(&[&signer])).await;
+    let issuer = Issuer::new(&jwks(&[&signer])).await;
     let name = format!("http://{}", issuer.address);
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         config.jwks = None;
+        // Discovery requires the configuration to contain exactly this issuer.
         config.issuer = name.clone();
     })
     .await;
 
     assert_eq!(
-        issuer.asked(),
+        issuer.requests(),
         ["/.well-known/openid-configuration", "/found"]
     );
     let mut claims = claims();
 
     claims["iss"] = json!(name);
-    assert_eq!(stage.get("/", &signer.token(&claims)).await.status(), 200);
+    assert_eq!(harness.get("/", &signer.token(&claims)).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_configuration_of_another_issuer_is_refused() {
-    let issuer = Issuer::publishing(&json!({})).await;
+async fn rejects_a_configuration_of_another_issuer() {
+    let issuer = Issuer::new(&json!({})).await;
+    // The configuration has the issuer without the trailing slash.
     let wrong = format!("http://{}/", issuer.address);
-    let fault = load(Source::new("", &wrong).unwrap(), &Roots::Public)
+    let error = load(Source::new("", &wrong).unwrap(), &Roots::Public)
         .await
         .unwrap_err();
-    assert!(matches!(fault, LoadFault::Issuer { .. }), "{fault:?}");
+    assert!(matches!(error, LoadError::Issuer { .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn documents_are_limited_and_redirects_not_followed() {
-    let issuer = Issuer::publishing(&json!({"keys": []})).await;
+async fn limits_documents_and_follows_no_redirects() {
+    let issuer = Issuer::new(&json!({"keys": []})).await;
     let source = || Source::new(&issuer.url(), "").unwrap();
-    let fault = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &Roots::Public).await.unwrap_err();
     assert!(
-        matches!(fault, LoadFault::Set(SetFault::Empty(_))),
-        "{fault:?}"
+        matches!(error, LoadError::Set(KeySetError::Empty(_))),
+        "{error:?}"
     );
     issuer.answer("302 Found\r\nlocation: /elsewhere", "");
 
-    let fault = load(source(), &Roots::Public).await.unwrap_err();
-    let LoadFault::Fetch(FetchFault::Status { status, .. }) = fault else {
-        panic!("{fault:?}")
+    let error = load(source(), &Roots::Public).await.unwrap_err();
+    let LoadError::Fetch(FetchError::Status { status, .. }) = error else {
+        panic!("{error:?}")
     };
 
     assert_eq!(status, 302);
     issuer.answer("200 OK", &"x".repeat(Fetcher::MAX_BYTES + 1));
-    let fault = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &Roots::Public).await.unwrap_err();
     assert!(
-        matches!(fault, LoadFault::Fetch(FetchFault::TooBig(_))),
-        "{fault:?}"
+        matches!(error, LoadError::Fetch(FetchError::TooLarge(_))),
+        "{error:?}"
     );
+    // No length: the limit must apply while reading.
     issuer.answer_raw(format!(
         "HTTP/1.1 200 OK\r\n\r\n{}",
         "x".repeat(2 * Fetcher::MAX_BYTES)
     ));
 
-    let fault = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &Roots::Public).await.unwrap_err();
     assert!(
-        matches!(fault, LoadFault::Fetch(FetchFault::TooBig(_))),
-        "{fault:?}"
+        matches!(error, LoadError::Fetch(FetchError::TooLarge(_))),
+        "{error:?}"
     );
+    // Closed after one of five bytes.
     issuer.answer_raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{".into());
 
-    let fault = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &Roots::Public).await.unwrap_err();
     assert!(
-        matches!(fault, LoadFault::Fetch(FetchFault::Exchange { .. })),
-        "{fault:?}"
+        matches!(error, LoadError::Fetch(FetchError::Exchange { .. })),
+        "{error:?}"
     );
-    assert_eq!(issuer.asked().len(), 5);
+    assert_eq!(issuer.requests().len(), 5);
 }
 
 #[tokio::test]
-async fn plain_http_stays_in_the_task() {
-    // Documentation address of RFC 5737: were it not refused, this would wait for a connection.
+async fn rejects_plain_http_outside_the_task() {
+    // Documentation address of RFC 5737: if it were not rejected, connecting would time out.
     let source = Source::new("http://192.0.2.1/jwks", "").unwrap();
-    let fault = load(source, &Roots::Public).await.unwrap_err();
+    let error = load(source, &Roots::Public).await.unwrap_err();
     assert!(
-        matches!(fault, LoadFault::Fetch(FetchFault::Plain(_))),
-        "{fault:?}"
+        matches!(error, LoadError::Fetch(FetchError::Plain(_))),
+        "{error:?}"
     );
 }
 
 #[tokio::test]
-async fn over_tls_only_the_right_authority_is_believed() {
+async fn trusts_only_the_configured_ca() {
     let folder = tempfile::tempdir().unwrap();
     let (authority, acceptor) = authority(&["localhost"]);
     let file = folder.path().join("ca.pem");
@@ -345,22 +376,23 @@ async fn over_tls_only_the_right_authority_is_believed() {
         ["first"]
     );
 
+    // An unknown CA, and a certificate for another name.
     for (host, roots) in [("localhost", &Roots::Public), ("127.0.0.1", &roots)] {
-        let fault = load(source(host), roots).await.unwrap_err();
+        let error = load(source(host), roots).await.unwrap_err();
         assert!(
-            matches!(fault, LoadFault::Fetch(FetchFault::Connect { .. })),
-            "{host} {fault:?}"
+            matches!(error, LoadError::Fetch(FetchError::Connect { .. })),
+            "{host} {error:?}"
         );
     }
 
-    assert_eq!(issuer.asked().len(), 1);
+    assert_eq!(issuer.requests().len(), 1);
 }
 
 #[test]
-fn unfit_keys_of_a_set_are_ignored_and_the_others_used() {
-    let (good, twin, rsa) = (
+fn ignores_unusable_keys_and_uses_the_others() {
+    let (good, duplicate, rsa) = (
         Signer::p256("good"),
-        Signer::p256("twin"),
+        Signer::p256("duplicate"),
         Signer::rsa("rsa"),
     );
     let mut encrypting = rsa.jwk();
@@ -371,51 +403,61 @@ fn unfit_keys_of_a_set_are_ignored_and_the_others_used() {
     short["n"] = json!(b64(&[0xff; 128]));
 
     let listed = json!(["EC", "list"]);
+    // One good key, one id used twice, and keys that are for encryption, weak or malformed.
     let set = json!({"keys": [
-        good.jwk(), twin.jwk(), Signer::p256("twin").jwk(), encrypting, short,
+        good.jwk(), duplicate.jwk(), Signer::p256("duplicate").jwk(), encrypting, short,
         {"kty": "oct", "kid": "oct", "k": "AAAA"}, {"kid": "typed", "kty": 7}, listed,
     ]});
     let set = KeySet::parse(set.to_string().as_bytes(), &Algorithm::ALL).unwrap();
 
     assert_eq!(set.ids(), ["good"]);
     let ignored: Vec<_> = set
-        .ignored()
+        .ignored_keys()
         .iter()
         .map(|key| key.id.as_deref().unwrap_or("-"))
         .collect();
 
     assert_eq!(
         ignored,
-        ["twin", "twin", "rsa", "short", "oct", "typed", "-"]
+        [
+            "duplicate",
+            "duplicate",
+            "rsa",
+            "short",
+            "oct",
+            "typed",
+            "-"
+        ]
     );
-    assert_eq!(set.ignored()[0].reason, Reason::Twice);
+    assert_eq!(set.ignored_keys()[0].reason, IgnoreReason::DuplicateId);
 }
 
 #[test]
-fn what_is_no_key_set_is_refused() {
+fn rejects_invalid_key_sets() {
+    // One more than `KeySet::MAX_KEYS`.
     let many: Vec<Value> = (0..65).map(|_| json!({})).collect();
-    for (document, fault) in [
-        ("", SetFault::Malformed),
-        ("[[]]", SetFault::Malformed),
-        ("{}", SetFault::Malformed),
-        (r#"{"keys":{}}"#, SetFault::Malformed),
-        (r#"{"keys":[],"keys":[]}"#, SetFault::Malformed),
-        (r#"{"keys":[]}"#, SetFault::Empty(Vec::new())),
-        (&json!({"keys": many}).to_string(), SetFault::TooMany),
+    for (document, error) in [
+        ("", KeySetError::Malformed),
+        ("[[]]", KeySetError::Malformed),
+        ("{}", KeySetError::Malformed),
+        (r#"{"keys":{}}"#, KeySetError::Malformed),
+        (r#"{"keys":[],"keys":[]}"#, KeySetError::Malformed),
+        (r#"{"keys":[]}"#, KeySetError::Empty(Vec::new())),
+        (&json!({"keys": many}).to_string(), KeySetError::TooMany),
     ] {
         let found = KeySet::parse(document.as_bytes(), &Algorithm::ALL).unwrap_err();
-        assert_eq!(found, fault, "{document:.30}");
+        assert_eq!(found, error, "{document:.30}");
     }
 }
 
-async fn load(source: Source, roots: &Roots) -> Result<KeySet, LoadFault> {
+async fn load(source: Source, roots: &Roots) -> Result<KeySet, LoadError> {
     let fetcher = Fetcher::new(roots, PlainHttp::Loopback).unwrap();
     Origin::new(source, fetcher, Algorithm::ALL.to_vec())
         .load()
         .await
 }
 
-/// An authority as PEM, and a server with a certificate of it.
+/// Creates a CA as PEM and a server with a certificate issued by it.
 fn authority(names: &[&str]) -> (String, TlsAcceptor) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 

@@ -1,5 +1,5 @@
-//! The signature layer held against another implementation: what `jsonwebtoken` signs is accepted
-//! here, and what is signed here is accepted there, for every algorithm both know.
+//! Compares the signature layer with `jsonwebtoken`: what either signs, the other accepts, for
+//! every common algorithm.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,8 +13,8 @@ use auth_filter::jws::{Algorithm, Key, verify_jws};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use jsonwebtoken as theirs;
 use serde_json::{Value, json};
+use support::harness::{ISSUER, claims};
 use support::signer::{Pair, Signer, b64};
-use support::stage::{ISSUER, claims};
 
 fn key(signer: &Signer) -> Key {
     let jwk = serde_json::from_value(signer.jwk()).unwrap();
@@ -23,7 +23,7 @@ fn key(signer: &Signer) -> Key {
 
 fn their_signing_key(signer: &Signer) -> theirs::EncodingKey {
     match &signer.pair {
-        // An RSA key is wanted as PKCS #1, which is the last element of PKCS #8.
+        // `jsonwebtoken` takes RSA keys as PKCS #1, which is the last element of PKCS #8.
         Pair::Rsa(pair) => {
             let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
             theirs::EncodingKey::from_rsa_der(pkcs1(der.as_ref()))
@@ -38,7 +38,7 @@ fn their_signing_key(signer: &Signer) -> theirs::EncodingKey {
     }
 }
 
-/// The octet string that a PKCS #8 document with a long-form length ends with.
+/// Returns the octet string at the end of a PKCS #8 document with long-form lengths.
 fn pkcs1(pkcs8: &[u8]) -> &[u8] {
     let start = pkcs8
         .windows(4)
@@ -70,7 +70,7 @@ fn signers() -> [Signer; 4] {
 }
 
 #[test]
-fn what_they_sign_is_accepted_here() {
+fn accepts_signatures_of_jsonwebtoken() {
     for signer in signers() {
         for alg in their_algorithms(&signer) {
             let header = theirs::Header::new(*alg);
@@ -83,13 +83,14 @@ fn what_they_sign_is_accepted_here() {
 }
 
 #[test]
-fn what_is_signed_here_is_accepted_there_and_what_is_changed_nowhere() {
+fn jsonwebtoken_accepts_our_signatures_and_rejects_modified_tokens() {
     for signer in signers() {
         let jwk: theirs::jwk::Jwk = serde_json::from_value(signer.jwk()).unwrap();
         let their_key = theirs::DecodingKey::from_jwk(&jwk).unwrap();
         for alg in their_algorithms(&signer) {
             let token = signer.sign(&json!({"alg": alg}), claims().to_string().as_bytes());
             let mut validation = theirs::Validation::new(*alg);
+            // `jsonwebtoken` rejects an `aud` that it was not configured to expect.
             validation.set_audience(&["coins"]);
             theirs::decode::<Value>(&token, &their_key, &validation).unwrap();
             verify_jws(token.as_bytes(), &key(&signer)).unwrap();
@@ -98,6 +99,7 @@ fn what_is_signed_here_is_accepted_there_and_what_is_changed_nowhere() {
             let (header, _) = head.split_once('.').unwrap();
             let changed = format!(
                 "{header}.{}.{signature}",
+                // A later expiry, still valid claims: only the signature reveals the change.
                 b64(b"{\"aud\":\"coins\",\"exp\":9e9}")
             );
 

@@ -1,4 +1,4 @@
-//! What passes does so untouched: bodies, streams, gRPC and WebSockets.
+//! Authorized requests are forwarded unchanged: bodies, streams, gRPC and WebSockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,14 +20,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::LIMIT;
-use support::stage::{Stage, claims, now};
+use support::harness::{Harness, claims, now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// A call of gRPC in both directions at once: every message comes back before the next is sent.
+/// A bidirectional gRPC stream: every message is echoed before the next is sent.
 #[tokio::test]
-async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
+async fn grpc_streams_both_ways_and_keeps_trailers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hop = listener.local_addr().unwrap();
     let echoing = |request: http::Request<Incoming>| async move {
@@ -58,12 +58,12 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
         }
     });
 
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         config.upstream = format!("http://{hop}");
         config.upstream_protocol = UpstreamProtocol::Http2;
     })
     .await;
-    let stream = TcpStream::connect(stage.filter.address).await.unwrap();
+    let stream = TcpStream::connect(harness.filter.address).await.unwrap();
     let handshake =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut client, connection) = handshake.await.unwrap();
@@ -72,8 +72,9 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
     let (mut sender, body) = Channel::<Bytes, BoxError>::new(1);
     let request = http::Request::post("http://app.test/coins.Coins/Value")
         .header("content-type", "application/grpc")
+        // gRPC requires `te: trailers`, the only value of `te` allowed in HTTP/2.
         .header("te", "trailers")
-        .header("authorization", format!("Bearer {}", stage.token("")))
+        .header("authorization", format!("Bearer {}", harness.token("")))
         .body(body)
         .unwrap();
 
@@ -94,7 +95,7 @@ async fn a_grpc_call_streams_both_ways_and_keeps_its_trailers() {
     app.abort();
 }
 
-/// An app that takes a WebSocket and sends back every byte it gets.
+/// An app that accepts a WebSocket and echoes every byte.
 async fn echo() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -127,9 +128,9 @@ async fn echo() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn a_websocket_is_opened_only_after_the_yes_and_then_carries_anything() {
+async fn opens_websockets_only_after_authorization() {
     let (app, task) = echo().await;
-    let stage = Stage::with(|config| config.upstream = format!("http://{app}")).await;
+    let harness = Harness::with(|config| config.upstream = format!("http://{app}")).await;
     let upgrade = |token: &str| {
         format!(
             "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
@@ -138,13 +139,14 @@ async fn a_websocket_is_opened_only_after_the_yes_and_then_carries_anything() {
         )
     };
 
+    // An empty token is malformed (400), the other is invalid (401).
     for token in ["", "a.b.c"] {
-        let status = stage.send_raw(upgrade(token)).await.status();
+        let status = harness.send_raw(upgrade(token)).await.status();
         assert!(matches!(status, 400 | 401), "{status}");
     }
 
-    let mut client = TcpStream::connect(stage.filter.address).await.unwrap();
-    let request = upgrade(&stage.token(""));
+    let mut client = TcpStream::connect(harness.filter.address).await.unwrap();
+    let request = upgrade(&harness.token(""));
     client.write_all(request.as_bytes()).await.unwrap();
 
     let mut head = Vec::new();
@@ -155,7 +157,7 @@ async fn a_websocket_is_opened_only_after_the_yes_and_then_carries_anything() {
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
 
-    // A message that would be a request, and one of a megabyte.
+    // One message looks like a request, the other is 1 MiB.
     let big = vec![7_u8; 1 << 20];
     for message in [&b"GET /admin HTTP/1.1\r\n\r\n"[..], &big] {
         let (mut reading, mut writing) = client.split();
@@ -172,19 +174,20 @@ async fn a_websocket_is_opened_only_after_the_yes_and_then_carries_anything() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_during_a_long_body_does_not_cut_it_off() {
-    let stage = Stage::with(|config| config.leeway = chassis::Period::from_secs(0)).await;
+async fn token_expiry_does_not_interrupt_a_long_body() {
+    let harness = Harness::with(|config| config.leeway = chassis::Period::from_secs(0)).await;
     let mut ending = claims();
     ending["exp"] = serde_json::json!(now() + 2);
 
-    let token = stage.signer.token(&ending);
-    let mut client = TcpStream::connect(stage.filter.address).await.unwrap();
+    let token = harness.signer.token(&ending);
+    let mut client = TcpStream::connect(harness.filter.address).await.unwrap();
     let head = format!(
         "POST /v1/coins HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 40\r\n\
          Authorization: Bearer {token}\r\n\r\n"
     );
 
     client.write_all(head.as_bytes()).await.unwrap();
+    // 40 bytes over 3 s: the token expires after 2 s, in the middle of the body.
     for _ in 0..40 {
         client.write_all(b"x").await.unwrap();
         tokio::time::sleep(Duration::from_millis(75)).await;
@@ -196,8 +199,12 @@ async fn a_token_that_ends_during_a_long_body_does_not_cut_it_off() {
         .unwrap()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let seen = stage.upstream.take();
+    let seen = harness.upstream.take();
 
     assert_eq!(seen[0].body, [b'x'; 40]);
-    assert_eq!(stage.get("/", &token).await.status(), 401, "it has ended");
+    assert_eq!(
+        harness.get("/", &token).await.status(),
+        401,
+        "it has expired"
+    );
 }

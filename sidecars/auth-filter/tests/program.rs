@@ -1,4 +1,4 @@
-//! The program itself: what its verbs say, and what is written down about it.
+//! The program: its verbs, and the documents that describe it.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,8 +15,8 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use support::harness::{ISSUER, claims, now};
 use support::signer::{Signer, jwks};
-use support::stage::{ISSUER, claims, now};
 
 struct Folder {
     folder: tempfile::TempDir,
@@ -88,6 +88,7 @@ fn check_token_shows_every_check_of_a_good_token() {
         "not before",
         "passes",
     ] {
+        // Column 11 is the outcome; the name before it is padded.
         assert!(line(&text, check)[11..].starts_with(" yes"), "{text}");
     }
 
@@ -95,18 +96,19 @@ fn check_token_shows_every_check_of_a_good_token() {
 }
 
 #[test]
-fn check_token_says_what_is_wrong_and_what_was_wanted() {
+fn check_token_shows_actual_and_expected_values() {
     let folder = Folder::new();
     let mut claims = claims();
     claims["aud"] = json!(["account"]);
     claims["exp"] = json!(now() - 3600);
 
+    // Two checks fail; both must be shown.
     let output = folder.run(&["check-token", &folder.signer.token(&claims)]);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
 
     let audience =
-        r#"audience    no   `aud` does not contain the audience: ["account"], wanted "coins""#;
+        r#"audience    no   `aud` does not contain the audience: ["account"], expected "coins""#;
     assert_eq!(line(&text, "audience"), audience);
     assert!(
         line(&text, "expiry").starts_with("expiry      no   `exp` has passed: "),
@@ -120,9 +122,10 @@ fn check_token_says_what_is_wrong_and_what_was_wanted() {
 }
 
 #[test]
-fn check_token_says_no_more_about_a_token_nobody_signed() {
+fn check_token_stops_at_an_invalid_signature() {
     let folder = Folder::new();
     for (token, check) in [
+        // Another key with a known id, an unknown id, an unsupported algorithm, and no token.
         (Signer::p256("first").token(&claims()), "signature   no"),
         (Signer::p256("other").token(&claims()), "key         no"),
         (
@@ -137,20 +140,21 @@ fn check_token_says_no_more_about_a_token_nobody_signed() {
         let text = text(&output);
         assert_eq!(output.status.code(), Some(1));
         assert!(text.contains(check), "{text}");
+        // Claims of a token that is not authentic are not shown.
         assert!(!text.contains("issuer"), "{text}");
     }
 }
 
 #[test]
-fn explain_names_the_rule() {
+fn explain_shows_the_matching_rule() {
     let folder = Folder::new();
-    for (method, path, code, wanted) in [
+    for (method, path, code, expected) in [
         ("GET", "/healthz", 0, "needs       yes  nothing"),
         (
             "GET",
             "/v1/coins?x=1",
             0,
-            "needs       yes  any good credential with the scopes coins.read",
+            "needs       yes  any valid credential with the scopes coins.read",
         ),
         (
             "GET",
@@ -162,7 +166,7 @@ fn explain_names_the_rule() {
             "POST",
             "/v1/coins",
             1,
-            "rule        no   403: none is for this request",
+            "rule        no   403: no rule matches this request",
         ),
         (
             "GET",
@@ -173,7 +177,7 @@ fn explain_names_the_rule() {
     ] {
         let output = folder.run(&["explain", method, path]);
         assert!(
-            text(&output).contains(wanted),
+            text(&output).contains(expected),
             "{method} {path}: {}",
             text(&output)
         );
@@ -182,7 +186,7 @@ fn explain_names_the_rule() {
 }
 
 #[test]
-fn check_says_everything_that_is_wrong() {
+fn check_reports_all_problems() {
     let output = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
         .arg("check")
         .env_clear()
@@ -202,11 +206,12 @@ fn check_says_everything_that_is_wrong() {
         assert!(text.contains(name), "{name}: {text}");
     }
 
+    // A valid setting is not reported.
     assert!(!text.contains("(AUTH_FILTER_ISSUER)"), "{text}");
 }
 
 #[test]
-fn the_audit_says_why_and_gives_no_secret_away() {
+fn audit_logs_the_reason_without_secrets() {
     let folder = Folder::new();
     let mut filter = folder
         .command(&[])
@@ -235,6 +240,7 @@ fn the_audit_says_why_and_gives_no_secret_away() {
 
     let token = folder.signer.token(&expired);
     let mut client = TcpStream::connect(&address).unwrap();
+    // The query contains a password, which must not be logged.
     let head = "GET /v1/coins?password=hunter2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
     write!(client, "{head}Authorization: Bearer {token}\r\n\r\n").unwrap();
 
@@ -243,7 +249,7 @@ fn the_audit_says_why_and_gives_no_secret_away() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(!answer.contains("exp"), "{answer}");
 
-    let refused = entry("request refused");
+    let refused = entry("request rejected");
     assert_eq!(refused["reason"], "expired");
     assert_eq!(refused["path"], "/v1/coins");
     assert_eq!(refused["peer"], client.local_addr().unwrap().to_string());
@@ -254,13 +260,14 @@ fn the_audit_says_why_and_gives_no_secret_away() {
         "{text}"
     );
 
+    // The filter must also exit cleanly after SIGTERM.
     kill_process(Pid::from_child(&filter), Signal::TERM).unwrap();
     assert_eq!(entry("stopped")["code"], 0);
     assert_eq!(filter.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn an_api_key_is_made_without_any_settings() {
+fn api_key_needs_no_settings() {
     let made = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
         .args(["api-key", "ada", "coins.read"])
         .env_clear()
@@ -270,6 +277,7 @@ fn an_api_key_is_made_without_any_settings() {
     assert_eq!(made.status.code(), Some(0));
     let key = String::from_utf8(made.stderr).unwrap();
     let entry: Value = serde_json::from_slice(&made.stdout).unwrap();
+    // The id, a dot, and 32 random bytes in 43 characters of base64url.
     assert!(key.starts_with("ada.") && key.trim().len() == 47, "{key}");
     assert!(!entry.to_string().contains(key.trim()));
 
@@ -285,7 +293,7 @@ fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-fn described() -> Vec<Value> {
+fn describe_settings() -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_auth-filter"))
         .arg("describe")
         .env_clear()
@@ -299,7 +307,7 @@ fn component_yaml_lists_the_settings_that_describe_prints() {
     let text = std::fs::read_to_string(here().join("component.yaml")).unwrap();
     let component: Value = serde_saphyr::from_str(&text).unwrap();
     let listed = component["settings"].as_object().unwrap();
-    let described = described();
+    let described = describe_settings();
 
     assert_eq!(listed.len(), described.len());
     for setting in described {
@@ -316,23 +324,24 @@ fn component_yaml_lists_the_settings_that_describe_prints() {
 }
 
 #[test]
-fn the_readme_lists_the_settings_that_describe_prints() {
-    let readme = std::fs::read_to_string(here().join("README.md")).unwrap();
+fn docs_list_the_settings_that_describe_prints() {
+    let page = std::fs::read_to_string(here().join("../../docs/auth-filter.md")).unwrap();
     let mut missing = String::new();
-    for setting in described() {
+    for setting in describe_settings() {
         let row = row(&setting);
-        if !readme.contains(&row) {
+        if !page.contains(&row) {
             missing.push_str(&row);
         }
     }
 
     assert!(
         missing.is_empty(),
-        "write these rows into the README:\n{missing}"
+        "add these rows to docs/auth-filter.md:
+{missing}"
     );
 }
 
-/// A setting as a row of the README's table.
+/// Formats a setting as a row of the table in the documentation.
 fn row(setting: &Value) -> String {
     let name = setting["name"].as_str().unwrap();
     let default = match &setting["default"] {

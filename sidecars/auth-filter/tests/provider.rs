@@ -1,5 +1,5 @@
-//! Tokens of a real OpenID provider (`oidc-provider`, installed by `tests/setup`), found by discovery,
-//! through rotations of its keys.
+//! Tokens of a real OpenID provider (`oidc-provider`, installed by `tests/setup`), discovered, and
+//! verified through key rotations.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use chassis::Period;
 use serde_json::Value;
 use support::LIMIT;
-use support::stage::{Stage, send};
+use support::harness::{Harness, send};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -34,7 +34,7 @@ struct Provider {
 }
 
 impl Provider {
-    /// The provider, if what it needs is there.
+    /// Starts the provider if Node.js and its packages are installed.
     async fn start() -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oidc");
         if !folder.join("node_modules/oidc-provider").is_dir() {
@@ -69,7 +69,7 @@ impl Provider {
 
     async fn rotate(&mut self) {
         self.input.write_all(b"\n").await.unwrap();
-        // It also writes what it thinks of being used like this.
+        // The provider also prints warnings about its development configuration.
         loop {
             let line = timeout(LIMIT, self.lines.next_line()).await;
             if line.unwrap().unwrap().unwrap().starts_with("rotated ") {
@@ -79,7 +79,7 @@ impl Provider {
     }
 }
 
-/// An access token by the client credentials grant (RFC 6749 section 4.4).
+/// Requests an access token with the client credentials grant (RFC 6749 section 4.4).
 async fn token(provider: SocketAddr) -> String {
     let body = "grant_type=client_credentials&scope=coins.read";
     let answer = send(
@@ -96,28 +96,28 @@ async fn token(provider: SocketAddr) -> String {
     assert_eq!(answer.status(), 200, "{}", answer.0);
     let json = &answer.0[answer.0.find("\r\n\r\n").unwrap()..];
     let json = &json[json.find('{').unwrap()..=json.rfind('}').unwrap()];
-    let told: Value = serde_json::from_str(json).unwrap();
+    let response: Value = serde_json::from_str(json).unwrap();
 
-    told["access_token"].as_str().unwrap().to_owned()
+    response["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_request() {
+async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
     let Some(mut provider) = Provider::start().await else {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: tokens_of_a_real_provider_pass_through_rotations_without_a_failed_request: \
+            "skipped: accepts_tokens_of_a_real_provider_through_key_rotations: \
              it needs node 20 and `tests/setup test`"
         );
         return;
     };
 
     let issuer = provider.issuer.clone();
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         config.issuer = issuer;
         config.audience = "coins".into();
         config.jwks = None;
-        config.jwks_cooldown = Period::from_millis(100);
+        config.jwks_min_refresh_interval = Period::from_millis(100);
         config.rules =
             serde_json::from_str(r#"[{"path": "/**", "scopes": ["coins.read"]}]"#).unwrap();
     })
@@ -128,10 +128,11 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
     );
+    // Two clients alternate between new tokens and the first one; its key stays published.
     let asking: Vec<_> = (0..2)
         .map(|_| {
             let (done, sent, first) = (done.clone(), sent.clone(), first.clone());
-            let (issuer, filter) = (provider.address, stage.filter.address);
+            let (issuer, filter) = (provider.address, harness.filter.address);
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
                     for token in [token(issuer).await, first.clone()] {
@@ -158,6 +159,7 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
             asking.iter().all(|task| !task.is_finished()),
             "rotation {rotation}"
         );
+        // Longer than `jwks_min_refresh_interval`, so that the next rotation can cause a load.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 
@@ -166,10 +168,10 @@ async fn tokens_of_a_real_provider_pass_through_rotations_without_a_failed_reque
         task.await.unwrap();
     }
 
-    let seen = stage.upstream.take();
+    let seen = harness.upstream.take();
     assert_eq!(seen.len(), sent.load(Ordering::Relaxed));
     assert!(
         seen.iter()
-            .all(|one| one.header("x-auth-subject") == ["job"])
+            .all(|request| request.header("x-auth-subject") == ["job"])
     );
 }

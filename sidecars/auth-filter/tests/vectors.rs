@@ -1,5 +1,5 @@
-//! Signatures in the manner of Project Wycheproof: for every algorithm that is offered, forms that must be
-//! taken and forms that must not be, each under its name. jsonwebtoken is asked about each as well.
+//! Signature vectors in the style of Project Wycheproof: for every supported algorithm, valid and
+//! invalid forms, each with a name. jsonwebtoken checks each of them too.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,24 +20,24 @@ use jsonwebtoken as theirs;
 use serde_json::{Value, json};
 use support::signer::{Signer, b64};
 
-/// Whether a vector must be taken.
+/// The expected result of a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Verdict {
+enum Expected {
     Valid,
     Invalid,
 }
 
-use Verdict::{Invalid, Valid};
+use Expected::{Invalid, Valid};
 
 fn key(jwk: &Value) -> Key {
     let jwk: Jwk = serde_json::from_value(jwk.clone()).unwrap();
     Key::from_jwk(&jwk, &Algorithm::ALL).unwrap()
 }
 
-/// Holds a token against a key, and asks jsonwebtoken, which takes no elliptic key of 521 bits.
-fn judge(name: &str, token: &str, jwk: &Value, alg: &str, wanted: Verdict) {
+/// Verifies a token, also with jsonwebtoken, which does not support P-521.
+fn check_vector(name: &str, token: &str, jwk: &Value, alg: &str, expected: Expected) {
     let ours = verify_jws(token.as_bytes(), &key(jwk)).is_ok();
-    assert_eq!(ours, wanted == Valid, "{alg}: {name}");
+    assert_eq!(ours, expected == Valid, "{alg}: {name}");
     let (Ok(alg), Ok(jwk)) = (alg.parse(), serde_json::from_value(jwk.clone())) else {
         return;
     };
@@ -45,8 +45,8 @@ fn judge(name: &str, token: &str, jwk: &Value, alg: &str, wanted: Verdict) {
     let signature = token.rsplit_once('.').unwrap();
     let second = theirs::crypto::verify(signature.1, signature.0.as_bytes(), &decoding, alg);
 
-    // What is wrong with header and form is none of their function's business.
-    if wanted == Valid || !ours && name.starts_with("signature") {
+    // jsonwebtoken's function gets only the signature, so it cannot see errors in header and form.
+    if expected == Valid || !ours && name.starts_with("signature") {
         assert_eq!(
             second.unwrap_or(false),
             ours,
@@ -66,13 +66,14 @@ fn signers() -> Vec<(Signer, &'static str)> {
 }
 
 #[test]
-fn every_valid_form_is_taken_for_every_algorithm() {
+fn accepts_every_valid_form() {
     for (signer, alg) in signers() {
         let jwk = signer.jwk();
+        // Around the block sizes of SHA-256 (64 bytes) and SHA-512 (128 bytes) with their padding.
         for length in [0, 1, 2, 3, 55, 56, 63, 64, 65, 111, 112, 127, 128, 1000] {
             let header = json!({"alg": alg}).to_string();
             let token = signer.sign_text(&header, &vec![0xa5; length], alg);
-            judge(&format!("{length} bytes"), &token, &jwk, alg, Valid);
+            check_vector(&format!("{length} bytes"), &token, &jwk, alg, Valid);
         }
 
         for (name, header) in [
@@ -80,18 +81,18 @@ fn every_valid_form_is_taken_for_every_algorithm() {
             ("white space", format!("{{ \"alg\" :\n\t\"{alg}\" }}")),
             ("an escaped name", format!(r#"{{"\u0061lg":"{alg}"}}"#)),
             (
-                "members nobody knows",
+                "unknown members",
                 format!(r#"{{"alg":"{alg}","x":[{{}}],"jku":"http://x"}}"#),
             ),
         ] {
             let token = signer.sign_text(&header, b"foo", alg);
-            judge(name, &token, &jwk, alg, Valid);
+            check_vector(name, &token, &jwk, alg, Valid);
         }
     }
 }
 
 #[test]
-fn no_invalid_form_is_taken_for_any_algorithm() {
+fn rejects_every_invalid_form() {
     for (signer, alg) in signers() {
         let jwk = signer.jwk();
         let header = json!({"alg": alg}).to_string();
@@ -146,11 +147,13 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
         }
 
         let standard = STANDARD.encode(&signature);
+        // Without `+` and `/` both alphabets produce the same text, which is valid.
         vectors.retain(|(name, _)| name != "form: standard base64" || standard != encoded);
+        // One flipped bit in every byte.
         for at in 0..signature.len() {
-            let mut bent = signature.clone();
-            bent[at] ^= 1 << (at % 8);
-            vectors.push((format!("signature: byte {at} bent"), with(&bent)));
+            let mut modified = signature.clone();
+            modified[at] ^= 1 << (at % 8);
+            vectors.push((format!("signature: byte {at} modified"), with(&modified)));
         }
 
         for (what, changed) in [
@@ -168,32 +171,33 @@ fn no_invalid_form_is_taken_for_any_algorithm() {
             let swapped = [&signature[half..], &signature[..half]].concat();
             vectors.push(("signature: r and s swapped".to_owned(), with(&swapped)));
 
+            // r or s of zero must be rejected before verification (SEC 1 4.1.4).
             for (name, zero) in [("r", 0..half), ("s", half..signature.len())] {
-                let mut bent = signature.clone();
-                bent[zero].fill(0);
-                vectors.push((format!("signature: {name} zero"), with(&bent)));
+                let mut modified = signature.clone();
+                modified[zero].fill(0);
+                vectors.push((format!("signature: {name} zero"), with(&modified)));
             }
         }
 
         for (name, token) in vectors {
-            judge(&name, &token, &jwk, alg, Invalid);
+            check_vector(&name, &token, &jwk, alg, Invalid);
         }
     }
 }
 
-/// Every token of one algorithm held against a key that is only for another.
+/// Tokens of one algorithm, verified with a key for another one only.
 #[test]
-fn no_signature_is_taken_for_one_of_another_algorithm() {
+fn rejects_signatures_of_another_algorithm() {
     let signers = signers();
     for (signer, alg) in &signers {
         let mut jwk = signer.jwk();
         for (_, other) in signers.iter().filter(|(_, other)| other != alg) {
-            // Signed as `alg`, said to be `other`, and the key is for `other` if it can be.
+            // Signed as `alg` with `other` in the header; the key is for `other` where possible.
             let token = signer.sign_text(&json!({"alg": other}).to_string(), b"foo", alg);
             let same_kind = alg[1..2] == other[1..2] && alg.starts_with(['R', 'P']);
             if same_kind && other.starts_with(['R', 'P']) {
                 jwk["alg"] = json!(other);
-                judge(
+                check_vector(
                     "signature: of another algorithm",
                     &token,
                     &jwk,
@@ -211,14 +215,14 @@ fn no_signature_is_taken_for_one_of_another_algorithm() {
     }
 }
 
-/// RSA blocks as forgers write them: what the exponent makes of the signature is not quite what
-/// PKCS #1 wants (RFC 8017 section 9.2), but near enough for careless checkers.
+/// Malformed RSA blocks: the decrypted signature is close to PKCS #1 (RFC 8017 section 9.2), but
+/// wrong enough for forgery (Bleichenbacher 2006).
 #[test]
-fn no_rsa_block_with_a_flaw_is_taken() {
+fn rejects_malformed_rsa_blocks() {
     if Command::new("openssl").arg("version").output().is_err() {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: no_rsa_block_with_a_flaw_is_taken: it needs openssl"
+            "skipped: rejects_malformed_rsa_blocks: it needs openssl"
         );
         return;
     }
@@ -251,7 +255,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed.as_bytes());
     let digest = digest.as_ref();
 
-    // DigestInfo of SHA-256 with and without the NULL that belongs there, and with the id of SHA-1.
+    // DigestInfo of SHA-256 with and without the required NULL, and with the id of SHA-512.
     let with_null = &[
         0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20,
     ][..];
@@ -278,6 +282,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         .concat() as Vec<u8>
     };
 
+    // Garbage behind the digest gives a forger with exponent 3 free bytes.
     let short = |padding: usize, info: &[u8]| {
         let garbage = vec![0x5a; 256 - 3 - padding - info.len() - digest.len()];
         [
@@ -291,9 +296,9 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         .concat() as Vec<u8>
     };
 
-    let mut bent = block(1, 0xff, with_null, b"");
-    bent[20] = 0xfe;
-    for (name, block, wanted) in [
+    let mut modified = block(1, 0xff, with_null, b"");
+    modified[20] = 0xfe;
+    for (name, block, expected) in [
         (
             "signature: as it should be",
             block(1, 0xff, with_null, b""),
@@ -314,7 +319,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
             block(1, 0, with_null, b""),
             Invalid,
         ),
-        ("signature: one bent byte of padding", bent, Invalid),
+        ("signature: one modified byte of padding", modified, Invalid),
         (
             "signature: the id of SHA-512",
             block(1, 0xff, sha512, b""),
@@ -351,7 +356,7 @@ fn no_rsa_block_with_a_flaw_is_taken() {
             Invalid,
         ),
     ] {
-        // What decrypting does without padding is the bare operation of the private key.
+        // Decryption without padding is the raw private key operation.
         let how = [
             "pkeyutl",
             "-decrypt",
@@ -362,17 +367,17 @@ fn no_rsa_block_with_a_flaw_is_taken() {
         ];
 
         let token = format!("{signed}.{}", b64(&openssl(&how, &block)));
-        judge(name, &token, &jwk, "RS256", wanted);
+        check_vector(name, &token, &jwk, "RS256", expected);
     }
 
     pss(&path, &n);
 }
 
-/// PSS salts of another length than the digest's (RFC 7518 section 3.5 wants them equal).
+/// PSS salts of another length than the digest's (RFC 7518 section 3.5 requires equal lengths).
 fn pss(path: &Path, n: &[u8]) {
     let jwk = json!({"kty": "RSA", "alg": "PS256", "n": b64(n), "e": "AQAB"});
     let signed = format!("{}.{}", b64(br#"{"alg":"PS256"}"#), b64(b"foo"));
-    for (length, wanted) in [
+    for (length, expected) in [
         ("32", Valid),
         ("0", Invalid),
         ("20", Invalid),
@@ -391,12 +396,12 @@ fn pss(path: &Path, n: &[u8]) {
         ];
 
         let token = format!("{signed}.{}", b64(&openssl(&how, signed.as_bytes())));
-        judge(
+        check_vector(
             &format!("signature: a salt of {length}"),
             &token,
             &jwk,
             "PS256",
-            wanted,
+            expected,
         );
     }
 }

@@ -1,11 +1,11 @@
-//! The colour of a coin's centre and of its ring, beside that of what lies around it and of the
-//! other coins in the photo: a coin under a lamp is yellow, and so is everything else there.
+//! The colour of a coin's centre and ring, relative to its surroundings and to the other coins in
+//! the photo: under a warm lamp everything is yellow.
 
 use crate::detect::Circle;
 use crate::money::Metal;
 use crate::raster::{Pyramid, Raster, shrink};
 
-/// How many numbers describe the colour of one coin.
+/// The number of colour features of a coin.
 pub const COLOUR_FEATURES: usize = 30;
 
 /// The colours measured in and around one circle, in linear light, 0 to 1.
@@ -15,12 +15,12 @@ pub struct Patch {
     pub centre: [f32; 3],
     /// The ring inside the rim: 0.78 to 0.9 of the radius.
     pub ring: [f32; 3],
-    /// What lies around: 1.15 to 1.45 of the radius, without other coins.
+    /// The surroundings: 1.15 to 1.45 of the radius, without other coins.
     pub around: [f32; 3],
 }
 
 impl Patch {
-    /// Measures one circle; `all` are the circles whose insides are not background.
+    /// Measures one circle; `all` are the circles to exclude from the surroundings.
     pub fn measure(pyramid: &Pyramid, circle: &Circle, all: &[Circle]) -> Self {
         let (raster, factor) = pyramid.level_for(circle.r, 20.0);
         let (x, y, r) = (
@@ -37,9 +37,9 @@ impl Patch {
         };
 
         let anywhere = |_: f32, _: f32| true;
-        let centre = typical(raster, x, y, (0.0, 0.58 * r), anywhere).unwrap_or([0.5; 3]);
-        let ring = typical(raster, x, y, (0.78 * r, 0.9 * r), anywhere).unwrap_or(centre);
-        let around = typical(raster, x, y, (1.15 * r, 1.45 * r), free).unwrap_or([0.2; 3]);
+        let centre = trimmed_mean(raster, x, y, (0.0, 0.58 * r), anywhere).unwrap_or([0.5; 3]);
+        let ring = trimmed_mean(raster, x, y, (0.78 * r, 0.9 * r), anywhere).unwrap_or(centre);
+        let around = trimmed_mean(raster, x, y, (1.15 * r, 1.45 * r), free).unwrap_or([0.2; 3]);
 
         Self {
             centre,
@@ -48,20 +48,20 @@ impl Patch {
         }
     }
 
-    /// The same patch under a light that is stronger or weaker in each channel.
-    pub fn lit(&self, gains: [f32; 3]) -> Self {
-        let lit = |c: [f32; 3]| [c[0] * gains[0], c[1] * gains[1], c[2] * gains[2]];
+    /// Returns the patch under another light, with a gain per channel.
+    pub fn with_light(&self, gains: [f32; 3]) -> Self {
+        let scaled = |c: [f32; 3]| [c[0] * gains[0], c[1] * gains[1], c[2] * gains[2]];
         Self {
-            centre: lit(self.centre),
-            ring: lit(self.ring),
-            around: lit(self.around),
+            centre: scaled(self.centre),
+            ring: scaled(self.ring),
+            around: scaled(self.around),
         }
     }
 }
 
-/// The mean colour between two radii, without the darkest seventh and the lightest quarter:
+/// Returns the mean colour between two radii, without the darkest seventh and the lightest quarter:
 /// engraving and glare.
-fn typical(
+fn trimmed_mean(
     raster: &Raster,
     x: f32,
     y: f32,
@@ -86,26 +86,27 @@ fn typical(
     }
     colours.sort_by_key(|c| 3 * u32::from(c[0]) + 6 * u32::from(c[1]) + u32::from(c[2]));
 
-    let kept = &colours[colours.len() / 7..colours.len() * 3 / 4];
+    let middle = &colours[colours.len() / 7..colours.len() * 3 / 4];
     let mut sum = [0.0; 3];
-    for colour in kept {
+    for colour in middle {
         for (sum, value) in sum.iter_mut().zip(colour) {
             *sum += linear(*value);
         }
     }
 
-    Some(sum.map(|sum| sum / kept.len() as f32))
+    Some(sum.map(|sum| sum / middle.len() as f32))
 }
 
-/// Undoes the gamma of sRGB, nearly.
+/// Approximates the inverse of the sRGB transfer function.
 fn linear(value: u8) -> f32 {
     (f32::from(value) / 255.0).powf(2.2)
 }
 
-/// The numbers that describe each coin of one photo.
+/// Returns the features of each coin of a photo.
 pub fn features(patches: &[Patch]) -> Vec<[f32; COLOUR_FEATURES]> {
     let centres: Vec<[f32; 3]> = patches.iter().map(|p| lab(p.centre)).collect();
     let tints: Vec<[f32; 2]> = patches.iter().map(|p| tint(p.centre)).collect();
+    // Medians over the photo estimate the light, which all coins share.
     let common: [f32; 3] = [0, 1, 2].map(|i| quantile(centres.iter().map(|c| c[i]).collect(), 0.5));
     let shared: [f32; 2] = [0, 1].map(|i| quantile(tints.iter().map(|t| t[i]).collect(), 0.5));
     let red: Vec<f32> = centres.iter().map(|c| c[1]).collect();
@@ -145,7 +146,7 @@ fn quantile(mut values: Vec<f32>, share: f32) -> f32 {
     values.get(at).copied().unwrap_or(0.0)
 }
 
-/// CIE Lab under D65, in tenths so that all features are of one size.
+/// Converts to CIE Lab under D65, in tenths so that all features have similar ranges.
 fn lab(rgb: [f32; 3]) -> [f32; 3] {
     let [r, g, b] = rgb;
     let f = |t: f32| {
@@ -167,38 +168,40 @@ fn chroma(lab: [f32; 3]) -> f32 {
 }
 
 fn hue(lab: [f32; 3]) -> [f32; 2] {
+    // The constant damps the hue of nearly grey colours, which is noise.
     let size = chroma(lab) + 0.3;
     [lab[1] / size, lab[2] / size]
 }
 
-/// Red and blue against green, as logarithms: a change of light adds the same to every coin.
+/// Returns red and blue relative to green, as logarithms: a change of light adds the same amount
+/// for every coin.
 fn tint(rgb: [f32; 3]) -> [f32; 2] {
     let log = |v: f32| (v + 0.004).ln();
     [log(rgb[0]) - log(rgb[1]), log(rgb[2]) - log(rgb[1])]
 }
 
-/// A multinomial logistic model over the features.
+/// A multinomial logistic regression over the features.
 #[derive(Debug, Clone)]
 pub struct Colours {
     weights: Vec<f32>,
 }
 
 impl Colours {
-    /// Per feature a mean, a spread and one weight a class, then one bias a class.
+    /// Per feature a mean, a standard deviation and one weight per class, then one bias per class.
     pub const WEIGHTS: usize = COLOUR_FEATURES * (2 + CLASSES) + CLASSES;
 
-    /// Takes the weights; missing ones are zero.
+    /// Creates a model from weights; missing ones are zero.
     pub fn new(mut weights: Vec<f32>) -> Self {
         weights.resize(Self::WEIGHTS, 0.0);
         Self { weights }
     }
 
-    /// The weights.
+    /// Returns the weights.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// The score of each metal, in the order of [`Metal::ALL`].
+    /// Returns the score of each metal, in the order of [`Metal::ALL`].
     pub fn scores(&self, features: &[f32; COLOUR_FEATURES]) -> [f32; CLASSES] {
         let (per_feature, bias) = self.weights.split_at(COLOUR_FEATURES * (2 + CLASSES));
         let mut scores = [0.0; CLASSES];
@@ -206,6 +209,7 @@ impl Colours {
         for (value, weights) in features.iter().zip(per_feature.chunks_exact(2 + CLASSES)) {
             let value = (value - weights[0]) / weights[1].max(1e-3);
             for (score, weight) in scores.iter_mut().zip(&weights[2..]) {
+                // Features far outside of the training data must not dominate.
                 *score += value.clamp(-4.0, 4.0) * weight;
             }
         }
@@ -220,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn white_has_no_colour_and_light_moves_all_tints_alike() {
+    fn white_is_colourless_and_light_shifts_all_tints_alike() {
         let white = lab([1.0, 1.0, 1.0]);
         assert!(
             (white[0] - 10.0).abs() < 0.05 && chroma(white) < 0.05,
@@ -232,11 +236,11 @@ mod tests {
             ring: [0.4; 3],
             around: [0.3, 0.2, 0.4],
         };
-        let lit = patch.lit([1.3, 1.0, 0.8]);
+        let brighter = patch.with_light([1.3, 1.0, 0.8]);
         let moved = |a: [f32; 3], b: [f32; 3]| tint(b)[0] - tint(a)[0];
         let (centre, around) = (
-            moved(patch.centre, lit.centre),
-            moved(patch.around, lit.around),
+            moved(patch.centre, brighter.centre),
+            moved(patch.around, brighter.around),
         );
         assert!((centre - around).abs() < 0.01, "{centre} {around}");
     }

@@ -1,19 +1,19 @@
-//! Looks at what is inside a circle: is it a coin, and of what colour?
+//! Classifies circles: coin or not, and the colour.
 
 mod colour;
 mod net;
 
 pub use colour::{COLOUR_FEATURES, Colours, Patch, features};
-pub use net::{CROP_SIDE, Crop, NET_WEIGHTS, Net, OUTPUTS, crop, even_out, shape};
+pub use net::{CROP_SIDE, Crop, NET_WEIGHTS, Net, OUTPUTS, crop, normalize, shape};
 
-/// What was learnt from labelled photos: the weights of both classifiers.
+/// The trained weights of both classifiers.
 ///
-/// `examples/train.rs` makes the file; `models/README.md` says from what.
+/// The example `train` writes the file; `models/README.md` describes its data.
 #[derive(Debug, Clone)]
 pub struct Models {
-    /// Tells coins from other circles, and gives a first guess at the colour.
+    /// Classifies circles as coins or not, with a first estimate of the colour.
     pub net: Net,
-    /// Tells the colour classes apart.
+    /// Classifies the colour.
     pub colours: Colours,
 }
 
@@ -21,12 +21,12 @@ impl Models {
     /// The length of the file in bytes.
     pub const BYTES: usize = 4 * (NET_WEIGHTS + Colours::WEIGHTS);
 
-    /// The models that come with the program.
-    pub fn shipped() -> Self {
+    /// Returns the models included in the program.
+    pub fn builtin() -> Self {
         Self::from_bytes(include_bytes!("../../models/coins.bin"))
     }
 
-    /// Reads weights: little-endian 32-bit floats, first the net's, then the colours'.
+    /// Parses weights: little-endian 32-bit floats, first the network's, then the colours'.
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let mut values: Vec<f32> = bytes
             .chunks_exact(4)
@@ -39,16 +39,17 @@ impl Models {
         }
     }
 
-    /// The bytes that [`Models::from_bytes`] reads.
+    /// Returns the bytes that [`Models::from_bytes`] parses.
     pub fn to_bytes(&self) -> Vec<u8> {
         let values = self.net.weights().iter().chain(self.colours.weights());
         values.flat_map(|value| value.to_le_bytes()).collect()
     }
 }
 
-/// Scores as probabilities that sum to one.
+/// Converts scores to probabilities that sum to one.
 pub fn softmax<const N: usize>(scores: [f32; N]) -> [f32; N] {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
+    // Relative to the largest score, so that `exp` cannot overflow.
     let powers = scores.map(|score| (score - most).exp());
     let sum: f32 = powers.iter().sum();
     powers.map(|power| power / sum)

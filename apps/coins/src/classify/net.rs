@@ -1,6 +1,6 @@
-//! A small convolutional network on 32x32 crops: three 3x3 convolutions, each with ReLU and 2x2
-//! maximum pooling, and two dense layers. It is written out here because it is a page of code; an
-//! inference library would be many times the size of the whole program.
+//! A small convolutional network on 32x32 crops: three 3x3 convolutions, each with ReLU and 2x2 max
+//! pooling, and two dense layers. It is implemented here because it is a page of code; an inference
+//! library would be many times the size of the whole program.
 
 use crate::detect::Circle;
 use crate::raster::{Pyramid, shrink};
@@ -8,10 +8,10 @@ use crate::raster::{Pyramid, shrink};
 /// The side of a crop in pixels.
 pub const CROP_SIDE: usize = 32;
 
-/// A crop as the network takes it: row by row, three channels a pixel.
+/// A crop as network input: row by row, three channels per pixel.
 pub type Crop = Vec<f32>;
 
-/// What the network gives: the score of "a coin", then one for each of the metals.
+/// The number of outputs: the score of "a coin", then one per metal.
 pub const OUTPUTS: usize = 6;
 
 /// The sizes of the layers, for the network and for its training.
@@ -24,7 +24,7 @@ pub mod shape {
     pub const HIDDEN: usize = 16;
     /// The inputs of the dense layer.
     pub const FLAT: usize = SIDES[3] * SIDES[3] * CHANNELS[3];
-    /// Where each layer's weights begin; its biases follow them. The entries are the three
+    /// The offset of each layer's weights; its biases follow them. The entries are the three
     /// convolutions, the two dense layers, and the end.
     pub const OFFSETS: [usize; 6] = {
         let mut offsets = [0; 6];
@@ -50,18 +50,18 @@ pub struct Net {
 }
 
 impl Net {
-    /// Takes the weights in the order of [`shape::OFFSETS`]; missing ones are zero.
+    /// Creates a network from weights in the order of [`shape::OFFSETS`]; missing ones are zero.
     pub fn new(mut weights: Vec<f32>) -> Self {
         weights.resize(NET_WEIGHTS, 0.0);
         Self { weights }
     }
 
-    /// The weights.
+    /// Returns the weights.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// The scores of one crop.
+    /// Returns the scores of a crop.
     pub fn scores(&self, crop: &Crop) -> [f32; OUTPUTS] {
         use shape::{CHANNELS, HIDDEN, OFFSETS, SIDES};
         let w = &self.weights;
@@ -73,8 +73,8 @@ impl Net {
     }
 }
 
-/// Cuts out a circle with a quarter of its radius around it, turned by `turn` radians, and evens
-/// out brightness and contrast; the balance of the colours stays.
+/// Returns a crop of a circle and a quarter of its radius around it, rotated by `turn` radians,
+/// with normalized brightness and contrast; the colour balance is kept.
 pub fn crop(pyramid: &Pyramid, circle: &Circle, turn: f32) -> Crop {
     let half = CROP_SIDE as f32 / 2.0;
     let (raster, factor) = pyramid.level_for(circle.r, half / REACH);
@@ -90,17 +90,18 @@ pub fn crop(pyramid: &Pyramid, circle: &Circle, turn: f32) -> Crop {
         for column in 0..CROP_SIDE {
             let u = (column as f32 + 0.5 - half) / half * REACH * r;
             let v = (row as f32 + 0.5 - half) / half * REACH * r;
-            crop.extend(raster.between(x + u * cos - v * sin, y + u * sin + v * cos));
+            crop.extend(raster.interpolate(x + u * cos - v * sin, y + u * sin + v * cos));
         }
     }
 
-    even_out(&mut crop);
+    normalize(&mut crop);
     crop
 }
 
-/// Takes the mean brightness away and divides by its spread.
-pub fn even_out(crop: &mut [f32]) {
+/// Subtracts the mean brightness and divides by its standard deviation.
+pub fn normalize(crop: &mut [f32]) {
     let count = crop.len() as f32 / 3.0;
+    // Luma weights of ITU-R BT.601, rounded.
     let light = |pixel: &[f32]| 0.3 * pixel[0] + 0.59 * pixel[1] + 0.11 * pixel[2];
     let mean = crop.chunks_exact(3).map(light).sum::<f32>() / count;
     let square = crop
@@ -108,6 +109,7 @@ pub fn even_out(crop: &mut [f32]) {
         .map(|p| (light(p) - mean).powi(2))
         .sum::<f32>()
         / count;
+    // The constant keeps noise in flat crops from being amplified.
     let spread = square.sqrt() + 8.0;
 
     for value in crop {
@@ -115,18 +117,19 @@ pub fn even_out(crop: &mut [f32]) {
     }
 }
 
-/// A 3x3 convolution with `O` outputs, ReLU and pooling. Weights are in the order tap, input,
-/// output, so that the innermost loop runs over outputs side by side.
+/// Computes a 3x3 convolution with `O` outputs, ReLU and pooling. Weights are in the order tap,
+/// input, output, so that the innermost loop runs over adjacent outputs.
 fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<f32> {
     let channels = input.len() / (side * side);
     let (weights, bias) = weights.split_at(weights.len() - O);
-    let padded = padded(input, side, channels);
+    let padded = pad(input, side, channels);
     let row = (side + 2) * channels;
     let half = side / 2;
     let mut out = vec![0.0; half * half * O];
 
     for y in 0..half {
         for x in 0..half {
+            // Starting at zero makes the maximum a ReLU as well.
             let mut best = [0.0_f32; O];
             for corner in 0..4 {
                 let start = (2 * y + corner / 2) * row + (2 * x + corner % 2) * channels;
@@ -154,8 +157,8 @@ fn convolve<const O: usize>(input: &[f32], side: usize, weights: &[f32]) -> Vec<
     out
 }
 
-/// The input with a border of zeros, one pixel wide.
-fn padded(input: &[f32], side: usize, channels: usize) -> Vec<f32> {
+/// Adds a border of zeros, one pixel wide.
+fn pad(input: &[f32], side: usize, channels: usize) -> Vec<f32> {
     let row = (side + 2) * channels;
     let mut out = vec![0.0; row * (side + 2)];
     for (y, line) in input.chunks_exact(side * channels).enumerate() {
@@ -176,7 +179,7 @@ fn dense<const O: usize>(input: &[f32], weights: &[f32]) -> [f32; O] {
     out
 }
 
-/// How far a crop reaches, in radii.
+/// The extent of a crop in radii.
 const REACH: f32 = 1.25;
 
 #[cfg(test)]
@@ -185,7 +188,8 @@ mod tests {
     use crate::raster::Raster;
 
     #[test]
-    fn a_convolution_sums_its_neighbourhood() {
+    fn convolution_sums_its_neighbourhood() {
+        // All taps of the first output are 1; the second has only a bias.
         let mut weights = vec![0.0; 9 * 2 + 2];
         for tap in 0..9 {
             weights[tap * 2] = 1.0;
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn crops_do_not_depend_on_the_brightness() {
+    fn crops_are_independent_of_brightness() {
         let circle = Circle {
             x: 20.0,
             y: 20.0,
@@ -206,7 +210,7 @@ mod tests {
         };
 
         let picture = |low: u8, high: u8| {
-            let mut raster = Raster::filled(40, 40, [low; 3]);
+            let mut raster = Raster::new(40, 40, [low; 3]);
             (10..20).for_each(|i| raster.set(i, 12, [high; 3]));
             crop(&Pyramid::new(raster), &circle, 0.0)
         };

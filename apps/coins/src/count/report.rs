@@ -1,6 +1,6 @@
-//! Turns a ranking into an answer.
+//! Builds the result from a ranking.
 
-use super::find::{Found, shown_in};
+use super::find::{CoinCandidate, visible_share};
 use crate::answer::{Alternative, Coin, Count, Image, Scale, Timing, Total, Warning};
 use crate::fit::{Assignment, Ranking};
 use crate::money::Currency;
@@ -8,7 +8,7 @@ use crate::photo::Photo;
 use crate::raster::Raster;
 
 /// Sorts coins by rows from the top, and within a row from the left.
-pub(super) fn in_reading_order(found: &mut [Found]) {
+pub(super) fn sort_in_reading_order(found: &mut [CoinCandidate]) {
     found.sort_by(|a, b| a.circle.y.total_cmp(&b.circle.y));
     let mut start = 0;
     for i in 1..=found.len() {
@@ -21,13 +21,13 @@ pub(super) fn in_reading_order(found: &mut [Found]) {
     }
 }
 
-/// Tells what was found; without a ranking nothing was.
+/// Builds the result; without a ranking it has no coins.
 pub(super) fn report(
     photo: &Photo,
     picture: &Raster,
-    found: &[Found],
+    found: &[CoinCandidate],
     ranking: Option<Ranking>,
-    asked: Option<Currency>,
+    requested: Option<Currency>,
 ) -> Count {
     let image = Image {
         width: photo.width,
@@ -35,10 +35,10 @@ pub(super) fn report(
         orientation: photo.orientation,
     };
     let mut count = Count {
-        currency: asked,
+        currency: requested,
         total: Total {
             minor: 0,
-            display: asked.map_or_else(String::new, |currency| currency.display(0)),
+            display: requested.map_or_else(String::new, |currency| currency.display(0)),
             confidence: 1.0,
         },
         ambiguous: false,
@@ -56,12 +56,19 @@ pub(super) fn report(
     count
 }
 
-fn fill(count: &mut Count, photo: &Photo, picture: &Raster, found: &[Found], ranking: &Ranking) {
+fn fill(
+    count: &mut Count,
+    photo: &Photo,
+    picture: &Raster,
+    found: &[CoinCandidate],
+    ranking: &Ranking,
+) {
     let totals = ranking.totals();
     let Some(&(minor, confidence, best)) = totals.first() else {
         return;
     };
-    let Some((way, _)) = ranking.ways.get(best) else {
+    // The index comes from the same ranking, so it always exists.
+    let Some((assignment, _)) = ranking.assignments.get(best) else {
         return;
     };
     let currency = ranking.currency;
@@ -72,44 +79,45 @@ fn fill(count: &mut Count, photo: &Photo, picture: &Raster, found: &[Found], ran
         display: currency.display(minor),
         confidence,
     };
-    count.ambiguous = confidence < SURE;
+    count.ambiguous = confidence < MIN_CONFIDENCE;
     count.scale = Some(Scale {
-        px_per_mm: way.scale,
-        tilt: [way.tilt.0, way.tilt.1],
+        px_per_mm: assignment.scale,
+        tilt: [assignment.tilt.0, assignment.tilt.1],
     });
 
     count.coins = found
         .iter()
         .enumerate()
-        .map(|(i, found)| coin(i, found, photo, picture, ranking, way))
+        .map(|(i, found)| coin(i, found, photo, picture, ranking, assignment))
         .collect();
 
+    // The first total is the result itself.
     count.alternatives = totals[1..]
         .iter()
-        .filter(|(_, probability, _)| *probability >= LEAST_TOLD)
-        .take(MOST_TOLD)
+        .filter(|(_, probability, _)| *probability >= MIN_ALTERNATIVE)
+        .take(MAX_ALTERNATIVES)
         .map(|&(minor, probability, index)| Alternative {
             minor,
             display: currency.display(minor),
             probability,
-            change: change(currency, way, &ranking.ways[index].0),
+            change: describe_change(currency, assignment, &ranking.assignments[index].0),
         })
         .collect();
 }
 
 fn coin(
     i: usize,
-    found: &Found,
+    found: &CoinCandidate,
     photo: &Photo,
     picture: &Raster,
     ranking: &Ranking,
-    way: &Assignment,
+    assignment: &Assignment,
 ) -> Coin {
-    let kind = &ranking.currency.coins()[way.kinds[i]];
+    let kind = &ranking.currency.coins()[assignment.kinds[i]];
     let agreeing = ranking
-        .ways
+        .assignments
         .iter()
-        .filter(|(other, _)| other.kinds[i] == way.kinds[i]);
+        .filter(|(other, _)| other.kinds[i] == assignment.kinds[i]);
     let circle = found.circle;
 
     Coin {
@@ -119,13 +127,14 @@ fn coin(
         r: circle.r * photo.scale,
         denomination: kind.value,
         name: kind.name,
-        confidence: agreeing.map(|(_, weight)| weight).sum::<f32>() * found.sureness,
-        partial: shown_in(picture, &circle) < 1.0,
+        // The weight of all assignments that agree about this coin.
+        confidence: agreeing.map(|(_, weight)| weight).sum::<f32>() * found.probability,
+        partial: visible_share(picture, &circle) < 1.0,
     }
 }
 
-/// Says in words how another way differs.
-fn change(currency: Currency, from: &Assignment, to: &Assignment) -> String {
+/// Describes the difference between two assignments.
+fn describe_change(currency: Currency, from: &Assignment, to: &Assignment) -> String {
     let coins = currency.coins();
     let differing: Vec<usize> = (0..from.kinds.len())
         .filter(|&i| from.kinds[i] != to.kinds[i])
@@ -136,8 +145,8 @@ fn change(currency: Currency, from: &Assignment, to: &Assignment) -> String {
         few @ ([_] | [_, _] | [_, _, _]) => few
             .iter()
             .map(|&i| {
-                let (is, was) = (coins[to.kinds[i]].name, coins[from.kinds[i]].name);
-                format!("coin {}: {is} instead of {was}", i + 1)
+                let (new, old) = (coins[to.kinds[i]].name, coins[from.kinds[i]].name);
+                format!("coin {}: {new} instead of {old}", i + 1)
             })
             .collect::<Vec<_>>()
             .join(", "),
@@ -146,17 +155,17 @@ fn change(currency: Currency, from: &Assignment, to: &Assignment) -> String {
 }
 
 fn warnings(photo: &Photo) -> Vec<Warning> {
-    if photo.width.max(photo.height) >= LEAST_SIDE {
+    if photo.width.max(photo.height) >= MIN_SIDE {
         return Vec::new();
     }
-    let message = format!("under {LEAST_SIDE} pixels a side coins are not told apart");
+    let message = format!("coins cannot be distinguished in photos under {MIN_SIDE} pixels");
     vec![Warning {
         code: "too_small",
         message,
     }]
 }
 
-/// The warning for a grey picture.
+/// Returns the warning for a grey picture.
 pub(super) fn no_colour() -> Warning {
     let message = "the photo has no colour, so only sizes were compared".to_owned();
     Warning {
@@ -165,7 +174,7 @@ pub(super) fn no_colour() -> Warning {
     }
 }
 
-const SURE: f32 = 0.6;
-const LEAST_TOLD: f32 = 0.01;
-const MOST_TOLD: usize = 5;
-const LEAST_SIDE: u32 = 120;
+const MIN_CONFIDENCE: f32 = 0.6;
+const MIN_ALTERNATIVE: f32 = 0.01;
+const MAX_ALTERNATIVES: usize = 5;
+const MIN_SIDE: u32 = 120;

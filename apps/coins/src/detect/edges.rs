@@ -1,8 +1,8 @@
-//! Where the picture changes, and in which direction.
+//! Detects edges and their directions.
 
 use crate::raster::Raster;
 
-/// One edge pixel: its place, the unit vector across the edge, and how much it counts.
+/// An edge pixel: its position, the unit vector across the edge, and its weight.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Edge {
     pub(super) x: f32,
@@ -11,9 +11,9 @@ pub(super) struct Edge {
     pub(super) weight: u16,
 }
 
-/// The ridge lines of the gradient, taken in whichever colour channel changes most: a copper coin
-/// on red cloth has an edge in blue and none in grey.
-pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
+/// Returns the ridges of the gradient in the colour channel that changes most: a copper coin on red
+/// cloth has an edge in blue and none in grey.
+pub(super) fn detect_edges(raster: &Raster) -> Vec<Edge> {
     let (width, height) = (raster.width(), raster.height());
     if width < 5 || height < 5 {
         return Vec::new();
@@ -24,22 +24,25 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
     for y in 1..height - 1 {
         for x in 1..width - 1 {
             let (dx, dy, size) = gradient[y * width + x];
-            if size < FAINTEST {
+            if size < MIN_GRADIENT {
                 continue;
             }
 
             let (ux, uy) = (dx / size, dy / size);
+            // The neighbour in the direction of the gradient; 1.3 rounds diagonals to a diagonal
+            // step.
             let (sx, sy) = ((ux * 1.3) as isize, (uy * 1.3) as isize);
             let step = sy * width as isize + sx;
             let here = (y * width + x) as isize;
             let before = gradient[(here - step) as usize].2;
             let after = gradient[(here + step) as usize].2;
 
+            // Non-maximum suppression; `<=` on one side keeps exactly one of two equal neighbours.
             if size < before || size <= after {
                 continue;
             }
 
-            // A parabola through the three sizes puts the ridge between pixels.
+            // A parabola through the three values locates the ridge between pixels.
             let bend = before + after - 2.0 * size;
             let shift = if bend < -1e-3 {
                 (0.5 * (before - after) / bend).clamp(-0.5, 0.5)
@@ -59,10 +62,11 @@ pub(super) fn thinned(raster: &Raster) -> Vec<Edge> {
     edges
 }
 
-/// Scharr's gradient of a slightly blurred picture, as (dx, dy, length) in grey levels a pixel.
+/// Returns the Scharr gradient of a slightly blurred picture, as (dx, dy, length) in grey levels
+/// per pixel.
 fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
     let (width, height) = (raster.width(), raster.height());
-    let blurred = blurred(raster);
+    let blurred = blur(raster);
     let row = width * 3;
     let mut out = vec![(0.0, 0.0, 0.0); width * height];
 
@@ -84,7 +88,7 @@ fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
                 }
             }
 
-            // 32 is Scharr's weight, 16 the blur's, which kept its fraction.
+            // 32 is the sum of the Scharr weights, 16 the factor of the blur.
             let scale = 1.0 / (32.0 * 16.0);
             let size = (best.2 as f32).sqrt() * scale;
             out[y * width + x] = (best.0 as f32 * scale, best.1 as f32 * scale, size);
@@ -94,8 +98,8 @@ fn gradient(raster: &Raster) -> Vec<(f32, f32, f32)> {
     out
 }
 
-/// A 3x3 binomial blur, sixteen times as large as the picture's values.
-fn blurred(raster: &Raster) -> Vec<u16> {
+/// Returns a 3x3 binomial blur, scaled by 16 to keep the fraction.
+fn blur(raster: &Raster) -> Vec<u16> {
     let (width, height) = (raster.width(), raster.height());
     let row = width * 3;
     let source = raster.pixels();
@@ -103,6 +107,7 @@ fn blurred(raster: &Raster) -> Vec<u16> {
 
     for y in 0..height {
         for i in 0..row {
+            // The border repeats the edge pixel.
             let left = if i >= 3 { i - 3 } else { i };
             let right = if i + 3 < row { i + 3 } else { i };
             let at = |i: usize| u16::from(source[y * row + i]);
@@ -122,5 +127,5 @@ fn blurred(raster: &Raster) -> Vec<u16> {
     out
 }
 
-const FAINTEST: f32 = 1.5;
+const MIN_GRADIENT: f32 = 1.5;
 const HALF_WEIGHT: f32 = 4.0;

@@ -1,4 +1,4 @@
-//! Finds circles: edges vote for the centres they point at, rays then measure each circle.
+//! Detects circles: edges vote for centres, then rays measure each circle.
 
 mod edges;
 mod rays;
@@ -6,7 +6,7 @@ mod vote;
 
 use crate::raster::{Pyramid, grow};
 
-/// A circle in the working picture and how much of an edge it has.
+/// A circle in the working picture and the quality of its edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Circle {
     /// The centre, from the left.
@@ -15,18 +15,18 @@ pub struct Circle {
     pub y: f32,
     /// The radius.
     pub r: f32,
-    /// The share of rays that meet an edge at the radius, 0 to 1.
+    /// The share of rays with an edge at the radius, 0 to 1.
     pub coverage: f32,
-    /// How strong that edge is in the mean, 0 to 1.
+    /// The mean strength of that edge, 0 to 1.
     pub contrast: f32,
 }
 
-/// Finds every circle that might be a coin, the surest first; most of them are not.
+/// Returns every circle that might be a coin, the best first; most are not coins.
 pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     let mut found = Vec::new();
     for (level, raster) in pyramid.levels().iter().enumerate() {
         let factor = (1_usize << level) as f32;
-        let edges = edges::thinned(raster);
+        let edges = edges::detect_edges(raster);
         for peak in vote::peaks(raster, &edges) {
             let (x, y) = (grow(peak.x, factor), grow(peak.y, factor));
             found.push((x, y, peak.r * factor, peak.score));
@@ -34,27 +34,30 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
     }
 
     found.sort_by(|a, b| b.3.total_cmp(&a.3));
-    found.truncate(MOST_PEAKS);
+    // Bounds the time for the measurements on busy pictures.
+    found.truncate(MAX_PEAKS);
     let coarse = found
         .iter()
         .filter_map(|&(x, y, r, _)| rays::coarse(pyramid, x, y, r));
-    let distinct = without_twins(
+    // Duplicates are removed before the expensive measurement, and again after it made circles
+    // coincide.
+    let distinct = remove_duplicates(
         coarse
-            .filter(|circle| circle.coverage > LEAST_COVERAGE)
+            .filter(|circle| circle.coverage > MIN_COVERAGE)
             .collect(),
     );
     let fine = distinct
         .iter()
         .filter_map(|circle| rays::fine(pyramid, circle));
 
-    without_twins(
-        fine.filter(|circle| circle.coverage > LEAST_COVERAGE)
+    remove_duplicates(
+        fine.filter(|circle| circle.coverage > MIN_COVERAGE)
             .collect(),
     )
 }
 
-/// Keeps one of several circles that are the same within a few percent.
-fn without_twins(mut circles: Vec<Circle>) -> Vec<Circle> {
+/// Keeps one of several circles that differ by a few percent.
+fn remove_duplicates(mut circles: Vec<Circle>) -> Vec<Circle> {
     circles.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
     let mut kept: Vec<Circle> = Vec::new();
     for circle in circles {
@@ -70,5 +73,5 @@ fn without_twins(mut circles: Vec<Circle>) -> Vec<Circle> {
     kept
 }
 
-const MOST_PEAKS: usize = 1500;
-const LEAST_COVERAGE: f32 = 0.4;
+const MAX_PEAKS: usize = 1500;
+const MIN_COVERAGE: f32 = 0.4;

@@ -1,10 +1,10 @@
-//! Measures a circle: rays leave the centre, each finds the edge it crosses near the radius, and a
-//! circle is laid through those points.
+//! Measures a circle: rays from the centre find the edge near the radius, and a circle is fitted
+//! through those points.
 
 use super::Circle;
 use crate::raster::{Pyramid, Raster, grow, shrink};
 
-/// A first look from few rays, over a wide range of radii.
+/// Measures with few rays over a wide range of radii.
 pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle> {
     let (raster, factor) = pyramid.level_for(r, 14.0);
     let start = Circle {
@@ -15,7 +15,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
         contrast: 0.0,
     };
 
-    let first = Look {
+    let first = RayScan {
         rays: 48,
         low: 0.8,
         high: 1.26,
@@ -23,7 +23,7 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
     }
     .measure(raster, &start)?;
 
-    let second = Look {
+    let second = RayScan {
         rays: 48,
         low: 0.88,
         high: 1.14,
@@ -31,10 +31,10 @@ pub(super) fn coarse(pyramid: &Pyramid, x: f32, y: f32, r: f32) -> Option<Circle
     }
     .measure(raster, &first)?;
 
-    Some(enlarged(second, factor))
+    Some(scale_up(second, factor))
 }
 
-/// The exact look, at a finer size of the picture.
+/// Measures exactly, at a larger size of the picture.
 pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
     let (raster, factor) = pyramid.level_for(circle.r, 40.0);
     let mut now = Circle {
@@ -44,8 +44,9 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
         ..*circle
     };
 
+    // Each pass starts closer to the edge, so it can ignore more of its surroundings.
     for reach in [0.045, 0.035, 0.025] {
-        now = Look {
+        now = RayScan {
             rays: 96,
             low: 0.9,
             high: 1.12,
@@ -54,10 +55,10 @@ pub(super) fn fine(pyramid: &Pyramid, circle: &Circle) -> Option<Circle> {
         .measure(raster, &now)?;
     }
 
-    Some(enlarged(now, factor))
+    Some(scale_up(now, factor))
 }
 
-fn enlarged(circle: Circle, factor: f32) -> Circle {
+fn scale_up(circle: Circle, factor: f32) -> Circle {
     Circle {
         x: grow(circle.x, factor),
         y: grow(circle.y, factor),
@@ -66,16 +67,16 @@ fn enlarged(circle: Circle, factor: f32) -> Circle {
     }
 }
 
-/// How closely to look: the number of rays, the range of radii as shares of the present one, and
-/// how far from the common radius one ray's edge may lie.
-struct Look {
+/// A scan: the number of rays, the range of radii relative to the current one, and how far an edge
+/// may be from the common radius.
+struct RayScan {
     rays: usize,
     low: f32,
     high: f32,
     reach: f32,
 }
 
-impl Look {
+impl RayScan {
     fn measure(&self, raster: &Raster, circle: &Circle) -> Option<Circle> {
         let steps = ((self.high - self.low) / STEP) as usize;
         let changes = self.changes(raster, circle, steps);
@@ -84,13 +85,14 @@ impl Look {
         let mut points = Vec::with_capacity(self.rays);
         let mut covered = 0.0;
         let mut strength = 0.0;
-        let mut shown = 0.0;
+        let mut visible = 0.0;
 
         for (ray, change) in changes.chunks_exact(steps).enumerate() {
             let (from, to) = (
                 radius.saturating_sub(reach),
                 (radius + reach + 1).min(steps),
             );
+            // Edges close to the common radius are preferred: letters and shadows lie off it.
             let near = |k: usize| {
                 let off = (k as f32 - radius as f32) / (reach as f32 + 1.0);
                 change[k] * (1.0 - 0.5 * off * off)
@@ -99,17 +101,17 @@ impl Look {
                 continue;
             };
 
-            if !self.is_shown(raster, circle, ray) {
+            if !self.is_visible(raster, circle, ray) {
                 continue;
             }
 
             let size = change[best];
             strength += size;
-            shown += 1.0;
+            visible += 1.0;
 
             if size > EDGE {
                 covered += 1.0;
-                let at = self.low + STEP * (best as f32 + between(change, best) + 0.5);
+                let at = self.low + STEP * (best as f32 + peak_offset(change, best) + 0.5);
                 let (sin, cos) = angle(ray, self.rays).sin_cos();
                 points.push((cos * at, sin * at, size));
             }
@@ -117,6 +119,7 @@ impl Look {
 
         let (x, y, r) = circle_through(points)?;
         let moved = x.hypot(y);
+        // The fit left the circle it started from.
         if !(0.6..1.6).contains(&r) || moved > 0.5 {
             return None;
         }
@@ -125,19 +128,20 @@ impl Look {
             x: circle.x + x * circle.r,
             y: circle.y + y * circle.r,
             r: circle.r * r,
-            coverage: covered / shown,
-            contrast: strength / shown,
+            coverage: covered / visible,
+            contrast: strength / visible,
         })
     }
 
-    /// Whether a ray meets the circle inside the picture: what the frame cuts off is no gap.
-    fn is_shown(&self, raster: &Raster, circle: &Circle, ray: usize) -> bool {
+    /// Returns whether a ray meets the circle inside the picture; parts outside do not count as
+    /// gaps.
+    fn is_visible(&self, raster: &Raster, circle: &Circle, ray: usize) -> bool {
         let (sin, cos) = angle(ray, self.rays).sin_cos();
         let (x, y) = (circle.x + cos * circle.r, circle.y + sin * circle.r);
         x >= 0.0 && y >= 0.0 && x < raster.width() as f32 && y < raster.height() as f32
     }
 
-    /// For each ray and step outwards: how much the colour changes there, 0 to 1.
+    /// Returns the change of colour at each step of each ray, 0 to 1.
     fn changes(&self, raster: &Raster, circle: &Circle, steps: usize) -> Vec<f32> {
         let mut changes = Vec::with_capacity(self.rays * steps);
         let mut line = vec![[0.0_f32; 3]; steps + 3];
@@ -145,7 +149,7 @@ impl Look {
             let (sin, cos) = angle(ray, self.rays).sin_cos();
             for (k, sample) in line.iter_mut().enumerate() {
                 let at = circle.r * (self.low + STEP * (k as f32 - 1.0));
-                *sample = raster.between(circle.x + cos * at, circle.y + sin * at);
+                *sample = raster.interpolate(circle.x + cos * at, circle.y + sin * at);
             }
 
             for k in 0..steps {
@@ -165,8 +169,8 @@ fn angle(ray: usize, rays: usize) -> f32 {
     ray as f32 * std::f32::consts::TAU / rays as f32
 }
 
-/// The step at which the rays together change most. A coin has a second edge inside its rim, so
-/// of several that are nearly as good the outermost is taken.
+/// Returns the step with the most change over all rays. Coins have a second edge inside the rim, so
+/// the outermost of several similar ones is chosen.
 fn common_radius(changes: &[f32], steps: usize) -> Option<usize> {
     let mut profile = vec![0.0_f32; steps];
     for ray in changes.chunks_exact(steps) {
@@ -187,8 +191,8 @@ fn common_radius(changes: &[f32], steps: usize) -> Option<usize> {
     })
 }
 
-/// Where between steps a parabola through three of them peaks.
-fn between(values: &[f32], k: usize) -> f32 {
+/// Returns the offset of the peak of a parabola through three values.
+fn peak_offset(values: &[f32], k: usize) -> f32 {
     if k == 0 || k + 1 >= values.len() {
         return 0.0;
     }
@@ -199,8 +203,7 @@ fn between(values: &[f32], k: usize) -> f32 {
     (0.5 * (values[k - 1] - values[k + 1]) / bend).clamp(-0.5, 0.5)
 }
 
-/// The circle nearest to weighted points in the least-squares sense; a second pass drops the ones
-/// that lie far from the first.
+/// Fits a circle to weighted points by least squares; a second pass drops outliers of the first.
 fn circle_through(mut points: Vec<(f32, f32, f32)>) -> Option<(f32, f32, f32)> {
     let (x, y, r) = least_squares(&points)?;
     let mut off: Vec<f32> = points
@@ -208,12 +211,13 @@ fn circle_through(mut points: Vec<(f32, f32, f32)>) -> Option<(f32, f32, f32)> {
         .map(|p| ((p.0 - x).hypot(p.1 - y) - r).abs())
         .collect();
     off.sort_by(f32::total_cmp);
+    // 2.5 medians of the residuals, but at least 0.8 % of the radius.
     let limit = (2.5 * off[off.len() / 2]).max(0.008);
     points.retain(|p| ((p.0 - x).hypot(p.1 - y) - r).abs() <= limit);
     least_squares(&points)
 }
 
-/// Solves x² + y² = 2ax + 2by + c, which is linear in a, b, c.
+/// Solves x² + y² = 2ax + 2by + c (the Kåsa fit), which is linear in a, b, c.
 fn least_squares(points: &[(f32, f32, f32)]) -> Option<(f32, f32, f32)> {
     if points.len() < 8 {
         return None;

@@ -1,16 +1,16 @@
-//! The HTTP side: photos and videos in, JSON or an annotated picture out.
+//! The HTTP service: photos and videos in, JSON or an annotated picture out.
 //!
 //! ```text
-//! request ─▶ a place in the queue ─▶ body ─▶ a worker's thread: count ─▶ JSON or picture
+//! request ─▶ slot in the queue ─▶ body ─▶ worker thread: count ─▶ JSON or picture
 //!                  │ none: 503         ▲
 //!                  ▼                   │ picture
 //!                                 video ─▶ thumbnail service
 //! ```
 
 mod query;
-mod refusal;
+mod rejection;
 mod video;
-mod work;
+mod workers;
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use tokio::net::TcpListener;
 use crate::Config;
 use crate::picture::Format;
 use query::Query;
-use refusal::Refusal;
-use work::Workers;
+use rejection::Rejection;
+use workers::Workers;
 
-/// Serves until the shutdown, then finishes what is in flight under `limits.drain`.
+/// Serves until the shutdown, then finishes requests in flight within `limits.drain`.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
@@ -35,12 +35,12 @@ pub async fn serve(
 ) -> Result<(), BoxError> {
     let limits: Limits = config.limits.clone();
     let service = Arc::new(Service::new(config)?);
-    let answer = move |request: Request<Body>| {
+    let handler = move |request: Request<Body>| {
         let service = Arc::clone(&service);
-        async move { service.answer(request).await }
+        async move { service.handle(request).await }
     };
 
-    chassis::http::serve(listener, answer, limits, shutdown).await
+    chassis::http::serve(listener, handler, limits, shutdown).await
 }
 
 struct Service {
@@ -59,18 +59,18 @@ impl Service {
         })
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let (name, picture) = match request.uri().path() {
             "/v1/coins" => ("/v1/coins", None),
             "/v1/coins/annotated" => ("/v1/coins/annotated", Some(Format::Jpeg)),
             "/healthz" => {
                 return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
             }
-            _ => return Refusal::NoSuchPath.response(),
+            _ => return Rejection::UnknownPath.response(),
         };
 
         if request.method() != Method::POST {
-            let mut response = Refusal::OnlyPost.response();
+            let mut response = Rejection::MethodNotAllowed.response();
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("POST"));
@@ -80,7 +80,7 @@ impl Service {
         let handler = |request| async move {
             self.coins(request, picture)
                 .await
-                .unwrap_or_else(Refusal::response)
+                .unwrap_or_else(Rejection::response)
         };
 
         traced(name, request, handler).await
@@ -90,27 +90,29 @@ impl Service {
         &self,
         request: Request<Body>,
         picture: Option<Format>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, Rejection> {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
-        let picture = wanted_picture(request.headers(), &query, picture);
+        let picture = picture_format(request.headers(), &query, picture);
         if let Some(subject) = request.headers().get("x-auth-subject") {
-            tracing::debug!(?subject, "photo of a known subject");
+            // Set by auth-filter in front of this service.
+            tracing::debug!(?subject, "photo of an authenticated subject");
         }
 
-        let kind = Kind::of(request.headers())?;
-        let place = self.workers.place()?;
+        let kind = BodyKind::from_headers(request.headers())?;
+        // Reserved before the body is read: a full queue answers immediately.
+        let slot = self.workers.acquire_slot()?;
         let bytes = match kind {
-            Kind::Picture => self.body(request.into_body()).await?,
-            Kind::Video => match &self.thumbnail {
-                None => return Err(Refusal::NoVideos),
+            BodyKind::Picture => self.body(request.into_body()).await?,
+            BodyKind::Video => match &self.thumbnail {
+                None => return Err(Rejection::NoVideos),
                 Some(upstream) => {
-                    let limit = self.config.body_bytes;
+                    let limit = self.config.max_body_bytes;
                     video::picture(upstream, request, &query, limit).await?
                 }
             },
         };
 
-        let (count, picture) = place.count(bytes, query.currency, picture).await?;
+        let (count, picture) = slot.count(bytes, query.currency, picture).await?;
         Ok(match picture {
             None => json(StatusCode::OK, &count),
             Some((format, bytes)) => {
@@ -122,24 +124,24 @@ impl Service {
         })
     }
 
-    async fn body(&self, body: Body) -> Result<Bytes, Refusal> {
-        let reading = read_limited(body, self.config.body_bytes);
-        match tokio::time::timeout(self.config.body_time.duration(), reading).await {
+    async fn body(&self, body: Body) -> Result<Bytes, Rejection> {
+        let reading = read_limited(body, self.config.max_body_bytes);
+        match tokio::time::timeout(self.config.body_timeout.duration(), reading).await {
             Ok(read) => Ok(read?),
-            Err(_) => Err(Refusal::TooSlow),
+            Err(_) => Err(Rejection::TooSlow),
         }
     }
 }
 
-/// What a body claims to be.
+/// The declared kind of a body.
 #[derive(Clone, Copy)]
-enum Kind {
+enum BodyKind {
     Picture,
     Video,
 }
 
-impl Kind {
-    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+impl BodyKind {
+    fn from_headers(headers: &HeaderMap) -> Result<Self, Rejection> {
         let Some(value) = headers.get(CONTENT_TYPE) else {
             return Ok(Self::Picture);
         };
@@ -148,22 +150,24 @@ impl Kind {
 
         match media_type {
             "image/jpeg" | "image/jpg" | "image/png" | "image/webp" => Ok(Self::Picture),
-            // What curl says of every body, and what says nothing: the bytes decide.
+            // curl's default type, and types without information: the bytes decide.
             "application/octet-stream" | "application/x-www-form-urlencoded" | "" | "image/*" => {
                 Ok(Self::Picture)
             }
             video if video.starts_with("video/") => Ok(Self::Video),
-            other => Err(Refusal::Unsupported(other.to_owned())),
+            other => Err(Rejection::Unsupported(other.to_owned())),
         }
     }
 }
 
-/// Whether a picture is wanted, and in what format: the path, `annotate=1`, or `Accept: image/…`.
-fn wanted_picture(headers: &HeaderMap, query: &Query, path: Option<Format>) -> Option<Format> {
+/// Returns the format of the requested picture, if any: by the path, `annotate=1`, or `Accept:
+/// image/…`.
+fn picture_format(headers: &HeaderMap, query: &Query, path: Option<Format>) -> Option<Format> {
     let accept = headers
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    // Only the first media type: weights and lists are not worth a parser here.
     let first = accept.split([',', ';']).next().unwrap_or_default().trim();
 
     match first {

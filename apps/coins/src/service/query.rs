@@ -1,21 +1,21 @@
-//! What a request asks for in its query.
+//! The query of a request.
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use crate::money::Currency;
 
-/// The query of a request.
+/// The parsed query of a request.
 #[derive(Debug, PartialEq)]
 pub(super) struct Query {
     /// `currency=auto|usd|eur`; `None` is auto.
     pub(super) currency: Option<Currency>,
     /// `annotate=0|1`.
     pub(super) annotate: bool,
-    /// `at=`, still percent-encoded: where in a video to take the picture.
+    /// `at=`, still percent-encoded: the position in a video.
     pub(super) at: Option<String>,
 }
 
 impl Query {
-    pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
+    pub(super) fn parse(query: &str) -> Result<Self, Rejection> {
         let mut parsed = Self {
             currency: None,
             annotate: false,
@@ -28,9 +28,9 @@ impl Query {
                 ("annotate", "1" | "true") => parsed.annotate = true,
                 ("annotate", "0" | "false") => parsed.annotate = false,
                 ("at", value) if is_encoded(value) => parsed.at = Some(value.to_owned()),
-                ("at", value) => return Err(bad("at", value, "50%25 or 12.5")),
-                ("annotate", value) => return Err(bad("annotate", value, "0 or 1")),
-                (name, _) => return Err(Refusal::BadQuery(unknown(name))),
+                ("at", value) => return Err(invalid("at", value, "50%25 or 12.5")),
+                ("annotate", value) => return Err(invalid("annotate", value, "0 or 1")),
+                (name, _) => return Err(Rejection::BadQuery(unknown(name))),
             }
         }
 
@@ -38,27 +38,29 @@ impl Query {
     }
 }
 
-fn currency(value: &str) -> Result<Option<Currency>, Refusal> {
+fn currency(value: &str) -> Result<Option<Currency>, Rejection> {
     match value.to_ascii_lowercase().as_str() {
         "auto" => Ok(None),
         "usd" => Ok(Some(Currency::Usd)),
         "eur" => Ok(Some(Currency::Eur)),
-        _ => Err(bad("currency", value, "auto, usd or eur")),
+        _ => Err(invalid("currency", value, "auto, usd or eur")),
     }
 }
 
-/// Whether a value can be put into another query as it is.
+/// Returns whether a value can be copied into another query unchanged.
 fn is_encoded(value: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%:+".contains(&b);
     !value.is_empty() && value.len() <= 64 && value.bytes().all(plain)
 }
 
-fn bad(name: &str, value: &str, good: &str) -> Refusal {
-    Refusal::BadQuery(format!("`{value}` is no value of `{name}`; give {good}"))
+fn invalid(name: &str, value: &str, good: &str) -> Rejection {
+    Rejection::BadQuery(format!(
+        "`{value}` is not a valid value of `{name}`; use {good}"
+    ))
 }
 
 fn unknown(name: &str) -> String {
-    format!("`{name}` is not known; leave it out or give `currency`, `annotate` or `at`")
+    format!("`{name}` is not a known parameter; use `currency`, `annotate` or `at`")
 }
 
 #[cfg(test)]
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_is_asked_for() {
+    fn parses_valid_queries() {
         let query = Query::parse("currency=eur&annotate=1&at=50%25")
             .ok()
             .unwrap();
@@ -92,10 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_does_not_know() {
+    fn rejects_invalid_queries() {
         for query in [
             "currency=gbp",
             "annotate=yes",
+            // Unknown parameters are errors, so that a typo does not change the result silently.
             "curency=usd",
             "at=%0a&at=a/b",
             "at=",

@@ -1,4 +1,4 @@
-//! Gets a picture of a video from the thumbnail service, streaming the video through.
+//! Gets a picture from a video: streams the video to the thumbnail service.
 
 use bytes::Bytes;
 use chassis::http::{Body, Upstream, read_limited};
@@ -6,23 +6,24 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::query::Query;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 
-/// The picture, whole, of at most `limit` bytes.
+/// Returns the picture, of at most `limit` bytes.
 pub(super) async fn picture(
     upstream: &Upstream,
     request: Request<Body>,
     query: &Query,
     limit: usize,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Rejection> {
     let at = query.at.as_deref().unwrap_or(MIDDLE);
     let (head, body) = request.into_parts();
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = format!("/v1/thumbnail?at={at}&width={WIDTH}&format=jpeg")
         .parse()
-        .map_err(|_| Refusal::BadQuery("`at` cannot be passed on".to_owned()))?;
+        .map_err(|_| Rejection::BadQuery("`at` is not valid in a URL".to_owned()))?;
 
+    // No other header is forwarded: credentials are not for the thumbnail service.
     for name in [CONTENT_TYPE, CONTENT_LENGTH] {
         if let Some(value) = head.headers.get(&name) {
             outgoing.headers_mut().insert(name, value.clone());
@@ -33,21 +34,26 @@ pub(super) async fn picture(
         .headers_mut()
         .insert(ACCEPT, HeaderValue::from_static("image/jpeg"));
 
-    let answer = upstream.send(outgoing).await.map_err(Refusal::Thumbnail)?;
+    let answer = upstream
+        .send(outgoing)
+        .await
+        .map_err(Rejection::Thumbnail)?;
     let status = answer.status();
     if status == StatusCode::OK {
         return read_limited(answer.into_body(), limit)
             .await
-            .map_err(|error| Refusal::NoThumbnail(StatusCode::BAD_GATEWAY, error.to_string()));
+            .map_err(|error| {
+                Rejection::ThumbnailRejected(StatusCode::BAD_GATEWAY, error.to_string())
+            });
     }
 
-    let text = read_limited(answer.into_body(), MOST_WORDS)
+    let text = read_limited(answer.into_body(), MAX_ERROR_BYTES)
         .await
         .unwrap_or_default();
-    Err(Refusal::NoThumbnail(status, reason(&text)))
+    Err(Rejection::ThumbnailRejected(status, reason(&text)))
 }
 
-/// The message of a JSON problem, or the text as it is.
+/// Returns the message of a JSON error, or the text itself.
 fn reason(text: &[u8]) -> String {
     serde_json::from_slice::<serde_json::Value>(text)
         .ok()
@@ -55,7 +61,7 @@ fn reason(text: &[u8]) -> String {
         .unwrap_or_else(|| String::from_utf8_lossy(text).trim().to_owned())
 }
 
-/// Half way through, percent-encoded: the first pictures of many films are black.
+/// The middle, percent-encoded: the first frames of many videos are black.
 const MIDDLE: &str = "50%25";
 const WIDTH: u32 = 1600;
-const MOST_WORDS: usize = 4096;
+const MAX_ERROR_BYTES: usize = 4096;

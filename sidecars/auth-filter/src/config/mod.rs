@@ -1,4 +1,4 @@
-//! Everything about the filter that can be set from outside.
+//! The settings of the filter.
 
 mod problems;
 
@@ -13,15 +13,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::claims::Policy;
+use crate::claims::TokenPolicy;
 use crate::credentials::{
-    AlbSettings, ApiKey, CertificateRule, ExternalSettings, ListFault, parse_api_keys,
+    AlbSettings, ApiKey, ApiKeyListError, CertificateRule, ExternalSettings, parse_api_keys,
 };
-use crate::failures::FailureSettings;
-use crate::headers::{ClaimHeaders, claim_header};
+use crate::failure_limiter::FailureSettings;
+use crate::headers::{ClaimHeaders, claim_header_name};
 use crate::identity_token::IdentityTokenSettings;
 use crate::jws::Algorithm;
-use crate::keys::{Fetcher, Origin, PlainHttp, Roots, RootsFault, Source, SourceFault, Timing};
+use crate::keys::{Fetcher, Origin, PlainHttp, Roots, RootsError, Source, SourceError, Timing};
 use crate::rules::{OneOrMore, Rule, Rules};
 
 /// The settings of the filter.
@@ -29,7 +29,7 @@ use crate::rules::{OneOrMore, Rule, Rules};
 #[serde(default, deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "switches that stand apart, as they are written in the settings"
+    reason = "independent switches, as they are written in the settings"
 )]
 pub struct Config {
     /// Address the filter listens on, for HTTP/1 and cleartext HTTP/2.
@@ -37,67 +37,70 @@ pub struct Config {
     /// Base address of the next hop, without a path: `http://127.0.0.1:8080`.
     #[schemars(url)]
     pub upstream: String,
-    /// What the next hop speaks: `http2` for gRPC servers.
+    /// Protocol of the next hop: `http2` for gRPC servers.
     pub upstream_protocol: UpstreamProtocol,
-    /// Allows an upstream outside of this task, where anybody may walk around the filter.
+    /// Allows an upstream outside of this task, where clients may bypass the filter.
     pub insecure_upstream: bool,
-    /// The issuer whose tokens are believed, exactly as it stands in `iss`; for several see `issuers`.
+    /// Trusted issuer, exactly as in `iss`; for several see `issuers`.
     pub issuer: String,
-    /// The audience a token of `issuer` must be for, exactly as it stands in `aud`.
+    /// Audience that a token of `issuer` must have, exactly as in `aud`.
     pub audience: String,
-    /// Where the key set of `issuer` is: a path, or a `file:`, `https:` or loopback `http:` address.
-    /// Without it the issuer's OpenID configuration is asked.
+    /// Location of the key set of `issuer`: a path, or a `file:`, `https:` or loopback `http:` URL.
+    /// Without it the issuer's OpenID configuration is used.
     pub jwks: Option<String>,
-    /// Issuers beside `issuer`: each with `issuer`, `audience` (one or a list) and, where needed,
+    /// Further trusted issuers: each with `issuer`, `audience` (one or a list) and optionally
     /// `audience_claim`, `jwks`, `algorithms`, `required` claims and `scope_claim`.
     pub issuers: Vec<TrustedIssuer>,
     /// How often the key sets are loaded again.
-    pub jwks_refresh: Period,
-    /// The least time between two loads that tokens with an unknown key id can cause.
-    pub jwks_cooldown: Period,
-    /// How long keys are believed while the key set cannot be loaded.
+    pub jwks_refresh_interval: Period,
+    /// Minimum time between two loads caused by tokens with an unknown key id.
+    pub jwks_min_refresh_interval: Period,
+    /// How long keys are used while the key set cannot be loaded.
     pub jwks_max_stale: Period,
-    /// PEM file of the authorities believed when keys are fetched; the public ones without it.
-    pub jwks_ca: Option<PathBuf>,
-    /// Allows keys over plain http from another machine: whoever stands in between decides.
+    /// PEM file of the CA certificates trusted when keys are fetched; the public CAs without it.
+    pub jwks_ca_file: Option<PathBuf>,
+    /// Allows loading keys over plain http from another host, where the network can replace them.
     pub insecure_jwks_http: bool,
-    /// The signature algorithms that are accepted, of those that the key is for.
+    /// Accepted signature algorithms, among those the key supports.
     pub algorithms: Vec<Algorithm>,
-    /// How far the clocks of issuer and filter may be apart.
+    /// Tolerated clock difference between issuer and filter.
     pub leeway: Period,
-    /// How many good tokens are remembered, so that their signatures are not checked again; 0 for none.
-    pub verdicts: usize,
-    /// API keys that are believed: each with `id`, `sha256` and, where needed, `scopes` and `expires`.
+    /// Number of verified tokens to cache, so that their signatures are not checked again; 0
+    /// disables the cache.
+    pub token_cache_size: usize,
+    /// Accepted API keys: each with `id`, `sha256` and optionally `scopes` and `expires`.
     pub api_keys: Vec<ApiKey>,
-    /// JSON file with more of `api_keys`, read again when it changes.
+    /// JSON file with more `api_keys`, reloaded when it changes.
     pub api_keys_file: Option<PathBuf>,
-    /// JSON text with more of `api_keys`, for a secret.
+    /// JSON text with more `api_keys`, for a secret.
     pub api_keys_secret: Secret,
-    /// The header an API key stands in; the app never sees it.
+    /// Header that carries an API key; removed from forwarded requests.
     pub api_key_header: String,
-    /// Which load balancers are believed about users who logged in there.
+    /// Settings for user tokens of load balancers.
     pub alb: AlbSettings,
-    /// Client certificates that are believed as tls-proxy in mode `http` hands them on: each with `uri`,
-    /// `dns`, `subject` or `sha256` and, where needed, `id` and `scopes`; the first that fits.
+    /// Accepted client certificates as forwarded by tls-proxy in mode `http`: each with `uri`,
+    /// `dns`, `subject` or `sha256` and optionally `id` and `scopes`; the first match applies.
     pub client_certificates: Vec<CertificateRule>,
-    /// A service that is asked about requests without another credential.
+    /// The external authorization service.
     pub external: ExternalSettings,
-    /// Allows an external service outside of this task, over plain http: whoever stands in between decides.
+    /// Allows an external service outside of this task over plain http, where the network can
+    /// change its decision.
     pub insecure_external: bool,
-    /// Which requests need what, first match first: `method`, `host`, `path`, and `public`, or `scopes`,
-    /// `claims` and `credentials`. Without rules any good credential passes; with rules a request that
-    /// none is for is refused.
+    /// Requirements by request, first match first: `method`, `host`, `path`, and `public`, or
+    /// `scopes`, `claims` and `credentials`. Without rules any valid credential is enough; with
+    /// rules a request without a match is rejected.
     pub rules: Vec<Rule>,
-    /// `false` for a trial: what would be refused is written to the audit and goes on as from nobody.
+    /// `false` for a dry run: requests that would be rejected are audited and forwarded without an
+    /// identity.
     pub enforce: bool,
-    /// When a client whose credentials fail is not heard any more.
+    /// Limit for clients with failed credentials.
     pub failures: FailureSettings,
-    /// Leaves a checked `Authorization` header in the request instead of removing it.
+    /// Forwards a verified `Authorization` header instead of removing it.
     pub forward_authorization: bool,
-    /// Claims the app is told: `email: email` sets `x-auth-email` from the claim `email`; a claim inside
-    /// another by JSON pointer.
+    /// Claims forwarded as headers: `email: email` sets `x-auth-email` from the claim `email`;
+    /// nested claims by JSON pointer.
     pub claim_headers: BTreeMap<String, String>,
-    /// The identity as a short signed token for the app.
+    /// The signed identity token for the app.
     pub identity_token: IdentityTokenSettings,
     /// Limits of the listener.
     pub limits: Limits,
@@ -105,27 +108,28 @@ pub struct Config {
     pub upstream_limits: UpstreamLimits,
 }
 
-/// An issuer whose tokens are believed, and what they must say.
+/// A trusted issuer and the policy for its tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrustedIssuer {
-    /// The issuer, exactly as it stands in `iss`.
+    /// The issuer, exactly as in `iss`.
     pub issuer: String,
-    /// The audience, or several of which one is enough, exactly as in the token.
+    /// The audience, or a list of which one must match, exactly as in the token.
     pub audience: OneOrMore,
-    /// The claim that names the audience; `client_id` for access tokens of Amazon Cognito.
+    /// The claim that contains the audience; `client_id` for access tokens of Amazon Cognito.
     #[serde(default = "audience_claim")]
     pub audience_claim: String,
-    /// Where its key set is; from its OpenID configuration without it.
+    /// Location of its key set; discovered from its OpenID configuration if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<String>,
-    /// The algorithms accepted of this issuer; those of the setting `algorithms` without it.
+    /// Algorithms accepted for this issuer; those of the setting `algorithms` if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub algorithms: Vec<Algorithm>,
-    /// Claims every token must have, as in rules: `{token_use: access}`.
+    /// Claims that every token must have, as in rules: `{token_use: access}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub required: BTreeMap<String, Value>,
-    /// The claim with the scopes, `permissions` or `/realm_access/roles`; `scope`, else `scp`, without it.
+    /// The claim with the scopes, such as `permissions` or `/realm_access/roles`; `scope` or `scp`
+    /// if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_claim: Option<String>,
 }
@@ -145,14 +149,14 @@ impl Default for Config {
             audience: String::new(),
             jwks: None,
             issuers: Vec::new(),
-            jwks_refresh: Period::from_secs(300),
-            jwks_cooldown: Period::from_secs(30),
+            jwks_refresh_interval: Period::from_secs(300),
+            jwks_min_refresh_interval: Period::from_secs(30),
             jwks_max_stale: Period::from_secs(24 * 3600),
-            jwks_ca: None,
+            jwks_ca_file: None,
             insecure_jwks_http: false,
             algorithms: Algorithm::ALL.to_vec(),
             leeway: Period::from_secs(60),
-            verdicts: 1024,
+            token_cache_size: 1024,
             api_keys: Vec::new(),
             api_keys_file: None,
             api_keys_secret: Secret::default(),
@@ -174,9 +178,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// All issuers whose tokens are believed: the one of `issuer` first.
+    /// Returns all trusted issuers, that of `issuer` first.
     pub fn all_issuers(&self) -> Vec<TrustedIssuer> {
-        let one = TrustedIssuer {
+        let main = TrustedIssuer {
             issuer: self.issuer.clone(),
             audience: OneOrMore::One(self.audience.clone()),
             audience_claim: audience_claim(),
@@ -186,37 +190,37 @@ impl Config {
             scope_claim: None,
         };
 
-        let one = Some(one).filter(|one| !one.issuer.is_empty());
-        one.into_iter().chain(self.issuers.clone()).collect()
+        let main = Some(main).filter(|issuer| !issuer.issuer.is_empty());
+        main.into_iter().chain(self.issuers.clone()).collect()
     }
 
-    /// What every token of an issuer must say.
-    pub fn policy(&self, issuer: &TrustedIssuer) -> Policy {
-        Policy {
+    /// Returns the policy for the tokens of an issuer.
+    pub fn policy(&self, issuer: &TrustedIssuer) -> TokenPolicy {
+        TokenPolicy {
             issuer: issuer.issuer.clone(),
             audiences: issuer.audience.list().to_vec(),
             audience_claim: issuer.audience_claim.clone(),
             required: issuer.required.clone(),
             scope_claim: issuer.scope_claim.clone(),
-            kept: self.kept_claims(),
+            retained_claims: self.retained_claims(),
             leeway: self.leeway.duration(),
         }
     }
 
-    /// The claims that rules and headers ask for.
-    pub fn kept_claims(&self) -> Vec<String> {
+    /// Returns the claims used by rules and headers, sorted and without duplicates.
+    pub fn retained_claims(&self) -> Vec<String> {
         let in_rules = self.rules.iter().flat_map(|rule| rule.claims.keys());
-        let mut kept: Vec<String> = in_rules
+        let mut retained_claims: Vec<String> = in_rules
             .chain(self.claim_headers.values())
             .cloned()
             .collect();
-        kept.sort();
-        kept.dedup();
-        kept
+        retained_claims.sort();
+        retained_claims.dedup();
+        retained_claims
     }
 
-    /// Where the keys of an issuer come from, by way of what [`Config::fetcher`] made.
-    pub fn origin(&self, issuer: &TrustedIssuer, fetcher: Fetcher) -> Result<Origin, SourceFault> {
+    /// Returns the source of an issuer's keys, loaded with a fetcher from [`Config::fetcher`].
+    pub fn origin(&self, issuer: &TrustedIssuer, fetcher: Fetcher) -> Result<Origin, SourceError> {
         let source = source(issuer)?;
         let algorithms = if issuer.algorithms.is_empty() {
             &self.algorithms
@@ -226,15 +230,15 @@ impl Config {
         Ok(Origin::new(source, fetcher, algorithms.clone()))
     }
 
-    /// The rules, read.
-    pub(crate) fn compiled_rules(&self) -> Result<Rules, &'static str> {
-        // `Settings::problems` has said which rule is wrong; this is for callers of the library.
-        Rules::compile(&self.rules).map_err(|_| "`rules` has a rule that cannot be read")
+    /// Compiles the rules.
+    pub(crate) fn compile_rules(&self) -> Result<Rules, &'static str> {
+        // `Settings::problems` reports which rule is invalid; this is for callers of the library.
+        Rules::compile(&self.rules).map_err(|_| "`rules` has an invalid rule")
     }
 
-    /// What fetches the keys; reads the certificate authorities.
-    pub fn fetcher(&self) -> Result<Fetcher, RootsFault> {
-        let roots = self.jwks_ca.clone().map_or(Roots::Public, Roots::File);
+    /// Creates the fetcher for keys; reads the CA certificates.
+    pub fn fetcher(&self) -> Result<Fetcher, RootsError> {
+        let roots = self.jwks_ca_file.clone().map_or(Roots::Public, Roots::File);
         let plain = if self.insecure_jwks_http {
             PlainHttp::Anywhere
         } else {
@@ -243,17 +247,17 @@ impl Config {
         Fetcher::new(&roots, plain)
     }
 
-    /// How fresh the keys are kept.
+    /// Returns how often keys are loaded and when they become stale.
     pub fn timing(&self) -> Timing {
         Timing {
-            refresh: self.jwks_refresh.duration(),
-            cooldown: self.jwks_cooldown.duration(),
+            refresh_interval: self.jwks_refresh_interval.duration(),
+            min_refresh_interval: self.jwks_min_refresh_interval.duration(),
             max_stale: self.jwks_max_stale.duration(),
         }
     }
 
-    /// The API keys that do not stand in a file.
-    pub(crate) fn fixed_api_keys(&self) -> Result<Vec<ApiKey>, ListFault> {
+    /// Returns the API keys that do not come from a file.
+    pub(crate) fn static_api_keys(&self) -> Result<Vec<ApiKey>, ApiKeyListError> {
         let mut keys = self.api_keys.clone();
         if !self.api_keys_secret.is_empty() {
             keys.extend(parse_api_keys(self.api_keys_secret.expose())?);
@@ -267,13 +271,13 @@ impl Config {
             || !self.api_keys_secret.is_empty()
     }
 
-    /// The headers that claims are told in; those whose names will not do are left to `problems`.
-    pub(crate) fn claim_header_names(&self) -> ClaimHeaders {
-        let named = self
+    /// Returns the headers for claims; invalid names are reported by `problems`.
+    pub(crate) fn claim_headers_by_name(&self) -> ClaimHeaders {
+        let headers = self
             .claim_headers
             .iter()
-            .filter_map(|(name, claim)| Some((claim_header(name)?, claim.clone())));
-        named.collect()
+            .filter_map(|(name, claim)| Some((claim_header_name(name)?, claim.clone())));
+        headers.collect()
     }
 
     pub(crate) fn external_headers(&self) -> Result<Vec<HeaderName>, &String> {
@@ -284,6 +288,6 @@ impl Config {
     }
 }
 
-fn source(issuer: &TrustedIssuer) -> Result<Source, SourceFault> {
+fn source(issuer: &TrustedIssuer) -> Result<Source, SourceError> {
     Source::new(issuer.jwks.as_deref().unwrap_or_default(), &issuer.issuer)
 }

@@ -1,4 +1,4 @@
-//! What is wrong with settings, all of it at once.
+//! Validation of settings: reports all problems together.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,8 @@ use http::{HeaderName, Uri};
 
 use super::{Config, TrustedIssuer, source};
 use crate::credentials::{CertificateRule, External};
-use crate::headers::claim_header;
-use crate::identity::can_be_wanted;
+use crate::headers::claim_header_name;
+use crate::identity::is_valid_expectation;
 use crate::identity_token::IdentityTokens;
 use crate::rules::Rules;
 
@@ -29,11 +29,11 @@ impl Settings for Config {
 }
 
 impl Config {
-    /// Whether anything vouches for anybody.
+    /// Returns whether any kind of credential is configured.
     fn has_credentials(&self) -> bool {
         !self.all_issuers().is_empty()
             || self.has_api_keys()
-            || self.alb.is_on()
+            || self.alb.is_enabled()
             || !self.client_certificates.is_empty()
             || self.external.url.is_some()
     }
@@ -53,7 +53,7 @@ impl Config {
             return problem("is not an http address with a host", form);
         };
 
-        // A path before the path would make what is forwarded another target than was judged.
+        // A base path would make the forwarded target differ from the authorized one.
         if !matches!(
             url.path_and_query().map(PathAndQuery::as_str),
             None | Some("/")
@@ -64,7 +64,7 @@ impl Config {
         if !self.insecure_upstream && !is_loopback(host) {
             let hint = "use a loopback address, or set `insecure_upstream`";
             return problem(
-                "leaves this task, where the filter can be walked around",
+                "is outside of this task, where clients may bypass the filter",
                 hint,
             );
         }
@@ -83,33 +83,37 @@ impl Config {
                         `client_certificates` or `external.url`";
             problems.push(problem(
                 "issuer",
-                "is not set, and nothing else vouches for anybody",
+                "is not set, and no other credential is configured",
                 hint,
             ));
         }
 
+        // `audience` or `jwks` alone shows that an issuer was intended.
         let given = !self.audience.is_empty() || self.jwks.is_some();
         if self.issuer.is_empty() && given && self.has_credentials() {
-            let hint = "set the text that good tokens have in `iss`";
+            let hint = "set the issuer that valid tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
         }
 
         if !self.issuer.is_empty() && self.audience.is_empty() {
-            let hint = "set the text that tokens for this app have in `aud`";
+            let hint = "set the audience that tokens for this app have in `aud`";
             problems.push(problem("audience", "is required", hint));
         }
 
         if !self.issuer.is_empty()
-            && let Some(fault) = self.all_issuers().first().and_then(|one| source(one).err())
+            && let Some(error) = self
+                .all_issuers()
+                .first()
+                .and_then(|issuer| source(issuer).err())
         {
-            let message = format!("names no place to load keys from: {fault}");
+            let message = format!("is not the location of a key set: {error}");
             problems.push(problem("jwks", &message, NO_PLACE));
         }
 
         let mut seen: HashSet<&str> = HashSet::from([self.issuer.as_str()]);
         for (index, issuer) in self.issuers.iter().enumerate() {
-            let twice = !seen.insert(&issuer.issuer);
-            for (message, hint) in trusted_problems(issuer, twice) {
+            let is_duplicate = !seen.insert(&issuer.issuer);
+            for (message, hint) in issuer_entry_problems(issuer, is_duplicate) {
                 let message = format!("issuer {} (`{}`): {message}", index + 1, issuer.issuer);
                 problems.push(problem("issuers", &message, hint));
             }
@@ -121,22 +125,22 @@ impl Config {
     fn key_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.algorithms.is_empty() {
-            let hint = "name at least one, or leave the setting out for all";
+            let hint = "list at least one, or omit the setting for all";
             problems.push(Problem::new("algorithms", "is empty", hint));
         }
 
         if self.leeway.duration() > MAX_LEEWAY.duration() {
-            let hint = format!("set at most {MAX_LEEWAY}, and the clocks right");
+            let hint = format!("set at most {MAX_LEEWAY} and synchronize the clocks");
             problems.push(Problem::new(
                 "leeway",
-                "keeps expired tokens alive too long",
+                "accepts expired tokens for too long",
                 hint,
             ));
         }
 
-        if self.jwks_refresh.is_zero() {
+        if self.jwks_refresh_interval.is_zero() {
             let hint = "set how often to load the keys, such as 5m";
-            problems.push(Problem::new("jwks_refresh", "is no time at all", hint));
+            problems.push(Problem::new("jwks_refresh_interval", "is zero", hint));
         }
 
         problems
@@ -147,29 +151,33 @@ impl Config {
         let header = self.api_key_header.parse::<HeaderName>();
         let taken = ["authorization", "host", "cookie", "content-length"];
         if header.is_err() || taken.contains(&self.api_key_header.to_ascii_lowercase().as_str()) {
-            let hint = "name a header of its own, such as x-api-key";
-            problems.push(Problem::new("api_key_header", "cannot hold API keys", hint));
+            let hint = "use a separate header, such as x-api-key";
+            problems.push(Problem::new(
+                "api_key_header",
+                "cannot carry API keys",
+                hint,
+            ));
         }
 
-        let hint = "make entries with `auth-filter api-key ID`";
+        let hint = "create entries with `auth-filter api-key ID`";
         let list = |keys: &[_]| {
             let header = HeaderName::from_static("x-api-key");
             crate::credentials::ApiKeys::new(header, keys, None).err()
         };
 
-        if let Some(fault) = list(&self.api_keys) {
-            problems.push(Problem::new("api_keys", fault.to_string(), hint));
+        if let Some(error) = list(&self.api_keys) {
+            problems.push(Problem::new("api_keys", error.to_string(), hint));
         } else {
-            // The text of a secret is not repeated, whatever the parser says of it.
-            match self.fixed_api_keys() {
+            // The parser's message would quote the secret, so a fixed text is used.
+            match self.static_api_keys() {
                 Err(_) => problems.push(Problem::new(
                     "api_keys_secret",
                     "is not a JSON list of API keys",
                     hint,
                 )),
                 Ok(keys) => {
-                    if let Some(fault) = list(&keys) {
-                        problems.push(Problem::new("api_keys_secret", fault.to_string(), hint));
+                    if let Some(error) = list(&keys) {
+                        problems.push(Problem::new("api_keys_secret", error.to_string(), hint));
                     }
                 }
             }
@@ -180,61 +188,67 @@ impl Config {
 
     fn other_credential_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(arn) = self.alb.wrong_signer() {
-            let message =
-                format!("`{arn}` is no Application Load Balancer's ARN of the region of the first");
+        if let Some(arn) = self.alb.invalid_signer() {
+            let message = format!(
+                "`{arn}` is not the ARN of an Application Load Balancer in the region of the first"
+            );
             let hint = "write arn:aws:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/app/NAME/ID";
             problems.push(Problem::new("alb.signers", message, hint));
         }
 
-        let nameless = |rule: &CertificateRule| !rule.names_something();
-        if let Some(index) = self.client_certificates.iter().position(nameless) {
-            let message = format!("certificate {}: would be any certificate", index + 1);
-            let hint = "name one with `uri`, `dns`, `subject` or `sha256`";
+        let is_unspecific = |rule: &CertificateRule| !rule.is_specific();
+        if let Some(index) = self.client_certificates.iter().position(is_unspecific) {
+            let message = format!("certificate {}: matches any certificate", index + 1);
+            let hint = "restrict it by `uri`, `dns`, `subject` or `sha256`";
             problems.push(Problem::new("client_certificates", message, hint));
         }
 
         if let Err(header) = self.external_headers() {
-            let message = format!("`{header}` is no header");
-            problems.push(Problem::new("external.headers", message, "name headers"));
+            let message = format!("`{header}` is not a header name");
+            problems.push(Problem::new(
+                "external.headers",
+                message,
+                "use header names",
+            ));
         }
 
         problems.extend(self.external.url.as_ref().and_then(|url| {
             let problem = |message: String, hint: &str| Problem::new("external.url", message, hint);
             let hint = "write it like http://127.0.0.1:9000";
-            let fault = External::new(url, Vec::new(), self.external.timeout).err();
-            if let Some(fault) = fault {
-                return Some(problem(fault.to_string(), hint));
+            let error = External::new(url, Vec::new(), self.external.timeout).err();
+            if let Some(error) = error {
+                return Some(problem(error.to_string(), hint));
             }
 
             let uri: Uri = url.parse().ok()?;
             let outside = !uri.host().is_some_and(is_loopback) && !self.insecure_external;
             let hint = "use a loopback address, or set `insecure_external`";
-            outside.then(|| problem("leaves this task over plain http".to_owned(), hint))
+            outside.then(|| problem("is outside of this task over plain http".to_owned(), hint))
         }));
 
         if self.failures.limit > 0 && self.failures.window.is_zero() {
             let hint = "set how long failures are counted, such as 1m";
-            problems.push(Problem::new("failures.window", "is no time at all", hint));
+            problems.push(Problem::new("failures.window", "is zero", hint));
         }
 
         problems
     }
 
     fn rule_problems(&self) -> Vec<Problem> {
-        let faults = Rules::compile(&self.rules).err().unwrap_or_default();
-        let problem = |fault: crate::rules::RuleProblem| {
-            let message = format!("rule {}: {}", fault.index + 1, fault.fault);
-            Problem::new("rules", message, fault.fault.hint())
+        let rule_problems = Rules::compile(&self.rules).err().unwrap_or_default();
+        let to_problem = |problem: crate::rules::RuleProblem| {
+            let message = format!("rule {}: {}", problem.index + 1, problem.error);
+            Problem::new("rules", message, problem.error.hint())
         };
-        faults.into_iter().map(problem).collect()
+        rule_problems.into_iter().map(to_problem).collect()
     }
 
     fn identity_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let wrong = self.claim_headers.keys();
-        for name in wrong.filter(|name| claim_header(name).is_none()) {
-            let message = format!("`{name}` cannot follow `x-auth-` in a header, or is taken");
+        let names = self.claim_headers.keys();
+        for name in names.filter(|name| claim_header_name(name).is_none()) {
+            let message =
+                format!("`{name}` is invalid after `x-auth-` in a header name, or reserved");
             let hint =
                 "use letters, digits and `-`, and not subject, issuer, scopes, client or token";
             problems.push(Problem::new("claim_headers", message, hint));
@@ -242,18 +256,14 @@ impl Config {
 
         let settings = &self.identity_token;
         if !settings.key.is_empty() {
-            if let Err(fault) = IdentityTokens::new(settings.clone()) {
+            if let Err(error) = IdentityTokens::new(settings.clone()) {
                 let hint =
-                    "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
-                problems.push(Problem::new("identity_token.key", fault.to_string(), hint));
+                    "create one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+                problems.push(Problem::new("identity_token.key", error.to_string(), hint));
             }
             if settings.lifetime.is_zero() {
-                let hint = "set how long the app may take, such as 1m";
-                problems.push(Problem::new(
-                    "identity_token.lifetime",
-                    "is no time at all",
-                    hint,
-                ));
+                let hint = "set how long the app accepts it, such as 1m";
+                problems.push(Problem::new("identity_token.lifetime", "is zero", hint));
             }
         }
 
@@ -261,42 +271,45 @@ impl Config {
     }
 }
 
-fn trusted_problems(issuer: &TrustedIssuer, twice: bool) -> Vec<(String, &'static str)> {
+fn issuer_entry_problems(
+    issuer: &TrustedIssuer,
+    is_duplicate: bool,
+) -> Vec<(String, &'static str)> {
     let mut problems = Vec::new();
-    if twice || issuer.issuer.is_empty() {
-        let hint = "name each issuer once, with all its audiences in one list";
-        problems.push(("is empty or there twice".to_owned(), hint));
+    if is_duplicate || issuer.issuer.is_empty() {
+        let hint = "list each issuer once, with all its audiences in one list";
+        problems.push(("is empty or duplicated".to_owned(), hint));
     }
 
     let audiences = issuer.audience.list();
     if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-        let hint = "name the texts that tokens for this app have in `aud`";
+        let hint = "list the audiences that tokens for this app have in `aud`";
         problems.push(("`audience` is empty".to_owned(), hint));
     }
 
-    if let Err(fault) = source(issuer) {
-        let message = format!("`jwks` names no place to load keys from: {fault}");
+    if let Err(error) = source(issuer) {
+        let message = format!("`jwks` is not the location of a key set: {error}");
         problems.push((message, NO_PLACE));
     }
 
-    let sound = issuer
+    let valid = issuer
         .required
         .iter()
-        .all(|(name, value)| !name.is_empty() && can_be_wanted(value));
+        .all(|(name, value)| !name.is_empty() && is_valid_expectation(value));
 
-    if !sound {
-        let message = "`required` wants something that no claim can be".to_owned();
-        let hint = "want a text, number or truth of it, or a list of such";
+    if !valid {
+        let message = "`required` expects a value that no claim can have".to_owned();
+        let hint = "expect a string, number or boolean, or a list of them";
         problems.push((message, hint));
     }
 
     problems
 }
 
+// Ten minutes is far beyond the skew of NTP-synchronized clocks.
 const MAX_LEEWAY: Period = Period::from_secs(600);
 
-const NO_PLACE: &str =
-    "write a path, an https address, or leave it out when `issuer` is an https one";
+const NO_PLACE: &str = "set a path or an https URL, or omit it when `issuer` is an https URL";
 
 #[cfg(test)]
 mod tests {
@@ -322,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn three_settings_are_required_and_enough() {
+    fn requires_upstream_issuer_and_audience() {
         assert_eq!(
             settings_with_problems(&Config::default()),
             ["upstream", "issuer"]
@@ -342,7 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_upstream_that_can_be_walked_around() {
+    fn rejects_an_upstream_outside_the_task() {
+        // Loopback is shared by the containers of a task and by nothing else.
         for upstream in [
             "http://127.0.0.1:1",
             "http://[::1]:1",
@@ -356,6 +370,7 @@ mod tests {
         }
 
         for upstream in [
+            // Outside of the task, TLS, a base path, and no URL at all.
             "http://10.0.0.1",
             "http://app:80",
             "https://127.0.0.1",
@@ -382,30 +397,32 @@ mod tests {
     }
 
     #[test]
-    fn says_everything_that_is_wrong_at_once() {
+    fn reports_all_problems_together() {
         let config = Config {
             issuer: "no address".into(),
             algorithms: Vec::new(),
             leeway: Period::from_secs(3600),
-            jwks_refresh: Period::from_secs(0),
+            jwks_refresh_interval: Period::from_secs(0),
             rules: serde_json::from_str(r#"[{"path":"x"},{"path":"/y"},{"path":"/**/z"}]"#)
                 .unwrap(),
             ..good()
         };
 
-        let wrong = [
+        // One entry per problem, in the order of the checks; two of the three rules are invalid.
+        let expected = [
             "jwks",
             "algorithms",
             "leeway",
-            "jwks_refresh",
+            "jwks_refresh_interval",
             "rules",
             "rules",
         ];
-        assert_eq!(settings_with_problems(&config), wrong);
+        assert_eq!(settings_with_problems(&config), expected);
     }
 
     #[test]
-    fn any_one_kind_of_credential_is_enough() {
+    fn accepts_any_single_kind_of_credential() {
+        // 64 hexadecimal digits are a SHA-256.
         let hash = "a".repeat(64);
         let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/a/b";
         for settings in [
@@ -423,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_could_not_mean_what_they_say_are_named() {
+    fn rejects_invalid_credential_settings() {
         let https = "https://issuer.test";
         for (settings, wrong) in [
             (
@@ -482,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_secret_is_not_repeated() {
+    fn does_not_print_an_invalid_secret() {
         let config = Config {
             api_keys_secret: Secret::new("hunter2"),
             ..good()

@@ -1,9 +1,10 @@
-//! What an Application Load Balancer says of a user who logged in there: `x-amzn-oidc-data`.
+//! User tokens of an Application Load Balancer: `x-amzn-oidc-data`.
 //!
-//! The token is signed with ES256, by a key that all load balancers of a region share: whoever can run
-//! one can have tokens of that region signed ("ALBeast"). So its `signer` must be one of ours, by ARN.
-//! It has no audience, and its parts are base64url with padding, which is part of what is signed.
-//! Source: Elastic Load Balancing, "Authenticate users using an Application Load Balancer".
+//! The token is signed with ES256 by a key that all load balancers of a region share, so every AWS
+//! customer can get tokens of that region signed ("ALBeast"). Therefore its `signer` must be a
+//! configured ARN. It has no audience, and its parts are base64url with padding, which is part of
+//! the signed bytes. Source: Elastic Load Balancing, "Authenticate users using an Application Load
+//! Balancer".
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,59 +24,59 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::identity::{Credential, Identity};
-use crate::json::{member, object};
+use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Jws, Key};
-use crate::keys::{Fetcher, chain};
+use crate::keys::{Fetcher, format_chain};
 
 /// The header with the token.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-amzn-oidc-data");
 
-/// Which load balancers are believed.
+/// The accepted load balancers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlbSettings {
-    /// ARNs of the load balancers whose `x-amzn-oidc-data` is believed; none without any.
+    /// ARNs of the load balancers to accept `x-amzn-oidc-data` from; none if empty.
     pub signers: Vec<String>,
-    /// OIDC client ids that are believed in `x-amzn-oidc-data`; any without one.
+    /// OIDC client ids accepted in `x-amzn-oidc-data`; any if empty.
     pub clients: Vec<String>,
-    /// Address the load balancers' public keys stand under; that of their region without it.
+    /// Base URL of the load balancers' public keys; that of their region if absent.
     #[schemars(url)]
-    pub keys: Option<String>,
+    pub keys_url: Option<String>,
 }
 
-/// Why what a load balancer says is refused.
+/// Why a load balancer's token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AlbFault {
-    /// The header is there twice or is no token.
-    #[error("`x-amzn-oidc-data` is no token of a load balancer")]
+pub enum AlbError {
+    /// The header is duplicated or no such token.
+    #[error("`x-amzn-oidc-data` is not a token of a load balancer")]
     Malformed,
-    /// The token is not by ES256, which is all that load balancers use.
-    #[error("the load balancer's token is not by ES256")]
+    /// The token is not signed with ES256, the only algorithm of load balancers.
+    #[error("the load balancer's token is not signed with ES256")]
     Algorithm,
-    /// Another load balancer has signed it.
-    #[error("`signer` is not one of the load balancers believed")]
+    /// Another load balancer signed it.
+    #[error("`signer` is not an accepted load balancer")]
     Signer,
-    /// It is for another client.
-    #[error("`client` is not one of the clients believed")]
+    /// It is for another OIDC client.
+    #[error("`client` is not an accepted client")]
     Client,
-    /// It does not say when it ends.
-    #[error("the load balancer's token does not say when it ends")]
+    /// It has no expiry.
+    #[error("the load balancer's token has no `exp`")]
     NoExpiry,
-    /// It has ended.
+    /// It has expired.
     #[error("the load balancer's token has expired")]
     Expired,
-    /// The id of the key is none, or there is no such key.
+    /// The key id is missing or unknown.
     #[error("the region has no such key")]
     UnknownKey,
-    /// The key could not be had.
+    /// The key could not be loaded.
     #[error("the key of the load balancers could not be loaded")]
     NoKey,
-    /// The signature is not by the region's key.
+    /// The signature does not verify with the region's key.
     #[error("the load balancer's signature is wrong")]
     Signature,
 }
 
-/// The load balancers that are believed, and the keys of their region.
+/// The accepted load balancers and the keys of their region.
 #[derive(Clone, Debug)]
 pub struct Alb {
     settings: AlbSettings,
@@ -85,14 +86,15 @@ pub struct Alb {
 }
 
 impl AlbSettings {
-    /// Whether any load balancer is believed.
-    pub fn is_on(&self) -> bool {
+    /// Returns whether any load balancer is accepted.
+    pub fn is_enabled(&self) -> bool {
         !self.signers.is_empty()
     }
 
-    /// Where the keys are: as set, else as AWS publishes them for the region of the first signer.
-    pub(crate) fn place(&self) -> Option<String> {
-        if let Some(keys) = &self.keys {
+    /// Returns the base URL of the keys: the configured one, or that of AWS for the region of the
+    /// first signer.
+    pub(crate) fn keys_url(&self) -> Option<String> {
+        if let Some(keys) = &self.keys_url {
             return Some(keys.trim_end_matches('/').to_owned());
         }
 
@@ -106,8 +108,9 @@ impl AlbSettings {
         })
     }
 
-    /// The first signer that is no ARN of a load balancer, or that is of another region than the first.
-    pub(crate) fn wrong_signer(&self) -> Option<&String> {
+    /// Returns the first signer that is not the ARN of a load balancer or is in another region than
+    /// the first.
+    pub(crate) fn invalid_signer(&self) -> Option<&String> {
         let first = self.signers.first().and_then(|arn| region(arn));
         self.signers
             .iter()
@@ -115,7 +118,7 @@ impl AlbSettings {
     }
 }
 
-/// Partition and region of an Application Load Balancer's ARN.
+/// Returns partition and region of an Application Load Balancer's ARN.
 fn region(arn: &str) -> Option<(&str, &str)> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
@@ -137,22 +140,22 @@ fn region(arn: &str) -> Option<(&str, &str)> {
 }
 
 impl Alb {
-    /// Believes load balancers as the settings say; `claims` are those that rules and headers ask for.
+    /// Creates a verifier from settings; `claims` are those used by rules and headers.
     pub fn new(
         settings: AlbSettings,
         fetcher: Fetcher,
         leeway: Duration,
-        cooldown: Duration,
+        min_refresh_interval: Duration,
         claims: Vec<String>,
     ) -> Self {
         let keys = RegionKeys {
-            place: settings.place().unwrap_or_default(),
+            base_url: settings.keys_url().unwrap_or_default(),
             fetcher,
-            cooldown,
-            one_at_a_time: Semaphore::new(1),
+            min_refresh_interval,
+            fetch_permit: Semaphore::new(1),
             state: Mutex::new(State {
-                known: LruCache::new(MAX_KEYS),
-                asked: Vec::new(),
+                keys: LruCache::new(MAX_KEYS),
+                fetches: Vec::new(),
             }),
         };
 
@@ -164,43 +167,49 @@ impl Alb {
         }
     }
 
-    /// Who is logged in, if one of ours says so.
-    pub async fn identity(&self, data: &[u8], now: SystemTime) -> Result<Identity, AlbFault> {
-        let token = Parts::read(data).ok_or(AlbFault::Malformed)?;
-        let said = |name: &str| token.header.get(name).and_then(Value::as_str);
-        if said("alg") != Some(Algorithm::ES256.name()) {
-            return Err(AlbFault::Algorithm);
+    /// Verifies a token and returns the user's identity.
+    pub async fn identity(&self, data: &[u8], now: SystemTime) -> Result<Identity, AlbError> {
+        let token = AlbToken::parse(data).ok_or(AlbError::Malformed)?;
+        let header_text = |name: &str| token.header.get(name).and_then(Value::as_str);
+        if header_text("alg") != Some(Algorithm::ES256.name()) {
+            return Err(AlbError::Algorithm);
         }
 
-        // Before any key is looked for: a stranger's token makes the filter fetch nothing.
-        if !said("signer").is_some_and(|arn| self.settings.signers.iter().any(|our| our == arn)) {
-            return Err(AlbFault::Signer);
+        // Before any key lookup: a token of another load balancer must not cause a request.
+        if !header_text("signer")
+            .is_some_and(|arn| self.settings.signers.iter().any(|signer| signer == arn))
+        {
+            return Err(AlbError::Signer);
         }
 
+        // One load balancer can serve several OIDC clients, so the ARN alone may be too coarse.
         let clients = &self.settings.clients;
-        let client = said("client");
-        if !clients.is_empty() && !client.is_some_and(|id| clients.iter().any(|our| our == id)) {
-            return Err(AlbFault::Client);
+        let client = header_text("client");
+        if !clients.is_empty()
+            && !client.is_some_and(|id| clients.iter().any(|signer| signer == id))
+        {
+            return Err(AlbError::Client);
         }
 
+        // ALB writes `exp` into the JOSE header, not into the payload.
         let expires = token.header.get("exp").and_then(Value::as_f64);
-        let expires = expires.ok_or(AlbFault::NoExpiry)?;
-        let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbFault::Expired)?;
-        let ends = UNIX_EPOCH.checked_add(ends).ok_or(AlbFault::NoExpiry)?;
+        let expires = expires.ok_or(AlbError::NoExpiry)?;
+        let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbError::Expired)?;
+        let ends = UNIX_EPOCH.checked_add(ends).ok_or(AlbError::NoExpiry)?;
 
         if now >= ends + self.leeway {
-            return Err(AlbFault::Expired);
+            return Err(AlbError::Expired);
         }
 
-        let id = said("kid").filter(|id| is_uuid(id));
-        let key = self.keys.key(id.ok_or(AlbFault::UnknownKey)?).await?;
+        let id = header_text("kid").filter(|id| is_uuid(id));
+        let key = self.keys.key(id.ok_or(AlbError::UnknownKey)?).await?;
         match key.verifies(Algorithm::ES256, token.signed, &token.signature) {
-            Some(true) => Ok(self.told(&token, ends)),
-            _ => Err(AlbFault::Signature),
+            Some(true) => Ok(self.to_identity(&token, ends)),
+            _ => Err(AlbError::Signature),
         }
     }
 
-    fn told(&self, token: &Parts<'_>, expires: SystemTime) -> Identity {
+    fn to_identity(&self, token: &AlbToken<'_>, expires: SystemTime) -> Identity {
         let text = |members: &Map<String, Value>, name: &str| {
             members.get(name).and_then(Value::as_str).map(str::to_owned)
         };
@@ -212,23 +221,23 @@ impl Alb {
         identity.claims = self
             .claims
             .iter()
-            .filter_map(|name| Some((name.clone(), member(&token.payload, name)?.clone())))
+            .filter_map(|name| Some((name.clone(), lookup(&token.payload, name)?.clone())))
             .collect();
 
         identity
     }
 }
 
-/// A token taken apart.
-struct Parts<'t> {
+/// The parsed parts of a token.
+struct AlbToken<'t> {
     header: Map<String, Value>,
     payload: Map<String, Value>,
     signed: &'t [u8],
     signature: Vec<u8>,
 }
 
-impl<'t> Parts<'t> {
-    fn read(token: &'t [u8]) -> Option<Self> {
+impl<'t> AlbToken<'t> {
+    fn parse(token: &'t [u8]) -> Option<Self> {
         if token.len() > Jws::MAX_BYTES {
             return None;
         }
@@ -239,8 +248,8 @@ impl<'t> Parts<'t> {
         };
 
         Some(Self {
-            header: object(&decode(header)?)?,
-            payload: object(&decode(payload)?)?,
+            header: parse_object(&decode(header)?)?,
+            payload: parse_object(&decode(payload)?)?,
             signed: &token[..header.len() + 1 + payload.len()],
             signature: decode(signature)?,
         })
@@ -251,78 +260,82 @@ fn decode(part: &[u8]) -> Option<Vec<u8>> {
     PADDED_OR_NOT.decode(part).ok()
 }
 
+// Key ids become part of a URL, and AWS uses UUIDs, so only those are accepted.
 fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The keys of a region, each under its own address.
+/// The keys of a region, each published under its own URL.
 #[derive(Debug)]
 struct RegionKeys {
-    place: String,
+    base_url: String,
     fetcher: Fetcher,
-    cooldown: Duration,
-    one_at_a_time: Semaphore,
+    min_refresh_interval: Duration,
+    fetch_permit: Semaphore,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    known: LruCache<String, Arc<Key>>,
-    /// When keys were asked for, as far back as the cool-down goes.
-    asked: Vec<Instant>,
+    keys: LruCache<String, Arc<Key>>,
+    /// Times of the fetches within the last `min_refresh_interval`.
+    fetches: Vec<Instant>,
 }
 
 impl RegionKeys {
-    /// The key with this id: known, or fetched if not too many were asked for lately.
-    async fn key(&self, id: &str) -> Result<Arc<Key>, AlbFault> {
-        if let Some(key) = self.known(id) {
+    /// Returns a key: cached, or fetched within the rate limit.
+    async fn key(&self, id: &str) -> Result<Arc<Key>, AlbError> {
+        if let Some(key) = self.keys(id) {
             return Ok(key);
         }
 
-        let turn = self.one_at_a_time.acquire().await;
-        let _turn = turn.map_err(|_| AlbFault::NoKey)?;
-        if let Some(key) = self.known(id) {
+        // One fetch at a time; the second look at the cache finds what the previous holder loaded.
+        let permit = self.fetch_permit.acquire().await;
+        let _permit = permit.map_err(|_| AlbError::NoKey)?;
+        if let Some(key) = self.keys(id) {
             return Ok(key);
         }
 
-        if !self.may_ask() {
-            return Err(AlbFault::UnknownKey);
+        if !self.try_reserve_fetch() {
+            return Err(AlbError::UnknownKey);
         }
         let key = Arc::new(self.fetch(id).await?);
 
-        self.state().known.put(id.to_owned(), key.clone());
+        self.state().keys.put(id.to_owned(), key.clone());
         Ok(key)
     }
 
-    fn known(&self, id: &str) -> Option<Arc<Key>> {
-        self.state().known.get(id).cloned()
+    fn keys(&self, id: &str) -> Option<Arc<Key>> {
+        self.state().keys.get(id).cloned()
     }
 
-    /// Claims the right to one fetch before it begins.
-    fn may_ask(&self) -> bool {
+    /// Reserves one fetch before it begins, so that concurrent requests cannot exceed the limit.
+    fn try_reserve_fetch(&self) -> bool {
         let mut state = self.state();
-        state.asked.retain(|asked| asked.elapsed() < self.cooldown);
-        let may = state.asked.len() < MAX_ASKED;
-        if may {
-            state.asked.push(Instant::now());
+        state
+            .fetches
+            .retain(|fetched_at| fetched_at.elapsed() < self.min_refresh_interval);
+        let allowed = state.fetches.len() < MAX_FETCHES;
+        if allowed {
+            state.fetches.push(Instant::now());
         }
-        may
+        allowed
     }
 
-    async fn fetch(&self, id: &str) -> Result<Key, AlbFault> {
-        let url: Uri = format!("{}/{id}", self.place)
+    async fn fetch(&self, id: &str) -> Result<Key, AlbError> {
+        let url: Uri = format!("{}/{id}", self.base_url)
             .parse()
-            .map_err(|_| AlbFault::NoKey)?;
-        let document = self.fetcher.get(&url).await.map_err(|fault| {
+            .map_err(|_| AlbError::NoKey)?;
+        let document = self.fetcher.get(&url).await.map_err(|error| {
             tracing::warn!(
-                error = chain(&fault),
-                "the load balancers' key could not be loaded"
+                error = format_chain(&error),
+                "cannot load the load balancer's key"
             );
-            AlbFault::NoKey
+            AlbError::NoKey
         })?;
-        p256(&document).ok_or(AlbFault::NoKey)
+        p256(&document).ok_or(AlbError::NoKey)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -330,14 +343,14 @@ impl RegionKeys {
     }
 }
 
-/// The P-256 key in a PEM document.
+/// Parses a P-256 public key in PEM.
 fn p256(pem: &[u8]) -> Option<Key> {
     let info = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;
     Key::from_point(info.strip_prefix(P256_PREFIX)?).ok()
 }
 
-/// What stands before the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480): the two
-/// algorithm identifiers and the head of a bit string of 65 octets.
+/// The bytes in front of the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480): the two
+/// algorithm identifiers and the header of a bit string of 65 octets.
 const P256_PREFIX: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -348,10 +361,10 @@ const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A region has one key at a time and two around a change.
+/// Number of cached keys. A region has one key, and two around a rotation.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-/// Keys asked for in one cool-down.
-const MAX_ASKED: usize = 4;
+/// Fetches within one `min_refresh_interval`.
+const MAX_FETCHES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -367,15 +380,15 @@ mod tests {
     const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/front/50dc6c495c0c9188";
 
     #[test]
-    fn the_keys_are_where_aws_has_them_for_the_region() {
-        let place = |arn: &str| settings(&[arn]).place().unwrap();
+    fn derives_the_keys_url_from_the_region() {
+        let keys_url = |arn: &str| settings(&[arn]).keys_url().unwrap();
         assert_eq!(
-            place(ARN),
+            keys_url(ARN),
             "https://public-keys.auth.elb.eu-west-1.amazonaws.com"
         );
 
         assert_eq!(
-            place(
+            keys_url(
                 &ARN.replace("aws:", "aws-us-gov:")
                     .replace("eu-west-1", "us-gov-west-1")
             ),
@@ -384,10 +397,10 @@ mod tests {
     }
 
     #[test]
-    fn a_signer_is_an_application_load_balancer_of_one_region() {
+    fn signers_are_load_balancers_of_one_region() {
         let other = ARN.replace("eu-west-1", "us-east-1");
-        assert_eq!(settings(&[ARN, ARN]).wrong_signer(), None);
-        assert_eq!(settings(&[ARN, &other]).wrong_signer(), Some(&other));
+        assert_eq!(settings(&[ARN, ARN]).invalid_signer(), None);
+        assert_eq!(settings(&[ARN, &other]).invalid_signer(), Some(&other));
 
         for wrong in [
             "",
@@ -395,15 +408,16 @@ mod tests {
             &ARN.replace("/app/", "/net/"),
             &ARN.replace("12:", ":"),
         ] {
-            assert!(settings(&[wrong]).wrong_signer().is_some(), "{wrong}");
+            assert!(settings(&[wrong]).invalid_signer().is_some(), "{wrong}");
         }
     }
 
     #[test]
-    fn only_a_uuid_becomes_part_of_an_address() {
+    fn accepts_only_uuids_as_key_ids() {
         assert!(is_uuid("12345678-90ab-CDEF-1234-567890abcdef"));
         for id in [
             "",
+            // Path traversal, a non-hexadecimal digit, and groups of the wrong length.
             "../x",
             "12345678-90ab-cdef-1234-567890abcdeg",
             "1-2-3-4-5",

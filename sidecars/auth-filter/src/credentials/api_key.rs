@@ -1,7 +1,7 @@
-//! API keys: known by their SHA-256 only, compared in constant time.
+//! API keys: stored as SHA-256 only, compared in constant time.
 //!
-//! A key is hashed before it is compared, and it is compared with every entry to the last byte. So
-//! neither how much of a guess is right nor which entry it comes near to shows in the time it takes.
+//! A key is hashed before it is compared, and compared with every entry to the last byte. So the
+//! time reveals neither how much of a guess is right nor which entry is close.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -22,76 +22,76 @@ use tokio::sync::watch;
 
 use crate::identity::{Credential, Identity};
 
-/// An API key as it is written in the settings, in a file or in a secret.
+/// An API key as written in the settings, in a file or in a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
-    /// Who has it, as the app is told and the audit says.
+    /// Its holder, used as the subject and in the audit.
     pub id: String,
-    /// The SHA-256 of the key, in 64 hexadecimal digits; `auth-filter api-key ID` makes both.
+    /// SHA-256 of the key in 64 hexadecimal digits; `auth-filter api-key ID` generates both.
     pub sha256: String,
-    /// What it allows.
+    /// The granted scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// When it ends, as in RFC 3339: `2027-01-31T00:00:00Z`; never without it.
+    /// Expiry in RFC 3339: `2027-01-31T00:00:00Z`; never if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
 }
 
-/// The API keys that are believed.
+/// The accepted API keys.
 #[derive(Clone, Debug)]
 pub struct ApiKeys {
     header: HeaderName,
     table: watch::Receiver<Arc<[Entry]>>,
 }
 
-/// The task that reads a file of API keys again when it changes; runs until it is dropped.
+/// The task that reloads a file of API keys when it changes; runs until dropped.
 #[derive(Debug)]
 pub struct Reloader {
     path: Option<PathBuf>,
-    seen: Option<Seen>,
-    /// Those that are not from the file.
-    fixed: Vec<Entry>,
+    version: Option<FileVersion>,
+    /// Keys that do not come from the file.
+    static_keys: Vec<Entry>,
     table: watch::Sender<Arc<[Entry]>>,
 }
 
-/// Why an API key is refused.
+/// Why an API key is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiKeyFault {
-    /// There is more than one.
-    #[error("the header of the API key is there twice")]
-    Twice,
-    /// Nobody has this key.
-    #[error("the API key is not known")]
+pub enum ApiKeyError {
+    /// The header is duplicated.
+    #[error("the header of the API key is duplicated")]
+    Duplicate,
+    /// No entry has this key.
+    #[error("the API key is unknown")]
     Unknown,
-    /// The key has ended.
+    /// The key has expired.
     #[error("the API key has expired")]
     Expired,
 }
 
-/// Why a list of API keys is refused.
+/// Why a list of API keys is invalid.
 #[derive(Debug, thiserror::Error)]
-pub enum ListFault {
+pub enum ApiKeyListError {
     /// The file cannot be read.
     #[error("cannot read `{}`: {source}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The text is no list of keys.
+    /// The text is not a list of keys.
     #[error("not a JSON list of keys like {{\"id\": …, \"sha256\": …}}: {0}")]
     Json(#[from] serde_json::Error),
-    /// An entry is wrong.
-    #[error("key {} (`{id}`): {fault}", .index + 1)]
+    /// An entry is invalid.
+    #[error("key {} (`{id}`): {error}", .index + 1)]
     Entry {
-        /// Where in the list, from 0.
+        /// Its index, from 0.
         index: usize,
         /// Its id.
         id: String,
-        /// What is wrong with it.
-        fault: &'static str,
+        /// The error.
+        error: &'static str,
     },
 }
 
@@ -102,22 +102,23 @@ pub(crate) struct Entry {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct FileVersion {
     modified: Option<SystemTime>,
     bytes: u64,
 }
 
 impl ApiKeys {
-    /// The keys in `fixed` and in the file at `path`, and the task that keeps up with the file.
+    /// Loads the static keys and those in the file at `path`; also returns the task that reloads
+    /// the file.
     pub fn new(
         header: HeaderName,
-        fixed: &[ApiKey],
+        static_keys: &[ApiKey],
         path: Option<PathBuf>,
-    ) -> Result<(Self, Reloader), ListFault> {
+    ) -> Result<(Self, Reloader), ApiKeyListError> {
         let mut reloader = Reloader {
             path,
-            seen: None,
-            fixed: entries(fixed)?,
+            version: None,
+            static_keys: parse_entries(static_keys)?,
             table: watch::Sender::new(Arc::new([])),
         };
 
@@ -126,26 +127,26 @@ impl ApiKeys {
         Ok((Self { header, table }, reloader))
     }
 
-    /// The header the key stands in.
+    /// Returns the header that carries the key.
     pub fn header(&self) -> &HeaderName {
         &self.header
     }
 
-    /// Who has this key, if somebody has and it has not ended.
-    pub fn identity(&self, key: &[u8], now: SystemTime) -> Result<Arc<Identity>, ApiKeyFault> {
+    /// Returns the identity of a key that has not expired.
+    pub fn identity(&self, key: &[u8], now: SystemTime) -> Result<Arc<Identity>, ApiKeyError> {
         let table = self.table.borrow().clone();
         let entry = find(&table, &hash(key), |a, b| {
             verify_slices_are_equal(a, b).is_ok()
         });
-        let identity = &entry.ok_or(ApiKeyFault::Unknown)?.identity;
+        let identity = &entry.ok_or(ApiKeyError::Unknown)?.identity;
         if identity.expires.is_some_and(|expires| expires <= now) {
-            return Err(ApiKeyFault::Expired);
+            return Err(ApiKeyError::Expired);
         }
         Ok(Arc::clone(identity))
     }
 }
 
-/// Looks at every entry, wherever the one that is looked for stands.
+/// Finds an entry and compares all of them, so that the time does not depend on its position.
 fn find<'t>(
     table: &'t [Entry],
     hash: &[u8; 32],
@@ -158,62 +159,64 @@ fn find<'t>(
 }
 
 impl Reloader {
-    /// Looks after the file for ever; a file that is not right leaves the keys as they are.
+    /// Reloads the file forever; an invalid file keeps the current keys.
     pub async fn run(mut self) -> Infallible {
         loop {
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             match self.read() {
                 Ok(false) => {}
                 Ok(true) => {
                     let count = self.table.borrow().len();
-                    tracing::info!(count, "API keys read again");
+                    tracing::info!(count, "API keys reloaded");
                 }
-                Err(error) => tracing::warn!(%error, "API keys are kept as they were"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot reload API keys; keeping the current ones")
+                }
             }
         }
     }
 
-    /// Reads the file if it is another than at the last look, and says whether it was.
-    fn read(&mut self) -> Result<bool, ListFault> {
+    /// Reloads the file if it changed and returns whether it did.
+    fn read(&mut self) -> Result<bool, ApiKeyListError> {
         let Some(path) = &self.path else {
-            self.table.send_replace(self.fixed.clone().into());
+            self.table.send_replace(self.static_keys.clone().into());
             return Ok(false);
         };
 
-        let unreadable = |source| ListFault::File {
+        let unreadable = |source| ApiKeyListError::File {
             path: path.clone(),
             source,
         };
-        let seen = seen(path).map_err(unreadable)?;
+        let version = file_version(path).map_err(unreadable)?;
 
-        if self.seen.as_ref() == Some(&seen) {
+        if self.version.as_ref() == Some(&version) {
             return Ok(false);
         }
 
         let text = fs::read_to_string(path).map_err(unreadable)?;
-        // Noted before it is judged: a wrong file is complained of once, not at every look.
-        self.seen = Some(seen);
-        let all = [self.fixed.clone(), entries(&parse(&text)?)?].concat();
+        // Recorded before parsing: an invalid file is reported once, not at every poll.
+        self.version = Some(version);
+        let all = [self.static_keys.clone(), parse_entries(&parse(&text)?)?].concat();
 
         self.table.send_replace(all.into());
         Ok(true)
     }
 }
 
-fn seen(path: &Path) -> io::Result<Seen> {
+fn file_version(path: &Path) -> io::Result<FileVersion> {
     let metadata = fs::metadata(path)?;
-    Ok(Seen {
+    Ok(FileVersion {
         modified: metadata.modified().ok(),
         bytes: metadata.len(),
     })
 }
 
-/// Reads a list of keys as it stands in a file or a secret.
+/// Parses a list of keys from a file or secret.
 pub(crate) fn parse(text: &str) -> Result<Vec<ApiKey>, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-/// The hash of a key as it is written down.
+/// Formats the hash of a key as in the settings.
 pub(crate) fn fingerprint(key: &str) -> String {
     use std::fmt::Write as _;
     hash(key.as_bytes())
@@ -224,28 +227,28 @@ pub(crate) fn fingerprint(key: &str) -> String {
         })
 }
 
-fn entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ListFault> {
+fn parse_entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ApiKeyListError> {
     let mut ids = HashSet::new();
     let entry = |(index, key): (usize, &ApiKey)| {
-        let wrong = |fault| ListFault::Entry {
+        let entry_error = |error| ApiKeyListError::Entry {
             index,
             id: key.id.clone(),
-            fault,
+            error,
         };
 
         if key.id.is_empty() || !ids.insert(key.id.clone()) {
-            return Err(wrong("`id` is empty or there twice"));
+            return Err(entry_error("`id` is empty or duplicated"));
         }
 
-        let sha256 = unhex(&key.sha256);
-        let sha256 = sha256.ok_or_else(|| wrong("`sha256` is not 64 hexadecimal digits"))?;
+        let sha256 = parse_sha256(&key.sha256);
+        let sha256 = sha256.ok_or_else(|| entry_error("`sha256` is not 64 hexadecimal digits"))?;
         let expires = key.expires.as_deref().map(|text| {
-            let moment = OffsetDateTime::parse(text, &Rfc3339);
-            moment.map(SystemTime::from)
+            let time = OffsetDateTime::parse(text, &Rfc3339);
+            time.map(SystemTime::from)
         });
         let expires = expires.transpose();
-        let expires =
-            expires.map_err(|_| wrong("`expires` is not a time like 2027-01-31T00:00:00Z"))?;
+        let expires = expires
+            .map_err(|_| entry_error("`expires` is not a time like 2027-01-31T00:00:00Z"))?;
 
         let id = Some(key.id.clone());
         let identity = Arc::new(Identity {
@@ -265,7 +268,7 @@ fn hash(key: &[u8]) -> [u8; 32] {
     hash
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+fn parse_sha256(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text
         .chars()
         .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
@@ -277,8 +280,8 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok().filter(|_| digits.len() == 64)
 }
 
-/// How often a file is looked at.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+/// How often the file is checked for changes.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -295,16 +298,16 @@ mod tests {
         }
     }
 
-    fn believed(keys: &[ApiKey]) -> ApiKeys {
+    fn api_keys(keys: &[ApiKey]) -> ApiKeys {
         let header = HeaderName::from_static("x-api-key");
         ApiKeys::new(header, keys, None).unwrap().0
     }
 
     #[test]
-    fn a_key_is_who_has_it_until_it_ends() {
+    fn identifies_the_key_until_it_expires() {
         let mut ending = key("job", "secret-2");
         ending.expires = Some("2001-09-09T01:46:40Z".into());
-        let keys = believed(&[key("web", "secret-1"), ending]);
+        let keys = api_keys(&[key("web", "secret-1"), ending]);
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let web = keys.identity(b"secret-1", SystemTime::now()).unwrap();
 
@@ -312,57 +315,59 @@ mod tests {
         assert_eq!(web.scopes, ["coins.read"]);
         assert!(keys.identity(b"secret-2", at(999_999_999)).is_ok());
 
-        let ended = keys.identity(b"secret-2", at(1_000_000_000));
-        assert_eq!(ended, Err(ApiKeyFault::Expired));
+        let result = keys.identity(b"secret-2", at(1_000_000_000));
+        assert_eq!(result, Err(ApiKeyError::Expired));
+        // Prefix, extension and case variants of a valid key.
         for wrong in [&b""[..], b"secret-", b"secret-11", b"SECRET-1"] {
             let found = keys.identity(wrong, SystemTime::now());
-            assert_eq!(found, Err(ApiKeyFault::Unknown));
+            assert_eq!(found, Err(ApiKeyError::Unknown));
         }
 
-        // The hash is no key.
+        // The stored hash does not work as a key.
         let hash = fingerprint("secret-1");
         assert!(keys.identity(hash.as_bytes(), SystemTime::now()).is_err());
     }
 
     #[test]
-    fn every_entry_is_compared_whatever_is_given() {
+    fn compares_every_entry() {
         let names = ["a", "b", "c", "d"];
-        let table = entries(&names.map(|name| key(name, name))).unwrap();
-        for given in ["a", "d", "e", ""] {
+        let table = parse_entries(&names.map(|name| key(name, name))).unwrap();
+        for key_text in ["a", "d", "e", ""] {
+            // No early return: every entry is compared for a match as well as for a miss.
             let compared = Cell::new(0);
-            let found = find(&table, &hash(given.as_bytes()), |a, b| {
+            let found = find(&table, &hash(key_text.as_bytes()), |a, b| {
                 assert_eq!((a.len(), b.len()), (32, 32));
                 compared.set(compared.get() + 1);
                 a == b
             });
 
-            assert_eq!(found.is_some(), names.contains(&given));
-            assert_eq!(compared.get(), 4, "{given}");
+            assert_eq!(found.is_some(), names.contains(&key_text));
+            assert_eq!(compared.get(), 4, "{key_text}");
         }
     }
 
     #[test]
-    fn a_list_that_is_not_right_is_refused_with_its_place() {
-        let fault = |list: &str| {
-            let keys = parse(list).map_err(ListFault::from);
-            keys.and_then(|keys| entries(&keys))
+    fn reports_the_position_of_an_invalid_entry() {
+        let error = |list: &str| {
+            let keys = parse(list).map_err(ApiKeyListError::from);
+            keys.and_then(|keys| parse_entries(&keys))
                 .unwrap_err()
                 .to_string()
         };
 
-        assert!(fault("{}").contains("not a JSON list"));
-        assert!(fault(r#"[{"id":"a","key":"x"}]"#).contains("unknown field `key`"));
-        assert!(fault(r#"[{"id":"a","sha256":"xy"}]"#).contains("key 1 (`a`): `sha256`"));
+        assert!(error("{}").contains("not a JSON list"));
+        assert!(error(r#"[{"id":"a","key":"x"}]"#).contains("unknown field `key`"));
+        assert!(error(r#"[{"id":"a","sha256":"xy"}]"#).contains("key 1 (`a`): `sha256`"));
 
         let hash = fingerprint("x");
         let twice = format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
-        assert!(fault(&twice).contains("key 2 (`a`): `id`"));
+        assert!(error(&twice).contains("key 2 (`a`): `id`"));
         let when = format!(r#"[{{"id":"a","sha256":"{hash}","expires":"tomorrow"}}]"#);
-        assert!(fault(&when).contains("`expires`"));
+        assert!(error(&when).contains("`expires`"));
     }
 
     #[test]
-    fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
+    fn reloads_a_changed_file_and_keeps_keys_on_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         let write = |text: &str| fs::write(&path, text).unwrap();
@@ -372,15 +377,16 @@ mod tests {
         let header = HeaderName::from_static("x-api-key");
         let (keys, mut reloader) =
             ApiKeys::new(header, &[key("fixed", "zero")], Some(path.clone())).unwrap();
-        let known = |key: &[u8]| keys.identity(key, SystemTime::now()).is_ok();
+        let is_known = |key: &[u8]| keys.identity(key, SystemTime::now()).is_ok();
 
-        assert!(known(b"zero") && known(b"one"));
+        assert!(is_known(b"zero") && is_known(b"one"));
+        // Not JSON. The error is reported once, then the file counts as seen.
         write("[{]");
         assert!(reloader.read().is_err());
-        assert!(!reloader.read().unwrap(), "complained of once");
-        assert!(known(b"zero") && known(b"one"));
+        assert!(!reloader.read().unwrap(), "reported once");
+        assert!(is_known(b"zero") && is_known(b"one"));
         write(&list(&[key("web", "two"), key("job", "three")]));
         assert!(reloader.read().unwrap());
-        assert!(known(b"zero") && known(b"two") && known(b"three") && !known(b"one"));
+        assert!(is_known(b"zero") && is_known(b"two") && is_known(b"three") && !is_known(b"one"));
     }
 }

@@ -1,19 +1,19 @@
-//! The token in a request.
+//! The bearer token of a request.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
-/// The bearer token of a request; only ever from `Authorization`, never from a query or a cookie,
-/// which end up in logs and are sent by browsers on their own.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let value = given.next().ok_or(Refusal::NoToken)?;
+/// Returns the bearer token from `Authorization`. Never from a query or a cookie: those end up in
+/// logs and are sent by browsers automatically.
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Rejection::NoToken)?;
 
-    // Of two, the filter would judge one and the app might believe the other.
-    if given.next().is_some() {
-        return Err(Refusal::Authorization);
+    // With two, the filter could verify one and the app use the other.
+    if values.next().is_some() {
+        return Err(Rejection::Authorization);
     }
 
     let value = value.as_bytes();
@@ -24,18 +24,19 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
     let (scheme, token) = value.split_at(at);
 
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(Refusal::NoToken);
+        return Err(Rejection::NoToken);
     }
 
+    // RFC 9110 11.4 allows several spaces after the scheme.
     let token = token.trim_ascii_start();
     if token.is_empty() || !token.iter().copied().all(is_token_byte) {
-        return Err(Refusal::Authorization);
+        return Err(Rejection::Authorization);
     }
 
     Ok(token)
 }
 
-/// The `token68` of RFC 9110 11.2.
+/// Returns whether a byte is allowed in `token68` (RFC 9110 11.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
@@ -44,34 +45,39 @@ fn is_token_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn found(values: &[&str]) -> Result<Vec<u8>, Refusal> {
+    fn parse(values: &[&str]) -> Result<Vec<u8>, Rejection> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        bearer(&headers).map(<[u8]>::to_vec)
+        bearer_token(&headers).map(<[u8]>::to_vec)
     }
 
     #[test]
-    fn finds_the_token_whatever_the_case_of_the_scheme() {
+    fn ignores_the_case_of_the_scheme() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c"] {
-            assert_eq!(found(&[value]).unwrap(), b"a.b.c", "{value}");
+            assert_eq!(parse(&[value]).unwrap(), b"a.b.c", "{value}");
         }
     }
 
     #[test]
-    fn tells_no_token_from_a_broken_one() {
+    fn distinguishes_missing_from_malformed_tokens() {
         for values in [
             &[][..],
             &["Basic YTpi"],
             &["Digest x"],
+            // Another scheme, or no header, leaves the request to the other credentials.
             &["Bearera.b.c"],
             &[""],
         ] {
-            assert!(matches!(found(values), Err(Refusal::NoToken)), "{values:?}");
+            assert!(
+                matches!(parse(values), Err(Rejection::NoToken)),
+                "{values:?}"
+            );
         }
 
         for values in [
+            // The bearer scheme without exactly one well-formed token.
             &["Bearer"][..],
             &["Bearer "],
             &["Bearer a b"],
@@ -81,7 +87,7 @@ mod tests {
             &["Basic YTpi", "Bearer a.b.c"],
         ] {
             assert!(
-                matches!(found(values), Err(Refusal::Authorization)),
+                matches!(parse(values), Err(Rejection::Authorization)),
                 "{values:?}"
             );
         }

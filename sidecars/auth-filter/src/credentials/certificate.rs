@@ -1,8 +1,8 @@
-//! Client certificates, as the proxy in front names them in `x-forwarded-client-cert`.
+//! Client certificates, forwarded by the proxy in front in `x-forwarded-client-cert`.
 //!
-//! The proxy has checked them; this is only about which names mean what. The header is believed from
-//! this task's own loopback and from nowhere else, since anybody can write one. Its form is Envoy's
-//! (docs of the HTTP connection manager, "x-forwarded-client-cert"), which tls-proxy speaks.
+//! The proxy has verified them; this module maps their names to identities. The header is accepted
+//! only from the loopback of this task, because any client can send one. Its format is Envoy's
+//! (HTTP connection manager, "x-forwarded-client-cert"), which tls-proxy writes.
 
 use std::sync::Arc;
 
@@ -14,54 +14,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{Credential, Identity};
 
-/// The header with the names of a certificate.
+/// The header with the certificate's names.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
-/// A client certificate that is believed, and what it allows; everything that is named must hold.
+/// An accepted client certificate and its scopes; every given name must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CertificateRule {
-    /// Who it is, as the app is told; without it the URI, else the DNS name, else the subject.
+    /// Identity for the app; if absent the URI, DNS name or subject, in this order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// A URI in the certificate, `spiffe://example.org/job`; one that ends with `*` is for all that begin so.
+    /// A URI in the certificate, `spiffe://example.org/job`; a trailing `*` matches any suffix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// A DNS name in the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<String>,
-    /// The subject, as tls-proxy writes it: `CN=job, O=Example`, a quote in it as `%22`.
+    /// The subject, as tls-proxy writes it: `CN=job, O=Example`, with a quote as `%22`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The SHA-256 of the certificate, in 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What it allows.
+    /// The granted scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
 }
 
-/// Why a certificate is refused.
+/// Why a certificate is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateFault {
-    /// The header is there twice or is not of the form.
-    #[error("`x-forwarded-client-cert` does not name exactly one certificate")]
+pub enum CertificateError {
+    /// The header is duplicated or malformed.
+    #[error("`x-forwarded-client-cert` does not describe exactly one certificate")]
     Malformed,
-    /// The header is from outside of this task.
+    /// The header comes from outside of this task.
     #[error("`x-forwarded-client-cert` is not from the proxy in this task")]
-    Stranger,
-    /// No rule is for it.
-    #[error("no rule is for this client certificate")]
+    UntrustedPeer,
+    /// No rule matches it.
+    #[error("no rule matches this client certificate")]
     Unknown,
 }
 
-/// The certificates that are believed.
+/// The accepted certificates.
 #[derive(Clone, Debug)]
 pub struct Certificates(Arc<[CertificateRule]>);
 
 impl CertificateRule {
-    /// Whether it names a certificate at all.
-    pub(crate) fn names_something(&self) -> bool {
+    /// Returns whether the rule restricts the certificate at all.
+    pub(crate) fn is_specific(&self) -> bool {
         [&self.uri, &self.dns, &self.subject, &self.sha256]
             .iter()
             .any(|name| {
@@ -70,21 +70,24 @@ impl CertificateRule {
             })
     }
 
-    fn is_for(&self, named: &Named) -> bool {
-        let uri = |wanted: &String| {
-            named.uris.iter().any(|uri| match wanted.strip_suffix('*') {
-                Some(begin) => uri.starts_with(begin),
-                None => uri == wanted,
-            })
+    fn matches(&self, names: &CertificateNames) -> bool {
+        let uri = |expected: &String| {
+            names
+                .uris
+                .iter()
+                .any(|uri| match expected.strip_suffix('*') {
+                    Some(begin) => uri.starts_with(begin),
+                    None => uri == expected,
+                })
         };
 
-        let hash = |wanted: &String| {
-            let hash = named.hash.as_ref();
-            hash.is_some_and(|hash| hash.eq_ignore_ascii_case(wanted))
+        let hash = |expected: &String| {
+            let hash = names.hash.as_ref();
+            hash.is_some_and(|hash| hash.eq_ignore_ascii_case(expected))
         };
-        let dns = |wanted: &String| {
-            let mut names = named.dns.iter();
-            names.any(|name| name.eq_ignore_ascii_case(wanted))
+        let dns = |expected: &String| {
+            let mut dns_names = names.dns.iter();
+            dns_names.any(|name| name.eq_ignore_ascii_case(expected))
         };
 
         self.uri.as_ref().is_none_or(uri)
@@ -93,31 +96,31 @@ impl CertificateRule {
             && self
                 .subject
                 .as_ref()
-                .is_none_or(|wanted| named.subject.as_ref() == Some(wanted))
+                .is_none_or(|expected| names.subject.as_ref() == Some(expected))
     }
 }
 
 impl Certificates {
-    /// Believes the certificates these rules name, the first that fits.
+    /// Creates a list of rules; the first match applies.
     pub fn new(rules: Vec<CertificateRule>) -> Self {
         Self(rules.into())
     }
 
-    /// Who a certificate stands for.
-    pub fn identity(&self, request: &Parts, header: &[u8]) -> Result<Identity, CertificateFault> {
+    /// Returns the identity of a certificate.
+    pub fn identity(&self, request: &Parts, header: &[u8]) -> Result<Identity, CertificateError> {
         if !is_from_this_task(request) {
-            return Err(CertificateFault::Stranger);
+            return Err(CertificateError::UntrustedPeer);
         }
 
-        let named = Named::read(header).ok_or(CertificateFault::Malformed)?;
-        let rule = self.0.iter().find(|rule| rule.is_for(&named));
-        let rule = rule.ok_or(CertificateFault::Unknown)?;
+        let names = CertificateNames::parse(header).ok_or(CertificateError::Malformed)?;
+        let rule = self.0.iter().find(|rule| rule.matches(&names));
+        let rule = rule.ok_or(CertificateError::Unknown)?;
         let name = rule
             .id
             .clone()
-            .or_else(|| named.uris.first().cloned())
-            .or_else(|| named.dns.first().cloned())
-            .or(named.subject);
+            .or_else(|| names.uris.first().cloned())
+            .or_else(|| names.dns.first().cloned())
+            .or(names.subject);
 
         let mut identity =
             Identity::new(Credential::Certificate, name, "client-certificate".into());
@@ -126,30 +129,32 @@ impl Certificates {
     }
 }
 
-/// Whether the hop before this one is in this task: all containers of a task share one loopback.
+/// Returns whether the previous hop is in this task: all containers of a Fargate task share one
+/// network namespace and thus one loopback.
 pub(crate) fn is_from_this_task(request: &Parts) -> bool {
     let peer = request.extensions.get::<Peer>();
     peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
 }
 
-/// What the header says.
+/// The contents of the header.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Named {
+struct CertificateNames {
     hash: Option<String>,
     subject: Option<String>,
     uris: Vec<String>,
     dns: Vec<String>,
 }
 
-impl Named {
-    /// Reads `Hash=…;Subject="…";URI=…;DNS=…`; a list of several certificates is refused, for then
-    /// some other hop has written one of them.
-    fn read(header: &[u8]) -> Option<Self> {
+impl CertificateNames {
+    /// Parses `Hash=…;Subject="…";URI=…;DNS=…`. A list of several certificates is rejected: another
+    /// hop wrote one of them.
+    fn parse(header: &[u8]) -> Option<Self> {
         let mut rest = std::str::from_utf8(header).ok()?;
-        let mut named = Self::default();
+        let mut names = Self::default();
         while !rest.is_empty() {
             let (name, after) = rest.split_once('=')?;
-            let (value, after) = value(after)?;
+            let (value, after) = parse_value(after)?;
+            // Anything but `;` after a value, and a `;` at the end, is malformed.
             rest = match after.strip_prefix(';') {
                 Some(more) if !more.is_empty() => more,
                 None if after.is_empty() => "",
@@ -157,21 +162,22 @@ impl Named {
             };
 
             match name {
-                "Hash" if named.hash.is_none() => named.hash = Some(value),
-                "Subject" if named.subject.is_none() => named.subject = Some(value),
-                "URI" => named.uris.push(value),
-                "DNS" => named.dns.push(value),
+                "Hash" if names.hash.is_none() => names.hash = Some(value),
+                "Subject" if names.subject.is_none() => names.subject = Some(value),
+                "URI" => names.uris.push(value),
+                "DNS" => names.dns.push(value),
+                // Keys of Envoy's format without a use here.
                 "By" | "Cert" | "Chain" => {}
                 _ => return None,
             }
         }
 
-        (named != Self::default()).then_some(named)
+        (names != Self::default()).then_some(names)
     }
 }
 
-/// A value, quoted or not, and what follows it.
-fn value(text: &str) -> Option<(String, &str)> {
+/// Returns a value, quoted or not, and the rest.
+fn parse_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',', '"']).unwrap_or(text.len());
         return Some((text[..end].to_owned(), &text[end..]));
@@ -196,7 +202,7 @@ mod tests {
     use chassis::http::Protocol;
     use http::Request;
 
-    fn judged(rules: &str, header: &str, peer: &str) -> Result<Identity, CertificateFault> {
+    fn identify(rules: &str, header: &str, peer: &str) -> Result<Identity, CertificateError> {
         let rules = serde_json::from_str(rules).unwrap();
         let mut request = Request::new(());
         request.extensions_mut().insert(Peer {
@@ -207,12 +213,12 @@ mod tests {
         Certificates::new(rules).identity(&request, header.as_bytes())
     }
 
-    const HERE: &str = "127.0.0.1:50000";
+    const LOOPBACK: &str = "127.0.0.1:50000";
     const GOOD: &str =
         r#"Hash=ab;Subject="CN=job,O=\"A; B\"";URI=spiffe://a.test/ns/job;DNS=job.a.test"#;
 
     #[test]
-    fn a_rule_names_a_certificate_by_any_of_its_names() {
+    fn matches_certificates_by_any_name() {
         for (rule, subject) in [
             (
                 r#"{"uri":"spiffe://a.test/ns/job"}"#,
@@ -229,53 +235,60 @@ mod tests {
                 "spiffe://a.test/ns/job",
             ),
         ] {
-            let identity = judged(&format!("[{rule}]"), GOOD, HERE).unwrap();
+            let identity = identify(&format!("[{rule}]"), GOOD, LOOPBACK).unwrap();
             assert_eq!(identity.subject.as_deref(), Some(subject), "{rule}");
         }
 
         for rule in [
+            // A prefix without `*`, a parent domain, and one of two names that differs.
             r#"{"uri":"spiffe://a.test/ns"}"#,
             r#"{"dns":"a.test"}"#,
             r#"{"sha256":"ab","dns":"other.test"}"#,
             r#"{"subject":"CN=job"}"#,
         ] {
-            let found = judged(&format!("[{rule}]"), GOOD, HERE);
-            assert_eq!(found, Err(CertificateFault::Unknown), "{rule}");
+            let found = identify(&format!("[{rule}]"), GOOD, LOOPBACK);
+            assert_eq!(found, Err(CertificateError::Unknown), "{rule}");
         }
     }
 
-    /// As tls-proxy wrote it for a certificate with the subject `CN = "job, inc"`, `O = A"B`.
+    /// Written by tls-proxy for a certificate with the subject `CN = "job, inc"`, `O = A"B`.
     #[test]
-    fn what_tls_proxy_writes_is_read() {
+    fn parses_the_format_of_tls_proxy() {
         let header = r#"Hash=49d03a8e722d53fa0eacfac0d033ff3993020d4b2cdf3e586c2471114b3100f6;Subject="CN=job, inc, O=A%22B";URI=spiffe://a.test/ns/job;DNS=job.a.test"#;
         for rule in [
             r#"{"subject":"CN=job, inc, O=A%22B"}"#,
             r#"{"uri":"spiffe://a.test/ns/job","dns":"job.a.test"}"#,
             r#"{"sha256":"49d03a8e722d53fa0eacfac0d033ff3993020d4b2cdf3e586c2471114b3100f6"}"#,
         ] {
-            let identity = judged(&format!("[{rule}]"), header, HERE).unwrap();
+            let identity = identify(&format!("[{rule}]"), header, LOOPBACK).unwrap();
             assert_eq!(identity.subject.as_deref(), Some("spiffe://a.test/ns/job"));
         }
     }
 
     #[test]
-    fn the_header_is_believed_from_this_task_only() {
+    fn accepts_the_header_only_from_loopback() {
         let rule = r#"[{"dns":"job.a.test"}]"#;
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(judged(rule, GOOD, peer).is_ok(), "{peer}");
+            assert!(identify(rule, GOOD, peer).is_ok(), "{peer}");
         }
+        // 169.254.170.2 is the task metadata endpoint of ECS: link-local, but not this task.
         for peer in ["10.0.0.7:1", "169.254.170.2:1", "[::2]:1"] {
-            assert_eq!(judged(rule, GOOD, peer), Err(CertificateFault::Stranger));
+            assert_eq!(
+                identify(rule, GOOD, peer),
+                Err(CertificateError::UntrustedPeer)
+            );
         }
     }
 
     #[test]
-    fn what_does_not_name_exactly_one_certificate_is_refused() {
+    fn rejects_headers_without_exactly_one_certificate() {
         for header in [
             "",
             "Hash",
             "Hash=a;",
             "Hash=a,Hash=b;DNS=job.a.test",
+            // A comma separates certificates (one per hop); keys are case-sensitive; quotes must
+            // close.
             "DNS=x,DNS=job.a.test",
             "Hash=a;Hash=b",
             "Subject=\"CN=job",
@@ -283,8 +296,8 @@ mod tests {
             "dns=job.a.test",
             "Subject=\"a\"x;DNS=job.a.test",
         ] {
-            let found = judged(r#"[{"dns":"job.a.test"}]"#, header, HERE);
-            assert_eq!(found, Err(CertificateFault::Malformed), "{header}");
+            let found = identify(r#"[{"dns":"job.a.test"}]"#, header, LOOPBACK);
+            assert_eq!(found, Err(CertificateError::Malformed), "{header}");
         }
     }
 }

@@ -1,5 +1,6 @@
-//! A service that is asked about requests that nothing else vouches for, as Envoy's `ext_authz` asks
-//! over HTTP: the method and path of the request, some of its headers, no body; 200 lets it through.
+//! An external service that authorizes requests without another credential, like Envoy's
+//! `ext_authz` over HTTP: it gets the method, path and some headers of the request, no body; 200
+//! allows the request.
 
 use std::sync::Arc;
 
@@ -11,21 +12,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::claims::words;
+use crate::claims::split_scopes;
 use crate::headers::{CLIENT, SCOPES, SUBJECT};
 use crate::identity::{Credential, Identity};
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
-/// Which service is asked, and how.
+/// Settings of the external service.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExternalSettings {
-    /// Base address of a service that is asked about requests without another credential; 200 lets them through.
+    /// Base URL of a service that authorizes requests without another credential; 200 allows them.
     #[schemars(url)]
     pub url: Option<String>,
-    /// Headers of the request that the service sees, beside `host` and `x-forwarded-*`.
+    /// Request headers forwarded to the service, besides `host` and `x-forwarded-*`.
     pub headers: Vec<String>,
-    /// How long the service may take; without an answer the request is refused.
+    /// How long the service may take; without a response the request is rejected.
     pub timeout: Period,
 }
 
@@ -39,24 +40,24 @@ impl Default for ExternalSettings {
     }
 }
 
-/// The service that is asked.
+/// A client of the external service.
 #[derive(Clone, Debug)]
 pub struct External {
     upstream: Upstream,
     headers: Arc<[HeaderName]>,
 }
 
-/// The service's no, as the client is told it.
+/// A rejection by the service, passed on to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    /// 401, 403, or a redirect to where one logs in.
+pub struct ExternalRejection {
+    /// 401, 403, or a redirect to a login page.
     pub status: StatusCode,
-    /// `Location` or `WWW-Authenticate`, where the service gave one.
+    /// `Location` or `WWW-Authenticate`, if the service sent one.
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl External {
-    /// Asks the service at `url`, which sees `headers`.
+    /// Creates a client of the service at `url` that forwards `headers`.
     pub fn new(
         url: &str,
         headers: Vec<HeaderName>,
@@ -74,46 +75,49 @@ impl External {
         })
     }
 
-    /// Who a request is from, if the service lets it through.
-    pub async fn identity(&self, request: &Parts) -> Result<Identity, Refusal> {
-        let answer = self.upstream.send(self.question(request)).await;
-        let answer = answer.map_err(|error| {
-            tracing::warn!(%error, "the external service did not answer");
-            Refusal::NoAnswer
+    /// Returns the identity of a request if the service allows it.
+    pub async fn identity(&self, request: &Parts) -> Result<Identity, Rejection> {
+        let response = self.upstream.send(self.check_request(request)).await;
+        let response = response.map_err(|error| {
+            tracing::warn!(%error, "the external service did not respond");
+            Rejection::NoAnswer
         })?;
         let header = |name: HeaderName| {
-            let value = answer.headers().get(&name)?;
+            let value = response.headers().get(&name)?;
             Some((name, value.clone()))
         };
 
-        match answer.status() {
-            StatusCode::OK => Ok(self.told(answer.headers())),
-            status @ StatusCode::UNAUTHORIZED => Err(Refusal::Denied(Denial {
+        // Only these four statuses are decisions. Anything else fails closed.
+        match response.status() {
+            StatusCode::OK => Ok(self.to_identity(response.headers())),
+            status @ StatusCode::UNAUTHORIZED => Err(Rejection::Denied(ExternalRejection {
                 status,
                 header: header(WWW_AUTHENTICATE),
             })),
-            status @ (StatusCode::FOUND | StatusCode::SEE_OTHER) => Err(Refusal::Denied(Denial {
-                status,
-                header: header(LOCATION),
-            })),
-            status @ StatusCode::FORBIDDEN => Err(Refusal::Denied(Denial {
+            status @ (StatusCode::FOUND | StatusCode::SEE_OTHER) => {
+                Err(Rejection::Denied(ExternalRejection {
+                    status,
+                    header: header(LOCATION),
+                }))
+            }
+            status @ StatusCode::FORBIDDEN => Err(Rejection::Denied(ExternalRejection {
                 status,
                 header: None,
             })),
             status => {
                 tracing::warn!(
                     status = status.as_u16(),
-                    "the external service said neither yes nor no"
+                    "the external service sent an unexpected status"
                 );
-                Err(Refusal::NoAnswer)
+                Err(Rejection::NoAnswer)
             }
         }
     }
 
-    fn question(&self, request: &Parts) -> Request<chassis::http::Body> {
-        let mut question = Request::new(empty());
-        *question.method_mut() = request.method.clone();
-        *question.uri_mut() = request.uri.clone();
+    fn check_request(&self, request: &Parts) -> Request<chassis::http::Body> {
+        let mut check = Request::new(empty());
+        *check.method_mut() = request.method.clone();
+        *check.uri_mut() = request.uri.clone();
 
         let forwarded = request
             .headers
@@ -122,22 +126,23 @@ impl External {
 
         for name in self.headers.iter().chain([&HOST]).chain(forwarded) {
             for value in request.headers.get_all(name) {
-                question.headers_mut().append(name, value.clone());
+                check.headers_mut().append(name, value.clone());
             }
         }
 
-        question.headers_mut().remove(CONTENT_LENGTH);
-        question
+        // The body is not forwarded, so its length must not be either.
+        check.headers_mut().remove(CONTENT_LENGTH);
+        check
     }
 
-    fn told(&self, headers: &HeaderMap) -> Identity {
+    fn to_identity(&self, headers: &HeaderMap) -> Identity {
         let text = |name: &HeaderName| {
             let value = headers.get(name)?.to_str().ok()?;
             Some(value.to_owned())
         };
         let issuer = self.upstream.authority().to_string();
         let mut identity = Identity::new(Credential::External, text(&SUBJECT), issuer);
-        identity.scopes = words(text(&SCOPES).into_iter().collect());
+        identity.scopes = split_scopes(text(&SCOPES).into_iter().collect());
         identity.client = text(&CLIENT);
         identity
     }

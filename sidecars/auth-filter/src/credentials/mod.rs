@@ -1,5 +1,5 @@
-//! What vouches for a request: the first credential it carries decides, and a bad one is not made
-//! good by another.
+//! Credentials: the first one that a request carries decides; an invalid one is not replaced by
+//! another.
 
 mod alb;
 mod api_key;
@@ -15,102 +15,106 @@ use http::request::Parts;
 
 use crate::identity::{Credential, Identity};
 use crate::issuers::Issuers;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
-pub use alb::{Alb, AlbFault, AlbSettings};
-pub use api_key::{ApiKey, ApiKeyFault, ApiKeys, ListFault, Reloader};
+pub use alb::{Alb, AlbError, AlbSettings};
+pub use api_key::{ApiKey, ApiKeyError, ApiKeyListError, ApiKeys, Reloader};
 pub(crate) use api_key::{fingerprint as api_key_fingerprint, parse as parse_api_keys};
-pub use certificate::{CertificateFault, CertificateRule, Certificates};
+pub use certificate::{CertificateError, CertificateRule, Certificates};
 pub(crate) use certificate::{HEADER as CERTIFICATE_HEADER, is_from_this_task};
-pub use external::{Denial, External, ExternalSettings};
+pub use external::{External, ExternalRejection, ExternalSettings};
 
-/// The credentials that are believed; what is not here is not looked at.
+/// The accepted kinds of credential; others are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// Bearer tokens of these issuers.
+    /// Bearer tokens of trusted issuers.
     pub issuers: Option<Issuers>,
     /// API keys.
     pub api_keys: Option<ApiKeys>,
-    /// What load balancers say of their users.
+    /// Tokens of load balancers about their users.
     pub alb: Option<Alb>,
-    /// Client certificates, as the proxy in front names them.
+    /// Client certificates forwarded by the proxy in front.
     pub certificates: Option<Certificates>,
-    /// Whatever another service lets through.
+    /// Decisions of an external service.
     pub external: Option<External>,
 }
 
 impl Credentials {
-    /// Who a request is from, if its token was found good before.
-    pub(crate) fn remembered(
+    /// Returns the identity of a cached token.
+    pub(crate) fn find_cached(
         &self,
         request: &Parts,
         kinds: &[Credential],
     ) -> Option<Arc<Identity>> {
         let issuers = self.issuers.as_ref()?;
-        if !is_wanted(kinds, Credential::Token) {
+        if !is_accepted(kinds, Credential::Token) {
             return None;
         }
-        let token = bearer::bearer(&request.headers).ok()?;
-        issuers.remembered(token, SystemTime::now())
+        let token = bearer::bearer_token(&request.headers).ok()?;
+        issuers.find_cached(token, SystemTime::now())
     }
 
-    /// Who a request is from, by the first of the wanted `kinds` of credential it carries; by the
-    /// first of all kinds where none are named.
+    /// Authenticates a request with the first credential it carries among the accepted `kinds`; an
+    /// empty list accepts all.
     pub(crate) async fn identify(
         &self,
         request: &Parts,
         kinds: &[Credential],
-    ) -> Result<Arc<Identity>, Refusal> {
+    ) -> Result<Arc<Identity>, Rejection> {
         let (headers, now) = (&request.headers, SystemTime::now());
-        if let Some(issuers) = wanted(kinds, Credential::Token, self.issuers.as_ref()) {
-            match bearer::bearer(headers) {
+        if let Some(issuers) = if_accepted(kinds, Credential::Token, self.issuers.as_ref()) {
+            // A malformed header is an error, not an absent token: the app might parse it
+            // differently.
+            match bearer::bearer_token(headers) {
                 Ok(token) => return issuers.identity(token, now).await,
-                Err(Refusal::NoToken) => {}
-                Err(refusal) => return Err(refusal),
+                Err(Rejection::NoToken) => {}
+                Err(rejection) => return Err(rejection),
             }
         }
 
-        if let Some(api_keys) = wanted(kinds, Credential::ApiKey, self.api_keys.as_ref())
-            && let Some(key) = one(headers, api_keys.header()).ok_or(ApiKeyFault::Twice)?
+        // From here on in a fixed order: local checks first, requests to other hosts last.
+        if let Some(api_keys) = if_accepted(kinds, Credential::ApiKey, self.api_keys.as_ref())
+            && let Some(key) =
+                single_header(headers, api_keys.header()).ok_or(ApiKeyError::Duplicate)?
         {
             return Ok(api_keys.identity(key, now)?);
         }
 
-        if let Some(alb) = wanted(kinds, Credential::Alb, self.alb.as_ref())
-            && let Some(data) = one(headers, &alb::HEADER).ok_or(AlbFault::Malformed)?
+        if let Some(alb) = if_accepted(kinds, Credential::Alb, self.alb.as_ref())
+            && let Some(data) = single_header(headers, &alb::HEADER).ok_or(AlbError::Malformed)?
         {
             return Ok(alb.identity(data, now).await?.into());
         }
 
         if let Some(certificates) =
-            wanted(kinds, Credential::Certificate, self.certificates.as_ref())
-            && let Some(named) =
-                one(headers, &certificate::HEADER).ok_or(CertificateFault::Malformed)?
+            if_accepted(kinds, Credential::Certificate, self.certificates.as_ref())
+            && let Some(names) =
+                single_header(headers, &certificate::HEADER).ok_or(CertificateError::Malformed)?
         {
-            return Ok(certificates.identity(request, named)?.into());
+            return Ok(certificates.identity(request, names)?.into());
         }
 
-        match wanted(kinds, Credential::External, self.external.as_ref()) {
+        match if_accepted(kinds, Credential::External, self.external.as_ref()) {
             Some(external) => Ok(external.identity(request).await?.into()),
-            None => Err(Refusal::NoToken),
+            None => Err(Rejection::NoToken),
         }
     }
 }
 
-fn wanted<C>(kinds: &[Credential], kind: Credential, believed: Option<C>) -> Option<C> {
-    believed.filter(|_| is_wanted(kinds, kind))
+fn if_accepted<C>(kinds: &[Credential], kind: Credential, configured: Option<C>) -> Option<C> {
+    configured.filter(|_| is_accepted(kinds, kind))
 }
 
-fn is_wanted(kinds: &[Credential], kind: Credential) -> bool {
+fn is_accepted(kinds: &[Credential], kind: Credential) -> bool {
     kinds.is_empty() || kinds.contains(&kind)
 }
 
-/// The value of a header that may be there once: `None` when it is there twice.
+/// Returns the value of a header that may occur once; `None` if it occurs twice.
 #[expect(
     clippy::option_option,
-    reason = "there, not there, or there twice: the outer one is an error of the caller's"
+    reason = "present, absent or duplicated; the caller maps the outer `None` to its error"
 )]
-fn one<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<Option<&'h [u8]>> {
+fn single_header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<Option<&'h [u8]>> {
     let mut values = headers.get_all(name).iter();
     let first = values.next().map(http::HeaderValue::as_bytes);
     values.next().is_none().then_some(first)

@@ -1,4 +1,4 @@
-//! The signature algorithms a token may be signed with: all of them asymmetric.
+//! Supported signature algorithms, all of them asymmetric.
 
 use std::fmt;
 
@@ -8,10 +8,9 @@ use aws_lc_rs::signature::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A JWS signature algorithm this filter can check.
+/// A supported JWS signature algorithm.
 ///
-/// `none` and the HMAC family have no place here: a value of this type can only be had for an
-/// algorithm with a public key, so a token cannot talk the filter into anything else.
+/// There is no value for `none` or HMAC, so a token cannot select them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Algorithm {
     /// RSA PKCS#1 v1.5 with SHA-256.
@@ -52,8 +51,8 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// Reads an `alg` value, which is exact in case; `Ed25519` (RFC 9864) is the same as `EdDSA`.
-    pub fn named(name: &str) -> Option<Self> {
+    /// Parses an `alg` value, which is case-sensitive; `Ed25519` (RFC 9864) is an alias of `EdDSA`.
+    pub fn from_name(name: &str) -> Option<Self> {
         if name == "Ed25519" {
             return Some(Self::EdDsa);
         }
@@ -62,7 +61,7 @@ impl Algorithm {
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// The `alg` value of this algorithm.
+    /// Returns the `alg` value.
     pub const fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -78,7 +77,7 @@ impl Algorithm {
         }
     }
 
-    /// How the signature of this algorithm is checked.
+    /// Returns how the signature is verified.
     pub(super) fn check(self) -> Check {
         match self {
             Self::RS256 => Check::Rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
@@ -87,7 +86,7 @@ impl Algorithm {
             Self::PS256 => Check::Rsa(&signature::RSA_PSS_2048_8192_SHA256),
             Self::PS384 => Check::Rsa(&signature::RSA_PSS_2048_8192_SHA384),
             Self::PS512 => Check::Rsa(&signature::RSA_PSS_2048_8192_SHA512),
-            // FIXED is r‖s as RFC 7518 3.4 wants it; the DER form of other worlds is refused.
+            // FIXED is r‖s as RFC 7518 3.4 requires; the DER encoding used by X.509 is rejected.
             Self::ES256 => Check::Curve(Curve::P256, &signature::ECDSA_P256_SHA256_FIXED),
             Self::ES384 => Check::Curve(Curve::P384, &signature::ECDSA_P384_SHA384_FIXED),
             Self::ES512 => Check::Curve(Curve::P521, &signature::ECDSA_P521_SHA512_FIXED),
@@ -102,7 +101,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// The check behind an algorithm, by the kind of key it needs.
+/// The verification of an algorithm, by the kind of key it needs.
 pub(super) enum Check {
     Rsa(&'static RsaParameters),
     Curve(Curve, &'static EcdsaVerificationAlgorithm),
@@ -118,7 +117,7 @@ pub(super) enum Curve {
 }
 
 impl Curve {
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         match name {
             "P-256" => Some(Self::P256),
             "P-384" => Some(Self::P384),
@@ -127,7 +126,7 @@ impl Curve {
         }
     }
 
-    /// The length of one coordinate, which RFC 7518 6.2.1.2 makes exact.
+    /// Returns the length of one coordinate in bytes, exact by RFC 7518 6.2.1.2.
     pub(super) const fn coordinate_bytes(self) -> usize {
         match self {
             Self::P256 => 32,
@@ -137,7 +136,7 @@ impl Curve {
     }
 }
 
-/// Both curve families are handed on as the trait object aws-lc-rs parses keys with.
+/// Returns the algorithm as the trait object with which aws-lc-rs parses keys.
 pub(super) fn verification(check: &Check) -> &'static dyn VerificationAlgorithm {
     match check {
         Check::Rsa(parameters) => *parameters,

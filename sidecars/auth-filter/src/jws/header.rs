@@ -2,27 +2,27 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// What a token says about its own signature.
+/// The parsed header, not yet verified.
 #[derive(Clone, Debug)]
 pub struct Header {
-    /// The algorithm, as written; it decides nothing, it must only agree with the key.
+    /// The algorithm as written; the key decides, this must only agree.
     pub alg: String,
-    /// The id of the key, when the token names one.
+    /// The key id, if present.
     pub kid: Option<String>,
-    /// The media type of the token, when it names one.
+    /// The media type of the token, if present.
     pub typ: Option<String>,
 }
 
-/// Why a header was refused.
+/// Why a header is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderFault {
-    /// The header is no JSON object, names a member twice or gives one the wrong type.
+pub enum HeaderError {
+    /// The header is no JSON object, has duplicate names or a member of the wrong type.
     #[error("the header is not a JSON object with a text `alg`")]
     Malformed,
-    /// The header demands an extension be understood; none is.
-    #[error("the header demands an extension with `crit`")]
+    /// The header requires an extension; none is supported.
+    #[error("the header requires an extension with `crit`")]
     Critical,
-    /// The header says that the payload is not base64url.
+    /// The header declares an unencoded payload (RFC 7797).
     #[error("the header changes the payload with `b64`")]
     Unencoded,
     /// The token is encrypted or compressed.
@@ -31,56 +31,58 @@ pub enum HeaderFault {
 }
 
 impl Header {
-    /// Reads a decoded header. `jku`, `jwk`, `x5u` and `x5c` are not even looked at: keys come from
-    /// the key set and from nowhere else.
-    pub fn parse(json: &[u8]) -> Result<Self, HeaderFault> {
-        let written: Written = object(json).ok_or(HeaderFault::Malformed)?;
-        if written.crit.is_some() {
-            return Err(HeaderFault::Critical);
+    /// Parses a decoded header. `jku`, `jwk`, `x5u` and `x5c` are ignored: keys come only from the
+    /// key set.
+    pub fn parse(json: &[u8]) -> Result<Self, HeaderError> {
+        let raw: RawHeader = parse_object(json).ok_or(HeaderError::Malformed)?;
+        // RFC 7515 4.1.11: a recipient that does not understand a listed extension must reject.
+        if raw.crit.is_some() {
+            return Err(HeaderError::Critical);
         }
 
-        if written.b64.is_some() {
-            return Err(HeaderFault::Unencoded);
+        if raw.b64.is_some() {
+            return Err(HeaderError::Unencoded);
         }
-        if written.enc.is_some() || written.zip.is_some() {
-            return Err(HeaderFault::Encrypted);
+        if raw.enc.is_some() || raw.zip.is_some() {
+            return Err(HeaderError::Encrypted);
         }
 
         Ok(Self {
-            alg: written.alg,
-            kid: written.kid,
-            typ: written.typ,
+            alg: raw.alg,
+            kid: raw.kid,
+            typ: raw.typ,
         })
     }
 }
 
-/// The members that matter. Derived readers refuse a member that appears twice.
+/// The known members. The derived deserializer rejects duplicates.
 #[derive(Deserialize)]
-struct Written {
+struct RawHeader {
     alg: String,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     kid: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     typ: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     crit: Option<serde_json::Value>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     b64: Option<serde_json::Value>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     enc: Option<serde_json::Value>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     zip: Option<serde_json::Value>,
 }
 
-/// Reads a JSON object. A derived reader alone would take `["RS256"]` for `{"alg":"RS256"}`.
-pub(crate) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+/// Parses a JSON object. A derived deserializer alone would accept `["RS256"]` for
+/// `{"alg":"RS256"}`.
+pub(crate) fn parse_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
     json.trim_ascii_start()
         .starts_with(b"{")
         .then(|| serde_json::from_slice(json).ok())?
 }
 
-/// Tells an absent member from one that is `null`, which is a value of the wrong type.
-pub(crate) fn present<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+/// Distinguishes an absent member from `null`, which is a value of the wrong type.
+pub(crate) fn non_null<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_members_that_matter() {
+    fn parses_known_members() {
         let header = Header::parse(br#"{"alg":"RS256","kid":"a","typ":"JWT","x":1}"#).unwrap();
         assert_eq!(header.alg, "RS256");
         assert_eq!(header.kid.as_deref(), Some("a"));
@@ -101,30 +103,31 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_could_misread() {
-        let cases: [(&[u8], HeaderFault); 14] = [
-            (b"", HeaderFault::Malformed),
-            (b"[]", HeaderFault::Malformed),
-            (br#"["RS256"]"#, HeaderFault::Malformed),
-            (b"{}", HeaderFault::Malformed),
-            (br#"{"alg":null}"#, HeaderFault::Malformed),
-            (br#"{"alg":["RS256"]}"#, HeaderFault::Malformed),
-            (br#"{"alg":"RS256","alg":"none"}"#, HeaderFault::Malformed),
-            (br#"{"alg":"RS256","kid":7}"#, HeaderFault::Malformed),
-            (br#"{"alg":"RS256","kid":null}"#, HeaderFault::Malformed),
-            (br#"{"alg":"RS256"} {}"#, HeaderFault::Malformed),
-            (br#"{"alg":"RS256","crit":["exp"]}"#, HeaderFault::Critical),
-            (br#"{"alg":"RS256","crit":null}"#, HeaderFault::Critical),
-            (br#"{"alg":"RS256","b64":true}"#, HeaderFault::Unencoded),
+    fn rejects_malformed_headers() {
+        // Parsers differ in duplicates, `null` and trailing data; each could hide another `alg`.
+        let cases: [(&[u8], HeaderError); 14] = [
+            (b"", HeaderError::Malformed),
+            (b"[]", HeaderError::Malformed),
+            (br#"["RS256"]"#, HeaderError::Malformed),
+            (b"{}", HeaderError::Malformed),
+            (br#"{"alg":null}"#, HeaderError::Malformed),
+            (br#"{"alg":["RS256"]}"#, HeaderError::Malformed),
+            (br#"{"alg":"RS256","alg":"none"}"#, HeaderError::Malformed),
+            (br#"{"alg":"RS256","kid":7}"#, HeaderError::Malformed),
+            (br#"{"alg":"RS256","kid":null}"#, HeaderError::Malformed),
+            (br#"{"alg":"RS256"} {}"#, HeaderError::Malformed),
+            (br#"{"alg":"RS256","crit":["exp"]}"#, HeaderError::Critical),
+            (br#"{"alg":"RS256","crit":null}"#, HeaderError::Critical),
+            (br#"{"alg":"RS256","b64":true}"#, HeaderError::Unencoded),
             (
                 br#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#,
-                HeaderFault::Encrypted,
+                HeaderError::Encrypted,
             ),
         ];
 
-        for (json, fault) in cases {
+        for (json, error) in cases {
             let text = String::from_utf8_lossy(json);
-            assert_eq!(Header::parse(json).unwrap_err(), fault, "{text}");
+            assert_eq!(Header::parse(json).unwrap_err(), error, "{text}");
         }
     }
 }

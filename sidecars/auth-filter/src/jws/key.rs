@@ -1,4 +1,4 @@
-//! A public key, made from one member of a JSON Web Key Set.
+//! Public keys from members of a JSON Web Key Set.
 
 use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
 use base64::Engine as _;
@@ -6,79 +6,81 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use super::algorithm::{Algorithm, Check, Curve, verification};
-use super::header::present;
+use super::header::non_null;
 use super::roca;
 
 /// A public key and the algorithms it may be used with.
 ///
-/// Made only by [`Key::from_jwk`], so whoever holds one holds a key that was found fit.
+/// Only created by [`Key::from_jwk`], so every key has passed its checks.
 #[derive(Debug)]
 pub struct Key {
     id: Option<String>,
-    /// One parsed form per algorithm: which algorithm a key is for was settled before any token came.
-    forms: Vec<(Algorithm, ParsedPublicKey)>,
+    /// One parsed parsed_key per algorithm: which algorithm a key is for was settled before any token came.
+    parsed_keys: Vec<(Algorithm, ParsedPublicKey)>,
 }
 
-/// A JSON Web Key as it was published (RFC 7517, 7518, 8037).
+/// A published JSON Web Key (RFC 7517, 7518, 8037).
 #[derive(Clone, Debug, Deserialize)]
 pub struct Jwk {
     kty: String,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     kid: Option<String>,
-    #[serde(default, deserialize_with = "present", rename = "use")]
+    #[serde(default, deserialize_with = "non_null", rename = "use")]
     purpose: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     key_ops: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     alg: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     crv: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     n: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     e: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     x: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "non_null")]
     y: Option<String>,
 }
 
 /// Why a published key is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyFault {
-    /// The key is a shared secret, or of a kind this filter does not know.
-    #[error("`kty` is none of RSA, EC and OKP")]
+pub enum KeyError {
+    /// The key is a shared secret or of an unknown type.
+    #[error("`kty` is not RSA, EC or OKP")]
     Kind,
-    /// The key is for encryption, or not for checking signatures.
-    #[error("the key is not meant for checking signatures")]
+    /// The key is for encryption or otherwise not for verifying signatures.
+    #[error("the key is not for verifying signatures")]
     Purpose,
-    /// The key names an algorithm that is not offered, or not its own.
+    /// The key declares an algorithm that is not allowed or does not fit it.
     #[error("`alg` does not fit the key or is not allowed")]
     Algorithm,
     /// A part of the key is missing or malformed.
     #[error("a part of the key is missing or malformed")]
     Malformed,
-    /// The RSA modulus or exponent is outside of what is safe.
-    #[error("the RSA key is not between 2048 and 8192 bits with a sound exponent")]
+    /// The RSA modulus or exponent is outside of the safe range.
+    #[error("the RSA key is not between 2048 and 8192 bits with a safe exponent")]
     Weak,
-    /// The private half of the RSA key can be computed: see `roca.rs`.
-    #[error("the RSA key was made by a library whose keys can be broken (CVE-2017-15361)")]
+    /// The private key can be computed from the public one: see `roca.rs`.
+    #[error("the RSA key is vulnerable to ROCA (CVE-2017-15361)")]
     Broken,
     /// The curve is unknown or the point is not on it.
-    #[error("the point is not on a curve that is offered")]
+    #[error("the point is not on a supported curve")]
     Curve,
 }
 
 impl Jwk {
-    /// The id of the key, when it has one.
+    /// Returns the key id, if present.
     pub fn id(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 }
 
 impl Key {
-    /// Makes a key of a published one, for those of its algorithms that are `allowed`.
-    pub fn from_jwk(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Self, KeyFault> {
+    /// Creates a key from a published one, for those of its algorithms that are `allowed`.
+    pub fn from_jwk(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Self, KeyError> {
+        // RFC 7517 4.2 and 4.3: both members are optional, and both must permit verification if
+        // present.
         let for_signatures = jwk
             .purpose
             .as_deref()
@@ -89,65 +91,69 @@ impl Key {
                 .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
 
         if !for_signatures {
-            return Err(KeyFault::Purpose);
+            return Err(KeyError::Purpose);
         }
 
-        let forms = match jwk.kty.as_str() {
+        let parsed_keys = match jwk.kty.as_str() {
             "RSA" => rsa(jwk, allowed),
             "EC" => curve(jwk, allowed),
             "OKP" => edwards(jwk, allowed),
-            _ => Err(KeyFault::Kind),
+            _ => Err(KeyError::Kind),
         }?;
 
         Ok(Self {
             id: jwk.kid.clone(),
-            forms,
+            parsed_keys,
         })
     }
 
-    /// A P-256 key for ES256, from its point with both coordinates.
-    pub(crate) fn from_point(point: &[u8]) -> Result<Self, KeyFault> {
+    /// Creates a P-256 key for ES256 from an uncompressed point.
+    pub(crate) fn from_point(point: &[u8]) -> Result<Self, KeyError> {
         let algorithm = Algorithm::ES256;
-        let form = ParsedPublicKey::new(verification(&algorithm.check()), point)
-            .map_err(|_| KeyFault::Curve)?;
+        let parsed_key = ParsedPublicKey::new(verification(&algorithm.check()), point)
+            .map_err(|_| KeyError::Curve)?;
         Ok(Self {
             id: None,
-            forms: vec![(algorithm, form)],
+            parsed_keys: vec![(algorithm, parsed_key)],
         })
     }
 
-    /// The id under which the key was published.
+    /// Returns the published key id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The algorithms this key checks.
+    /// Returns the algorithms of this key.
     pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
-        self.forms.iter().map(|(algorithm, _)| *algorithm)
+        self.parsed_keys.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Whether `signature` over `signed` is by this key; `None` when the key is not for `algorithm`.
+    /// Returns whether `signature` over `signed` verifies; `None` when the key is not for
+    /// `algorithm`.
     pub(crate) fn verifies(
         &self,
         algorithm: Algorithm,
         signed: &[u8],
         signature: &[u8],
     ) -> Option<bool> {
-        let (_, form) = self.forms.iter().find(|(of, _)| *of == algorithm)?;
-        Some(form.verify_sig(signed, signature).is_ok())
+        let (_, parsed_key) = self
+            .parsed_keys
+            .iter()
+            .find(|(candidate, _)| *candidate == algorithm)?;
+        Some(parsed_key.verify_sig(signed, signature).is_ok())
     }
 }
 
-type Forms = Vec<(Algorithm, ParsedPublicKey)>;
+type ParsedKeys = Vec<(Algorithm, ParsedPublicKey)>;
 
-fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
+fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
     let (n, e) = (bytes(jwk.n.as_ref())?, bytes(jwk.e.as_ref())?);
-    if !is_sound(&n, &e) {
-        return Err(KeyFault::Weak);
+    if !is_valid_rsa_key(&n, &e) {
+        return Err(KeyError::Weak);
     }
 
-    if roca::is_marked(&n) {
-        return Err(KeyFault::Broken);
+    if roca::has_roca_fingerprint(&n) {
+        return Err(KeyError::Broken);
     }
 
     let components = RsaPublicKeyComponents { n, e };
@@ -156,99 +162,102 @@ fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
         .map(|algorithm| match algorithm.check() {
             Check::Rsa(parameters) => components
                 .to_parsed_public_key(parameters)
-                .map(|form| (algorithm, form))
-                .map_err(|_| KeyFault::Malformed),
-            _ => Err(KeyFault::Algorithm),
+                .map(|parsed_key| (algorithm, parsed_key))
+                .map_err(|_| KeyError::Malformed),
+            _ => Err(KeyError::Algorithm),
         })
         .collect()
 }
 
-/// Sizes are settled here because aws-lc would only say so at the first signature. An even modulus
-/// or an exponent of 1 makes "signatures" anybody can write; a huge exponent makes checking slow.
-fn is_sound(n: &[u8], e: &[u8]) -> bool {
+/// Returns whether modulus and exponent are safe. Checked here because aws-lc would report sizes
+/// only at the first signature. With an even modulus or an exponent of 1 anyone can forge
+/// signatures; a huge exponent makes verification slow.
+fn is_valid_rsa_key(n: &[u8], e: &[u8]) -> bool {
     let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
-    let exponent = e.len() <= 4 && odd(e) && e != [1] && e.first() != Some(&0);
-    (2048..=8192).contains(&bits) && odd(n) && n.first() != Some(&0) && exponent
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    let exponent = e.len() <= 4 && is_odd(e) && e != [1] && e.first() != Some(&0);
+    (2048..=8192).contains(&bits) && is_odd(n) && n.first() != Some(&0) && exponent
 }
 
-fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
-    let name = jwk.crv.as_deref().ok_or(KeyFault::Malformed)?;
-    let curve = Curve::named(name).ok_or(KeyFault::Curve)?;
+fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
+    let name = jwk.crv.as_deref().ok_or(KeyError::Malformed)?;
+    let curve = Curve::from_name(name).ok_or(KeyError::Curve)?;
     let (x, y) = (bytes(jwk.x.as_ref())?, bytes(jwk.y.as_ref())?);
+    // RFC 7518 6.2.1.2 requires the full length, including leading zeros.
     if x.len() != curve.coordinate_bytes() || y.len() != curve.coordinate_bytes() {
-        return Err(KeyFault::Malformed);
+        return Err(KeyError::Malformed);
     }
 
     let point = [&[UNCOMPRESSED][..], &x, &y].concat();
-    parsed(
+    parse_point(
         jwk,
         allowed,
         &point,
-        |check| matches!(check, Check::Curve(of, _) if *of == curve),
+        |check| matches!(check, Check::Curve(candidate, _) if *candidate == curve),
     )
 }
 
-fn edwards(jwk: &Jwk, allowed: &[Algorithm]) -> Result<Forms, KeyFault> {
+fn edwards(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
     if jwk.crv.as_deref() != Some("Ed25519") {
-        return Err(KeyFault::Curve);
+        return Err(KeyError::Curve);
     }
     let x = bytes(jwk.x.as_ref())?;
-    parsed(jwk, allowed, &x, |check| matches!(check, Check::Edwards(_)))
+    parse_point(jwk, allowed, &x, |check| matches!(check, Check::Edwards(_)))
 }
 
-fn parsed(
+fn parse_point(
     jwk: &Jwk,
     allowed: &[Algorithm],
     point: &[u8],
     fits: impl Fn(&Check) -> bool,
-) -> Result<Forms, KeyFault> {
+) -> Result<ParsedKeys, KeyError> {
     candidates(jwk, allowed, fits)?
         .into_iter()
         .map(|algorithm| {
             ParsedPublicKey::new(verification(&algorithm.check()), point)
-                .map(|form| (algorithm, form))
-                .map_err(|_| KeyFault::Curve)
+                .map(|parsed_key| (algorithm, parsed_key))
+                .map_err(|_| KeyError::Curve)
         })
         .collect()
 }
 
-/// The algorithms of a key: the one it names, or all that fit its kind; never one not allowed.
+/// Returns the algorithms of a key: the declared one, or all that fit its type, among the allowed
+/// ones.
 fn candidates(
     jwk: &Jwk,
     allowed: &[Algorithm],
     fits: impl Fn(&Check) -> bool,
-) -> Result<Vec<Algorithm>, KeyFault> {
-    let named = jwk
+) -> Result<Vec<Algorithm>, KeyError> {
+    let declared = jwk
         .alg
         .as_deref()
-        .map(|name| Algorithm::named(name).ok_or(KeyFault::Algorithm));
-    let named = named.transpose()?;
+        .map(|name| Algorithm::from_name(name).ok_or(KeyError::Algorithm));
+    let declared = declared.transpose()?;
     let found: Vec<_> = allowed
         .iter()
         .copied()
         .filter(|algorithm| fits(&algorithm.check()))
-        .filter(|algorithm| named.is_none_or(|named| named == *algorithm))
+        .filter(|algorithm| declared.is_none_or(|declared| declared == *algorithm))
         .collect();
 
     if found.is_empty() {
-        Err(KeyFault::Algorithm)
+        Err(KeyError::Algorithm)
     } else {
         Ok(found)
     }
 }
 
-fn bytes(text: Option<&String>) -> Result<Vec<u8>, KeyFault> {
-    let text = text.ok_or(KeyFault::Malformed)?;
+fn bytes(text: Option<&String>) -> Result<Vec<u8>, KeyError> {
+    let text = text.ok_or(KeyError::Malformed)?;
     let bytes = URL_SAFE_NO_PAD
         .decode(text)
-        .map_err(|_| KeyFault::Malformed)?;
+        .map_err(|_| KeyError::Malformed)?;
     if bytes.is_empty() {
-        Err(KeyFault::Malformed)
+        Err(KeyError::Malformed)
     } else {
         Ok(bytes)
     }
 }
 
-/// The first octet of a point with both coordinates (SEC 1, 2.3.3).
+/// The first octet of an uncompressed point (SEC 1, 2.3.3).
 const UNCOMPRESSED: u8 = 4;

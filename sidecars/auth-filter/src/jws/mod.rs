@@ -1,8 +1,8 @@
-//! Signed tokens (RFC 7515, compact form) and the keys they are checked with (RFC 7517).
+//! JSON Web Signatures (RFC 7515, compact serialization) and their keys (RFC 7517).
 //!
-//! This layer knows bytes, keys and signatures and nothing of claims: [`Jws::parse`] takes a token
-//! apart, [`Key::from_jwk`] makes a key, [`verify_jws`] holds one against the other. The algorithm
-//! always comes from the key; the header of the token may only agree with it.
+//! This layer handles bytes, keys and signatures, not claims: [`Jws::parse`] splits a token,
+//! [`Key::from_jwk`] creates a key, [`verify_jws`] verifies one with the other. The algorithm is
+//! determined by the key; the token's header must agree with it.
 
 mod algorithm;
 mod header;
@@ -11,7 +11,7 @@ mod roca;
 mod token;
 
 pub use algorithm::Algorithm;
-pub(crate) use header::object;
-pub use header::{Header, HeaderFault};
-pub use key::{Jwk, Key, KeyFault};
-pub use token::{Jws, JwsFault, verify_jws};
+pub(crate) use header::parse_object;
+pub use header::{Header, HeaderError};
+pub use key::{Jwk, Key, KeyError};
+pub use token::{Jws, JwsError, verify_jws};

@@ -1,11 +1,11 @@
-//! RSA keys whose private half can be computed from the public one (ROCA, CVE-2017-15361).
+//! Detects RSA keys with a private key that follows from the public one (ROCA, CVE-2017-15361).
 //!
-//! A library in smart cards made primes of the form `k·M + 65537^a mod M`, with `M` a product of the
-//! first primes. A modulus of two such primes is a power of 65537 modulo each of them, which happens
-//! to a sound modulus about once in a hundred million times.
+//! A smart card library generated primes of the form `k·M + 65537^a mod M`, with `M` a product of
+//! the first primes. A modulus of two such primes is a power of 65537 modulo each of them; for
+//! other moduli the probability is about one in a hundred million.
 
-/// Whether a big-endian modulus has the mark of that library.
-pub(super) fn is_marked(modulus: &[u8]) -> bool {
+/// Returns whether a big-endian modulus has the fingerprint of that library.
+pub(super) fn has_roca_fingerprint(modulus: &[u8]) -> bool {
     PRIMES
         .iter()
         .all(|prime| is_power_of_generator(remainder(modulus, *prime), *prime))
@@ -20,6 +20,7 @@ fn remainder(number: &[u8], prime: u32) -> u32 {
 fn is_power_of_generator(number: u32, prime: u32) -> bool {
     let generator = GENERATOR % prime;
     let mut power = generator;
+    // The powers of the generator form a cycle that ends at 1.
     while power != 1 && power != number {
         power = power * generator % prime;
     }
@@ -28,7 +29,7 @@ fn is_power_of_generator(number: u32, prime: u32) -> bool {
 
 const GENERATOR: u32 = 65537;
 
-/// The primes of `M` for the smallest keys; those for larger ones have these and more.
+/// The primes of `M` for the smallest keys; larger keys use these and more.
 const PRIMES: [u32; 38] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
     101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
@@ -39,16 +40,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_mark() {
-        let marked = power_of_generator(128);
-        assert!(is_marked(&marked));
-        let mut other = marked;
+    fn detects_the_fingerprint() {
+        let fingerprinted = power_of_generator(128);
+        assert!(has_roca_fingerprint(&fingerprinted));
+        let mut other = fingerprinted;
+        // One flipped bit leaves the subgroup for at least one prime.
         *other.last_mut().unwrap() ^= 2;
-        assert!(!is_marked(&other));
-        assert!(!is_marked(&[0xff; 256]));
+        assert!(!has_roca_fingerprint(&other));
+        assert!(!has_roca_fingerprint(&[0xff; 256]));
     }
 
-    /// Multiplying by 65537 is a shift by two bytes and an addition.
+    /// Returns 65537^exponent; multiplying by 65537 is a shift by two bytes and an addition.
     fn power_of_generator(exponent: usize) -> Vec<u8> {
         let mut number = vec![1_u8];
         for _ in 0..exponent {

@@ -1,11 +1,11 @@
-//! A token in compact form, and the one question asked of it.
+//! A token in compact serialization and its verification.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Algorithm, Header, HeaderFault, Key};
+use super::{Algorithm, Header, HeaderError, Key};
 
-/// A token taken apart: three parts, decoded, nothing believed yet.
+/// A token split into its decoded parts, not yet verified.
 #[derive(Debug)]
 pub struct Jws<'t> {
     header: Header,
@@ -14,42 +14,43 @@ pub struct Jws<'t> {
     signature: Vec<u8>,
 }
 
-/// Why a token or its signature was refused.
+/// Why a token or its signature is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JwsFault {
-    /// The token is longer than any token needs to be.
+pub enum JwsError {
+    /// The token is longer than [`Jws::MAX_BYTES`].
     #[error("the token is longer than {} bytes", Jws::MAX_BYTES)]
     TooLong,
-    /// The token has not exactly three parts; five is an encrypted one.
-    #[error("the token has not three parts")]
+    /// The token does not have exactly three parts; an encrypted one has five.
+    #[error("the token does not have three parts")]
     Parts,
-    /// A part is not strict base64url without padding.
+    /// A part is not base64url without padding.
     #[error("the token is not base64url without padding")]
     Encoding,
-    /// The header was refused.
+    /// The header is invalid.
     #[error(transparent)]
-    Header(#[from] HeaderFault),
-    /// The header names an algorithm that the key is not for, or that is never offered.
-    #[error("the algorithm of the token is not one of the key")]
+    Header(#[from] HeaderError),
+    /// The header's algorithm is unsupported or does not fit the key.
+    #[error("the key is not for the algorithm of the token")]
     Algorithm,
-    /// The signature is not by this key over these bytes.
-    #[error("the signature is wrong")]
+    /// The signature does not verify.
+    #[error("the signature is invalid")]
     Signature,
 }
 
 impl<'t> Jws<'t> {
-    /// Longer tokens are refused unread: work for strangers is bounded.
+    /// Maximum length in bytes; longer tokens are rejected unparsed to bound the work for
+    /// unauthenticated clients.
     pub const MAX_BYTES: usize = 16 * 1024;
 
-    /// Takes a token apart without believing any of it.
-    pub fn parse(token: &'t [u8]) -> Result<Self, JwsFault> {
+    /// Splits and decodes a token without verifying it.
+    pub fn parse(token: &'t [u8]) -> Result<Self, JwsError> {
         if token.len() > Self::MAX_BYTES {
-            return Err(JwsFault::TooLong);
+            return Err(JwsError::TooLong);
         }
 
         let dots = dots(token);
         let [first, second] = dots[..] else {
-            return Err(JwsFault::Parts);
+            return Err(JwsError::Parts);
         };
 
         Ok(Self {
@@ -60,54 +61,56 @@ impl<'t> Jws<'t> {
         })
     }
 
-    /// The header, of which only the signature can say whether it is true.
+    /// Returns the unverified header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What nobody has vouched for yet: it may choose whose keys are tried, and nothing else.
-    pub fn unverified(&self) -> &[u8] {
+    /// Returns the unverified payload. It may select the keys to try and nothing else.
+    pub fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// Checks the signature with `key`; only then is there a payload to be believed.
-    pub fn verify(self, key: &Key) -> Result<Vec<u8>, JwsFault> {
-        if self.verified_by(key)? {
+    /// Verifies the signature with `key` and returns the payload.
+    pub fn verify(self, key: &Key) -> Result<Vec<u8>, JwsError> {
+        if self.is_signed_by(key)? {
             Ok(self.payload)
         } else {
-            Err(JwsFault::Signature)
+            Err(JwsError::Signature)
         }
     }
 
-    /// The payload if one of `keys` made the signature: for tokens that name no key.
+    /// Verifies the signature with any of `keys`, for tokens without a key id, and returns the
+    /// payload.
     pub fn verify_any<'k>(
         self,
         keys: impl IntoIterator<Item = &'k Key>,
-    ) -> Result<Vec<u8>, JwsFault> {
-        let mut fault = JwsFault::Algorithm;
+    ) -> Result<Vec<u8>, JwsError> {
+        // The most specific error wins: a fitting key with a wrong signature over no fitting key.
+        let mut error = JwsError::Algorithm;
         for key in keys {
-            match self.verified_by(key) {
+            match self.is_signed_by(key) {
                 Ok(true) => return Ok(self.payload),
-                Ok(false) => fault = JwsFault::Signature,
+                Ok(false) => error = JwsError::Signature,
                 Err(_) => {}
             }
         }
 
-        Err(fault)
+        Err(error)
     }
 
-    /// `Err` when the key is not for the algorithm named, else whether the signature holds.
-    fn verified_by(&self, key: &Key) -> Result<bool, JwsFault> {
-        let algorithm = Algorithm::named(&self.header.alg).ok_or(JwsFault::Algorithm)?;
+    /// Returns whether the signature verifies; `Err` when the key is not for the algorithm.
+    fn is_signed_by(&self, key: &Key) -> Result<bool, JwsError> {
+        let algorithm = Algorithm::from_name(&self.header.alg).ok_or(JwsError::Algorithm)?;
         key.verifies(algorithm, self.signed, &self.signature)
-            .ok_or(JwsFault::Algorithm)
+            .ok_or(JwsError::Algorithm)
     }
 }
 
-/// Checks a token in compact form with one key and gives its payload.
+/// Verifies a compact token with one key and returns its payload.
 ///
-/// The payload may be any bytes. Nothing is said about what is in it.
-pub fn verify_jws(token: &[u8], key: &Key) -> Result<Vec<u8>, JwsFault> {
+/// The payload may be any bytes and is not checked.
+pub fn verify_jws(token: &[u8], key: &Key) -> Result<Vec<u8>, JwsError> {
     Jws::parse(token)?.verify(key)
 }
 
@@ -117,11 +120,13 @@ fn dots(token: &[u8]) -> Vec<usize> {
         .enumerate()
         .filter(|(_, byte)| **byte == b'.')
         .map(|(at, _)| at)
+        // Three dots are already too many; a long token of dots costs no memory.
         .take(3)
         .collect()
 }
 
-/// The engine refuses padding, foreign alphabets and left-over bits, so that a token has one form.
-fn decode(part: &[u8]) -> Result<Vec<u8>, JwsFault> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsFault::Encoding)
+/// Decodes strict base64url. Padding, other alphabets and non-zero trailing bits are rejected, so
+/// that a token has one encoding.
+fn decode(part: &[u8]) -> Result<Vec<u8>, JwsError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Encoding)
 }

@@ -1,9 +1,9 @@
-//! The key set requests look into, and the one task that keeps it fresh.
+//! The current key set, and the task that keeps it fresh.
 //!
-//! Only the [`Refresher`] ever loads, so there is never more than one load under way. A request
-//! with a key id nobody knows may ask it for one load out of turn; the slot for that is taken before
-//! the load begins, so that a thousand such requests cost the issuer one. A load that had begun before
-//! the request may have read what was published before the key was, so the request then asks once more.
+//! Only the [`Refresher`] loads, so there is at most one load at a time. A request with an unknown
+//! key id may request one extra load; it reserves the slot before the load begins, so that a
+//! thousand such requests cause one load. A load that began before the request may have read a key
+//! set from before a rotation, so the request then asks for one more.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -13,72 +13,72 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::origin::{LoadFault, Origin};
+use super::origin::{LoadError, Origin};
 use super::set::KeySet;
 
-/// The keys at this moment, shared by all requests.
+/// The current keys, shared by all requests.
 #[derive(Clone, Debug)]
 pub struct Keys(Arc<Shared>);
 
-/// How often keys are loaded and how long they are believed.
+/// How often keys are loaded and how long they are used.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How often keys are loaded while all is well.
-    pub refresh: Duration,
-    /// The least time between two loads that unknown key ids ask for.
-    pub cooldown: Duration,
-    /// How long keys are believed while no load succeeds.
+    /// Time between two successful loads.
+    pub refresh_interval: Duration,
+    /// Minimum time between two loads requested by unknown key ids.
+    pub min_refresh_interval: Duration,
+    /// How long keys are used while no load succeeds.
     pub max_stale: Duration,
 }
 
-/// The task that loads keys; runs until it is dropped.
+/// The task that loads keys; runs until dropped.
 #[derive(Debug)]
 pub struct Refresher {
     keys: Keys,
     origin: Origin,
     timing: Timing,
     failures: u32,
-    fresh: Instant,
+    last_success: Instant,
 }
 
 #[derive(Debug)]
 struct Shared {
     set: watch::Sender<Option<Arc<KeySet>>>,
-    /// Counts loads that have ended, well or not.
-    landed: watch::Sender<u64>,
-    wanted: Notify,
-    slot: Mutex<Slot>,
-    cooldown: Duration,
+    /// Counts finished loads, successful or not.
+    finished_loads: watch::Sender<u64>,
+    load_requested: Notify,
+    slot: Mutex<LoadSlot>,
+    min_refresh_interval: Duration,
 }
 
-/// The right to ask for a load.
+/// The single slot for a requested load.
 #[derive(Debug, Default)]
-struct Slot {
-    taken: Option<Instant>,
-    flight: Flight,
+struct LoadSlot {
+    requested_at: Option<Instant>,
+    state: LoadState,
 }
 
-/// How far a load is.
+/// The state of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Flight {
-    /// None is asked for and none is under way.
+enum LoadState {
+    /// Neither requested nor running.
     #[default]
-    None,
-    /// Asked for, and it has not begun: it will see everything published until now.
-    Asked,
-    /// Under way: what it read may be older than the request that meets it.
-    Begun,
+    Idle,
+    /// Requested and not begun: it will see everything published until now.
+    Requested,
+    /// Running: it may have read the key set before the current request arrived.
+    Running,
 }
 
 impl Keys {
-    /// Keys of `origin`, none so far, and the task that will load them.
+    /// Creates an empty key set for `origin` and the task that loads it.
     pub fn new(origin: Origin, timing: Timing) -> (Self, Refresher) {
         let keys = Self(Arc::new(Shared {
             set: watch::Sender::new(None),
-            landed: watch::Sender::new(0),
-            wanted: Notify::new(),
+            finished_loads: watch::Sender::new(0),
+            load_requested: Notify::new(),
             slot: Mutex::default(),
-            cooldown: timing.cooldown,
+            min_refresh_interval: timing.min_refresh_interval,
         }));
 
         let refresher = Refresher {
@@ -86,169 +86,182 @@ impl Keys {
             origin,
             timing,
             failures: 0,
-            fresh: Instant::now(),
+            last_success: Instant::now(),
         };
 
         (keys, refresher)
     }
 
-    /// The key set, unless none was ever loaded or the last one is too old to be believed.
+    /// Returns the key set; `None` before the first load or when it is stale.
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.0.set.borrow().clone()
     }
 
     /// Resolves when there is a key set.
-    pub async fn loaded(&self) {
+    pub async fn wait_until_loaded(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.0.set.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// The key set, after one more load if it does not know `id` and one may be asked for.
-    pub async fn knowing(&self, id: &str) -> Option<Arc<KeySet>> {
+    /// Returns the key set, after one more load if it does not contain `id` and a load may be
+    /// requested.
+    pub async fn current_or_reload(&self, id: &str) -> Option<Arc<KeySet>> {
         let set = self.current()?;
-        if set.knows(id) {
+        if set.contains(id) {
             return Some(set);
         }
-        let _ = timeout(Origin::LIMIT, self.ask(id)).await;
+        let _ = timeout(Origin::TIMEOUT, self.request_load(id)).await;
         self.current()
     }
 
-    /// Asks for one load out of turn and waits for it; returns at once when that was done less than
-    /// a cool-down ago. A load under way is waited for first, and may make another needless.
-    async fn ask(&self, id: &str) {
+    /// Requests one extra load and waits for it. Returns immediately when one was requested less
+    /// than `min_refresh_interval` ago. A running load is awaited first and may make another one
+    /// unnecessary.
+    async fn request_load(&self, id: &str) {
+        // At most two rounds: the running load, then the requested one.
         for _ in 0..2 {
-            let Some((flight, mut landed)) = self.coming(id) else {
+            let Some((state, mut finished_loads)) = self.pending_load(id) else {
                 return;
             };
-            let _ = landed.changed().await;
-            if flight == Flight::Asked {
+            let _ = finished_loads.changed().await;
+            if state == LoadState::Requested {
                 return;
             }
         }
     }
 
-    /// The load to wait for and what tells its end, if one is coming and `id` is still unknown.
-    fn coming(&self, id: &str) -> Option<(Flight, watch::Receiver<u64>)> {
+    /// Returns the pending load to wait for and a receiver for its end, if `id` is still unknown.
+    fn pending_load(&self, id: &str) -> Option<(LoadState, watch::Receiver<u64>)> {
         let mut slot = self.slot();
-        // Under the lock, as landing is: no load ends between the look at the slot and the wait.
-        let landed = self.0.landed.subscribe();
-        if self.current().is_some_and(|set| set.knows(id)) {
+        // Subscribed under the lock that `finish_load` takes: no load can end between the check and
+        // the wait.
+        let finished_loads = self.0.finished_loads.subscribe();
+        if self.current().is_some_and(|set| set.contains(id)) {
             return None;
         }
 
-        if slot.flight == Flight::None {
-            let taken = slot.taken;
-            if taken.is_some_and(|taken| taken.elapsed() < self.0.cooldown) {
+        if slot.state == LoadState::Idle {
+            let requested_at = slot.requested_at;
+            if requested_at
+                .is_some_and(|requested_at| requested_at.elapsed() < self.0.min_refresh_interval)
+            {
                 return None;
             }
 
-            *slot = Slot {
-                taken: Some(Instant::now()),
-                flight: Flight::Asked,
+            *slot = LoadSlot {
+                requested_at: Some(Instant::now()),
+                state: LoadState::Requested,
             };
-            self.0.wanted.notify_one();
+            self.0.load_requested.notify_one();
         }
 
-        Some((slot.flight, landed))
+        Some((slot.state, finished_loads))
     }
 
-    /// Marks a load as begun; it serves whoever has asked until now.
-    fn begin(&self) {
+    /// Marks the load as running; it serves all requests made so far.
+    fn begin_load(&self) {
         let mut slot = self.slot();
-        slot.flight = Flight::Begun;
-        // A scheduled load may get ahead of the one that was asked for. It takes its place, so the
-        // permit goes; left there, it would cost the issuer a second load at once.
-        pin!(self.0.wanted.notified()).enable();
+        slot.state = LoadState::Running;
+        // A scheduled load may begin before the requested one and replaces it, so its permit is
+        // consumed; otherwise it would cause a second load immediately.
+        pin!(self.0.load_requested.notified()).enable();
     }
 
-    /// Marks the load under way as ended and wakes who waited for it.
-    fn land(&self) {
+    /// Marks the load as finished and wakes the waiting requests.
+    fn finish_load(&self) {
         let mut slot = self.slot();
-        slot.flight = Flight::None;
-        self.0.landed.send_modify(|landed| *landed += 1);
+        slot.state = LoadState::Idle;
+        self.0
+            .finished_loads
+            .send_modify(|finished_loads| *finished_loads += 1);
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        // Whole after every statement, so a panicking holder leaves nothing half done.
+    fn slot(&self) -> MutexGuard<'_, LoadSlot> {
+        // Consistent after every statement, so a panic in a lock holder leaves no partial state.
         self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Refresher {
-    /// Loads, and loads again, for ever.
+    /// Loads keys forever.
     pub async fn run(mut self) -> Infallible {
         loop {
             let next = Instant::now() + self.load().await;
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = self.keys.0.wanted.notified() => {}
+                () = self.keys.0.load_requested.notified() => {}
             }
         }
     }
 
-    /// One load; gives the time until the next.
+    /// Performs one load and returns the time until the next.
     async fn load(&mut self) -> Duration {
-        self.keys.begin();
+        self.keys.begin_load();
         let loaded = self.origin.load().await;
         let pause = match loaded {
-            Ok(set) => self.keep(set),
-            Err(fault) => self.go_stale(&fault),
+            Ok(set) => self.store(set),
+            Err(error) => self.handle_failure(&error),
         };
-        self.keys.land();
+        self.keys.finish_load();
         pause
     }
 
-    fn keep(&mut self, set: KeySet) -> Duration {
+    fn store(&mut self, set: KeySet) -> Duration {
         self.failures = 0;
-        self.fresh = Instant::now();
-        for ignored in set.ignored() {
-            let kid = ignored.id.as_deref().unwrap_or("-");
-            tracing::debug!(kid, reason = %ignored.reason, "published key ignored");
+        self.last_success = Instant::now();
+        for key in set.ignored_keys() {
+            let kid = key.id.as_deref().unwrap_or("-");
+            tracing::debug!(kid, reason = %key.reason, "published key ignored");
         }
 
         let before = self.keys.current();
-        // The same bytes again keep their edition, and with it what was found by them.
+        // Identical bytes keep their generation, and with it the cached tokens.
         if before
             .as_ref()
-            .is_some_and(|set_before| set_before.same_document(&set))
+            .is_some_and(|previous| previous.is_same_document(&set))
         {
-            return self.timing.refresh;
+            return self.timing.refresh_interval;
         }
 
         self.keys.0.set.send_replace(Some(Arc::new(set)));
         let now = self.keys.current();
         let ids = |set: &Option<Arc<KeySet>>| set.as_ref().map(|set| set.ids().join(" "));
         if ids(&before) != ids(&now) {
-            tracing::info!(from = self.origin.place(), keys = ids(&now), "keys loaded");
+            tracing::info!(
+                from = self.origin.location(),
+                keys = ids(&now),
+                "keys loaded"
+            );
         }
 
-        self.timing.refresh
+        self.timing.refresh_interval
     }
 
-    /// A failed load takes nothing away, until what is there is too old to be believed.
-    fn go_stale(&mut self, fault: &LoadFault) -> Duration {
-        let too_old = self.fresh.elapsed() > self.timing.max_stale;
-        if too_old {
+    /// Keeps the current keys after a failed load, until they are stale.
+    fn handle_failure(&mut self, error: &LoadError) -> Duration {
+        let expired = self.last_success.elapsed() > self.timing.max_stale;
+        if expired {
             self.keys.0.set.send_replace(None);
         }
 
-        let kept = self.keys.current().is_some();
-        let error = chain(fault);
+        let has_keys = self.keys.current().is_some();
+        let error = format_chain(error);
         tracing::warn!(
             error,
-            kept,
-            from = self.origin.place(),
-            "keys could not be loaded"
+            has_keys,
+            from = self.origin.location(),
+            "cannot load keys"
         );
 
-        let pause = RETRY * 2_u32.saturating_pow(self.failures);
+        // 1, 2, 4 … 64 seconds, but never less often than the regular interval.
+        let pause = RETRY_DELAY * 2_u32.saturating_pow(self.failures);
         self.failures = (self.failures + 1).min(6);
-        pause.min(self.timing.refresh)
+        pause.min(self.timing.refresh_interval)
     }
 }
 
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+/// Formats an error and its sources in one line.
+pub(crate) fn format_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -258,8 +271,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The pause after a first failed load; it doubles with each further one.
-const RETRY: Duration = Duration::from_secs(1);
+/// The delay after the first failed load; it doubles with each further one.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -268,21 +281,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_scheduled_load_takes_the_place_of_the_one_asked_for() {
+    async fn a_scheduled_load_replaces_a_requested_one() {
         let source = Source::new("/nowhere/jwks.json", "").unwrap();
         let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
         let timing = Timing {
-            refresh: Duration::from_hours(1),
-            cooldown: Duration::from_hours(1),
+            refresh_interval: Duration::from_hours(1),
+            min_refresh_interval: Duration::from_hours(1),
             max_stale: Duration::from_hours(1),
         };
         let (keys, mut refresher) = Keys::new(Origin::new(source, fetcher, Vec::new()), timing);
-        let (flight, landed) = keys.coming("new").unwrap();
+        // The request takes the slot; then the scheduled load runs before the requested one.
+        let (state, finished_loads) = keys.pending_load("new").unwrap();
 
-        assert_eq!(flight, Flight::Asked);
+        assert_eq!(state, LoadState::Requested);
         refresher.load().await;
-        assert!(landed.has_changed().unwrap(), "who asked is served");
-        let permit = timeout(Duration::ZERO, keys.0.wanted.notified()).await;
+        assert!(
+            finished_loads.has_changed().unwrap(),
+            "the requester is woken"
+        );
+        let permit = timeout(Duration::ZERO, keys.0.load_requested.notified()).await;
         assert!(permit.is_err(), "a permit is left for a second load");
     }
 }

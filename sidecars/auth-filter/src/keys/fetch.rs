@@ -1,4 +1,4 @@
-//! A small HTTP client for small documents: one GET, no redirects, everything limited.
+//! A minimal HTTP client for small documents: one GET, no redirects, with limits.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,111 +21,111 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// Gets documents over `https`, and over `http` as far as that is allowed.
+/// Fetches documents over `https`, and over `http` where allowed.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     tls: Arc<ClientConfig>,
     plain: PlainHttp,
 }
 
-/// Where keys may be fetched without TLS.
+/// From where keys may be loaded without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// Only from this task itself, where nobody stands in between.
+    /// Only from this task: its loopback is not reachable from outside.
     Loopback,
-    /// From anywhere: whoever stands in between decides which tokens are good.
+    /// From anywhere; the network can then replace the keys.
     Anywhere,
 }
 
-/// Whose certificates are believed.
+/// The trusted CA certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// The public authorities Mozilla trusts.
+    /// The public CAs trusted by Mozilla.
     Public,
-    /// The authorities in this PEM file and no others.
+    /// Only the CAs in this PEM file.
     File(PathBuf),
 }
 
-/// Why the authorities could not be read.
+/// Why the CA certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum RootsFault {
+pub enum RootsError {
     /// The file is not readable or not PEM.
     #[error("cannot read certificates from `{}`: {cause}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         cause: rustls::pki_types::pem::Error,
     },
-    /// A certificate cannot be an authority, or there is none.
-    #[error("`{}` has no certificate that can be an authority", .0.display())]
+    /// A certificate is no CA, or there is none.
+    #[error("`{}` has no usable CA certificate", .0.display())]
     NoAuthority(PathBuf),
-    /// The TLS library refused the settings.
-    #[error("cannot set TLS up")]
+    /// The TLS library rejected the configuration.
+    #[error("cannot configure TLS")]
     Tls(#[from] rustls::Error),
 }
 
-/// Why a document could not be had.
+/// Why a document could not be fetched.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchFault {
-    /// The address is neither `https://` nor `http://` with a host.
-    #[error("`{0}` is not an http or https address")]
+pub enum FetchError {
+    /// The URL is neither `https://` nor `http://` with a host.
+    #[error("`{0}` is not an http or https URL")]
     Address(Uri),
-    /// Plain `http` leads out of the task.
-    #[error("`{0}` is plain http to another machine; use https, or set `insecure_jwks_http`")]
+    /// Plain `http` to a host outside of the task.
+    #[error("`{0}` is plain http to another host; use https, or set `insecure_jwks_http`")]
     Plain(Uri),
     /// The name of the host does not resolve.
     #[error("`{host}` does not resolve")]
     Resolve {
         /// The name.
         host: String,
-        /// What the resolver said, if it said anything.
+        /// The resolver's error; `None` if it returned no address.
         source: Option<io::Error>,
     },
     /// No connection, or not with TLS.
     #[error("cannot connect to `{url}`")]
     Connect {
-        /// The address.
+        /// The URL.
         url: Uri,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The exchange broke off.
-    #[error("`{url}` broke off")]
+    /// The exchange failed.
+    #[error("the exchange with `{url}` failed")]
     Exchange {
-        /// The address.
+        /// The URL.
         url: Uri,
-        /// What went wrong.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The answer is not 200; redirects are not followed.
-    #[error("`{url}` answered {status}")]
+    /// The status is not 200; redirects are not followed.
+    #[error("`{url}` responded with {status}")]
     Status {
-        /// The address.
+        /// The URL.
         url: Uri,
-        /// The answer.
+        /// The status.
         status: StatusCode,
     },
-    /// The document is too big.
+    /// The document is too large.
     #[error("`{0}` is longer than {limit} bytes", limit = Fetcher::MAX_BYTES)]
-    TooBig(Uri),
-    /// It took too long.
-    #[error("`{0}` did not answer within {limit} s", limit = Fetcher::LIMIT.as_secs())]
-    TooSlow(Uri),
+    TooLarge(Uri),
+    /// It took longer than [`Fetcher::TIMEOUT`].
+    #[error("`{0}` did not respond within {limit} s", limit = Fetcher::TIMEOUT.as_secs())]
+    Timeout(Uri),
 }
 
 impl Fetcher {
-    /// The longest document taken.
+    /// Maximum size of a document in bytes.
     pub const MAX_BYTES: usize = 256 * 1024;
-    /// How long one document may take, from the name of the host to the last byte.
-    pub const LIMIT: Duration = Duration::from_secs(5);
+    /// Timeout for one document, from name resolution to the last byte.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// A fetcher that believes `roots`.
-    pub fn new(roots: &Roots, plain: PlainHttp) -> Result<Self, RootsFault> {
+    /// Creates a fetcher that trusts `roots`.
+    pub fn new(roots: &Roots, plain: PlainHttp) -> Result<Self, RootsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(store(roots)?)
+            .with_root_certificates(root_store(roots)?)
             .with_no_client_auth();
         Ok(Self {
             tls: Arc::new(config),
@@ -133,19 +133,19 @@ impl Fetcher {
         })
     }
 
-    /// Gets one document.
-    pub async fn get(&self, url: &Uri) -> Result<Bytes, FetchFault> {
-        let limited = timeout(Self::LIMIT, self.get_unlimited(url)).await;
-        limited.unwrap_or_else(|_| Err(FetchFault::TooSlow(url.clone())))
+    /// Fetches one document.
+    pub async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
+        let result = timeout(Self::TIMEOUT, self.get_without_timeout(url)).await;
+        result.unwrap_or_else(|_| Err(FetchError::Timeout(url.clone())))
     }
 
-    async fn get_unlimited(&self, url: &Uri) -> Result<Bytes, FetchFault> {
+    async fn get_without_timeout(&self, url: &Uri) -> Result<Bytes, FetchError> {
         let (scheme, host) = match (url.scheme_str(), url.host()) {
             (Some(scheme @ ("http" | "https")), Some(host)) if !host.is_empty() => (scheme, host),
-            _ => return Err(FetchFault::Address(url.clone())),
+            _ => return Err(FetchError::Address(url.clone())),
         };
 
-        let connect = |source| FetchFault::Connect {
+        let connect = |source| FetchError::Connect {
             url: url.clone(),
             source,
         };
@@ -155,8 +155,9 @@ impl Fetcher {
             return exchange(tcp, url).await;
         }
 
-        let name = ServerName::try_from(unbracketed(host).to_owned())
-            .map_err(|_| FetchFault::Address(url.clone()))?;
+        // The certificate must be for the host of the URL, without the brackets of IPv6.
+        let name = ServerName::try_from(strip_brackets(host).to_owned())
+            .map_err(|_| FetchError::Address(url.clone()))?;
         let tls = TlsConnector::from(self.tls.clone())
             .connect(name, tcp)
             .await
@@ -165,76 +166,77 @@ impl Fetcher {
         exchange(tls, url).await
     }
 
-    async fn connect(&self, url: &Uri, scheme: &str, host: &str) -> Result<TcpStream, FetchFault> {
-        let host = unbracketed(host);
+    async fn connect(&self, url: &Uri, scheme: &str, host: &str) -> Result<TcpStream, FetchError> {
+        let host = strip_brackets(host);
         let port = url
             .port_u16()
             .unwrap_or(if scheme == "https" { 443 } else { 80 });
-        let unresolved = |source| FetchFault::Resolve {
+        let unresolved = |source| FetchError::Resolve {
             host: host.to_owned(),
             source,
         };
-        let found = lookup_host((host, port))
+        let resolved = lookup_host((host, port))
             .await
             .map_err(|error| unresolved(Some(error)))?;
-        let mut addresses: Vec<SocketAddr> = found.collect();
+        let mut addresses: Vec<SocketAddr> = resolved.collect();
 
         if addresses.is_empty() {
             return Err(unresolved(None));
         }
         if scheme == "http" && self.plain == PlainHttp::Loopback {
-            // Judged by address, not by name: `localhost` is whatever a hosts file says.
+            // By address rather than name: `localhost` is whatever a hosts file maps it to.
             addresses.retain(|address| address.ip().is_loopback());
             if addresses.is_empty() {
-                return Err(FetchFault::Plain(url.clone()));
+                return Err(FetchError::Plain(url.clone()));
             }
         }
 
-        let connected = TcpStream::connect(&addresses[..]).await;
-        connected.map_err(|source| FetchFault::Connect {
+        let stream = TcpStream::connect(&addresses[..]).await;
+        stream.map_err(|source| FetchError::Connect {
             url: url.clone(),
             source,
         })
     }
 }
 
-async fn exchange<Io>(io: Io, url: &Uri) -> Result<Bytes, FetchFault>
+async fn exchange<Io>(io: Io, url: &Uri) -> Result<Bytes, FetchError>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let broke = |source: Box<dyn std::error::Error + Send + Sync>| FetchFault::Exchange {
+    let exchange_error = |source: Box<dyn std::error::Error + Send + Sync>| FetchError::Exchange {
         url: url.clone(),
         source,
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(io))
         .await
-        .map_err(|error| broke(error.into()))?;
+        .map_err(|error| exchange_error(error.into()))?;
 
-    // Owns the connection's task: it ends with this function, however that ends.
+    // Owns the connection's task, which is aborted when this function returns.
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
-    let request = request(url).map_err(|error| broke(error.into()))?;
-    let answer = sender
+    let request = request(url).map_err(|error| exchange_error(error.into()))?;
+    let response = sender
         .send_request(request)
         .await
-        .map_err(|error| broke(error.into()))?;
+        .map_err(|error| exchange_error(error.into()))?;
 
-    if answer.status() != StatusCode::OK {
-        return Err(FetchFault::Status {
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status {
             url: url.clone(),
-            status: answer.status(),
+            status: response.status(),
         });
     }
 
-    let body = Limited::new(answer.into_body(), Fetcher::MAX_BYTES)
+    // Limited while reading, because `Content-Length` may be absent or wrong.
+    let body = Limited::new(response.into_body(), Fetcher::MAX_BYTES)
         .collect()
         .await;
     body.map(http_body_util::Collected::to_bytes)
         .map_err(|error| {
             if error.is::<LengthLimitError>() {
-                FetchFault::TooBig(url.clone())
+                FetchError::TooLarge(url.clone())
             } else {
-                broke(error)
+                exchange_error(error)
             }
         })
 }
@@ -255,14 +257,14 @@ fn request(url: &Uri) -> Result<Request<Empty<Bytes>>, http::Error> {
         .body(Empty::new())
 }
 
-/// An IPv6 host stands in brackets in an address and without them everywhere else.
-fn unbracketed(host: &str) -> &str {
+/// Removes the brackets that an IPv6 host has in a URL.
+fn strip_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
 }
 
-fn store(roots: &Roots) -> Result<RootCertStore, RootsFault> {
+fn root_store(roots: &Roots) -> Result<RootCertStore, RootsError> {
     match roots {
         Roots::Public => Ok(RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -271,8 +273,8 @@ fn store(roots: &Roots) -> Result<RootCertStore, RootsFault> {
     }
 }
 
-fn from_file(path: &Path) -> Result<RootCertStore, RootsFault> {
-    let unreadable = |cause| RootsFault::Unreadable {
+fn from_file(path: &Path) -> Result<RootCertStore, RootsError> {
+    let unreadable = |cause| RootsError::Unreadable {
         path: path.to_owned(),
         cause,
     };
@@ -282,11 +284,11 @@ fn from_file(path: &Path) -> Result<RootCertStore, RootsFault> {
         let certificate = certificate.map_err(unreadable)?;
         store
             .add(certificate)
-            .map_err(|_| RootsFault::NoAuthority(path.to_owned()))?;
+            .map_err(|_| RootsError::NoAuthority(path.to_owned()))?;
     }
 
     if store.is_empty() {
-        Err(RootsFault::NoAuthority(path.to_owned()))
+        Err(RootsError::NoAuthority(path.to_owned()))
     } else {
         Ok(store)
     }

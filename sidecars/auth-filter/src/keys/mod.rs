@@ -1,9 +1,9 @@
-//! The keys of the issuer: where they come from, which are fit, and how they are kept fresh.
+//! The keys of an issuer: where they come from, which are usable, and how they are kept fresh.
 //!
 //! ```text
-//! Source ──load▶ bytes ──KeySet::parse▶ KeySet ──▶ Keys (what requests look into)
-//!   ▲ fetch.rs for URLs                              │ an unknown key id asks for one more load
-//!   └────────────────── Refresher ◀──────────────────┘ at most once per cool-down
+//! Source ──load▶ bytes ──KeySet::parse▶ KeySet ──▶ Keys (read by requests)
+//!   ▲ fetch.rs for URLs                              │ an unknown key id requests one more load
+//!   └────────────────── Refresher ◀──────────────────┘ at most once per min_refresh_interval
 //! ```
 
 mod cache;
@@ -11,8 +11,8 @@ mod fetch;
 mod origin;
 mod set;
 
-pub(crate) use cache::chain;
+pub(crate) use cache::format_chain;
 pub use cache::{Keys, Refresher, Timing};
-pub use fetch::{FetchFault, Fetcher, PlainHttp, Roots, RootsFault};
-pub use origin::{LoadFault, Origin, Source, SourceFault};
-pub use set::{Ignored, KeySet, Reason, SetFault};
+pub use fetch::{FetchError, Fetcher, PlainHttp, Roots, RootsError};
+pub use origin::{LoadError, Origin, Source, SourceError};
+pub use set::{IgnoreReason, IgnoredKey, KeySet, KeySetError};

@@ -1,4 +1,4 @@
-//! Where the keys of the issuer are published.
+//! Where the keys of an issuer are published.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,32 +10,32 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::fetch::{FetchFault, Fetcher};
-use super::set::{KeySet, SetFault};
-use crate::jws::{Algorithm, object};
+use super::fetch::{FetchError, Fetcher};
+use super::set::{KeySet, KeySetError};
+use crate::jws::{Algorithm, parse_object};
 
-/// A place to load a key set from.
+/// A location of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A file.
     File(PathBuf),
-    /// An address.
+    /// A URL.
     Url(Uri),
-    /// Wherever the issuer's OpenID configuration says.
+    /// The `jwks_uri` of the issuer's OpenID configuration.
     Discovery {
-        /// The issuer, which the configuration must name too.
+        /// The issuer; the configuration must contain the same one.
         issuer: String,
-        /// Where the configuration is.
+        /// The URL of the configuration.
         configuration: Uri,
     },
 }
 
-/// A text that names no place.
+/// An invalid location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a file nor an http or https address")]
-pub struct SourceFault(String);
+#[error("`{0}` is neither a file nor an http or https URL")]
+pub struct SourceError(String);
 
-/// A source, and what is needed to load key sets from it.
+/// A source with everything needed to load key sets from it.
 #[derive(Clone, Debug)]
 pub struct Origin {
     source: Source,
@@ -43,42 +43,42 @@ pub struct Origin {
     allowed: Vec<Algorithm>,
 }
 
-/// Why no key set could be loaded.
+/// Why a key set could not be loaded.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadFault {
+pub enum LoadError {
     /// The file cannot be read.
     #[error("cannot read `{}`", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
     /// The document cannot be fetched.
     #[error(transparent)]
-    Fetch(#[from] FetchFault),
-    /// The OpenID configuration is not one.
+    Fetch(#[from] FetchError),
+    /// The OpenID configuration is invalid.
     #[error("`{0}` is not an OpenID configuration with `issuer` and `jwks_uri`")]
     Configuration(Uri),
-    /// The OpenID configuration is that of another issuer.
-    #[error("the OpenID configuration is of `{found}`, not of `{wanted}`")]
+    /// The OpenID configuration belongs to another issuer.
+    #[error("the OpenID configuration has the issuer `{found}` instead of `{expected}`")]
     Issuer {
         /// The issuer of the settings.
-        wanted: String,
+        expected: String,
         /// The issuer of the document.
         found: String,
     },
-    /// What was loaded is no key set that can be used.
+    /// The document is no usable key set.
     #[error(transparent)]
-    Set(#[from] SetFault),
-    /// It took too long.
-    #[error("loading the keys took longer than {} s", Origin::LIMIT.as_secs())]
-    TooSlow,
+    Set(#[from] KeySetError),
+    /// It took longer than [`Origin::TIMEOUT`].
+    #[error("loading the keys took longer than {} s", Origin::TIMEOUT.as_secs())]
+    Timeout,
 }
 
 impl Source {
-    /// Reads the setting: a path, `file:` and a path, an address, or nothing for discovery.
-    pub fn new(jwks: &str, issuer: &str) -> Result<Self, SourceFault> {
+    /// Parses the setting: a path, `file:` and a path, a URL, or nothing for discovery.
+    pub fn new(jwks: &str, issuer: &str) -> Result<Self, SourceError> {
         if jwks.is_empty() {
             return Self::discovery(issuer);
         }
@@ -88,14 +88,16 @@ impl Source {
         }
 
         if jwks.contains("://") {
-            return Ok(Self::Url(address(jwks)?));
+            return Ok(Self::Url(parse_url(jwks)?));
         }
         Ok(Self::File(jwks.into()))
     }
 
-    fn discovery(issuer: &str) -> Result<Self, SourceFault> {
+    fn discovery(issuer: &str) -> Result<Self, SourceError> {
+        // OpenID Connect Discovery 1.0 section 4: a trailing slash is removed before appending the
+        // path.
         let base = issuer.trim_end_matches('/');
-        let configuration = address(&format!("{base}/.well-known/openid-configuration"))?;
+        let configuration = parse_url(&format!("{base}/.well-known/openid-configuration"))?;
         Ok(Self::Discovery {
             issuer: issuer.to_owned(),
             configuration,
@@ -104,10 +106,10 @@ impl Source {
 }
 
 impl Origin {
-    /// How long one load may take, discovery and all.
-    pub const LIMIT: Duration = Duration::from_secs(12);
+    /// Timeout for one load, including discovery.
+    pub const TIMEOUT: Duration = Duration::from_secs(12);
 
-    /// Key sets from `source`, with keys for the `allowed` algorithms.
+    /// Creates an origin for keys with the `allowed` algorithms.
     pub fn new(source: Source, fetcher: Fetcher, allowed: Vec<Algorithm>) -> Self {
         Self {
             source,
@@ -116,8 +118,8 @@ impl Origin {
         }
     }
 
-    /// Where the keys come from, for people to read.
-    pub fn place(&self) -> String {
+    /// Returns the location for log messages.
+    pub fn location(&self) -> String {
         match &self.source {
             Source::File(path) => path.display().to_string(),
             Source::Url(url) => url.to_string(),
@@ -125,17 +127,17 @@ impl Origin {
         }
     }
 
-    /// Loads the key set as it is now.
-    pub async fn load(&self) -> Result<KeySet, LoadFault> {
-        let document = timeout(Self::LIMIT, self.document()).await;
-        let document = document.unwrap_or(Err(LoadFault::TooSlow))?;
+    /// Loads the current key set.
+    pub async fn load(&self) -> Result<KeySet, LoadError> {
+        let document = timeout(Self::TIMEOUT, self.document()).await;
+        let document = document.unwrap_or(Err(LoadError::Timeout))?;
         Ok(KeySet::parse(&document, &self.allowed)?)
     }
 
-    async fn document(&self) -> Result<Bytes, LoadFault> {
+    async fn document(&self) -> Result<Bytes, LoadError> {
         match &self.source {
             Source::File(path) => {
-                let unreadable = |source| LoadFault::File {
+                let unreadable = |source| LoadError::File {
                     path: path.clone(),
                     source,
                 };
@@ -146,49 +148,52 @@ impl Origin {
                 issuer,
                 configuration,
             } => {
-                let url = self.discovered(issuer, configuration).await?;
+                let url = self.discover(issuer, configuration).await?;
                 Ok(self.fetcher.get(&url).await?)
             }
         }
     }
 
-    async fn discovered(&self, wanted: &str, configuration: &Uri) -> Result<Uri, LoadFault> {
+    async fn discover(&self, expected: &str, configuration: &Uri) -> Result<Uri, LoadError> {
         let document = self.fetcher.get(configuration).await?;
-        let broken = || LoadFault::Configuration(configuration.clone());
-        let found: Configuration = object(&document).ok_or_else(broken)?;
-        if found.issuer != wanted {
-            return Err(LoadFault::Issuer {
-                wanted: wanted.to_owned(),
+        let invalid = || LoadError::Configuration(configuration.clone());
+        let found: OpenIdConfiguration = parse_object(&document).ok_or_else(invalid)?;
+        // Required by OpenID Connect Discovery 1.0 section 4.3: otherwise one issuer could provide
+        // the keys of another.
+        if found.issuer != expected {
+            return Err(LoadError::Issuer {
+                expected: expected.to_owned(),
                 found: found.issuer,
             });
         }
-        address(&found.jwks_uri).map_err(|_| broken())
+        parse_url(&found.jwks_uri).map_err(|_| invalid())
     }
 }
 
 #[derive(Deserialize)]
-struct Configuration {
+struct OpenIdConfiguration {
     issuer: String,
     jwks_uri: String,
 }
 
-fn address(text: &str) -> Result<Uri, SourceFault> {
-    let url: Uri = text.parse().map_err(|_| SourceFault(text.to_owned()))?;
-    let known = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
-    if known {
+fn parse_url(text: &str) -> Result<Uri, SourceError> {
+    let url: Uri = text.parse().map_err(|_| SourceError(text.to_owned()))?;
+    let valid = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+    if valid {
         Ok(url)
     } else {
-        Err(SourceFault(text.to_owned()))
+        Err(SourceError(text.to_owned()))
     }
 }
 
 async fn read(path: &Path) -> io::Result<Bytes> {
     let file = tokio::fs::File::open(path).await?;
     let mut bytes = Vec::new();
-    let most = Fetcher::MAX_BYTES as u64;
-    file.take(most + 1).read_to_end(&mut bytes).await?;
-    if bytes.len() as u64 > most {
-        let message = format!("longer than {most} bytes");
+    let limit = Fetcher::MAX_BYTES as u64;
+    // One byte more than allowed tells a document at the limit from a longer one.
+    file.take(limit + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 > limit {
+        let message = format!("longer than {limit} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes.into())
@@ -199,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_every_way_to_name_a_place() {
+    fn parses_files_urls_and_discovery() {
         let source = |jwks| Source::new(jwks, "https://issuer.test/").unwrap();
         let file = Source::File("/keys/jwks.json".into());
         for text in [
@@ -229,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_schemes() {
+    fn rejects_other_schemes() {
         for text in ["ftp://issuer.test/keys", "https://", "https:// x"] {
             assert!(Source::new(text, "https://issuer.test").is_err(), "{text}");
         }

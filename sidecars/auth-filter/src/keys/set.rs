@@ -1,4 +1,4 @@
-//! A JSON Web Key Set, and which of its keys are fit to be used.
+//! JSON Web Key Sets, and which of their keys are usable.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,109 +7,111 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use crate::jws::{Algorithm, Jwk, Key, KeyFault, object};
+use crate::jws::{Algorithm, Jwk, Key, KeyError, parse_object};
 
-/// The keys of an issuer at one moment. There is at least one: an empty set cannot be made.
+/// The keys of an issuer at one time; never empty.
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
-    ignored: Vec<Ignored>,
+    ignored: Vec<IgnoredKey>,
     document: Vec<u8>,
-    edition: u64,
+    generation: u64,
 }
 
 /// A published key that is not used, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ignored {
-    /// Its id, when it has one.
+pub struct IgnoredKey {
+    /// Its id, if present.
     pub id: Option<String>,
     /// Why it is not used.
-    pub reason: Reason,
+    pub reason: IgnoreReason,
 }
 
 /// Why a published key is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// The key itself is unfit.
+pub enum IgnoreReason {
+    /// The key itself is unusable.
     #[error(transparent)]
-    Key(#[from] KeyFault),
+    Key(#[from] KeyError),
     /// A member has the wrong type.
     #[error("the key is not a JSON Web Key")]
     Malformed,
-    /// Two keys have the same id, so that neither can be meant.
+    /// Several keys have this id, so that it is ambiguous.
     #[error("another key has the same `kid`")]
-    Twice,
+    DuplicateId,
 }
 
-/// Why a document is no key set.
+/// Why a document is not a usable key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SetFault {
+pub enum KeySetError {
     /// The document is not `{"keys": […]}`.
     #[error("not a JSON Web Key Set")]
     Malformed,
-    /// There are more keys than any issuer has.
+    /// There are more than [`KeySet::MAX_KEYS`] keys.
     #[error("more than {} keys", KeySet::MAX_KEYS)]
     TooMany,
-    /// No key can be used; a good set is never replaced by such a one.
-    #[error("no usable key{}", listed(.0))]
-    Empty(Vec<Ignored>),
+    /// No key is usable; such a set never replaces a good one.
+    #[error("no usable key{}", format_ignored(.0))]
+    Empty(Vec<IgnoredKey>),
 }
 
 impl KeySet {
-    /// More keys than this are refused: a token without a key id is tried on all of them.
+    /// Maximum number of keys: a token without a key id is tried with all of them.
     pub const MAX_KEYS: usize = 64;
 
-    /// Reads a key set and keeps the keys that are fit for one of the `allowed` algorithms.
-    pub fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, SetFault> {
-        let published: Published = object(json).ok_or(SetFault::Malformed)?;
+    /// Parses a key set and keeps the keys that are usable with an `allowed` algorithm.
+    pub fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
+        let published: JwksDocument = parse_object(json).ok_or(KeySetError::Malformed)?;
         if published.keys.len() > Self::MAX_KEYS {
-            return Err(SetFault::TooMany);
+            return Err(KeySetError::TooMany);
         }
 
         let mut set = Self {
             keys: Vec::new(),
             ignored: Vec::new(),
             document: digest(&SHA256, json).as_ref().to_vec(),
-            edition: EDITIONS.fetch_add(1, Ordering::Relaxed),
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
         };
 
-        let seen = times_seen(&published.keys);
+        let counts = count_ids(&published.keys);
         for value in published.keys {
-            let id = id_of(&value).map(str::to_owned);
-            let twice = id
+            let id = key_id(&value).map(str::to_owned);
+            // RFC 7517 4.5: ids should be distinct. With equal ones a token could select either
+            // key.
+            let is_duplicate = id
                 .as_ref()
-                .is_some_and(|id| seen.get(id).is_some_and(|times| *times > 1));
+                .is_some_and(|id| counts.get(id).is_some_and(|times| *times > 1));
 
-            match if twice {
-                Err(Reason::Twice)
+            match if is_duplicate {
+                Err(IgnoreReason::DuplicateId)
             } else {
-                key(value, allowed)
+                parse_key(value, allowed)
             } {
                 Ok(key) => set.keys.push(key),
-                Err(reason) => set.ignored.push(Ignored { id, reason }),
+                Err(reason) => set.ignored.push(IgnoredKey { id, reason }),
             }
         }
 
         if set.keys.is_empty() {
-            Err(SetFault::Empty(set.ignored))
+            Err(KeySetError::Empty(set.ignored))
         } else {
             Ok(set)
         }
     }
 
-    /// The keys a token may have been signed with: the one it names, or all when it names none.
+    /// Returns the keys to try: the one with this id, or all without an id.
     pub fn candidates<'s>(&'s self, id: Option<&'s str>) -> impl Iterator<Item = &'s Key> {
         self.keys
             .iter()
             .filter(move |key| id.is_none() || key.id() == id)
     }
 
-    /// Whether the set has a key with this id.
-    pub fn knows(&self, id: &str) -> bool {
+    /// Returns whether the set contains a key with this id.
+    pub fn contains(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id() == Some(id))
     }
 
-    /// The ids of the usable keys, `-` for a key without one.
+    /// Returns the ids of the usable keys, `-` for a key without one.
     pub fn ids(&self) -> Vec<&str> {
         self.keys
             .iter()
@@ -117,26 +119,26 @@ impl KeySet {
             .collect()
     }
 
-    /// A number that no other set of this process has: what was found with one edition says nothing
-    /// about the next.
-    pub fn edition(&self) -> u64 {
-        self.edition
+    /// Returns a number unique in this process: tokens cached for one generation are not valid for
+    /// another.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
-    /// Whether both were read from the same bytes.
-    pub(super) fn same_document(&self, other: &Self) -> bool {
+    /// Returns whether both were parsed from the same bytes.
+    pub(super) fn is_same_document(&self, other: &Self) -> bool {
         self.document == other.document
     }
 
-    /// What was published but is not used.
-    pub fn ignored(&self) -> &[Ignored] {
+    /// Returns the published keys that are not used.
+    pub fn ignored_keys(&self) -> &[IgnoredKey] {
         &self.ignored
     }
 }
 
-static EDITIONS: AtomicU64 = AtomicU64::new(0);
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
-impl fmt::Display for Ignored {
+impl fmt::Display for IgnoredKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -148,32 +150,32 @@ impl fmt::Display for Ignored {
 }
 
 #[derive(Deserialize)]
-struct Published {
+struct JwksDocument {
     keys: Vec<serde_json::Value>,
 }
 
-fn key(value: serde_json::Value, allowed: &[Algorithm]) -> Result<Key, Reason> {
+fn parse_key(value: serde_json::Value, allowed: &[Algorithm]) -> Result<Key, IgnoreReason> {
     let jwk: Jwk = value
         .is_object()
         .then(|| serde_json::from_value(value))
-        .ok_or(Reason::Malformed)?
-        .map_err(|_| Reason::Malformed)?;
+        .ok_or(IgnoreReason::Malformed)?
+        .map_err(|_| IgnoreReason::Malformed)?;
     Ok(Key::from_jwk(&jwk, allowed)?)
 }
 
-fn id_of(value: &serde_json::Value) -> Option<&str> {
+fn key_id(value: &serde_json::Value) -> Option<&str> {
     value.get("kid")?.as_str()
 }
 
-fn times_seen(keys: &[serde_json::Value]) -> HashMap<String, usize> {
-    let mut seen = HashMap::new();
-    for id in keys.iter().filter_map(id_of) {
-        *seen.entry(id.to_owned()).or_insert(0) += 1;
+fn count_ids(keys: &[serde_json::Value]) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for id in keys.iter().filter_map(key_id) {
+        *counts.entry(id.to_owned()).or_insert(0) += 1;
     }
-    seen
+    counts
 }
 
-fn listed(ignored: &[Ignored]) -> String {
+fn format_ignored(ignored: &[IgnoredKey]) -> String {
     ignored
         .iter()
         .map(|key| format!("; {key}"))

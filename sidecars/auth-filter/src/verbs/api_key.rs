@@ -1,4 +1,4 @@
-//! `api-key`: a key nobody can guess, and the entry that believes it.
+//! The `api-key` verb: generates a random key and its entry.
 
 use std::io::Write;
 
@@ -9,10 +9,11 @@ use chassis::BoxError;
 
 use crate::credentials::{ApiKey, api_key_fingerprint};
 
-/// Writes the key to stderr, where no redirection keeps it, and its entry to stdout.
-pub(super) fn make(id: &str, scopes: &[String]) -> Result<u8, BoxError> {
+/// Writes the key to stderr, so that redirecting stdout does not store it, and its entry to stdout.
+pub(super) fn generate(id: &str, scopes: &[String]) -> Result<u8, BoxError> {
+    // 256 bits cannot be guessed, so the stored hash needs no salt and no slow hash function.
     let mut random = [0; 32];
-    rand::fill(&mut random).map_err(|_| "no randomness to make a key of")?;
+    rand::fill(&mut random).map_err(|_| "cannot generate random bytes")?;
     let key = format!("{id}.{}", URL_SAFE_NO_PAD.encode(random));
     let entry = ApiKey {
         id: id.to_owned(),

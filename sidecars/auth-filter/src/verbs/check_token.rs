@@ -1,4 +1,4 @@
-//! `check-token`: every check a token goes through, one line each.
+//! The `check-token` verb: shows every check of a token, one line each.
 
 use std::io::Read;
 use std::time::SystemTime;
@@ -7,11 +7,11 @@ use chassis::BoxError;
 use serde_json::{Value, json};
 
 use super::report::Report;
-use crate::claims::{Policy, named_issuer};
+use crate::claims::{TokenPolicy, unverified_issuer};
 use crate::config::Config;
-use crate::json::{member, object};
-use crate::jws::{Algorithm, Header, Jws, JwsFault, Key};
-use crate::keys::{KeySet, chain};
+use crate::json::{lookup, parse_object};
+use crate::jws::{Algorithm, Header, Jws, JwsError, Key};
+use crate::keys::{KeySet, format_chain};
 
 pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxError> {
     let read;
@@ -24,66 +24,67 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
 
     let mut report = Report::default();
     let token = token.trim();
+    // Users often paste the whole header value.
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
     let jws = match Jws::parse(token.as_bytes()) {
         Ok(jws) => jws,
-        Err(fault) => {
-            report.no("form", fault);
+        Err(error) => {
+            report.fail("form", error);
             return Ok(report);
         }
     };
 
-    report.yes(
-        "form",
-        "three parts, nothing demanded that is not understood",
-    );
+    report.pass("form", "three parts, no unsupported extension");
 
     let issuers = config.all_issuers();
     let issuer = match &issuers[..] {
-        [] => return Err("no `issuer` is set, so no token is believed".into()),
+        [] => return Err("no `issuer` is configured, so no token is accepted".into()),
         [only] => only,
         several => {
-            let name = named_issuer(jws.unverified());
-            let named = several
+            let name = unverified_issuer(jws.unverified_payload());
+            let selected = several
                 .iter()
-                .find(|one| Some(&one.issuer) == name.as_ref());
-            let Some(named) = named else {
-                let name = name.unwrap_or_else(|| "nobody".to_owned());
-                report.no("issuer", format!("{name} is none of the {}", several.len()));
+                .find(|issuer| Some(&issuer.issuer) == name.as_ref());
+            let Some(selected) = selected else {
+                let name = name.unwrap_or_else(|| "no issuer".to_owned());
+                report.fail(
+                    "issuer",
+                    format!("{name} is not one of the {} trusted issuers", several.len()),
+                );
                 return Ok(report);
             };
-            named
+            selected
         }
     };
 
     let origin = config.origin(issuer, config.fetcher()?)?;
     let set = match origin.load().await {
         Ok(set) => set,
-        Err(fault) => {
-            report.no("keys", chain(&fault));
+        Err(error) => {
+            report.fail("keys", format_chain(&error));
             return Ok(report);
         }
     };
 
-    report.yes(
+    report.pass(
         "keys",
-        format!("{} from {}", set.ids().join(" "), origin.place()),
+        format!("{} from {}", set.ids().join(" "), origin.location()),
     );
-    check(jws, &set, &config.policy(issuer), &mut report);
+    check_signature(jws, &set, &config.policy(issuer), &mut report);
 
     Ok(report)
 }
 
-fn check(jws: Jws<'_>, set: &KeySet, policy: &Policy, report: &mut Report) {
+fn check_signature(jws: Jws<'_>, set: &KeySet, policy: &TokenPolicy, report: &mut Report) {
     let header = jws.header().clone();
-    key(&header, set, report);
+    check_key(&header, set, report);
     match jws.verify_any(set.candidates(header.kid.as_deref())) {
         Ok(payload) => {
-            report.yes("signature", &header.alg);
-            claims(&header, &payload, policy, report);
+            report.pass("signature", &header.alg);
+            check_claims(&header, &payload, policy, report);
         }
-        // Of a token that nobody signed there is nothing further to be said.
-        Err(JwsFault::Algorithm) => {
+        // The claims of a token with an invalid signature are not shown: they are not authentic.
+        Err(JwsError::Algorithm) => {
             let keys = set.candidates(header.kid.as_deref());
             let offered: Vec<_> = keys
                 .flat_map(Key::algorithms)
@@ -94,85 +95,87 @@ fn check(jws: Jws<'_>, set: &KeySet, policy: &Policy, report: &mut Report) {
                 header.alg,
                 offered.join(" ")
             );
-            report.no("algorithm", found);
+            report.fail("algorithm", found);
         }
-        Err(fault) => report.no("signature", fault),
+        Err(error) => report.fail("signature", error),
     }
 }
 
-fn key(header: &Header, set: &KeySet, report: &mut Report) {
+fn check_key(header: &Header, set: &KeySet, report: &mut Report) {
     match header.kid.as_deref() {
-        None => report.yes("key", "none named; all are tried"),
-        Some(id) if set.knows(id) => report.yes("key", format!("`{id}`")),
+        None => report.pass("key", "no `kid`; all keys are tried"),
+        Some(id) if set.contains(id) => report.pass("key", format!("`{id}`")),
         Some(id) => {
             let ignored = set
-                .ignored()
+                .ignored_keys()
                 .iter()
                 .find(|key| key.id.as_deref() == Some(id));
             match ignored {
-                Some(key) => report.no("key", format!("`{id}` is not used: {}", key.reason)),
-                None => report.no("key", format!("`{id}` is not in the key set")),
+                Some(key) => report.fail("key", format!("`{id}` is not used: {}", key.reason)),
+                None => report.fail("key", format!("`{id}` is not in the key set")),
             }
         }
     }
 }
 
-fn claims(header: &Header, payload: &[u8], policy: &Policy, report: &mut Report) {
+fn check_claims(header: &Header, payload: &[u8], policy: &TokenPolicy, report: &mut Report) {
     let checks = match policy.checks(header, payload, SystemTime::now()) {
         Ok(checks) => checks,
-        Err(fault) => return report.no("claims", fault),
+        Err(error) => return report.fail("claims", error),
     };
 
-    let said = object(payload).unwrap_or_default();
-    let said = |name: &str| member(&said, name).cloned().unwrap_or_default();
-    for (check, fault) in checks {
+    let payload_claims = parse_object(payload).unwrap_or_default();
+    let claim = |name: &str| lookup(&payload_claims, name).cloned().unwrap_or_default();
+    for (check, error) in checks {
         let found = match check {
             "type" => header.typ.clone().unwrap_or_else(|| "none".into()),
-            "issuer" => wanted(&said("iss"), &json!(policy.issuer), fault.is_some()),
+            "issuer" => format_comparison(&claim("iss"), &json!(policy.issuer), error.is_some()),
             "audience" => {
-                let one_of = match &policy.audiences[..] {
-                    [one] => json!(one),
+                let audiences = match &policy.audiences[..] {
+                    [audience] => json!(audience),
                     several => json!(several),
                 };
-                wanted(&said(&policy.audience_claim), &one_of, fault.is_some())
+                format_comparison(&claim(&policy.audience_claim), &audiences, error.is_some())
             }
-            "expiry" => moment(&said("exp")),
-            "not before" => moment(&said("nbf")),
-            claim => {
-                let value = policy.required.get(claim).cloned().unwrap_or_default();
-                wanted(&said(claim), &value, fault.is_some())
+            "expiry" => format_time(&claim("exp")),
+            "not before" => format_time(&claim("nbf")),
+            name => {
+                let value = policy.required.get(name).cloned().unwrap_or_default();
+                format_comparison(&claim(name), &value, error.is_some())
             }
         };
-        match fault {
-            None => report.yes(check, found),
-            Some(fault) => report.no(check, format!("{fault}: {found}")),
+        match error {
+            None => report.pass(check, found),
+            Some(error) => report.fail(check, format!("{error}: {found}")),
         }
     }
 
+    // The same function as in the filter decides, so this line cannot differ from what a request
+    // gets.
     match policy.claims(header, payload, SystemTime::now()) {
         Ok(identity) => {
-            let subject = identity.subject.as_deref().unwrap_or("nobody");
+            let subject = identity.subject.as_deref().unwrap_or("no subject");
             let scopes = match &identity.scopes[..] {
                 [] => "no scopes".to_owned(),
                 scopes => format!("scopes: {}", scopes.join(" ")),
             };
-            report.yes("passes", format!("as {subject}, {scopes}"));
+            report.pass("passes", format!("as {subject}, {scopes}"));
         }
-        Err(fault) => report.no("passes", fault),
+        Err(error) => report.fail("passes", error),
     }
 }
 
-fn wanted(said: &Value, wanted: &Value, wrong: bool) -> String {
+fn format_comparison(actual: &Value, expected: &Value, wrong: bool) -> String {
     if wrong {
-        format!("{said}, wanted {wanted}")
+        format!("{actual}, expected {expected}")
     } else {
-        said.to_string()
+        actual.to_string()
     }
 }
 
-/// A time in the token, and how far from now it is.
-fn moment(said: &Value) -> String {
-    let Some(at) = said.as_f64() else {
+/// Formats a time in the token with its distance from now.
+fn format_time(actual: &Value) -> String {
+    let Some(at) = actual.as_f64() else {
         return "none".into();
     };
     let now = SystemTime::now()

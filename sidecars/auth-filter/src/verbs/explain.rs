@@ -1,25 +1,26 @@
-//! `explain`: what a request would need, and which rule says so.
+//! The `explain` verb: shows what a request needs and which rule applies.
 
 use chassis::BoxError;
 
 use super::report::Report;
 use crate::config::Config;
-use crate::rules::{Demand, Need};
+use crate::rules::{Requirement, RulePolicy};
 use crate::target::Target;
 
 pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report, BoxError> {
-    let rules = config.compiled_rules()?;
+    let rules = config.compile_rules()?;
     let mut report = Report::default();
     let target = match Target::parse(path) {
         Ok(target) => target,
-        Err(fault) => {
-            report.no("target", format!("400: {fault}"));
+        Err(error) => {
+            report.fail("target", format!("400: {error}"));
             return Ok(report);
         }
     };
 
+    // The decoded segments, as rules see them.
     let path = format!("/{}", target.segments().join("/"));
-    report.yes(
+    report.pass(
         "target",
         target
             .host()
@@ -30,42 +31,42 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
 
     match rules.index(method, &target) {
         Some(index) => {
-            let written = config
+            let rule = config
                 .rules
                 .get(index)
                 .map(serde_json::to_string)
                 .transpose()?;
-            report.yes(
+            report.pass(
                 "rule",
-                format!("{}: {}", index + 1, written.unwrap_or_default()),
+                format!("{}: {}", index + 1, rule.unwrap_or_default()),
             );
         }
-        None if config.rules.is_empty() => report.yes("rule", "there are none"),
-        None => report.no("rule", "403: none is for this request"),
+        None if config.rules.is_empty() => report.pass("rule", "no rules are configured"),
+        None => report.fail("rule", "403: no rule matches this request"),
     }
 
-    match rules.need(method, &target) {
-        Need::Nothing => report.yes("needs", "nothing"),
-        Need::Identity(demand) => report.yes("needs", needs(demand)),
-        Need::NoRule => {}
+    match rules.requirement(method, &target) {
+        Requirement::Public => report.pass("needs", "nothing"),
+        Requirement::Identity(policy) => report.pass("needs", describe_policy(policy)),
+        Requirement::NoRule => {}
     }
 
     Ok(report)
 }
 
-/// What a rule demands, in words.
-fn needs(demand: &Demand) -> String {
-    let kinds = demand.credentials.iter().map(|kind| kind.word());
+/// Describes a policy in words.
+fn describe_policy(policy: &RulePolicy) -> String {
+    let kinds = policy.credentials.iter().map(|kind| kind.as_str());
     let kinds = kinds.collect::<Vec<_>>().join(" or ");
     let mut text = match kinds.as_str() {
-        "" => "any good credential".to_owned(),
-        kinds => format!("a good credential of the kind {kinds}"),
+        "" => "any valid credential".to_owned(),
+        kinds => format!("a valid credential of kind {kinds}"),
     };
 
-    if !demand.scopes.is_empty() {
-        text = format!("{text} with the scopes {}", demand.scopes.join(" "));
+    if !policy.scopes.is_empty() {
+        text = format!("{text} with the scopes {}", policy.scopes.join(" "));
     }
-    for (name, value) in &demand.claims {
+    for (name, value) in &policy.claims {
         text = format!("{text}, claim `{name}` {value}");
     }
 

@@ -1,4 +1,4 @@
-//! What the program can do besides serving: say why.
+//! Commands besides serving, for diagnosis and key generation.
 
 mod api_key;
 mod check_token;
@@ -17,38 +17,41 @@ pub(crate) const ALL: &[Verb] = &[
     Verb {
         name: "check-token",
         arguments: "TOKEN",
-        summary: "Shows every check a token (`-` for stdin) goes through; exit 1 if one fails",
+        summary: "Show every check of a token (`-` for stdin); exit 1 if one fails",
     },
     Verb {
         name: "explain",
         arguments: "METHOD PATH",
-        summary: "Shows which rule decides about a request (a path or an address with a host); exit 1 if none lets it through",
+        summary: "Show which rule applies to a request (a path, or a URL for rules with a host); exit 1 if it is rejected",
     },
     Verb {
         name: "api-key",
         arguments: "ID [SCOPE…]",
-        summary: "Makes an API key: the key for its holder on stderr, the entry for `api_keys` on stdout",
+        summary: "Generate an API key: the key on stderr for its holder, the entry for `api_keys` on stdout",
     },
     Verb {
         name: "identity-jwks",
         arguments: "",
-        summary: "Prints the key set with which the app checks `x-auth-token`",
+        summary: "Print the key set for verifying `x-auth-token`",
     },
 ];
 
 /// Runs a verb that needs no settings.
-pub(crate) fn plain(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+pub(crate) fn run_without_settings(
+    name: &str,
+    arguments: &[String],
+) -> Option<Result<u8, BoxError>> {
     match (name, arguments) {
-        ("api-key", [id, scopes @ ..]) => Some(api_key::make(id, scopes)),
+        ("api-key", [id, scopes @ ..]) => Some(api_key::generate(id, scopes)),
         _ => None,
     }
 }
 
-/// Runs a verb and gives its exit code.
+/// Runs a verb and returns its exit code.
 pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Result<u8, BoxError> {
     if let ("identity-jwks", []) = (name, arguments) {
         let tokens = IdentityTokens::new(config.identity_token.clone());
-        let tokens = tokens.map_err(|fault| format!("`identity_token.key` is {fault}"))?;
+        let tokens = tokens.map_err(|error| format!("`identity_token.key` is {error}"))?;
         writeln!(std::io::stdout(), "{}", tokens.jwks())?;
         return Ok(0);
     }
@@ -66,5 +69,5 @@ pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Re
 fn usage(name: &str) -> String {
     let verb = ALL.iter().find(|verb| verb.name == name);
     let arguments = verb.map_or("", |verb| verb.arguments);
-    format!("`{name}` was not given what it needs; write `auth-filter {name} {arguments}`")
+    format!("wrong arguments for `{name}`; run `auth-filter {name} {arguments}`")
 }

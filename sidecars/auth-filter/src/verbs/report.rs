@@ -1,43 +1,43 @@
-//! What a verb says: lines of a check, its outcome and what it found.
+//! The output of a verb: one line per check with its outcome and details.
 
 use std::fmt;
 use std::io::{self, Write};
 
-/// Checks in the order they were made.
+/// Checks in the order in which they ran.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     lines: Vec<(String, Outcome, String)>,
 }
 
-/// How a check went.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Yes,
-    No,
+    Pass,
+    Fail,
 }
 
 impl Report {
-    pub(super) fn yes(&mut self, check: &str, found: impl fmt::Display) {
+    pub(super) fn pass(&mut self, check: &str, found: impl fmt::Display) {
         self.lines
-            .push((check.into(), Outcome::Yes, found.to_string()));
+            .push((check.into(), Outcome::Pass, found.to_string()));
     }
 
-    pub(super) fn no(&mut self, check: &str, found: impl fmt::Display) {
+    pub(super) fn fail(&mut self, check: &str, found: impl fmt::Display) {
         self.lines
-            .push((check.into(), Outcome::No, found.to_string()));
+            .push((check.into(), Outcome::Fail, found.to_string()));
     }
 
-    pub(super) fn holds(&self) -> bool {
+    pub(super) fn is_success(&self) -> bool {
         self.lines
             .iter()
-            .all(|(_, outcome, _)| *outcome == Outcome::Yes)
+            .all(|(_, outcome, _)| *outcome == Outcome::Pass)
     }
 
     pub(super) fn exit_code(&self) -> u8 {
-        u8::from(!self.holds())
+        u8::from(!self.is_success())
     }
 
-    /// The report is data, so it goes to stdout.
+    /// Prints the report to stdout: it is the verb's data.
     pub(super) fn print(&self) -> io::Result<()> {
         write!(io::stdout().lock(), "{self}")
     }
@@ -46,7 +46,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (check, outcome, found) in &self.lines {
-            let outcome = if *outcome == Outcome::Yes {
+            let outcome = if *outcome == Outcome::Pass {
                 "yes"
             } else {
                 "no"

@@ -1,4 +1,4 @@
-//! An issuer that publishes what it is told to, and counts how often it was asked.
+//! An issuer with configurable responses that records its requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,20 +23,20 @@ struct Shared {
 }
 
 impl Issuer {
-    /// An issuer that publishes `jwks` at every path.
-    pub async fn publishing(jwks: &Value) -> Self {
-        let issuer = Self::bound(None).await;
+    /// Creates an issuer that publishes `jwks` at every path.
+    pub async fn new(jwks: &Value) -> Self {
+        let issuer = Self::bind(None).await;
         issuer.publish(jwks);
         issuer
     }
 
     pub async fn with_tls(jwks: &Value, acceptor: TlsAcceptor) -> Self {
-        let issuer = Self::bound(Some(acceptor)).await;
+        let issuer = Self::bind(Some(acceptor)).await;
         issuer.publish(jwks);
         issuer
     }
 
-    async fn bound(tls: Option<TlsAcceptor>) -> Self {
+    async fn bind(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared {
@@ -86,18 +86,18 @@ impl Issuer {
         );
     }
 
-    /// Answers with exactly these bytes.
+    /// Responds with exactly these bytes.
     pub fn answer_raw(&self, answer: String) {
         self.shared.lock().unwrap().answer = answer;
     }
 
-    /// Keeps back every answer, as it would have been when it was asked for, or lets them go.
-    pub fn hold(&self, held: bool) {
+    /// Holds all responses, as they were at the time of the request, or releases them.
+    pub fn hold_responses(&self, held: bool) {
         self.held.send_replace(held);
     }
 
-    /// The paths it was asked for so far.
-    pub fn asked(&self) -> Vec<String> {
+    /// Returns the paths requested so far.
+    pub fn requests(&self) -> Vec<String> {
         self.shared.lock().unwrap().asked.clone()
     }
 }
@@ -125,6 +125,7 @@ async fn answer(
 
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
+    // Decided before waiting, so that a held response is the old one.
     let answer = {
         let mut shared = shared.lock().unwrap();
         let discovery = path == "/.well-known/openid-configuration";

@@ -1,23 +1,23 @@
-//! What the tests share: keys of their own making, an issuer that publishes them, an upstream that
-//! writes down what reaches it, and the filter between them. All on loopback, port 0.
+//! Shared by the tests: generated keys, an issuer that publishes them, an upstream that records
+//! requests, and the filter between them. All on loopback with port 0.
 
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "every test binary uses its own part of this"
+    reason = "each test binary uses a part of this"
 )]
 
+pub mod harness;
 pub mod issuer;
 pub mod signer;
-pub mod stage;
 pub mod upstream;
 
 use std::time::Duration;
 
-/// Waits for a condition, with a limit.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Waits for a condition with a time limit.
+pub async fn until(what: &str, mut claim_matches: impl FnMut() -> bool) {
     let waiting = async {
-        while !holds() {
+        while !claim_matches() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -26,5 +26,5 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         .unwrap_or_else(|_| panic!("waited for: {what}"));
 }
 
-/// Longer than anything here takes, on any machine.
+/// Longer than any operation takes, even on a busy host.
 pub const LIMIT: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Keys of the tests' own making, and tokens signed with them.
+//! Generated keys, and tokens signed with them.
 
 use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::rand::SystemRandom;
@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-/// A private key that signs tokens, and the name it is published under.
+/// A private key that signs tokens, and its key id.
 pub struct Signer {
     pub kid: String,
     pub pair: Pair,
@@ -59,7 +59,7 @@ impl Signer {
         }
     }
 
-    /// The public half as a JSON Web Key without `alg`.
+    /// Returns the public key as a JSON Web Key without `alg`.
     pub fn jwk(&self) -> Value {
         let curve = |name: &str, point: &[u8]| {
             let (x, y) = point[1..].split_at(point.len() / 2);
@@ -83,7 +83,7 @@ impl Signer {
         jwk
     }
 
-    /// The algorithm this key signs with when nobody asks for another.
+    /// Returns the default algorithm of this key.
     pub fn alg(&self) -> &'static str {
         match self.pair {
             Pair::Rsa(_) => "RS256",
@@ -94,13 +94,13 @@ impl Signer {
         }
     }
 
-    /// A token with these claims, with an ordinary header.
+    /// Signs claims with an ordinary header.
     pub fn token(&self, claims: &Value) -> String {
         let header = json!({"alg": self.alg(), "typ": "JWT", "kid": self.kid});
         self.sign(&header, claims.to_string().as_bytes())
     }
 
-    /// A token with this header and payload, signed as the header's `alg` says if this key can.
+    /// Signs a header and payload with the header's `alg` if the key supports it.
     pub fn sign(&self, header: &Value, payload: &[u8]) -> String {
         self.sign_text(
             &header.to_string(),
@@ -109,14 +109,14 @@ impl Signer {
         )
     }
 
-    /// A token whose header is exactly this text.
+    /// Signs a token with exactly this text as its header.
     pub fn sign_text(&self, header: &str, payload: &[u8], alg: &str) -> String {
         let signed = format!("{}.{}", b64(header.as_bytes()), b64(payload));
         let signature = self.signature(alg, signed.as_bytes());
         format!("{signed}.{}", b64(&signature))
     }
 
-    /// The bare signature.
+    /// Returns the signature only.
     pub fn signature(&self, alg: &str, signed: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.pair {
@@ -133,7 +133,7 @@ impl Signer {
         }
     }
 
-    /// The secret scalar of an elliptic key, for signing in another form.
+    /// Returns the private scalar of a P-256 key, for signing in another form.
     pub fn scalar(&self) -> Vec<u8> {
         match &self.pair {
             Pair::P256(pair) => pair.private_key().as_be_bytes().unwrap().as_ref().to_vec(),
@@ -146,7 +146,7 @@ pub fn b64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key set of these keys.
+/// Returns a key set of these keys.
 pub fn jwks(signers: &[&Signer]) -> Value {
     json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()})
 }
@@ -162,7 +162,7 @@ fn rsa_encoding(alg: &str) -> &'static dyn RsaEncoding {
     }
 }
 
-/// Modulus and exponent of a DER `RSAPublicKey`: a sequence of two integers.
+/// Returns modulus and exponent of a DER `RSAPublicKey`: a sequence of two integers.
 fn rsa_numbers(der: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (_, inner) = tlv(der);
     let (rest, n) = tlv(inner);
@@ -178,7 +178,7 @@ fn rsa_numbers(der: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (plain(n), plain(e))
 }
 
-/// What follows the first element, and what is in it.
+/// Returns the rest after the first DER element, and the contents of that element.
 fn tlv(der: &[u8]) -> (&[u8], &[u8]) {
     let (length, start) = match der[1] {
         short @ 0..=127 => (short as usize, 2),

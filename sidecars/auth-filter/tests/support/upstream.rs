@@ -1,4 +1,4 @@
-//! An upstream that reads HTTP/1.1 byte by byte and writes down every request that reaches it.
+//! An upstream that reads HTTP/1.1 byte by byte and records every request.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,19 +9,19 @@ use tokio::task::JoinHandle;
 
 pub struct Recorder {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<RecordedRequest>>>,
     task: JoinHandle<()>,
 }
 
-/// A request as it was on the wire.
+/// A request as received.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct RecordedRequest {
     pub line: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Seen {
+impl RecordedRequest {
     pub fn header(&self, name: &str) -> Vec<&str> {
         let same = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
         self.headers
@@ -53,8 +53,8 @@ impl Recorder {
         }
     }
 
-    /// What has reached the upstream since this was last asked.
-    pub fn take(&self) -> Vec<Seen> {
+    /// Returns the requests received since the last call.
+    pub fn take(&self) -> Vec<RecordedRequest> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }
@@ -65,7 +65,7 @@ impl Drop for Recorder {
     }
 }
 
-async fn record(stream: TcpStream, seen: &Mutex<Vec<Seen>>) {
+async fn record(stream: TcpStream, seen: &Mutex<Vec<RecordedRequest>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {
         seen.lock().unwrap().push(request);
@@ -76,9 +76,9 @@ async fn record(stream: TcpStream, seen: &Mutex<Vec<Seen>>) {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<RecordedRequest> {
     let line = read_line(stream).await?;
-    let mut seen = Seen {
+    let mut seen = RecordedRequest {
         line,
         headers: Vec::new(),
         body: Vec::new(),
@@ -97,7 +97,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
             seen.body.extend(chunk);
             read_line(stream).await?;
         }
-        // Trailers count as headers: a careless app would believe them.
+        // Trailers are recorded as headers, because a careless app may merge them.
         read_headers(stream, &mut seen).await?;
     } else if let [length] = seen.header("content-length")[..] {
         seen.body = vec![0; length.parse().unwrap()];
@@ -107,7 +107,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     Some(seen)
 }
 
-async fn read_headers(stream: &mut BufReader<TcpStream>, seen: &mut Seen) -> Option<()> {
+async fn read_headers(stream: &mut BufReader<TcpStream>, seen: &mut RecordedRequest) -> Option<()> {
     loop {
         let line = read_line(stream).await?;
         if line.is_empty() {

@@ -1,4 +1,5 @@
-//! Why a request is refused, and what its sender is told: the kind of fault, never the reason.
+//! Reasons for rejecting a request, and the response to it. The client learns the category, never
+//! the failed check.
 
 use std::time::Duration;
 
@@ -6,79 +7,79 @@ use chassis::http::{Body, problem};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::claims::ClaimsFault;
-use crate::credentials::{AlbFault, ApiKeyFault, CertificateFault, Denial};
-use crate::jws::JwsFault;
-use crate::target::TargetFault;
+use crate::claims::ClaimsError;
+use crate::credentials::{AlbError, ApiKeyError, CertificateError, ExternalRejection};
+use crate::jws::JwsError;
+use crate::target::TargetError;
 
-/// Why a request is not let through.
+/// Why a request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The target can be read in more than one way.
+pub enum Rejection {
+    /// The target is ambiguous.
     #[error(transparent)]
-    Target(#[from] TargetFault),
-    /// There is more than one `Authorization` header, or it is malformed.
-    #[error("`Authorization` is malformed or there twice")]
+    Target(#[from] TargetError),
+    /// There are several `Authorization` headers, or it is malformed.
+    #[error("`Authorization` is malformed or duplicated twice")]
     Authorization,
     /// There is no bearer token.
-    #[error("there is no bearer token")]
+    #[error("no bearer token")]
     NoToken,
-    /// The token or its signature is no good.
+    /// The token or its signature is invalid.
     #[error(transparent)]
-    Token(#[from] JwsFault),
-    /// The issuer has no key of that name.
+    Token(#[from] JwsError),
+    /// The issuer has no key with that id.
     #[error("the issuer has no such key")]
     UnknownKey,
-    /// Nobody believed is named as the issuer.
-    #[error("`iss` is none of the issuers")]
+    /// `iss` is not a trusted issuer.
+    #[error("`iss` is not a trusted issuer")]
     UnknownIssuer,
-    /// The claims do not hold.
+    /// The claims are invalid.
     #[error(transparent)]
-    Claims(#[from] ClaimsFault),
-    /// The API key is no good.
+    Claims(#[from] ClaimsError),
+    /// The API key is invalid.
     #[error(transparent)]
-    ApiKey(#[from] ApiKeyFault),
-    /// What the load balancer says is not to be believed.
+    ApiKey(#[from] ApiKeyError),
+    /// The load balancer's token is invalid.
     #[error(transparent)]
-    Alb(#[from] AlbFault),
-    /// The client certificate is not to be believed.
+    Alb(#[from] AlbError),
+    /// The client certificate is not accepted.
     #[error(transparent)]
-    Certificate(#[from] CertificateFault),
-    /// The external service said no.
-    #[error("the external service refused with {}", .0.status)]
-    Denied(Denial),
-    /// The external service did not answer, or not with a yes or a no.
-    #[error("the external service gave no verdict")]
+    Certificate(#[from] CertificateError),
+    /// The external service rejected the request.
+    #[error("the external service responded with {}", .0.status)]
+    Denied(ExternalRejection),
+    /// The external service did not respond, or with an unexpected status.
+    #[error("the external service made no decision")]
     NoAnswer,
-    /// The client's credentials failed too often.
+    /// Too many credentials of this client have failed.
     #[error("too many credentials of this client have failed")]
     TooMany {
-        /// How long it will not be heard.
+        /// How long the client stays blocked.
         wait: Duration,
     },
-    /// The token is good and no rule is for this request.
-    #[error("no rule is for this request")]
+    /// The credential is valid and no rule matches the request.
+    #[error("no rule matches this request")]
     NoRule,
-    /// The token is good and lacks a scope.
-    #[error("the token lacks a scope of: {}", .needed.join(" "))]
+    /// The credential is valid and lacks a scope.
+    #[error("the credential lacks one of the scopes: {}", .needed.join(" "))]
     Scope {
-        /// All scopes the rule asks for.
+        /// All scopes the rule requires.
         needed: Vec<String>,
     },
-    /// The identity is good and lacks a claim.
-    #[error("a claim is lacking: `{claim}`")]
+    /// The credential is valid and lacks a required claim.
+    #[error("required claim `{claim}` is missing or does not match")]
     Claim {
-        /// The first claim that is not as the rule wants it.
+        /// The first claim that does not match.
         claim: String,
     },
-    /// The keys of the issuer could not be loaded yet, or not for too long.
-    #[error("there are no keys to check tokens with")]
+    /// The keys of the issuer are not loaded yet, or are stale.
+    #[error("no keys are available to verify tokens with")]
     NoKeys,
 }
 
-impl Refusal {
-    /// Whether a credential was given and did not hold, which is what guessing looks like.
-    pub fn is_failure(&self) -> bool {
+impl Rejection {
+    /// Returns whether a credential was given and is invalid, as when guessing.
+    pub fn is_credential_failure(&self) -> bool {
         match self {
             Self::Authorization
             | Self::Token(_)
@@ -88,7 +89,7 @@ impl Refusal {
             | Self::ApiKey(_)
             | Self::Alb(_)
             | Self::Certificate(_) => true,
-            Self::Denied(denial) => denial.status.is_client_error(),
+            Self::Denied(rejection) => rejection.status.is_client_error(),
             Self::Target(_)
             | Self::NoToken
             | Self::NoRule
@@ -100,15 +101,15 @@ impl Refusal {
         }
     }
 
-    /// The status of the answer.
+    /// Returns the response status.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Target(_)
             | Self::Authorization
-            | Self::ApiKey(ApiKeyFault::Twice)
-            | Self::Alb(AlbFault::Malformed)
-            | Self::Certificate(CertificateFault::Malformed) => StatusCode::BAD_REQUEST,
-            Self::Alb(AlbFault::NoKey) | Self::NoKeys | Self::NoAnswer => {
+            | Self::ApiKey(ApiKeyError::Duplicate)
+            | Self::Alb(AlbError::Malformed)
+            | Self::Certificate(CertificateError::Malformed) => StatusCode::BAD_REQUEST,
+            Self::Alb(AlbError::NoKey) | Self::NoKeys | Self::NoAnswer => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoToken
@@ -121,23 +122,23 @@ impl Refusal {
             | Self::Certificate(_) => StatusCode::UNAUTHORIZED,
             Self::NoRule | Self::Scope { .. } | Self::Claim { .. } => StatusCode::FORBIDDEN,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Denied(denial) => denial.status,
+            Self::Denied(rejection) => rejection.status,
         }
     }
 
-    /// A word for counters and logs; there are few of them.
-    pub const fn word(&self) -> &'static str {
+    /// Returns the low-cardinality reason for metrics and logs.
+    pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Target(TargetFault::Host | TargetFault::Authority) => "host",
+            Self::Target(TargetError::Host | TargetError::Authority) => "host",
             Self::Target(_) => "target",
             Self::Authorization => "authorization",
             Self::NoToken => "no_token",
-            Self::Token(JwsFault::Signature) => "signature",
-            Self::Token(JwsFault::Algorithm) => "algorithm",
+            Self::Token(JwsError::Signature) => "signature",
+            Self::Token(JwsError::Algorithm) => "algorithm",
             Self::Token(_) => "token",
             Self::UnknownKey => "unknown_key",
             Self::UnknownIssuer => "issuer",
-            Self::Claims(fault) => fault.word(),
+            Self::Claims(error) => error.as_str(),
             Self::ApiKey(_) => "api_key",
             Self::Alb(_) => "alb",
             Self::Certificate(_) => "certificate",
@@ -151,11 +152,14 @@ impl Refusal {
         }
     }
 
-    fn told(&self) -> (&'static str, &'static str) {
+    fn code_and_message(&self) -> (&'static str, &'static str) {
         match self {
             Self::Target(_) => ("bad_target", "the request target or host is not acceptable"),
-            Self::Authorization => ("invalid_request", "one well-formed Authorization is needed"),
-            Self::NoToken => ("no_token", "a bearer token is needed"),
+            Self::Authorization => (
+                "invalid_request",
+                "send one well-formed Authorization header",
+            ),
+            Self::NoToken => ("no_token", "a bearer token is required"),
             Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
                 ("invalid_token", "the token is not valid here")
             }
@@ -174,9 +178,10 @@ impl Refusal {
         }
     }
 
-    /// The answer: RFC 6750 says which header, and nothing here says which check.
+    /// Builds the response. The challenge follows RFC 6750 section 3; the body does not name the
+    /// failed check.
     pub fn response(&self) -> Response<Body> {
-        let (code, message) = self.told();
+        let (code, message) = self.code_and_message();
         let mut response = problem(self.status(), code, message);
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
@@ -186,19 +191,20 @@ impl Refusal {
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let challenge = match self {
-            Self::NoKeys | Self::NoAnswer | Self::Alb(AlbFault::NoKey) => {
+            Self::NoKeys | Self::NoAnswer | Self::Alb(AlbError::NoKey) => {
                 return Some((RETRY_AFTER, HeaderValue::from_static("1")));
             }
             Self::TooMany { wait } => {
+                // Rounded up: a client that waits exactly this long is accepted.
                 return Some((RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)));
             }
-            Self::Denied(denial) => return denial.header.clone(),
+            Self::Denied(rejection) => return rejection.header.clone(),
             Self::Target(_)
             | Self::NoRule
             | Self::Claim { .. }
-            | Self::ApiKey(ApiKeyFault::Twice)
-            | Self::Alb(AlbFault::Malformed)
-            | Self::Certificate(CertificateFault::Malformed) => return None,
+            | Self::ApiKey(ApiKeyError::Duplicate)
+            | Self::Alb(AlbError::Malformed)
+            | Self::Certificate(CertificateError::Malformed) => return None,
             Self::NoToken | Self::ApiKey(_) | Self::Alb(_) | Self::Certificate(_) => {
                 REALM.to_owned()
             }
@@ -206,7 +212,7 @@ impl Refusal {
             Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
                 format!("{REALM}, error=\"invalid_token\"")
             }
-            // Scopes of rules have no quotes and no control characters: see `rules.rs`.
+            // `rules.rs` allows no quotes or control characters in scopes, so none need escaping.
             Self::Scope { needed } => {
                 format!(
                     "{REALM}, error=\"insufficient_scope\", scope=\"{}\"",

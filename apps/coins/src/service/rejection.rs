@@ -1,4 +1,4 @@
-//! Every way in which a request gets no count, and what it is told.
+//! Reasons for which a request gets no count, and their responses.
 
 use chassis::http::{Body, ReadError, UpstreamError, problem};
 use http::header::RETRY_AFTER;
@@ -7,11 +7,11 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::Error;
 use crate::photo::ACCEPTED;
 
-/// Why there is no count.
+/// Why a request is rejected.
 #[derive(Debug)]
-pub(super) enum Refusal {
-    NoSuchPath,
-    OnlyPost,
+pub(super) enum Rejection {
+    UnknownPath,
+    MethodNotAllowed,
     BadQuery(String),
     Unsupported(String),
     NoVideos,
@@ -19,47 +19,47 @@ pub(super) enum Refusal {
     TooSlow,
     Body(ReadError),
     Photo(Error),
-    /// The thumbnail service did not answer.
+    /// The thumbnail service did not respond.
     Thumbnail(UpstreamError),
-    /// The thumbnail service answered something else than a picture.
-    NoThumbnail(StatusCode, String),
+    /// The thumbnail service responded with an error.
+    ThumbnailRejected(StatusCode, String),
     Internal,
 }
 
-impl From<ReadError> for Refusal {
+impl From<ReadError> for Rejection {
     fn from(error: ReadError) -> Self {
         Self::Body(error)
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         Self::Photo(error)
     }
 }
 
-impl Refusal {
+impl Rejection {
     pub(super) fn response(self) -> Response<Body> {
-        tracing::debug!(refusal = ?self, "no count");
+        tracing::debug!(rejection = ?self, "request rejected");
         match self {
-            Self::NoSuchPath => {
-                let message = "there is nothing here; POST a photo to /v1/coins";
+            Self::UnknownPath => {
+                let message = "unknown path; POST a photo to /v1/coins";
                 problem(StatusCode::NOT_FOUND, "no_such_path", message)
             }
-            Self::OnlyPost => {
-                let message = "a photo is sent with POST";
+            Self::MethodNotAllowed => {
+                let message = "use POST to send a photo";
                 problem(StatusCode::METHOD_NOT_ALLOWED, "only_post", message)
             }
             Self::BadQuery(message) => problem(StatusCode::BAD_REQUEST, "bad_query", &message),
-            Self::Unsupported(found) => unsupported(&Error::Unsupported { found }),
+            Self::Unsupported(found) => unsupported_media_type(&Error::Unsupported { found }),
             Self::NoVideos => {
-                let message = "no thumbnail service is set, so videos are not taken; \
+                let message = "videos need a thumbnail service, and none is configured; \
                                send a photo or set `thumbnail`";
                 problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_videos", message)
             }
             Self::Busy => {
                 let message = "all workers are busy and the queue is full; try again soon";
-                later(problem(StatusCode::SERVICE_UNAVAILABLE, "busy", message))
+                with_retry_after(problem(StatusCode::SERVICE_UNAVAILABLE, "busy", message))
             }
             Self::TooSlow => {
                 let message = "the photo did not arrive in time";
@@ -75,7 +75,7 @@ impl Refusal {
             }
             Self::Photo(error) => photo(&error),
             Self::Thumbnail(error) => error.response(),
-            Self::NoThumbnail(status, message) => no_thumbnail(status, &message),
+            Self::ThumbnailRejected(status, message) => thumbnail_error(status, &message),
             Self::Internal => {
                 let message = "the photo could not be counted";
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
@@ -90,13 +90,13 @@ fn photo(error: &Error) -> Response<Body> {
         Error::Truncated => (StatusCode::UNPROCESSABLE_ENTITY, "truncated_image"),
         Error::Damaged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "damaged_image"),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "image_too_large"),
-        Error::Unsupported { .. } => return unsupported(error),
+        Error::Unsupported { .. } => return unsupported_media_type(error),
     };
     problem(status, code, &error.to_string())
 }
 
-/// 415 with the list of what is read, for people in the message and for programs in `accepted`.
-fn unsupported(error: &Error) -> Response<Body> {
+/// Returns 415 with the supported media types, in the message and in `accepted` for programs.
+fn unsupported_media_type(error: &Error) -> Response<Body> {
     let body = serde_json::json!({ "error": {
         "code": "unsupported_media_type",
         "message": error.to_string(),
@@ -105,17 +105,16 @@ fn unsupported(error: &Error) -> Response<Body> {
     chassis::http::json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &body)
 }
 
-/// What is the video's fault is told as such; what is the service's is a bad gateway, except that
-/// a busy service makes us busy.
-fn no_thumbnail(status: StatusCode, message: &str) -> Response<Body> {
-    let text = format!("the thumbnail service answered {status}: {message}");
+/// Maps a response of the thumbnail service: errors of the video are passed on, errors of the
+/// service become 502, and a busy service becomes 503.
+fn thumbnail_error(status: StatusCode, message: &str) -> Response<Body> {
+    let text = format!("the thumbnail service responded with {status}: {message}");
     match status {
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => later(problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "thumbnail_busy",
-            &text,
-        )),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => with_retry_after(
+            problem(StatusCode::SERVICE_UNAVAILABLE, "thumbnail_busy", &text),
+        ),
         StatusCode::GATEWAY_TIMEOUT => problem(status, "thumbnail_timeout", &text),
+        // These mean that the setting `thumbnail` is wrong, not the video.
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED => {
             problem(StatusCode::BAD_GATEWAY, "thumbnail_failed", &text)
         }
@@ -124,7 +123,7 @@ fn no_thumbnail(status: StatusCode, message: &str) -> Response<Body> {
     }
 }
 
-fn later(mut response: Response<Body>) -> Response<Body> {
+fn with_retry_after(mut response: Response<Body>) -> Response<Body> {
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -1,4 +1,4 @@
-//! The filter between an issuer and an upstream, and a client that sends bytes.
+//! The filter between an issuer and an upstream, and a client that sends raw bytes.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +16,8 @@ use super::signer::{Signer, jwks};
 use super::upstream::Recorder;
 use super::{LIMIT, until};
 
-/// A running filter with everything around it.
-pub struct Stage {
+/// A running filter with issuer and upstream.
+pub struct Harness {
     pub signer: Signer,
     pub issuer: Issuer,
     pub upstream: Recorder,
@@ -32,28 +32,28 @@ pub struct Running {
     pub task: JoinHandle<()>,
 }
 
-impl Stage {
-    /// A filter that is ready, with no rules.
+impl Harness {
+    /// Starts a filter without rules and waits until it is ready.
     pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// A filter with these rules.
-    pub async fn ruled(rules: Value) -> Self {
+    /// Starts a filter with rules.
+    pub async fn with_rules(rules: Value) -> Self {
         Self::with(|config| config.rules = serde_json::from_value(rules).unwrap()).await
     }
 
-    /// A filter whose settings were changed.
+    /// Starts a filter with changed settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let stage = Self::unready(change).await;
-        until("readiness", || stage.filter.readiness.is_ready()).await;
-        stage
+        let harness = Self::without_waiting(change).await;
+        until("readiness", || harness.filter.readiness.is_ready()).await;
+        harness
     }
 
-    /// A filter that may not be ready yet.
-    pub async fn unready(change: impl FnOnce(&mut Config)) -> Self {
+    /// Starts a filter without waiting for readiness.
+    pub async fn without_waiting(change: impl FnOnce(&mut Config)) -> Self {
         let signer = Signer::p256("first");
-        let issuer = Issuer::publishing(&jwks(&[&signer])).await;
+        let issuer = Issuer::new(&jwks(&[&signer])).await;
         let upstream = Recorder::new().await;
         let mut config = Config {
             upstream: format!("http://{}", upstream.address),
@@ -73,7 +73,7 @@ impl Stage {
         }
     }
 
-    /// A good token with these scopes.
+    /// Returns a valid token with these scopes.
     pub fn token(&self, scope: &str) -> String {
         let mut claims = claims();
         claims["scope"] = json!(scope);
@@ -81,17 +81,17 @@ impl Stage {
     }
 
     /// Sends a GET with an `Authorization` header.
-    pub async fn get(&self, path: &str, token: &str) -> Answer {
+    pub async fn get(&self, path: &str, token: &str) -> RawResponse {
         self.filter.get(path, token).await
     }
 
     /// Sends a request, with `Connection: close` added.
-    pub async fn send(&self, request: impl AsRef<str>) -> Answer {
+    pub async fn send(&self, request: impl AsRef<str>) -> RawResponse {
         send(self.filter.address, request.as_ref()).await
     }
 
     /// Sends exactly these bytes.
-    pub async fn send_raw(&self, bytes: impl AsRef<[u8]>) -> Answer {
+    pub async fn send_raw(&self, bytes: impl AsRef<[u8]>) -> RawResponse {
         send_raw(self.filter.address, bytes.as_ref()).await
     }
 }
@@ -119,7 +119,7 @@ impl Running {
         }
     }
 
-    pub async fn get(&self, path: &str, token: &str) -> Answer {
+    pub async fn get(&self, path: &str, token: &str) -> RawResponse {
         let head = format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n");
         send(
             self.address,
@@ -135,12 +135,12 @@ impl Drop for Running {
     }
 }
 
-/// All that came back.
+/// The response as text.
 #[derive(Debug)]
-pub struct Answer(pub String);
+pub struct RawResponse(pub String);
 
-impl Answer {
-    /// The status, or 0 when nothing came back.
+impl RawResponse {
+    /// Returns the status, or 0 without a response.
     pub fn status(&self) -> u16 {
         self.0
             .split(' ')
@@ -159,8 +159,8 @@ impl Answer {
     }
 }
 
-/// Sends a request that asks for the connection to be closed, and reads until it is.
-pub async fn send(address: SocketAddr, request: &str) -> Answer {
+/// Sends a request with `Connection: close` and reads until the connection is closed.
+pub async fn send(address: SocketAddr, request: &str) -> RawResponse {
     let (line, rest) = request.split_once("\r\n").unwrap();
     let request = format!("{line}\r\nConnection: close\r\n{rest}");
     timeout(LIMIT, exchange(address, request.as_bytes()))
@@ -168,26 +168,26 @@ pub async fn send(address: SocketAddr, request: &str) -> Answer {
         .unwrap()
 }
 
-/// Sends exactly these bytes, and reads until the other side closes or has been still for a while.
-pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Answer {
+/// Sends exactly these bytes and reads until the connection is closed or idle.
+pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> RawResponse {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
-    // What is still is waiting for the rest of a request that will not come.
-    while let Ok(Ok(1..)) = timeout(STILL, stream.read_buf(&mut answer)).await {}
-    Answer(String::from_utf8_lossy(&answer).into_owned())
+    // A filter that waits for the rest of an incomplete request sends nothing.
+    while let Ok(Ok(1..)) = timeout(IDLE_TIMEOUT, stream.read_buf(&mut answer)).await {}
+    RawResponse(String::from_utf8_lossy(&answer).into_owned())
 }
 
-async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> RawResponse {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The filter may refuse and close before it has read everything.
+    // The filter may respond and close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    Answer(String::from_utf8_lossy(&answer).into_owned())
+    RawResponse(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Claims that hold.
+/// Returns valid claims.
 pub fn claims() -> Value {
     json!({"iss": ISSUER, "aud": "coins", "sub": "ada", "exp": now() + 300})
 }
@@ -199,6 +199,6 @@ pub fn now() -> u64 {
         .as_secs()
 }
 
-const STILL: Duration = Duration::from_millis(300);
+const IDLE_TIMEOUT: Duration = Duration::from_millis(300);
 
 pub const ISSUER: &str = "https://issuer.test";

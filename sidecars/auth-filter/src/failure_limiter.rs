@@ -1,6 +1,6 @@
-//! Clients whose credentials failed too often, who are not heard for a while.
+//! Limits clients with too many failed credentials.
 //!
-//! Tokens found good before still pass: somebody who shares an address with a guesser is not shut out.
+//! Cached tokens still pass, so a client that shares its address with a guesser keeps its access.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,17 +18,18 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::credentials::is_from_this_task;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
-/// How often a client's credentials may fail.
+/// Limit for failed credentials of one client.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FailureSettings {
-    /// Failed credentials of one client in a window after which it is answered 429; 0 for no limit.
+    /// Failed credentials of one client per window before it gets 429; 0 disables the limit.
     pub limit: u32,
-    /// How long failures are counted.
+    /// Length of the window in which failures are counted.
     pub window: Period,
-    /// Proxies outside of this task that add to `x-forwarded-for`, such as 1 for a load balancer.
+    /// Number of trusted proxies outside of this task that append to `x-forwarded-for`, such as 1
+    /// for a load balancer.
     pub trusted_hops: usize,
 }
 
@@ -42,21 +43,21 @@ impl Default for FailureSettings {
     }
 }
 
-/// What is known of clients whose credentials failed.
+/// Counts failed credentials per client.
 #[derive(Clone)]
-pub struct Failures {
+pub struct FailureLimiter {
     settings: FailureSettings,
-    table: Arc<Mutex<LruCache<IpAddr, Count>>>,
+    table: Arc<Mutex<LruCache<IpAddr, FailureCount>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Count {
+struct FailureCount {
     since: Instant,
     failures: u32,
 }
 
-impl Failures {
-    /// Counts as the settings say.
+impl FailureLimiter {
+    /// Creates a limiter from settings.
     pub fn new(settings: FailureSettings) -> Self {
         Self {
             settings,
@@ -64,8 +65,8 @@ impl Failures {
         }
     }
 
-    /// Lets a request's client be heard, unless it has failed too often; says who it is.
-    pub(crate) fn admit(&self, request: &Parts) -> Result<Option<IpAddr>, Refusal> {
+    /// Rejects a client over the limit; otherwise returns its address.
+    pub(crate) fn check(&self, request: &Parts) -> Result<Option<IpAddr>, Rejection> {
         if self.settings.limit == 0 {
             return Ok(None);
         }
@@ -75,12 +76,13 @@ impl Failures {
             return Ok(None);
         };
         let window = self.settings.window.duration();
-        let count = self.table().get(&address).copied();
+        let count = self.lock().get(&address).copied();
 
+        // A window that has ended no longer blocks; the count restarts with the next failure.
         match count {
             Some(count) if count.failures >= self.settings.limit => {
                 match window.checked_sub(count.since.elapsed()) {
-                    Some(wait) if wait > Duration::ZERO => Err(Refusal::TooMany { wait }),
+                    Some(wait) if wait > Duration::ZERO => Err(Rejection::TooMany { wait }),
                     _ => Ok(client),
                 }
             }
@@ -88,12 +90,12 @@ impl Failures {
         }
     }
 
-    /// Notes that a client's credential failed.
-    pub(crate) fn count(&self, client: Option<IpAddr>) {
+    /// Records a failed credential.
+    pub(crate) fn record_failure(&self, client: Option<IpAddr>) {
         let Some(client) = client else { return };
         let window = self.settings.window.duration();
-        let mut table = self.table();
-        let fresh = Count {
+        let mut table = self.lock();
+        let fresh = FailureCount {
             since: Instant::now(),
             failures: 0,
         };
@@ -105,26 +107,26 @@ impl Failures {
         count.failures = count.failures.saturating_add(1);
     }
 
-    /// Who sent a request, as far as the proxies that are trusted say.
+    /// Returns the client's address according to the trusted proxies.
     pub(crate) fn client(&self, request: &Parts) -> Option<IpAddr> {
         client(request, self.settings.trusted_hops)
     }
 
-    fn table(&self) -> MutexGuard<'_, LruCache<IpAddr, Count>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<IpAddr, FailureCount>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Failures {
+impl fmt::Debug for FailureLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failures")
+        f.debug_struct("FailureLimiter")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
-/// The address before the proxies that are trusted: the one in this task, and `hops` before it. The
-/// list is read from its end, since a client can write whatever it likes at the beginning.
+/// Returns the address in front of the trusted proxies: the one in this task and `hops` before it.
+/// The list is read from the end, because a client can write arbitrary entries at the beginning.
 fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
     let peer = request
         .extensions
@@ -133,24 +135,25 @@ fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
         .ip()
         .to_canonical();
 
+    // The proxy in this task appended the last entry; without that proxy the peer is the first hop.
     let skipped = match (is_from_this_task(request), hops) {
         (true, hops) => hops,
         (false, 0) => return Some(peer),
         (false, hops) => hops - 1,
     };
 
-    let mut named = request
+    let mut entries = request
         .headers
         .get_all(FORWARDED_FOR)
         .iter()
         .rev()
         .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
 
-    let named = named.nth(skipped);
-    named.and_then(address).or(Some(peer))
+    let entry = entries.nth(skipped);
+    entry.and_then(parse_address).or(Some(peer))
 }
 
-fn address(text: &str) -> Option<IpAddr> {
+fn parse_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let plain = bare.parse().ok();
@@ -158,7 +161,7 @@ fn address(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// One client has a whole /64 of IPv6 to send from.
+/// Reduces an IPv6 address to its /64, the smallest network a client usually controls.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => {
@@ -171,7 +174,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whoever is not among these many is forgotten.
+/// Size of the table; the least recently used client is forgotten.
 const MAX_CLIENTS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 #[cfg(test)]
@@ -194,9 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_who_the_last_trusted_proxy_names() {
+    fn client_is_the_entry_of_the_last_trusted_proxy() {
         for (peer, forwarded, hops, is) in [
             (
+                // Entries left of the trusted ones are client-controlled and ignored.
                 "127.0.0.1:1",
                 &["6.6.6.6, 203.0.113.9"][..],
                 0,
@@ -216,46 +220,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_fails_too_often_is_not_heard_until_the_window_is_over() {
-        let failures = Failures::new(FailureSettings {
+    async fn rejects_a_client_over_the_limit_until_the_window_ends() {
+        let failures = FailureLimiter::new(FailureSettings {
             limit: 2,
             ..FailureSettings::default()
         });
         let guesser = request("203.0.113.9:1", &[]);
 
         for _ in 0..2 {
-            let client = failures.admit(&guesser).unwrap();
-            failures.count(client);
+            let client = failures.check(&guesser).unwrap();
+            failures.record_failure(client);
         }
 
-        let refused = failures.admit(&guesser).unwrap_err();
-        assert!(matches!(refused, Refusal::TooMany { wait } if wait <= Duration::from_mins(1)));
-        assert!(failures.admit(&request("203.0.113.8:1", &[])).is_ok());
+        let rejection = failures.check(&guesser).unwrap_err();
+        assert!(matches!(rejection, Rejection::TooMany { wait } if wait <= Duration::from_mins(1)));
+        assert!(failures.check(&request("203.0.113.8:1", &[])).is_ok());
+        // One second past the default window of 60 s.
         tokio::time::advance(Duration::from_secs(61)).await;
-        let client = failures.admit(&guesser).unwrap();
+        let client = failures.check(&guesser).unwrap();
 
-        failures.count(client);
-        assert!(failures.admit(&guesser).is_ok(), "counted anew");
+        failures.record_failure(client);
+        assert!(failures.check(&guesser).is_ok(), "counted anew");
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_client_and_the_table_is_bounded() {
+    fn an_ipv6_64_is_one_client_and_the_table_is_bounded() {
         let limit = FailureSettings {
             limit: 1,
             ..FailureSettings::default()
         };
-        let failures = Failures::new(limit);
-        let one = failures.admit(&request("[2001:db8::1]:1", &[])).unwrap();
+        let failures = FailureLimiter::new(limit);
+        let client = failures.check(&request("[2001:db8::1]:1", &[])).unwrap();
 
-        failures.count(one);
-        assert!(failures.admit(&request("[2001:db8::ffff]:1", &[])).is_err());
+        failures.record_failure(client);
+        assert!(failures.check(&request("[2001:db8::ffff]:1", &[])).is_err());
+        // More clients than entries, as in an attack from many addresses.
         for n in 0..2 * MAX_CLIENTS.get() as u32 {
-            failures.count(Some(IpAddr::V4(n.into())));
+            failures.record_failure(Some(IpAddr::V4(n.into())));
         }
 
-        assert_eq!(failures.table().len(), MAX_CLIENTS.get());
-        let off = Failures::new(FailureSettings::default());
-        off.count(off.admit(&request("203.0.113.9:1", &[])).unwrap());
-        assert_eq!(off.table().len(), 0);
+        assert_eq!(failures.lock().len(), MAX_CLIENTS.get());
+        let off = FailureLimiter::new(FailureSettings::default());
+        off.record_failure(off.check(&request("203.0.113.9:1", &[])).unwrap());
+        assert_eq!(off.lock().len(), 0);
     }
 }
