@@ -39,7 +39,7 @@ impl Component for Coins {
         // Not ready before the port accepts connections.
         let bound = process.readiness.latch("listener");
         let listener = TcpListener::bind(config.listen).await?;
-        config.limits.drain = process.common.drain_limit;
+        config.limits.drain_timeout = process.common.drain_timeout;
         tracing::info!(address = %listener.local_addr()?, "listening");
         bound.release();
         service::serve(config, listener, process.shutdown).await

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use chassis::http::{Limits, Upstream, UpstreamLimits};
-use chassis::{Period, Problem, Settings};
+use chassis::{HumanDuration, Problem, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct Config {
     /// Maximum size of a photo in bytes.
     pub max_body_bytes: usize,
     /// How long the body of a request may take to arrive.
-    pub body_timeout: Period,
+    pub body_timeout: HumanDuration,
     /// Maximum number of pixels of a photo.
     pub max_pixels: u64,
     /// Maximum width and height of a photo in pixels.
@@ -42,7 +42,7 @@ impl Default for Config {
             workers: 0,
             max_queued_requests: 16,
             max_body_bytes: 20 << 20,
-            body_timeout: Period::from_secs(30),
+            body_timeout: HumanDuration::from_secs(30),
             max_pixels: 50_000_000,
             max_side_pixels: 16_384,
             limits: Limits::default(),
@@ -78,7 +78,7 @@ impl Config {
     /// Returns the thumbnail service, if configured.
     pub(crate) fn thumbnail_service(
         &self,
-    ) -> Option<Result<Upstream, chassis::http::InvalidUpstream>> {
+    ) -> Option<Result<Upstream, chassis::http::ParseUpstreamError>> {
         let base = self.thumbnail.as_deref().filter(|base| !base.is_empty())?;
         Some(Upstream::new(base, self.thumbnail_limits.clone()))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderName;
-use chassis::http::{self, Upstream, traced};
+use chassis::http::{self, Upstream, trace_request};
 use chassis::{BoxError, Component, Latch, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -68,7 +68,7 @@ impl Component for AuthFilter {
         serve(config, TcpListener::from_std(listener)?, process).await
     }
 
-    fn plain_verb(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
+    fn run_without_settings(name: &str, arguments: &[String]) -> Option<Result<u8, BoxError>> {
         verbs::run_without_settings(name, arguments)
     }
 
@@ -109,7 +109,7 @@ async fn serve_latched(
     let (credentials, keys) = build_credentials(&config, &mut tasks)?;
     // HTTP/2 is not negotiated on cleartext, so the upstream's protocol is a setting.
     let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
-    let upstream = Upstream::speaking(protocol, &config.upstream, limits)?;
+    let upstream = Upstream::with_protocol(protocol, &config.upstream, limits)?;
     let filter = Arc::new(build_filter(&config, credentials, upstream.clone())?);
 
     if !config.enforce {
@@ -117,10 +117,10 @@ async fn serve_latched(
     }
 
     let mut limits = config.limits.clone();
-    limits.drain = process.common.drain_limit;
+    limits.drain_timeout = process.common.drain_timeout;
     let service = move |request| {
         let filter = filter.clone();
-        traced("auth-filter", request, async move |request| {
+        trace_request("auth-filter", request, async move |request| {
             filter.handle(request).await
         })
     };
@@ -259,7 +259,7 @@ impl Latches {
         };
 
         let upstream = async {
-            while !upstream.reachable().await {
+            while !upstream.is_reachable().await {
                 tokio::time::sleep(RETRY_INTERVAL).await;
             }
             self.upstream.release();

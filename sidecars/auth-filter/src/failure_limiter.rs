@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chassis::Period;
+use chassis::HumanDuration;
 use chassis::http::Peer;
 use http::HeaderName;
 use http::request::Parts;
@@ -27,7 +27,7 @@ pub struct FailureSettings {
     /// Failed credentials of one client per window before it gets 429; 0 disables the limit.
     pub limit: u32,
     /// Length of the window in which failures are counted.
-    pub window: Period,
+    pub window: HumanDuration,
     /// Number of trusted proxies outside of this task that append to `x-forwarded-for`, such as 1
     /// for a load balancer.
     pub trusted_hops: usize,
@@ -37,7 +37,7 @@ impl Default for FailureSettings {
     fn default() -> Self {
         Self {
             limit: 0,
-            window: Period::from_secs(60),
+            window: HumanDuration::from_secs(60),
             trusted_hops: 0,
         }
     }

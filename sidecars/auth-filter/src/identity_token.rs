@@ -11,7 +11,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use http::HeaderValue;
 use lru::LruCache;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -34,7 +34,7 @@ pub struct IdentityTokenSettings {
     /// Value of `aud` in `x-auth-token`; omitted if not set.
     pub audience: Option<String>,
     /// How long an `x-auth-token` is valid; never longer than the credential.
-    pub lifetime: Period,
+    pub lifetime: HumanDuration,
 }
 
 impl Default for IdentityTokenSettings {
@@ -43,7 +43,7 @@ impl Default for IdentityTokenSettings {
             key: Secret::default(),
             issuer: "auth-filter".to_owned(),
             audience: None,
-            lifetime: Period::from_secs(60),
+            lifetime: HumanDuration::from_secs(60),
         }
     }
 }

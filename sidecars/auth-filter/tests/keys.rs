@@ -16,7 +16,7 @@ use auth_filter::keys::{
     FetchError, Fetcher, IgnoreReason, KeySet, KeySetError, Keys, LoadError, Origin, PlainHttp,
     Roots, Source, Timing,
 };
-use chassis::Period;
+use chassis::HumanDuration;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
@@ -140,7 +140,7 @@ async fn malformed_tokens_cause_no_key_requests() {
 async fn loads_again_after_the_minimum_interval() {
     let harness =
         // Practically no limit: every unknown key id may cause a load.
-        Harness::with(|config| config.jwks_min_refresh_interval = Period::from_millis(1)).await;
+        Harness::with(|config| config.jwks_min_refresh_interval = HumanDuration::from_millis(1)).await;
     let untrusted = Signer::p256("x");
     let asked = async {
         while harness.issuer.requests().len() < 4 {
@@ -156,7 +156,7 @@ async fn loads_again_after_the_minimum_interval() {
 #[tokio::test]
 async fn keeps_keys_while_loads_fail() {
     let harness =
-        Harness::with(|config| config.jwks_refresh_interval = Period::from_millis(20)).await;
+        Harness::with(|config| config.jwks_refresh_interval = HumanDuration::from_millis(20)).await;
     for (status, body) in [
         ("500 Internal Server Error", "{}"),
         ("200 OK", "not json"),
@@ -189,8 +189,8 @@ async fn keeps_keys_while_loads_fail() {
 #[tokio::test]
 async fn drops_keys_older_than_max_stale() {
     let harness = Harness::with(|config| {
-        config.jwks_refresh_interval = Period::from_millis(20);
-        config.jwks_max_stale = Period::from_millis(100);
+        config.jwks_refresh_interval = HumanDuration::from_millis(20);
+        config.jwks_max_stale = HumanDuration::from_millis(100);
     })
     .await;
 
@@ -233,7 +233,7 @@ async fn becomes_ready_when_keys_appear() {
     let path = folder.path().join("jwks.json");
     let harness = Harness::without_waiting(|config| {
         config.jwks = Some(path.display().to_string());
-        config.jwks_refresh_interval = Period::from_millis(20);
+        config.jwks_refresh_interval = HumanDuration::from_millis(20);
     })
     .await;
 

@@ -16,7 +16,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use chassis::Period;
+use chassis::HumanDuration;
 use serde_json::Value;
 use support::LIMIT;
 use support::harness::{Harness, send};
@@ -117,7 +117,7 @@ async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
         config.issuer = issuer;
         config.audience = "coins".into();
         config.jwks = None;
-        config.jwks_min_refresh_interval = Period::from_millis(100);
+        config.jwks_min_refresh_interval = HumanDuration::from_millis(100);
         config.rules =
             serde_json::from_str(r#"[{"path": "/**", "scopes": ["coins.read"]}]"#).unwrap();
     })

@@ -15,7 +15,7 @@ mod workers;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chassis::http::{Body, Limits, Upstream, full, json, read_limited, traced};
+use chassis::http::{Body, Limits, Upstream, full, json, read_limited, trace_request};
 use chassis::{BoxError, Shutdown};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -27,7 +27,7 @@ use query::Query;
 use rejection::Rejection;
 use workers::Workers;
 
-/// Serves until the shutdown, then finishes requests in flight within `limits.drain`.
+/// Serves until the shutdown, then finishes requests in flight within `limits.drain_timeout`.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
@@ -83,7 +83,7 @@ impl Service {
                 .unwrap_or_else(Rejection::response)
         };
 
-        traced(name, request, handler).await
+        trace_request(name, request, handler).await
     }
 
     async fn coins(

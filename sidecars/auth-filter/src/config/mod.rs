@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chassis::http::{Limits, UpstreamLimits, UpstreamProtocol};
-use chassis::{Period, Secret};
+use chassis::{HumanDuration, Secret};
 use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,11 +52,11 @@ pub struct Config {
     /// `audience_claim`, `jwks`, `algorithms`, `required` claims and `scope_claim`.
     pub issuers: Vec<TrustedIssuer>,
     /// How often the key sets are loaded again.
-    pub jwks_refresh_interval: Period,
+    pub jwks_refresh_interval: HumanDuration,
     /// Minimum time between two loads caused by tokens with an unknown key id.
-    pub jwks_min_refresh_interval: Period,
+    pub jwks_min_refresh_interval: HumanDuration,
     /// How long keys are used while the key set cannot be loaded.
-    pub jwks_max_stale: Period,
+    pub jwks_max_stale: HumanDuration,
     /// PEM file of the CA certificates trusted when keys are fetched; the public CAs without it.
     pub jwks_ca_file: Option<PathBuf>,
     /// Allows loading keys over plain http from another host, where the network can replace them.
@@ -64,7 +64,7 @@ pub struct Config {
     /// Accepted signature algorithms, among those the key supports.
     pub algorithms: Vec<Algorithm>,
     /// Tolerated clock difference between issuer and filter.
-    pub leeway: Period,
+    pub leeway: HumanDuration,
     /// Number of verified tokens to cache, so that their signatures are not checked again; 0
     /// disables the cache.
     pub token_cache_size: usize,
@@ -149,13 +149,13 @@ impl Default for Config {
             audience: String::new(),
             jwks: None,
             issuers: Vec::new(),
-            jwks_refresh_interval: Period::from_secs(300),
-            jwks_min_refresh_interval: Period::from_secs(30),
-            jwks_max_stale: Period::from_secs(24 * 3600),
+            jwks_refresh_interval: HumanDuration::from_secs(300),
+            jwks_min_refresh_interval: HumanDuration::from_secs(30),
+            jwks_max_stale: HumanDuration::from_secs(24 * 3600),
             jwks_ca_file: None,
             insecure_jwks_http: false,
             algorithms: Algorithm::ALL.to_vec(),
-            leeway: Period::from_secs(60),
+            leeway: HumanDuration::from_secs(60),
             token_cache_size: 1024,
             api_keys: Vec::new(),
             api_keys_file: None,

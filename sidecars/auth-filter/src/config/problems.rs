@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chassis::http::is_loopback;
-use chassis::{Period, Problem, Settings};
+use chassis::{HumanDuration, Problem, Settings};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Uri};
 
@@ -307,7 +307,7 @@ fn issuer_entry_problems(
 }
 
 // Ten minutes is far beyond the skew of NTP-synchronized clocks.
-const MAX_LEEWAY: Period = Period::from_secs(600);
+const MAX_LEEWAY: HumanDuration = HumanDuration::from_secs(600);
 
 const NO_PLACE: &str = "set a path or an https URL, or omit it when `issuer` is an https URL";
 
@@ -401,8 +401,8 @@ mod tests {
         let config = Config {
             issuer: "no address".into(),
             algorithms: Vec::new(),
-            leeway: Period::from_secs(3600),
-            jwks_refresh_interval: Period::from_secs(0),
+            leeway: HumanDuration::from_secs(3600),
+            jwks_refresh_interval: HumanDuration::from_secs(0),
             rules: serde_json::from_str(r#"[{"path":"x"},{"path":"/y"},{"path":"/**/z"}]"#)
                 .unwrap(),
             ..good()

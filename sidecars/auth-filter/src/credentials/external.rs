@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use chassis::Period;
-use chassis::http::{InvalidUpstream, Upstream, UpstreamLimits, empty};
+use chassis::HumanDuration;
+use chassis::http::{ParseUpstreamError, Upstream, UpstreamLimits, empty};
 use http::header::{CONTENT_LENGTH, HOST, LOCATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
@@ -27,7 +27,7 @@ pub struct ExternalSettings {
     /// Request headers forwarded to the service, besides `host` and `x-forwarded-*`.
     pub headers: Vec<String>,
     /// How long the service may take; without a response the request is rejected.
-    pub timeout: Period,
+    pub timeout: HumanDuration,
 }
 
 impl Default for ExternalSettings {
@@ -35,7 +35,7 @@ impl Default for ExternalSettings {
         Self {
             url: None,
             headers: ["authorization", "cookie"].map(str::to_owned).to_vec(),
-            timeout: Period::from_secs(2),
+            timeout: HumanDuration::from_secs(2),
         }
     }
 }
@@ -61,12 +61,12 @@ impl External {
     pub fn new(
         url: &str,
         headers: Vec<HeaderName>,
-        timeout: Period,
-    ) -> Result<Self, InvalidUpstream> {
+        timeout: HumanDuration,
+    ) -> Result<Self, ParseUpstreamError> {
         let limits = UpstreamLimits {
-            connect: timeout,
-            response: timeout,
-            stall: timeout,
+            connect_timeout: timeout,
+            response_timeout: timeout,
+            stall_timeout: timeout,
             ..UpstreamLimits::default()
         };
         Ok(Self {
