@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::http::client::ProxySettings;
 use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -32,6 +33,7 @@ impl Service {
             shutdown,
             readiness: Readiness::new(),
             common: Common::with_admin_port(0),
+            proxy: ProxySettings::none(),
         };
         let ended = tokio::spawn(async move {
             let aws = Aws::from_variables(|_| None);

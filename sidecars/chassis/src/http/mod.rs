@@ -5,10 +5,12 @@
 //!                 (server.rs)           trace_request(…)       (upstream.rs)
 //! ```
 //!
-//! Bodies stream both ways; [`read_limited`] reads a whole one.
+//! Bodies stream both ways; [`read_limited`] reads a whole one. Servers outside the task are reached
+//! with [`client`].
 
 mod activity;
 mod body;
+pub mod client;
 mod connection;
 mod drain_on_drop;
 mod headers;
