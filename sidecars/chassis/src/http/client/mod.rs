@@ -231,6 +231,11 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Checks that a client can send requests to a URL, as far as the URL alone determines that.
+pub fn check_url(url: &Uri) -> Result<(), ClientError> {
+    Origin::from_url(url).map(|_| ())
+}
+
 /// The scheme, host and port of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
