@@ -147,3 +147,28 @@ fn find_resolve_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Resolv
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::AddressPolicy, *};
+
+    #[tokio::test]
+    async fn refuses_a_name_that_resolves_to_a_private_address() {
+        let config = ClientConfig {
+            addresses: AddressPolicy::PublicOnly,
+            ..ClientConfig::default()
+        };
+        let tls = Arc::new(config.trust.tls_config().unwrap());
+        let connector = Connector {
+            config: &config,
+            tls: &tls,
+        };
+        // As if the check of the URL had not refused the name, which only the resolver knows then.
+        let origin = Origin::from_url(&Uri::from_static("http://localhost:1/")).unwrap();
+        let error = connector
+            .connect(&origin, &Route::Direct)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ClientError::RefusedAddress(_)), "{error:?}");
+    }
+}

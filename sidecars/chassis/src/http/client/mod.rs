@@ -77,15 +77,6 @@ impl Client {
         Self::with_tls(Arc::new(config), Arc::clone(&self.tls))
     }
 
-    /// Creates a client that differs only in that it uses no proxy.
-    pub fn without_proxy(&self) -> Self {
-        let config = ClientConfig {
-            proxy: ProxySettings::none(),
-            ..(*self.config).clone()
-        };
-        Self::with_tls(Arc::new(config), Arc::clone(&self.tls))
-    }
-
     fn with_tls(config: Arc<ClientConfig>, tls: Arc<rustls::ClientConfig>) -> Self {
         let limits = &config.limits;
         let idle = IdlePool::new(limits.idle_timeout, limits.max_idle_connections);
