@@ -16,11 +16,15 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::{Running, code, plan};
-use task_runner::{Finished, Image, Program, RunPlan, What};
+use task_runner::{EventKind, Image, Program, RunPlan, TaskReport};
 use tempfile::TempDir;
 
 /// A folder with an image of a shell and a few commands, and a plan of one container in it.
-fn boxed(script: &str, more: Value, change: impl FnOnce(&mut Image)) -> Option<(TempDir, RunPlan)> {
+fn image_task(
+    script: &str,
+    more: Value,
+    change: impl FnOnce(&mut Image),
+) -> Option<(TempDir, RunPlan)> {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("image");
     for name in ["bin", "etc", "data"] {
@@ -64,12 +68,12 @@ fn boxed(script: &str, more: Value, change: impl FnOnce(&mut Image)) -> Option<(
         return None;
     }
 
-    let program = Program::of_image(image, &plan.definition.container_definitions[0]);
+    let program = Program::from_image(image, &plan.definition.container_definitions[0]);
     plan.programs.insert("box".into(), program);
     Some((folder, plan))
 }
 
-async fn run((folder, plan): (TempDir, RunPlan)) -> (Finished, Vec<String>) {
+async fn run((folder, plan): (TempDir, RunPlan)) -> (TaskReport, Vec<String>) {
     let root = folder.path().join("image");
     let before = files(&root);
     let mut task = Running::of(folder, plan);
@@ -83,7 +87,7 @@ async fn run((folder, plan): (TempDir, RunPlan)) -> (Finished, Vec<String>) {
     );
 
     let lines = heard.iter().filter_map(|event| match &event.what {
-        What::Log { line, .. } => Some(line.clone()),
+        EventKind::Log { line, .. } => Some(line.clone()),
         _ => None,
     });
 
@@ -107,10 +111,10 @@ fn files(folder: &Path) -> Vec<String> {
 async fn a_container_sees_the_files_of_its_image_and_writes_onto_them() {
     let script = "pwd; cat given; echo; touch new && ls; ls / | cat; touch /etc/mine && echo wrote; echo $$ $SHAPE $HOME";
     let set = |image: &mut Image| drop(image.environment.insert("SHAPE".into(), "round".into()));
-    let Some(boxed) = boxed(script, json!({}), set) else {
+    let Some(image_task) = image_task(script, json!({}), set) else {
         return;
     };
-    let (finished, lines) = run(boxed).await;
+    let (finished, lines) = run(image_task).await;
 
     assert_eq!(code(&finished, "box"), Some(0), "{lines:?}");
     let (said, rest) = lines.split_at(4);
@@ -140,10 +144,10 @@ async fn a_volume_can_be_written_to_where_a_read_only_root_cannot() {
         "mountPoints": [{ "sourceVolume": "store", "containerPath": "/var/store" }],
         "linuxParameters": { "tmpfs": [{ "containerPath": "/small", "size": 8 }] },
     });
-    let Some(boxed) = boxed(script, more, |_| {}) else {
+    let Some(image_task) = image_task(script, more, |_| {}) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
 
     assert!(lines[0].contains("Read-only file system"), "{lines:?}");
     assert_eq!(lines[1..], ["kept", "small", "null"]);
@@ -152,10 +156,10 @@ async fn a_volume_can_be_written_to_where_a_read_only_root_cannot() {
 #[tokio::test]
 async fn a_user_is_one_of_the_images() {
     let set = |image: &mut Image| image.user = Some("web".into());
-    let Some(boxed) = boxed("id -u; id -g; echo $HOME", json!({}), set) else {
+    let Some(image_task) = image_task("id -u; id -g; echo $HOME", json!({}), set) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
     assert_eq!(lines, ["101", "102", "/home/web"]);
 }
 
@@ -163,10 +167,10 @@ async fn a_user_is_one_of_the_images() {
 async fn root_of_an_image_is_root_of_nothing_else() {
     let script = "mount -t tmpfs none /data 2>/dev/null || echo no mounts; mknod /data/disk b 8 0 2>/dev/null || echo no devices; \
                   id -u; touch given && echo mine";
-    let Some(boxed) = boxed(script, json!({}), |_| {}) else {
+    let Some(image_task) = image_task(script, json!({}), |_| {}) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
     let own = if rustix::process::geteuid().is_root() {
         "0".to_owned()
     } else {
@@ -180,7 +184,7 @@ async fn root_of_an_image_is_root_of_nothing_else() {
 async fn root_may_give_files_away_and_become_somebody_else_where_root_runs_it() {
     let script = "touch mine && chown web mine && ls -n mine | cat; su web -c 'id -u; touch mine && echo may'; touch /etc/passwd; \
                   trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done";
-    let Some((folder, plan)) = boxed(script, json!({}), |_| {}) else {
+    let Some((folder, plan)) = image_task(script, json!({}), |_| {}) else {
         return;
     };
 
@@ -203,7 +207,7 @@ async fn root_may_give_files_away_and_become_somebody_else_where_root_runs_it() 
 #[tokio::test]
 async fn a_container_of_another_user_ends_with_its_killed_init() {
     let set = |image: &mut Image| image.user = Some("web".into());
-    let Some((folder, plan)) = boxed("echo ready; sleep 60", json!({}), set) else {
+    let Some((folder, plan)) = image_task("echo ready; sleep 60", json!({}), set) else {
         return;
     };
     let mut task = Running::of(folder, plan);
@@ -237,10 +241,10 @@ async fn a_definition_takes_the_place_of_what_an_image_runs() {
     ];
 
     for (more, expected) in cases {
-        let Some(boxed) = boxed("own", more, entry) else {
+        let Some(image_task) = image_task("own", more, entry) else {
             return;
         };
-        let (_, lines) = run(boxed).await;
+        let (_, lines) = run(image_task).await;
         assert_eq!(lines, [expected]);
     }
 }
@@ -249,7 +253,7 @@ async fn a_definition_takes_the_place_of_what_an_image_runs() {
 async fn the_signal_of_an_image_asks_it_to_stop() {
     let script = "trap 'echo quit; exit 3' QUIT; echo ready; while :; do sleep 0.05; done";
     let set = |image: &mut Image| image.stop_signal = Some("SIGQUIT".into());
-    let Some((folder, plan)) = boxed(script, json!({ "stopTimeout": 20 }), set) else {
+    let Some((folder, plan)) = image_task(script, json!({ "stopTimeout": 20 }), set) else {
         return;
     };
     let mut task = Running::of(folder, plan);
@@ -266,7 +270,7 @@ async fn an_init_stands_before_an_image_and_health_is_asked_within_it() {
         "linuxParameters": { "initProcessEnabled": true },
         "healthCheck": { "command": ["CMD-SHELL", "test -f /data/given && ! test -d /usr"], "interval": 5 },
     });
-    let Some((folder, mut plan)) = boxed(script, more, |_| {}) else {
+    let Some((folder, mut plan)) = image_task(script, more, |_| {}) else {
         return;
     };
 
@@ -275,10 +279,10 @@ async fn an_init_stands_before_an_image_and_health_is_asked_within_it() {
     let itself = task.until_said("box", "").await;
     assert_ne!(itself, "1", "the init is PID 1");
 
-    let is_healthy = |what: &What| {
+    let is_healthy = |what: &EventKind| {
         matches!(
             what,
-            What::Health {
+            EventKind::Health {
                 health: task_runner::machine::Health::Healthy,
                 ..
             }
@@ -293,7 +297,8 @@ async fn an_init_stands_before_an_image_and_health_is_asked_within_it() {
 
 #[tokio::test]
 async fn a_command_of_somebodys_own_runs_within_the_image() {
-    let Some((folder, plan)) = boxed("echo ready; sleep 30", json!({ "stopTimeout": 2 }), |_| {})
+    let Some((folder, plan)) =
+        image_task("echo ready; sleep 30", json!({ "stopTimeout": 2 }), |_| {})
     else {
         return;
     };
@@ -321,10 +326,10 @@ async fn a_command_of_somebodys_own_runs_within_the_image() {
 #[tokio::test]
 async fn a_program_that_an_image_lacks_is_told() {
     let set = |image: &mut Image| image.command = vec!["/bin/absent".into()];
-    let Some(boxed) = boxed("", json!({}), set) else {
+    let Some(image_task) = image_task("", json!({}), set) else {
         return;
     };
-    let (finished, lines) = run(boxed).await;
+    let (finished, lines) = run(image_task).await;
     assert_eq!(code(&finished, "box"), None, "it never ran: {lines:?}");
     let reason = "CannotStartContainerError: cannot run `/bin/absent`: No such file or directory";
     assert!(finished.stopped_reason.starts_with(reason), "{finished:?}");
@@ -337,7 +342,7 @@ async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
                   (cat /data/same > /proc/sys/kernel/core_pattern) 2>/dev/null || echo no kernel; \
                   (echo x >> /etc/hosts) 2>/dev/null || echo no hosts; \
                   echo ready; sleep 60";
-    let Some((folder, plan)) = boxed(script, json!({ "stopTimeout": 2 }), |_| {}) else {
+    let Some((folder, plan)) = image_task(script, json!({ "stopTimeout": 2 }), |_| {}) else {
         return;
     };
     let mut task = Running::of(folder, plan);
@@ -379,10 +384,10 @@ async fn a_link_of_an_image_leads_nowhere_but_into_the_image() {
     };
     let more =
         json!({ "mountPoints": [{ "sourceVolume": "store", "containerPath": "/evil/made" }] });
-    let Some(boxed) = boxed("ls /evil", more, set) else {
+    let Some(image_task) = image_task("ls /evil", more, set) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
 
     // What the link names is made within the image, or refused; never on this machine.
     assert!(

@@ -9,17 +9,17 @@ use serde_json::json;
 use std::fs;
 use std::sync::Arc;
 use support::{Running, container};
-use task_runner::Groups;
+use task_runner::Cgroups;
 
 #[tokio::test]
 async fn many_tasks_leave_nothing_behind() {
     one_task().await;
     let before = (descriptors(), children(), mounts());
-    for _ in 0..tasks() {
+    for _ in 0..task_count() {
         one_task().await;
     }
     assert_eq!((descriptors(), children(), mounts()), before);
-    assert_eq!(support::groups_of(std::process::id()), [""; 0]);
+    assert_eq!(support::cgroups_of(std::process::id()), [""; 0]);
 }
 
 async fn one_task() {
@@ -35,7 +35,7 @@ async fn one_task() {
     ];
 
     let mut plan = support::plan(folder.path(), containers);
-    plan.groups = Groups::open(&plan.definition).ok().map(Arc::new);
+    plan.cgroups = Cgroups::open(&plan.definition).ok().map(Arc::new);
     let mut task = Running::of(folder, plan);
     task.until_ready(&["app"]).await;
     task.stop().await;
@@ -78,7 +78,7 @@ fn mounts() -> usize {
 }
 
 /// How many tasks live and end: 200, or as many as `LEAK_TASKS` says.
-fn tasks() -> u32 {
+fn task_count() -> u32 {
     let asked = std::env::var("LEAK_TASKS").ok();
     asked.map_or(200, |count| count.parse().unwrap())
 }

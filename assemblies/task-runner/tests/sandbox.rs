@@ -16,9 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{LIMIT, Running, code, plan, said};
-use task_runner::sandbox::{Border, METADATA, Sandbox, Shape, Traffic, carry};
-use task_runner::{Finished, Program, RunPlan};
+use support::{LIMIT, Running, code, is_line, plan};
+use task_runner::sandbox::{Boundary, Isolation, METADATA_ADDRESS, Sandbox, Traffic, forward};
+use task_runner::{Program, RunPlan, TaskReport};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,13 +34,13 @@ impl Scripts {
     fn new(containers: &[(&str, &str, Value)], more: Value) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let container = |(name, script, more): &(&str, &str, Value)| {
-            let one = json!({ "name": name, "image": "sh", "entryPoint": ["sh"], "command": ["-c", script] });
-            merged(one, more)
+            let container = json!({ "name": name, "image": "sh", "entryPoint": ["sh"], "command": ["-c", script] });
+            merge(container, more)
         };
         let mut plan = plan(folder.path(), containers.iter().map(container).collect());
         let definition = serde_json::to_value(&plan.definition).unwrap();
 
-        plan.definition = serde_json::from_value(merged(definition, &more)).unwrap();
+        plan.definition = serde_json::from_value(merge(definition, &more)).unwrap();
         for program in plan.programs.values_mut() {
             *program = Program {
                 binary: "/bin/sh".into(),
@@ -56,11 +56,11 @@ impl Scripts {
         Some(Self { folder, plan })
     }
 
-    async fn run(self) -> (Finished, Vec<String>) {
+    async fn run(self) -> (TaskReport, Vec<String>) {
         let task = Running::of(self.folder, self.plan);
         let (finished, heard) = task.end().await;
         let lines = heard.iter().filter_map(|event| match &event.what {
-            task_runner::What::Log { line, .. } => Some(line.clone()),
+            task_runner::EventKind::Log { line, .. } => Some(line.clone()),
             _ => None,
         });
         (finished, lines.collect())
@@ -76,11 +76,12 @@ fn skip() {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-fn merged(mut one: Value, more: &Value) -> Value {
-    one.as_object_mut()
+fn merge(mut container: Value, more: &Value) -> Value {
+    container
+        .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
-    one
+    container
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpo
         panic!("IPv4 was asked for")
     };
     let there = sandbox.listen(address).unwrap();
-    let metadata = sandbox.listen(METADATA).unwrap();
+    let metadata = sandbox.listen(METADATA_ADDRESS).unwrap();
 
     assert_eq!(
         metadata.local_addr().unwrap().to_string(),
@@ -136,12 +137,12 @@ async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_m
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let inside: SocketAddrV4 = "127.0.0.1:7".parse().unwrap();
-    let border = Border {
+    let boundary = Boundary {
         traffic: Traffic::Ingress,
         port: 7,
         faults: Arc::clone(sandbox.faults()),
     };
-    let forward = carry(listener, border, move || {
+    let forward = forward(listener, boundary, move || {
         let sandbox = Arc::clone(&sandbox);
         async move { sandbox.connect(inside).await }
     });
@@ -196,7 +197,7 @@ async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
         .heard
         .iter()
         .filter_map(|event| match &event.what {
-            task_runner::What::Log { line, .. } => Some(line.clone()),
+            task_runner::EventKind::Log { line, .. } => Some(line.clone()),
             _ => None,
         })
         .collect();
@@ -214,11 +215,11 @@ async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
 #[tokio::test]
 async fn a_volume_is_one_folder_for_all_and_can_be_read_only_for_some() {
     let mount = |read_only: bool| json!({ "mountPoints": [{ "sourceVolume": "shared", "containerPath": "/tmp", "readOnly": read_only }] });
-    let after = merged(
+    let after = merge(
         mount(true),
         &json!({ "dependsOn": [{ "containerName": "writer", "condition": "SUCCESS" }] }),
     );
-    let writer = merged(mount(false), &json!({ "essential": false }));
+    let writer = merge(mount(false), &json!({ "essential": false }));
     let read =
         "cat /tmp/from-writer; (echo x > /tmp/mine) 2>/dev/null && echo wrote || echo refused";
     let containers = [
@@ -283,9 +284,9 @@ async fn a_health_check_runs_where_the_container_does() {
     scripts.plan.fast_health = 50;
     let mut task = Running::of(scripts.folder, scripts.plan);
     let event = task
-        .until(|event| matches!(event.what, task_runner::What::Health { .. }))
+        .until(|event| matches!(event.what, task_runner::EventKind::Health { .. }))
         .await;
-    let task_runner::What::Health { health, output, .. } = event.what else {
+    let task_runner::EventKind::Health { health, output, .. } = event.what else {
         panic!("asked for")
     };
 
@@ -311,9 +312,9 @@ async fn containers_that_share_their_processes_see_each_other_and_are_not_pid_1(
         return;
     };
 
-    let shape = Shape {
+    let shape = Isolation {
         network: true,
-        shared_processes: true,
+        shared_pid_namespace: true,
     };
 
     scripts.plan.sandbox = Some(Arc::new(
@@ -355,7 +356,9 @@ async fn a_mount_that_cannot_be_made_is_named() {
     let task = Running::of(scripts.folder, scripts.plan);
     let (finished, heard) = task.end().await;
     assert!(finished.stopped_reason.contains("app") || !finished.stopped_reason.is_empty());
-    let told = heard.iter().any(|event| said(event, "app", "cannot run"));
+    let told = heard
+        .iter()
+        .any(|event| is_line(event, "app", "cannot run"));
     assert!(told, "{heard:#?}");
 }
 
@@ -413,7 +416,7 @@ async fn the_volumes_of_another_container_can_be_taken_over() {
         (
             "other",
             "until [ -e /store/x ]; do sleep 0.05; done; echo there; touch /store/y 2>/dev/null || echo only to read; sleep 5",
-            merged(taken, &json!({ "essential": false, "stopTimeout": 2 })),
+            merge(taken, &json!({ "essential": false, "stopTimeout": 2 })),
         ),
     ];
 

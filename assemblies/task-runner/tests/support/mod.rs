@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use task_runner::machine::StopCode;
-use task_runner::sandbox::{Sandbox, Shape};
-use task_runner::{Control, Finished, Program, RunError, RunPlan, RunnerEvent, Secrets, What, run};
+use task_runner::sandbox::{Isolation, Sandbox};
+use task_runner::{
+    Control, EventKind, Program, RunError, RunPlan, RunnerEvent, Secrets, TaskReport, run,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,20 +29,21 @@ pub(crate) const FIXTURE: &str = env!("CARGO_BIN_EXE_runner-fixture");
 
 /// A container that behaves as the words say, with more fields of its own.
 pub(crate) fn container(name: &str, words: &[&str], more: Value) -> Value {
-    let mut one = json!({
+    let mut container = json!({
         "name": name, "image": "fixture", "entryPoint": ["/runner-fixture"], "command": words,
     });
-    one.as_object_mut()
+    container
+        .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
-    one
+    container
 }
 
 /// A place of its own, where this machine gives out any.
 pub(crate) fn sandbox() -> Option<Arc<Sandbox>> {
-    let shape = Shape {
+    let shape = Isolation {
         network: true,
-        shared_processes: false,
+        shared_pid_namespace: false,
     };
     let opened = Sandbox::open(FIXTURE.as_ref(), shape);
     opened
@@ -50,7 +53,7 @@ pub(crate) fn sandbox() -> Option<Arc<Sandbox>> {
 }
 
 /// The control groups that a runner has at this moment, by their paths.
-pub(crate) fn groups_of(runner: u32) -> Vec<String> {
+pub(crate) fn cgroups_of(runner: u32) -> Vec<String> {
     let name = format!("assemble-{runner}-");
     let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
     let mut found = Vec::new();
@@ -87,7 +90,7 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
     let names = definition
         .container_definitions
         .iter()
-        .map(|one| one.name.clone());
+        .map(|container| container.name.clone());
 
     RunPlan {
         programs: names.map(|name| (name, program.clone())).collect(),
@@ -111,9 +114,9 @@ pub(crate) struct Running {
     pub(crate) folder: TempDir,
     pub(crate) sandbox: Option<Arc<Sandbox>>,
     pub(crate) control: mpsc::Sender<Control>,
-    pub(crate) heard: Vec<RunnerEvent>,
+    pub(crate) events_seen: Vec<RunnerEvent>,
     events: mpsc::Receiver<RunnerEvent>,
-    task: JoinHandle<Result<Finished, RunError>>,
+    task: JoinHandle<Result<TaskReport, RunError>>,
 }
 
 impl Running {
@@ -141,7 +144,7 @@ impl Running {
             folder,
             sandbox,
             control,
-            heard: Vec::new(),
+            events_seen: Vec::new(),
             events,
             task,
         }
@@ -152,9 +155,9 @@ impl Running {
         loop {
             let next = timeout(LIMIT, self.events.recv()).await;
             let Ok(Some(event)) = next else {
-                panic!("not heard; but: {:#?}", self.heard)
+                panic!("not heard; but: {:#?}", self.events_seen)
             };
-            self.heard.push(event.clone());
+            self.events_seen.push(event.clone());
             if wanted(&event) {
                 return event;
             }
@@ -163,9 +166,11 @@ impl Running {
 
     /// Listens until these have printed a line that begins so.
     pub(crate) async fn until_said(&mut self, container: &str, beginning: &str) -> String {
-        let event = self.until(|event| said(event, container, beginning)).await;
+        let event = self
+            .until(|event| is_line(event, container, beginning))
+            .await;
         match event.what {
-            What::Log { line, .. } => line,
+            EventKind::Log { line, .. } => line,
             other => panic!("{other:?}"),
         }
     }
@@ -173,7 +178,11 @@ impl Running {
     /// Listens until each has printed `ready`, in whatever order.
     pub(crate) async fn until_ready(&mut self, containers: &[&str]) {
         for name in containers {
-            if !self.heard.iter().any(|event| said(event, name, "ready")) {
+            if !self
+                .events_seen
+                .iter()
+                .any(|event| is_line(event, name, "ready"))
+            {
                 self.until_said(name, "ready").await;
             }
         }
@@ -181,8 +190,10 @@ impl Running {
 
     /// The first process of a container that was heard to start.
     pub(crate) fn pid(&self, container: &str) -> u32 {
-        let pid = self.heard.iter().find_map(|event| match event.what {
-            What::Started { pid, .. } if event.container.as_deref() == Some(container) => Some(pid),
+        let pid = self.events_seen.iter().find_map(|event| match event.what {
+            EventKind::Started { pid, .. } if event.container.as_deref() == Some(container) => {
+                Some(pid)
+            }
             _ => None,
         });
         pid.expect("it has started")
@@ -192,9 +203,9 @@ impl Running {
     pub(crate) async fn until_stopped(&mut self, container: &str) {
         let ended = |event: &RunnerEvent| {
             let named = event.container.as_deref() == Some(container);
-            named && matches!(event.what, What::Stopped { .. })
+            named && matches!(event.what, EventKind::Stopped { .. })
         };
-        if !self.heard.iter().any(ended) {
+        if !self.events_seen.iter().any(ended) {
             self.until(ended).await;
         }
     }
@@ -208,47 +219,47 @@ impl Running {
     }
 
     /// Listens to the end.
-    pub(crate) async fn end(mut self) -> (Finished, Vec<RunnerEvent>) {
+    pub(crate) async fn end(mut self) -> (TaskReport, Vec<RunnerEvent>) {
         let listen = async {
             while let Some(event) = self.events.recv().await {
-                self.heard.push(event);
+                self.events_seen.push(event);
             }
         };
         timeout(LIMIT, listen).await.expect("the task ends in time");
-        (self.task.await.unwrap().unwrap(), self.heard)
+        (self.task.await.unwrap().unwrap(), self.events_seen)
     }
 }
 
-pub(crate) fn said(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
+pub(crate) fn is_line(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
     let named = event.container.as_deref() == Some(container);
-    named && matches!(&event.what, What::Log { line, .. } if line.starts_with(beginning))
+    named && matches!(&event.what, EventKind::Log { line, .. } if line.starts_with(beginning))
 }
 
 /// The lives and deaths among what was heard, one short word each.
-pub(crate) fn lives(heard: &[RunnerEvent]) -> Vec<String> {
+pub(crate) fn lifecycle(events_seen: &[RunnerEvent]) -> Vec<String> {
     let word = |event: &RunnerEvent| {
         let name = event.container.as_deref().unwrap_or("task");
         Some(match &event.what {
-            What::Started { .. } => format!("{name} started"),
-            What::Stopping { .. } => format!("{name} stopping"),
-            What::Killing => format!("{name} killing"),
-            What::Restarting { code } => format!("{name} restarting {code}"),
-            What::Stopped {
+            EventKind::Started { .. } => format!("{name} started"),
+            EventKind::Stopping { .. } => format!("{name} stopping"),
+            EventKind::Killing => format!("{name} killing"),
+            EventKind::Restarting { code } => format!("{name} restarting {code}"),
+            EventKind::Stopped {
                 code: Some(code), ..
             } => format!("{name} stopped {code}"),
-            What::Stopped { code: None, .. } => format!("{name} stopped"),
+            EventKind::Stopped { code: None, .. } => format!("{name} stopped"),
             _ => return None,
         })
     };
 
-    heard.iter().filter_map(word).collect()
+    events_seen.iter().filter_map(word).collect()
 }
 
-pub(crate) fn code(finished: &Finished, container: &str) -> Option<i32> {
+pub(crate) fn code(finished: &TaskReport, container: &str) -> Option<i32> {
     finished
         .containers
         .iter()
-        .find(|one| one.name == container)
+        .find(|container| container.name == container)
         .unwrap()
         .code
 }
@@ -261,7 +272,7 @@ pub(crate) fn alive(pid: u32) -> bool {
 }
 
 /// The process that another one, of the same PID namespace, calls so.
-pub(crate) fn called(neighbour: u32, name: u32) -> u32 {
+pub(crate) fn host_pid(neighbour: u32, name: u32) -> u32 {
     let space = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let wanted = space(neighbour);
     let all = std::fs::read_dir("/proc").unwrap().flatten();
