@@ -184,7 +184,7 @@ impl RotatingFile {
 mod tests {
     use super::*;
 
-    fn combined(folder: &tempfile::TempDir) -> Arc<CombinedLog> {
+    fn open_combined(folder: &tempfile::TempDir) -> Arc<CombinedLog> {
         CombinedLog::open(folder.path()).unwrap()
     }
 
@@ -193,7 +193,8 @@ mod tests {
         let received = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&received);
         let listener = move |_, line| sink.lock().unwrap().push(line);
-        let log = ContainerLog::open(folder.path(), "app", combined(&folder), listener).unwrap();
+        let log =
+            ContainerLog::open(folder.path(), "app", open_combined(&folder), listener).unwrap();
         log.copy_lines(bytes, Stream::Stdout).await;
         let file = fs::read_to_string(folder.path().join("app.log")).unwrap();
         (received.lock().unwrap().clone(), file)
@@ -220,7 +221,8 @@ mod tests {
     #[test]
     fn keeps_one_rotated_file() {
         let folder = tempfile::tempdir().unwrap();
-        let log = ContainerLog::open(folder.path(), "app", combined(&folder), |_, _| {}).unwrap();
+        let log =
+            ContainerLog::open(folder.path(), "app", open_combined(&folder), |_, _| {}).unwrap();
         log.lock().file.written = MAX_FILE_BYTES + 1;
         log.write(b"new", Stream::Stderr);
         assert!(folder.path().join("app.log.1").exists());

@@ -177,7 +177,7 @@ impl TaskReport {
             return cause.and_then(|container| container.exit_code).unwrap_or(1);
         }
 
-        let failed = |container: &&ContainerReport| !container.succeeded();
+        let failed = |container: &&ContainerReport| !container.is_success();
         self.containers
             .iter()
             .find(failed)
@@ -188,7 +188,7 @@ impl TaskReport {
 
 impl ContainerReport {
     /// True if it exited 0, by the SIGTERM it was sent, or early without being essential, or if it never ran.
-    fn succeeded(&self) -> bool {
+    fn is_success(&self) -> bool {
         let requested = self.stop_requested_at.is_some() && self.exit_code == Some(143);
         let harmless = !self.essential && self.stop_requested_at.is_none() && !self.killed;
         requested || harmless || matches!(self.exit_code, Some(0) | None)

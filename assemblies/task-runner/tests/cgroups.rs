@@ -1,10 +1,6 @@
-//! A task held by the kernel: in a process of its own, where no other task takes its part of the processors.
+//! Limits enforced by cgroups. In its own process, where no other test uses the CPU time of the task.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what goes wrong here is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 mod support;
 
@@ -14,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Running, cgroups_of, container};
+use support::{RunningTask, cgroups_of, container};
 use task_runner::{Cgroups, ContainerReport, TaskReport};
 
-/// A task with control groups, unless this machine gives out none.
-fn with_cgroups(test: &str, size: Value, containers: Vec<Value>) -> Option<Running> {
+/// Runs a task with cgroups, or returns `None` if this host does not allow them.
+fn with_cgroups(test: &str, size: Value, containers: Vec<Value>) -> Option<RunningTask> {
     let folder = tempfile::tempdir().unwrap();
     let mut plan = support::plan(folder.path(), containers);
     let text = |name: &str| size[name].as_str().map(str::to_owned);
@@ -26,144 +22,146 @@ fn with_cgroups(test: &str, size: Value, containers: Vec<Value>) -> Option<Runni
 
     match Cgroups::open(&plan.definition) {
         Ok(cgroups) => plan.cgroups = Some(Arc::new(cgroups)),
-        Err(why) => {
-            // Past the harness, which keeps what a test that passes prints.
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: {test}: no control groups: {why}"
-            );
+        Err(error) => {
+            // Directly to stderr: the harness hides the output of tests that pass.
+            let _ = writeln!(std::io::stderr(), "skipped: {test}: no cgroups: {error}");
             return None;
         }
     }
 
-    Some(Running::of(folder, plan))
+    Some(RunningTask::from_plan(folder, plan))
 }
 
-fn report<'f>(finished: &'f TaskReport, name: &str) -> &'f ContainerReport {
-    let mut all = finished.containers.iter();
-    all.find(|one| one.name == name).unwrap()
+fn container_report<'r>(report: &'r TaskReport, name: &str) -> &'r ContainerReport {
+    let mut containers = report.containers.iter();
+    containers.find(|container| container.name == name).unwrap()
 }
 
 #[tokio::test]
-async fn the_kernel_kills_who_needs_more_than_its_memory_and_nobody_else() {
+async fn the_kernel_kills_only_the_container_over_its_memory_limit() {
     let containers = vec![
         container(
             "app",
-            &["eats", "120"],
+            &["allocate", "120"],
             json!({ "memory": 64, "essential": false }),
         ),
-        container("other", &["eats", "40"], json!({ "memory": 200 })),
+        container("other", &["allocate", "40"], json!({ "memory": 200 })),
     ];
 
-    let test = "the_kernel_kills_who_needs_more_than_its_memory_and_nobody_else";
+    let test = "the_kernel_kills_only_the_container_over_its_memory_limit";
     let Some(mut task) = with_cgroups(test, json!({}), containers) else {
         return;
     };
 
-    task.until_ready(&["other"]).await;
-    task.until_stopped("app").await;
+    task.wait_until_ready(&["other"]).await;
+    task.wait_until_stopped("app").await;
     task.stop().await;
 
-    let (finished, _) = task.end().await;
-    let (app, other) = (report(&finished, "app"), report(&finished, "other"));
-    assert_eq!((app.code, other.code), (Some(137), Some(0)));
+    let (report, _) = task.end().await;
+    let (app, other) = (
+        container_report(&report, "app"),
+        container_report(&report, "other"),
+    );
+    assert_eq!((app.exit_code, other.exit_code), (Some(137), Some(0)));
     let reason = app.reason.as_deref().unwrap_or_default();
 
     assert!(reason.starts_with("OutOfMemoryError"), "{reason}");
+    // The kernel kills before the limit is exceeded, so no sample can be above it.
     assert!(app.peak_memory <= 64 << 20, "{}", app.peak_memory);
 }
 
 #[tokio::test]
-async fn the_task_needs_no_more_than_its_own_memory() {
+async fn the_kernel_kills_at_the_memory_limit_of_the_task() {
+    // 150 MiB together, more than the task's 128.
     let containers = vec![
-        container("app", &["eats", "110"], json!({})),
-        container("other", &["eats", "40"], json!({})),
+        container("app", &["allocate", "110"], json!({})),
+        container("other", &["allocate", "40"], json!({})),
     ];
-    let test = "the_task_needs_no_more_than_its_own_memory";
+    let test = "the_kernel_kills_at_the_memory_limit_of_the_task";
     let Some(mut task) = with_cgroups(test, json!({ "memory": "128" }), containers) else {
         return;
     };
 
-    task.until_stopped("app").await;
-    let (finished, _) = task.end().await;
-    let app = report(&finished, "app");
-    assert_eq!(app.code, Some(137));
+    task.wait_until_stopped("app").await;
+    let (report, _) = task.end().await;
+    let app = container_report(&report, "app");
+    assert_eq!(app.exit_code, Some(137));
     let reason = app.reason.as_deref().unwrap_or_default();
 
     assert!(reason.starts_with("OutOfMemoryError"), "{reason}");
-    assert_eq!(finished.cause.as_deref(), Some("app"));
+    assert_eq!(report.cause.as_deref(), Some("app"));
 }
 
 #[tokio::test]
-async fn one_that_is_killed_by_somebody_is_not_out_of_memory() {
+async fn a_kill_after_the_stop_timeout_is_not_out_of_memory() {
     let containers = vec![container(
         "app",
-        &["stubborn"],
+        &["ignore-term"],
         json!({ "memory": 64, "stopTimeout": 2 }),
     )];
-    let test = "one_that_is_killed_by_somebody_is_not_out_of_memory";
+    let test = "a_kill_after_the_stop_timeout_is_not_out_of_memory";
     let Some(mut task) = with_cgroups(test, json!({}), containers) else {
         return;
     };
 
-    task.until_ready(&["app"]).await;
+    task.wait_until_ready(&["app"]).await;
     task.stop().await;
-    let (finished, _) = task.end().await;
-    let app = report(&finished, "app");
+    let (report, _) = task.end().await;
+    let app = container_report(&report, "app");
 
-    assert_eq!(app.code, Some(137));
+    assert_eq!(app.exit_code, Some(137));
     let reason = app.reason.as_deref().unwrap_or_default();
     assert!(!reason.starts_with("OutOfMemoryError"), "{reason}");
 }
 
-/// A quarter of a processor, wanted by two threads: what it got is compared with the time that went by, not
-/// with a clock's promise.
+/// Two threads compete for a quarter of a processor. The CPU time is compared with the elapsed time, so a slow
+/// host does not fail the test.
 #[tokio::test]
-async fn the_task_has_its_part_of_the_processors_and_no_more() {
-    let containers = vec![container("app", &["burns", "2000"], json!({}))];
-    let test = "the_task_has_its_part_of_the_processors_and_no_more";
+async fn the_task_gets_no_more_than_its_cpu() {
+    let containers = vec![container("app", &["burn-cpu", "2000"], json!({}))];
+    let test = "the_task_gets_no_more_than_its_cpu";
     let Some(task) = with_cgroups(test, json!({ "cpu": "256" }), containers) else {
         return;
     };
-    let begun = Instant::now();
-    let (finished, _) = task.end().await;
-    let went_by = begun.elapsed();
-    let spent = report(&finished, "app").processor_time;
+    let start = Instant::now();
+    let (report, _) = task.end().await;
+    let elapsed = start.elapsed();
+    let cpu_time = container_report(&report, "app").cpu_time;
 
-    // The kernel may give a period more at either end.
-    let most = went_by / 4 + Duration::from_millis(200);
+    // The kernel may grant one more period at the start and the end.
+    let max = elapsed / 4 + Duration::from_millis(200);
     assert!(
-        spent > Duration::from_millis(100) && spent < most,
-        "{spent:?} of {went_by:?}"
+        cpu_time > Duration::from_millis(100) && cpu_time < max,
+        "{cpu_time:?} of {elapsed:?}"
     );
 }
 
 #[tokio::test]
-async fn groups_go_with_their_task_and_those_of_killed_runners_with_the_next() {
-    let test = "groups_go_with_their_task_and_those_of_killed_runners_with_the_next";
+async fn cgroups_are_removed_with_their_task_and_stale_ones_by_the_next() {
+    let test = "cgroups_are_removed_with_their_task_and_stale_ones_by_the_next";
     let containers = vec![container("app", &["serve"], json!({ "memory": 64 }))];
     let Some(mut task) = with_cgroups(test, json!({}), containers) else {
         return;
     };
 
-    task.until_ready(&["app"]).await;
-    // Other tests of this process have groups, too: ours is the one with our process in it.
+    task.wait_until_ready(&["app"]).await;
+    // Other tests of this process have cgroups, too: this task's contains its process.
     let pid = task.pid("app").to_string();
-    let holds = |path: &String| {
+    let contains_pid = |path: &String| {
         let processes = fs::read_to_string(format!("{path}/app/cgroup.procs"));
         processes.is_ok_and(|text| text.lines().any(|line| line == pid))
     };
     let cgroups = cgroups_of(std::process::id());
-    let own = cgroups.iter().find(|path| holds(path));
-    let own = own.unwrap_or_else(|| panic!("{pid} is in none of {groups:?}"));
+    let own = cgroups.iter().find(|path| contains_pid(path));
+    let own = own.unwrap_or_else(|| panic!("{pid} is in none of {cgroups:?}"));
 
-    // Left by a runner that was killed: no process can have this number.
+    // Simulates a killed runner: 2147483647 is above the maximum pid of the kernel.
     let own = fs::canonicalize(own).unwrap();
-    let left = own.with_file_name("assemble-2147483647-0");
+    let stale = own.with_file_name("assemble-2147483647-0");
 
-    // Another test's task may take it away again before it is whole; that is as good.
-    let made = fs::create_dir(&left).and_then(|()| fs::create_dir(left.join("app")));
-    assert!(made.is_ok() || !left.exists(), "{made:?}");
+    // Another test's task may remove it before it is complete; that is the tested behavior, too.
+    let created = fs::create_dir(&stale).and_then(|()| fs::create_dir(stale.join("app")));
+    assert!(created.is_ok() || !stale.exists(), "{created:?}");
     task.stop().await;
     task.end().await;
     assert!(
@@ -174,32 +172,32 @@ async fn groups_go_with_their_task_and_those_of_killed_runners_with_the_next() {
 
     let containers = vec![container("app", &["exit", "0"], json!({}))];
     let task = with_cgroups(test, json!({}), containers).unwrap();
-    assert!(!left.exists());
+    assert!(!stale.exists());
     task.end().await;
 }
 
-/// Row 15 of the faults: a full disk is the container's own to tell, and holds nobody else up.
 #[tokio::test]
-async fn a_full_volume_is_an_error_of_who_writes_and_of_nobody_else() {
+async fn a_full_volume_is_an_error_of_the_writing_container_only() {
     let tmpfs = json!({ "linuxParameters": { "tmpfs": [{ "containerPath": "/small", "size": 1 }] }, "essential": false });
-    let mut task = Running::new(vec![
-        container("writer", &["fills", "/small/file", "2"], tmpfs),
+    let mut task = RunningTask::new(vec![
+        container("writer", &["fill", "/small/file", "2"], tmpfs),
         container("other", &["serve"], json!({})),
     ]);
 
     if task.sandbox.is_none() {
-        let test = "a_full_volume_is_an_error_of_who_writes_and_of_nobody_else";
+        let test = "a_full_volume_is_an_error_of_the_writing_container_only";
         let _ = writeln!(std::io::stderr(), "skipped: {test}: no namespaces");
         return;
     }
 
-    task.until_ready(&["other"]).await;
-    task.until_stopped("writer").await;
+    task.wait_until_ready(&["other"]).await;
+    task.wait_until_stopped("writer").await;
     task.stop().await;
 
-    let (finished, _) = task.end().await;
-    let writer = report(&finished, "writer");
-    assert_eq!(writer.code, Some(28));
+    let (report, _) = task.end().await;
+    let writer = container_report(&report, "writer");
+    // The fixture exits with the number of ENOSPC.
+    assert_eq!(writer.exit_code, Some(28));
     assert!(
         writer
             .last_lines
@@ -208,5 +206,5 @@ async fn a_full_volume_is_an_error_of_who_writes_and_of_nobody_else() {
         "{:?}",
         writer.last_lines
     );
-    assert_eq!(report(&finished, "other").code, Some(0));
+    assert_eq!(container_report(&report, "other").exit_code, Some(0));
 }

@@ -1,9 +1,9 @@
-//! What a container is told of itself, over real connections.
+//! The metadata endpoint and its neighbors, over real connections.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "these are tests, which say what they skip"
+    reason = "a panic fails the test; skipped tests are printed"
 )]
 
 mod support;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use support::{Running, container, plan};
+use support::{RunningTask, container, plan};
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::metadata::{
     Credentials, CredentialsSource, Endpoint, Origin, TaskView, apply_event, serve, variables,
@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// An endpoint that answers, and the task it tells of.
+/// A served endpoint and the view of its task.
 struct TestEndpoint {
     port: u16,
     view: Arc<Mutex<TaskView>>,
@@ -84,11 +84,11 @@ impl TestEndpoint {
         self.view.lock().unwrap().containers[index].id.clone()
     }
 
-    fn apply(&self, name: Option<&str>, what: EventKind) {
+    fn apply(&self, name: Option<&str>, kind: EventKind) {
         let event = RunnerEvent {
             at: Duration::from_millis(1500),
             container: name.map(str::to_owned),
-            what,
+            kind,
         };
         apply_event(&mut self.view.lock().unwrap(), &event);
     }
@@ -100,9 +100,9 @@ impl TestEndpoint {
             "{method} {path} HTTP/1.1\r\nhost: 169.254.170.2\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap())
     }
@@ -123,7 +123,7 @@ fn started(pid: u32) -> EventKind {
 }
 
 #[tokio::test]
-async fn a_container_learns_what_it_is() {
+async fn serves_the_metadata_of_a_container() {
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
     let id = endpoint.id(0);
     assert!(id.starts_with(ID) && id.len() == 32 + 1 + 10, "{id}");
@@ -152,6 +152,7 @@ async fn a_container_learns_what_it_is() {
         ("/Type", json!("NORMAL")),
         ("/DesiredStatus", json!("RUNNING")),
         ("/KnownStatus", json!("RUNNING")),
+        // The view begins at 1 s, the event is 1.5 s later.
         ("/StartedAt", json!("1970-01-01T00:00:02.500Z")),
         ("/Limits", json!({ "CPU": 128, "Memory": 256 })),
         ("/Health/status", json!("HEALTHY")),
@@ -170,26 +171,28 @@ async fn a_container_learns_what_it_is() {
             )),
         ),
     ] {
-        assert_eq!(body.pointer(pointer), Some(&wanted), "{pointer}\n{told:#}");
+        assert_eq!(body.pointer(pointer), Some(&wanted), "{pointer}\n{body:#}");
     }
 
-    assert!(body.pointer("/Health/exitCode").is_none(), "{told:#}");
-    let (_, early) = endpoint.get(&format!("/v3/{id}")).await;
-    assert_eq!(early["Name"], "app");
-    assert!(early.get("ContainerARN").is_none() && early.get("Snapshotter").is_none());
+    // The agent reports the exit code of a probe only while UNHEALTHY.
+    assert!(body.pointer("/Health/exitCode").is_none(), "{body:#}");
+    let (_, v3) = endpoint.get(&format!("/v3/{id}")).await;
+    assert_eq!(v3["Name"], "app");
+    assert!(v3.get("ContainerARN").is_none() && v3.get("Snapshotter").is_none());
 }
 
 #[tokio::test]
-async fn who_is_unhealthy_is_told_with_the_code_and_the_beginning_of_what_was_said() {
+async fn an_unhealthy_container_reports_the_exit_code_and_the_truncated_output_of_its_probe() {
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
-    let what = EventKind::Health {
+    let kind = EventKind::Health {
         health: Health::Unhealthy,
         streak: 3,
         code: 7,
+        // Two bytes per character, so that the limit of 1,024 bytes falls into one.
         output: format!("a{}", "ä".repeat(3000)),
     };
 
-    endpoint.apply(Some("app"), what);
+    endpoint.apply(Some("app"), kind);
     let (_, body) = endpoint.get(&format!("/v4/{}", endpoint.id(0))).await;
     assert_eq!(body["Health"]["exitCode"], 7);
 
@@ -202,7 +205,7 @@ async fn who_is_unhealthy_is_told_with_the_code_and_the_beginning_of_what_was_sa
 }
 
 #[tokio::test]
-async fn what_the_agent_has_no_answer_for_is_answered_in_its_shapes() {
+async fn requests_without_an_answer_get_the_errors_of_the_agent() {
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
     for path in [
         "/v1/credentials",
@@ -226,11 +229,11 @@ async fn what_the_agent_has_no_answer_for_is_answered_in_its_shapes() {
 
     assert_eq!((status, body), (200, json!({ "Associations": [] })));
     let (status, body) = endpoint.get(&format!("{path}/one")).await;
-    assert!(status == 400 && body.is_string(), "{told}");
+    assert!(status == 400 && body.is_string(), "{body}");
 }
 
 #[tokio::test]
-async fn a_task_is_told_with_all_its_containers() {
+async fn serves_the_metadata_of_a_task() {
     let sizes = json!({ "cpu": "256", "memory": "512", "tags": [{ "key": "team", "value": "a" }] });
     let endpoint = TestEndpoint::new(Origin::RunTask, sizes).await;
     let id = endpoint.id(1);
@@ -273,7 +276,7 @@ async fn a_task_is_told_with_all_its_containers() {
 }
 
 #[tokio::test]
-async fn stats_are_of_what_runs() {
+async fn stats_contain_two_samples_of_running_containers() {
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
     let (running, waiting) = (endpoint.id(0), endpoint.id(1));
     endpoint.apply(Some("app"), started(std::process::id()));
@@ -286,27 +289,28 @@ async fn stats_are_of_what_runs() {
     assert_eq!(first["memory_stats"]["limit"], 256 * 1024 * 1024);
 
     let (_, second) = endpoint.get(&format!("/v4/{waiting}/task/stats")).await;
+    // A container that does not run has no stats.
     assert_eq!(second[&waiting], Value::Null);
     assert_eq!(
         second[&running]["precpu_stats"], first["cpu_stats"],
-        "the look before"
+        "the previous sample"
     );
     assert_eq!(second[&running]["preread"], first["read"]);
 }
 
 #[tokio::test]
-async fn stats_tell_what_went_over_the_tasks_own_network() {
-    // So that the start of the one is heard before the word of the other.
+async fn stats_count_the_traffic_of_the_tasks_own_network() {
+    // START orders the events: the pid of `app` is known before `proxy` prints.
     let after = json!({ "dependsOn": [{ "containerName": "app", "condition": "START" }] });
-    let mut task = Running::new(vec![
+    let mut task = RunningTask::new(vec![
         container("app", &["echo", "127.0.0.1:7"], json!({})),
-        container("proxy", &["calls", "127.0.0.1:7"], after),
+        container("proxy", &["call", "127.0.0.1:7"], after),
     ]);
 
     if task.sandbox.is_none() {
         return;
     }
-    task.until_said("proxy", "answered").await;
+    task.wait_for_line("proxy", "answered").await;
 
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
     endpoint.apply(Some("app"), started(task.pid("app")));
@@ -321,28 +325,29 @@ async fn stats_tell_what_went_over_the_tasks_own_network() {
     assert!(counts["rx_bytes"].as_u64() > Some(0), "{networks}");
     assert_eq!(
         counts["rx_bytes"], counts["tx_bytes"],
-        "what `lo` sends it receives"
+        "`lo` receives everything it sends"
     );
+    // This process lives in the host's network, whose traffic is not the task's.
     assert_eq!(
         body[endpoint.id(1)]["networks"],
         json!({}),
-        "this machine's"
+        "the host's network"
     );
     task.stop().await;
     task.end().await;
 }
 
 #[tokio::test]
-async fn who_is_not_there_is_not_found_and_too_many_questions_are_refused() {
+async fn unknown_ids_are_not_found_and_the_rate_is_limited() {
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
-    let (status, words) = endpoint.get("/v4/nobody/task").await;
+    let (status, error) = endpoint.get("/v4/unknown/task").await;
     assert_eq!(status, 404);
     assert!(
-        words
+        error
             .as_str()
             .unwrap()
             .starts_with("V4 container metadata handler: unable to"),
-        "{words}"
+        "{error}"
     );
 
     assert_eq!(endpoint.get("/else").await.0, 404);
@@ -350,12 +355,13 @@ async fn who_is_not_there_is_not_found_and_too_many_questions_are_refused() {
     assert_eq!((status, &error["HTTPErrorCode"]), (400, &json!(400)));
 
     let path = format!("/v4/{}", endpoint.id(0));
-    let mut answers = Vec::new();
+    // More than the burst of 60 and the rate of 40 per second allow, even on a slow host.
+    let mut statuses = Vec::new();
     for _ in 0..400 {
-        answers.push(endpoint.get(&path).await.0);
+        statuses.push(endpoint.get(&path).await.0);
     }
 
-    assert!(answers.contains(&200) && answers.contains(&429));
+    assert!(statuses.contains(&200) && statuses.contains(&429));
 }
 
 #[tokio::test]
@@ -384,31 +390,32 @@ async fn a_task_of_a_service_can_protect_itself() {
         .await;
     assert_eq!(body["protection"]["ProtectionEnabled"], false);
 
-    for body in [
+    for request in [
         "{",
         "{}",
         r#"{"ProtectionEnabled": 1}"#,
         r#"{"ProtectionEnabled": true, "ExpiresInMinutes": 2881}"#,
         r#"{"ProtectionEnabled": true, "Else": 1}"#,
     ] {
-        let (status, body) = endpoint.request("PUT", &path, body).await;
+        let (status, body) = endpoint.request("PUT", &path, request).await;
         assert_eq!(
             (status, &body["error"]["Code"]),
             (400, &json!("InvalidParameterException")),
-            "{body}"
+            "{request}: {body}"
         );
     }
 
-    let alone = TestEndpoint::new(Origin::RunTask, role).await;
-    let path = format!("/api/{}/task-protection/v1/state", alone.id(0));
+    // ECS refuses protection for a task that no service runs.
+    let standalone = TestEndpoint::new(Origin::RunTask, role).await;
+    let path = format!("/api/{}/task-protection/v1/state", standalone.id(0));
     assert_eq!(
-        alone.request("PUT", &path, on).await.1["failure"]["Reason"],
+        standalone.request("PUT", &path, on).await.1["failure"]["Reason"],
         "TASK_NOT_VALID"
     );
 
-    let without = TestEndpoint::new(Origin::Service, json!({})).await;
-    let path = format!("/api/{}/task-protection/v1/state", without.id(0));
-    let (status, body) = without.get(&path).await;
+    let without_role = TestEndpoint::new(Origin::Service, json!({})).await;
+    let path = format!("/api/{}/task-protection/v1/state", without_role.id(0));
+    let (status, body) = without_role.get(&path).await;
     assert_eq!(
         (status, &body["error"]["Code"]),
         (403, &json!("AccessDeniedException"))
@@ -416,7 +423,7 @@ async fn a_task_of_a_service_can_protect_itself() {
 }
 
 #[tokio::test]
-async fn a_container_is_told_where_to_ask() {
+async fn the_metadata_variable_names_a_path_of_the_endpoint() {
     let endpoint = TestEndpoint::new(Origin::RunTask, json!({})).await;
     let all = variables(
         (std::net::Ipv4Addr::LOCALHOST, endpoint.port).into(),
@@ -433,9 +440,9 @@ async fn a_container_is_told_where_to_ask() {
     assert_eq!(endpoint.get(path).await.1["Name"], "app");
 }
 
-const BLACK_HOLE: &str = "fault/v1/network-blackhole-port";
+const BLACKHOLE: &str = "fault/v1/network-blackhole-port";
 
-/// The task's network, its endpoint, and a way in that echoes.
+/// Returns an endpoint with the faults of a network.
 async fn with_faults(more: Value) -> (TestEndpoint, Arc<NetworkFaults>) {
     let faults = Arc::new(NetworkFaults::default());
     let endpoint = TestEndpoint::with(Origin::RunTask, more, Some(Arc::clone(&faults)), None).await;
@@ -443,10 +450,10 @@ async fn with_faults(more: Value) -> (TestEndpoint, Arc<NetworkFaults>) {
 }
 
 #[tokio::test]
-async fn faults_are_started_told_and_stopped_in_the_shapes_of_the_agent() {
+async fn faults_start_report_their_status_and_stop() {
     let (endpoint, _) = with_faults(json!({ "enableFaultInjection": true })).await;
-    let path = format!("/api/{}/{BLACK_HOLE}", endpoint.id(0));
-    let hole = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
+    let path = format!("/api/{}/{BLACKHOLE}", endpoint.id(0));
+    let rule = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
     let post = async |verb: &str, body: &str| {
         endpoint
             .request("POST", &format!("{path}/{verb}"), body)
@@ -454,26 +461,26 @@ async fn faults_are_started_told_and_stopped_in_the_shapes_of_the_agent() {
     };
 
     assert_eq!(
-        post("status", hole).await,
+        post("status", rule).await,
         (200, json!({ "Status": "not-running" }))
     );
     assert_eq!(
-        post("start", hole).await,
+        post("start", rule).await,
         (200, json!({ "Status": "running" }))
     );
 
-    let (status, error) = post("start", hole).await;
-    assert_eq!(status, 429, "one request in five seconds: {error}");
+    let (status, error) = post("start", rule).await;
+    assert_eq!(status, 429, "one request per 5 s: {error}");
     assert_eq!(
-        post("stop", hole).await,
+        post("stop", rule).await,
         (200, json!({ "Status": "stopped" }))
     );
     let (status, _) = endpoint.get(&format!("{path}/status")).await;
-    assert_eq!(status, 404, "only POST is there");
+    assert_eq!(status, 404, "the path accepts POST only");
 }
 
 #[tokio::test]
-async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
+async fn rejects_invalid_fault_requests_with_the_reason() {
     for (fault, body, why) in [
         (
             "network-blackhole-port",
@@ -495,7 +502,7 @@ async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
             r#"{"Port":1,"Protocol":"tcp","TrafficType":"egress","X":1}"#,
             "unknown field",
         ),
-        ("network-blackhole-port", "", "cannot be used"),
+        ("network-blackhole-port", "", "invalid body"),
         (
             "network-latency",
             r#"{"DelayMilliseconds":0,"JitterMilliseconds":0,"Sources":["10.0.0.1"]}"#,
@@ -514,7 +521,7 @@ async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
         (
             "network-latency",
             r#"{"DelayMilliseconds":1,"JitterMilliseconds":0,"Sources":["x"]}"#,
-            "`x` is no address",
+            "`x` is not an IP address",
         ),
         (
             "network-packet-loss",
@@ -539,7 +546,7 @@ async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
     }
 
     let (endpoint, _) = with_faults(json!({})).await;
-    let path = format!("/api/{}/{BLACK_HOLE}/start", endpoint.id(0));
+    let path = format!("/api/{}/{BLACKHOLE}/start", endpoint.id(0));
     let (status, body) = endpoint.request("POST", &path, "{}").await;
     assert_eq!(status, 400);
 
@@ -548,12 +555,12 @@ async fn a_fault_that_cannot_be_is_refused_with_the_reason() {
             .as_str()
             .unwrap()
             .starts_with("enableFaultInjection is not enabled for task: arn:"),
-        "{told}"
+        "{body}"
     );
 }
 
 #[tokio::test]
-async fn latency_and_loss_exclude_each_other() {
+async fn latency_and_packet_loss_exclude_each_other() {
     let (endpoint, _) = with_faults(json!({ "enableFaultInjection": true })).await;
     let path = |fault: &str, verb: &str| format!("/api/{}/fault/v1/{fault}/{verb}", endpoint.id(0));
     let latency = r#"{"DelayMilliseconds":100,"JitterMilliseconds":10,"Sources":["0.0.0.0/0"]}"#;
@@ -569,9 +576,10 @@ async fn latency_and_loss_exclude_each_other() {
 
     assert!(
         status == 409 && body["Error"].is_string(),
-        "{status} {told}"
+        "{status} {body}"
     );
 
+    // The status is per fault, though they share a slot.
     let (_, body) = endpoint
         .request("POST", &path("network-packet-loss", "status"), loss)
         .await;
@@ -579,101 +587,103 @@ async fn latency_and_loss_exclude_each_other() {
 }
 
 #[tokio::test]
-async fn a_port_in_a_black_hole_is_silent_and_speaks_again_afterwards() {
+async fn a_blackholed_port_is_silent_until_the_blackhole_stops() {
     let (endpoint, faults) = with_faults(json!({ "enableFaultInjection": true })).await;
-    let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = there.local_addr().unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server_address = server.local_addr().unwrap();
     tokio::spawn(async move {
-        let (mut stream, _) = there.accept().await.unwrap();
+        let (mut stream, _) = server.accept().await.unwrap();
         let (mut from, mut to) = stream.split();
         tokio::io::copy(&mut from, &mut to).await
     });
 
-    let here = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let way = here.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     let boundary = Boundary {
         traffic: Traffic::Egress,
         port: 5432,
         faults,
     };
-    let _forward = forward(here, boundary, move || TcpStream::connect(address));
-    let mut caller = TcpStream::connect(way).await.unwrap();
+    let _forward = forward(listener, boundary, move || {
+        TcpStream::connect(server_address)
+    });
+    let mut client = TcpStream::connect(address).await.unwrap();
     let mut echo = async |word: &[u8; 4], limit| {
-        caller.write_all(word).await.unwrap();
-        let mut heard = [0; 4];
-        tokio::time::timeout(limit, caller.read_exact(&mut heard))
+        client.write_all(word).await.unwrap();
+        let mut received = [0; 4];
+        tokio::time::timeout(limit, client.read_exact(&mut received))
             .await
             .ok()
-            .map(|_| heard)
+            .map(|_| received)
     };
 
     assert_eq!(echo(b"open", support::LIMIT).await, Some(*b"open"));
-    let hole = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
-    let path = format!("/api/{}/{BLACK_HOLE}", endpoint.id(0));
+    let rule = r#"{"Port":5432,"Protocol":"tcp","TrafficType":"egress"}"#;
+    let path = format!("/api/{}/{BLACKHOLE}", endpoint.id(0));
     endpoint
-        .request("POST", &format!("{path}/start"), hole)
+        .request("POST", &format!("{path}/start"), rule)
         .await;
-    assert_eq!(echo(b"hole", Duration::from_millis(300)).await, None);
+    assert_eq!(echo(b"held", Duration::from_millis(300)).await, None);
     endpoint
-        .request("POST", &format!("{path}/stop"), hole)
+        .request("POST", &format!("{path}/stop"), rule)
         .await;
 
-    // What was swallowed comes now, as TCP would send it again.
-    assert_eq!(echo(b"more", support::LIMIT).await, Some(*b"hole"));
+    // The held-back bytes arrive first, as with TCP retransmissions.
+    assert_eq!(echo(b"more", support::LIMIT).await, Some(*b"held"));
 }
 
 #[tokio::test]
-async fn a_black_hole_is_between_containers_too() {
-    let mut task = Running::new(vec![
+async fn a_blackhole_applies_between_containers_too() {
+    let mut task = RunningTask::new(vec![
         container("app", &["echo", "127.0.0.1:7"], json!({})),
-        container("proxy", &["calls", "127.0.0.1:7"], json!({})),
+        container("proxy", &["call", "127.0.0.1:7"], json!({})),
     ]);
     let Some(sandbox) = task.sandbox.clone() else {
         return;
     };
-    let is_there = |program: &&str| {
+    let exists = |program: &&str| {
         ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
             .map(|folder| Path::new(folder).join(program).exists())
     };
 
     if !["nft", "iptables-restore"]
         .iter()
-        .flat_map(is_there)
-        .any(|there| there)
+        .flat_map(exists)
+        .any(|exists| exists)
     {
-        eprintln!("skipped: there is neither nft nor iptables here");
+        eprintln!("skipped: neither nft nor iptables exists on this host");
         return;
     }
 
-    task.until_said("proxy", "answered").await;
+    task.wait_for_line("proxy", "answered").await;
     let faults = Arc::clone(sandbox.faults());
     let more = json!({ "enableFaultInjection": true });
     let endpoint = TestEndpoint::with(Origin::RunTask, more, Some(faults), None).await;
-    let path = format!("/api/{}/{BLACK_HOLE}", endpoint.id(0));
-    let hole = r#"{"Port":7,"Protocol":"tcp","TrafficType":"ingress"}"#;
+    let path = format!("/api/{}/{BLACKHOLE}", endpoint.id(0));
+    let rule = r#"{"Port":7,"Protocol":"tcp","TrafficType":"ingress"}"#;
 
     endpoint
-        .request("POST", &format!("{path}/start"), hole)
+        .request("POST", &format!("{path}/start"), rule)
         .await;
-    task.until_said("proxy", "silent").await;
+    task.wait_for_line("proxy", "silent").await;
 
-    // Whoever comes over the border is swallowed there, or let through: the wall is not for him.
-    let boundary = tokio::time::timeout(
+    // The runner's connections pass the filter by their mark: blackholes at the boundary are its own matter.
+    let connected = tokio::time::timeout(
         support::LIMIT,
         sandbox.connect("127.0.0.1:7".parse().unwrap()),
     );
 
-    assert!(boundary.await.unwrap().is_ok());
+    assert!(connected.await.unwrap().is_ok());
     endpoint
-        .request("POST", &format!("{path}/stop"), hole)
+        .request("POST", &format!("{path}/stop"), rule)
         .await;
-    task.until_said("proxy", "answered").await;
+    task.wait_for_line("proxy", "answered").await;
     task.stop().await;
     task.end().await;
 }
 
 #[tokio::test]
-async fn credentials_are_given_out_under_the_tasks_id_alone() {
+async fn credentials_are_served_under_the_id_of_the_task_only() {
     let source = CredentialsSource::new(|| {
         Box::pin(async {
             Ok(Credentials {
@@ -710,12 +720,13 @@ async fn credentials_are_given_out_under_the_tasks_id_alone() {
 }
 
 #[tokio::test]
-async fn a_task_of_a_service_knows_the_name_of_its_service() {
+async fn a_task_of_a_service_reports_the_name_of_the_service() {
     let endpoint = TestEndpoint::new(Origin::Service, json!({})).await;
     let path = format!("/v4/{}/task", endpoint.id(0));
     assert!(endpoint.get(&path).await.1.get("ServiceName").is_none());
     endpoint.view.lock().unwrap().service = Some("shop".to_owned());
     assert_eq!(endpoint.get(&path).await.1["ServiceName"], "shop");
-    let early = format!("/v3/{}/task", endpoint.id(0));
-    assert!(endpoint.get(&early).await.1.get("ServiceName").is_none());
+    // Version 4 added the field.
+    let v3 = format!("/v3/{}/task", endpoint.id(0));
+    assert!(endpoint.get(&v3).await.1.get("ServiceName").is_none());
 }

@@ -94,7 +94,7 @@ pub(super) fn unknown_id() -> JsonResponse {
 }
 
 /// Returns the response if no source was configured.
-pub(super) fn disabled() -> JsonResponse {
+pub(super) fn not_configured() -> JsonResponse {
     let message = "credentials are off here: turn them on with `assemble up --credentials profile` (yours) or \
             `--credentials role` (the task role's), or set AWS_ACCESS_KEY_ID and its companions with --env";
     error_response(400, "InvalidIdInRequest", message)

@@ -113,7 +113,7 @@ impl Endpoint {
 
     async fn credentials(&self, view: &TaskView, id: &str) -> JsonResponse {
         match &self.state.credentials {
-            None => credentials::disabled(),
+            None => credentials::not_configured(),
             Some(_) if id != view.id => credentials::unknown_id(),
             Some(source) => source.response().await,
         }
