@@ -12,7 +12,7 @@
 //!
 //! Init is a subreaper: every orphan below it becomes its child, so no process of the container escapes. When
 //! the first process ends, init kills the others, as the kernel does at the end of a PID namespace. The
-//! container gets a PID namespace of its own if the host grants one. Its first process is then PID 1, as on
+//! container gets its own PID namespace if the host grants one. Its first process is then PID 1, as on
 //! Fargate, and ignores SIGTERM unless it has a handler.
 //!
 //! The context names the namespaces to join and the mounts to make ([`crate::sandbox`]). Between init and the
@@ -43,7 +43,7 @@ use crate::system;
 
 pub(crate) const INIT: &str = "__init";
 pub(crate) const EXEC: &str = "__exec";
-/// In `started`: the first process is PID 1 of its own namespace.
+/// In `started`: the first process is PID 1 of a new namespace.
 pub(crate) const OWN_NAMESPACE: &str = "own";
 const SHARED_NAMESPACE: &str = "shared";
 
@@ -193,7 +193,7 @@ fn exec_program(arguments: &[OsString]) -> io::Error {
     let [init, exec, command @ ..] = arguments else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no program given");
     };
-    // A session of its own keeps the terminal's signals away from the container.
+    // A new session keeps the terminal's signals away from the container.
     if let Err(error) = die_with_parent().and_then(|()| Ok(setsid()?)) {
         return error;
     }

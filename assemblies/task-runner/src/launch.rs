@@ -69,7 +69,7 @@ impl Launch {
         command: &[String],
         first: Option<u32>,
     ) -> Self {
-        // As in ECS, a command without CMD or CMD-SHELL is executed directly.
+        // Plain words are executed directly, like CMD.
         let (file, arguments) = match command {
             [kind, line @ ..] if kind == "CMD-SHELL" => {
                 ("/bin/sh".into(), vec!["-c".to_owned(), line.join(" ")])
@@ -77,6 +77,7 @@ impl Launch {
             [kind, words @ ..] if kind == "CMD" => resolve(words, program),
             words => resolve(words, program),
         };
+
         Self {
             context: context::for_command(plan, container, program, first),
             ..Self::new(plan, container, program, file, arguments)
@@ -145,7 +146,7 @@ impl Launch {
         ))
     }
 
-    /// Returns true if the first process should be PID 1 of its own namespace.
+    /// Returns true if the first process should be PID 1 of a new namespace.
     pub(crate) fn wants_own_pid_namespace(&self) -> bool {
         self.context.own_pid_namespace
     }

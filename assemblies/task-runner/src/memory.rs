@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::system::{ProcessStat, proportional, snapshot};
+use crate::system::{ProcessStat, snapshot};
 
 /// All processes of this host at one moment, by parent.
 #[derive(Debug)]
@@ -50,11 +50,6 @@ impl ProcessTable {
         self.select(pids).map(|process| process.resident).sum()
     }
 
-    /// Returns proportional memory in bytes: shared pages are divided among the processes that share them.
-    pub(crate) fn proportional(&self, pids: &[u32]) -> u64 {
-        proportional(pids)
-    }
-
     fn select(&self, pids: &[u32]) -> impl Iterator<Item = &ProcessStat> {
         pids.iter().filter_map(|pid| self.stats.get(pid))
     }
@@ -63,6 +58,7 @@ impl ProcessTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::proportional;
 
     #[test]
     fn a_process_is_its_own_descendant_and_uses_memory() {
@@ -73,7 +69,7 @@ mod tests {
 
         let parent = processes.stats[&own].parent;
         assert!(processes.descendants(parent).contains(&own));
-        let (resident, proportional) = (processes.resident(&[own]), processes.proportional(&[own]));
+        let (resident, proportional) = (processes.resident(&[own]), proportional(&[own]));
 
         // The two values are read one after the other; the process may have grown.
         assert!(

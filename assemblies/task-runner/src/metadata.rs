@@ -29,7 +29,7 @@ pub use server::{Endpoint, Origin, serve};
 pub use timestamp::rfc3339;
 pub use view::{ACCOUNT, ContainerView, TaskView, apply_event};
 
-/// Returns the variable that tells the AWS SDKs where the credentials are.
+/// Returns the variable with which the AWS SDKs find the credentials.
 ///
 /// It is a path if the endpoint has its usual address, which it has in a task's own network, or else a full URI.
 pub fn credentials_variable(
@@ -48,7 +48,7 @@ pub fn credentials_variable(
     }
 }
 
-/// Returns the variables that tell a container where the endpoint is.
+/// Returns the variables with which a container finds the endpoint.
 pub fn variables(address: SocketAddr, container: &str) -> Vec<(&'static str, String)> {
     // As on Fargate, the default port is left out.
     let url = match address.port() {

@@ -31,7 +31,7 @@ pub(crate) enum ProcessEvent {
     /// The first process runs.
     Started {
         pid: u32,
-        /// It should be PID 1 of its own namespace, but the host granted none.
+        /// It should be PID 1 of a new namespace, but the host granted none.
         lacks_pid_namespace: bool,
         /// Output is read once this is dropped, so that no line precedes the start.
         output_gate: oneshot::Sender<()>,

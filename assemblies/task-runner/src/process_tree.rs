@@ -35,7 +35,7 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-/// Kills the first process of a container whose init was killed.
+/// Kills the first process of a container after its init was killed.
 ///
 /// The kernel usually does it: the process asked for a parent-death signal. A change of credentials clears that
 /// (man 2 prctl).

@@ -73,7 +73,7 @@ async fn reap_until_exit(
             let _ = kill_process(child, signal);
             continue;
         }
-        // Signals coalesce: one SIGCHLD may stand for several children.
+        // Signals coalesce: one SIGCHLD may announce several children.
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == child {
                 std::process::exit(exit_code(status));

@@ -170,7 +170,7 @@ impl Runner {
                 self.containers[container].send_command(ProcessCommand::Terminate);
             }
             Action::Kill { container } => {
-                self.containers[container].send_command(ProcessCommand::Kill)
+                self.containers[container].send_command(ProcessCommand::Kill);
             }
             Action::Probe {
                 container,

@@ -93,7 +93,7 @@ pub(crate) fn interfaces(pid: u32) -> Vec<Interface> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     let is_separate = namespace(&pid.to_string())
         .is_some_and(|other| namespace("self").is_some_and(|own| own != other));
-    // The host's counters are not the task's: nothing tells its traffic apart there.
+    // The host's counters are not the task's: its traffic cannot be separated there.
     if !is_separate {
         return Vec::new();
     }
@@ -121,7 +121,7 @@ pub(crate) fn handles_sigterm(pid: u32) -> Option<bool> {
         .lines()
         .find_map(|line| line.strip_prefix("SigCgt:"))?;
     let mask = u64::from_str_radix(caught.trim(), 16).ok()?;
-    // Bit n - 1 stands for signal n.
+    // Signal n is bit n - 1.
     Some(mask & (1 << 14) != 0)
 }
 

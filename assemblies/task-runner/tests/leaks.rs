@@ -14,7 +14,7 @@ use task_runner::Cgroups;
 
 #[tokio::test]
 async fn many_tasks_leave_nothing_behind() {
-    // The first task creates what is created once: the runtime's threads and descriptors.
+    // The first task creates the runtime's threads and descriptors, which stay.
     one_task().await;
     let before = (descriptors(), children(), mounts());
     for _ in 0..task_count() {

@@ -85,7 +85,7 @@ async fn the_exit_code_is_that_of_the_essential_container() {
     assert_eq!(report.stop_code, Some(StopCode::EssentialContainerExited));
     assert_eq!(report.stopped_reason, "Essential container in task exited");
 
-    // Without the two starts, whose order the dependency fixes.
+    // Without the two starts: the dependency fixes their order.
     assert_eq!(
         lifecycle(&events)[2..],
         ["app stopped 7", "telemetry stopping", "telemetry stopped 0"]

@@ -327,7 +327,7 @@ async fn stats_count_the_traffic_of_the_tasks_own_network() {
         counts["rx_bytes"], counts["tx_bytes"],
         "`lo` receives everything it sends"
     );
-    // This process lives in the host's network, whose traffic is not the task's.
+    // This process lives in the host's network; its traffic is not the task's.
     assert_eq!(
         body[endpoint.id(1)]["networks"],
         json!({}),

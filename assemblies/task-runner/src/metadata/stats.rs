@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::timestamp::rfc3339;
 use super::view::{ContainerView, TaskView};
 use crate::memory::ProcessTable;
-use crate::system::{Interface, host_cpu_time, interfaces};
+use crate::system::{Interface, host_cpu_time, interfaces, proportional};
 
 /// The previous sample of each container: Docker stats contain two, from which clients compute rates.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Samples {
             return Value::Null;
         };
         let pids = processes.descendants(pid);
-        let usage = processes.proportional(&pids);
+        let usage = proportional(&pids);
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = samples.get(&container.id).copied();
         let now = Sample {
@@ -57,7 +57,7 @@ impl Samples {
         };
 
         samples.insert(container.id.clone(), now);
-        // Without a limit of its own a container can use the task's memory.
+        // A container without a limit can use the task's memory.
         let limit = container.definition.memory.map(u64::from).or(view.memory);
         json!({
             "id": container.id,

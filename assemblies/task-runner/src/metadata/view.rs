@@ -80,6 +80,7 @@ impl TaskView {
         let definition = &plan.definition;
         let container = |definition| ContainerView::new(definition, id, created);
         let disk = definition.ephemeral_storage.as_ref();
+
         Self {
             id: id.to_owned(),
             family: definition.family.clone(),

@@ -92,7 +92,7 @@ impl Runner {
         }
     }
 
-    /// Tells an out-of-memory kill by the kernel from any other SIGKILL.
+    /// Distinguishes an out-of-memory kill by the kernel from any other SIGKILL.
     fn exit_event(&mut self, container: usize, code: Option<ExitCode>) -> Event {
         let managed = &mut self.containers[container];
         if let Some(cgroups) = &self.plan.cgroups {

@@ -7,6 +7,7 @@ use task_definition::fargate_sizes::parse_memory;
 use super::Runner;
 use crate::memory::ProcessTable;
 use crate::process::ProcessCommand;
+use crate::system::proportional;
 
 /// The memory of one container's processes.
 struct MemoryUsage {
@@ -29,9 +30,9 @@ impl Runner {
             return;
         }
 
-        let mut over = self.over_container_limit(&processes, &usage);
+        let mut over = self.over_container_limit(&usage);
         if over.is_empty() {
-            over.extend(self.over_task_limit(&processes, &usage));
+            over.extend(self.over_task_limit(&usage));
         }
 
         for container in over {
@@ -66,19 +67,19 @@ impl Runner {
         usage
     }
 
-    fn over_container_limit(&self, processes: &ProcessTable, all: &[MemoryUsage]) -> Vec<usize> {
+    fn over_container_limit(&self, all: &[MemoryUsage]) -> Vec<usize> {
         let is_over = |usage: &&MemoryUsage| {
             let limit = self.containers[usage.container].definition.memory;
-            limit.map(mebibytes).is_some_and(|limit| {
-                usage.resident > limit && processes.proportional(&usage.pids) > limit
-            })
+            limit
+                .map(mebibytes)
+                .is_some_and(|limit| usage.resident > limit && proportional(&usage.pids) > limit)
         };
         let over = all.iter().filter(is_over);
         over.map(|usage| usage.container).collect()
     }
 
     /// Returns the largest container, if all containers together exceed the limit of the task.
-    fn over_task_limit(&self, processes: &ProcessTable, all: &[MemoryUsage]) -> Option<usize> {
+    fn over_task_limit(&self, all: &[MemoryUsage]) -> Option<usize> {
         let limit = self.plan.definition.memory.as_deref()?;
         let limit = parse_memory(limit).map(mebibytes)?;
         let resident: u64 = all.iter().map(|usage| usage.resident).sum();
@@ -88,7 +89,7 @@ impl Runner {
 
         let exact: Vec<(u64, usize)> = all
             .iter()
-            .map(|usage| (processes.proportional(&usage.pids), usage.container))
+            .map(|usage| (proportional(&usage.pids), usage.container))
             .collect();
         let total: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
         let largest = exact.iter().max().filter(|_| total > limit);

@@ -70,7 +70,7 @@ impl Cidr {
     }
 }
 
-/// A port whose traffic is dropped.
+/// A rule that drops the traffic of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BlackholeRule {
     pub(crate) traffic: Traffic,

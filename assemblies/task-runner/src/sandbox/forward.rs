@@ -60,7 +60,7 @@ where
             let (upstream, boundary) = (connect(), boundary.clone());
             tokio::spawn(async move {
                 if let Ok(upstream) = upstream.await {
-                    // On an error both sockets close, which tells both sides.
+                    // On an error both sockets close, which both sides notice.
                     let _ = copy_both_ways(downstream, address, upstream, &boundary).await;
                 }
                 drop(permit);

@@ -84,7 +84,7 @@ impl MapWriter {
     /// Moves this process into a user namespace with a full range of ids, as this user and group.
     pub(super) fn enter(mut self, user: u32, group: u32) -> io::Result<()> {
         new_namespace(UnshareFlags::NEWUSER)?;
-        // The end of its stdin tells the process outside that the namespace exists.
+        // The end of its stdin signals to the process outside that the namespace exists.
         drop(self.0.stdin.take());
         if !self.0.wait()?.success() {
             return Err(io::Error::other(
@@ -114,7 +114,7 @@ pub(crate) fn write_id_maps(arguments: &[OsString]) -> io::Result<()> {
 
     for file in ["uid_map", "gid_map"] {
         let own = fs::read_to_string(Path::new("/proc/self").join(file))?;
-        // An image whose files belong to root keeps all ids that exist here.
+        // If root owns the files of the image, it keeps all ids that exist here.
         let map = match from.to_str() {
             Some("0") => identity_map(&own),
             from => format!("0 {} {ID_COUNT}", from.unwrap_or_default()),

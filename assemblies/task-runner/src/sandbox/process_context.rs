@@ -21,7 +21,7 @@ pub(crate) struct ProcessContext {
     pub(crate) namespace_holder: Option<u32>,
     /// Create a PID namespace: the first process is PID 1.
     pub(crate) own_pid_namespace: bool,
-    /// The process whose PID namespace to join, unless it creates its own.
+    /// A process in the PID namespace to join, unless it creates its own.
     pub(crate) pid_namespace_of: Option<u32>,
     /// The mounts to make; `None` for a command in a container, which joins the container's mounts.
     pub(crate) mounts: Option<Mounts>,
@@ -30,11 +30,11 @@ pub(crate) struct ProcessContext {
     pub(crate) cgroups: Vec<PathBuf>,
     /// The stop signal, if it is not SIGTERM.
     pub(crate) stop_signal: Option<i32>,
-    /// What is set up right before the exec.
+    /// The setup right before the exec.
     pub(crate) exec: ExecContext,
 }
 
-/// What is set up right before the program is executed.
+/// The setup right before the program is executed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ExecContext {
     /// Mount `/proc` for its PID namespace. True for containers in a sandbox.
@@ -82,7 +82,7 @@ impl ExecContext {
 impl ProcessContext {
     /// Moves this process into the task and its cgroups, and makes its mounts. It must be single-threaded.
     pub(crate) fn enter(&self) -> io::Result<()> {
-        // First, so that everything that follows counts against the limits. 0 stands for the writing process.
+        // First, so that everything that follows counts against the limits. 0 means the writing process.
         for group in &self.cgroups {
             fs::write(group, "0")?;
         }

@@ -24,6 +24,7 @@ pub(super) fn parse_event(
         code,
         reason: reason.to_owned(),
     };
+
     let (name, rest) = match text.split(' ').collect::<Vec<_>>()[..] {
         ["tick"] => return Ok(Event::Tick),
         ["stop"] => return Ok(stop(StopCode::UserInitiated, "asked")),
