@@ -29,13 +29,13 @@ pub enum EventKind {
     },
     /// A container's health, or its count of failures, changed.
     Health {
-        /// As ECS reports it.
+        /// The health as ECS reports it.
         health: Health,
-        /// Counted failures in a row.
+        /// Consecutive counted failures.
         streak: u32,
         /// The exit code of the last probe; -1 if it timed out, was killed or could not start.
         code: ExitCode,
-        /// What the last probe printed.
+        /// The output of the last probe.
         output: String,
     },
     /// A container stopped as requested and is being started again.
@@ -59,7 +59,7 @@ pub enum EventKind {
         /// The reason as ECS reports it, if the code alone does not say it.
         reason: Option<String>,
     },
-    /// A container printed a line.
+    /// A container wrote a line.
     Log {
         /// The stream it was written to.
         stream: Stream,
@@ -126,7 +126,7 @@ pub struct TaskReport {
     pub cause: Option<String>,
     /// True if the task reached `RUNNING`.
     pub was_running: bool,
-    /// Every container, in the order of the definition.
+    /// The containers, in definition order.
     pub containers: Vec<ContainerReport>,
     /// Events dropped because the receiver was too slow; the log files contain every line.
     pub dropped_events: u64,

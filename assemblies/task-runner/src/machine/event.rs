@@ -14,19 +14,19 @@ pub const UNRESOLVED: ExitCode = 143;
 pub enum Event {
     /// The process of a container is running.
     Spawned {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// The process of a container could not be started.
     SpawnFailed {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
-        /// Why, in ECS's form: `CannotStartContainerError: …`.
+        /// The reason in the form of ECS: `CannotStartContainerError: …`.
         reason: String,
     },
-    /// The process of a container, and all that it started, is gone.
+    /// All processes of a container have ended.
     Exited {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// Its exit code, or `None` if it could not be determined.
         code: Option<ExitCode>,
@@ -35,13 +35,13 @@ pub enum Event {
     },
     /// A health probe has ended.
     Probed {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// The run it belongs to, from [`Action::Probe`].
         run: u32,
         /// When the probe began.
         began: Duration,
-        /// How it ended.
+        /// Its result.
         outcome: Outcome,
     },
     /// A stop in order was requested.
@@ -53,7 +53,7 @@ pub enum Event {
     },
     /// A restart of this container was requested, because its program has changed.
     ReplaceRequested {
-        /// Its index in the spec.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// An immediate kill of all containers was requested.
@@ -65,7 +65,7 @@ pub enum Event {
     Tick,
 }
 
-/// How a health probe ended.
+/// The result of a health probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It exited 0 in time.
@@ -79,22 +79,22 @@ pub enum Outcome {
 pub enum Action {
     /// Start the process; report `Spawned` or `SpawnFailed`.
     Spawn {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// Send the stop signal.
     Terminate {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// Kill the process and all it started; report `Exited`.
     Kill {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// Run the health check once; report `Probed`.
     Probe {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// The run to name in `Probed`.
         run: u32,
@@ -110,52 +110,52 @@ pub enum Action {
 pub enum Change {
     /// A container's dependencies hold, and it is being started.
     Starting {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// A container runs.
     Running {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// 1 for the first run, one more after each restart.
         run: u32,
     },
     /// A container's health or its number of consecutive failures changed.
     Health {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// The health ECS reports.
         health: Health,
-        /// Counted failures in a row.
+        /// Consecutive counted failures.
         streak: u32,
     },
     /// A container stopped as requested and is being started again.
     Replacing {
-        /// Its index in the spec.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// A container exited and its restart policy restarts it.
     Restarting {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// The exit code of the run that ended.
         code: ExitCode,
     },
     /// A container was asked to stop.
     Stopping {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// When it will be killed.
         kill_at: Duration,
     },
     /// A container is being killed, after its stop timeout or at once.
     Killing {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
     },
     /// A container has ended, or will never start.
     Stopped {
-        /// Which container.
+        /// The index of the container in the spec.
         container: usize,
         /// Its exit code, if known.
         code: Option<ExitCode>,
@@ -216,7 +216,7 @@ pub struct Stop {
 /// The ECS stop codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCode {
-    /// A container that had to start could not.
+    /// An essential container failed to start.
     TaskFailedToStart,
     /// An essential container exited.
     EssentialContainerExited,

@@ -8,7 +8,7 @@ const CASES: u32 = 2000;
 /// The notice period of Spot, in milliseconds.
 const SPOT_NOTICE_MS: u64 = 120_000;
 
-/// How a simulated container behaves; times in milliseconds.
+/// The behavior of a simulated container; times in milliseconds.
 #[derive(Debug, Clone)]
 struct Behavior {
     starts_in: Option<u64>,

@@ -25,7 +25,7 @@ use super::stats::Samples;
 use super::view::TaskView;
 use crate::sandbox::NetworkFaults;
 
-/// What started the task.
+/// The origin of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A service, which may stop it.

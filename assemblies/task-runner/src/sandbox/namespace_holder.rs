@@ -1,4 +1,4 @@
-//! The process that holds a task's namespaces open, and makes sockets in its network.
+//! The process that holds a task's namespaces open and creates sockets in its network.
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice, Read, Write};
