@@ -141,7 +141,8 @@ async fn a_container_reads_the_files_of_its_image_and_writes_above_them() {
 
 #[tokio::test]
 async fn volumes_stay_writable_with_a_read_only_root() {
-    let script = "touch /data/x; touch /var/store/x && echo kept; touch /small/y && echo small; echo z > /dev/null && echo null";
+    // In one stream: lines of stdout and stderr are read separately and have no common order.
+    let script = "exec 2>&1; touch /data/x; touch /var/store/x && echo kept; touch /small/y && echo small; echo z > /dev/null && echo null";
     let more = json!({
         "readonlyRootFilesystem": true,
         "mountPoints": [{ "sourceVolume": "store", "containerPath": "/var/store" }],

@@ -39,7 +39,7 @@ impl State {
             return;
         }
 
-        // Neither a stopping task nor a container that was asked to stop restarts (ECS, "Container restart policies").
+        // Neither a stopping task nor a container that was asked to stop restarts (ECS developer guide, container restart policies).
         let policy = spec
             .restart
             .as_ref()
