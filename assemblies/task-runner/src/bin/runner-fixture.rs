@@ -71,7 +71,8 @@ fn behave(words: &[&str]) -> Result<u8, BoxError> {
         ["allocate", mebibytes] => {
             // Written to, not only reserved: untouched pages take no memory.
             let memory = vec![1_u8; mebibytes.parse::<usize>()? * 1024 * 1024];
-            say(&format!("ready with {}", memory.len()))?;
+            // Not `ready`: that line must follow the SIGTERM handler, which `serve` installs.
+            say(&format!("allocated {}", memory.len()))?;
             block_on(serve())?;
             // Allocated until the end.
             drop(memory);
