@@ -112,8 +112,8 @@ fn files(folder: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_container_reads_the_files_of_its_image_and_writes_above_them() {
-    let script = "pwd; cat given; echo; touch new && ls; ls / | cat; touch /etc/mine && echo wrote; echo $$ $SHAPE $HOME";
-    let set = |image: &mut Image| drop(image.environment.insert("SHAPE".into(), "round".into()));
+    let script = "pwd; cat given; echo; touch new && ls; ls / | cat; touch /etc/mine && echo wrote; echo $$ $SCHEMA $HOME";
+    let set = |image: &mut Image| drop(image.environment.insert("SCHEMA".into(), "round".into()));
     let Some(image_task) = image_task(script, json!({}), set) else {
         return;
     };

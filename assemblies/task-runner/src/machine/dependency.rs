@@ -119,7 +119,7 @@ impl State {
         over.then(|| {
             format!(
                 "dependency `{name}` has timed out: not {} {limit} s after its start",
-                condition.word()
+                condition.as_str()
             )
         })
     }

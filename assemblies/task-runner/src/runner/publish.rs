@@ -111,7 +111,7 @@ impl ManagedContainer {
                 format!(
                     "{} {}",
                     dependency.container_name,
-                    dependency.condition.word()
+                    dependency.condition.as_str()
                 )
             })
             .collect()

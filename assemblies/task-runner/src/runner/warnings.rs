@@ -64,7 +64,7 @@ impl Runner {
             format!(
                 "still waits for `{}` {}",
                 on.name,
-                dependency.condition.word()
+                dependency.condition.as_str()
             )
         })
     }
