@@ -13,15 +13,15 @@
 //! [`manifest`] (what the user writes), [`component`] (what stands beside each program), [`values`]
 //! (what differs by environment), [`resolve`] (who stands where, with which settings), [`wire`] (ports,
 //! addresses, order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
-//! What can be wrong with a manifest is told by [`mod@rules`], one file a rule; a [`Hearing`] collects it on
-//! the way, and [`rulings`] say what is silenced, and why.
+//! What can be wrong with a manifest is told by [`mod@rules`], one file a rule; a [`Diagnostics`] collects it on
+//! the way, and [`rule_config`] say what is silenced, and why.
 
 use task_definition::source::Source;
 use task_definition::{Finding, Judged, Judgement};
 
 pub mod component;
+pub mod diagnostics;
 pub mod graph;
-pub mod hearing;
 pub mod import;
 pub mod inject;
 pub mod lock;
@@ -30,20 +30,20 @@ pub mod plan;
 pub mod prices;
 pub mod render;
 pub mod resolve;
+pub mod rule_config;
 pub mod rules;
-pub mod rulings;
 pub mod schema;
 pub mod sizing;
 pub mod trigger;
 pub mod values;
 pub mod wire;
 
-mod shape;
+mod decode;
 mod text;
 
 pub use component::Catalog;
-pub use hearing::Hearing;
-pub use lock::{Demand, Lock};
+pub use diagnostics::Diagnostics;
+pub use lock::{Lock, LockMode};
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use prices::Prices;
@@ -65,23 +65,23 @@ pub fn plan_under(
     values: &Values,
     judgement: &Judgement,
 ) -> Result<Plan, Judged> {
-    let mut hearing = Hearing::new(judgement);
+    let mut diagnostics = Diagnostics::new(judgement);
     let (manifest, findings) = manifest::read(source, values);
     let Some(manifest) = manifest else {
-        hearing.refuse(findings);
-        return Err(hearing.end());
+        diagnostics.report_fatal(findings);
+        return Err(diagnostics.finish());
     };
 
-    let (own, more) = rulings::of(&manifest);
-    hearing.add(own);
-    hearing.hear(findings);
-    hearing.hear(more);
+    let (own, more) = rule_config::from_manifest(&manifest);
+    diagnostics.add_overrides(own);
+    diagnostics.report(findings);
+    diagnostics.report(more);
 
     let values = manifest.values().clone();
-    let cast = resolve::resolve(manifest, catalog, &values, &mut hearing);
-    match cast.and_then(|cast| wire::wire(cast, &mut hearing)) {
-        Some(wiring) => plan::plan(wiring, hearing),
-        None => Err(hearing.end()),
+    let cast = resolve::resolve(manifest, catalog, &values, &mut diagnostics);
+    match cast.and_then(|cast| wire::wire(cast, &mut diagnostics)) {
+        Some(wiring) => plan::plan(wiring, diagnostics),
+        None => Err(diagnostics.finish()),
     }
 }
 
@@ -91,12 +91,12 @@ pub(crate) fn wiring(
     catalog: &Catalog,
     values: &Values,
 ) -> Result<wire::Wiring, Vec<Finding>> {
-    let mut hearing = Hearing::new(&Judgement::default());
+    let mut diagnostics = Diagnostics::new(&Judgement::default());
     let (manifest, findings) = manifest::read(source, values);
-    hearing.hear(findings);
-    let cast = manifest.and_then(|one| resolve::resolve(one, catalog, values, &mut hearing));
-    let wiring = cast.and_then(|cast| wire::wire(cast, &mut hearing));
-    wiring.ok_or_else(|| hearing.end().findings)
+    diagnostics.report(findings);
+    let cast = manifest.and_then(|one| resolve::resolve(one, catalog, values, &mut diagnostics));
+    let wiring = cast.and_then(|cast| wire::wire(cast, &mut diagnostics));
+    wiring.ok_or_else(|| diagnostics.finish().findings)
 }
 
 /// The README's example, tried by `cargo test`.

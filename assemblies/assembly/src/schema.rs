@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::component::ComponentFile;
+use crate::decode::schema_of;
 use crate::manifest::ManifestFile;
 use crate::prices::PricesFile;
-use crate::rulings::RulesFile;
-use crate::shape::schema_of;
+use crate::rule_config::RulesFile;
 
 /// The schema of a manifest.
 pub fn assembly() -> String {

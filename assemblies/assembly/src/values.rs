@@ -28,11 +28,11 @@ struct Entry {
 
 /// Why a text could not be filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfilled {
+pub enum InterpolationError {
     /// Nobody gave a value.
     Missing(String),
     /// Values that name each other in a ring, the first one last as well.
-    Ring(Vec<String>),
+    Cycle(Vec<String>),
 }
 
 impl Values {
@@ -44,7 +44,7 @@ impl Values {
 
         if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
             let place = Place::in_text(source, node.span);
-            findings.push(rules::m02::wrong_type(
+            findings.push(rules::m02_wrong_type::wrong_type(
                 place,
                 "values",
                 "a map",
@@ -60,7 +60,7 @@ impl Values {
                     .entries
                     .insert(key.name.clone(), Entry { text, place });
             } else {
-                findings.push(rules::m02::wrong_type(
+                findings.push(rules::m02_wrong_type::wrong_type(
                     place,
                     &key.name,
                     "text",
@@ -92,13 +92,13 @@ impl Values {
 
     /// The same values, said to be those of an environment: what a manifest has under `environments` for
     /// that name is laid over it.
-    pub fn of_environment(mut self, name: &str) -> Self {
+    pub fn with_environment(mut self, name: &str) -> Self {
         self.environments.push(name.to_owned());
         self
     }
 
     /// These values, with this lock.
-    pub fn locked(self, lock: Lock) -> Self {
+    pub fn with_lock(self, lock: Lock) -> Self {
         Self { lock, ..self }
     }
 
@@ -128,7 +128,7 @@ impl Values {
     }
 
     /// A manifest's own `values`, and these over them. What names others is filled, as far as it can be.
-    pub(crate) fn over(&self, source: &Source, node: &Node) -> Self {
+    pub(crate) fn with_manifest(&self, source: &Source, node: &Node) -> Self {
         let mut values = Self::default();
         for (key, value) in node.get("values").map(Node::entries).unwrap_or_default() {
             let place = Some(Place::in_text(source, value.span));
@@ -145,10 +145,10 @@ impl Values {
     }
 
     /// The same, each with what it names filled in, as far as that is known.
-    pub(crate) fn settled(&self) -> Self {
+    pub(crate) fn resolve_references(&self) -> Self {
         let mut settled = self.clone();
         for entry in settled.entries.values_mut() {
-            if let Ok(text) = self.fill(&entry.text) {
+            if let Ok(text) = self.interpolate(&entry.text) {
                 entry.text = text;
             }
         }
@@ -160,20 +160,20 @@ impl Values {
         let entries = self.entries.iter();
         let plain = entries.filter_map(|(name, entry)| {
             let place = entry.place.clone()?;
-            rules::m31::is_plain_secret(name, &entry.text)
-                .then(|| rules::m31::written_out(place, name))
+            rules::m31_possible_secret::is_plain_secret(name, &entry.text)
+                .then(|| rules::m31_possible_secret::plain_text_secret(place, name))
         });
         plain.collect()
     }
 
     /// A text with its `${…}` filled, or why that cannot be.
-    pub fn fill(&self, text: &str) -> Result<String, Vec<Unfilled>> {
-        fill_deep(text, &|name| self.get(name).map(str::to_owned), &[])
+    pub fn interpolate(&self, text: &str) -> Result<String, Vec<InterpolationError>> {
+        interpolate_nested(text, &|name| self.get(name).map(str::to_owned), &[])
     }
 }
 
 /// A manifest's texts and what may fill them.
-pub(crate) struct Filler<'f> {
+pub(crate) struct Interpolator<'f> {
     pub(crate) values: &'f Values,
     pub(crate) source: &'f Source,
     /// The manifest, unfilled, for its settings.
@@ -181,7 +181,7 @@ pub(crate) struct Filler<'f> {
     pub(crate) findings: Vec<Finding>,
 }
 
-impl Filler<'_> {
+impl Interpolator<'_> {
     /// The manifest with its `${…}` filled; all that is missing is found together. `values` and
     /// `environments` are left as they are: they count where they are used.
     pub(crate) fn manifest(&mut self) -> Node {
@@ -223,14 +223,14 @@ impl Filler<'_> {
     }
 
     fn text(&mut self, text: &str, node: &Node) -> String {
-        match fill_deep(text, &|name| self.value(name), &[]) {
+        match interpolate_nested(text, &|name| self.value(name), &[]) {
             Ok(filled) => filled,
             Err(unfilled) => {
                 let place = Place::in_text(self.source, node.span);
                 let names = self.values.names();
                 let told = unfilled
                     .into_iter()
-                    .map(|one| one.told(&place, names.clone()));
+                    .map(|one| one.to_finding(&place, names.clone()));
 
                 self.findings.extend(told);
                 text.to_owned()
@@ -259,43 +259,45 @@ fn below<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
     node.get(setting).or_else(nested)
 }
 
-impl Unfilled {
+impl InterpolationError {
     /// What is said about it, at the line of the text.
-    pub(crate) fn told<'a>(
+    pub(crate) fn to_finding<'a>(
         self,
         place: &Place,
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Finding {
         match self {
-            Self::Missing(name) => rules::m14::no_value(place.clone(), &name, known),
-            Self::Ring(names) => rules::m30::ring(place.clone(), &names),
+            Self::Missing(name) => {
+                rules::m14_undefined_value::undefined(place.clone(), &name, known)
+            }
+            Self::Cycle(names) => rules::m30_value_cycle::cycle(place.clone(), &names),
         }
     }
 }
 
 /// A text with its `${…}` filled, and those of what they are filled with. `through` are the names that led
 /// here.
-fn fill_deep(
+fn interpolate_nested(
     text: &str,
     value: &dyn Fn(&str) -> Option<String>,
     through: &[String],
-) -> Result<String, Vec<Unfilled>> {
+) -> Result<String, Vec<InterpolationError>> {
     let mut troubles = Vec::new();
-    let filled = fill(text, |name| {
+    let filled = interpolate(text, |name| {
         if let Some(start) = through.iter().position(|one| one == name) {
             let mut ring = through[start..].to_vec();
             ring.push(name.to_owned());
-            troubles.push(Unfilled::Ring(ring));
+            troubles.push(InterpolationError::Cycle(ring));
             return Some(String::new());
         }
 
         let Some(text) = value(name) else {
-            troubles.push(Unfilled::Missing(name.to_owned()));
+            troubles.push(InterpolationError::Missing(name.to_owned()));
             return Some(String::new());
         };
 
         let through = [through, &[name.to_owned()]].concat();
-        match fill_deep(&text, value, &through) {
+        match interpolate_nested(&text, value, &through) {
             Ok(text) => Some(text),
             Err(more) => {
                 troubles.extend(more);
@@ -316,7 +318,7 @@ fn fill_deep(
 /// The names that stand in a text as `${name}`.
 pub fn references(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let _ = fill(text, |name| {
+    let _ = interpolate(text, |name| {
         names.insert(name.to_owned());
         None
     });
@@ -324,7 +326,7 @@ pub fn references(text: &str) -> BTreeSet<String> {
 }
 
 /// A text with its `${…}` filled from anywhere, or the names that have no value.
-pub(crate) fn fill(
+pub(crate) fn interpolate(
     text: &str,
     mut value: impl FnMut(&str) -> Option<String>,
 ) -> Result<String, Vec<String>> {
@@ -374,15 +376,18 @@ mod tests {
     #[test]
     fn fills_values_and_keeps_what_is_escaped() {
         let values = Values::default().with("a", "1").with("b", "2");
-        assert_eq!(values.fill("${a}-$${a}-${ b }").as_deref(), Ok("1-${a}-2"));
+        assert_eq!(
+            values.interpolate("${a}-$${a}-${ b }").as_deref(),
+            Ok("1-${a}-2")
+        );
     }
 
     #[test]
     fn tells_all_that_is_missing() {
-        let missing = |name: &str| Unfilled::Missing(name.to_owned());
+        let missing = |name: &str| InterpolationError::Missing(name.to_owned());
         let values = Values::default().with("a", "${inner}");
         assert_eq!(
-            values.fill("${a} ${b}"),
+            values.interpolate("${a} ${b}"),
             Err(vec![missing("inner"), missing("b")])
         );
     }
@@ -393,17 +398,20 @@ mod tests {
             .with("a", "<${b}>")
             .with("b", "${c}${c}")
             .with("c", "x");
-        assert_eq!(values.fill("${a}").as_deref(), Ok("<xx>"));
+        assert_eq!(values.interpolate("${a}").as_deref(), Ok("<xx>"));
         let values = values.with("c", "${a}");
         let ring = ["a", "b", "c", "a"].map(str::to_owned).to_vec();
-        assert_eq!(values.fill("${a}"), Err(vec![Unfilled::Ring(ring)]));
+        assert_eq!(
+            values.interpolate("${a}"),
+            Err(vec![InterpolationError::Cycle(ring)])
+        );
     }
 
     #[test]
     fn a_later_file_wins() {
         let file = |text: &str| Values::read(&Source::new("v.yaml", text)).expect("values");
         let values = file("a: 1\nb: 1\n").and(file("b: 2\n")).with("c", "3");
-        let all = values.fill("${a}${b}${c}");
+        let all = values.interpolate("${a}${b}${c}");
         assert_eq!(all.as_deref(), Ok("123"));
     }
 }

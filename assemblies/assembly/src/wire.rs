@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use task_definition::{Condition, Finding, Place};
 
-use crate::component::{AppProtocol, Provided};
-use crate::hearing::Hearing;
+use crate::component::{AppProtocol, ProvidedInterface};
+use crate::diagnostics::Diagnostics;
 use crate::resolve::{Cast, Life, Link, Member, Role};
 use crate::rules;
 
@@ -39,10 +39,10 @@ pub struct Public {
 }
 
 /// Gives out ports, tells every member what it must know, and puts them in order.
-pub fn wire(cast: Cast, hearing: &mut Hearing) -> Option<Wiring> {
+pub fn wire(cast: Cast, diagnostics: &mut Diagnostics) -> Option<Wiring> {
     let mut containers = vec![Wired::default(); cast.members.len()];
     let public = public(&cast);
-    if !hearing.hear(listen(&cast, public.as_ref(), &mut containers)) {
+    if !diagnostics.report(listen(&cast, public.as_ref(), &mut containers)) {
         return None;
     }
 
@@ -99,14 +99,19 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
     for (index, member) in cast.members.iter().enumerate() {
         for (setting, place, text) in wishes(member) {
             let Ok(address) = text.parse::<SocketAddr>() else {
-                findings.push(rules::m21::no_address(place, &text));
+                findings.push(rules::m21_port_conflict::invalid_address(place, &text));
                 continue;
             };
 
             if !address.ip().is_loopback() && !may_be_reached(public, index, member, &setting) {
                 findings.push(exposed(member, &setting, place, address));
             } else if let Some(holder) = taken.insert(address.port(), member.name()) {
-                let finding = rules::m21::taken(place, address.port(), member.name(), holder);
+                let finding = rules::m21_port_conflict::port_conflict(
+                    place,
+                    address.port(),
+                    member.name(),
+                    holder,
+                );
                 findings.push(finding);
             }
             containers[index].listens.insert(setting, address);
@@ -185,9 +190,9 @@ pub(crate) fn exposed(
     let (file, address) = (member.component.file(), address.to_string());
     match &file.admin {
         Some(admin) if admin.setting == setting => {
-            rules::m22::open_admin(place, member.name(), &address)
+            rules::m22_exposed_inner_hop::public_admin(place, member.name(), &address)
         }
-        _ => rules::m22::exposed(place, member.name(), &address),
+        _ => rules::m22_exposed_inner_hop::public_inner_hop(place, member.name(), &address),
     }
 }
 
@@ -207,7 +212,7 @@ pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
     let provided = file
         .provides
         .values()
-        .map(|Provided { setting, port, .. }| (setting, *port));
+        .map(|ProvidedInterface { setting, port, .. }| (setting, *port));
 
     for (setting, port) in provided.chain(admin) {
         if !setting.is_empty() && all.iter().all(|(known, _)| known != setting) {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use assembly::import::{Imported, Refused, Wishes, import};
+use assembly::import::{ImportError, ImportOptions, ImportedAssembly, import};
 use assembly::{Catalog, Values, plan};
 use task_definition::source::Source;
 use task_definition::{TaskDefinition, normalise, read};
@@ -29,15 +29,15 @@ fn shipped() -> Catalog {
     Catalog::read(&sources)
 }
 
-fn wishes(file: &Path) -> Wishes {
-    Wishes {
+fn options(file: &Path) -> ImportOptions {
+    ImportOptions {
         file: support::name(file),
-        ..Wishes::default()
+        ..ImportOptions::default()
     }
 }
 
 /// What the written files render to, with nothing but the written files and the components of this project.
-fn rendered(imported: &Imported) -> TaskDefinition {
+fn rendered(imported: &ImportedAssembly) -> TaskDefinition {
     let written = imported.components.iter();
     let catalog = written.fold(shipped(), |catalog, (name, text)| {
         catalog.with(&Source::new(format!("{name}/component.yaml"), text.clone()))
@@ -50,7 +50,7 @@ fn rendered(imported: &Imported) -> TaskDefinition {
     }
 }
 
-fn text(imported: &Imported) -> String {
+fn text(imported: &ImportedAssembly) -> String {
     let mut text = format!("{}--- values\n{}", imported.manifest, imported.values);
     for (name, component) in &imported.components {
         let _ = write!(text, "--- {name}\n{component}");
@@ -59,7 +59,7 @@ fn text(imported: &Imported) -> String {
 }
 
 /// The rules only: what they say is for their own tests.
-fn told(imported: &Imported) -> String {
+fn told(imported: &ImportedAssembly) -> String {
     let findings = imported.findings.iter();
     let told =
         findings.map(|one| format!("{} {}\n", one.rule, one.pointer.as_deref().unwrap_or("")));
@@ -75,7 +75,7 @@ fn own_definitions_come_back_as_they_were_and_read_well() {
 
         let source = support::source(&file, &support::name(&file));
         let definition = read(&source).expect("a definition").definition;
-        let found = match import(&definition, &shipped(), &wishes(&file)) {
+        let found = match import(&definition, &shipped(), &options(&file)) {
             Ok(imported) => {
                 let (once, again) = (normalise(&definition), normalise(&rendered(&imported)));
                 assert_eq!(once.to_json(), again.to_json(), "{}", source.name);
@@ -118,8 +118,8 @@ fn every_published_definition_for_fargate_comes_back_as_it_was() {
                 }
                 "unreadable"
             }
-            Ok(located) => match import(&located.definition, &shipped(), &wishes(&file)) {
-                Err(Refused::NotFargate(reasons)) => {
+            Ok(located) => match import(&located.definition, &shipped(), &options(&file)) {
+                Err(ImportError::NotFargate(reasons)) => {
                     let flagged = located.definition.is_fargate();
                     if flagged || reasons.is_empty() {
                         wrong.push(format!("{}: {reasons:?}", source.name));

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::panic, reason = "helpers of tests may fail loudly")]
 
-use assembly::inject::{Injected, Refused, Request, inject, remove};
+use assembly::inject::{InjectError, InjectRequest, Injection, inject, remove};
 use task_definition::source::Source;
 use task_definition::{Condition, TaskDefinition, check, normalise, read};
 
@@ -36,7 +36,7 @@ fn shop() -> TaskDefinition {
     )
 }
 
-fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Request {
+fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> InjectRequest {
     let map = |pairs: &[(&str, &str)]| {
         let pairs = pairs.iter();
         pairs
@@ -44,33 +44,36 @@ fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)])
             .collect()
     };
 
-    Request {
+    InjectRequest {
         component: component.to_owned(),
         settings: map(settings),
         secrets: map(secrets),
-        ..Request::default()
+        ..InjectRequest::default()
     }
 }
 
-fn tls() -> Request {
+fn tls() -> InjectRequest {
     request("tls-proxy", &[], &[("certificate", CERTIFICATE)])
 }
 
-fn auth() -> Request {
+fn auth() -> InjectRequest {
     let settings = [("issuer", "https://issuer.example/"), ("audience", "shop")];
     request("auth-filter", &settings, &[])
 }
 
-fn try_into(definition: &TaskDefinition, request: &Request) -> Result<Injected, Refused> {
+fn try_into(
+    definition: &TaskDefinition,
+    request: &InjectRequest,
+) -> Result<Injection, InjectError> {
     let catalog = support::catalog_and_shipped("tests/catalog");
     inject(definition, &catalog, &support::values(), request)
 }
 
-fn put(definition: &TaskDefinition, request: &Request) -> Injected {
+fn put(definition: &TaskDefinition, request: &InjectRequest) -> Injection {
     match try_into(definition, request) {
         Ok(injected) => injected,
-        Err(Refused::Because(why)) => panic!("{why}"),
-        Err(Refused::Findings(findings)) => panic!("{}", support::told(&findings)),
+        Err(InjectError::Invalid(why)) => panic!("{why}"),
+        Err(InjectError::Findings(findings)) => panic!("{}", support::told(&findings)),
     }
 }
 
@@ -252,7 +255,7 @@ fn a_sidecar_is_told_to_everybody_and_nobody_loses_a_word_of_his_own() {
 #[test]
 fn what_is_missing_or_taken_is_refused() {
     let missing = try_into(&shop(), &request("tls-proxy", &[], &[]));
-    let Err(Refused::Findings(findings)) = missing else {
+    let Err(InjectError::Findings(findings)) = missing else {
         panic!("{missing:?}")
     };
 
@@ -267,18 +270,21 @@ fn what_is_missing_or_taken_is_refused() {
         (&shop(), request("coins", &[], &[])),
     ] {
         let refused = try_into(definition, &request);
-        assert!(matches!(refused, Err(Refused::Because(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(InjectError::Invalid(_))),
+            "{refused:?}"
+        );
     }
 
     let mut closed = shop();
     closed.container_definitions[0].port_mappings.clear();
     let refused = try_into(&closed, &tls());
     assert!(
-        matches!(&refused, Err(Refused::Because(why)) if why.contains("--port")),
+        matches!(&refused, Err(InjectError::Invalid(why)) if why.contains("--port")),
         "{refused:?}"
     );
 
-    let named = Request {
+    let named = InjectRequest {
         port: Some(8080),
         ..tls()
     };

@@ -4,7 +4,7 @@
 
 use assembly::component::Component;
 use assembly::rules::severity;
-use assembly::{Demand, Lock, Rule, plan, rules, rules::example};
+use assembly::{Lock, LockMode, Rule, plan, rules, rules::example};
 use task_definition::Finding;
 use task_definition::source::Source;
 
@@ -32,8 +32,8 @@ fn findings_of_lock(source: &Source) -> Vec<Finding> {
     let manifest = Source::new("shop.yaml", "name: shop\napp: web\nservice: {}\n");
     let catalog = support::catalog("tests/rule-catalog");
     let planned = Lock::read(source).and_then(|lock| {
-        let lock = lock.demanding(Demand::Everything);
-        plan(&manifest, &catalog, &support::values().locked(lock))
+        let lock = lock.with_mode(LockMode::Required);
+        plan(&manifest, &catalog, &support::values().with_lock(lock))
     });
     planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec())
 }

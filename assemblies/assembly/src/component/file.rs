@@ -26,10 +26,10 @@ pub struct ComponentFile {
     pub image: String,
     /// The interfaces it offers.
     #[serde(default)]
-    pub provides: BTreeMap<String, Provided>,
+    pub provides: BTreeMap<String, ProvidedInterface>,
     /// The interfaces it must be given. `upstream` on a proxy is the next hop.
     #[serde(default)]
-    pub requires: BTreeMap<String, Required>,
+    pub requires: BTreeMap<String, RequiredInterface>,
     /// Whether it sends OpenTelemetry and is to be told where.
     #[serde(default)]
     pub telemetry: bool,
@@ -97,7 +97,7 @@ pub enum Kind {
 /// An interface that is offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Provided {
+pub struct ProvidedInterface {
     /// The setting that says where to listen, `address:port`. Left out for a program that cannot be
     /// told: it listens on `port`, on all addresses.
     #[serde(default)]
@@ -125,7 +125,7 @@ pub enum AppProtocol {
 /// An interface that must be given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Required {
+pub struct RequiredInterface {
     /// The interface.
     pub interface: String,
     /// The setting that is told where it is.
@@ -321,7 +321,7 @@ pub enum Router {
 
 impl Router {
     /// The word ECS uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Fluentbit => "fluentbit",
             Self::Fluentd => "fluentd",
@@ -334,7 +334,7 @@ impl Router {
 #[serde(untagged)]
 pub enum Local {
     /// There is no program here for it.
-    StandIn(StandIn),
+    Fallback(LocalFallback),
     /// This program.
     Program(LocalProgram),
 }
@@ -344,7 +344,7 @@ impl Local {
     pub fn program(&self) -> Option<&LocalProgram> {
         match self {
             Self::Program(program) => Some(program),
-            Self::StandIn(_) => None,
+            Self::Fallback(_) => None,
         }
     }
 }
@@ -352,7 +352,7 @@ impl Local {
 /// What is done without a component whose program is not here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum StandIn {
+pub enum LocalFallback {
     /// The container is left out; who waits for it does not.
     Skip,
     /// Something that only sleeps stands in its place.

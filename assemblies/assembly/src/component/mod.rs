@@ -7,23 +7,23 @@ use serde_json::Value;
 use task_definition::source::{self, Node, Source};
 use task_definition::{Finding, Place, escape};
 
-use crate::{rules, shape};
+use crate::{decode, rules};
 
-mod fault;
-pub(crate) use fault::Fault;
+mod invalid_value;
+pub(crate) use invalid_value::InvalidValue;
 mod file;
 pub use file::{
     Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
-    LocalProgram, Permission, Provided, Required, Router, SettingDeclaration, SettingFormat,
-    SettingKind, Size, StandIn, Stop,
+    LocalFallback, LocalProgram, Permission, ProvidedInterface, RequiredInterface, Router,
+    SettingDeclaration, SettingFormat, SettingKind, Size, Stop,
 };
 
 /// A component and the lines that describe it. Every assembly that names it shares them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Component(Arc<Described>);
+pub struct Component(Arc<ComponentData>);
 
 #[derive(Debug, PartialEq)]
-struct Described {
+struct ComponentData {
     file: ComponentFile,
     source: Source,
     node: Node,
@@ -33,9 +33,9 @@ impl Component {
     /// Reads a `component.yaml`.
     pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
         let node = source::parse(source)?;
-        let (file, mut findings) = shape::read::<ComponentFile>(source, &node);
+        let (file, mut findings) = decode::read::<ComponentFile>(source, &node);
         if let Some(file) = file {
-            let component = Self(Arc::new(Described {
+            let component = Self(Arc::new(ComponentData {
                 file,
                 source: source.clone(),
                 node,
@@ -110,12 +110,12 @@ impl Component {
             .filter(|(_, _, setting)| !setting.is_empty() && !file.settings.contains_key(*setting))
             .map(|(list, name, setting)| {
                 let place = self.place(&format!("/{list}/{name}/setting"));
-                rules::m18::unknown_setting(place, setting)
+                rules::m18_inconsistent_component::unknown_setting(place, setting)
             })
             .collect();
 
         if file.kind == Kind::Proxy && !file.requires.contains_key(UPSTREAM) {
-            findings.push(rules::m18::proxy_without_upstream(
+            findings.push(rules::m18_inconsistent_component::proxy_without_upstream(
                 self.place("/kind"),
                 &file.name,
             ));
@@ -125,18 +125,27 @@ impl Component {
             && !file.settings.contains_key(&firelens.output)
         {
             let place = self.place("/firelens/output");
-            findings.push(rules::m18::unknown_setting(place, &firelens.output));
+            findings.push(rules::m18_inconsistent_component::unknown_setting(
+                place,
+                &firelens.output,
+            ));
         }
 
         for (setting, text) in &file.trigger {
             let place = self.place(&format!("/trigger/{}", escape(setting)));
             if !file.settings.contains_key(setting) {
-                findings.push(rules::m42::unknown_setting(place.clone(), setting));
+                findings.push(rules::m42_unknown_trigger_field::unknown_setting(
+                    place.clone(),
+                    setting,
+                ));
             }
 
             let unknown = crate::trigger::fields(text).into_iter();
-            let unknown = unknown.filter(|field| !rules::m42::is_known(field));
-            findings.extend(unknown.map(|field| rules::m42::unknown_field(place.clone(), field)));
+            let unknown =
+                unknown.filter(|field| !rules::m42_unknown_trigger_field::is_known(field));
+            findings.extend(unknown.map(|field| {
+                rules::m42_unknown_trigger_field::unknown_field(place.clone(), field)
+            }));
         }
 
         for (list, settings) in file.one_of.iter().enumerate() {
@@ -144,12 +153,15 @@ impl Component {
             let unknown = unknown.filter(|(_, setting)| !file.settings.contains_key(*setting));
             findings.extend(unknown.map(|(at, setting)| {
                 let place = self.place(&format!("/one_of/{list}/{at}"));
-                rules::m18::unknown_setting(place, setting)
+                rules::m18_inconsistent_component::unknown_setting(place, setting)
             }));
         }
 
         if !is_fitting(file) {
-            findings.push(rules::m04::bad_name(self.place("/name"), &file.name));
+            findings.push(rules::m04_invalid_name::invalid_name(
+                self.place("/name"),
+                &file.name,
+            ));
         }
         findings
     }
@@ -213,7 +225,7 @@ fn name_of(source: &Source) -> String {
 
 impl SettingKind {
     /// The word in messages.
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::String => "text",
             Self::Integer => "a whole number",

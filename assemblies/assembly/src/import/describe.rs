@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use task_definition::{ContainerDefinition, TaskDefinition};
 
-use super::differing::are_named;
-use super::local::Local;
+use super::account_context::AccountContext;
+use super::overlay_diff::have_unique_names;
 use super::yaml;
 use crate::component::Kind;
 
@@ -38,7 +38,7 @@ pub(super) fn component(
     kind: Kind,
     container: &ContainerDefinition,
     definition: &TaskDefinition,
-    local: &Local,
+    context: &AccountContext,
 ) -> String {
     let (family, raw) = (&definition.family, json!(container));
     let mut text = format!(
@@ -56,7 +56,7 @@ pub(super) fn component(
         ("name", json!(name)),
         ("kind", json!(word)),
         ("summary", json!(summary)),
-        ("image", json!(local.parametrise_image(&container.image))),
+        ("image", json!(context.parametrise_image(&container.image))),
     ] {
         text += &yaml::entry(key, &value, 0);
     }
@@ -105,13 +105,13 @@ fn provides(container: &ContainerDefinition) -> String {
 
 /// The variables as settings: what they are for, the definition does not say.
 fn settings(container: &ContainerDefinition) -> String {
-    let declared = declared(container);
+    let declared = declare_variables(container);
     if declared.is_empty() && container.firelens_configuration.is_none() {
         return String::new();
     }
 
     let mut text = "settings:\n".to_owned();
-    for Declared {
+    for DeclaredVariable {
         setting,
         variable,
         secret,
@@ -133,21 +133,21 @@ fn settings(container: &ContainerDefinition) -> String {
 }
 
 /// A variable that becomes a setting.
-pub(super) struct Declared {
+pub(super) struct DeclaredVariable {
     pub(super) setting: String,
     pub(super) variable: String,
     pub(super) secret: bool,
 }
 
 /// Variables that a manifest can say. Where a name comes twice, the whole list is overridden instead.
-pub(super) fn declared(container: &ContainerDefinition) -> Vec<Declared> {
+pub(super) fn declare_variables(container: &ContainerDefinition) -> Vec<DeclaredVariable> {
     if !can_be_settings(container) {
         return Vec::new();
     }
 
     let plain = container.environment.iter().map(|one| (&one.name, false));
     let secret = container.secrets.iter().map(|one| (&one.name, true));
-    let mut all: Vec<Declared> = Vec::new();
+    let mut all: Vec<DeclaredVariable> = Vec::new();
 
     for (variable, secret) in plain.chain(secret) {
         let letters = variable.to_ascii_lowercase();
@@ -159,7 +159,7 @@ pub(super) fn declared(container: &ContainerDefinition) -> Vec<Declared> {
             setting
         };
 
-        all.push(Declared {
+        all.push(DeclaredVariable {
             setting,
             variable: variable.clone(),
             secret,
@@ -180,7 +180,7 @@ pub(super) fn can_be_settings(container: &ContainerDefinition) -> bool {
         .iter()
         .map(|one| json!({ "name": one.name }));
     let all: Vec<Value> = plain.chain(secret).collect();
-    all.is_empty() || (are_named(&all) && all.iter().all(|one| one["name"] != ""))
+    all.is_empty() || (have_unique_names(&all) && all.iter().all(|one| one["name"] != ""))
 }
 
 /// What is not begun with `CMD` or `CMD-SHELL` would be read as arguments of the program.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use task_definition::source::Source;
 use task_definition::{ContainerDefinition, Finding, TaskDefinition, normalise};
 
-use super::local::{Local, escaped};
-use super::{Wishes, casting, describe, differing, yaml};
+use super::account_context::{AccountContext, escape_references};
+use super::{ImportOptions, describe, overlay_diff, roles, yaml};
 use crate::component::{Catalog, Component, Kind};
 use crate::manifest::is_name;
 use crate::values::Values;
@@ -17,11 +17,11 @@ const ROUNDS: usize = 4;
 
 /// What is done with components that the catalog knows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum CatalogMatch {
     /// They stand for the containers whose images they have.
-    Taken,
+    Reuse,
     /// Every container gets a description of its own.
-    Left,
+    Ignore,
 }
 
 /// A manifest that is not finished.
@@ -35,7 +35,7 @@ pub(super) struct Draft {
     /// Id, and what was found.
     lowered: Vec<(&'static str, String)>,
     file: String,
-    local: Local,
+    context: AccountContext,
 }
 
 /// A container and what the manifest says of it.
@@ -52,25 +52,25 @@ struct Member {
 
 impl Draft {
     /// Roles, components and settings; what is derived is not compared yet.
-    pub(super) fn of(
+    pub(super) fn new(
         definition: &TaskDefinition,
         catalog: &Catalog,
-        wishes: &Wishes,
-        local: &Local,
-        known: Known,
+        options: &ImportOptions,
+        context: &AccountContext,
+        known: CatalogMatch,
     ) -> Result<Self, String> {
-        let name = match &wishes.name {
+        let name = match &options.name {
             Some(name) if is_name(name) => name.clone(),
             Some(name) => {
                 return Err(format!(
                     "`{name}` cannot be a name; write `{}`",
-                    named(name)
+                    to_name(name)
                 ));
             }
-            None => named(&definition.family),
+            None => to_name(&definition.family),
         };
 
-        let app = casting::app(definition, catalog, wishes.app.as_deref())?;
+        let app = roles::find_app(definition, catalog, options.app.as_deref())?;
         let mut draft = Self {
             name,
             components: Vec::new(),
@@ -78,14 +78,14 @@ impl Draft {
             size: Map::new(),
             patch: Map::new(),
             lowered: Vec::new(),
-            file: wishes.file.clone(),
-            local: local.clone(),
+            file: options.file.clone(),
+            context: context.clone(),
         };
 
         for (at, container) in definition.container_definitions.iter().enumerate() {
             let component = match known {
-                Known::Taken => casting::known(container, catalog),
-                Known::Left => None,
+                CatalogMatch::Reuse => roles::find_component(container, catalog),
+                CatalogMatch::Ignore => None,
             };
 
             let component = component.filter(|one| {
@@ -98,29 +98,29 @@ impl Draft {
                 let kind = if at == app {
                     Kind::App
                 } else {
-                    casting::kind(definition, container)
+                    roles::kind(definition, container)
                 };
 
-                let own = describe::component(one.name(), kind, container, definition, local);
-                !twice && stands(one.file().kind, at == app) && one.text() != own
+                let own = describe::component(one.name(), kind, container, definition, context);
+                !twice && fits_role(one.file().kind, at == app) && one.text() != own
             });
 
             let kind = match component {
                 _ if at == app => Kind::App,
                 Some(one) => one.file().kind,
-                None => casting::kind(definition, container),
+                None => roles::kind(definition, container),
             };
 
             let member = match component {
-                Some(component) => of_known(component, kind, container, definition),
-                None => draft.described(kind, container, definition, catalog),
+                Some(component) => reuse_component(component, kind, container, definition),
+                None => draft.describe_container(kind, container, definition, catalog),
             };
             draft.members.push(member);
         }
 
         if let (Some(cpu), Some(memory)) = (
-            sized(definition.cpu.as_deref(), true),
-            sized(definition.memory.as_deref(), false),
+            parse_size(definition.cpu.as_deref(), true),
+            parse_size(definition.memory.as_deref(), false),
         ) {
             draft.size.insert("cpu".to_owned(), json!(cpu));
             draft.size.insert("memory".to_owned(), json!(memory));
@@ -134,7 +134,7 @@ impl Draft {
         Ok(draft)
     }
 
-    fn described(
+    fn describe_container(
         &mut self,
         kind: Kind,
         container: &ContainerDefinition,
@@ -147,7 +147,8 @@ impl Draft {
             .chars()
             .map(|c| if fits(c) { c } else { '-' })
             .collect();
-        let text = |name: &str| describe::component(name, kind, container, definition, &self.local);
+        let text =
+            |name: &str| describe::component(name, kind, container, definition, &self.context);
 
         // Another task may have a container of that name that is something else.
         let is_free = |name: &str| match catalog.component(name) {
@@ -169,9 +170,9 @@ impl Draft {
         }
 
         let (mut settings, mut secrets) = (Map::new(), Map::new());
-        for describe::Declared {
+        for describe::DeclaredVariable {
             setting, variable, ..
-        } in describe::declared(container)
+        } in describe::declare_variables(container)
         {
             let plain = container
                 .variable(&variable)
@@ -208,25 +209,25 @@ impl Draft {
     }
 
     /// Overrides and patches whatever is not derived as the original has it.
-    pub(super) fn settle(
+    pub(super) fn reconcile(
         &mut self,
         definition: &TaskDefinition,
         catalog: &Catalog,
         values: &Values,
     ) -> Result<(), Vec<Finding>> {
-        let derived = self.derived(catalog, values)?;
+        let derived = self.derive(catalog, values)?;
         self.say_what_is_not_wired(definition, &derived);
 
         // An override of one share changes what is derived of the others.
         for _ in 0..ROUNDS {
-            let derived = self.derived(catalog, values)?;
+            let derived = self.derive(catalog, values)?;
             if !self.override_containers(definition, &derived) {
                 break;
             }
         }
 
         let wanted = normalise(definition);
-        let derived = self.derived(catalog, values)?;
+        let derived = self.derive(catalog, values)?;
         let sides = [&derived, definition, &normalise(&derived), &wanted];
         let [derived, original, normal, wanted] = sides.map(|one| {
             let mut one = json!(one);
@@ -235,7 +236,7 @@ impl Draft {
             one
         });
 
-        self.patch = laid_over(&derived, &original, &normal, &wanted);
+        self.patch = diff_fields(&derived, &original, &normal, &wanted);
         self.leave_out_the_size(definition, catalog, values);
         Ok(())
     }
@@ -254,7 +255,7 @@ impl Draft {
             let sides = [&derived, definition, &normal, &wanted];
             let [derived, original, normal, wanted] =
                 sides.map(|one| json!(one.container_definitions[at]));
-            let over = laid_over(&derived, &original, &normal, &wanted);
+            let over = diff_fields(&derived, &original, &normal, &wanted);
 
             any |= !over.is_empty();
             for (field, value) in over {
@@ -280,7 +281,7 @@ impl Draft {
         let mut without = self.clone();
         without.size.retain(|field, _| field == "architecture");
         let same = without
-            .derived(catalog, values)
+            .derive(catalog, values)
             .is_ok_and(|derived| normalise(&derived) == normalise(definition));
 
         if same {
@@ -307,7 +308,7 @@ impl Draft {
                     continue;
                 }
 
-                let value = typed(value);
+                let value = parse_setting(value);
                 if declared.kind.text(&value).as_deref() == original.variable(&variable) {
                     member.settings.insert(setting.clone(), value);
                 }
@@ -315,7 +316,7 @@ impl Draft {
         }
     }
 
-    fn derived(&self, catalog: &Catalog, values: &Values) -> Result<TaskDefinition, Vec<Finding>> {
+    fn derive(&self, catalog: &Catalog, values: &Values) -> Result<TaskDefinition, Vec<Finding>> {
         let source = Source::new(format!("{}.yaml", self.name), self.manifest());
         let wiring = crate::wiring(&source, catalog, values)?;
         crate::plan::derived(&wiring)
@@ -387,11 +388,11 @@ impl Draft {
         let said = self.members.iter().filter(|one| !of(one).is_empty());
         let said: String = said
             .map(|one| {
-                let value = self.local.parametrise(&Value::Object(of(one).clone()));
+                let value = self.context.parametrise(&Value::Object(of(one).clone()));
                 yaml::entry(&one.component, &value, 2)
             })
             .collect();
-        headed(&format!("\n{name}:\n"), said)
+        with_heading(&format!("\n{name}:\n"), said)
     }
 
     fn overrides(&self) -> String {
@@ -413,22 +414,22 @@ impl Draft {
                     let _ = writeln!(said, "    # {why}");
                 }
                 last = why;
-                said += &yaml::entry(field, &self.local.parametrise(value), 4);
+                said += &yaml::entry(field, &self.context.parametrise(value), 4);
             }
         }
 
         let head = "\n# What would be derived otherwise; take a line away to have that instead.\noverrides:\n";
-        headed(head, said)
+        with_heading(head, said)
     }
 
     fn rest(&self) -> String {
         let said = self.patch.iter();
         let said = said.map(|(field, value)| {
-            let value = self.local.parametrise(value);
+            let value = self.context.parametrise(value);
             yaml::entry(field, &value, 2)
         });
         let head = "\n# Names and fields of the task that no other word here has.\npatch:\n";
-        headed(head, said.collect())
+        with_heading(head, said.collect())
     }
 
     fn rules(&self) -> String {
@@ -437,11 +438,11 @@ impl Draft {
             yaml::entry(rule, &json!({ "severity": "warning", "reason": reason }), 2)
         });
         let head = "\n# Errors of the original. Correct them, then take the lines away.\nrules:\n";
-        headed(head, said.collect())
+        with_heading(head, said.collect())
     }
 }
 
-fn headed(head: &str, said: String) -> String {
+fn with_heading(head: &str, said: String) -> String {
     if said.is_empty() {
         said
     } else {
@@ -450,7 +451,7 @@ fn headed(head: &str, said: String) -> String {
 }
 
 /// A family as a name: small letters, digits and `-`.
-pub(crate) fn named(family: &str) -> String {
+pub(crate) fn to_name(family: &str) -> String {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let letters = family.to_ascii_lowercase();
     let letters: String = letters
@@ -471,11 +472,11 @@ pub(crate) fn named(family: &str) -> String {
 }
 
 /// Whether a component of that kind can stand where the container stands.
-fn stands(kind: Kind, is_app: bool) -> bool {
+fn fits_role(kind: Kind, is_app: bool) -> bool {
     (kind == Kind::App) == is_app
 }
 
-fn of_known(
+fn reuse_component(
     component: &Component,
     kind: Kind,
     container: &ContainerDefinition,
@@ -503,7 +504,7 @@ fn of_known(
     });
     let required = required.filter_map(|(setting, _)| {
         let value = container.variable(&component.variable(setting))?;
-        Some((setting.clone(), typed(value)))
+        Some((setting.clone(), parse_setting(value)))
     });
 
     let output = file
@@ -523,7 +524,7 @@ fn of_known(
 }
 
 /// A variable's text as a person would write it: maps and lists as such.
-pub(crate) fn typed(text: &str) -> Value {
+pub(crate) fn parse_setting(text: &str) -> Value {
     let parsed = serde_json::from_str(text).ok();
     let parsed = parsed.filter(|one: &Value| one.is_object() || one.is_array());
     parsed.unwrap_or_else(|| json!(text))
@@ -541,12 +542,12 @@ fn log_output(definition: &TaskDefinition) -> Option<Value> {
     let options = log
         .options
         .iter()
-        .map(|(name, text)| (name.clone(), json!(escaped(text))));
+        .map(|(name, text)| (name.clone(), json!(escape_references(text))));
 
     (!log.options.is_empty()).then(|| Value::Object(options.collect()))
 }
 
-fn sized(text: Option<&str>, is_cpu: bool) -> Option<u32> {
+fn parse_size(text: Option<&str>, is_cpu: bool) -> Option<u32> {
     use task_definition::fargate_sizes::{parse_cpu, parse_memory};
     if is_cpu {
         parse_cpu(text?)
@@ -564,7 +565,7 @@ fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinit
 }
 
 /// The fields that differ in their normal forms, in the words of the original.
-fn laid_over(
+fn diff_fields(
     derived: &Value,
     original: &Value,
     normal: &Value,
@@ -590,7 +591,7 @@ fn laid_over(
         .filter(|key| normal.get(key) != wanted.get(key));
     differing
         .filter_map(|key| {
-            let over = differing::over(derived.get(&key), original.get(&key))?;
+            let over = overlay_diff::diff(derived.get(&key), original.get(&key))?;
             Some((key, over))
         })
         .collect()

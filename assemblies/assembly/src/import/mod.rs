@@ -2,9 +2,9 @@
 //! that no component describes yet. Rendered, it is the same definition again.
 //!
 //! ```text
-//! definition ─fargate▶ can it be? ─casting▶ roles ─draft▶ manifest ─derive▶ what comes of it
+//! definition ─fargate▶ can it be? ─roles▶ roles ─draft▶ manifest ─derive▶ what comes of it
 //!                                                   ▲                            │
-//!                                                   └── overrides, patch ◀─differing
+//!                                                   └── overrides, patch ◀─overlay_diff
 //! ```
 //!
 //! What is derived stays derived; only where the original says otherwise the manifest overrides it, with
@@ -16,17 +16,17 @@ use task_definition::{Finding, Place, Severity, TaskDefinition, difference, norm
 use crate::component::Catalog;
 use crate::values::Values;
 
-pub(crate) mod casting;
+pub(crate) mod account_context;
 mod describe;
-mod differing;
 pub(crate) mod draft;
 mod fargate;
-pub(crate) mod local;
+mod overlay_diff;
+pub(crate) mod roles;
 pub(crate) mod yaml;
 
 /// What is said about an import beside the definition.
 #[derive(Debug, Clone, Default)]
-pub struct Wishes {
+pub struct ImportOptions {
     /// The assembly's name; the family in small letters when left out.
     pub name: Option<String>,
     /// The container that is the app; the likeliest when left out.
@@ -37,7 +37,7 @@ pub struct Wishes {
 
 /// The files of an import.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Imported {
+pub struct ImportedAssembly {
     /// The assembly's name.
     pub name: String,
     /// `assemblies/NAME.yaml`.
@@ -52,29 +52,29 @@ pub struct Imported {
 
 /// Why there is nothing to import.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refused {
+pub enum ImportError {
     /// It cannot run on Fargate; the reasons, by field.
     NotFargate(Vec<String>),
     /// What was wished for does not fit the definition.
-    Wish(String),
+    InvalidOption(String),
     /// What came of it is not the same; JSON pointers or findings that say where.
-    NotTheSame(Vec<String>),
+    RoundTripMismatch(Vec<String>),
 }
 
 /// Writes the definition as an assembly.
 pub fn import(
     definition: &TaskDefinition,
     catalog: &Catalog,
-    wishes: &Wishes,
-) -> Result<Imported, Refused> {
+    options: &ImportOptions,
+) -> Result<ImportedAssembly, ImportError> {
     let reasons = fargate::refusals(definition);
     if !reasons.is_empty() {
-        return Err(Refused::NotFargate(reasons));
+        return Err(ImportError::NotFargate(reasons));
     }
 
     // Components that are known say more in fewer words, if they fit; a description of one's own fits always.
-    let plain = attempt(definition, catalog, wishes, draft::Known::Left);
-    let known = attempt(definition, catalog, wishes, draft::Known::Taken);
+    let plain = attempt(definition, catalog, options, draft::CatalogMatch::Ignore);
+    let known = attempt(definition, catalog, options, draft::CatalogMatch::Reuse);
     match (known, plain) {
         (Ok(known), Ok(plain)) if known.length() <= plain.length() => Ok(known),
         (Ok(known), Err(_)) => Ok(known),
@@ -91,7 +91,7 @@ pub fn yaml(definition: &TaskDefinition) -> String {
         .collect()
 }
 
-impl Imported {
+impl ImportedAssembly {
     fn length(&self) -> usize {
         let components = self.components.iter().map(|(_, text)| text.len());
         self.manifest.len() + components.sum::<usize>()
@@ -101,35 +101,37 @@ impl Imported {
 fn attempt(
     definition: &TaskDefinition,
     catalog: &Catalog,
-    wishes: &Wishes,
-    known: draft::Known,
-) -> Result<Imported, Refused> {
-    let local = local::Local::of(definition);
-    let mut draft =
-        draft::Draft::of(definition, catalog, wishes, &local, known).map_err(Refused::Wish)?;
+    options: &ImportOptions,
+    known: draft::CatalogMatch,
+) -> Result<ImportedAssembly, ImportError> {
+    let context = account_context::AccountContext::from_definition(definition);
+    let mut draft = draft::Draft::new(definition, catalog, options, &context, known)
+        .map_err(ImportError::InvalidOption)?;
     let catalog = draft.catalog(catalog);
     let values = Values::default()
-        .with("account", local.account())
-        .with("region", local.region());
+        .with("account", context.account())
+        .with("region", context.region());
 
-    draft.settle(definition, &catalog, &values).map_err(told)?;
-    let findings = hold(&mut draft, definition, &catalog, &values)?;
-    Ok(Imported {
+    draft
+        .reconcile(definition, &catalog, &values)
+        .map_err(to_mismatch)?;
+    let findings = verify(&mut draft, definition, &catalog, &values)?;
+    Ok(ImportedAssembly {
         manifest: draft.manifest(),
         name: draft.name,
         components: draft.components,
-        values: local.values(&wishes.file),
+        values: context.values_file(&options.file),
         findings,
     })
 }
 
 /// Plans the draft; errors of the original become warnings with a reason, and the result must be it.
-fn hold(
+fn verify(
     draft: &mut draft::Draft,
     definition: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
-) -> Result<Vec<Finding>, Refused> {
+) -> Result<Vec<Finding>, ImportError> {
     // Each stage may have errors that hide those of the next.
     for _ in 0..STAGES {
         let source = Source::new(format!("{}.yaml", draft.name), draft.manifest());
@@ -140,7 +142,7 @@ fn hold(
                     return Ok(plan.warnings().to_vec());
                 }
                 let pointers = changes.into_iter().map(|change| change.pointer);
-                return Err(Refused::NotTheSame(pointers.collect()));
+                return Err(ImportError::RoundTripMismatch(pointers.collect()));
             }
             Err(findings) => {
                 let errors = findings
@@ -149,20 +151,20 @@ fn hold(
                 let errors: Vec<Finding> = errors.cloned().collect();
 
                 if !draft.lower(&errors) {
-                    return Err(told(errors));
+                    return Err(to_mismatch(errors));
                 }
             }
         }
     }
 
-    Err(Refused::NotTheSame(vec![
+    Err(ImportError::RoundTripMismatch(vec![
         "the rules contradict each other".to_owned(),
     ]))
 }
 
 const STAGES: usize = 6;
 
-fn told(findings: Vec<Finding>) -> Refused {
+fn to_mismatch(findings: Vec<Finding>) -> ImportError {
     let line = |place: &Place| match place {
         Place::Text { excerpt_line, .. } => format!(" (`{}`)", excerpt_line.trim()),
         _ => String::new(),
@@ -170,5 +172,5 @@ fn told(findings: Vec<Finding>) -> Refused {
     let told = findings
         .iter()
         .map(|one| format!("{}: {}{}", one.rule, one.message, line(&one.place)));
-    Refused::NotTheSame(told.collect())
+    ImportError::RoundTripMismatch(told.collect())
 }

@@ -1,74 +1,75 @@
-//! The derived containers joined to those that are there.
+//! The derived containers joiner to those that are there.
 
 use task_definition::{
     ContainerDefinition, TaskDefinition,
     fargate_sizes::{parse_cpu, parse_memory, smallest},
 };
 
-use super::mark::{self, Ask, Grown, Undo, Variable};
-use super::stage::{Stage, is_proxy};
-use super::{Injected, Refused};
+use super::labels::{self, RecordedRequest, SizeIncrease, Undo, Variable};
+use super::synthetic::{SyntheticAssembly, is_proxy};
+use super::{InjectError, Injection};
 use crate::component::Catalog;
-use crate::import::casting;
+use crate::import::roles;
 use crate::plan::iam::Statement;
 
 /// The definition with all that is asked for.
 pub(super) fn join(
     base: &TaskDefinition,
     catalog: &Catalog,
-    asks: &[Ask],
-    stage: &Stage,
-) -> Result<Injected, Refused> {
-    let mut joined = Joined {
+    requests: &[RecordedRequest],
+    assembly: &SyntheticAssembly,
+) -> Result<Injection, InjectError> {
+    let mut joiner = Joiner {
         definition: base.clone(),
         undo: Undo {
-            app: stage.app.clone(),
+            app: assembly.app.clone(),
             ..Undo::default()
         },
         notes: Vec::new(),
     };
 
-    let is_ours = |name: &str| asks.iter().any(|ask| ask.component == name);
-    let containers = asks.iter().map(|ask| {
-        let derived = stage.derived.container(&ask.component).cloned();
-        derived.ok_or_else(|| Refused::Because(format!("`{}` was not derived", ask.component)))
+    let is_ours = |name: &str| requests.iter().any(|request| request.component == name);
+    let containers = requests.iter().map(|request| {
+        let derived = assembly.derived.container(&request.component).cloned();
+        derived
+            .ok_or_else(|| InjectError::Invalid(format!("`{}` was not derived", request.component)))
     });
     let mut ours = containers.collect::<Result<Vec<_>, _>>()?;
 
-    joined.tell_the_others(stage, is_ours);
-    if asks.iter().any(|ask| is_proxy(catalog, ask)) {
-        joined.move_the_port(stage, &mut ours);
-        joined.keep_the_app_to_itself(stage, catalog);
+    joiner.tell_the_others(assembly, is_ours);
+    if requests.iter().any(|request| is_proxy(catalog, request)) {
+        joiner.move_the_port(assembly, &mut ours);
+        joiner.keep_the_app_to_itself(assembly, catalog);
     }
 
-    joined.log_like_the_app(&stage.app, &mut ours);
+    joiner.log_like_the_app(&assembly.app, &mut ours);
     let mounted = |name: &str| {
         ours.iter()
             .flat_map(|one| &one.mount_points)
             .any(|one| one.source_volume == name)
     };
-    let volumes = stage
+    let volumes = assembly
         .derived
         .volumes
         .iter()
         .filter(|volume| mounted(&volume.name));
 
-    joined.definition.volumes.extend(volumes.cloned());
-    for (container, ask) in ours.iter_mut().zip(asks) {
-        mark::mark(container, ask);
+    joiner.definition.volumes.extend(volumes.cloned());
+    for (container, request) in ours.iter_mut().zip(requests) {
+        labels::write_request(container, request);
     }
 
-    joined.grow(&ours);
+    joiner.grow(&ours);
     if let Some(first) = ours.first_mut() {
-        mark::keep(first, &joined.undo);
+        labels::write_undo(first, &joiner.undo);
     }
 
-    let [execution_role, task_role] = stage.roles.clone().map(|all| of_ours(all, &is_ours));
-    joined.say_what_roles_need(&execution_role, &task_role);
-    joined.definition.container_definitions.extend(ours);
-    Ok(Injected {
-        definition: joined.definition,
-        notes: joined.notes,
+    let [execution_role, task_role] = assembly.roles.clone().map(|all| of_ours(all, &is_ours));
+    joiner.say_what_roles_need(&execution_role, &task_role);
+    joiner.definition.container_definitions.extend(ours);
+    Ok(Injection {
+        definition: joiner.definition,
+        notes: joiner.notes,
         execution_role,
         task_role,
     })
@@ -82,13 +83,13 @@ fn of_ours(all: Vec<Statement>, is_ours: &impl Fn(&str) -> bool) -> Vec<Statemen
         .collect()
 }
 
-struct Joined {
+struct Joiner {
     definition: TaskDefinition,
     undo: Undo,
     notes: Vec<String>,
 }
 
-impl Joined {
+impl Joiner {
     fn container(&mut self, name: &str) -> Option<&mut ContainerDefinition> {
         self.definition
             .container_definitions
@@ -97,8 +98,8 @@ impl Joined {
     }
 
     /// Variables and dependencies that point at what is injected.
-    fn tell_the_others(&mut self, stage: &Stage, is_ours: impl Fn(&str) -> bool) {
-        for derived in stage
+    fn tell_the_others(&mut self, assembly: &SyntheticAssembly, is_ours: impl Fn(&str) -> bool) {
+        for derived in assembly
             .derived
             .container_definitions
             .iter()
@@ -131,7 +132,7 @@ impl Joined {
 
         match one.variable(name).map(str::to_owned) {
             None => {
-                mark::set(one, name, Some(value));
+                labels::set(one, name, Some(value));
                 self.undo.variables.push(Variable {
                     container: container.to_owned(),
                     name: name.to_owned(),
@@ -147,9 +148,9 @@ impl Joined {
     }
 
     /// The task is now reached at the outermost hop; the port keeps its name.
-    fn move_the_port(&mut self, stage: &Stage, ours: &mut [ContainerDefinition]) {
-        let Some(port) = stage.port else { return };
-        let Some(app) = self.container(&stage.app) else {
+    fn move_the_port(&mut self, assembly: &SyntheticAssembly, ours: &mut [ContainerDefinition]) {
+        let Some(port) = assembly.port else { return };
+        let Some(app) = self.container(&assembly.app) else {
             return;
         };
         let (moved, kept): (Vec<_>, Vec<_>) = app.port_mappings.drain(..).partition(|one| {
@@ -167,7 +168,7 @@ impl Joined {
         }
 
         let new = mapping.container_port.unwrap_or_default();
-        let (name, app) = (outer.name.clone(), &stage.app);
+        let (name, app) = (outer.name.clone(), &assembly.app);
         self.notes.push(format!(
             "the task is reached at `{name}`, port {new}, no longer at `{app}`, port {port}: point the service's \
              load balancer there, and open that port only in the security group"
@@ -176,14 +177,14 @@ impl Joined {
     }
 
     /// Whoever reaches the app's port walks around the hops.
-    fn keep_the_app_to_itself(&mut self, stage: &Stage, catalog: &Catalog) {
-        let Some(port) = stage.port else { return };
-        let Some(app) = self.definition.container(&stage.app).cloned() else {
+    fn keep_the_app_to_itself(&mut self, assembly: &SyntheticAssembly, catalog: &Catalog) {
+        let Some(port) = assembly.port else { return };
+        let Some(app) = self.definition.container(&assembly.app).cloned() else {
             return;
         };
         let mut changes = bindings(&app, port);
 
-        if let Some(component) = casting::known(&app, catalog) {
+        if let Some(component) = roles::find_component(&app, catalog) {
             let provides = component.file().provides.values();
             let listens = provides.filter(|one| !one.setting.is_empty());
             changes.extend(listens.take(1).map(|one| {
@@ -197,14 +198,14 @@ impl Joined {
         changes.sort();
         changes.dedup();
         for (name, after) in &changes {
-            let Some(container) = self.container(&stage.app) else {
+            let Some(container) = self.container(&assembly.app) else {
                 return;
             };
-            let before = mark::set(container, name, Some(after));
+            let before = labels::set(container, name, Some(after));
 
             if before.as_ref() != Some(after) {
                 self.undo.variables.push(Variable {
-                    container: stage.app.clone(),
+                    container: assembly.app.clone(),
                     name: name.clone(),
                     before,
                     after: after.clone(),
@@ -216,7 +217,7 @@ impl Joined {
             self.notes.push(format!(
                 "`{}` may still listen on every address of the task: set it to 127.0.0.1:{port}, or whoever \
                  reaches port {port} walks around what stands in front of it (portMappings closes nothing on Fargate)",
-                stage.app
+                assembly.app
             ));
         }
     }
@@ -278,10 +279,10 @@ impl Joined {
         let before = [self.definition.cpu.clone(), self.definition.memory.clone()];
         let after = [Some(size.cpu.to_string()), Some(size.memory.to_string())];
         [self.definition.cpu, self.definition.memory] = after.clone();
-        self.undo.size = Some(Grown { before, after });
+        self.undo.size = Some(SizeIncrease { before, after });
 
         self.notes.push(format!(
-            "the containers now ask for {cpu} CPU units and {memory} MiB, so the task grows from {has_cpu} / \
+            "the containers now request for {cpu} CPU units and {memory} MiB, so the task grows from {has_cpu} / \
              {has_memory} to {} / {}",
             size.cpu, size.memory
         ));

@@ -18,14 +18,14 @@ use crate::plan::iam::Statement;
 use crate::values::Values;
 
 mod join;
-mod mark;
-mod stage;
+mod labels;
+mod synthetic;
 
-use mark::Ask;
+use labels::RecordedRequest;
 
 /// What is to be injected.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
+pub struct InjectRequest {
     /// The component.
     pub component: String,
     /// The container it is for; the likeliest when left out.
@@ -42,7 +42,7 @@ pub struct Request {
 
 /// The definition with it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Injected {
+pub struct Injection {
     /// The whole definition.
     pub definition: TaskDefinition,
     /// What somebody has to do or to know: sentences.
@@ -55,9 +55,9 @@ pub struct Injected {
 
 /// Why it cannot be injected.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refused {
+pub enum InjectError {
     /// In words.
-    Because(String),
+    Invalid(String),
     /// What the assembler says about what was asked for.
     Findings(Vec<Finding>),
 }
@@ -67,26 +67,26 @@ pub fn inject(
     definition: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
-    request: &Request,
-) -> Result<Injected, Refused> {
-    let (base, mut asks, undo) = mark::strip(definition);
+    request: &InjectRequest,
+) -> Result<Injection, InjectError> {
+    let (base, mut requests, undo) = labels::strip(definition);
     let kind = kind(catalog, &request.component)?;
-    let known = asks
+    let known = requests
         .iter_mut()
-        .find(|ask| ask.component == request.component);
+        .find(|recorded| recorded.component == request.component);
 
-    if let Some(ask) = known {
-        renew(ask, request);
+    if let Some(recorded) = known {
+        renew(recorded, request);
     } else {
         let component = request.component.clone();
-        let mut ask = Ask {
+        let mut recorded = RecordedRequest {
             component,
-            ..Ask::default()
+            ..RecordedRequest::default()
         };
 
-        renew(&mut ask, request);
-        let at = place_of(&ask, kind, &asks, catalog);
-        asks.insert(at, ask);
+        renew(&mut recorded, request);
+        let at = place_of(&recorded, kind, &requests, catalog);
+        requests.insert(at, recorded);
     }
 
     let app = request
@@ -94,7 +94,7 @@ pub fn inject(
         .clone()
         .or((!undo.app.is_empty()).then(|| undo.app.clone()));
 
-    again(&base, catalog, values, &asks, app, request.port)
+    again(&base, catalog, values, &requests, app, request.port)
 }
 
 /// Takes a component out that was put in; the others that were put in stay.
@@ -103,29 +103,29 @@ pub fn remove(
     catalog: &Catalog,
     values: &Values,
     component: &str,
-) -> Result<Injected, Refused> {
-    let (base, mut asks, undo) = mark::strip(definition);
-    let before = asks.len();
-    asks.retain(|ask| ask.component != component);
+) -> Result<Injection, InjectError> {
+    let (base, mut requests, undo) = labels::strip(definition);
+    let before = requests.len();
+    requests.retain(|recorded| recorded.component != component);
 
-    if asks.len() == before {
+    if requests.len() == before {
         let why = format!("no container of it was injected as `{component}`");
-        return Err(Refused::Because(why));
+        return Err(InjectError::Invalid(why));
     }
 
-    again(&base, catalog, values, &asks, Some(undo.app), None)
+    again(&base, catalog, values, &requests, Some(undo.app), None)
 }
 
 fn again(
     base: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
-    asks: &[Ask],
+    requests: &[RecordedRequest],
     app: Option<String>,
     port: Option<u16>,
-) -> Result<Injected, Refused> {
-    if asks.is_empty() {
-        return Ok(Injected {
+) -> Result<Injection, InjectError> {
+    if requests.is_empty() {
+        return Ok(Injection {
             definition: base.clone(),
             notes: Vec::new(),
             execution_role: Vec::new(),
@@ -133,22 +133,23 @@ fn again(
         });
     }
 
-    let stage = stage::Stage::of(base, catalog, values, asks, app.as_deref(), port)?;
-    join::join(base, catalog, asks, &stage)
+    let assembly =
+        synthetic::SyntheticAssembly::new(base, catalog, values, requests, app.as_deref(), port)?;
+    join::join(base, catalog, requests, &assembly)
 }
 
-fn kind(catalog: &Catalog, name: &str) -> Result<Kind, Refused> {
+fn kind(catalog: &Catalog, name: &str) -> Result<Kind, InjectError> {
     match catalog.component(name) {
         Some(Ok(component)) => match component.file().kind {
             kind @ (Kind::Proxy | Kind::Sidecar) => Ok(kind),
-            _ => Err(Refused::Because(format!(
+            _ => Err(InjectError::Invalid(format!(
                 "`{name}` is neither a proxy nor a sidecar"
             ))),
         },
-        Some(Err(findings)) => Err(Refused::Findings(findings.to_vec())),
+        Some(Err(findings)) => Err(InjectError::Findings(findings.to_vec())),
         None => {
             let hint = crate::text::meant(name, catalog.names());
-            Err(Refused::Because(format!(
+            Err(InjectError::Invalid(format!(
                 "there is no component `{name}`; {hint}"
             )))
         }
@@ -156,20 +157,27 @@ fn kind(catalog: &Catalog, name: &str) -> Result<Kind, Refused> {
 }
 
 /// What is not said again stays.
-fn renew(ask: &mut Ask, request: &Request) {
-    ask.settings.extend(request.settings.clone());
-    ask.secrets.extend(request.secrets.clone());
-    ask.image = request.image.clone().or(ask.image.take());
+fn renew(recorded: &mut RecordedRequest, request: &InjectRequest) {
+    recorded.settings.extend(request.settings.clone());
+    recorded.secrets.extend(request.secrets.clone());
+    recorded.image = request.image.clone().or(recorded.image.take());
 }
 
 /// Who ends TLS stands outermost, other proxies right before the app, sidecars last.
-fn place_of(ask: &Ask, kind: Kind, asks: &[Ask], catalog: &Catalog) -> usize {
+fn place_of(
+    recorded: &RecordedRequest,
+    kind: Kind,
+    requests: &[RecordedRequest],
+    catalog: &Catalog,
+) -> usize {
     let file = |name: &str| Some(catalog.component(name)?.ok()?.file());
-    let ends_tls = file(&ask.component).is_some_and(|file| file.provides.contains_key("https"));
-    let is_proxy = |one: &&Ask| file(&one.component).is_some_and(|file| file.kind == Kind::Proxy);
+    let ends_tls =
+        file(&recorded.component).is_some_and(|file| file.provides.contains_key("https"));
+    let is_proxy =
+        |one: &&RecordedRequest| file(&one.component).is_some_and(|file| file.kind == Kind::Proxy);
     match kind {
         Kind::Proxy if ends_tls => 0,
-        Kind::Proxy => asks.iter().take_while(is_proxy).count(),
-        _ => asks.len(),
+        Kind::Proxy => requests.iter().take_while(is_proxy).count(),
+        _ => requests.len(),
     }
 }

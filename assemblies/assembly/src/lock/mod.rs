@@ -13,20 +13,20 @@ use serde::{Deserialize, Serialize};
 use task_definition::source::{self, Node, Source};
 use task_definition::{Finding, Place, escape};
 
-use crate::{rules, shape};
+use crate::{decode, rules};
 
 mod pin;
 mod reference;
 
-pub use pin::{Demand, LABEL};
+pub use pin::{LABEL, LockMode};
 pub(crate) use pin::{pin, platform};
-pub use reference::is_open;
+pub use reference::is_mutable;
 
 /// What was locked, with the lines that say so.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lock {
     file: LockFile,
-    demand: Demand,
+    mode: LockMode,
     text: Option<(Source, Node)>,
 }
 
@@ -40,13 +40,13 @@ struct LockFile {
     lock: u32,
     /// Images, by the reference that manifests and components write.
     #[serde(default)]
-    images: BTreeMap<String, Locked>,
+    images: BTreeMap<String, LockedImage>,
 }
 
 /// The image that a tag stood for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Locked {
+pub struct LockedImage {
     /// The digest of the image, or of the index of its variants: `sha256:` and 64 digits.
     pub digest: String,
     /// What it runs on: `linux/amd64`, `linux/arm64`.
@@ -58,17 +58,17 @@ impl Lock {
     /// Reads a lock file.
     pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
         let node = source::parse(source)?;
-        let (file, mut findings) = shape::read::<LockFile>(source, &node);
+        let (file, mut findings) = decode::read::<LockFile>(source, &node);
         let Some(file) = file else {
             return Err(findings);
         };
         let lock = Self {
             file,
-            demand: Demand::default(),
+            mode: LockMode::default(),
             text: Some((source.clone(), node)),
         };
 
-        findings.extend(lock.nonsense());
+        findings.extend(lock.invalid_entries());
         if findings.is_empty() {
             Ok(lock)
         } else {
@@ -77,17 +77,17 @@ impl Lock {
     }
 
     /// The same lock, with this much of a task to be in it.
-    pub fn demanding(self, demand: Demand) -> Self {
-        Self { demand, ..self }
+    pub fn with_mode(self, mode: LockMode) -> Self {
+        Self { mode, ..self }
     }
 
     /// The image that a reference with a tag was locked to.
-    pub fn get(&self, image: &str) -> Option<&Locked> {
+    pub fn get(&self, image: &str) -> Option<&LockedImage> {
         self.file.images.get(image)
     }
 
     /// Every reference and its image, sorted.
-    pub fn images(&self) -> impl Iterator<Item = (&str, &Locked)> {
+    pub fn images(&self) -> impl Iterator<Item = (&str, &LockedImage)> {
         self.file
             .images
             .iter()
@@ -95,7 +95,7 @@ impl Lock {
     }
 
     /// Locks a reference, in place of what was locked before.
-    pub fn insert(&mut self, image: impl Into<String>, locked: Locked) {
+    pub fn insert(&mut self, image: impl Into<String>, locked: LockedImage) {
         self.file.images.insert(image.into(), locked);
     }
 
@@ -113,7 +113,7 @@ impl Lock {
         }
 
         text.push_str("images:\n");
-        for (image, Locked { digest, platforms }) in self.images() {
+        for (image, LockedImage { digest, platforms }) in self.images() {
             let _ = writeln!(text, "  \"{image}\":\n    digest: {digest}");
             if !platforms.is_empty() {
                 let _ = writeln!(text, "    platforms: [{}]", platforms.join(", "));
@@ -124,7 +124,7 @@ impl Lock {
     }
 
     /// The other tags under which an image of this repository is locked.
-    fn siblings<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
+    fn other_tags<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
         let repository = reference::repository(image);
         let others = self.file.images.keys().map(String::as_str);
         others.filter(move |other| reference::repository(other) == repository)
@@ -138,17 +138,22 @@ impl Lock {
     }
 
     /// Entries that no registry can have given.
-    fn nonsense(&self) -> Vec<Finding> {
+    fn invalid_entries(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (image, locked) in self.images() {
             let at = |field| self.place(image, field).into_iter();
-            if !is_open(image) {
-                findings.extend(at("").map(|place| rules::m52::not_open(place, image)));
+            if !is_mutable(image) {
+                findings.extend(
+                    at("").map(|place| rules::m52_invalid_lock_entry::not_a_tag(place, image)),
+                );
             }
 
             if !is_digest(&locked.digest) {
                 let digest = &locked.digest;
-                findings.extend(at("/digest").map(|place| rules::m52::no_digest(place, digest)));
+                findings.extend(
+                    at("/digest")
+                        .map(|place| rules::m52_invalid_lock_entry::invalid_digest(place, digest)),
+                );
             }
         }
 
@@ -172,8 +177,8 @@ lock: 1
 mod tests {
     use super::*;
 
-    fn locked(digit: &str) -> Locked {
-        Locked {
+    fn locked_image(digit: &str) -> LockedImage {
+        LockedImage {
             digest: format!("sha256:{}", digit.repeat(64)),
             platforms: vec!["linux/amd64".to_owned()],
         }
@@ -182,8 +187,8 @@ mod tests {
     #[test]
     fn reads_what_it_writes() {
         let mut lock = Lock::default();
-        lock.insert("registry.example:5000/b:1", locked("b"));
-        lock.insert("a", locked("a"));
+        lock.insert("registry.example:5000/b:1", locked_image("b"));
+        lock.insert("a", locked_image("a"));
         let text = lock.to_yaml();
         let again = Lock::read(&Source::new("lock.yaml", text.clone())).unwrap();
         assert_eq!(

@@ -2,17 +2,17 @@
 
 use task_definition::{Finding, Located, Place, TaskDefinition};
 
-use super::{Lock, is_open, reference};
+use super::{Lock, is_mutable, reference};
 use crate::rules;
 
 /// How much of a task must be locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Demand {
+pub enum LockMode {
     /// Everything: a tag that is not in the lock is an error (`--locked`).
-    Everything,
+    Required,
     /// What happens to be locked; where there is a lock, a tag that it does not know is a warning.
     #[default]
-    AsFarAsLocked,
+    BestEffort,
 }
 
 /// The docker label that keeps the tag, which ECS and its console would otherwise no longer show.
@@ -26,7 +26,7 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
     for (index, container) in containers.enumerate() {
         let pointer = format!("/containerDefinitions/{index}/image");
         let place = located.places.of(&pointer);
-        if !is_open(&container.image) {
+        if !is_mutable(&container.image) {
             continue;
         }
 
@@ -38,8 +38,12 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
 
         if !locked.platforms.is_empty() && !locked.platforms.contains(&platform) {
             let place = lock.place(&container.image, "/platforms").unwrap_or(place);
-            let finding =
-                rules::m52::no_platform(place, &container.image, &platform, &locked.platforms);
+            let finding = rules::m52_invalid_lock_entry::wrong_platform(
+                place,
+                &container.image,
+                &platform,
+                &locked.platforms,
+            );
             findings.push(finding.about(pointer.as_str()));
         }
 
@@ -63,15 +67,15 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
 
 /// Nobody promised anything where there is no lock at all, unless `--locked` asks.
 fn missing(image: &str, place: Place, lock: &Lock) -> Option<Finding> {
-    let demand = lock.demand;
-    if lock.text.is_none() && demand == Demand::AsFarAsLocked {
+    let mode = lock.mode;
+    if lock.text.is_none() && mode == LockMode::BestEffort {
         return None;
     }
-    let siblings: Vec<&str> = lock.siblings(image).map(reference::tag).collect();
-    Some(if siblings.is_empty() {
-        rules::m50::not_locked(place, image, demand)
+    let other_tags: Vec<&str> = lock.other_tags(image).map(reference::tag).collect();
+    Some(if other_tags.is_empty() {
+        rules::m50_not_locked::not_locked(place, image, mode)
     } else {
-        rules::m51::other_tag(place, image, &siblings, demand)
+        rules::m51_stale_lock::stale_lock(place, image, &other_tags, mode)
     })
 }
 

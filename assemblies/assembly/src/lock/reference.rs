@@ -1,7 +1,7 @@
 //! An image reference, as far as a lock has to understand it.
 
 /// Whether a reference says less than a digest: it names a tag, or nothing, and may change its meaning.
-pub fn is_open(image: &str) -> bool {
+pub fn is_mutable(image: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/".contains(letter);
     !image.is_empty() && image.chars().all(is_plain)
 }
@@ -38,8 +38,8 @@ mod tests {
 
     #[test]
     fn a_digest_and_a_placeholder_are_not_open() {
-        assert!(!is_open("web@sha256:00"));
-        assert!(!is_open("<image>"));
-        assert!(is_open("web") && is_open("registry.example/web:1"));
+        assert!(!is_mutable("web@sha256:00"));
+        assert!(!is_mutable("<image>"));
+        assert!(is_mutable("web") && is_mutable("registry.example/web:1"));
     }
 }

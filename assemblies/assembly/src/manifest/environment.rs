@@ -11,14 +11,14 @@ use task_definition::source::{Key, Node, NodeValue};
 use crate::values;
 
 /// The manifest with what it says of these environments laid over it; the last one wins.
-pub(super) fn laid_over(mut node: Node, names: &[String]) -> Node {
+pub(super) fn overlay(mut node: Node, names: &[String]) -> Node {
     for name in names {
         let over = node.get("environments").and_then(|all| all.get(name));
         let words = over.map(|over| over.entries().to_vec()).unwrap_or_default();
         for (key, over) in words {
             let nulls = match key.name.as_str() {
-                "overrides" | "patch" | "stack" => Nulls::Stay,
-                _ => Nulls::TakeAway,
+                "overrides" | "patch" | "stack" => Nulls::Keep,
+                _ => Nulls::Remove,
             };
             put(&mut node, &key, &over, nulls);
         }
@@ -29,8 +29,8 @@ pub(super) fn laid_over(mut node: Node, names: &[String]) -> Node {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Nulls {
-    Stay,
-    TakeAway,
+    Keep,
+    Remove,
 }
 
 /// Lays a value over the field of that name.
@@ -41,11 +41,11 @@ fn put(node: &mut Node, key: &Key, over: &Node, nulls: Nulls) {
     let known = entries.iter().position(|(one, _)| one.name == key.name);
 
     match known {
-        Some(known) if over.value == NodeValue::Null && nulls == Nulls::TakeAway => {
+        Some(known) if over.value == NodeValue::Null && nulls == Nulls::Remove => {
             entries.remove(known);
         }
         Some(known) => lay(&mut entries[known].1, over, nulls),
-        None if over.value == NodeValue::Null && nulls == Nulls::TakeAway => {}
+        None if over.value == NodeValue::Null && nulls == Nulls::Remove => {}
         None => entries.push((key.clone(), over.clone())),
     }
 }
@@ -57,7 +57,9 @@ fn lay(node: &mut Node, over: &Node, nulls: Nulls) {
                 put(node, key, word, nulls);
             }
         }
-        (NodeValue::List(items), NodeValue::List(others)) if named(items) && named(others) => {
+        (NodeValue::List(items), NodeValue::List(others))
+            if all_have_names(items) && all_have_names(others) =>
+        {
             for other in others {
                 let name = other.get("name").and_then(Node::text);
                 let known = items.iter_mut();
@@ -72,7 +74,7 @@ fn lay(node: &mut Node, over: &Node, nulls: Nulls) {
     }
 }
 
-fn named(items: &[Node]) -> bool {
+fn all_have_names(items: &[Node]) -> bool {
     let is_named = |item: &Node| item.get("name").and_then(Node::text).is_some();
     !items.is_empty() && items.iter().all(is_named)
 }
@@ -97,10 +99,10 @@ mod tests {
 
     use super::*;
 
-    fn laid(text: &str, names: &[&str]) -> Value {
+    fn overlay_json(text: &str, names: &[&str]) -> Value {
         let node = parse(&Source::new("m.yaml", text)).expect("YAML");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut value = laid_over(node, &names).to_json();
+        let mut value = overlay(node, &names).to_json();
         if let Some(map) = value.as_object_mut() {
             map.remove("environments");
         }
@@ -120,14 +122,14 @@ environments:
 
     #[test]
     fn nothing_is_said_of_an_environment_that_is_not_chosen() {
-        let plain = laid(TEXT, &["elsewhere"]);
+        let plain = overlay_json(TEXT, &["elsewhere"]);
         assert_eq!(plain["service"], json!({ "min": 1, "max": 2 }));
         assert_eq!(plain["settings"]["web"], json!({ "a": 1, "b": 2 }));
     }
 
     #[test]
     fn maps_and_named_lists_are_laid_over_and_the_last_environment_wins() {
-        let both = laid(TEXT, &["staging", "production"]);
+        let both = overlay_json(TEXT, &["staging", "production"]);
         assert_eq!(both["service"], json!({ "min": 1, "max": 9 }));
         assert_eq!(both["settings"]["web"], json!({ "b": 2 }));
         let variables = json!([{ "name": "X", "value": "y" }, { "name": "Z", "value": "z" }]);

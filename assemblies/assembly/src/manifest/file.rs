@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
-use crate::rulings::RuleWords;
+use crate::rule_config::RuleSetting;
 
 /// A task: an app, what stands in front of it and beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,7 +70,7 @@ pub struct ManifestFile {
     pub values: BTreeMap<String, Value>,
     /// By the id of a rule: how bad its findings are here, and why.
     #[serde(default)]
-    pub rules: BTreeMap<String, RuleWords>,
+    pub rules: BTreeMap<String, RuleSetting>,
 }
 
 /// What is different in one environment. Words are laid over those of the manifest field by field; `null`
@@ -240,7 +240,7 @@ pub enum Architecture {
 
 impl Architecture {
     /// The word ECS uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::X86 => "X86_64",
             Self::Arm => "ARM64",

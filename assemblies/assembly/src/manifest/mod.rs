@@ -6,8 +6,8 @@ use task_definition::Finding;
 use task_definition::Place;
 use task_definition::source::{self, Node, Source};
 
-use crate::values::{Filler, Values};
-use crate::{rules, shape};
+use crate::values::{Interpolator, Values};
+use crate::{decode, rules};
 
 mod environment;
 mod file;
@@ -34,26 +34,26 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         Err(findings) => return (None, findings),
     };
 
-    let node = environment::laid_over(node, values.environments());
-    let values = values.over(source, &node);
-    let mut filler = Filler {
+    let node = environment::overlay(node, values.environments());
+    let values = values.with_manifest(source, &node);
+    let mut interpolator = Interpolator {
         values: &values,
         source,
         node: &node,
         findings: Vec::new(),
     };
 
-    let (filled, mut findings) = (filler.manifest(), filler.findings);
+    let (filled, mut findings) = (interpolator.manifest(), interpolator.findings);
     findings.extend(values.plain_secrets());
     let references = environment::references(&node);
     let node = filled;
-    let (file, more) = shape::read::<ManifestFile>(source, &node);
+    let (file, more) = decode::read::<ManifestFile>(source, &node);
 
     findings.extend(more);
     if let Some(name) = node.get("name").and_then(|name| Some((name, name.text()?)))
         && !is_name(name.1)
     {
-        findings.push(rules::m04::bad_name(
+        findings.push(rules::m04_invalid_name::invalid_name(
             Place::in_text(source, name.0.span),
             name.1,
         ));
@@ -63,7 +63,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         file,
         source: source.clone(),
         node,
-        values: values.settled(),
+        values: values.resolve_references(),
         references,
     });
 

@@ -143,7 +143,7 @@ fn task(
         cpu: Some(size.cpu.to_string()),
         memory: Some(size.memory.to_string()),
         runtime_platform: Some(RuntimePlatform {
-            cpu_architecture: Some(file.size.architecture.word().to_owned()),
+            cpu_architecture: Some(file.size.architecture.as_str().to_owned()),
             operating_system_family: Some("LINUX".to_owned()),
         }),
         ..TaskDefinition::default()
@@ -443,7 +443,7 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
 
 fn firelens(firelens: &Firelens) -> FirelensConfiguration {
     FirelensConfiguration {
-        kind: firelens.kind.word().to_owned(),
+        kind: firelens.kind.as_str().to_owned(),
         options: firelens.options.clone(),
     }
 }

@@ -84,10 +84,10 @@ fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> 
             continue;
         }
         findings.push(if matches!(rest, "SETTINGS" | "SETTINGS_FILE") {
-            rules::m23::document(place, of, name)
+            rules::m23_opaque_settings::settings_document(place, of, name)
         } else {
             let hint = meant(name, known.iter().map(String::as_str));
-            rules::m10::unknown_variable(place, of, name, &hint)
+            rules::m10_unknown_setting::unknown_variable(place, of, name, &hint)
         });
     }
 
@@ -117,12 +117,16 @@ fn misfits(member: &Member, variables: &[Variable<'_>]) -> Vec<Finding> {
         let of = component.name();
         match one.value_of(text) {
             None => {
-                let wanted = one.kind.words();
-                findings.push(rules::m11::wrong_kind(place, of, setting, wanted, "text"));
+                let wanted = one.kind.description();
+                findings.push(rules::m11_wrong_setting_type::wrong_kind(
+                    place, of, setting, wanted, "text",
+                ));
             }
             Some(value) => {
-                let fault = one.fault(&value);
-                findings.extend(fault.map(|fault| rules::m28::refused(place, of, setting, fault)));
+                let fault = one.check(&value);
+                findings.extend(fault.map(|fault| {
+                    rules::m28_invalid_setting_value::invalid_value(place, of, setting, fault)
+                }));
             }
         }
     }
@@ -149,7 +153,11 @@ fn exposed(
         if said.peek().is_none() && member.life == Life::Serves {
             let list = format!("/containerDefinitions/{index}/environment");
             let place = located.places.of(&list);
-            findings.push(rules::m22::unsaid(place, member.name(), &name));
+            findings.push(rules::m22_exposed_inner_hop::missing_address(
+                place,
+                member.name(),
+                &name,
+            ));
         }
         findings.extend(said.filter_map(|one| outside(member, &setting, one)));
     }
@@ -160,11 +168,15 @@ fn exposed(
 fn outside(member: &Member, setting: &str, variable: &Variable<'_>) -> Option<Finding> {
     let (name, place) = (member.name(), variable.place.clone());
     let Some(text) = variable.value else {
-        return Some(rules::m22::unseen(place, name, variable.name));
+        return Some(rules::m22_exposed_inner_hop::secret_address(
+            place,
+            name,
+            variable.name,
+        ));
     };
     match text.parse::<std::net::SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => None,
         Ok(address) => Some(wire::exposed(member, setting, place, address)),
-        Err(_) => Some(rules::m21::no_address(place, text)),
+        Err(_) => Some(rules::m21_port_conflict::invalid_address(place, text)),
     }
 }

@@ -3,12 +3,12 @@
 use task_definition::{Authority, Finding, Judged, Located, Silenced, TaskDefinition};
 
 use crate::component::Component;
-use crate::hearing::Hearing;
+use crate::diagnostics::Diagnostics;
 use crate::lock;
 use crate::manifest::{LoadBalancer, OnDemand, Service};
 use crate::prices::{Billed, Prices};
 use crate::resolve::{Link, Member, Role};
-use crate::rulings;
+use crate::rule_config;
 use crate::wire::{Public, Wiring};
 
 mod definition;
@@ -53,7 +53,7 @@ impl std::fmt::Display for Size {
 }
 
 /// Sizes, permissions, the definition; then every rule.
-pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
+pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged> {
     let made = iam::task::statements(&wiring.cast).and_then(|(task_role, wide)| {
         let located = definition::definition(&wiring, &task_role)?;
         Ok((task_role, wide, located))
@@ -61,8 +61,8 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     let (task_role, wide, mut located) = match made {
         Ok(made) => made,
         Err(findings) => {
-            hearing.refuse(findings);
-            return Err(hearing.end());
+            diagnostics.report_fatal(findings);
+            return Err(diagnostics.finish());
         }
     };
 
@@ -80,11 +80,11 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
     findings.extend(others);
     findings.extend(wide);
     findings.extend(running::judge(&wiring));
-    if !hearing.hear(findings) {
-        return Err(hearing.end());
+    if !diagnostics.report(findings) {
+        return Err(diagnostics.finish());
     }
 
-    let judged = everything_heard(hearing);
+    let judged = finish_diagnostics(diagnostics);
     if judged.has_errors() {
         return Err(judged);
     }
@@ -120,12 +120,12 @@ pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Fin
 }
 
 /// Only now can it be said which entries of the manifest silence nothing.
-fn everything_heard(mut hearing: Hearing) -> Judged {
-    let own = hearing.rulings().iter();
+fn finish_diagnostics(mut diagnostics: Diagnostics) -> Judged {
+    let own = diagnostics.overrides().iter();
     let own = own.filter(|ruling| ruling.authority == Authority::Manifest);
-    let stale = rulings::stale(own, |rule| hearing.has_seen(rule));
-    hearing.hear(stale);
-    hearing.end()
+    let stale = rule_config::unused_suppressions(own, |rule| diagnostics.has_triggered(rule));
+    diagnostics.report(stale);
+    diagnostics.finish()
 }
 
 /// The size that a definition names; 0 where it names none.

@@ -6,7 +6,7 @@ use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
 use crate::resolve::{Member, Role};
 use crate::rules;
 use crate::trigger;
-use crate::trigger::event::MOST_OVERRIDES;
+use crate::trigger::event::MAX_OVERRIDES_CHARS;
 use crate::wire::Wiring;
 
 /// What stands between the clients and the tasks: what the manifest says, or else what fits.
@@ -53,7 +53,9 @@ fn balanced(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
 
     if counted.is_some() && balancer != LoadBalancer::Application {
         let place = manifest.place("/service/target/requests_per_task");
-        findings.push(rules::m37::nobody_counts(place));
+        findings.push(rules::m37_unsupported_load_balancer::no_request_metric(
+            place,
+        ));
     }
 
     let asked = service
@@ -61,21 +63,30 @@ fn balanced(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
         .is_some_and(|one| one != LoadBalancer::None);
     if asked && wiring.public.is_none() {
         let place = manifest.place("/service/load_balancer");
-        findings.push(rules::m37::nothing_to_reach(place, &manifest.file().app));
+        findings.push(rules::m37_unsupported_load_balancer::no_port(
+            place,
+            &manifest.file().app,
+        ));
     }
 }
 
 fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Finding> {
     let mut findings = Vec::new();
     if on_demand.on_failure == OnFailure::Ignore {
-        findings.push(rules::m41::unseen(manifest.place("/on_demand/on_failure")));
+        findings.push(rules::m41_unreported_failure::unreported_failure(
+            manifest.place("/on_demand/on_failure"),
+        ));
     }
 
     let variables = trigger::variables(&wiring.cast);
     for text in variables.iter().map(|one| &one.text) {
         if let Some(key) = lands_again(on_demand, text) {
             let place = manifest.place("/on_demand/output_bucket");
-            findings.push(rules::m40::starts_again(place, &on_demand.bucket, &key));
+            findings.push(rules::m40_trigger_loop::trigger_loop(
+                place,
+                &on_demand.bucket,
+                &key,
+            ));
         }
     }
 
@@ -84,9 +95,14 @@ fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Fi
     let app = apps.next().map_or("", Member::name);
     let longest = trigger::longest(app, &variables);
 
-    if longest > MOST_OVERRIDES {
+    if longest > MAX_OVERRIDES_CHARS {
         let place = manifest.place("/app");
-        findings.push(rules::m43::too_long(place, app, longest, MOST_OVERRIDES));
+        findings.push(rules::m43_overrides_too_long::too_long(
+            place,
+            app,
+            longest,
+            MAX_OVERRIDES_CHARS,
+        ));
     }
 
     findings

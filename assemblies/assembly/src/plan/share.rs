@@ -114,7 +114,7 @@ fn too_much(cast: &Cast, floors: &[Floor]) -> Finding {
     let (name, place) = largest.map_or(("", cast.manifest.place("/name")), |(_, member)| {
         (member.name(), member.place.clone())
     });
-    rules::m33::too_much(place, name, sum(floors))
+    rules::m33_task_too_large::too_large(place, name, sum(floors))
 }
 
 /// Everybody's share of a size: the floor, and a part of what is left over.

@@ -7,7 +7,7 @@ use task_definition::{Finding, Place, TaskDefinition};
 
 use crate::manifest::Architecture;
 use crate::plan::{Size, size_of};
-use crate::{rules, shape};
+use crate::{decode, rules};
 
 mod file;
 pub use file::{PricesFile, Rate, RegionPrices};
@@ -43,7 +43,7 @@ pub enum Machine {
 /// What one task costs, without traffic, addresses and logs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Price {
-    /// US dollars an hour, On-Demand.
+    /// US dollars an hour, On-LockMode.
     pub hour: f64,
     /// US dollars an hour on Spot, if the table knows.
     pub spot: Option<f64>,
@@ -59,13 +59,16 @@ impl Prices {
     /// Reads a table of prices.
     pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
         let node = source::parse(source)?;
-        let (file, mut findings) = shape::read::<PricesFile>(source, &node);
+        let (file, mut findings) = decode::read::<PricesFile>(source, &node);
         if file.as_ref().is_some_and(|file| file.regions.is_empty()) && findings.is_empty() {
             let span = node
                 .get("regions")
                 .map_or(node.span, |regions| regions.span);
             let place = Place::in_text(source, span);
-            findings.push(rules::m03::missing_field(place, "regions.us-east-1"));
+            findings.push(rules::m03_missing_field::missing_field(
+                place,
+                "regions.us-east-1",
+            ));
         }
 
         match file {
@@ -123,7 +126,7 @@ impl Prices {
 }
 
 impl Price {
-    /// US dollars for a month of 730 hours, On-Demand.
+    /// US dollars for a month of 730 hours, On-LockMode.
     pub fn month(&self) -> f64 {
         self.hour * HOURS
     }
@@ -173,8 +176,8 @@ impl Machine {
     /// The word that the table has for it.
     pub fn word(self) -> &'static str {
         match self {
-            Self::X86 => Architecture::X86.word(),
-            Self::Arm => Architecture::Arm.word(),
+            Self::X86 => Architecture::X86.as_str(),
+            Self::Arm => Architecture::Arm.as_str(),
             Self::Windows => "WINDOWS",
         }
     }

@@ -17,7 +17,7 @@ pub struct Entry<'p> {
 pub fn index(entries: &[Entry<'_>]) -> String {
     let mut page = String::from(
         "# What the assemblies come to\n\nMade by `assemble render --all`; do not edit.\n\n\
-         | assembly | what it does | containers | size | On-Demand | Spot |\n|---|---|---|---|---|---|\n",
+         | assembly | what it does | containers | size | On-LockMode | Spot |\n|---|---|---|---|---|---|\n",
     );
 
     for Entry { plan, .. } in entries {

@@ -3,7 +3,7 @@
 use task_definition::Finding;
 
 use super::{Life, Link, Member, Role};
-use crate::component::{Required, UPSTREAM};
+use crate::component::{RequiredInterface, UPSTREAM};
 use crate::manifest::Manifest;
 use crate::rules;
 
@@ -59,7 +59,7 @@ fn offers(member: &Member, interface: &str) -> bool {
 fn next_hop(
     members: &[Member],
     user: usize,
-    required: &Required,
+    required: &RequiredInterface,
     manifest: &Manifest,
     findings: &mut Vec<Finding>,
 ) -> Option<usize> {
@@ -90,7 +90,7 @@ fn next_hop(
 
     let place = next.place.clone();
     let wants = &required.interface;
-    findings.push(rules::m08::mismatch(
+    findings.push(rules::m08_protocol_mismatch::mismatch(
         place,
         hop.name(),
         wants,
@@ -105,7 +105,7 @@ fn next_hop(
 fn beside(
     members: &[Member],
     user: usize,
-    required: &Required,
+    required: &RequiredInterface,
     findings: &mut Vec<Finding>,
 ) -> Option<usize> {
     let member = &members[user];
@@ -122,7 +122,12 @@ fn beside(
         [] if required.optional => None,
         [] => {
             let place = member.place.clone();
-            findings.push(rules::m09::unmet(place, member.name(), interface, setting));
+            findings.push(rules::m09_unmet_requirement::unmet(
+                place,
+                member.name(),
+                interface,
+                setting,
+            ));
             None
         }
         [provider] => Some(provider),
@@ -132,7 +137,13 @@ fn beside(
                 .map(|one| format!("`{}`", members[*one].name()))
                 .collect();
             let (place, offers) = (member.place.clone(), names.join(" and "));
-            let finding = rules::m09::ambiguous(place, member.name(), interface, &offers, setting);
+            let finding = rules::m09_unmet_requirement::ambiguous(
+                place,
+                member.name(),
+                interface,
+                &offers,
+                setting,
+            );
 
             findings.push(finding);
             None

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use task_definition::{Finding, Place};
 
 use crate::component::{Catalog, Component, Kind};
-use crate::hearing::Hearing;
+use crate::diagnostics::Diagnostics;
 use crate::manifest::Manifest;
 use crate::rules;
 use crate::text::meant;
@@ -95,7 +95,7 @@ pub fn resolve(
     manifest: Manifest,
     catalog: &Catalog,
     values: &Values,
-    hearing: &mut Hearing,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Cast> {
     let mut findings = Vec::new();
     let members = members(&manifest, catalog, values, &mut findings);
@@ -107,7 +107,7 @@ pub fn resolve(
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
-    hearing.hear(findings).then(|| Cast {
+    diagnostics.report(findings).then(|| Cast {
         manifest,
         members,
         links,
@@ -150,20 +150,27 @@ fn members(
     for (role, name, pointer) in cast_list(manifest) {
         let place = manifest.place(&pointer);
         if members.iter().any(|one| one.component.name() == name) {
-            findings.push(rules::m06::twice(place, name));
+            findings.push(rules::m06_duplicate_component::duplicate(place, name));
             continue;
         }
 
         match catalog.component(name) {
             None => {
                 let hint = meant(name, catalog.names());
-                findings.push(rules::m05::unknown_component(place, name, &hint));
+                findings.push(rules::m05_unknown_component::unknown_component(
+                    place, name, &hint,
+                ));
             }
             Some(Err(broken)) => findings.extend_from_slice(broken),
             Some(Ok(component)) => {
                 if !allowed(role).contains(&component.file().kind) {
                     let (kind, wanted) = (article(component.file().kind), wanted(role));
-                    findings.push(rules::m07::wrong_place(place.clone(), name, kind, wanted));
+                    findings.push(rules::m07_wrong_role::wrong_role(
+                        place.clone(),
+                        name,
+                        kind,
+                        wanted,
+                    ));
                 }
                 members.push(member(component, role, place, manifest, values, findings));
             }
@@ -222,12 +229,12 @@ fn image(
     }
 
     values
-        .fill(&component.file().image)
+        .interpolate(&component.file().image)
         .unwrap_or_else(|missing| {
             let place = component.place("/image");
             let told = missing
                 .into_iter()
-                .map(|one| one.told(&place, values.names()));
+                .map(|one| one.to_finding(&place, values.names()));
             findings.extend(told);
             String::new()
         })
@@ -293,22 +300,35 @@ fn mode(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
     let file = manifest.file();
     match (&file.service, &file.on_demand) {
         (Some(_), Some(_)) => {
-            findings.push(rules::m15::both(manifest.key_place("", "on_demand")));
+            findings.push(rules::m15_service_or_on_demand::both(
+                manifest.key_place("", "on_demand"),
+            ));
         }
-        (None, None) => findings.push(rules::m15::neither(manifest.place("/name"))),
+        (None, None) => findings.push(rules::m15_service_or_on_demand::neither(
+            manifest.place("/name"),
+        )),
         (Some(service), None) if service.min > service.max => {
             let place = manifest.place("/service/min");
-            findings.push(rules::m16::disordered(place, service.min, service.max));
+            findings.push(rules::m16_invalid_task_count::min_above_max(
+                place,
+                service.min,
+                service.max,
+            ));
         }
         (Some(service), None) if service.min < service.max && service.target.is_none() => {
             let place = manifest.place("/service/max");
-            findings.push(rules::m16::no_target(place, service.min, service.max));
+            findings.push(rules::m16_invalid_task_count::no_target(
+                place,
+                service.min,
+                service.max,
+            ));
         }
         (None, Some(_)) => {
             let app = members.iter().find(|member| member.role == Role::App);
             let cannot = app.filter(|app| app.component.file().commands.on_demand.is_none());
-            findings
-                .extend(cannot.map(|app| rules::m20::cannot_end(app.place.clone(), app.name())));
+            findings.extend(cannot.map(|app| {
+                rules::m20_unsupported_run_mode::no_on_demand_command(app.place.clone(), app.name())
+            }));
         }
         (Some(_), None) => {}
     }
@@ -333,7 +353,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
         if !named.contains(&name.as_str()) {
             let hint = meant(name, named.iter().copied());
             let place = manifest.place(&format!("/order/{index}"));
-            findings.push(rules::m17::not_in_task(place, name, &hint));
+            findings.push(rules::m17_not_in_task::not_in_task(place, name, &hint));
         }
     }
 
@@ -341,7 +361,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
         if !named.contains(&name.as_str()) {
             let hint = meant(name, members.iter().map(Member::name));
             let place = manifest.key_place(list, name);
-            findings.push(rules::m17::not_in_task(place, name, &hint));
+            findings.push(rules::m17_not_in_task::not_in_task(place, name, &hint));
         }
     }
 }
@@ -360,7 +380,7 @@ fn unused(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) 
     for name in manifest.file().values.keys() {
         if !used.contains(name) {
             let place = manifest.key_place("/values", name);
-            findings.push(rules::m32::unused(place, name));
+            findings.push(rules::m32_unused_value::unused_value(place, name));
         }
     }
 }
@@ -372,7 +392,11 @@ fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) ->
             return value.to_owned();
         }
         let place = manifest.place("/name");
-        findings.push(rules::m14::no_value(place, name, values.names()));
+        findings.push(rules::m14_undefined_value::undefined(
+            place,
+            name,
+            values.names(),
+        ));
         String::new()
     };
 

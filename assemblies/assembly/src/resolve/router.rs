@@ -9,7 +9,7 @@ use super::Member;
 use crate::component::Firelens;
 use crate::manifest::Manifest;
 use crate::rules;
-use crate::values::{Values, fill};
+use crate::values::{Values, interpolate};
 
 /// The member through which the others log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn router(
 
     let mut output = BTreeMap::new();
     for (name, text) in options(router, firelens) {
-        match fill(&text, known) {
+        match interpolate(&text, known) {
             Ok(filled) => {
                 output.insert(name, filled);
             }
@@ -47,9 +47,9 @@ pub(super) fn router(
                 let place = router
                     .component
                     .place(&format!("/settings/{}", firelens.output));
-                let told = missing
-                    .iter()
-                    .map(|name| rules::m14::no_value(place.clone(), name, values.names()));
+                let told = missing.iter().map(|name| {
+                    rules::m14_undefined_value::undefined(place.clone(), name, values.names())
+                });
                 findings.extend(told);
             }
         }

@@ -28,7 +28,9 @@ fn scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) 
     if !scales && service.min == service.max {
         for (word, _) in idle.iter().filter(|(_, said)| *said) {
             let place = manifest.key_place("/service", word);
-            findings.push(rules::m39::idle(place, word));
+            findings.push(rules::m39_scaling_without_range::without_effect(
+                place, word,
+            ));
         }
         return;
     }
@@ -40,19 +42,23 @@ fn scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) 
     let finer = |target: &Target| target.cpu.is_some() || target.memory.is_some();
 
     if !matches!(seconds, 20 | 60) {
-        findings.push(rules::m38::no_resolution(place, seconds));
+        findings.push(rules::m38_invalid_resolution::invalid_resolution(
+            place, seconds,
+        ));
     } else if seconds == 20 && !service.target.as_ref().is_some_and(finer) {
-        findings.push(rules::m38::nothing_finer(place));
+        findings.push(rules::m38_invalid_resolution::no_high_resolution_target(
+            place,
+        ));
     }
 }
 
 fn keys(manifest: &Manifest) -> Vec<Finding> {
     let keys = manifest.file().secret_keys.iter().enumerate();
-    let wrong = keys.filter(|(_, key)| !rules::m36::is_key(key));
+    let wrong = keys.filter(|(_, key)| !rules::m36_invalid_kms_key::is_key_arn(key));
     wrong
         .map(|(index, key)| {
             let place = manifest.place(&format!("/secret_keys/{index}"));
-            rules::m36::no_key(place, key)
+            rules::m36_invalid_kms_key::invalid_key(place, key)
         })
         .collect()
 }
@@ -60,9 +66,10 @@ fn keys(manifest: &Manifest) -> Vec<Finding> {
 /// Sections that no template has.
 fn sections(manifest: &Manifest) -> Vec<Finding> {
     let stack = manifest.file().stack.iter().flat_map(|stack| stack.keys());
-    let unknown = stack.filter(|name| !rules::m44::SECTIONS.contains(&name.as_str()));
+    let unknown =
+        stack.filter(|name| !rules::m44_unknown_stack_section::SECTIONS.contains(&name.as_str()));
     let place = |name: &String| manifest.key_place("/stack", name);
     unknown
-        .map(|name| rules::m44::unknown_section(place(name), name))
+        .map(|name| rules::m44_unknown_stack_section::unknown_section(place(name), name))
         .collect()
 }

@@ -62,9 +62,9 @@ pub(super) fn settings(
         if declared.required && !given && !wired && !meant.contains(setting) {
             let (place, doc) = (named.clone(), declared.doc.trim_end_matches('.'));
             findings.push(if declared.secret {
-                rules::m12::missing_secret(place, name, setting, doc)
+                rules::m12_missing_setting::missing_secret(place, name, setting, doc)
             } else {
-                rules::m12::missing_setting(place, name, setting, doc)
+                rules::m12_missing_setting::missing_setting(place, name, setting, doc)
             });
         }
     }
@@ -77,7 +77,9 @@ pub(super) fn settings(
         };
         if let (false, [first, others @ ..]) = (choice.iter().any(given), &choice[..]) {
             let place = named.clone();
-            findings.push(rules::m12::missing_choice(place, name, first, others));
+            findings.push(rules::m12_missing_setting::missing_choice(
+                place, name, first, others,
+            ));
         }
     }
 
@@ -117,7 +119,9 @@ impl Reader<'_> {
 
                     self.meant.extend(near.map(str::to_owned));
                     self.findings
-                        .push(rules::m10::unknown_setting(place, name, &setting, &hint));
+                        .push(rules::m10_unknown_setting::unknown_setting(
+                            place, name, &setting, &hint,
+                        ));
                 }
             }
         }
@@ -133,21 +137,25 @@ impl Reader<'_> {
         self.meant.push(setting.to_owned());
         if declared.secret {
             self.findings
-                .push(rules::m13::written_out(place, name, setting));
+                .push(rules::m13_plaintext_secret::plain_secret(
+                    place, name, setting,
+                ));
             return;
         }
 
         if let Some(text) = declared.kind.text(value) {
-            let fault = declared.fault(value);
-            self.findings.extend(
-                fault.map(|fault| rules::m28::refused(place.clone(), name, setting, fault)),
-            );
+            let fault = declared.check(value);
+            self.findings.extend(fault.map(|fault| {
+                rules::m28_invalid_setting_value::invalid_value(place.clone(), name, setting, fault)
+            }));
             self.settings
                 .insert(setting.to_owned(), Setting { text, place });
         } else {
-            let (wanted, found) = (declared.kind.words(), kind(value));
+            let (wanted, found) = (declared.kind.description(), kind(value));
             self.findings
-                .push(rules::m11::wrong_kind(place, name, setting, wanted, found));
+                .push(rules::m11_wrong_setting_type::wrong_kind(
+                    place, name, setting, wanted, found,
+                ));
         }
     }
 }
@@ -167,13 +175,19 @@ fn secrets(
             let place = manifest.key_place(&pointer, setting);
             let known = declared.iter().filter(|(_, one)| one.secret);
             let hint = meant(setting, known.map(|(known, _)| known.as_str()));
-            findings.push(rules::m10::unknown_setting(place, name, setting, &hint));
+            findings.push(rules::m10_unknown_setting::unknown_setting(
+                place, name, setting, &hint,
+            ));
             continue;
         }
 
         let place = manifest.place(&format!("{pointer}/{}", escape(setting)));
         if settings.contains_key(setting) {
-            findings.push(rules::m13::given_twice(place.clone(), name, setting));
+            findings.push(rules::m13_plaintext_secret::setting_and_secret(
+                place.clone(),
+                name,
+                setting,
+            ));
         }
 
         // A plain setting may well be kept secret.

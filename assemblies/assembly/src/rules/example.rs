@@ -4,7 +4,7 @@ use task_definition::Finding;
 use task_definition::source::Source;
 
 use crate::component::{Catalog, Component};
-use crate::lock::{Demand, Lock};
+use crate::lock::{Lock, LockMode};
 use crate::plan;
 use crate::values::Values;
 
@@ -28,8 +28,8 @@ pub fn findings(text: &str) -> Vec<Finding> {
 fn findings_of_lock(source: &Source) -> Vec<Finding> {
     let manifest = Source::new("shop.yaml", "name: shop\napp: web\nservice: {}\n");
     let planned = Lock::read(source).and_then(|lock| {
-        let lock = lock.demanding(Demand::Everything);
-        plan(&manifest, &catalog(), &values().locked(lock))
+        let lock = lock.with_mode(LockMode::Required);
+        plan(&manifest, &catalog(), &values().with_lock(lock))
     });
     planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec())
 }

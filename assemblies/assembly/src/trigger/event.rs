@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::resolve::Member;
 
 /// Characters that RunTask takes as overrides, the structure of the JSON included (ECS API, `TaskOverride`).
-pub const MOST_OVERRIDES: usize = 8192;
+pub const MAX_OVERRIDES_CHARS: usize = 8192;
 
 /// A new object, as S3 tells EventBridge of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Object {
 }
 
 /// The event of a new object. The id is the event's own: two deliveries of one event share it.
-pub fn created(object: &Object, id: &str, account: &str, region: &str) -> Value {
+pub fn object_created(object: &Object, id: &str, account: &str, region: &str) -> Value {
     json!({
         "version": "0",
         "id": id,
@@ -62,46 +62,46 @@ pub struct Start {
     pub variables: Vec<(String, String)>,
     /// What RunTask is given as `overrides`.
     pub overrides: Value,
-    /// The length of the overrides, of which [`MOST_OVERRIDES`] are allowed.
+    /// The length of the overrides, of which [`MAX_OVERRIDES_CHARS`] are allowed.
     pub characters: usize,
 }
 
 /// Why an event starts no task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoStart {
+pub enum StartError {
     /// The assembly is none that starts for events.
     #[error("the assembly has no `on_demand`: nothing starts it")]
     NotOnDemand,
     /// The rule's pattern does not match.
     #[error("the rule does not match: {0}")]
-    NoMatch(String),
+    PatternMismatch(String),
     /// The template and the event together are no JSON.
     #[error(
         "the rule's template makes no JSON of this event: {0}; a quote or a backslash in a key does that"
     )]
-    NoJson(String),
+    InvalidJson(String),
     /// RunTask would refuse the overrides.
-    #[error("the overrides have {0} characters, and RunTask takes {MOST_OVERRIDES}")]
+    #[error("the overrides have {0} characters, and RunTask takes {MAX_OVERRIDES_CHARS}")]
     TooLong(usize),
 }
 
 /// What the rule of an assembly does with an event.
-pub fn start(plan: &Plan, event: &Value) -> Result<Start, NoStart> {
-    let on_demand = plan.on_demand().ok_or(NoStart::NotOnDemand)?;
+pub fn start(plan: &Plan, event: &Value) -> Result<Start, StartError> {
+    let on_demand = plan.on_demand().ok_or(StartError::NotOnDemand)?;
     if let Some(why) = mismatch(&pattern(on_demand), event, "") {
-        return Err(NoStart::NoMatch(why));
+        return Err(StartError::PatternMismatch(why));
     }
 
     let container = plan.app().map_or(plan.name(), Member::name);
     let declared = variables(&plan.wiring.cast);
     let template = overrides_template(container, &declared);
-    let text = filled(&template, &paths(&declared), event);
+    let text = render_template(&template, &paths(&declared), event);
     let overrides: Value =
-        serde_json::from_str(&text).map_err(|error| NoStart::NoJson(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| StartError::InvalidJson(error.to_string()))?;
     let characters = text.chars().count();
 
-    if characters > MOST_OVERRIDES {
-        return Err(NoStart::TooLong(characters));
+    if characters > MAX_OVERRIDES_CHARS {
+        return Err(StartError::TooLong(characters));
     }
 
     let told = overrides.pointer("/containerOverrides/0/environment");
@@ -208,12 +208,16 @@ fn wildcard(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// A template filled in: a field in quotes comes in as its text, one without quotes as JSON.
-pub(super) fn filled(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> String {
+/// A template render_template in: a field in quotes comes in as its text, one without quotes as JSON.
+pub(super) fn render_template(
+    template: &str,
+    paths: &BTreeMap<&str, &str>,
+    event: &Value,
+) -> String {
     let mut text = String::new();
     let mut rest = template;
 
-    // What was filled in is not looked at again: a key may well be called `<key>`.
+    // What was render_template in is not looked at again: a key may well be called `<key>`.
     while let Some((before, name, after)) = next_field(rest, paths) {
         text.push_str(before);
         let pointer = paths[name].trim_start_matches('$').replace('.', "/");

@@ -6,11 +6,11 @@ use super::event::{Object, matches};
 use super::*;
 
 /// What a template becomes.
-fn transformed(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> Value {
-    serde_json::from_str(&event::filled(template, paths, event)).expect("JSON")
+fn transform(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> Value {
+    serde_json::from_str(&event::render_template(template, paths, event)).expect("JSON")
 }
 
-fn created(bucket: &str, key: &str, size: u64) -> Value {
+fn object_created(bucket: &str, key: &str, size: u64) -> Value {
     let object = Object {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
@@ -19,12 +19,12 @@ fn created(bucket: &str, key: &str, size: u64) -> Value {
         sequencer: "00617F08299329D189".to_owned(),
     };
     let id = "17793124-05d4-b198-2fde-7ededc63b103";
-    event::created(&object, id, "111122223333", "eu-central-1")
+    event::object_created(&object, id, "111122223333", "eu-central-1")
 }
 
 fn on_demand(prefix: Option<&str>, suffix: Option<&str>) -> OnDemand {
     let mut fields = Map::new();
-    fields.insert("bucket".to_owned(), json!("films"));
+    fields.insert("bucket".to_owned(), json!("videos"));
     fields.insert("prefix".to_owned(), json!(prefix));
     fields.insert("suffix".to_owned(), json!(suffix));
     serde_json::from_value(Value::Object(fields)).expect("a trigger")
@@ -39,7 +39,10 @@ fn the_pattern_takes_the_keys_that_are_meant_whatever_letters_they_have() {
         "video/2026/%20.mp4",
         "video/.mp4",
     ] {
-        assert!(matches(&pattern, &created("films", key, 1)), "{key}");
+        assert!(
+            matches(&pattern, &object_created("videos", key, 1)),
+            "{key}"
+        );
     }
 
     for key in [
@@ -49,25 +52,40 @@ fn the_pattern_takes_the_keys_that_are_meant_whatever_letters_they_have() {
         "video/a.mp4.jpg",
         "video/",
     ] {
-        assert!(!matches(&pattern, &created("films", key, 1)), "{key}");
+        assert!(
+            !matches(&pattern, &object_created("videos", key, 1)),
+            "{key}"
+        );
     }
 
-    assert!(!matches(&pattern, &created("others", "video/a.mp4", 1)));
-    assert!(!matches(&pattern, &created("films", "video/a.mp4", 0)));
+    assert!(!matches(
+        &pattern,
+        &object_created("others", "video/a.mp4", 1)
+    ));
+    assert!(!matches(
+        &pattern,
+        &object_created("videos", "video/a.mp4", 0)
+    ));
 }
 
 #[test]
 fn a_star_in_a_prefix_is_a_star() {
     let pattern = pattern(&on_demand(Some("in*\\/"), Some(".mp4")));
-    assert!(matches(&pattern, &created("films", "in*\\/a.mp4", 1)));
-    assert!(!matches(&pattern, &created("films", "inner\\/a.mp4", 1)));
+    assert!(matches(
+        &pattern,
+        &object_created("videos", "in*\\/a.mp4", 1)
+    ));
+    assert!(!matches(
+        &pattern,
+        &object_created("videos", "inner\\/a.mp4", 1)
+    ));
 }
 
 #[test]
 fn a_wildcard_finds_a_way_where_there_is_one() {
     let test = |pattern: &str, key: &str| {
         let pattern = json!({ "detail": { "object": { "key": [{ "wildcard": pattern }] } } });
-        matches(&pattern, &created("films", key, 1))
+        matches(&pattern, &object_created("videos", key, 1))
     };
 
     for (pattern, key) in [
@@ -102,15 +120,15 @@ fn a_key_that_looks_like_a_field_is_a_key() {
         variable("INPUT", "s3://{bucket}/{key}"),
         variable("KEY", "{key}"),
     ];
-    let event = created("films", "<bucket>/<key>", 7);
-    let made = transformed(
+    let event = object_created("videos", "<bucket>/<key>", 7);
+    let made = transform(
         &overrides_template("app", &variables),
         &paths(&variables),
         &event,
     );
     let environment = &made["containerOverrides"][0]["environment"];
 
-    assert_eq!(environment[0]["value"], "s3://films/<bucket>/<key>");
+    assert_eq!(environment[0]["value"], "s3://videos/<bucket>/<key>");
     assert_eq!(environment[1]["value"], "<bucket>/<key>");
 }
 
@@ -118,9 +136,9 @@ fn a_key_that_looks_like_a_field_is_a_key() {
 fn one_end_or_none_is_enough() {
     for (prefix, suffix) in [(Some("v/"), None), (None, Some(".mp4")), (None, None)] {
         let pattern = pattern(&on_demand(prefix, suffix));
-        assert!(matches(&pattern, &created("films", "v/a.mp4", 1)));
+        assert!(matches(&pattern, &object_created("videos", "v/a.mp4", 1)));
         assert_eq!(
-            matches(&pattern, &created("films", "w/a.mov", 1)),
+            matches(&pattern, &object_created("videos", "w/a.mov", 1)),
             prefix.is_none() && suffix.is_none()
         );
     }
@@ -135,11 +153,11 @@ fn an_event_becomes_variables_of_the_container() {
         variable("FIXED", "as \"it\" is"),
     ];
 
-    let event = created("films", "video/a b+ü.mp4", 7);
+    let event = object_created("videos", "video/a b+ü.mp4", 7);
     let template = overrides_template("app", &variables);
-    let overrides = transformed(&template, &paths(&variables), &event);
+    let overrides = transform(&template, &paths(&variables), &event);
     let environment = json!([
-        { "name": "INPUT", "value": "s3://films/video/a b+ü.mp4" },
+        { "name": "INPUT", "value": "s3://videos/video/a b+ü.mp4" },
         { "name": "KEY", "value": "video/a b+ü.mp4" },
         { "name": "SIZE", "value": "7" },
         { "name": "FIXED", "value": "as \"it\" is" },
@@ -147,8 +165,8 @@ fn an_event_becomes_variables_of_the_container() {
 
     let wanted = json!({ "containerOverrides": [{ "name": "app", "environment": environment }] });
     assert_eq!(overrides, wanted);
-    let message = transformed(&message_template(&variables), &paths(&variables), &event);
-    assert_eq!(message["INPUT"], "s3://films/video/a b+ü.mp4");
+    let message = transform(&message_template(&variables), &paths(&variables), &event);
+    assert_eq!(message["INPUT"], "s3://videos/video/a b+ü.mp4");
     assert_eq!(message["SIZE"], "7");
 }
 
@@ -158,9 +176,9 @@ fn the_longest_overrides_are_no_shorter_than_any() {
         variable("INPUT", "s3://{bucket}/{key}"),
         variable("ID", "{event}"),
     ];
-    let event = created(&"b".repeat(63), &"k".repeat(1024), 7);
+    let event = object_created(&"b".repeat(63), &"k".repeat(1024), 7);
     let template = overrides_template("app", &variables);
-    let overrides = transformed(&template, &paths(&variables), &event).to_string();
+    let overrides = transform(&template, &paths(&variables), &event).to_string();
     assert!(overrides.len() <= longest("app", &variables));
 }
 

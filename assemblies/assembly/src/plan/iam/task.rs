@@ -8,7 +8,7 @@ use crate::component::{Component, Permission};
 use crate::manifest::{Manifest, OnDemand};
 use crate::resolve::{Cast, Member};
 use crate::rules;
-use crate::values::{Values, fill};
+use crate::values::{Values, interpolate};
 
 /// The statements, and what is accepted and wider than it need be.
 pub(in crate::plan) fn statements(
@@ -28,7 +28,11 @@ pub(in crate::plan) fn statements(
                     statements.push(statement);
                 }
                 Err(unknown) => findings.extend(unknown.iter().map(|unknown| {
-                    rules::m19::unknown(member.place.clone(), member.name(), unknown)
+                    rules::m19_unresolved_permission::unresolved(
+                        member.place.clone(),
+                        member.name(),
+                        unknown,
+                    )
                 })),
             }
         }
@@ -131,7 +135,7 @@ fn granted(
     let filled: Result<Vec<String>, Vec<String>> = permission
         .resources
         .iter()
-        .map(|resource| fill(resource, known))
+        .map(|resource| interpolate(resource, known))
         .collect();
 
     Ok(Statement {

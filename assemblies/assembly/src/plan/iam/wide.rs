@@ -14,14 +14,18 @@ pub(super) fn judge(component: &Component, index: usize, statement: &Statement) 
 
     if let Some(action) = open {
         let place = component.place(&format!("/permissions/{index}/actions"));
-        findings.push(rules::m35::open_action(place, name, action));
+        findings.push(rules::m35_wildcard_action::wildcard_action(
+            place, name, action,
+        ));
     }
 
     let narrower = actions.iter().find(|action| knows_resources(action));
     let everything = statement.resources.iter().find(|one| is_everything(one));
     if let (Some(action), Some(resource)) = (narrower, everything) {
         let place = component.place(&format!("/permissions/{index}/resources"));
-        findings.push(rules::m34::everything(place, name, action, resource));
+        findings.push(rules::m34_wildcard_resource::wildcard_resource(
+            place, name, action, resource,
+        ));
     }
 
     findings

@@ -1,0 +1,100 @@
+//! M02: a value is of the wrong kind.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The rule.
+pub(crate) const RULE: Rule = Rule {
+    id: "M02",
+    title: "a value is of the wrong kind",
+    explanation: "Every field wants text, a number, a list or a map; anything else cannot be meant.",
+    source: "assemblies/README.md",
+    hint: "write the kind of value that the field wants",
+    passing: "\
+name: shop
+app: web
+service: {}
+",
+    failing: "\
+name: shop
+app: web
+ingress: tls
+service: {}
+",
+};
+
+/// A value of another kind.
+pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) -> Finding {
+    let found = if found == "null" { "empty" } else { found };
+    let message = format!("`{path}` must be {wanted}, but this is {found}");
+    let hint = match (wanted, found) {
+        ("a map", "a list") => "write a map: the same lines without `-`".to_owned(),
+        ("a list", "a string") => "write a list: put it into `[` and `]`".to_owned(),
+        ("a list", "a map") => "write a list: a `-` in front of each item".to_owned(),
+        _ => format!("write {wanted}"),
+    };
+    RULE.error(place, message, hint)
+}
+
+/// An amount with its unit where a number of MiB or CPU units is wanted.
+pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Finding {
+    let message = format!("`{path}` must be a whole number, without a unit as in `{text}`");
+    let unit = if text.to_ascii_lowercase().contains("cpu") {
+        "1024 CPU units are 1 vCPU"
+    } else {
+        "memory is in MiB"
+    };
+    RULE.error(place, message, format!("write {amount}: {unit}"))
+}
+
+/// A file that is no map of fields at all.
+pub(crate) fn not_a_map(place: Place, found: &str) -> Finding {
+    let message = if found == "empty" || found == "null" {
+        "the file is empty".to_owned()
+    } else {
+        format!("the file must hold fields, but this is {found}")
+    };
+    let hint = "write `name: …` and the other fields; `assemble new` writes a starter";
+    RULE.error(place, message, hint)
+}
+
+/// A word that is none of those that are allowed.
+pub(crate) fn unknown_choice(place: Place, path: &str, word: &str, hint: &str) -> Finding {
+    RULE.error(place, format!("`{path}` cannot be `{word}`"), hint)
+}
+
+/// A number that is too small or too large.
+pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high: i64) -> Finding {
+    RULE.error(
+        place,
+        format!("`{path}` is {number}"),
+        format!("write a number from {low} to {high}"),
+    )
+}
+
+/// A number with a fraction that is too small or too large.
+pub(crate) fn float_out_of_range(
+    place: Place,
+    path: &str,
+    number: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+) -> Finding {
+    let hint = match (low, high) {
+        (Some(low), Some(high)) => format!("write a number from {low} to {high}"),
+        (Some(low), None) => format!("write {low} or more"),
+        (None, Some(high)) => format!("write {high} or less"),
+        (None, None) => "write a number".to_owned(),
+    };
+    RULE.error(place, format!("`{path}` is {number}"), hint)
+}
+
+/// Anything the reader of shapes did not foresee.
+pub(crate) fn mismatch(place: Place, error: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("the file does not fit its form: {error}"),
+        "compare it with the JSON Schema in `assemblies/schema/`",
+    )
+}

@@ -1,0 +1,48 @@
+//! M36: a key of secrets is not the ARN of a KMS key.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The rule.
+pub(crate) const RULE: Rule = Rule {
+    id: "M36",
+    title: "a key of secrets is not the ARN of a KMS key",
+    explanation: "IAM knows a key by its ARN only. An alias, or an id alone, stands in a policy without a word from anybody, and allows nothing: the task fails when it starts.",
+    source: "KMS developer guide: using aliases to control access; specifying KMS keys in IAM policy statements",
+    hint: "write the ARN of the key",
+    passing: "\
+name: shop
+app: web
+ingress: [tls]
+secrets:
+  tls: { certificate: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:tls-a1b2c3' }
+secret_keys: ['arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab']
+service: {}
+",
+    failing: "\
+name: shop
+app: web
+ingress: [tls]
+secrets:
+  tls: { certificate: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:tls-a1b2c3' }
+secret_keys: [alias/shop]
+service: {}
+",
+};
+
+/// Whether a text is the ARN of a key.
+pub(crate) fn is_key_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    matches!(parts[..], ["arn", _, "kms", region, account, key]
+        if !region.is_empty() && account.len() == 12 && key.starts_with("key/") && key.len() > 4)
+}
+
+/// Something else.
+pub(crate) fn invalid_key(place: Place, text: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("`{text}` is not the ARN of a KMS key"),
+        "write `arn:aws:kms:REGION:ACCOUNT:key/ID`; `aws kms describe-key` prints it for an alias",
+    )
+}
