@@ -1,16 +1,17 @@
-//! M01: a field has an unknown name.
+//! M01: unknown field.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M01.
 pub(crate) const RULE: Rule = Rule {
     id: "M01",
-    title: "a field has an unknown name",
-    explanation: "A field nobody reads is a wish nobody hears, and most often a slip of the finger. So an unknown name is an error wherever it stands.",
+    name: "unknown-field",
+    title: "unknown field",
+    explanation: "A field that no program reads has no effect, and is usually a typing error. An unknown name is therefore an error at every level of the file.",
     source: "assemblies/README.md",
-    hint: "correct the name, or take the field away",
+    hint: "correct the name, or remove the field",
     passing: "\
 name: shop
 app: web
@@ -24,7 +25,7 @@ ingres: [tls]
 ",
 };
 
-/// A name that no field has.
+/// Reports a field name that the schema does not have.
 pub(crate) fn unknown_field(place: Place, path: &str, hint: &str) -> Finding {
     RULE.error(place, format!("there is no field `{path}`"), hint)
 }

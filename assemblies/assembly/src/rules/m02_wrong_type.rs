@@ -1,16 +1,17 @@
-//! M02: a value is of the wrong kind.
+//! M02: wrong value type.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M02.
 pub(crate) const RULE: Rule = Rule {
     id: "M02",
-    title: "a value is of the wrong kind",
-    explanation: "Every field wants text, a number, a list or a map; anything else cannot be meant.",
+    name: "wrong-type",
+    title: "wrong value type",
+    explanation: "Every field has a type: text, a number, a list or a map. A value of another type cannot be used.",
     source: "assemblies/README.md",
-    hint: "write the kind of value that the field wants",
+    hint: "write a value of the type that the field has",
     passing: "\
 name: shop
 app: web
@@ -24,8 +25,9 @@ service: {}
 ",
 };
 
-/// A value of another kind.
+/// Reports a value of another type.
 pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) -> Finding {
+    // The YAML reader calls an empty value `null`; a user sees an empty value.
     let found = if found == "null" { "empty" } else { found };
     let message = format!("`{path}` must be {wanted}, but this is {found}");
     let hint = match (wanted, found) {
@@ -37,7 +39,7 @@ pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) ->
     RULE.error(place, message, hint)
 }
 
-/// An amount with its unit where a number of MiB or CPU units is wanted.
+/// Reports an amount with a unit where a number of MiB or CPU units is expected.
 pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Finding {
     let message = format!("`{path}` must be a whole number, without a unit as in `{text}`");
     let unit = if text.to_ascii_lowercase().contains("cpu") {
@@ -48,23 +50,23 @@ pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Fin
     RULE.error(place, message, format!("write {amount}: {unit}"))
 }
 
-/// A file that is no map of fields at all.
+/// Reports a file whose top level is not a map.
 pub(crate) fn not_a_map(place: Place, found: &str) -> Finding {
     let message = if found == "empty" || found == "null" {
         "the file is empty".to_owned()
     } else {
-        format!("the file must hold fields, but this is {found}")
+        format!("the file must be a map of fields, but this is {found}")
     };
     let hint = "write `name: …` and the other fields; `assemble new` writes a starter";
     RULE.error(place, message, hint)
 }
 
-/// A word that is none of those that are allowed.
+/// Reports a word that is not one of the allowed ones.
 pub(crate) fn unknown_choice(place: Place, path: &str, word: &str, hint: &str) -> Finding {
     RULE.error(place, format!("`{path}` cannot be `{word}`"), hint)
 }
 
-/// A number that is too small or too large.
+/// Reports a whole number that is too small or too large.
 pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high: i64) -> Finding {
     RULE.error(
         place,
@@ -73,7 +75,7 @@ pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high
     )
 }
 
-/// A number with a fraction that is too small or too large.
+/// Reports a number that is too small or too large; either bound may be missing.
 pub(crate) fn float_out_of_range(
     place: Place,
     path: &str,
@@ -90,11 +92,11 @@ pub(crate) fn float_out_of_range(
     RULE.error(place, format!("`{path}` is {number}"), hint)
 }
 
-/// Anything the reader of shapes did not foresee.
+/// Reports an error of the deserializer that no other check has found.
 pub(crate) fn mismatch(place: Place, error: &str) -> Finding {
     RULE.error(
         place,
-        format!("the file does not fit its form: {error}"),
+        format!("the file does not match its schema: {error}"),
         "compare it with the JSON Schema in `assemblies/schema/`",
     )
 }

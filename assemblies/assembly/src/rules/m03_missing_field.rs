@@ -1,14 +1,15 @@
-//! M03: a field is missing.
+//! M03: missing required field.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M03.
 pub(crate) const RULE: Rule = Rule {
     id: "M03",
-    title: "a field is missing",
-    explanation: "Some things cannot be guessed: what the assembly is called, and which app it is for.",
+    name: "missing-field",
+    title: "missing required field",
+    explanation: "Some facts cannot be derived: the name of the assembly, and its app.",
     source: "assemblies/README.md",
     hint: "add the field",
     passing: "\
@@ -22,7 +23,7 @@ service: {}
 ",
 };
 
-/// A field that must be there.
+/// Reports a required field that is missing.
 pub(crate) fn missing_field(place: Place, path: &str) -> Finding {
     RULE.error(
         place,

@@ -1,16 +1,17 @@
-//! M04: a name has other characters than ECS, IAM and DNS agree on.
+//! M04: name is not valid for ECS, IAM and DNS.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M04.
 pub(crate) const RULE: Rule = Rule {
     id: "M04",
-    title: "a name has other characters than ECS, IAM and DNS agree on",
-    explanation: "A name becomes the family, the container, the log group and the roles. All of them allow small letters, digits and `-`, beginning with a letter; an IAM role name leaves room for 54 characters.",
-    source: "assemblies/README.md",
-    hint: "use small letters, digits and -",
+    name: "invalid-name",
+    title: "name is not valid for ECS, IAM and DNS",
+    explanation: "The name becomes the family, the container, the log group and the roles. All of them allow lower-case letters, digits and `-`, beginning with a letter. IAM limits a role name to 64 characters, which leaves 54 for the name.",
+    source: "ECS API, RegisterTaskDefinition: family; IAM user guide: IAM and AWS STS quotas",
+    hint: "use lower-case letters, digits and `-`",
     passing: "\
 name: shop
 app: web
@@ -23,7 +24,7 @@ service: {}
 ",
 };
 
-/// A name with something else in it.
+/// Reports a name with other characters, and proposes a valid one.
 pub(crate) fn invalid_name(place: Place, name: &str) -> Finding {
     let better: String = name
         .to_lowercase()
@@ -40,9 +41,10 @@ pub(crate) fn invalid_name(place: Place, name: &str) -> Finding {
 
     let better = better.trim_matches(|c: char| !c.is_ascii_lowercase());
     let hint = match better {
-        "" => "begin with a small letter, go on with small letters, digits and -".to_owned(),
+        "" => "begin with a lower-case letter and continue with lower-case letters, digits and `-`"
+            .to_owned(),
         better => format!("write `{better}`"),
     };
 
-    RULE.error(place, format!("`{name}` cannot be a name"), hint)
+    RULE.error(place, format!("`{name}` is not a valid name"), hint)
 }

@@ -1,16 +1,17 @@
-//! M05: a component does not exist.
+//! M05: unknown component.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M05.
 pub(crate) const RULE: Rule = Rule {
     id: "M05",
-    title: "a component does not exist",
-    explanation: "A component is a folder under `sidecars/` or `apps/`, or a file under `assemblies/components/`, with a `component.yaml`.",
+    name: "unknown-component",
+    title: "unknown component",
+    explanation: "A component is a folder under `sidecars/` or `apps/`, or a folder under `assemblies/components/`, with a `component.yaml`.",
     source: "assemblies/README.md",
-    hint: "name a component that exists",
+    hint: "name an existing component",
     passing: "\
 name: shop
 app: web
@@ -23,7 +24,7 @@ service: {}
 ",
 };
 
-/// A component nobody has.
+/// Reports a component name that is not in the catalog.
 pub(crate) fn unknown_component(place: Place, name: &str, hint: &str) -> Finding {
     RULE.error(place, format!("there is no component `{name}`"), hint)
 }

@@ -1,15 +1,16 @@
-//! M06: a component stands in the task twice.
+//! M06: component used twice in one task.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M06.
 pub(crate) const RULE: Rule = Rule {
     id: "M06",
-    title: "a component stands in the task twice",
-    explanation: "Containers of a task have unique names, and a container is named after its component.",
-    source: "assemblies/README.md",
+    name: "duplicate-component",
+    title: "component used twice in one task",
+    explanation: "Container names are unique within a task, and a container has the name of its component.",
+    source: "ECS API, ContainerDefinition: name",
     hint: "name it once",
     passing: "\
 name: shop
@@ -25,11 +26,11 @@ service: {}
 ",
 };
 
-/// A component that is named again.
+/// Reports the second use of a component.
 pub(crate) fn duplicate(place: Place, name: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` already stands in this task"),
-        "take one of the two away",
+        format!("`{name}` is already in this task"),
+        "remove one of the two",
     )
 }

@@ -1,16 +1,17 @@
-//! M07: a component stands where its kind cannot.
+//! M07: component kind does not fit this role.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M07.
 pub(crate) const RULE: Rule = Rule {
     id: "M07",
-    title: "a component stands where its kind cannot",
-    explanation: "The app is what the task exists for, ingress is made of proxies, init of programs that end. Beside the app can stand sidecars and other apps.",
+    name: "wrong-role",
+    title: "component kind does not fit this role",
+    explanation: "The app is the purpose of the task, `ingress` lists proxies, and `init` lists programs that end. `sidecars` may contain sidecars and other apps.",
     source: "assemblies/README.md",
-    hint: "put it where its kind belongs",
+    hint: "move it to the list for its kind",
     passing: "\
 name: shop
 app: web
@@ -25,11 +26,11 @@ service: {}
 ",
 };
 
-/// A component in the wrong list.
+/// Reports a component in the wrong list.
 pub(crate) fn wrong_role(place: Place, name: &str, kind: &str, wanted: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` is {kind} and cannot stand here"),
+        format!("`{name}` is {kind} and cannot be used here"),
         format!("name {wanted}, or put `{name}` where {kind} belongs"),
     )
 }

@@ -1,14 +1,15 @@
-//! M08: a hop does not speak what the hop in front of it says.
+//! M08: proxy and next hop use different protocols.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M08.
 pub(crate) const RULE: Rule = Rule {
     id: "M08",
-    title: "a hop does not speak what the hop in front of it says",
-    explanation: "A proxy hands on one interface, and the next hop must offer it. `https` in front of `https` would need a certificate on the loopback, and nobody would be there to check it.",
+    name: "protocol-mismatch",
+    title: "proxy and next hop use different protocols",
+    explanation: "A proxy forwards requests over one interface, and the next hop must provide it. `https` to the next hop would need a certificate for the loopback address, and there is no client that would check it.",
     source: "assemblies/README.md",
     hint: "change the order of `ingress`",
     passing: "\
@@ -27,11 +28,11 @@ service: {}
 ",
 };
 
-/// Two hops that do not understand each other.
+/// Reports two consecutive hops without a common interface.
 pub(crate) fn mismatch(place: Place, hop: &str, wants: &str, next: &str, offers: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{hop}` hands on `{wants}`, but `{next}` behind it offers {offers}"),
-        format!("put a component that offers `{wants}` behind `{hop}`"),
+        format!("`{hop}` forwards `{wants}`, but the next hop, `{next}`, provides {offers}"),
+        format!("place a component that provides `{wants}` after `{hop}`"),
     )
 }

@@ -1,16 +1,17 @@
-//! M09: a requirement is met by nobody, or by several.
+//! M09: requirement has no provider, or more than one.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M09.
 pub(crate) const RULE: Rule = Rule {
     id: "M09",
-    title: "a requirement is met by nobody, or by several",
-    explanation: "A component that must be given an interface works with one that offers it in the same task, or with an address in its setting.",
+    name: "unmet-requirement",
+    title: "requirement has no provider, or more than one",
+    explanation: "A component with a requirement works with a component in the same task that provides the interface, or with an address in its setting.",
     source: "assemblies/README.md",
-    hint: "add a component that offers it, or set the address",
+    hint: "add a component that provides it, or set the address",
     passing: "\
 name: shop
 app: cart
@@ -24,16 +25,16 @@ service: {}
 ",
 };
 
-/// An interface nobody offers.
+/// Reports a required interface without a provider.
 pub(crate) fn unmet(place: Place, name: &str, interface: &str, setting: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` needs `{interface}`, which nobody in this task offers"),
-        format!("add a sidecar that offers `{interface}`, or set `settings.{name}.{setting}`"),
+        format!("`{name}` needs `{interface}`, which no component in this task provides"),
+        format!("add a sidecar that provides `{interface}`, or set `settings.{name}.{setting}`"),
     )
 }
 
-/// An interface several offer.
+/// Reports a required interface with more than one provider.
 pub(crate) fn ambiguous(
     place: Place,
     name: &str,
@@ -43,7 +44,7 @@ pub(crate) fn ambiguous(
 ) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` needs `{interface}`, which {offers} offer"),
-        format!("say which one by `settings.{name}.{setting}`"),
+        format!("`{name}` needs `{interface}`, which {offers} provide"),
+        format!("choose one with `settings.{name}.{setting}`"),
     )
 }

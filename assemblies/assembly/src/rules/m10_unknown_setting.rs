@@ -1,14 +1,15 @@
-//! M10: a setting does not exist.
+//! M10: unknown setting.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M10.
 pub(crate) const RULE: Rule = Rule {
     id: "M10",
-    title: "a setting does not exist",
-    explanation: "The settings of a component are those of its `component.yaml`, which are those of the program (`<program> describe`). The program refuses an unknown one when it starts; better now than then. The same goes for a variable with the component's prefix that an override or a patch brings in.",
+    name: "unknown-setting",
+    title: "unknown setting",
+    explanation: "The settings of a component are those in its `component.yaml`, which are those of the program (`<program> describe`). The program rejects an unknown setting when it starts; this rule finds it before. The same applies to a variable with the component's prefix that an override or a patch adds.",
     source: "assemblies/README.md",
     hint: "correct the name",
     passing: "\
@@ -27,16 +28,16 @@ service: {}
 ",
 };
 
-/// A setting the component does not have.
+/// Reports a setting that the component does not declare.
 pub(crate) fn unknown_setting(place: Place, name: &str, setting: &str, hint: &str) -> Finding {
     RULE.error(place, format!("`{name}` has no setting `{setting}`"), hint)
 }
 
-/// A variable that is meant for the component, which it does not know.
+/// Reports a variable with the component's prefix that belongs to none of its settings.
 pub(crate) fn unknown_variable(place: Place, name: &str, variable: &str, hint: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` has no setting whose variable is `{variable}`"),
+        format!("`{name}` has no setting for the variable `{variable}`"),
         hint,
     )
 }

@@ -1,16 +1,17 @@
-//! M11: a setting has a value of the wrong kind.
+//! M11: wrong setting type.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M11.
 pub(crate) const RULE: Rule = Rule {
     id: "M11",
-    title: "a setting has a value of the wrong kind",
-    explanation: "The kind of every setting is known from the component; a wrong one would stop the program when it starts.",
+    name: "wrong-setting-type",
+    title: "wrong setting type",
+    explanation: "The component declares the type of every setting. A value of another type would stop the program when it starts.",
     source: "assemblies/README.md",
-    hint: "write the kind of value that the setting wants",
+    hint: "write a value of the type that the setting has",
     passing: "\
 name: shop
 app: web
@@ -27,7 +28,7 @@ service: {}
 ",
 };
 
-/// A setting of another kind.
+/// Reports a setting with a value of another type.
 pub(crate) fn wrong_kind(
     place: Place,
     name: &str,

@@ -1,16 +1,17 @@
-//! M12: a setting that must be given is not.
+//! M12: required setting is missing.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M12.
 pub(crate) const RULE: Rule = Rule {
     id: "M12",
-    title: "a setting that must be given is not",
-    explanation: "The program says that it cannot do without, and would not start.",
+    name: "missing-setting",
+    title: "required setting is missing",
+    explanation: "The program declares that it does not start without this setting.",
     source: "assemblies/README.md",
-    hint: "give the setting",
+    hint: "add the setting",
     passing: "\
 name: shop
 app: web
@@ -27,20 +28,23 @@ service: {}
 ",
 };
 
-/// A setting nobody gave.
+/// Reports a required setting without a value.
 pub(crate) fn missing_setting(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` needs the setting `{setting}` ({doc})"),
+        format!(
+            "`{name}` needs the setting `{setting}`{}",
+            in_parentheses(doc)
+        ),
         format!("add it under `settings.{name}`"),
     )
 }
 
-/// Several settings of which nobody gave one.
+/// Reports a group of settings of which at least one is required.
 pub(crate) fn missing_choice(place: Place, name: &str, first: &str, others: &[String]) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` needs the setting `{first}`, or another of its kind"),
+        format!("`{name}` needs the setting `{first}`, or an alternative to it"),
         format!(
             "add `{first}` under `settings.{name}`, or one of: {}",
             others.join(", ")
@@ -48,11 +52,23 @@ pub(crate) fn missing_choice(place: Place, name: &str, first: &str, others: &[St
     )
 }
 
-/// A secret nobody gave.
+/// Reports a required secret without an ARN.
 pub(crate) fn missing_secret(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` needs the secret `{setting}` ({doc})"),
+        format!(
+            "`{name}` needs the secret `{setting}`{}",
+            in_parentheses(doc)
+        ),
         format!("add the ARN of a secret under `secrets.{name}`"),
     )
+}
+
+/// Formats the setting's documentation as a suffix; a component may leave `doc` out.
+fn in_parentheses(doc: &str) -> String {
+    if doc.is_empty() {
+        String::new()
+    } else {
+        format!(" ({doc})")
+    }
 }

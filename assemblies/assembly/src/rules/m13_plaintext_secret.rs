@@ -1,15 +1,16 @@
-//! M13: a secret is written out, or something plain is called a secret.
+//! M13: secret in plain text, or plain setting under `secrets`.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M13.
 pub(crate) const RULE: Rule = Rule {
     id: "M13",
-    title: "a secret is written out, or something plain is called a secret",
-    explanation: "What is written into `settings` can be read by everybody who may describe the task definition. A secret is named by its ARN under `secrets` and read by ECS when the container starts.",
-    source: "assemblies/README.md",
+    name: "plaintext-secret",
+    title: "secret in plain text, or plain setting under `secrets`",
+    explanation: "Every principal that may describe the task definition can read what is in `settings`. A secret is named by its ARN under `secrets`; ECS reads it when the container starts.",
+    source: "ECS developer guide: pass sensitive data to an Amazon ECS container",
     hint: "move it to the other map",
     passing: "\
 name: shop
@@ -29,20 +30,20 @@ service: {}
 ",
 };
 
-/// A secret among the settings.
+/// Reports a secret under `settings`.
 pub(crate) fn plain_secret(place: Place, name: &str, setting: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{setting}` of `{name}` is a secret and must not be written here"),
+        format!("`{setting}` of `{name}` is a secret and must not be in plain text"),
         format!("put the secret into Secrets Manager and its ARN under `secrets.{name}.{setting}`"),
     )
 }
 
-/// A setting that is given twice.
+/// Reports a setting with both a plain value and a secret.
 pub(crate) fn setting_and_secret(place: Place, name: &str, setting: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{setting}` of `{name}` is given as a setting and as a secret"),
-        "take one of the two away",
+        format!("`{setting}` of `{name}` is both a setting and a secret"),
+        "remove one of the two",
     )
 }

@@ -1,16 +1,17 @@
-//! M14: a `${value}` is not known.
+//! M14: undefined `${value}`.
 
 use task_definition::{Finding, Place, nearest};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M14.
 pub(crate) const RULE: Rule = Rule {
     id: "M14",
-    title: "a `${value}` is not known",
+    name: "undefined-value",
+    title: "undefined `${value}`",
     explanation: "Values come from `assemblies/values/`, from `--value`, or from the manifest itself.",
     source: "assemblies/README.md",
-    hint: "give the value",
+    hint: "define the value",
     passing: "\
 name: shop
 app: web
@@ -28,7 +29,7 @@ service: {}
 ",
 };
 
-/// The names of the values that these findings miss, each once.
+/// Returns the names of the undefined values in these findings, each once.
 pub fn missing_values(findings: &[Finding]) -> Vec<String> {
     let of_rule = findings.iter().filter(|finding| finding.rule == RULE.id);
     let names =
@@ -39,7 +40,7 @@ pub fn missing_values(findings: &[Finding]) -> Vec<String> {
 
 const MISSING: &str = "there is no value `";
 
-/// A value nobody gave.
+/// Reports a reference to a value that is not defined.
 pub(crate) fn undefined<'a>(
     place: Place,
     name: &str,

@@ -1,14 +1,15 @@
-//! M15: a task must either serve or end.
+//! M15: both or neither of `service` and `on_demand`.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M15.
 pub(crate) const RULE: Rule = Rule {
     id: "M15",
-    title: "a task must either serve or end",
-    explanation: "`service` keeps tasks running; `on_demand` starts one for an event, and it ends. The app is started differently for each, so exactly one of them must be there.",
+    name: "service-or-on-demand",
+    title: "both or neither of `service` and `on_demand`",
+    explanation: "`service` keeps tasks running; `on_demand` starts one task for an event, and the task ends. The app starts with a different command for each, so a manifest has exactly one of them.",
     source: "assemblies/README.md",
     hint: "keep one of `service` and `on_demand`",
     passing: "\
@@ -24,20 +25,20 @@ on_demand: { bucket: inbox }
 ",
 };
 
-/// Both are there.
+/// Reports a manifest with both.
 pub(crate) fn both(place: Place) -> Finding {
     RULE.error(
         place,
         "a task cannot be both `service` and `on_demand`",
-        "take one of the two away",
+        "remove one of the two",
     )
 }
 
-/// None is there.
+/// Reports a manifest with neither.
 pub(crate) fn neither(place: Place) -> Finding {
     RULE.error(
         place,
-        "the manifest says neither `service` nor `on_demand`",
+        "the manifest has neither `service` nor `on_demand`",
         "add `service: {}` for a task that serves, or `on_demand: …` for one that ends",
     )
 }

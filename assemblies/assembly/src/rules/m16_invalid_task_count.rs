@@ -1,16 +1,17 @@
-//! M16: the fewest tasks are more than the most, or nothing is kept steady.
+//! M16: min is greater than max, or scaling has no target.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M16.
 pub(crate) const RULE: Rule = Rule {
     id: "M16",
-    title: "the fewest tasks are more than the most, or nothing is kept steady",
-    explanation: "`service` starts and stops tasks between `min` and `max`.",
-    source: "assemblies/README.md",
-    hint: "order them",
+    name: "invalid-task-count",
+    title: "min is greater than max, or scaling has no target",
+    explanation: "`service` starts and stops tasks between `min` and `max` to keep the metric at `target`.",
+    source: "Application Auto Scaling user guide: target tracking scaling policies",
+    hint: "order `min` and `max`, or add a target",
     passing: "\
 name: shop
 app: web
@@ -23,7 +24,7 @@ service: { min: 5, max: 4, target: { cpu: 60 } }
 ",
 };
 
-/// They are the wrong way round.
+/// Reports a `min` that is greater than `max`.
 pub(crate) fn min_above_max(place: Place, min: u32, max: u32) -> Finding {
     RULE.error(
         place,
@@ -32,11 +33,11 @@ pub(crate) fn min_above_max(place: Place, min: u32, max: u32) -> Finding {
     )
 }
 
-/// A range without a reason to use it.
+/// Reports a range without a scaling target.
 pub(crate) fn no_target(place: Place, min: u32, max: u32) -> Finding {
     RULE.error(
         place,
-        format!("tasks can go from {min} to {max}, but nothing says when"),
+        format!("the service scales from {min} to {max} tasks, but has no target"),
         "add `target: { requests_per_task: … }` or `target: { cpu: … }`",
     )
 }

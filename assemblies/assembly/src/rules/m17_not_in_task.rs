@@ -1,14 +1,15 @@
-//! M17: something is said about a component that is not in the task.
+//! M17: entry for a component that is not in the task.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M17.
 pub(crate) const RULE: Rule = Rule {
     id: "M17",
-    title: "something is said about a component that is not in the task",
-    explanation: "Settings, secrets and overrides of a component that does not stand in the task have no effect.",
+    name: "not-in-task",
+    title: "entry for a component that is not in the task",
+    explanation: "Settings, secrets and overrides of a component that is not in the task have no effect.",
     source: "assemblies/README.md",
     hint: "name a component of this assembly",
     passing: "\
@@ -27,7 +28,7 @@ service: {}
 ",
 };
 
-/// Words about somebody who is not there.
+/// Reports an entry for a component that this task does not have.
 pub(crate) fn not_in_task(place: Place, name: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("`{name}` does not stand in this task"), hint)
+    RULE.error(place, format!("`{name}` is not in this task"), hint)
 }

@@ -1,14 +1,15 @@
-//! M18: a component contradicts itself.
+//! M18: component.yaml contradicts itself.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M18.
 pub(crate) const RULE: Rule = Rule {
     id: "M18",
-    title: "a component contradicts itself",
-    explanation: "What a component offers and wants is told to it through its settings, so the settings it names must exist.",
+    name: "inconsistent-component",
+    title: "component.yaml contradicts itself",
+    explanation: "The assembler passes addresses to a component through its settings, so every setting that `provides`, `requires` and the other fields name must be declared.",
     source: "assemblies/README.md",
     hint: "correct the component.yaml",
     passing: "\
@@ -33,7 +34,7 @@ size: { cpu: 64, memory: 64 }
 ",
 };
 
-/// A setting that is used and not declared.
+/// Reports a setting that is used but not declared.
 pub(crate) fn unknown_setting(place: Place, setting: &str) -> Finding {
     RULE.error(
         place,
@@ -42,11 +43,11 @@ pub(crate) fn unknown_setting(place: Place, setting: &str) -> Finding {
     )
 }
 
-/// A proxy that leads nowhere.
+/// Reports a proxy without the requirement `upstream`.
 pub(crate) fn proxy_without_upstream(place: Place, name: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` is a proxy, but does not say what it hands requests on to"),
+        format!("`{name}` is a proxy, but does not require an upstream"),
         "add `requires: { upstream: … }`",
     )
 }

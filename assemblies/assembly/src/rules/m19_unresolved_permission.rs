@@ -1,16 +1,17 @@
-//! M19: a permission names something that is not known.
+//! M19: permission refers to an unknown value.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M19.
 pub(crate) const RULE: Rule = Rule {
     id: "M19",
-    title: "a permission names something that is not known",
-    explanation: "The resources of a permission are made from values, settings and the trigger. Without them the policy would be too wide or useless.",
+    name: "unresolved-permission",
+    title: "permission refers to an unknown value",
+    explanation: "The resources of a permission are built from values, settings and the trigger. Without them the policy would be too broad or would match nothing.",
     source: "assemblies/README.md",
-    hint: "give the value or the setting",
+    hint: "define the value or the setting",
     passing: "\
 name: shop
 app: batch
@@ -24,19 +25,19 @@ on_demand: { bucket: inbox }
 ",
 };
 
-/// Something in a resource that nobody gave.
+/// Reports a reference in a resource that cannot be resolved.
 pub(crate) fn unresolved(place: Place, name: &str, unknown: &str) -> Finding {
     RULE.error(
         place,
-        format!("a permission of `{name}` needs `{unknown}`, which is not known"),
+        format!("a permission of `{name}` needs `{unknown}`, which is not defined"),
         hint(name, unknown),
     )
 }
 
 fn hint(name: &str, unknown: &str) -> String {
     match unknown.split_once('.') {
-        Some(("settings", setting)) => format!("give `settings.{name}.{setting}`"),
-        Some(("on_demand", field)) => format!("give `on_demand.{field}`"),
+        Some(("settings", setting)) => format!("set `settings.{name}.{setting}`"),
+        Some(("on_demand", field)) => format!("set `on_demand.{field}`"),
         _ => format!("add `{unknown}` to the values, or pass `--value {unknown}=…`"),
     }
 }

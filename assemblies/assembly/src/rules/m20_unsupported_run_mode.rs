@@ -1,16 +1,17 @@
-//! M20: an app cannot run the way the manifest asks.
+//! M20: app does not support this run mode.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M20.
 pub(crate) const RULE: Rule = Rule {
     id: "M20",
-    title: "an app cannot run the way the manifest asks",
-    explanation: "An app for `on_demand` has a command that ends (`commands.on_demand` in its component.yaml); one for `service` has one that serves.",
+    name: "unsupported-run-mode",
+    title: "app does not support this run mode",
+    explanation: "An app for `on_demand` has a command that ends (`commands.on_demand` in its component.yaml); an app for `service` has a command that serves.",
     source: "assemblies/README.md",
-    hint: "choose an app that can, or the other way of running",
+    hint: "choose an app with such a command, or the other run mode",
     passing: "\
 name: shop
 app: batch
@@ -24,7 +25,7 @@ on_demand: { bucket: inbox }
 ",
 };
 
-/// An app that only serves.
+/// Reports an app without a command for `on_demand`.
 pub(crate) fn no_on_demand_command(place: Place, name: &str) -> Finding {
     RULE.error(
         place,

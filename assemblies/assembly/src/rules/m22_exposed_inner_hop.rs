@@ -1,15 +1,16 @@
-//! M22: an inner hop would listen to the world.
+//! M22: inner hop listens on a public address.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M22.
 pub(crate) const RULE: Rule = Rule {
     id: "M22",
-    title: "an inner hop would listen to the world",
-    explanation: "On Fargate every port that is listened on can be reached on the address of the task, whatever the port mappings say. An inner hop on 0.0.0.0 could be reached around the filters in front of it, and an admin address by everybody. The finished definition is judged, so `overrides:` and `patch:` are no way around.",
-    source: "assemblies/README.md",
+    name: "exposed-inner-hop",
+    title: "inner hop listens on a public address",
+    explanation: "On Fargate every open port is reachable at the address of the task, whatever the port mappings are. A client could bypass the filters in front of an inner hop on 0.0.0.0, and reach an admin address. The rule checks the finished definition, so `overrides:` and `patch:` are covered.",
+    source: "ECS developer guide: Amazon ECS task networking options for Fargate",
     hint: "listen on 127.0.0.1",
     passing: "\
 name: shop
@@ -29,39 +30,42 @@ service: {}
 ",
 };
 
-/// An inner hop that anybody can reach.
+/// Reports an inner hop that is reachable from outside the task.
 pub(crate) fn public_inner_hop(place: Place, name: &str, address: &str) -> Finding {
-    RULE.error(place,
+    RULE.error(
+        place,
         format!(
-            "`{name}` would listen on {address}, where it can be reached around the hops in front of it"
+            "`{name}` would listen on {address}, where clients can bypass the hops in front of it"
         ),
         "write `127.0.0.1:PORT`",
     )
 }
 
-/// An admin address that anybody can reach.
+/// Reports an admin address that is reachable from outside the task.
 pub(crate) fn public_admin(place: Place, name: &str, address: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{name}` would answer on {address} what is for the task alone"),
+        format!(
+            "the admin port of `{name}` would listen on {address}, outside the loopback interface"
+        ),
         "write `127.0.0.1:PORT`",
     )
 }
 
-/// An address that comes from where nobody can see it.
+/// Reports an address whose value is a secret.
 pub(crate) fn secret_address(place: Place, name: &str, variable: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{variable}` is a secret, so nobody can see where `{name}` would listen"),
-        "write `127.0.0.1:PORT` under `settings:`; an address is no secret",
+        format!("`{variable}` is a secret, so the address of `{name}` cannot be checked"),
+        "write `127.0.0.1:PORT` under `settings:`; an address is not a secret",
     )
 }
 
-/// An address that was taken away.
+/// Reports an address variable that an override or a patch has removed.
 pub(crate) fn missing_address(place: Place, name: &str, variable: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{variable}` was taken away, so nothing says where `{name}` listens"),
-        "leave the variable in, or change it under `settings:`",
+        format!("`{variable}` was removed, so the address of `{name}` is not defined"),
+        "keep the variable, or change it under `settings:`",
     )
 }

@@ -1,16 +1,17 @@
-//! M23: settings stand in a document that nobody can judge.
+//! M23: settings in a document that cannot be checked.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M23.
 pub(crate) const RULE: Rule = Rule {
     id: "M23",
-    title: "settings stand in a document that nobody can judge",
-    explanation: "A program takes whole documents of settings from `<NAME>_SETTINGS` and `<NAME>_SETTINGS_FILE`. What stands in them is held against no rule: not the names, not the kinds, not whether an inner hop stays on loopback.",
+    name: "opaque-settings",
+    title: "settings in a document that cannot be checked",
+    explanation: "A program reads whole documents of settings from `<NAME>_SETTINGS` and `<NAME>_SETTINGS_FILE`. No rule checks what is in them: not the names, not the types, not whether an inner hop stays on loopback.",
     source: "assemblies/README.md",
-    hint: "write it under `settings:`",
+    hint: "move the settings to `settings:`",
     passing: "\
 name: shop
 app: web
@@ -29,11 +30,11 @@ service: {}
 ",
 };
 
-/// A document of settings.
+/// Reports a variable that contains or names a document of settings.
 pub(crate) fn settings_document(place: Place, name: &str, variable: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{variable}` brings settings of `{name}` in that nobody can judge"),
-        "write it under `settings:`",
+        format!("`{variable}` passes settings to `{name}` that cannot be checked"),
+        "move the settings to `settings:`",
     )
 }

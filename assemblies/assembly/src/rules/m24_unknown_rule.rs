@@ -1,14 +1,15 @@
-//! M24: something is said about a rule that does not exist.
+//! M24: unknown rule id.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M24.
 pub(crate) const RULE: Rule = Rule {
     id: "M24",
-    title: "something is said about a rule that does not exist",
-    explanation: "`rules:` names rules by their ids. A misspelt id would silence nothing, or the wrong rule.",
+    name: "unknown-rule",
+    title: "unknown rule id",
+    explanation: "`rules:` names rules by their ids. A misspelt id would suppress nothing, or the wrong rule.",
     source: "assemblies/README.md",
     hint: "see `assemble rules` for the ids",
     passing: "\
@@ -29,7 +30,7 @@ service: {}
 ",
 };
 
-/// An id that no rule has.
+/// Reports an id that no rule has.
 pub(crate) fn unknown_rule(place: Place, id: &str, meant: Option<&str>) -> Finding {
     let hint = meant.map_or_else(
         || "see `assemble rules` for the ids".to_owned(),

@@ -1,16 +1,17 @@
-//! M25: a rule is silenced that finds nothing.
+//! M25: unused suppression.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M25.
 pub(crate) const RULE: Rule = Rule {
     id: "M25",
-    title: "a rule is silenced that finds nothing",
-    explanation: "What was silenced has been mended since, or was never there. The entry would hide the next finding of this rule, which nobody has looked at.",
+    name: "unused-suppression",
+    title: "unused suppression",
+    explanation: "The finding that was suppressed has been fixed since, or never existed. The entry would hide the next finding of this rule, which has not been reviewed.",
     source: "assemblies/README.md",
-    hint: "take the entry away",
+    hint: "remove the entry",
     passing: "\
 name: shop
 app: web
@@ -29,11 +30,11 @@ service: {}
 ",
 };
 
-/// An entry that nothing is silenced by.
+/// Reports an entry that suppresses no finding.
 pub(crate) fn unused_suppression(place: Place, id: &str) -> Finding {
     RULE.warning(
         place,
-        format!("`{id}` is silenced, and finds nothing"),
-        "take the entry away",
+        format!("`{id}` is suppressed, but has no findings"),
+        "remove the entry",
     )
 }

@@ -1,16 +1,17 @@
-//! M26: an error is silenced in spite of which nothing can be made.
+//! M26: this error cannot be suppressed.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M26.
 pub(crate) const RULE: Rule = Rule {
     id: "M26",
-    title: "an error is silenced in spite of which nothing can be made",
-    explanation: "A rule that judges can be silenced: what it finds is still a definition. A rule that says what is missing or makes no sense cannot: without a component that exists there is nothing to wire, and without a text that can be read nothing to judge.",
+    name: "unsuppressible-rule",
+    title: "this error cannot be suppressed",
+    explanation: "A rule that assesses a finished definition can be suppressed: there still is a definition. A rule that reports missing or invalid input cannot: an unknown component cannot be wired, and a file that cannot be parsed cannot be checked.",
     source: "assemblies/README.md",
-    hint: "mend what the rule finds",
+    hint: "fix what the rule reports",
     passing: "\
 name: shop
 app: web
@@ -24,16 +25,16 @@ service: {}
 name: shop
 app: web
 rules:
-  M16: { severity: off, reason: nobody knows the load yet }
+  M16: { severity: off, reason: the load is not known yet }
 service: {}
 ",
 };
 
-/// A rule that has to be kept.
+/// Reports an entry for a rule that cannot be suppressed.
 pub(crate) fn unsuppressible(place: Place, id: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{id}` is silenced, but nothing can be made in spite of its error"),
-        format!("mend what {id} finds and take the entry away"),
+        format!("`{id}` cannot be suppressed: nothing can be rendered while it fails"),
+        format!("fix what {id} reports and remove the entry"),
     )
 }

@@ -1,14 +1,15 @@
-//! M27: a rule is silenced, lowered or raised without a reason.
+//! M27: suppression without a reason.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M27.
 pub(crate) const RULE: Rule = Rule {
     id: "M27",
-    title: "something is said about a rule without a reason",
-    explanation: "Whoever reads the entry next year has to know whether it still holds. A reason that says nothing is no reason.",
+    name: "missing-reason",
+    title: "suppression without a reason",
+    explanation: "A later reader of the entry has to know whether it still applies. An empty reason does not say so.",
     source: "assemblies/README.md",
     hint: "write one sentence: why, and until when",
     passing: "\
@@ -29,11 +30,11 @@ service: {}
 ",
 };
 
-/// An entry with an empty reason.
+/// Reports an entry with an empty reason.
 pub(crate) fn missing_reason(place: Place, id: &str) -> Finding {
     RULE.error(
         place,
-        format!("nobody says why `{id}` is judged differently here"),
+        format!("the entry for `{id}` has no reason"),
         "write one sentence under `reason`: why, and until when",
     )
 }

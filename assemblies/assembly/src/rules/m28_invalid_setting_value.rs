@@ -1,17 +1,18 @@
-//! M28: a setting has a value that the program refuses.
+//! M28: setting value is out of range or malformed.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 use crate::component::InvalidValue;
 
-/// The rule.
+/// The description of M28.
 pub(crate) const RULE: Rule = Rule {
     id: "M28",
-    title: "a setting has a value that the program refuses",
-    explanation: "What words, numbers, durations, addresses and URLs a setting takes is known from the type of the program's configuration (`<program> describe`). A program refuses any other when it starts, which on Fargate is a task that stops after minutes; better now than then. Values are filled in first, and a variable that an override or a patch brings in is judged like a setting.",
+    name: "invalid-setting-value",
+    title: "setting value is out of range or malformed",
+    explanation: "The type of the program's configuration (`<program> describe`) defines which words, numbers, durations, addresses and URLs a setting accepts. The program rejects any other value when it starts, which on Fargate is a task that stops after minutes; this rule finds it before. Values are interpolated first, and a variable that an override or a patch adds is checked like a setting.",
     source: "assemblies/README.md",
-    hint: "write a value that the program takes",
+    hint: "write a value that the program accepts",
     passing: "\
 name: shop
 app: web
@@ -30,13 +31,13 @@ service: {}
 ",
 };
 
-/// A value that is none of those the program takes.
+/// Reports a value that the program would reject.
 pub(crate) fn invalid_value(
     place: Place,
     name: &str,
     setting: &str,
-    fault: InvalidValue,
+    invalid: InvalidValue,
 ) -> Finding {
-    let message = format!("`{setting}` of `{name}` {}", fault.message);
-    RULE.error(place, message, fault.hint)
+    let message = format!("`{setting}` of `{name}` {}", invalid.message);
+    RULE.error(place, message, invalid.hint)
 }

@@ -1,16 +1,17 @@
-//! M30: values name each other in a ring.
+//! M30: values refer to each other in a cycle.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M30.
 pub(crate) const RULE: Rule = Rule {
     id: "M30",
-    title: "values name each other in a ring",
-    explanation: "A value may name others, `${like this}`. When they come back to where they began there is nothing to fill in.",
+    name: "value-cycle",
+    title: "values refer to each other in a cycle",
+    explanation: "A value may refer to others, `${like this}`. A cycle of references has no result.",
     source: "assemblies/README.md",
-    hint: "write one of them out",
+    hint: "replace one of the references with text",
     passing: "\
 name: shop
 app: web
@@ -29,9 +30,12 @@ service: {}
 ",
 };
 
-/// Names that lead back to the first.
+/// Reports a cycle; the last name is the first one again.
 pub(crate) fn cycle(place: Place, names: &[String]) -> Finding {
     let path: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!("the values {} name each other in a ring", path.join(", "));
-    RULE.error(place, message, "write one of them out")
+    let message = format!(
+        "the values {} refer to each other in a cycle",
+        path.join(", ")
+    );
+    RULE.error(place, message, "replace one of the references with text")
 }

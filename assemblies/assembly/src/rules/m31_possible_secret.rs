@@ -1,16 +1,17 @@
-//! M31: a value looks like a password in plain text.
+//! M31: value looks like a credential.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M31.
 pub(crate) const RULE: Rule = Rule {
     id: "M31",
-    title: "a value looks like a password in plain text",
-    explanation: "Values are committed, and end in a task definition that everybody may read who may describe it. The value of a secret is its ARN; what is behind it is read by ECS when the container starts.",
-    source: "assemblies/README.md",
-    hint: "put it into Secrets Manager, and its ARN here",
+    name: "possible-secret",
+    title: "value looks like a credential",
+    explanation: "Values are committed, and become part of a task definition that every principal with the permission to describe it can read. The value of a secret is its ARN; ECS reads the secret itself when the container starts.",
+    source: "ECS developer guide: pass sensitive data to an Amazon ECS container",
+    hint: "store it in Secrets Manager, and write its ARN here",
     passing: "\
 name: shop
 app: web
@@ -29,10 +30,11 @@ service: {}
 ",
 };
 
-/// A value that can be a secret itself: by its name, or by what it looks like.
+/// Returns whether a value may be a credential itself, by its name or by its format.
 pub(crate) fn is_plain_secret(name: &str, text: &str) -> bool {
     let name = name.to_lowercase().replace('-', "_");
     let is_named = ENDINGS.iter().any(|ending| name.ends_with(ending));
+    // An ARN, a path of a parameter and a URL say where a credential is, not what it is.
     let elsewhere = text.starts_with("arn:") || text.starts_with('/') || text.contains("://");
     let no_text = text.is_empty() || text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
     let is_other = text.starts_with("${") && text.ends_with('}');
@@ -40,7 +42,7 @@ pub(crate) fn is_plain_secret(name: &str, text: &str) -> bool {
     is_key || (is_named && !elsewhere && !no_text && !is_other)
 }
 
-/// The id of a key of AWS: four letters that never change, sixteen that do.
+/// Returns whether a text is an AWS access key id: a four-letter prefix and sixteen other characters.
 fn is_access_key(text: &str) -> bool {
     (text.starts_with("AKIA") || text.starts_with("ASIA"))
         && text.len() == 20
@@ -61,11 +63,11 @@ const ENDINGS: [&str; 9] = [
     "licence_key",
 ];
 
-/// A password among the values.
+/// Reports a value that looks like a credential.
 pub(crate) fn plain_text_secret(place: Place, name: &str) -> Finding {
     RULE.warning(
         place,
         format!("the value `{name}` looks like a secret in plain text"),
-        "put it into Secrets Manager, and its ARN here",
+        "store it in Secrets Manager, and write its ARN here",
     )
 }

@@ -1,16 +1,17 @@
-//! M32: a value is used nowhere.
+//! M32: unused value.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M32.
 pub(crate) const RULE: Rule = Rule {
     id: "M32",
-    title: "a value is used nowhere",
-    explanation: "A value that nothing names was misspelt here or there, or is left over from something that is gone.",
+    name: "unused-value",
+    title: "unused value",
+    explanation: "A value that nothing refers to is misspelt, or left over from a removed setting.",
     source: "assemblies/README.md",
-    hint: "correct the name, or take it away",
+    hint: "correct the name, or remove the value",
     passing: "\
 name: shop
 app: web
@@ -29,11 +30,11 @@ service: {}
 ",
 };
 
-/// A value that nothing names.
+/// Reports a value that nothing refers to.
 pub fn unused_value(place: Place, name: &str) -> Finding {
     RULE.warning(
         place,
-        format!("the value `{name}` is used nowhere"),
-        "correct the name, or take it away",
+        format!("the value `{name}` is not used"),
+        "correct the name, or remove the value",
     )
 }

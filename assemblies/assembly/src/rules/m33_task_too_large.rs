@@ -1,17 +1,18 @@
-//! M33: the containers together are more than Fargate sells.
+//! M33: containers exceed the largest Fargate size.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 use crate::plan::Size;
 
-/// The rule.
+/// The description of M33.
 pub(crate) const RULE: Rule = Rule {
     id: "M33",
-    title: "the containers together are more than Fargate sells",
-    explanation: "The task must be as large as the floors of its containers together. Fargate's largest size is 32 vCPU with 244 GB; beyond that the work has to be split into several tasks.",
-    source: "assemblies/README.md",
-    hint: "ask for less, or split the task",
+    name: "task-too-large",
+    title: "containers exceed the largest Fargate size",
+    explanation: "The task must be at least as large as the sum of its containers. Fargate's largest size is 32 vCPU with 244 GB; a larger workload has to be split into several tasks.",
+    source: "ECS developer guide: Amazon ECS task definition differences for Fargate, task CPU and memory",
+    hint: "request less, or split the task",
     passing: "\
 name: shop
 app: web
@@ -26,13 +27,13 @@ service: {}
 ",
 };
 
-/// A sum that no size holds; the largest of its parts is named.
+/// Reports a sum that no size holds, and names the container that requests the most.
 pub(crate) fn too_large(place: Place, largest: &str, sum: Size) -> Finding {
     let Size { cpu, memory } = sum;
     RULE.error(place,
         format!(
-            "the containers ask for {cpu} CPU units and {memory} MiB; Fargate sells at most 32768 and 249856"
+            "the containers request {cpu} CPU units and {memory} MiB; the largest Fargate size has 32768 and 249856"
         ),
-        format!("give less to `{largest}`, which asks for the most, or split the task"),
+        format!("reduce `{largest}`, which requests the most, or split the task"),
     )
 }

@@ -1,15 +1,16 @@
-//! M34: a permission is for every resource there is.
+//! M34: permission on all resources.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M34.
 pub(crate) const RULE: Rule = Rule {
     id: "M34",
-    title: "a permission is for every resource there is",
-    explanation: "A program that is taken over can do all that its role may do. Where an action knows resources, naming them costs a line and keeps the rest of the account out of reach. Actions that know none, as `ecr:GetAuthorizationToken`, are allowed to have `*`.",
-    source: "IAM user guide: least privilege; the service authorization reference says which actions know resources",
+    name: "wildcard-resource",
+    title: "permission on all resources",
+    explanation: "An attacker in control of the program can do everything that its role allows. Where an action supports resources, naming them keeps the rest of the account out of reach. Actions without resource-level permissions, such as `ecr:GetAuthorizationToken`, may use `*`.",
+    source: "IAM user guide: least privilege; the service authorization reference says which actions support resources",
     hint: "name the resource",
     passing: "\
 name: shop
@@ -25,9 +26,10 @@ service: {}
 ",
 };
 
-/// A resource that stands for all of them.
+/// Reports a resource that matches all resources.
 pub(crate) fn wildcard_resource(place: Place, name: &str, action: &str, resource: &str) -> Finding {
-    let message = format!("`{name}` asks for `{action}` on `{resource}`, which is everything");
-    let hint = "name the resource; `${settings.x}` and values can stand in it";
+    let message =
+        format!("`{name}` requests `{action}` on `{resource}`, which matches every resource");
+    let hint = "name the resource; it may contain `${settings.x}` and values";
     RULE.warning(place, message, hint)
 }

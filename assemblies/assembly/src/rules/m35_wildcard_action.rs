@@ -1,14 +1,15 @@
-//! M35: a permission is for actions that nobody named.
+//! M35: permission with a wildcard action.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M35.
 pub(crate) const RULE: Rule = Rule {
     id: "M35",
-    title: "a permission is for actions that nobody named",
-    explanation: "`s3:*` holds deleting the bucket, and whatever AWS thinks of next year. A program calls a handful of actions, and its author knows them.",
+    name: "wildcard-action",
+    title: "permission with a wildcard action",
+    explanation: "`s3:*` includes deleting the bucket, and every action that AWS adds later. A program calls a handful of actions, and its author knows them.",
     source: "IAM user guide: least privilege",
     hint: "name the actions",
     passing: "\
@@ -25,8 +26,9 @@ service: {}
 ",
 };
 
-/// An action with a `*` in it.
+/// Reports an action with a `*` in it.
 pub(crate) fn wildcard_action(place: Place, name: &str, action: &str) -> Finding {
-    let message = format!("`{name}` asks for `{action}`, and nobody can say what that will be");
-    RULE.warning(place, message, "name the actions that are called")
+    let message =
+        format!("`{name}` requests `{action}`, which includes actions that AWS adds later");
+    RULE.warning(place, message, "name the actions that the program calls")
 }

@@ -1,14 +1,15 @@
-//! M36: a key of secrets is not the ARN of a KMS key.
+//! M36: `secret_keys` entry is not a KMS key ARN.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M36.
 pub(crate) const RULE: Rule = Rule {
     id: "M36",
-    title: "a key of secrets is not the ARN of a KMS key",
-    explanation: "IAM knows a key by its ARN only. An alias, or an id alone, stands in a policy without a word from anybody, and allows nothing: the task fails when it starts.",
+    name: "invalid-kms-key",
+    title: "`secret_keys` entry is not a KMS key ARN",
+    explanation: "An IAM policy identifies a key by its ARN only. A policy with an alias or a bare key id is accepted without a warning and allows nothing: the task fails when it starts.",
     source: "KMS developer guide: using aliases to control access; specifying KMS keys in IAM policy statements",
     hint: "write the ARN of the key",
     passing: "\
@@ -31,14 +32,14 @@ service: {}
 ",
 };
 
-/// Whether a text is the ARN of a key.
+/// Returns whether a text is the ARN of a KMS key.
 pub(crate) fn is_key_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     matches!(parts[..], ["arn", _, "kms", region, account, key]
         if !region.is_empty() && account.len() == 12 && key.starts_with("key/") && key.len() > 4)
 }
 
-/// Something else.
+/// Reports an entry that is not the ARN of a key.
 pub(crate) fn invalid_key(place: Place, text: &str) -> Finding {
     RULE.error(
         place,

@@ -1,16 +1,17 @@
-//! M37: the load balancer cannot do what is asked of it.
+//! M37: load balancer does not support this setting.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M37.
 pub(crate) const RULE: Rule = Rule {
     id: "M37",
-    title: "the load balancer cannot do what is asked of it",
-    explanation: "Requests are counted by an Application Load Balancer only; a Network Load Balancer sees connections. And a load balancer needs a port to lead to.",
+    name: "unsupported-load-balancer",
+    title: "load balancer does not support this setting",
+    explanation: "Only an Application Load Balancer counts requests; a Network Load Balancer handles connections. A load balancer also needs a port to forward to.",
     source: "Application Auto Scaling: ALBRequestCountPerTarget",
-    hint: "choose the load balancer that can, or another target",
+    hint: "choose a load balancer that supports it, or another target",
     passing: "\
 name: shop
 app: web
@@ -23,20 +24,20 @@ service: { max: 4, load_balancer: network, target: { requests_per_task: 600 } }
 ",
 };
 
-/// Requests are to be counted where nobody reads them.
+/// Reports a request target without an Application Load Balancer.
 pub(crate) fn no_request_metric(place: Place) -> Finding {
     RULE.error(
         place,
         "only an Application Load Balancer counts requests, and there is none",
-        "write `load_balancer: application`, or keep `cpu` steady instead",
+        "write `load_balancer: application`, or use `cpu` as the target",
     )
 }
 
-/// A load balancer in front of nothing.
+/// Reports a load balancer without a port to forward to.
 pub(crate) fn no_port(place: Place, app: &str) -> Finding {
     RULE.error(
         place,
-        format!("`{app}` offers nothing that a load balancer could lead to"),
-        "write `load_balancer: none`, or add a hop that offers something",
+        format!("`{app}` provides no port that a load balancer can forward to"),
+        "write `load_balancer: none`, or add a hop that provides a port",
     )
 }

@@ -1,14 +1,15 @@
-//! M38: CPU and memory are looked at every 60 or every 20 seconds.
+//! M38: metric resolution is neither 60 nor 20 seconds.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M38.
 pub(crate) const RULE: Rule = Rule {
     id: "M38",
-    title: "CPU and memory are looked at every 60 or every 20 seconds",
-    explanation: "Since June 2026 ECS publishes the use of CPU and memory every 20 seconds as well, at a price. Scaling then begins after about 86 seconds instead of 363 (AWS's own measurement). The count of requests has one resolution only.",
+    name: "invalid-resolution",
+    title: "metric resolution is neither 60 nor 20 seconds",
+    explanation: "Since June 2026 ECS also publishes CPU and memory utilization every 20 seconds, for an additional charge. Scaling then begins after about 86 seconds instead of 363 (AWS's own measurement). The request count has one resolution only.",
     source: "ECS developer guide: faster auto scaling with high-resolution metrics; aws/containers-roadmap#2113",
     hint: "write 60 or 20, and a target of CPU or memory",
     passing: "\
@@ -23,20 +24,20 @@ service: { max: 4, resolution: 10, target: { cpu: 60 } }
 ",
 };
 
-/// Another number.
+/// Reports a resolution that no metric has.
 pub(crate) fn invalid_resolution(place: Place, seconds: u32) -> Finding {
     RULE.error(
         place,
-        format!("nothing is looked at every {seconds} seconds"),
-        "write 60, or 20 for a price",
+        format!("no metric has a resolution of {seconds} seconds"),
+        "write 60, or 20 for an additional charge",
     )
 }
 
-/// A fine look at nothing.
+/// Reports a resolution of 20 seconds without a target that supports it.
 pub(crate) fn no_high_resolution_target(place: Place) -> Finding {
     RULE.error(
         place,
-        "only CPU and memory are looked at every 20 seconds, and none of them is kept steady",
-        "take it away, or add `cpu` to `target`",
+        "only CPU and memory have a resolution of 20 seconds, and neither is a target",
+        "remove it, or add `cpu` to `target`",
     )
 }

@@ -1,16 +1,17 @@
-//! M39: something is said about scaling where nothing scales.
+//! M39: scaling options without a scaling range.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M39.
 pub(crate) const RULE: Rule = Rule {
     id: "M39",
-    title: "something is said about scaling where nothing scales",
-    explanation: "Tasks come and go only where `max` is more than `min` and `target` says what to keep steady. Otherwise the word does nothing, and its author thinks it does.",
-    source: "assemblies/README.md",
-    hint: "take the word away, or let the service scale",
+    name: "scaling-without-range",
+    title: "scaling options without a scaling range",
+    explanation: "A service scales only when `max` is greater than `min` and `target` is set. Otherwise the option has no effect.",
+    source: "Application Auto Scaling user guide: target tracking scaling policies",
+    hint: "remove the option, or let the service scale",
     passing: "\
 name: shop
 app: web
@@ -23,9 +24,9 @@ service: { cooldown: { in: 120 } }
 ",
 };
 
-/// A word without effect.
-pub(crate) fn without_effect(place: Place, word: &str) -> Finding {
-    let message = format!("`{word}` does nothing, since this service does not scale");
-    let hint = "take it away, or give `max` and `target`";
+/// Reports a scaling option of a service that does not scale.
+pub(crate) fn without_effect(place: Place, option: &str) -> Finding {
+    let message = format!("`{option}` has no effect: this service does not scale");
+    let hint = "remove it, or set `max` and `target`";
     RULE.warning(place, message, hint)
 }

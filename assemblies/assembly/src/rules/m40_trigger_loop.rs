@@ -1,16 +1,17 @@
-//! M40: a result would start a task again.
+//! M40: output would trigger the task again.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M40.
 pub(crate) const RULE: Rule = Rule {
     id: "M40",
-    title: "a result would start a task again",
-    explanation: "A task that writes into the bucket that is watched, under a key that is watched for, starts the next task, which starts the next. Nothing ends that but the bill.",
+    name: "trigger-loop",
+    title: "output would trigger the task again",
+    explanation: "A task that writes into the bucket that triggers it, under a key that matches the trigger, starts the next task, which starts the next. The loop does not end by itself, and every run is billed.",
     source: "S3 user guide: event notifications, execution loops",
-    hint: "write into another bucket, or watch for keys that results do not have",
+    hint: "write to another bucket, or use a trigger that does not match the results",
     passing: "\
 name: shop
 app: press
@@ -23,13 +24,13 @@ on_demand: { bucket: inbox }
 ",
 };
 
-/// A key that is watched for.
+/// Reports a result key that matches the trigger.
 pub(crate) fn trigger_loop(place: Place, bucket: &str, key: &str) -> Finding {
     RULE.error(
         place,
         format!(
-            "a result is stored as `{key}` in `{bucket}`, which starts the next task, without end"
+            "a result is stored as `{key}` in `{bucket}`, which starts the task again in an endless loop"
         ),
-        "give another `output_bucket`, or a `prefix` or `suffix` that results do not have",
+        "set another `output_bucket`, or a `prefix` or `suffix` that results do not have",
     )
 }

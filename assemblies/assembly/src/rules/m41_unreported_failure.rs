@@ -1,16 +1,17 @@
-//! M41: nobody learns of a task that failed.
+//! M41: failed tasks are not reported.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M41.
 pub(crate) const RULE: Rule = Rule {
     id: "M41",
-    title: "nobody learns of a task that failed",
-    explanation: "EventBridge is done once the task was started. One that fails afterwards is not tried again, and reaches no queue by itself: its object stays without a result, and nobody knows.",
+    name: "unreported-failure",
+    title: "failed tasks are not reported",
+    explanation: "EventBridge's work is done when the task has started. A task that fails later is not retried and appears in no queue: its object has no result, and there is no record of the failure.",
     source: "EventBridge user guide: retry policy and dead-letter queues; aws/containers-roadmap#1705",
-    hint: "keep the failures in a queue",
+    hint: "send failures to a queue",
     passing: "\
 name: shop
 app: press
@@ -23,9 +24,10 @@ on_demand: { bucket: inbox, suffix: .txt, on_failure: ignore }
 ",
 };
 
-/// A failure that leaves no trace.
+/// Reports a trigger that ignores failed tasks.
 pub(crate) fn unreported_failure(place: Place) -> Finding {
-    let message = "a task that fails is not tried again, and nobody learns of it";
-    let hint = "write `on_failure: queue`, or silence this with the reason why it does not matter";
+    let message = "a failed task is neither retried nor reported";
+    let hint =
+        "write `on_failure: queue`, or suppress this rule with the reason why it does not matter";
     RULE.warning(place, message, hint)
 }

@@ -1,17 +1,18 @@
-//! M42: a component wants something of the trigger that is not there.
+//! M42: unknown trigger field.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 use crate::trigger::{FIELDS, OUTPUT_BUCKET};
 
-/// The rule.
+/// The description of M42.
 pub(crate) const RULE: Rule = Rule {
     id: "M42",
-    title: "a component wants something of the trigger that is not there",
-    explanation: "`trigger` of a component.yaml says which settings are filled from the event that starts a task. The event has a bucket, a key, a size and a few more; the settings are those of the component.",
+    name: "unknown-trigger-field",
+    title: "unknown trigger field",
+    explanation: "`trigger` in a component.yaml says which settings are filled from the event that starts a task. The event has the bucket, the key, the size and a few other fields; the settings are those of the component.",
     source: "S3 user guide: EventBridge event message structure; assemblies/README.md",
-    hint: "name a field that there is",
+    hint: "name an existing field",
     passing: "\
 schema: 1
 name: press
@@ -38,12 +39,12 @@ size: { cpu: 64, memory: 64 }
 ",
 };
 
-/// Whether an event, or the assembly, says it.
+/// Returns whether the event or the assembly has this field.
 pub(crate) fn is_known(field: &str) -> bool {
     field == OUTPUT_BUCKET || FIELDS.iter().any(|(known, ..)| *known == field)
 }
 
-/// A field that no event has.
+/// Reports a field that no event has.
 pub(crate) fn unknown_field(place: Place, field: &str) -> Finding {
     let known = FIELDS
         .iter()
@@ -53,16 +54,16 @@ pub(crate) fn unknown_field(place: Place, field: &str) -> Finding {
 
     RULE.error(
         place,
-        format!("there is no `{{{field}}}` in the trigger"),
+        format!("the trigger has no field `{{{field}}}`"),
         hint,
     )
 }
 
-/// A setting that the component does not have.
+/// Reports a setting that the component does not declare.
 pub(crate) fn unknown_setting(place: Place, setting: &str) -> Finding {
     RULE.error(
         place,
-        format!("`trigger` fills `{setting}`, which is no setting of this component"),
+        format!("`trigger` fills `{setting}`, which is not a setting of this component"),
         "add it to `settings`, or correct the name",
     )
 }

@@ -1,16 +1,17 @@
-//! M43: an event would not fit into the overrides of a task.
+//! M43: event may exceed the container-override limit.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M43.
 pub(crate) const RULE: Rule = Rule {
     id: "M43",
-    title: "an event would not fit into the overrides of a task",
-    explanation: "RunTask takes 8192 characters of overrides. A key may have 1024 bytes, and a component that wants it often can go over that, on the day on which somebody uploads such a file.",
+    name: "overrides-too-long",
+    title: "event may exceed the container-override limit",
+    explanation: "RunTask accepts 8192 characters of overrides. A key may have 1024 bytes, and a component that uses it several times can exceed the limit when an object with such a key is uploaded.",
     source: "ECS API, RunTask: `Container Overrides length must be at most 8192`",
-    hint: "have the component take the key once",
+    hint: "use the key only once",
     passing: "\
 name: shop
 app: press
@@ -23,12 +24,13 @@ on_demand: { bucket: inbox, suffix: .txt }
 ",
 };
 
-/// More than RunTask takes.
+/// Reports overrides that may be longer than RunTask accepts.
 pub(crate) fn too_long(place: Place, app: &str, longest: usize, most: usize) -> Finding {
-    RULE.error(place,
+    RULE.error(
+        place,
         format!(
-            "what `{app}` is told about an object can have {longest} characters, and RunTask takes {most}"
+            "the overrides of `{app}` can have {longest} characters; RunTask accepts at most {most}"
         ),
-        "name `{key}` less often under `trigger` in its component.yaml",
+        "use `{key}` less often under `trigger` in its component.yaml",
     )
 }

@@ -1,14 +1,15 @@
-//! M44: `stack` has a section that no template has.
+//! M44: unknown CloudFormation section in `stack`.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M44.
 pub(crate) const RULE: Rule = Rule {
     id: "M44",
-    title: "`stack` has a section that no template has",
-    explanation: "`stack` is laid over the template as it is. A section with another name than CloudFormation's makes the whole template invalid, which shows when it is deployed.",
+    name: "unknown-stack-section",
+    title: "unknown CloudFormation section in `stack`",
+    explanation: "`stack` is overlaid on the template unchanged. A section that CloudFormation does not know makes the whole template invalid, which shows only at deployment.",
     source: "CloudFormation user guide: template sections",
     hint: "correct the name of the section",
     passing: "\
@@ -25,7 +26,7 @@ stack: { Resource: { Service: { Properties: { PlatformVersion: '1.4.0' } } } }
 ",
 };
 
-/// The sections of a template.
+/// The sections of a CloudFormation template.
 pub(crate) const SECTIONS: [&str; 11] = [
     "AWSTemplateFormatVersion",
     "Conditions",
@@ -40,7 +41,7 @@ pub(crate) const SECTIONS: [&str; 11] = [
     "Transform",
 ];
 
-/// A section of another name.
+/// Reports a section that a template does not have.
 pub(crate) fn unknown_section(place: Place, name: &str) -> Finding {
     let hint = crate::text::meant(name, SECTIONS);
     RULE.error(place, format!("a template has no section `{name}`"), hint)

@@ -1,17 +1,18 @@
-//! M50: an image is not in the lock file.
+//! M50: image is not in the lock file.
 
 use task_definition::{Finding, Place, Severity};
 
 use super::Rule;
 use crate::lock::LockMode;
 
-/// The rule.
+/// The description of M50.
 pub(crate) const RULE: Rule = Rule {
     id: "M50",
-    title: "an image is not in the lock file",
-    explanation: "A tag can be pushed again; the lock file of an environment (`assemblies/locks/NAME.yaml`) says which image each tag stood for when somebody looked. With `--locked` every image of the task must be in it; without, one that is missing beside others that are there is a warning, and an environment without a lock file is left alone. The case shown is a lock file.",
+    name: "not-locked",
+    title: "image is not in the lock file",
+    explanation: "A tag can be pushed again; the lock file of an environment (`assemblies/locks/NAME.yaml`) records the image of each tag at the time of locking. With `--locked` every image of the task must be in it. Without, a missing image is a warning if other images are locked, and an environment without a lock file is not checked. The example is a lock file.",
     source: "assemblies/README.md",
-    hint: "run `assemble lock`, and commit what it writes",
+    hint: "run `assemble lock`, and commit the file",
     passing: "\
 lock: 1
 images:
@@ -23,14 +24,14 @@ images: {}
 ",
 };
 
-/// A tag that nobody has locked.
+/// Reports an image that is not in the lock file.
 pub(crate) fn not_locked(place: Place, image: &str, mode: LockMode) -> Finding {
     let message = format!("`{image}` is not in the lock file");
-    let hint = "run `assemble lock`, with the same `--values`, and commit what it writes";
+    let hint = "run `assemble lock`, with the same `--values`, and commit the file";
     with_mode_severity(RULE.error(place, message, hint), mode)
 }
 
-/// An error where everything must be locked, a warning elsewhere.
+/// Sets the severity: an error if every image must be locked, otherwise a warning.
 pub(super) fn with_mode_severity(finding: Finding, mode: LockMode) -> Finding {
     let severity = match mode {
         LockMode::Required => Severity::Error,

@@ -1,4 +1,4 @@
-//! M51: the lock file is of another tag.
+//! M51: lock entry is for another tag.
 
 use task_definition::{Finding, Place};
 
@@ -6,11 +6,12 @@ use super::Rule;
 use super::m50_not_locked::with_mode_severity;
 use crate::lock::LockMode;
 
-/// The rule.
+/// The description of M51.
 pub(crate) const RULE: Rule = Rule {
     id: "M51",
-    title: "the lock file is of another tag",
-    explanation: "The tag was changed in the manifest, the component or the values, and the lock file still holds the one before it. What runs would not be what was locked.",
+    name: "stale-lock",
+    title: "lock entry is for another tag",
+    explanation: "The tag has changed in the manifest, the component or the values, and the lock file still has the previous one. The task would not run the image that was locked.",
     source: "assemblies/README.md",
     hint: "run `assemble lock` again",
     passing: "\
@@ -25,14 +26,13 @@ images:
 ",
 };
 
-/// A tag whose siblings are locked.
+/// Reports an image that is locked under other tags only.
 pub(crate) fn stale_lock(place: Place, image: &str, tags: &[&str], mode: LockMode) -> Finding {
     let tags: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
     let message = format!(
         "`{image}` is not in the lock file, which has this image as {}",
         tags.join(", ")
     );
-    let hint =
-        "run `assemble lock`, with the same `--values`, or go back to the tag that is locked";
+    let hint = "run `assemble lock`, with the same `--values`, or use the locked tag";
     with_mode_severity(RULE.error(place, message, hint), mode)
 }

@@ -1,14 +1,15 @@
-//! M52: an entry of the lock file is no good for the task.
+//! M52: invalid lock entry.
 
 use task_definition::{Finding, Place};
 
 use super::Rule;
 
-/// The rule.
+/// The description of M52.
 pub(crate) const RULE: Rule = Rule {
     id: "M52",
-    title: "an entry of the lock file is no good for the task",
-    explanation: "An entry has the reference that manifests and components write, a sha256 digest, and the platforms that the image runs on. A task of another platform would be stopped with CannotPullContainerError.",
+    name: "invalid-lock-entry",
+    title: "invalid lock entry",
+    explanation: "An entry has the reference that manifests and components use, a sha256 digest, and the platforms of the image. ECS would stop a task of another platform with CannotPullContainerError.",
     source: "OCI image specification, image index; ECS API, RuntimePlatform",
     hint: "run `assemble lock` instead of editing the file; build the image for the platform of the task, or change `size.architecture`",
     passing: "\
@@ -27,22 +28,22 @@ images:
 ",
 };
 
-/// A key that names no tag.
+/// Reports a key that is not an image reference with a tag.
 pub(crate) fn not_a_tag(place: Place, image: &str) -> Finding {
-    let message = format!("`{image}` is no image with a tag");
-    let hint = "take the entry away; `assemble lock` writes those that are needed";
+    let message = format!("`{image}` is not an image with a tag");
+    let hint = "remove the entry; `assemble lock` writes those that are needed";
     RULE.error(place, message, hint)
 }
 
-/// A digest that is none.
+/// Reports a malformed digest.
 pub(crate) fn invalid_digest(place: Place, digest: &str) -> Finding {
     let message =
-        format!("`{digest}` is no digest: that is `sha256:` and 64 digits of 0-9 and a-f");
-    let hint = "take the entry away and run `assemble lock`";
+        format!("`{digest}` is not a digest: expected `sha256:` and 64 digits of 0-9 and a-f");
+    let hint = "remove the entry and run `assemble lock`";
     RULE.error(place, message, hint)
 }
 
-/// An image that does not run where the task does.
+/// Reports an image that does not run on the platform of the task.
 pub(crate) fn wrong_platform(
     place: Place,
     image: &str,
@@ -50,7 +51,7 @@ pub(crate) fn wrong_platform(
     platforms: &[String],
 ) -> Finding {
     let has = platforms.join(", ");
-    let message = format!("`{image}` was locked for {has}; the task is {platform}");
+    let message = format!("`{image}` was locked for {has}, but the task runs on {platform}");
     let hint =
         "push the image for that platform and run `assemble lock`, or change `size.architecture`";
     RULE.error(place, message, hint)

@@ -1,6 +1,7 @@
-//! What can be wrong with a manifest, one file a rule: its words, a case that passes, one that fails.
+//! The rules for manifests, components and lock files: one file per rule.
 //!
-//! A rule is looked for by the stage that can see it; the file of a rule holds what is said about it.
+//! A rule's file contains its texts, a passing and a failing example, and the functions that build its findings. The
+//! stage that has the data runs the check.
 
 use task_definition::{Finding, Place, Severity};
 
@@ -56,22 +57,24 @@ pub(crate) mod m52_invalid_lock_entry;
 pub use m14_undefined_value::missing_values;
 pub use m32_unused_value::unused_value;
 
-/// A rule about manifests, or about components.
+/// A rule for manifests, components or lock files.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
-    /// The id. It never changes its meaning.
+    /// The id. Its meaning never changes.
     pub id: &'static str,
-    /// The rule in one line.
+    /// The name in kebab case: `unknown-field`.
+    pub name: &'static str,
+    /// The fault, in one line.
     pub title: &'static str,
-    /// Why it is so and what happens otherwise.
+    /// Why the rule exists and what happens without it.
     pub explanation: &'static str,
-    /// Where it comes from.
+    /// The document that the rule follows: an AWS page or a page of this project.
     pub source: &'static str,
-    /// What to do, in general.
+    /// How to fix a finding, in general.
     pub hint: &'static str,
-    /// A file that keeps the rule.
+    /// A file without findings.
     pub passing: &'static str,
-    /// A file that breaks this rule and no other.
+    /// A file with a finding of this rule and of no other.
     pub failing: &'static str,
 }
 
@@ -98,12 +101,12 @@ pub fn rules() -> &'static [Rule] {
     RULES
 }
 
-/// The rule of that id.
+/// Returns the rule with this id.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().iter().find(|rule| rule.id == id)
 }
 
-/// How bad a breach of a rule about manifests is.
+/// Returns the default severity of a rule.
 pub fn severity(id: &str) -> Severity {
     if WARNINGS.contains(&id) {
         Severity::Warning
@@ -112,8 +115,9 @@ pub fn severity(id: &str) -> Severity {
     }
 }
 
-/// Whether something can be made in spite of what a rule finds. Most of ECS's own rules judge a definition
-/// that is there; of the rules about manifests only a few do.
+/// Returns whether a rule can be suppressed, because there is a result despite its findings.
+///
+/// Most ECS rules check a finished definition; only a few of the manifest rules do.
 pub fn is_suppressible(id: &str) -> bool {
     match rule(id) {
         Some(_) => SUPPRESSIBLE.contains(&id) || severity(id) == Severity::Warning,
@@ -121,21 +125,23 @@ pub fn is_suppressible(id: &str) -> bool {
     }
 }
 
-/// Whether a rule keeps strangers out of the task: that it is silenced is told every time.
+/// Returns whether a rule protects the task from unauthorized access.
+///
+/// A suppressed finding of such a rule is reported on every run.
 pub fn is_security_rule(id: &str) -> bool {
     SECURITY_RULES.contains(&id)
 }
 
-/// Rules that find what is accepted and will hurt.
+/// Rules whose findings do not prevent a deployment, but lead to problems later.
 const WARNINGS: &[&str] = &["M25", "M31", "M32", "M34", "M35", "M39", "M41"];
 
-/// Rules whose errors can be passed over.
+/// Rules whose errors can be suppressed.
 const SUPPRESSIBLE: &[&str] = &["M17", "M22", "M23", "M40", "M50", "M51"];
 
-/// ECS's rules that leave nothing to judge: no text, no value of the right type.
+/// ECS rules that leave nothing to check: the text cannot be parsed, or a value has the wrong type.
 const FATAL: &[&str] = &["Y01", "Y02", "C06", "D05"];
 
-/// Rules about who may come in.
+/// Rules that protect the task from unauthorized access.
 const SECURITY_RULES: &[&str] = &["M22", "M23"];
 
 static RULES: &[Rule] = &[
