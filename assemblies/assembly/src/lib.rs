@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! Source ─▶ Manifest ┐
-//! Source ─▶ Catalog  ┼ resolve ▶ Cast ─ wire ▶ Wiring ─ plan ▶ Plan ─ render ▶ Vec<Document>
+//! Source ─▶ Catalog  ┼ resolve ▶ ResolvedAssembly ─ wire ▶ Wiring ─ plan ▶ Plan ─ render ▶ Vec<Document>
 //! Source ─▶ Values   ┘
 //! ```
 //!
 //! Each stage has its own type, which only the stage before it can make, so an unchecked plan cannot be
-//! rendered. Start reading at [`plan()`], then follow the modules in the order of the picture:
+//! rendered. Start reading at [`plan()`], then follow the modules in the order of the diagram:
 //! [`manifest`] (what the user writes), [`component`] (what stands beside each program), [`values`]
 //! (what differs by environment), [`resolve`] (who stands where, with which settings), [`wire`] (ports,
 //! addresses, order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
@@ -78,8 +78,8 @@ pub fn plan_under(
     diagnostics.report(more);
 
     let values = manifest.values().clone();
-    let cast = resolve::resolve(manifest, catalog, &values, &mut diagnostics);
-    match cast.and_then(|cast| wire::wire(cast, &mut diagnostics)) {
+    let assembly = resolve::resolve(manifest, catalog, &values, &mut diagnostics);
+    match assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics)) {
         Some(wiring) => plan::plan(wiring, diagnostics),
         None => Err(diagnostics.finish()),
     }
@@ -94,8 +94,9 @@ pub(crate) fn wiring(
     let mut diagnostics = Diagnostics::new(&Judgement::default());
     let (manifest, findings) = manifest::read(source, values);
     diagnostics.report(findings);
-    let cast = manifest.and_then(|one| resolve::resolve(one, catalog, values, &mut diagnostics));
-    let wiring = cast.and_then(|cast| wire::wire(cast, &mut diagnostics));
+    let assembly =
+        manifest.and_then(|one| resolve::resolve(one, catalog, values, &mut diagnostics));
+    let wiring = assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics));
     wiring.ok_or_else(|| diagnostics.finish().findings)
 }
 

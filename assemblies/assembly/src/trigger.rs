@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::manifest::OnDemand;
-use crate::resolve::{Cast, Member, Role};
+use crate::resolve::{AssemblyMember, ResolvedAssembly, Role};
 
 pub mod event;
 
@@ -72,9 +72,12 @@ pub const FIELDS: [(&str, &str, usize); 6] = [
 pub const OUTPUT_BUCKET: &str = "output_bucket";
 
 /// The variables of the app, as its component declares them; what the user set himself stays as it is.
-pub(crate) fn variables(cast: &Cast) -> Vec<Variable> {
-    let app = cast.members.iter().find(|member| member.role == Role::App);
-    let (Some(app), Some(on_demand)) = (app, &cast.manifest.file().on_demand) else {
+pub(crate) fn variables(assembly: &ResolvedAssembly) -> Vec<Variable> {
+    let app = assembly
+        .members
+        .iter()
+        .find(|member| member.role == Role::App);
+    let (Some(app), Some(on_demand)) = (app, &assembly.manifest.file().on_demand) else {
         return Vec::new();
     };
     let declared = &app.component.file().trigger;
@@ -98,7 +101,7 @@ fn variable(name: &str, text: &str) -> Variable {
     Variable { name, text }
 }
 
-fn is_free(app: &Member, setting: &str) -> bool {
+fn is_free(app: &AssemblyMember, setting: &str) -> bool {
     !app.settings.contains_key(setting) && !app.secrets.contains_key(setting)
 }
 

@@ -7,20 +7,20 @@ use task_definition::{Condition, Finding, Place};
 
 use crate::component::{AppProtocol, ProvidedInterface};
 use crate::diagnostics::Diagnostics;
-use crate::resolve::{Cast, Life, Link, Member, Role};
+use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, Role, RunMode};
 use crate::rules;
 
 /// Every address given, every dependency known.
 #[derive(Debug, Clone)]
 pub struct Wiring {
-    pub(crate) cast: Cast,
-    pub(crate) containers: Vec<Wired>,
-    pub(crate) public: Option<Public>,
+    pub(crate) assembly: ResolvedAssembly,
+    pub(crate) containers: Vec<ContainerWiring>,
+    pub(crate) public: Option<PublicPort>,
 }
 
 /// What the wiring says to one member.
 #[derive(Debug, Clone, Default)]
-pub struct Wired {
+pub struct ContainerWiring {
     /// Where it listens, by setting.
     pub(crate) listens: BTreeMap<String, SocketAddr>,
     /// Environment variables and why they are what they are.
@@ -31,7 +31,7 @@ pub struct Wired {
 
 /// The port at which the task is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Public {
+pub struct PublicPort {
     pub(crate) member: usize,
     pub(crate) interface: String,
     pub(crate) port: u16,
@@ -39,45 +39,45 @@ pub struct Public {
 }
 
 /// Gives out ports, tells every member what it must know, and puts them in order.
-pub fn wire(cast: Cast, diagnostics: &mut Diagnostics) -> Option<Wiring> {
-    let mut containers = vec![Wired::default(); cast.members.len()];
-    let public = public(&cast);
-    if !diagnostics.report(listen(&cast, public.as_ref(), &mut containers)) {
+pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut Diagnostics) -> Option<Wiring> {
+    let mut containers = vec![ContainerWiring::default(); assembly.members.len()];
+    let public = public(&assembly);
+    if !diagnostics.report(listen(&assembly, public.as_ref(), &mut containers)) {
         return None;
     }
 
-    connect(&cast, &mut containers);
-    observe(&cast, &mut containers);
-    order(&cast, &mut containers);
+    connect(&assembly, &mut containers);
+    observe(&assembly, &mut containers);
+    order(&assembly, &mut containers);
 
-    let public = public.map(|public| Public {
-        port: at(&cast, &containers, &public),
+    let public = public.map(|public| PublicPort {
+        port: at(&assembly, &containers, &public),
         ..public
     });
 
     Some(Wiring {
-        cast,
+        assembly,
         containers,
         public,
     })
 }
 
 /// Only the outermost hop of a service is reached from outside.
-fn public(cast: &Cast) -> Option<Public> {
-    cast.manifest.file().service.as_ref()?;
-    let file = cast.manifest.file();
+fn public(assembly: &ResolvedAssembly) -> Option<PublicPort> {
+    assembly.manifest.file().service.as_ref()?;
+    let file = assembly.manifest.file();
     let outermost = file.ingress.first().unwrap_or(&file.app);
-    let member = cast
+    let member = assembly
         .members
         .iter()
         .position(|member| member.component.name() == outermost)?;
-    let provides = &cast.members[member].component.file().provides;
+    let provides = &assembly.members[member].component.file().provides;
     let named = |name: &str| provides.get_key_value(name);
     let (interface, provided) = named("https")
         .or_else(|| named("http"))
         .or_else(|| provides.iter().next())?;
 
-    Some(Public {
+    Some(PublicPort {
         member,
         interface: interface.clone(),
         port: provided.port,
@@ -85,18 +85,22 @@ fn public(cast: &Cast) -> Option<Public> {
     })
 }
 
-fn at(cast: &Cast, containers: &[Wired], public: &Public) -> u16 {
-    let provided = &cast.members[public.member].component.file().provides[&public.interface];
+fn at(assembly: &ResolvedAssembly, containers: &[ContainerWiring], public: &PublicPort) -> u16 {
+    let provided = &assembly.members[public.member].component.file().provides[&public.interface];
     let address = containers[public.member].listens.get(&provided.setting);
     address.map_or(public.port, SocketAddr::port)
 }
 
 /// One port for each setting that says where to listen. What the user wrote comes first, then the
 /// component's own port, then the next one that is free.
-fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec<Finding> {
-    let mut taken = fixed_ports(&cast.members);
+fn listen(
+    assembly: &ResolvedAssembly,
+    public: Option<&PublicPort>,
+    containers: &mut [ContainerWiring],
+) -> Vec<Finding> {
+    let mut taken = fixed_ports(&assembly.members);
     let mut findings = Vec::new();
-    for (index, member) in cast.members.iter().enumerate() {
+    for (index, member) in assembly.members.iter().enumerate() {
         for (setting, place, text) in wishes(member) {
             let Ok(address) = text.parse::<SocketAddr>() else {
                 findings.push(rules::m21_port_conflict::invalid_address(place, &text));
@@ -118,7 +122,7 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
         }
     }
 
-    for (index, member) in cast.members.iter().enumerate() {
+    for (index, member) in assembly.members.iter().enumerate() {
         let outer = public.filter(|public| public.member == index);
         let outer =
             outer.map(|public| &member.component.file().provides[&public.interface].setting);
@@ -157,8 +161,10 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
 }
 
 /// The ports of programs that cannot be told where to listen; nobody else may have them.
-fn fixed_ports(members: &[Member]) -> BTreeMap<u16, &str> {
-    let serving = members.iter().filter(|member| member.life == Life::Serves);
+fn fixed_ports(members: &[AssemblyMember]) -> BTreeMap<u16, &str> {
+    let serving = members
+        .iter()
+        .filter(|member| member.run_mode == RunMode::Service);
     let fixed = serving.flat_map(|member| {
         let provided = member.component.file().provides.values();
         let fixed = provided.filter(|one| one.setting.is_empty());
@@ -170,9 +176,9 @@ fn fixed_ports(members: &[Member]) -> BTreeMap<u16, &str> {
 /// Whether a setting may name an address that the world reaches: nothing stands in front of the public
 /// member, but its admin address is for the task alone.
 pub(crate) fn may_be_reached(
-    public: Option<&Public>,
+    public: Option<&PublicPort>,
     index: usize,
-    member: &Member,
+    member: &AssemblyMember,
     setting: &str,
 ) -> bool {
     let mut provided = member.component.file().provides.values();
@@ -182,7 +188,7 @@ pub(crate) fn may_be_reached(
 
 /// What is said about an address that must not be reached.
 pub(crate) fn exposed(
-    member: &Member,
+    member: &AssemblyMember,
     setting: &str,
     place: Place,
     address: SocketAddr,
@@ -197,15 +203,15 @@ pub(crate) fn exposed(
 }
 
 /// Where a member listens while it serves: one that ends offers nothing.
-fn listening(member: &Member) -> Vec<(String, u16)> {
-    match member.life {
-        Life::Serves => addresses(member),
-        Life::Ends => Vec::new(),
+fn listening(member: &AssemblyMember) -> Vec<(String, u16)> {
+    match member.run_mode {
+        RunMode::Service => addresses(member),
+        RunMode::OneShot => Vec::new(),
     }
 }
 
 /// The settings that say where a member listens, each once, with its usual port.
-pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
+pub(crate) fn addresses(member: &AssemblyMember) -> Vec<(String, u16)> {
     let file = member.component.file();
     let mut all: Vec<(String, u16)> = Vec::new();
     let admin = file.admin.iter().map(|admin| (&admin.setting, admin.port));
@@ -224,7 +230,7 @@ pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
 }
 
 /// The addresses the user wrote down.
-fn wishes(member: &Member) -> Vec<(String, Place, String)> {
+fn wishes(member: &AssemblyMember) -> Vec<(String, Place, String)> {
     let settings = listening(member).into_iter();
     let given = settings.filter_map(|(setting, _)| {
         let given = member.settings.get(&setting)?;
@@ -233,7 +239,7 @@ fn wishes(member: &Member) -> Vec<(String, Place, String)> {
     given.collect()
 }
 
-fn reason(member: &Member, setting: &str, address: SocketAddr, usual: u16) -> String {
+fn reason(member: &AssemblyMember, setting: &str, address: SocketAddr, usual: u16) -> String {
     let (name, port) = (member.name(), address.port());
     let port = if port == usual {
         format!("port {port} is the one `{name}` usually has for `{setting}`")
@@ -251,15 +257,15 @@ fn reason(member: &Member, setting: &str, address: SocketAddr, usual: u16) -> St
 }
 
 /// Tells every member where its requirements are.
-fn connect(cast: &Cast, containers: &mut [Wired]) {
+fn connect(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
     for Link {
         user,
         provider,
         requirement,
         interface,
-    } in &cast.links
+    } in &assembly.links
     {
-        let (member, other) = (&cast.members[*user], &cast.members[*provider]);
+        let (member, other) = (&assembly.members[*user], &assembly.members[*provider]);
         let Some(requirement) = requirement else {
             continue;
         };
@@ -284,7 +290,7 @@ fn connect(cast: &Cast, containers: &mut [Wired]) {
 }
 
 /// Where the other members of a task find an interface.
-fn inside(wired: &Wired, member: &Member, interface: &str) -> String {
+fn inside(wired: &ContainerWiring, member: &AssemblyMember, interface: &str) -> String {
     let provided = &member.component.file().provides[interface];
     let port = wired
         .listens
@@ -294,9 +300,12 @@ fn inside(wired: &Wired, member: &Member, interface: &str) -> String {
 }
 
 /// Tells everybody who sends telemetry where to, and under which name.
-fn observe(cast: &Cast, containers: &mut [Wired]) {
-    let task = &cast.manifest.file().name;
-    let links = cast.links.iter().filter(|link| link.requirement.is_none());
+fn observe(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
+    let task = &assembly.manifest.file().name;
+    let links = assembly
+        .links
+        .iter()
+        .filter(|link| link.requirement.is_none());
     for Link {
         user,
         provider,
@@ -304,7 +313,7 @@ fn observe(cast: &Cast, containers: &mut [Wired]) {
         ..
     } in links
     {
-        let (member, other) = (&cast.members[*user], &cast.members[*provider]);
+        let (member, other) = (&assembly.members[*user], &assembly.members[*provider]);
         let address = inside(&containers[*provider], other, interface);
         let because = format!("`{}` sends telemetry to `{}`", member.name(), other.name());
         let place = Place::derived(because, Some(other.place.clone()));
@@ -322,7 +331,13 @@ fn observe(cast: &Cast, containers: &mut [Wired]) {
     }
 }
 
-fn say(wired: &mut Wired, member: &Member, setting: &str, text: String, place: Place) {
+fn say(
+    wired: &mut ContainerWiring,
+    member: &AssemblyMember,
+    setting: &str,
+    text: String,
+    place: Place,
+) {
     wired
         .environment
         .insert(member.component.variable(setting), (text, place));
@@ -332,21 +347,21 @@ fn say(wired: &mut Wired, member: &Member, setting: &str, text: String, place: P
 ///
 /// Everybody waits for what it uses, so that it is told to stop first and what it used still answers.
 /// The app waits for all that stands beside it, and for the programs that run before it.
-fn order(cast: &Cast, containers: &mut [Wired]) {
-    let edges = cast.links.iter().map(|link| (link.user, link.provider));
-    let app = cast
+fn order(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
+    let edges = assembly.links.iter().map(|link| (link.user, link.provider));
+    let app = assembly
         .members
         .iter()
         .position(|member| member.role == Role::App);
-    let beside = cast
+    let beside = assembly
         .members
         .iter()
         .enumerate()
         .filter(|(_, member)| member.role == Role::Sidecar);
     let beside = beside.filter_map(|(sidecar, _)| Some((app?, sidecar)));
 
-    let router = cast.router.as_ref().map(|router| router.member);
-    let logging = (0..cast.members.len()).filter_map(|user| Some((user, router?)));
+    let router = assembly.router.as_ref().map(|router| router.member);
+    let logging = (0..assembly.members.len()).filter_map(|user| Some((user, router?)));
     let logging = logging.filter(|(user, router)| user != router);
     for (user, provider) in edges.chain(beside).chain(logging) {
         // Someone beside the app may use the app; then the app cannot wait for it.
@@ -354,7 +369,7 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
             continue;
         }
 
-        let (member, other) = (&cast.members[user], &cast.members[provider]);
+        let (member, other) = (&assembly.members[user], &assembly.members[provider]);
         let waits = member.component.file().waits || other.component.file().health.is_none();
         let condition = if waits {
             Condition::Start
@@ -370,20 +385,20 @@ fn order(cast: &Cast, containers: &mut [Wired]) {
         add(&mut containers[user], provider, condition, because, member);
     }
 
-    initialise(cast, app, containers);
+    initialise(assembly, app, containers);
 }
 
 /// Init programs run one after the other, and the app waits until all have succeeded.
-fn initialise(cast: &Cast, app: Option<usize>, containers: &mut [Wired]) {
-    let members = cast.members.iter().enumerate();
+fn initialise(assembly: &ResolvedAssembly, app: Option<usize>, containers: &mut [ContainerWiring]) {
+    let members = assembly.members.iter().enumerate();
     let mut inits: Vec<usize> = members
         .filter(|(_, member)| member.role == Role::Init)
         .map(|(index, _)| index)
         .collect();
-    let listed = &cast.manifest.file().init;
+    let listed = &assembly.manifest.file().init;
 
     inits.sort_by_key(|index| {
-        let name = cast.members[*index].component.name();
+        let name = assembly.members[*index].component.name();
         listed.iter().position(|one| one == name)
     });
 
@@ -394,26 +409,32 @@ fn initialise(cast: &Cast, app: Option<usize>, containers: &mut [Wired]) {
             pair[0],
             Condition::Success,
             because,
-            &cast.members[pair[1]],
+            &assembly.members[pair[1]],
         );
     }
 
     if let (Some(app), Some(last)) = (app, inits.last()) {
         let because = format!(
             "`{}` runs to its end before the app starts",
-            cast.members[*last].name()
+            assembly.members[*last].name()
         );
         add(
             &mut containers[app],
             *last,
             Condition::Success,
             because,
-            &cast.members[app],
+            &assembly.members[app],
         );
     }
 }
 
-fn add(wired: &mut Wired, on: usize, condition: Condition, because: String, member: &Member) {
+fn add(
+    wired: &mut ContainerWiring,
+    on: usize,
+    condition: Condition,
+    because: String,
+    member: &AssemblyMember,
+) {
     if wired.depends_on.iter().all(|(known, ..)| *known != on) {
         let place = Place::derived(because, Some(member.place.clone()));
         wired.depends_on.push((on, condition, place));
@@ -421,7 +442,7 @@ fn add(wired: &mut Wired, on: usize, condition: Condition, because: String, memb
 }
 
 /// Whether one waits for the other, directly or through others.
-fn reaches(containers: &[Wired], from: usize, to: usize) -> bool {
+fn reaches(containers: &[ContainerWiring], from: usize, to: usize) -> bool {
     from == to
         || containers[from]
             .depends_on

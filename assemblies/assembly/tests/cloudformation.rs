@@ -214,7 +214,7 @@ fn every_word_about_running_shows_in_the_stack() {
                 "{}/Targets/0/InputTransformer/InputTemplate",
                 properties("Rule")
             ),
-            r#""{\"THUMBNAIL_INPUT\":\"s3://<bucket>/<key>\",\"THUMBNAIL_OUTPUT\":\"s3://pictures/<key>.jpg\"}""#,
+            r#""{\"THUMBNAIL_INPUT\":\"s3://<bucket>/<key>\",\"THUMBNAIL_OUTPUT\":\"s3://diagrams/<key>.jpg\"}""#,
         ),
         (
             "same-bucket",

@@ -9,14 +9,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assembly::graph::{Letters, Picture, mermaid, svg, text};
+use assembly::graph::{Charset, Diagram, mermaid, svg, text};
 use assembly::plan;
 use task_definition::source::Source;
 
 mod support;
 
-/// The picture of a golden case.
-fn case(name: &str) -> Picture {
+/// The diagram of a golden case.
+fn case(name: &str) -> Diagram {
     let file = support::here("tests/cases")
         .join(name)
         .join("assembly.yaml");
@@ -26,17 +26,17 @@ fn case(name: &str) -> Picture {
         &support::values(),
     );
 
-    Picture::from(
+    Diagram::from(
         &plan
             .map_err(|findings| support::told(&findings))
             .expect("a plan"),
     )
 }
 
-fn definition(text: &str) -> Picture {
+fn definition(text: &str) -> Diagram {
     let located = task_definition::read(&Source::new("task.json", text))
         .map_err(|findings| support::told(&findings));
-    Picture::from(&located.expect("a definition").definition)
+    Diagram::from(&located.expect("a definition").definition)
 }
 
 /// What nobody's assembly has: a program that runs first, a check that is awaited, a name that is long.
@@ -48,20 +48,20 @@ const PLAIN: &str = r#"{ "family": "shop", "cpu": "512", "memory": "1024", "netw
     "secrets": [{ "name": "KEY", "valueFrom": "arn:x" }], "stopTimeout": 60 },
   { "name": "migrate", "image": "m", "essential": false },
   { "name": "end", "image": "m", "essential": false, "restartPolicy": { "enabled": true } },
-  { "name": "a-name-that-is-so-long-that-no-picture-has-room-for-it-beside-all-that-has-to-be-said-as-well", "image": "m", "essential": false }
+  { "name": "a-name-that-is-so-long-that-no-diagram-has-room-for-it-beside-all-that-has-to-be-said-as-well", "image": "m", "essential": false }
 ] }"#;
 
 #[test]
 fn letters_are_as_they_were_blessed() {
     let mut wrong = Vec::new();
-    for (name, picture) in [
+    for (name, diagram) in [
         ("coins-in-video", case("coins-in-video")),
         ("init", case("init-and-overrides")),
         ("plain", definition(PLAIN)),
     ] {
-        for (letters, end) in [(Letters::Unicode, "txt"), (Letters::Ascii, "ascii.txt")] {
+        for (letters, end) in [(Charset::Unicode, "txt"), (Charset::Ascii, "ascii.txt")] {
             let file = support::here("tests/graph").join(format!("{name}.{end}"));
-            let found = text(&picture, letters);
+            let found = text(&diagram, letters);
             if std::env::var_os("BLESS").is_some() {
                 fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
                 fs::write(&file, &found).expect("a file");
@@ -106,8 +106,8 @@ fn a_plain_definition_tells_what_can_be_reached_and_in_which_order() {
 
 #[test]
 fn an_assembly_tells_size_price_and_who_sends_telemetry() {
-    let picture = case("coins-in-video");
-    let drawn = svg(&picture);
+    let diagram = case("coins-in-video");
+    let drawn = svg(&diagram);
     for words in [
         "internet",
         "https :8443",
@@ -127,34 +127,34 @@ fn an_assembly_tells_size_price_and_who_sends_telemetry() {
         2,
         "one of them is the legend's"
     );
-    assert_eq!(mermaid(&picture).matches("-.->|\"otlp :4318\"|").count(), 4);
+    assert_eq!(mermaid(&diagram).matches("-.->|\"otlp :4318\"|").count(), 4);
 }
 
 /// Every published definition, where the corpus is.
-fn corpus() -> Vec<(String, Picture)> {
+fn corpus() -> Vec<(String, Diagram)> {
     let folder = support::here("../../../shared/data/task-definitions");
     if !folder.is_dir() {
         // Not eprintln: what libtest captures of a passing test is never seen.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: pictures of published definitions needs ../shared/data"
+            "skipped: diagrams of published definitions needs ../shared/data"
         );
         return Vec::new();
     }
 
-    let mut pictures = Vec::new();
+    let mut diagrams = Vec::new();
     for file in files(&folder) {
         let source = Source::new(
             support::name(&file),
             fs::read_to_string(&file).unwrap_or_default(),
         );
         if let Ok(located) = task_definition::read(&source) {
-            pictures.push((support::name(&file), Picture::from(&located.definition)));
+            diagrams.push((support::name(&file), Diagram::from(&located.definition)));
         }
     }
 
-    assert!(pictures.len() > 50, "only {} could be read", pictures.len());
-    pictures
+    assert!(diagrams.len() > 50, "only {} could be read", diagrams.len());
+    diagrams
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -172,19 +172,19 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn no_line_is_longer_than_a_hundred_letters_and_ascii_is_ascii() {
-    let mut pictures = corpus();
-    pictures.extend(
+    let mut diagrams = corpus();
+    diagrams.extend(
         ["coins-in-video", "coins-plain", "init-and-overrides"]
             .map(|name| (name.to_owned(), case(name))),
     );
-    pictures.push(("plain".to_owned(), definition(PLAIN)));
+    diagrams.push(("plain".to_owned(), definition(PLAIN)));
 
-    for (name, picture) in pictures {
-        let unicode = text(&picture, Letters::Unicode);
+    for (name, diagram) in diagrams {
+        let unicode = text(&diagram, Charset::Unicode);
         let longest = unicode.lines().map(|line| line.chars().count()).max();
         assert!(longest <= Some(100), "{name}\n{unicode}");
-        assert!(text(&picture, Letters::Ascii).is_ascii(), "{name}");
-        assert!(svg(&picture).ends_with("</svg>\n"), "{name}");
+        assert!(text(&diagram, Charset::Ascii).is_ascii(), "{name}");
+        assert!(svg(&diagram).ends_with("</svg>\n"), "{name}");
     }
 }
 
@@ -210,15 +210,15 @@ fn mermaid_reads_what_we_write() {
         return;
     }
 
-    let mut pictures = corpus();
-    pictures
+    let mut diagrams = corpus();
+    diagrams
         .extend(["coins-in-video", "init-and-overrides"].map(|name| (name.to_owned(), case(name))));
 
     let odd = definition(&PLAIN.replace("\"shop\"", r#""a \"b\" <c> & #d; `e` end""#));
-    pictures.push(("odd".to_owned(), odd));
-    let texts: Vec<String> = pictures
+    diagrams.push(("odd".to_owned(), odd));
+    let texts: Vec<String> = diagrams
         .iter()
-        .map(|(_, picture)| mermaid(picture))
+        .map(|(_, diagram)| mermaid(diagram))
         .collect();
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("input");

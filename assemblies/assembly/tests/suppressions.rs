@@ -19,8 +19,8 @@ fn alone(text: &str) -> Result<Plan, Judged> {
 }
 
 fn silenced(plan: &Plan) -> Vec<(&str, &str)> {
-    let silenced = plan.silenced().iter();
-    silenced
+    let suppressed = plan.suppressed().iter();
+    suppressed
         .map(|one| (one.finding.rule, one.ruling.reason.as_str()))
         .collect()
 }

@@ -1,19 +1,19 @@
-//! The picture as Mermaid, which GitHub and others draw.
+//! The diagram as Mermaid, which GitHub and others draw.
 
 use std::fmt::Write as _;
 
-use super::picture::{Kind, Line, Node, Picture, Reach};
+use super::diagram::{Diagram, Kind, Line, Node, Reach};
 
-/// The picture as Mermaid text.
-pub fn mermaid(picture: &Picture) -> String {
-    let mut text = format!("%% {}\nflowchart TB\n", one_line(&picture.caption()));
-    if let Some(outside) = &picture.outside {
+/// The diagram as Mermaid text.
+pub fn mermaid(diagram: &Diagram) -> String {
+    let mut text = format!("%% {}\nflowchart TB\n", one_line(&diagram.caption()));
+    if let Some(outside) = &diagram.outside {
         let label = format!("{}<br/>{}", quoted(&outside.name), quoted(&outside.detail));
         let _ = writeln!(text, "  outside([\"{label}\"])");
     }
 
-    let _ = writeln!(text, "  subgraph task[\"{}\"]", quoted(&picture.name));
-    for (index, node) in picture.nodes.iter().enumerate() {
+    let _ = writeln!(text, "  subgraph task[\"{}\"]", quoted(&diagram.name));
+    for (index, node) in diagram.nodes.iter().enumerate() {
         let _ = writeln!(
             text,
             "    c{index}[\"{}\"]:::{}",
@@ -23,14 +23,14 @@ pub fn mermaid(picture: &Picture) -> String {
     }
 
     text.push_str("  end\n");
-    if let Some(outside) = &picture.outside {
+    if let Some(outside) = &diagram.outside {
         let arrow = arrow(outside.line);
-        for door in &outside.doors {
-            let _ = writeln!(text, "  outside {arrow} c{door}");
+        for entry in &outside.entries {
+            let _ = writeln!(text, "  outside {arrow} c{entry}");
         }
     }
 
-    for edge in &picture.edges {
+    for edge in &diagram.edges {
         let (from, to, label) = (edge.from, edge.to, quoted(&edge.label));
         let _ = writeln!(text, "  c{from} {}|\"{label}\"| c{to}", arrow(edge.line));
     }

@@ -1,9 +1,9 @@
-//! The picture of a task: who starts when, which port leads where, what can be reached from outside, what
+//! The diagram of a task: who starts when, which port leads where, what can be reached from outside, what
 //! it takes and what it costs.
 //!
 //! ```text
 //! Plan ────────────┐
-//!                  ├─▶ Picture ─▶ routes ─▶ svg, text
+//!                  ├─▶ Diagram ─▶ routes ─▶ svg, text
 //! TaskDefinition ──┘       └──────────────▶ mermaid
 //! ```
 //!
@@ -11,17 +11,17 @@
 //! them, so requests run downwards, and the start upwards. Any number of containers fits the width of a page.
 
 mod canvas;
+mod diagram;
+mod from_definition;
+mod from_plan;
 mod measure;
 mod mermaid;
-mod of_definition;
-mod of_plan;
 mod order;
-mod picture;
 mod routes;
 mod svg;
 mod text;
 
+pub use diagram::Diagram;
 pub use mermaid::mermaid;
-pub use picture::Picture;
 pub use svg::svg;
-pub use text::{Letters, text};
+pub use text::{Charset, text};

@@ -2,9 +2,9 @@
 //!
 //! Arrows of one kind that end at one container share a lane and a head, like a bus.
 
-use super::picture::{Edge, Line, Picture};
+use super::diagram::{Diagram, Edge, Line};
 
-/// All ways of a picture, and how many lanes each side needs.
+/// All ways of a diagram, and how many lanes each side needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Routes {
     pub(super) straight: Vec<Edge>,
@@ -42,9 +42,9 @@ impl Bus {
 }
 
 /// Requests go left, the rest goes right. The shortest ways get the innermost lanes.
-pub(super) fn routes(picture: &Picture) -> Routes {
+pub(super) fn routes(diagram: &Diagram) -> Routes {
     let (mut straight, mut buses) = (Vec::new(), Vec::<Bus>::new());
-    for edge in &picture.edges {
+    for edge in &diagram.edges {
         match buses
             .iter_mut()
             .find(|bus| bus.to == edge.to && bus.line == edge.line)
@@ -67,7 +67,7 @@ pub(super) fn routes(picture: &Picture) -> Routes {
     // One that is used by its upper neighbour alone needs no lane.
     let is_straight = |bus: &Bus| bus.from.len() == 1 && bus.from[0] + 1 == bus.to;
     for bus in buses.iter().filter(|bus| is_straight(bus)) {
-        let edges = picture.edges.iter();
+        let edges = diagram.edges.iter();
         straight.extend(
             edges
                 .filter(|e| e.to == bus.to && e.line == bus.line)

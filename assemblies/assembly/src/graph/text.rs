@@ -1,28 +1,28 @@
-//! The picture in letters, for a terminal or a comment: never wider than 100 columns.
+//! The diagram in letters, for a terminal or a comment: never wider than 100 columns.
 
 use super::canvas::Canvas;
-use super::picture::{Line, Node, Picture, Reach};
+use super::diagram::{Diagram, Line, Node, Reach};
 use super::routes::{Bus, Routes, Side, routes};
 
 /// The letters a reader has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Letters {
+pub enum Charset {
     /// Seven bits.
     Ascii,
     /// Also the lines and arrows of Unicode.
     Unicode,
 }
 
-/// The picture in letters.
-pub fn text(picture: &Picture, letters: Letters) -> String {
+/// The diagram in letters.
+pub fn text(diagram: &Diagram, letters: Charset) -> String {
     let page = Page {
-        picture,
-        routes: routes(picture),
+        diagram,
+        routes: routes(diagram),
     };
     let text = page.text();
     match letters {
-        Letters::Unicode => text,
-        Letters::Ascii => text.chars().map(ascii).collect(),
+        Charset::Unicode => text,
+        Charset::Ascii => text.chars().map(ascii).collect(),
     }
 }
 
@@ -42,25 +42,25 @@ fn ascii(c: char) -> char {
 }
 
 struct Page<'p> {
-    picture: &'p Picture,
+    diagram: &'p Diagram,
     routes: Routes,
 }
 
 const WIDTH: usize = 100;
 /// The task's left edge, where something stands before it.
-const DOOR: usize = 5;
+const ENTRY_GAP: usize = 5;
 /// A container: its frame and two lines in it, and the line to the next.
 const ROWS: usize = 5;
 
 impl Page<'_> {
     fn text(&self) -> String {
-        let mut head = vec![self.picture.name.clone()];
-        if !self.picture.summary.is_empty() {
-            head[0] = format!("{}: {}", head[0], self.picture.summary);
+        let mut head = vec![self.diagram.name.clone()];
+        if !self.diagram.summary.is_empty() {
+            head[0] = format!("{}: {}", head[0], self.diagram.summary);
         }
 
-        head.push(self.picture.caption());
-        head.push(format!("stops within {} s", self.picture.stops_within));
+        head.push(self.diagram.caption());
+        head.push(format!("stops within {} s", self.diagram.stops_within));
         let head: String = head.iter().map(|line| cut(line, WIDTH) + "\n").collect();
         let mut canvas = Canvas::new(WIDTH, self.bottom() + 1);
 
@@ -72,28 +72,28 @@ impl Page<'_> {
         for (number, bus) in self.routes.buses.iter().enumerate() {
             self.bus(&mut canvas, number, bus);
         }
-        for (index, node) in self.picture.nodes.iter().enumerate() {
+        for (index, node) in self.diagram.nodes.iter().enumerate() {
             self.container(&mut canvas, index, node);
         }
 
-        self.doors(&mut canvas);
+        self.entries(&mut canvas);
         format!("{head}\n{}\n{}", canvas.text(), self.legend())
     }
 
     fn left(&self) -> usize {
-        if self.picture.outside.is_some() {
-            DOOR
+        if self.diagram.outside.is_some() {
+            ENTRY_GAP
         } else {
             0
         }
     }
 
     fn top(&self) -> usize {
-        usize::from(self.picture.outside.is_some())
+        usize::from(self.diagram.outside.is_some())
     }
 
     fn bottom(&self) -> usize {
-        self.top() + 1 + self.picture.nodes.len() * ROWS
+        self.top() + 1 + self.diagram.nodes.len() * ROWS
     }
 
     /// Left and right edge of the containers.
@@ -110,7 +110,7 @@ impl Page<'_> {
     fn frame(&self, canvas: &mut Canvas) {
         let (left, top) = (self.left(), self.top());
         canvas.frame((left, top), (WIDTH - 1, self.bottom()));
-        let name = format!(" task {} ", self.picture.name);
+        let name = format!(" task {} ", self.diagram.name);
         canvas.words(left + 2, top, &cut(&name, WIDTH - left - 6), WIDTH - 2);
     }
 
@@ -182,15 +182,15 @@ impl Page<'_> {
         self.line(index) + usize::from(self.routes.buses[number].to == index)
     }
 
-    fn doors(&self, canvas: &mut Canvas) {
-        let Some(outside) = &self.picture.outside else {
+    fn entries(&self, canvas: &mut Canvas) {
+        let Some(outside) = &self.diagram.outside else {
             return;
         };
         let (left, _) = self.sides();
         let words = format!("{} ({})", outside.name, outside.detail);
         canvas.words(0, 0, &cut(&words, WIDTH), WIDTH);
-        for door in &outside.doors {
-            let y = self.line(*door);
+        for entry in &outside.entries {
+            let y = self.line(*entry);
             canvas.line(&[(1, 1), (1, y), (left - 1, y)]);
             canvas.words(left - 1, y, "▶", WIDTH);
         }
@@ -198,7 +198,7 @@ impl Page<'_> {
 
     fn legend(&self) -> String {
         let lines = "left: requests · right: telemetry, and who starts after whom · first to start stands last\n";
-        format!("{lines}{}\n", self.picture.boundary)
+        format!("{lines}{}\n", self.diagram.boundary)
     }
 }
 

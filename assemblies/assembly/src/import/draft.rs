@@ -29,7 +29,7 @@ pub(super) enum CatalogMatch {
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) components: Vec<(String, String)>,
-    members: Vec<Member>,
+    members: Vec<AssemblyMember>,
     size: Map<String, Value>,
     patch: Map<String, Value>,
     /// Id, and what was found.
@@ -40,7 +40,7 @@ pub(super) struct Draft {
 
 /// A container and what the manifest says of it.
 #[derive(Debug, Clone)]
-struct Member {
+struct AssemblyMember {
     component: String,
     kind: Kind,
     /// Its wired settings are left to be derived where they come out the same.
@@ -140,7 +140,7 @@ impl Draft {
         container: &ContainerDefinition,
         definition: &TaskDefinition,
         catalog: &Catalog,
-    ) -> Member {
+    ) -> AssemblyMember {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let plain: String = container
             .name
@@ -190,7 +190,7 @@ impl Draft {
 
         let text = text(&name);
         self.components.push((name.clone(), text));
-        Member {
+        AssemblyMember {
             component: name,
             kind,
             known: None,
@@ -384,7 +384,7 @@ impl Draft {
         text + &self.overrides() + &self.rest() + &self.rules()
     }
 
-    fn section(&self, name: &str, of: impl Fn(&Member) -> &Map<String, Value>) -> String {
+    fn section(&self, name: &str, of: impl Fn(&AssemblyMember) -> &Map<String, Value>) -> String {
         let said = self.members.iter().filter(|one| !of(one).is_empty());
         let said: String = said
             .map(|one| {
@@ -481,7 +481,7 @@ fn reuse_component(
     kind: Kind,
     container: &ContainerDefinition,
     definition: &TaskDefinition,
-) -> Member {
+) -> AssemblyMember {
     let mut overrides = Map::new();
     if component.name() != container.name {
         overrides.insert("name".to_owned(), json!(container.name));
@@ -513,7 +513,7 @@ fn reuse_component(
         .filter_map(|one| Some((one.output.clone(), log_output(definition)?)));
     let settings = required.chain(output);
 
-    Member {
+    AssemblyMember {
         component: component.name().to_owned(),
         kind,
         settings: settings.collect(),

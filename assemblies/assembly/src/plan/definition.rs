@@ -11,10 +11,10 @@ use task_definition::{
 
 use super::iam::{Statement, role_arn};
 use super::merge;
-use super::share::{Share, Shares, shares};
+use super::share::{Allocation, Share, shares};
 use crate::component::{AppProtocol, ComponentFile, Firelens, Kind};
-use crate::resolve::{Life, Member, Role};
-use crate::wire::{Wired, Wiring, addresses};
+use crate::resolve::{AssemblyMember, Role, RunMode};
+use crate::wire::{ContainerWiring, Wiring, addresses};
 
 /// Builds it, lays the user's own words over it, and reads the result as if it were somebody's file, so
 /// that a misspelt field in an override is found like any other.
@@ -23,7 +23,7 @@ pub(super) fn definition(
     task_role: &[Statement],
 ) -> Result<Located, Vec<Finding>> {
     let mut places = Places::new();
-    let shares = shares(&wiring.cast)?;
+    let shares = shares(&wiring.assembly)?;
     let derived = task(wiring, &shares, task_role, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
 
@@ -83,8 +83,8 @@ fn is_reference(place: &Place) -> bool {
 
 /// What components say of their containers, the overrides of containers, then the patch of the whole.
 fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
-    let manifest = &wiring.cast.manifest;
-    for (index, member) in wiring.cast.members.iter().enumerate() {
+    let manifest = &wiring.assembly.manifest;
+    for (index, member) in wiring.assembly.members.iter().enumerate() {
         let at = format!("/containerDefinitions/{index}");
         let own = &member.component.file().container;
         if let (Some(container), Some(own)) = (value.pointer_mut(&at), own) {
@@ -117,15 +117,15 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
 
 fn task(
     wiring: &Wiring,
-    Shares { size, shares }: &Shares,
+    Allocation { size, shares }: &Allocation,
     task_role: &[Statement],
     places: &mut Places,
 ) -> TaskDefinition {
-    let cast = &wiring.cast;
-    let file = cast.manifest.file();
+    let assembly = &wiring.assembly;
+    let file = assembly.manifest.file();
     task_places(wiring, places);
 
-    let containers = cast.members.iter().enumerate().map(|(index, member)| {
+    let containers = assembly.members.iter().enumerate().map(|(index, member)| {
         let at = format!("/containerDefinitions/{index}");
         places.insert(at.clone(), member.place.clone());
         container(wiring, index, shares[index], &at, places)
@@ -134,11 +134,12 @@ fn task(
 
     TaskDefinition {
         family: file.name.clone(),
-        task_role_arn: (!task_role.is_empty()).then(|| role_arn(&cast.account, &file.name, "task")),
-        execution_role_arn: Some(role_arn(&cast.account, &file.name, "execution")),
+        task_role_arn: (!task_role.is_empty())
+            .then(|| role_arn(&assembly.account, &file.name, "task")),
+        execution_role_arn: Some(role_arn(&assembly.account, &file.name, "execution")),
         network_mode: Some("awsvpc".to_owned()),
         container_definitions: containers,
-        volumes: cast.members.iter().flat_map(volumes).collect(),
+        volumes: assembly.members.iter().flat_map(volumes).collect(),
         requires_compatibilities: vec!["FARGATE".to_owned()],
         cpu: Some(size.cpu.to_string()),
         memory: Some(size.memory.to_string()),
@@ -152,7 +153,7 @@ fn task(
 
 /// Where the fields of the task itself come from.
 fn task_places(wiring: &Wiring, places: &mut Places) {
-    let manifest = &wiring.cast.manifest;
+    let manifest = &wiring.assembly.manifest;
     places.insert("", manifest.place("/name"));
     places.insert("/family", manifest.place("/name"));
 
@@ -180,7 +181,7 @@ fn container(
     at: &str,
     places: &mut Places,
 ) -> ContainerDefinition {
-    let member = &wiring.cast.members[index];
+    let member = &wiring.assembly.members[index];
     let wired = &wiring.containers[index];
     let file = member.component.file();
 
@@ -227,7 +228,7 @@ fn container(
 
 /// Whether ECS puts its agent into the containers, which writes into their file system.
 fn has_shells(wiring: &Wiring) -> bool {
-    let service = wiring.cast.manifest.file().service.as_ref();
+    let service = wiring.assembly.manifest.file().service.as_ref();
     service.is_some_and(|service| service.exec)
 }
 
@@ -243,7 +244,7 @@ fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
         container_port: Some(u32::from(public.port)),
         protocol: Some("tcp".to_owned()),
         name: Some(public.interface.clone()),
-        app_protocol: public.protocol.map(|protocol| protocol.word().to_owned()),
+        app_protocol: public.protocol.map(|protocol| protocol.as_str().to_owned()),
         ..PortMapping::default()
     });
 
@@ -251,8 +252,8 @@ fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
 }
 
 impl AppProtocol {
-    /// The word ECS uses.
-    pub fn word(self) -> &'static str {
+    /// Returns the value of `appProtocol` in a port mapping.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Http2 => "http2",
@@ -261,13 +262,13 @@ impl AppProtocol {
     }
 }
 
-fn command(member: &Member) -> Vec<String> {
+fn command(member: &AssemblyMember) -> Vec<String> {
     let ComponentFile {
         commands,
         container,
         ..
     } = member.component.file();
-    let command = if member.life == Life::Ends {
+    let command = if member.run_mode == RunMode::OneShot {
         commands.on_demand.clone()
     } else {
         commands.service.clone()
@@ -285,7 +286,7 @@ fn command(member: &Member) -> Vec<String> {
 
 /// What was derived and what the user set, sorted by name; the user wins.
 fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> Vec<KeyValue> {
-    let member = &wiring.cast.members[index];
+    let member = &wiring.assembly.members[index];
     let mut variables = spelt_out(member);
     variables.extend(wiring.containers[index].environment.clone());
     variables.extend(drain_limit(wiring, member));
@@ -316,7 +317,7 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
 }
 
 /// The defaults of an image that knows nothing of its `component.yaml`.
-fn spelt_out(member: &Member) -> BTreeMap<String, (String, Place)> {
+fn spelt_out(member: &AssemblyMember) -> BTreeMap<String, (String, Place)> {
     let component = &member.component;
     let file = component.file();
     if file.container.is_none() {
@@ -339,10 +340,10 @@ fn spelt_out(member: &Member) -> BTreeMap<String, (String, Place)> {
 }
 
 /// A component that drains does so for as long as ECS lets it, less a moment for its last words.
-fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Place))> {
+fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Place))> {
     let file = member.component.file();
     file.settings.get("drain_limit")?;
-    let manifest = &wiring.cast.manifest;
+    let manifest = &wiring.assembly.manifest;
     let given = manifest.file().overrides.get(member.component.name());
     let given = given.and_then(|fields| fields.get("stopTimeout")?.as_u64());
     let stop = given.unwrap_or_else(|| u64::from(file.stop.timeout));
@@ -359,7 +360,7 @@ fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Pla
 /// Seconds between the end of the drain and SIGKILL.
 pub(crate) const LAST_WORDS: u32 = 5;
 
-fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
+fn secrets(member: &AssemblyMember, at: &str, places: &mut Places) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (setting, given) in &member.secrets {
         places.insert(
@@ -377,7 +378,12 @@ fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
     secrets
 }
 
-fn depends_on(wiring: &Wiring, wired: &Wired, at: &str, places: &mut Places) -> Vec<Dependency> {
+fn depends_on(
+    wiring: &Wiring,
+    wired: &ContainerWiring,
+    at: &str,
+    places: &mut Places,
+) -> Vec<Dependency> {
     let mut dependencies = Vec::new();
     for (on, condition, place) in &wired.depends_on {
         places.insert(
@@ -385,7 +391,7 @@ fn depends_on(wiring: &Wiring, wired: &Wired, at: &str, places: &mut Places) -> 
             place.clone(),
         );
         dependencies.push(Dependency {
-            container_name: wiring.cast.members[*on].name().to_owned(),
+            container_name: wiring.assembly.members[*on].name().to_owned(),
             condition: *condition,
         });
     }
@@ -400,7 +406,7 @@ fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
         .filter(|(on, ..)| *on == index)
         .map(|(_, condition, _)| *condition);
     let is_awaited = conditions.any(|condition| condition == Condition::Healthy);
-    let health = wiring.cast.members[index]
+    let health = wiring.assembly.members[index]
         .component
         .file()
         .health
@@ -414,8 +420,8 @@ fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
 /// Fargate's limit, in seconds.
 const LONGEST_START: u32 = 120;
 
-fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
-    if let Some(router) = wiring.cast.router.as_ref()
+fn logs(wiring: &Wiring, member: &AssemblyMember) -> LogConfiguration {
+    if let Some(router) = wiring.assembly.router.as_ref()
         && member.component.file().firelens.is_none()
     {
         return LogConfiguration {
@@ -425,10 +431,10 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
         };
     }
 
-    let name = &wiring.cast.manifest.file().name;
+    let name = &wiring.assembly.manifest.file().name;
     let options = [
         ("awslogs-group", format!("/ecs/{name}")),
-        ("awslogs-region", wiring.cast.account.region.clone()),
+        ("awslogs-region", wiring.assembly.account.region.clone()),
         ("awslogs-stream-prefix", member.name().to_owned()),
         // A log service that is down must not stop the answers.
         ("mode", "non-blocking".to_owned()),
@@ -449,9 +455,9 @@ fn firelens(firelens: &Firelens) -> FirelensConfiguration {
 }
 
 /// An image of ours holds nothing but the program, at the root.
-fn health(member: &Member) -> Option<HealthCheck> {
+fn health(member: &AssemblyMember) -> Option<HealthCheck> {
     let health = member.component.file().health.as_ref()?;
-    if member.life == Life::Ends {
+    if member.run_mode == RunMode::OneShot {
         return None;
     }
 
@@ -475,7 +481,7 @@ fn health(member: &Member) -> Option<HealthCheck> {
     })
 }
 
-fn mount(member: &Member, path: &str) -> MountPoint {
+fn mount(member: &AssemblyMember, path: &str) -> MountPoint {
     MountPoint {
         source_volume: volume_name(member, path),
         container_path: path.to_owned(),
@@ -483,7 +489,7 @@ fn mount(member: &Member, path: &str) -> MountPoint {
     }
 }
 
-fn volumes(member: &Member) -> Vec<Volume> {
+fn volumes(member: &AssemblyMember) -> Vec<Volume> {
     let files = &member.component.file().files;
     files
         .iter()
@@ -495,7 +501,7 @@ fn volumes(member: &Member) -> Vec<Volume> {
 }
 
 /// `/tmp` of `thumbnail` is `thumbnail-tmp`.
-fn volume_name(member: &Member, path: &str) -> String {
+fn volume_name(member: &AssemblyMember, path: &str) -> String {
     let path: String = path
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })

@@ -8,18 +8,18 @@
 
 use task_definition::{Finding, Located, Place};
 
-use crate::resolve::{Life, Member};
+use crate::resolve::{AssemblyMember, RunMode};
 use crate::text::meant;
 use crate::wire::{self, Wiring, addresses, may_be_reached};
 use crate::{component::Component, rules};
 
 /// Every variable that is meant for a component, and every address a component listens on.
 pub(super) fn judge(wiring: &Wiring, located: &Located) -> Vec<Finding> {
-    let members = wiring.cast.members.iter().enumerate();
+    let members = wiring.assembly.members.iter().enumerate();
     members
         .flat_map(|(index, member)| {
             let variables = variables(located, index);
-            let mut findings = strangers(&member.component, &variables);
+            let mut findings = unknown_variables(&member.component, &variables);
             findings.extend(misfits(member, &variables));
             findings.extend(exposed(wiring, index, &variables, located));
             findings
@@ -66,7 +66,7 @@ fn variables(located: &Located, index: usize) -> Vec<Variable<'_>> {
 }
 
 /// Variables with the component's prefix that are none of its settings.
-fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> {
+fn unknown_variables(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> {
     let file = component.file();
     let admin = file.admin.iter().map(|admin| &admin.setting);
     let settings = file.settings.keys().chain(admin);
@@ -96,7 +96,7 @@ fn strangers(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding> 
 
 /// Variables with a value that the component does not take. What stands under `settings:` has been judged
 /// there, and addresses to listen on are judged below.
-fn misfits(member: &Member, variables: &[Variable<'_>]) -> Vec<Finding> {
+fn misfits(member: &AssemblyMember, variables: &[Variable<'_>]) -> Vec<Finding> {
     let component = &member.component;
     let listens = addresses(member);
     let judged = |setting: &String| {
@@ -141,7 +141,7 @@ fn exposed(
     variables: &[Variable<'_>],
     located: &Located,
 ) -> Vec<Finding> {
-    let member = &wiring.cast.members[index];
+    let member = &wiring.assembly.members[index];
     let mut findings = Vec::new();
     for (setting, _) in addresses(member) {
         if may_be_reached(wiring.public.as_ref(), index, member, &setting) {
@@ -150,7 +150,7 @@ fn exposed(
 
         let name = member.component.variable(&setting);
         let mut said = variables.iter().filter(|one| one.name == name).peekable();
-        if said.peek().is_none() && member.life == Life::Serves {
+        if said.peek().is_none() && member.run_mode == RunMode::Service {
             let list = format!("/containerDefinitions/{index}/environment");
             let place = located.places.of(&list);
             findings.push(rules::m22_exposed_inner_hop::missing_address(
@@ -165,7 +165,7 @@ fn exposed(
     findings
 }
 
-fn outside(member: &Member, setting: &str, variable: &Variable<'_>) -> Option<Finding> {
+fn outside(member: &AssemblyMember, setting: &str, variable: &Variable<'_>) -> Option<Finding> {
     let (name, place) = (member.name(), variable.place.clone());
     let Some(text) = variable.value else {
         return Some(rules::m22_exposed_inner_hop::secret_address(

@@ -11,7 +11,7 @@ use crate::resolve::Account;
 pub(super) mod execution;
 pub(super) mod task;
 mod trigger;
-mod wide;
+mod wildcards;
 
 /// A statement of a policy and why it is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,7 +49,7 @@ pub struct Role {
 
 /// Every role of an assembly whose tasks run in that cluster.
 pub fn roles(plan: &Plan, cluster: &str) -> Vec<Role> {
-    let account = &plan.wiring.cast.account;
+    let account = &plan.wiring.assembly.account;
     let role = |word, purpose, statements: &[Statement]| Role {
         word,
         name: role_name(plan.name(), word),
@@ -108,7 +108,7 @@ impl Account {
     }
 }
 
-/// Letters and digits only, a capital at every beginning: all that a Sid may hold.
+/// Charset and digits only, a capital at every beginning: all that a Sid may hold.
 pub(crate) fn pascal(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let words = words.filter_map(|word| {

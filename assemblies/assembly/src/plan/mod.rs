@@ -6,10 +6,10 @@ use crate::component::Component;
 use crate::diagnostics::Diagnostics;
 use crate::lock;
 use crate::manifest::{LoadBalancer, OnDemand, Service};
-use crate::prices::{Billed, Prices};
-use crate::resolve::{Link, Member, Role};
+use crate::prices::{BilledResources, Prices};
+use crate::resolve::{AssemblyMember, Link, Role};
 use crate::rule_config;
-use crate::wire::{Public, Wiring};
+use crate::wire::{PublicPort, Wiring};
 
 mod definition;
 mod finished;
@@ -30,7 +30,7 @@ pub struct Plan {
     pub(crate) task_role: Vec<iam::Statement>,
     size: Size,
     price: Option<Price>,
-    judged: Judged,
+    outcome: Judged,
 }
 
 /// A Fargate size in words: `0.25 vCPU · 0.5 GB`.
@@ -54,11 +54,11 @@ impl std::fmt::Display for Size {
 
 /// Sizes, permissions, the definition; then every rule.
 pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged> {
-    let made = iam::task::statements(&wiring.cast).and_then(|(task_role, wide)| {
+    let made = iam::task::statements(&wiring.assembly).and_then(|(task_role, wildcards)| {
         let located = definition::definition(&wiring, &task_role)?;
-        Ok((task_role, wide, located))
+        Ok((task_role, wildcards, located))
     });
-    let (task_role, wide, mut located) = match made {
+    let (task_role, wildcards, mut located) = match made {
         Ok(made) => made,
         Err(findings) => {
             diagnostics.report_fatal(findings);
@@ -67,7 +67,7 @@ pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged
     };
 
     let mut findings = finished::judge(&wiring, &located);
-    findings.extend(lock::pin(&mut located, wiring.cast.values.lock()));
+    findings.extend(lock::pin(&mut located, wiring.assembly.values.lock()));
 
     // What M22 knows for sure of an assembly, P09 guesses of any definition.
     let known = |one: &Finding| {
@@ -78,20 +78,20 @@ pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged
 
     others.retain(|one| !known(one));
     findings.extend(others);
-    findings.extend(wide);
+    findings.extend(wildcards);
     findings.extend(running::judge(&wiring));
     if !diagnostics.report(findings) {
         return Err(diagnostics.finish());
     }
 
-    let judged = finish_diagnostics(diagnostics);
-    if judged.has_errors() {
-        return Err(judged);
+    let outcome = finish_diagnostics(diagnostics);
+    if outcome.has_errors() {
+        return Err(outcome);
     }
 
     let Located { definition, .. } = located;
     let size = size_of(&definition);
-    let execution_role = iam::execution::statements(&wiring.cast, &definition);
+    let execution_role = iam::execution::statements(&wiring.assembly, &definition);
     let plan = Plan {
         wiring,
         definition,
@@ -99,23 +99,23 @@ pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged
         task_role,
         size,
         price: None,
-        judged,
+        outcome,
     };
 
-    Ok(plan.priced(Prices::built_in()))
+    Ok(plan.with_prices(Prices::built_in()))
 }
 
 /// The definition alone, whatever rules it breaks.
 pub(crate) fn derived(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
-    let (task_role, _) = iam::task::statements(&wiring.cast)?;
+    let (task_role, _) = iam::task::statements(&wiring.assembly)?;
     Ok(definition::definition(wiring, &task_role)?.definition)
 }
 
 /// What the execution role and the task role may do.
 pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Finding>> {
-    let (task_role, _) = iam::task::statements(&wiring.cast)?;
+    let (task_role, _) = iam::task::statements(&wiring.assembly)?;
     let definition = definition::definition(wiring, &task_role)?.definition;
-    let execution_role = iam::execution::statements(&wiring.cast, &definition);
+    let execution_role = iam::execution::statements(&wiring.assembly, &definition);
     Ok([execution_role, task_role])
 }
 
@@ -149,12 +149,12 @@ pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
 impl Plan {
     /// The assembly's name.
     pub fn name(&self) -> &str {
-        &self.wiring.cast.manifest.file().name
+        &self.wiring.assembly.manifest.file().name
     }
 
     /// What it does, in one line.
     pub fn summary(&self) -> &str {
-        &self.wiring.cast.manifest.file().summary
+        &self.wiring.assembly.manifest.file().summary
     }
 
     /// Exactly what would be registered.
@@ -168,8 +168,8 @@ impl Plan {
     }
 
     /// The containers in the order of the definition, with the component each one comes from.
-    pub fn containers(&self) -> &[Member] {
-        &self.wiring.cast.members
+    pub fn containers(&self) -> &[AssemblyMember] {
+        &self.wiring.assembly.members
     }
 
     /// The component of a container.
@@ -177,27 +177,27 @@ impl Plan {
         self.containers()
             .iter()
             .find(|one| one.name() == container)
-            .map(Member::component)
+            .map(AssemblyMember::component)
     }
 
     /// The app's container.
-    pub fn app(&self) -> Option<&Member> {
+    pub fn app(&self) -> Option<&AssemblyMember> {
         self.containers().iter().find(|one| one.role() == Role::App)
     }
 
     /// The port at which the task is reached, if it is.
-    pub fn public(&self) -> Option<&Public> {
+    pub fn public(&self) -> Option<&PublicPort> {
         self.wiring.public.as_ref()
     }
 
     /// Who gives what to whom.
     pub fn links(&self) -> &[Link] {
-        &self.wiring.cast.links
+        &self.wiring.assembly.links
     }
 
     /// How many tasks serve, if they do.
     pub fn service(&self) -> Option<&Service> {
-        self.wiring.cast.manifest.file().service.as_ref()
+        self.wiring.assembly.manifest.file().service.as_ref()
     }
 
     /// What stands between the clients and the tasks.
@@ -207,7 +207,7 @@ impl Plan {
 
     /// What starts a task, if it is started by something.
     pub fn on_demand(&self) -> Option<&OnDemand> {
-        self.wiring.cast.manifest.file().on_demand.as_ref()
+        self.wiring.assembly.manifest.file().on_demand.as_ref()
     }
 
     /// The Fargate size.
@@ -221,29 +221,29 @@ impl Plan {
     }
 
     /// The same plan with the prices of another table.
-    pub fn priced(mut self, prices: &Prices) -> Self {
-        let billed = Billed::of(&self.definition);
-        self.price = prices.of(billed, &self.wiring.cast.account.region);
+    pub fn with_prices(mut self, prices: &Prices) -> Self {
+        let billed = BilledResources::from_definition(&self.definition);
+        self.price = prices.price(billed, &self.wiring.assembly.account.region);
         self
     }
 
     /// What is accepted and will hurt.
     pub fn warnings(&self) -> &[Finding] {
-        &self.judged.findings
+        &self.outcome.findings
     }
 
     /// What is wrong and was said to be right here, with the reasons.
-    pub fn silenced(&self) -> &[Silenced] {
-        &self.judged.silenced
+    pub fn suppressed(&self) -> &[Silenced] {
+        &self.outcome.silenced
     }
 
     /// Everything that was found on the way, told or silenced.
-    pub fn judged(&self) -> &Judged {
-        &self.judged
+    pub fn outcome(&self) -> &Judged {
+        &self.outcome
     }
 }
 
-impl Public {
+impl PublicPort {
     /// The container that is reached.
     pub fn container<'p>(&self, plan: &'p Plan) -> &'p str {
         plan.containers()[self.member].name()

@@ -3,7 +3,7 @@
 use task_definition::Finding;
 
 use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
-use crate::resolve::{Member, Role};
+use crate::resolve::{AssemblyMember, Role};
 use crate::rules;
 use crate::trigger;
 use crate::trigger::event::MAX_OVERRIDES_CHARS;
@@ -11,7 +11,7 @@ use crate::wire::Wiring;
 
 /// What stands between the clients and the tasks: what the manifest says, or else what fits.
 pub(super) fn load_balancer(wiring: &Wiring) -> LoadBalancer {
-    let (Some(service), Some(public)) = (&wiring.cast.manifest.file().service, &wiring.public)
+    let (Some(service), Some(public)) = (&wiring.assembly.manifest.file().service, &wiring.public)
     else {
         return LoadBalancer::None;
     };
@@ -31,7 +31,7 @@ pub(super) fn load_balancer(wiring: &Wiring) -> LoadBalancer {
 
 /// What does not go together, and what will be missed.
 pub(super) fn judge(wiring: &Wiring) -> Vec<Finding> {
-    let manifest = &wiring.cast.manifest;
+    let manifest = &wiring.assembly.manifest;
     let file = manifest.file();
     let mut findings = Vec::new();
     if let Some(service) = &file.service {
@@ -44,7 +44,7 @@ pub(super) fn judge(wiring: &Wiring) -> Vec<Finding> {
 }
 
 fn balanced(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
-    let manifest = &wiring.cast.manifest;
+    let manifest = &wiring.assembly.manifest;
     let balancer = load_balancer(wiring);
     let counted = service
         .target
@@ -78,7 +78,7 @@ fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Fi
         ));
     }
 
-    let variables = trigger::variables(&wiring.cast);
+    let variables = trigger::variables(&wiring.assembly);
     for text in variables.iter().map(|one| &one.text) {
         if let Some(key) = lands_again(on_demand, text) {
             let place = manifest.place("/on_demand/output_bucket");
@@ -90,9 +90,9 @@ fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Fi
         }
     }
 
-    let members = wiring.cast.members.iter();
+    let members = wiring.assembly.members.iter();
     let mut apps = members.filter(|member| member.role() == Role::App);
-    let app = apps.next().map_or("", Member::name);
+    let app = apps.next().map_or("", AssemblyMember::name);
     let longest = trigger::longest(app, &variables);
 
     if longest > MAX_OVERRIDES_CHARS {

@@ -5,7 +5,7 @@ use task_definition::fargate_sizes;
 
 use super::Size;
 use crate::manifest::TaskSize;
-use crate::resolve::{Cast, Member, Role};
+use crate::resolve::{AssemblyMember, ResolvedAssembly, Role};
 use crate::rules;
 
 /// What one container gets.
@@ -21,7 +21,7 @@ pub(crate) struct Share {
 
 /// The task's size and everybody's share of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Shares {
+pub(crate) struct Allocation {
     pub(crate) size: Size,
     pub(crate) shares: Vec<Share>,
 }
@@ -41,27 +41,27 @@ pub(crate) struct Floor {
 
 /// The smallest size that Fargate sells and that holds the sum, unless the user names one. What is left
 /// over is divided by weight; what then still cannot be divided goes to the app.
-pub(super) fn shares(cast: &Cast) -> Result<Shares, Vec<Finding>> {
-    let floors = floors(cast);
-    let wanted = &cast.manifest.file().size;
+pub(super) fn shares(assembly: &ResolvedAssembly) -> Result<Allocation, Vec<Finding>> {
+    let floors = floors(assembly);
+    let wanted = &assembly.manifest.file().size;
     let Some(size) = size(wanted, sum(&floors)) else {
-        return Err(vec![too_much(cast, &floors)]);
+        return Err(vec![too_much(assembly, &floors)]);
     };
-    let app = cast
+    let app = assembly
         .members
         .iter()
         .position(|member| member.role == Role::App);
 
-    Ok(Shares {
+    Ok(Allocation {
         size,
         shares: divided(size, &floors, app.unwrap_or(0)),
     })
 }
 
 /// What every member must have, in the order of the members.
-pub(crate) fn floors(cast: &Cast) -> Vec<Floor> {
-    let members = cast.members.iter();
-    members.map(|member| Floor::of(cast, member)).collect()
+pub(crate) fn floors(assembly: &ResolvedAssembly) -> Vec<Floor> {
+    let members = assembly.members.iter();
+    members.map(|member| Floor::new(assembly, member)).collect()
 }
 
 /// What all of them must have together.
@@ -108,10 +108,10 @@ fn size(wanted: &TaskSize, sum: Size) -> Option<Size> {
     }
 }
 
-fn too_much(cast: &Cast, floors: &[Floor]) -> Finding {
-    let largest = floors.iter().zip(&cast.members);
+fn too_much(assembly: &ResolvedAssembly, floors: &[Floor]) -> Finding {
+    let largest = floors.iter().zip(&assembly.members);
     let largest = largest.max_by_key(|(floor, _)| (floor.cpu, floor.memory));
-    let (name, place) = largest.map_or(("", cast.manifest.place("/name")), |(_, member)| {
+    let (name, place) = largest.map_or(("", assembly.manifest.place("/name")), |(_, member)| {
         (member.name(), member.place.clone())
     });
     rules::m33_task_too_large::too_large(place, name, sum(floors))
@@ -152,8 +152,8 @@ fn divided(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
 impl Floor {
     /// An override of `cpu` or `memory` is what that container gets; the others share the rest. Weaker
     /// than that is what `size.containers` says, and weaker still what the component says.
-    fn of(cast: &Cast, member: &Member) -> Self {
-        let file = cast.manifest.file();
+    fn new(assembly: &ResolvedAssembly, member: &AssemblyMember) -> Self {
+        let file = assembly.manifest.file();
         let overrides = file.overrides.get(member.component.name());
         let over = |field: &str| {
             let number = overrides?.get(field)?.as_u64()?;

@@ -57,7 +57,7 @@ pub struct Rate {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub licence: Option<f64>,
-    /// The part of the On-LockMode price that Spot asks for: 0.3 is 70 % off.
+    /// The part of the On-Demand price that Spot asks for: 0.3 is 70 % off.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub spot: Option<f64>,

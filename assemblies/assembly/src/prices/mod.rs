@@ -20,7 +20,7 @@ pub struct Prices {
 
 /// What is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Billed {
+pub struct BilledResources {
     /// The Fargate size.
     pub size: Size,
     /// The kind of machine.
@@ -43,7 +43,7 @@ pub enum Machine {
 /// What one task costs, without traffic, addresses and logs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Price {
-    /// US dollars an hour, On-LockMode.
+    /// US dollars an hour, On-Demand.
     pub hour: f64,
     /// US dollars an hour on Spot, if the table knows.
     pub spot: Option<f64>,
@@ -88,7 +88,7 @@ impl Prices {
     }
 
     /// The price of a task in a region; where the table has no such region, that of another.
-    pub fn of(&self, billed: Billed, region: &str) -> Option<Price> {
+    pub fn price(&self, billed: BilledResources, region: &str) -> Option<Price> {
         let regions = &self.file.regions;
         let known = regions
             .get_key_value(region)
@@ -126,7 +126,7 @@ impl Prices {
 }
 
 impl Price {
-    /// US dollars for a month of 730 hours, On-LockMode.
+    /// US dollars for a month of 730 hours, On-Demand.
     pub fn month(&self) -> f64 {
         self.hour * HOURS
     }
@@ -135,25 +135,25 @@ impl Price {
 /// The hours of a month, as AWS counts them.
 pub const HOURS: f64 = 730.0;
 
-impl Billed {
+impl BilledResources {
     /// What is paid for when this definition runs.
-    pub fn of(definition: &TaskDefinition) -> Self {
+    pub fn from_definition(definition: &TaskDefinition) -> Self {
         let storage = definition.ephemeral_storage.as_ref();
         let gigabytes = storage.map_or(0, |storage| i64::from(storage.size_in_gib));
         Self {
             size: size_of(definition),
-            machine: Machine::of(definition),
+            machine: Machine::from_definition(definition),
             storage: u32::try_from(gigabytes - INCLUDED).unwrap_or(0),
         }
     }
 
     /// The same in another size.
-    pub fn with(self, size: Size) -> Self {
+    pub fn with_size(self, size: Size) -> Self {
         Self { size, ..self }
     }
 
     /// The same on another kind of machine.
-    pub fn on(self, machine: Machine) -> Self {
+    pub fn with_machine(self, machine: Machine) -> Self {
         Self { machine, ..self }
     }
 }
@@ -162,7 +162,7 @@ impl Billed {
 const INCLUDED: i64 = 20;
 
 impl Machine {
-    fn of(definition: &TaskDefinition) -> Self {
+    fn from_definition(definition: &TaskDefinition) -> Self {
         let platform = definition.runtime_platform.as_ref();
         let family = platform.and_then(|platform| platform.operating_system_family.as_deref());
         let processor = platform.and_then(|platform| platform.cpu_architecture.as_deref());
@@ -174,7 +174,7 @@ impl Machine {
     }
 
     /// The word that the table has for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::X86 => Architecture::X86.as_str(),
             Self::Arm => Architecture::Arm.as_str(),
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use task_definition::Color;
 
-    const SMALLEST: Billed = Billed {
+    const SMALLEST: BilledResources = BilledResources {
         size: Size {
             cpu: 256,
             memory: 512,
@@ -216,8 +216,10 @@ mod tests {
         storage: 0,
     };
 
-    fn month(billed: Billed) -> String {
-        let price = Prices::built_in().of(billed, "us-east-1").expect("a price");
+    fn month(billed: BilledResources) -> String {
+        let price = Prices::built_in()
+            .price(billed, "us-east-1")
+            .expect("a price");
         format!("{:.2}", price.month())
     }
 
@@ -225,11 +227,11 @@ mod tests {
     fn multiplies_as_the_price_list_does() {
         // 0.25 × 0.04048 + 0.5 × 0.004445 = 0.0123425 an hour.
         assert_eq!(month(SMALLEST), "9.01");
-        assert_eq!(month(SMALLEST.on(Machine::Arm)), "7.21");
+        assert_eq!(month(SMALLEST.with_machine(Machine::Arm)), "7.21");
 
         // 10 GB × 0.000111 × 730 = 0.81.
         assert_eq!(
-            month(Billed {
+            month(BilledResources {
                 storage: 10,
                 ..SMALLEST
             }),
@@ -243,13 +245,13 @@ mod tests {
             cpu: 1024,
             memory: 2048,
         };
-        let windows = Billed {
+        let windows = BilledResources {
             size,
             machine: Machine::Windows,
             storage: 0,
         };
         let price = Prices::built_in()
-            .of(windows, "us-east-1")
+            .price(windows, "us-east-1")
             .expect("a price");
 
         assert_eq!(price.lacks, ["memory"]);
@@ -259,7 +261,7 @@ mod tests {
 
     #[test]
     fn says_whose_price_it_is_where_the_table_has_none() {
-        let price = Prices::built_in().of(SMALLEST, "mars-north-1");
+        let price = Prices::built_in().price(SMALLEST, "mars-north-1");
         assert_eq!(
             price.map(|price| price.region).as_deref(),
             Some("us-east-1")

@@ -10,7 +10,7 @@ use crate::resolve::Account;
 
 /// Every file about roles, with its path.
 pub(super) fn documents(plan: &Plan) -> Vec<(String, String)> {
-    let account = &plan.wiring.cast.account;
+    let account = &plan.wiring.assembly.account;
     let roles = roles(plan, &account.cluster);
     let mut documents = vec![("iam/README.md".to_owned(), readme(plan, &roles))];
 

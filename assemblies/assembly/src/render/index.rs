@@ -1,4 +1,4 @@
-//! The page in front of all assemblies: their pictures, sizes and prices, and the way to each document.
+//! The page in front of all assemblies: their diagrams, sizes and prices, and the way to each document.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ pub struct Entry<'p> {
 pub fn index(entries: &[Entry<'_>]) -> String {
     let mut page = String::from(
         "# What the assemblies come to\n\nMade by `assemble render --all`; do not edit.\n\n\
-         | assembly | what it does | containers | size | On-LockMode | Spot |\n|---|---|---|---|---|---|\n",
+         | assembly | what it does | containers | size | On-Demand | Spot |\n|---|---|---|---|---|---|\n",
     );
 
     for Entry { plan, .. } in entries {
@@ -75,7 +75,7 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-/// Text that neither ends a column nor a picture's words.
+/// Text that neither ends a column nor a diagram's words.
 fn cell(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.replace('|', "\\|")

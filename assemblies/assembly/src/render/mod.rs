@@ -1,6 +1,6 @@
 //! The documents of a plan, as text.
 
-use crate::graph::{self, Picture};
+use crate::graph::{self, Diagram};
 use crate::plan::Plan;
 
 mod cloudformation;
@@ -22,15 +22,15 @@ pub struct Document {
 
 /// Every document, always in the same order and with the same bytes.
 pub fn render(plan: &Plan) -> Vec<Document> {
-    let picture = Picture::from(plan);
+    let diagram = Diagram::from(plan);
     let own = |(path, text): (&str, String)| (path.to_owned(), text);
     let mut documents = vec![own(("task-definition.json", plan.definition().to_json()))];
     documents.push(own(("cloudformation.yaml", cloudformation::text(plan))));
     documents.extend(iam::documents(plan));
     documents.push(own(("compose.yaml", compose::compose(plan))));
     documents.extend(compose::example(plan).map(|text| own((".env.example", text))));
-    documents.push(own(("graph.mmd", graph::mermaid(&picture))));
-    documents.push(own(("graph.svg", graph::svg(&picture))));
+    documents.push(own(("graph.mmd", graph::mermaid(&diagram))));
+    documents.push(own(("graph.svg", graph::svg(&diagram))));
     let named = documents.into_iter();
 
     named.map(|(path, text)| Document { path, text }).collect()

@@ -2,7 +2,7 @@
 
 use task_definition::Finding;
 
-use super::{Life, Link, Member, Role};
+use super::{AssemblyMember, Link, Role, RunMode};
 use crate::component::{RequiredInterface, UPSTREAM};
 use crate::manifest::Manifest;
 use crate::rules;
@@ -12,7 +12,7 @@ const OTLP: &str = "otlp";
 
 /// Every requirement of every member, answered by another member where there is one.
 pub(super) fn links(
-    members: &[Member],
+    members: &[AssemblyMember],
     manifest: &Manifest,
     findings: &mut Vec<Finding>,
 ) -> Vec<Link> {
@@ -51,13 +51,13 @@ pub(super) fn links(
     links
 }
 
-fn offers(member: &Member, interface: &str) -> bool {
+fn offers(member: &AssemblyMember, interface: &str) -> bool {
     member.component.file().provides.contains_key(interface)
 }
 
 /// A hop hands on to the member behind it: the next hop, or the app.
 fn next_hop(
-    members: &[Member],
+    members: &[AssemblyMember],
     user: usize,
     required: &RequiredInterface,
     manifest: &Manifest,
@@ -103,7 +103,7 @@ fn next_hop(
 
 /// Somebody beside: not the member itself, and not a hop, which stands for what is behind it.
 fn beside(
-    members: &[Member],
+    members: &[AssemblyMember],
     user: usize,
     required: &RequiredInterface,
     findings: &mut Vec<Finding>,
@@ -113,7 +113,7 @@ fn beside(
     let others = members.iter().enumerate().filter(|(other, one)| {
         *other != user
             && one.role != Role::Ingress
-            && one.life == Life::Serves
+            && one.run_mode == RunMode::Service
             && offers(one, interface)
     });
 

@@ -21,9 +21,9 @@ pub use settings::{Secret, Setting};
 
 /// Every component in its role, every setting checked, every requirement answered.
 #[derive(Debug, Clone)]
-pub struct Cast {
+pub struct ResolvedAssembly {
     pub(crate) manifest: Manifest,
-    pub(crate) members: Vec<Member>,
+    pub(crate) members: Vec<AssemblyMember>,
     pub(crate) links: Vec<Link>,
     pub(crate) router: Option<LogRouter>,
     pub(crate) account: Account,
@@ -32,7 +32,7 @@ pub struct Cast {
 
 /// A component in a task.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct AssemblyMember {
     pub(crate) component: Component,
     /// The container's name: the component's, or the one that `overrides` gives it.
     pub(crate) container: String,
@@ -42,16 +42,16 @@ pub struct Member {
     pub(crate) secrets: BTreeMap<String, Secret>,
     /// The word of the manifest that names it.
     pub(crate) place: Place,
-    pub(crate) life: Life,
+    pub(crate) run_mode: RunMode,
 }
 
 /// How long a member of a task is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum RunMode {
     /// Until it is told to stop.
-    Serves,
+    Service,
     /// Until its work is done; nobody asks it whether it is well, and it offers nothing.
-    Ends,
+    OneShot,
 }
 
 /// What a component is for in a task.
@@ -67,7 +67,7 @@ pub enum Role {
     Init,
 }
 
-/// One member is given an interface by another: positions in the cast.
+/// One member is given an interface by another: positions in the assembly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub(crate) user: usize,
@@ -96,18 +96,18 @@ pub fn resolve(
     catalog: &Catalog,
     values: &Values,
     diagnostics: &mut Diagnostics,
-) -> Option<Cast> {
+) -> Option<ResolvedAssembly> {
     let mut findings = Vec::new();
     let members = members(&manifest, catalog, values, &mut findings);
     mode(&manifest, &members, &mut findings);
-    strangers(&manifest, &members, &mut findings);
+    unknown_components(&manifest, &members, &mut findings);
     findings.extend(running::judge(&manifest));
     unused(&manifest, &members, &mut findings);
 
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
-    diagnostics.report(findings).then(|| Cast {
+    diagnostics.report(findings).then(|| ResolvedAssembly {
         manifest,
         members,
         links,
@@ -117,7 +117,7 @@ pub fn resolve(
     })
 }
 
-impl Member {
+impl AssemblyMember {
     /// The container's name.
     pub fn name(&self) -> &str {
         &self.container
@@ -129,8 +129,8 @@ impl Member {
     }
 
     /// How long it is there.
-    pub fn life(&self) -> Life {
-        self.life
+    pub fn run_mode(&self) -> RunMode {
+        self.run_mode
     }
 
     /// The component.
@@ -145,9 +145,9 @@ fn members(
     catalog: &Catalog,
     values: &Values,
     findings: &mut Vec<Finding>,
-) -> Vec<Member> {
-    let mut members: Vec<Member> = Vec::new();
-    for (role, name, pointer) in cast_list(manifest) {
+) -> Vec<AssemblyMember> {
+    let mut members: Vec<AssemblyMember> = Vec::new();
+    for (role, name, pointer) in declared_components(manifest) {
         let place = manifest.place(&pointer);
         if members.iter().any(|one| one.component.name() == name) {
             findings.push(rules::m06_duplicate_component::duplicate(place, name));
@@ -193,19 +193,19 @@ fn member(
     manifest: &Manifest,
     values: &Values,
     findings: &mut Vec<Finding>,
-) -> Member {
+) -> AssemblyMember {
     let (settings, secrets) = settings::settings(component, manifest, &place, findings);
     let image = image(component, manifest, values, findings);
     let overrides = manifest.file().overrides.get(component.name());
     let container = overrides.and_then(|fields| fields.get("name")?.as_str());
-    let life = match role {
-        Role::Init => Life::Ends,
-        Role::App if manifest.file().on_demand.is_some() => Life::Ends,
-        _ => Life::Serves,
+    let run_mode = match role {
+        Role::Init => RunMode::OneShot,
+        Role::App if manifest.file().on_demand.is_some() => RunMode::OneShot,
+        _ => RunMode::Service,
     };
 
-    Member {
-        life,
+    AssemblyMember {
+        run_mode,
         component: component.clone(),
         container: container.unwrap_or(component.name()).to_owned(),
         role,
@@ -241,7 +241,7 @@ fn image(
 }
 
 /// Role, name and JSON pointer of everybody the manifest names.
-fn cast_list(manifest: &Manifest) -> Vec<(Role, &str, String)> {
+fn declared_components(manifest: &Manifest) -> Vec<(Role, &str, String)> {
     let file = manifest.file();
     let list = |role, names: &'_ [String], field: &'static str| {
         let named = names.iter().enumerate();
@@ -296,7 +296,7 @@ fn article(kind: Kind) -> &'static str {
 }
 
 /// Serving or ending, and whether the app can.
-fn mode(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+fn mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mut Vec<Finding>) {
     let file = manifest.file();
     match (&file.service, &file.on_demand) {
         (Some(_), Some(_)) => {
@@ -335,7 +335,11 @@ fn mode(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
 }
 
 /// Words about components that are not in the task.
-fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+fn unknown_components(
+    manifest: &Manifest,
+    members: &[AssemblyMember],
+    findings: &mut Vec<Finding>,
+) {
     let file = manifest.file();
     let said = file.settings.keys().map(|name| ("/settings", name));
     let said = said.chain(file.secrets.keys().map(|name| ("/secrets", name)));
@@ -344,7 +348,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
     let said = said.chain(sizes.map(|name| ("/size/containers", name)));
 
     // A name that no component has is told where the task names it.
-    let named: Vec<&str> = cast_list(manifest)
+    let named: Vec<&str> = declared_components(manifest)
         .iter()
         .map(|(_, name, _)| *name)
         .collect();
@@ -359,7 +363,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
 
     for (list, name) in said {
         if !named.contains(&name.as_str()) {
-            let hint = meant(name, members.iter().map(Member::name));
+            let hint = meant(name, members.iter().map(AssemblyMember::name));
             let place = manifest.key_place(list, name);
             findings.push(rules::m17_not_in_task::not_in_task(place, name, &hint));
         }
@@ -367,7 +371,7 @@ fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding
 }
 
 /// Values of the manifest that nothing in the task names.
-fn unused(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+fn unused(manifest: &Manifest, members: &[AssemblyMember], findings: &mut Vec<Finding>) {
     let mut used: Vec<String> = manifest.references().iter().cloned().collect();
     for member in members {
         let file = member.component.file();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use task_definition::Finding;
 
-use super::Member;
+use super::AssemblyMember;
 use crate::component::Firelens;
 use crate::manifest::Manifest;
 use crate::rules;
@@ -14,7 +14,7 @@ use crate::values::{Values, interpolate};
 /// The member through which the others log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRouter {
-    /// Its position in the cast.
+    /// Its position in the assembly.
     pub(crate) member: usize,
     /// The options of everybody's log driver; `${container}` still stands in them.
     pub(crate) output: BTreeMap<String, String>,
@@ -22,7 +22,7 @@ pub struct LogRouter {
 
 /// The first router; that there is only one is a rule of ECS.
 pub(super) fn router(
-    members: &[Member],
+    members: &[AssemblyMember],
     manifest: &Manifest,
     values: &Values,
     findings: &mut Vec<Finding>,
@@ -71,7 +71,7 @@ impl LogRouter {
 const CONTAINER: &str = "${container}";
 
 /// What the user says, or else the component.
-fn options(router: &Member, firelens: &Firelens) -> Vec<(String, String)> {
+fn options(router: &AssemblyMember, firelens: &Firelens) -> Vec<(String, String)> {
     let given = router.settings.get(&firelens.output);
     let given = given.and_then(|given| serde_json::from_str(&given.text).ok());
     let declared = router.component.file().settings.get(&firelens.output);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Because, Choice, Runs, Sizing};
+use super::{Ask, Choice, SizeConstraint, Sizing, TaskCount};
 use crate::plan::Size;
 use crate::prices::{Machine, Price, Prices};
 
@@ -13,7 +13,7 @@ impl Sizing {
         let smaller = self.push.as_ref();
         json!({
             "name": self.name,
-            "machine": self.billed.machine.word(),
+            "machine": self.billed.machine.as_str(),
             "region": self.region,
             "containers": self.containers.iter().map(container).collect::<Vec<_>>(),
             "sum": size(self.sum),
@@ -26,9 +26,9 @@ impl Sizing {
             "because": smaller.map(|push| push.because.iter().map(because).collect::<Vec<_>>()),
             "larger": self.larger.map(offer),
             "tasks": match self.runs {
-                Runs::Service { min, max } => json!({ "min": min, "max": max }),
-                Runs::OnDemand => json!("on_demand"),
-                Runs::Unknown => Value::Null,
+                TaskCount::Service { min, max } => json!({ "min": min, "max": max }),
+                TaskCount::OnDemand => json!("on_demand"),
+                TaskCount::Unknown => Value::Null,
             },
             "prices": { "date": prices.file().date, "source": prices.file().source, "note": prices.file().note },
         })
@@ -37,8 +37,11 @@ impl Sizing {
     fn offer(&self, of: Size, prices: &Prices) -> Value {
         let mut offer = size(of);
         for machine in [Machine::X86, Machine::Arm, Machine::Windows] {
-            let price = prices.of(self.billed.with(of).on(machine), &self.region);
-            offer[machine.word()] = price.as_ref().map_or(Value::Null, hourly);
+            let price = prices.price(
+                self.billed.with_size(of).with_machine(machine),
+                &self.region,
+            );
+            offer[machine.as_str()] = price.as_ref().map_or(Value::Null, hourly);
         }
         offer
     }
@@ -66,15 +69,15 @@ fn container(ask: &Ask) -> Value {
     })
 }
 
-fn because(one: &Because) -> Value {
-    let Because {
+fn because(one: &SizeConstraint) -> Value {
+    let SizeConstraint {
         resource,
         container,
         asks,
         sum,
         less,
     } = one;
-    json!({ "resource": resource.word(), "container": container, "asks": asks, "sum": sum, "less": less })
+    json!({ "resource": resource.as_str(), "container": container, "asks": asks, "sum": sum, "less": less })
 }
 
 fn hourly(price: &Price) -> Value {

@@ -6,7 +6,7 @@ use task_definition::fargate_sizes::{self, sizes};
 use crate::manifest::Service;
 use crate::plan::share::{self, floors};
 use crate::plan::{Plan, Size, size_of};
-use crate::prices::{Billed, Prices};
+use crate::prices::{BilledResources, Prices};
 
 mod json;
 mod text;
@@ -16,13 +16,13 @@ mod text;
 pub struct Sizing {
     name: String,
     region: String,
-    billed: Billed,
+    billed: BilledResources,
     choice: Choice,
     containers: Vec<Ask>,
     sum: Size,
-    push: Option<Push>,
+    push: Option<SmallerSize>,
     larger: Option<Size>,
-    runs: Runs,
+    runs: TaskCount,
 }
 
 /// Who chose the size.
@@ -49,14 +49,14 @@ struct Ask {
 
 /// The size that would do if somebody asked for less, or that does already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Push {
+struct SmallerSize {
     to: Size,
     /// For each resource that stands in the way: how much less it would have to be, and who asks for most.
-    because: Vec<Because>,
+    because: Vec<SizeConstraint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Because {
+struct SizeConstraint {
     resource: Resource,
     container: String,
     asks: u32,
@@ -72,7 +72,7 @@ enum Resource {
 
 /// How long tasks of this size run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Runs {
+enum TaskCount {
     Service { min: u32, max: u32 },
     OnDemand,
     Unknown,
@@ -80,9 +80,9 @@ enum Runs {
 
 impl Sizing {
     /// Of a plan, with the floors and weights that led to its size.
-    pub fn of_plan(plan: &Plan, prices: &Prices) -> Self {
-        let cast = &plan.wiring.cast;
-        let floors = floors(cast);
+    pub fn from_plan(plan: &Plan, prices: &Prices) -> Self {
+        let assembly = &plan.wiring.assembly;
+        let floors = floors(assembly);
         let asks = floors.iter().zip(plan.containers()).map(|(floor, member)| {
             let container = plan.definition().container(member.name());
             Ask {
@@ -96,21 +96,21 @@ impl Sizing {
         });
 
         let runs = match (plan.service(), plan.on_demand()) {
-            (Some(Service { min, max, .. }), _) => Runs::Service {
+            (Some(Service { min, max, .. }), _) => TaskCount::Service {
                 min: *min,
                 max: *max,
             },
-            (None, Some(_)) => Runs::OnDemand,
-            (None, None) => Runs::Unknown,
+            (None, Some(_)) => TaskCount::OnDemand,
+            (None, None) => TaskCount::Unknown,
         };
 
         let sum = share::sum(&floors);
-        let (region, asks) = (&cast.account.region, asks.collect());
+        let (region, asks) = (&assembly.account.region, asks.collect());
         Self::new(plan.definition(), region, asks, sum, runs, prices)
     }
 
     /// Of anybody's task definition, which says what its containers get and not why.
-    pub fn of_definition(definition: &TaskDefinition, region: &str, prices: &Prices) -> Self {
+    pub fn from_definition(definition: &TaskDefinition, region: &str, prices: &Prices) -> Self {
         let containers = definition.container_definitions.iter();
         let asks: Vec<Ask> = containers
             .map(|one| Ask {
@@ -128,7 +128,7 @@ impl Sizing {
             memory: asks.iter().filter_map(|ask| ask.memory).sum(),
         };
 
-        Self::new(definition, region, asks, sum, Runs::Unknown, prices)
+        Self::new(definition, region, asks, sum, TaskCount::Unknown, prices)
     }
 
     fn new(
@@ -136,12 +136,12 @@ impl Sizing {
         region: &str,
         containers: Vec<Ask>,
         sum: Size,
-        runs: Runs,
+        runs: TaskCount,
         prices: &Prices,
     ) -> Self {
-        let billed = Billed::of(definition);
+        let billed = BilledResources::from_definition(definition);
         let cost = |size: Size| {
-            let price = prices.of(billed.with(size), region);
+            let price = prices.price(billed.with_size(size), region);
             // Without a price, a vCPU counts as much as nine GB, which is about what it costs.
             price.map_or(
                 f64::from(size.cpu) * 9.0 + f64::from(size.memory),
@@ -180,7 +180,7 @@ impl Sizing {
     pub fn set_by(&self) -> String {
         let because = self.push.iter().flat_map(|push| &push.because);
         let who: Vec<String> = because
-            .map(|one| format!("{} ({})", one.container, one.resource.word()))
+            .map(|one| format!("{} ({})", one.container, one.resource.as_str()))
             .collect();
         match self.choice {
             Choice::Written => "written down".to_owned(),
@@ -191,7 +191,12 @@ impl Sizing {
 }
 
 /// The cheaper size for which the least would have to be taken away; of several, the cheapest.
-fn push(containers: &[Ask], size: Size, sum: Size, cost: impl Fn(Size) -> f64) -> Option<Push> {
+fn push(
+    containers: &[Ask],
+    size: Size,
+    sum: Size,
+    cost: impl Fn(Size) -> f64,
+) -> Option<SmallerSize> {
     let part = |less: u32, of: u32| f64::from(less) / f64::from(of.max(1));
     let less = |to: Size| Size {
         cpu: sum.cpu.saturating_sub(to.cpu),
@@ -214,10 +219,10 @@ fn push(containers: &[Ask], size: Size, sum: Size, cost: impl Fn(Size) -> f64) -
     ];
     let because = because.into_iter().flatten().collect();
 
-    Some(Push { to, because })
+    Some(SmallerSize { to, because })
 }
 
-fn because(resource: Resource, containers: &[Ask], sum: u32, less: u32) -> Option<Because> {
+fn because(resource: Resource, containers: &[Ask], sum: u32, less: u32) -> Option<SizeConstraint> {
     let asks = |ask: &Ask| match resource {
         Resource::Cpu => ask.cpu.unwrap_or(0),
         Resource::Memory => ask.memory.unwrap_or(0),
@@ -225,7 +230,7 @@ fn because(resource: Resource, containers: &[Ask], sum: u32, less: u32) -> Optio
 
     // Of several that ask for the same, the first.
     let largest = containers.iter().rev().max_by_key(|ask| asks(ask))?;
-    (less > 0).then(|| Because {
+    (less > 0).then(|| SizeConstraint {
         resource,
         container: largest.name.clone(),
         asks: asks(largest),
@@ -253,7 +258,7 @@ fn all() -> impl Iterator<Item = Size> {
 }
 
 impl Resource {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
             Self::Memory => "memory",

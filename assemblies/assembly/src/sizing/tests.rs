@@ -9,7 +9,7 @@ fn sizing(cpu: u32, memory: u32, containers: &str) -> Sizing {
         r#"{{ "family": "f", "cpu": "{cpu}", "memory": "{memory}", "containerDefinitions": [{containers}] }}"#
     );
     let located = read(&Source::new("task.json", text)).expect("a definition");
-    Sizing::of_definition(&located.definition, "us-east-1", Prices::built_in())
+    Sizing::from_definition(&located.definition, "us-east-1", Prices::built_in())
 }
 
 fn text(sizing: &Sizing) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use task_definition::fargate_sizes;
 
-use super::{Ask, Because, Choice, Runs, Sizing};
+use super::{Ask, Choice, SizeConstraint, Sizing, TaskCount};
 use crate::plan::Size;
 use crate::prices::{HOURS, Machine, Price, Prices};
 
@@ -15,7 +15,7 @@ impl Sizing {
             "{}: {} on {}\n\n",
             self.name,
             self.billed.size,
-            self.billed.machine.word()
+            self.billed.machine.as_str()
         );
 
         text += &columns(&self.asks());
@@ -138,7 +138,7 @@ impl Sizing {
 
     /// `: $18.02 less a month`.
     fn saved(&self, to: Size, prices: &Prices) -> String {
-        let price = |size| prices.of(self.billed.with(size), &self.region);
+        let price = |size| prices.price(self.billed.with_size(size), &self.region);
         let (now, then) = (price(self.billed.size), price(to));
         now.zip(then).map_or(String::new(), |(now, then)| {
             let saved = now.hour - then.hour;
@@ -155,7 +155,7 @@ impl Sizing {
 
         let mut headings = vec![format!("one task, {}", self.unit())];
         for machine in machines {
-            headings.push(machine.word().to_owned());
+            headings.push(machine.as_str().to_owned());
             headings.push("on Spot".to_owned());
         }
 
@@ -170,7 +170,10 @@ impl Sizing {
         {
             let mut row = vec![format!("{word:7}  {size}")];
             for machine in machines {
-                let price = prices.of(self.billed.with(size).on(*machine), &self.region);
+                let price = prices.price(
+                    self.billed.with_size(size).with_machine(*machine),
+                    &self.region,
+                );
                 let price = price.filter(|_| is_sold(size));
                 row.push(
                     price
@@ -188,24 +191,24 @@ impl Sizing {
 
     /// What the whole costs, and whose prices these are.
     fn footing(&self, prices: &Prices) -> Vec<String> {
-        let Some(price) = prices.of(self.billed, &self.region) else {
+        let Some(price) = prices.price(self.billed, &self.region) else {
             return vec![format!(
                 "the table has no price for {}",
-                self.billed.machine.word()
+                self.billed.machine.as_str()
             )];
         };
 
         let mut lines = Vec::new();
         match self.runs {
             _ if !is_sold(self.billed.size) => {}
-            Runs::Service { min, max } if min == max => {
+            TaskCount::Service { min, max } if min == max => {
                 lines.push(format!(
                     "{}: {} a month",
                     tasks(max),
                     dollars(price.month() * f64::from(max))
                 ));
             }
-            Runs::Service { min, max } => {
+            TaskCount::Service { min, max } => {
                 let months = [min, max].map(|tasks| dollars(price.month() * f64::from(tasks)));
                 lines.push(format!(
                     "{min} to {}: {} to {} a month",
@@ -214,11 +217,11 @@ impl Sizing {
                     months[1]
                 ));
             }
-            Runs::OnDemand => lines.push(format!(
+            TaskCount::OnDemand => lines.push(format!(
                 "a run is paid by the second, a minute at least: ${:.5}",
                 price.hour / 60.0
             )),
-            Runs::Unknown => {}
+            TaskCount::Unknown => {}
         }
 
         let whose = if price.region == self.region {
@@ -252,27 +255,27 @@ impl Sizing {
     /// By the month, or by the hour for a task that ends.
     fn money(&self, hour: f64) -> String {
         match self.runs {
-            Runs::OnDemand => format!("${hour:.4}"),
+            TaskCount::OnDemand => format!("${hour:.4}"),
             _ => dollars(hour * HOURS),
         }
     }
 
     fn unit(&self) -> &'static str {
         match self.runs {
-            Runs::OnDemand => "an hour",
+            TaskCount::OnDemand => "an hour",
             _ => "a month",
         }
     }
 }
 
 fn asks(
-    Because {
+    SizeConstraint {
         resource,
         container,
         asks,
         sum,
         ..
-    }: &Because,
+    }: &SizeConstraint,
 ) -> String {
     format!(
         "{container} asks for {asks} of the {sum} {}",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{overrides_template, paths, pattern, variables};
 use crate::plan::Plan;
-use crate::resolve::Member;
+use crate::resolve::AssemblyMember;
 
 /// Characters that RunTask takes as overrides, the structure of the JSON included (ECS API, `TaskOverride`).
 pub const MAX_OVERRIDES_CHARS: usize = 8192;
@@ -92,8 +92,8 @@ pub fn start(plan: &Plan, event: &Value) -> Result<Start, StartError> {
         return Err(StartError::PatternMismatch(why));
     }
 
-    let container = plan.app().map_or(plan.name(), Member::name);
-    let declared = variables(&plan.wiring.cast);
+    let container = plan.app().map_or(plan.name(), AssemblyMember::name);
+    let declared = variables(&plan.wiring.assembly);
     let template = overrides_template(container, &declared);
     let text = render_template(&template, &paths(&declared), event);
     let overrides: Value =

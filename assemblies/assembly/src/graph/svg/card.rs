@@ -1,9 +1,9 @@
 //! A container: its name, its ports, its share of the task, its place in the order.
 
 use super::Sheet;
-use super::scene::{Align, Box, Scene, Style};
+use super::scene::{Align, Rect, Scene, Style};
+use crate::graph::diagram::{Kind, Node, Port, Reach};
 use crate::graph::measure::{fitted, width};
-use crate::graph::picture::{Kind, Node, Port, Reach};
 
 /// Columns from the right: order, share, ports; the name has the rest.
 const ORDER: i32 = 116;
@@ -13,7 +13,7 @@ const SPACE: i32 = 12;
 const STRIPE: i32 = 6;
 
 pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
-    let node = &sheet.picture.nodes[index];
+    let node = &sheet.diagram.nodes[index];
     let place = sheet.card(index);
     scene.rect(
         "card",
@@ -22,7 +22,7 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
         Some(format!("{}: {}", node.name, node.image)),
     );
 
-    let stripe = Box {
+    let stripe = Rect {
         x: place.x + 1,
         y: place.y + 6,
         width: STRIPE,
@@ -30,24 +30,24 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
     };
 
     scene.rect(class(node.kind), stripe, 3, None);
-    let order = Box {
+    let order = Rect {
         x: place.right() - ORDER,
         width: ORDER - SPACE,
         ..place
     };
-    let share = Box {
+    let share = Rect {
         x: order.x - SHARE,
         width: SHARE - SPACE,
         ..place
     };
-    let ports = Box {
+    let ports = Rect {
         x: share.x - PORTS,
         width: PORTS - SPACE,
         ..place
     };
 
     let left = place.x + STRIPE + SPACE;
-    let name = Box {
+    let name = Rect {
         x: left,
         width: ports.x - SPACE - left,
         ..place
@@ -68,8 +68,8 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
 }
 
 /// A line of a column.
-fn row(column: Box, down: i32, height: i32) -> Box {
-    Box {
+fn row(column: Rect, down: i32, height: i32) -> Rect {
+    Rect {
         y: column.y + down,
         height,
         ..column
@@ -87,7 +87,7 @@ fn class(kind: Kind) -> &'static str {
 }
 
 /// Two lines, or three where it waits for more than a start.
-fn title(node: &Node, column: Box, scene: &mut Scene) {
+fn title(node: &Node, column: Rect, scene: &mut Scene) {
     let down = if node.after.is_empty() { 12 } else { 4 };
     scene.words(Style::Name, &node.name, Align::Start, row(column, down, 20));
     scene.words(
@@ -109,7 +109,7 @@ fn title(node: &Node, column: Box, scene: &mut Scene) {
 }
 
 /// One chip for each port; of many the first, and how many more there are.
-fn chips(node: &Node, column: Box, scene: &mut Scene) {
+fn chips(node: &Node, column: Rect, scene: &mut Scene) {
     match node.ports.as_slice() {
         [] => scene.words(Style::Small, node.silent, Align::Start, row(column, 23, 17)),
         [one] => chip(one, row(column, 22, 20), scene),
@@ -130,7 +130,7 @@ fn chips(node: &Node, column: Box, scene: &mut Scene) {
     }
 }
 
-fn chip(port: &Port, room: Box, scene: &mut Scene) {
+fn chip(port: &Port, room: Rect, scene: &mut Scene) {
     let (class, style) = match port.reach {
         Reach::Outside => ("open", Style::OpenChip),
         Reach::Loopback => ("chip", Style::Chip),
@@ -147,14 +147,14 @@ fn chip(port: &Port, room: Box, scene: &mut Scene) {
     );
     let words = format!("{name}{number}");
     let wide = width(&words, style.font()) + 2 * INSET;
-    let place = Box {
+    let place = Rect {
         width: wide,
         ..room
     };
 
     let title = (name != port.interface).then(|| port.words());
     scene.rect(class, place, 10, title);
-    let inside = Box {
+    let inside = Rect {
         x: place.x + INSET,
         width: wide - 2 * INSET,
         y: place.y,
@@ -166,8 +166,8 @@ fn chip(port: &Port, room: Box, scene: &mut Scene) {
 const INSET: i32 = 9;
 
 /// The container's part of the task's CPU and memory, in words and as bars.
-fn shares(sheet: &Sheet<'_>, node: &Node, column: Box, scene: &mut Scene) {
-    let (cpu, memory) = sheet.picture.whole;
+fn shares(sheet: &Sheet<'_>, node: &Node, column: Rect, scene: &mut Scene) {
+    let (cpu, memory) = sheet.diagram.whole;
     bar(
         class(node.kind),
         (node.cpu, cpu),
@@ -183,7 +183,7 @@ fn bar(
     class: &'static str,
     (part, whole): (Option<u32>, Option<u32>),
     unit: &str,
-    room: Box,
+    room: Rect,
     scene: &mut Scene,
 ) {
     let words = part.map_or_else(
@@ -195,13 +195,13 @@ fn bar(
         Style::Small,
         &words,
         Align::Start,
-        Box { height: 15, ..room },
+        Rect { height: 15, ..room },
     );
 
     let (Some(part), Some(whole)) = (part, whole.filter(|whole| *whole > 0)) else {
         return;
     };
-    let trough = Box {
+    let trough = Rect {
         y: room.y + 16,
         height: 4,
         ..room
@@ -214,7 +214,7 @@ fn bar(
 
     scene.rect(
         class,
-        Box {
+        Rect {
             width: filled,
             ..trough
         },

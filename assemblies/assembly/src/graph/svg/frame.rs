@@ -1,12 +1,12 @@
 //! All around the containers: the page, the task's edge, what stands before it, the legend.
 
-use super::scene::{Align, Box, End, Scene, Style};
+use super::scene::{Align, End, Rect, Scene, Style};
 use super::{LINE, MARGIN, OUTSIDE, PAD, Sheet, TASK};
+use crate::graph::diagram::{Diagram, Line, Outside, Reach};
 use crate::graph::measure::{fitted, width};
-use crate::graph::picture::{Line, Outside, Picture, Reach};
 
 pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let page = Box {
+    let page = Rect {
         x: 0,
         y: 0,
         width: scene.width,
@@ -18,12 +18,12 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
         "task",
         sheet.task(),
         10,
-        Some(format!("The task's network: {}", sheet.picture.boundary)),
+        Some(format!("The task's network: {}", sheet.diagram.boundary)),
     );
 
     head(sheet, scene);
-    if let Some(outside) = &sheet.picture.outside {
-        door(sheet, outside, scene);
+    if let Some(outside) = &sheet.diagram.outside {
+        draw_outside(sheet, outside, scene);
     }
 
     legend(sheet, scene);
@@ -33,10 +33,10 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
 const FACTS: i32 = 250;
 
 /// The summary in lines; what two lines cannot hold is cut.
-pub(super) fn summary(picture: &Picture) -> Vec<String> {
-    let (room, font) = (beside_price(picture), Style::Plain.font());
+pub(super) fn summary(diagram: &Diagram) -> Vec<String> {
+    let (room, font) = (beside_price(diagram), Style::Plain.font());
     let mut lines: Vec<String> = Vec::new();
-    for word in picture.summary.split_whitespace() {
+    for word in diagram.summary.split_whitespace() {
         let is_last = lines.len() == 2;
         match lines.last_mut() {
             Some(line) if is_last || width(&format!("{line} {word}"), font) <= room => {
@@ -47,15 +47,15 @@ pub(super) fn summary(picture: &Picture) -> Vec<String> {
         }
     }
 
-    if lines.is_empty() && picture.price.is_some() {
+    if lines.is_empty() && diagram.price.is_some() {
         lines.push(String::new());
     }
     lines.iter().map(|line| fitted(line, font, room)).collect()
 }
 
 /// What the price leaves of the lines beneath the title.
-fn beside_price(picture: &Picture) -> i32 {
-    let price = picture.price.as_ref();
+fn beside_price(diagram: &Diagram) -> i32 {
+    let price = diagram.price.as_ref();
     let taken = price.map_or(0, |(price, _)| {
         width(price, Style::Plain.font()).min(FACTS) + PAD
     });
@@ -63,37 +63,37 @@ fn beside_price(picture: &Picture) -> i32 {
 }
 
 fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let (picture, task) = (sheet.picture, sheet.task());
-    let facts = Box {
+    let (diagram, task) = (sheet.diagram, sheet.task());
+    let facts = Rect {
         x: task.right() - PAD - FACTS,
         y: task.y + 12,
         width: FACTS,
         height: 24,
     };
 
-    let left = Box {
+    let left = Rect {
         x: task.x + PAD,
         width: TASK - 2 * PAD - FACTS - PAD,
         ..facts
     };
 
-    scene.words(Style::Title, &picture.name, Align::Start, left);
-    scene.words(Style::Name, &picture.size, Align::End, facts);
-    let below = Box {
+    scene.words(Style::Title, &diagram.name, Align::Start, left);
+    scene.words(Style::Name, &diagram.size, Align::End, facts);
+    let below = Rect {
         y: facts.y + 24,
         height: LINE,
         ..facts
     };
 
-    if let Some((price, _)) = &picture.price {
+    if let Some((price, _)) = &diagram.price {
         scene.words(Style::Plain, price, Align::End, below);
     }
     for (number, line) in sheet.summary.iter().enumerate() {
         let y = below.y + number as i32 * LINE;
-        let room = Box {
+        let room = Rect {
             x: left.x,
             y,
-            width: beside_price(picture),
+            width: beside_price(diagram),
             height: LINE,
         };
         scene.words(Style::Plain, line, Align::Start, room);
@@ -101,13 +101,13 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
 }
 
 /// What stands before the task, beside the first container that it reaches.
-fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
-    let Some(first) = outside.doors.first() else {
+fn draw_outside(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
+    let Some(first) = outside.entries.first() else {
         return;
     };
     let height = 36;
     let y = sheet.card(*first).middle() - height / 2;
-    let place = Box {
+    let place = Rect {
         x: MARGIN,
         y,
         width: OUTSIDE,
@@ -115,7 +115,7 @@ fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
     };
 
     scene.rect("outside", place, height / 2, None);
-    let inside = Box {
+    let inside = Rect {
         x: place.x + 8,
         y: place.y + 7,
         width: place.width - 16,
@@ -123,7 +123,7 @@ fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
     };
 
     scene.words(Style::Name, &outside.name, Align::Middle, inside);
-    let below = Box {
+    let below = Rect {
         x: MARGIN - 8,
         y: place.bottom() + 4,
         width: OUTSIDE + 16,
@@ -134,21 +134,21 @@ fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
 
 /// What the lines and the colours mean, and what the numbers in the head hold for.
 fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let picture = sheet.picture;
+    let diagram = sheet.diagram;
     let task = sheet.task();
-    let mut room = Box {
+    let mut room = Rect {
         x: task.x,
         y: task.bottom() + 10,
         width: TASK,
         height: 16,
     };
 
-    let has = |line| picture.edges.iter().any(|edge| edge.line == line);
-    let enters = picture
+    let has = |line| diagram.edges.iter().any(|edge| edge.line == line);
+    let enters = diagram
         .outside
         .as_ref()
         .is_some_and(|outside| outside.line == Line::Request);
-    let triggers = picture
+    let triggers = diagram
         .outside
         .as_ref()
         .is_some_and(|outside| outside.line == Line::Wait);
@@ -161,7 +161,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
     ];
 
     for (line, words, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
-        scene.way(
+        scene.edge(
             line,
             &[(room.x, room.middle()), (room.x + 30, room.middle())],
             End::Head,
@@ -170,7 +170,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
     }
 
     let reaches = |reach| {
-        let mut ports = picture.nodes.iter().flat_map(|node| &node.ports);
+        let mut ports = diagram.nodes.iter().flat_map(|node| &node.ports);
         ports.any(|port| port.reach == reach)
     };
     let areas = [
@@ -180,7 +180,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
     ];
 
     for (class, words, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
-        let area = Box {
+        let area = Rect {
             x: room.x,
             y: room.y + 2,
             width: 22,
@@ -193,14 +193,14 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
 
     let mut facts = format!(
         "step 1 goes first · stops within {} s",
-        picture.stops_within
+        diagram.stops_within
     );
 
-    if let Some((_, of)) = &picture.price {
+    if let Some((_, of)) = &diagram.price {
         facts = format!("{facts} · price of {of}");
     }
 
-    let line = Box {
+    let line = Rect {
         x: task.x,
         y: task.bottom() + 32,
         width: TASK,
@@ -210,13 +210,13 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
 }
 
 /// Words of the legend, and the place of what follows.
-fn key(scene: &mut Scene, room: &mut Box, away: i32, words: &str) {
+fn key(scene: &mut Scene, room: &mut Rect, away: i32, words: &str) {
     let wide = width(words, Style::Small.font());
     scene.words(
         Style::Small,
         words,
         Align::Start,
-        Box {
+        Rect {
             x: room.x + away,
             width: wide,
             ..*room

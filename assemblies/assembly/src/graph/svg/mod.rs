@@ -1,39 +1,39 @@
-//! The picture as SVG. It has a background of its own and follows the reader's preference for light or dark.
+//! The diagram as SVG. It has a background of its own and follows the reader's preference for light or dark.
 
-use super::picture::Picture;
+use super::diagram::Diagram;
 use super::routes::{Routes, routes};
 
 mod card;
+mod edges;
 mod frame;
 mod scene;
 mod style;
-mod ways;
 
 #[cfg(test)]
 mod tests;
 
-use scene::{Box, Scene};
+use scene::{Rect, Scene};
 
-/// The picture as SVG text.
-pub fn svg(picture: &Picture) -> String {
-    scene(picture).text()
+/// The diagram as SVG text.
+pub fn svg(diagram: &Diagram) -> String {
+    scene(diagram).text()
 }
 
-/// Every shape with its place.
-fn scene(picture: &Picture) -> Scene {
-    let sheet = Sheet::new(picture);
-    let mut scene = Scene::new(sheet.width(), sheet.height(), picture);
+/// Every element with its place.
+fn scene(diagram: &Diagram) -> Scene {
+    let sheet = Sheet::new(diagram);
+    let mut scene = Scene::new(sheet.width(), sheet.height(), diagram);
     frame::frame(&sheet, &mut scene);
-    ways::ways(&sheet, &mut scene);
-    for index in 0..picture.nodes.len() {
+    edges::edges(&sheet, &mut scene);
+    for index in 0..diagram.nodes.len() {
         card::card(&sheet, index, &mut scene);
     }
     scene
 }
 
-/// All measures of one picture, in pixels.
+/// All measures of one diagram, in pixels.
 struct Sheet<'p> {
-    picture: &'p Picture,
+    diagram: &'p Diagram,
     routes: Routes,
     /// The summary, in as many lines as it needs, two at most.
     summary: Vec<String>,
@@ -42,7 +42,7 @@ struct Sheet<'p> {
 const MARGIN: i32 = 16;
 /// The place of what stands before the task, and of the arrow that leads in.
 const OUTSIDE: i32 = 104;
-const DOOR: i32 = 44;
+const ENTRY_GAP: i32 = 44;
 /// The task is as wide as a page of a README allows.
 const TASK: i32 = 740;
 const PAD: i32 = 16;
@@ -55,11 +55,11 @@ const LINE: i32 = 18;
 const FOOT: i32 = 62;
 
 impl<'p> Sheet<'p> {
-    fn new(picture: &'p Picture) -> Self {
+    fn new(diagram: &'p Diagram) -> Self {
         Self {
-            picture,
-            routes: routes(picture),
-            summary: frame::summary(picture),
+            diagram,
+            routes: routes(diagram),
+            summary: frame::summary(diagram),
         }
     }
 
@@ -72,16 +72,16 @@ impl<'p> Sheet<'p> {
     }
 
     /// The edge of the task.
-    fn task(&self) -> Box {
-        let x = if self.picture.outside.is_some() {
-            MARGIN + OUTSIDE + DOOR
+    fn task(&self) -> Rect {
+        let x = if self.diagram.outside.is_some() {
+            MARGIN + OUTSIDE + ENTRY_GAP
         } else {
             MARGIN
         };
 
-        let rows = self.picture.nodes.len() as i32;
+        let rows = self.diagram.nodes.len() as i32;
         let height = self.head() + rows * CARD_HEIGHT + (rows - 1).max(0) * GAP + PAD;
-        Box {
+        Rect {
             x,
             y: MARGIN,
             width: TASK,
@@ -94,10 +94,10 @@ impl<'p> Sheet<'p> {
         44 + self.summary.len() as i32 * LINE + 6
     }
 
-    fn card(&self, index: usize) -> Box {
+    fn card(&self, index: usize) -> Rect {
         let (task, routes) = (self.task(), &self.routes);
         let (left, right) = (margin(routes.left), margin(routes.right));
-        Box {
+        Rect {
             x: task.x + left,
             y: task.y + self.head() + index as i32 * (CARD_HEIGHT + GAP),
             width: TASK - left - right,

@@ -3,19 +3,19 @@
 use std::fmt::Write as _;
 
 use super::style::STYLE;
+use crate::graph::diagram::{Diagram, Line};
 use crate::graph::measure::{Font, Weight, fitted};
-use crate::graph::picture::{Line, Picture};
 
 /// A rectangle: left and upper edge, width, height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Box {
+pub(super) struct Rect {
     pub(super) x: i32,
     pub(super) y: i32,
     pub(super) width: i32,
     pub(super) height: i32,
 }
 
-impl Box {
+impl Rect {
     pub(super) fn right(self) -> i32 {
         self.x + self.width
     }
@@ -31,10 +31,10 @@ impl Box {
 
 /// Something that is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Element {
     Rect {
         class: &'static str,
-        place: Box,
+        place: Rect,
         round: i32,
         title: Option<String>,
     },
@@ -45,18 +45,18 @@ pub(super) enum Shape {
         y: i32,
         side: Align,
         words: String,
-        room: Box,
+        room: Rect,
         title: Option<String>,
     },
-    /// An arrow from point to point, by way of others.
-    Way {
+    /// An arrow from point to point, by edge of others.
+    Edge {
         line: Line,
         points: Vec<(i32, i32)>,
         end: End,
     },
 }
 
-/// What a way has at its end.
+/// What a edge has at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Head,
@@ -105,57 +105,57 @@ impl Style {
     }
 }
 
-/// All shapes of a picture, in the order of their drawing.
+/// All elements of a diagram, in the order of their drawing.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) width: i32,
     pub(super) height: i32,
     name: String,
     description: String,
-    pub(super) shapes: Vec<Shape>,
+    pub(super) elements: Vec<Element>,
 }
 
 impl Scene {
-    pub(super) fn new(width: i32, height: i32, picture: &Picture) -> Self {
-        let containers: Vec<String> = picture
+    pub(super) fn new(width: i32, height: i32, diagram: &Diagram) -> Self {
+        let containers: Vec<String> = diagram
             .nodes
             .iter()
             .map(|node| format!("{} ({})", node.name, node.words()))
             .collect();
-        let outside = picture.outside.as_ref().map(|outside| {
-            let doors: Vec<&str> = outside
-                .doors
+        let outside = diagram.outside.as_ref().map(|outside| {
+            let entries: Vec<&str> = outside
+                .entries
                 .iter()
-                .map(|door| picture.nodes[*door].name.as_str())
+                .map(|entry| diagram.nodes[*entry].name.as_str())
                 .collect();
-            format!(" From outside ({}): {}.", outside.name, doors.join(", "))
+            format!(" From outside ({}): {}.", outside.name, entries.join(", "))
         });
 
         Self {
             width,
             height,
-            name: match picture.summary.as_str() {
-                "" => picture.name.clone(),
-                summary => format!("{}: {summary}", picture.name),
+            name: match diagram.summary.as_str() {
+                "" => diagram.name.clone(),
+                summary => format!("{}: {summary}", diagram.name),
             },
             description: format!(
                 "{}. Last to start first: {}.{}",
-                picture.caption(),
+                diagram.caption(),
                 containers.join(", "),
                 outside.unwrap_or_default()
             ),
-            shapes: Vec::new(),
+            elements: Vec::new(),
         }
     }
 
     pub(super) fn rect(
         &mut self,
         class: &'static str,
-        place: Box,
+        place: Rect,
         round: i32,
         title: Option<String>,
     ) {
-        self.shapes.push(Shape::Rect {
+        self.elements.push(Element::Rect {
             class,
             place,
             round,
@@ -164,7 +164,7 @@ impl Scene {
     }
 
     /// Words that start, are centred or end in a room; what does not fit is cut, and told by a tooltip.
-    pub(super) fn words(&mut self, style: Style, words: &str, side: Align, room: Box) {
+    pub(super) fn words(&mut self, style: Style, words: &str, side: Align, room: Rect) {
         let cut = fitted(words, style.font(), room.width);
         let title = (cut != words).then(|| words.to_owned());
         let x = match side {
@@ -176,7 +176,7 @@ impl Scene {
         // The letters' foot, not their hanging parts, stands on the line.
         let y = room.bottom() - style.font().size / 4;
         if !cut.is_empty() {
-            self.shapes.push(Shape::Text {
+            self.elements.push(Element::Text {
                 style,
                 x,
                 y,
@@ -188,8 +188,8 @@ impl Scene {
         }
     }
 
-    pub(super) fn way(&mut self, line: Line, points: &[(i32, i32)], end: End) {
-        self.shapes.push(Shape::Way {
+    pub(super) fn edge(&mut self, line: Line, points: &[(i32, i32)], end: End) {
+        self.elements.push(Element::Edge {
             line,
             points: points.to_vec(),
             end,
@@ -205,8 +205,8 @@ impl Scene {
              <title id=\"name\">{name}</title>\n<desc id=\"what\">{description}</desc>\n{STYLE}"
         );
 
-        for shape in &self.shapes {
-            shape.write(&mut svg);
+        for element in &self.elements {
+            element.write(&mut svg);
         }
         svg.push_str("</svg>\n");
 
@@ -214,13 +214,13 @@ impl Scene {
     }
 }
 
-impl Shape {
+impl Element {
     fn write(&self, svg: &mut String) {
         let _ = match self {
             Self::Rect {
                 class,
                 place:
-                    Box {
+                    Rect {
                         x,
                         y,
                         width,
@@ -248,11 +248,11 @@ impl Shape {
                 side.attribute(),
                 closed("text", words, title.as_deref())
             ),
-            Self::Way { line, points, end } => {
+            Self::Edge { line, points, end } => {
                 writeln!(
                     svg,
                     "<path class=\"{}\" d=\"{}\"/>",
-                    way_class(*line, *end),
+                    edge_class(*line, *end),
                     path(points)
                 )
             }
@@ -285,14 +285,14 @@ impl Align {
     }
 }
 
-fn way_class(line: Line, end: End) -> &'static str {
+fn edge_class(line: Line, end: End) -> &'static str {
     match (line, end) {
-        (Line::Request, End::Head) => "way request request-head",
-        (Line::Request, End::Plain) => "way request",
-        (Line::Telemetry, End::Head) => "way telemetry telemetry-head",
-        (Line::Telemetry, End::Plain) => "way telemetry",
-        (Line::Wait, End::Head) => "way wait wait-head",
-        (Line::Wait, End::Plain) => "way wait",
+        (Line::Request, End::Head) => "edge request request-head",
+        (Line::Request, End::Plain) => "edge request",
+        (Line::Telemetry, End::Head) => "edge telemetry telemetry-head",
+        (Line::Telemetry, End::Plain) => "edge telemetry",
+        (Line::Wait, End::Head) => "edge wait wait-head",
+        (Line::Wait, End::Plain) => "edge wait",
     }
 }
 
@@ -321,7 +321,7 @@ fn path(points: &[(i32, i32)]) -> String {
     path
 }
 
-/// A little way from one point to another.
+/// A little edge from one point to another.
 fn towards((x, y): (i32, i32), (to_x, to_y): (i32, i32)) -> (i32, i32) {
     let step = |from: i32, to: i32| from + (to - from).clamp(-ROUND, ROUND);
     (step(x, to_x), step(y, to_y))

@@ -20,7 +20,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans",
 .hop { fill: #2563eb; } .app { fill: #d97706; } .sidecar { fill: #16a34a; } .init { fill: #9333ea; } .container { fill: #0891b2; }
 .chip { fill: #e2e8f0; stroke: #94a3b8; } .open { fill: #c2410c; stroke: #c2410c; }
 .trough { fill: #e2e8f0; }
-.way { fill: none; stroke-width: 1.6; }
+.edge { fill: none; stroke-width: 1.6; }
 .request { stroke: #2563eb; } .telemetry { stroke: #15803d; stroke-dasharray: 5 3; } .wait { stroke: #64748b; stroke-dasharray: 2 3; }
 .request-fill { fill: #2563eb; } .telemetry-fill { fill: #15803d; } .wait-fill { fill: #64748b; }
 .request-head { marker-end: url(#request); } .telemetry-head { marker-end: url(#telemetry); } .wait-head { marker-end: url(#wait); }

@@ -7,20 +7,23 @@ use std::collections::BTreeMap;
 use task_definition::{ContainerDefinition, TaskDefinition};
 
 use super::{Statement, equals, number_twins, pascal};
-use crate::resolve::Cast;
+use crate::resolve::ResolvedAssembly;
 
 /// The statements, in the order in which ECS needs them.
-pub(in crate::plan) fn statements(cast: &Cast, definition: &TaskDefinition) -> Vec<Statement> {
+pub(in crate::plan) fn statements(
+    assembly: &ResolvedAssembly,
+    definition: &TaskDefinition,
+) -> Vec<Statement> {
     let containers = &definition.container_definitions;
-    let mut statements = images(cast, containers);
-    statements.extend(logs(cast, containers));
+    let mut statements = images(assembly, containers);
+    statements.extend(logs(assembly, containers));
 
     let mut secrets: Vec<Statement> = containers
         .iter()
-        .flat_map(|container| secrets(cast, container))
+        .flat_map(|container| secrets(assembly, container))
         .collect();
 
-    secrets.extend(keys(cast, &secrets));
+    secrets.extend(keys(assembly, &secrets));
     statements.extend(secrets);
     statements.extend(containers.iter().flat_map(files));
     number_twins(&mut statements);
@@ -29,10 +32,10 @@ pub(in crate::plan) fn statements(cast: &Cast, definition: &TaskDefinition) -> V
 }
 
 /// Pulling images that are kept in ECR; others need no rights.
-fn images(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
+fn images(assembly: &ResolvedAssembly, containers: &[ContainerDefinition]) -> Vec<Statement> {
     let mut repositories = Asked::default();
     for container in containers {
-        if let Some(repository) = repository(cast, &container.image) {
+        if let Some(repository) = repository(assembly, &container.image) {
             repositories.add(repository, &container.name);
         }
     }
@@ -69,19 +72,19 @@ fn images(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
 }
 
 /// The ARN of the repository of an image in ECR: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/name:tag`.
-fn repository(cast: &Cast, image: &str) -> Option<String> {
+fn repository(assembly: &ResolvedAssembly, image: &str) -> Option<String> {
     let (host, path) = image.split_once('/')?;
     let (account, rest) = host.split_once(".dkr.ecr.")?;
     let region = rest.split('.').next()?;
     let name = path.split(['@', ':']).next()?;
     Some(format!(
         "arn:{}:ecr:{region}:{account}:repository/{name}",
-        cast.account.partition
+        assembly.account.partition
     ))
 }
 
 /// Writing into the groups that the containers name, and making those that are asked for.
-fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
+fn logs(assembly: &ResolvedAssembly, containers: &[ContainerDefinition]) -> Vec<Statement> {
     let (mut written, mut made) = (Asked::default(), Asked::default());
     for container in containers {
         let logs = container.log_configuration.as_ref();
@@ -92,7 +95,7 @@ fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
             continue;
         };
         let region = logs.options.get("awslogs-region");
-        let arn = cast
+        let arn = assembly
             .account
             .arn_in(region, "logs", &format!("log-group:{group}:*"));
 
@@ -132,10 +135,10 @@ fn logs(cast: &Cast, containers: &[ContainerDefinition]) -> Vec<Statement> {
 }
 
 /// Reading what a container's variables, log driver and registry are filled with.
-fn secrets(cast: &Cast, container: &ContainerDefinition) -> Vec<Statement> {
+fn secrets(assembly: &ResolvedAssembly, container: &ContainerDefinition) -> Vec<Statement> {
     let mut statements = Vec::new();
     let mut read = |word: &str, value_from: &str, why: String| {
-        let (action, resource) = reading(cast, value_from);
+        let (action, resource) = reading(assembly, value_from);
         statements.push(Statement {
             sid: format!("Read{}{}", pascal(&container.name), pascal(word)),
             actions: vec![action.to_owned()],
@@ -147,7 +150,7 @@ fn secrets(cast: &Cast, container: &ContainerDefinition) -> Vec<Statement> {
     };
 
     for secret in &container.secrets {
-        let (word, why) = match setting(cast, container, &secret.name) {
+        let (word, why) = match setting(assembly, container, &secret.name) {
             Some(setting) => {
                 let why = format!("the secret setting `{setting}`");
                 (setting, why)
@@ -174,8 +177,12 @@ fn secrets(cast: &Cast, container: &ContainerDefinition) -> Vec<Statement> {
 }
 
 /// The secret setting whose variable it is.
-fn setting(cast: &Cast, container: &ContainerDefinition, variable: &str) -> Option<String> {
-    let mut members = cast.members.iter();
+fn setting(
+    assembly: &ResolvedAssembly,
+    container: &ContainerDefinition,
+    variable: &str,
+) -> Option<String> {
+    let mut members = assembly.members.iter();
     let member = members.find(|member| member.name() == container.name)?;
     let mut settings = member.secrets.keys();
     settings
@@ -184,7 +191,7 @@ fn setting(cast: &Cast, container: &ContainerDefinition, variable: &str) -> Opti
 }
 
 /// The action and the resource of a `valueFrom`.
-fn reading(cast: &Cast, value_from: &str) -> (&'static str, String) {
+fn reading(assembly: &ResolvedAssembly, value_from: &str) -> (&'static str, String) {
     let parts: Vec<&str> = value_from.split(':').collect();
     match parts.get(2) {
         // Behind the name may come a key, a stage and a version, which are no part of the ARN.
@@ -197,14 +204,14 @@ fn reading(cast: &Cast, value_from: &str) -> (&'static str, String) {
         None => {
             let name = value_from.trim_start_matches('/');
             let resource = format!("parameter/{name}");
-            ("ssm:GetParameters", cast.account.arn("ssm", &resource))
+            ("ssm:GetParameters", assembly.account.arn("ssm", &resource))
         }
     }
 }
 
 /// The keys that the manifest names, for nothing else than reading those secrets.
-fn keys(cast: &Cast, secrets: &[Statement]) -> Option<Statement> {
-    let keys = &cast.manifest.file().secret_keys;
+fn keys(assembly: &ResolvedAssembly, secrets: &[Statement]) -> Option<Statement> {
+    let keys = &assembly.manifest.file().secret_keys;
     if keys.is_empty() || secrets.is_empty() {
         return None;
     }

@@ -3,28 +3,28 @@
 use serde_json::{Map, Value};
 use task_definition::Finding;
 
-use super::{Statement, equals, number_twins, pascal, wide};
+use super::{Statement, equals, number_twins, pascal, wildcards};
 use crate::component::{Component, Permission};
 use crate::manifest::{Manifest, OnDemand};
-use crate::resolve::{Cast, Member};
+use crate::resolve::{AssemblyMember, ResolvedAssembly};
 use crate::rules;
 use crate::values::{Values, interpolate};
 
 /// The statements, and what is accepted and wider than it need be.
 pub(in crate::plan) fn statements(
-    cast: &Cast,
+    assembly: &ResolvedAssembly,
 ) -> Result<(Vec<Statement>, Vec<Finding>), Vec<Finding>> {
     let (mut statements, mut findings, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    let on_demand = cast.manifest.file().on_demand.is_some();
-    for member in &cast.members {
+    let on_demand = assembly.manifest.file().on_demand.is_some();
+    for member in &assembly.members {
         let permissions = member.component.file().permissions.iter().enumerate();
         // What is about the trigger is of no use where there is none.
         for (index, permission) in
             permissions.filter(|(_, one)| on_demand || !is_about_trigger(one))
         {
-            match granted(member, permission, &cast.manifest, &cast.values) {
+            match granted(member, permission, &assembly.manifest, &assembly.values) {
                 Ok(statement) => {
-                    warnings.extend(wide::judge(&member.component, index, &statement));
+                    warnings.extend(wildcards::check(&member.component, index, &statement));
                     statements.push(statement);
                 }
                 Err(unknown) => findings.extend(unknown.iter().map(|unknown| {
@@ -41,9 +41,9 @@ pub(in crate::plan) fn statements(
     if !findings.is_empty() {
         return Err(findings);
     }
-    statements.extend(mounts(cast));
+    statements.extend(mounts(assembly));
 
-    let service = cast.manifest.file().service.as_ref();
+    let service = assembly.manifest.file().service.as_ref();
     if service.is_some_and(|service| service.exec) {
         statements.push(exec());
     }
@@ -53,14 +53,16 @@ pub(in crate::plan) fn statements(
 }
 
 /// File systems that a patch brings in and that ask who mounts them.
-fn mounts(cast: &Cast) -> Vec<Statement> {
-    let patch = cast.manifest.file().patch.as_ref();
+fn mounts(assembly: &ResolvedAssembly) -> Vec<Statement> {
+    let patch = assembly.manifest.file().patch.as_ref();
     let volumes = patch.and_then(|patch| patch.get("volumes")?.as_array());
     let volumes = volumes.into_iter().flatten();
-    volumes.filter_map(|volume| mount(cast, volume)).collect()
+    volumes
+        .filter_map(|volume| mount(assembly, volume))
+        .collect()
 }
 
-fn mount(cast: &Cast, volume: &Value) -> Option<Statement> {
+fn mount(assembly: &ResolvedAssembly, volume: &Value) -> Option<Statement> {
     let efs = volume.get("efsVolumeConfiguration")?;
     let authorization = efs.get("authorizationConfig")?;
     if authorization.get("iam")? != "ENABLED" {
@@ -68,7 +70,8 @@ fn mount(cast: &Cast, volume: &Value) -> Option<Statement> {
     }
 
     let arn = |kind: &str, id: &str| {
-        cast.account
+        assembly
+            .account
             .arn("elasticfilesystem", &format!("{kind}/{id}"))
     };
     let name = volume.get("name")?.as_str()?;
@@ -120,7 +123,7 @@ fn is_about_trigger(permission: &Permission) -> bool {
 
 /// A permission with its resources filled, or what is not known.
 fn granted(
-    member: &Member,
+    member: &AssemblyMember,
     permission: &Permission,
     manifest: &Manifest,
     values: &Values,
@@ -152,7 +155,7 @@ fn granted(
 }
 
 /// What the user set, or else the component's default, if it says anything.
-fn setting_text(member: &Member, setting: &str) -> Option<String> {
+fn setting_text(member: &AssemblyMember, setting: &str) -> Option<String> {
     if let Some(given) = member.settings.get(setting) {
         return Some(given.text.clone());
     }

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// The role of whoever starts tasks; none for a service, which ECS starts by itself.
 pub(super) fn role(plan: &Plan, cluster: &str) -> Option<Role> {
     let on_demand = plan.on_demand()?;
-    let account = &plan.wiring.cast.account;
+    let account = &plan.wiring.assembly.account;
     let name = plan.name();
     let mut statements = start(plan, cluster);
 
@@ -35,7 +35,7 @@ pub(super) fn role(plan: &Plan, cluster: &str) -> Option<Role> {
 }
 
 fn start(plan: &Plan, cluster: &str) -> Vec<Statement> {
-    let account = &plan.wiring.cast.account;
+    let account = &plan.wiring.assembly.account;
     let (name, definition) = (plan.name(), plan.definition());
     let roles = [&definition.execution_role_arn, &definition.task_role_arn];
     let cluster_arn = account.arn("ecs", &format!("cluster/{cluster}"));

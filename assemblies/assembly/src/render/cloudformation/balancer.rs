@@ -122,7 +122,7 @@ impl Balancer {
 
     /// Clients reach the load balancer, the load balancer reaches the outermost port, and nothing else.
     fn security_groups(self, stack: &mut Stack, plan: &Plan) {
-        let port = plan.public().map_or(0, crate::wire::Public::port);
+        let port = plan.public().map_or(0, crate::wire::PublicPort::port);
         let listens = match self {
             Self::Application => either("HasCertificate", json!(443), json!(80)),
             Self::Network => reference("Port"),

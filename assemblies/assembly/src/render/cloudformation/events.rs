@@ -53,7 +53,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
 
 /// The rule starts the task itself.
 fn direct(plan: &Plan, on_demand: &OnDemand) -> Value {
-    let variables = trigger::variables(&plan.wiring.cast);
+    let variables = trigger::variables(&plan.wiring.assembly);
     let app = app(plan);
     json!({
         "Id": "run-task",
@@ -84,7 +84,7 @@ fn direct(plan: &Plan, on_demand: &OnDemand) -> Value {
 ///
 /// A pipe can only take whole values out of a message, so the rule puts them together.
 fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
-    let variables = trigger::variables(&plan.wiring.cast);
+    let variables = trigger::variables(&plan.wiring.assembly);
     let tries = on_demand.retries.unwrap_or(QUEUE_RETRIES) + 1;
     queue::add_with_redrive(stack, QUEUE, plan.name(), UNDELIVERED, tries);
     queue::open(stack, QUEUE, &[RULE]);
@@ -131,5 +131,6 @@ fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
 
 /// The app's container.
 pub(super) fn app(plan: &Plan) -> &str {
-    plan.app().map_or(plan.name(), crate::resolve::Member::name)
+    plan.app()
+        .map_or(plan.name(), crate::resolve::AssemblyMember::name)
 }

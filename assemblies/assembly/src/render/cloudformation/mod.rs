@@ -25,7 +25,7 @@ use stack::Stack;
 pub(super) fn text(plan: &Plan) -> String {
     let stack = stack(plan);
     let mut value = stack.value();
-    if let Some(over) = &plan.wiring.cast.manifest.file().stack {
+    if let Some(over) = &plan.wiring.assembly.manifest.file().stack {
         let over = serde_json::Value::Object(over.clone());
         merge::merge(&mut value, &over, "", "/stack", &mut |_, _| {});
     }

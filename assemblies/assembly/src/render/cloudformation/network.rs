@@ -10,7 +10,7 @@ pub(super) const TASK_GROUP: &str = "TaskSecurityGroup";
 
 /// What every stack asks for.
 pub(super) fn parameters(stack: &mut Stack, plan: &Plan) {
-    let cluster = &plan.wiring.cast.account.cluster;
+    let cluster = &plan.wiring.assembly.account.cluster;
     stack.parameter(
         "Cluster",
         "The name of the ECS cluster, which exists.",

@@ -23,7 +23,7 @@ pub(super) fn logical(word: &str) -> &'static str {
 pub(super) fn task_roles(plan: &Plan) -> Vec<(&'static str, &'static str)> {
     let definition = plan.definition();
     let made = |named: Option<&String>, word| {
-        let ours = role_arn(&plan.wiring.cast.account, plan.name(), word);
+        let ours = role_arn(&plan.wiring.assembly.account, plan.name(), word);
         named == Some(&ours)
     };
     let mut roles = Vec::new();
@@ -57,7 +57,7 @@ fn add_role(stack: &mut Stack, plan: &Plan, role: &Role) {
 
     let properties = json!({
         "RoleName": role.name,
-        "AssumeRolePolicyDocument": iam::trust(role, &plan.wiring.cast.account),
+        "AssumeRolePolicyDocument": iam::trust(role, &plan.wiring.assembly.account),
         "Policies": [{ "PolicyName": role.name, "PolicyDocument": policy }],
     });
 

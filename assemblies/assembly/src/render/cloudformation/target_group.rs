@@ -7,7 +7,7 @@ use super::stack::{Stack, attribute, either, reference};
 use super::task;
 use crate::component::AppProtocol;
 use crate::plan::{LAST_WORDS, Plan};
-use crate::wire::Public;
+use crate::wire::PublicPort;
 
 /// Seconds between two checks of a target; two good ones make it healthy. AWS's own five times 30 would keep a new
 /// task waiting for two and a half minutes.
@@ -18,7 +18,7 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
     let mut properties = json!({
         "TargetType": "ip",
         "VpcId": reference("Vpc"),
-        "Port": plan.public().map(Public::port),
+        "Port": plan.public().map(PublicPort::port),
         "Protocol": protocol(balancer, plan),
     });
 
@@ -96,7 +96,7 @@ pub(super) fn registration(plan: &Plan) -> Value {
     let public = plan.public();
     json!({
         "ContainerName": public.map(|public| public.container(plan)),
-        "ContainerPort": public.map(Public::port),
+        "ContainerPort": public.map(PublicPort::port),
         "TargetGroupArn": reference("TargetGroup"),
     })
 }

@@ -18,7 +18,11 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
     images(stack, &mut properties);
 
     let group = format!("/ecs/{}", plan.name());
-    if logs_into(&mut properties, &group, &plan.wiring.cast.account.region) {
+    if logs_into(
+        &mut properties,
+        &group,
+        &plan.wiring.assembly.account.region,
+    ) {
         stack.parameter(
             "LogRetention",
             "Days for which logs are kept.",

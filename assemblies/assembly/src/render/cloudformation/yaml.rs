@@ -249,7 +249,7 @@ fn scalar(line: &mut String, text: &str, context: Context) {
     line.push('"');
 }
 
-/// Letters that a quoted string cannot hold as they are.
+/// Charset that a quoted string cannot hold as they are.
 fn is_unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(

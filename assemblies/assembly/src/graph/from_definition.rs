@@ -1,22 +1,22 @@
-//! The picture of anybody's task definition: what it says, and what can be read between its lines.
+//! The diagram of anybody's task definition: what it says, and what can be read between its lines.
 
 use task_definition::{Condition, ContainerDefinition, PortMapping, TaskDefinition};
 
-use super::picture::{Edge, Kind, Line, Outside, Picture, Port, Reach, draft, machine};
+use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, draft, machine};
 use crate::plan::Size;
 
-impl From<&TaskDefinition> for Picture {
+impl From<&TaskDefinition> for Diagram {
     fn from(task: &TaskDefinition) -> Self {
-        let mut picture = draft(task);
-        picture.size = size(task, picture.whole);
+        let mut diagram = draft(task);
+        diagram.size = size(task, diagram.whole);
         let containers = &task.container_definitions;
-        for (node, container) in picture.nodes.iter_mut().zip(containers) {
+        for (node, container) in diagram.nodes.iter_mut().zip(containers) {
             node.kind = kind(task, container);
             node.ports = container.port_mappings.iter().filter_map(port).collect();
         }
-        picture.edges.extend(uses(containers));
-        picture.outside = outside(task, containers);
-        picture.arranged()
+        diagram.edges.extend(uses(containers));
+        diagram.outside = outside(task, containers);
+        diagram.arranged()
     }
 }
 
@@ -74,16 +74,16 @@ fn outside(task: &TaskDefinition, containers: &[ContainerDefinition]) -> Option<
         .iter()
         .enumerate()
         .filter(|(_, one)| !one.port_mappings.is_empty());
-    let doors: Vec<usize> = mapped.map(|(index, _)| index).collect();
+    let entries: Vec<usize> = mapped.map(|(index, _)| index).collect();
 
-    (!doors.is_empty()).then(|| Outside {
+    (!entries.is_empty()).then(|| Outside {
         name: "network".to_owned(),
         detail: task
             .network_mode
             .clone()
             .unwrap_or_else(|| "bridge".to_owned()),
         line: Line::Request,
-        doors,
+        entries,
     })
 }
 

@@ -5,9 +5,9 @@ use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 use super::order::{Order, order};
 use crate::prices::Price;
 
-/// A task as it is drawn: its containers in the order of the picture, and what is between them.
+/// A task as it is drawn: its containers in the order of the diagram, and what is between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Diagram {
     pub(super) name: String,
     pub(super) summary: String,
     /// `1 vCPU · 2 GB · X86_64`.
@@ -32,7 +32,7 @@ pub(super) struct Outside {
     pub(super) detail: String,
     pub(super) line: Line,
     /// The containers that it reaches, or starts.
-    pub(super) doors: Vec<usize>,
+    pub(super) entries: Vec<usize>,
 }
 
 /// A container.
@@ -185,7 +185,7 @@ impl Port {
     }
 }
 
-impl Picture {
+impl Diagram {
     /// The order of the drawing: who starts last stands on top. Edges that only repeat others are gone.
     pub(super) fn arranged(mut self) -> Self {
         let mut at: Vec<usize> = (0..self.nodes.len()).collect();
@@ -206,19 +206,19 @@ impl Picture {
         });
 
         if let Some(outside) = &mut self.outside {
-            for door in &mut outside.doors {
-                *door = place(*door);
+            for entry in &mut outside.entries {
+                *entry = place(*entry);
             }
-            outside.doors.sort_unstable();
-            outside.doors.dedup();
+            outside.entries.sort_unstable();
+            outside.entries.dedup();
         }
 
         self
     }
 
-    /// The picture with the price of a task that runs all month.
+    /// The diagram with the price of a task that runs all month.
     #[must_use]
-    pub fn priced(mut self, price: &Price) -> Self {
+    pub fn with_price(mut self, price: &Price) -> Self {
         let of = format!("{}, {}", price.region, price.date);
         self.price = Some((format!("${:.2} a month", price.month()), of));
         self
@@ -258,10 +258,10 @@ pub(super) fn waits(task: &TaskDefinition) -> Vec<Edge> {
 }
 
 /// The parts that a definition alone can say.
-pub(super) fn draft(task: &TaskDefinition) -> Picture {
+pub(super) fn draft(task: &TaskDefinition) -> Diagram {
     let order = order(task);
     let containers = &task.container_definitions;
-    Picture {
+    Diagram {
         name: task.family.clone(),
         summary: String::new(),
         size: String::new(),

@@ -1,11 +1,11 @@
 //! The arrows between the containers, and into them.
 
-use super::scene::{Box, End, Scene};
+use super::scene::{End, Rect, Scene};
 use super::{LANE, MARGIN, OUTSIDE, PAD, STUB, Sheet};
-use crate::graph::picture::Line;
+use crate::graph::diagram::Line;
 use crate::graph::routes::{Bus, Side};
 
-pub(super) fn ways(sheet: &Sheet<'_>, scene: &mut Scene) {
+pub(super) fn edges(sheet: &Sheet<'_>, scene: &mut Scene) {
     for edge in &sheet.routes.straight {
         let (from, to) = (sheet.card(edge.from), sheet.card(edge.to));
         let x = if edge.line == Line::Request {
@@ -13,28 +13,28 @@ pub(super) fn ways(sheet: &Sheet<'_>, scene: &mut Scene) {
         } else {
             from.right() - INSIDE
         };
-        scene.way(edge.line, &[(x, from.bottom()), (x, to.y)], End::Head);
+        scene.edge(edge.line, &[(x, from.bottom()), (x, to.y)], End::Head);
     }
 
     for (number, bus) in sheet.routes.buses.iter().enumerate() {
         lane(sheet, number, bus, scene);
     }
-    doors(sheet, scene);
+    entries(sheet, scene);
 }
 
 /// How far from a card's edge an arrow to its neighbour leaves.
 const INSIDE: i32 = 44;
 
-/// Everybody's way into the lane, then the lane, whose end is the target.
+/// Everybody's edge into the lane, then the lane, whose end is the target.
 fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
-    let x = |card: Box| match bus.side {
+    let x = |card: Rect| match bus.side {
         Side::Left => (card.x, card.x - STUB - bus.lane as i32 * LANE),
         Side::Right => (card.right(), card.right() + STUB + bus.lane as i32 * LANE),
     };
     let (edge, lane) = x(sheet.card(bus.to));
     let end = height(sheet, number, bus.to);
 
-    // The farthest one above and the farthest one below draw the whole way; the others join it.
+    // The farthest one above and the farthest one below draw the whole edge; the others join it.
     let mut above: Vec<i32> = bus
         .from
         .iter()
@@ -46,12 +46,12 @@ fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
     let full = [upper.first(), lower.last()];
     for start in full.into_iter().flatten() {
         let points = [(edge, *start), (lane, *start), (lane, end), (edge, end)];
-        scene.way(bus.line, &points, End::Head);
+        scene.edge(bus.line, &points, End::Head);
     }
 
     let joining = upper.iter().skip(1).chain(lower.iter().rev().skip(1));
     for start in joining {
-        scene.way(bus.line, &[(edge, *start), (lane, *start)], End::Plain);
+        scene.edge(bus.line, &[(edge, *start), (lane, *start)], End::Plain);
     }
 }
 
@@ -70,14 +70,14 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
 
     let card = sheet.card(index);
     // The middle of the left side belongs to the arrow from outside.
-    let has_door = side == Side::Left
+    let has_entry = side == Side::Left
         && sheet
-            .picture
+            .diagram
             .outside
             .as_ref()
-            .is_some_and(|outside| outside.doors.contains(&index));
+            .is_some_and(|outside| outside.entries.contains(&index));
 
-    let (upper, room) = if has_door {
+    let (upper, room) = if has_entry {
         (card.middle(), card.height / 2)
     } else {
         (card.y, card.height)
@@ -87,28 +87,28 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
 }
 
 /// From what stands before the task across its edge, to every container that it reaches.
-fn doors(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let Some(outside) = &sheet.picture.outside else {
+fn entries(sheet: &Sheet<'_>, scene: &mut Scene) {
+    let Some(outside) = &sheet.diagram.outside else {
         return;
     };
     let start = MARGIN + OUTSIDE;
-    let mut doors = outside.doors.iter().map(|door| sheet.card(*door));
-    let Some(first) = doors.next() else { return };
+    let mut entries = outside.entries.iter().map(|entry| sheet.card(*entry));
+    let Some(first) = entries.next() else { return };
 
-    scene.way(
+    scene.edge(
         outside.line,
         &[(start, first.middle()), (first.x, first.middle())],
         End::Head,
     );
 
     let turn = start + PAD;
-    for card in doors {
+    for card in entries {
         let points = [
             (start, first.middle()),
             (turn, first.middle()),
             (turn, card.middle()),
             (card.x, card.middle()),
         ];
-        scene.way(outside.line, &points, End::Head);
+        scene.edge(outside.line, &points, End::Head);
     }
 }

@@ -6,8 +6,8 @@ use super::Statement;
 use crate::component::Component;
 use crate::rules;
 
-/// What is too wide in a statement that a component's permission led to.
-pub(super) fn judge(component: &Component, index: usize, statement: &Statement) -> Vec<Finding> {
+/// What is too wildcards in a statement that a component's permission led to.
+pub(super) fn check(component: &Component, index: usize, statement: &Statement) -> Vec<Finding> {
     let (name, actions) = (component.name(), &statement.actions);
     let open = actions.iter().find(|action| action.contains('*'));
     let mut findings = Vec::new();

@@ -1,34 +1,34 @@
-//! The picture of a plan.
+//! The diagram of a plan.
 
 use crate::plan::{Plan, Price};
-use crate::resolve::{Link, Member, Role};
+use crate::resolve::{AssemblyMember, Link, Role};
 
-use super::picture::{Edge, Kind, Line, Outside, Picture, Port, Reach, draft, machine};
+use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, draft, machine};
 
-impl From<&Plan> for Picture {
+impl From<&Plan> for Diagram {
     fn from(plan: &Plan) -> Self {
         let task = plan.definition();
-        let mut picture = draft(task);
-        plan.name().clone_into(&mut picture.name);
-        plan.summary().clone_into(&mut picture.summary);
-        picture.size = format!("{} · {}", plan.size(), machine(task));
-        picture.price = plan.price().map(|price| price_in_words(plan, price));
-        picture.outside = outside(plan);
-        picture.boundary = "only what an arrow from outside enters can be reached from there";
+        let mut diagram = draft(task);
+        plan.name().clone_into(&mut diagram.name);
+        plan.summary().clone_into(&mut diagram.summary);
+        diagram.size = format!("{} · {}", plan.size(), machine(task));
+        diagram.price = plan.price().map(|price| price_in_words(plan, price));
+        diagram.outside = outside(plan);
+        diagram.boundary = "only what an arrow from outside enters can be reached from there";
 
         for (index, member) in plan.containers().iter().enumerate() {
             // A patch may add containers, which follow; it cannot take one away.
-            if let Some(node) = picture.nodes.get_mut(index) {
+            if let Some(node) = diagram.nodes.get_mut(index) {
                 node.kind = kind(member.role());
                 node.ports = ports(plan, index);
                 node.silent = "listens nowhere";
             }
         }
 
-        picture
+        diagram
             .edges
             .extend(plan.links().iter().map(|link| edge(plan, link)));
-        picture.arranged()
+        diagram.arranged()
     }
 }
 
@@ -56,7 +56,7 @@ fn outside(plan: &Plan) -> Option<Outside> {
             name: "internet".to_owned(),
             detail: format!("{} :{}", public.interface(), public.port()),
             line: Line::Request,
-            doors: vec![public.member],
+            entries: vec![public.member],
         });
     }
 
@@ -70,13 +70,13 @@ fn outside(plan: &Plan) -> Option<Outside> {
         name: "bucket".to_owned(),
         detail: trigger.bucket.clone(),
         line: Line::Wait,
-        doors: vec![app],
+        entries: vec![app],
     })
 }
 
 /// What a container offers while it serves; interfaces on one port stand together.
 fn ports(plan: &Plan, index: usize) -> Vec<Port> {
-    let member: &Member = &plan.containers()[index];
+    let member: &AssemblyMember = &plan.containers()[index];
     let listens = &plan.wiring.containers[index].listens;
     let mut ports: Vec<Port> = Vec::new();
 
