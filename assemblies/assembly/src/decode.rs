@@ -1,8 +1,8 @@
-//! Holds a text against a JSON Schema and turns it into a type.
+//! Validates a file against the JSON Schema of a type and decodes it.
 //!
-//! The schema is the one that is committed for editors (made from the types), so what an editor accepts
-//! and what the assembler accepts cannot drift apart. All faults are gathered; what is wrong is left
-//! out, so that the stages after this one can still say what else is wrong.
+//! The schema is generated from the types, and is the one that is committed for editors, so an editor and the
+//! assembler accept the same files. All errors are collected. Invalid fields are left out, so that the following
+//! stages can report further findings.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -15,9 +15,9 @@ use task_definition::source::{Node, NodeValue, Source};
 use task_definition::{Finding, Place};
 
 use crate::rules;
-use crate::text::meant;
+use crate::text::suggest;
 
-/// The JSON Schema of a type.
+/// Returns the JSON Schema of a type.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     SchemaSettings::draft2020_12()
         .into_generator()
@@ -25,18 +25,18 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
         .to_value()
 }
 
-/// The same, made once for each type: of a thousand files each would otherwise make it anew.
+/// Returns the JSON Schema of a type from a cache: generating it for each of many files would be slow.
 fn cached_schema_of<T: JsonSchema + 'static>() -> Arc<Value> {
-    static KEPT: Mutex<BTreeMap<TypeId, Arc<Value>>> = Mutex::new(BTreeMap::new());
-    // Whatever a thread that panicked left behind is whole: values go in and are never changed.
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let schema = kept
+    static CACHE: Mutex<BTreeMap<TypeId, Arc<Value>>> = Mutex::new(BTreeMap::new());
+    // A panic of another thread cannot leave the map inconsistent: entries are only added, never changed.
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let schema = cache
         .entry(TypeId::of::<T>())
         .or_insert_with(|| Arc::new(schema_of::<T>()));
     schema.clone()
 }
 
-/// The value of a text, as far as it fits the type, and everything that does not fit.
+/// Decodes a file and returns the value, if there is one, and a finding for each field that does not match.
 pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
     source: &Source,
     node: &Node,
@@ -47,15 +47,14 @@ pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
         root: &schema,
         findings: Vec::new(),
     };
-    let fitting = reader.value(node, &schema, "");
-    let Some(fitting) = fitting else {
+    let Some(valid) = reader.value(node, &schema, "") else {
         return (None, reader.findings);
     };
 
-    match serde_json::from_value(fitting) {
+    match serde_json::from_value(valid) {
         Ok(value) => (Some(value), reader.findings),
         Err(error) => {
-            // A missing field has been told already; anything else must not pass unseen.
+            // A missing field has its finding already; any other error must not be lost.
             if reader.findings.is_empty() {
                 let place = Place::in_text(source, node.span);
                 reader
@@ -80,8 +79,8 @@ impl<'a> Reader<'a> {
             return self.optional(node, choices, path);
         }
 
-        if let Some(words) = words(schema) {
-            return self.choice(node, &words, path);
+        if let Some(variants) = variants(schema) {
+            return self.choice(node, &variants, path);
         }
         match kind(schema) {
             Some(_) if nullable(schema) && node.value == NodeValue::Null => Some(Value::Null),
@@ -102,23 +101,23 @@ impl<'a> Reader<'a> {
             .unwrap_or(schema)
     }
 
-    /// `Option` of a record comes as `anyOf [record, null]`, a word or a record as `anyOf [word, record]`.
+    /// Validates against `anyOf`: `[record, null]` for an optional record, `[word, record]` for a word or a record.
     fn optional(&mut self, node: &Node, choices: &'a [Value], path: &str) -> Option<Value> {
         if node.value == NodeValue::Null {
             return Some(Value::Null);
         }
-        let mut others = choices.iter().filter(|one| kind(one) != Some("null"));
+        let mut others = choices.iter().filter(|choice| kind(choice) != Some("null"));
         let first = others.next()?;
         let is_map = matches!(node.value, NodeValue::Map(_));
-        let map = others.find(|one| kind(self.resolve_ref(one)) == Some("object"));
+        let map = others.find(|choice| kind(self.resolve_ref(choice)) == Some("object"));
         self.value(node, map.filter(|_| is_map).unwrap_or(first), path)
     }
 
-    fn choice(&mut self, node: &Node, words: &[&str], path: &str) -> Option<Value> {
+    fn choice(&mut self, node: &Node, variants: &[&str], path: &str) -> Option<Value> {
         match node.text() {
-            Some(text) if words.contains(&text) => Some(node.to_json()),
+            Some(text) if variants.contains(&text) => Some(node.to_json()),
             Some(text) => {
-                let hint = meant(text, words.iter().copied());
+                let hint = suggest(text, variants.iter().copied());
                 self.add(rules::m02_wrong_type::unknown_choice(
                     self.place(node),
                     path,
@@ -137,12 +136,12 @@ impl<'a> Reader<'a> {
         };
         let fields = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
-        let mut fitting = Map::new();
+        let mut valid = Map::new();
 
         for (key, value) in entries {
             let path = join(path, &key.name);
             if let Some(field) = fields.and_then(|fields| fields.get(&key.name)) {
-                fitting.extend(
+                valid.extend(
                     self.value(value, field, &path)
                         .map(|value| (key.name.clone(), value)),
                 );
@@ -152,11 +151,11 @@ impl<'a> Reader<'a> {
                 self.add(rules::m01_unknown_field::unknown_field(
                     place,
                     &path,
-                    &meant(&key.name, known),
+                    &suggest(&key.name, known),
                 ));
             } else {
                 let schema = others.unwrap_or(&Value::Bool(true));
-                fitting.extend(
+                valid.extend(
                     self.value(value, schema, &path)
                         .map(|value| (key.name.clone(), value)),
                 );
@@ -170,7 +169,7 @@ impl<'a> Reader<'a> {
             .flatten()
         {
             let name = missing.as_str().unwrap_or_default();
-            // A field that is there but wrong has had its finding.
+            // A field that is present but invalid has a finding already.
             if node.get(name).is_none() {
                 self.add(rules::m03_missing_field::missing_field(
                     self.place(node),
@@ -179,19 +178,19 @@ impl<'a> Reader<'a> {
             }
         }
 
-        Some(Value::Object(fitting))
+        Some(Value::Object(valid))
     }
 
     fn list(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
         let NodeValue::List(items) = &node.value else {
             return self.mismatch(node, path, "a list");
         };
-        let shape = schema.get("items").unwrap_or(&Value::Bool(true));
-        let fitting = items
+        let item_schema = schema.get("items").unwrap_or(&Value::Bool(true));
+        let valid = items
             .iter()
             .enumerate()
-            .filter_map(|(index, item)| self.value(item, shape, &format!("{path}[{index}]")));
-        Some(Value::Array(fitting.collect()))
+            .filter_map(|(index, item)| self.value(item, item_schema, &format!("{path}[{index}]")));
+        Some(Value::Array(valid.collect()))
     }
 
     fn text(&mut self, node: &Node, path: &str) -> Option<Value> {
@@ -204,7 +203,7 @@ impl<'a> Reader<'a> {
     fn boolean(&mut self, node: &Node, path: &str) -> Option<Value> {
         match (&node.value, node.text()) {
             (NodeValue::Bool(_), _) => Some(node.to_json()),
-            // A value filled in for `${…}` is text.
+            // An interpolated `${…}` is always text.
             (_, Some("true")) => Some(Value::Bool(true)),
             (_, Some("false")) => Some(Value::Bool(false)),
             _ => self.mismatch(node, path, "`true` or `false`"),
@@ -214,13 +213,16 @@ impl<'a> Reader<'a> {
     fn integer(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
         let number = match &node.value {
             NodeValue::Number(number) => number.as_i64(),
-            // A value filled in for `${…}` is text.
+            // An interpolated `${…}` is always text.
             NodeValue::Text(text) => text.parse().ok(),
             _ => None,
         };
 
         let Some(number) = number else {
-            if let Some((text, amount)) = node.text().and_then(|text| Some((text, amount(text)?))) {
+            if let Some((text, amount)) = node
+                .text()
+                .and_then(|text| Some((text, parse_amount(text)?)))
+            {
                 self.add(rules::m02_wrong_type::has_unit(
                     self.place(node),
                     path,
@@ -232,6 +234,7 @@ impl<'a> Reader<'a> {
             return self.mismatch(node, path, "a whole number");
         };
 
+        // schemars writes no bounds for the unsigned types; their format implies them.
         let bound = |name| schema.get(name).and_then(Value::as_i64);
         let low = bound("minimum").unwrap_or(0);
         let high = bound("maximum").unwrap_or(match schema.get("format").and_then(Value::as_str) {
@@ -256,11 +259,12 @@ impl<'a> Reader<'a> {
     fn number(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
         let number = match &node.value {
             NodeValue::Number(number) => number.as_f64(),
-            // A value filled in for `${…}` is text.
+            // An interpolated `${…}` is always text.
             NodeValue::Text(text) => text.parse().ok(),
             _ => None,
         };
 
+        // YAML has `.inf` and `.nan`; JSON does not.
         let Some(number) = number.filter(|number| number.is_finite()) else {
             return self.mismatch(node, path, "a number");
         };
@@ -280,9 +284,10 @@ impl<'a> Reader<'a> {
     }
 
     fn mismatch(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Value> {
-        // A `${…}` that could not be filled has had its finding, but where it is all there is.
-        let is_unfilled = |text| crate::values::interpolate(text, |_| None).is_err();
-        if path.is_empty() || !node.text().is_some_and(is_unfilled) {
+        // A `${…}` that could not be interpolated has a finding already, except at the top level, where no other
+        // finding says why there is no result.
+        let is_unresolved = |text| crate::values::interpolate(text, |_| None).is_err();
+        if path.is_empty() || !node.text().is_some_and(is_unresolved) {
             let (place, found) = (self.place(node), node.kind());
             self.add(if path.is_empty() {
                 rules::m02_wrong_type::not_a_map(place, found)
@@ -302,9 +307,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What people write for an amount of memory or CPU, in MiB or CPU units: `2GB`, `512 MiB`, `0.5 vCPU`.
-fn amount(text: &str) -> Option<u32> {
+/// Parses an amount of memory or CPU with a unit into MiB or CPU units: `2GB`, `512 MiB`, `0.5 vCPU`.
+fn parse_amount(text: &str) -> Option<u32> {
     let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
+    // Both results use a factor of 1024: 1 GiB is 1024 MiB, and 1 vCPU is 1024 CPU units.
     let factor = match text[unit..].to_ascii_lowercase().as_str() {
         "m" | "mb" | "mib" => 1.0,
         "g" | "gb" | "gib" | "vcpu" | "vcpus" => 1024.0,
@@ -321,7 +327,7 @@ fn amount(text: &str) -> Option<u32> {
     fits.then_some(amount as u32)
 }
 
-/// The type a schema asks for, without `null`.
+/// Returns the type of a schema, without `null`.
 fn kind(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::Array(kinds) => kinds
@@ -339,8 +345,8 @@ fn nullable(schema: &Value) -> bool {
         .is_some_and(|kinds| kinds.iter().any(|k| k == "null"))
 }
 
-/// The words of an enum: a list, or one `const` each when they have docs.
-fn words(schema: &Value) -> Option<Vec<&str>> {
+/// Returns the variants of an enum schema. schemars writes a list, or one `const` each if they have docs.
+fn variants(schema: &Value) -> Option<Vec<&str>> {
     if let Some(list) = schema.get("enum").and_then(Value::as_array) {
         return Some(list.iter().filter_map(Value::as_str).collect());
     }

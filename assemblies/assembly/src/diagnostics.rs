@@ -1,93 +1,94 @@
-//! Findings on their way through the stages: judged as they come, kept until the end.
+//! Collects the findings of all stages and applies the rule configuration to them.
 
 use task_definition::{Finding, Judged, Judgement, Ruling};
 
 use crate::rules;
-use crate::text::in_order;
+use crate::text::sort_by_location;
 
-/// What the stages have found so far, and by what it is judged.
+/// The findings so far, and the rule configuration that applies to them.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
-    judgement: Judgement,
-    judged: Judged,
+    config: Judgement,
+    outcome: Judged,
 }
 
 impl Diagnostics {
-    /// Nothing has been found yet.
-    pub fn new(judgement: &Judgement) -> Self {
+    /// Creates an empty collection with this rule configuration.
+    pub fn new(config: &Judgement) -> Self {
         Self {
-            judgement: judgement.clone(),
-            judged: Judged::default(),
+            config: config.clone(),
+            outcome: Judged::default(),
         }
     }
 
-    /// Hears the manifest itself on how bad a finding is.
-    pub fn add_overrides(&mut self, rulings: Vec<Ruling>) {
-        self.judgement = std::mem::take(&mut self.judgement).with(rulings);
+    /// Adds the `rules:` of the manifest to the configuration.
+    pub fn add_overrides(&mut self, overrides: Vec<Ruling>) {
+        self.config = std::mem::take(&mut self.config).with(overrides);
     }
 
-    /// Takes what a stage has found though it could make what it is there to make. Answers whether the
-    /// next stage may begin.
+    /// Adds the findings of a stage that has produced a result, and returns whether the next stage may begin.
     pub fn report(&mut self, findings: Vec<Finding>) -> bool {
-        self.judge(findings, |finding| rules::is_suppressible(finding.rule));
-        !self.judged.has_errors()
+        self.apply_config(findings, |finding| rules::is_suppressible(finding.rule));
+        !self.outcome.has_errors()
     }
 
-    /// Takes what kept a stage from making anything, which no word can silence.
+    /// Adds the findings that prevented a stage from producing a result. They cannot be suppressed.
     pub fn report_fatal(&mut self, findings: Vec<Finding>) {
-        self.judge(findings, |_| false);
+        self.apply_config(findings, |_| false);
     }
 
-    /// What is said about rules.
+    /// Returns the entries of the rule configuration.
     pub(crate) fn overrides(&self) -> &[Ruling] {
-        self.judgement.rulings()
+        self.config.rulings()
     }
 
-    /// Whether a rule has found something.
+    /// Returns whether a rule has had a finding, suppressed or not.
     pub(crate) fn has_triggered(&self, rule: &str) -> bool {
-        self.judged.seen.contains(rule)
+        self.outcome.seen.contains(rule)
     }
 
-    /// Everything that was found, in the order of its lines.
+    /// Returns all findings, sorted by line.
     pub fn finish(mut self) -> Judged {
-        for ruling in std::mem::take(&mut self.judged.in_vain) {
+        // An entry for a rule that cannot be suppressed is an error by itself.
+        for entry in std::mem::take(&mut self.outcome.in_vain) {
             let finding =
-                rules::m26_unsuppressible_rule::unsuppressible(ruling.place.clone(), &ruling.rule);
-            self.judged.findings.push(finding);
-            self.judged.in_vain.push(ruling);
+                rules::m26_unsuppressible_rule::unsuppressible(entry.place.clone(), &entry.rule);
+            self.outcome.findings.push(finding);
+            self.outcome.in_vain.push(entry);
         }
-        self.judged.findings = in_order(self.judged.findings);
-        self.judged
+
+        self.outcome.findings = sort_by_location(self.outcome.findings);
+        self.outcome
     }
 
-    fn judge(&mut self, findings: Vec<Finding>, may_pass: impl Fn(&Finding) -> bool) {
-        let judged = self.judgement.judge(findings, may_pass);
+    fn apply_config(&mut self, findings: Vec<Finding>, is_suppressible: impl Fn(&Finding) -> bool) {
+        let outcome = self.config.judge(findings, is_suppressible);
         let Judged {
             findings,
             silenced,
             seen,
             in_vain,
-        } = judged;
+        } = outcome;
 
-        // Two stages may meet the same thing when the first one's finding let the second begin.
+        // Two stages can report the same finding when the first one was suppressed and the second one ran.
         for finding in findings {
-            if !self.judged.findings.contains(&finding) {
-                self.judged.findings.push(finding);
+            if !self.outcome.findings.contains(&finding) {
+                self.outcome.findings.push(finding);
             }
         }
 
-        for one in silenced {
-            if !self.judged.silenced.contains(&one) {
-                self.judged.silenced.push(one);
+        for suppressed in silenced {
+            if !self.outcome.silenced.contains(&suppressed) {
+                self.outcome.silenced.push(suppressed);
             }
         }
 
-        for ruling in in_vain {
-            if !self.judged.in_vain.contains(&ruling) {
-                self.judged.in_vain.push(ruling);
+        for entry in in_vain {
+            if !self.outcome.in_vain.contains(&entry) {
+                self.outcome.in_vain.push(entry);
             }
         }
 
-        self.judged.seen.extend(seen);
+        self.outcome.seen.extend(seen);
     }
 }

@@ -1,4 +1,4 @@
-//! `rules:` in a manifest, and the file of rules of a project: who is silenced, and why.
+//! `rules:` in a manifest and the rules file of a project: the severity of rules, with a reason.
 
 use std::collections::BTreeMap;
 
@@ -11,48 +11,48 @@ use crate::decode;
 use crate::manifest::Manifest;
 use crate::rules::{self, rules};
 
-/// What a manifest says about one rule.
+/// The entry of a manifest for one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSetting {
-    /// How bad a finding of this rule is here.
+    /// The severity of this rule's findings in this assembly.
     pub severity: RuleSeverity,
-    /// Why: a sentence for whoever reads this next.
+    /// The reason: a sentence for the next reader.
     pub reason: String,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleSeverity {
-    /// It is counted, not told.
+    /// The finding is counted, but not reported.
     Off,
-    /// It is told, and fails nothing.
+    /// The finding is reported and does not fail the command.
     Warning,
-    /// It fails.
+    /// The finding fails the command.
     Error,
 }
 
-/// The file of rules of a project (`assemblies/rules.yaml`) or of a folder (`.assemble-rules.yaml`).
+/// The rules file of a project (`assemblies/rules.yaml`) or of a folder (`.assemble-rules.yaml`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Rules")]
 pub struct RulesFile {
-    /// By the id of a rule, what is said about it.
+    /// The entries, by rule id.
     #[serde(default)]
     pub rules: BTreeMap<String, FileRuleSetting>,
 }
 
-/// What a file of rules says about one rule.
+/// The entry of a rules file for one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileRuleSetting {
-    /// How bad a finding of this rule is.
+    /// The severity of this rule's findings.
     pub severity: RuleSeverity,
-    /// Why: a sentence for whoever reads this next.
+    /// The reason: a sentence for the next reader.
     pub reason: String,
-    /// The files it is about: paths from the folder of `assemblies/` (or of this file), with `*`, `**`
-    /// and `?`; all files when left out.
+    /// The files it applies to: paths relative to the folder of `assemblies/` (or of this file), with `*`,
+    /// `**` and `?`. The default is all files.
     #[serde(default)]
     pub files: Vec<String>,
 }
@@ -67,75 +67,73 @@ impl From<RuleSeverity> for Verdict {
     }
 }
 
-/// Reads a file of rules; what is wrong with it is a finding, and left out.
+/// Reads a rules file and returns its valid entries, and a finding for each invalid one.
 pub fn read(source: &Source) -> (Vec<Ruling>, Vec<Finding>) {
     let node = match source::parse(source) {
         Ok(node) => node,
         Err(findings) => return (Vec::new(), findings),
     };
 
-    // A file that holds nothing but comments says nothing.
+    // A file of comments only is valid YAML and has no entries.
     if node.value == source::NodeValue::Null {
         return (Vec::new(), Vec::new());
     }
 
     let (file, mut findings) = decode::read::<RulesFile>(source, &node);
-    let words = file.unwrap_or_default().rules;
-    let rulings = words.into_iter().map(|(rule, words)| Ruling {
+    let settings = file.unwrap_or_default().rules;
+    let overrides = settings.into_iter().map(|(rule, setting)| Ruling {
         place: key_place(source, &node, &rule),
-        verdict: words.severity.into(),
-        reason: words.reason,
+        verdict: setting.severity.into(),
+        reason: setting.reason,
         authority: Authority::File,
-        files: words.files,
+        files: setting.files,
         rule,
     });
 
-    let rulings = validate(rulings.collect(), &mut findings);
-    (rulings, findings)
+    let overrides = validate(overrides.collect(), &mut findings);
+    (overrides, findings)
 }
 
-/// What a manifest says about rules; what makes no sense is a finding, and left out.
+/// Returns the valid entries of a manifest's `rules:`, and a finding for each invalid one.
 pub(crate) fn from_manifest(manifest: &Manifest) -> (Vec<Ruling>, Vec<Finding>) {
-    let words = manifest.file().rules.iter();
-    let rulings = words.map(|(rule, words)| Ruling {
+    let settings = manifest.file().rules.iter();
+    let overrides = settings.map(|(rule, setting)| Ruling {
         rule: rule.clone(),
-        verdict: words.severity.into(),
-        reason: words.reason.clone(),
+        verdict: setting.severity.into(),
+        reason: setting.reason.clone(),
         authority: Authority::Manifest,
         place: manifest.key_place("/rules", rule),
         files: Vec::new(),
     });
 
     let mut findings = Vec::new();
-    let rulings = validate(rulings.collect(), &mut findings);
-    (rulings, findings)
+    let overrides = validate(overrides.collect(), &mut findings);
+    (overrides, findings)
 }
 
-/// The rulings of a manifest that silence nothing. Only what went through every stage can say so.
+/// Reports the entries that suppress no finding. Call it after the last stage: only then have all rules run.
 pub(crate) fn unused_suppressions<'r>(
-    rulings: impl IntoIterator<Item = &'r Ruling>,
-    seen: impl Fn(&str) -> bool,
+    overrides: impl IntoIterator<Item = &'r Ruling>,
+    has_triggered: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
-    let rulings = rulings.into_iter();
-    let stale = rulings.filter(|one| one.silences() && !seen(&one.rule) && one.rule != "M25");
-    stale
-        .map(|ruling| {
-            rules::m25_unused_suppression::unused_suppression(ruling.place.clone(), &ruling.rule)
-        })
-        .collect()
+    // A suppressed M25 is never unused: without an unused entry it has nothing to report.
+    let unused = overrides
+        .into_iter()
+        .filter(|entry| entry.silences() && !has_triggered(&entry.rule) && entry.rule != "M25");
+    unused.map(unused_suppression).collect()
 }
 
-/// What is said about a ruling that silences nothing where it could.
-pub fn unused_suppression(ruling: &Ruling) -> Finding {
-    rules::m25_unused_suppression::unused_suppression(ruling.place.clone(), &ruling.rule)
+/// Returns the finding for an entry that suppresses nothing.
+pub fn unused_suppression(entry: &Ruling) -> Finding {
+    rules::m25_unused_suppression::unused_suppression(entry.place.clone(), &entry.rule)
 }
 
-/// What is said about a ruling that would silence an error without which nothing can be made.
-pub fn unsuppressible_rule(ruling: &Ruling) -> Finding {
-    rules::m26_unsuppressible_rule::unsuppressible(ruling.place.clone(), &ruling.rule)
+/// Returns the finding for an entry that tries to suppress an error that cannot be suppressed.
+pub fn unsuppressible_rule(entry: &Ruling) -> Finding {
+    rules::m26_unsuppressible_rule::unsuppressible(entry.place.clone(), &entry.rule)
 }
 
-/// The id of a rule that was probably meant, when there is no such rule.
+/// Checks that a rule exists; the error is the most similar id, if there is one.
 pub fn check_rule_id(id: &str) -> Result<(), Option<&'static str>> {
     if ids().any(|known| known == id) {
         return Ok(());
@@ -143,38 +141,39 @@ pub fn check_rule_id(id: &str) -> Result<(), Option<&'static str>> {
     Err(nearest(id, ids()))
 }
 
-/// The ids of all rules, those about manifests first.
+/// Returns the ids of all rules, those of this crate first.
 pub fn ids() -> impl Iterator<Item = &'static str> + Clone {
     let own = rules().iter().map(|rule| rule.id);
     own.chain(task_definition::rules().iter().map(|rule| rule.id))
 }
 
-fn validate(rulings: Vec<Ruling>, findings: &mut Vec<Finding>) -> Vec<Ruling> {
-    let mut good = Vec::new();
-    for ruling in rulings {
-        let place = ruling.place.clone();
-        if let Err(meant) = check_rule_id(&ruling.rule) {
+/// Returns the valid entries; the others become findings.
+fn validate(overrides: Vec<Ruling>, findings: &mut Vec<Finding>) -> Vec<Ruling> {
+    let mut valid = Vec::new();
+    for entry in overrides {
+        let place = entry.place.clone();
+        if let Err(similar) = check_rule_id(&entry.rule) {
             findings.push(rules::m24_unknown_rule::unknown_rule(
                 place,
-                &ruling.rule,
-                meant,
+                &entry.rule,
+                similar,
             ));
-        } else if ruling.reason.trim().is_empty() {
+        } else if entry.reason.trim().is_empty() {
             findings.push(rules::m27_missing_reason::missing_reason(
                 place,
-                &ruling.rule,
+                &entry.rule,
             ));
-        } else if ruling.silences() && !rules::is_suppressible(&ruling.rule) {
+        } else if entry.silences() && !rules::is_suppressible(&entry.rule) {
             findings.push(rules::m26_unsuppressible_rule::unsuppressible(
                 place,
-                &ruling.rule,
+                &entry.rule,
             ));
         } else {
-            good.push(ruling);
+            valid.push(entry);
         }
     }
 
-    good
+    valid
 }
 
 fn key_place(source: &Source, node: &Node, rule: &str) -> Place {

@@ -1,4 +1,4 @@
-//! Whether a setting's value is one that the program takes, as far as its `component.yaml` says.
+//! Checks the value of a setting against its declaration in `component.yaml`.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use task_definition::nearest;
 
 use super::{SettingDeclaration, SettingFormat, SettingKind};
 
-/// What is wrong with a value, as a phrase that follows the setting's name, and what to do.
+/// Why a value is invalid, as a phrase that follows the setting's name, and a hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvalidValue {
     pub(crate) message: String,
@@ -15,7 +15,7 @@ pub(crate) struct InvalidValue {
 }
 
 impl SettingDeclaration {
-    /// What is wrong with a value of the right kind, as the manifest has it.
+    /// Checks a value of the right type, as the manifest has it.
     pub(crate) fn check(&self, value: &Value) -> Option<InvalidValue> {
         match value {
             Value::Array(items) => items.iter().find_map(|item| self.check_item(item)),
@@ -25,9 +25,9 @@ impl SettingDeclaration {
         }
     }
 
-    /// The value of a text in the environment, if it is of the setting's kind. A list of texts may be
-    /// written with commas.
-    pub(crate) fn value_of(&self, text: &str) -> Option<Value> {
+    /// Parses the text of an environment variable, if it has the setting's type. A list of strings may be
+    /// separated by commas.
+    pub(crate) fn parse(&self, text: &str) -> Option<Value> {
         match self.kind {
             SettingKind::Array if !text.trim_start().starts_with('[') => {
                 let items = text.split(',').map(|item| Value::from(item.trim()));
@@ -101,7 +101,7 @@ impl SettingDeclaration {
 
 impl SettingFormat {
     fn check(self, text: &str) -> Option<InvalidValue> {
-        // An empty text is how a program says "not set"; whether that will do is the program's to say.
+        // Programs treat an empty text as "not set"; the program decides whether it needs the setting.
         if text.is_empty() || self.accepts(text) {
             return None;
         }
@@ -123,6 +123,7 @@ impl SettingFormat {
     fn accepts(self, text: &str) -> bool {
         match self {
             Self::Address => text.parse::<SocketAddr>().is_ok(),
+            // The grammar of the programs: digits and one unit, without sign, fraction or space.
             Self::Duration => {
                 let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
                 let unit = &text[digits.len()..];
@@ -159,11 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn words_numbers_and_items_are_held_to_what_is_declaration() {
-        let word = declaration(r#"{ "type": "string", "choices": ["gzip", "none"] }"#);
-        assert_eq!(message(&word, json!("gzip")), "fits");
+    fn checks_choices_ranges_and_items() {
+        let choice = declaration(r#"{ "type": "string", "choices": ["gzip", "none"] }"#);
+        assert_eq!(message(&choice, json!("gzip")), "fits");
         assert_eq!(
-            word.check(&json!("gzpi"))
+            choice
+                .check(&json!("gzpi"))
                 .map(|invalid| invalid.hint)
                 .as_deref(),
             Some("write `gzip`")
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_those_of_the_programs() {
+    fn formats_accept_what_the_programs_accept() {
         for (format, good, bad) in [
             (
                 "address",
@@ -209,27 +211,25 @@ mod tests {
                 &["127.0.0.1:8080", "http://", "h t://x", "http://a b"],
             ),
         ] {
-            let one = declaration(&format!(r#"{{ "type": "string", "format": "{format}" }}"#));
+            let setting = declaration(&format!(r#"{{ "type": "string", "format": "{format}" }}"#));
             for text in good {
-                assert_eq!(message(&one, json!(text)), "fits", "{format} {text}");
+                assert_eq!(message(&setting, json!(text)), "fits", "{format} {text}");
             }
 
             for text in bad {
-                assert_ne!(message(&one, json!(text)), "fits", "{format} {text}");
+                assert_ne!(message(&setting, json!(text)), "fits", "{format} {text}");
             }
         }
     }
 
     #[test]
-    fn a_text_of_the_environment_is_read_as_the_program_reads_it() {
+    fn parses_environment_text_like_the_programs() {
         let list = declaration(r#"{ "type": "array", "items": "string" }"#);
-        assert_eq!(list.value_of("a, b"), Some(json!(["a", "b"])));
-        assert_eq!(list.value_of(r#"["a"]"#), Some(json!(["a"])));
+        assert_eq!(list.parse("a, b"), Some(json!(["a", "b"])));
+        assert_eq!(list.parse(r#"["a"]"#), Some(json!(["a"])));
         let map = declaration(r#"{ "type": "object" }"#);
-        assert_eq!(map.value_of("[]"), None);
-        assert_eq!(
-            declaration(r#"{ "type": "integer" }"#).value_of("many"),
-            None
-        );
+        // Valid JSON of another type is not accepted.
+        assert_eq!(map.parse("[]"), None);
+        assert_eq!(declaration(r#"{ "type": "integer" }"#).parse("many"), None);
     }
 }

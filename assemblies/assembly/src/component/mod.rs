@@ -1,4 +1,4 @@
-//! The catalog: every component that an assembly may name, as its `component.yaml` describes it.
+//! The catalog: the components that an assembly may use, read from their `component.yaml`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub use file::{
     SettingDeclaration, SettingFormat, SettingKind, Size, Stop,
 };
 
-/// A component and the lines that describe it. Every assembly that names it shares them.
+/// A component with the source of its description. Clones share the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Component(Arc<ComponentData>);
 
@@ -50,41 +50,38 @@ impl Component {
         Err(findings)
     }
 
-    /// The fields.
+    /// Returns the fields.
     pub fn file(&self) -> &ComponentFile {
         &self.0.file
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.0.file.name
     }
 
-    /// The environment variable of a setting.
+    /// Returns the environment variable of a setting.
     pub fn variable(&self, setting: &str) -> String {
-        let named = self
-            .0
-            .file
-            .settings
-            .get(setting)
-            .and_then(|one| one.env.clone());
-        named.unwrap_or_else(|| {
+        let declaration = self.0.file.settings.get(setting);
+        let declared = declaration.and_then(|declaration| declaration.env.clone());
+        declared.unwrap_or_else(|| {
+            // The convention of the components: `limits.idle` of tls-proxy is TLS_PROXY_LIMITS__IDLE.
             let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
             format!("{}{name}", self.prefix())
         })
     }
 
-    /// How the environment variables that are meant for it begin: `TLS_PROXY_`.
+    /// Returns the prefix of its environment variables: `TLS_PROXY_`.
     pub fn prefix(&self) -> String {
         format!("{}_", self.name().to_uppercase().replace('-', "_"))
     }
 
-    /// Its file, as it was written.
+    /// Returns the text of its file.
     pub fn text(&self) -> &str {
         &self.0.source.text
     }
 
-    /// The line of a field.
+    /// Returns the location of a field, by JSON pointer.
     pub fn place(&self, pointer: &str) -> Place {
         let span = self
             .0
@@ -94,17 +91,18 @@ impl Component {
         Place::in_text(&self.0.source, span)
     }
 
-    /// What the file says in one place and denies in another.
+    /// Reports fields that contradict each other.
     fn contradictions(&self) -> Vec<Finding> {
         let file = &self.0.file;
         let provided = file
             .provides
             .iter()
-            .map(|(name, one)| ("provides", name, &one.setting));
+            .map(|(name, provided)| ("provides", name, &provided.setting));
         let required = file
             .requires
             .iter()
-            .map(|(name, one)| ("requires", name, &one.setting));
+            .map(|(name, required)| ("requires", name, &required.setting));
+        // An empty setting means a fixed address, which needs no declaration.
         let settings = provided.chain(required);
         let mut findings: Vec<Finding> = settings
             .filter(|(_, _, setting)| !setting.is_empty() && !file.settings.contains_key(*setting))
@@ -157,7 +155,7 @@ impl Component {
             }));
         }
 
-        if !is_fitting(file) {
+        if !has_valid_name(file) {
             findings.push(rules::m04_invalid_name::invalid_name(
                 self.place("/name"),
                 &file.name,
@@ -167,8 +165,9 @@ impl Component {
     }
 }
 
-/// A component of ours is also a package and a binary; an image of others is a container only.
-fn is_fitting(
+/// Returns whether the name is valid. A component of this project is also a package and a binary, so the rules for its
+/// name are stricter than those for a container.
+fn has_valid_name(
     ComponentFile {
         name, container, ..
     }: &ComponentFile,
@@ -180,12 +179,12 @@ fn is_fitting(
     }
 }
 
-/// What a proxy calls its requirement of the next hop.
+/// The name of a proxy's requirement for the next hop.
 pub const UPSTREAM: &str = "upstream";
 
-/// Every component that an assembly may name.
+/// All components that an assembly may use.
 ///
-/// A component whose file is wrong is kept with its findings: only an assembly that names it suffers.
+/// A component with an invalid file is kept with its findings, which only affect assemblies that use it.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog(BTreeMap<String, Result<Component, Vec<Finding>>>);
 
@@ -198,24 +197,24 @@ impl Catalog {
         Self(named.collect())
     }
 
-    /// These components and one more, which wins.
+    /// Adds a component, which replaces an existing one of the same name.
     pub fn with(mut self, source: &Source) -> Self {
         self.0.insert(name_of(source), Component::read(source));
         self
     }
 
-    /// The component of that name, or what is wrong with its file; nothing when there is none.
+    /// Returns the component of this name, or the findings of its file, or `None` if it does not exist.
     pub fn component(&self, name: &str) -> Option<Result<&Component, &[Finding]>> {
         Some(self.0.get(name)?.as_ref().map_err(Vec::as_slice))
     }
 
-    /// The names, sorted.
+    /// Returns the names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.keys().map(String::as_str)
     }
 }
 
-/// The name a file gives itself, or its folder's.
+/// Returns the name in a file, or that of its folder if the file has none.
 fn name_of(source: &Source) -> String {
     let node = source::parse(source).ok();
     let named = node.as_ref().and_then(|node| node.get("name")?.text());
@@ -224,7 +223,7 @@ fn name_of(source: &Source) -> String {
 }
 
 impl SettingKind {
-    /// The word in messages.
+    /// Returns the description for messages: `a whole number`.
     pub fn description(self) -> &'static str {
         match self {
             Self::String => "text",
@@ -236,11 +235,11 @@ impl SettingKind {
         }
     }
 
-    /// The text of a value in the environment, if it is of this kind.
+    /// Returns the text of a value for the environment, if the value has this type.
     pub fn text(self, value: &Value) -> Option<String> {
         match (self, value) {
             (Self::String, Value::String(text)) => Some(text.clone()),
-            // What a person writes without quotes (`audience: 7`) is still text to the program.
+            // YAML reads an unquoted `audience: 7` as a number; the program reads it as text.
             (Self::String, Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
             (Self::Integer, Value::Number(number)) if number.as_i64().is_some() => {
                 Some(number.to_string())

@@ -1,9 +1,9 @@
-//! What of a definition differs by environment: account and region.
+//! The account and region of a task definition, which differ by environment.
 
 use serde_json::Value;
 use task_definition::TaskDefinition;
 
-/// The account and region a definition was written for, as far as it says.
+/// The account and region that a definition contains, if any.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccountContext {
     account: Option<String>,
@@ -11,7 +11,7 @@ pub(crate) struct AccountContext {
 }
 
 impl AccountContext {
-    /// Looks at roles, images, secrets and logs.
+    /// Searches roles, images, secrets and log options.
     pub(crate) fn from_definition(definition: &TaskDefinition) -> Self {
         let mut context = Self::default();
         let roles = [&definition.execution_role_arn, &definition.task_role_arn];
@@ -51,12 +51,12 @@ impl AccountContext {
     fn learn_image(&mut self, image: &str) {
         let host = image.split('/').next().unwrap_or_default();
         if let [_, "dkr", "ecr", region, ..] = host.split('.').collect::<Vec<_>>()[..] {
-            // A registry may be somebody else's; its region alone says where the task runs.
+            // The registry may belong to another account, but is usually in the region of the task.
             self.learn(None, Some(region));
         }
     }
 
-    /// The account and region that the definition names.
+    /// Returns the values of `account` and `region`, as far as the definition contains them.
     pub(crate) fn values(&self) -> [(&'static str, Option<&str>); 2] {
         [
             ("account", self.account.as_deref()),
@@ -64,41 +64,40 @@ impl AccountContext {
         ]
     }
 
-    /// The account; one that does not exist where the definition names none.
+    /// Returns the account; the fallback is one that does not exist.
     pub(super) fn account(&self) -> &str {
         self.account.as_deref().unwrap_or("000000000000")
     }
 
-    /// The region; the oldest where the definition names none.
+    /// Returns the region; the fallback is the oldest one.
     pub(super) fn region(&self) -> &str {
         self.region.as_deref().unwrap_or("us-east-1")
     }
 
-    /// The values file.
+    /// Returns the text of the values file.
     pub(super) fn values_file(&self, file: &str) -> String {
-        let said = |known: bool| {
+        let comment = |known: bool| {
             if known {
                 ""
             } else {
-                " # the definition does not say: correct it"
+                " # not in the definition: correct it"
             }
         };
 
         format!(
-            "# Where `{file}` was made for.\naccount: \"{}\"{}\nregion: {}{}\n",
+            "# The account and region of `{file}`.\naccount: \"{}\"{}\nregion: {}{}\n",
             self.account(),
-            said(self.account.is_some()),
+            comment(self.account.is_some()),
             self.region(),
-            said(self.region.is_some())
+            comment(self.region.is_some())
         )
     }
 
-    /// A value for a manifest: what fills would take for a value is escaped, and in ARNs account and
-    /// region become values.
+    /// Converts a value for a manifest: `${` is escaped, and account and region in ARNs become references.
     pub(super) fn parametrise(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
-            Value::Array(items) => items.iter().map(|one| self.parametrise(one)).collect(),
+            Value::Array(items) => items.iter().map(|item| self.parametrise(item)).collect(),
             Value::Object(fields) => {
                 let fields = fields.iter();
                 let fields = fields.map(|(key, value)| (key.clone(), self.parametrise(value)));
@@ -110,6 +109,7 @@ impl AccountContext {
 
     fn text(&self, text: &str) -> String {
         let text = escape_references(text);
+        // arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE
         let mut parts: Vec<&str> = text.split(':').collect();
         if parts.len() < 5 || parts[0] != "arn" {
             return text;
@@ -125,7 +125,7 @@ impl AccountContext {
         parts.join(":")
     }
 
-    /// An image, as `component.yaml` is to name it.
+    /// Converts an image for `component.yaml`: account and region of an ECR registry become references.
     pub(super) fn parametrise_image(&self, image: &str) -> String {
         let image = escape_references(image);
         match (&self.account, &self.region) {
@@ -141,23 +141,23 @@ impl AccountContext {
     }
 }
 
-/// `${x}` as `$${x}`.
+/// Escapes every `${x}` as `$${x}`.
 pub(super) fn escape_references(text: &str) -> String {
-    let mut escaped = String::new();
+    let mut result = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         let Some(length) = rest[start..].find('}') else {
             break;
         };
         let end = start + length + 1;
-        escaped = escaped + &rest[..start] + "$" + &rest[start..end];
+        result = result + &rest[..start] + "$" + &rest[start..end];
         rest = &rest[end..];
     }
 
-    escaped + rest
+    result + rest
 }
 
-/// `eu-central-1`.
+/// Returns whether a text has the form of a region: `eu-central-1`.
 fn looks_like_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());

@@ -1,10 +1,10 @@
-//! What must be laid over a derived value so that it becomes the wanted one.
+//! Computes the overlay that changes a derived value into the expected one.
 //!
-//! The inverse of laying over: maps field by field, lists whose items have names by those names.
+//! This is the inverse of an overlay: maps are compared field by field, lists of named items by name.
 
 use serde_json::{Map, Value, json};
 
-/// The words of an override that lead from one value to the other; nothing when they are equal.
+/// Returns the overlay that changes one value into the other, or `None` if they are equal.
 pub(super) fn diff(derived: Option<&Value>, wanted: Option<&Value>) -> Option<Value> {
     match (derived, wanted) {
         (derived, wanted) if derived == wanted => None,
@@ -29,23 +29,28 @@ fn fields(derived: &Map<String, Value>, wanted: &Map<String, Value>) -> Map<Stri
 }
 
 fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
-    let same = |list: &[Value], one: &Value| {
+    let find_by_name = |list: &[Value], named: &Value| {
         list.iter()
-            .find(|item| item["name"] == one["name"])
+            .find(|item| item["name"] == named["name"])
             .cloned()
     };
     let mut all = Vec::new();
 
     for item in wanted {
-        if let Some(mut changed) = diff(same(derived, item).as_ref(), Some(item)) {
+        if let Some(mut changed) = diff(find_by_name(derived, item).as_ref(), Some(item)) {
             if let Value::Object(fields) = &mut changed {
+                // The name identifies the item in the overlay, and reads best as the first field.
                 fields.shift_insert(0, "name".to_owned(), item["name"].clone());
             }
             all.push(changed);
         }
     }
 
-    for item in derived.iter().filter(|item| same(wanted, item).is_none()) {
+    for item in derived
+        .iter()
+        .filter(|item| find_by_name(wanted, item).is_none())
+    {
+        // An item is removed by an overlay with only its name and `null` for all other fields.
         let mut gone = json!({ "name": item["name"] });
         for key in item.as_object().into_iter().flatten().map(|(key, _)| key) {
             if key != "name" {
@@ -58,9 +63,12 @@ fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
     all
 }
 
-/// Whether such a list is laid over by name, each name once.
+/// Returns whether an overlay merges this list by name: every item has a name, and no name occurs twice.
 pub(super) fn have_unique_names(list: &[Value]) -> bool {
-    let names: Vec<&str> = list.iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> = list
+        .iter()
+        .filter_map(|item| item["name"].as_str())
+        .collect();
     let twice = |at: usize| names[..at].contains(&names[at]);
     !list.is_empty() && names.len() == list.len() && !(0..names.len()).any(twice)
 }

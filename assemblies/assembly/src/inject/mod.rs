@@ -148,7 +148,7 @@ fn kind(catalog: &Catalog, name: &str) -> Result<Kind, InjectError> {
         },
         Some(Err(findings)) => Err(InjectError::Findings(findings.to_vec())),
         None => {
-            let hint = crate::text::meant(name, catalog.names());
+            let hint = crate::text::suggest(name, catalog.names());
             Err(InjectError::Invalid(format!(
                 "there is no component `{name}`; {hint}"
             )))

@@ -50,7 +50,7 @@ pub(crate) fn unknown_field(place: Place, field: &str) -> Finding {
         .iter()
         .map(|(known, ..)| *known)
         .chain([OUTPUT_BUCKET]);
-    let hint = crate::text::meant(field, known);
+    let hint = crate::text::suggest(field, known);
 
     RULE.error(
         place,

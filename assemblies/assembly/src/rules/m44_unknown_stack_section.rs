@@ -43,6 +43,6 @@ pub(crate) const SECTIONS: [&str; 11] = [
 
 /// Reports a section that a template does not have.
 pub(crate) fn unknown_section(place: Place, name: &str) -> Finding {
-    let hint = crate::text::meant(name, SECTIONS);
+    let hint = crate::text::suggest(name, SECTIONS);
     RULE.error(place, format!("a template has no section `{name}`"), hint)
 }
