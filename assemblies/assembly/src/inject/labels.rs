@@ -1,4 +1,4 @@
-//! How an injected container is known again: labels that say what was asked for, and what to put back.
+//! The Docker labels of injected containers: the request, and what to restore when they are removed.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use task_definition::{ContainerDefinition, KeyValue, PortMapping, TaskDefinition};
 
 /// The label with the [`RecordedRequest`].
-const ASK: &str = "assemble.inject";
+const REQUEST: &str = "assemble.inject";
 /// The label with the [`Undo`]; only the first injected container has it.
 const UNDO: &str = "assemble.inject.undo";
 
-/// What was asked for when a container was injected.
+/// The request that a container was injected for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordedRequest {
@@ -23,7 +23,7 @@ pub(super) struct RecordedRequest {
     pub(super) image: Option<String>,
 }
 
-/// What was there before.
+/// The state before the injection.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Undo {
@@ -36,7 +36,7 @@ pub(super) struct Undo {
     pub(super) size: Option<SizeIncrease>,
 }
 
-/// A variable that was set in a container that is not ours.
+/// A variable that was set in an existing container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Variable {
     pub(super) container: String,
@@ -46,93 +46,107 @@ pub(super) struct Variable {
     pub(super) after: String,
 }
 
-/// The size of the task, cpu and memory.
+/// A change of the task size: CPU and memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SizeIncrease {
     pub(super) before: [Option<String>; 2],
     pub(super) after: [Option<String>; 2],
 }
 
-/// What a container was injected for, if it was.
+/// Returns the request that a container was injected for, if it was.
 pub(super) fn recorded_request(container: &ContainerDefinition) -> Option<RecordedRequest> {
-    serde_json::from_str(container.docker_labels.get(ASK)?).ok()
+    serde_json::from_str(container.docker_labels.get(REQUEST)?).ok()
 }
 
-/// Marks a container.
+/// Writes the request into a label of the container.
 pub(super) fn write_request(container: &mut ContainerDefinition, request: &RecordedRequest) {
-    // Plain words in plain maps always serialise.
+    // Strings and maps of strings always serialise.
     let text = serde_json::to_string(request).unwrap_or_default();
-    container.docker_labels.insert(ASK.to_owned(), text);
+    container.docker_labels.insert(REQUEST.to_owned(), text);
 }
 
-/// Keeps what is to be put back.
+/// Writes the state to restore into a label of the container.
 pub(super) fn write_undo(container: &mut ContainerDefinition, undo: &Undo) {
     let text = serde_json::to_string(undo).unwrap_or_default();
     container.docker_labels.insert(UNDO.to_owned(), text);
 }
 
-/// The definition without what was injected, and what that was.
+/// Returns the definition without injected containers, their requests, and the restored state.
 pub(super) fn strip(definition: &TaskDefinition) -> (TaskDefinition, Vec<RecordedRequest>, Undo) {
     let mut base = definition.clone();
     let containers = &definition.container_definitions;
     let requests: Vec<RecordedRequest> = containers.iter().filter_map(recorded_request).collect();
     let labels = containers
         .iter()
-        .find_map(|one| one.docker_labels.get(UNDO));
-    let undo = labels.and_then(|text| serde_json::from_str(text).ok());
-    let undo: Undo = undo.unwrap_or_default();
-    let (ours, kept): (Vec<_>, Vec<_>) = base
+        .find_map(|container| container.docker_labels.get(UNDO));
+    let undo: Undo = labels
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let (injected, kept): (Vec<_>, Vec<_>) = base
         .container_definitions
         .drain(..)
-        .partition(|one| recorded_request(one).is_some());
+        .partition(|container| recorded_request(container).is_some());
 
     base.container_definitions = kept;
-    let is_ours = |name: &str| ours.iter().any(|one| one.name == name);
-    for one in &mut base.container_definitions {
-        one.depends_on.retain(|edge| !is_ours(&edge.container_name));
+    let is_injected = |name: &str| injected.iter().any(|container| container.name == name);
+    for container in &mut base.container_definitions {
+        container
+            .depends_on
+            .retain(|edge| !is_injected(&edge.container_name));
     }
 
-    let mounts = |one: &ContainerDefinition, volume: &str| {
-        one.mount_points
+    let mounts = |container: &ContainerDefinition, volume: &str| {
+        container
+            .mount_points
             .iter()
             .any(|mount| mount.source_volume == volume)
     };
     let others = &base.container_definitions;
 
     base.volumes.retain(|volume| {
-        let by_ours = ours.iter().any(|one| mounts(one, &volume.name));
-        !by_ours || others.iter().any(|one| mounts(one, &volume.name))
+        // Only a volume that injected containers alone mount was injected with them.
+        let by_injected = injected
+            .iter()
+            .any(|container| mounts(container, &volume.name));
+        !by_injected
+            || others
+                .iter()
+                .any(|container| mounts(container, &volume.name))
     });
-    put_back(&mut base, &undo);
+    restore(&mut base, &undo);
 
     (base, requests, undo)
 }
 
-/// What somebody has changed since stays as it is.
-fn put_back(base: &mut TaskDefinition, undo: &Undo) {
-    for one in &undo.variables {
+/// Restores the state before the injection, except for values that have been changed since.
+fn restore(base: &mut TaskDefinition, undo: &Undo) {
+    for variable in &undo.variables {
         let containers = base.container_definitions.iter_mut();
-        let Some(container) = containers.into_iter().find(|c| c.name == one.container) else {
+        let Some(container) = containers
+            .into_iter()
+            .find(|c| c.name == variable.container)
+        else {
             continue;
         };
 
-        if container.variable(&one.name) == Some(&one.after) {
-            set(container, &one.name, one.before.as_deref());
+        if container.variable(&variable.name) == Some(&variable.after) {
+            set(container, &variable.name, variable.before.as_deref());
         }
     }
 
     let app = base
         .container_definitions
         .iter_mut()
-        .find(|one| one.name == undo.app);
+        .find(|container| container.name == undo.app);
 
     if let Some(app) = app {
         for (at, port) in undo.ports.iter().enumerate() {
             let is_there = app
                 .port_mappings
                 .iter()
-                .any(|one| one.container_port == port.container_port);
+                .any(|mapping| mapping.container_port == port.container_port);
             if !is_there {
+                // At its old position, as far as the list is still that long.
                 app.port_mappings
                     .insert(at.min(app.port_mappings.len()), port.clone());
             }
@@ -146,7 +160,7 @@ fn put_back(base: &mut TaskDefinition, undo: &Undo) {
     }
 }
 
-/// Sets a variable, or takes it away; answers what it was.
+/// Sets or removes a variable, and returns its previous value.
 pub(super) fn set(
     container: &mut ContainerDefinition,
     name: &str,
@@ -155,7 +169,7 @@ pub(super) fn set(
     let known = container
         .environment
         .iter()
-        .position(|one| one.name == name);
+        .position(|variable| variable.name == name);
 
     match (known, value) {
         (Some(at), Some(value)) => Some(std::mem::replace(

@@ -1,5 +1,4 @@
-//! The pseudo-assembly: what is there stands as components that cannot be told anything, and what is
-//! injected as what it is.
+//! The synthetic assembly: existing containers as components without settings, and the injected components.
 
 use std::net::SocketAddr;
 
@@ -17,15 +16,16 @@ use crate::plan;
 use crate::plan::iam::Statement;
 use crate::values::Values;
 
-/// What the assembler makes of it.
+/// The derived task of the synthetic assembly.
 #[derive(Debug)]
 pub(super) struct SyntheticAssembly {
-    /// The app's name.
+    /// The name of the app.
     pub(super) app: String,
-    /// The port on which it serves, if something is put in front of it.
+    /// The port of the app, if it has one.
     pub(super) port: Option<u32>,
-    /// The derived containers, those that are there included.
+    /// The derived task, including the existing containers.
     pub(super) derived: TaskDefinition,
+    /// The permissions of the execution role and of the task role.
     pub(super) roles: [Vec<Statement>; 2],
 }
 
@@ -45,16 +45,16 @@ impl SyntheticAssembly {
 
         if port.is_none() && requests.iter().any(|request| is_proxy(catalog, request)) {
             return Err(InjectError::Invalid(format!(
-                "`{}` maps no port; say with --port on which one it serves",
+                "`{}` maps no port; pass the port it listens on with --port",
                 app.name
             )));
         }
 
         let manifest = manifest(base, catalog, requests, &app.name);
         let existing = base.container_definitions.iter();
-        let catalog = existing.fold(catalog.clone(), |catalog, one| {
-            let port = port.filter(|_| one.name == app.name);
-            catalog.with(&component(one, app, port))
+        let catalog = existing.fold(catalog.clone(), |catalog, container| {
+            let port = port.filter(|_| container.name == app.name);
+            catalog.with(&component(container, app, port))
         });
         let mut values = values.clone();
 
@@ -64,9 +64,9 @@ impl SyntheticAssembly {
             }
         }
 
-        let source = Source::new("what is to be injected", format!("{manifest:#}\n"));
+        let source = Source::new("the injected components", format!("{manifest:#}\n"));
         let wiring = crate::wiring(&source, &catalog, &values).map_err(InjectError::Findings)?;
-        let derived = plan::derived(&wiring).map_err(InjectError::Findings)?;
+        let derived = plan::derive_definition(&wiring).map_err(InjectError::Findings)?;
         let roles = plan::roles(&wiring).map_err(InjectError::Findings)?;
 
         Ok(Self {
@@ -78,35 +78,34 @@ impl SyntheticAssembly {
     }
 }
 
-/// A container of that name that somebody else put there is not ours to replace.
+/// Rejects a request whose container name is used by a container that was not injected.
 fn check_name_conflicts(
     base: &TaskDefinition,
     requests: &[RecordedRequest],
 ) -> Result<(), InjectError> {
-    let names = requests.iter().map(|request| &request.component);
-    match names
-        .into_iter()
-        .find(|name| base.container(name).is_some())
-    {
+    let mut names = requests.iter().map(|request| &request.component);
+    match names.find(|name| base.container(name).is_some()) {
         None => Ok(()),
         Some(name) => Err(InjectError::Invalid(format!(
-            "there is a container `{name}` already that was not injected; take it out first"
+            "the definition already has a container `{name}` that was not injected; remove it first"
         ))),
     }
 }
 
 pub(super) fn is_proxy(catalog: &Catalog, request: &RecordedRequest) -> bool {
     let component = catalog.component(&request.component);
-    component.is_some_and(|one| one.is_ok_and(|one| one.file().kind == Kind::Proxy))
+    component
+        .is_some_and(|result| result.is_ok_and(|component| component.file().kind == Kind::Proxy))
 }
 
-/// The first port that is mapped.
+/// Returns the first mapped TCP port.
 fn first_tcp_port(app: &ContainerDefinition) -> Option<u32> {
     let mappings = app.port_mappings.iter();
-    let mut tcp = mappings.filter(|one| one.protocol.as_deref() != Some("udp"));
-    tcp.find_map(|one| one.container_port)
+    let mut tcp = mappings.filter(|mapping| mapping.protocol.as_deref() != Some("udp"));
+    tcp.find_map(|mapping| mapping.container_port)
 }
 
+/// Returns the manifest of the synthetic assembly.
 fn manifest(
     base: &TaskDefinition,
     catalog: &Catalog,
@@ -117,9 +116,9 @@ fn manifest(
     let others = base
         .container_definitions
         .iter()
-        .filter(|one| one.name != app);
+        .filter(|container| container.name != app);
 
-    sidecars.extend(others.map(|one| one.name.clone()));
+    sidecars.extend(others.map(|container| container.name.clone()));
     let [mut settings, mut secrets, mut overrides] = [(); 3].map(|()| Map::new());
     for request in requests {
         let name = request.component.clone();
@@ -146,33 +145,35 @@ fn manifest(
     })
 }
 
-/// Its floor, and as much again before it is killed: what is left over belongs to who was there first.
+/// Returns overrides for the size of an injected container: its minimum as the reservation, and twice that as the limit.
+/// The rest of the task size remains for the existing containers.
 fn container_limits(catalog: &Catalog, request: &RecordedRequest) -> Value {
-    let mut own = Map::new();
+    let mut overrides = Map::new();
     if let Some(Ok(component)) = catalog.component(&request.component) {
         let size = &component.file().size;
-        own.insert("cpu".to_owned(), json!(size.cpu));
-        own.insert("memory".to_owned(), json!(size.memory * 2));
-        own.insert("memoryReservation".to_owned(), json!(size.memory));
+        overrides.insert("cpu".to_owned(), json!(size.cpu));
+        overrides.insert("memory".to_owned(), json!(size.memory * 2));
+        overrides.insert("memoryReservation".to_owned(), json!(size.memory));
     }
 
-    own.extend(
+    overrides.extend(
         request
             .image
             .iter()
             .map(|image| ("image".to_owned(), json!(image))),
     );
 
-    Value::Object(own)
+    Value::Object(overrides)
 }
 
-/// A container that is there: its ports are taken, it can be told nothing, and it sends telemetry.
+/// Returns the component.yaml of an existing container: its ports are in use, it has no settings, and it sends telemetry.
 fn component(
     container: &ContainerDefinition,
     app: &ContainerDefinition,
     port: Option<u32>,
 ) -> Source {
     let mut provides = Map::new();
+    // The hop in front of the app needs an upstream that speaks HTTP.
     if let Some(port) = port {
         provides.insert("http".to_owned(), json!({ "port": port }));
     }
@@ -180,9 +181,9 @@ fn component(
     let mapped = container
         .port_mappings
         .iter()
-        .filter_map(|one| one.container_port);
+        .filter_map(|mapping| mapping.container_port);
 
-    for other in mapped.chain(listening(container)) {
+    for other in mapped.chain(listen_ports(container)) {
         if Some(other) != port && (1..=65535).contains(&other) {
             provides.insert(format!("port-{other}"), json!({ "port": other }));
         }
@@ -195,7 +196,7 @@ fn component(
     };
 
     let text = json!({
-        "schema": 1, "name": container.name, "kind": kind, "summary": "stands there already",
+        "schema": 1, "name": container.name, "kind": kind, "summary": "existing container",
         "image": "there", "provides": provides, "telemetry": true, "container": {},
         "size": { "cpu": 1, "memory": 6 },
     });
@@ -206,9 +207,10 @@ fn component(
     )
 }
 
-/// Ports that its variables say it listens on: one address for all containers means one owner for each.
-fn listening(container: &ContainerDefinition) -> impl Iterator<Item = u32> {
-    let about_listening = |name: &str| {
+/// Returns the ports that the variables of a container contain. All containers share one network namespace, so the
+/// assembler must not assign these ports again.
+fn listen_ports(container: &ContainerDefinition) -> impl Iterator<Item = u32> {
+    let names_address = |name: &str| {
         let name = name.to_uppercase();
         ["LISTEN", "BIND", "ADMIN"]
             .iter()
@@ -216,9 +218,9 @@ fn listening(container: &ContainerDefinition) -> impl Iterator<Item = u32> {
     };
 
     let variables = container.environment.iter();
-    let variables = variables.filter(move |one| about_listening(&one.name));
-    variables.filter_map(|one| {
-        let address: SocketAddr = one.value.parse().ok()?;
+    let variables = variables.filter(move |variable| names_address(&variable.name));
+    variables.filter_map(|variable| {
+        let address: SocketAddr = variable.value.parse().ok()?;
         Some(u32::from(address.port()))
     })
 }

@@ -1,11 +1,11 @@
-//! Events held against the patterns, and turned by the templates, as EventBridge's documentation says it does.
+//! Pattern matching and input transformation, as EventBridge's documentation describes them.
 
 use serde_json::{Map, Value, json};
 
 use super::event::{Object, matches};
 use super::*;
 
-/// What a template becomes.
+/// Fills a template and parses the result.
 fn transform(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> Value {
     serde_json::from_str(&event::render_template(template, paths, event)).expect("JSON")
 }
@@ -31,7 +31,7 @@ fn on_demand(prefix: Option<&str>, suffix: Option<&str>) -> OnDemand {
 }
 
 #[test]
-fn the_pattern_takes_the_keys_that_are_meant_whatever_letters_they_have() {
+fn matches_keys_with_prefix_and_suffix_whatever_characters_they_contain() {
     let pattern = pattern(&on_demand(Some("video/"), Some(".mp4")));
     for key in [
         "video/a.mp4",
@@ -69,7 +69,7 @@ fn the_pattern_takes_the_keys_that_are_meant_whatever_letters_they_have() {
 }
 
 #[test]
-fn a_star_in_a_prefix_is_a_star() {
+fn a_star_in_a_prefix_is_literal() {
     let pattern = pattern(&on_demand(Some("in*\\/"), Some(".mp4")));
     assert!(matches(
         &pattern,
@@ -82,7 +82,7 @@ fn a_star_in_a_prefix_is_a_star() {
 }
 
 #[test]
-fn a_wildcard_finds_a_way_where_there_is_one() {
+fn a_wildcard_finds_a_match_if_there_is_one() {
     let test = |pattern: &str, key: &str| {
         let pattern = json!({ "detail": { "object": { "key": [{ "wildcard": pattern }] } } });
         matches(&pattern, &object_created("videos", key, 1))
@@ -109,13 +109,13 @@ fn a_wildcard_finds_a_way_where_there_is_one() {
         assert!(!test(pattern, key), "{pattern} {key}");
     }
 
-    // Looking for a way back and forth would not come to an end with this.
+    // Backtracking would take exponential time with this pattern.
     let (pattern, key) = (format!("{}c", "a*".repeat(200)), "ab".repeat(2000));
     assert!(!test(&pattern, &key));
 }
 
 #[test]
-fn a_key_that_looks_like_a_field_is_a_key() {
+fn does_not_replace_fields_within_a_key() {
     let variables = [
         variable("INPUT", "s3://{bucket}/{key}"),
         variable("KEY", "{key}"),
@@ -133,7 +133,7 @@ fn a_key_that_looks_like_a_field_is_a_key() {
 }
 
 #[test]
-fn one_end_or_none_is_enough() {
+fn prefix_and_suffix_are_optional() {
     for (prefix, suffix) in [(Some("v/"), None), (None, Some(".mp4")), (None, None)] {
         let pattern = pattern(&on_demand(prefix, suffix));
         assert!(matches(&pattern, &object_created("videos", "v/a.mp4", 1)));
@@ -145,7 +145,7 @@ fn one_end_or_none_is_enough() {
 }
 
 #[test]
-fn an_event_becomes_variables_of_the_container() {
+fn transforms_an_event_into_container_variables() {
     let variables = [
         variable("INPUT", "s3://{bucket}/{key}"),
         variable("KEY", "{key}"),
@@ -171,19 +171,20 @@ fn an_event_becomes_variables_of_the_container() {
 }
 
 #[test]
-fn the_longest_overrides_are_no_shorter_than_any() {
+fn the_length_limit_covers_the_longest_event() {
     let variables = [
         variable("INPUT", "s3://{bucket}/{key}"),
         variable("ID", "{event}"),
     ];
+    // The longest bucket name and key that S3 allows.
     let event = object_created(&"b".repeat(63), &"k".repeat(1024), 7);
     let template = overrides_template("app", &variables);
     let overrides = transform(&template, &paths(&variables), &event).to_string();
-    assert!(overrides.len() <= longest("app", &variables));
+    assert!(overrides.len() <= max_overrides_chars("app", &variables));
 }
 
 #[test]
-fn an_app_that_fails_is_a_failure_and_a_sidecar_that_does_is_not() {
+fn reports_a_failed_app_but_not_a_failed_sidecar() {
     let pattern = failures("shop", "app", &json!("arn:cluster"));
     let ended = |app: Value, sidecar: Value, family: &str| {
         json!({
@@ -199,14 +200,16 @@ fn an_app_that_fails_is_a_failure_and_a_sidecar_that_does_is_not() {
         })
     };
 
+    // 143 is 128 + SIGTERM: the app was stopped before its work was done.
     assert!(matches(&pattern, &ended(json!(143), json!(0), "shop")));
     assert!(!matches(&pattern, &ended(json!(0), json!(137), "shop")));
     assert!(!matches(&pattern, &ended(json!(1), json!(0), "others")));
 
-    let mut never = ended(Value::Null, Value::Null, "shop");
-    assert!(!matches(&pattern, &never));
-    never["detail"]["stopCode"] = json!("TaskFailedToStart");
-    assert!(matches(&pattern, &never));
-    never["detail"]["lastStatus"] = json!("PENDING");
-    assert!(!matches(&pattern, &never));
+    // A task that never started has no exit codes; only its stop code says that it failed.
+    let mut never_started = ended(Value::Null, Value::Null, "shop");
+    assert!(!matches(&pattern, &never_started));
+    never_started["detail"]["stopCode"] = json!("TaskFailedToStart");
+    assert!(matches(&pattern, &never_started));
+    never_started["detail"]["lastStatus"] = json!("PENDING");
+    assert!(!matches(&pattern, &never_started));
 }
