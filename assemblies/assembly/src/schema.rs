@@ -1,4 +1,4 @@
-//! The JSON Schemas of the files that people write, for editors.
+//! JSON Schemas of the files that users write, for completion and checks in editors.
 
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -9,22 +9,22 @@ use crate::manifest::ManifestFile;
 use crate::prices::PricesFile;
 use crate::rule_config::RulesFile;
 
-/// The schema of a manifest.
+/// Returns the schema of a manifest.
 pub fn assembly() -> String {
     pretty::<ManifestFile>()
 }
 
-/// The schema of a `component.yaml`.
+/// Returns the schema of a `component.yaml`.
 pub fn component() -> String {
     pretty::<ComponentFile>()
 }
 
-/// The schema of a file of rules.
+/// Returns the schema of a rules file.
 pub fn rules() -> String {
     pretty::<RulesFile>()
 }
 
-/// The schema of a table of prices.
+/// Returns the schema of a price table.
 pub fn prices() -> String {
     pretty::<PricesFile>()
 }

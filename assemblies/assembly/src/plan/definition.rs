@@ -1,4 +1,4 @@
-//! The task definition of a wiring, every field with the line or the reason it comes from.
+//! Builds the task definition of a wiring; every field has the location or derivation it comes from.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,27 @@ use task_definition::{
 
 use super::iam::{Statement, role_arn};
 use super::merge;
-use super::share::{Allocation, Share, shares};
+use super::share::{Allocation, Share, allocate};
 use crate::component::{AppProtocol, ComponentFile, Firelens, Kind};
 use crate::resolve::{AssemblyMember, Role, RunMode};
 use crate::wire::{ContainerWiring, Wiring, addresses};
 
-/// Builds it, lays the user's own words over it, and reads the result as if it were somebody's file, so
-/// that a misspelt field in an override is found like any other.
+/// Builds the task definition and merges the component's and the user's overrides into it.
+///
+/// The merged value is parsed like any task definition, so a misspelt field in an override is reported
+/// like one in a file.
 pub(super) fn definition(
     wiring: &Wiring,
     task_role: &[Statement],
 ) -> Result<Located, Vec<Finding>> {
     let mut places = Places::new();
-    let shares = shares(&wiring.assembly)?;
-    let derived = task(wiring, &shares, task_role, &mut places);
+    let allocation = allocate(&wiring.assembly)?;
+    let derived = task(wiring, &allocation, task_role, &mut places);
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
 
-    lay_over(wiring, &mut value, &mut places);
+    merge_overrides(wiring, &mut value, &mut places);
     let definition = read_value(&value, &places).or_else(|findings| {
-        if typed_references(&mut value, &findings) {
+        if convert_references(&mut value, &findings) {
             read_value(&value, &places)
         } else {
             Err(findings)
@@ -39,24 +41,29 @@ pub(super) fn definition(
     Ok(Located { definition, places })
 }
 
-/// What is filled in for `${…}` is text: where a number or a truth is wanted, it becomes one. Whether any did.
-fn typed_references(value: &mut Value, findings: &[Finding]) -> bool {
-    let mut any = false;
-    for finding in findings.iter().filter(|one| is_reference(&one.place)) {
+/// Converts interpolated text to the type of its field; returns whether any value changed.
+///
+/// `${…}` always yields text. Where the field is a number or a Boolean, the parser's fix has the typed value.
+fn convert_references(value: &mut Value, findings: &[Finding]) -> bool {
+    let mut changed = false;
+    for finding in findings
+        .iter()
+        .filter(|finding| is_reference(&finding.place))
+    {
         for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
             if let Edit::Set(pointer, typed) = edit
                 && let Some(text) = value.pointer_mut(pointer)
             {
                 *text = typed.clone();
-                any = true;
+                changed = true;
             }
         }
     }
 
-    any
+    changed
 }
 
-/// Whether a value was written as `${…}` and nothing else.
+/// Returns whether a value was written as `${…}` alone.
 fn is_reference(place: &Place) -> bool {
     let Place::Text {
         column,
@@ -69,10 +76,11 @@ fn is_reference(place: &Place) -> bool {
         return false;
     };
 
-    let letters = excerpt_line
+    // The location has no value, so the written text is cut out of the excerpt line.
+    let excerpt = excerpt_line
         .chars()
         .skip(column.saturating_sub(*excerpt_column));
-    let written: String = letters.take(end_column.saturating_sub(*column)).collect();
+    let written: String = excerpt.take(end_column.saturating_sub(*column)).collect();
     let written = written.trim_matches(['"', '\'']);
     let inside = written
         .strip_prefix("${")
@@ -81,17 +89,23 @@ fn is_reference(place: &Place) -> bool {
     inside.is_some_and(|name| !name.contains('}'))
 }
 
-/// What components say of their containers, the overrides of containers, then the patch of the whole.
-fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
+/// Merges the components' `container:`, then the containers' overrides, then the patch of the task.
+fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut Places) {
     let manifest = &wiring.assembly.manifest;
     for (index, member) in wiring.assembly.members.iter().enumerate() {
-        let at = format!("/containerDefinitions/{index}");
-        let own = &member.component.file().container;
-        if let (Some(container), Some(own)) = (value.pointer_mut(&at), own) {
-            let over = Value::Object(own.clone());
-            merge::merge(container, &over, &at, "/container", &mut |pointer, from| {
-                places.replace(pointer, member.component.place(from));
-            });
+        let pointer = format!("/containerDefinitions/{index}");
+        let component_fields = &member.component.file().container;
+        if let (Some(container), Some(fields)) = (value.pointer_mut(&pointer), component_fields) {
+            let overlay = Value::Object(fields.clone());
+            merge::merge(
+                container,
+                &overlay,
+                &pointer,
+                "/container",
+                &mut |pointer, from| {
+                    places.replace(pointer, member.component.place(from));
+                },
+            );
         }
 
         let Some(overrides) = manifest.file().overrides.get(member.component.name()) else {
@@ -99,11 +113,17 @@ fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
         };
         let from = format!("/overrides/{}", escape(member.component.name()));
 
-        if let Some(container) = value.pointer_mut(&at) {
-            let over = Value::Object(overrides.clone());
-            merge::merge(container, &over, &at, &from, &mut |pointer, from| {
-                places.replace(pointer, manifest.place(from));
-            });
+        if let Some(container) = value.pointer_mut(&pointer) {
+            let overlay = Value::Object(overrides.clone());
+            merge::merge(
+                container,
+                &overlay,
+                &pointer,
+                &from,
+                &mut |pointer, from| {
+                    places.replace(pointer, manifest.place(from));
+                },
+            );
         }
     }
 
@@ -123,12 +143,12 @@ fn task(
 ) -> TaskDefinition {
     let assembly = &wiring.assembly;
     let file = assembly.manifest.file();
-    task_places(wiring, places);
+    insert_task_places(wiring, places);
 
     let containers = assembly.members.iter().enumerate().map(|(index, member)| {
-        let at = format!("/containerDefinitions/{index}");
-        places.insert(at.clone(), member.place.clone());
-        container(wiring, index, shares[index], &at, places)
+        let pointer = format!("/containerDefinitions/{index}");
+        places.insert(pointer.clone(), member.place.clone());
+        container(wiring, index, shares[index], &pointer, places)
     });
     let containers = containers.collect();
 
@@ -151,24 +171,24 @@ fn task(
     }
 }
 
-/// Where the fields of the task itself come from.
-fn task_places(wiring: &Wiring, places: &mut Places) {
+/// Sets the locations of the task's own fields.
+fn insert_task_places(wiring: &Wiring, places: &mut Places) {
     let manifest = &wiring.assembly.manifest;
     places.insert("", manifest.place("/name"));
     places.insert("/family", manifest.place("/name"));
 
     for field in ["cpu", "memory"] {
         let pointer = format!("/size/{field}");
-        let named = match field {
+        let requested = match field {
             "cpu" => manifest.file().size.cpu,
             _ => manifest.file().size.memory,
         };
 
-        let place = if named.is_some() {
+        let place = if requested.is_some() {
             manifest.place(&pointer)
         } else {
-            let because = "the smallest Fargate size that holds the sum of the containers";
-            Place::derived(because, Some(manifest.place("/name")))
+            let derivation = "the smallest Fargate size that holds the sum of the containers";
+            Place::derived(derivation, Some(manifest.place("/name")))
         };
         places.insert(format!("/{field}"), place);
     }
@@ -185,13 +205,15 @@ fn container(
     let wired = &wiring.containers[index];
     let file = member.component.file();
 
-    // A whole service that stands beside the app is there because the app needs it. Without the log
-    // router nobody would see why the task goes on or ends.
-    let routes = file.firelens.is_some();
+    // A complete service next to the app is there because the app needs it. Without the log router the
+    // other containers' logs are lost.
+    let is_log_router = file.firelens.is_some();
     let essential =
-        matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App || routes;
-    let ours = file.container.is_none();
-    let restart = (member.role == Role::Sidecar && !routes).then(|| RestartPolicy {
+        matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App || is_log_router;
+    // A component without `container:` is one of the toolkit: it needs no init process, no user of the
+    // image and no writable root file system. A third-party image decides for itself.
+    let is_toolkit_image = file.container.is_none();
+    let restart = (member.role == Role::Sidecar && !is_log_router).then(|| RestartPolicy {
         enabled: true,
         restart_attempt_period: Some(60),
         ..RestartPolicy::default()
@@ -209,7 +231,7 @@ fn container(
         command: command(member),
         environment: environment(wiring, index, at, places),
         mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
-        linux_parameters: ours.then(|| LinuxParameters {
+        linux_parameters: is_toolkit_image.then(|| LinuxParameters {
             init_process_enabled: Some(false),
             ..LinuxParameters::default()
         }),
@@ -217,8 +239,8 @@ fn container(
         depends_on: depends_on(wiring, wired, at, places),
         start_timeout: start_timeout(wiring, index),
         stop_timeout: Some(file.stop.timeout),
-        user: ours.then(|| USER.to_owned()),
-        readonly_root_filesystem: ours.then_some(!has_shells(wiring)),
+        user: is_toolkit_image.then(|| USER.to_owned()),
+        readonly_root_filesystem: is_toolkit_image.then_some(!has_shells(wiring)),
         log_configuration: Some(logs(wiring, member)),
         health_check: health(member),
         firelens_configuration: file.firelens.as_ref().map(firelens),
@@ -226,13 +248,13 @@ fn container(
     }
 }
 
-/// Whether ECS puts its agent into the containers, which writes into their file system.
+/// Returns whether ECS Exec is on: its SSM agent writes into the containers' file systems.
 fn has_shells(wiring: &Wiring) -> bool {
     let service = wiring.assembly.manifest.file().service.as_ref();
     service.is_some_and(|service| service.exec)
 }
 
-/// The number that distroless images and many others have for "nobody in particular".
+/// The `nonroot` user of distroless images.
 const USER: &str = "65532:65532";
 
 fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
@@ -274,33 +296,34 @@ fn command(member: &AssemblyMember) -> Vec<String> {
         commands.service.clone()
     };
 
-    // An image of others knows what it starts.
-    let usual = if container.is_none() {
+    // A third-party image starts its own default command.
+    let default = if container.is_none() {
         vec!["serve".to_owned()]
     } else {
         Vec::new()
     };
 
-    command.unwrap_or(usual)
+    command.unwrap_or(default)
 }
 
-/// What was derived and what the user set, sorted by name; the user wins.
+/// Returns the container's variables sorted by name: derived ones, replaced by those that the user sets.
 fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> Vec<KeyValue> {
     let member = &wiring.assembly.members[index];
-    let mut variables = spelt_out(member);
+    // Later sources replace earlier ones of the same name.
+    let mut variables = default_variables(member);
     variables.extend(wiring.containers[index].environment.clone());
     variables.extend(drain_limit(wiring, member));
 
-    let output = member
+    let output_setting = member
         .component
         .file()
         .firelens
         .as_ref()
-        .map(|one| &one.output);
+        .map(|firelens| &firelens.output);
 
     for (setting, given) in &member.settings {
-        // Where the lines go is said to everybody's log driver.
-        if output == Some(setting) {
+        // The router's output is set in the log drivers of the other containers, not in its environment.
+        if output_setting == Some(setting) {
             continue;
         }
         let name = member.component.variable(setting);
@@ -316,8 +339,8 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
     environment
 }
 
-/// The defaults of an image that knows nothing of its `component.yaml`.
-fn spelt_out(member: &AssemblyMember) -> BTreeMap<String, (String, Place)> {
+/// Returns the default settings of a third-party image, which does not read its `component.yaml`.
+fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Place)> {
     let component = &member.component;
     let file = component.file();
     if file.container.is_none() {
@@ -325,31 +348,39 @@ fn spelt_out(member: &AssemblyMember) -> BTreeMap<String, (String, Place)> {
     }
 
     let listens = addresses(member);
-    let output = file.firelens.as_ref().map(|one| &one.output);
-    let declared = file.settings.iter().filter(|(name, one)| {
-        let is_address = listens.iter().any(|(setting, _)| setting == *name);
-        !is_address && !one.secret && output != Some(name) && !member.secrets.contains_key(*name)
-    });
-    let defaults = declared.filter_map(|(name, one)| {
-        let text = one.kind.text(one.default.as_ref()?)?;
-        let place = component.place(&format!("/settings/{}/default", escape(name)));
-        Some((component.variable(name), (text, place)))
-    });
-
-    defaults.collect()
+    let output_setting = file.firelens.as_ref().map(|firelens| &firelens.output);
+    file.settings
+        .iter()
+        .filter(|(name, declaration)| {
+            let is_address = listens.iter().any(|(setting, _)| setting == *name);
+            !is_address
+                && !declaration.secret
+                && output_setting != Some(name)
+                && !member.secrets.contains_key(*name)
+        })
+        .filter_map(|(name, declaration)| {
+            let text = declaration.kind.text(declaration.default.as_ref()?)?;
+            let place = component.place(&format!("/settings/{}/default", escape(name)));
+            Some((component.variable(name), (text, place)))
+        })
+        .collect()
 }
 
-/// A component that drains does so for as long as ECS lets it, less a moment for its last words.
+/// Returns the drain limit of a component that has one: its stop timeout, less the time to flush and exit.
 fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Place))> {
     let file = member.component.file();
     file.settings.get("drain_limit")?;
     let manifest = &wiring.assembly.manifest;
-    let given = manifest.file().overrides.get(member.component.name());
-    let given = given.and_then(|fields| fields.get("stopTimeout")?.as_u64());
-    let stop = given.unwrap_or_else(|| u64::from(file.stop.timeout));
-    let limit = stop.saturating_sub(u64::from(LAST_WORDS)).max(1);
-    let because = format!("stopTimeout {stop} s, less {LAST_WORDS} s to flush and end");
-    let place = Place::derived(because, Some(member.place.clone()));
+    let overridden = manifest
+        .file()
+        .overrides
+        .get(member.component.name())
+        .and_then(|fields| fields.get("stopTimeout")?.as_u64());
+    let stop = overridden.unwrap_or_else(|| u64::from(file.stop.timeout));
+    // ECS sends SIGKILL at the stop timeout, so the drain must end before it.
+    let limit = stop.saturating_sub(u64::from(FLUSH_SECONDS)).max(1);
+    let derivation = format!("stopTimeout {stop} s, less {FLUSH_SECONDS} s to flush and exit");
+    let place = Place::derived(derivation, Some(member.place.clone()));
 
     Some((
         member.component.variable("drain_limit"),
@@ -357,8 +388,8 @@ fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (Str
     ))
 }
 
-/// Seconds between the end of the drain and SIGKILL.
-pub(crate) const LAST_WORDS: u32 = 5;
+/// Seconds between the end of the drain and SIGKILL, for flushing telemetry and exiting.
+pub(crate) const FLUSH_SECONDS: u32 = 5;
 
 fn secrets(member: &AssemblyMember, at: &str, places: &mut Places) -> Vec<Secret> {
     let mut secrets = Vec::new();
@@ -399,7 +430,9 @@ fn depends_on(
     dependencies
 }
 
-/// Without a limit a task whose dependency never gets healthy hangs in PENDING for hours.
+/// Returns the start timeout of a container that others wait for to become healthy.
+///
+/// Without one, a task whose dependency never becomes healthy stays in PENDING for hours.
 fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
     let edges = wiring.containers.iter().flat_map(|wired| &wired.depends_on);
     let mut conditions = edges
@@ -411,14 +444,15 @@ fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
         .file()
         .health
         .as_ref()?;
-    let settles =
+    // The time after which a failing health check has used up its retries, and one interval more.
+    let decided_after =
         health.start_period + (health.interval + health.timeout) * health.retries + health.interval;
 
-    is_awaited.then(|| settles.clamp(2, LONGEST_START))
+    is_awaited.then(|| decided_after.clamp(2, MAX_START_TIMEOUT))
 }
 
-/// Fargate's limit, in seconds.
-const LONGEST_START: u32 = 120;
+/// The maximum of `startTimeout` on Fargate, in seconds.
+const MAX_START_TIMEOUT: u32 = 120;
 
 fn logs(wiring: &Wiring, member: &AssemblyMember) -> LogConfiguration {
     if let Some(router) = wiring.assembly.router.as_ref()
@@ -436,7 +470,7 @@ fn logs(wiring: &Wiring, member: &AssemblyMember) -> LogConfiguration {
         ("awslogs-group", format!("/ecs/{name}")),
         ("awslogs-region", wiring.assembly.account.region.clone()),
         ("awslogs-stream-prefix", member.name().to_owned()),
-        // A log service that is down must not stop the answers.
+        // In blocking mode an unavailable log service blocks the container's writes to stdout.
         ("mode", "non-blocking".to_owned()),
     ];
 
@@ -454,18 +488,19 @@ fn firelens(firelens: &Firelens) -> FirelensConfiguration {
     }
 }
 
-/// An image of ours holds nothing but the program, at the root.
+/// Returns the health check of a container that serves.
 fn health(member: &AssemblyMember) -> Option<HealthCheck> {
     let health = member.component.file().health.as_ref()?;
     if member.run_mode == RunMode::OneShot {
         return None;
     }
 
-    let is_whole = matches!(
+    // An image of the toolkit has no shell, only the program at the root: `/name COMMAND…`.
+    let is_complete = matches!(
         health.command.first().map(String::as_str),
         Some("CMD" | "CMD-SHELL")
     );
-    let mut command = if is_whole {
+    let mut command = if is_complete {
         Vec::new()
     } else {
         vec!["CMD".to_owned(), format!("/{}", member.component.name())]
@@ -500,7 +535,7 @@ fn volumes(member: &AssemblyMember) -> Vec<Volume> {
         .collect()
 }
 
-/// `/tmp` of `thumbnail` is `thumbnail-tmp`.
+/// Returns the name of a volume: `/tmp` of `thumbnail` is `thumbnail-tmp`.
 fn volume_name(member: &AssemblyMember, path: &str) -> String {
     let path: String = path
         .chars()

@@ -1,4 +1,4 @@
-//! Policies as IAM takes them, and a page that says why each statement is there.
+//! Renders the policies of the roles, and a page with the reason of each statement.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::plan::iam::{EXECUTION, Role, Statement, TASK, roles};
 use crate::resolve::Account;
 
-/// Every file about roles, with its path.
+/// Returns the files of the roles as (path, text).
 pub(super) fn documents(plan: &Plan) -> Vec<(String, String)> {
     let account = &plan.wiring.assembly.account;
     let roles = roles(plan, &account.cluster);
@@ -16,13 +16,13 @@ pub(super) fn documents(plan: &Plan) -> Vec<(String, String)> {
 
     for role in &roles {
         let (policy, trust) = (policy(&role.statements), trust(role, account));
-        // The two roles of a task trust the same service, and share a file.
-        if role.word == EXECUTION {
+        // Execution role and task role trust the same service, so they share one trust file.
+        if role.suffix == EXECUTION {
             documents.push((trust_file(role), pretty(&trust)));
         }
 
         documents.push((policy_file(role), pretty(&policy)));
-        if role.word != EXECUTION && role.word != TASK {
+        if role.suffix != EXECUTION && role.suffix != TASK {
             documents.push((trust_file(role), pretty(&trust)));
         }
     }
@@ -31,29 +31,29 @@ pub(super) fn documents(plan: &Plan) -> Vec<(String, String)> {
 }
 
 fn policy_file(role: &Role) -> String {
-    format!("iam/{}-role.json", role.word)
+    format!("iam/{}-role.json", role.suffix)
 }
 
 fn trust_file(role: &Role) -> String {
-    match role.word {
+    match role.suffix {
         EXECUTION | TASK => "iam/trust.json".to_owned(),
-        word => format!("iam/{word}-trust.json"),
+        suffix => format!("iam/{suffix}-trust.json"),
     }
 }
 
-/// A policy document.
+/// Returns a policy document.
 pub(super) fn policy(statements: &[Statement]) -> Value {
     let statements: Vec<Value> = statements
         .iter()
         .map(|statement| {
             let mut fields = Map::new();
-            let mut say = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-            say("Sid", json!(statement.sid));
-            say("Effect", json!("Allow"));
-            say("Action", json!(statement.actions));
-            say("Resource", json!(statement.resources));
+            let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+            set("Sid", json!(statement.sid));
+            set("Effect", json!("Allow"));
+            set("Action", json!(statement.actions));
+            set("Resource", json!(statement.resources));
             if !statement.condition.is_empty() {
-                say("Condition", Value::Object(statement.condition.clone()));
+                set("Condition", Value::Object(statement.condition.clone()));
             }
             Value::Object(fields)
         })
@@ -62,10 +62,12 @@ pub(super) fn policy(statements: &[Statement]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
-/// Who may take on a role: one service, for this account and its own resource only, so that nobody can make
-/// the service act for somebody else.
+/// Returns the trust policy of a role: one service, on behalf of one resource of this account.
+///
+/// Account and source prevent the confused deputy problem: another customer cannot have the service
+/// assume the role.
 pub(super) fn trust(role: &Role, account: &Account) -> Value {
-    let sid = match role.word {
+    let sid = match role.suffix {
         EXECUTION | TASK => "TasksOnly",
         _ => "StarterOnly",
     };
@@ -75,7 +77,7 @@ pub(super) fn trust(role: &Role, account: &Account) -> Value {
         "Statement": [{
             "Sid": sid,
             "Effect": "Allow",
-            "Principal": { "Service": role.trusted },
+            "Principal": { "Service": role.service },
             "Action": "sts:AssumeRole",
             "Condition": {
                 "StringEquals": { "aws:SourceAccount": account.id },
@@ -89,7 +91,7 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// The page beside the policies.
+/// Returns the page next to the policies.
 fn readme(plan: &Plan, roles: &[Role]) -> String {
     let mut page = format!(
         "# Roles of {}\n\nMade by `assemble render`; do not edit.\n",
@@ -100,7 +102,7 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
         let Role {
             name,
             purpose,
-            trusted,
+            service,
             source,
             statements,
             ..
@@ -109,7 +111,7 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
         let (policy, trust) = (policy_file(role), trust_file(role));
         let _ = write!(
             page,
-            "\n## `{name}`: {purpose}\n\nPolicy `{}`; trust `{}`: `{trusted}`, for `{source}`.\n\n{}",
+            "\n## `{name}`: {purpose}\n\nPolicy `{}`; trust `{}`: `{service}`, for `{source}`.\n\n{}",
             base(&policy),
             base(&trust),
             table(statements)
@@ -130,11 +132,11 @@ fn readme(plan: &Plan, roles: &[Role]) -> String {
 }
 
 const SCALING: &str = "
-## `AWSServiceRoleForApplicationAutoScaling_ECSService`: changing how many tasks there are
+## `AWSServiceRoleForApplicationAutoScaling_ECSService`: changing the number of tasks
 
-AWS's own, linked to the service: Application Auto Scaling makes it on first use, its policy is not ours to
-write. Who creates the stack needs `iam:CreateServiceLinkedRole` for
-`ecs.application-autoscaling.amazonaws.com` the first time.
+A service-linked role: Application Auto Scaling creates it on first use, and AWS defines its policy. Whichever
+identity creates the first such stack needs `iam:CreateServiceLinkedRole` for
+`ecs.application-autoscaling.amazonaws.com`.
 ";
 
 fn base(path: &str) -> &str {
@@ -142,7 +144,9 @@ fn base(path: &str) -> &str {
 }
 
 fn table(statements: &[Statement]) -> String {
-    let mut table = String::from("| statement | who | may | on | why |\n|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| statement | needed by | actions | resources | reason |\n|---|---|---|---|---|\n",
+    );
     for Statement {
         sid,
         component,
@@ -152,14 +156,15 @@ fn table(statements: &[Statement]) -> String {
         condition,
     } in statements
     {
-        let mut on = code(resources);
+        let mut resources = code(resources);
+        // The table has no column for the condition: few statements have one.
         for (test, keys) in condition {
-            let _ = write!(on, "<br>if {test} `{keys}`");
+            let _ = write!(resources, "<br>if {test} `{keys}`");
         }
 
         let _ = writeln!(
             table,
-            "| {sid} | {component} | {} | {on} | {why} |",
+            "| {sid} | {component} | {} | {resources} | {why} |",
             code(actions)
         );
     }

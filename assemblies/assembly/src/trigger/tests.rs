@@ -58,6 +58,7 @@ fn matches_keys_with_prefix_and_suffix_whatever_characters_they_contain() {
         );
     }
 
+    // Another bucket, and an empty object, which is usually a folder marker.
     assert!(!matches(
         &pattern,
         &object_created("others", "video/a.mp4", 1)

@@ -1,4 +1,4 @@
-//! Statements that allow more than they need to.
+//! Reports statements of components that allow more than they need.
 
 use task_definition::Finding;
 
@@ -6,22 +6,25 @@ use super::Statement;
 use crate::component::Component;
 use crate::rules;
 
-/// What is too wildcards in a statement that a component's permission led to.
+/// Reports wildcards in a statement derived from a component's permission.
 pub(super) fn check(component: &Component, index: usize, statement: &Statement) -> Vec<Finding> {
     let (name, actions) = (component.name(), &statement.actions);
-    let open = actions.iter().find(|action| action.contains('*'));
+    let wildcard_action = actions.iter().find(|action| action.contains('*'));
     let mut findings = Vec::new();
 
-    if let Some(action) = open {
+    if let Some(action) = wildcard_action {
         let place = component.place(&format!("/permissions/{index}/actions"));
         findings.push(rules::m35_wildcard_action::wildcard_action(
             place, name, action,
         ));
     }
 
-    let narrower = actions.iter().find(|action| knows_resources(action));
-    let everything = statement.resources.iter().find(|one| is_everything(one));
-    if let (Some(action), Some(resource)) = (narrower, everything) {
+    let action = actions.iter().find(|action| supports_resources(action));
+    let wildcard = statement
+        .resources
+        .iter()
+        .find(|resource| is_wildcard(resource));
+    if let (Some(action), Some(resource)) = (action, wildcard) {
         let place = component.place(&format!("/permissions/{index}/resources"));
         findings.push(rules::m34_wildcard_resource::wildcard_resource(
             place, name, action, resource,
@@ -31,24 +34,25 @@ pub(super) fn check(component: &Component, index: usize, statement: &Statement) 
     findings
 }
 
-/// `*`, and ARNs whose last part is nothing else: `arn:aws:s3:::*`.
-fn is_everything(resource: &str) -> bool {
+/// Returns whether a resource is `*`, or an ARN that ends in `:*` without any name: `arn:aws:s3:::*`.
+fn is_wildcard(resource: &str) -> bool {
+    // An ARN has five fields before the resource: arn:partition:service:region:account:resource.
     resource == "*" || resource.splitn(6, ':').nth(5) == Some("*")
 }
 
-/// Whether an action is known to be about a resource that could be named.
-fn knows_resources(action: &str) -> bool {
+/// Returns whether an action supports resource-level permissions, as far as the table shows.
+fn supports_resources(action: &str) -> bool {
     let action = action.to_ascii_lowercase();
     let Some((service, verb)) = action.split_once(':') else {
-        // `*` alone: no resource makes it narrower than it sounds, and M35 says so.
+        // `*` alone is reported as M35; naming a resource would not narrow it much.
         return false;
     };
-    let without = without_resource(service);
-    without.is_some_and(|mut without| !without.any(|one| one == verb))
+    actions_without_resource(service)
+        .is_some_and(|mut actions| !actions.any(|action| action == verb))
 }
 
-/// The actions of a service that know no resource; nothing where the service is not in the table.
-fn without_resource(service: &str) -> Option<impl Iterator<Item = &'static str>> {
+/// Returns a service's actions without resource-level permissions, or `None` for an unknown service.
+fn actions_without_resource(service: &str) -> Option<impl Iterator<Item = &'static str>> {
     let mut lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let line = lines.find_map(|line| line.strip_prefix(service)?.strip_prefix(':'))?;
     Some(line.split_whitespace())
@@ -61,21 +65,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_which_actions_could_be_narrower() {
-        assert!(knows_resources("s3:GetObject"));
-        assert!(knows_resources("SQS:SendMessage"));
-        assert!(!knows_resources("ecr:GetAuthorizationToken"));
-        assert!(!knows_resources("ssmmessages:OpenDataChannel"));
-        assert!(!knows_resources("no-such-service:Anything"));
+    fn distinguishes_actions_with_resource_level_permissions() {
+        assert!(supports_resources("s3:GetObject"));
+        assert!(supports_resources("SQS:SendMessage"));
+        assert!(!supports_resources("ecr:GetAuthorizationToken"));
+        assert!(!supports_resources("ssmmessages:OpenDataChannel"));
+        // Without a row in the table nothing is reported, rather than guessed.
+        assert!(!supports_resources("no-such-service:Anything"));
     }
 
     #[test]
-    fn knows_what_everything_looks_like() {
-        assert!(is_everything("*"));
-        assert!(is_everything("arn:aws:s3:::*"));
-        assert!(!is_everything("arn:aws:s3:::films/*"));
-        assert!(!is_everything(
-            "arn:aws:sqs:eu-central-1:111122223333:films-*"
+    fn recognizes_wildcard_resources() {
+        assert!(is_wildcard("*"));
+        assert!(is_wildcard("arn:aws:s3:::*"));
+        assert!(!is_wildcard("arn:aws:s3:::videos/*"));
+        assert!(!is_wildcard(
+            "arn:aws:sqs:eu-central-1:111122223333:videos-*"
         ));
     }
 }
