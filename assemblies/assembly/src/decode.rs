@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
         Some(Value::from(number))
     }
 
-    fn mismatch(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Value> {
+    fn mismatch(&mut self, node: &Node, path: &str, expected: &str) -> Option<Value> {
         // A `${…}` that could not be interpolated has a finding already, except at the top level, where no other
         // finding says why there is no result.
         let is_unresolved = |text| crate::values::interpolate(text, |_| None).is_err();
@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
             self.add(if path.is_empty() {
                 rules::m02_wrong_type::not_a_map(place, found)
             } else {
-                rules::m02_wrong_type::wrong_type(place, path, wanted, found)
+                rules::m02_wrong_type::wrong_type(place, path, expected, found)
             });
         }
         None

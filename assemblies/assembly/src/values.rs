@@ -268,7 +268,7 @@ impl InterpolationError {
     ) -> Finding {
         match self {
             Self::Missing(name) => {
-                rules::m14_undefined_value::undefined(place.clone(), &name, known)
+                rules::m14_undefined_value::undefined_value(place.clone(), &name, known)
             }
             Self::Cycle(names) => rules::m30_value_cycle::cycle(place.clone(), &names),
         }
@@ -408,7 +408,7 @@ mod tests {
         let cycle = ["a", "b", "c", "a"].map(str::to_owned).to_vec();
         assert_eq!(
             values.interpolate("${a}"),
-            Err(vec![InterpolationError::Cycle(ring)])
+            Err(vec![InterpolationError::Cycle(cycle)])
         );
     }
 

@@ -1,6 +1,6 @@
-//! Plans with a lock: digests in the place of tags, wherever the image was named.
+//! Plans with a lock: digests replace tags, wherever the image comes from.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use assembly::lock::{LABEL, LockedImage};
 use assembly::{Lock, LockMode, Plan, plan};
@@ -28,7 +28,7 @@ fn lock(images: &[&str]) -> Lock {
 }
 
 #[test]
-fn a_tag_becomes_a_digest_and_stays_behind_as_a_label() {
+fn replaces_a_tag_by_a_digest_and_keeps_it_as_a_label() {
     let plan = plan_with_lock(PLAIN, &lock(&["web:1"]), LockMode::Required).expect("a plan");
     let web = &plan.definition().container_definitions[0];
     assert_eq!(web.image, format!("web@{DIGEST}"));
@@ -37,13 +37,13 @@ fn a_tag_becomes_a_digest_and_stays_behind_as_a_label() {
 }
 
 #[test]
-fn an_image_of_an_override_or_a_patch_is_locked_like_any_other() {
+fn locks_images_of_overrides_and_patches() {
     let manifest = format!(
         "{PLAIN}overrides:\n  web: {{ image: 'host:5000/mine:2' }}\npatch:\n  cpu: '512'\n  memory: '1024'\n  containerDefinitions:\n  - {{ name: more, image: other, memory: 32, cpu: 1, essential: false, dependsOn: [{{ containerName: web, condition: START }}] }}\n"
     );
     let lock = lock(&["host:5000/mine:2", "other"]);
     let plan = plan_with_lock(&manifest, &lock, LockMode::Required)
-        .map_err(|findings| support::told(&findings))
+        .map_err(|findings| support::format_findings(&findings))
         .expect("a plan");
     let containers = &plan.definition().container_definitions;
 
@@ -51,7 +51,7 @@ fn an_image_of_an_override_or_a_patch_is_locked_like_any_other() {
     assert_eq!(containers[1].image, format!("other@{DIGEST}"));
     assert_eq!(containers[1].docker_labels[LABEL], "latest");
 
-    // C04 warns of `latest`; there is none any more.
+    // C04 reports `latest`, which the digest has replaced.
     assert!(plan.warnings().iter().all(|finding| finding.rule != "C04"));
 }
 
@@ -67,7 +67,7 @@ fn an_image_with_a_digest_needs_no_lock() {
 }
 
 #[test]
-fn nothing_changes_and_nothing_is_said_where_there_is_no_lock() {
+fn without_a_lock_nothing_changes_unless_everything_must_be_locked() {
     let plan = plan_with_lock(PLAIN, &Lock::default(), LockMode::BestEffort).expect("a plan");
     assert_eq!(plan.definition().container_definitions[0].image, "web:1");
     assert_eq!(plan.warnings(), []);
@@ -77,7 +77,7 @@ fn nothing_changes_and_nothing_is_said_where_there_is_no_lock() {
 }
 
 #[test]
-fn a_lock_of_something_else_is_a_warning_until_everything_must_be_locked() {
+fn a_missing_image_is_a_warning_unless_everything_must_be_locked() {
     for (image, rule) in [("other:1", "M50"), ("web:0", "M51")] {
         let lock = lock(&[image]);
         let plan = plan_with_lock(PLAIN, &lock, LockMode::BestEffort).expect("a plan");
@@ -96,20 +96,20 @@ fn a_lock_of_something_else_is_a_warning_until_everything_must_be_locked() {
 }
 
 #[test]
-fn what_only_a_hand_can_have_written_is_found_with_its_line() {
+fn reports_malformed_entries_with_their_location() {
     let text = "lock: 1\nimages:\n  'web@x': { digest: sha256:1 }\n  web:2: { digest: SHA }\n";
     let findings = Lock::read(&Source::new("lock.yaml", text)).expect_err("findings");
-    let told = support::told(&findings);
-    assert_eq!(findings.len(), 3, "{told}");
+    let text = support::format_findings(&findings);
+    assert_eq!(findings.len(), 3, "{text}");
     assert!(
         findings.iter().all(|finding| finding.rule == "M52"),
-        "{told}"
+        "{text}"
     );
-    assert!(told.contains("lock.yaml:4:20"), "{told}");
+    assert!(text.contains("lock.yaml:4:20"), "{text}");
 }
 
 #[test]
-fn an_image_that_does_not_run_where_the_task_does_is_refused() {
+fn rejects_an_image_for_another_platform() {
     let mut lock = Lock::default();
     lock.insert(
         "web:1",
@@ -121,6 +121,7 @@ fn an_image_that_does_not_run_where_the_task_does_is_refused() {
 
     let findings = plan_with_lock(PLAIN, &lock, LockMode::BestEffort).expect_err("findings");
     assert_eq!(findings[0].rule, "M52");
+    // The same image fits a task for ARM64.
     let arm = format!("{PLAIN}size: {{ architecture: ARM64 }}\n");
     assert!(plan_with_lock(&arm, &lock, LockMode::Required).is_ok());
 }

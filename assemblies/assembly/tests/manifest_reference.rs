@@ -1,6 +1,6 @@
-//! `assemblies/README.md` explains every word of a manifest, and its examples are tried.
+//! `assemblies/README.md` documents every field of a manifest, and its examples are valid.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn readme() -> String {
     support::source(&support::here("../README.md"), "README.md").text
 }
 
-/// The YAML blocks of the page, each with the line it begins at.
+/// Returns the YAML blocks of the page, named after their first line.
 fn blocks(page: &str) -> Vec<Source> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, String)> = None;
@@ -37,7 +37,7 @@ fn blocks(page: &str) -> Vec<Source> {
     blocks
 }
 
-/// The shipped components, and an init of the tests, since none ships.
+/// Returns the shipped components, and an init component of the tests, since none is shipped.
 fn catalog() -> Catalog {
     let root = support::here("../..");
     let folders = ["sidecars", "apps", "assemblies/components"];
@@ -56,7 +56,7 @@ fn catalog() -> Catalog {
 }
 
 #[test]
-fn every_manifest_of_the_page_is_planned_without_a_finding() {
+fn every_manifest_of_the_page_has_no_findings() {
     let values = support::here("../values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
     let catalog = catalog();
@@ -65,20 +65,25 @@ fn every_manifest_of_the_page_is_planned_without_a_finding() {
     for block in blocks(&readme()) {
         let node = source::parse(&block).expect("YAML");
         if node.get("app").is_none() {
-            // Another kind of file; those of rules are ours.
+            // Not a manifest; rules files are checked here as well.
             if node.get("rules").is_some() {
                 let (_, findings) = rule_config::read(&block);
-                assert!(findings.is_empty(), "{}", support::told(&findings));
+                assert!(
+                    findings.is_empty(),
+                    "{}",
+                    support::format_findings(&findings)
+                );
             }
             continue;
         }
 
         let plan = plan(&block, &catalog, &values);
-        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+        let plan =
+            plan.unwrap_or_else(|findings| panic!("{}", support::format_findings(&findings)));
         assert!(
             plan.warnings().is_empty(),
             "{}",
-            support::told(plan.warnings())
+            support::format_findings(plan.warnings())
         );
         assert!(!render(&plan).is_empty());
         planned += 1;
@@ -88,34 +93,34 @@ fn every_manifest_of_the_page_is_planned_without_a_finding() {
 }
 
 #[test]
-fn every_word_of_a_manifest_stands_in_the_page_and_in_an_example() {
+fn every_field_of_a_manifest_is_documented_and_used_in_an_example() {
     let schema: Value = serde_json::from_str(&schema::assembly()).expect("a schema");
     let page = readme();
     let examples: String = blocks(&page).into_iter().map(|block| block.text).collect();
-    let told: Vec<String> = words(&schema)
+    let undocumented: Vec<String> = fields(&schema)
         .into_iter()
-        .filter(|word| !page.contains(&format!("`{word}`")))
+        .filter(|field| !page.contains(&format!("`{field}`")))
         .collect();
 
     assert!(
-        told.is_empty(),
-        "explain these words in assemblies/README.md: {told:?}"
+        undocumented.is_empty(),
+        "document these fields in assemblies/README.md: {undocumented:?}"
     );
 
-    let shown: Vec<String> = words(&schema)
+    let unused: Vec<String> = fields(&schema)
         .into_iter()
-        .filter(|word| !shows(&examples, word))
+        .filter(|field| !has_key(&examples, field))
         .collect();
 
     assert!(
-        shown.is_empty(),
-        "show these words in an example of assemblies/README.md: {shown:?}"
+        unused.is_empty(),
+        "use these fields in an example of assemblies/README.md: {unused:?}"
     );
 }
 
-/// Whether a key of that name stands in a text.
-fn shows(text: &str, word: &str) -> bool {
-    let key = format!("{word}:");
+/// Returns whether a text has a key of this name.
+fn has_key(text: &str, name: &str) -> bool {
+    let key = format!("{name}:");
     let starts = text.match_indices(&key).map(|(at, _)| at);
     starts
         .filter_map(|at| text[..at].chars().next_back())
@@ -123,8 +128,8 @@ fn shows(text: &str, word: &str) -> bool {
         || text.starts_with(&key)
 }
 
-/// The fields of the manifest and of everything in it.
-fn words(schema: &Value) -> BTreeSet<String> {
+/// Returns the names of all fields of the manifest, at every level.
+fn fields(schema: &Value) -> BTreeSet<String> {
     let definitions = schema["$defs"].as_object().into_iter().flatten();
     let records = definitions.map(|(_, record)| record).chain([schema]);
     records

@@ -1,6 +1,6 @@
-//! Rules are silenced, lowered and raised by id, with a reason, at every stage.
+//! Rules are suppressed, lowered and raised by id, with a reason, at every stage.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use assembly::{Plan, plan_under, render, rule_config};
 use task_definition::source::Source;
@@ -8,20 +8,23 @@ use task_definition::{Authority, Judged, Judgement, Place, Ruling, Severity, Ver
 
 mod support;
 
-fn planned(text: &str, judgement: &Judgement) -> Result<Plan, Judged> {
+fn plan_with(text: &str, config: &Judgement) -> Result<Plan, Judged> {
     let source = Source::new("case.yaml", text);
     let catalog = support::catalog("tests/rule-catalog");
-    plan_under(&source, &catalog, &support::values(), judgement)
+    plan_under(&source, &catalog, &support::values(), config)
 }
 
-fn alone(text: &str) -> Result<Plan, Judged> {
-    planned(text, &Judgement::default())
+fn plan_without_flags(text: &str) -> Result<Plan, Judged> {
+    plan_with(text, &Judgement::default())
 }
 
-fn silenced(plan: &Plan) -> Vec<(&str, &str)> {
+fn suppressions(plan: &Plan) -> Vec<(&str, &str)> {
     let suppressed = plan.suppressed().iter();
     suppressed
-        .map(|one| (one.finding.rule, one.ruling.reason.as_str()))
+        .map(|suppressed| {
+            let reason = suppressed.ruling.reason.as_str();
+            (suppressed.finding.rule, reason)
+        })
         .collect()
 }
 
@@ -37,25 +40,26 @@ fn flag(rule: &str, verdict: Verdict) -> Judgement {
 }
 
 #[test]
-fn a_silenced_error_of_a_finished_definition_lets_the_plan_through() {
+fn a_suppressed_error_of_a_finished_definition_does_not_fail_the_plan() {
     let text = "name: shop\napp: web\nservice: {}\npatch: { networkMode: bridge }\n";
-    let judged = alone(text).expect_err("T04");
-    assert!(judged.findings.iter().any(|one| one.rule == "T04"));
+    let outcome = plan_without_flags(text).expect_err("T04");
+    assert!(outcome.findings.iter().any(|finding| finding.rule == "T04"));
 
-    let rules = "rules:\n  T04: { severity: off, reason: tried on a machine of our own }\n";
-    let plan = alone(&format!("{text}{rules}")).map_err(|judged| support::told(&judged.findings));
+    let rules = "rules:\n  T04: { severity: off, reason: tried on our own host }\n";
+    let plan = plan_without_flags(&format!("{text}{rules}"))
+        .map_err(|outcome| support::format_findings(&outcome.findings));
     let plan = plan.expect("a plan");
-    assert!(silenced(&plan).contains(&("T04", "tried on a machine of our own")));
+    assert!(suppressions(&plan).contains(&("T04", "tried on our own host")));
     assert!(
         plan.warnings()
             .iter()
-            .all(|one| one.rule != "T04" && one.rule != "M25")
+            .all(|finding| finding.rule != "T04" && finding.rule != "M25")
     );
     assert!(render(&plan)[0].text.contains("\"bridge\""));
 }
 
 #[test]
-fn a_guard_that_is_silenced_lets_the_wiring_go_on_and_is_kept() {
+fn a_suppressed_security_rule_does_not_stop_the_wiring_and_is_listed() {
     let text = "\
 name: shop
 app: web
@@ -67,10 +71,11 @@ rules:
 service: {}
 ";
 
-    let plan = alone(text).map_err(|judged| support::told(&judged.findings));
+    let plan =
+        plan_without_flags(text).map_err(|outcome| support::format_findings(&outcome.findings));
     let plan = plan.expect("a plan");
     let reason = "the scanner of our auditors has to reach it";
-    assert_eq!(silenced(&plan), [("M22", reason)]);
+    assert_eq!(suppressions(&plan), [("M22", reason)]);
     assert!(plan.warnings().is_empty());
     assert!(assembly::rules::is_security_rule("M22"));
 }
@@ -87,22 +92,23 @@ rules:
 service: {}
 ";
 
-    let plan = alone(lowered).map_err(|judged| support::told(&judged.findings));
+    let plan =
+        plan_without_flags(lowered).map_err(|outcome| support::format_findings(&outcome.findings));
     let plan = plan.expect("a plan");
-    let told: Vec<_> = plan
+    let warnings: Vec<_> = plan
         .warnings()
         .iter()
         .map(|f| (f.rule, f.severity))
         .collect();
 
-    assert_eq!(told, [("M17", Severity::Warning)]);
+    assert_eq!(warnings, [("M17", Severity::Warning)]);
 
-    let judged = planned(lowered, &flag("M17", Verdict::Error)).expect_err("raised");
-    assert_eq!(judged.findings[0].severity, Severity::Error);
+    let outcome = plan_with(lowered, &flag("M17", Verdict::Error)).expect_err("raised");
+    assert_eq!(outcome.findings[0].severity, Severity::Error);
 }
 
 #[test]
-fn the_command_line_wins_and_an_overruled_entry_is_not_called_stale() {
+fn the_command_line_takes_precedence_and_an_overridden_entry_is_not_unused() {
     let text = "\
 name: shop
 app: web
@@ -113,39 +119,47 @@ rules:
 service: {}
 ";
 
-    let plan = planned(text, &flag("M17", Verdict::Off));
-    let plan = plan.map_err(|judged| support::told(&judged.findings));
+    let plan = plan_with(text, &flag("M17", Verdict::Off));
+    let plan = plan.map_err(|outcome| support::format_findings(&outcome.findings));
     let plan = plan.expect("a plan");
-    assert_eq!(silenced(&plan), [("M17", "a flag")]);
+    assert_eq!(suppressions(&plan), [("M17", "a flag")]);
 
     assert!(
         plan.warnings().is_empty(),
         "{}",
-        support::told(plan.warnings())
+        support::format_findings(plan.warnings())
     );
 }
 
 #[test]
-fn what_has_to_be_there_is_told_in_spite_of_a_flag() {
-    let judged = planned(
+fn fatal_findings_are_reported_despite_a_flag() {
+    let outcome = plan_with(
         "name: shop\napp: wep\nservice: {}\n",
         &flag("M05", Verdict::Off),
     );
-    let judged = judged.expect_err("no such component");
-    let ids: Vec<_> = judged.findings.iter().map(|finding| finding.rule).collect();
+    let outcome = outcome.expect_err("no such component");
+    let ids: Vec<_> = outcome
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
     assert_eq!(ids, ["M26", "M05"]);
 }
 
 #[test]
-fn a_field_that_nobody_knows_cannot_be_dropped_in_silence() {
+fn an_unknown_field_of_a_patch_cannot_be_suppressed() {
     let text = "name: shop\napp: web\nservice: {}\npatch: { brandNew: 1 }\nrules:\n  C05: { severity: off, reason: new }\n";
-    let judged = alone(text).expect_err("the field would not be written");
-    let ids: Vec<_> = judged.findings.iter().map(|finding| finding.rule).collect();
+    let outcome = plan_without_flags(text).expect_err("the field would not be written");
+    let ids: Vec<_> = outcome
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
     assert_eq!(ids, ["C05", "M26"]);
 }
 
 #[test]
-fn a_file_of_rules_is_read_like_a_manifest() {
+fn a_rules_file_is_read_like_a_manifest() {
     let good = "\
 rules:
   C04: { severity: off, reason: images move here, files: ['legacy/*.json'] }
@@ -153,11 +167,16 @@ rules:
 ";
     let (read, findings) = rule_config::read(&Source::new("rules.yaml", good));
 
-    assert!(findings.is_empty(), "{}", support::told(&findings));
-    let judgement = Judgement::new(read);
-    assert_eq!(judgement.about("legacy/a.json").rulings().len(), 2);
-    assert_eq!(judgement.about("new/a.json").rulings().len(), 1);
+    assert!(
+        findings.is_empty(),
+        "{}",
+        support::format_findings(&findings)
+    );
+    let config = Judgement::new(read);
+    assert_eq!(config.about("legacy/a.json").rulings().len(), 2);
+    assert_eq!(config.about("new/a.json").rulings().len(), 1);
 
+    // An unknown id, an unknown severity, no reason, an empty reason, and a rule that cannot be suppressed.
     let bad = "\
 rules:
   C4: { severity: off, reason: images move here }
@@ -168,10 +187,10 @@ rules:
 ";
 
     let (_, findings) = rule_config::read(&Source::new("rules.yaml", bad));
-    let told = support::told(&findings);
+    let text = support::format_findings(&findings);
     for (id, line) in [("M02", 3), ("M03", 4)] {
-        assert!(told.contains(&format!("error[{id}]")), "{told}");
-        assert!(told.contains(&format!("rules.yaml:{line}:")), "{told}");
+        assert!(text.contains(&format!("error[{id}]")), "{text}");
+        assert!(text.contains(&format!("rules.yaml:{line}:")), "{text}");
     }
 
     let (read, findings) = rule_config::read(&Source::new("rules.yaml", "# nothing yet\n"));

@@ -98,7 +98,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProvidedInterface {
-    /// The setting for the listen address, `address:port`. Omit it for a program whose address is fixed: it
+    /// The setting for the listen address, `address:port`. Omit it for a program with a fixed address: it
     /// listens on `port` of all addresses.
     #[serde(default)]
     pub setting: String,

@@ -156,9 +156,9 @@ pub(super) fn declare_variables(container: &ContainerDefinition) -> Vec<Declared
     for (variable, secret) in plain.chain(secret) {
         let lower = variable.to_ascii_lowercase();
         let setting = lower.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        let taken = all.iter().any(|other| other.setting == setting) || setting == "log_output";
+        let is_used = all.iter().any(|other| other.setting == setting) || setting == "log_output";
         // Two variables can map to one setting name (`A_B`, `a.b`); the second keeps its name.
-        let setting = if taken || setting.is_empty() {
+        let setting = if is_used || setting.is_empty() {
             variable.clone()
         } else {
             setting

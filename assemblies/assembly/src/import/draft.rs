@@ -215,7 +215,7 @@ impl Draft {
         })
     }
 
-    /// Adds overrides and a patch for every field whose derived value differs from the original.
+    /// Adds overrides and a patch for every field with a derived value that differs from the original.
     pub(super) fn reconcile(
         &mut self,
         definition: &TaskDefinition,
@@ -236,7 +236,7 @@ impl Draft {
         let normal_original = normalise(definition);
         let derived = self.derive(catalog, values)?;
         let sides = [&derived, definition, &normalise(&derived), &normal_original];
-        let [derived, original, normal, wanted] = sides.map(|task| {
+        let [derived, original, normal, expected] = sides.map(|task| {
             // Containers have their overrides already; the patch is for the task's fields.
             let mut task = json!(task);
             task.as_object_mut()
@@ -244,7 +244,7 @@ impl Draft {
             task
         });
 
-        self.patch = diff_fields(&derived, &original, &normal, &wanted);
+        self.patch = diff_fields(&derived, &original, &normal, &expected);
         self.omit_derivable_size(definition, catalog, values);
         Ok(())
     }
@@ -256,14 +256,14 @@ impl Draft {
         derived: &TaskDefinition,
     ) -> bool {
         let derived = same_task(derived, definition);
-        let (normal, wanted) = (normalise(&derived), normalise(definition));
+        let (normal, expected) = (normalise(&derived), normalise(definition));
         let mut any = false;
 
         for (at, member) in self.members.iter_mut().enumerate() {
-            let sides = [&derived, definition, &normal, &wanted];
-            let [derived, original, normal, wanted] =
+            let sides = [&derived, definition, &normal, &expected];
+            let [derived, original, normal, expected] =
                 sides.map(|task| json!(task.container_definitions[at]));
-            let over = diff_fields(&derived, &original, &normal, &wanted);
+            let over = diff_fields(&derived, &original, &normal, &expected);
 
             any |= !over.is_empty();
             for (field, value) in over {
@@ -597,12 +597,12 @@ fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinit
     }
 }
 
-/// Returns the overlay for the fields whose normal forms differ, with the spelling of the original.
+/// Returns the overlay for the fields with different normal forms, with the spelling of the original.
 fn diff_fields(
     derived: &Value,
     original: &Value,
     normal: &Value,
-    wanted: &Value,
+    expected: &Value,
 ) -> Map<String, Value> {
     let keys = |value: &Value| {
         value
@@ -622,7 +622,7 @@ fn diff_fields(
 
     let different = all
         .into_iter()
-        .filter(|key| normal.get(key) != wanted.get(key));
+        .filter(|key| normal.get(key) != expected.get(key));
     different
         .filter_map(|key| {
             let over = overlay_diff::diff(derived.get(&key), original.get(&key))?;

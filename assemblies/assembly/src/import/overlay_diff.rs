@@ -5,30 +5,30 @@
 use serde_json::{Map, Value, json};
 
 /// Returns the overlay that changes one value into the other, or `None` if they are equal.
-pub(super) fn diff(derived: Option<&Value>, wanted: Option<&Value>) -> Option<Value> {
-    match (derived, wanted) {
-        (derived, wanted) if derived == wanted => None,
+pub(super) fn diff(derived: Option<&Value>, expected: Option<&Value>) -> Option<Value> {
+    match (derived, expected) {
+        (derived, expected) if derived == expected => None,
         (_, None) => Some(Value::Null),
-        (Some(Value::Object(derived)), Some(Value::Object(wanted))) => {
-            Some(Value::Object(fields(derived, wanted)))
+        (Some(Value::Object(derived)), Some(Value::Object(expected))) => {
+            Some(Value::Object(fields(derived, expected)))
         }
-        (Some(Value::Array(derived)), Some(Value::Array(wanted)))
-            if have_unique_names(derived) && have_unique_names(wanted) =>
+        (Some(Value::Array(derived)), Some(Value::Array(expected)))
+            if have_unique_names(derived) && have_unique_names(expected) =>
         {
-            Some(Value::Array(items(derived, wanted)))
+            Some(Value::Array(items(derived, expected)))
         }
-        (_, Some(wanted)) => Some(wanted.clone()),
+        (_, Some(expected)) => Some(expected.clone()),
     }
 }
 
-fn fields(derived: &Map<String, Value>, wanted: &Map<String, Value>) -> Map<String, Value> {
-    let gone = derived.keys().filter(|key| !wanted.contains_key(*key));
-    let keys = wanted.keys().chain(gone);
-    keys.filter_map(|key| Some((key.clone(), diff(derived.get(key), wanted.get(key))?)))
+fn fields(derived: &Map<String, Value>, expected: &Map<String, Value>) -> Map<String, Value> {
+    let removed = derived.keys().filter(|key| !expected.contains_key(*key));
+    let keys = expected.keys().chain(removed);
+    keys.filter_map(|key| Some((key.clone(), diff(derived.get(key), expected.get(key))?)))
         .collect()
 }
 
-fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
+fn items(derived: &[Value], expected: &[Value]) -> Vec<Value> {
     let find_by_name = |list: &[Value], named: &Value| {
         list.iter()
             .find(|item| item["name"] == named["name"])
@@ -36,7 +36,7 @@ fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
     };
     let mut all = Vec::new();
 
-    for item in wanted {
+    for item in expected {
         if let Some(mut changed) = diff(find_by_name(derived, item).as_ref(), Some(item)) {
             if let Value::Object(fields) = &mut changed {
                 // The name identifies the item in the overlay, and reads best as the first field.
@@ -48,16 +48,16 @@ fn items(derived: &[Value], wanted: &[Value]) -> Vec<Value> {
 
     for item in derived
         .iter()
-        .filter(|item| find_by_name(wanted, item).is_none())
+        .filter(|item| find_by_name(expected, item).is_none())
     {
         // An item is removed by an overlay with only its name and `null` for all other fields.
-        let mut gone = json!({ "name": item["name"] });
+        let mut removed = json!({ "name": item["name"] });
         for key in item.as_object().into_iter().flatten().map(|(key, _)| key) {
             if key != "name" {
-                gone[key] = Value::Null;
+                removed[key] = Value::Null;
             }
         }
-        all.push(gone);
+        all.push(removed);
     }
 
     all
@@ -69,6 +69,6 @@ pub(super) fn have_unique_names(list: &[Value]) -> bool {
         .iter()
         .filter_map(|item| item["name"].as_str())
         .collect();
-    let twice = |at: usize| names[..at].contains(&names[at]);
-    !list.is_empty() && names.len() == list.len() && !(0..names.len()).any(twice)
+    let is_repeated = |at: usize| names[..at].contains(&names[at]);
+    !list.is_empty() && names.len() == list.len() && !(0..names.len()).any(is_repeated)
 }

@@ -304,7 +304,7 @@ impl Joiner {
         self.undo.size = Some(SizeIncrease { before, after });
 
         self.notes.push(format!(
-            "the containers now request for {cpu} CPU units and {memory} MiB, so the task grows from {has_cpu} / \
+            "the containers now request {cpu} CPU units and {memory} MiB, so the task size grows from {has_cpu} / \
              {has_memory} to {} / {}",
             size.cpu, size.memory
         ));

@@ -166,12 +166,12 @@ pub(super) fn set(
     name: &str,
     value: Option<&str>,
 ) -> Option<String> {
-    let known = container
+    let index = container
         .environment
         .iter()
         .position(|variable| variable.name == name);
 
-    match (known, value) {
+    match (index, value) {
         (Some(at), Some(value)) => Some(std::mem::replace(
             &mut container.environment[at].value,
             value.to_owned(),

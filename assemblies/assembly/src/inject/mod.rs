@@ -45,7 +45,7 @@ pub struct InjectRequest {
 pub struct Injection {
     /// The complete definition.
     pub definition: TaskDefinition,
-    /// Notes for the user, each a sentence: what to do and what has changed.
+    /// Notes for the user, one sentence each: required actions and changes.
     pub notes: Vec<String>,
     /// The permissions that the injected containers need in the execution role.
     pub execution_role: Vec<Statement>,
@@ -71,11 +71,11 @@ pub fn inject(
 ) -> Result<Injection, InjectError> {
     let (base, mut requests, undo) = labels::strip(definition);
     let kind = kind(catalog, &request.component)?;
-    let known = requests
+    let existing = requests
         .iter_mut()
         .find(|recorded| recorded.component == request.component);
 
-    if let Some(recorded) = known {
+    if let Some(recorded) = existing {
         update(recorded, request);
     } else {
         let component = request.component.clone();

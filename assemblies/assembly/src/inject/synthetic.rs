@@ -58,9 +58,9 @@ impl SyntheticAssembly {
         });
         let mut values = values.clone();
 
-        for (name, known) in AccountContext::from_definition(base).values() {
-            if let Some(known) = known {
-                values = values.with(name, known);
+        for (name, value) in AccountContext::from_definition(base).values() {
+            if let Some(value) = value {
+                values = values.with(name, value);
             }
         }
 
@@ -78,7 +78,7 @@ impl SyntheticAssembly {
     }
 }
 
-/// Rejects a request whose container name is used by a container that was not injected.
+/// Rejects a request with the name of a container that was not injected.
 fn check_name_conflicts(
     base: &TaskDefinition,
     requests: &[RecordedRequest],

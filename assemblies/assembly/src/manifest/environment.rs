@@ -1,6 +1,6 @@
 //! Overlays the `environments` of a manifest on the rest of it, before the manifest is decoded.
 //!
-//! Maps are overlaid field by field, lists whose items all have a `name` item by item, and everything else as a
+//! Maps are overlaid field by field, lists of named items item by item, and everything else as a
 //! whole. `null` removes a field. In `overrides`, `patch` and `stack` the `null` is kept, since there it removes a
 //! derived field later.
 

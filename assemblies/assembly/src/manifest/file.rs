@@ -55,7 +55,7 @@ pub struct ManifestFile {
     /// Fields of one container, as in a task definition; they replace derived fields.
     #[serde(default)]
     pub overrides: BTreeMap<String, Map<String, Value>>,
-    /// Task-definition JSON that is overlaid on the result as the last step. Lists whose items have a `name` are
+    /// Task-definition JSON that is overlaid on the result as the last step. Lists of items with a `name` are
     /// merged by name; `null` removes a field.
     #[serde(default)]
     pub patch: Option<Map<String, Value>>,
@@ -164,7 +164,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnDemand {
-    /// The bucket whose new objects start a task.
+    /// The bucket; its new objects start a task.
     pub bucket: String,
     /// The prefix of keys that start a task.
     #[serde(default)]

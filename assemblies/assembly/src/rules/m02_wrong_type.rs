@@ -26,15 +26,15 @@ service: {}
 };
 
 /// Reports a value of another type.
-pub(crate) fn wrong_type(place: Place, path: &str, wanted: &str, found: &str) -> Finding {
+pub(crate) fn wrong_type(place: Place, path: &str, expected: &str, found: &str) -> Finding {
     // The YAML reader calls an empty value `null`; a user sees an empty value.
     let found = if found == "null" { "empty" } else { found };
-    let message = format!("`{path}` must be {wanted}, but this is {found}");
-    let hint = match (wanted, found) {
+    let message = format!("`{path}` must be {expected}, but this is {found}");
+    let hint = match (expected, found) {
         ("a map", "a list") => "write a map: the same lines without `-`".to_owned(),
         ("a list", "a string") => "write a list: put it into `[` and `]`".to_owned(),
         ("a list", "a map") => "write a list: a `-` in front of each item".to_owned(),
-        _ => format!("write {wanted}"),
+        _ => format!("write {expected}"),
     };
     RULE.error(place, message, hint)
 }
@@ -50,7 +50,7 @@ pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Fin
     RULE.error(place, message, format!("write {amount}: {unit}"))
 }
 
-/// Reports a file whose top level is not a map.
+/// Reports a file without a map at the top level.
 pub(crate) fn not_a_map(place: Place, found: &str) -> Finding {
     let message = if found == "empty" || found == "null" {
         "the file is empty".to_owned()
@@ -62,8 +62,8 @@ pub(crate) fn not_a_map(place: Place, found: &str) -> Finding {
 }
 
 /// Reports a word that is not one of the allowed ones.
-pub(crate) fn unknown_choice(place: Place, path: &str, word: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("`{path}` cannot be `{word}`"), hint)
+pub(crate) fn unknown_choice(place: Place, path: &str, text: &str, hint: &str) -> Finding {
+    RULE.error(place, format!("`{path}` cannot be `{text}`"), hint)
 }
 
 /// Reports a whole number that is too small or too large.

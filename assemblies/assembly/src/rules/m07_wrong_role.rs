@@ -27,10 +27,10 @@ service: {}
 };
 
 /// Reports a component in the wrong list.
-pub(crate) fn wrong_role(place: Place, name: &str, kind: &str, wanted: &str) -> Finding {
+pub(crate) fn wrong_role(place: Place, name: &str, kind: &str, expected: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` is {kind} and cannot be used here"),
-        format!("name {wanted}, or put `{name}` where {kind} belongs"),
+        format!("name {expected}, or put `{name}` where {kind} belongs"),
     )
 }

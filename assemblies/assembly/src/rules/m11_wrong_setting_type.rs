@@ -33,12 +33,12 @@ pub(crate) fn wrong_kind(
     place: Place,
     name: &str,
     setting: &str,
-    wanted: &str,
+    expected: &str,
     found: &str,
 ) -> Finding {
     RULE.error(
         place,
-        format!("`{setting}` of `{name}` must be {wanted}, but this is {found}"),
-        format!("write {wanted}"),
+        format!("`{setting}` of `{name}` must be {expected}, but this is {found}"),
+        format!("write {expected}"),
     )
 }

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     id: "M13",
     name: "plaintext-secret",
     title: "secret in plain text, or plain setting under `secrets`",
-    explanation: "Every principal that may describe the task definition can read what is in `settings`. A secret is named by its ARN under `secrets`; ECS reads it when the container starts.",
+    explanation: "Every principal that may describe the task definition can read `settings`. A secret is named by its ARN under `secrets`; ECS reads it when the container starts.",
     source: "ECS developer guide: pass sensitive data to an Amazon ECS container",
     hint: "move it to the other map",
     passing: "\

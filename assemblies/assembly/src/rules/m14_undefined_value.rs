@@ -41,7 +41,7 @@ pub fn missing_values(findings: &[Finding]) -> Vec<String> {
 const MISSING: &str = "there is no value `";
 
 /// Reports a reference to a value that is not defined.
-pub(crate) fn undefined<'a>(
+pub(crate) fn undefined_value<'a>(
     place: Place,
     name: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,

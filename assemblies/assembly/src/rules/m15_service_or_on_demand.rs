@@ -39,6 +39,6 @@ pub(crate) fn neither(place: Place) -> Finding {
     RULE.error(
         place,
         "the manifest has neither `service` nor `on_demand`",
-        "add `service: {}` for a task that serves, or `on_demand: …` for one that ends",
+        "add `service: {}` for a service, or `on_demand: …` for a task that ends",
     )
 }

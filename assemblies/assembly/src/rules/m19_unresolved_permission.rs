@@ -26,7 +26,7 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a reference in a resource that cannot be resolved.
-pub(crate) fn unresolved(place: Place, name: &str, unknown: &str) -> Finding {
+pub(crate) fn unresolved_reference(place: Place, name: &str, unknown: &str) -> Finding {
     RULE.error(
         place,
         format!("a permission of `{name}` needs `{unknown}`, which is not defined"),

@@ -52,7 +52,7 @@ pub(crate) fn public_admin(place: Place, name: &str, address: &str) -> Finding {
     )
 }
 
-/// Reports an address whose value is a secret.
+/// Reports an address that is a secret.
 pub(crate) fn secret_address(place: Place, name: &str, variable: &str) -> Finding {
     RULE.error(
         place,

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     id: "M23",
     name: "opaque-settings",
     title: "settings in a document that cannot be checked",
-    explanation: "A program reads whole documents of settings from `<NAME>_SETTINGS` and `<NAME>_SETTINGS_FILE`. No rule checks what is in them: not the names, not the types, not whether an inner hop stays on loopback.",
+    explanation: "A program reads whole documents of settings from `<NAME>_SETTINGS` and `<NAME>_SETTINGS_FILE`. No rule checks their contents: not the names, not the types, not whether an inner hop stays on loopback.",
     source: "assemblies/README.md",
     hint: "move the settings to `settings:`",
     passing: "\

@@ -31,10 +31,10 @@ service: {}
 };
 
 /// Reports an id that no rule has.
-pub(crate) fn unknown_rule(place: Place, id: &str, meant: Option<&str>) -> Finding {
-    let hint = meant.map_or_else(
+pub(crate) fn unknown_rule(place: Place, id: &str, similar: Option<&str>) -> Finding {
+    let hint = similar.map_or_else(
         || "see `assemble rules` for the ids".to_owned(),
-        |meant| format!("write `{meant}`, or see `assemble rules`"),
+        |similar| format!("write `{similar}`, or see `assemble rules`"),
     );
     RULE.error(place, format!("there is no rule `{id}`"), hint)
 }

@@ -132,10 +132,10 @@ pub fn is_security_rule(id: &str) -> bool {
     SECURITY_RULES.contains(&id)
 }
 
-/// Rules whose findings do not prevent a deployment, but lead to problems later.
+/// Rules with findings that do not prevent a deployment, but lead to problems later.
 const WARNINGS: &[&str] = &["M25", "M31", "M32", "M34", "M35", "M39", "M41"];
 
-/// Rules whose errors can be suppressed.
+/// Rules with errors that can be suppressed.
 const SUPPRESSIBLE: &[&str] = &["M17", "M22", "M23", "M40", "M50", "M51"];
 
 /// ECS rules that leave nothing to check: the text cannot be parsed, or a value has the wrong type.

@@ -126,10 +126,10 @@ pub fn matches(pattern: &Value, event: &Value) -> bool {
 /// Returns the first field that does not match. Several fields below a list must all match the same item.
 fn mismatch(pattern: &Value, event: &Value, at: &str) -> Option<String> {
     let mut fields = pattern.as_object().into_iter().flatten();
-    fields.find_map(|(name, wanted)| field(name, wanted, event, at))
+    fields.find_map(|(name, expected)| field(name, expected, event, at))
 }
 
-fn field(name: &str, wanted: &Value, event: &Value, at: &str) -> Option<String> {
+fn field(name: &str, expected: &Value, event: &Value, at: &str) -> Option<String> {
     let path = if at.is_empty() {
         name.to_owned()
     } else {
@@ -137,7 +137,7 @@ fn field(name: &str, wanted: &Value, event: &Value, at: &str) -> Option<String> 
     };
 
     let found = event.get(name).unwrap_or(&Value::Null);
-    match (name, wanted) {
+    match (name, expected) {
         ("$or", Value::Array(alternatives)) => {
             let any = alternatives
                 .iter()
@@ -147,7 +147,7 @@ fn field(name: &str, wanted: &Value, event: &Value, at: &str) -> Option<String> 
         // A list of tests passes when any of them does; a missing field never passes.
         (_, Value::Array(tests)) => {
             let passed = !found.is_null() && tests.iter().any(|test| passes(test, found));
-            (!passed).then(|| format!("`{path}` is {found}, but the rule expects {wanted}"))
+            (!passed).then(|| format!("`{path}` is {found}, but the rule expects {expected}"))
         }
         (_, inner) => match found {
             Value::Array(items) => {
@@ -222,7 +222,7 @@ pub(super) fn render_template(
     let mut text = String::new();
     let mut rest = template;
 
-    // What was render_template in is not looked at again: a key may well be called `<key>`.
+    // Inserted text is not searched again: a key may contain `<key>`.
     while let Some((before, name, after)) = next_field(rest, paths) {
         text.push_str(before);
         let pointer = paths[name].trim_start_matches('$').replace('.', "/");

@@ -164,8 +164,8 @@ fn transforms_an_event_into_container_variables() {
         { "name": "FIXED", "value": "as \"it\" is" },
     ]);
 
-    let wanted = json!({ "containerOverrides": [{ "name": "app", "environment": environment }] });
-    assert_eq!(overrides, wanted);
+    let expected = json!({ "containerOverrides": [{ "name": "app", "environment": environment }] });
+    assert_eq!(overrides, expected);
     let message = transform(&message_template(&variables), &paths(&variables), &event);
     assert_eq!(message["INPUT"], "s3://videos/video/a b+ü.mp4");
     assert_eq!(message["SIZE"], "7");
