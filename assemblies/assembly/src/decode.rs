@@ -75,6 +75,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
         let schema = self.resolve_ref(schema);
+        // An optional or mixed field; one of its choices is used.
         if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
             return self.optional(node, choices, path);
         }
@@ -83,6 +84,7 @@ impl<'a> Reader<'a> {
             return self.choice(node, &variants, path);
         }
         match kind(schema) {
+            // An optional field may be written without a value.
             Some(_) if nullable(schema) && node.value == NodeValue::Null => Some(Value::Null),
             Some("object") => self.map(node, schema, path),
             Some("array") => self.list(node, schema, path),
@@ -107,6 +109,7 @@ impl<'a> Reader<'a> {
             return Some(Value::Null);
         }
         let mut others = choices.iter().filter(|choice| kind(choice) != Some("null"));
+        // A map is decoded as the record among the choices, everything else as the first choice.
         let first = others.next()?;
         let is_map = matches!(node.value, NodeValue::Map(_));
         let map = others.find(|choice| kind(self.resolve_ref(choice)) == Some("object"));
@@ -145,6 +148,7 @@ impl<'a> Reader<'a> {
                     self.value(value, field, &path)
                         .map(|value| (key.name.clone(), value)),
                 );
+            // `additionalProperties: false` comes from `deny_unknown_fields`.
             } else if others == Some(&Value::Bool(false)) {
                 let known = fields.into_iter().flatten().map(|(name, _)| name.as_str());
                 let place = Place::in_text(self.source, key.span);

@@ -34,6 +34,7 @@ impl Diagnostics {
 
     /// Adds the findings that prevented a stage from producing a result. They cannot be suppressed.
     pub fn report_fatal(&mut self, findings: Vec<Finding>) {
+        // Without a result there is nothing that a suppression could accept.
         self.apply_config(findings, |_| false);
     }
 

@@ -177,6 +177,7 @@ fn validate(overrides: Vec<Ruling>, findings: &mut Vec<Finding>) -> Vec<Ruling> 
 }
 
 fn key_place(source: &Source, node: &Node, rule: &str) -> Place {
+    // The decoded map has no spans, so the key is found in the node again.
     let entries = node.get("rules").map(Node::entries).unwrap_or_default();
     let key = entries.iter().find(|(key, _)| key.name == rule);
     Place::in_text(source, key.map_or(node.span, |(key, _)| key.span))

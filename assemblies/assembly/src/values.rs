@@ -42,6 +42,7 @@ impl Values {
         let mut values = Self::default();
         let mut findings = Vec::new();
 
+        // An empty file is a valid file without values.
         if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
             let place = Place::in_text(source, node.span);
             findings.push(rules::m02_wrong_type::wrong_type(
@@ -138,6 +139,7 @@ impl Values {
                 .extend(entry.map(|entry| (key.name.clone(), entry)));
         }
 
+        // The values of the environment come last and so take precedence.
         values.entries.extend(self.entries.clone());
         values.environments.clone_from(&self.environments);
         values.lock.clone_from(&self.lock);
@@ -148,6 +150,7 @@ impl Values {
     pub(crate) fn resolve_references(&self) -> Self {
         let mut resolved = self.clone();
         for entry in resolved.entries.values_mut() {
+            // A value that nothing uses may stay undefined; uses have their own finding.
             if let Ok(text) = self.interpolate(&entry.text) {
                 entry.text = text;
             }
@@ -251,6 +254,7 @@ impl Interpolator<'_> {
 
 /// Finds a setting that is written dotted, nested, or a mixture of both.
 fn find_setting<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
+    // `limits.idle` may be `limits: { idle: … }`, at every dot.
     let nested = || {
         let dots = setting.match_indices('.');
         let mut halves = dots.map(|(at, _)| (&setting[..at], &setting[at + 1..]));
@@ -309,6 +313,7 @@ fn interpolate_nested(
     match interpolated {
         Ok(text) if errors.is_empty() => Ok(text),
         _ => {
+            // `${a}${a}` is one problem.
             errors.dedup();
             Err(errors)
         }

@@ -19,6 +19,7 @@ fn every_case_gives_the_expected_files() {
     for case in support::entries(&support::here("tests/cases")) {
         let found = outcome(&case);
         let folder = case.join("expect");
+        // Blessing first, so that the comparison below then passes.
         if env::var_os("BLESS").is_some() {
             bless(&folder, &found);
         }

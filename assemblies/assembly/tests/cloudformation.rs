@@ -68,6 +68,7 @@ fn plans() -> BTreeMap<String, Plan> {
         plans.insert(file.to_string_lossy().into_owned(), plan);
     }
 
+    // Shipped assemblies use the example values, as in `rendered/`.
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
     let catalog = Catalog::read(&components());
@@ -167,6 +168,7 @@ fn every_service_and_trigger_option_reaches_the_stack() {
     let cpu = |field: &str| format!("{}/{tracking}/{field}", properties("CpuScaling"));
     let metric = "PredefinedMetricSpecification/PredefinedMetricType";
 
+    // Each row: a file of `tests/stacks/`, a pointer into its template, and the JSON found there.
     for (stack, pointer, expected) in [
         ("balanced-by-requests", cpu("ScaleOutCooldown"), "30"),
         ("balanced-by-requests", cpu("ScaleInCooldown"), "120"),
@@ -177,7 +179,9 @@ fn every_service_and_trigger_option_reaches_the_stack() {
             "\"ECSServiceAverageCPUUtilizationHighResolution\"",
         ),
         ("balanced-by-requests", group("Protocol"), "\"HTTPS\""),
+        // A scaling service must not reset its task count at each deployment.
         ("balanced-by-requests", service("DesiredCount"), "nothing"),
+        // A Network Load Balancer leaves TLS to the task.
         ("passed-through", group("Protocol"), "\"TCP\""),
         (
             "passed-through",
@@ -193,6 +197,7 @@ fn every_service_and_trigger_option_reaches_the_stack() {
             service("DeploymentConfiguration/MinimumHealthyPercent"),
             "50",
         ),
+        // A capacity provider strategy excludes a launch type.
         ("on-spot", service("LaunchType"), "nothing"),
         (
             "on-spot",
@@ -240,6 +245,7 @@ fn every_service_and_trigger_option_reaches_the_stack() {
             "/Resources/FailedQueue".to_owned(),
             "nothing",
         ),
+        // `null` in `stack` removes a resource.
         ("overlaid", "/Resources/ExecutionRole".to_owned(), "nothing"),
         (
             "overlaid",
@@ -268,6 +274,7 @@ fn the_check_finds_a_wrong_protocol_and_a_different_task() {
         .iter()
         .find(|(name, _)| name.contains("passed-through"))
         .expect("a plan");
+    // A misspelt enum value, an unknown metric, and another image than in the task definition.
     let broken = template(plan)
         .replace("Protocol: TCP", "Protocol: TPC")
         .replace("ECSServiceAverageCPUUtilization", "ECSServiceAverageCPUUse")
@@ -310,6 +317,7 @@ print(json.dumps({
         return;
     };
 
+    // The table is part of the crate, so that checks need no Python.
     let ours = include_str!("../data/actions-without-resource.txt");
     for line in ours.lines().filter(|line| !line.starts_with('#')) {
         let (service, actions) = line.split_once(':').expect("a service");

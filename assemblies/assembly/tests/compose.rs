@@ -153,6 +153,7 @@ fn every_service_matches_its_container() {
                 "{about}"
             );
 
+            // 30 seconds is the default of Fargate; compose would use 10.
             let stop = container.stop_timeout.unwrap_or(30);
             assert_eq!(service["stop_grace_period"], format!("{stop}s"), "{about}");
             let memory = container.memory.map(|memory| format!("{memory}m"));
@@ -255,6 +256,7 @@ fn the_network_service_publishes_all_ports_and_the_others_join_it() {
     for (name, plan) in plans() {
         let services = object(&read(&plan)["services"]);
         let containers = &plan.definition().container_definitions;
+        // One service for each container, and `network`.
         assert_eq!(services.len(), containers.len() + 1, "{name}");
 
         for container in containers {
@@ -348,6 +350,7 @@ fn secrets_of_the_same_name_in_two_containers_stay_separate() {
     let (_, unusual) = plans().pop().expect("the last plan");
     let example = document(&unusual, ".env.example").expect("an example");
     assert!(
+        // Both containers have a secret `KEY`, with different ARNs.
         example.contains("\nCOINS_KEY=\n") && example.contains("\nONCE_KEY=\n"),
         "{example}"
     );
@@ -419,9 +422,11 @@ fn docker_compose_reads_the_intended_values() {
             assert_eq!(found, expected, "{about}");
             let bytes = container
                 .memory
+                // `config` prints bytes.
                 .map(|memory| (u64::from(memory) << 20).to_string());
 
             assert_eq!(service["mem_limit"].as_str(), bytes.as_deref(), "{about}");
+            // Joining the network of a service implies a dependency on it.
             let mut expected = dependencies(container);
             expected.insert("network".to_owned(), (json!("service_started"), true));
             assert_eq!(order(service), expected, "{about}");
@@ -433,6 +438,7 @@ fn config(compose: &Path, folder: &Path, name: &str) -> Value {
     let output = Command::new(compose)
         .args(["config", "--format", "json"])
         .current_dir(folder)
+        // Variables of the developer must not replace those of the file.
         .env_clear()
         .output()
         .expect("docker-compose runs");

@@ -182,6 +182,7 @@ fn lines_have_at_most_a_hundred_characters_and_ascii_is_ascii() {
 
     for (name, diagram) in diagrams {
         let unicode = text(&diagram, Charset::Unicode);
+        // Text diagrams must fit into a terminal.
         let longest = unicode.lines().map(|line| line.chars().count()).max();
         assert!(longest <= Some(100), "{name}\n{unicode}");
         assert!(text(&diagram, Charset::Ascii).is_ascii(), "{name}");

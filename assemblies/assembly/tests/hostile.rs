@@ -36,6 +36,7 @@ fn read_as_every_file(text: &str) {
     ];
 
     for finding in found.iter().flatten() {
+        // Formatting slices the text by spans, which could be out of bounds.
         let _ = finding.render(Color::No);
     }
 }
@@ -54,6 +55,7 @@ fn an_unclosed_placeholder_has_a_finding() {
     // A top-level text that looks like an unresolved reference must still have a finding.
     let source = Source::new("shop.yaml", "loccoc${oc");
     let catalog = support::catalog("tests/rule-catalog");
+    // Only the rule matters; the message belongs to M02.
     let findings = plan(&source, &catalog, &support::values()).expect_err("no manifest");
     assert_eq!(findings[0].rule, "M02");
 }

@@ -75,6 +75,7 @@ fn format_rules(imported: &ImportedAssembly) -> String {
 #[test]
 fn test_definitions_round_trip_and_match_the_golden_files() {
     for file in support::entries(&support::here("tests/imports")) {
+        // The golden files are in the same folder.
         if file.extension().is_some_and(|end| end == "txt") {
             continue;
         }
@@ -151,5 +152,6 @@ fn published_fargate_definitions_round_trip() {
 
     eprintln!("{counts:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // The corpus must not shrink unnoticed.
     assert!(counts["round trip"] >= 20, "{counts:?}");
 }

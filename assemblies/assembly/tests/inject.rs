@@ -101,6 +101,7 @@ fn a_proxy_takes_the_port_and_the_app_listens_on_loopback() {
         task.container("tls-proxy").expect("it"),
     );
 
+    // The app is only reachable through the proxy.
     assert_eq!(web.port_mappings, []);
     assert_eq!(web.variable("BIND"), Some("127.0.0.1:8080"));
     let port = &proxy.port_mappings[0];
@@ -115,6 +116,7 @@ fn a_proxy_takes_the_port_and_the_app_listens_on_loopback() {
 
     assert_eq!(proxy.variable("TLS_PROXY_LISTEN"), Some("0.0.0.0:8443"));
     assert_eq!(proxy.secrets[0].value_from, CERTIFICATE);
+    // The proxy starts after its upstream.
     assert_eq!(proxy.depends_on[0].container_name, "web");
     assert_eq!(proxy.log_configuration, web.log_configuration);
     assert_eq!(proxy.readonly_root_filesystem, Some(true));
@@ -136,6 +138,7 @@ fn a_proxy_takes_the_port_and_the_app_listens_on_loopback() {
 #[test]
 fn an_app_with_a_fixed_listen_address_has_a_note() {
     let mut shop = shop();
+    // Without `BIND` nothing says how to change the listen address.
     shop.container_definitions[0].environment.clear();
     let notes = inject_into(&shop, &tls()).notes.join("\n");
     assert!(notes.contains("bypass"), "{notes}");
@@ -158,6 +161,7 @@ fn injecting_again_changes_only_the_given_settings() {
 fn removing_all_components_restores_the_definition() {
     let both = inject_into(&inject_into(&shop(), &tls()).definition, &auth()).definition;
     let both = inject_into(&both, &request("telemetry-forwarder", &[], &[])).definition;
+    // Two existing containers and three injected ones.
     assert_eq!(both.container_definitions.len(), 5);
     // Remove them in another order than they were injected in.
     let mut left = both;
@@ -210,6 +214,7 @@ fn two_proxies_form_the_same_chain_in_either_order() {
     assert_eq!(inner.variable("AUTH_FILTER_LISTEN"), Some("127.0.0.1:8081"));
 
     assert_eq!(
+        // Only the outermost hop is reachable from outside.
         (outer.port_mappings.len(), inner.port_mappings.len()),
         (1, 0)
     );
@@ -263,6 +268,7 @@ fn rejects_missing_secrets_used_names_and_unsuitable_components() {
 
     assert_eq!(findings[0].rule, "M12");
     let mut conflicting = shop();
+    // A container with this name that was not injected.
     conflicting.container_definitions[1].name = "tls-proxy".to_owned();
     conflicting.container_definitions[0].depends_on.clear();
 
@@ -313,6 +319,7 @@ fn third_party_components_can_be_injected() {
     // The app keeps port 8080, so the proxy listens on the next free one.
     assert_eq!(nginx.variable("NGINX_LISTEN"), Some("0.0.0.0:8081"));
     assert_eq!(nginx.variable("NGINX_UPSTREAM"), Some("127.0.0.1:8080"));
+    // The volumes that nginx and the agent mount.
     assert_eq!(task.volumes.len(), 3);
     assert_eq!(
         normalise(&remove_from(&remove_from(&task, "nginx"), "datadog-agent")),

@@ -49,6 +49,7 @@ fn locks_images_of_overrides_and_patches() {
 
     assert_eq!(containers[0].image, format!("host:5000/mine@{DIGEST}"));
     assert_eq!(containers[1].image, format!("other@{DIGEST}"));
+    // A reference without a tag means `latest`.
     assert_eq!(containers[1].docker_labels[LABEL], "latest");
 
     // C04 reports `latest`, which the digest has replaced.
@@ -100,6 +101,7 @@ fn reports_malformed_entries_with_their_location() {
     let text = "lock: 1\nimages:\n  'web@x': { digest: sha256:1 }\n  web:2: { digest: SHA }\n";
     let findings = Lock::read(&Source::new("lock.yaml", text)).expect_err("findings");
     let text = support::format_findings(&findings);
+    // The first entry has two faults: no tag, and a short digest.
     assert_eq!(findings.len(), 3, "{text}");
     assert!(
         findings.iter().all(|finding| finding.rule == "M52"),

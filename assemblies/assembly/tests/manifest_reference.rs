@@ -89,6 +89,7 @@ fn every_manifest_of_the_page_has_no_findings() {
         planned += 1;
     }
 
+    // The examples must not disappear from the page unnoticed.
     assert!(planned >= 8, "only {planned} manifests were found");
 }
 
@@ -124,6 +125,7 @@ fn has_key(text: &str, name: &str) -> bool {
     let starts = text.match_indices(&key).map(|(at, _)| at);
     starts
         .filter_map(|at| text[..at].chars().next_back())
+        // A key is at the start of a line, after a space or after a brace.
         .any(|before| matches!(before, ' ' | '\n' | '{'))
         || text.starts_with(&key)
 }

@@ -12,6 +12,7 @@ mod support;
 
 fn findings(text: &str) -> Vec<Finding> {
     let source = Source::new("case.yaml", text);
+    // The first key identifies the kind of file, as in `rules::example`.
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }

@@ -60,6 +60,7 @@ fn every_component_is_valid() {
 #[test]
 fn every_assembly_has_no_findings_in_any_environment_and_renders_reproducibly() {
     let catalog = Catalog::read(&components());
+    // Each file of values is one environment.
     for values in support::entries(&root().join("assemblies/values")) {
         let values = support::source(&values, &support::name(&values));
         let values = Values::read(&values).expect("values");

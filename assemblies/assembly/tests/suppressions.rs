@@ -45,6 +45,7 @@ fn a_suppressed_error_of_a_finished_definition_does_not_fail_the_plan() {
     let outcome = plan_without_flags(text).expect_err("T04");
     assert!(outcome.findings.iter().any(|finding| finding.rule == "T04"));
 
+    // ECS rules can be suppressed like those of this crate.
     let rules = "rules:\n  T04: { severity: off, reason: tried on our own host }\n";
     let plan = plan_without_flags(&format!("{text}{rules}"))
         .map_err(|outcome| support::format_findings(&outcome.findings));
@@ -55,6 +56,7 @@ fn a_suppressed_error_of_a_finished_definition_does_not_fail_the_plan() {
             .iter()
             .all(|finding| finding.rule != "T04" && finding.rule != "M25")
     );
+    // The suppressed fault is rendered unchanged.
     assert!(render(&plan)[0].text.contains("\"bridge\""));
 }
 
@@ -103,6 +105,7 @@ service: {}
 
     assert_eq!(warnings, [("M17", Severity::Warning)]);
 
+    // A flag overrides the entry of the manifest.
     let outcome = plan_with(lowered, &flag("M17", Verdict::Error)).expect_err("raised");
     assert_eq!(outcome.findings[0].severity, Severity::Error);
 }
@@ -143,6 +146,7 @@ fn fatal_findings_are_reported_despite_a_flag() {
         .iter()
         .map(|finding| finding.rule)
         .collect();
+    // Both the finding and the attempt to suppress it are reported.
     assert_eq!(ids, ["M26", "M05"]);
 }
 

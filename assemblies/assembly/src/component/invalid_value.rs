@@ -65,6 +65,7 @@ impl SettingDeclaration {
             return None;
         }
 
+        // A typing error gets its correction, any other value the list of choices.
         let near = nearest(word, self.choices.iter().map(String::as_str));
         let hint = near.map_or_else(
             || format!("choose one of: {}", self.choices.join(", ")),
@@ -78,6 +79,7 @@ impl SettingDeclaration {
     }
 
     fn check_range(&self, text: &str) -> Option<InvalidValue> {
+        // Text in the manifest may be an interpolated number, so the text is parsed.
         let number: f64 = match self.kind {
             SettingKind::Integer | SettingKind::Number => text.parse().ok()?,
             _ => return None,
@@ -132,6 +134,7 @@ impl SettingFormat {
                     && ["ms", "s", "m", "h"].contains(&unit)
             }
             Self::Uri => text.split_once("://").is_some_and(|(scheme, rest)| {
+                // RFC 3986, section 3.1: a letter, then letters, digits and `+-.`.
                 let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
                     && scheme
                         .chars()

@@ -41,6 +41,7 @@ impl Component {
                 node,
             }));
 
+            // Contradictions need all fields, so they are checked after decoding.
             findings.extend(component.contradictions());
             if findings.is_empty() {
                 return Ok(component);
@@ -112,6 +113,7 @@ impl Component {
             })
             .collect();
 
+        // Without an upstream the proxy could not be wired to the next hop.
         if file.kind == Kind::Proxy && !file.requires.contains_key(UPSTREAM) {
             findings.push(rules::m18_inconsistent_component::proxy_without_upstream(
                 self.place("/kind"),
@@ -129,6 +131,7 @@ impl Component {
             ));
         }
 
+        // The event fills settings of the component, by the names of its fields.
         for (setting, text) in &file.trigger {
             let place = self.place(&format!("/trigger/{}", escape(setting)));
             if !file.settings.contains_key(setting) {

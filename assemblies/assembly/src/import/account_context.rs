@@ -35,6 +35,7 @@ impl AccountContext {
     }
 
     fn learn(&mut self, account: Option<&str>, region: Option<&str>) {
+        // Reject placeholders such as `<account>` and ARNs of AWS managed resources (`aws`).
         let account =
             account.filter(|text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()));
         let region = region.filter(|text| looks_like_region(text));
@@ -43,6 +44,7 @@ impl AccountContext {
     }
 
     fn learn_arn(&mut self, text: &str) {
+        // IAM ARNs have an empty region, which `learn` ignores.
         if let ["arn", _, _, region, account, ..] = text.split(':').collect::<Vec<_>>()[..] {
             self.learn(Some(account), Some(region));
         }

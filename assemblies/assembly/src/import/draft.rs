@@ -121,6 +121,7 @@ impl Draft {
             draft.members.push(member);
         }
 
+        // Start with the size of the original; it is removed later if it can be derived.
         if let (Some(cpu), Some(memory)) = (
             parse_size(definition.cpu.as_deref(), true),
             parse_size(definition.memory.as_deref(), false),
@@ -161,6 +162,7 @@ impl Draft {
             Some(Err(_)) => false,
         };
         let is_used = |name: &str| self.components.iter().any(|(other, _)| other == name);
+        // Prefer the short name, then one with the name of the assembly, then a numbered one.
         let long = format!("{}-{plain}", self.name);
         let numbered = (2..100).map(|number| format!("{long}-{number}"));
         let mut names = [plain, long.clone()].into_iter().chain(numbered);
@@ -513,6 +515,7 @@ fn reuse_component(
         overrides.insert("name".to_owned(), json!(container.name));
     }
 
+    // The component may have another tag or registry.
     overrides.insert("image".to_owned(), json!(container.image));
     let mut secrets = Map::new();
     for setting in component.file().settings.keys() {

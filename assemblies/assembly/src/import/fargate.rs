@@ -32,6 +32,7 @@ pub(super) fn incompatibilities(definition: &TaskDefinition) -> Vec<String> {
         reasons.push("`containerDefinitions` is empty".to_owned());
     }
 
+    // `requiresCompatibilities` decides; without it the other fields must fit.
     if !definition.is_fargate() {
         reasons.extend(launch_type_reasons(definition));
     }

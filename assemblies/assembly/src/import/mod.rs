@@ -137,6 +137,7 @@ fn verify(
         let source = Source::new(format!("{}.yaml", draft.name), draft.manifest());
         match crate::plan(&source, catalog, values) {
             Ok(plan) => {
+                // Compare normal forms: ECS treats them as the same definition.
                 let changes = difference(&normalise(definition), &normalise(plan.definition()));
                 if changes.is_empty() {
                     return Ok(plan.warnings().to_vec());

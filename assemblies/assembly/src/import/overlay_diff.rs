@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 pub(super) fn diff(derived: Option<&Value>, expected: Option<&Value>) -> Option<Value> {
     match (derived, expected) {
         (derived, expected) if derived == expected => None,
+        // `null` removes the derived field.
         (_, None) => Some(Value::Null),
         (Some(Value::Object(derived)), Some(Value::Object(expected))) => {
             Some(Value::Object(fields(derived, expected)))

@@ -117,6 +117,7 @@ fn same_image(component: &Component, image: &str) -> bool {
         return last(own) == last(image);
     }
 
+    // The registry host differs between mirrors, so compare without it.
     let tail = own.split_once('/').map_or(own, |(_, tail)| tail);
     // `amazon/aws-for-fluent-bit` on Docker Hub is the image of the public ECR registry; a name without `-` is too
     // common to conclude that.

@@ -171,6 +171,7 @@ impl Joiner {
             mapping.container_port == Some(port) && mapping.protocol.as_deref() != Some("udp")
         });
 
+        // All containers share one network namespace, so the app needs no mapping behind the proxy.
         app.port_mappings = kept;
         let Some(outer) = injected
             .iter_mut()
@@ -191,6 +192,7 @@ impl Joiner {
             "clients now connect to `{name}` on port {new}, not to `{app}` on port {port}: point the service's \
              load balancer there, and open only that port in the security group"
         ));
+        // Removing the proxy moves the mapping back.
         self.undo.ports = moved;
     }
 
@@ -231,6 +233,7 @@ impl Joiner {
             }
         }
 
+        // Nothing in the definition says how to change the listen address.
         if changes.is_empty() {
             self.notes.push(format!(
                 "`{}` may still listen on every address of the task: make it listen on 127.0.0.1:{port}, or clients that \
@@ -292,6 +295,7 @@ impl Joiner {
         if cpu <= has_cpu && memory <= has_memory {
             return;
         }
+        // The task never shrinks: its size may be larger than the sum on purpose.
         let Some(size) = smallest(cpu.max(has_cpu), memory.max(has_memory)) else {
             self.notes
                 .push("no Fargate size is large enough for all containers".to_owned());

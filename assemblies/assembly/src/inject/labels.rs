@@ -82,6 +82,7 @@ pub(super) fn strip(definition: &TaskDefinition) -> (TaskDefinition, Vec<Recorde
     let undo: Undo = labels
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
+    // Requests and undo data are read from the labels before the containers are dropped.
     let (injected, kept): (Vec<_>, Vec<_>) = base
         .container_definitions
         .drain(..)

@@ -89,6 +89,7 @@ pub fn inject(
         requests.insert(at, recorded);
     }
 
+    // A later request keeps the app of the first one.
     let app = request
         .app
         .clone()
@@ -125,6 +126,7 @@ fn inject_all(
     app: Option<String>,
     port: Option<u16>,
 ) -> Result<Injection, InjectError> {
+    // The last component was removed; the base definition is the original.
     if requests.is_empty() {
         return Ok(Injection {
             definition: base.clone(),

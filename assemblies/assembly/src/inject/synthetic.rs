@@ -52,6 +52,7 @@ impl SyntheticAssembly {
 
         let manifest = manifest(base, catalog, requests, &app.name);
         let existing = base.container_definitions.iter();
+        // Existing containers replace catalog components of the same name in this copy.
         let catalog = existing.fold(catalog.clone(), |catalog, container| {
             let port = port.filter(|_| container.name == app.name);
             catalog.with(&component(container, app, port))
@@ -195,6 +196,7 @@ fn component(
         "sidecar"
     };
 
+    // The image, the summary and the size are required fields, but never rendered.
     let text = json!({
         "schema": 1, "name": container.name, "kind": kind, "summary": "existing container",
         "image": "there", "provides": provides, "telemetry": true, "container": {},

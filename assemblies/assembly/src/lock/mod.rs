@@ -125,6 +125,7 @@ impl Lock {
     /// Returns the locked references of the same repository.
     fn other_tags<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
         let repository = reference::repository(image);
+        // Also the same tag; the caller has looked that up before.
         let others = self.file.images.keys().map(String::as_str);
         others.filter(move |other| reference::repository(other) == repository)
     }
@@ -140,6 +141,7 @@ impl Lock {
     fn invalid_entries(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (image, locked) in self.images() {
+            // Entries that were inserted by code have no location, and come from a registry.
             let at = |field| self.place(image, field).into_iter();
             if !is_mutable(image) {
                 findings.extend(

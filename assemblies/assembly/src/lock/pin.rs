@@ -69,6 +69,7 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
 /// Reports an image that is not in the lock. Without a lock file this is a finding only with `--locked`.
 fn check_missing(image: &str, place: Place, lock: &Lock) -> Option<Finding> {
     let mode = lock.mode;
+    // An environment without a lock file has not opted in.
     if lock.text.is_none() && mode == LockMode::BestEffort {
         return None;
     }

@@ -91,6 +91,7 @@ impl Manifest {
     /// Returns the location of a value, by JSON pointer, or of the closest value that contains it.
     pub fn place(&self, pointer: &str) -> Place {
         let mut around = pointer;
+        // The root always exists, so this ends.
         loop {
             if let Some(node) = self.node.at(around) {
                 return Place::in_text(&self.source, node.span);

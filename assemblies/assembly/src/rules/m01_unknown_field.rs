@@ -17,6 +17,7 @@ name: shop
 app: web
 service: {}
 ",
+    // `ingres` is a typing error for `ingress`.
     failing: "\
 name: shop
 app: web

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: {}
 ",
+    // `ingress` is a list, even with a single proxy.
     failing: "\
 name: shop
 app: web
@@ -42,6 +43,7 @@ pub(crate) fn wrong_type(place: Place, path: &str, expected: &str, found: &str) 
 /// Reports an amount with a unit where a number of MiB or CPU units is expected.
 pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Finding {
     let message = format!("`{path}` must be a whole number, without a unit as in `{text}`");
+    // The schema does not say whether the field is CPU or memory; the unit does.
     let unit = if text.to_ascii_lowercase().contains("cpu") {
         "1024 CPU units are 1 vCPU"
     } else {

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: {}
 ",
+    // Without `app` there is nothing to derive.
     failing: "\
 name: shop
 service: {}

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: {}
 ",
+    // Upper-case letters and spaces are not allowed.
     failing: "\
 name: My Shop
 app: web
@@ -36,6 +37,7 @@ pub(crate) fn invalid_name(place: Place, name: &str) -> Finding {
                 '-'
             }
         })
+        // The limit of the name; see the explanation.
         .take(54)
         .collect();
 

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: {}
 ",
+    // `wbe` is a typing error for `web`.
     failing: "\
 name: shop
 app: wbe

@@ -18,6 +18,7 @@ app: web
 sidecars: [otel]
 service: {}
 ",
+    // The second `otel` would be a second container of that name.
     failing: "\
 name: shop
 app: web

@@ -18,6 +18,7 @@ app: web
 ingress: [tls]
 service: {}
 ",
+    // `otel` is a sidecar, and `ingress` is for proxies.
     failing: "\
 name: shop
 app: web

@@ -19,6 +19,7 @@ ingress: [tls, auth]
 settings: { auth: { issuer: 'https://issuer.example/' } }
 service: {}
 ",
+    // `auth` forwards plain HTTP, but `tls` only accepts HTTPS.
     failing: "\
 name: shop
 app: web

@@ -18,6 +18,7 @@ app: cart
 sidecars: [store]
 service: {}
 ",
+    // `cart` requires a store, and neither a sidecar nor a setting provides one.
     failing: "\
 name: shop
 app: cart

@@ -19,6 +19,7 @@ settings:
   web: { greeting: hello }
 service: {}
 ",
+    // `greting` is a typing error for `greeting`.
     failing: "\
 name: shop
 app: web

@@ -19,6 +19,7 @@ settings:
   web: { workers: 4 }
 service: {}
 ",
+    // `workers` is a whole number.
     failing: "\
 name: shop
 app: web

@@ -20,6 +20,7 @@ settings:
   auth: { issuer: 'https://issuer.example/' }
 service: {}
 ",
+    // `auth` requires the setting `issuer`.
     failing: "\
 name: shop
 app: web

@@ -20,6 +20,7 @@ secrets:
   tls: { certificate: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:tls-a1b2c3' }
 service: {}
 ",
+    // The certificate itself would be readable in the task definition.
     failing: "\
 name: shop
 app: web

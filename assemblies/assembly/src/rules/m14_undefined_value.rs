@@ -20,6 +20,7 @@ settings:
 values: { hello: good morning }
 service: {}
 ",
+    // Neither the manifest nor the environment defines `hello`.
     failing: "\
 name: shop
 app: web
@@ -31,6 +32,7 @@ service: {}
 
 /// Returns the names of the undefined values in these findings, each once.
 pub fn missing_values(findings: &[Finding]) -> Vec<String> {
+    // The message is the only part of a finding with the name.
     let of_rule = findings.iter().filter(|finding| finding.rule == RULE.id);
     let names =
         of_rule.filter_map(|finding| finding.message.strip_prefix(MISSING)?.strip_suffix('`'));

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: {}
 ",
+    // The manifest has both run modes.
     failing: "\
 name: shop
 app: web

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: { min: 1, max: 4, target: { cpu: 60 } }
 ",
+    // `min` is greater than `max`.
     failing: "\
 name: shop
 app: web

@@ -19,6 +19,7 @@ settings:
   web: { greeting: hello }
 service: {}
 ",
+    // The task has `web`, but no `wbe`.
     failing: "\
 name: shop
 app: web

@@ -22,6 +22,7 @@ provides: { http: { setting: listen, port: 8080 } }
 settings: { listen: { type: string, doc: where } }
 size: { cpu: 64, memory: 64 }
 ",
+    // `lisen` is not declared under `settings`.
     failing: "\
 schema: 1
 name: web

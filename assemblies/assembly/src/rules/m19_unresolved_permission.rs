@@ -18,6 +18,7 @@ app: batch
 on_demand: { bucket: inbox }
 settings: { batch: { bucket: outbox } }
 ",
+    // The permission of `batch` refers to its setting `bucket`, which has no value.
     failing: "\
 name: shop
 app: batch

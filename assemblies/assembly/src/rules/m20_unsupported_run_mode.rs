@@ -18,6 +18,7 @@ app: batch
 on_demand: { bucket: inbox }
 settings: { batch: { bucket: outbox } }
 ",
+    // `web` only has a command that serves.
     failing: "\
 name: shop
 app: web

@@ -20,6 +20,7 @@ settings:
   tls: { listen: '0.0.0.0:9443' }
 service: {}
 ",
+    // Both containers would listen on port 9000.
     failing: "\
 name: shop
 app: web

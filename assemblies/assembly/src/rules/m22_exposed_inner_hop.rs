@@ -20,6 +20,7 @@ settings:
   web: { listen: '127.0.0.1:9000' }
 service: {}
 ",
+    // Clients could connect to `web` directly and bypass `tls`.
     failing: "\
 name: shop
 app: web

@@ -21,6 +21,7 @@ overrides:
   web: { environment: [{ name: TZ, value: Europe/Berlin }] }
 service: {}
 ",
+    // `WEB_SETTINGS` is a whole document in a variable.
     failing: "\
 name: shop
 app: web

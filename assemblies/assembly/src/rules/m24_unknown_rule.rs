@@ -21,6 +21,7 @@ settings:
   otel: { endpoint: 'https://telemetry.example' }
 service: {}
 ",
+    // There is no rule M177.
     failing: "\
 name: shop
 app: web

@@ -21,6 +21,7 @@ settings:
   otel: { endpoint: 'https://telemetry.example' }
 service: {}
 ",
+    // Every entry of the manifest belongs to a component of the task, so M17 has no findings.
     failing: "\
 name: shop
 app: web

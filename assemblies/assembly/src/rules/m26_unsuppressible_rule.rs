@@ -21,6 +21,7 @@ settings:
   otel: { endpoint: 'https://telemetry.example' }
 service: {}
 ",
+    // Without a valid task count there is no service to render.
     failing: "\
 name: shop
 app: web

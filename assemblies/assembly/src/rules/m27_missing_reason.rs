@@ -21,6 +21,7 @@ settings:
   otel: { endpoint: 'https://telemetry.example' }
 service: {}
 ",
+    // The reason is empty.
     failing: "\
 name: shop
 app: web

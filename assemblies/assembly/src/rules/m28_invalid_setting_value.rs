@@ -21,6 +21,7 @@ settings:
 values: { level: debug }
 service: {}
 ",
+    // `debgu` is not among the choices of `log`.
     failing: "\
 name: shop
 app: web

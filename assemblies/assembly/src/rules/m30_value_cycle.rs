@@ -20,6 +20,7 @@ settings:
 values: { greeting: '${hello}, world', hello: good morning }
 service: {}
 ",
+    // `greeting` refers to `hello`, and `hello` to `greeting`.
     failing: "\
 name: shop
 app: web

@@ -20,6 +20,7 @@ settings:
 values: { token_url: 'https://issuer.example/token' }
 service: {}
 ",
+    // The name ends in `token`, and the value is neither an ARN nor a URL.
     failing: "\
 name: shop
 app: web
@@ -36,6 +37,7 @@ pub(crate) fn is_plain_secret(name: &str, text: &str) -> bool {
     let is_named = ENDINGS.iter().any(|ending| name.ends_with(ending));
     // An ARN, a path of a parameter and a URL say where a credential is, not what it is.
     let elsewhere = text.starts_with("arn:") || text.starts_with('/') || text.contains("://");
+    // `max_token: 100` is a limit, not a credential.
     let no_text = text.is_empty() || text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
     let is_other = text.starts_with("${") && text.ends_with('}');
     let is_key = text.contains("PRIVATE KEY-----") || is_access_key(text);

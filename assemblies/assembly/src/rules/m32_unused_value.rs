@@ -20,6 +20,7 @@ settings:
 values: { hello: good morning }
 service: {}
 ",
+    // No field refers to `${hello}`.
     failing: "\
 name: shop
 app: web

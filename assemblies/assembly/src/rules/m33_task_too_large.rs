@@ -19,6 +19,7 @@ app: web
 size: { containers: { web: { cpu: 32768, memory: 200000 } } }
 service: {}
 ",
+    // 260,000 MiB exceed the 249,856 MiB of the largest size.
     failing: "\
 name: shop
 app: web

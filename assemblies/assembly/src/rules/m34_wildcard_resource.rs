@@ -18,6 +18,7 @@ app: web
 sidecars: [careful]
 service: {}
 ",
+    // `greedy` requests an action with resources on `*`.
     failing: "\
 name: shop
 app: web

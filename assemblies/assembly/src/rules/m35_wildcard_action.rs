@@ -18,6 +18,7 @@ app: web
 sidecars: [careful]
 service: {}
 ",
+    // `lavish` requests an action with `*` in its name.
     failing: "\
 name: shop
 app: web

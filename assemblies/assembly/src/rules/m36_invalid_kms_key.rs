@@ -21,6 +21,7 @@ secrets:
 secret_keys: ['arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab']
 service: {}
 ",
+    // IAM does not resolve aliases in `Resource`.
     failing: "\
 name: shop
 app: web
@@ -34,6 +35,7 @@ service: {}
 
 /// Returns whether a text is the ARN of a KMS key.
 pub(crate) fn is_key_arn(text: &str) -> bool {
+    // arn:PARTITION:kms:REGION:ACCOUNT:key/ID
     let parts: Vec<&str> = text.split(':').collect();
     matches!(parts[..], ["arn", _, "kms", region, account, key]
         if !region.is_empty() && account.len() == 12 && key.starts_with("key/") && key.len() > 4)

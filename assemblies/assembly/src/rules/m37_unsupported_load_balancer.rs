@@ -17,6 +17,7 @@ name: shop
 app: web
 service: { max: 4, load_balancer: application, target: { requests_per_task: 600 } }
 ",
+    // A Network Load Balancer does not count requests.
     failing: "\
 name: shop
 app: web

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: { max: 4, resolution: 20, target: { cpu: 60 } }
 ",
+    // ECS publishes metrics every 60 and every 20 seconds only.
     failing: "\
 name: shop
 app: web

@@ -17,6 +17,7 @@ name: shop
 app: web
 service: { max: 4, target: { cpu: 60 }, cooldown: { in: 120 } }
 ",
+    // `max` is 1, so the cooldown has no effect.
     failing: "\
 name: shop
 app: web

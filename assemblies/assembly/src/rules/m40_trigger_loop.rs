@@ -17,6 +17,7 @@ name: shop
 app: press
 on_demand: { bucket: inbox, suffix: .txt }
 ",
+    // Without a suffix in the trigger, a result in the same bucket matches it.
     failing: "\
 name: shop
 app: press

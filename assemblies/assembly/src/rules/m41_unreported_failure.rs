@@ -17,6 +17,7 @@ name: shop
 app: press
 on_demand: { bucket: inbox, suffix: .txt }
 ",
+    // `on_failure: ignore` drops the stop event of a failed task.
     failing: "\
 name: shop
 app: press

@@ -25,6 +25,7 @@ settings:
 trigger: { input: 's3://{bucket}/{key}' }
 size: { cpu: 64, memory: 64 }
 ",
+    // The field for the object's key is `key`, not `path`.
     failing: "\
 schema: 1
 name: press

@@ -17,6 +17,7 @@ name: shop
 app: press
 on_demand: { bucket: inbox, suffix: .txt }
 ",
+    // `parrot` uses the key eight times: 8 × 1024 characters, and the JSON around them.
     failing: "\
 name: shop
 app: parrot

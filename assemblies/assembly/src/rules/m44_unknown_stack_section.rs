@@ -18,6 +18,7 @@ app: web
 service: {}
 stack: { Resources: { Service: { Properties: { PlatformVersion: '1.4.0' } } } }
 ",
+    // The section is `Resources`.
     failing: "\
 name: shop
 app: web

@@ -18,6 +18,7 @@ lock: 1
 images:
   'web:1': { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }
 ",
+    // The lock file has no images at all.
     failing: "\
 lock: 1
 images: {}

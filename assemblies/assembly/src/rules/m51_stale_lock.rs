@@ -19,6 +19,7 @@ lock: 1
 images:
   'web:1': { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }
 ",
+    // The task uses tag 1, but the lock file has tag 0.9.
     failing: "\
 lock: 1
 images:

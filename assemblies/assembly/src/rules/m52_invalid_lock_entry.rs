@@ -19,6 +19,7 @@ images:
     digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     platforms: [linux/amd64, linux/arm64]
 ",
+    // The task runs on amd64, but the image was locked for arm64.
     failing: "\
 lock: 1
 images:
@@ -50,6 +51,7 @@ pub(crate) fn wrong_platform(
     platform: &str,
     platforms: &[String],
 ) -> Finding {
+    // One image index can have several platforms.
     let has = platforms.join(", ");
     let message = format!("`{image}` was locked for {has}, but the task runs on {platform}");
     let hint =

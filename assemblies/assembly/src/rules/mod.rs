@@ -120,6 +120,7 @@ pub fn severity(id: &str) -> Severity {
 /// Most ECS rules check a finished definition; only a few of the manifest rules do.
 pub fn is_suppressible(id: &str) -> bool {
     match rule(id) {
+        // Warnings never prevent a result, so all of them can be suppressed.
         Some(_) => SUPPRESSIBLE.contains(&id) || severity(id) == Severity::Warning,
         None => !FATAL.contains(&id),
     }

@@ -98,6 +98,7 @@ pub fn start(plan: &Plan, event: &Value) -> Result<Start, StartError> {
     let text = render_template(&template, &paths(&declared), event);
     let overrides: Value =
         serde_json::from_str(&text).map_err(|error| StartError::InvalidJson(error.to_string()))?;
+    // RunTask counts characters, not bytes.
     let characters = text.chars().count();
 
     if characters > MAX_OVERRIDES_CHARS {
@@ -227,6 +228,7 @@ pub(super) fn render_template(
         text.push_str(before);
         let pointer = paths[name].trim_start_matches('$').replace('.', "/");
         let found = event.pointer(&pointer).unwrap_or(&Value::Null);
+        // After a colon the template has no quotes, so the value is inserted as JSON.
         match found.as_str().filter(|_| !before.ends_with(':')) {
             Some(plain) => text.push_str(plain),
             None => text.push_str(&found.to_string()),

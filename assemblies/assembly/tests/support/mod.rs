@@ -29,6 +29,7 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
+    // The order of a directory is not defined.
     paths.sort();
     paths
 }
