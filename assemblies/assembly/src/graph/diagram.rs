@@ -1,37 +1,37 @@
-//! What there is to see of a task, wherever it comes from.
+//! The diagram model: what is drawn of a task, from a plan or from any task definition.
 
 use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 
-use super::order::{Order, order};
+use super::steps::{Steps, steps};
 use crate::prices::Price;
 
-/// A task as it is drawn: its containers in the order of the diagram, and what is between them.
+/// A task as drawn: containers from top to bottom, and the edges between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagram {
     pub(super) name: String,
     pub(super) summary: String,
     /// `1 vCPU · 2 GB · X86_64`.
     pub(super) size: String,
-    /// `$36.04 a month`, and whose price of when it is.
+    /// `$36.04 a month`, and the price's region and date.
     pub(super) price: Option<(String, String)>,
-    /// CPU units and MiB of the whole task, as far as they are said.
+    /// CPU units and MiB of the whole task, if the definition sets them.
     pub(super) whole: (Option<u32>, Option<u32>),
     pub(super) outside: Option<Outside>,
-    /// What the task's edge stands for.
+    /// What the task's border means.
     pub(super) boundary: &'static str,
     pub(super) nodes: Vec<Node>,
     pub(super) edges: Vec<Edge>,
-    /// The longest a stop can take, in seconds.
+    /// The longest possible stop, in seconds.
     pub(super) stops_within: u32,
 }
 
-/// What stands before the task.
+/// The clients or the trigger outside of the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outside {
     pub(super) name: String,
     pub(super) detail: String,
     pub(super) line: Line,
-    /// The containers that it reaches, or starts.
+    /// The containers that it connects to or starts.
     pub(super) entries: Vec<usize>,
 }
 
@@ -45,38 +45,38 @@ pub(super) struct Node {
     pub(super) restarts: bool,
     pub(super) secrets: usize,
     pub(super) ports: Vec<Port>,
-    /// What is said where there are none.
-    pub(super) silent: &'static str,
+    /// The text shown if there are no ports.
+    pub(super) no_ports_note: &'static str,
     pub(super) cpu: Option<u32>,
     pub(super) memory: Option<u32>,
-    /// Waits that cost time: `after warm-up SUCCESS`.
+    /// Conditions other than START that it waits for: `after warm-up SUCCESS`.
     pub(super) after: Vec<String>,
     pub(super) start: usize,
     pub(super) stop: usize,
     pub(super) stop_timeout: u32,
 }
 
-/// What a container is for.
+/// The role of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Hop,
     App,
     Sidecar,
     Init,
-    /// One of somebody's definition, which does not say what it is for.
+    /// A container of a plain task definition, whose role is not known.
     Container,
 }
 
-/// A port that is listened on.
+/// A port that a container listens on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Port {
-    /// What is spoken there: `https`.
+    /// The interface: `https`.
     pub(super) interface: String,
     pub(super) port: u32,
     pub(super) reach: Reach,
 }
 
-/// From where a port can be reached.
+/// From where a port is reachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     Outside,
@@ -93,17 +93,17 @@ pub(super) struct Edge {
     pub(super) label: String,
 }
 
-/// What an arrow stands for.
+/// The kind of an arrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
     Request,
     Telemetry,
-    /// One starts after the other and gives it nothing.
+    /// A start order dependency without requests.
     Wait,
 }
 
 impl Kind {
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Hop => "proxy",
             Self::App => "app",
@@ -115,44 +115,48 @@ impl Kind {
 }
 
 impl Node {
-    /// All of a container but its kind, its ports and its place.
-    pub(super) fn new(task: &TaskDefinition, one: &ContainerDefinition, order: &Order) -> Self {
+    /// Returns the node of a container, without its kind and ports.
+    pub(super) fn new(
+        task: &TaskDefinition,
+        container: &ContainerDefinition,
+        steps: &Steps,
+    ) -> Self {
         let index = task
             .container_definitions
             .iter()
-            .position(|other| other.name == one.name);
-        let index = index.unwrap_or_default();
-        let waits = one
+            .position(|other| other.name == container.name)
+            .unwrap_or_default();
+        let waits = container
             .depends_on
             .iter()
             .filter(|edge| edge.condition != Condition::Start);
 
         Self {
-            name: one.name.clone(),
-            image: one.image.clone(),
+            name: container.name.clone(),
+            image: container.image.clone(),
             kind: Kind::Container,
-            essential: one.is_essential(),
-            restarts: one
+            essential: container.is_essential(),
+            restarts: container
                 .restart_policy
                 .as_ref()
                 .is_some_and(|policy| policy.enabled),
-            secrets: one.secrets.len(),
+            secrets: container.secrets.len(),
             ports: Vec::new(),
-            silent: "no port mapped",
-            cpu: one.cpu,
-            memory: one.memory.or(one.memory_reservation),
+            no_ports_note: "no port mapped",
+            cpu: container.cpu,
+            memory: container.memory.or(container.memory_reservation),
             after: waits
                 .map(|edge| format!("after {} {}", edge.container_name, edge.condition.word()))
                 .collect(),
-            start: order.start[index],
-            stop: order.stop[index],
-            stop_timeout: one.stop_timeout.unwrap_or(super::order::STOP_TIMEOUT),
+            start: steps.start[index],
+            stop: steps.stop[index],
+            stop_timeout: container.stop_timeout.unwrap_or(super::steps::STOP_TIMEOUT),
         }
     }
 
-    /// `proxy · essential · 1 secret`.
-    pub(super) fn words(&self) -> String {
-        let mut words = vec![self.kind.words().to_owned()];
+    /// Returns the attributes in one line: `proxy · essential · 1 secret`.
+    pub(super) fn description(&self) -> String {
+        let mut words = vec![self.kind.as_str().to_owned()];
         if self.essential {
             words.push("essential".to_owned());
         }
@@ -169,33 +173,37 @@ impl Node {
         words.join(" · ")
     }
 
-    /// `stops 1 · 24 s`.
-    pub(super) fn stop_words(&self) -> String {
+    /// Returns the stop step and timeout: `stops 1 · 24 s`.
+    pub(super) fn stop_label(&self) -> String {
         if self.kind == Kind::Init {
-            return "ends by itself".to_owned();
+            return "exits by itself".to_owned();
         }
         format!("stops {} · {} s", self.stop, self.stop_timeout)
     }
 }
 
 impl Port {
-    /// `https :8443`.
-    pub(super) fn words(&self) -> String {
+    /// Returns interface and port: `https :8443`.
+    pub(super) fn label(&self) -> String {
         format!("{} :{}", self.interface, self.port)
     }
 }
 
 impl Diagram {
-    /// The order of the drawing: who starts last stands on top. Edges that only repeat others are gone.
-    pub(super) fn arranged(mut self) -> Self {
-        let mut at: Vec<usize> = (0..self.nodes.len()).collect();
-        at.sort_by_key(|index| (std::cmp::Reverse(self.nodes[*index].start), *index));
-        let place = |old: usize| at.iter().position(|index| *index == old).unwrap_or(old);
-        self.nodes = at.iter().map(|index| self.nodes[*index].clone()).collect();
+    /// Sorts the containers, the last to start first, and removes redundant edges.
+    pub(super) fn arrange(mut self) -> Self {
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.sort_by_key(|index| (std::cmp::Reverse(self.nodes[*index].start), *index));
+        let new_index = |old: usize| order.iter().position(|index| *index == old).unwrap_or(old);
+        self.nodes = order
+            .iter()
+            .map(|index| self.nodes[*index].clone())
+            .collect();
         for edge in &mut self.edges {
-            (edge.from, edge.to) = (place(edge.from), place(edge.to));
+            (edge.from, edge.to) = (new_index(edge.from), new_index(edge.to));
         }
 
+        // Requests sort before telemetry and waits, so the most specific edge of a pair remains.
         let mut known: Vec<(usize, usize)> = Vec::new();
         self.edges
             .sort_by_key(|edge| (edge.line, edge.from, edge.to));
@@ -207,7 +215,7 @@ impl Diagram {
 
         if let Some(outside) = &mut self.outside {
             for entry in &mut outside.entries {
-                *entry = place(*entry);
+                *entry = new_index(*entry);
             }
             outside.entries.sort_unstable();
             outside.entries.dedup();
@@ -216,29 +224,29 @@ impl Diagram {
         self
     }
 
-    /// The diagram with the price of a task that runs all month.
+    /// Returns the diagram with the monthly price of a task.
     #[must_use]
     pub fn with_price(mut self, price: &Price) -> Self {
-        let of = format!("{}, {}", price.region, price.date);
-        self.price = Some((format!("${:.2} a month", price.month()), of));
+        let source = format!("{}, {}", price.region, price.date);
+        self.price = Some((format!("${:.2} a month", price.month()), source));
         self
     }
 
-    /// Size and price in one line.
+    /// Returns size and price in one line.
     pub(super) fn caption(&self) -> String {
         match &self.price {
-            Some((price, of)) => format!("Fargate {} · {price} ({of})", self.size),
+            Some((price, source)) => format!("Fargate {} · {price} ({source})", self.size),
             None => self.size.clone(),
         }
     }
 }
 
-/// Who waits for whom, as the definition says it.
+/// Returns the `dependsOn` edges of a definition.
 pub(super) fn waits(task: &TaskDefinition) -> Vec<Edge> {
     let containers = &task.container_definitions;
     let mut edges = Vec::new();
-    for (from, one) in containers.iter().enumerate() {
-        for edge in &one.depends_on {
+    for (from, container) in containers.iter().enumerate() {
+        for edge in &container.depends_on {
             if let Some(to) = containers
                 .iter()
                 .position(|other| other.name == edge.container_name)
@@ -257,9 +265,9 @@ pub(super) fn waits(task: &TaskDefinition) -> Vec<Edge> {
     edges
 }
 
-/// The parts that a definition alone can say.
+/// Returns the diagram without the parts that a definition does not contain.
 pub(super) fn draft(task: &TaskDefinition) -> Diagram {
-    let order = order(task);
+    let steps = steps(task);
     let containers = &task.container_definitions;
     Diagram {
         name: task.family.clone(),
@@ -275,20 +283,21 @@ pub(super) fn draft(task: &TaskDefinition) -> Diagram {
                 .and_then(task_definition::fargate_sizes::parse_memory),
         ),
         outside: None,
-        // On Fargate every port that a container opens can be reached, mapped or not.
-        boundary: "what a container opens without a mapping is not seen here",
+        // On Fargate every port that a container listens on is reachable, mapped or not.
+        boundary: "ports that are open without a mapping are not shown",
         nodes: containers
             .iter()
-            .map(|one| Node::new(task, one, &order))
+            .map(|container| Node::new(task, container, &steps))
             .collect(),
         edges: waits(task),
-        stops_within: order.stops_within,
+        stops_within: steps.stops_within,
     }
 }
 
-/// The machine, where the definition names it.
-pub(super) fn machine(task: &TaskDefinition) -> &str {
+/// Returns the CPU architecture of a definition, by default ECS's.
+pub(super) fn architecture(task: &TaskDefinition) -> &str {
     let platform = task.runtime_platform.as_ref();
-    let machine = platform.and_then(|platform| platform.cpu_architecture.as_deref());
-    machine.unwrap_or("X86_64")
+    platform
+        .and_then(|platform| platform.cpu_architecture.as_deref())
+        .unwrap_or("X86_64")
 }

@@ -1,8 +1,8 @@
-//! The diagram of anybody's task definition: what it says, and what can be read between its lines.
+//! The diagram of any task definition, with connections inferred from its environment variables.
 
 use task_definition::{Condition, ContainerDefinition, PortMapping, TaskDefinition};
 
-use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, draft, machine};
+use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, architecture, draft};
 use crate::plan::Size;
 
 impl From<&TaskDefinition> for Diagram {
@@ -16,29 +16,30 @@ impl From<&TaskDefinition> for Diagram {
         }
         diagram.edges.extend(uses(containers));
         diagram.outside = outside(task, containers);
-        diagram.arranged()
+        diagram.arrange()
     }
 }
 
 fn size(task: &TaskDefinition, whole: (Option<u32>, Option<u32>)) -> String {
     match whole {
-        (Some(cpu), Some(memory)) => format!("{} · {}", Size { cpu, memory }, machine(task)),
+        (Some(cpu), Some(memory)) => format!("{} · {}", Size { cpu, memory }, architecture(task)),
         _ => "no size for the task".to_owned(),
     }
 }
 
-/// One whose end somebody awaits runs first; one that may die stands beside.
-fn kind(task: &TaskDefinition, one: &ContainerDefinition) -> Kind {
+/// Infers the role: a container that others wait to complete is an init, a non-essential one a sidecar.
+fn kind(task: &TaskDefinition, container: &ContainerDefinition) -> Kind {
     let edges = task
         .container_definitions
         .iter()
         .flat_map(|other| &other.depends_on);
-    let ends = |condition| matches!(condition, Condition::Success | Condition::Complete);
-    let mut awaited = edges.filter(|edge| edge.container_name == one.name && ends(edge.condition));
+    let completes = |condition| matches!(condition, Condition::Success | Condition::Complete);
+    let mut awaiting =
+        edges.filter(|edge| edge.container_name == container.name && completes(edge.condition));
 
-    if awaited.next().is_some() {
+    if awaiting.next().is_some() {
         Kind::Init
-    } else if one.is_essential() {
+    } else if container.is_essential() {
         Kind::Container
     } else {
         Kind::Sidecar
@@ -51,7 +52,8 @@ fn port(mapping: &PortMapping) -> Option<Port> {
         .as_ref()
         .or(mapping.app_protocol.as_ref())
         .or(mapping.protocol.as_ref());
-    let first = || {
+    // A mapping has either a port or a range; of a range the first port is drawn.
+    let first_of_range = || {
         mapping
             .container_port_range
             .as_ref()?
@@ -63,31 +65,33 @@ fn port(mapping: &PortMapping) -> Option<Port> {
 
     Some(Port {
         interface: interface.map_or("tcp", String::as_str).to_owned(),
-        port: mapping.container_port.or_else(first)?,
+        port: mapping.container_port.or_else(first_of_range)?,
         reach: Reach::Outside,
     })
 }
 
-/// Every mapped port can be reached from the task's network.
+/// Returns the task's network, which reaches every mapped port.
 fn outside(task: &TaskDefinition, containers: &[ContainerDefinition]) -> Option<Outside> {
-    let mapped = containers
+    let entries: Vec<usize> = containers
         .iter()
         .enumerate()
-        .filter(|(_, one)| !one.port_mappings.is_empty());
-    let entries: Vec<usize> = mapped.map(|(index, _)| index).collect();
+        .filter(|(_, container)| !container.port_mappings.is_empty())
+        .map(|(index, _)| index)
+        .collect();
 
     (!entries.is_empty()).then(|| Outside {
         name: "network".to_owned(),
         detail: task
             .network_mode
             .clone()
+            // ECS's default network mode on Linux.
             .unwrap_or_else(|| "bridge".to_owned()),
         line: Line::Request,
         entries,
     })
 }
 
-/// Variables in which one container names a port of another on the loopback.
+/// Infers connections: a variable of one container names another's port on loopback.
 fn uses(containers: &[ContainerDefinition]) -> Vec<Edge> {
     let mut edges = Vec::new();
     for (from, user) in containers.iter().enumerate() {
@@ -95,14 +99,16 @@ fn uses(containers: &[ContainerDefinition]) -> Vec<Edge> {
             let Some(port) = loopback_port(&variable.value) else {
                 continue;
             };
-            let owner = containers.iter().enumerate().find(|(_, one)| {
-                one.port_mappings
+            let owner = containers.iter().enumerate().find(|(_, container)| {
+                container
+                    .port_mappings
                     .iter()
                     .any(|mapping| mapping.container_port == Some(port))
             });
 
             if let Some((to, _)) = owner.filter(|(to, _)| *to != from) {
-                let (line, what) = if variable.name.starts_with("OTEL_") {
+                // The prefix of the OpenTelemetry SDK's environment variables.
+                let (line, interface) = if variable.name.starts_with("OTEL_") {
                     (Line::Telemetry, "otlp")
                 } else {
                     (Line::Request, "uses")
@@ -111,7 +117,7 @@ fn uses(containers: &[ContainerDefinition]) -> Vec<Edge> {
                     from,
                     to,
                     line,
-                    label: format!("{what} :{port}"),
+                    label: format!("{interface} :{port}"),
                 });
             }
         }
@@ -120,7 +126,7 @@ fn uses(containers: &[ContainerDefinition]) -> Vec<Edge> {
     edges
 }
 
-/// The port of `http://localhost:8080/path` or `127.0.0.1:8080`.
+/// Returns the port of `http://localhost:8080/path` or `127.0.0.1:8080`.
 fn loopback_port(value: &str) -> Option<u32> {
     let hosts = ["127.0.0.1:", "localhost:"];
     let rest = hosts
@@ -135,7 +141,7 @@ mod tests {
     use super::loopback_port;
 
     #[test]
-    fn finds_the_port_of_a_neighbour() {
+    fn finds_loopback_ports_only() {
         assert_eq!(loopback_port("http://localhost:8080/x"), Some(8080));
         assert_eq!(loopback_port("127.0.0.1:4317"), Some(4317));
         assert_eq!(loopback_port("https://example.com:443"), None);

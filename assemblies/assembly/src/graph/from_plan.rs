@@ -1,9 +1,9 @@
-//! The diagram of a plan.
+//! The diagram of a plan, with roles, links and price.
 
 use crate::plan::{Plan, Price};
 use crate::resolve::{AssemblyMember, Link, Role};
 
-use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, draft, machine};
+use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, architecture, draft};
 
 impl From<&Plan> for Diagram {
     fn from(plan: &Plan) -> Self {
@@ -11,24 +11,24 @@ impl From<&Plan> for Diagram {
         let mut diagram = draft(task);
         plan.name().clone_into(&mut diagram.name);
         plan.summary().clone_into(&mut diagram.summary);
-        diagram.size = format!("{} · {}", plan.size(), machine(task));
-        diagram.price = plan.price().map(|price| price_in_words(plan, price));
+        diagram.size = format!("{} · {}", plan.size(), architecture(task));
+        diagram.price = plan.price().map(|price| format_price(plan, price));
         diagram.outside = outside(plan);
-        diagram.boundary = "only what an arrow from outside enters can be reached from there";
+        diagram.boundary = "only containers with an arrow from outside can be reached from there";
 
         for (index, member) in plan.containers().iter().enumerate() {
-            // A patch may add containers, which follow; it cannot take one away.
+            // A patch can append containers but not remove any, so indexes match.
             if let Some(node) = diagram.nodes.get_mut(index) {
                 node.kind = kind(member.role());
                 node.ports = ports(plan, index);
-                node.silent = "listens nowhere";
+                node.no_ports_note = "no listening port";
             }
         }
 
         diagram
             .edges
             .extend(plan.links().iter().map(|link| edge(plan, link)));
-        diagram.arranged()
+        diagram.arrange()
     }
 }
 
@@ -41,12 +41,12 @@ fn kind(role: Role) -> Kind {
     }
 }
 
-/// By the month for a task that serves, by the hour for one that ends.
-fn price_in_words(plan: &Plan, price: &Price) -> (String, String) {
-    let of = format!("{}, {}", price.region, price.date);
+/// Formats the price: per month for a service, per hour for an on-demand task.
+fn format_price(plan: &Plan, price: &Price) -> (String, String) {
+    let source = format!("{}, {}", price.region, price.date);
     match plan.on_demand() {
-        None => (format!("${:.2} a month", price.month()), of),
-        Some(_) => (format!("${:.4} an hour while it runs", price.hour), of),
+        None => (format!("${:.2} a month", price.month()), source),
+        Some(_) => (format!("${:.4} an hour while it runs", price.hour), source),
     }
 }
 
@@ -63,7 +63,7 @@ fn outside(plan: &Plan) -> Option<Outside> {
     let app = plan
         .containers()
         .iter()
-        .position(|one| one.role() == Role::App)?;
+        .position(|member| member.role() == Role::App)?;
     let trigger = plan.on_demand()?;
 
     Some(Outside {
@@ -74,13 +74,14 @@ fn outside(plan: &Plan) -> Option<Outside> {
     })
 }
 
-/// What a container offers while it serves; interfaces on one port stand together.
+/// Returns the ports of a container; interfaces on the same port share an entry.
 fn ports(plan: &Plan, index: usize) -> Vec<Port> {
     let member: &AssemblyMember = &plan.containers()[index];
     let listens = &plan.wiring.containers[index].listens;
     let mut ports: Vec<Port> = Vec::new();
 
     for (interface, provided) in &member.component().file().provides {
+        // Without a listen address the interface is not served, as in a one-shot task.
         let Some(address) = listens.get(&provided.setting) else {
             continue;
         };

@@ -1,33 +1,33 @@
-//! The diagram in letters, for a terminal or a comment: never wider than 100 columns.
+//! Renders a diagram as plain text for terminals and comments, at most 100 columns wide.
 
 use super::canvas::Canvas;
 use super::diagram::{Diagram, Line, Node, Reach};
 use super::routes::{Bus, Routes, Side, routes};
 
-/// The letters a reader has.
+/// The characters of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charset {
-    /// Seven bits.
+    /// ASCII only.
     Ascii,
-    /// Also the lines and arrows of Unicode.
+    /// Box drawing characters and arrows.
     Unicode,
 }
 
-/// The diagram in letters.
-pub fn text(diagram: &Diagram, letters: Charset) -> String {
+/// Renders a diagram as text.
+pub fn text(diagram: &Diagram, charset: Charset) -> String {
     let page = Page {
         diagram,
         routes: routes(diagram),
     };
     let text = page.text();
-    match letters {
+    match charset {
         Charset::Unicode => text,
-        Charset::Ascii => text.chars().map(ascii).collect(),
+        Charset::Ascii => text.chars().map(to_ascii).collect(),
     }
 }
 
-/// The nearest letter of seven bits.
-fn ascii(c: char) -> char {
+/// Returns the nearest ASCII character.
+fn to_ascii(c: char) -> char {
     match c {
         '\n' | ' '..='~' => c,
         '─' | '·' => '-',
@@ -47,9 +47,9 @@ struct Page<'p> {
 }
 
 const WIDTH: usize = 100;
-/// The task's left edge, where something stands before it.
+/// The column of the task's left border, if something is outside of the task.
 const ENTRY_GAP: usize = 5;
-/// A container: its frame and two lines in it, and the line to the next.
+/// The rows of a container: its frame, two lines, and the gap below.
 const ROWS: usize = 5;
 
 impl Page<'_> {
@@ -64,6 +64,7 @@ impl Page<'_> {
         let head: String = head.iter().map(|line| cut(line, WIDTH) + "\n").collect();
         let mut canvas = Canvas::new(WIDTH, self.bottom() + 1);
 
+        // Containers are drawn over the lines, so that no line shows inside a frame.
         self.frame(&mut canvas);
         for edge in &self.routes.straight {
             self.straight(&mut canvas, edge.line, edge.from, edge.to);
@@ -76,7 +77,7 @@ impl Page<'_> {
             self.container(&mut canvas, index, node);
         }
 
-        self.entries(&mut canvas);
+        self.draw_entries(&mut canvas);
         format!("{head}\n{}\n{}", canvas.text(), self.legend())
     }
 
@@ -96,13 +97,13 @@ impl Page<'_> {
         self.top() + 1 + self.diagram.nodes.len() * ROWS
     }
 
-    /// Left and right edge of the containers.
+    /// Returns the left and right columns of the containers.
     fn sides(&self) -> (usize, usize) {
         let left = self.left() + 4 + 2 * self.routes.left;
         (left, WIDTH - 4 - 2 * self.routes.right)
     }
 
-    /// The first line of a container, in its frame.
+    /// Returns the row of a container's first line.
     fn line(&self, index: usize) -> usize {
         self.top() + 2 + index * ROWS
     }
@@ -111,7 +112,7 @@ impl Page<'_> {
         let (left, top) = (self.left(), self.top());
         canvas.frame((left, top), (WIDTH - 1, self.bottom()));
         let name = format!(" task {} ", self.diagram.name);
-        canvas.words(left + 2, top, &cut(&name, WIDTH - left - 6), WIDTH - 2);
+        canvas.text_at(left + 2, top, &cut(&name, WIDTH - left - 6), WIDTH - 2);
     }
 
     fn container(&self, canvas: &mut Canvas, index: usize, node: &Node) {
@@ -119,36 +120,36 @@ impl Page<'_> {
         let y = self.line(index);
         canvas.frame((left, y - 1), (right, y + 2));
         for row in [y, y + 1] {
-            canvas.words(left + 1, row, &" ".repeat(right - left - 1), right);
+            canvas.text_at(left + 1, row, &" ".repeat(right - left - 1), right);
         }
 
-        let facts = format!("starts {} · {}", node.start, node.stop_words());
+        let facts = format!("starts {} · {}", node.start, node.stop_label());
         let amount = |part: Option<u32>, unit: &str| part.map(|part| format!("{part} {unit}"));
         let amounts = [amount(node.cpu, "CPU"), amount(node.memory, "MiB")];
         let amounts: Vec<String> = amounts.into_iter().flatten().collect();
-        let mut words = vec![node.words()];
+        let mut words = vec![node.description()];
 
         words.extend(node.after.iter().cloned());
-        self.both(
+        self.line_with_facts(
             canvas,
             y,
             &format!("{}  {}", node.name, words.join(" · ")),
             &facts,
         );
-        self.both(canvas, y + 1, &ports(node), &amounts.join(" · "));
+        self.line_with_facts(canvas, y + 1, &ports(node), &amounts.join(" · "));
     }
 
-    /// A line with words at its left and at its right.
-    fn both(&self, canvas: &mut Canvas, y: usize, words: &str, facts: &str) {
+    /// Writes a line with text on the left and on the right.
+    fn line_with_facts(&self, canvas: &mut Canvas, y: usize, words: &str, facts: &str) {
         let (left, right) = self.sides();
         let facts_at = right.saturating_sub(facts.chars().count() + 2);
-        canvas.words(
+        canvas.text_at(
             left + 2,
             y,
             &cut(words, facts_at.saturating_sub(left + 4)),
             facts_at,
         );
-        canvas.words(facts_at, y, facts, right);
+        canvas.text_at(facts_at, y, facts, right);
     }
 
     fn straight(&self, canvas: &mut Canvas, line: Line, from: usize, to: usize) {
@@ -160,7 +161,7 @@ impl Page<'_> {
         };
         let (start, end) = (self.line(from) + 2, self.line(to) - 1);
         canvas.line(&[(x, start), (x, end)]);
-        canvas.words(x, end - 1, "▼", WIDTH);
+        canvas.text_at(x, end - 1, "▼", WIDTH);
     }
 
     fn bus(&self, canvas: &mut Canvas, number: usize, bus: &Bus) {
@@ -174,47 +175,48 @@ impl Page<'_> {
             let start = self.height(number, *from);
             canvas.line(&[(edge, start), (lane, start), (lane, end), (edge, end)]);
         }
-        canvas.words(edge, end, head, WIDTH);
+        canvas.text_at(edge, end, head, WIDTH);
     }
 
-    /// A container has two lines, so its arrows share them: those that leave the upper, those that come the lower.
+    /// Returns the row of an arrow's end: outgoing arrows use a container's first line, incoming ones the second.
     fn height(&self, number: usize, index: usize) -> usize {
         self.line(index) + usize::from(self.routes.buses[number].to == index)
     }
 
-    fn entries(&self, canvas: &mut Canvas) {
+    fn draw_entries(&self, canvas: &mut Canvas) {
         let Some(outside) = &self.diagram.outside else {
             return;
         };
         let (left, _) = self.sides();
         let words = format!("{} ({})", outside.name, outside.detail);
-        canvas.words(0, 0, &cut(&words, WIDTH), WIDTH);
+        canvas.text_at(0, 0, &cut(&words, WIDTH), WIDTH);
         for entry in &outside.entries {
             let y = self.line(*entry);
             canvas.line(&[(1, 1), (1, y), (left - 1, y)]);
-            canvas.words(left - 1, y, "▶", WIDTH);
+            canvas.text_at(left - 1, y, "▶", WIDTH);
         }
     }
 
     fn legend(&self) -> String {
-        let lines = "left: requests · right: telemetry, and who starts after whom · first to start stands last\n";
+        let lines =
+            "left: requests · right: telemetry and start order · the last container starts first\n";
         format!("{lines}{}\n", self.diagram.boundary)
     }
 }
 
-/// `https :8443 (open)`.
+/// Formats the ports of a node: `https :8443 (open to outside), …`.
 fn ports(node: &Node) -> String {
     let ports: Vec<String> = node
         .ports
         .iter()
         .map(|port| match port.reach {
-            Reach::Outside => format!("{} (open to outside)", port.words()),
-            Reach::Loopback => format!("{} (loopback)", port.words()),
+            Reach::Outside => format!("{} (open to outside)", port.label()),
+            Reach::Loopback => format!("{} (loopback)", port.label()),
         })
         .collect();
 
     if ports.is_empty() {
-        node.silent.to_owned()
+        node.no_ports_note.to_owned()
     } else {
         ports.join(", ")
     }

@@ -1,11 +1,11 @@
-//! A container: its name, its ports, its share of the task, its place in the order.
+//! The card of a container: name, ports, share of the task, start and stop step.
 
 use super::Sheet;
 use super::scene::{Align, Rect, Scene, Style};
 use crate::graph::diagram::{Kind, Node, Port, Reach};
-use crate::graph::measure::{fitted, width};
+use crate::graph::measure::{fit, width};
 
-/// Columns from the right: order, share, ports; the name has the rest.
+/// Column widths from the right: order, share, ports; the name gets the rest.
 const ORDER: i32 = 116;
 const SHARE: i32 = 130;
 const PORTS: i32 = 178;
@@ -58,16 +58,16 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
     shares(sheet, node, share, scene);
 
     let start = format!("starts {}", node.start);
-    scene.words(Style::Small, &start, Align::Start, row(order, 14, 16));
-    scene.words(
+    scene.text_in(Style::Small, &start, Align::Start, row(order, 14, 16));
+    scene.text_in(
         Style::Small,
-        &node.stop_words(),
+        &node.stop_label(),
         Align::Start,
         row(order, 35, 16),
     );
 }
 
-/// A line of a column.
+/// Returns a row of a column.
 fn row(column: Rect, down: i32, height: i32) -> Rect {
     Rect {
         y: column.y + down,
@@ -86,20 +86,20 @@ fn class(kind: Kind) -> &'static str {
     }
 }
 
-/// Two lines, or three where it waits for more than a start.
+/// Draws name and attributes, and a third line for conditions other than START.
 fn title(node: &Node, column: Rect, scene: &mut Scene) {
     let down = if node.after.is_empty() { 12 } else { 4 };
-    scene.words(Style::Name, &node.name, Align::Start, row(column, down, 20));
-    scene.words(
+    scene.text_in(Style::Name, &node.name, Align::Start, row(column, down, 20));
+    scene.text_in(
         Style::Small,
-        &node.words(),
+        &node.description(),
         Align::Start,
         row(column, down + 21, 17),
     );
 
     if !node.after.is_empty() {
         let after = node.after.join(", ");
-        scene.words(
+        scene.text_in(
             Style::Small,
             &after,
             Align::Start,
@@ -108,19 +108,24 @@ fn title(node: &Node, column: Rect, scene: &mut Scene) {
     }
 }
 
-/// One chip for each port; of many the first, and how many more there are.
+/// Draws a chip for each of up to two ports, or the first port and the numbers of the others.
 fn chips(node: &Node, column: Rect, scene: &mut Scene) {
     match node.ports.as_slice() {
-        [] => scene.words(Style::Small, node.silent, Align::Start, row(column, 23, 17)),
-        [one] => chip(one, row(column, 22, 20), scene),
+        [] => scene.text_in(
+            Style::Small,
+            node.no_ports_note,
+            Align::Start,
+            row(column, 23, 17),
+        ),
+        [port] => chip(port, row(column, 22, 20), scene),
         [first, second] => {
             chip(first, row(column, 9, 20), scene);
             chip(second, row(column, 35, 20), scene);
         }
         [first, more @ ..] => {
             chip(first, row(column, 9, 20), scene);
-            let others: Vec<String> = more.iter().map(|one| format!(":{}", one.port)).collect();
-            scene.words(
+            let others: Vec<String> = more.iter().map(|port| format!(":{}", port.port)).collect();
+            scene.text_in(
                 Style::Small,
                 &others.join(" "),
                 Align::Start,
@@ -136,36 +141,36 @@ fn chip(port: &Port, room: Rect, scene: &mut Scene) {
         Reach::Loopback => ("chip", Style::Chip),
     };
 
-    let most = room.width - 2 * INSET;
+    let max_width = room.width - 2 * INSET;
     let number = format!(" :{}", port.port);
 
-    // Rather half of the interface's name than half of the port.
-    let name = fitted(
+    // The interface's name is cut before the port, which readers need in full.
+    let name = fit(
         &port.interface,
         style.font(),
-        most - width(&number, style.font()),
+        max_width - width(&number, style.font()),
     );
-    let words = format!("{name}{number}");
-    let wide = width(&words, style.font()) + 2 * INSET;
+    let text = format!("{name}{number}");
+    let chip_width = width(&text, style.font()) + 2 * INSET;
     let place = Rect {
-        width: wide,
+        width: chip_width,
         ..room
     };
 
-    let title = (name != port.interface).then(|| port.words());
+    let title = (name != port.interface).then(|| port.label());
     scene.rect(class, place, 10, title);
     let inside = Rect {
         x: place.x + INSET,
-        width: wide - 2 * INSET,
+        width: chip_width - 2 * INSET,
         y: place.y,
         height: 18,
     };
-    scene.words(style, &words, Align::Start, inside);
+    scene.text_in(style, &text, Align::Start, inside);
 }
 
 const INSET: i32 = 9;
 
-/// The container's part of the task's CPU and memory, in words and as bars.
+/// Draws the container's share of the task's CPU and memory, as text and bars.
 fn shares(sheet: &Sheet<'_>, node: &Node, column: Rect, scene: &mut Scene) {
     let (cpu, memory) = sheet.diagram.whole;
     bar(
@@ -186,14 +191,11 @@ fn bar(
     room: Rect,
     scene: &mut Scene,
 ) {
-    let words = part.map_or_else(
-        || format!("no {unit} said"),
-        |part| format!("{part} {unit}"),
-    );
+    let text = part.map_or_else(|| format!("no {unit} set"), |part| format!("{part} {unit}"));
 
-    scene.words(
+    scene.text_in(
         Style::Small,
-        &words,
+        &text,
         Align::Start,
         Rect { height: 15, ..room },
     );
@@ -208,14 +210,15 @@ fn bar(
     };
 
     scene.rect("trough", trough, 2, None);
+    // At least 4 pixels, so that a small share stays visible.
     let filled = i64::from(room.width) * i64::from(part.min(whole)) / i64::from(whole);
-    let filled = i32::try_from(filled).unwrap_or(room.width).max(4);
+    let filled_width = i32::try_from(filled).unwrap_or(room.width).max(4);
     let share = u64::from(part) * 100 / u64::from(whole);
 
     scene.rect(
         class,
         Rect {
-            width: filled,
+            width: filled_width,
             ..trough
         },
         2,

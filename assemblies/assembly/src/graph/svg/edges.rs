@@ -19,13 +19,13 @@ pub(super) fn edges(sheet: &Sheet<'_>, scene: &mut Scene) {
     for (number, bus) in sheet.routes.buses.iter().enumerate() {
         lane(sheet, number, bus, scene);
     }
-    entries(sheet, scene);
+    draw_entries(sheet, scene);
 }
 
-/// How far from a card's edge an arrow to its neighbour leaves.
+/// The distance of a straight arrow from the card's side.
 const INSIDE: i32 = 44;
 
-/// Everybody's edge into the lane, then the lane, whose end is the target.
+/// Draws a bus: a branch from each source into the lane, and the lane to the target.
 fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
     let x = |card: Rect| match bus.side {
         Side::Left => (card.x, card.x - STUB - bus.lane as i32 * LANE),
@@ -34,15 +34,15 @@ fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
     let (edge, lane) = x(sheet.card(bus.to));
     let end = height(sheet, number, bus.to);
 
-    // The farthest one above and the farthest one below draw the whole edge; the others join it.
-    let mut above: Vec<i32> = bus
+    // The farthest sources above and below draw the whole path; the others only their branch into it.
+    let mut heights: Vec<i32> = bus
         .from
         .iter()
         .map(|from| height(sheet, number, *from))
         .collect();
 
-    above.sort_unstable();
-    let (upper, lower): (Vec<i32>, Vec<i32>) = above.into_iter().partition(|y| *y < end);
+    heights.sort_unstable();
+    let (upper, lower): (Vec<i32>, Vec<i32>) = heights.into_iter().partition(|y| *y < end);
     let full = [upper.first(), lower.last()];
     for start in full.into_iter().flatten() {
         let points = [(edge, *start), (lane, *start), (lane, end), (edge, end)];
@@ -55,7 +55,7 @@ fn lane(sheet: &Sheet<'_>, number: usize, bus: &Bus, scene: &mut Scene) {
     }
 }
 
-/// Where a bus touches a container's side: everybody who touches the side has a height of its own.
+/// Returns the height at which a bus touches a container's side. Buses on one side are spread evenly.
 fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
     let side = sheet.routes.buses[number].side;
     let buses = sheet.routes.buses.iter().enumerate();
@@ -65,11 +65,11 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
         .collect();
     let place = touching
         .iter()
-        .position(|one| *one == number)
+        .position(|touching| *touching == number)
         .unwrap_or_default() as i32;
 
     let card = sheet.card(index);
-    // The middle of the left side belongs to the arrow from outside.
+    // The arrow from outside ends in the middle of the left side, so buses use the lower half.
     let has_entry = side == Side::Left
         && sheet
             .diagram
@@ -86,8 +86,8 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
     upper + room * (place + 1) / (touching.len() as i32 + 1)
 }
 
-/// From what stands before the task across its edge, to every container that it reaches.
-fn entries(sheet: &Sheet<'_>, scene: &mut Scene) {
+/// Draws the arrows from outside to the containers they reach.
+fn draw_entries(sheet: &Sheet<'_>, scene: &mut Scene) {
     let Some(outside) = &sheet.diagram.outside else {
         return;
     };

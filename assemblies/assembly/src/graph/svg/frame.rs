@@ -1,9 +1,9 @@
-//! All around the containers: the page, the task's edge, what stands before it, the legend.
+//! The frame around the containers: page, task, title, outside, legend.
 
 use super::scene::{Align, End, Rect, Scene, Style};
 use super::{LINE, MARGIN, OUTSIDE, PAD, Sheet, TASK};
 use crate::graph::diagram::{Diagram, Line, Outside, Reach};
-use crate::graph::measure::{fitted, width};
+use crate::graph::measure::{fit, width};
 
 pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
     let page = Rect {
@@ -29,10 +29,10 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
     legend(sheet, scene);
 }
 
-/// Room for the size and the price at the right.
+/// The width of size and price on the right.
 const FACTS: i32 = 250;
 
-/// The summary in lines; what two lines cannot hold is cut.
+/// Returns the summary in at most two lines, cut if it is longer.
 pub(super) fn summary(diagram: &Diagram) -> Vec<String> {
     let (room, font) = (beside_price(diagram), Style::Plain.font());
     let mut lines: Vec<String> = Vec::new();
@@ -47,13 +47,14 @@ pub(super) fn summary(diagram: &Diagram) -> Vec<String> {
         }
     }
 
+    // The price is on the first summary line, which must exist even without a summary.
     if lines.is_empty() && diagram.price.is_some() {
         lines.push(String::new());
     }
-    lines.iter().map(|line| fitted(line, font, room)).collect()
+    lines.iter().map(|line| fit(line, font, room)).collect()
 }
 
-/// What the price leaves of the lines beneath the title.
+/// Returns the width that the price leaves of the summary lines.
 fn beside_price(diagram: &Diagram) -> i32 {
     let price = diagram.price.as_ref();
     let taken = price.map_or(0, |(price, _)| {
@@ -77,8 +78,8 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
         ..facts
     };
 
-    scene.words(Style::Title, &diagram.name, Align::Start, left);
-    scene.words(Style::Name, &diagram.size, Align::End, facts);
+    scene.text_in(Style::Title, &diagram.name, Align::Start, left);
+    scene.text_in(Style::Name, &diagram.size, Align::End, facts);
     let below = Rect {
         y: facts.y + 24,
         height: LINE,
@@ -86,7 +87,7 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
     };
 
     if let Some((price, _)) = &diagram.price {
-        scene.words(Style::Plain, price, Align::End, below);
+        scene.text_in(Style::Plain, price, Align::End, below);
     }
     for (number, line) in sheet.summary.iter().enumerate() {
         let y = below.y + number as i32 * LINE;
@@ -96,11 +97,11 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
             width: beside_price(diagram),
             height: LINE,
         };
-        scene.words(Style::Plain, line, Align::Start, room);
+        scene.text_in(Style::Plain, line, Align::Start, room);
     }
 }
 
-/// What stands before the task, beside the first container that it reaches.
+/// Draws the clients or the trigger, next to the first container they reach.
 fn draw_outside(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
     let Some(first) = outside.entries.first() else {
         return;
@@ -122,17 +123,17 @@ fn draw_outside(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
         height: 21,
     };
 
-    scene.words(Style::Name, &outside.name, Align::Middle, inside);
+    scene.text_in(Style::Name, &outside.name, Align::Middle, inside);
     let below = Rect {
         x: MARGIN - 8,
         y: place.bottom() + 4,
         width: OUTSIDE + 16,
         height: LINE,
     };
-    scene.words(Style::Small, &outside.detail, Align::Middle, below);
+    scene.text_in(Style::Small, &outside.detail, Align::Middle, below);
 }
 
-/// What the lines and the colours mean, and what the numbers in the head hold for.
+/// Draws the legend of lines and colours, and the stop time and source of the price.
 fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
     let diagram = sheet.diagram;
     let task = sheet.task();
@@ -156,17 +157,17 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
     let kinds = [
         (Line::Request, "requests", has(Line::Request) || enters),
         (Line::Telemetry, "telemetry", has(Line::Telemetry)),
-        (Line::Wait, "only waits", has(Line::Wait)),
-        (Line::Wait, "starts it", triggers),
+        (Line::Wait, "start order", has(Line::Wait)),
+        (Line::Wait, "trigger", triggers),
     ];
 
-    for (line, words, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
+    for (line, text, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
         scene.edge(
             line,
             &[(room.x, room.middle()), (room.x + 30, room.middle())],
             End::Head,
         );
-        key(scene, &mut room, 36, words);
+        key(scene, &mut room, 36, text);
     }
 
     let reaches = |reach| {
@@ -179,7 +180,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         ("task", "task's network", 3, true),
     ];
 
-    for (class, words, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
+    for (class, text, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
         let area = Rect {
             x: room.x,
             y: room.y + 2,
@@ -188,16 +189,16 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         };
 
         scene.rect(class, area, round, None);
-        key(scene, &mut room, 28, words);
+        key(scene, &mut room, 28, text);
     }
 
     let mut facts = format!(
-        "step 1 goes first · stops within {} s",
+        "step 1 comes first · stops within {} s",
         diagram.stops_within
     );
 
-    if let Some((_, of)) = &diagram.price {
-        facts = format!("{facts} · price of {of}");
+    if let Some((_, source)) = &diagram.price {
+        facts = format!("{facts} · price of {source}");
     }
 
     let line = Rect {
@@ -206,21 +207,21 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         width: TASK,
         height: 16,
     };
-    scene.words(Style::Small, &facts, Align::Start, line);
+    scene.text_in(Style::Small, &facts, Align::Start, line);
 }
 
-/// Words of the legend, and the place of what follows.
-fn key(scene: &mut Scene, room: &mut Rect, away: i32, words: &str) {
-    let wide = width(words, Style::Small.font());
-    scene.words(
+/// Draws a text of the legend and moves `room` behind it.
+fn key(scene: &mut Scene, room: &mut Rect, offset: i32, text: &str) {
+    let text_width = width(text, Style::Small.font());
+    scene.text_in(
         Style::Small,
-        words,
+        text,
         Align::Start,
         Rect {
-            x: room.x + away,
-            width: wide,
+            x: room.x + offset,
+            width: text_width,
             ..*room
         },
     );
-    room.x += away + wide + 15;
+    room.x += offset + text_width + 15;
 }

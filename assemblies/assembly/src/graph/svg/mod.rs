@@ -1,4 +1,4 @@
-//! The diagram as SVG. It has a background of its own and follows the reader's preference for light or dark.
+//! Renders a diagram as SVG, with a background and colours for light and dark pages.
 
 use super::diagram::Diagram;
 use super::routes::{Routes, routes};
@@ -14,15 +14,16 @@ mod tests;
 
 use scene::{Rect, Scene};
 
-/// The diagram as SVG text.
+/// Renders a diagram as SVG text.
 pub fn svg(diagram: &Diagram) -> String {
     scene(diagram).text()
 }
 
-/// Every element with its place.
+/// Lays out all elements of a diagram.
 fn scene(diagram: &Diagram) -> Scene {
     let sheet = Sheet::new(diagram);
     let mut scene = Scene::new(sheet.width(), sheet.height(), diagram);
+    // Later elements cover earlier ones, so the background comes first.
     frame::frame(&sheet, &mut scene);
     edges::edges(&sheet, &mut scene);
     for index in 0..diagram.nodes.len() {
@@ -31,24 +32,24 @@ fn scene(diagram: &Diagram) -> Scene {
     scene
 }
 
-/// All measures of one diagram, in pixels.
+/// The measures of one diagram, in pixels.
 struct Sheet<'p> {
     diagram: &'p Diagram,
     routes: Routes,
-    /// The summary, in as many lines as it needs, two at most.
+    /// The summary, in at most two lines.
     summary: Vec<String>,
 }
 
 const MARGIN: i32 = 16;
-/// The place of what stands before the task, and of the arrow that leads in.
+/// The width of the box outside of the task, and of the gap for its arrow.
 const OUTSIDE: i32 = 104;
 const ENTRY_GAP: i32 = 44;
-/// The task is as wide as a page of a README allows.
+/// The width of the task, so that the whole fits the page width of a README on GitHub.
 const TASK: i32 = 740;
 const PAD: i32 = 16;
 const CARD_HEIGHT: i32 = 64;
 const GAP: i32 = 24;
-/// Between two lanes, and from a card to its first lane: an arrow needs room for its head.
+/// The distance between lanes, and from a card to its first lane, which must hold an arrow head.
 const LANE: i32 = 12;
 const STUB: i32 = 16;
 const LINE: i32 = 18;
@@ -71,7 +72,7 @@ impl<'p> Sheet<'p> {
         self.task().bottom() + FOOT
     }
 
-    /// The edge of the task.
+    /// Returns the task's rectangle.
     fn task(&self) -> Rect {
         let x = if self.diagram.outside.is_some() {
             MARGIN + OUTSIDE + ENTRY_GAP
@@ -89,7 +90,7 @@ impl<'p> Sheet<'p> {
         }
     }
 
-    /// The title and what stands beneath it.
+    /// Returns the height of the title and the summary.
     fn head(&self) -> i32 {
         44 + self.summary.len() as i32 * LINE + 6
     }
@@ -106,7 +107,7 @@ impl<'p> Sheet<'p> {
     }
 }
 
-/// Room for lanes beside the cards.
+/// Returns the width of the space for lanes next to the cards.
 fn margin(lanes: usize) -> i32 {
     if lanes == 0 {
         PAD

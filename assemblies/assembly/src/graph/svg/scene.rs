@@ -1,12 +1,12 @@
-//! Shapes with places, and how they are written down.
+//! Positioned elements, and their SVG markup.
 
 use std::fmt::Write as _;
 
 use super::style::STYLE;
 use crate::graph::diagram::{Diagram, Line};
-use crate::graph::measure::{Font, Weight, fitted};
+use crate::graph::measure::{Font, Weight, fit};
 
-/// A rectangle: left and upper edge, width, height.
+/// A rectangle: left, top, width, height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rect {
     pub(super) x: i32,
@@ -29,7 +29,7 @@ impl Rect {
     }
 }
 
-/// Something that is drawn.
+/// An element of the drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Element {
     Rect {
@@ -38,17 +38,17 @@ pub(super) enum Element {
         round: i32,
         title: Option<String>,
     },
-    /// `room` is what the text must stay in.
+    /// A text; `room` is the rectangle it must stay in.
     Text {
         style: Style,
         x: i32,
         y: i32,
         side: Align,
-        words: String,
+        text: String,
         room: Rect,
         title: Option<String>,
     },
-    /// An arrow from point to point, by edge of others.
+    /// A line through points, with or without an arrow head.
     Edge {
         line: Line,
         points: Vec<(i32, i32)>,
@@ -56,7 +56,7 @@ pub(super) enum Element {
     },
 }
 
-/// What a edge has at its end.
+/// The end of an edge: an arrow head, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Head,
@@ -105,7 +105,7 @@ impl Style {
     }
 }
 
-/// All elements of a diagram, in the order of their drawing.
+/// The elements of a diagram, in drawing order.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) width: i32,
@@ -120,15 +120,15 @@ impl Scene {
         let containers: Vec<String> = diagram
             .nodes
             .iter()
-            .map(|node| format!("{} ({})", node.name, node.words()))
+            .map(|node| format!("{} ({})", node.name, node.description()))
             .collect();
         let outside = diagram.outside.as_ref().map(|outside| {
-            let entries: Vec<&str> = outside
+            let names: Vec<&str> = outside
                 .entries
                 .iter()
                 .map(|entry| diagram.nodes[*entry].name.as_str())
                 .collect();
-            format!(" From outside ({}): {}.", outside.name, entries.join(", "))
+            format!(" From outside ({}): {}.", outside.name, names.join(", "))
         });
 
         Self {
@@ -163,17 +163,17 @@ impl Scene {
         });
     }
 
-    /// Words that start, are centred or end in a room; what does not fit is cut, and told by a tooltip.
-    pub(super) fn words(&mut self, style: Style, words: &str, side: Align, room: Rect) {
-        let cut = fitted(words, style.font(), room.width);
-        let title = (cut != words).then(|| words.to_owned());
+    /// Adds a text in a rectangle; a text that does not fit is cut, and its tooltip has the whole.
+    pub(super) fn text_in(&mut self, style: Style, text: &str, side: Align, room: Rect) {
+        let cut = fit(text, style.font(), room.width);
+        let title = (cut != text).then(|| text.to_owned());
         let x = match side {
             Align::Start => room.x,
             Align::Middle => room.x + room.width / 2,
             Align::End => room.right(),
         };
 
-        // The letters' foot, not their hanging parts, stands on the line.
+        // `y` is the baseline; descenders need about a quarter of the font size below it.
         let y = room.bottom() - style.font().size / 4;
         if !cut.is_empty() {
             self.elements.push(Element::Text {
@@ -181,7 +181,7 @@ impl Scene {
                 x,
                 y,
                 side,
-                words: cut,
+                text: cut,
                 room,
                 title,
             });
@@ -198,7 +198,7 @@ impl Scene {
 
     pub(super) fn text(&self) -> String {
         let (width, height) = (self.width, self.height);
-        let (name, description) = (escaped(&self.name), escaped(&self.description));
+        let (name, description) = (escape_xml(&self.name), escape_xml(&self.description));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"name what\">\n\
@@ -231,14 +231,14 @@ impl Element {
             } => writeln!(
                 svg,
                 "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"{}",
-                closed("rect", "", title.as_deref())
+                close_element("rect", "", title.as_deref())
             ),
             Self::Text {
                 style,
                 x,
                 y,
                 side,
-                words,
+                text,
                 title,
                 ..
             } => writeln!(
@@ -246,7 +246,7 @@ impl Element {
                 "<text class=\"{}\" x=\"{x}\" y=\"{y}\"{}{}",
                 style.class(),
                 side.attribute(),
-                closed("text", words, title.as_deref())
+                close_element("text", text, title.as_deref())
             ),
             Self::Edge { line, points, end } => {
                 writeln!(
@@ -260,16 +260,16 @@ impl Element {
     }
 }
 
-/// The end of an element, with its words and its tooltip.
-fn closed(element: &str, words: &str, title: Option<&str>) -> String {
-    match (words, title) {
+/// Returns the end of an element, with its text and tooltip.
+fn close_element(element: &str, text: &str, title: Option<&str>) -> String {
+    match (text, title) {
         ("", None) => "/>".to_owned(),
-        (words, None) => format!(">{}</{element}>", escaped(words)),
-        (words, Some(title)) => {
+        (text, None) => format!(">{}</{element}>", escape_xml(text)),
+        (text, Some(title)) => {
             format!(
                 "><title>{}</title>{}</{element}>",
-                escaped(title),
-                escaped(words)
+                escape_xml(title),
+                escape_xml(text)
             )
         }
     }
@@ -296,7 +296,7 @@ fn edge_class(line: Line, end: End) -> &'static str {
     }
 }
 
-/// Straight lines with round corners.
+/// Returns the path data of straight lines with rounded corners.
 fn path(points: &[(i32, i32)]) -> String {
     let mut path = String::new();
     for (index, (x, y)) in points.iter().enumerate() {
@@ -321,7 +321,7 @@ fn path(points: &[(i32, i32)]) -> String {
     path
 }
 
-/// A little edge from one point to another.
+/// Returns the point that is at most `ROUND` pixels from one point towards another.
 fn towards((x, y): (i32, i32), (to_x, to_y): (i32, i32)) -> (i32, i32) {
     let step = |from: i32, to: i32| from + (to - from).clamp(-ROUND, ROUND);
     (step(x, to_x), step(y, to_y))
@@ -329,8 +329,8 @@ fn towards((x, y): (i32, i32), (to_x, to_y): (i32, i32)) -> (i32, i32) {
 
 const ROUND: i32 = 5;
 
-/// Text as XML wants it; characters that XML cannot hold are left out.
-pub(super) fn escaped(text: &str) -> String {
+/// Escapes text for XML. Control characters are removed: XML 1.0 allows most of them nowhere.
+pub(super) fn escape_xml(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

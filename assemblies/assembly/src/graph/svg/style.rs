@@ -1,6 +1,6 @@
-//! How everything looks, by day and by night.
+//! The style sheet, for light and dark mode.
 
-/// Colours stand in classes, not in variables: some who draw SVG do not know those.
+/// Colours are set in classes, not in CSS variables, which some SVG renderers do not support.
 pub(super) const STYLE: &str = r#"<defs>
 <marker id="request" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path class="request-fill" d="M0 0.5 L10 5 L0 9.5 Z"/></marker>
 <marker id="telemetry" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path class="telemetry-fill" d="M0 0.5 L10 5 L0 9.5 Z"/></marker>

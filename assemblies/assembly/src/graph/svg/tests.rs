@@ -1,4 +1,4 @@
-//! Nothing overlaps, nothing sticks out, every arrow leads from a container to a container.
+//! Checks layouts: nothing overlaps or sticks out, and every arrow leads from a container to a container.
 
 use serde_json::{Value, json};
 use task_definition::source::Source;
@@ -8,8 +8,9 @@ use super::*;
 use crate::graph::diagram::Reach;
 use crate::graph::measure::width;
 
-/// A task of so many containers, as tangled as they can be: everybody waits for, uses and reports to others.
-fn tangled(containers: usize, name: &str) -> Diagram {
+/// Returns the diagram of a task with many dependencies, connections and telemetry between its containers.
+fn dense_diagram(containers: usize, name: &str) -> Diagram {
+    // The moduli pick an irregular subset of the pairs, without a cycle in `dependsOn`.
     let container = |index: usize| -> Value {
         let below = index + 1..containers;
         let awaited = below.clone().filter(|other| (index + other) % 3 != 1);
@@ -56,6 +57,7 @@ fn tangled(containers: usize, name: &str) -> Diagram {
         "us-gov-east-1, 2026-03".to_owned(),
     ));
 
+    // Every second port, so that both kinds of chip are drawn.
     for port in diagram
         .nodes
         .iter_mut()
@@ -73,11 +75,11 @@ fn diagrams() -> Vec<Diagram> {
         "a",
         "telemetry-forwarder",
         "W",
-        "a-name-that-nobody-would-want-to-type-twice-in-a-day",
+        "a-name-that-is-much-longer-than-any-card-is-wide-enough",
     ];
     names
         .iter()
-        .flat_map(|name| (1..=10).map(|count| tangled(count, name)))
+        .flat_map(|name| (1..=10).map(|count| dense_diagram(count, name)))
         .collect()
 }
 
@@ -95,15 +97,12 @@ fn holds(outer: Rect, inner: Rect) -> bool {
         && inner.bottom() <= outer.bottom()
 }
 
-fn overlap(one: Rect, other: Rect) -> bool {
-    one.x < other.right()
-        && other.x < one.right()
-        && one.y < other.bottom()
-        && other.y < one.bottom()
+fn overlap(a: Rect, b: Rect) -> bool {
+    a.x < b.right() && b.x < a.right() && a.y < b.bottom() && b.y < a.bottom()
 }
 
 #[test]
-fn no_two_containers_overlap_and_all_are_in_the_task() {
+fn containers_do_not_overlap_and_stay_inside_the_task() {
     for diagram in diagrams() {
         let (cards, task) = (cards(&diagram), Sheet::new(&diagram).task());
         for (index, card) in cards.iter().enumerate() {
@@ -114,7 +113,7 @@ fn no_two_containers_overlap_and_all_are_in_the_task() {
 }
 
 #[test]
-fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
+fn texts_fit_their_rectangles_and_do_not_overlap() {
     for diagram in diagrams() {
         let scene = scene(&diagram);
         let page = Rect {
@@ -131,7 +130,7 @@ fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
                 x,
                 y,
                 side,
-                words,
+                text,
                 room,
                 ..
             } = element
@@ -139,55 +138,58 @@ fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
                 continue;
             };
 
-            let wide = width(words, style.font());
+            let text_width = width(text, style.font());
             let left = match side {
                 Align::Start => *x,
-                Align::Middle => x - wide / 2,
-                Align::End => x - wide,
+                Align::Middle => x - text_width / 2,
+                Align::End => x - text_width,
             };
 
+            // The height of capitals above the baseline, about three quarters of the font size.
             let size = style.font().size;
             let place = Rect {
                 x: left,
                 y: y - size * 3 / 4,
-                width: wide,
+                width: text_width,
                 height: size,
             };
 
-            assert!(holds(page, *room), "{words}: {room:?}");
+            assert!(holds(page, *room), "{text}: {room:?}");
             assert!(
-                wide <= room.width && room.y <= place.y && place.bottom() <= room.bottom() + 1,
-                "{words}: {room:?}"
+                text_width <= room.width
+                    && room.y <= place.y
+                    && place.bottom() <= room.bottom() + 1,
+                "{text}: {room:?}"
             );
             let other = places.iter().find(|(other, _)| overlap(*other, place));
 
-            assert_eq!(other, None, "{words}");
-            places.push((place, words.clone()));
+            assert_eq!(other, None, "{text}");
+            places.push((place, text.clone()));
         }
     }
 }
 
 #[test]
-fn the_words_of_a_container_stay_inside_of_it() {
+fn texts_of_a_container_stay_inside_its_card() {
     for diagram in diagrams() {
         let (scene, cards) = (scene(&diagram), cards(&diagram));
         let rooms = scene.elements.iter().filter_map(|element| match element {
-            Element::Text { room, words, .. } => Some((*room, words)),
+            Element::Text { room, text, .. } => Some((*room, text)),
             _ => None,
         });
 
-        for (room, words) in rooms {
+        for (room, text) in rooms {
             let touched = cards.iter().find(|card| overlap(**card, room));
             assert!(
                 touched.is_none_or(|card| holds(*card, room)),
-                "{words}: {room:?}"
+                "{text}: {room:?}"
             );
         }
     }
 }
 
 #[test]
-fn every_arrow_leads_to_a_container_and_through_none() {
+fn arrows_end_at_containers_and_cross_none() {
     for diagram in diagrams() {
         let (scene, sheet) = (scene(&diagram), Sheet::new(&diagram));
         let (cards, task) = (cards(&diagram), sheet.task());
@@ -245,7 +247,7 @@ fn every_arrow_leads_to_a_container_and_through_none() {
 }
 
 #[test]
-fn arrows_that_end_at_one_container_end_apart() {
+fn arrows_of_different_kinds_end_apart() {
     for diagram in diagrams() {
         let scene = scene(&diagram);
         let mut ends: Vec<((i32, i32), crate::graph::diagram::Line)> = Vec::new();
@@ -271,8 +273,8 @@ fn arrows_that_end_at_one_container_end_apart() {
 }
 
 #[test]
-fn whatever_the_names_are_the_text_is_xml() {
-    let mut diagram = tangled(2, "a");
+fn escapes_names_and_summaries() {
+    let mut diagram = dense_diagram(2, "a");
     diagram.nodes[0].name = "<&\"'\u{0}\u{7}>]]>".to_owned();
     diagram.summary = "5 < 6 & \"so\" on".to_owned();
 
@@ -281,6 +283,7 @@ fn whatever_the_names_are_the_text_is_xml() {
     assert!(text.contains("5 &lt; 6 &amp; &quot;so&quot; on"));
     assert!(text.contains("<title id=\"name\">") && text.contains("<desc id=\"what\">"));
 
+    // Every `&` in the output must begin one of these entities.
     let bare = text.split('&').skip(1).filter(|rest| {
         !["lt;", "gt;", "amp;", "quot;"]
             .iter()

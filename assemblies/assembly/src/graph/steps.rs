@@ -1,30 +1,33 @@
-//! When each container starts and stops, as far as dependsOn says.
+//! The steps in which containers start and stop, derived from `dependsOn`.
 
 use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 
-/// Steps, counted from 1; containers of one step go together.
+/// The start and stop step of each container, from 1; containers of one step start or stop together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Order {
+pub(super) struct Steps {
     pub(super) start: Vec<usize>,
     pub(super) stop: Vec<usize>,
-    /// The longest a stop can take, in seconds: the slowest chain of containers that stop one after the other.
+    /// The longest possible stop in seconds: the slowest chain of containers that stop one after another.
     pub(super) stops_within: u32,
 }
 
-/// What ECS takes when a container does not say, in seconds.
+/// ECS's default `stopTimeout` in seconds.
 pub(super) const STOP_TIMEOUT: u32 = 30;
 
-/// A container starts after all that it depends on, and stops after all that depend on it. One whose end
-/// somebody has awaited is gone when the others stop.
-pub(super) fn order(task: &TaskDefinition) -> Order {
+/// Returns the steps of a task.
+///
+/// A container starts after its dependencies and stops after its dependents. A dependency that must complete
+/// has exited by the time the others stop, so it takes no time then.
+pub(super) fn steps(task: &TaskDefinition) -> Steps {
     let containers = &task.container_definitions;
     let (mut starts, mut stops) = (Vec::new(), Vec::new());
     let mut timeouts: Vec<usize> = containers.iter().map(timeout).collect();
 
-    for (from, one) in containers.iter().enumerate() {
-        for edge in &one.depends_on {
-            let named = |other: &ContainerDefinition| other.name == edge.container_name;
-            let Some(to) = containers.iter().position(named) else {
+    for (from, container) in containers.iter().enumerate() {
+        for edge in &container.depends_on {
+            let is_dependency = |other: &ContainerDefinition| other.name == edge.container_name;
+            // A dependency on a missing container has a finding elsewhere.
+            let Some(to) = containers.iter().position(is_dependency) else {
                 continue;
             };
 
@@ -37,9 +40,10 @@ pub(super) fn order(task: &TaskDefinition) -> Order {
         }
     }
 
+    // With weight 1 each, the heaviest path is the number of steps.
     let ones = vec![1; containers.len()];
     let slowest = longest(&timeouts, &stops).into_iter().max();
-    Order {
+    Steps {
         start: longest(&ones, &starts),
         stop: longest(&ones, &stops),
         stops_within: slowest
@@ -48,14 +52,14 @@ pub(super) fn order(task: &TaskDefinition) -> Order {
     }
 }
 
-fn timeout(one: &ContainerDefinition) -> usize {
-    one.stop_timeout.unwrap_or(STOP_TIMEOUT) as usize
+fn timeout(container: &ContainerDefinition) -> usize {
+    container.stop_timeout.unwrap_or(STOP_TIMEOUT) as usize
 }
 
-/// The weight of the heaviest path from each one. A circle, which a rule reports, is walked only so often
-/// as there are containers.
+/// Returns the weight of the heaviest path from each node.
 fn longest(weights: &[usize], edges: &[(usize, usize)]) -> Vec<usize> {
     let mut sums = weights.to_vec();
+    // A path has at most n - 1 edges. The bound also ends the search in a cycle, which a rule reports.
     for _ in 1..weights.len() {
         for (from, to) in edges {
             sums[*from] = sums[*from].max(weights[*from] + sums[*to]);
@@ -69,14 +73,14 @@ mod tests {
     use super::longest;
 
     #[test]
-    fn takes_the_longest_way_round() {
+    fn finds_the_heaviest_path() {
         // 0 → 1 → 2 and 0 → 2.
         assert_eq!(longest(&[1, 1, 1], &[(0, 2), (0, 1), (1, 2)]), [3, 2, 1]);
         assert_eq!(longest(&[30, 5, 7], &[(0, 2), (0, 1), (1, 2)]), [42, 12, 7]);
     }
 
     #[test]
-    fn a_circle_does_not_hang_it() {
+    fn terminates_on_a_cycle() {
         assert_eq!(longest(&[1, 1], &[(0, 1), (1, 0)]).len(), 2);
     }
 }
