@@ -182,18 +182,22 @@ fn every_service_and_trigger_option_reaches_the_stack() {
         // A scaling service must not reset its task count at each deployment.
         ("balanced-by-requests", service("DesiredCount"), "nothing"),
         // A Network Load Balancer leaves TLS to the task.
-        ("passed-through", group("Protocol"), "\"TCP\""),
+        ("network-load-balancer", group("Protocol"), "\"TCP\""),
         (
-            "passed-through",
+            "network-load-balancer",
             cpu(metric),
             "\"ECSServiceAverageCPUUtilization\"",
         ),
-        ("passed-through", service("LaunchType"), "\"FARGATE\""),
-        ("found-by-itself", group("Protocol"), "nothing"),
-        ("found-by-itself", service("LoadBalancers"), "nothing"),
-        ("found-by-itself", service("DesiredCount"), "1"),
         (
-            "found-by-itself",
+            "network-load-balancer",
+            service("LaunchType"),
+            "\"FARGATE\"",
+        ),
+        ("no-load-balancer", group("Protocol"), "nothing"),
+        ("no-load-balancer", service("LoadBalancers"), "nothing"),
+        ("no-load-balancer", service("DesiredCount"), "1"),
+        (
+            "no-load-balancer",
             service("DeploymentConfiguration/MinimumHealthyPercent"),
             "50",
         ),
@@ -209,11 +213,7 @@ fn every_service_and_trigger_option_reaches_the_stack() {
             service("CapacityProviderStrategy"),
             r#"[{"CapacityProvider":"FARGATE_SPOT","Weight":1}]"#,
         ),
-        (
-            "on-arm-with-shells",
-            service("EnableExecuteCommand"),
-            "true",
-        ),
+        ("on-arm-with-exec", service("EnableExecuteCommand"), "true"),
         (
             "queued",
             format!("{}/RedrivePolicy/maxReceiveCount", properties("Queue")),
@@ -225,7 +225,7 @@ fn every_service_and_trigger_option_reaches_the_stack() {
                 "{}/Targets/0/InputTransformer/InputTemplate",
                 properties("Rule")
             ),
-            r#""{\"THUMBNAIL_INPUT\":\"s3://<bucket>/<key>\",\"THUMBNAIL_OUTPUT\":\"s3://diagrams/<key>.jpg\"}""#,
+            r#""{\"THUMBNAIL_INPUT\":\"s3://<bucket>/<key>\",\"THUMBNAIL_OUTPUT\":\"s3://pictures/<key>.jpg\"}""#,
         ),
         (
             "same-bucket",
@@ -272,7 +272,7 @@ fn the_check_finds_a_wrong_protocol_and_a_different_task() {
     let plans = plans();
     let (_, plan) = plans
         .iter()
-        .find(|(name, _)| name.contains("passed-through"))
+        .find(|(name, _)| name.contains("network-load-balancer"))
         .expect("a plan");
     // A misspelt enum value, an unknown metric, and another image than in the task definition.
     let broken = template(plan)
@@ -307,21 +307,21 @@ import json, pathlib, cfnlint
 folder = pathlib.Path(cfnlint.__file__).parent / "data/AdditionalSpecs"
 table = json.loads((folder / "Policies.json").read_text())
 print(json.dumps({
-    service: sorted(name for name, action in one["Actions"].items() if not action.get("Resources"))
-    for service, one in table.items() if "Actions" in one
+    service: sorted(name for name, action in entry["Actions"].items() if not action.get("Resources"))
+    for service, entry in table.items() if "Actions" in entry
 }))
 "#;
 
-    let Some(theirs) = run_python("actions without a resource", "cfnlint", program, &json!({}))
+    let Some(from_aws) = run_python("actions without a resource", "cfnlint", program, &json!({}))
     else {
         return;
     };
 
     // The table is part of the crate, so that checks need no Python.
-    let ours = include_str!("../data/actions-without-resource.txt");
-    for line in ours.lines().filter(|line| !line.starts_with('#')) {
+    let table = include_str!("../data/actions-without-resource.txt");
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
         let (service, actions) = line.split_once(':').expect("a service");
         let actions: Vec<&str> = actions.split_whitespace().collect();
-        assert_eq!(json!(actions), theirs[service], "{service}");
+        assert_eq!(json!(actions), from_aws[service], "{service}");
     }
 }

@@ -332,7 +332,7 @@ fn the_header_lists_only_differences_that_apply_to_the_task() {
             "{name}"
         );
         assert_eq!(
-            mentions("Rights"),
+            mentions("Permissions"),
             plan.definition().task_role_arn.is_some(),
             "{name}"
         );

@@ -123,7 +123,7 @@ fn an_assembly_shows_size_price_and_telemetry() {
 
     // Four senders and one arrowhead: their edges share a lane.
     assert_eq!(
-        drawn.matches("way telemetry telemetry-head").count(),
+        drawn.matches("edge telemetry telemetry-head").count(),
         2,
         "one of them is the legend's"
     );

@@ -16,10 +16,10 @@ pub(crate) const RULE: Rule = Rule {
 schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Answers requests
 image: web:1
 provides: { http: { setting: listen, port: 8080 } }
-settings: { listen: { type: string, doc: where } }
+settings: { listen: { type: string, doc: the listen address } }
 size: { cpu: 64, memory: 64 }
 ",
     // `lisen` is not declared under `settings`.
@@ -27,10 +27,10 @@ size: { cpu: 64, memory: 64 }
 schema: 1
 name: web
 kind: app
-summary: Answers
+summary: Answers requests
 image: web:1
 provides: { http: { setting: lisen, port: 8080 } }
-settings: { listen: { type: string, doc: where } }
+settings: { listen: { type: string, doc: the listen address } }
 size: { cpu: 64, memory: 64 }
 ",
 };

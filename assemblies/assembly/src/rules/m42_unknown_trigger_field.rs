@@ -17,11 +17,11 @@ pub(crate) const RULE: Rule = Rule {
 schema: 1
 name: press
 kind: app
-summary: Presses a text
+summary: Compresses a text
 image: press:1
 commands: { on_demand: [run] }
 settings:
-  input: { type: string, default: '', doc: what to press }
+  input: { type: string, default: '', doc: the input }
 trigger: { input: 's3://{bucket}/{key}' }
 size: { cpu: 64, memory: 64 }
 ",
@@ -30,11 +30,11 @@ size: { cpu: 64, memory: 64 }
 schema: 1
 name: press
 kind: app
-summary: Presses a text
+summary: Compresses a text
 image: press:1
 commands: { on_demand: [run] }
 settings:
-  input: { type: string, default: '', doc: what to press }
+  input: { type: string, default: '', doc: the input }
 trigger: { input: 's3://{bucket}/{path}' }
 size: { cpu: 64, memory: 64 }
 ",
