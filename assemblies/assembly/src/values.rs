@@ -233,7 +233,7 @@ impl Interpolator<'_> {
                 let names = self.values.names();
                 let findings = errors
                     .into_iter()
-                    .map(|error| error.to_finding(&place, names.clone()));
+                    .map(|error| error.into_finding(&place, names.clone()));
 
                 self.findings.extend(findings);
                 text.to_owned()
@@ -265,7 +265,7 @@ fn find_setting<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
 
 impl InterpolationError {
     /// Returns the finding for this error at the location of the text.
-    pub(crate) fn to_finding<'a>(
+    pub(crate) fn into_finding<'a>(
         self,
         place: &Place,
         known: impl IntoIterator<Item = &'a str> + Clone,

@@ -85,8 +85,8 @@ fn test_definitions_round_trip_and_match_the_golden_files() {
         let found = match import(&definition, &project_catalog(), &options_for(&file)) {
             Ok(imported) => {
                 // The normal form removes differences without effect, such as defaults and key order.
-                let (once, again) = (normalise(&definition), normalise(&render(&imported)));
-                assert_eq!(once.to_json(), again.to_json(), "{}", source.name);
+                let (original, rendered) = (normalise(&definition), normalise(&render(&imported)));
+                assert_eq!(original.to_json(), rendered.to_json(), "{}", source.name);
                 text(&imported) + &format_rules(&imported)
             }
             Err(error) => format!("{error:#?}\n"),
@@ -138,8 +138,8 @@ fn published_fargate_definitions_round_trip() {
                         "wrong"
                     }
                     Ok(imported) => {
-                        let again = normalise(&render(&imported)).to_json();
-                        if normalise(&located.definition).to_json() != again {
+                        let rendered = normalise(&render(&imported)).to_json();
+                        if normalise(&located.definition).to_json() != rendered {
                             wrong.push(source.name.clone());
                         }
                         "round trip"

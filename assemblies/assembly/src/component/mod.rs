@@ -194,10 +194,10 @@ pub struct Catalog(BTreeMap<String, Result<Component, Vec<Finding>>>);
 impl Catalog {
     /// Reads the components of a project.
     pub fn read(sources: &[Source]) -> Self {
-        let named = sources
+        let components = sources
             .iter()
             .map(|source| (name_of(source), Component::read(source)));
-        Self(named.collect())
+        Self(components.collect())
     }
 
     /// Adds a component, which replaces an existing one of the same name.
@@ -220,9 +220,9 @@ impl Catalog {
 /// Returns the name in a file, or that of its folder if the file has none.
 fn name_of(source: &Source) -> String {
     let node = source::parse(source).ok();
-    let named = node.as_ref().and_then(|node| node.get("name")?.text());
+    let declared = node.as_ref().and_then(|node| node.get("name")?.text());
     let folder = source.name.rsplit(['/', '\\']).nth(1);
-    named.or(folder).unwrap_or(&source.name).to_owned()
+    declared.or(folder).unwrap_or(&source.name).to_owned()
 }
 
 impl SettingKind {

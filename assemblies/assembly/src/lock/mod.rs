@@ -192,12 +192,12 @@ mod tests {
         // A reference without a tag means `latest`, and is locked like any other.
         lock.insert("a", locked_image("a"));
         let text = lock.to_yaml();
-        let again = Lock::read(&Source::new("lock.yaml", text.clone())).unwrap();
+        let parsed = Lock::read(&Source::new("lock.yaml", text.clone())).unwrap();
         assert_eq!(
-            again.images().collect::<Vec<_>>(),
+            parsed.images().collect::<Vec<_>>(),
             lock.images().collect::<Vec<_>>()
         );
-        assert_eq!(again.to_yaml(), text);
+        assert_eq!(parsed.to_yaml(), text);
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn values() -> Values {
     text.into_iter().fold(Values::default(), with)
 }
 
-/// The components of the shop. A test compares this list with the folder.
+/// The components of the shop. A test compares the findings with those for all files of the folder.
 const COMPONENTS: [(&str, &str); 12] = [
     (
         "auth.yaml",

@@ -140,10 +140,10 @@ fn field(name: &str, expected: &Value, event: &Value, at: &str) -> Option<String
     let found = event.get(name).unwrap_or(&Value::Null);
     match (name, expected) {
         ("$or", Value::Array(alternatives)) => {
-            let any = alternatives
+            let matches_any = alternatives
                 .iter()
                 .any(|alternative| matches(alternative, event));
-            (!any).then(|| format!("no alternative of `$or` in `{at}` matches"))
+            (!matches_any).then(|| format!("no alternative of `$or` in `{at}` matches"))
         }
         // A list of tests passes when any of them does; a missing field never passes.
         (_, Value::Array(tests)) => {
@@ -152,8 +152,8 @@ fn field(name: &str, expected: &Value, event: &Value, at: &str) -> Option<String
         }
         (_, inner) => match found {
             Value::Array(items) => {
-                let any = items.iter().any(|item| matches(inner, item));
-                (!any).then(|| format!("no item of `{path}` matches the rule: {inner}"))
+                let matches_any = items.iter().any(|item| matches(inner, item));
+                (!matches_any).then(|| format!("no item of `{path}` matches the rule: {inner}"))
             }
             Value::Object(_) => mismatch(inner, found, &path),
             _ => Some(format!("`{path}` is missing")),
