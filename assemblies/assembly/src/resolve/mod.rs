@@ -244,7 +244,7 @@ fn image(
             findings.extend(
                 missing
                     .into_iter()
-                    .map(|error| error.to_finding(&place, values.names())),
+                    .map(|error| error.into_finding(&place, values.names())),
             );
             String::new()
         })
