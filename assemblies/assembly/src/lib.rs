@@ -97,6 +97,7 @@ pub(crate) fn wiring(
     diagnostics.report(findings);
     let assembly =
         manifest.and_then(|manifest| resolve::resolve(manifest, catalog, values, &mut diagnostics));
+    // An earlier stage that failed has reported its findings, so the outcome has at least one.
     let wiring = assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics));
     wiring.ok_or_else(|| diagnostics.finish().findings)
 }

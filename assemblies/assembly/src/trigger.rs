@@ -88,6 +88,7 @@ pub(crate) fn variables(assembly: &ResolvedAssembly) -> Vec<Variable> {
     };
     let declared = &app.component.file().trigger;
 
+    // Without declarations the app gets the raw fields of the event.
     if declared.is_empty() {
         return DEFAULT_VARIABLES
             .map(|(name, text)| variable(name, text))

@@ -67,12 +67,14 @@ pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut Diagnostics) -> Option
 fn public(assembly: &ResolvedAssembly) -> Option<PublicPort> {
     assembly.manifest.file().service.as_ref()?;
     let file = assembly.manifest.file();
+    // Without ingress the app itself is the outermost hop.
     let outermost = file.ingress.first().unwrap_or(&file.app);
     let member = assembly
         .members
         .iter()
         .position(|member| member.component.name() == outermost)?;
     let provides = &assembly.members[member].component.file().provides;
+    // HTTPS first: a proxy that provides both must not be reached in plain text.
     let find = |name: &str| provides.get_key_value(name);
     let (interface, provided) = find("https")
         .or_else(|| find("http"))
@@ -203,6 +205,7 @@ pub(crate) fn exposed_address(
     address: SocketAddr,
 ) -> Finding {
     let (file, address) = (member.component.file(), address.to_string());
+    // The admin address has its own message: even the outermost hop must not publish it.
     match &file.admin {
         Some(admin) if admin.setting == setting => {
             rules::m22_exposed_inner_hop::public_admin(place, member.name(), &address)
@@ -229,6 +232,7 @@ pub(crate) fn addresses(member: &AssemblyMember) -> Vec<(String, u16)> {
         .values()
         .map(|ProvidedInterface { setting, port, .. }| (setting, *port));
 
+    // Several interfaces can share a setting, for example HTTP/1.1 and HTTP/2 on one port.
     for (setting, port) in provided.chain(admin) {
         if !setting.is_empty() && all.iter().all(|(known, _)| known != setting) {
             all.push((setting.clone(), port));
@@ -279,6 +283,7 @@ fn connect(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
         let Some(requirement) = requirement else {
             continue;
         };
+        // `form` is the setting's pattern, for example `http://{address}`.
         let required = &member.component.file().requires[requirement];
         let address = loopback_address(&containers[*provider], other, interface);
         let derivation = format!(
@@ -457,6 +462,7 @@ fn add_dependency(
     derivation: String,
     member: &AssemblyMember,
 ) {
+    // The first dependency on a container wins: ECS accepts only one condition per pair.
     if wired.depends_on.iter().all(|(known, ..)| *known != on) {
         let place = Place::derived(derivation, Some(member.place.clone()));
         wired.depends_on.push((on, condition, place));

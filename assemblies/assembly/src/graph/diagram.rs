@@ -1,4 +1,4 @@
-//! The diagram model: what is drawn of a task, from a plan or from any task definition.
+//! The diagram model, built from a plan or from any task definition.
 
 use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 
@@ -63,7 +63,7 @@ pub(super) enum Kind {
     App,
     Sidecar,
     Init,
-    /// A container of a plain task definition, whose role is not known.
+    /// A container of a plain task definition, which does not state its role.
     Container,
 }
 
@@ -126,6 +126,7 @@ impl Node {
             .iter()
             .position(|other| other.name == container.name)
             .unwrap_or_default();
+        // START is left out: nearly every edge has it, and the steps show the order already.
         let waits = container
             .depends_on
             .iter()
@@ -175,6 +176,7 @@ impl Node {
 
     /// Returns the stop step and timeout: `stops 1 · 24 s`.
     pub(super) fn stop_label(&self) -> String {
+        // An init has exited before the task stops, so it has no stop step.
         if self.kind == Kind::Init {
             return "exits by itself".to_owned();
         }
@@ -200,6 +202,7 @@ impl Diagram {
             .map(|index| self.nodes[*index].clone())
             .collect();
         for edge in &mut self.edges {
+            // Edges refer to nodes by index, so they follow the sort.
             (edge.from, edge.to) = (new_index(edge.from), new_index(edge.to));
         }
 

@@ -8,6 +8,7 @@ use crate::plan::Size;
 impl From<&TaskDefinition> for Diagram {
     fn from(task: &TaskDefinition) -> Self {
         let mut diagram = draft(task);
+        // The size comes first, since the nodes' shares are drawn in proportion to it.
         diagram.size = size(task, diagram.whole);
         let containers = &task.container_definitions;
         for (node, container) in diagram.nodes.iter_mut().zip(containers) {

@@ -60,6 +60,7 @@ fn outside(plan: &Plan) -> Option<Outside> {
         });
     }
 
+    // No public port: the task is started by events, which reach the app.
     let app = plan
         .containers()
         .iter()
@@ -105,6 +106,7 @@ fn ports(plan: &Plan, index: usize) -> Vec<Port> {
 }
 
 fn edge(plan: &Plan, link: &Link) -> Edge {
+    // A program with a fixed port has no listen setting, so it has no assigned address.
     let provided = &plan.containers()[link.provider].component().file().provides[&link.interface];
     let listens = &plan.wiring.containers[link.provider].listens;
     let port = listens

@@ -25,6 +25,7 @@ pub(super) fn fit(text: &str, font: Font, room: i32) -> String {
         return text.to_owned();
     }
 
+    // Linear, but names are short, and widths are not additive once spaces are trimmed.
     let mut short: String = text.to_owned();
     while short.pop().is_some() {
         let cut = format!("{}…", short.trim_end());

@@ -6,6 +6,7 @@ use super::diagram::{Diagram, Kind, Line, Node, Reach};
 
 /// Renders a diagram as Mermaid text.
 pub fn mermaid(diagram: &Diagram) -> String {
+    // A Mermaid comment ends with the line, so line breaks in the caption must not get into it.
     let mut text = format!("%% {}\nflowchart TB\n", one_line(&diagram.caption()));
     if let Some(outside) = &diagram.outside {
         let label = format!(
@@ -34,6 +35,7 @@ pub fn mermaid(diagram: &Diagram) -> String {
         }
     }
 
+    // Labels are quoted, since they contain spaces and colons.
     for edge in &diagram.edges {
         let (from, to, label) = (edge.from, edge.to, escape_label(&edge.label));
         let _ = writeln!(text, "  c{from} {}|\"{label}\"| c{to}", arrow(edge.line));
@@ -60,6 +62,7 @@ fn label(node: &Node) -> String {
         lines.push(format!("{}, {reach}", escape_label(&port.label())));
     }
 
+    // Definitions may leave out either, so the line has only the known ones.
     let amounts = [
         node.cpu.map(|cpu| format!("{cpu} CPU")),
         node.memory.map(|memory| format!("{memory} MiB")),

@@ -95,6 +95,7 @@ fn lanes(buses: &mut [Bus], side: Side) -> usize {
         let (first, last) = bus.rows();
         let is_free =
             |lane: &Vec<(usize, usize)>| lane.iter().all(|(from, to)| last < *from || *to < first);
+        // First fit; the buses arrive sorted by length, so short ones stay close to the containers.
         let free = taken.iter().position(is_free).unwrap_or(taken.len());
 
         if free == taken.len() {

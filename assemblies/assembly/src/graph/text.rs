@@ -29,6 +29,7 @@ pub fn text(diagram: &Diagram, charset: Charset) -> String {
 /// Returns the nearest ASCII character.
 fn to_ascii(c: char) -> char {
     match c {
+        // Anything else outside of the drawing characters comes from names in the manifest.
         '\n' | ' '..='~' => c,
         '─' | '·' => '-',
         '│' => '|',
@@ -62,7 +63,7 @@ impl Page<'_> {
         head.push(self.diagram.caption());
         head.push(format!("stops within {} s", self.diagram.stops_within));
         let head: String = head.iter().map(|line| cut(line, WIDTH) + "\n").collect();
-        let mut canvas = Canvas::new(WIDTH, self.bottom() + 1);
+        let mut canvas = Canvas::new(WIDTH, self.bottom_border() + 1);
 
         // Containers are drawn over the lines, so that no line shows inside a frame.
         self.frame(&mut canvas);
@@ -81,7 +82,7 @@ impl Page<'_> {
         format!("{head}\n{}\n{}", canvas.text(), self.legend())
     }
 
-    fn left(&self) -> usize {
+    fn left_border(&self) -> usize {
         if self.diagram.outside.is_some() {
             ENTRY_GAP
         } else {
@@ -89,28 +90,28 @@ impl Page<'_> {
         }
     }
 
-    fn top(&self) -> usize {
+    fn top_border(&self) -> usize {
         usize::from(self.diagram.outside.is_some())
     }
 
-    fn bottom(&self) -> usize {
-        self.top() + 1 + self.diagram.nodes.len() * ROWS
+    fn bottom_border(&self) -> usize {
+        self.top_border() + 1 + self.diagram.nodes.len() * ROWS
     }
 
     /// Returns the left and right columns of the containers.
     fn sides(&self) -> (usize, usize) {
-        let left = self.left() + 4 + 2 * self.routes.left;
+        let left = self.left_border() + 4 + 2 * self.routes.left;
         (left, WIDTH - 4 - 2 * self.routes.right)
     }
 
     /// Returns the row of a container's first line.
     fn line(&self, index: usize) -> usize {
-        self.top() + 2 + index * ROWS
+        self.top_border() + 2 + index * ROWS
     }
 
     fn frame(&self, canvas: &mut Canvas) {
-        let (left, top) = (self.left(), self.top());
-        canvas.frame((left, top), (WIDTH - 1, self.bottom()));
+        let (left, top) = (self.left_border(), self.top_border());
+        canvas.frame((left, top), (WIDTH - 1, self.bottom_border()));
         let name = format!(" task {} ", self.diagram.name);
         canvas.text_at(left + 2, top, &cut(&name, WIDTH - left - 6), WIDTH - 2);
     }
@@ -123,6 +124,7 @@ impl Page<'_> {
             canvas.text_at(left + 1, row, &" ".repeat(right - left - 1), right);
         }
 
+        // The facts are right-aligned, so the description is cut where they begin.
         let facts = format!("starts {} · {}", node.start, node.stop_label());
         let amount = |part: Option<u32>, unit: &str| part.map(|part| format!("{part} {unit}"));
         let amounts = [amount(node.cpu, "CPU"), amount(node.memory, "MiB")];
@@ -166,6 +168,7 @@ impl Page<'_> {
 
     fn bus(&self, canvas: &mut Canvas, number: usize, bus: &Bus) {
         let (left, right) = self.sides();
+        // Lanes are two columns apart, so that parallel lines stay distinguishable.
         let (edge, lane, head) = match bus.side {
             Side::Left => (left - 1, left - 3 - 2 * bus.lane, "▶"),
             Side::Right => (right + 1, right + 3 + 2 * bus.lane, "◀"),
@@ -192,6 +195,7 @@ impl Page<'_> {
         canvas.text_at(0, 0, &cut(&words, WIDTH), WIDTH);
         for entry in &outside.entries {
             let y = self.line(*entry);
+            // All arrows share the vertical line in column 1.
             canvas.line(&[(1, 1), (1, y), (left - 1, y)]);
             canvas.text_at(left - 1, y, "▶", WIDTH);
         }

@@ -27,6 +27,7 @@ pub(super) fn definition(
     let mut places = Places::new();
     let allocation = allocate(&wiring.assembly)?;
     let derived = task(wiring, &allocation, task_role, &mut places);
+    // Merged as JSON: overrides can set any field of ECS, also those without a field in our types.
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
 
     merge_overrides(wiring, &mut value, &mut places);
@@ -45,6 +46,7 @@ pub(super) fn definition(
 ///
 /// `${…}` always yields text. Where the field is a number or a Boolean, the parser's fix has the typed value.
 fn convert_references(value: &mut Value, findings: &[Finding]) -> bool {
+    // Only fixes of findings about `${…}` values are applied; other type errors stay errors.
     let mut changed = false;
     for finding in findings
         .iter()
@@ -108,6 +110,7 @@ fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut Places) {
             );
         }
 
+        // The user's overrides come after the component's fields, so that they win.
         let Some(overrides) = manifest.file().overrides.get(member.component.name()) else {
             continue;
         };
@@ -127,6 +130,7 @@ fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut Places) {
         }
     }
 
+    // The patch is last: it wins over everything else.
     if let Some(patch) = &manifest.file().patch {
         let patch = Value::Object(patch.clone());
         merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
@@ -145,6 +149,7 @@ fn task(
     let file = assembly.manifest.file();
     insert_task_places(wiring, places);
 
+    // A field without its own location falls back to the container's, the line that names it.
     let containers = assembly.members.iter().enumerate().map(|(index, member)| {
         let pointer = format!("/containerDefinitions/{index}");
         places.insert(pointer.clone(), member.place.clone());
@@ -262,6 +267,7 @@ fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
         .public
         .as_ref()
         .filter(|public| public.member == index);
+    // On Fargate a mapping opens nothing by itself; it names the port for load balancers and Service Connect.
     let mapping = public.map(|public| PortMapping {
         container_port: Some(u32::from(public.port)),
         protocol: Some("tcp".to_owned()),
@@ -326,6 +332,7 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
         if output_setting == Some(setting) {
             continue;
         }
+        // Names only: the value stays in Secrets Manager or Parameter Store.
         let name = member.component.variable(setting);
         variables.insert(name, (given.text.clone(), given.place.clone()));
     }
@@ -347,6 +354,7 @@ fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Place
         return BTreeMap::new();
     }
 
+    // Listen addresses are assigned by the wiring, and secrets have no plain default.
     let listens = addresses(member);
     let output_setting = file.firelens.as_ref().map(|firelens| &firelens.output);
     file.settings
@@ -421,6 +429,7 @@ fn depends_on(
             format!("{at}/dependsOn/{}", dependencies.len()),
             place.clone(),
         );
+        // By container name, which `overrides:` can change, not by component name.
         dependencies.push(Dependency {
             container_name: wiring.assembly.members[*on].name().to_owned(),
             condition: *condition,
@@ -432,7 +441,7 @@ fn depends_on(
 
 /// Returns the start timeout of a container that others wait for to become healthy.
 ///
-/// Without one, a task whose dependency never becomes healthy stays in PENDING for hours.
+/// Without one, a task stays in PENDING for hours if a dependency never becomes healthy.
 fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
     let edges = wiring.containers.iter().flat_map(|wired| &wired.depends_on);
     let mut conditions = edges

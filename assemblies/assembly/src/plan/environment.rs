@@ -18,6 +18,7 @@ pub(super) fn check(wiring: &Wiring, located: &Located) -> Vec<Finding> {
     members
         .flat_map(|(index, member)| {
             let variables = variables(located, index);
+            // Names, then values, then addresses: a misspelt name explains a missing address.
             let mut findings = check_names(&member.component, &variables);
             findings.extend(check_values(member, &variables));
             findings.extend(check_addresses(wiring, index, &variables, located));
@@ -204,6 +205,7 @@ fn check_address(
             variable.name,
         ));
     };
+    // Host names are not resolved: `localhost` is rejected as well, as in the components.
     match text.parse::<std::net::SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => None,
         Ok(address) => Some(wire::exposed_address(member, setting, place, address)),

@@ -41,13 +41,13 @@ pub struct Role {
     pub purpose: &'static str,
     /// The AWS service that can assume it.
     pub service: &'static str,
-    /// The ARN of the service's resource on whose behalf it can do so (`aws:SourceArn`).
+    /// The ARN of the resource that the service must act for (`aws:SourceArn`).
     pub source: String,
     /// The statements of its policy.
     pub statements: Vec<Statement>,
 }
 
-/// Returns the roles of an assembly whose tasks run in a cluster.
+/// Returns the roles of an assembly with tasks in a cluster.
 pub fn roles(plan: &Plan, cluster: &str) -> Vec<Role> {
     let account = &plan.wiring.assembly.account;
     let role = |suffix, purpose, statements: &[Statement]| Role {

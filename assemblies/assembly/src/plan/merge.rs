@@ -112,6 +112,7 @@ const CONTAINERS: &str = "/containerDefinitions";
 /// Calls `on_change` for a value and all values inside it.
 fn report_changes(value: &Value, at: &str, from: &str, on_change: &mut impl FnMut(String, &str)) {
     on_change(at.to_owned(), from);
+    // The structure is the same on both sides, so one step extends both pointers.
     let descend = |step: &str, value: &Value, on_change: &mut _| {
         report_changes(
             value,

@@ -123,7 +123,7 @@ pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Fin
 
 /// Reports unused suppressions of the manifest and returns the outcome.
 fn finish_diagnostics(mut diagnostics: Diagnostics) -> Judged {
-    // Every rule has run by now, so an entry whose rule has not triggered is unused.
+    // Every rule has run by now, so an entry for a rule that has not triggered is unused.
     let manifest_overrides = diagnostics
         .overrides()
         .iter()
@@ -139,6 +139,7 @@ fn finish_diagnostics(mut diagnostics: Diagnostics) -> Judged {
 pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
     use task_definition::fargate_sizes::{parse_cpu, parse_memory};
 
+    // Sizes are text in a definition: `1024`, `1 vCPU`, `2 GB`.
     let cpu = definition
         .cpu
         .as_deref()
@@ -242,7 +243,7 @@ impl Plan {
     }
 
     /// Returns the suppressed findings, with the reasons.
-    pub fn suppressed(&self) -> &[Silenced] {
+    pub fn suppressed_findings(&self) -> &[Silenced] {
         &self.outcome.silenced
     }
 

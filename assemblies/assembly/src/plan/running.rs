@@ -36,6 +36,7 @@ pub(super) fn check(wiring: &Wiring) -> Vec<Finding> {
     let manifest = &wiring.assembly.manifest;
     let file = manifest.file();
     let mut findings = Vec::new();
+    // Resolution has checked that exactly one of the two sections is present.
     if let Some(service) = &file.service {
         check_load_balancer(wiring, service, &mut findings);
     }
@@ -63,6 +64,7 @@ fn check_load_balancer(wiring: &Wiring, service: &Service, findings: &mut Vec<Fi
     let wants_balancer = service
         .load_balancer
         .is_some_and(|balancer| balancer != LoadBalancer::None);
+    // Without a public port there is no target for the load balancer.
     if wants_balancer && wiring.public.is_none() {
         let place = manifest.place("/service/load_balancer");
         findings.push(rules::m37_unsupported_load_balancer::no_port(

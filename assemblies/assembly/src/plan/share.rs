@@ -49,6 +49,7 @@ pub(super) fn allocate(assembly: &ResolvedAssembly) -> Result<Allocation, Vec<Fi
     let Some(size) = choose_size(requested, sum(&floors)) else {
         return Err(vec![too_large(assembly, &floors)]);
     };
+    // M03 and M05 ensure that there is an app.
     let app = assembly
         .members
         .iter()

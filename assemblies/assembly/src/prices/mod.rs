@@ -187,7 +187,7 @@ impl Machine {
     }
 }
 
-/// The region whose prices are used for regions that the table does not have.
+/// The region that provides the prices for regions that the table does not have.
 const FALLBACK_REGION: &str = "us-east-1";
 
 /// The built-in table. A test checks that it parses.
@@ -249,6 +249,7 @@ mod tests {
             cpu: 1024,
             memory: 2048,
         };
+        // The built-in table has no memory price for Windows.
         let windows = BilledResources {
             size,
             machine: Machine::Windows,
@@ -274,6 +275,7 @@ mod tests {
 
     #[test]
     fn reports_every_error_of_a_table() {
+        // One error of each kind: wrong type, wrong type in a map, value out of range, unknown key.
         let text = "date: 2026\nregions:\n  us-east-1:\n    X86_64: { vcpu: cheap, gb: -1 }\n    ARM: { vcpu: 1 }\n";
         let findings = Prices::read(&Source::new("prices.yaml", text)).expect_err("findings");
         let rendered: String = findings

@@ -25,6 +25,7 @@ pub fn render(plan: &Plan) -> Vec<Document> {
     let diagram = Diagram::from(plan);
     let named = |(path, text): (&str, String)| (path.to_owned(), text);
     let mut documents = vec![named(("task-definition.json", plan.definition().to_json()))];
+    // A fixed order, so that listings and the index page do not change between runs.
     documents.push(named(("cloudformation.yaml", cloudformation::text(plan))));
     documents.extend(iam::documents(plan));
     documents.push(named(("compose.yaml", compose::compose(plan))));

@@ -102,6 +102,7 @@ const RESERVED: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n"
 fn quote(text: &str) -> String {
     let mut quoted = String::new();
     for c in Value::from(text).to_string().chars() {
+        // C1 controls, line and paragraph separators and the byte order mark: JSON leaves them bare.
         match c {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(c));
@@ -155,6 +156,7 @@ mod tests {
                 .map(|text| (format!("k{text}"), *text))
                 .collect::<Vec<_>>()
         );
+        // Once as keys, once as values, once as both.
         let by_name: Map<String, Value> = ODD
             .iter()
             .map(|text| ((*text).to_owned(), json!(text)))

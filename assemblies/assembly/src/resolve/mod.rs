@@ -104,6 +104,7 @@ pub fn resolve(
     findings.extend(running::check(&manifest));
     check_unused_values(&manifest, &members, &mut findings);
 
+    // Later steps run despite findings of earlier ones, so that all are reported together.
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
@@ -205,6 +206,7 @@ fn member(
     let image = image(component, manifest, values, findings);
     let overrides = manifest.file().overrides.get(component.name());
     let container = overrides.and_then(|fields| fields.get("name")?.as_str());
+    // In an on-demand task the app ends the task; its sidecars serve until then.
     let run_mode = match role {
         Role::Init => RunMode::OneShot,
         Role::App if manifest.file().on_demand.is_some() => RunMode::OneShot,
@@ -266,6 +268,7 @@ fn declared_components(manifest: &Manifest) -> Vec<(Role, &str, String)> {
     all.extend(list(Role::Sidecar, &file.sidecars, "sidecars"));
     all.extend(list(Role::Init, &file.init, "init"));
 
+    // Zipped with the list above, whose names are clones: this way the caller gets references.
     let names = file
         .ingress
         .iter()
@@ -326,6 +329,7 @@ fn check_run_mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mu
                 service.max,
             ));
         }
+        // Scaling between two counts needs a metric to follow.
         (Some(service), None) if service.min < service.max && service.target.is_none() => {
             let place = manifest.place("/service/max");
             findings.push(rules::m16_invalid_task_count::no_target(

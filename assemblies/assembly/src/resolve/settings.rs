@@ -106,6 +106,7 @@ impl Reader<'_> {
             let inner = format!("{setting}.");
             let declared = &self.component.file().settings;
 
+            // A declared setting of type map is a value; only an undeclared map is descended into.
             match (declared.get(&setting), value) {
                 (Some(_), _) => self.value(&setting, value, &below),
                 (None, Value::Object(map))

@@ -10,6 +10,7 @@ impl Sizing {
     /// Returns the same data as the text. Prices are in US dollars per hour.
     pub fn json(&self, prices: &Prices) -> Value {
         let offer = |size: Size| self.offer(size, prices);
+        // Without a smaller size both keys are null.
         let smaller = self.smaller.as_ref();
         json!({
             "name": self.name,

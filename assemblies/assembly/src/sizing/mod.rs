@@ -112,6 +112,7 @@ impl Sizing {
             (None, None) => TaskCount::Unknown,
         };
 
+        // The sum of the floors, not of the shares: shares always add up to the whole size.
         let sum = share::sum(&floors);
         let (region, sizes) = (&assembly.account.region, sizes.collect());
         Self::new(plan.definition(), region, sizes, sum, tasks, prices)

@@ -99,6 +99,7 @@ fn handles_the_smallest_and_the_largest_size() {
         r#"{ "name": "app", "cpu": 32768, "memory": 249856 }"#,
     );
 
+    // Nothing is above 32 vCPU and 244 GB.
     assert_eq!(largest.larger, None);
     assert_eq!(
         largest.json(Prices::built_in())["constraints"][0]["container"],

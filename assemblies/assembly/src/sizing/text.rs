@@ -24,6 +24,7 @@ impl Sizing {
             let _ = writeln!(text, "{sentence}");
         }
 
+        // Prices follow the reasons: readers first see why, then how much.
         let _ = write!(text, "\n{}", columns(&self.size_rows(prices)));
         for sentence in self.footer(prices) {
             let _ = write!(text, "\n{sentence}");
@@ -93,6 +94,7 @@ impl Sizing {
             })
             .collect();
 
+        // Without all requirements a recommendation would be a guess.
         if !missing.is_empty() {
             return vec![format!(
                 "{}, so the size that the task needs is not known",
@@ -321,6 +323,7 @@ fn columns(rows: &[Vec<String>]) -> String {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
+    // Counted in characters, since `·` has two bytes.
     let widths: Vec<usize> = (0..count).map(width).collect();
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).enumerate();

@@ -30,6 +30,7 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
     };
 
     scene.rect(class(node.kind), stripe, 3, None);
+    // Columns are laid out from the right, since only the name column has a flexible width.
     let order = Rect {
         x: place.right() - ORDER,
         width: ORDER - SPACE,
@@ -88,6 +89,7 @@ fn class(kind: Kind) -> &'static str {
 
 /// Draws name and attributes, and a third line for conditions other than START.
 fn title(node: &Node, column: Rect, scene: &mut Scene) {
+    // The three-line layout starts higher, so that both are centred on the card.
     let down = if node.after.is_empty() { 12 } else { 4 };
     scene.text_in(Style::Name, &node.name, Align::Start, row(column, down, 20));
     scene.text_in(
@@ -124,6 +126,7 @@ fn chips(node: &Node, column: Rect, scene: &mut Scene) {
         }
         [first, more @ ..] => {
             chip(first, row(column, 9, 20), scene);
+            // The interface names of further ports would not fit; their numbers do.
             let others: Vec<String> = more.iter().map(|port| format!(":{}", port.port)).collect();
             scene.text_in(
                 Style::Small,
@@ -172,6 +175,7 @@ const INSET: i32 = 9;
 
 /// Draws the container's share of the task's CPU and memory, as text and bars.
 fn shares(sheet: &Sheet<'_>, node: &Node, column: Rect, scene: &mut Scene) {
+    // The same colour as the stripe, so that bar and container are seen together.
     let (cpu, memory) = sheet.diagram.whole;
     bar(
         class(node.kind),

@@ -8,6 +8,7 @@ use crate::graph::routes::{Bus, Side};
 pub(super) fn edges(sheet: &Sheet<'_>, scene: &mut Scene) {
     for edge in &sheet.routes.straight {
         let (from, to) = (sheet.card(edge.from), sheet.card(edge.to));
+        // Requests on the left and the rest on the right, like the lanes.
         let x = if edge.line == Line::Request {
             from.x + INSIDE
         } else {
@@ -101,6 +102,7 @@ fn draw_entries(sheet: &Sheet<'_>, scene: &mut Scene) {
         End::Head,
     );
 
+    // Further arrows leave the first one inside the gap, so that they share its start.
     let turn = start + PAD;
     for card in entries {
         let points = [

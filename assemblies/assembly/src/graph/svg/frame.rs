@@ -21,6 +21,7 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
         Some(format!("The task's network: {}", sheet.diagram.boundary)),
     );
 
+    // Texts follow the rectangles they are drawn on.
     head(sheet, scene);
     if let Some(outside) = &sheet.diagram.outside {
         draw_outside(sheet, outside, scene);
@@ -72,6 +73,7 @@ fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
         height: 24,
     };
 
+    // Title and size share a line, so the title gets what the facts column leaves.
     let left = Rect {
         x: task.x + PAD,
         width: TASK - 2 * PAD - FACTS - PAD,
@@ -107,6 +109,7 @@ fn draw_outside(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
         return;
     };
     let height = 36;
+    // Level with the first container, so that the arrow into it is straight.
     let y = sheet.card(*first).middle() - height / 2;
     let place = Rect {
         x: MARGIN,
@@ -144,6 +147,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         height: 16,
     };
 
+    // The legend lists only the kinds that occur in this diagram.
     let has = |line| diagram.edges.iter().any(|edge| edge.line == line);
     let enters = diagram
         .outside
@@ -192,6 +196,7 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         key(scene, &mut room, 28, text);
     }
 
+    // The second line of the legend.
     let mut facts = format!(
         "step 1 comes first · stops within {} s",
         diagram.stops_within
@@ -223,5 +228,6 @@ fn key(scene: &mut Scene, room: &mut Rect, offset: i32, text: &str) {
             ..*room
         },
     );
+    // 15 pixels to the next entry.
     room.x += offset + text_width + 15;
 }

@@ -80,6 +80,7 @@ impl<'p> Sheet<'p> {
             MARGIN
         };
 
+        // One gap fewer than cards; `max` covers a definition without containers.
         let rows = self.diagram.nodes.len() as i32;
         let height = self.head() + rows * CARD_HEIGHT + (rows - 1).max(0) * GAP + PAD;
         Rect {

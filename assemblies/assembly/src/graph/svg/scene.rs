@@ -117,6 +117,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(width: i32, height: i32, diagram: &Diagram) -> Self {
+        // Title and description are the image's alternative text for screen readers.
         let containers: Vec<String> = diagram
             .nodes
             .iter()
@@ -167,6 +168,7 @@ impl Scene {
     pub(super) fn text_in(&mut self, style: Style, text: &str, side: Align, room: Rect) {
         let cut = fit(text, style.font(), room.width);
         let title = (cut != text).then(|| text.to_owned());
+        // `text-anchor` is relative to `x`, so `x` is the start, middle or end of the room.
         let x = match side {
             Align::Start => room.x,
             Align::Middle => room.x + room.width / 2,
@@ -198,6 +200,7 @@ impl Scene {
 
     pub(super) fn text(&self) -> String {
         let (width, height) = (self.width, self.height);
+        // Everything from a manifest is escaped here, so a name cannot inject markup.
         let (name, description) = (escape_xml(&self.name), escape_xml(&self.description));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -304,6 +307,7 @@ fn path(points: &[(i32, i32)]) -> String {
             index.checked_sub(1).map(|at| points[at]),
             points.get(index + 1),
         );
+        // Each inner point becomes a quadratic curve (`Q`) with the corner as control point.
         match (before, after) {
             (None, _) => {
                 let _ = write!(path, "M{x} {y}");

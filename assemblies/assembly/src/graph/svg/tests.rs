@@ -71,6 +71,7 @@ fn dense_diagram(containers: usize, name: &str) -> Diagram {
 }
 
 fn diagrams() -> Vec<Diagram> {
+    // Short, usual, wide and too long names; 1 to 10 containers cover every kind of route.
     let names = [
         "a",
         "telemetry-forwarder",
@@ -179,6 +180,7 @@ fn texts_of_a_container_stay_inside_its_card() {
         });
 
         for (room, text) in rooms {
+            // A text that touches a card must be one of that card's own texts.
             let touched = cards.iter().find(|card| overlap(**card, room));
             assert!(
                 touched.is_none_or(|card| holds(*card, room)),
@@ -217,6 +219,7 @@ fn arrows_end_at_containers_and_cross_none() {
             assert!(*end == End::Plain || on_edge(last), "{points:?}");
             heads += usize::from(*end == End::Head);
 
+            // Arrows run beside the cards, never across one, and stay inside the task.
             for pair in points.windows(2) {
                 let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
                 let segment = Rect {
@@ -237,6 +240,7 @@ fn arrows_end_at_containers_and_cross_none() {
             }
         }
 
+        // A bus draws at least one head, for the two kinds of arrow to one container separately.
         let targets: std::collections::BTreeSet<_> = diagram
             .edges
             .iter()
@@ -261,6 +265,7 @@ fn arrows_of_different_kinds_end_apart() {
                 continue;
             };
 
+            // Arrows of one kind may share a head; of different kinds they must not hide each other.
             let end = points[points.len() - 1];
             assert!(
                 ends.iter()

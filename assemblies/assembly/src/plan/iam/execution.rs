@@ -18,6 +18,7 @@ pub(in crate::plan) fn statements(
     let mut statements = images(assembly, containers);
     statements.extend(logs(assembly, containers));
 
+    // One statement per secret, so that each has its own reason.
     let mut secrets: Vec<Statement> = containers
         .iter()
         .flat_map(|container| secrets(assembly, container))
@@ -45,6 +46,7 @@ fn images(assembly: &ResolvedAssembly, containers: &[ContainerDefinition]) -> Ve
     }
 
     let component = repositories.containers();
+    // The actions of AmazonECSTaskExecutionRolePolicy, here restricted to the repositories.
     let pull = [
         "BatchCheckLayerAvailability",
         "BatchGetImage",
@@ -98,6 +100,7 @@ fn logs(assembly: &ResolvedAssembly, containers: &[ContainerDefinition]) -> Vec<
         let Some(group) = logs.options.get("awslogs-group") else {
             continue;
         };
+        // `:*` covers the log streams of the group.
         let region = logs.options.get("awslogs-region");
         let arn = assembly
             .account
@@ -191,6 +194,7 @@ fn setting(
 ) -> Option<String> {
     let mut members = assembly.members.iter();
     let member = members.find(|member| member.name() == container.name)?;
+    // The definition has variables; the manifest has settings, which users know better.
     let mut settings = member.secrets.keys();
     settings
         .find(|setting| member.component.variable(setting) == variable)
@@ -259,6 +263,7 @@ fn files(container: &ContainerDefinition) -> Vec<Statement> {
         return Vec::new();
     }
 
+    // The ARN of an object is the bucket's, a slash and the key.
     let bucket = |arn: &String| Some(arn.split('/').next()?.to_owned());
     let mut buckets: Vec<String> = objects.iter().filter_map(bucket).collect();
     buckets.dedup();

@@ -78,6 +78,7 @@ fn mount(assembly: &ResolvedAssembly, volume: &Value) -> Option<Statement> {
     };
     let name = volume.get("name")?.as_str()?;
     let point = authorization.get("accessPointId").and_then(Value::as_str);
+    // The actions that the SSM agent needs for ECS Exec.
     let actions = ["ClientMount", "ClientWrite"];
 
     Some(Statement {
@@ -137,6 +138,7 @@ fn grant(
         _ => values.get(name).map(str::to_owned),
     };
 
+    // All unknown names of one resource are reported together.
     let resources: Result<Vec<String>, Vec<String>> = permission
         .resources
         .iter()

@@ -5,11 +5,12 @@ use serde_json::json;
 use super::{EVENTS, PIPE, Role, Statement, equals, object, role_name};
 use crate::plan::Plan;
 
-/// Returns the role that starts tasks, or `None` for a service, whose tasks ECS starts.
+/// Returns the role that starts tasks, or `None` for a service, since ECS starts its tasks.
 pub(super) fn role(plan: &Plan, cluster: &str) -> Option<Role> {
     let on_demand = plan.on_demand()?;
     let account = &plan.wiring.assembly.account;
     let name = plan.name();
+    // Rule and pipe start the same task; only the pipe also reads a queue.
     let mut statements = run_task_statements(plan, cluster);
 
     if !on_demand.queue {

@@ -26,6 +26,7 @@ pub(super) fn check(component: &Component, index: usize, statement: &Statement) 
         .find(|resource| is_wildcard(resource));
     if let (Some(action), Some(resource)) = (action, wildcard) {
         let place = component.place(&format!("/permissions/{index}/resources"));
+        // Reported once per statement: one narrower resource list fixes all its actions.
         findings.push(rules::m34_wildcard_resource::wildcard_resource(
             place, name, action, resource,
         ));

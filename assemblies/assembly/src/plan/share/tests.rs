@@ -146,6 +146,7 @@ proptest! {
         prop_assert!(total.cpu <= size.cpu && total.memory <= size.memory);
         for (share, floor) in shares.iter().zip(&floors) {
             prop_assert!(share.cpu >= floor.cpu && share.memory >= floor.memory);
+            // The reservation may be one MiB below the floor, where the floor is the hard limit.
             prop_assert!(share.reservation < share.memory && share.reservation + 1 >= floor.memory);
             prop_assert!(!floor.cpu_fixed || share.cpu == floor.cpu);
             prop_assert!(!floor.memory_fixed || share.memory == floor.memory);
@@ -178,6 +179,7 @@ proptest! {
         which in any::<prop::sample::Index>(),
         more in (0_u32..3000, 0_u32..9000),
     ) {
+        // Raising one floor can only raise the sum.
         let before = choose_size(&TaskSize::default(), sum(&floors));
         let which = which.index(floors.len());
         floors[which].cpu += more.0;

@@ -25,6 +25,7 @@ const SHARED: &str = "SharesLoadBalancer";
 pub(super) fn add(stack: &mut Stack, plan: &Plan) -> Option<Balancer> {
     let public = plan.public()?;
     network::add_clients(stack);
+    // The order matters below: the listener refers to the load balancer and the target group.
     let balancer = match plan.load_balancer() {
         LoadBalancer::Application => Balancer::Application,
         LoadBalancer::Network => Balancer::Network,
@@ -97,6 +98,7 @@ impl Balancer {
             json!({ "Type": "CommaDelimitedList", "Default": "" }),
         );
 
+        // A list parameter cannot be compared with "", so the condition joins it first.
         let subnets = json!({ "Fn::Join": ["", reference("LoadBalancerSubnets")] });
         let own_subnets = json!({ "Fn::Not": [{ "Fn::Equals": [subnets, ""] }] });
         stack.condition("HasOwnSubnets", own_subnets);
@@ -133,6 +135,7 @@ impl Balancer {
             Self::Network => reference("Port"),
         };
 
+        // Egress is restricted as well: by default a security group allows all outgoing traffic.
         let properties = json!({
             "GroupDescription": format!("Load balancer of {}", plan.name()),
             "VpcId": reference("Vpc"),
@@ -170,6 +173,7 @@ impl Balancer {
     }
 
     fn load_balancer(self, stack: &mut Stack) {
+        // An internet-facing load balancer needs public subnets, while tasks are usually in private ones.
         let subnets = if_else(
             "HasOwnSubnets",
             reference("LoadBalancerSubnets"),
@@ -217,6 +221,7 @@ impl Balancer {
             return stack.resource("Listener", kind, why, properties);
         }
 
+        // Without a certificate the listener is plain HTTP on port 80.
         let certificates = json!([{ "CertificateArn": reference("CertificateArn") }]);
         let properties = json!({
             "LoadBalancerArn": reference("LoadBalancer"),

@@ -13,6 +13,7 @@ pub(super) fn add(stack: &mut Stack, on_demand: &OnDemand) {
     output NotificationCommand.";
 
     add_bucket(stack, "Bucket", bucket, why, Some(notifies));
+    // CloudFormation cannot change a bucket outside of the stack, so the user runs a command.
     let command = format!(
         "aws s3api put-bucket-notification-configuration --bucket {bucket} --notification-configuration \
          '{{\"EventBridgeConfiguration\":{{}}}}'"

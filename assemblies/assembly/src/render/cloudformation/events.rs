@@ -26,6 +26,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
     let undelivered = format!("{}-undelivered", plan.name());
     let why = "Events for which no task could be started. (Tasks that started and failed are in the failed queue.)";
     queue::add(stack, UNDELIVERED, &undelivered, why);
+    // A queue keeps events while the cluster or the account's task quota is exhausted.
     let target = if on_demand.queue {
         queue_target(stack, plan, on_demand)
     } else {
@@ -68,6 +69,7 @@ fn ecs_target(plan: &Plan, on_demand: &OnDemand) -> Value {
             "PropagateTags": "TASK_DEFINITION",
             "EnableECSManagedTags": true,
         },
+        // The template is the `overrides` of RunTask: it sets the app's variables.
         "InputTransformer": {
             "InputPathsMap": trigger::paths(&variables),
             "InputTemplate": trigger::overrides_template(app, &variables),

@@ -1,4 +1,4 @@
-//! The resources of an on-demand assembly, whose tasks start for new objects.
+//! The resources of an on-demand assembly, which starts a task for each new object.
 
 use serde_json::json;
 
@@ -31,6 +31,7 @@ fn add_failed_queue(stack: &mut Stack, plan: &Plan) {
     let why = "Failed tasks, each with the overrides it was started with.";
     queue::add(stack, FAILED, &name, why);
 
+    // The task state change event has the overrides, so a failed task can be started again from it.
     let pattern = trigger::failures(plan.name(), events::app(plan), &bucket::cluster());
     let properties = json!({
         "Name": name,

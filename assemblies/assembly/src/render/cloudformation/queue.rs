@@ -43,6 +43,7 @@ pub(super) fn add_with_redrive(
 
 /// Adds the policy that allows the given EventBridge rules, and no others, to send messages to a queue.
 pub(super) fn allow_rules(stack: &mut Stack, queue: &str, rules: &[&str]) {
+    // `aws:SourceArn` excludes rules of other accounts, which use the same service principal.
     let rules: Vec<Value> = rules.iter().map(|rule| attribute(rule, "Arn")).collect();
     let policy = json!({
         "Version": "2012-10-17",

@@ -31,6 +31,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: O
         stack.parameter(name, about, fields);
     }
 
+    // `.Name` makes the target depend on the service, which must exist first.
     let why = "The range of the task count. Application Auto Scaling uses its service-linked role.";
     let properties = json!({
         "ServiceNamespace": "ecs",
@@ -104,6 +105,7 @@ fn policies(target: &Target, service: &Service, balancer: Option<&Balancer>) -> 
 
 impl Policy {
     fn add(&self, stack: &mut Stack, plan: &Plan, service: &Service) {
+        // Policy names must be unique per scalable target.
         let cooldown = service.cooldown.unwrap_or_default();
         let name = format!("{}Scaling", self.name);
         let properties = json!({

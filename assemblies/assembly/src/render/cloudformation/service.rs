@@ -23,6 +23,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service) {
     let properties = properties(plan, service, balancer.as_ref());
     stack.resource(SERVICE, "AWS::ECS::Service", why, properties);
     add_comments(stack, service);
+    // Last, since the scalable target refers to the service.
     scaling::add(stack, plan, service, balancer.as_ref());
 
     stack.output(

@@ -84,6 +84,7 @@ impl Stack {
 
     /// Returns the template as JSON, without empty sections.
     pub(super) fn value(&self) -> Value {
+        // The order in which CloudFormation's documentation lists the sections.
         let mut all = Map::new();
         all.insert("AWSTemplateFormatVersion".to_owned(), json!("2010-09-09"));
         all.insert("Description".to_owned(), json!(self.description));
@@ -121,7 +122,7 @@ pub(super) fn attribute(resource: &str, name: &str) -> Value {
     json!({ "Fn::GetAtt": format!("{resource}.{name}") })
 }
 
-/// Returns a text whose `${…}` CloudFormation substitutes.
+/// Returns a text in which CloudFormation substitutes `${…}`.
 pub(super) fn substitute(text: &str) -> Value {
     json!({ "Fn::Sub": text })
 }

@@ -17,6 +17,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
     let mut properties = to_cloudformation(&definition);
     add_image_parameters(stack, &mut properties);
 
+    // A group named by an override belongs to the user, so the stack neither creates nor refers to it.
     let group = format!("/ecs/{}", plan.name());
     if refer_to_log_group(
         &mut properties,
@@ -75,6 +76,7 @@ fn refer_to_log_group(properties: &mut Value, group: &str, region: &str) -> bool
         let Some(options) = container.pointer_mut("/LogConfiguration/Options") else {
             continue;
         };
+        // The same name in another region is another group.
         if options["awslogs-group"] == *group && options["awslogs-region"] == *region {
             options["awslogs-group"] = reference(LOG_GROUP);
             is_used = true;
@@ -124,7 +126,7 @@ const SPECIAL_NAMES: [(&str, &str); 4] = [
     ("iam", "IAM"),
 ];
 
-/// The maps whose keys are user-defined, so they keep their names.
+/// The maps with user-defined keys, which keep their names.
 const USER_DEFINED: [&str; 4] = ["options", "dockerLabels", "driverOpts", "labels"];
 
 /// The default `stopTimeout` of a container in seconds, from SIGTERM to SIGKILL.

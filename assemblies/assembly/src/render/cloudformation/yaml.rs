@@ -70,6 +70,7 @@ impl Writer<'_> {
             self.indent(indent);
             self.text.push('-');
 
+            // A map starts on the line of its dash; everything else is written like a map's value.
             match item {
                 Value::Object(fields) if !fields.is_empty() && function(item).is_none() => {
                     self.text.push(' ');
@@ -116,6 +117,7 @@ impl Writer<'_> {
         let mut line = String::new();
         let mut lines = Vec::new();
 
+        // Greedy wrapping; 3 is the length of `# ` and the space before the word.
         for word in comment.split_whitespace() {
             if !line.is_empty() && indent + line.len() + word.len() + 3 > WIDTH {
                 lines.push(std::mem::take(&mut line));
@@ -179,6 +181,7 @@ fn flow(line: &mut String, value: &Value, context: Context) -> bool {
         Value::Object(fields) if fields.is_empty() => line.push_str("{}"),
         Value::Object(_) => return false,
         Value::Array(items) => {
+            // Nested lists and maps are easier to read in block style.
             let is_flat = |item| is_scalar(item) || function(item).is_some();
             if !items.iter().all(is_flat) {
                 return false;
@@ -306,6 +309,7 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i32>().prop_map(Value::from),
             any::<String>().prop_map(Value::from),
+            // Dense in YAML's indicators, which random strings rarely contain.
             "[a-zA-Z0-9:#,'\" \\[\\]{}&*!|>%@`.~-]{0,12}".prop_map(Value::from),
         ];
 

@@ -21,6 +21,7 @@ pub(super) fn compose(plan: &Plan) -> String {
     let mut services = Map::new();
     services.insert(network_service.clone(), network_service_fields(definition));
 
+    // The order of the definition, with the network first, which all others join.
     for container in &definition.container_definitions {
         let service = service::service(definition, container, &network_service);
         services.insert(container.name.clone(), service);
@@ -93,6 +94,7 @@ fn ports(container: &ContainerDefinition) -> Vec<String> {
         .port_mappings
         .iter()
         .filter_map(|mapping| {
+            // Host and container port are equal, as on Fargate, where each task has its own address.
             let inside = match (&mapping.container_port_range, mapping.container_port) {
                 (Some(range), _) => range.clone(),
                 (None, port) => port?.to_string(),

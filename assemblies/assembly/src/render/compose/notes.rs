@@ -50,6 +50,7 @@ fn usage(plan: &Plan) -> Vec<String> {
         lines.push("cp .env.example .env    # and fill it in".to_owned());
     }
 
+    // An on-demand task runs once, so `up` would be the wrong command.
     match (plan.on_demand(), plan.app()) {
         (Some(_), Some(app)) => {
             lines.push("# Pass the variables of the event with -e NAME=VALUE:".to_owned());
@@ -65,6 +66,7 @@ fn usage(plan: &Plan) -> Vec<String> {
 /// Returns the differences that concern this task.
 fn differences(plan: &Plan) -> Vec<String> {
     let task = plan.definition();
+    // A note is listed only if the task uses the feature; the header would be too long otherwise.
     let mut all = vec![
         essential(task),
         "Stop order: Compose, too, stops a container after those that depend on it, each within its \
@@ -187,6 +189,7 @@ fn paragraph(text: &mut String, bullet: &str, words: &str) {
     let mut line = format!("# {bullet}");
     let mut is_empty = true;
     for word in words.split_whitespace() {
+        // A word longer than the line gets its own line rather than being broken.
         if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(text, "{line}");
             line = format!("# {:1$}", "", bullet.len());

@@ -15,6 +15,7 @@ pub(super) fn variable(
         .container_definitions
         .iter()
         .flat_map(|other| &other.secrets);
+    // Equal names with an equal `valueFrom` are the same secret, which users fill in once.
     let mut same = others.filter(|other| other.name == secret.name);
 
     if same.all(|other| other.value_from == secret.value_from) && is_variable(&secret.name) {

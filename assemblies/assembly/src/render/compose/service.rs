@@ -19,6 +19,7 @@ pub(super) fn service(
 ) -> Value {
     let mut service = Map::new();
     let mut set = |field: &str, value: Value| {
+        // Absent fields are left out, so that Compose's defaults apply.
         let empty = match &value {
             Value::Null => true,
             Value::Array(items) => items.is_empty(),
@@ -34,6 +35,7 @@ pub(super) fn service(
     set("platform", platform(task).into());
     set("network_mode", format!("service:{network_service}").into());
 
+    // `pidMode: task` shares the process namespace between all containers.
     let shared = task.pid_mode.as_deref() == Some("task");
     set(
         "pid",
@@ -54,6 +56,7 @@ pub(super) fn service(
         container.health_check.as_ref().map_or(Value::Null, health),
     );
 
+    // Docker's default is 10 seconds, so the value is always written.
     let stop = container.stop_timeout.unwrap_or(STOP_TIMEOUT);
     set("stop_grace_period", format!("{stop}s").into());
     set("restart", restart(container).into());
@@ -119,6 +122,7 @@ fn platform(task: &TaskDefinition) -> Option<&'static str> {
     {
         "X86_64" => Some("linux/amd64"),
         "ARM64" => Some("linux/arm64"),
+        // Compose then chooses the host's platform.
         _ => None,
     }
 }
