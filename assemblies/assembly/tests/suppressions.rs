@@ -19,7 +19,7 @@ fn plan_without_flags(text: &str) -> Result<Plan, Judged> {
 }
 
 fn suppressions(plan: &Plan) -> Vec<(&str, &str)> {
-    let suppressed = plan.suppressed().iter();
+    let suppressed = plan.suppressed_findings().iter();
     suppressed
         .map(|suppressed| {
             let reason = suppressed.ruling.reason.as_str();
