@@ -1,0 +1,95 @@
+//! Collects the findings of all stages and applies the rule configuration to them.
+
+use task_definition::{Finding, Judged, Judgement, Ruling};
+
+use crate::rules;
+use crate::text::sort_by_location;
+
+/// The findings so far, and the rule configuration that applies to them.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    config: Judgement,
+    outcome: Judged,
+}
+
+impl Diagnostics {
+    /// Creates an empty collection with this rule configuration.
+    pub fn new(config: &Judgement) -> Self {
+        Self {
+            config: config.clone(),
+            outcome: Judged::default(),
+        }
+    }
+
+    /// Adds the `rules:` of the manifest to the configuration.
+    pub fn add_overrides(&mut self, overrides: Vec<Ruling>) {
+        self.config = std::mem::take(&mut self.config).with(overrides);
+    }
+
+    /// Adds the findings of a stage that has produced a result, and returns whether the next stage may begin.
+    pub fn report(&mut self, findings: Vec<Finding>) -> bool {
+        self.apply_config(findings, |finding| rules::is_suppressible(finding.rule));
+        !self.outcome.has_errors()
+    }
+
+    /// Adds the findings that prevented a stage from producing a result. They cannot be suppressed.
+    pub fn report_fatal(&mut self, findings: Vec<Finding>) {
+        // Without a result there is nothing that a suppression could accept.
+        self.apply_config(findings, |_| false);
+    }
+
+    /// Returns the entries of the rule configuration.
+    pub(crate) fn overrides(&self) -> &[Ruling] {
+        self.config.rulings()
+    }
+
+    /// Returns whether a rule has had a finding, suppressed or not.
+    pub(crate) fn has_triggered(&self, rule: &str) -> bool {
+        self.outcome.seen.contains(rule)
+    }
+
+    /// Returns all findings, sorted by line.
+    pub fn finish(mut self) -> Judged {
+        // An entry for a rule that cannot be suppressed is an error by itself.
+        for entry in std::mem::take(&mut self.outcome.in_vain) {
+            let finding =
+                rules::m26_unsuppressible_rule::unsuppressible(entry.place.clone(), &entry.rule);
+            self.outcome.findings.push(finding);
+            self.outcome.in_vain.push(entry);
+        }
+
+        self.outcome.findings = sort_by_location(self.outcome.findings);
+        self.outcome
+    }
+
+    fn apply_config(&mut self, findings: Vec<Finding>, is_suppressible: impl Fn(&Finding) -> bool) {
+        let outcome = self.config.judge(findings, is_suppressible);
+        let Judged {
+            findings,
+            silenced,
+            seen,
+            in_vain,
+        } = outcome;
+
+        // Two stages can report the same finding when the first one was suppressed and the second one ran.
+        for finding in findings {
+            if !self.outcome.findings.contains(&finding) {
+                self.outcome.findings.push(finding);
+            }
+        }
+
+        for suppressed in silenced {
+            if !self.outcome.silenced.contains(&suppressed) {
+                self.outcome.silenced.push(suppressed);
+            }
+        }
+
+        for entry in in_vain {
+            if !self.outcome.in_vain.contains(&entry) {
+                self.outcome.in_vain.push(entry);
+            }
+        }
+
+        self.outcome.seen.extend(seen);
+    }
+}

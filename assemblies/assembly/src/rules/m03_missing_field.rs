@@ -1,0 +1,34 @@
+//! M03: missing required field.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M03.
+pub(crate) const RULE: Rule = Rule {
+    id: "M03",
+    name: "missing-field",
+    title: "missing required field",
+    explanation: "Some facts cannot be derived: the name of the assembly, and its app.",
+    source: "assemblies/README.md",
+    hint: "add the field",
+    passing: "\
+name: shop
+app: web
+service: {}
+",
+    // Without `app` there is nothing to derive.
+    failing: "\
+name: shop
+service: {}
+",
+};
+
+/// Reports a required field that is missing.
+pub(crate) fn missing_field(place: Place, path: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("the field `{path}` is missing"),
+        format!("add `{path}: …`"),
+    )
+}

@@ -1,0 +1,31 @@
+//! M05: unknown component.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M05.
+pub(crate) const RULE: Rule = Rule {
+    id: "M05",
+    name: "unknown-component",
+    title: "unknown component",
+    explanation: "A component is a folder under `sidecars/` or `apps/`, or a folder under `assemblies/components/`, with a `component.yaml`.",
+    source: "assemblies/README.md",
+    hint: "name an existing component",
+    passing: "\
+name: shop
+app: web
+service: {}
+",
+    // `wbe` is a typing error for `web`.
+    failing: "\
+name: shop
+app: wbe
+service: {}
+",
+};
+
+/// Reports a component name that is not in the catalog.
+pub(crate) fn unknown_component(place: Place, name: &str, hint: &str) -> Finding {
+    RULE.error(place, format!("there is no component `{name}`"), hint)
+}

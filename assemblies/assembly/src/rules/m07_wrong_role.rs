@@ -1,0 +1,37 @@
+//! M07: component kind does not fit this role.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M07.
+pub(crate) const RULE: Rule = Rule {
+    id: "M07",
+    name: "wrong-role",
+    title: "component kind does not fit this role",
+    explanation: "The app is the purpose of the task, `ingress` lists proxies, and `init` lists programs that end. `sidecars` may contain sidecars and other apps.",
+    source: "assemblies/README.md",
+    hint: "move it to the list for its kind",
+    passing: "\
+name: shop
+app: web
+ingress: [tls]
+service: {}
+",
+    // `otel` is a sidecar, and `ingress` is for proxies.
+    failing: "\
+name: shop
+app: web
+ingress: [otel]
+service: {}
+",
+};
+
+/// Reports a component in the wrong list.
+pub(crate) fn wrong_role(place: Place, name: &str, kind: &str, expected: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("`{name}` is {kind} and cannot be used here"),
+        format!("name {expected}, or put `{name}` where {kind} belongs"),
+    )
+}

@@ -1,0 +1,44 @@
+//! M10: unknown setting.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M10.
+pub(crate) const RULE: Rule = Rule {
+    id: "M10",
+    name: "unknown-setting",
+    title: "unknown setting",
+    explanation: "The settings of a component are those in its `component.yaml`, which are those of the program (`<program> describe`). The program rejects an unknown setting when it starts; this rule finds it before. The same applies to a variable with the component's prefix that an override or a patch adds.",
+    source: "assemblies/README.md",
+    hint: "correct the name",
+    passing: "\
+name: shop
+app: web
+settings:
+  web: { greeting: hello }
+service: {}
+",
+    // `greting` is a typing error for `greeting`.
+    failing: "\
+name: shop
+app: web
+settings:
+  web: { greting: hello }
+service: {}
+",
+};
+
+/// Reports a setting that the component does not declare.
+pub(crate) fn unknown_setting(place: Place, name: &str, setting: &str, hint: &str) -> Finding {
+    RULE.error(place, format!("`{name}` has no setting `{setting}`"), hint)
+}
+
+/// Reports a variable with the component's prefix that belongs to none of its settings.
+pub(crate) fn unknown_variable(place: Place, name: &str, variable: &str, hint: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("`{name}` has no setting for the variable `{variable}`"),
+        hint,
+    )
+}

@@ -1,0 +1,45 @@
+//! M11: wrong setting type.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M11.
+pub(crate) const RULE: Rule = Rule {
+    id: "M11",
+    name: "wrong-setting-type",
+    title: "wrong setting type",
+    explanation: "The component declares the type of every setting. A value of another type would stop the program when it starts.",
+    source: "assemblies/README.md",
+    hint: "write a value of the type that the setting has",
+    passing: "\
+name: shop
+app: web
+settings:
+  web: { workers: 4 }
+service: {}
+",
+    // `workers` is a whole number.
+    failing: "\
+name: shop
+app: web
+settings:
+  web: { workers: many }
+service: {}
+",
+};
+
+/// Reports a setting with a value of another type.
+pub(crate) fn wrong_kind(
+    place: Place,
+    name: &str,
+    setting: &str,
+    expected: &str,
+    found: &str,
+) -> Finding {
+    RULE.error(
+        place,
+        format!("`{setting}` of `{name}` must be {expected}, but this is {found}"),
+        format!("write {expected}"),
+    )
+}

@@ -1,0 +1,75 @@
+//! M12: required setting is missing.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M12.
+pub(crate) const RULE: Rule = Rule {
+    id: "M12",
+    name: "missing-setting",
+    title: "required setting is missing",
+    explanation: "The program declares that it does not start without this setting.",
+    source: "assemblies/README.md",
+    hint: "add the setting",
+    passing: "\
+name: shop
+app: web
+ingress: [auth]
+settings:
+  auth: { issuer: 'https://issuer.example/' }
+service: {}
+",
+    // `auth` requires the setting `issuer`.
+    failing: "\
+name: shop
+app: web
+ingress: [auth]
+service: {}
+",
+};
+
+/// Reports a required setting without a value.
+pub(crate) fn missing_setting(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
+    RULE.error(
+        place,
+        format!(
+            "`{name}` needs the setting `{setting}`{}",
+            in_parentheses(doc)
+        ),
+        format!("add it under `settings.{name}`"),
+    )
+}
+
+/// Reports a group of settings of which at least one is required.
+pub(crate) fn missing_choice(place: Place, name: &str, first: &str, others: &[String]) -> Finding {
+    RULE.error(
+        place,
+        format!("`{name}` needs the setting `{first}`, or an alternative to it"),
+        format!(
+            "add `{first}` under `settings.{name}`, or one of: {}",
+            others.join(", ")
+        ),
+    )
+}
+
+/// Reports a required secret without an ARN.
+pub(crate) fn missing_secret(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
+    RULE.error(
+        place,
+        format!(
+            "`{name}` needs the secret `{setting}`{}",
+            in_parentheses(doc)
+        ),
+        format!("add the ARN of a secret under `secrets.{name}`"),
+    )
+}
+
+/// Formats the setting's documentation as a suffix; a component may leave `doc` out.
+fn in_parentheses(doc: &str) -> String {
+    if doc.is_empty() {
+        String::new()
+    } else {
+        format!(" ({doc})")
+    }
+}

@@ -1,0 +1,45 @@
+//! M15: both or neither of `service` and `on_demand`.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M15.
+pub(crate) const RULE: Rule = Rule {
+    id: "M15",
+    name: "service-or-on-demand",
+    title: "both or neither of `service` and `on_demand`",
+    explanation: "`service` keeps tasks running; `on_demand` starts one task for an event, and the task ends. The app starts with a different command for each, so a manifest has exactly one of them.",
+    source: "assemblies/README.md",
+    hint: "keep one of `service` and `on_demand`",
+    passing: "\
+name: shop
+app: web
+service: {}
+",
+    // The manifest has both run modes.
+    failing: "\
+name: shop
+app: web
+service: {}
+on_demand: { bucket: inbox }
+",
+};
+
+/// Reports a manifest with both.
+pub(crate) fn both(place: Place) -> Finding {
+    RULE.error(
+        place,
+        "a task cannot be both `service` and `on_demand`",
+        "remove one of the two",
+    )
+}
+
+/// Reports a manifest with neither.
+pub(crate) fn neither(place: Place) -> Finding {
+    RULE.error(
+        place,
+        "the manifest has neither `service` nor `on_demand`",
+        "add `service: {}` for a service, or `on_demand: …` for a task that ends",
+    )
+}

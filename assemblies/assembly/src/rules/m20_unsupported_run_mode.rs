@@ -1,0 +1,36 @@
+//! M20: app does not support this run mode.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M20.
+pub(crate) const RULE: Rule = Rule {
+    id: "M20",
+    name: "unsupported-run-mode",
+    title: "app does not support this run mode",
+    explanation: "An app for `on_demand` has a command that ends (`commands.on_demand` in its component.yaml); an app for `service` has a command that serves.",
+    source: "assemblies/README.md",
+    hint: "choose an app with such a command, or the other run mode",
+    passing: "\
+name: shop
+app: batch
+on_demand: { bucket: inbox }
+settings: { batch: { bucket: outbox } }
+",
+    // `web` only has a command that serves.
+    failing: "\
+name: shop
+app: web
+on_demand: { bucket: inbox }
+",
+};
+
+/// Reports an app without a command for `on_demand`.
+pub(crate) fn no_on_demand_command(place: Place, name: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("`{name}` has no command that ends"),
+        "write `service: {}` instead, or choose an app with `commands.on_demand`",
+    )
+}

@@ -1,0 +1,41 @@
+//! M27: suppression without a reason.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M27.
+pub(crate) const RULE: Rule = Rule {
+    id: "M27",
+    name: "missing-reason",
+    title: "suppression without a reason",
+    explanation: "A later reader of the entry has to know whether it still applies. An empty reason does not say so.",
+    source: "assemblies/README.md",
+    hint: "write one sentence: why, and until when",
+    passing: "\
+name: shop
+app: web
+rules:
+  M17: { severity: off, reason: the settings of a sidecar that comes next week }
+settings:
+  otel: { endpoint: 'https://telemetry.example' }
+service: {}
+",
+    // The reason is empty.
+    failing: "\
+name: shop
+app: web
+rules:
+  M17: { severity: off, reason: '' }
+service: {}
+",
+};
+
+/// Reports an entry with an empty reason.
+pub(crate) fn missing_reason(place: Place, id: &str) -> Finding {
+    RULE.error(
+        place,
+        format!("the entry for `{id}` has no reason"),
+        "write one sentence under `reason`: why, and until when",
+    )
+}

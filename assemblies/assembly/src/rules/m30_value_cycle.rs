@@ -1,0 +1,42 @@
+//! M30: values refer to each other in a cycle.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M30.
+pub(crate) const RULE: Rule = Rule {
+    id: "M30",
+    name: "value-cycle",
+    title: "values refer to each other in a cycle",
+    explanation: "A value may refer to others, `${like this}`. A cycle of references has no result.",
+    source: "assemblies/README.md",
+    hint: "replace one of the references with text",
+    passing: "\
+name: shop
+app: web
+settings:
+  web: { greeting: '${greeting}' }
+values: { greeting: '${hello}, world', hello: good morning }
+service: {}
+",
+    // `greeting` refers to `hello`, and `hello` to `greeting`.
+    failing: "\
+name: shop
+app: web
+settings:
+  web: { greeting: '${greeting}' }
+values: { greeting: '${hello}, world', hello: '${greeting}' }
+service: {}
+",
+};
+
+/// Reports a cycle; the last name is the first one again.
+pub(crate) fn cycle(place: Place, names: &[String]) -> Finding {
+    let path: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "the values {} refer to each other in a cycle",
+        path.join(", ")
+    );
+    RULE.error(place, message, "replace one of the references with text")
+}

@@ -1,0 +1,41 @@
+//! M32: unused value.
+
+use task_definition::{Finding, Place};
+
+use super::Rule;
+
+/// The description of M32.
+pub(crate) const RULE: Rule = Rule {
+    id: "M32",
+    name: "unused-value",
+    title: "unused value",
+    explanation: "A value that nothing refers to is misspelt, or left over from a removed setting.",
+    source: "assemblies/README.md",
+    hint: "correct the name, or remove the value",
+    passing: "\
+name: shop
+app: web
+settings:
+  web: { greeting: '${hello}' }
+values: { hello: good morning }
+service: {}
+",
+    // No field refers to `${hello}`.
+    failing: "\
+name: shop
+app: web
+settings:
+  web: { greeting: hello }
+values: { hello: good morning }
+service: {}
+",
+};
+
+/// Reports a value that nothing refers to.
+pub fn unused_value(place: Place, name: &str) -> Finding {
+    RULE.warning(
+        place,
+        format!("the value `{name}` is not used"),
+        "correct the name, or remove the value",
+    )
+}
