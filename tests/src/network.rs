@@ -93,6 +93,7 @@ impl Network {
                 "--",
                 "sh",
                 "-c",
+                // Longer than any test; a forgotten holder ends by itself.
                 "ip link set lo up && echo up && exec sleep 900",
             ])
             .stdin(Stdio::null())
@@ -114,6 +115,7 @@ impl Network {
 
     fn lock_host() -> Self {
         let path = workspace().join("target/acceptance.lock");
+        // The tests of other processes wait here too, which is why it is a file and not a mutex.
         let file = File::create(&path).expect("target/ is writable");
         file.lock().expect("the lock can be acquired");
         Self::Host(file)

@@ -106,6 +106,7 @@ impl Process {
     pub fn wait_for_exit(mut self, limit: Duration) -> ProcessOutput {
         let ended = wait_until(limit, || !self.is_running());
         if !ended {
+            // A test that fails must not leave its processes behind.
             let _ = self.child.kill();
         }
 
@@ -165,6 +166,7 @@ impl OutputReader {
         let reader = std::thread::spawn(move || {
             let mut stream = BufReader::new(stream);
             let mut line = Vec::new();
+            // Line by line and lossy: a process may write anything.
             while stream
                 .read_until(b'\n', &mut line)
                 .is_ok_and(|read| read > 0)

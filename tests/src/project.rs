@@ -17,6 +17,7 @@ pub fn workspace() -> &'static Path {
 /// Returns a built binary, from the target directory these tests were built into.
 pub fn binary(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().expect("a test is a file");
+    // Test executables are in `target/<profile>/deps`, programs one folder up.
     folder.pop();
     if folder.ends_with("deps") {
         folder.pop();
@@ -77,6 +78,7 @@ impl Project {
             let inside = component
                 .strip_prefix(workspace())
                 .expect("inside the workspace");
+            // `assemble` reads only this file of a component, and the samples for its printed commands.
             copy_files(&component, &root.join(inside), "component.yaml");
 
             if component.join("samples").is_dir() {

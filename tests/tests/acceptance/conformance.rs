@@ -83,6 +83,7 @@ fn every_bad_setting_is_reported_at_once_by_its_full_name() {
             .arg("check")
             .env(component.variable("admin"), "nowhere")
             .env(component.variable("drain_timeout"), "soon")
+            // A bad address, a bad duration and an unknown name.
             .env(component.variable("no_such_setting"), "1");
 
         let finished = Process::finish(command, QUICK);
@@ -134,6 +135,7 @@ fn a_secret_is_never_printed() {
             let mut command = component.alone(&network, &project);
             command.arg(verb).env(component.variable("log"), "trace");
             for secret in &secrets {
+                // Invalid for most secrets, so that the errors of parsers could quote it.
                 command.env(component.variable(secret), MARKER);
             }
 
@@ -197,6 +199,7 @@ fn listens_on_loopback_by_default() {
         for port in description["ports"].as_array().expect("a list") {
             let setting = port["setting"].as_str().expect("a setting");
             let address = settings[setting].default.as_str().unwrap_or_default();
+            // On Fargate every bound port is reachable from outside the task (contract, section 4).
             let loopback = address.starts_with("127.") || address.starts_with("[::1]");
             assert!(
                 loopback,
@@ -252,6 +255,7 @@ fn is_live_but_not_ready_while_draining_and_ends_on_a_second_signal() {
 fn works_as_pid_1() {
     for component in Component::all() {
         let (network, project) = (Network::new(), Project::new());
+        // In its own PID namespace, the component has no default signal handlers (`kill(2)`).
         let Some(init) = pid_namespace(&network) else {
             return acceptance::report_skip(
                 "works_as_pid_1",
@@ -264,6 +268,7 @@ fn works_as_pid_1() {
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
 
+        // `unshare` forks; the signal must go to its child, which is PID 1 inside.
         let inner = children_of(server.id());
         assert_eq!(
             inner.len(),
@@ -325,6 +330,7 @@ struct Component {
 impl Component {
     fn all() -> Vec<Self> {
         let found: Vec<Self> = component_folders().into_iter().map(Self::read).collect();
+        // Guards against a moved folder, which would make every test pass over nothing.
         assert!(
             found.len() >= 5,
             "only {} component folders were found",

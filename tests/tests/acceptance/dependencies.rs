@@ -88,13 +88,14 @@ fn the_tree_has_one_http_stack_and_one_crypto_provider() {
     }
 
     for single in ["hyper", "http", "h2", "rustls", "tokio-rustls", "aws-lc-rs"] {
+        // Two versions would mean two stacks in every binary.
         assert_eq!(built[single].len(), 1, "{single}: {:?}", built[single]);
     }
 }
 
 /// Returns the packages compiled into our programs with their versions, from `cargo tree`.
 fn built_packages() -> BTreeMap<String, BTreeSet<String>> {
-    // `cargo metadata` resolves features for the whole workspace; the tree lists only what is built.
+    // `cargo metadata` resolves features for the whole workspace; the tree lists only packages that are built.
     let output = cargo(&[
         "tree",
         "--workspace",

@@ -49,6 +49,7 @@ fn rendering_reproduces_the_committed_documents_and_is_idempotent() {
         );
     }
 
+    // The second run finds exactly the documents of the first.
     assert!(render().stderr.contains("nothing changed"));
 }
 
@@ -60,6 +61,7 @@ fn five_mistakes_cause_five_findings_with_line_caret_id_and_hint() {
     command.args(["check", "bad.yaml"]);
 
     let finished = Process::finish(command, LIMIT);
+    // 1 means findings; 2 would be an unreadable manifest.
     assert_eq!(finished.code, 1, "{}", finished.output());
     assert_eq!(
         finished.stdout.matches("error[").count(),

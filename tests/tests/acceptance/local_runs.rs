@@ -42,6 +42,7 @@ fn coins_secure_answers_only_the_printed_command() {
         "{counted}"
     );
 
+    // The token becomes an unknown header.
     let without_token = run
         .printed_command()
         .replace("Authorization: Bearer", "X-Nothing:");
@@ -84,6 +85,7 @@ fn one_trace_links_proxy_filter_and_app_at_the_users_endpoint() {
 
     let spans = sink.spans_after_stop(&project);
     let expected = ["auth-filter", "coins", "tls-proxy"];
+    // One trace of the app contains spans of every hop, and each span's parent is in it.
     let linked = spans
         .iter()
         .filter(|span| span.service == "coins")
@@ -212,9 +214,11 @@ fn no_log_contains_a_token_or_key_even_at_trace() {
     );
 
     // The signature is the secret part: without it the rest of the token is worthless.
+    // The signature is the part of a token that must stay secret.
     let signature = token.rsplit('.').next().expect("three parts");
     assert!(!output.contains(signature), "the token was printed");
     let pem = fs::read_to_string(project.root().join(".assemble/dev/tls.pem")).expect("readable");
+    // Line by line, because a log may contain only a part of the key.
     let (_, key) = pem.split_once("PRIVATE KEY-----").expect("a key");
 
     for line in key
@@ -284,6 +288,7 @@ fn coins_in_video_counts_the_coins_in_a_video() {
 
     assert!(total.is_some_and(|total| total > 0), "{of_photo}");
     assert_eq!(of_video["total"]["minor"].as_u64(), total, "{of_video}");
+    // A proxy stops before the app it forwards to, and the telemetry last.
     let order = stop_order(&run.stop().0.output());
     let expected = [
         "tls-proxy",
@@ -631,6 +636,7 @@ impl Span {
     fn has_chain_to_root(&self, spans: &[Self]) -> bool {
         let mut parent = self.parent.clone();
         for _ in 0..spans.len() {
+            // The root span has no parent.
             if parent.is_empty() {
                 return true;
             }

@@ -23,6 +23,7 @@ fn cfn_lint_finds_nothing_in_any_rendered_definition() {
 fn both_oracles_reject_an_invalid_definition() {
     let folder = tempfile::tempdir().expect("writable");
     let path = folder.path().join("broken.json");
+    // An invalid network mode, a CPU value that Fargate does not have, and a misspelt key.
     let broken = r#"{"family": "x", "networkMode": "bride", "requiresCompatibilities": ["FARGATE"],
         "cpu": "300", "memory": "512", "containerDefinitions": [{"name": "a", "image": "a", "memry": 1}]}"#;
     std::fs::write(&path, broken).expect("writable");

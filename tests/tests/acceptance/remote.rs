@@ -14,6 +14,7 @@ const ENDPOINT: &str = "http://127.0.0.1:5055";
 fn diff_is_empty_after_register_until_the_assembly_changes() {
     let moto = Moto::start();
     let new = moto.assemble(&["diff", "coins-secure"]);
+    // 1 means a difference, as with diff(1).
     assert_eq!(new.code, 1, "{}", new.output());
     assert!(new.stderr.contains("never registered"), "{}", new.output());
 
@@ -35,6 +36,7 @@ fn diff_is_empty_after_register_until_the_assembly_changes() {
         same.output()
     );
 
+    // Another version changes the image of every component.
     let changed = moto.assemble(&["diff", "coins-secure", "--value", "version=9.9.9"]);
     assert_eq!(changed.code, 1, "{}", changed.output());
     assert!(
@@ -44,6 +46,7 @@ fn diff_is_empty_after_register_until_the_assembly_changes() {
     );
     assert!(changed.stdout.contains("coins:9.9.9"), "{}", changed.stdout);
 
+    // Registering the same definition creates no revision.
     let again = moto.assemble(&["register", "coins-secure"]);
     assert_eq!(
         (again.code, again.stdout.as_str()),
@@ -56,6 +59,7 @@ fn diff_is_empty_after_register_until_the_assembly_changes() {
 #[test]
 fn run_waits_for_the_task_and_returns_its_exit_code() {
     let moto = Moto::start();
+    // A plain task definition, without its assembly.
     let file = workspace().join("assemblies/rendered/thumbnail-on-demand/task-definition.json");
     let registered = moto.assemble(&["register", &file.display().to_string()]);
     assert_eq!(registered.code, 0, "{}", registered.output());
@@ -73,6 +77,7 @@ fn a_rejected_call_exits_3_with_a_message() {
     let (subnet, group) = moto.network();
     let placement = ["--subnet", &subnet, "--security-group", &group];
     let output = moto.assemble(&[&["run", "nothing-like-it"][..], &placement].concat());
+    // 3: the remote side rejected the call.
     assert_eq!(output.code, 3, "{}", output.output());
     assert!(
         output.stderr.contains("ECS refused RunTask"),
