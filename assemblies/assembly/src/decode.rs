@@ -12,7 +12,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use task_definition::source::{Node, NodeValue, Source};
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use crate::rules;
 use crate::text::suggest;
@@ -56,10 +56,10 @@ pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
         Err(error) => {
             // A missing field has its finding already; any other error must not be lost.
             if reader.findings.is_empty() {
-                let place = Place::in_text(source, node.span);
+                let location = Location::from_span(source, node.span);
                 reader
                     .findings
-                    .push(rules::m02_wrong_type::mismatch(place, &error.to_string()));
+                    .push(rules::m02_wrong_type::mismatch(location, &error.to_string()));
             }
             (None, reader.findings)
         }
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
             Some(text) => {
                 let hint = suggest(text, variants.iter().copied());
                 self.add(rules::m02_wrong_type::unknown_choice(
-                    self.place(node),
+                    self.location(node),
                     path,
                     text,
                     &hint,
@@ -151,9 +151,9 @@ impl<'a> Reader<'a> {
             // `additionalProperties: false` comes from `deny_unknown_fields`.
             } else if others == Some(&Value::Bool(false)) {
                 let known = fields.into_iter().flatten().map(|(name, _)| name.as_str());
-                let place = Place::in_text(self.source, key.span);
+                let location = Location::from_span(self.source, key.span);
                 self.add(rules::m01_unknown_field::unknown_field(
-                    place,
+                    location,
                     &path,
                     &suggest(&key.name, known),
                 ));
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
             // A field that is present but invalid has a finding already.
             if node.get(name).is_none() {
                 self.add(rules::m03_missing_field::missing_field(
-                    self.place(node),
+                    self.location(node),
                     &join(path, name),
                 ));
             }
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
                 .and_then(|text| Some((text, parse_amount(text)?)))
             {
                 self.add(rules::m02_wrong_type::has_unit(
-                    self.place(node),
+                    self.location(node),
                     path,
                     text,
                     amount,
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
 
         if number < low || number > high {
             self.add(rules::m02_wrong_type::out_of_range(
-                self.place(node),
+                self.location(node),
                 path,
                 number,
                 low,
@@ -277,9 +277,9 @@ impl<'a> Reader<'a> {
         let fits = low.is_none_or(|low| number >= low) && high.is_none_or(|high| number <= high);
 
         if !fits {
-            let place = self.place(node);
+            let location = self.location(node);
             self.add(rules::m02_wrong_type::float_out_of_range(
-                place, path, number, low, high,
+                location, path, number, low, high,
             ));
             return None;
         }
@@ -292,18 +292,18 @@ impl<'a> Reader<'a> {
         // finding says why there is no result.
         let is_unresolved = |text| crate::values::interpolate(text, |_| None).is_err();
         if path.is_empty() || !node.text().is_some_and(is_unresolved) {
-            let (place, found) = (self.place(node), node.kind());
+            let (location, found) = (self.location(node), node.kind());
             self.add(if path.is_empty() {
-                rules::m02_wrong_type::not_a_map(place, found)
+                rules::m02_wrong_type::not_a_map(location, found)
             } else {
-                rules::m02_wrong_type::wrong_type(place, path, expected, found)
+                rules::m02_wrong_type::wrong_type(location, path, expected, found)
             });
         }
         None
     }
 
-    fn place(&self, node: &Node) -> Place {
-        Place::in_text(self.source, node.span)
+    fn location(&self, node: &Node) -> Location {
+        Location::from_span(self.source, node.span)
     }
 
     fn add(&mut self, finding: Finding) {

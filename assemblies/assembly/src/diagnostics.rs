@@ -1,6 +1,6 @@
 //! Collects the findings of all stages and applies the rule configuration to them.
 
-use task_definition::{Finding, Judged, Judgement, Ruling};
+use task_definition::{Finding, Outcome, RuleConfig, LevelOverride};
 
 use crate::rules;
 use crate::text::sort_by_location;
@@ -8,21 +8,21 @@ use crate::text::sort_by_location;
 /// The findings so far, and the rule configuration that applies to them.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
-    config: Judgement,
-    outcome: Judged,
+    config: RuleConfig,
+    outcome: Outcome,
 }
 
 impl Diagnostics {
     /// Creates an empty collection with this rule configuration.
-    pub fn new(config: &Judgement) -> Self {
+    pub fn new(config: &RuleConfig) -> Self {
         Self {
             config: config.clone(),
-            outcome: Judged::default(),
+            outcome: Outcome::default(),
         }
     }
 
     /// Adds the `rules:` of the manifest to the configuration.
-    pub fn add_overrides(&mut self, overrides: Vec<Ruling>) {
+    pub fn add_overrides(&mut self, overrides: Vec<LevelOverride>) {
         self.config = std::mem::take(&mut self.config).with(overrides);
     }
 
@@ -39,7 +39,7 @@ impl Diagnostics {
     }
 
     /// Returns the entries of the rule configuration.
-    pub(crate) fn overrides(&self) -> &[Ruling] {
+    pub(crate) fn overrides(&self) -> &[LevelOverride] {
         self.config.rulings()
     }
 
@@ -49,13 +49,13 @@ impl Diagnostics {
     }
 
     /// Returns all findings, sorted by line.
-    pub fn finish(mut self) -> Judged {
+    pub fn finish(mut self) -> Outcome {
         // An entry for a rule that cannot be suppressed is an error by itself.
-        for entry in std::mem::take(&mut self.outcome.in_vain) {
+        for entry in std::mem::take(&mut self.outcome.ineffective) {
             let finding =
-                rules::m26_unsuppressible_rule::unsuppressible(entry.place.clone(), &entry.rule);
+                rules::m26_unsuppressible_rule::unsuppressible(entry.location.clone(), &entry.rule);
             self.outcome.findings.push(finding);
-            self.outcome.in_vain.push(entry);
+            self.outcome.ineffective.push(entry);
         }
 
         self.outcome.findings = sort_by_location(self.outcome.findings);
@@ -64,11 +64,11 @@ impl Diagnostics {
 
     fn apply_config(&mut self, findings: Vec<Finding>, is_suppressible: impl Fn(&Finding) -> bool) {
         let outcome = self.config.judge(findings, is_suppressible);
-        let Judged {
+        let Outcome {
             findings,
-            silenced,
+            suppressed,
             seen,
-            in_vain,
+            ineffective,
         } = outcome;
 
         // Two stages can report the same finding when the first one was suppressed and the second one ran.
@@ -78,15 +78,15 @@ impl Diagnostics {
             }
         }
 
-        for suppressed in silenced {
-            if !self.outcome.silenced.contains(&suppressed) {
-                self.outcome.silenced.push(suppressed);
+        for suppressed in suppressed {
+            if !self.outcome.suppressed.contains(&suppressed) {
+                self.outcome.suppressed.push(suppressed);
             }
         }
 
-        for entry in in_vain {
-            if !self.outcome.in_vain.contains(&entry) {
-                self.outcome.in_vain.push(entry);
+        for entry in ineffective {
+            if !self.outcome.ineffective.contains(&entry) {
+                self.outcome.ineffective.push(entry);
             }
         }
 

@@ -17,7 +17,7 @@
 //! [`rule_config`] reads the suppressions with their reasons.
 
 use task_definition::source::Source;
-use task_definition::{Finding, Judged, Judgement};
+use task_definition::{Finding, Outcome, RuleConfig};
 
 pub mod component;
 pub mod diagnostics;
@@ -54,7 +54,7 @@ pub use values::Values;
 
 /// Plans a manifest: runs every stage and returns the plan, or the findings of the stage that failed.
 pub fn plan(source: &Source, catalog: &Catalog, values: &Values) -> Result<Plan, Vec<Finding>> {
-    plan_under(source, catalog, values, &Judgement::default()).map_err(|outcome| outcome.findings)
+    plan_under(source, catalog, values, &RuleConfig::default()).map_err(|outcome| outcome.findings)
 }
 
 /// Plans a manifest under rule levels from outside of it: command-line flags and the project's file.
@@ -62,8 +62,8 @@ pub fn plan_under(
     source: &Source,
     catalog: &Catalog,
     values: &Values,
-    judgement: &Judgement,
-) -> Result<Plan, Judged> {
+    judgement: &RuleConfig,
+) -> Result<Plan, Outcome> {
     let mut diagnostics = Diagnostics::new(judgement);
     let (manifest, findings) = manifest::read(source, values);
     let Some(manifest) = manifest else {
@@ -92,7 +92,7 @@ pub(crate) fn wiring(
     catalog: &Catalog,
     values: &Values,
 ) -> Result<wire::Wiring, Vec<Finding>> {
-    let mut diagnostics = Diagnostics::new(&Judgement::default());
+    let mut diagnostics = Diagnostics::new(&RuleConfig::default());
     let (manifest, findings) = manifest::read(source, values);
     diagnostics.report(findings);
     let assembly =

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use task_definition::source::{self, Node, Source};
-use task_definition::{Authority, Finding, Place, Ruling, Verdict, nearest};
+use task_definition::{LevelSource, Finding, Location, LevelOverride, Level, nearest};
 
 use crate::decode;
 use crate::manifest::Manifest;
@@ -57,7 +57,7 @@ pub struct FileRuleSetting {
     pub files: Vec<String>,
 }
 
-impl From<RuleSeverity> for Verdict {
+impl From<RuleSeverity> for Level {
     fn from(severity: RuleSeverity) -> Self {
         match severity {
             RuleSeverity::Off => Self::Off,
@@ -68,7 +68,7 @@ impl From<RuleSeverity> for Verdict {
 }
 
 /// Reads a rules file and returns its valid entries, and a finding for each invalid one.
-pub fn read(source: &Source) -> (Vec<Ruling>, Vec<Finding>) {
+pub fn read(source: &Source) -> (Vec<LevelOverride>, Vec<Finding>) {
     let node = match source::parse(source) {
         Ok(node) => node,
         Err(findings) => return (Vec::new(), findings),
@@ -81,11 +81,11 @@ pub fn read(source: &Source) -> (Vec<Ruling>, Vec<Finding>) {
 
     let (file, mut findings) = decode::read::<RulesFile>(source, &node);
     let settings = file.unwrap_or_default().rules;
-    let overrides = settings.into_iter().map(|(rule, setting)| Ruling {
-        place: key_place(source, &node, &rule),
+    let overrides = settings.into_iter().map(|(rule, setting)| LevelOverride {
+        location: key_place(source, &node, &rule),
         verdict: setting.severity.into(),
         reason: setting.reason,
-        authority: Authority::File,
+        source: LevelSource::File,
         files: setting.files,
         rule,
     });
@@ -95,14 +95,14 @@ pub fn read(source: &Source) -> (Vec<Ruling>, Vec<Finding>) {
 }
 
 /// Returns the valid entries of a manifest's `rules:`, and a finding for each invalid one.
-pub(crate) fn from_manifest(manifest: &Manifest) -> (Vec<Ruling>, Vec<Finding>) {
+pub(crate) fn from_manifest(manifest: &Manifest) -> (Vec<LevelOverride>, Vec<Finding>) {
     let settings = manifest.file().rules.iter();
-    let overrides = settings.map(|(rule, setting)| Ruling {
+    let overrides = settings.map(|(rule, setting)| LevelOverride {
         rule: rule.clone(),
         verdict: setting.severity.into(),
         reason: setting.reason.clone(),
-        authority: Authority::Manifest,
-        place: manifest.key_place("/rules", rule),
+        source: LevelSource::Manifest,
+        location: manifest.key_place("/rules", rule),
         files: Vec::new(),
     });
 
@@ -113,7 +113,7 @@ pub(crate) fn from_manifest(manifest: &Manifest) -> (Vec<Ruling>, Vec<Finding>) 
 
 /// Reports the entries that suppress no finding. Call it after the last stage: only then have all rules run.
 pub(crate) fn unused_suppressions<'r>(
-    overrides: impl IntoIterator<Item = &'r Ruling>,
+    overrides: impl IntoIterator<Item = &'r LevelOverride>,
     has_triggered: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
     // A suppressed M25 is never unused: without an unused entry it has nothing to report.
@@ -124,13 +124,13 @@ pub(crate) fn unused_suppressions<'r>(
 }
 
 /// Returns the finding for an entry that suppresses nothing.
-pub fn unused_suppression(entry: &Ruling) -> Finding {
-    rules::m25_unused_suppression::unused_suppression(entry.place.clone(), &entry.rule)
+pub fn unused_suppression(entry: &LevelOverride) -> Finding {
+    rules::m25_unused_suppression::unused_suppression(entry.location.clone(), &entry.rule)
 }
 
 /// Returns the finding for an entry that tries to suppress an error that cannot be suppressed.
-pub fn unsuppressible_rule(entry: &Ruling) -> Finding {
-    rules::m26_unsuppressible_rule::unsuppressible(entry.place.clone(), &entry.rule)
+pub fn unsuppressible_rule(entry: &LevelOverride) -> Finding {
+    rules::m26_unsuppressible_rule::unsuppressible(entry.location.clone(), &entry.rule)
 }
 
 /// Checks that a rule exists; the error is the most similar id, if there is one.
@@ -148,24 +148,24 @@ pub fn ids() -> impl Iterator<Item = &'static str> + Clone {
 }
 
 /// Returns the valid entries; the others become findings.
-fn validate(overrides: Vec<Ruling>, findings: &mut Vec<Finding>) -> Vec<Ruling> {
+fn validate(overrides: Vec<LevelOverride>, findings: &mut Vec<Finding>) -> Vec<LevelOverride> {
     let mut valid = Vec::new();
     for entry in overrides {
-        let place = entry.place.clone();
+        let location = entry.location.clone();
         if let Err(similar) = check_rule_id(&entry.rule) {
             findings.push(rules::m24_unknown_rule::unknown_rule(
-                place,
+                location,
                 &entry.rule,
                 similar,
             ));
         } else if entry.reason.trim().is_empty() {
             findings.push(rules::m27_missing_reason::missing_reason(
-                place,
+                location,
                 &entry.rule,
             ));
         } else if entry.silences() && !rules::is_suppressible(&entry.rule) {
             findings.push(rules::m26_unsuppressible_rule::unsuppressible(
-                place,
+                location,
                 &entry.rule,
             ));
         } else {
@@ -176,9 +176,9 @@ fn validate(overrides: Vec<Ruling>, findings: &mut Vec<Finding>) -> Vec<Ruling> 
     valid
 }
 
-fn key_place(source: &Source, node: &Node, rule: &str) -> Place {
+fn key_place(source: &Source, node: &Node, rule: &str) -> Location {
     // The decoded map has no spans, so the key is found in the node again.
     let entries = node.get("rules").map(Node::entries).unwrap_or_default();
     let key = entries.iter().find(|(key, _)| key.name == rule);
-    Place::in_text(source, key.map_or(node.span, |(key, _)| key.span))
+    Location::from_span(source, key.map_or(node.span, |(key, _)| key.span))
 }

@@ -1,19 +1,19 @@
 //! Sorting of findings, and hints for misspelt names.
 
-use task_definition::{Finding, Place, nearest};
+use task_definition::{Finding, Location, nearest};
 
 /// Sorts findings by line and column, so that they follow the file.
 pub(crate) fn sort_by_location(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by_key(|finding| line_and_column(&finding.place));
+    findings.sort_by_key(|finding| line_and_column(&finding.location));
     findings
 }
 
-fn line_and_column(place: &Place) -> (usize, usize) {
-    match place {
-        Place::Text { line, column, .. } => (*line, *column),
+fn line_and_column(location: &Location) -> (usize, usize) {
+    match location {
+        Location::Text { line, column, .. } => (*line, *column),
         // A derived field sorts with the manifest line it was derived from.
-        Place::Derived { from, .. } => from.as_deref().map_or((0, 0), line_and_column),
-        Place::Pointer(_) => (0, 0),
+        Location::Derived { from, .. } => from.as_deref().map_or((0, 0), line_and_column),
+        Location::Pointer(_) => (0, 0),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use task_definition::source::{self, Node, NodeValue, Source};
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use crate::lock::Lock;
 use crate::rules;
@@ -23,7 +23,7 @@ pub struct Values {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     text: String,
-    place: Option<Place>,
+    location: Option<Location>,
 }
 
 /// A reason why a text cannot be interpolated.
@@ -44,9 +44,9 @@ impl Values {
 
         // An empty file is a valid file without values.
         if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
-            let place = Place::in_text(source, node.span);
+            let location = Location::from_span(source, node.span);
             findings.push(rules::m02_wrong_type::wrong_type(
-                place,
+                location,
                 "values",
                 "a map",
                 node.kind(),
@@ -54,15 +54,15 @@ impl Values {
         }
 
         for (key, value) in node.entries() {
-            let place = Place::in_text(source, value.span);
+            let location = Location::from_span(source, value.span);
             if let Some(text) = scalar(source, value) {
-                let place = Some(place);
+                let location = Some(location);
                 values
                     .entries
-                    .insert(key.name.clone(), Entry { text, place });
+                    .insert(key.name.clone(), Entry { text, location });
             } else {
                 findings.push(rules::m02_wrong_type::wrong_type(
-                    place,
+                    location,
                     &key.name,
                     "text",
                     value.kind(),
@@ -79,8 +79,8 @@ impl Values {
 
     /// Adds a value, which replaces an existing one of the same name.
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        let (text, place) = (value.to_owned(), None);
-        self.entries.insert(name.to_owned(), Entry { text, place });
+        let (text, location) = (value.to_owned(), None);
+        self.entries.insert(name.to_owned(), Entry { text, location });
         self
     }
 
@@ -119,8 +119,8 @@ impl Values {
     }
 
     /// Returns the location of a value, if it comes from a file.
-    pub fn place(&self, name: &str) -> Option<&Place> {
-        self.entries.get(name)?.place.as_ref()
+    pub fn location(&self, name: &str) -> Option<&Location> {
+        self.entries.get(name)?.location.as_ref()
     }
 
     /// Returns the names, sorted.
@@ -132,8 +132,8 @@ impl Values {
     pub(crate) fn with_manifest(&self, source: &Source, node: &Node) -> Self {
         let mut values = Self::default();
         for (key, value) in node.get("values").map(Node::entries).unwrap_or_default() {
-            let place = Some(Place::in_text(source, value.span));
-            let entry = scalar(source, value).map(|text| Entry { text, place });
+            let location = Some(Location::from_span(source, value.span));
+            let entry = scalar(source, value).map(|text| Entry { text, location });
             values
                 .entries
                 .extend(entry.map(|entry| (key.name.clone(), entry)));
@@ -162,9 +162,9 @@ impl Values {
     pub(crate) fn plain_secrets(&self) -> Vec<Finding> {
         let entries = self.entries.iter();
         let plain = entries.filter_map(|(name, entry)| {
-            let place = entry.place.clone()?;
+            let location = entry.location.clone()?;
             rules::m31_possible_secret::is_plain_secret(name, &entry.text)
-                .then(|| rules::m31_possible_secret::plain_text_secret(place, name))
+                .then(|| rules::m31_possible_secret::plain_text_secret(location, name))
         });
         plain.collect()
     }
@@ -229,11 +229,11 @@ impl Interpolator<'_> {
         match interpolate_nested(text, &|name| self.value(name), &[]) {
             Ok(text) => text,
             Err(errors) => {
-                let place = Place::in_text(self.source, node.span);
+                let location = Location::from_span(self.source, node.span);
                 let names = self.values.names();
                 let findings = errors
                     .into_iter()
-                    .map(|error| error.into_finding(&place, names.clone()));
+                    .map(|error| error.into_finding(&location, names.clone()));
 
                 self.findings.extend(findings);
                 text.to_owned()
@@ -267,14 +267,14 @@ impl InterpolationError {
     /// Returns the finding for this error at the location of the text.
     pub(crate) fn into_finding<'a>(
         self,
-        place: &Place,
+        location: &Location,
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Finding {
         match self {
             Self::Missing(name) => {
-                rules::m14_undefined_value::undefined_value(place.clone(), &name, known)
+                rules::m14_undefined_value::undefined_value(location.clone(), &name, known)
             }
-            Self::Cycle(names) => rules::m30_value_cycle::cycle(place.clone(), &names),
+            Self::Cycle(names) => rules::m30_value_cycle::cycle(location.clone(), &names),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use task_definition::{Condition, Finding, Place};
+use task_definition::{Condition, Finding, Location};
 
 use crate::component::{AppProtocol, ProvidedInterface};
 use crate::diagnostics::Diagnostics;
@@ -24,9 +24,9 @@ pub struct ContainerWiring {
     /// The addresses it listens on, by setting.
     pub(crate) listens: BTreeMap<String, SocketAddr>,
     /// Derived environment variables, each with the location of its derivation.
-    pub(crate) environment: BTreeMap<String, (String, Place)>,
+    pub(crate) environment: BTreeMap<String, (String, Location)>,
     /// The members it waits for, and the condition each must reach.
-    pub(crate) depends_on: Vec<(usize, Condition, Place)>,
+    pub(crate) depends_on: Vec<(usize, Condition, Location)>,
 }
 
 /// The port that clients connect to.
@@ -109,17 +109,17 @@ fn listen(
     let mut findings = Vec::new();
     for (index, member) in assembly.members.iter().enumerate() {
         // Ports that the user sets are taken first, so that derived ones avoid them.
-        for (setting, place, text) in requested_addresses(member) {
+        for (setting, location, text) in requested_addresses(member) {
             let Ok(address) = text.parse::<SocketAddr>() else {
-                findings.push(rules::m21_port_conflict::invalid_address(place, &text));
+                findings.push(rules::m21_port_conflict::invalid_address(location, &text));
                 continue;
             };
 
             if !address.ip().is_loopback() && !may_be_public(public, index, member, &setting) {
-                findings.push(exposed_address(member, &setting, place, address));
+                findings.push(exposed_address(member, &setting, location, address));
             } else if let Some(holder) = taken.insert(address.port(), member.name()) {
                 let finding = rules::m21_port_conflict::port_conflict(
-                    place,
+                    location,
                     address.port(),
                     member.name(),
                     holder,
@@ -155,14 +155,14 @@ fn listen(
             let address = SocketAddr::new(IpAddr::V4(ip), free);
             containers[index].listens.insert(setting.clone(), address);
             let derivation = explain_port(member, &setting, address, port);
-            let place = Place::derived(derivation, Some(member.place.clone()));
+            let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
             set_variable(
                 &mut containers[index],
                 member,
                 &setting,
                 address.to_string(),
-                place,
+                location,
             );
         }
     }
@@ -201,16 +201,16 @@ pub(crate) fn may_be_public(
 pub(crate) fn exposed_address(
     member: &AssemblyMember,
     setting: &str,
-    place: Place,
+    location: Location,
     address: SocketAddr,
 ) -> Finding {
     let (file, address) = (member.component.file(), address.to_string());
     // The admin address has its own message: even the outermost hop must not publish it.
     match &file.admin {
         Some(admin) if admin.setting == setting => {
-            rules::m22_exposed_inner_hop::public_admin(place, member.name(), &address)
+            rules::m22_exposed_inner_hop::public_admin(location, member.name(), &address)
         }
-        _ => rules::m22_exposed_inner_hop::public_inner_hop(place, member.name(), &address),
+        _ => rules::m22_exposed_inner_hop::public_inner_hop(location, member.name(), &address),
     }
 }
 
@@ -243,12 +243,12 @@ pub(crate) fn addresses(member: &AssemblyMember) -> Vec<(String, u16)> {
 }
 
 /// Returns the listen addresses that the manifest sets.
-fn requested_addresses(member: &AssemblyMember) -> Vec<(String, Place, String)> {
+fn requested_addresses(member: &AssemblyMember) -> Vec<(String, Location, String)> {
     active_addresses(member)
         .into_iter()
         .filter_map(|(setting, _)| {
             let requested = member.settings.get(&setting)?;
-            Some((setting, requested.place.clone(), requested.text.clone()))
+            Some((setting, requested.location.clone(), requested.text.clone()))
         })
         .collect()
 }
@@ -291,7 +291,7 @@ fn connect(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
             member.name(),
             other.name()
         );
-        let place = Place::derived(derivation, Some(member.place.clone()));
+        let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
         let text = required.form.replace("{address}", &address);
         set_variable(
@@ -299,7 +299,7 @@ fn connect(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
             member,
             &required.setting,
             text,
-            place,
+            location,
         );
     }
 }
@@ -331,7 +331,7 @@ fn observe(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
         let (member, other) = (&assembly.members[*user], &assembly.members[*provider]);
         let address = loopback_address(&containers[*provider], other, interface);
         let derivation = format!("`{}` sends telemetry to `{}`", member.name(), other.name());
-        let place = Place::derived(derivation, Some(other.place.clone()));
+        let location = Location::from_derivation(derivation, Some(other.location.clone()));
         let resource = format!("service.namespace={task},container.name={}", member.name());
         // The variables of the OpenTelemetry SDK environment specification.
         let variables = [
@@ -342,7 +342,7 @@ fn observe(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
 
         let environment = &mut containers[*user].environment;
         for (name, text) in variables {
-            environment.insert(name.to_owned(), (text, place.clone()));
+            environment.insert(name.to_owned(), (text, location.clone()));
         }
     }
 }
@@ -352,11 +352,11 @@ fn set_variable(
     member: &AssemblyMember,
     setting: &str,
     text: String,
-    place: Place,
+    location: Location,
 ) {
     wired
         .environment
-        .insert(member.component.variable(setting), (text, place));
+        .insert(member.component.variable(setting), (text, location));
 }
 
 /// Derives `dependsOn`. ECS stops containers in the reverse order.
@@ -464,8 +464,8 @@ fn add_dependency(
 ) {
     // The first dependency on a container wins: ECS accepts only one condition per pair.
     if wired.depends_on.iter().all(|(known, ..)| *known != on) {
-        let place = Place::derived(derivation, Some(member.place.clone()));
-        wired.depends_on.push((on, condition, place));
+        let location = Location::from_derivation(derivation, Some(member.location.clone()));
+        wired.depends_on.push((on, condition, location));
     }
 }
 

@@ -4,18 +4,18 @@
 
 use assembly::{Plan, plan_under, render, rule_config};
 use task_definition::source::Source;
-use task_definition::{Authority, Judged, Judgement, Place, Ruling, Severity, Verdict};
+use task_definition::{LevelSource, Outcome, RuleConfig, Location, LevelOverride, Severity, Level};
 
 mod support;
 
-fn plan_with(text: &str, config: &Judgement) -> Result<Plan, Judged> {
+fn plan_with(text: &str, config: &RuleConfig) -> Result<Plan, Outcome> {
     let source = Source::new("case.yaml", text);
     let catalog = support::catalog("tests/rule-catalog");
     plan_under(&source, &catalog, &support::values(), config)
 }
 
-fn plan_without_flags(text: &str) -> Result<Plan, Judged> {
-    plan_with(text, &Judgement::default())
+fn plan_without_flags(text: &str) -> Result<Plan, Outcome> {
+    plan_with(text, &RuleConfig::default())
 }
 
 fn suppressions(plan: &Plan) -> Vec<(&str, &str)> {
@@ -28,13 +28,13 @@ fn suppressions(plan: &Plan) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn flag(rule: &str, verdict: Verdict) -> Judgement {
-    Judgement::new([Ruling {
+fn flag(rule: &str, verdict: Level) -> RuleConfig {
+    RuleConfig::new([LevelOverride {
         rule: rule.to_owned(),
         verdict,
         reason: "a flag".to_owned(),
-        authority: Authority::CommandLine,
-        place: Place::Pointer(String::new()),
+        source: LevelSource::CommandLine,
+        location: Location::Pointer(String::new()),
         files: Vec::new(),
     }])
 }
@@ -106,7 +106,7 @@ service: {}
     assert_eq!(warnings, [("M17", Severity::Warning)]);
 
     // A flag overrides the entry of the manifest.
-    let outcome = plan_with(lowered, &flag("M17", Verdict::Error)).expect_err("raised");
+    let outcome = plan_with(lowered, &flag("M17", Level::Error)).expect_err("raised");
     assert_eq!(outcome.findings[0].severity, Severity::Error);
 }
 
@@ -122,7 +122,7 @@ rules:
 service: {}
 ";
 
-    let plan = plan_with(text, &flag("M17", Verdict::Off));
+    let plan = plan_with(text, &flag("M17", Level::Off));
     let plan = plan.map_err(|outcome| support::format_findings(&outcome.findings));
     let plan = plan.expect("a plan");
     assert_eq!(suppressions(&plan), [("M17", "a flag")]);
@@ -138,7 +138,7 @@ service: {}
 fn fatal_findings_are_reported_despite_a_flag() {
     let outcome = plan_with(
         "name: shop\napp: wep\nservice: {}\n",
-        &flag("M05", Verdict::Off),
+        &flag("M05", Level::Off),
     );
     let outcome = outcome.expect_err("no such component");
     let ids: Vec<_> = outcome
@@ -176,7 +176,7 @@ rules:
         "{}",
         support::format_findings(&findings)
     );
-    let config = Judgement::new(read);
+    let config = RuleConfig::new(read);
     assert_eq!(config.about("legacy/a.json").rulings().len(), 2);
     assert_eq!(config.about("new/a.json").rulings().len(), 1);
 

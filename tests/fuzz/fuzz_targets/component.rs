@@ -1,4 +1,4 @@
-//! Any bytes as a `component.yaml`; what is accepted can stand in an assembly.
+//! Any bytes as a `component.yaml`; an accepted one can be planned and rendered.
 #![no_main]
 
 use assembly::component::Component;
@@ -12,11 +12,12 @@ fuzz_target!(|bytes: &[u8]| {
     let component = match Component::read(&source) {
         Ok(component) => component,
         Err(findings) => {
-            assert!(!findings.is_empty(), "refused without a word");
+            assert!(!findings.is_empty(), "rejected without a finding");
             findings.iter().for_each(|finding| drop(finding.render(Color::No)));
             return;
         }
     };
+    // The smallest assembly with the component as its app.
     let manifest = format!("name: shop\napp: {}\nservice: {{}}\n", component.name());
     let values = Values::default().with("account", "111122223333").with("region", "eu-central-1");
     let planned = plan(&Source::new("shop.yaml", manifest), &Catalog::read(&[source]), &values);

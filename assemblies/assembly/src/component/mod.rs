@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Place, escape};
+use task_definition::{Finding, Location, escape};
 
 use crate::{decode, rules};
 
@@ -83,13 +83,13 @@ impl Component {
     }
 
     /// Returns the location of a field, by JSON pointer.
-    pub fn place(&self, pointer: &str) -> Place {
+    pub fn location(&self, pointer: &str) -> Location {
         let span = self
             .0
             .node
             .at(pointer)
             .map_or(self.0.node.span, |node| node.span);
-        Place::in_text(&self.0.source, span)
+        Location::from_span(&self.0.source, span)
     }
 
     /// Reports fields that contradict each other.
@@ -108,15 +108,15 @@ impl Component {
         let mut findings: Vec<Finding> = settings
             .filter(|(_, _, setting)| !setting.is_empty() && !file.settings.contains_key(*setting))
             .map(|(list, name, setting)| {
-                let place = self.place(&format!("/{list}/{name}/setting"));
-                rules::m18_inconsistent_component::unknown_setting(place, setting)
+                let location = self.location(&format!("/{list}/{name}/setting"));
+                rules::m18_inconsistent_component::unknown_setting(location, setting)
             })
             .collect();
 
         // Without an upstream the proxy could not be wired to the next hop.
         if file.kind == Kind::Proxy && !file.requires.contains_key(UPSTREAM) {
             findings.push(rules::m18_inconsistent_component::proxy_without_upstream(
-                self.place("/kind"),
+                self.location("/kind"),
                 &file.name,
             ));
         }
@@ -124,19 +124,19 @@ impl Component {
         if let Some(firelens) = &file.firelens
             && !file.settings.contains_key(&firelens.output)
         {
-            let place = self.place("/firelens/output");
+            let location = self.location("/firelens/output");
             findings.push(rules::m18_inconsistent_component::unknown_setting(
-                place,
+                location,
                 &firelens.output,
             ));
         }
 
         // The event fills settings of the component, by the names of its fields.
         for (setting, text) in &file.trigger {
-            let place = self.place(&format!("/trigger/{}", escape(setting)));
+            let location = self.location(&format!("/trigger/{}", escape(setting)));
             if !file.settings.contains_key(setting) {
                 findings.push(rules::m42_unknown_trigger_field::unknown_setting(
-                    place.clone(),
+                    location.clone(),
                     setting,
                 ));
             }
@@ -145,7 +145,7 @@ impl Component {
             let unknown =
                 unknown.filter(|field| !rules::m42_unknown_trigger_field::is_known(field));
             findings.extend(unknown.map(|field| {
-                rules::m42_unknown_trigger_field::unknown_field(place.clone(), field)
+                rules::m42_unknown_trigger_field::unknown_field(location.clone(), field)
             }));
         }
 
@@ -153,14 +153,14 @@ impl Component {
             let unknown = settings.iter().enumerate();
             let unknown = unknown.filter(|(_, setting)| !file.settings.contains_key(*setting));
             findings.extend(unknown.map(|(at, setting)| {
-                let place = self.place(&format!("/one_of/{list}/{at}"));
-                rules::m18_inconsistent_component::unknown_setting(place, setting)
+                let location = self.location(&format!("/one_of/{list}/{at}"));
+                rules::m18_inconsistent_component::unknown_setting(location, setting)
             }));
         }
 
         if !has_valid_name(file) {
             findings.push(rules::m04_invalid_name::invalid_name(
-                self.place("/name"),
+                self.location("/name"),
                 &file.name,
             ));
         }

@@ -600,7 +600,7 @@ fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinit
     }
 }
 
-/// Returns the overlay for the fields with different normal forms, with the spelling of the original.
+/// Returns the overlay for the fields with different normal inputs, with the spelling of the original.
 fn diff_fields(
     derived: &Value,
     original: &Value,

@@ -11,7 +11,7 @@
 //! compared with the original before it is returned, so an import never succeeds with a different definition.
 
 use task_definition::source::Source;
-use task_definition::{Finding, Place, Severity, TaskDefinition, difference, normalise};
+use task_definition::{Finding, Location, Severity, TaskDefinition, difference, normalise};
 
 use crate::component::Catalog;
 use crate::values::Values;
@@ -166,12 +166,12 @@ fn verify(
 const MAX_ROUNDS: usize = 6;
 
 fn to_mismatch(findings: Vec<Finding>) -> ImportError {
-    let line = |place: &Place| match place {
-        Place::Text { excerpt_line, .. } => format!(" (`{}`)", excerpt_line.trim()),
+    let line = |location: &Location| match location {
+        Location::Text { excerpt_line, .. } => format!(" (`{}`)", excerpt_line.trim()),
         _ => String::new(),
     };
     let lines = findings.iter().map(|finding| {
-        let line = line(&finding.place);
+        let line = line(&finding.location);
         format!("{}: {}{line}", finding.rule, finding.message)
     });
     ImportError::RoundTripMismatch(lines.collect())

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Place, escape};
+use task_definition::{Finding, Location, escape};
 
 use crate::{decode, rules};
 
@@ -131,10 +131,10 @@ impl Lock {
     }
 
     /// Returns the location of an entry's field.
-    fn place(&self, image: &str, field: &str) -> Option<Place> {
+    fn location(&self, image: &str, field: &str) -> Option<Location> {
         let (source, node) = self.text.as_ref()?;
         let node = node.at(&format!("/images/{}{field}", escape(image)))?;
-        Some(Place::in_text(source, node.span))
+        Some(Location::from_span(source, node.span))
     }
 
     /// Reports malformed entries.
@@ -142,10 +142,10 @@ impl Lock {
         let mut findings = Vec::new();
         for (image, locked) in self.images() {
             // Entries that were inserted by code have no location, and come from a registry.
-            let at = |field| self.place(image, field).into_iter();
+            let at = |field| self.location(image, field).into_iter();
             if !is_mutable(image) {
                 findings.extend(
-                    at("").map(|place| rules::m52_invalid_lock_entry::not_a_tag(place, image)),
+                    at("").map(|location| rules::m52_invalid_lock_entry::not_a_tag(location, image)),
                 );
             }
 
@@ -153,7 +153,7 @@ impl Lock {
                 let digest = &locked.digest;
                 findings.extend(
                     at("/digest")
-                        .map(|place| rules::m52_invalid_lock_entry::invalid_digest(place, digest)),
+                        .map(|location| rules::m52_invalid_lock_entry::invalid_digest(location, digest)),
                 );
             }
         }

@@ -1,6 +1,6 @@
 //! Replaces tags by digests in a finished task definition.
 
-use task_definition::{Finding, Located, Place, TaskDefinition};
+use task_definition::{Finding, LocatedDefinition, Location, TaskDefinition};
 
 use super::{Lock, is_mutable, reference};
 use crate::rules;
@@ -19,28 +19,28 @@ pub enum LockMode {
 pub const LABEL: &str = "assemble.image-tag";
 
 /// Pins every image of a definition, including those from overrides and the patch.
-pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
+pub(crate) fn pin(located: &mut LocatedDefinition, lock: &Lock) -> Vec<Finding> {
     let mut findings = Vec::new();
     let platform = platform(&located.definition);
     let containers = located.definition.container_definitions.iter_mut();
     for (index, container) in containers.enumerate() {
         let pointer = format!("/containerDefinitions/{index}/image");
-        let place = located.places.of(&pointer);
+        let location = located.locations.of(&pointer);
         if !is_mutable(&container.image) {
             continue;
         }
 
         let Some(locked) = lock.get(&container.image) else {
-            let finding = check_missing(&container.image, place, lock);
+            let finding = check_missing(&container.image, location, lock);
             findings.extend(finding.map(|finding| finding.about(pointer)));
             continue;
         };
 
         // Lock files without platforms are accepted: the field is optional.
         if !locked.platforms.is_empty() && !locked.platforms.contains(&platform) {
-            let place = lock.place(&container.image, "/platforms").unwrap_or(place);
+            let location = lock.location(&container.image, "/platforms").unwrap_or(location);
             let finding = rules::m52_invalid_lock_entry::wrong_platform(
-                place,
+                location,
                 &container.image,
                 &platform,
                 &locked.platforms,
@@ -67,7 +67,7 @@ pub(crate) fn pin(located: &mut Located, lock: &Lock) -> Vec<Finding> {
 }
 
 /// Reports an image that is not in the lock. Without a lock file this is a finding only with `--locked`.
-fn check_missing(image: &str, place: Place, lock: &Lock) -> Option<Finding> {
+fn check_missing(image: &str, location: Location, lock: &Lock) -> Option<Finding> {
     let mode = lock.mode;
     // An environment without a lock file has not opted in.
     if lock.text.is_none() && mode == LockMode::BestEffort {
@@ -75,9 +75,9 @@ fn check_missing(image: &str, place: Place, lock: &Lock) -> Option<Finding> {
     }
     let other_tags: Vec<&str> = lock.other_tags(image).map(reference::tag).collect();
     Some(if other_tags.is_empty() {
-        rules::m50_not_locked::not_locked(place, image, mode)
+        rules::m50_not_locked::not_locked(location, image, mode)
     } else {
-        rules::m51_stale_lock::stale_lock(place, image, &other_tags, mode)
+        rules::m51_stale_lock::stale_lock(location, image, &other_tags, mode)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use crate::values::{Interpolator, Values};
 use crate::{decode, rules};
@@ -56,7 +56,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         && !is_name(name.1)
     {
         findings.push(rules::m04_invalid_name::invalid_name(
-            Place::in_text(source, name.0.span),
+            Location::from_span(source, name.0.span),
             name.1,
         ));
     }
@@ -89,23 +89,23 @@ impl Manifest {
     }
 
     /// Returns the location of a value, by JSON pointer, or of the closest value that contains it.
-    pub fn place(&self, pointer: &str) -> Place {
+    pub fn location(&self, pointer: &str) -> Location {
         let mut around = pointer;
         // The root always exists, so this ends.
         loop {
             if let Some(node) = self.node.at(around) {
-                return Place::in_text(&self.source, node.span);
+                return Location::from_span(&self.source, node.span);
             }
             around = &around[..around.rfind('/').unwrap_or(0)];
         }
     }
 
     /// Returns the location of a key in the map at a JSON pointer.
-    pub fn key_place(&self, pointer: &str, key: &str) -> Place {
+    pub fn key_place(&self, pointer: &str, key: &str) -> Location {
         let keys = self.node.at(pointer).map(Node::entries).unwrap_or_default();
         match keys.iter().find(|(other, _)| other.name == key) {
-            Some((key, _)) => Place::in_text(&self.source, key.span),
-            None => self.place(pointer),
+            Some((key, _)) => Location::from_span(&self.source, key.span),
+            None => self.location(pointer),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use task_definition::{
     Condition, ContainerDefinition, Dependency, Edit, Finding, FirelensConfiguration, HealthCheck,
-    KeyValue, LinuxParameters, Located, LogConfiguration, MountPoint, Place, Places, PortMapping,
+    KeyValue, LinuxParameters, LocatedDefinition, LogConfiguration, MountPoint, Location, LocationMap, PortMapping,
     RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read_value,
 };
 
@@ -23,23 +23,23 @@ use crate::wire::{ContainerWiring, Wiring, addresses};
 pub(super) fn definition(
     wiring: &Wiring,
     task_role: &[Statement],
-) -> Result<Located, Vec<Finding>> {
-    let mut places = Places::new();
+) -> Result<LocatedDefinition, Vec<Finding>> {
+    let mut locations = LocationMap::new();
     let allocation = allocate(&wiring.assembly)?;
-    let derived = task(wiring, &allocation, task_role, &mut places);
+    let derived = task(wiring, &allocation, task_role, &mut locations);
     // Merged as JSON: overrides can set any field of ECS, also those without a field in our types.
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
 
-    merge_overrides(wiring, &mut value, &mut places);
-    let definition = read_value(&value, &places).or_else(|findings| {
+    merge_overrides(wiring, &mut value, &mut locations);
+    let definition = read_value(&value, &locations).or_else(|findings| {
         if convert_references(&mut value, &findings) {
-            read_value(&value, &places)
+            read_value(&value, &locations)
         } else {
             Err(findings)
         }
     })?;
 
-    Ok(Located { definition, places })
+    Ok(LocatedDefinition { definition, locations })
 }
 
 /// Converts interpolated text to the type of its field; returns whether any value changed.
@@ -50,7 +50,7 @@ fn convert_references(value: &mut Value, findings: &[Finding]) -> bool {
     let mut changed = false;
     for finding in findings
         .iter()
-        .filter(|finding| is_reference(&finding.place))
+        .filter(|finding| is_reference(&finding.location))
     {
         for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
             if let Edit::Set(pointer, typed) = edit
@@ -66,14 +66,14 @@ fn convert_references(value: &mut Value, findings: &[Finding]) -> bool {
 }
 
 /// Returns whether a value was written as `${…}` alone.
-fn is_reference(place: &Place) -> bool {
-    let Place::Text {
+fn is_reference(location: &Location) -> bool {
+    let Location::Text {
         column,
         end_column,
         excerpt_line,
         excerpt_column,
         ..
-    } = place
+    } = location
     else {
         return false;
     };
@@ -92,7 +92,7 @@ fn is_reference(place: &Place) -> bool {
 }
 
 /// Merges the components' `container:`, then the containers' overrides, then the patch of the task.
-fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut Places) {
+fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut LocationMap) {
     let manifest = &wiring.assembly.manifest;
     for (index, member) in wiring.assembly.members.iter().enumerate() {
         let pointer = format!("/containerDefinitions/{index}");
@@ -143,7 +143,7 @@ fn task(
     wiring: &Wiring,
     Allocation { size, shares }: &Allocation,
     task_role: &[Statement],
-    places: &mut Places,
+    places: &mut LocationMap,
 ) -> TaskDefinition {
     let assembly = &wiring.assembly;
     let file = assembly.manifest.file();
@@ -152,7 +152,7 @@ fn task(
     // A field without its own location falls back to the container's, the line that names it.
     let containers = assembly.members.iter().enumerate().map(|(index, member)| {
         let pointer = format!("/containerDefinitions/{index}");
-        places.insert(pointer.clone(), member.place.clone());
+        places.insert(pointer.clone(), member.location.clone());
         container(wiring, index, shares[index], &pointer, places)
     });
     let containers = containers.collect();
@@ -177,7 +177,7 @@ fn task(
 }
 
 /// Sets the locations of the task's own fields.
-fn insert_task_places(wiring: &Wiring, places: &mut Places) {
+fn insert_task_places(wiring: &Wiring, places: &mut LocationMap) {
     let manifest = &wiring.assembly.manifest;
     places.insert("", manifest.place("/name"));
     places.insert("/family", manifest.place("/name"));
@@ -193,7 +193,7 @@ fn insert_task_places(wiring: &Wiring, places: &mut Places) {
             manifest.place(&pointer)
         } else {
             let derivation = "the smallest Fargate size that holds the sum of the containers";
-            Place::derived(derivation, Some(manifest.place("/name")))
+            Location::from_derivation(derivation, Some(manifest.place("/name")))
         };
         places.insert(format!("/{field}"), place);
     }
@@ -204,7 +204,7 @@ fn container(
     index: usize,
     share: Share,
     at: &str,
-    places: &mut Places,
+    places: &mut LocationMap,
 ) -> ContainerDefinition {
     let member = &wiring.assembly.members[index];
     let wired = &wiring.containers[index];
@@ -313,7 +313,7 @@ fn command(member: &AssemblyMember) -> Vec<String> {
 }
 
 /// Returns the container's variables sorted by name: derived ones, replaced by those that the user sets.
-fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> Vec<KeyValue> {
+fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut LocationMap) -> Vec<KeyValue> {
     let member = &wiring.assembly.members[index];
     // Later sources replace earlier ones of the same name.
     let mut variables = default_variables(member);
@@ -334,7 +334,7 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
         }
         // Names only: the value stays in Secrets Manager or Parameter Store.
         let name = member.component.variable(setting);
-        variables.insert(name, (given.text.clone(), given.place.clone()));
+        variables.insert(name, (given.text.clone(), given.location.clone()));
     }
 
     let mut environment = Vec::new();
@@ -347,7 +347,7 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> 
 }
 
 /// Returns the default settings of a third-party image, which does not read its `component.yaml`.
-fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Place)> {
+fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Location)> {
     let component = &member.component;
     let file = component.file();
     if file.container.is_none() {
@@ -375,7 +375,7 @@ fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Place
 }
 
 /// Returns the drain limit of a component that has one: its stop timeout, less the time to flush and exit.
-fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Place))> {
+fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Location))> {
     let file = member.component.file();
     file.settings.get("drain_limit")?;
     let manifest = &wiring.assembly.manifest;
@@ -388,7 +388,7 @@ fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (Str
     // ECS sends SIGKILL at the stop timeout, so the drain must end before it.
     let limit = stop.saturating_sub(u64::from(FLUSH_SECONDS)).max(1);
     let derivation = format!("stopTimeout {stop} s, less {FLUSH_SECONDS} s to flush and exit");
-    let place = Place::derived(derivation, Some(member.place.clone()));
+    let place = Location::from_derivation(derivation, Some(member.location.clone()));
 
     Some((
         member.component.variable("drain_limit"),
@@ -399,12 +399,12 @@ fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (Str
 /// Seconds between the end of the drain and SIGKILL, for flushing telemetry and exiting.
 pub(crate) const FLUSH_SECONDS: u32 = 5;
 
-fn secrets(member: &AssemblyMember, at: &str, places: &mut Places) -> Vec<Secret> {
+fn secrets(member: &AssemblyMember, at: &str, places: &mut LocationMap) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (setting, given) in &member.secrets {
         places.insert(
             format!("{at}/secrets/{}", secrets.len()),
-            given.place.clone(),
+            given.location.clone(),
         );
 
         let name = member.component.variable(setting);
@@ -421,7 +421,7 @@ fn depends_on(
     wiring: &Wiring,
     wired: &ContainerWiring,
     at: &str,
-    places: &mut Places,
+    places: &mut LocationMap,
 ) -> Vec<Dependency> {
     let mut dependencies = Vec::new();
     for (on, condition, place) in &wired.depends_on {

@@ -5,7 +5,7 @@
 //! A single variable takes precedence over a settings document, and `environment` over
 //! `environmentFiles`. An address in a container's `environment` is therefore final.
 
-use task_definition::{Finding, Located, Place};
+use task_definition::{Finding, LocatedDefinition, Location};
 
 use crate::resolve::{AssemblyMember, RunMode};
 use crate::text::suggest;
@@ -13,7 +13,7 @@ use crate::wire::{self, Wiring, addresses, may_be_public};
 use crate::{component::Component, rules};
 
 /// Checks each variable with a component's prefix, and each address that a component listens on.
-pub(super) fn check(wiring: &Wiring, located: &Located) -> Vec<Finding> {
+pub(super) fn check(wiring: &Wiring, located: &LocatedDefinition) -> Vec<Finding> {
     let members = wiring.assembly.members.iter().enumerate();
     members
         .flat_map(|(index, member)| {
@@ -33,35 +33,35 @@ struct Variable<'l> {
     /// `None` for a secret.
     value: Option<&'l str>,
     /// The location of its name.
-    name_place: Place,
+    name_place: Location,
     /// The location of its value.
-    place: Place,
+    location: Location,
 }
 
 /// Returns the variables of a member's container.
-fn variables(located: &Located, index: usize) -> Vec<Variable<'_>> {
+fn variables(located: &LocatedDefinition, index: usize) -> Vec<Variable<'_>> {
     // Containers keep the order of the members: a patch merges the list by name and can only append.
     let Some(container) = located.definition.container_definitions.get(index) else {
         return Vec::new();
     };
-    let place = |list: &str, item: usize, field: &str| {
+    let location = |list: &str, item: usize, field: &str| {
         let pointer = format!("/containerDefinitions/{index}/{list}/{item}/{field}");
-        located.places.of(&pointer)
+        located.locations.of(&pointer)
     };
     let variables = container.environment.iter().enumerate();
     let variables = variables.map(|(item, variable)| Variable {
         name: &variable.name,
         value: Some(&variable.value),
-        name_place: place("environment", item, "name"),
-        place: place("environment", item, "value"),
+        name_place: location("environment", item, "name"),
+        location: location("environment", item, "value"),
     });
 
     let secrets = container.secrets.iter().enumerate();
     let secrets = secrets.map(|(item, secret)| Variable {
         name: &secret.name,
         value: None,
-        name_place: place("secrets", item, "name"),
-        place: place("secrets", item, "valueFrom"),
+        name_place: location("secrets", item, "name"),
+        location: location("secrets", item, "valueFrom"),
     });
 
     variables.chain(secrets).collect()
@@ -85,17 +85,17 @@ fn check_names(component: &Component, variables: &[Variable<'_>]) -> Vec<Finding
         let Some(rest) = name.strip_prefix(&prefix) else {
             continue;
         };
-        let (place, component_name) = (name_place.clone(), component.name());
+        let (location, component_name) = (name_place.clone(), component.name());
 
         if known.iter().any(|known| known == name) {
             continue;
         }
         // A document of settings is read at start, so its contents cannot be checked here.
         findings.push(if matches!(rest, "SETTINGS" | "SETTINGS_FILE") {
-            rules::m23_opaque_settings::settings_document(place, component_name, name)
+            rules::m23_opaque_settings::settings_document(location, component_name, name)
         } else {
             let hint = suggest(name, known.iter().map(String::as_str));
-            rules::m10_unknown_setting::unknown_variable(place, component_name, name, &hint)
+            rules::m10_unknown_setting::unknown_variable(location, component_name, name, &hint)
         });
     }
 
@@ -122,8 +122,8 @@ fn check_values(member: &AssemblyMember, variables: &[Variable<'_>]) -> Vec<Find
     for (setting, declaration) in unchecked {
         let name = component.variable(setting);
         let variable = variables.iter().find(|variable| variable.name == name);
-        let Some((text, place)) =
-            variable.and_then(|variable| Some((variable.value?, variable.place.clone())))
+        let Some((text, location)) =
+            variable.and_then(|variable| Some((variable.value?, variable.location.clone())))
         else {
             continue;
         };
@@ -133,7 +133,7 @@ fn check_values(member: &AssemblyMember, variables: &[Variable<'_>]) -> Vec<Find
             None => {
                 let expected = declaration.kind.description();
                 findings.push(rules::m11_wrong_setting_type::wrong_kind(
-                    place,
+                    location,
                     component_name,
                     setting,
                     expected,
@@ -144,7 +144,7 @@ fn check_values(member: &AssemblyMember, variables: &[Variable<'_>]) -> Vec<Find
                 let invalid = declaration.check(&value);
                 findings.extend(invalid.map(|invalid| {
                     rules::m28_invalid_setting_value::invalid_value(
-                        place,
+                        location,
                         component_name,
                         setting,
                         invalid,
@@ -162,7 +162,7 @@ fn check_addresses(
     wiring: &Wiring,
     index: usize,
     variables: &[Variable<'_>],
-    located: &Located,
+    located: &LocatedDefinition,
 ) -> Vec<Finding> {
     let member = &wiring.assembly.members[index];
     let mut findings = Vec::new();
@@ -179,9 +179,9 @@ fn check_addresses(
         // The wiring sets the variable, so an override has removed it; a settings document could now set any address.
         if set.peek().is_none() && member.run_mode == RunMode::Service {
             let list = format!("/containerDefinitions/{index}/environment");
-            let place = located.places.of(&list);
+            let location = located.locations.of(&list);
             findings.push(rules::m22_exposed_inner_hop::missing_address(
-                place,
+                location,
                 member.name(),
                 &name,
             ));
@@ -197,10 +197,10 @@ fn check_address(
     setting: &str,
     variable: &Variable<'_>,
 ) -> Option<Finding> {
-    let (name, place) = (member.name(), variable.place.clone());
+    let (name, location) = (member.name(), variable.location.clone());
     let Some(text) = variable.value else {
         return Some(rules::m22_exposed_inner_hop::secret_address(
-            place,
+            location,
             name,
             variable.name,
         ));
@@ -208,7 +208,7 @@ fn check_address(
     // Host names are not resolved: `localhost` is rejected as well, as in the components.
     match text.parse::<std::net::SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => None,
-        Ok(address) => Some(wire::exposed_address(member, setting, place, address)),
-        Err(_) => Some(rules::m21_port_conflict::invalid_address(place, text)),
+        Ok(address) => Some(wire::exposed_address(member, setting, location, address)),
+        Err(_) => Some(rules::m21_port_conflict::invalid_address(location, text)),
     }
 }

@@ -173,14 +173,14 @@ mod tests {
     fn merges_lists_by_name_and_removes_null_fields() {
         let mut value = json!({ "list": [{ "name": "a", "x": 1 }], "gone": 1, "kept": [1, 2] });
         let overlay = json!({ "list": [{ "name": "b" }, { "name": "a", "x": 2 }], "gone": null });
-        let mut places = Vec::new();
+        let mut locations = Vec::new();
         merge(&mut value, &overlay, "", "/patch", &mut |at, from| {
-            places.push((at, from.to_owned()));
+            locations.push((at, from.to_owned()));
         });
         assert_eq!(
             value,
             json!({ "list": [{ "name": "a", "x": 2 }, { "name": "b" }], "kept": [1, 2] })
         );
-        assert!(places.contains(&("/list/0/x".to_owned(), "/patch/list/1/x".to_owned())));
+        assert!(locations.contains(&("/list/0/x".to_owned(), "/patch/list/1/x".to_owned())));
     }
 }

@@ -1,6 +1,6 @@
 //! The plan: an assembly that passed every rule, with its task definition and permissions.
 
-use task_definition::{Authority, Finding, Judged, Located, Silenced, TaskDefinition};
+use task_definition::{LevelSource, Finding, Outcome, LocatedDefinition, SuppressedFinding, TaskDefinition};
 
 use crate::component::Component;
 use crate::diagnostics::Diagnostics;
@@ -30,7 +30,7 @@ pub struct Plan {
     pub(crate) task_role: Vec<iam::Statement>,
     size: Size,
     price: Option<Price>,
-    outcome: Judged,
+    outcome: Outcome,
 }
 
 /// A Fargate size; displays as `0.25 vCPU · 0.5 GB`.
@@ -53,7 +53,7 @@ impl std::fmt::Display for Size {
 }
 
 /// Derives permissions, sizes and the task definition, then checks every rule.
-pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged> {
+pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Outcome> {
     let derived = iam::task::statements(&wiring.assembly).and_then(|(task_role, wildcards)| {
         let located = definition::definition(&wiring, &task_role)?;
         Ok((task_role, wildcards, located))
@@ -74,7 +74,7 @@ pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged
         finding.rule == "P09"
             && findings
                 .iter()
-                .any(|known| known.rule == "M22" && known.place == finding.place)
+                .any(|known| known.rule == "M22" && known.location == finding.location)
     };
     let mut definition_findings = task_definition::check(&located);
 
@@ -91,7 +91,7 @@ pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Judged
         return Err(outcome);
     }
 
-    let Located { definition, .. } = located;
+    let LocatedDefinition { definition, .. } = located;
     let size = size_of(&definition);
     let execution_role = iam::execution::statements(&wiring.assembly, &definition);
     let plan = Plan {
@@ -122,12 +122,12 @@ pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Fin
 }
 
 /// Reports unused suppressions of the manifest and returns the outcome.
-fn finish_diagnostics(mut diagnostics: Diagnostics) -> Judged {
+fn finish_diagnostics(mut diagnostics: Diagnostics) -> Outcome {
     // Every rule has run by now, so an entry for a rule that has not triggered is unused.
     let manifest_overrides = diagnostics
         .overrides()
         .iter()
-        .filter(|ruling| ruling.authority == Authority::Manifest);
+        .filter(|ruling| ruling.source == LevelSource::Manifest);
     let unused = rule_config::unused_suppressions(manifest_overrides, |rule| {
         diagnostics.has_triggered(rule)
     });
@@ -243,12 +243,12 @@ impl Plan {
     }
 
     /// Returns the suppressed findings, with the reasons.
-    pub fn suppressed_findings(&self) -> &[Silenced] {
-        &self.outcome.silenced
+    pub fn suppressed_findings(&self) -> &[SuppressedFinding] {
+        &self.outcome.suppressed
     }
 
     /// Returns the outcome of all stages: findings and suppressed findings.
-    pub fn outcome(&self) -> &Judged {
+    pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 }

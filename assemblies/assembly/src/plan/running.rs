@@ -55,9 +55,9 @@ fn check_load_balancer(wiring: &Wiring, service: &Service, findings: &mut Vec<Fi
         .and_then(|target| target.requests_per_task);
 
     if requests_per_task.is_some() && balancer != LoadBalancer::Application {
-        let place = manifest.place("/service/target/requests_per_task");
+        let location = manifest.location("/service/target/requests_per_task");
         findings.push(rules::m37_unsupported_load_balancer::no_request_metric(
-            place,
+            location,
         ));
     }
 
@@ -66,9 +66,9 @@ fn check_load_balancer(wiring: &Wiring, service: &Service, findings: &mut Vec<Fi
         .is_some_and(|balancer| balancer != LoadBalancer::None);
     // Without a public port there is no target for the load balancer.
     if wants_balancer && wiring.public.is_none() {
-        let place = manifest.place("/service/load_balancer");
+        let location = manifest.location("/service/load_balancer");
         findings.push(rules::m37_unsupported_load_balancer::no_port(
-            place,
+            location,
             &manifest.file().app,
         ));
     }
@@ -78,16 +78,16 @@ fn check_trigger(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> 
     let mut findings = Vec::new();
     if on_demand.on_failure == OnFailure::Ignore {
         findings.push(rules::m41_unreported_failure::unreported_failure(
-            manifest.place("/on_demand/on_failure"),
+            manifest.location("/on_demand/on_failure"),
         ));
     }
 
     let variables = trigger::variables(&wiring.assembly);
     for text in variables.iter().map(|variable| &variable.text) {
         if let Some(key) = triggering_key(on_demand, text) {
-            let place = manifest.place("/on_demand/output_bucket");
+            let location = manifest.location("/on_demand/output_bucket");
             findings.push(rules::m40_trigger_loop::trigger_loop(
-                place,
+                location,
                 &on_demand.bucket,
                 &key,
             ));
@@ -104,9 +104,9 @@ fn check_trigger(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> 
     let longest = trigger::max_overrides_chars(app, &variables);
 
     if longest > MAX_OVERRIDES_CHARS {
-        let place = manifest.place("/app");
-        findings.push(rules::m43_overrides_too_long::too_long(
-            place,
+        let location = manifest.location("/app");
+        findings.push(rules::m43_overrides_too_long::too_long_message(
+            location,
             app,
             longest,
             MAX_OVERRIDES_CHARS,

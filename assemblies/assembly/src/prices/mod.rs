@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use task_definition::source::{self, Source};
-use task_definition::{Finding, Place, TaskDefinition};
+use task_definition::{Finding, Location, TaskDefinition};
 
 use crate::manifest::Architecture;
 use crate::plan::{Size, size_of};
@@ -65,9 +65,9 @@ impl Prices {
             let span = node
                 .get("regions")
                 .map_or(node.span, |regions| regions.span);
-            let place = Place::in_text(source, span);
+            let location = Location::from_span(source, span);
             findings.push(rules::m03_missing_field::missing_field(
-                place,
+                location,
                 "regions.us-east-1",
             ));
         }

@@ -95,9 +95,9 @@ fn next_hop(
         interfaces.join(", ")
     };
 
-    let place = next.place.clone();
+    let location = next.location.clone();
     findings.push(rules::m08_protocol_mismatch::mismatch(
-        place,
+        location,
         hop.name(),
         &required.interface,
         next.name(),
@@ -133,9 +133,9 @@ fn find_provider(
     match providers[..] {
         [] if required.optional => None,
         [] => {
-            let place = member.place.clone();
+            let location = member.location.clone();
             findings.push(rules::m09_unmet_requirement::unmet(
-                place,
+                location,
                 member.name(),
                 interface,
                 setting,
@@ -150,7 +150,7 @@ fn find_provider(
                 .map(|provider| format!("`{}`", members[*provider].name()))
                 .collect();
             findings.push(rules::m09_unmet_requirement::ambiguous(
-                member.place.clone(),
+                member.location.clone(),
                 member.name(),
                 interface,
                 &names.join(" and "),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use crate::component::{Catalog, Component, Kind};
 use crate::diagnostics::Diagnostics;
@@ -41,7 +41,7 @@ pub struct AssemblyMember {
     pub(crate) settings: BTreeMap<String, Setting>,
     pub(crate) secrets: BTreeMap<String, Secret>,
     /// The location in the manifest that names it.
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) run_mode: RunMode,
 }
 
@@ -149,9 +149,9 @@ fn members(
 ) -> Vec<AssemblyMember> {
     let mut members: Vec<AssemblyMember> = Vec::new();
     for (role, name, pointer) in declared_components(manifest) {
-        let place = manifest.place(&pointer);
+        let location = manifest.location(&pointer);
         if members.iter().any(|member| member.component.name() == name) {
-            findings.push(rules::m06_duplicate_component::duplicate(place, name));
+            findings.push(rules::m06_duplicate_component::duplicate(location, name));
             continue;
         }
 
@@ -159,7 +159,7 @@ fn members(
             None => {
                 let hint = suggest(name, catalog.names());
                 findings.push(rules::m05_unknown_component::unknown_component(
-                    place, name, &hint,
+                    location, name, &hint,
                 ));
             }
             // The component's own findings say why it cannot be used here.
@@ -171,13 +171,13 @@ fn members(
                         expected_kind(role),
                     );
                     findings.push(rules::m07_wrong_role::wrong_role(
-                        place.clone(),
+                        location.clone(),
                         name,
                         kind,
                         expected,
                     ));
                 }
-                members.push(member(component, role, place, manifest, values, findings));
+                members.push(member(component, role, location, manifest, values, findings));
             }
         }
     }
@@ -197,12 +197,12 @@ fn members(
 fn member(
     component: &Component,
     role: Role,
-    place: Place,
+    location: Location,
     manifest: &Manifest,
     values: &Values,
     findings: &mut Vec<Finding>,
 ) -> AssemblyMember {
-    let (settings, secrets) = settings::settings(component, manifest, &place, findings);
+    let (settings, secrets) = settings::settings(component, manifest, &location, findings);
     let image = image(component, manifest, values, findings);
     let overrides = manifest.file().overrides.get(component.name());
     let container = overrides.and_then(|fields| fields.get("name")?.as_str());
@@ -221,7 +221,7 @@ fn member(
         image,
         settings,
         secrets,
-        place,
+        location,
     }
 }
 
@@ -242,11 +242,11 @@ fn image(
     values
         .interpolate(&component.file().image)
         .unwrap_or_else(|missing| {
-            let place = component.place("/image");
+            let location = component.location("/image");
             findings.extend(
                 missing
                     .into_iter()
-                    .map(|error| error.into_finding(&place, values.names())),
+                    .map(|error| error.into_finding(&location, values.names())),
             );
             String::new()
         })
@@ -319,21 +319,21 @@ fn check_run_mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mu
             ));
         }
         (None, None) => findings.push(rules::m15_service_or_on_demand::neither(
-            manifest.place("/name"),
+            manifest.location("/name"),
         )),
         (Some(service), None) if service.min > service.max => {
-            let place = manifest.place("/service/min");
+            let location = manifest.location("/service/min");
             findings.push(rules::m16_invalid_task_count::min_above_max(
-                place,
+                location,
                 service.min,
                 service.max,
             ));
         }
         // Scaling between two counts needs a metric to follow.
         (Some(service), None) if service.min < service.max && service.target.is_none() => {
-            let place = manifest.place("/service/max");
+            let location = manifest.location("/service/max");
             findings.push(rules::m16_invalid_task_count::no_target(
-                place,
+                location,
                 service.min,
                 service.max,
             ));
@@ -342,7 +342,7 @@ fn check_run_mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mu
             let app = members.iter().find(|member| member.role == Role::App);
             let unsupported = app.filter(|app| app.component.file().commands.on_demand.is_none());
             findings.extend(unsupported.map(|app| {
-                rules::m20_unsupported_run_mode::no_on_demand_command(app.place.clone(), app.name())
+                rules::m20_unsupported_run_mode::no_on_demand_command(app.location.clone(), app.name())
             }));
         }
         (Some(_), None) => {}
@@ -372,16 +372,16 @@ fn check_unknown_components(
     for (index, name) in file.order.iter().enumerate() {
         if !declared.contains(&name.as_str()) {
             let hint = suggest(name, declared.iter().copied());
-            let place = manifest.place(&format!("/order/{index}"));
-            findings.push(rules::m17_not_in_task::not_in_task(place, name, &hint));
+            let location = manifest.location(&format!("/order/{index}"));
+            findings.push(rules::m17_not_in_task::not_in_task(location, name, &hint));
         }
     }
 
     for (list, name) in references {
         if !declared.contains(&name.as_str()) {
             let hint = suggest(name, members.iter().map(AssemblyMember::name));
-            let place = manifest.key_place(list, name);
-            findings.push(rules::m17_not_in_task::not_in_task(place, name, &hint));
+            let location = manifest.key_place(list, name);
+            findings.push(rules::m17_not_in_task::not_in_task(location, name, &hint));
         }
     }
 }
@@ -407,8 +407,8 @@ fn check_unused_values(
     used.extend(["account", "region", "partition", "cluster"].map(str::to_owned));
     for name in manifest.file().values.keys() {
         if !used.contains(name) {
-            let place = manifest.key_place("/values", name);
-            findings.push(rules::m32_unused_value::unused_value(place, name));
+            let location = manifest.key_place("/values", name);
+            findings.push(rules::m32_unused_value::unused_value(location, name));
         }
     }
 }
@@ -419,9 +419,9 @@ fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) ->
         if let Some(value) = values.get(name) {
             return value.to_owned();
         }
-        let place = manifest.place("/name");
+        let location = manifest.location("/name");
         findings.push(rules::m14_undefined_value::undefined_value(
-            place,
+            location,
             name,
             values.names(),
         ));

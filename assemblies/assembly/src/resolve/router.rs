@@ -46,11 +46,11 @@ pub(super) fn router(
                 output.insert(name, text);
             }
             Err(missing) => {
-                let place = router
+                let location = router
                     .component
-                    .place(&format!("/settings/{}", firelens.output));
+                    .location(&format!("/settings/{}", firelens.output));
                 findings.extend(missing.iter().map(|name| {
-                    rules::m14_undefined_value::undefined_value(place.clone(), name, values.names())
+                    rules::m14_undefined_value::undefined_value(location.clone(), name, values.names())
                 }));
             }
         }

@@ -27,9 +27,9 @@ fn check_scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Find
     // With `min` above `max`, or a range without a target, M16 reports the cause instead.
     if !scales && service.min == service.max {
         for (field, _) in scaling_fields.iter().filter(|(_, is_set)| *is_set) {
-            let place = manifest.key_place("/service", field);
+            let location = manifest.key_place("/service", field);
             findings.push(rules::m39_scaling_without_range::without_effect(
-                place, field,
+                location, field,
             ));
         }
         return;
@@ -38,17 +38,17 @@ fn check_scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Find
     let Some(seconds) = service.resolution else {
         return;
     };
-    let place = manifest.place("/service/resolution");
+    let location = manifest.location("/service/resolution");
     let has_high_resolution = |target: &Target| target.cpu.is_some() || target.memory.is_some();
 
     // Only the predefined CPU and memory metrics of ECS exist in a 20-second variant.
     if !matches!(seconds, 20 | 60) {
         findings.push(rules::m38_invalid_resolution::invalid_resolution(
-            place, seconds,
+            location, seconds,
         ));
     } else if seconds == 20 && !service.target.as_ref().is_some_and(has_high_resolution) {
         findings.push(rules::m38_invalid_resolution::no_high_resolution_target(
-            place,
+            location,
         ));
     }
 }
@@ -57,8 +57,8 @@ fn check_secret_keys(manifest: &Manifest) -> Vec<Finding> {
     let keys = manifest.file().secret_keys.iter().enumerate();
     keys.filter(|(_, key)| !rules::m36_invalid_kms_key::is_key_arn(key))
         .map(|(index, key)| {
-            let place = manifest.place(&format!("/secret_keys/{index}"));
-            rules::m36_invalid_kms_key::invalid_key(place, key)
+            let location = manifest.location(&format!("/secret_keys/{index}"));
+            rules::m36_invalid_kms_key::invalid_key(location, key)
         })
         .collect()
 }
@@ -68,8 +68,8 @@ fn check_stack_sections(manifest: &Manifest) -> Vec<Finding> {
     let stack = manifest.file().stack.iter().flat_map(|stack| stack.keys());
     let unknown =
         stack.filter(|name| !rules::m44_unknown_stack_section::SECTIONS.contains(&name.as_str()));
-    let place = |name: &String| manifest.key_place("/stack", name);
+    let location = |name: &String| manifest.key_place("/stack", name);
     unknown
-        .map(|name| rules::m44_unknown_stack_section::unknown_section(place(name), name))
+        .map(|name| rules::m44_unknown_stack_section::unknown_section(location(name), name))
         .collect()
 }

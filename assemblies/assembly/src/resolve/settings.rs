@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use task_definition::{Finding, Place, escape, nearest};
+use task_definition::{Finding, Location, escape, nearest};
 
 use crate::component::Component;
 use crate::manifest::Manifest;
@@ -14,14 +14,14 @@ use crate::text::suggest;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub(crate) text: String,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
 /// A secret's `valueFrom`, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     pub(crate) value_from: String,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
 type Settings = BTreeMap<String, Setting>;
@@ -31,7 +31,7 @@ type Secrets = BTreeMap<String, Secret>;
 pub(super) fn settings(
     component: &Component,
     manifest: &Manifest,
-    named: &Place,
+    named: &Location,
     findings: &mut Vec<Finding>,
 ) -> (Settings, Secrets) {
     let name = component.name();
@@ -60,11 +60,11 @@ pub(super) fn settings(
             .any(|required| required.setting == *setting);
 
         if declared.required && !given && !wired && !attempted.contains(setting) {
-            let (place, doc) = (named.clone(), declared.doc.trim_end_matches('.'));
+            let (location, doc) = (named.clone(), declared.doc.trim_end_matches('.'));
             findings.push(if declared.secret {
-                rules::m12_missing_setting::missing_secret(place, name, setting, doc)
+                rules::m12_missing_setting::missing_secret(location, name, setting, doc)
             } else {
-                rules::m12_missing_setting::missing_setting(place, name, setting, doc)
+                rules::m12_missing_setting::missing_setting(location, name, setting, doc)
             });
         }
     }
@@ -77,9 +77,9 @@ pub(super) fn settings(
                 || attempted.contains(setting)
         };
         if let (false, [first, others @ ..]) = (choice.iter().any(given), &choice[..]) {
-            let place = named.clone();
+            let location = named.clone();
             findings.push(rules::m12_missing_setting::missing_choice(
-                place, name, first, others,
+                location, name, first, others,
             ));
         }
     }
@@ -115,7 +115,7 @@ impl Reader<'_> {
                     self.map(map, &inner, &below);
                 }
                 (None, _) => {
-                    let place = self.manifest.key_place(pointer, key);
+                    let location = self.manifest.key_place(pointer, key);
                     let hint = suggest(&setting, declared.keys().map(String::as_str));
                     let name = self.component.name();
                     let near = nearest(&setting, declared.keys().map(String::as_str));
@@ -123,7 +123,7 @@ impl Reader<'_> {
                     self.attempted.extend(near.map(str::to_owned));
                     self.findings
                         .push(rules::m10_unknown_setting::unknown_setting(
-                            place, name, &setting, &hint,
+                            location, name, &setting, &hint,
                         ));
                 }
             }
@@ -131,7 +131,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, setting: &str, value: &Value, pointer: &str) {
-        let place = self.manifest.place(pointer);
+        let location = self.manifest.location(pointer);
         let name = self.component.name();
         let Some(declared) = self.component.file().settings.get(setting) else {
             return;
@@ -141,7 +141,7 @@ impl Reader<'_> {
         if declared.secret {
             self.findings
                 .push(rules::m13_plaintext_secret::plain_secret(
-                    place, name, setting,
+                    location, name, setting,
                 ));
             return;
         }
@@ -151,19 +151,19 @@ impl Reader<'_> {
             let invalid = declared.check(value);
             self.findings.extend(invalid.map(|invalid| {
                 rules::m28_invalid_setting_value::invalid_value(
-                    place.clone(),
+                    location.clone(),
                     name,
                     setting,
                     invalid,
                 )
             }));
             self.settings
-                .insert(setting.to_owned(), Setting { text, place });
+                .insert(setting.to_owned(), Setting { text, location });
         } else {
             let (expected, found) = (declared.kind.description(), describe_type(value));
             self.findings
                 .push(rules::m11_wrong_setting_type::wrong_kind(
-                    place, name, setting, expected, found,
+                    location, name, setting, expected, found,
                 ));
         }
     }
@@ -181,21 +181,21 @@ fn secrets(
     for (setting, value_from) in manifest.file().secrets.get(name).into_iter().flatten() {
         let declared = &component.file().settings;
         if !declared.contains_key(setting) {
-            let place = manifest.key_place(&pointer, setting);
+            let location = manifest.key_place(&pointer, setting);
             let secret_settings = declared
                 .iter()
                 .filter(|(_, declaration)| declaration.secret);
             let hint = suggest(setting, secret_settings.map(|(name, _)| name.as_str()));
             findings.push(rules::m10_unknown_setting::unknown_setting(
-                place, name, setting, &hint,
+                location, name, setting, &hint,
             ));
             continue;
         }
 
-        let place = manifest.place(&format!("{pointer}/{}", escape(setting)));
+        let location = manifest.location(&format!("{pointer}/{}", escape(setting)));
         if settings.contains_key(setting) {
             findings.push(rules::m13_plaintext_secret::setting_and_secret(
-                place.clone(),
+                location.clone(),
                 name,
                 setting,
             ));
@@ -206,7 +206,7 @@ fn secrets(
             setting.clone(),
             Secret {
                 value_from: value_from.clone(),
-                place,
+                location,
             },
         );
     }

@@ -1,6 +1,6 @@
 //! M01: unknown field.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -27,6 +27,6 @@ ingres: [tls]
 };
 
 /// Reports a field name that the schema does not have.
-pub(crate) fn unknown_field(place: Place, path: &str, hint: &str) -> Finding {
+pub(crate) fn unknown_field(place: Location, path: &str, hint: &str) -> Finding {
     RULE.error(place, format!("there is no field `{path}`"), hint)
 }

@@ -1,6 +1,6 @@
 //! M02: wrong value type.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -27,7 +27,7 @@ service: {}
 };
 
 /// Reports a value of another type.
-pub(crate) fn wrong_type(place: Place, path: &str, expected: &str, found: &str) -> Finding {
+pub(crate) fn wrong_type(place: Location, path: &str, expected: &str, found: &str) -> Finding {
     // The YAML reader calls an empty value `null`; a user sees an empty value.
     let found = if found == "null" { "empty" } else { found };
     let message = format!("`{path}` must be {expected}, but this is {found}");
@@ -41,7 +41,7 @@ pub(crate) fn wrong_type(place: Place, path: &str, expected: &str, found: &str) 
 }
 
 /// Reports an amount with a unit where a number of MiB or CPU units is expected.
-pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Finding {
+pub(crate) fn has_unit(place: Location, path: &str, text: &str, amount: u32) -> Finding {
     let message = format!("`{path}` must be a whole number, without a unit as in `{text}`");
     // The schema does not say whether the field is CPU or memory; the unit does.
     let unit = if text.to_ascii_lowercase().contains("cpu") {
@@ -53,7 +53,7 @@ pub(crate) fn has_unit(place: Place, path: &str, text: &str, amount: u32) -> Fin
 }
 
 /// Reports a file without a map at the top level.
-pub(crate) fn not_a_map(place: Place, found: &str) -> Finding {
+pub(crate) fn not_a_map(place: Location, found: &str) -> Finding {
     let message = if found == "empty" || found == "null" {
         "the file is empty".to_owned()
     } else {
@@ -64,12 +64,12 @@ pub(crate) fn not_a_map(place: Place, found: &str) -> Finding {
 }
 
 /// Reports a word that is not one of the allowed ones.
-pub(crate) fn unknown_choice(place: Place, path: &str, text: &str, hint: &str) -> Finding {
+pub(crate) fn unknown_choice(place: Location, path: &str, text: &str, hint: &str) -> Finding {
     RULE.error(place, format!("`{path}` cannot be `{text}`"), hint)
 }
 
 /// Reports a whole number that is too small or too large.
-pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high: i64) -> Finding {
+pub(crate) fn out_of_range(place: Location, path: &str, number: i64, low: i64, high: i64) -> Finding {
     RULE.error(
         place,
         format!("`{path}` is {number}"),
@@ -79,7 +79,7 @@ pub(crate) fn out_of_range(place: Place, path: &str, number: i64, low: i64, high
 
 /// Reports a number that is too small or too large; either bound may be missing.
 pub(crate) fn float_out_of_range(
-    place: Place,
+    place: Location,
     path: &str,
     number: f64,
     low: Option<f64>,
@@ -95,7 +95,7 @@ pub(crate) fn float_out_of_range(
 }
 
 /// Reports an error of the deserializer that no other check has found.
-pub(crate) fn mismatch(place: Place, error: &str) -> Finding {
+pub(crate) fn mismatch(place: Location, error: &str) -> Finding {
     RULE.error(
         place,
         format!("the file does not match its schema: {error}"),

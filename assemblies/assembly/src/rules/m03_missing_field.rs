@@ -1,6 +1,6 @@
 //! M03: missing required field.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -25,7 +25,7 @@ service: {}
 };
 
 /// Reports a required field that is missing.
-pub(crate) fn missing_field(place: Place, path: &str) -> Finding {
+pub(crate) fn missing_field(place: Location, path: &str) -> Finding {
     RULE.error(
         place,
         format!("the field `{path}` is missing"),

@@ -1,6 +1,6 @@
 //! M04: name is not valid for ECS, IAM and DNS.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,7 +26,7 @@ service: {}
 };
 
 /// Reports a name with other characters, and proposes a valid one.
-pub(crate) fn invalid_name(place: Place, name: &str) -> Finding {
+pub(crate) fn invalid_name(place: Location, name: &str) -> Finding {
     let better: String = name
         .to_lowercase()
         .chars()

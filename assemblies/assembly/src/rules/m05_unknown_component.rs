@@ -1,6 +1,6 @@
 //! M05: unknown component.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,6 +26,6 @@ service: {}
 };
 
 /// Reports a component name that is not in the catalog.
-pub(crate) fn unknown_component(place: Place, name: &str, hint: &str) -> Finding {
+pub(crate) fn unknown_component(place: Location, name: &str, hint: &str) -> Finding {
     RULE.error(place, format!("there is no component `{name}`"), hint)
 }

@@ -1,6 +1,6 @@
 //! M06: component used twice in one task.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -28,7 +28,7 @@ service: {}
 };
 
 /// Reports the second use of a component.
-pub(crate) fn duplicate(place: Place, name: &str) -> Finding {
+pub(crate) fn duplicate(place: Location, name: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` is already in this task"),

@@ -1,6 +1,6 @@
 //! M07: component kind does not fit this role.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -28,7 +28,7 @@ service: {}
 };
 
 /// Reports a component in the wrong list.
-pub(crate) fn wrong_role(place: Place, name: &str, kind: &str, expected: &str) -> Finding {
+pub(crate) fn wrong_role(place: Location, name: &str, kind: &str, expected: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` is {kind} and cannot be used here"),

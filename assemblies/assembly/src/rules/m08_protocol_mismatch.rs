@@ -1,6 +1,6 @@
 //! M08: proxy and next hop use different protocols.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -30,10 +30,10 @@ service: {}
 };
 
 /// Reports two consecutive hops without a common interface.
-pub(crate) fn mismatch(place: Place, hop: &str, wants: &str, next: &str, offers: &str) -> Finding {
+pub(crate) fn mismatch(place: Location, hop: &str, wants: &str, next: &str, offers: &str) -> Finding {
     RULE.error(
         place,
         format!("`{hop}` forwards `{wants}`, but the next hop, `{next}`, provides {offers}"),
-        format!("place a component that provides `{wants}` after `{hop}`"),
+        format!("location a component that provides `{wants}` after `{hop}`"),
     )
 }

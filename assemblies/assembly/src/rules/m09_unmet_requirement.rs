@@ -1,6 +1,6 @@
 //! M09: requirement has no provider, or more than one.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -27,7 +27,7 @@ service: {}
 };
 
 /// Reports a required interface without a provider.
-pub(crate) fn unmet(place: Place, name: &str, interface: &str, setting: &str) -> Finding {
+pub(crate) fn unmet(place: Location, name: &str, interface: &str, setting: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` needs `{interface}`, which no component in this task provides"),
@@ -37,7 +37,7 @@ pub(crate) fn unmet(place: Place, name: &str, interface: &str, setting: &str) ->
 
 /// Reports a required interface with more than one provider.
 pub(crate) fn ambiguous(
-    place: Place,
+    place: Location,
     name: &str,
     interface: &str,
     offers: &str,

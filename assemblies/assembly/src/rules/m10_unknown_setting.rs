@@ -1,6 +1,6 @@
 //! M10: unknown setting.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -30,12 +30,12 @@ service: {}
 };
 
 /// Reports a setting that the component does not declare.
-pub(crate) fn unknown_setting(place: Place, name: &str, setting: &str, hint: &str) -> Finding {
+pub(crate) fn unknown_setting(place: Location, name: &str, setting: &str, hint: &str) -> Finding {
     RULE.error(place, format!("`{name}` has no setting `{setting}`"), hint)
 }
 
 /// Reports a variable with the component's prefix that belongs to none of its settings.
-pub(crate) fn unknown_variable(place: Place, name: &str, variable: &str, hint: &str) -> Finding {
+pub(crate) fn unknown_variable(place: Location, name: &str, variable: &str, hint: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` has no setting for the variable `{variable}`"),

@@ -1,6 +1,6 @@
 //! M11: wrong setting type.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -31,7 +31,7 @@ service: {}
 
 /// Reports a setting with a value of another type.
 pub(crate) fn wrong_kind(
-    place: Place,
+    place: Location,
     name: &str,
     setting: &str,
     expected: &str,

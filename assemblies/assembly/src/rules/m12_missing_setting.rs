@@ -1,6 +1,6 @@
 //! M12: required setting is missing.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -30,7 +30,7 @@ service: {}
 };
 
 /// Reports a required setting without a value.
-pub(crate) fn missing_setting(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
+pub(crate) fn missing_setting(place: Location, name: &str, setting: &str, doc: &str) -> Finding {
     RULE.error(
         place,
         format!(
@@ -42,7 +42,7 @@ pub(crate) fn missing_setting(place: Place, name: &str, setting: &str, doc: &str
 }
 
 /// Reports a group of settings of which at least one is required.
-pub(crate) fn missing_choice(place: Place, name: &str, first: &str, others: &[String]) -> Finding {
+pub(crate) fn missing_choice(place: Location, name: &str, first: &str, others: &[String]) -> Finding {
     RULE.error(
         place,
         format!("`{name}` needs the setting `{first}`, or an alternative to it"),
@@ -54,7 +54,7 @@ pub(crate) fn missing_choice(place: Place, name: &str, first: &str, others: &[St
 }
 
 /// Reports a required secret without an ARN.
-pub(crate) fn missing_secret(place: Place, name: &str, setting: &str, doc: &str) -> Finding {
+pub(crate) fn missing_secret(place: Location, name: &str, setting: &str, doc: &str) -> Finding {
     RULE.error(
         place,
         format!(

@@ -1,6 +1,6 @@
 //! M13: secret in plain text, or plain setting under `secrets`.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports a secret under `settings`.
-pub(crate) fn plain_secret(place: Place, name: &str, setting: &str) -> Finding {
+pub(crate) fn plain_secret(place: Location, name: &str, setting: &str) -> Finding {
     RULE.error(
         place,
         format!("`{setting}` of `{name}` is a secret and must not be in plain text"),
@@ -41,7 +41,7 @@ pub(crate) fn plain_secret(place: Place, name: &str, setting: &str) -> Finding {
 }
 
 /// Reports a setting with both a plain value and a secret.
-pub(crate) fn setting_and_secret(place: Place, name: &str, setting: &str) -> Finding {
+pub(crate) fn setting_and_secret(place: Location, name: &str, setting: &str) -> Finding {
     RULE.error(
         place,
         format!("`{setting}` of `{name}` is both a setting and a secret"),

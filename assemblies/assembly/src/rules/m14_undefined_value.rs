@@ -1,6 +1,6 @@
 //! M14: undefined `${value}`.
 
-use task_definition::{Finding, Place, nearest};
+use task_definition::{Finding, Location, nearest};
 
 use super::Rule;
 
@@ -44,7 +44,7 @@ const MISSING: &str = "there is no value `";
 
 /// Reports a reference to a value that is not defined.
 pub(crate) fn undefined_value<'a>(
-    place: Place,
+    place: Location,
     name: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Finding {

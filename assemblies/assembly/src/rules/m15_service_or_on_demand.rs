@@ -1,6 +1,6 @@
 //! M15: both or neither of `service` and `on_demand`.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -27,7 +27,7 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a manifest with both.
-pub(crate) fn both(place: Place) -> Finding {
+pub(crate) fn both(place: Location) -> Finding {
     RULE.error(
         place,
         "a task cannot be both `service` and `on_demand`",
@@ -36,7 +36,7 @@ pub(crate) fn both(place: Place) -> Finding {
 }
 
 /// Reports a manifest with neither.
-pub(crate) fn neither(place: Place) -> Finding {
+pub(crate) fn neither(place: Location) -> Finding {
     RULE.error(
         place,
         "the manifest has neither `service` nor `on_demand`",

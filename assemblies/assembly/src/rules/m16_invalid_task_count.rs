@@ -1,6 +1,6 @@
 //! M16: min is greater than max, or scaling has no target.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,7 +26,7 @@ service: { min: 5, max: 4, target: { cpu: 60 } }
 };
 
 /// Reports a `min` that is greater than `max`.
-pub(crate) fn min_above_max(place: Place, min: u32, max: u32) -> Finding {
+pub(crate) fn min_above_max(place: Location, min: u32, max: u32) -> Finding {
     RULE.error(
         place,
         format!("`min` is {min}, which is more than `max`, {max}"),
@@ -35,7 +35,7 @@ pub(crate) fn min_above_max(place: Place, min: u32, max: u32) -> Finding {
 }
 
 /// Reports a range without a scaling target.
-pub(crate) fn no_target(place: Place, min: u32, max: u32) -> Finding {
+pub(crate) fn no_target(place: Location, min: u32, max: u32) -> Finding {
     RULE.error(
         place,
         format!("the service scales from {min} to {max} tasks, but has no target"),

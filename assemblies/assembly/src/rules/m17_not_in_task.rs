@@ -1,6 +1,6 @@
 //! M17: entry for a component that is not in the task.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -30,6 +30,6 @@ service: {}
 };
 
 /// Reports an entry for a component that this task does not have.
-pub(crate) fn not_in_task(place: Place, name: &str, hint: &str) -> Finding {
+pub(crate) fn not_in_task(place: Location, name: &str, hint: &str) -> Finding {
     RULE.error(place, format!("`{name}` is not in this task"), hint)
 }

@@ -1,6 +1,6 @@
 //! M18: component.yaml contradicts itself.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -36,7 +36,7 @@ size: { cpu: 64, memory: 64 }
 };
 
 /// Reports a setting that is used but not declared.
-pub(crate) fn unknown_setting(place: Place, setting: &str) -> Finding {
+pub(crate) fn unknown_setting(place: Location, setting: &str) -> Finding {
     RULE.error(
         place,
         format!("the component has no setting `{setting}`"),
@@ -45,7 +45,7 @@ pub(crate) fn unknown_setting(place: Place, setting: &str) -> Finding {
 }
 
 /// Reports a proxy without the requirement `upstream`.
-pub(crate) fn proxy_without_upstream(place: Place, name: &str) -> Finding {
+pub(crate) fn proxy_without_upstream(place: Location, name: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` is a proxy, but does not require an upstream"),

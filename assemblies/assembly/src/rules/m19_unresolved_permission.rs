@@ -1,6 +1,6 @@
 //! M19: permission refers to an unknown value.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -27,7 +27,7 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a reference in a resource that cannot be resolved.
-pub(crate) fn unresolved_reference(place: Place, name: &str, unknown: &str) -> Finding {
+pub(crate) fn unresolved_reference(place: Location, name: &str, unknown: &str) -> Finding {
     RULE.error(
         place,
         format!("a permission of `{name}` needs `{unknown}`, which is not defined"),

@@ -1,6 +1,6 @@
 //! M20: app does not support this run mode.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -27,7 +27,7 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports an app without a command for `on_demand`.
-pub(crate) fn no_on_demand_command(place: Place, name: &str) -> Finding {
+pub(crate) fn no_on_demand_command(place: Location, name: &str) -> Finding {
     RULE.error(
         place,
         format!("`{name}` has no command that ends"),

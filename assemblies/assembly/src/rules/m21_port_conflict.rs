@@ -1,6 +1,6 @@
 //! M21: port assigned twice.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -33,7 +33,7 @@ service: {}
 };
 
 /// Reports a port that another container already uses.
-pub(crate) fn port_conflict(place: Place, port: u16, name: &str, holder: &str) -> Finding {
+pub(crate) fn port_conflict(place: Location, port: u16, name: &str, holder: &str) -> Finding {
     RULE.error(
         place,
         format!("port {port} of `{name}` is already used by `{holder}`"),
@@ -42,7 +42,7 @@ pub(crate) fn port_conflict(place: Place, port: u16, name: &str, holder: &str) -
 }
 
 /// Reports a text that is not a socket address.
-pub(crate) fn invalid_address(place: Place, text: &str) -> Finding {
+pub(crate) fn invalid_address(place: Location, text: &str) -> Finding {
     // A name has to be looked up, and may be ::1 on one host and 127.0.0.1 on another.
     let hint = match text.strip_prefix("localhost:") {
         Some(port) => format!("write `127.0.0.1:{port}`"),

@@ -1,6 +1,6 @@
 //! M22: inner hop listens on a public address.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports an inner hop that is reachable from outside the task.
-pub(crate) fn public_inner_hop(place: Place, name: &str, address: &str) -> Finding {
+pub(crate) fn public_inner_hop(place: Location, name: &str, address: &str) -> Finding {
     RULE.error(
         place,
         format!(
@@ -43,7 +43,7 @@ pub(crate) fn public_inner_hop(place: Place, name: &str, address: &str) -> Findi
 }
 
 /// Reports an admin address that is reachable from outside the task.
-pub(crate) fn public_admin(place: Place, name: &str, address: &str) -> Finding {
+pub(crate) fn public_admin(place: Location, name: &str, address: &str) -> Finding {
     RULE.error(
         place,
         format!(
@@ -54,7 +54,7 @@ pub(crate) fn public_admin(place: Place, name: &str, address: &str) -> Finding {
 }
 
 /// Reports an address that is a secret.
-pub(crate) fn secret_address(place: Place, name: &str, variable: &str) -> Finding {
+pub(crate) fn secret_address(place: Location, name: &str, variable: &str) -> Finding {
     RULE.error(
         place,
         format!("`{variable}` is a secret, so the address of `{name}` cannot be checked"),
@@ -63,7 +63,7 @@ pub(crate) fn secret_address(place: Place, name: &str, variable: &str) -> Findin
 }
 
 /// Reports an address variable that an override or a patch has removed.
-pub(crate) fn missing_address(place: Place, name: &str, variable: &str) -> Finding {
+pub(crate) fn missing_address(place: Location, name: &str, variable: &str) -> Finding {
     RULE.error(
         place,
         format!("`{variable}` was removed, so the address of `{name}` is not defined"),

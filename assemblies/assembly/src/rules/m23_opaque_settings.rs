@@ -1,6 +1,6 @@
 //! M23: settings in a document that cannot be checked.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,9 +32,9 @@ service: {}
 };
 
 /// Reports a variable that contains or names a document of settings.
-pub(crate) fn settings_document(place: Place, name: &str, variable: &str) -> Finding {
+pub(crate) fn settings_document(location: Location, name: &str, variable: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{variable}` passes settings to `{name}` that cannot be checked"),
         "move the settings to `settings:`",
     )

@@ -1,6 +1,6 @@
 //! M24: unknown rule id.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports an id that no rule has.
-pub(crate) fn unknown_rule(place: Place, id: &str, similar: Option<&str>) -> Finding {
+pub(crate) fn unknown_rule(place: Location, id: &str, similar: Option<&str>) -> Finding {
     let hint = similar.map_or_else(
         || "see `assemble rules` for the ids".to_owned(),
         |similar| format!("write `{similar}`, or see `assemble rules`"),

@@ -1,6 +1,6 @@
 //! M25: unused suppression.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports an entry that suppresses no finding.
-pub(crate) fn unused_suppression(place: Place, id: &str) -> Finding {
+pub(crate) fn unused_suppression(place: Location, id: &str) -> Finding {
     RULE.warning(
         place,
         format!("`{id}` is suppressed, but has no findings"),

@@ -1,6 +1,6 @@
 //! M26: this error cannot be suppressed.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports an entry for a rule that cannot be suppressed.
-pub(crate) fn unsuppressible(place: Place, id: &str) -> Finding {
+pub(crate) fn unsuppressible(place: Location, id: &str) -> Finding {
     RULE.error(
         place,
         format!("`{id}` cannot be suppressed: nothing can be rendered while it fails"),

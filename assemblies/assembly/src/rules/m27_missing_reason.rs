@@ -1,6 +1,6 @@
 //! M27: suppression without a reason.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports an entry with an empty reason.
-pub(crate) fn missing_reason(place: Place, id: &str) -> Finding {
+pub(crate) fn missing_reason(place: Location, id: &str) -> Finding {
     RULE.error(
         place,
         format!("the entry for `{id}` has no reason"),

@@ -1,6 +1,6 @@
 //! M28: setting value is out of range or malformed.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 use crate::component::InvalidValue;
@@ -34,11 +34,11 @@ service: {}
 
 /// Reports a value that the program would reject.
 pub(crate) fn invalid_value(
-    place: Place,
+    place: Location,
     name: &str,
     setting: &str,
     invalid: InvalidValue,
 ) -> Finding {
     let message = format!("`{setting}` of `{name}` {}", invalid.message);
-    RULE.error(place, message, invalid.hint)
+    RULE.error(location, message, invalid.hint)
 }

@@ -1,6 +1,6 @@
 //! M30: values refer to each other in a cycle.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports a cycle; the last name is the first one again.
-pub(crate) fn cycle(place: Place, names: &[String]) -> Finding {
+pub(crate) fn cycle(place: Location, names: &[String]) -> Finding {
     let path: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let message = format!(
         "the values {} refer to each other in a cycle",

@@ -1,6 +1,6 @@
 //! M31: value looks like a credential.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -66,9 +66,9 @@ const ENDINGS: [&str; 9] = [
 ];
 
 /// Reports a value that looks like a credential.
-pub(crate) fn plain_text_secret(place: Place, name: &str) -> Finding {
+pub(crate) fn plain_text_secret(location: Location, name: &str) -> Finding {
     RULE.warning(
-        place,
+        location,
         format!("the value `{name}` looks like a secret in plain text"),
         "store it in Secrets Manager, and write its ARN here",
     )

@@ -1,6 +1,6 @@
 //! M32: unused value.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -32,7 +32,7 @@ service: {}
 };
 
 /// Reports a value that nothing refers to.
-pub fn unused_value(place: Place, name: &str) -> Finding {
+pub fn unused_value(place: Location, name: &str) -> Finding {
     RULE.warning(
         place,
         format!("the value `{name}` is not used"),

@@ -1,6 +1,6 @@
 //! M33: containers exceed the largest Fargate size.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 use crate::plan::Size;
@@ -29,7 +29,7 @@ service: {}
 };
 
 /// Reports a sum that no size holds, and names the container that requests the most.
-pub(crate) fn too_large(place: Place, largest: &str, sum: Size) -> Finding {
+pub(crate) fn too_large(place: Location, largest: &str, sum: Size) -> Finding {
     let Size { cpu, memory } = sum;
     RULE.error(place,
         format!(

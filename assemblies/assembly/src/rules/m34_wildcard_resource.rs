@@ -1,6 +1,6 @@
 //! M34: permission on all resources.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -28,9 +28,9 @@ service: {}
 };
 
 /// Reports a resource that matches all resources.
-pub(crate) fn wildcard_resource(place: Place, name: &str, action: &str, resource: &str) -> Finding {
+pub(crate) fn wildcard_resource(place: Location, name: &str, action: &str, resource: &str) -> Finding {
     let message =
         format!("`{name}` requests `{action}` on `{resource}`, which matches every resource");
     let hint = "name the resource; it may contain `${settings.x}` and values";
-    RULE.warning(place, message, hint)
+    RULE.warning(location, message, hint)
 }

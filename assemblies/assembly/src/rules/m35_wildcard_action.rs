@@ -1,6 +1,6 @@
 //! M35: permission with a wildcard action.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -28,7 +28,7 @@ service: {}
 };
 
 /// Reports an action with a `*` in it.
-pub(crate) fn wildcard_action(place: Place, name: &str, action: &str) -> Finding {
+pub(crate) fn wildcard_action(place: Location, name: &str, action: &str) -> Finding {
     let message =
         format!("`{name}` requests `{action}`, which includes actions that AWS adds later");
     RULE.warning(place, message, "name the actions that the program calls")

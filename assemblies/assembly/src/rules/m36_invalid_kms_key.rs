@@ -1,6 +1,6 @@
 //! M36: `secret_keys` entry is not a KMS key ARN.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -42,7 +42,7 @@ pub(crate) fn is_key_arn(text: &str) -> bool {
 }
 
 /// Reports an entry that is not the ARN of a key.
-pub(crate) fn invalid_key(place: Place, text: &str) -> Finding {
+pub(crate) fn invalid_key(place: Location, text: &str) -> Finding {
     RULE.error(
         place,
         format!("`{text}` is not the ARN of a KMS key"),

@@ -1,6 +1,6 @@
 //! M37: load balancer does not support this setting.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,7 +26,7 @@ service: { max: 4, load_balancer: network, target: { requests_per_task: 600 } }
 };
 
 /// Reports a request target without an Application Load Balancer.
-pub(crate) fn no_request_metric(place: Place) -> Finding {
+pub(crate) fn no_request_metric(place: Location) -> Finding {
     RULE.error(
         place,
         "only an Application Load Balancer counts requests, and there is none",
@@ -35,7 +35,7 @@ pub(crate) fn no_request_metric(place: Place) -> Finding {
 }
 
 /// Reports a load balancer without a port to forward to.
-pub(crate) fn no_port(place: Place, app: &str) -> Finding {
+pub(crate) fn no_port(place: Location, app: &str) -> Finding {
     RULE.error(
         place,
         format!("`{app}` provides no port that a load balancer can forward to"),

@@ -1,6 +1,6 @@
 //! M38: metric resolution is neither 60 nor 20 seconds.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,7 +26,7 @@ service: { max: 4, resolution: 10, target: { cpu: 60 } }
 };
 
 /// Reports a resolution that no metric has.
-pub(crate) fn invalid_resolution(place: Place, seconds: u32) -> Finding {
+pub(crate) fn invalid_resolution(place: Location, seconds: u32) -> Finding {
     RULE.error(
         place,
         format!("no metric has a resolution of {seconds} seconds"),
@@ -35,7 +35,7 @@ pub(crate) fn invalid_resolution(place: Place, seconds: u32) -> Finding {
 }
 
 /// Reports a resolution of 20 seconds without a target that supports it.
-pub(crate) fn no_high_resolution_target(place: Place) -> Finding {
+pub(crate) fn no_high_resolution_target(place: Location) -> Finding {
     RULE.error(
         place,
         "only CPU and memory have a resolution of 20 seconds, and neither is a target",

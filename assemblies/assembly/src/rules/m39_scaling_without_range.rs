@@ -1,6 +1,6 @@
 //! M39: scaling options without a scaling range.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,8 +26,8 @@ service: { cooldown: { in: 120 } }
 };
 
 /// Reports a scaling option of a service that does not scale.
-pub(crate) fn without_effect(place: Place, option: &str) -> Finding {
+pub(crate) fn without_effect(place: Location, option: &str) -> Finding {
     let message = format!("`{option}` has no effect: this service does not scale");
     let hint = "remove it, or set `max` and `target`";
-    RULE.warning(place, message, hint)
+    RULE.warning(location, message, hint)
 }

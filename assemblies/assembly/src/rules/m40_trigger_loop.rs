@@ -1,6 +1,6 @@
 //! M40: output would trigger the task again.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,7 +26,7 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a result key that matches the trigger.
-pub(crate) fn trigger_loop(place: Place, bucket: &str, key: &str) -> Finding {
+pub(crate) fn trigger_loop(place: Location, bucket: &str, key: &str) -> Finding {
     RULE.error(
         place,
         format!(

@@ -1,6 +1,6 @@
 //! M41: failed tasks are not reported.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,9 +26,9 @@ on_demand: { bucket: inbox, suffix: .txt, on_failure: ignore }
 };
 
 /// Reports a trigger that ignores failed tasks.
-pub(crate) fn unreported_failure(place: Place) -> Finding {
+pub(crate) fn unreported_failure(place: Location) -> Finding {
     let message = "a failed task is neither retried nor reported";
     let hint =
         "write `on_failure: queue`, or suppress this rule with the reason why it does not matter";
-    RULE.warning(place, message, hint)
+    RULE.warning(location, message, hint)
 }

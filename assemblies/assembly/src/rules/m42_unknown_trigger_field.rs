@@ -1,6 +1,6 @@
 //! M42: unknown trigger field.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 use crate::trigger::{FIELDS, OUTPUT_BUCKET};
@@ -46,7 +46,7 @@ pub(crate) fn is_known(field: &str) -> bool {
 }
 
 /// Reports a field that no event has.
-pub(crate) fn unknown_field(place: Place, field: &str) -> Finding {
+pub(crate) fn unknown_field(place: Location, field: &str) -> Finding {
     let known = FIELDS
         .iter()
         .map(|(known, ..)| *known)
@@ -61,7 +61,7 @@ pub(crate) fn unknown_field(place: Place, field: &str) -> Finding {
 }
 
 /// Reports a setting that the component does not declare.
-pub(crate) fn unknown_setting(place: Place, setting: &str) -> Finding {
+pub(crate) fn unknown_setting(place: Location, setting: &str) -> Finding {
     RULE.error(
         place,
         format!("`trigger` fills `{setting}`, which is not a setting of this component"),

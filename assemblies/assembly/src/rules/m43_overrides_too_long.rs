@@ -1,6 +1,6 @@
 //! M43: event may exceed the container-override limit.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -26,7 +26,7 @@ on_demand: { bucket: inbox, suffix: .txt }
 };
 
 /// Reports overrides that may be longer than RunTask accepts.
-pub(crate) fn too_long(place: Place, app: &str, longest: usize, most: usize) -> Finding {
+pub(crate) fn too_long_message(place: Location, app: &str, longest: usize, most: usize) -> Finding {
     RULE.error(
         place,
         format!(

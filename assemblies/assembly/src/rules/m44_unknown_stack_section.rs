@@ -1,6 +1,6 @@
 //! M44: unknown CloudFormation section in `stack`.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -43,7 +43,7 @@ pub(crate) const SECTIONS: [&str; 11] = [
 ];
 
 /// Reports a section that a template does not have.
-pub(crate) fn unknown_section(place: Place, name: &str) -> Finding {
+pub(crate) fn unknown_section(place: Location, name: &str) -> Finding {
     let hint = crate::text::suggest(name, SECTIONS);
     RULE.error(place, format!("a template has no section `{name}`"), hint)
 }

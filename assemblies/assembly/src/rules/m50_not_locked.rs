@@ -1,6 +1,6 @@
 //! M50: image is not in the lock file.
 
-use task_definition::{Finding, Place, Severity};
+use task_definition::{Finding, Location, Severity};
 
 use super::Rule;
 use crate::lock::LockMode;
@@ -26,10 +26,10 @@ images: {}
 };
 
 /// Reports an image that is not in the lock file.
-pub(crate) fn not_locked(place: Place, image: &str, mode: LockMode) -> Finding {
+pub(crate) fn not_locked(place: Location, image: &str, mode: LockMode) -> Finding {
     let message = format!("`{image}` is not in the lock file");
     let hint = "run `assemble lock`, with the same `--values`, and commit the file";
-    with_mode_severity(RULE.error(place, message, hint), mode)
+    with_mode_severity(RULE.error(location, message, hint), mode)
 }
 
 /// Sets the severity: an error if every image must be locked, otherwise a warning.

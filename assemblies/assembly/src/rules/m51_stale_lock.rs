@@ -1,6 +1,6 @@
 //! M51: lock entry is for another tag.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 use super::m50_not_locked::with_mode_severity;
@@ -28,12 +28,12 @@ images:
 };
 
 /// Reports an image that is locked under other tags only.
-pub(crate) fn stale_lock(place: Place, image: &str, tags: &[&str], mode: LockMode) -> Finding {
+pub(crate) fn stale_lock(place: Location, image: &str, tags: &[&str], mode: LockMode) -> Finding {
     let tags: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
     let message = format!(
         "`{image}` is not in the lock file, which has this image as {}",
         tags.join(", ")
     );
     let hint = "run `assemble lock`, with the same `--values`, or use the locked tag";
-    with_mode_severity(RULE.error(place, message, hint), mode)
+    with_mode_severity(RULE.error(location, message, hint), mode)
 }

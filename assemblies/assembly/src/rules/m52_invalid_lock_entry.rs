@@ -1,6 +1,6 @@
 //! M52: invalid lock entry.
 
-use task_definition::{Finding, Place};
+use task_definition::{Finding, Location};
 
 use super::Rule;
 
@@ -30,14 +30,14 @@ images:
 };
 
 /// Reports a key that is not an image reference with a tag.
-pub(crate) fn not_a_tag(place: Place, image: &str) -> Finding {
+pub(crate) fn not_a_tag(place: Location, image: &str) -> Finding {
     let message = format!("`{image}` is not an image with a tag");
     let hint = "remove the entry; `assemble lock` writes those that are needed";
     RULE.error(place, message, hint)
 }
 
 /// Reports a malformed digest.
-pub(crate) fn invalid_digest(place: Place, digest: &str) -> Finding {
+pub(crate) fn invalid_digest(place: Location, digest: &str) -> Finding {
     let message =
         format!("`{digest}` is not a digest: expected `sha256:` and 64 digits of 0-9 and a-f");
     let hint = "remove the entry and run `assemble lock`";
@@ -46,7 +46,7 @@ pub(crate) fn invalid_digest(place: Place, digest: &str) -> Finding {
 
 /// Reports an image that does not run on the platform of the task.
 pub(crate) fn wrong_platform(
-    place: Place,
+    place: Location,
     image: &str,
     platform: &str,
     platforms: &[String],
@@ -56,5 +56,5 @@ pub(crate) fn wrong_platform(
     let message = format!("`{image}` was locked for {has}, but the task runs on {platform}");
     let hint =
         "push the image for that platform and run `assemble lock`, or change `size.architecture`";
-    RULE.error(place, message, hint)
+    RULE.error(location, message, hint)
 }

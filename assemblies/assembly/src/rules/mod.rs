@@ -3,7 +3,7 @@
 //! A rule's file contains its texts, a passing and a failing example, and the functions that build its findings. The
 //! stage that has the data runs the check.
 
-use task_definition::{Finding, Place, Severity};
+use task_definition::{Finding, Location, Severity};
 
 pub mod example;
 
@@ -79,19 +79,19 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn error(&self, place: Place, message: impl Into<String>, hint: impl Into<String>) -> Finding {
-        Finding::error(self.id, place, message, hint)
+    fn error(&self, location: Location, message: impl Into<String>, hint: impl Into<String>) -> Finding {
+        Finding::error(self.id, location, message, hint)
     }
 
     fn warning(
         &self,
-        place: Place,
+        location: Location,
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Finding {
         Finding {
             severity: Severity::Warning,
-            ..self.error(place, message, hint)
+            ..self.error(location, message, hint)
         }
     }
 }

@@ -302,7 +302,7 @@ fn describe_constraint(
 }
 
 fn is_supported(Size { cpu, memory }: Size) -> bool {
-    fargate_sizes::is_sold(fargate_sizes::Size { cpu, memory })
+    fargate_sizes::is_supported(fargate_sizes::Size { cpu, memory })
 }
 
 fn format_tasks(count: u32) -> String {

@@ -14,44 +14,44 @@ const STRIPE: i32 = 6;
 
 pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
     let node = &sheet.diagram.nodes[index];
-    let place = sheet.card(index);
+    let location = sheet.card(index);
     scene.rect(
         "card",
-        place,
+        location,
         7,
         Some(format!("{}: {}", node.name, node.image)),
     );
 
     let stripe = Rect {
-        x: place.x + 1,
-        y: place.y + 6,
+        x: location.x + 1,
+        y: location.y + 6,
         width: STRIPE,
-        height: place.height - 12,
+        height: location.height - 12,
     };
 
     scene.rect(class(node.kind), stripe, 3, None);
     // Columns are laid out from the right, since only the name column has a flexible width.
     let order = Rect {
-        x: place.right() - ORDER,
+        x: location.right() - ORDER,
         width: ORDER - SPACE,
-        ..place
+        ..location
     };
     let share = Rect {
         x: order.x - SHARE,
         width: SHARE - SPACE,
-        ..place
+        ..location
     };
     let ports = Rect {
         x: share.x - PORTS,
         width: PORTS - SPACE,
-        ..place
+        ..location
     };
 
-    let left = place.x + STRIPE + SPACE;
+    let left = location.x + STRIPE + SPACE;
     let name = Rect {
         x: left,
         width: ports.x - SPACE - left,
-        ..place
+        ..location
     };
 
     title(node, name, scene);
@@ -155,17 +155,17 @@ fn chip(port: &Port, room: Rect, scene: &mut Scene) {
     );
     let text = format!("{name}{number}");
     let chip_width = width(&text, style.font()) + 2 * INSET;
-    let place = Rect {
+    let location = Rect {
         width: chip_width,
         ..room
     };
 
     let title = (name != port.interface).then(|| port.label());
-    scene.rect(class, place, 10, title);
+    scene.rect(class, location, 10, title);
     let inside = Rect {
-        x: place.x + INSET,
+        x: location.x + INSET,
         width: chip_width - 2 * INSET,
-        y: place.y,
+        y: location.y,
         height: 18,
     };
     scene.text_in(style, &text, Align::Start, inside);

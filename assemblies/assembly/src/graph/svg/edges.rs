@@ -64,7 +64,7 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
         .filter(|(_, bus)| bus.side == side && (bus.to == index || bus.from.contains(&index)))
         .map(|(number, _)| number)
         .collect();
-    let place = touching
+    let location = touching
         .iter()
         .position(|touching| *touching == number)
         .unwrap_or_default() as i32;
@@ -84,7 +84,7 @@ fn height(sheet: &Sheet<'_>, number: usize, index: usize) -> i32 {
         (card.y, card.height)
     };
 
-    upper + room * (place + 1) / (touching.len() as i32 + 1)
+    upper + room * (location + 1) / (touching.len() as i32 + 1)
 }
 
 /// Draws the arrows from outside to the containers they reach.

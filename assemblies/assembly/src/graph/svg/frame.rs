@@ -111,25 +111,25 @@ fn draw_outside(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
     let height = 36;
     // Level with the first container, so that the arrow into it is straight.
     let y = sheet.card(*first).middle() - height / 2;
-    let place = Rect {
+    let location = Rect {
         x: MARGIN,
         y,
         width: OUTSIDE,
         height,
     };
 
-    scene.rect("outside", place, height / 2, None);
+    scene.rect("outside", location, height / 2, None);
     let inside = Rect {
-        x: place.x + 8,
-        y: place.y + 7,
-        width: place.width - 16,
+        x: location.x + 8,
+        y: location.y + 7,
+        width: location.width - 16,
         height: 21,
     };
 
     scene.text_in(Style::Name, &outside.name, Align::Middle, inside);
     let below = Rect {
         x: MARGIN - 8,
-        y: place.bottom() + 4,
+        y: location.bottom() + 4,
         width: OUTSIDE + 16,
         height: LINE,
     };

@@ -34,7 +34,7 @@ impl Rect {
 pub(super) enum Element {
     Rect {
         class: &'static str,
-        place: Rect,
+        location: Rect,
         round: i32,
         title: Option<String>,
     },
@@ -152,13 +152,13 @@ impl Scene {
     pub(super) fn rect(
         &mut self,
         class: &'static str,
-        place: Rect,
+        location: Rect,
         round: i32,
         title: Option<String>,
     ) {
         self.elements.push(Element::Rect {
             class,
-            place,
+            location,
             round,
             title,
         });
@@ -222,7 +222,7 @@ impl Element {
         let _ = match self {
             Self::Rect {
                 class,
-                place:
+                location:
                     Rect {
                         x,
                         y,

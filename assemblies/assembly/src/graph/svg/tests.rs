@@ -124,7 +124,7 @@ fn texts_fit_their_rectangles_and_do_not_overlap() {
             height: scene.height,
         };
 
-        let mut places: Vec<(Rect, String)> = Vec::new();
+        let mut locations: Vec<(Rect, String)> = Vec::new();
         for element in &scene.elements {
             let Element::Text {
                 style,
@@ -148,7 +148,7 @@ fn texts_fit_their_rectangles_and_do_not_overlap() {
 
             // The height of capitals above the baseline, about three quarters of the font size.
             let size = style.font().size;
-            let place = Rect {
+            let location = Rect {
                 x: left,
                 y: y - size * 3 / 4,
                 width: text_width,
@@ -158,14 +158,14 @@ fn texts_fit_their_rectangles_and_do_not_overlap() {
             assert!(holds(page, *room), "{text}: {room:?}");
             assert!(
                 text_width <= room.width
-                    && room.y <= place.y
-                    && place.bottom() <= room.bottom() + 1,
+                    && room.y <= location.y
+                    && location.bottom() <= room.bottom() + 1,
                 "{text}: {room:?}"
             );
-            let other = places.iter().find(|(other, _)| overlap(*other, place));
+            let other = locations.iter().find(|(other, _)| overlap(*other, location));
 
             assert_eq!(other, None, "{text}");
-            places.push((place, text.clone()));
+            locations.push((location, text.clone()));
         }
     }
 }

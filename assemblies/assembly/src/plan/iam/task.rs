@@ -29,7 +29,7 @@ pub(in crate::plan) fn statements(
                 }
                 Err(unknown) => findings.extend(unknown.iter().map(|unknown| {
                     rules::m19_unresolved_permission::unresolved_reference(
-                        member.place.clone(),
+                        member.location.clone(),
                         member.name(),
                         unknown,
                     )

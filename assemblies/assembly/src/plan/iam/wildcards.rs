@@ -13,9 +13,9 @@ pub(super) fn check(component: &Component, index: usize, statement: &Statement) 
     let mut findings = Vec::new();
 
     if let Some(action) = wildcard_action {
-        let place = component.place(&format!("/permissions/{index}/actions"));
+        let location = component.location(&format!("/permissions/{index}/actions"));
         findings.push(rules::m35_wildcard_action::wildcard_action(
-            place, name, action,
+            location, name, action,
         ));
     }
 
@@ -25,10 +25,10 @@ pub(super) fn check(component: &Component, index: usize, statement: &Statement) 
         .iter()
         .find(|resource| is_wildcard(resource));
     if let (Some(action), Some(resource)) = (action, wildcard) {
-        let place = component.place(&format!("/permissions/{index}/resources"));
+        let location = component.location(&format!("/permissions/{index}/resources"));
         // Reported once per statement: one narrower resource list fixes all its actions.
         findings.push(rules::m34_wildcard_resource::wildcard_resource(
-            place, name, action, resource,
+            location, name, action, resource,
         ));
     }
 

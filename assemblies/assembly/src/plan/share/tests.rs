@@ -139,7 +139,7 @@ proptest! {
     fn shares_are_within_the_task_and_above_the_floors((floors, app) in members()) {
         let Some(size) = choose_size(&TaskSize::default(), sum(&floors)) else { return Ok(()) };
         let Size { cpu, memory } = size;
-        let supported = fargate_sizes::is_sold(fargate_sizes::Size { cpu, memory });
+        let supported = fargate_sizes::is_supported(fargate_sizes::Size { cpu, memory });
         prop_assert!(supported);
         let shares = divide_size(size, &floors, app);
         let total = total(&shares);

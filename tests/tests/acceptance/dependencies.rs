@@ -1,4 +1,4 @@
-//! The arrows that must not be drawn, read from `cargo metadata`.
+//! Forbidden dependencies between crates, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -7,42 +7,45 @@ use acceptance::workspace;
 use serde_json::Value;
 
 const PURE: &[&str] = &["task-definition", "assembly"];
-const HANDS: &[&str] = &["tokio", "hyper", "clap", "figment"];
+const IMPURE: &[&str] = &["tokio", "hyper", "clap", "figment"];
 
 #[test]
-fn components_know_chassis_and_nothing_else_of_the_workspace() {
-    let house = House::read();
-    for component in house.components() {
-        let own: Vec<_> = house.own_dependencies(component).into_iter().collect();
+fn components_depend_on_chassis_only() {
+    let workspace = Workspace::read();
+    for component in workspace.components() {
+        let dependencies: Vec<_> = workspace
+            .workspace_dependencies(component)
+            .into_iter()
+            .collect();
         assert!(
-            own.iter().all(|name| *name == "chassis"),
-            "{component} must depend on chassis only, not on {own:?}"
+            dependencies.iter().all(|name| *name == "chassis"),
+            "{component} must depend on chassis only, not on {dependencies:?}"
         );
     }
 
     assert!(
-        house.own_dependencies("chassis").is_empty(),
+        workspace.workspace_dependencies("chassis").is_empty(),
         "chassis depends on a component"
     );
 }
 
 #[test]
-fn the_pure_crates_reach_no_runtime_no_network_and_no_command_line() {
-    let house = House::read();
+fn pure_crates_depend_on_no_runtime_network_or_command_line() {
+    let workspace = Workspace::read();
     for package in PURE {
-        let reached = house.reached_from(package);
-        let hands: Vec<_> = reached
+        let reachable = workspace.transitive_dependencies(package);
+        let impure: Vec<_> = reachable
             .iter()
-            .filter(|name| HANDS.contains(&name.as_str()) || name.starts_with("aws-"))
+            .filter(|name| IMPURE.contains(&name.as_str()) || name.starts_with("aws-"))
             .collect();
-        assert!(hands.is_empty(), "{package} reaches {hands:?}");
+        assert!(impure.is_empty(), "{package} depends on {impure:?}");
     }
 }
 
 #[test]
-fn each_crate_of_the_assembler_knows_only_what_design_draws() {
-    let house = House::read();
-    let drawn: &[(&str, &[&str])] = &[
+fn assembler_crates_have_only_the_allowed_dependencies() {
+    let workspace = Workspace::read();
+    let allowed_dependencies: &[(&str, &[&str])] = &[
         ("task-definition", &[]),
         ("assembly", &["task-definition"]),
         ("ecs-client", &["assembly", "task-definition"]),
@@ -60,8 +63,8 @@ fn each_crate_of_the_assembler_knows_only_what_design_draws() {
         ),
     ];
 
-    for (package, allowed) in drawn {
-        for dependency in house.own_dependencies(package) {
+    for (package, allowed) in allowed_dependencies {
+        for dependency in workspace.workspace_dependencies(package) {
             assert!(
                 allowed.contains(&dependency),
                 "{package} must not depend on {dependency}"
@@ -71,8 +74,8 @@ fn each_crate_of_the_assembler_knows_only_what_design_draws() {
 }
 
 #[test]
-fn one_http_stack_and_one_crypto_provider_are_in_the_tree() {
-    let built = built();
+fn the_tree_has_one_http_stack_and_one_crypto_provider() {
+    let built = built_packages();
     for unwanted in [
         "openssl-sys",
         "native-tls",
@@ -81,19 +84,18 @@ fn one_http_stack_and_one_crypto_provider_are_in_the_tree() {
         "tonic",
         "serde_yaml",
     ] {
-        assert!(
-            !built.contains_key(unwanted),
-            "{unwanted} came into the tree"
-        );
+        assert!(!built.contains_key(unwanted), "{unwanted} is in the tree");
     }
 
     for single in ["hyper", "http", "h2", "rustls", "tokio-rustls", "aws-lc-rs"] {
+        // Two versions would mean two stacks in every binary.
         assert_eq!(built[single].len(), 1, "{single}: {:?}", built[single]);
     }
 }
 
-/// What is compiled into our programs, with the versions of each; `cargo tree` knows the features.
-fn built() -> BTreeMap<String, BTreeSet<String>> {
+/// Returns the packages compiled into our programs with their versions, from `cargo tree`.
+fn built_packages() -> BTreeMap<String, BTreeSet<String>> {
+    // `cargo metadata` resolves features for the whole workspace; the tree lists only packages that are built.
     let output = cargo(&[
         "tree",
         "--workspace",
@@ -135,13 +137,13 @@ fn cargo(arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// The workspace's packages and what each depends on, build and normal dependencies.
-struct House {
+/// The packages of the workspace and the build and normal dependencies of each package.
+struct Workspace {
     members: BTreeMap<String, String>,
     dependencies: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl House {
+impl Workspace {
     fn read() -> Self {
         let output = cargo(&["metadata", "--format-version", "1", "--all-features"]);
         let metadata: Value = serde_json::from_slice(&output).expect("cargo prints JSON");
@@ -194,11 +196,12 @@ impl House {
             .map(|(name, _)| name.as_str())
             .collect();
 
+        // Guards against a moved folder, which would make the tests pass over nothing.
         assert!(found.len() >= 5, "only {found:?} were found");
         found
     }
 
-    fn own_dependencies(&self, package: &str) -> BTreeSet<&str> {
+    fn workspace_dependencies(&self, package: &str) -> BTreeSet<&str> {
         self.dependencies[package]
             .iter()
             .filter(|name| self.members.contains_key(*name))
@@ -206,23 +209,24 @@ impl House {
             .collect()
     }
 
-    fn reached_from(&self, package: &str) -> BTreeSet<String> {
-        let mut reached = BTreeSet::new();
+    fn transitive_dependencies(&self, package: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
         let mut open = vec![package.to_owned()];
         while let Some(name) = open.pop() {
             let Some(dependencies) = self.dependencies.get(&name) else {
                 continue;
             };
-            let new: Vec<String> = dependencies.difference(&reached).cloned().collect();
-            reached.extend(new.iter().cloned());
+            let new: Vec<String> = dependencies.difference(&found).cloned().collect();
+            found.extend(new.iter().cloned());
             open.extend(new);
         }
-        reached
+        found
     }
 }
 
 fn shipped_dependencies(node: &Value, names: &BTreeMap<&str, &str>) -> BTreeSet<String> {
     list(node, "deps")
+        // Dev-dependencies do not reach a program.
         .filter(|dep| list(dep, "dep_kinds").any(|kind| kind["kind"] != "dev"))
         .map(|dep| names[text(dep, "pkg")].to_owned())
         .collect()

@@ -1,16 +1,21 @@
-//! The rides a new user takes: an assembly runs here, is asked something, and is stopped.
+//! Assemblies that run locally with `assemble up`: started, requested, stopped.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Finished, Network, Process, Project, binary, workspace};
+use acceptance::{Network, Process, ProcessOutput, Project, binary, workspace};
 use serde_json::Value;
 
-const READY: Duration = Duration::from_mins(1);
-const END: Duration = Duration::from_mins(1);
-const ANSWER: Duration = Duration::from_mins(1);
+/// Timeouts of waits; generous, because the host may be busy.
+const READY: Duration = Duration::from_mins(3);
+const END: Duration = Duration::from_mins(3);
+const ANSWER: Duration = Duration::from_mins(3);
+/// Bytes of a photo that are sent before the rest; less than a pipe holds.
+const UPLOAD_START: usize = 20_000;
 const PROGRAMS: &[&str] = &[
     "tls-proxy",
     "auth-filter",
@@ -20,10 +25,10 @@ const PROGRAMS: &[&str] = &[
 ];
 
 #[test]
-fn coins_secure_answers_the_printed_command_and_nothing_else() {
-    let ride = Ride::start("coins-secure", &[]);
+fn coins_secure_answers_only_the_printed_command() {
+    let run = RunningAssembly::start("coins-secure", &[]);
 
-    let counted = ride.json(&ride.printed_command());
+    let counted = run.json(&run.printed_command());
     assert_eq!(counted["currency"], "EUR", "{counted}");
     assert!(
         counted["total"]["minor"]
@@ -37,61 +42,72 @@ fn coins_secure_answers_the_printed_command_and_nothing_else() {
         "{counted}"
     );
 
-    let without_token = ride
+    // The token becomes an unknown header.
+    let without_token = run
         .printed_command()
         .replace("Authorization: Bearer", "X-Nothing:");
-    assert_eq!(ride.status_of(&without_token), "401");
+    assert_eq!(run.status_of(&without_token), "401");
 
-    let plain = ride.shell(&ride.printed_command().replace("https://", "http://"));
-    assert_ne!(plain.code, 0, "plain HTTP was answered: {}", plain.output());
-    let other_ca = ride
+    let over_http = run.shell(&run.printed_command().replace("https://", "http://"));
+    assert_ne!(
+        over_http.code,
+        0,
+        "plain HTTP was answered: {}",
+        over_http.output()
+    );
+    let other_ca = run
         .printed_command()
-        .replace(".assemble/dev/ca.pem", &ride.another_ca());
-    let refused = ride.shell(&other_ca);
+        .replace(".assemble/dev/ca.pem", &run.another_ca());
+    let output = run.shell(&other_ca);
 
     assert_eq!(
-        refused.code, 60,
-        "curl's code for a certificate it cannot verify"
+        output.code, 60,
+        "curl's code for a certificate that it cannot verify"
     );
-    ride.stop();
+    run.stop();
 }
 
 #[test]
-fn one_trace_spans_proxy_filter_and_app_and_arrives_at_the_users_endpoint() {
+fn one_trace_links_proxy_filter_and_app_at_the_users_endpoint() {
     let network = Network::new();
     let project = Project::new();
     let sink = OtlpSink::start(&network, &project);
-    let ride = Ride::start_in(
+    let run = RunningAssembly::start_in(
         network,
         project,
         "coins-secure",
         &["--value", OtlpSink::VALUE],
     );
 
-    let answer = ride.shell(&ride.printed_command());
+    let answer = run.shell(&run.printed_command());
     assert_eq!(answer.code, 0, "{}", answer.output());
-    let project = ride.stop().1;
+    let project = run.stop().1;
 
     let spans = sink.spans_after_stop(&project);
-    let wanted = ["auth-filter", "coins", "tls-proxy"];
+    let expected = ["auth-filter", "coins", "tls-proxy"];
+    // One trace of the app contains spans of every hop, and each span's parent is in it.
     let linked = spans
         .iter()
         .filter(|span| span.service == "coins")
         .any(|span| {
-            let of_trace = spans.iter().filter(|other| other.trace == span.trace);
-            let services: Vec<&str> = of_trace.map(|other| other.service.as_str()).collect();
-            wanted.iter().all(|service| services.contains(service))
+            let trace = spans.iter().filter(|other| other.trace == span.trace);
+            let services: Vec<&str> = trace.map(|other| other.service.as_str()).collect();
+            expected.iter().all(|service| services.contains(service))
                 && span.has_chain_to_root(&spans)
         });
-    assert!(linked, "no trace spans {wanted:?}: {spans:#?}");
+    assert!(linked, "no trace spans {expected:?}: {spans:#?}");
 }
 
 #[test]
-fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
-    let ride = Ride::start("coins-secure", &[]);
-    let upload = ride.slow_upload("");
+fn a_stop_goes_in_reverse_order_and_finishes_the_request_in_flight() {
+    let mut run = RunningAssembly::start("coins-secure", &[]);
+    let upload = run.start_upload("");
+    run.up.signal("INT");
+    // The proxy has begun its drain, so the rest of the body arrives during the stop.
+    run.up.wait_for(r#""message":"stopping""#, END);
+    let upload = upload.send_rest();
 
-    let (finished, project) = ride.stop();
+    let (finished, project) = run.wait_for_stop();
     let order = stop_order(&finished.output());
     assert_eq!(
         order,
@@ -99,7 +115,7 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
         "{finished:?}"
     );
 
-    let answer = upload.end_within(ANSWER);
+    let answer = upload.wait_for_exit(ANSWER);
     let counted: Value = serde_json::from_str(&answer.stdout).expect("the request was finished");
     assert!(
         counted["total"]["minor"]
@@ -123,85 +139,86 @@ fn a_stop_goes_in_reverse_order_loses_nothing_and_leaves_nothing_running() {
     );
 }
 
-/// Row 3 of the faults: the app is killed with a request in flight.
+/// The app is killed with a request in flight.
 #[test]
-fn an_app_that_is_killed_leaves_no_client_hanging_and_ends_its_task() {
-    let ride = Ride::start("coins-secure", &[]);
-    let upload = ride.slow_upload("--output /dev/null --write-out '%{http_code} %{exitcode}'");
-    let killed = ride.shell(
-        "for p in /proc/[0-9]*; do \
-           if [ \"$(cat $p/comm)\" = coins ] && tr '\\0' '\\n' <$p/environ | grep -q \"^ECS_CONTAINER_METADATA_URI_V4\" \
-             && [ \"$(readlink $p/cwd)\" = \"$PWD\" ]; then kill -9 ${p#/proc/} && echo killed; fi; done 2>/dev/null",
-    );
+fn a_killed_app_answers_502_and_ends_its_task() {
+    let run = RunningAssembly::start("coins-secure", &[]);
+    let upload = run.start_upload("--output /dev/null --write-out '%{http_code} %{exitcode}'");
+    let (id, _) = run.app_process().expect("the app runs");
+    assert_eq!(run.shell(&format!("kill -9 {id}")).code, 0);
 
-    assert!(killed.stdout.contains("killed"), "{}", killed.output());
-    let told = upload.end_within(ANSWER).stdout;
-    assert!(told.starts_with("502 "), "{told}");
+    // The body never ends, so a response is sent because the app is gone.
+    let output = upload.trickle_until_exit().stdout;
+    assert!(output.starts_with("502 "), "{output}");
 
-    let finished = ride.up.end_within(END);
+    // 128 + SIGKILL.
+    let finished = run.up.wait_for_exit(END);
     assert_eq!(finished.code, 137, "{}", finished.output());
     let order = stop_order(&finished.output());
-    let wanted = ["coins", "tls-proxy", "auth-filter", "telemetry-forwarder"];
+    let expected = ["coins", "tls-proxy", "auth-filter", "telemetry-forwarder"];
 
     assert_eq!(
-        order, wanted,
-        "it, then who depends on it, then who they depend on"
+        order, expected,
+        "the app, then the proxies that depend on it, then the telemetry that it depends on"
     );
-    let left = ride.network.programs_left(PROGRAMS);
-    assert!(left.is_empty(), "left running: {left:?}");
+    let remaining = run.network.running_programs(PROGRAMS);
+    assert!(remaining.is_empty(), "left running: {remaining:?}");
 }
 
-/// Row 6 of the faults: a stop while requests come one after the other, each on a connection of its own.
+/// A stop while clients send one request after the other, each on a new connection.
 #[test]
-fn a_stop_under_load_fails_no_request_that_was_taken() {
-    let ride = Ride::start("coins-secure", &[]);
-    let (command, _) = ride.command_and_token();
+fn a_stop_under_load_fails_no_accepted_request() {
+    let run = RunningAssembly::start("coins-secure", &[]);
+    let (command, _) = run.command_and_token();
 
-    // 7: nobody listens any more; 35: the way in still opens, and nobody is behind it.
+    // curl's exit code 7: nothing listens any more; 35: the connection opens, but the TLS handshake fails.
     let load = format!(
         "while :; do {command} --silent --output /dev/null --write-out '%{{http_code}} %{{exitcode}}\\n'; \
          case $? in 7|35) exit;; esac; done"
     );
-    let mut clients = [ride.start_shell(&load), ride.start_shell(&load)];
+    let mut clients = [run.start_shell(&load), run.start_shell(&load)];
 
     for client in &mut clients {
         client.wait_for("200 0", ANSWER);
     }
-    ride.stop();
+    run.stop();
 
     for client in clients {
-        let told = client.end_within(ANSWER).stdout;
-        let bad = told
+        let output = client.wait_for_exit(ANSWER).stdout;
+        let bad = output
             .lines()
             .find(|line| !matches!(*line, "200 0" | "000 7" | "000 35"));
-        assert_eq!(bad, None, "{told}");
+        assert_eq!(bad, None, "{output}");
     }
 }
 
 #[test]
-fn no_log_shows_a_token_or_a_key_even_at_trace() {
-    let loud = [
+fn no_log_contains_a_token_or_key_even_at_trace() {
+    let trace = [
         "--env",
         "tls-proxy:TLS_PROXY_LOG=trace",
         "--env",
         "auth-filter:AUTH_FILTER_LOG=trace",
     ];
 
-    let ride = Ride::start("coins-secure", &loud);
-    let (with_token, token) = ride.command_and_token();
+    let run = RunningAssembly::start("coins-secure", &trace);
+    let (with_token, token) = run.command_and_token();
     assert!(token.len() > 100, "{token}");
-    assert!(ride.json(&with_token)["total"]["minor"].is_u64());
+    assert!(run.json(&with_token)["total"]["minor"].is_u64());
 
-    let (finished, project) = ride.stop();
+    let (finished, project) = run.stop();
     let output = finished.output();
     assert!(
         output.contains("\"level\":\"trace\""),
         "nothing was logged at trace"
     );
 
+    // The signature is the secret part: without it the rest of the token is worthless.
+    // The signature is the part of a token that must stay secret.
     let signature = token.rsplit('.').next().expect("three parts");
     assert!(!output.contains(signature), "the token was printed");
     let pem = fs::read_to_string(project.root().join(".assemble/dev/tls.pem")).expect("readable");
+    // Line by line, because a log may contain only a part of the key.
     let (_, key) = pem.split_once("PRIVATE KEY-----").expect("a key");
 
     for line in key
@@ -213,15 +230,15 @@ fn no_log_shows_a_token_or_a_key_even_at_trace() {
 }
 
 #[test]
-fn a_thumbnail_task_runs_to_its_end_with_the_apps_exit_code() {
+fn a_thumbnail_task_exits_with_the_apps_code() {
     let (network, project) = (Network::new(), Project::new());
-    let film = film(&project.root().join("film.mp4"));
-    let picture = project.root().join("film.jpg");
+    let video = test_video(&project.root().join("video.mp4"));
+    let picture = project.root().join("video.jpg");
     let mut command = project.assemble(&network);
 
     command
         .args(["up", "thumbnail-on-demand"])
-        .args(on_demand(&film, &picture));
+        .args(on_demand(&video, &picture));
 
     let finished = Process::finish(command, END);
     assert_eq!(finished.code, 0, "{}", finished.output());
@@ -238,12 +255,12 @@ fn a_thumbnail_task_runs_to_its_end_with_the_apps_exit_code() {
 }
 
 #[test]
-fn a_thumbnail_task_of_no_film_ends_with_the_code_of_its_class() {
+fn a_thumbnail_task_exits_21_if_the_input_is_not_a_video() {
     let (network, project) = (Network::new(), Project::new());
-    let garbage = project.root().join("film.mp4");
-    fs::write(&garbage, "<html>not a film</html>".repeat(100)).expect("writable");
+    let garbage = project.root().join("video.mp4");
+    fs::write(&garbage, "<html>not a video</html>".repeat(100)).expect("writable");
 
-    let picture = project.root().join("film.jpg");
+    let picture = project.root().join("video.jpg");
     let mut command = project.assemble(&network);
     command
         .args(["up", "thumbnail-on-demand"])
@@ -260,36 +277,37 @@ fn a_thumbnail_task_of_no_film_ends_with_the_code_of_its_class() {
 }
 
 #[test]
-fn coins_in_video_counts_the_coins_on_the_picture_of_a_video() {
+fn coins_in_video_counts_the_coins_in_a_video() {
     let project = Project::new();
     let video = video_of(&sample(), &project.root().join("coins.mp4"));
-    let ride = Ride::start_in(Network::new(), project, "coins-in-video", &[]);
-    let command = ride.printed_command();
-    let of_photo: Value = ride.json(&with_body(&command, &sample(), "image/jpeg"));
-    let of_video: Value = ride.json(&with_body(&command, &video, "video/mp4"));
+    let run = RunningAssembly::start_in(Network::new(), project, "coins-in-video", &[]);
+    let command = run.printed_command();
+    let of_photo: Value = run.json(&with_body(&command, &sample(), "image/jpeg"));
+    let of_video: Value = run.json(&with_body(&command, &video, "video/mp4"));
     let total = of_photo["total"]["minor"].as_u64();
 
     assert!(total.is_some_and(|total| total > 0), "{of_photo}");
     assert_eq!(of_video["total"]["minor"].as_u64(), total, "{of_video}");
-    let order = stop_order(&ride.stop().0.output());
-    let wanted = [
+    // A proxy stops before the app it forwards to, and the telemetry last.
+    let order = stop_order(&run.stop().0.output());
+    let expected = [
         "tls-proxy",
         "auth-filter",
         "coins",
         "thumbnail",
         "telemetry-forwarder",
     ];
-    assert_eq!(order, wanted);
+    assert_eq!(order, expected);
 }
 
-/// An assembly under `assemble up`, ready, in a project of its own.
-struct Ride {
+/// An assembly that runs under `assemble up` in a temporary project.
+struct RunningAssembly {
     network: Network,
     project: Project,
     up: Process,
 }
 
-impl Ride {
+impl RunningAssembly {
     fn start(assembly: &str, arguments: &[&str]) -> Self {
         Self::start_in(Network::new(), Project::new(), assembly, arguments)
     }
@@ -306,10 +324,12 @@ impl Ride {
         }
     }
 
-    /// The command that `up` printed, its continued lines joined.
+    /// Returns the command that `up` printed, with its continued lines joined.
     fn printed_command(&self) -> String {
         let output = format!("{}\n{}", self.up.stdout(), self.up.stderr());
-        let start = output.find("curl ").expect("it was waited for");
+        let start = output
+            .find("curl ")
+            .expect("printed, since `start` waited for it");
         let mut command = String::new();
 
         for line in output[start..].lines() {
@@ -324,10 +344,10 @@ impl Ride {
         command
     }
 
-    /// The same with a token of its own in the place where the line asks for one, and that token.
+    /// Returns the printed command with a literal token instead of the command substitution, and the token.
     fn command_and_token(&self) -> (String, String) {
-        let told = self.shell("$ASSEMBLE dev-token --audience coins").stdout;
-        let token = told.trim().to_owned();
+        let output = self.shell("$ASSEMBLE dev-token --audience coins").stdout;
+        let token = output.trim().to_owned();
         let command = self.printed_command();
         let start = command.find("$(").expect("a token");
         let end = start + command[start..].find(')').expect("its end") + 1;
@@ -335,25 +355,94 @@ impl Ride {
         (command, token)
     }
 
-    /// The printed command with more arguments, sending so slowly that it is under way.
-    fn slow_upload(&self, more: &str) -> Process {
+    /// Starts the printed command with only a part of its body, and waits until the app has a
+    /// connection: from then on the request is in flight at every hop.
+    fn start_upload(&self, arguments: &str) -> Upload {
+        let pipe = self.project.root().join("body");
+        let made = self.shell("mkfifo body");
+        assert_eq!(made.code, 0, "{}", made.output());
+
+        // Opened for both, so that neither this nor the client's open blocks, and the body does not end.
+        let mut body = File::options()
+            .read(true)
+            .write(true)
+            .open(&pipe)
+            .expect("a pipe");
+        let mut photo = fs::read(sample()).expect("readable");
+        let rest = photo.split_off(UPLOAD_START);
+        body.write_all(&photo).expect("fits into the pipe");
+
+        // `--upload-file .` reads the standard input without blocking.
         let command = self.printed_command();
-        let mut upload = self.start_shell(&format!("{command} --silent --limit-rate 40k {more}"));
-        // At 40 kB a second the photo is under way for about two.
-        let ended = acceptance::wait_until(Duration::from_millis(500), || !upload.is_running());
-        assert!(!ended, "the upload was too quick to be interrupted");
-        upload
+        let file = body_argument(&command);
+        let command = command.replace(
+            &format!("--data-binary {file}"),
+            "--upload-file . --request POST",
+        );
+        let limit = ANSWER.as_secs();
+        let mut client = self.start_shell(&format!(
+            "{command} --silent --max-time {limit} {arguments} <body"
+        ));
+        acceptance::wait_until(ANSWER, || {
+            self.app_has_a_connection() || !client.is_running()
+        });
+        assert!(
+            client.is_running() && self.app_has_a_connection(),
+            "the upload did not reach the app: {} {}",
+            client.stdout(),
+            client.stderr()
+        );
+
+        Upload {
+            client,
+            pipe,
+            body,
+            rest,
+        }
     }
 
-    /// Starts a line in a shell in the project's folder.
+    /// Returns the process id of the app and the address it listens on.
+    fn app_process(&self) -> Option<(u32, SocketAddr)> {
+        // In a shell, because only a process inside the namespaces may read the environment of another.
+        let found = self.shell(
+            "for p in /proc/[0-9]*; do \
+               if [ \"$(cat $p/comm)\" = coins ] && [ \"$(readlink $p/cwd)\" = \"$PWD\" ] \
+                 && tr '\\0' '\\n' <$p/environ | grep -q '^ECS_CONTAINER_METADATA_URI_V4'; then \
+                 echo ${p#/proc/} $(tr '\\0' '\\n' <$p/environ | sed -n 's/^COINS_LISTEN=//p'); fi; done 2>/dev/null",
+        );
+        let (id, address) = found.stdout.trim().split_once(' ')?;
+        Some((id.parse().ok()?, address.parse().ok()?))
+    }
+
+    /// Returns whether the app has an established connection: before the first request, none of the
+    /// proxies keeps one open.
+    fn app_has_a_connection(&self) -> bool {
+        const ESTABLISHED: &str = "01";
+
+        let Some((id, address)) = self.app_process() else {
+            return false;
+        };
+        let port = format!(":{:04X}", address.port());
+        self.shell(&format!("cat /proc/{id}/net/tcp"))
+            .stdout
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .any(|fields| {
+                // proc_net_tcp: the second field is the local address, the fourth the state.
+                fields.get(1).is_some_and(|local| local.ends_with(&port))
+                    && fields.get(3) == Some(&ESTABLISHED)
+            })
+    }
+
+    /// Starts a shell command in the project's folder.
     fn start_shell(&self, line: &str) -> Process {
         let mut command = self.network.command("sh");
         command.args(["-c", line]).current_dir(self.project.root());
         Process::start(command)
     }
 
-    /// Pastes a line into a shell in the project's folder.
-    fn shell(&self, line: &str) -> Finished {
+    /// Runs a shell command in the project's folder.
+    fn shell(&self, line: &str) -> ProcessOutput {
         let mut command = self.network.command("sh");
         command.args(["-c", line]).current_dir(self.project.root());
         command.env("ASSEMBLE", binary("assemble"));
@@ -370,7 +459,7 @@ impl Ride {
         self.shell(&quiet).stdout.trim().to_owned()
     }
 
-    /// A certificate authority that signed nothing here.
+    /// Generates a certificate authority that has signed nothing in this project.
     fn another_ca(&self) -> String {
         let path = self.project.root().join("other-ca.pem");
         let mut command = Command::new("openssl");
@@ -399,29 +488,74 @@ impl Ride {
         path.display().to_string()
     }
 
-    /// Ctrl-C: everything ends by itself, with exit code 0, and no process is left.
-    fn stop(self) -> (Finished, Project) {
+    /// Sends SIGINT (Ctrl-C) and waits until everything has ended with exit code 0.
+    fn stop(self) -> (ProcessOutput, Project) {
         self.up.signal("INT");
-        let finished = self.up.end_within(END);
+        self.wait_for_stop()
+    }
+
+    /// Waits for the exit code 0, and checks that no process is left.
+    fn wait_for_stop(self) -> (ProcessOutput, Project) {
+        let finished = self.up.wait_for_exit(END);
         assert_eq!(finished.code, 0, "{}", finished.output());
-        let left = self.network.programs_left(PROGRAMS);
-        assert!(left.is_empty(), "left running: {left:?}");
+        let remaining = self.network.running_programs(PROGRAMS);
+        assert!(remaining.is_empty(), "left running: {remaining:?}");
         (finished, self.project)
     }
 }
 
-/// The printed command with another file as its body.
-fn with_body(command: &str, file: &Path, kind: &str) -> String {
-    let body = command
-        .split_whitespace()
-        .find(|word| word.starts_with('@'))
-        .expect("a body");
-    command
-        .replace(body, &format!("@{}", file.display()))
-        .replace("image/jpeg", kind)
+/// A request in flight, with the rest of its body still to be sent.
+struct Upload {
+    client: Process,
+    pipe: PathBuf,
+    body: File,
+    rest: Vec<u8>,
 }
 
-/// The user's own OTLP endpoint: a telemetry-forwarder that writes into a file.
+impl Upload {
+    /// Keeps the body going until the client exits.
+    fn trickle_until_exit(mut self) -> ProcessOutput {
+        // curl 7.88 looks for an early response only when it has something to send.
+        acceptance::wait_until(ANSWER, || {
+            self.body.write_all(b"x").expect("the pipe is open");
+            !self.client.is_running()
+        });
+        self.client.wait_for_exit(ANSWER)
+    }
+
+    /// Sends the rest of the body and its end, and returns the client.
+    fn send_rest(self) -> Process {
+        let Self {
+            client,
+            pipe,
+            body,
+            rest,
+        } = self;
+
+        // For writing only: dropping it ends the body, and writing fails if the client is gone.
+        let mut end = File::options().write(true).open(pipe).expect("a pipe");
+        drop(body);
+        end.write_all(&rest).expect("the client reads the body");
+        client
+    }
+}
+
+/// Returns the argument `@FILE` of the printed command.
+fn body_argument(command: &str) -> &str {
+    command
+        .split_whitespace()
+        .find(|word| word.starts_with('@'))
+        .expect("a body")
+}
+
+/// Returns the printed command with another file as its body.
+fn with_body(command: &str, file: &Path, content_type: &str) -> String {
+    command
+        .replace(body_argument(command), &format!("@{}", file.display()))
+        .replace("image/jpeg", content_type)
+}
+
+/// The user's OTLP endpoint: a telemetry-forwarder that writes to a file.
 struct OtlpSink(Process);
 
 impl OtlpSink {
@@ -429,7 +563,7 @@ impl OtlpSink {
     const FILE: &str = "users-endpoint.jsonl";
 
     fn start(network: &Network, project: &Project) -> Self {
-        // Under a name of its own, so that what is left of the ride can be told from it.
+        // Under another name, so that it is not mistaken for a remaining process of the run.
         let program = project.root().join("users-endpoint");
         std::os::unix::fs::symlink(binary("telemetry-forwarder"), &program).expect("writable");
         let mut command = network.command(program);
@@ -450,7 +584,7 @@ impl OtlpSink {
 
     fn spans_after_stop(self, project: &Project) -> Vec<Span> {
         self.0.signal("TERM");
-        let finished = self.0.end_within(END);
+        let finished = self.0.wait_for_exit(END);
         assert_eq!(finished.code, 0, "{}", finished.output());
         let text = fs::read_to_string(project.root().join(Self::FILE)).expect("something arrived");
         let requests = text
@@ -498,10 +632,11 @@ impl Span {
         spans
     }
 
-    /// Whether every parent up to the root is there: no hop lost its link.
+    /// Returns whether every parent up to the root is among the spans, so that no hop lost its link.
     fn has_chain_to_root(&self, spans: &[Self]) -> bool {
         let mut parent = self.parent.clone();
         for _ in 0..spans.len() {
+            // The root span has no parent.
             if parent.is_empty() {
                 return true;
             }
@@ -523,7 +658,7 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }
 
-/// The containers in the order in which `up` said that they had ended: `7.984 coins ○ exited 0`.
+/// Returns the containers in the order in which `up` reported their exit: `7.984 coins ○ exited 0`.
 fn stop_order(output: &str) -> Vec<String> {
     let words = output
         .lines()
@@ -553,7 +688,7 @@ fn sample() -> PathBuf {
     photos.first().expect("a sample photo").clone()
 }
 
-fn film(path: &Path) -> PathBuf {
+fn test_video(path: &Path) -> PathBuf {
     ffmpeg(
         &[
             "-f",
@@ -565,9 +700,10 @@ fn film(path: &Path) -> PathBuf {
     )
 }
 
-/// A second of video that shows the photo and nothing else.
+/// Encodes a second of video that shows only the photo.
 fn video_of(photo: &Path, path: &Path) -> PathBuf {
     let photo = photo.display().to_string();
+    // MPEG-4 with 4:2:0 chroma needs even dimensions.
     let even = "scale=trunc(iw/2)*2:trunc(ih/2)*2";
     ffmpeg(
         &[

@@ -1,6 +1,7 @@
-"""What the benches share that measure a program of ours beside its peers, each as a process of its own.
+"""Shared by the benches that compare a program with its peers, each as a separate process.
 
-The peer has the first CPU, the load generator the second. CPU is what the kernel counted (1/100 s), memory is Pss.
+The measured program runs on the first CPU, the load generator on the second. CPU is the kernel's count (1/100 s),
+memory is Pss.
 """
 
 import os
@@ -22,7 +23,7 @@ class Peer:
         self.process = None
 
     def start(self, connected):
-        """Starts it on the first CPU and waits until `connected` gets through to it."""
+        """Starts the program on the first CPU and waits until `connected` succeeds."""
         self.process = subprocess.Popen(["taskset", "-c", "0", *self.command], env=self.environment,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 20
@@ -78,16 +79,16 @@ def load(command):
 
 
 def cost(peer, work):
-    """CPU microseconds for each operation of `work`, which returns how many there were."""
+    """Returns CPU microseconds per operation of `work`, which returns the number of operations."""
     before = peer.cpu()
     count = work(peer)
     return (peer.cpu() - before) / count * 1e6
 
 
 def table(title, unit, found):
-    """Prints what was found: for each name its values, one of each round."""
+    """Prints the median and range of the values of each name, one value per round."""
     rounds = max(map(len, found.values()))
-    print(f"\n{title} ({unit}; {rounds} rounds, median, least to most)")
+    print(f"\n{title} ({unit}; {rounds} rounds, median, minimum to maximum)")
     for name, values in found.items():
         values = [value for value in values if value is not None]
         if values:
