@@ -95,10 +95,10 @@ pub fn serve(
         keys: process.readiness.latch("keys"),
         upstream: process.readiness.latch("upstream"),
     };
-    serve_latched(config, listener, process, latches)
+    serve_with_latches(config, listener, process, latches)
 }
 
-async fn serve_latched(
+async fn serve_with_latches(
     config: Config,
     listener: TcpListener,
     process: Process,

@@ -61,11 +61,11 @@ pub(crate) fn claim_header_name(name: &str) -> Option<HeaderName> {
     let header: HeaderName = format!("x-auth-{}", name.to_ascii_lowercase())
         .parse()
         .ok()?;
-    let taken = [SUBJECT, ISSUER, SCOPES, CLIENT, TOKEN];
+    let reserved = [SUBJECT, ISSUER, SCOPES, CLIENT, TOKEN];
     let valid = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (valid && !name.is_empty() && !taken.contains(&header)).then_some(header)
+    (valid && !name.is_empty() && !reserved.contains(&header)).then_some(header)
 }
 
 /// Formats a claim. A list is joined with spaces; members that contain a space make it unusable.

@@ -199,9 +199,9 @@ async fn token_expiry_does_not_interrupt_a_long_body() {
         .unwrap()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let seen = harness.upstream.take();
+    let received = harness.upstream.take();
 
-    assert_eq!(seen[0].body, [b'x'; 40]);
+    assert_eq!(received[0].body, [b'x'; 40]);
     assert_eq!(
         harness.get("/", &token).await.status(),
         401,

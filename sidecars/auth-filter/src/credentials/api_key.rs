@@ -360,8 +360,9 @@ mod tests {
         assert!(error(r#"[{"id":"a","sha256":"xy"}]"#).contains("key 1 (`a`): `sha256`"));
 
         let hash = fingerprint("x");
-        let twice = format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
-        assert!(error(&twice).contains("key 2 (`a`): `id`"));
+        let duplicate =
+            format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
+        assert!(error(&duplicate).contains("key 2 (`a`): `id`"));
         let when = format!(r#"[{{"id":"a","sha256":"{hash}","expires":"tomorrow"}}]"#);
         assert!(error(&when).contains("`expires`"));
     }
