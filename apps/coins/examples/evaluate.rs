@@ -93,12 +93,12 @@ impl Plan {
                     let sources = arguments.next().ok_or("--fold needs sources")?;
                     let file = arguments.next().ok_or("--fold needs a file of models")?;
                     let bytes = std::fs::read(file)?;
-                    let bytes = bytes
+                    let weights = bytes
                         .as_slice()
                         .try_into()
                         .map_err(|_| "not a file of models")?;
                     let sources = sources.split(',').map(str::to_owned).collect();
-                    plan.folds.push((sources, Models::from_bytes(bytes)));
+                    plan.folds.push((sources, Models::from_bytes(weights)));
                 }
                 folder => plan.photos = PathBuf::from(folder),
             }
@@ -241,7 +241,7 @@ impl Sums {
         self.coins += result.coins;
         self.found += result.found;
         self.claimed += result.claimed;
-        self.right_coins += result.named;
+        self.right_coins += result.right_coins;
         self.milliseconds += result.milliseconds;
         self.sure.push((result.confidence, result.right_total));
     }

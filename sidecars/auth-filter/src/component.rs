@@ -186,8 +186,9 @@ fn build_credentials(
     }
 
     if let Some(url) = &config.external.url {
-        let headers = config.external_headers();
-        let headers = headers.map_err(|name| format!("`{name}` is not a header name"))?;
+        let headers = config
+            .external_headers()
+            .map_err(|name| format!("`{name}` is not a header name"))?;
         credentials.external = Some(External::new(url, headers, config.external.timeout)?);
     }
 

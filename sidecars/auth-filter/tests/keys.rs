@@ -83,7 +83,7 @@ async fn loads_again_when_a_load_began_before_the_rotation() {
 
     // The request starts waiting before the held response is released.
     let (set, ()) = tokio::join!(keys.current_or_reload("second"), async {
-        issuer.hold_responses(false)
+        issuer.hold_responses(false);
     });
     assert_eq!(set.unwrap().ids(), ["first", "second"]);
     refreshing.abort();

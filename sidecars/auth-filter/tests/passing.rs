@@ -78,8 +78,11 @@ async fn grpc_streams_both_ways_and_keeps_trailers() {
         .body(body)
         .unwrap();
 
-    let answer = timeout(LIMIT, client.send_request(request)).await;
-    let mut answer = answer.unwrap().unwrap().into_body();
+    let mut answer = timeout(LIMIT, client.send_request(request))
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body();
     for message in ["one", "two", "three"] {
         sender.send_data(message.into()).await.unwrap();
         let frame = timeout(LIMIT, answer.frame()).await.unwrap().unwrap();
