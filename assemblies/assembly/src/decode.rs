@@ -57,9 +57,10 @@ pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
             // A missing field has its finding already; any other error must not be lost.
             if reader.findings.is_empty() {
                 let location = Location::from_span(source, node.span);
-                reader
-                    .findings
-                    .push(rules::m02_wrong_type::mismatch(location, &error.to_string()));
+                reader.findings.push(rules::m02_wrong_type::mismatch(
+                    location,
+                    &error.to_string(),
+                ));
             }
             (None, reader.findings)
         }

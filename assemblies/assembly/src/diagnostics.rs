@@ -1,6 +1,6 @@
 //! Collects the findings of all stages and applies the rule configuration to them.
 
-use task_definition::{Finding, Outcome, RuleConfig, LevelOverride};
+use task_definition::{Finding, LevelOverride, Outcome, RuleConfig};
 
 use crate::rules;
 use crate::text::sort_by_location;
@@ -23,7 +23,7 @@ impl Diagnostics {
 
     /// Adds the `rules:` of the manifest to the configuration.
     pub fn add_overrides(&mut self, overrides: Vec<LevelOverride>) {
-        self.config = std::mem::take(&mut self.config).with(overrides);
+        self.config = std::mem::take(&mut self.config).with_overrides(overrides);
     }
 
     /// Adds the findings of a stage that has produced a result, and returns whether the next stage may begin.
@@ -40,12 +40,12 @@ impl Diagnostics {
 
     /// Returns the entries of the rule configuration.
     pub(crate) fn overrides(&self) -> &[LevelOverride] {
-        self.config.rulings()
+        self.config.overrides()
     }
 
     /// Returns whether a rule has had a finding, suppressed or not.
     pub(crate) fn has_triggered(&self, rule: &str) -> bool {
-        self.outcome.seen.contains(rule)
+        self.outcome.triggered_rules.contains(rule)
     }
 
     /// Returns all findings, sorted by line.
@@ -63,11 +63,11 @@ impl Diagnostics {
     }
 
     fn apply_config(&mut self, findings: Vec<Finding>, is_suppressible: impl Fn(&Finding) -> bool) {
-        let outcome = self.config.judge(findings, is_suppressible);
+        let outcome = self.config.apply(findings, is_suppressible);
         let Outcome {
             findings,
             suppressed,
-            seen,
+            triggered_rules,
             ineffective,
         } = outcome;
 
@@ -90,6 +90,6 @@ impl Diagnostics {
             }
         }
 
-        self.outcome.seen.extend(seen);
+        self.outcome.triggered_rules.extend(triggered_rules);
     }
 }

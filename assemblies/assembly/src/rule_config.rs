@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use task_definition::source::{self, Node, Source};
-use task_definition::{LevelSource, Finding, Location, LevelOverride, Level, nearest};
+use task_definition::{Finding, Level, LevelOverride, LevelSource, Location, nearest};
 
 use crate::decode;
 use crate::manifest::Manifest;
@@ -82,8 +82,8 @@ pub fn read(source: &Source) -> (Vec<LevelOverride>, Vec<Finding>) {
     let (file, mut findings) = decode::read::<RulesFile>(source, &node);
     let settings = file.unwrap_or_default().rules;
     let overrides = settings.into_iter().map(|(rule, setting)| LevelOverride {
-        location: key_place(source, &node, &rule),
-        verdict: setting.severity.into(),
+        location: key_location(source, &node, &rule),
+        level: setting.severity.into(),
         reason: setting.reason,
         source: LevelSource::File,
         files: setting.files,
@@ -99,10 +99,10 @@ pub(crate) fn from_manifest(manifest: &Manifest) -> (Vec<LevelOverride>, Vec<Fin
     let settings = manifest.file().rules.iter();
     let overrides = settings.map(|(rule, setting)| LevelOverride {
         rule: rule.clone(),
-        verdict: setting.severity.into(),
+        level: setting.severity.into(),
         reason: setting.reason.clone(),
         source: LevelSource::Manifest,
-        location: manifest.key_place("/rules", rule),
+        location: manifest.key_location("/rules", rule),
         files: Vec::new(),
     });
 
@@ -117,9 +117,9 @@ pub(crate) fn unused_suppressions<'r>(
     has_triggered: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
     // A suppressed M25 is never unused: without an unused entry it has nothing to report.
-    let unused = overrides
-        .into_iter()
-        .filter(|entry| entry.silences() && !has_triggered(&entry.rule) && entry.rule != "M25");
+    let unused = overrides.into_iter().filter(|entry| {
+        entry.lowers_severity() && !has_triggered(&entry.rule) && entry.rule != "M25"
+    });
     unused.map(unused_suppression).collect()
 }
 
@@ -163,7 +163,7 @@ fn validate(overrides: Vec<LevelOverride>, findings: &mut Vec<Finding>) -> Vec<L
                 location,
                 &entry.rule,
             ));
-        } else if entry.silences() && !rules::is_suppressible(&entry.rule) {
+        } else if entry.lowers_severity() && !rules::is_suppressible(&entry.rule) {
             findings.push(rules::m26_unsuppressible_rule::unsuppressible(
                 location,
                 &entry.rule,
@@ -176,7 +176,7 @@ fn validate(overrides: Vec<LevelOverride>, findings: &mut Vec<Finding>) -> Vec<L
     valid
 }
 
-fn key_place(source: &Source, node: &Node, rule: &str) -> Location {
+fn key_location(source: &Source, node: &Node, rule: &str) -> Location {
     // The decoded map has no spans, so the key is found in the node again.
     let entries = node.get("rules").map(Node::entries).unwrap_or_default();
     let key = entries.iter().find(|(key, _)| key.name == rule);

@@ -80,7 +80,8 @@ impl Values {
     /// Adds a value, which replaces an existing one of the same name.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         let (text, location) = (value.to_owned(), None);
-        self.entries.insert(name.to_owned(), Entry { text, location });
+        self.entries
+            .insert(name.to_owned(), Entry { text, location });
         self
     }
 

@@ -4,7 +4,7 @@
 
 use assembly::{Plan, plan_under, render, rule_config};
 use task_definition::source::Source;
-use task_definition::{LevelSource, Outcome, RuleConfig, Location, LevelOverride, Severity, Level};
+use task_definition::{Level, LevelOverride, LevelSource, Location, Outcome, RuleConfig, Severity};
 
 mod support;
 
@@ -22,16 +22,16 @@ fn suppressions(plan: &Plan) -> Vec<(&str, &str)> {
     let suppressed = plan.suppressed_findings().iter();
     suppressed
         .map(|suppressed| {
-            let reason = suppressed.ruling.reason.as_str();
+            let reason = suppressed.level_override.reason.as_str();
             (suppressed.finding.rule, reason)
         })
         .collect()
 }
 
-fn flag(rule: &str, verdict: Level) -> RuleConfig {
+fn flag(rule: &str, level: Level) -> RuleConfig {
     RuleConfig::new([LevelOverride {
         rule: rule.to_owned(),
-        verdict,
+        level,
         reason: "a flag".to_owned(),
         source: LevelSource::CommandLine,
         location: Location::Pointer(String::new()),
@@ -177,8 +177,8 @@ rules:
         support::format_findings(&findings)
     );
     let config = RuleConfig::new(read);
-    assert_eq!(config.about("legacy/a.json").rulings().len(), 2);
-    assert_eq!(config.about("new/a.json").rulings().len(), 1);
+    assert_eq!(config.for_file("legacy/a.json").overrides().len(), 2);
+    assert_eq!(config.for_file("new/a.json").overrides().len(), 1);
 
     // An unknown id, an unknown severity, no reason, an empty reason, and a rule that cannot be suppressed.
     let bad = "\

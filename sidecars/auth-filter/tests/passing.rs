@@ -178,7 +178,8 @@ async fn opens_websockets_only_after_authorization() {
 
 #[tokio::test]
 async fn token_expiry_does_not_interrupt_a_long_body() {
-    let harness = Harness::with(|config| config.leeway = chassis::HumanDuration::from_secs(0)).await;
+    let harness =
+        Harness::with(|config| config.leeway = chassis::HumanDuration::from_secs(0)).await;
     let mut ending = claims();
     ending["exp"] = serde_json::json!(now() + 2);
 

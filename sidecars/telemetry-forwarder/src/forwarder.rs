@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::http::serve as serve_http;
-use chassis::{BoxError, Latch, HumanDuration, Process, Shutdown};
+use chassis::{BoxError, HumanDuration, Latch, Process, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};

@@ -147,7 +147,7 @@ impl Node {
             cpu: container.cpu,
             memory: container.memory.or(container.memory_reservation),
             after: waits
-                .map(|edge| format!("after {} {}", edge.container_name, edge.condition.word()))
+                .map(|edge| format!("after {} {}", edge.container_name, edge.condition.as_str()))
                 .collect(),
             start: steps.start[index],
             stop: steps.stop[index],
@@ -254,7 +254,7 @@ pub(super) fn waits(task: &TaskDefinition) -> Vec<Edge> {
                 .iter()
                 .position(|other| other.name == edge.container_name)
             {
-                let label = format!("after {}", edge.condition.word());
+                let label = format!("after {}", edge.condition.as_str());
                 edges.push(Edge {
                     from,
                     to,

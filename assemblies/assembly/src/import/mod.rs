@@ -11,7 +11,7 @@
 //! compared with the original before it is returned, so an import never succeeds with a different definition.
 
 use task_definition::source::Source;
-use task_definition::{Finding, Location, Severity, TaskDefinition, difference, normalise};
+use task_definition::{Finding, Location, Severity, TaskDefinition, diff, normalise};
 
 use crate::component::Catalog;
 use crate::values::Values;
@@ -138,7 +138,7 @@ fn verify(
         match crate::plan(&source, catalog, values) {
             Ok(plan) => {
                 // Compare normal forms: ECS treats them as the same definition.
-                let changes = difference(&normalise(definition), &normalise(plan.definition()));
+                let changes = diff(&normalise(definition), &normalise(plan.definition()));
                 if changes.is_empty() {
                     return Ok(plan.warnings().to_vec());
                 }

@@ -145,16 +145,16 @@ impl Lock {
             let at = |field| self.location(image, field).into_iter();
             if !is_mutable(image) {
                 findings.extend(
-                    at("").map(|location| rules::m52_invalid_lock_entry::not_a_tag(location, image)),
+                    at("")
+                        .map(|location| rules::m52_invalid_lock_entry::not_a_tag(location, image)),
                 );
             }
 
             if !is_digest(&locked.digest) {
                 let digest = &locked.digest;
-                findings.extend(
-                    at("/digest")
-                        .map(|location| rules::m52_invalid_lock_entry::invalid_digest(location, digest)),
-                );
+                findings.extend(at("/digest").map(|location| {
+                    rules::m52_invalid_lock_entry::invalid_digest(location, digest)
+                }));
             }
         }
 

@@ -25,27 +25,29 @@ pub(crate) fn pin(located: &mut LocatedDefinition, lock: &Lock) -> Vec<Finding> 
     let containers = located.definition.container_definitions.iter_mut();
     for (index, container) in containers.enumerate() {
         let pointer = format!("/containerDefinitions/{index}/image");
-        let location = located.locations.of(&pointer);
+        let location = located.locations.get(&pointer);
         if !is_mutable(&container.image) {
             continue;
         }
 
         let Some(locked) = lock.get(&container.image) else {
             let finding = check_missing(&container.image, location, lock);
-            findings.extend(finding.map(|finding| finding.about(pointer)));
+            findings.extend(finding.map(|finding| finding.with_pointer(pointer)));
             continue;
         };
 
         // Lock files without platforms are accepted: the field is optional.
         if !locked.platforms.is_empty() && !locked.platforms.contains(&platform) {
-            let location = lock.location(&container.image, "/platforms").unwrap_or(location);
+            let location = lock
+                .location(&container.image, "/platforms")
+                .unwrap_or(location);
             let finding = rules::m52_invalid_lock_entry::wrong_platform(
                 location,
                 &container.image,
                 &platform,
                 &locked.platforms,
             );
-            findings.push(finding.about(pointer.as_str()));
+            findings.push(finding.with_pointer(pointer.as_str()));
         }
 
         // The documented forms are NAME:TAG and NAME@DIGEST; agents have failed on a reference with both.

@@ -101,7 +101,7 @@ impl Manifest {
     }
 
     /// Returns the location of a key in the map at a JSON pointer.
-    pub fn key_place(&self, pointer: &str, key: &str) -> Location {
+    pub fn key_location(&self, pointer: &str, key: &str) -> Location {
         let keys = self.node.at(pointer).map(Node::entries).unwrap_or_default();
         match keys.iter().find(|(other, _)| other.name == key) {
             Some((key, _)) => Location::from_span(&self.source, key.span),

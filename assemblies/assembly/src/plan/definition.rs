@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use task_definition::{
     Condition, ContainerDefinition, Dependency, Edit, Finding, FirelensConfiguration, HealthCheck,
-    KeyValue, LinuxParameters, LocatedDefinition, LogConfiguration, MountPoint, Location, LocationMap, PortMapping,
-    RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read_value,
+    KeyValue, LinuxParameters, LocatedDefinition, Location, LocationMap, LogConfiguration,
+    MountPoint, PortMapping, RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume,
+    escape, read_value,
 };
 
 use super::iam::{Statement, role_arn};
@@ -39,7 +40,10 @@ pub(super) fn definition(
         }
     })?;
 
-    Ok(LocatedDefinition { definition, locations })
+    Ok(LocatedDefinition {
+        definition,
+        locations,
+    })
 }
 
 /// Converts interpolated text to the type of its field; returns whether any value changed.
@@ -92,7 +96,7 @@ fn is_reference(location: &Location) -> bool {
 }
 
 /// Merges the components' `container:`, then the containers' overrides, then the patch of the task.
-fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut LocationMap) {
+fn merge_overrides(wiring: &Wiring, value: &mut Value, locations: &mut LocationMap) {
     let manifest = &wiring.assembly.manifest;
     for (index, member) in wiring.assembly.members.iter().enumerate() {
         let pointer = format!("/containerDefinitions/{index}");
@@ -105,7 +109,7 @@ fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut LocationMap)
                 &pointer,
                 "/container",
                 &mut |pointer, from| {
-                    places.replace(pointer, member.component.place(from));
+                    locations.replace(pointer, member.component.location(from));
                 },
             );
         }
@@ -124,7 +128,7 @@ fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut LocationMap)
                 &pointer,
                 &from,
                 &mut |pointer, from| {
-                    places.replace(pointer, manifest.place(from));
+                    locations.replace(pointer, manifest.location(from));
                 },
             );
         }
@@ -134,7 +138,7 @@ fn merge_overrides(wiring: &Wiring, value: &mut Value, places: &mut LocationMap)
     if let Some(patch) = &manifest.file().patch {
         let patch = Value::Object(patch.clone());
         merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
-            places.replace(pointer, manifest.place(from));
+            locations.replace(pointer, manifest.location(from));
         });
     }
 }
@@ -143,17 +147,17 @@ fn task(
     wiring: &Wiring,
     Allocation { size, shares }: &Allocation,
     task_role: &[Statement],
-    places: &mut LocationMap,
+    locations: &mut LocationMap,
 ) -> TaskDefinition {
     let assembly = &wiring.assembly;
     let file = assembly.manifest.file();
-    insert_task_places(wiring, places);
+    insert_task_places(wiring, locations);
 
     // A field without its own location falls back to the container's, the line that names it.
     let containers = assembly.members.iter().enumerate().map(|(index, member)| {
         let pointer = format!("/containerDefinitions/{index}");
-        places.insert(pointer.clone(), member.location.clone());
-        container(wiring, index, shares[index], &pointer, places)
+        locations.insert(pointer.clone(), member.location.clone());
+        container(wiring, index, shares[index], &pointer, locations)
     });
     let containers = containers.collect();
 
@@ -177,10 +181,10 @@ fn task(
 }
 
 /// Sets the locations of the task's own fields.
-fn insert_task_places(wiring: &Wiring, places: &mut LocationMap) {
+fn insert_task_places(wiring: &Wiring, locations: &mut LocationMap) {
     let manifest = &wiring.assembly.manifest;
-    places.insert("", manifest.place("/name"));
-    places.insert("/family", manifest.place("/name"));
+    locations.insert("", manifest.location("/name"));
+    locations.insert("/family", manifest.location("/name"));
 
     for field in ["cpu", "memory"] {
         let pointer = format!("/size/{field}");
@@ -189,13 +193,13 @@ fn insert_task_places(wiring: &Wiring, places: &mut LocationMap) {
             _ => manifest.file().size.memory,
         };
 
-        let place = if requested.is_some() {
-            manifest.place(&pointer)
+        let location = if requested.is_some() {
+            manifest.location(&pointer)
         } else {
             let derivation = "the smallest Fargate size that holds the sum of the containers";
-            Location::from_derivation(derivation, Some(manifest.place("/name")))
+            Location::from_derivation(derivation, Some(manifest.location("/name")))
         };
-        places.insert(format!("/{field}"), place);
+        locations.insert(format!("/{field}"), location);
     }
 }
 
@@ -204,7 +208,7 @@ fn container(
     index: usize,
     share: Share,
     at: &str,
-    places: &mut LocationMap,
+    locations: &mut LocationMap,
 ) -> ContainerDefinition {
     let member = &wiring.assembly.members[index];
     let wired = &wiring.containers[index];
@@ -234,14 +238,14 @@ fn container(
         essential: Some(essential),
         restart_policy: restart,
         command: command(member),
-        environment: environment(wiring, index, at, places),
+        environment: environment(wiring, index, at, locations),
         mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
         linux_parameters: is_toolkit_image.then(|| LinuxParameters {
             init_process_enabled: Some(false),
             ..LinuxParameters::default()
         }),
-        secrets: secrets(member, at, places),
-        depends_on: depends_on(wiring, wired, at, places),
+        secrets: secrets(member, at, locations),
+        depends_on: depends_on(wiring, wired, at, locations),
         start_timeout: start_timeout(wiring, index),
         stop_timeout: Some(file.stop.timeout),
         user: is_toolkit_image.then(|| USER.to_owned()),
@@ -313,7 +317,12 @@ fn command(member: &AssemblyMember) -> Vec<String> {
 }
 
 /// Returns the container's variables sorted by name: derived ones, replaced by those that the user sets.
-fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut LocationMap) -> Vec<KeyValue> {
+fn environment(
+    wiring: &Wiring,
+    index: usize,
+    at: &str,
+    locations: &mut LocationMap,
+) -> Vec<KeyValue> {
     let member = &wiring.assembly.members[index];
     // Later sources replace earlier ones of the same name.
     let mut variables = default_variables(member);
@@ -338,8 +347,8 @@ fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut LocationMap
     }
 
     let mut environment = Vec::new();
-    for (name, (value, place)) in variables {
-        places.insert(format!("{at}/environment/{}", environment.len()), place);
+    for (name, (value, location)) in variables {
+        locations.insert(format!("{at}/environment/{}", environment.len()), location);
         environment.push(KeyValue { name, value });
     }
 
@@ -368,8 +377,8 @@ fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Locat
         })
         .filter_map(|(name, declaration)| {
             let text = declaration.kind.text(declaration.default.as_ref()?)?;
-            let place = component.place(&format!("/settings/{}/default", escape(name)));
-            Some((component.variable(name), (text, place)))
+            let location = component.location(&format!("/settings/{}/default", escape(name)));
+            Some((component.variable(name), (text, location)))
         })
         .collect()
 }
@@ -388,21 +397,21 @@ fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (Str
     // ECS sends SIGKILL at the stop timeout, so the drain must end before it.
     let limit = stop.saturating_sub(u64::from(FLUSH_SECONDS)).max(1);
     let derivation = format!("stopTimeout {stop} s, less {FLUSH_SECONDS} s to flush and exit");
-    let place = Location::from_derivation(derivation, Some(member.location.clone()));
+    let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
     Some((
         member.component.variable("drain_limit"),
-        (format!("{limit}s"), place),
+        (format!("{limit}s"), location),
     ))
 }
 
 /// Seconds between the end of the drain and SIGKILL, for flushing telemetry and exiting.
 pub(crate) const FLUSH_SECONDS: u32 = 5;
 
-fn secrets(member: &AssemblyMember, at: &str, places: &mut LocationMap) -> Vec<Secret> {
+fn secrets(member: &AssemblyMember, at: &str, locations: &mut LocationMap) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (setting, given) in &member.secrets {
-        places.insert(
+        locations.insert(
             format!("{at}/secrets/{}", secrets.len()),
             given.location.clone(),
         );
@@ -421,13 +430,13 @@ fn depends_on(
     wiring: &Wiring,
     wired: &ContainerWiring,
     at: &str,
-    places: &mut LocationMap,
+    locations: &mut LocationMap,
 ) -> Vec<Dependency> {
     let mut dependencies = Vec::new();
-    for (on, condition, place) in &wired.depends_on {
-        places.insert(
+    for (on, condition, location) in &wired.depends_on {
+        locations.insert(
             format!("{at}/dependsOn/{}", dependencies.len()),
-            place.clone(),
+            location.clone(),
         );
         // By container name, which `overrides:` can change, not by component name.
         dependencies.push(Dependency {

@@ -46,7 +46,7 @@ fn variables(located: &LocatedDefinition, index: usize) -> Vec<Variable<'_>> {
     };
     let location = |list: &str, item: usize, field: &str| {
         let pointer = format!("/containerDefinitions/{index}/{list}/{item}/{field}");
-        located.locations.of(&pointer)
+        located.locations.get(&pointer)
     };
     let variables = container.environment.iter().enumerate();
     let variables = variables.map(|(item, variable)| Variable {
@@ -179,7 +179,7 @@ fn check_addresses(
         // The wiring sets the variable, so an override has removed it; a settings document could now set any address.
         if set.peek().is_none() && member.run_mode == RunMode::Service {
             let list = format!("/containerDefinitions/{index}/environment");
-            let location = located.locations.of(&list);
+            let location = located.locations.get(&list);
             findings.push(rules::m22_exposed_inner_hop::missing_address(
                 location,
                 member.name(),

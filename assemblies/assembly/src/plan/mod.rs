@@ -1,6 +1,8 @@
 //! The plan: an assembly that passed every rule, with its task definition and permissions.
 
-use task_definition::{LevelSource, Finding, Outcome, LocatedDefinition, SuppressedFinding, TaskDefinition};
+use task_definition::{
+    Finding, LevelSource, LocatedDefinition, Outcome, SuppressedFinding, TaskDefinition,
+};
 
 use crate::component::Component;
 use crate::diagnostics::Diagnostics;

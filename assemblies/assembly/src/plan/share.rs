@@ -116,9 +116,10 @@ fn choose_size(requested: &TaskSize, sum: Size) -> Option<Size> {
 fn too_large(assembly: &ResolvedAssembly, floors: &[Floor]) -> Finding {
     let largest = floors.iter().zip(&assembly.members);
     let largest = largest.max_by_key(|(floor, _)| (floor.cpu, floor.memory));
-    let (name, location) = largest.map_or(("", assembly.manifest.location("/name")), |(_, member)| {
-        (member.name(), member.location.clone())
-    });
+    let (name, location) = largest
+        .map_or(("", assembly.manifest.location("/name")), |(_, member)| {
+            (member.name(), member.location.clone())
+        });
     rules::m33_task_too_large::too_large(location, name, sum(floors))
 }
 

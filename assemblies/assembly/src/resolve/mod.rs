@@ -177,7 +177,9 @@ fn members(
                         expected,
                     ));
                 }
-                members.push(member(component, role, location, manifest, values, findings));
+                members.push(member(
+                    component, role, location, manifest, values, findings,
+                ));
             }
         }
     }
@@ -315,7 +317,7 @@ fn check_run_mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mu
     match (&file.service, &file.on_demand) {
         (Some(_), Some(_)) => {
             findings.push(rules::m15_service_or_on_demand::both(
-                manifest.key_place("", "on_demand"),
+                manifest.key_location("", "on_demand"),
             ));
         }
         (None, None) => findings.push(rules::m15_service_or_on_demand::neither(
@@ -342,7 +344,10 @@ fn check_run_mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mu
             let app = members.iter().find(|member| member.role == Role::App);
             let unsupported = app.filter(|app| app.component.file().commands.on_demand.is_none());
             findings.extend(unsupported.map(|app| {
-                rules::m20_unsupported_run_mode::no_on_demand_command(app.location.clone(), app.name())
+                rules::m20_unsupported_run_mode::no_on_demand_command(
+                    app.location.clone(),
+                    app.name(),
+                )
             }));
         }
         (Some(_), None) => {}
@@ -380,7 +385,7 @@ fn check_unknown_components(
     for (list, name) in references {
         if !declared.contains(&name.as_str()) {
             let hint = suggest(name, members.iter().map(AssemblyMember::name));
-            let location = manifest.key_place(list, name);
+            let location = manifest.key_location(list, name);
             findings.push(rules::m17_not_in_task::not_in_task(location, name, &hint));
         }
     }
@@ -407,7 +412,7 @@ fn check_unused_values(
     used.extend(["account", "region", "partition", "cluster"].map(str::to_owned));
     for name in manifest.file().values.keys() {
         if !used.contains(name) {
-            let location = manifest.key_place("/values", name);
+            let location = manifest.key_location("/values", name);
             findings.push(rules::m32_unused_value::unused_value(location, name));
         }
     }

@@ -50,7 +50,11 @@ pub(super) fn router(
                     .component
                     .location(&format!("/settings/{}", firelens.output));
                 findings.extend(missing.iter().map(|name| {
-                    rules::m14_undefined_value::undefined_value(location.clone(), name, values.names())
+                    rules::m14_undefined_value::undefined_value(
+                        location.clone(),
+                        name,
+                        values.names(),
+                    )
                 }));
             }
         }

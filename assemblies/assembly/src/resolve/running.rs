@@ -27,7 +27,7 @@ fn check_scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Find
     // With `min` above `max`, or a range without a target, M16 reports the cause instead.
     if !scales && service.min == service.max {
         for (field, _) in scaling_fields.iter().filter(|(_, is_set)| *is_set) {
-            let location = manifest.key_place("/service", field);
+            let location = manifest.key_location("/service", field);
             findings.push(rules::m39_scaling_without_range::without_effect(
                 location, field,
             ));
@@ -68,7 +68,7 @@ fn check_stack_sections(manifest: &Manifest) -> Vec<Finding> {
     let stack = manifest.file().stack.iter().flat_map(|stack| stack.keys());
     let unknown =
         stack.filter(|name| !rules::m44_unknown_stack_section::SECTIONS.contains(&name.as_str()));
-    let location = |name: &String| manifest.key_place("/stack", name);
+    let location = |name: &String| manifest.key_location("/stack", name);
     unknown
         .map(|name| rules::m44_unknown_stack_section::unknown_section(location(name), name))
         .collect()

@@ -115,7 +115,7 @@ impl Reader<'_> {
                     self.map(map, &inner, &below);
                 }
                 (None, _) => {
-                    let location = self.manifest.key_place(pointer, key);
+                    let location = self.manifest.key_location(pointer, key);
                     let hint = suggest(&setting, declared.keys().map(String::as_str));
                     let name = self.component.name();
                     let near = nearest(&setting, declared.keys().map(String::as_str));
@@ -181,7 +181,7 @@ fn secrets(
     for (setting, value_from) in manifest.file().secrets.get(name).into_iter().flatten() {
         let declared = &component.file().settings;
         if !declared.contains_key(setting) {
-            let location = manifest.key_place(&pointer, setting);
+            let location = manifest.key_location(&pointer, setting);
             let secret_settings = declared
                 .iter()
                 .filter(|(_, declaration)| declaration.secret);

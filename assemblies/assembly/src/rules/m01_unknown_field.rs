@@ -27,6 +27,6 @@ ingres: [tls]
 };
 
 /// Reports a field name that the schema does not have.
-pub(crate) fn unknown_field(place: Location, path: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("there is no field `{path}`"), hint)
+pub(crate) fn unknown_field(location: Location, path: &str, hint: &str) -> Finding {
+    RULE.error(location, format!("there is no field `{path}`"), hint)
 }

@@ -27,7 +27,7 @@ service: {}
 };
 
 /// Reports a value of another type.
-pub(crate) fn wrong_type(place: Location, path: &str, expected: &str, found: &str) -> Finding {
+pub(crate) fn wrong_type(location: Location, path: &str, expected: &str, found: &str) -> Finding {
     // The YAML reader calls an empty value `null`; a user sees an empty value.
     let found = if found == "null" { "empty" } else { found };
     let message = format!("`{path}` must be {expected}, but this is {found}");
@@ -37,11 +37,11 @@ pub(crate) fn wrong_type(place: Location, path: &str, expected: &str, found: &st
         ("a list", "a map") => "write a list: a `-` in front of each item".to_owned(),
         _ => format!("write {expected}"),
     };
-    RULE.error(place, message, hint)
+    RULE.error(location, message, hint)
 }
 
 /// Reports an amount with a unit where a number of MiB or CPU units is expected.
-pub(crate) fn has_unit(place: Location, path: &str, text: &str, amount: u32) -> Finding {
+pub(crate) fn has_unit(location: Location, path: &str, text: &str, amount: u32) -> Finding {
     let message = format!("`{path}` must be a whole number, without a unit as in `{text}`");
     // The schema does not say whether the field is CPU or memory; the unit does.
     let unit = if text.to_ascii_lowercase().contains("cpu") {
@@ -49,29 +49,35 @@ pub(crate) fn has_unit(place: Location, path: &str, text: &str, amount: u32) -> 
     } else {
         "memory is in MiB"
     };
-    RULE.error(place, message, format!("write {amount}: {unit}"))
+    RULE.error(location, message, format!("write {amount}: {unit}"))
 }
 
 /// Reports a file without a map at the top level.
-pub(crate) fn not_a_map(place: Location, found: &str) -> Finding {
+pub(crate) fn not_a_map(location: Location, found: &str) -> Finding {
     let message = if found == "empty" || found == "null" {
         "the file is empty".to_owned()
     } else {
         format!("the file must be a map of fields, but this is {found}")
     };
     let hint = "write `name: …` and the other fields; `assemble new` writes a starter";
-    RULE.error(place, message, hint)
+    RULE.error(location, message, hint)
 }
 
 /// Reports a word that is not one of the allowed ones.
-pub(crate) fn unknown_choice(place: Location, path: &str, text: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("`{path}` cannot be `{text}`"), hint)
+pub(crate) fn unknown_choice(location: Location, path: &str, text: &str, hint: &str) -> Finding {
+    RULE.error(location, format!("`{path}` cannot be `{text}`"), hint)
 }
 
 /// Reports a whole number that is too small or too large.
-pub(crate) fn out_of_range(place: Location, path: &str, number: i64, low: i64, high: i64) -> Finding {
+pub(crate) fn out_of_range(
+    location: Location,
+    path: &str,
+    number: i64,
+    low: i64,
+    high: i64,
+) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{path}` is {number}"),
         format!("write a number from {low} to {high}"),
     )
@@ -79,7 +85,7 @@ pub(crate) fn out_of_range(place: Location, path: &str, number: i64, low: i64, h
 
 /// Reports a number that is too small or too large; either bound may be missing.
 pub(crate) fn float_out_of_range(
-    place: Location,
+    location: Location,
     path: &str,
     number: f64,
     low: Option<f64>,
@@ -91,13 +97,13 @@ pub(crate) fn float_out_of_range(
         (None, Some(high)) => format!("write {high} or less"),
         (None, None) => "write a number".to_owned(),
     };
-    RULE.error(place, format!("`{path}` is {number}"), hint)
+    RULE.error(location, format!("`{path}` is {number}"), hint)
 }
 
 /// Reports an error of the deserializer that no other check has found.
-pub(crate) fn mismatch(place: Location, error: &str) -> Finding {
+pub(crate) fn mismatch(location: Location, error: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("the file does not match its schema: {error}"),
         "compare it with the JSON Schema in `assemblies/schema/`",
     )

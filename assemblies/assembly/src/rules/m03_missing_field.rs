@@ -25,9 +25,9 @@ service: {}
 };
 
 /// Reports a required field that is missing.
-pub(crate) fn missing_field(place: Location, path: &str) -> Finding {
+pub(crate) fn missing_field(location: Location, path: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("the field `{path}` is missing"),
         format!("add `{path}: …`"),
     )

@@ -26,7 +26,7 @@ service: {}
 };
 
 /// Reports a name with other characters, and proposes a valid one.
-pub(crate) fn invalid_name(place: Location, name: &str) -> Finding {
+pub(crate) fn invalid_name(location: Location, name: &str) -> Finding {
     let better: String = name
         .to_lowercase()
         .chars()
@@ -48,5 +48,5 @@ pub(crate) fn invalid_name(place: Location, name: &str) -> Finding {
         better => format!("write `{better}`"),
     };
 
-    RULE.error(place, format!("`{name}` is not a valid name"), hint)
+    RULE.error(location, format!("`{name}` is not a valid name"), hint)
 }

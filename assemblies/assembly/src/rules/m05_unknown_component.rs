@@ -26,6 +26,6 @@ service: {}
 };
 
 /// Reports a component name that is not in the catalog.
-pub(crate) fn unknown_component(place: Location, name: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("there is no component `{name}`"), hint)
+pub(crate) fn unknown_component(location: Location, name: &str, hint: &str) -> Finding {
+    RULE.error(location, format!("there is no component `{name}`"), hint)
 }

@@ -28,9 +28,9 @@ service: {}
 };
 
 /// Reports the second use of a component.
-pub(crate) fn duplicate(place: Location, name: &str) -> Finding {
+pub(crate) fn duplicate(location: Location, name: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` is already in this task"),
         "remove one of the two",
     )

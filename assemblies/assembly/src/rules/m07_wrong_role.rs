@@ -28,9 +28,9 @@ service: {}
 };
 
 /// Reports a component in the wrong list.
-pub(crate) fn wrong_role(place: Location, name: &str, kind: &str, expected: &str) -> Finding {
+pub(crate) fn wrong_role(location: Location, name: &str, kind: &str, expected: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` is {kind} and cannot be used here"),
         format!("name {expected}, or put `{name}` where {kind} belongs"),
     )

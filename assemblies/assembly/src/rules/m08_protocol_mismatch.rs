@@ -30,9 +30,15 @@ service: {}
 };
 
 /// Reports two consecutive hops without a common interface.
-pub(crate) fn mismatch(place: Location, hop: &str, wants: &str, next: &str, offers: &str) -> Finding {
+pub(crate) fn mismatch(
+    location: Location,
+    hop: &str,
+    wants: &str,
+    next: &str,
+    offers: &str,
+) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{hop}` forwards `{wants}`, but the next hop, `{next}`, provides {offers}"),
         format!("location a component that provides `{wants}` after `{hop}`"),
     )

@@ -27,9 +27,9 @@ service: {}
 };
 
 /// Reports a required interface without a provider.
-pub(crate) fn unmet(place: Location, name: &str, interface: &str, setting: &str) -> Finding {
+pub(crate) fn unmet(location: Location, name: &str, interface: &str, setting: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` needs `{interface}`, which no component in this task provides"),
         format!("add a sidecar that provides `{interface}`, or set `settings.{name}.{setting}`"),
     )
@@ -37,14 +37,14 @@ pub(crate) fn unmet(place: Location, name: &str, interface: &str, setting: &str)
 
 /// Reports a required interface with more than one provider.
 pub(crate) fn ambiguous(
-    place: Location,
+    location: Location,
     name: &str,
     interface: &str,
     offers: &str,
     setting: &str,
 ) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` needs `{interface}`, which {offers} provide"),
         format!("choose one with `settings.{name}.{setting}`"),
     )

@@ -30,14 +30,28 @@ service: {}
 };
 
 /// Reports a setting that the component does not declare.
-pub(crate) fn unknown_setting(place: Location, name: &str, setting: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("`{name}` has no setting `{setting}`"), hint)
+pub(crate) fn unknown_setting(
+    location: Location,
+    name: &str,
+    setting: &str,
+    hint: &str,
+) -> Finding {
+    RULE.error(
+        location,
+        format!("`{name}` has no setting `{setting}`"),
+        hint,
+    )
 }
 
 /// Reports a variable with the component's prefix that belongs to none of its settings.
-pub(crate) fn unknown_variable(place: Location, name: &str, variable: &str, hint: &str) -> Finding {
+pub(crate) fn unknown_variable(
+    location: Location,
+    name: &str,
+    variable: &str,
+    hint: &str,
+) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` has no setting for the variable `{variable}`"),
         hint,
     )

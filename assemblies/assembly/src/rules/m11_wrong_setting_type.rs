@@ -31,14 +31,14 @@ service: {}
 
 /// Reports a setting with a value of another type.
 pub(crate) fn wrong_kind(
-    place: Location,
+    location: Location,
     name: &str,
     setting: &str,
     expected: &str,
     found: &str,
 ) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{setting}` of `{name}` must be {expected}, but this is {found}"),
         format!("write {expected}"),
     )

@@ -30,9 +30,9 @@ service: {}
 };
 
 /// Reports a required setting without a value.
-pub(crate) fn missing_setting(place: Location, name: &str, setting: &str, doc: &str) -> Finding {
+pub(crate) fn missing_setting(location: Location, name: &str, setting: &str, doc: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!(
             "`{name}` needs the setting `{setting}`{}",
             in_parentheses(doc)
@@ -42,9 +42,14 @@ pub(crate) fn missing_setting(place: Location, name: &str, setting: &str, doc: &
 }
 
 /// Reports a group of settings of which at least one is required.
-pub(crate) fn missing_choice(place: Location, name: &str, first: &str, others: &[String]) -> Finding {
+pub(crate) fn missing_choice(
+    location: Location,
+    name: &str,
+    first: &str,
+    others: &[String],
+) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` needs the setting `{first}`, or an alternative to it"),
         format!(
             "add `{first}` under `settings.{name}`, or one of: {}",
@@ -54,9 +59,9 @@ pub(crate) fn missing_choice(place: Location, name: &str, first: &str, others: &
 }
 
 /// Reports a required secret without an ARN.
-pub(crate) fn missing_secret(place: Location, name: &str, setting: &str, doc: &str) -> Finding {
+pub(crate) fn missing_secret(location: Location, name: &str, setting: &str, doc: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!(
             "`{name}` needs the secret `{setting}`{}",
             in_parentheses(doc)

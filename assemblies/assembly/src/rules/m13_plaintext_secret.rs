@@ -32,18 +32,18 @@ service: {}
 };
 
 /// Reports a secret under `settings`.
-pub(crate) fn plain_secret(place: Location, name: &str, setting: &str) -> Finding {
+pub(crate) fn plain_secret(location: Location, name: &str, setting: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{setting}` of `{name}` is a secret and must not be in plain text"),
         format!("put the secret into Secrets Manager and its ARN under `secrets.{name}.{setting}`"),
     )
 }
 
 /// Reports a setting with both a plain value and a secret.
-pub(crate) fn setting_and_secret(place: Location, name: &str, setting: &str) -> Finding {
+pub(crate) fn setting_and_secret(location: Location, name: &str, setting: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{setting}` of `{name}` is both a setting and a secret"),
         "remove one of the two",
     )

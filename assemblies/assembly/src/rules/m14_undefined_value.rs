@@ -44,7 +44,7 @@ const MISSING: &str = "there is no value `";
 
 /// Reports a reference to a value that is not defined.
 pub(crate) fn undefined_value<'a>(
-    place: Location,
+    location: Location,
     name: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Finding {
@@ -52,5 +52,5 @@ pub(crate) fn undefined_value<'a>(
         Some(near) => format!("write `${{{near}}}`"),
         None => format!("add `{name}` to the values, or pass `--value {name}=…`"),
     };
-    RULE.error(place, format!("{MISSING}{name}`"), hint)
+    RULE.error(location, format!("{MISSING}{name}`"), hint)
 }

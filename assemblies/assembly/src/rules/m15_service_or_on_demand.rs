@@ -27,18 +27,18 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a manifest with both.
-pub(crate) fn both(place: Location) -> Finding {
+pub(crate) fn both(location: Location) -> Finding {
     RULE.error(
-        place,
+        location,
         "a task cannot be both `service` and `on_demand`",
         "remove one of the two",
     )
 }
 
 /// Reports a manifest with neither.
-pub(crate) fn neither(place: Location) -> Finding {
+pub(crate) fn neither(location: Location) -> Finding {
     RULE.error(
-        place,
+        location,
         "the manifest has neither `service` nor `on_demand`",
         "add `service: {}` for a service, or `on_demand: …` for a task that ends",
     )

@@ -26,18 +26,18 @@ service: { min: 5, max: 4, target: { cpu: 60 } }
 };
 
 /// Reports a `min` that is greater than `max`.
-pub(crate) fn min_above_max(place: Location, min: u32, max: u32) -> Finding {
+pub(crate) fn min_above_max(location: Location, min: u32, max: u32) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`min` is {min}, which is more than `max`, {max}"),
         format!("write a `max` of at least {min}"),
     )
 }
 
 /// Reports a range without a scaling target.
-pub(crate) fn no_target(place: Location, min: u32, max: u32) -> Finding {
+pub(crate) fn no_target(location: Location, min: u32, max: u32) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("the service scales from {min} to {max} tasks, but has no target"),
         "add `target: { requests_per_task: … }` or `target: { cpu: … }`",
     )

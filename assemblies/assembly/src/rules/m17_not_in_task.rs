@@ -30,6 +30,6 @@ service: {}
 };
 
 /// Reports an entry for a component that this task does not have.
-pub(crate) fn not_in_task(place: Location, name: &str, hint: &str) -> Finding {
-    RULE.error(place, format!("`{name}` is not in this task"), hint)
+pub(crate) fn not_in_task(location: Location, name: &str, hint: &str) -> Finding {
+    RULE.error(location, format!("`{name}` is not in this task"), hint)
 }

@@ -36,18 +36,18 @@ size: { cpu: 64, memory: 64 }
 };
 
 /// Reports a setting that is used but not declared.
-pub(crate) fn unknown_setting(place: Location, setting: &str) -> Finding {
+pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("the component has no setting `{setting}`"),
         "declare it under `settings`",
     )
 }
 
 /// Reports a proxy without the requirement `upstream`.
-pub(crate) fn proxy_without_upstream(place: Location, name: &str) -> Finding {
+pub(crate) fn proxy_without_upstream(location: Location, name: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` is a proxy, but does not require an upstream"),
         "add `requires: { upstream: … }`",
     )

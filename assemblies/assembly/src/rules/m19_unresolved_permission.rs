@@ -27,9 +27,9 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a reference in a resource that cannot be resolved.
-pub(crate) fn unresolved_reference(place: Location, name: &str, unknown: &str) -> Finding {
+pub(crate) fn unresolved_reference(location: Location, name: &str, unknown: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("a permission of `{name}` needs `{unknown}`, which is not defined"),
         hint(name, unknown),
     )

@@ -27,9 +27,9 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports an app without a command for `on_demand`.
-pub(crate) fn no_on_demand_command(place: Location, name: &str) -> Finding {
+pub(crate) fn no_on_demand_command(location: Location, name: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{name}` has no command that ends"),
         "write `service: {}` instead, or choose an app with `commands.on_demand`",
     )

@@ -33,23 +33,23 @@ service: {}
 };
 
 /// Reports a port that another container already uses.
-pub(crate) fn port_conflict(place: Location, port: u16, name: &str, holder: &str) -> Finding {
+pub(crate) fn port_conflict(location: Location, port: u16, name: &str, holder: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("port {port} of `{name}` is already used by `{holder}`"),
         "choose another port; containers of a task share one network namespace",
     )
 }
 
 /// Reports a text that is not a socket address.
-pub(crate) fn invalid_address(place: Location, text: &str) -> Finding {
+pub(crate) fn invalid_address(location: Location, text: &str) -> Finding {
     // A name has to be looked up, and may be ::1 on one host and 127.0.0.1 on another.
     let hint = match text.strip_prefix("localhost:") {
         Some(port) => format!("write `127.0.0.1:{port}`"),
         None => "write `127.0.0.1:PORT`, or `0.0.0.0:PORT` for the outermost hop".to_owned(),
     };
     RULE.error(
-        place,
+        location,
         format!("`{text}` is not an address to listen on"),
         hint,
     )

@@ -32,9 +32,9 @@ service: {}
 };
 
 /// Reports an inner hop that is reachable from outside the task.
-pub(crate) fn public_inner_hop(place: Location, name: &str, address: &str) -> Finding {
+pub(crate) fn public_inner_hop(location: Location, name: &str, address: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!(
             "`{name}` would listen on {address}, where clients can bypass the hops in front of it"
         ),
@@ -43,9 +43,9 @@ pub(crate) fn public_inner_hop(place: Location, name: &str, address: &str) -> Fi
 }
 
 /// Reports an admin address that is reachable from outside the task.
-pub(crate) fn public_admin(place: Location, name: &str, address: &str) -> Finding {
+pub(crate) fn public_admin(location: Location, name: &str, address: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!(
             "the admin port of `{name}` would listen on {address}, outside the loopback interface"
         ),
@@ -54,18 +54,18 @@ pub(crate) fn public_admin(place: Location, name: &str, address: &str) -> Findin
 }
 
 /// Reports an address that is a secret.
-pub(crate) fn secret_address(place: Location, name: &str, variable: &str) -> Finding {
+pub(crate) fn secret_address(location: Location, name: &str, variable: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{variable}` is a secret, so the address of `{name}` cannot be checked"),
         "write `127.0.0.1:PORT` under `settings:`; an address is not a secret",
     )
 }
 
 /// Reports an address variable that an override or a patch has removed.
-pub(crate) fn missing_address(place: Location, name: &str, variable: &str) -> Finding {
+pub(crate) fn missing_address(location: Location, name: &str, variable: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{variable}` was removed, so the address of `{name}` is not defined"),
         "keep the variable, or change it under `settings:`",
     )

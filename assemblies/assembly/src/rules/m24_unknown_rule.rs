@@ -32,10 +32,10 @@ service: {}
 };
 
 /// Reports an id that no rule has.
-pub(crate) fn unknown_rule(place: Location, id: &str, similar: Option<&str>) -> Finding {
+pub(crate) fn unknown_rule(location: Location, id: &str, similar: Option<&str>) -> Finding {
     let hint = similar.map_or_else(
         || "see `assemble rules` for the ids".to_owned(),
         |similar| format!("write `{similar}`, or see `assemble rules`"),
     );
-    RULE.error(place, format!("there is no rule `{id}`"), hint)
+    RULE.error(location, format!("there is no rule `{id}`"), hint)
 }

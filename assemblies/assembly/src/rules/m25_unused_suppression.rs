@@ -32,9 +32,9 @@ service: {}
 };
 
 /// Reports an entry that suppresses no finding.
-pub(crate) fn unused_suppression(place: Location, id: &str) -> Finding {
+pub(crate) fn unused_suppression(location: Location, id: &str) -> Finding {
     RULE.warning(
-        place,
+        location,
         format!("`{id}` is suppressed, but has no findings"),
         "remove the entry",
     )

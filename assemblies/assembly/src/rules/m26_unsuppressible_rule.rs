@@ -32,9 +32,9 @@ service: {}
 };
 
 /// Reports an entry for a rule that cannot be suppressed.
-pub(crate) fn unsuppressible(place: Location, id: &str) -> Finding {
+pub(crate) fn unsuppressible(location: Location, id: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{id}` cannot be suppressed: nothing can be rendered while it fails"),
         format!("fix what {id} reports and remove the entry"),
     )

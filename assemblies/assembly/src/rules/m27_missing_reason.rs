@@ -32,9 +32,9 @@ service: {}
 };
 
 /// Reports an entry with an empty reason.
-pub(crate) fn missing_reason(place: Location, id: &str) -> Finding {
+pub(crate) fn missing_reason(location: Location, id: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("the entry for `{id}` has no reason"),
         "write one sentence under `reason`: why, and until when",
     )

@@ -34,7 +34,7 @@ service: {}
 
 /// Reports a value that the program would reject.
 pub(crate) fn invalid_value(
-    place: Location,
+    location: Location,
     name: &str,
     setting: &str,
     invalid: InvalidValue,

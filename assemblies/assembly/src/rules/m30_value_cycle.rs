@@ -32,11 +32,11 @@ service: {}
 };
 
 /// Reports a cycle; the last name is the first one again.
-pub(crate) fn cycle(place: Location, names: &[String]) -> Finding {
+pub(crate) fn cycle(location: Location, names: &[String]) -> Finding {
     let path: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let message = format!(
         "the values {} refer to each other in a cycle",
         path.join(", ")
     );
-    RULE.error(place, message, "replace one of the references with text")
+    RULE.error(location, message, "replace one of the references with text")
 }

@@ -32,9 +32,9 @@ service: {}
 };
 
 /// Reports a value that nothing refers to.
-pub fn unused_value(place: Location, name: &str) -> Finding {
+pub fn unused_value(location: Location, name: &str) -> Finding {
     RULE.warning(
-        place,
+        location,
         format!("the value `{name}` is not used"),
         "correct the name, or remove the value",
     )

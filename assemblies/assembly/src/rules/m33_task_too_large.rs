@@ -29,9 +29,9 @@ service: {}
 };
 
 /// Reports a sum that no size holds, and names the container that requests the most.
-pub(crate) fn too_large(place: Location, largest: &str, sum: Size) -> Finding {
+pub(crate) fn too_large(location: Location, largest: &str, sum: Size) -> Finding {
     let Size { cpu, memory } = sum;
-    RULE.error(place,
+    RULE.error(location,
         format!(
             "the containers request {cpu} CPU units and {memory} MiB; the largest Fargate size has 32768 and 249856"
         ),

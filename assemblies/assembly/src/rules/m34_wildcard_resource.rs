@@ -28,7 +28,12 @@ service: {}
 };
 
 /// Reports a resource that matches all resources.
-pub(crate) fn wildcard_resource(place: Location, name: &str, action: &str, resource: &str) -> Finding {
+pub(crate) fn wildcard_resource(
+    location: Location,
+    name: &str,
+    action: &str,
+    resource: &str,
+) -> Finding {
     let message =
         format!("`{name}` requests `{action}` on `{resource}`, which matches every resource");
     let hint = "name the resource; it may contain `${settings.x}` and values";

@@ -28,8 +28,8 @@ service: {}
 };
 
 /// Reports an action with a `*` in it.
-pub(crate) fn wildcard_action(place: Location, name: &str, action: &str) -> Finding {
+pub(crate) fn wildcard_action(location: Location, name: &str, action: &str) -> Finding {
     let message =
         format!("`{name}` requests `{action}`, which includes actions that AWS adds later");
-    RULE.warning(place, message, "name the actions that the program calls")
+    RULE.warning(location, message, "name the actions that the program calls")
 }

@@ -42,9 +42,9 @@ pub(crate) fn is_key_arn(text: &str) -> bool {
 }
 
 /// Reports an entry that is not the ARN of a key.
-pub(crate) fn invalid_key(place: Location, text: &str) -> Finding {
+pub(crate) fn invalid_key(location: Location, text: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{text}` is not the ARN of a KMS key"),
         "write `arn:aws:kms:REGION:ACCOUNT:key/ID`; `aws kms describe-key` prints it for an alias",
     )

@@ -26,18 +26,18 @@ service: { max: 4, load_balancer: network, target: { requests_per_task: 600 } }
 };
 
 /// Reports a request target without an Application Load Balancer.
-pub(crate) fn no_request_metric(place: Location) -> Finding {
+pub(crate) fn no_request_metric(location: Location) -> Finding {
     RULE.error(
-        place,
+        location,
         "only an Application Load Balancer counts requests, and there is none",
         "write `load_balancer: application`, or use `cpu` as the target",
     )
 }
 
 /// Reports a load balancer without a port to forward to.
-pub(crate) fn no_port(place: Location, app: &str) -> Finding {
+pub(crate) fn no_port(location: Location, app: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`{app}` provides no port that a load balancer can forward to"),
         "write `load_balancer: none`, or add a hop that provides a port",
     )

@@ -26,18 +26,18 @@ service: { max: 4, resolution: 10, target: { cpu: 60 } }
 };
 
 /// Reports a resolution that no metric has.
-pub(crate) fn invalid_resolution(place: Location, seconds: u32) -> Finding {
+pub(crate) fn invalid_resolution(location: Location, seconds: u32) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("no metric has a resolution of {seconds} seconds"),
         "write 60, or 20 for an additional charge",
     )
 }
 
 /// Reports a resolution of 20 seconds without a target that supports it.
-pub(crate) fn no_high_resolution_target(place: Location) -> Finding {
+pub(crate) fn no_high_resolution_target(location: Location) -> Finding {
     RULE.error(
-        place,
+        location,
         "only CPU and memory have a resolution of 20 seconds, and neither is a target",
         "remove it, or add `cpu` to `target`",
     )

@@ -26,7 +26,7 @@ service: { cooldown: { in: 120 } }
 };
 
 /// Reports a scaling option of a service that does not scale.
-pub(crate) fn without_effect(place: Location, option: &str) -> Finding {
+pub(crate) fn without_effect(location: Location, option: &str) -> Finding {
     let message = format!("`{option}` has no effect: this service does not scale");
     let hint = "remove it, or set `max` and `target`";
     RULE.warning(location, message, hint)

@@ -26,9 +26,9 @@ on_demand: { bucket: inbox }
 };
 
 /// Reports a result key that matches the trigger.
-pub(crate) fn trigger_loop(place: Location, bucket: &str, key: &str) -> Finding {
+pub(crate) fn trigger_loop(location: Location, bucket: &str, key: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!(
             "a result is stored as `{key}` in `{bucket}`, which starts the task again in an endless loop"
         ),

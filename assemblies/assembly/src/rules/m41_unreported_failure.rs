@@ -26,7 +26,7 @@ on_demand: { bucket: inbox, suffix: .txt, on_failure: ignore }
 };
 
 /// Reports a trigger that ignores failed tasks.
-pub(crate) fn unreported_failure(place: Location) -> Finding {
+pub(crate) fn unreported_failure(location: Location) -> Finding {
     let message = "a failed task is neither retried nor reported";
     let hint =
         "write `on_failure: queue`, or suppress this rule with the reason why it does not matter";

@@ -46,7 +46,7 @@ pub(crate) fn is_known(field: &str) -> bool {
 }
 
 /// Reports a field that no event has.
-pub(crate) fn unknown_field(place: Location, field: &str) -> Finding {
+pub(crate) fn unknown_field(location: Location, field: &str) -> Finding {
     let known = FIELDS
         .iter()
         .map(|(known, ..)| *known)
@@ -54,16 +54,16 @@ pub(crate) fn unknown_field(place: Location, field: &str) -> Finding {
     let hint = crate::text::suggest(field, known);
 
     RULE.error(
-        place,
+        location,
         format!("the trigger has no field `{{{field}}}`"),
         hint,
     )
 }
 
 /// Reports a setting that the component does not declare.
-pub(crate) fn unknown_setting(place: Location, setting: &str) -> Finding {
+pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
     RULE.error(
-        place,
+        location,
         format!("`trigger` fills `{setting}`, which is not a setting of this component"),
         "add it to `settings`, or correct the name",
     )

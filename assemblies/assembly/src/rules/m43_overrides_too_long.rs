@@ -26,9 +26,14 @@ on_demand: { bucket: inbox, suffix: .txt }
 };
 
 /// Reports overrides that may be longer than RunTask accepts.
-pub(crate) fn too_long_message(place: Location, app: &str, longest: usize, most: usize) -> Finding {
+pub(crate) fn too_long_message(
+    location: Location,
+    app: &str,
+    longest: usize,
+    most: usize,
+) -> Finding {
     RULE.error(
-        place,
+        location,
         format!(
             "the overrides of `{app}` can have {longest} characters; RunTask accepts at most {most}"
         ),

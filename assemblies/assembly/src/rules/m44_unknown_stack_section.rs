@@ -43,7 +43,11 @@ pub(crate) const SECTIONS: [&str; 11] = [
 ];
 
 /// Reports a section that a template does not have.
-pub(crate) fn unknown_section(place: Location, name: &str) -> Finding {
+pub(crate) fn unknown_section(location: Location, name: &str) -> Finding {
     let hint = crate::text::suggest(name, SECTIONS);
-    RULE.error(place, format!("a template has no section `{name}`"), hint)
+    RULE.error(
+        location,
+        format!("a template has no section `{name}`"),
+        hint,
+    )
 }

@@ -26,7 +26,7 @@ images: {}
 };
 
 /// Reports an image that is not in the lock file.
-pub(crate) fn not_locked(place: Location, image: &str, mode: LockMode) -> Finding {
+pub(crate) fn not_locked(location: Location, image: &str, mode: LockMode) -> Finding {
     let message = format!("`{image}` is not in the lock file");
     let hint = "run `assemble lock`, with the same `--values`, and commit the file";
     with_mode_severity(RULE.error(location, message, hint), mode)

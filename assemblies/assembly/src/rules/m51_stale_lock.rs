@@ -28,7 +28,12 @@ images:
 };
 
 /// Reports an image that is locked under other tags only.
-pub(crate) fn stale_lock(place: Location, image: &str, tags: &[&str], mode: LockMode) -> Finding {
+pub(crate) fn stale_lock(
+    location: Location,
+    image: &str,
+    tags: &[&str],
+    mode: LockMode,
+) -> Finding {
     let tags: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
     let message = format!(
         "`{image}` is not in the lock file, which has this image as {}",

@@ -30,23 +30,23 @@ images:
 };
 
 /// Reports a key that is not an image reference with a tag.
-pub(crate) fn not_a_tag(place: Location, image: &str) -> Finding {
+pub(crate) fn not_a_tag(location: Location, image: &str) -> Finding {
     let message = format!("`{image}` is not an image with a tag");
     let hint = "remove the entry; `assemble lock` writes those that are needed";
-    RULE.error(place, message, hint)
+    RULE.error(location, message, hint)
 }
 
 /// Reports a malformed digest.
-pub(crate) fn invalid_digest(place: Location, digest: &str) -> Finding {
+pub(crate) fn invalid_digest(location: Location, digest: &str) -> Finding {
     let message =
         format!("`{digest}` is not a digest: expected `sha256:` and 64 digits of 0-9 and a-f");
     let hint = "remove the entry and run `assemble lock`";
-    RULE.error(place, message, hint)
+    RULE.error(location, message, hint)
 }
 
 /// Reports an image that does not run on the platform of the task.
 pub(crate) fn wrong_platform(
-    place: Location,
+    location: Location,
     image: &str,
     platform: &str,
     platforms: &[String],

@@ -79,7 +79,12 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn error(&self, location: Location, message: impl Into<String>, hint: impl Into<String>) -> Finding {
+    fn error(
+        &self,
+        location: Location,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Finding {
         Finding::error(self.id, location, message, hint)
     }
 

@@ -162,7 +162,9 @@ fn texts_fit_their_rectangles_and_do_not_overlap() {
                     && location.bottom() <= room.bottom() + 1,
                 "{text}: {room:?}"
             );
-            let other = locations.iter().find(|(other, _)| overlap(*other, location));
+            let other = locations
+                .iter()
+                .find(|(other, _)| overlap(*other, location));
 
             assert_eq!(other, None, "{text}");
             locations.push((location, text.clone()));
