@@ -62,7 +62,10 @@ impl Page<'_> {
 
         head.push(self.diagram.caption());
         head.push(format!("stops within {} s", self.diagram.stops_within));
-        let head: String = head.iter().map(|line| cut(line, WIDTH) + "\n").collect();
+        let head: String = head
+            .iter()
+            .map(|line| truncate(line, WIDTH) + "\n")
+            .collect();
         let mut canvas = Canvas::new(WIDTH, self.bottom_border() + 1);
 
         // Containers are drawn over the lines, so that no line shows inside a frame.
@@ -113,7 +116,7 @@ impl Page<'_> {
         let (left, top) = (self.left_border(), self.top_border());
         canvas.frame((left, top), (WIDTH - 1, self.bottom_border()));
         let name = format!(" task {} ", self.diagram.name);
-        canvas.text_at(left + 2, top, &cut(&name, WIDTH - left - 6), WIDTH - 2);
+        canvas.text_at(left + 2, top, &truncate(&name, WIDTH - left - 6), WIDTH - 2);
     }
 
     fn container(&self, canvas: &mut Canvas, index: usize, node: &Node) {
@@ -148,7 +151,7 @@ impl Page<'_> {
         canvas.text_at(
             left + 2,
             y,
-            &cut(words, facts_at.saturating_sub(left + 4)),
+            &truncate(words, facts_at.saturating_sub(left + 4)),
             facts_at,
         );
         canvas.text_at(facts_at, y, facts, right);
@@ -192,7 +195,7 @@ impl Page<'_> {
         };
         let (left, _) = self.sides();
         let words = format!("{} ({})", outside.name, outside.detail);
-        canvas.text_at(0, 0, &cut(&words, WIDTH), WIDTH);
+        canvas.text_at(0, 0, &truncate(&words, WIDTH), WIDTH);
         for entry in &outside.entries {
             let y = self.line(*entry);
             // All arrows share the vertical line in column 1.
@@ -226,7 +229,7 @@ fn ports(node: &Node) -> String {
     }
 }
 
-fn cut(text: &str, room: usize) -> String {
+fn truncate(text: &str, room: usize) -> String {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     if text.chars().count() <= room {
         return text;
