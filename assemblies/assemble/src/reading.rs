@@ -51,7 +51,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
     let length = length.max(bytes.len() as u64);
     if length > limits::BYTES {
-        return Err(io::Error::other(limits::too_long(length)));
+        return Err(io::Error::other(limits::too_long_message(length)));
     }
 
     Ok(bytes)

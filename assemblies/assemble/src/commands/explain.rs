@@ -43,7 +43,7 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
     let mut text = format!(
         "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
         rule.id,
-        rule.severity.word(),
+        rule.severity.as_str(),
         rule.title,
         rule.explanation,
         rule.hint,

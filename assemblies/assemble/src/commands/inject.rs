@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assembly::inject::{Injected, Refused, Request, inject, remove};
+use assembly::inject::{InjectError, InjectRequest, Injection, inject, remove};
 use clap::Args;
 use serde_json::Value;
 use task_definition::source::Source;
 use task_definition::{
-    Change, Color, Finding, Severity, TaskDefinition, check, difference, normalise, read,
+    Change, Color, Finding, Severity, TaskDefinition, check, diff, normalise, read,
 };
 
 use crate::cli::{ValueArguments, pair};
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         &text(after, target),
     ));
 
-    let changes = difference(&normalise(&before), &normalise(after));
+    let changes = diff(&normalise(&before), &normalise(after));
     for change in &changes {
         ui.message(&format_change(change));
     }
@@ -133,10 +133,10 @@ fn apply(
     arguments: &Arguments,
     project: &Project,
     before: &TaskDefinition,
-) -> Result<Injected, CliError> {
+) -> Result<Injection, CliError> {
     let catalog = project.catalog()?;
     let values = project.values(&arguments.values, "example")?;
-    let request = Request {
+    let request = InjectRequest {
         component: arguments.component.clone(),
         app: arguments.app.clone(),
         port: arguments.port,
@@ -152,8 +152,8 @@ fn apply(
     };
 
     injected.map_err(|refused| match refused {
-        Refused::Because(why) => CliError::Usage(why),
-        Refused::Findings(findings) => CliError::Findings(findings),
+        InjectError::Invalid(why) => CliError::Usage(why),
+        InjectError::Findings(findings) => CliError::Findings(findings),
     })
 }
 

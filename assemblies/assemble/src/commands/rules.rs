@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use task_definition::source::Source;
-use task_definition::{Finding, Judgement, Severity};
+use task_definition::{Finding, RuleConfig, Severity};
 
 use super::check;
 use crate::error::CliError;
@@ -119,13 +119,17 @@ impl Arguments {
             SeverityFilter::Error => rule.severity == Severity::Error,
             SeverityFilter::Warning => rule.severity == Severity::Warning,
         });
-        severity && self.about.as_deref().is_none_or(|word| rule.is_about(word))
+        severity
+            && self
+                .about
+                .as_deref()
+                .is_none_or(|word| rule.applies_to(word))
     }
 }
 
 impl Row {
     /// Returns whether a letter is the first one of the id, or a word is in one of the texts.
-    fn is_about(&self, word: &str) -> bool {
+    fn applies_to(&self, word: &str) -> bool {
         let word = word.to_lowercase();
         if word.len() == 1 {
             return self.id.to_lowercase().starts_with(&word);
@@ -136,14 +140,14 @@ impl Row {
     }
 
     fn line(&self) -> String {
-        let severity = self.severity.word();
+        let severity = self.severity.as_str();
         format!("{:<4} {severity:<8} {}\n", self.id, self.title)
     }
 
     fn json(&self) -> Value {
         json!({
             "id": self.id,
-            "severity": self.severity.word(),
+            "severity": self.severity.as_str(),
             "title": self.title,
             "explanation": self.explanation,
             "source": self.source,
@@ -162,7 +166,7 @@ impl Row {
         }
         let name = format!("example.{}", language(self.failing));
         let source = Source::new(name, self.failing.trim_matches('\n'));
-        check::definition(&source, &Judgement::default()).findings
+        check::definition(&source, &RuleConfig::default()).findings
     }
 
     /// Returns what `check --fix` would do about the findings.

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use task_definition::source::{Source, parse};
-use task_definition::{Finding, Fix, Judged, Judgement, mend};
+use task_definition::{Finding, Fix, Outcome, RuleConfig, apply_fixes};
 
 use crate::error::CliError;
 use crate::udiff::diff;
@@ -27,8 +27,8 @@ pub(super) enum FixMode {
 /// repeated, at most [`MAX_ROUNDS`] times.
 pub(super) fn apply_all(
     source: &Source,
-    levels: &Judgement,
-    check: impl Fn(&Source, &Judgement) -> Judged,
+    levels: &RuleConfig,
+    check: impl Fn(&Source, &RuleConfig) -> Outcome,
 ) -> (Source, Vec<String>) {
     let mut source = source.clone();
     let mut titles = Vec::new();
@@ -94,7 +94,7 @@ fn apply_compatible(source: &Source, findings: &[Finding]) -> (Vec<String>, Stri
     // Applied together with all earlier ones, so that the edits refer to the same text.
     for fix in findings.iter().filter_map(|finding| finding.fix.clone()) {
         fixes.push(fix);
-        match mend(source, &fixes) {
+        match apply_fixes(source, &fixes) {
             Ok(fixed) => text = fixed,
             Err(_) => drop(fixes.pop()),
         }

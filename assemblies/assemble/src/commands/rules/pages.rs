@@ -82,7 +82,7 @@ fn page(group: &Group, rules: &[Row]) -> String {
             "| [{}](#{}) | {} | {} |",
             rule.id,
             anchor(rule),
-            rule.severity.word(),
+            rule.severity.as_str(),
             rule.title
         );
     }
@@ -107,7 +107,7 @@ fn section(rule: &Row) -> String {
         "\n## {}\n\n**{}** ({})\n\n{}{fix}",
         rule.id,
         rule.title,
-        rule.severity.word(),
+        rule.severity.as_str(),
         rule.markdown(&reports.join("\n"))
     )
 }

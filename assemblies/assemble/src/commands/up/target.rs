@@ -61,7 +61,7 @@ impl Target {
             ui.message(warning.render(task_definition::Color::No).trim_end());
         }
 
-        let component = |member: &assembly::resolve::Member| {
+        let component = |member: &assembly::resolve::AssemblyMember| {
             (member.name().to_owned(), member.component().file().clone())
         };
         Ok(Self {
@@ -192,7 +192,7 @@ fn check_runnable(definition: &TaskDefinition, file: &str) -> Result<(), CliErro
 }
 
 fn is_replaced(component: &ComponentFile) -> bool {
-    matches!(component.local, Some(Local::StandIn(_)))
+    matches!(component.local, Some(Local::Fallback(_)))
 }
 
 /// Returns the last path segment without tag and digest: `coins` for `registry/team/coins:1.2@sha256:…`.

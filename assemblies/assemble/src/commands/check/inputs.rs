@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use task_definition::forms::{Document, read_any, recognises};
+use task_definition::inputs::{Document, has_documents, read_input};
 use task_definition::source::{Source, parse};
 
 use crate::project::Project;
@@ -10,7 +10,7 @@ use crate::project::Project;
 /// Returns whether a file is an ECS document and not a manifest.
 pub(super) fn is_document(source: &Source) -> bool {
     match parse(source) {
-        Ok(node) => recognises(&node),
+        Ok(node) => has_documents(&node),
         // Manifests are YAML.
         Err(_) => is_json(&source.name),
     }
@@ -24,7 +24,7 @@ pub(super) fn related_documents(files: &[PathBuf], project: &Project) -> Vec<Doc
     let sources = files.iter().filter_map(|file| project.source(file).ok());
     sources
         .filter(is_document)
-        .flat_map(|source| read_any(&source).documents().to_vec())
+        .flat_map(|source| read_input(&source).documents().to_vec())
         .collect()
 }
 
