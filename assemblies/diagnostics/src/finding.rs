@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::location::Location;
-use crate::rules::rule;
 
 /// A violation of a rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,12 +15,14 @@ pub struct Finding {
     pub severity: Severity,
     /// The location of the value.
     pub location: Location,
-    /// The JSON pointer of the value in the task definition.
+    /// The JSON pointer of the value in the document.
     pub pointer: Option<String>,
     /// The problem, as a lower-case sentence.
     pub message: String,
     /// What to do, as a sentence that starts with a verb.
     pub hint: String,
+    /// The documentation that states the rule, if any.
+    pub source: Option<&'static str>,
     /// The edits that resolve the finding, if no decision is needed.
     pub fix: Option<Fix>,
 }
@@ -35,7 +36,7 @@ pub struct Fix {
     pub edits: Vec<Edit>,
 }
 
-/// An edit of one value of a task definition.
+/// An edit of one value of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
     /// Sets the value at a JSON pointer and adds it if it is missing.
@@ -47,9 +48,9 @@ pub enum Edit {
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// ECS rejects it, or its documentation forbids it.
+    /// It is rejected, or the documentation forbids it.
     Error,
-    /// ECS accepts it, and it causes problems at run time.
+    /// It is accepted, and it causes problems at run time.
     Warning,
 }
 
@@ -87,8 +88,15 @@ impl Finding {
             pointer: None,
             message: message.into(),
             hint: hint.into(),
+            source: None,
             fix: None,
         }
+    }
+
+    /// Sets the documentation that states the rule.
+    pub fn with_source(mut self, source: &'static str) -> Self {
+        self.source = Some(source);
+        self
     }
 
     /// Sets the JSON pointer of the value.
@@ -126,8 +134,8 @@ impl Finding {
             let _ = writeln!(text, "{margin} {mark} hint: {}", self.hint);
         }
 
-        if let Some(rule) = rule(self.rule) {
-            let _ = writeln!(text, "{margin} {mark} source: {}", rule.source);
+        if let Some(source) = self.source {
+            let _ = writeln!(text, "{margin} {mark} source: {source}");
         }
         text
     }
@@ -141,7 +149,7 @@ fn draw_location(text: &mut String, location: &Location, gutter: usize, tone: &s
     match location {
         Location::Pointer(pointer) => {
             let name = if pointer.is_empty() {
-                "the task definition"
+                "the document"
             } else {
                 pointer
             };

@@ -11,6 +11,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::finding::{Edit, Finding, Fix};
+use crate::location::escape;
 use crate::source::{Node, NodeValue, Source, parse};
 
 mod text;
@@ -43,28 +44,32 @@ impl fmt::Display for FixError {
 
 impl std::error::Error for FixError {}
 
-/// Applies fixes to the text of a task definition. Everything else keeps its bytes.
+/// Applies fixes to a text. Everything else keeps its bytes.
 ///
-/// The pointers of the fixes are those of [`crate::read`] and [`crate::check`]: relative to the definition in
-/// the text, or to the definition inside a `describe-task-definition` response. All indices are those of
-/// the original text, so the fixes of one check can be applied together.
+/// The pointers of the fixes start at the root of the text. All indices are those of the original text, so the
+/// fixes of one check can be applied together.
 ///
 /// ```
-/// use task_definition::{apply_fixes, check, read, source::Source};
+/// use diagnostics::{Edit, Fix, apply_fixes, source::Source};
 ///
-/// let text = r#"{ "family": "web", "networkMode": "bridge", "requiresCompatibilities": ["FARGATE"],
-///   "cpu": "256", "memory": "512", "containerDefinitions": [{ "name": "app", "image": "app:1" }] }"#;
-/// let source = Source::new("web.json", text);
-/// let findings = check(&read(&source).expect("well-formed"));
-/// let fixes: Vec<_> = findings.into_iter().filter_map(|finding| finding.fix).collect();
-/// let fixed = apply_fixes(&source, &fixes).expect("every fix applies");
-/// assert_eq!(fixed, text.replace("bridge", "awsvpc"));
+/// let source = Source::new("web.yaml", "port: 80 # the default\n");
+/// let edits = vec![Edit::Set("/port".to_owned(), 8080.into())];
+/// let fix = Fix { title: "write 8080".to_owned(), edits };
+/// let fixed = apply_fixes(&source, &[fix]).expect("the fix applies");
+/// assert_eq!(fixed, "port: 8080 # the default\n");
 /// ```
 pub fn apply_fixes(source: &Source, fixes: &[Fix]) -> Result<String, FixError> {
     let root = parse(source).map_err(FixError::Syntax)?;
-    // The same test as in `read`, so that pointers of findings match.
-    let is_response = root.at("/taskDefinition/family").is_some();
-    let prefix = if is_response { "/taskDefinition" } else { "" };
+    apply_fixes_below(source, &root, "", fixes)
+}
+
+/// Applies fixes to a parsed text. The pointers of the fixes are relative to the value at `prefix`.
+pub fn apply_fixes_below(
+    source: &Source,
+    root: &Node,
+    prefix: &str,
+    fixes: &[Fix],
+) -> Result<String, FixError> {
     let mut change = Change::Keep;
 
     for edit in fixes.iter().flat_map(|fix| &fix.edits) {
@@ -77,17 +82,30 @@ pub fn apply_fixes(source: &Source, fixes: &[Fix]) -> Result<String, FixError> {
         };
 
         match edit {
-            Edit::Set(_, value) => set(&root, &mut change, target, value)?,
-            Edit::Remove(_) => remove(&root, &mut change, target)?,
+            Edit::Set(_, value) => set(root, &mut change, target, value)?,
+            Edit::Remove(_) => remove(root, &mut change, target)?,
         }
     }
 
-    let fixed = text::rewrite(&source.text, &root, &change);
+    let fixed = text::rewrite(&source.text, root, &change);
     // Reading the result back catches every layout that the rewriter does not handle.
     let reparsed = parse(&Source::new(source.name.as_str(), fixed.as_str()));
     match reparsed {
-        Ok(node) if Some(node.to_json()) == expected_value(&root, &change) => Ok(fixed),
+        Ok(node) if Some(node.to_json()) == expected_value(root, &change) => Ok(fixed),
         _ => Err(FixError::UnsupportedLayout),
+    }
+}
+
+impl Fix {
+    /// Creates a fix that renames a key of the map at `enclosing`.
+    pub fn rename(enclosing: &str, key: &str, new_key: &str, value: Value) -> Self {
+        Self {
+            title: format!("rename it to `{new_key}`"),
+            edits: vec![
+                Edit::Remove(format!("{enclosing}/{}", escape(key))),
+                Edit::Set(format!("{enclosing}/{}", escape(new_key)), value),
+            ],
+        }
     }
 }
 

@@ -48,7 +48,7 @@ impl Location {
     }
 
     /// Returns line and column of the text at the end of the derivation, for sorting.
-    pub(crate) fn sort_key(&self) -> (usize, usize) {
+    pub fn sort_key(&self) -> (usize, usize) {
         match self {
             Self::Text { line, column, .. } => (*line, *column),
             Self::Derived {

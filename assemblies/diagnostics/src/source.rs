@@ -6,12 +6,25 @@
 use serde_json::Value;
 
 use crate::finding::Finding;
+use crate::rule_ref::RuleRef;
 
 pub mod limits;
 pub(crate) mod lines;
 mod parse;
 mod scalar;
 mod tag;
+
+/// The rule about texts that are not YAML or JSON, or exceed a limit.
+pub const SYNTAX: RuleRef = RuleRef {
+    id: "Y01",
+    source: "YAML 1.2.2; RFC 8259",
+};
+
+/// The rule about keys that occur twice in a map.
+pub const DUPLICATE_KEY: RuleRef = RuleRef {
+    id: "Y02",
+    source: "RFC 8259, section 4; YAML 1.2.2, section 3.2.1.3; cfn-lint E3002",
+};
 
 /// A text and its name in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]

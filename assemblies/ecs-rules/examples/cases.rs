@@ -1,11 +1,11 @@
 //! Prints the failing case of every rule as one JSON object, as input for other tools:
-//! `cargo run -p task-definition --example cases | .venv/bin/python assemblies/task-definition/tests/other_tools.py --count`.
+//! `cargo run -p ecs-rules --example cases | .venv/bin/python assemblies/ecs-rules/tests/other_tools.py --count`.
 
 #![allow(clippy::print_stdout, reason = "the example prints its result")]
 
+use diagnostics::source::{Source, parse};
+use ecs_rules::rules;
 use serde_json::{Map, Value};
-use task_definition::rules;
-use task_definition::source::{Source, parse};
 
 fn main() {
     let cases = rules().iter().filter_map(|rule| {

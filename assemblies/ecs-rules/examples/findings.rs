@@ -1,10 +1,11 @@
-//! Renders the finding of every rule about its failing case: `cargo run -p task-definition --example findings`.
+//! Renders the finding of every rule about its failing case: `cargo run -p ecs-rules --example findings`.
 
 #![allow(clippy::print_stdout, reason = "the example prints its result")]
 
-use task_definition::inputs::check_input;
-use task_definition::source::Source;
-use task_definition::{Color, rules};
+use diagnostics::Color;
+use diagnostics::source::Source;
+use ecs_rules::inputs::check_input;
+use ecs_rules::rules;
 
 fn main() {
     for rule in rules() {

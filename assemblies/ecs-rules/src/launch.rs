@@ -1,8 +1,8 @@
 //! Requests that launch a task definition: a service, or a call of RunTask.
 
-use crate::run_task::RunTask;
-use crate::service::{CapacityProviderItem, NetworkConfiguration, Service};
-use crate::task::TaskDefinition;
+use task_definition::{
+    CapacityProviderItem, NetworkConfiguration, RunTask, Service, TaskDefinition,
+};
 
 /// A service or a RunTask request.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use diagnostics::{Edit, Finding, Fix, LocationMap, Severity, nearest};
+use task_definition::LocatedDefinition;
 
-use crate::finding::{Edit, Finding, Fix, Severity};
-use crate::location::{LocationMap, escape};
-use crate::read::LocatedDefinition;
-use crate::request::LaunchContext;
-use crate::spelling::nearest;
+use crate::launch::LaunchContext;
 
 use self::containers::c04_mutable_tag;
 use self::shared::is_fragment;
@@ -166,8 +163,8 @@ impl Report<'_> {
             return;
         };
         if values.get(suggestion).is_none_or(|other| other == value) {
-            let edits = rename_edits(enclosing, key, suggestion, value.as_str().into());
-            self.fix(format!("rename it to `{suggestion}`"), edits);
+            let fix = Fix::rename(enclosing, key, suggestion, value.as_str().into());
+            self.fix(fix.title, fix.edits);
         }
     }
 
@@ -203,22 +200,10 @@ impl Report<'_> {
             pointer,
             message,
             hint,
+            source: Some(self.rule.source),
             fix: None,
         });
     }
-}
-
-/// Returns the edits that rename a key of a map.
-pub(crate) fn rename_edits(
-    enclosing: &str,
-    key: &str,
-    suggestion: &str,
-    value: Value,
-) -> Vec<Edit> {
-    vec![
-        Edit::Remove(format!("{enclosing}/{}", escape(key))),
-        Edit::Set(format!("{enclosing}/{}", escape(suggestion)), value),
-    ]
 }
 
 /// Checks a definition against every rule and returns all findings in the order of the text.

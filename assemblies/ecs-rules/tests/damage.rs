@@ -1,9 +1,11 @@
 //! Damaged texts never make reading, checking or rendering panic.
 
+use diagnostics::source::{Source, parse};
+use diagnostics::{Color, Edit, Fix};
+use ecs_rules::inputs::check_input;
+use ecs_rules::{check, rules};
 use serde_json::Value;
-use task_definition::inputs::check_input;
-use task_definition::source::{Source, parse};
-use task_definition::{Color, Edit, Fix, apply_fixes, check, normalise, read, rules};
+use task_definition::{apply_fixes, normalise, read};
 
 /// Reads, checks, fixes and renders a text, and returns the length of the rendered findings.
 fn process(text: &str) -> usize {

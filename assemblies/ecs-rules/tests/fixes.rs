@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+use diagnostics::source::{Source, parse};
+use diagnostics::{Edit, Fix, FixError, Severity};
+use ecs_rules::{check, rules};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
-use task_definition::source::{Source, parse};
-use task_definition::{Edit, Fix, FixError, Severity, apply_fixes, check, read, rules};
+use task_definition::{apply_fixes, read};
 
 fn fix(edits: Vec<Edit>) -> Fix {
     Fix {

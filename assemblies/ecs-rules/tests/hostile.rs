@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 #![allow(clippy::panic, reason = "a panic fails the test")]
 
+use diagnostics::source::{Source, limits, parse};
+use diagnostics::{Color, Finding, Location};
+use ecs_rules::check;
 use proptest::prelude::*;
-use task_definition::source::{Source, limits, parse};
-use task_definition::{Color, Finding, Location, check, read};
+use task_definition::read;
 
 fn findings(text: &str) -> Vec<Finding> {
     match read(&Source::new("hostile.yaml", text)) {

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use task_definition::inputs::{DocumentKind, check_input, check_inputs, has_documents, read_input};
-use task_definition::source::{Source, parse};
-use task_definition::{Color, Finding, Location, apply_fixes};
+use diagnostics::source::{Source, parse};
+use diagnostics::{Color, Finding, Location};
+use ecs_rules::inputs::{DocumentKind, check_input, check_inputs, has_documents, read_input};
+use task_definition::apply_fixes;
 
 fn check_text(name: &str, text: &str) -> Vec<String> {
     let findings = check_input(&Source::new(name, text));

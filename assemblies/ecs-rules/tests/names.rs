@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use task_definition::inputs::names::{ONLY_API, ONLY_CLOUDFORMATION, cloudformation_name};
+use ecs_rules::inputs::names::{ONLY_API, ONLY_CLOUDFORMATION, cloudformation_name};
 use task_definition::{HasSchema, Schema, Service, TaskDefinition};
 
 mod python;

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diagnostics::source::Source;
+use ecs_rules::rules;
 use task_definition::fargate_sizes::{Size, is_supported, sizes};
-use task_definition::source::Source;
-use task_definition::{HasSchema, RunTask, Schema, Service, TaskDefinition, read, rules};
+use task_definition::{HasSchema, RunTask, Schema, Service, TaskDefinition, read};
 
 mod python;
 use python::{run, run_with_input};

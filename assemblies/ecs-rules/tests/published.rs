@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use task_definition::source::Source;
-use task_definition::{Color, Finding, Location, apply_fixes, check, diff, normalise, read};
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding, Location};
+use ecs_rules::check;
+use task_definition::{apply_fixes, diff, normalise, read};
 
 fn folder() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,7 +1,8 @@
 //! Patterns from published task definitions that other tools report incorrectly.
 
-use task_definition::source::Source;
-use task_definition::{check, read};
+use diagnostics::source::Source;
+use ecs_rules::check;
+use task_definition::read;
 
 fn ids(text: &str) -> Vec<&'static str> {
     let findings = read(&Source::new("case", text))

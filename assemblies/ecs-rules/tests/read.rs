@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use task_definition::source::{NodeValue, Source, parse};
-use task_definition::{Color, Finding, Location, Severity, check, read};
+use diagnostics::source::{NodeValue, Source, parse};
+use diagnostics::{Color, Finding, Location, Severity};
+use ecs_rules::check;
+use task_definition::read;
 
 fn read_errors(text: &str) -> Vec<Finding> {
     read(&Source::new("task.json", text)).unwrap_err()
@@ -204,6 +206,7 @@ fn renders_the_derivation_of_a_value() {
         pointer: None,
         message: "8080/tcp is taken".to_owned(),
         hint: "give it another port".to_owned(),
+        source: None,
         fix: None,
     };
 

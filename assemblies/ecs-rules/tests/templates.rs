@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task_definition::inputs::check_input;
-use task_definition::source::Source;
-use task_definition::{Color, Severity};
+use diagnostics::source::Source;
+use diagnostics::{Color, Severity};
+use ecs_rules::inputs::check_input;
 
 mod python;
 

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Key, Node, NodeValue, Source, Span, limits, lines, scalar, tag};
+use super::{
+    DUPLICATE_KEY, Key, Node, NodeValue, SYNTAX, Source, Span, limits, lines, scalar, tag,
+};
 use crate::finding::Finding;
-use crate::rules::syntax::y03_placeholder;
+use crate::placeholder::{self, PLACEHOLDER};
 
 pub(super) fn parse(source: &Source) -> Result<Node, Vec<Finding>> {
     let mut builder = Builder::new(source);
@@ -205,11 +207,10 @@ impl<'s> Builder<'s> {
     fn key(&mut self, node: Node) {
         let Some(name) = scalar::key(&node, self.source) else {
             match self.braces(node.span) {
-                Some(found) => self.findings.push(Finding::error(
-                    y03_placeholder::RULE.id,
+                Some(found) => self.findings.push(PLACEHOLDER.error(
                     lines::location(self.source, node.span),
-                    y03_placeholder::message(found),
-                    y03_placeholder::HINT,
+                    placeholder::message(found),
+                    placeholder::HINT,
                 )),
                 None => self.report_syntax(node.span, "a key must be a scalar"),
             }
@@ -237,8 +238,7 @@ impl<'s> Builder<'s> {
 
         if let Some(first) = duplicate {
             let line = lines::position(self.source, first.start).0;
-            self.findings.push(Finding::error(
-                "Y02",
+            self.findings.push(DUPLICATE_KEY.error(
                 lines::location(self.source, node.span),
                 format!("duplicate key `{name}`; the first is on line {line}"),
                 format!("remove one `{name}`, or merge the two values"),
@@ -264,8 +264,7 @@ impl<'s> Builder<'s> {
     }
 
     fn report_syntax(&mut self, span: Span, message: &str) {
-        self.findings.push(Finding::error(
-            "Y01",
+        self.findings.push(SYNTAX.error(
             lines::location(self.source, span),
             message,
             "write a single YAML or JSON document",
@@ -273,8 +272,7 @@ impl<'s> Builder<'s> {
     }
 
     fn report_limit(&mut self, message: String, span: Span) {
-        self.findings.push(Finding::error(
-            "Y01",
+        self.findings.push(SYNTAX.error(
             lines::location(self.source, span),
             message,
             WRONG_FILE_HINT,
@@ -306,8 +304,7 @@ fn size(node: &Node) -> (usize, usize) {
     all
 }
 
-const WRONG_FILE_HINT: &str =
-    "check that this is the right file; a task definition has at most 64 KiB";
+const WRONG_FILE_HINT: &str = "check that this is the right file";
 
 /// The number of findings after which parsing stops.
 const MAX_FINDINGS: usize = 100;
@@ -327,7 +324,7 @@ fn syntax(source: &Source, error: &ScanError) -> Finding {
             "lists and maps are nested too deep; the limit is {}",
             limits::DEPTH
         );
-        return Finding::error("Y01", location, message, WRONG_FILE_HINT);
+        return SYNTAX.error(location, message, WRONG_FILE_HINT);
     }
 
     let hint = if lines::begins_with_tab(&source.text, start) {
@@ -336,8 +333,7 @@ fn syntax(source: &Source, error: &ScanError) -> Finding {
         "correct the syntax here or just before; common causes are quotes, brackets, commas and indentation"
     };
 
-    Finding::error(
-        "Y01",
+    SYNTAX.error(
         location,
         format!("not YAML or JSON: {}", error.info()),
         hint,

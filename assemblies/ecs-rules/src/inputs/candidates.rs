@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use diagnostics::source::{Source, parse};
 use serde_json::{Map, Value, json};
+use task_definition::Schema;
 
-use crate::record::Schema;
 use crate::rules::rules;
-use crate::source::{Source, parse};
 
 use super::convert::UnknownValue;
 use super::evaluate::Piece;

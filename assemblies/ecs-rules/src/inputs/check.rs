@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use diagnostics::Finding;
+use diagnostics::source::Source;
 use serde_json::Value;
+use task_definition::{LocatedDefinition, TaskDefinition};
 
-use crate::finding::Finding;
-use crate::read::LocatedDefinition;
-use crate::request::{LaunchContext, Request};
+use crate::launch::{LaunchContext, Request};
 use crate::rules::{check_launch_selected, check_selected};
-use crate::source::Source;
-use crate::task::TaskDefinition;
 
 use super::candidates::{Literals, candidates, format_as_sub};
 use super::convert::UnknownValue;

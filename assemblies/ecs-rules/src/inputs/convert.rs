@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::source::{Key, Node, NodeValue, Source, Span};
+use diagnostics::{Finding, Fix, Location, escape, nearest};
 use serde_json::Value;
-
-use crate::finding::{Finding, Fix};
-use crate::location::{Location, escape};
-use crate::record::{Field, Schema};
-use crate::rules::rename_edits;
-use crate::source::{Key, Node, NodeValue, Source, Span};
-use crate::spelling::nearest;
+use task_definition::{Field, Schema, UNKNOWN_FIELD};
 
 use super::evaluate::{Evaluator, Piece, Resolved, scalar};
 use super::names::{ONLY_API, ONLY_CLOUDFORMATION, cloudformation_name};
@@ -239,15 +235,15 @@ impl Converter<'_, '_> {
 
         let message = format!("{holder} has no property `{}`", key.name);
         let location = Location::from_span(self.source, key.span);
-        let mut finding = Finding::error("C05", location, message, hint).with_pointer(user);
+        let mut finding = UNKNOWN_FIELD
+            .error(location, message, hint)
+            .with_pointer(user);
 
         // Renaming must not overwrite an existing property.
         let target = suggestion
             .filter(|suggestion| beside.iter().all(|(other, _)| other.name != *suggestion));
-        finding.fix = target.map(|suggestion| Fix {
-            title: format!("rename it to `{suggestion}`"),
-            edits: rename_edits(position.user, &key.name, suggestion, value.to_json()),
-        });
+        finding.fix = target
+            .map(|suggestion| Fix::rename(position.user, &key.name, suggestion, value.to_json()));
         self.conversion.findings.push(finding);
     }
 }

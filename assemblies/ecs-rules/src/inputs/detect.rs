@@ -1,6 +1,6 @@
 //! Detects which documents a text contains, and where.
 
-use crate::source::Node;
+use diagnostics::source::Node;
 
 /// The format of a part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Evaluates the functions of a template as far as its text allows; other values are unknown.
 
-use crate::location::escape;
-use crate::source::{Node, NodeValue};
+use diagnostics::escape;
+use diagnostics::source::{Node, NodeValue};
 
 use super::template::{Answer, Assignment, Question, Template};
 

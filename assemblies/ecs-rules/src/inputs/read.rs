@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::source::{Key, Node, NodeValue, Source, parse};
+use diagnostics::{Finding, Location, LocationMap};
 use serde_json::Value;
+use task_definition::{
+    HasSchema, LocatedDefinition, RunTask, Schema, Service, TaskDefinition, read_node, read_record,
+};
 
-use crate::finding::Finding;
-use crate::location::{Location, LocationMap};
-use crate::read::{LocatedDefinition, read_node, record};
-use crate::record::{HasSchema, Schema};
-use crate::request::Request;
-use crate::run_task::RunTask;
-use crate::service::Service;
-use crate::source::{Key, Node, NodeValue, Source, parse};
-use crate::task::TaskDefinition;
+use crate::launch::Request;
 
 use super::convert::UnknownValue;
 use super::detect::{Form, Part, parts};
@@ -233,14 +230,14 @@ pub(super) fn service(
     node: &Node,
     source_map: SourceMap,
 ) -> Result<Document, Vec<Finding>> {
-    let service: Service = record(source, node, "the service", &SERVICE_RESPONSE_ONLY_FIELDS)
+    let service: Service = read_record(source, node, "the service", &SERVICE_RESPONSE_ONLY_FIELDS)
         .map_err(|findings| translate(&source_map, findings))?;
     let request = Request::Service(Box::new(service));
     Ok(usage(source, node, request, source_map))
 }
 
 fn run_task(source: &Source, node: &Node, source_map: SourceMap) -> Result<Document, Vec<Finding>> {
-    let run: RunTask = record(source, node, "the request", &[])
+    let run: RunTask = read_record(source, node, "the request", &[])
         .map_err(|findings| translate(&source_map, findings))?;
     let request = Request::RunTask(Box::new(run));
     Ok(usage(source, node, request, source_map))

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::finding::Finding;
-use crate::location::{Location, escape};
-use crate::record::HasSchema;
-use crate::service::Service;
-use crate::source::{Key, Node, NodeValue, Source};
-use crate::task::TaskDefinition;
+use diagnostics::source::{Key, Node, NodeValue, Source};
+use diagnostics::{Finding, Location, escape};
+use task_definition::{HasSchema, Service, TaskDefinition};
 
 use super::convert::{Conversion, Converter, UnknownValue};
 use super::detect::{TASK_DEFINITION, supported_resource};

@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use diagnostics::{Edit, Finding, Fix};
 use serde_json::Value;
-
-use crate::finding::{Edit, Finding, Fix};
-use crate::record::{HasSchema, Schema};
-use crate::service::Service;
-use crate::task::TaskDefinition;
+use task_definition::{HasSchema, Schema, Service, TaskDefinition};
 
 use super::names::cloudformation_name;
 

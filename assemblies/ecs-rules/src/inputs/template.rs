@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::{Node, NodeValue};
+use diagnostics::source::{Node, NodeValue};
 
 use super::evaluate::{function, scalar};
 

@@ -1,6 +1,6 @@
 //! Facts about well-known images, by name.
 
-use crate::container::ContainerDefinition;
+use task_definition::ContainerDefinition;
 
 /// Returns the last step of an image's repository, without tag and digest: `fluent-bit`.
 pub(super) fn name(image: &str) -> &str {

@@ -1,9 +1,9 @@
 //! The addresses on which containers listen, and the proxies in front of them, according to environment variables
 //! and port mappings.
 
+use task_definition::{ContainerDefinition, LocatedDefinition};
+
 use super::shared::{containers, range};
-use crate::container::ContainerDefinition;
-use crate::read::LocatedDefinition;
 
 /// A container that forwards requests to another one over the loopback.
 pub(super) struct ProxyEdge<'l> {

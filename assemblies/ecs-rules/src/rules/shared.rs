@@ -1,14 +1,12 @@
 //! Helpers of several rules: iterators over a definition, and texts for findings.
 
+use diagnostics::{Edit, find_placeholder, nearest};
 use serde_json::json;
-
-use crate::container::{Condition, ContainerDefinition, LogConfiguration, PortMapping};
-use crate::fargate_sizes::{parse_cpu, parse_memory, smallest};
-use crate::finding::Edit;
-use crate::placeholder::find_placeholder;
-use crate::read::LocatedDefinition;
-use crate::spelling::nearest;
-use crate::task::TaskDefinition;
+use task_definition::fargate_sizes::{parse_cpu, parse_memory, smallest};
+use task_definition::{
+    Condition, ContainerDefinition, LocatedDefinition, LogConfiguration, PortMapping,
+    TaskDefinition,
+};
 
 /// Returns every container with its pointer.
 pub(super) fn containers(

@@ -1,9 +1,11 @@
 //! Every rule has a passing and a failing case, and the failing case violates no other rule.
 
-use super::{Rule, rules};
-use crate::finding::{Color, Finding, Severity};
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding, Severity};
+
 use crate::inputs::check_input;
-use crate::source::Source;
+
+use super::{Rule, rules};
 
 fn findings(name: &str, text: &str) -> Vec<Finding> {
     check_input(&Source::new(name, text))

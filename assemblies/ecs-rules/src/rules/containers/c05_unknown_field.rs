@@ -1,14 +1,16 @@
-use crate::finding::Severity;
+use diagnostics::Severity;
+use task_definition::UNKNOWN_FIELD;
+
 use crate::rules::{Check, Rule};
 
 pub(super) const RULE: Rule = Rule {
-    id: "C05",
+    id: UNKNOWN_FIELD.id,
     name: "unknown-field",
     severity: Severity::Error,
     title: "unknown field",
     explanation: "ECS rejects a definition with an unknown field, and many tools drop the field \
                   silently.",
-    source: "ECS API, RegisterTaskDefinition; cfn-lint E3002",
+    source: UNKNOWN_FIELD.source,
     hint: "Correct the spelling, or remove the field.",
     passing: r#"{
   "family": "web",

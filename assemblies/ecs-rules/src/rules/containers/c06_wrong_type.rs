@@ -1,15 +1,17 @@
-use crate::finding::Severity;
+use diagnostics::Severity;
+use task_definition::WRONG_TYPE;
+
 use crate::rules::{Check, Rule};
 
 pub(super) const RULE: Rule = Rule {
-    id: "C06",
+    id: WRONG_TYPE.id,
     name: "wrong-type",
     severity: Severity::Error,
     title: "wrong value type",
     explanation: "cpu and memory are strings in the task and numbers in a container. Environment \
                   values are strings, even if they look like numbers. ECS rejects a value of another \
                   type.",
-    source: "ECS API, RegisterTaskDefinition",
+    source: WRONG_TYPE.source,
     hint: "Use the type that the message names.",
     passing: r#"{
   "family": "web",

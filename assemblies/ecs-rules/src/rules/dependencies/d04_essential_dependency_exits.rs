@@ -1,7 +1,7 @@
+use diagnostics::{Edit, Severity};
 use serde_json::json;
+use task_definition::LocatedDefinition;
 
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
 use crate::rules::shared::{container, containers, edges, waits_for_exit};
 use crate::rules::{Check, Report, Rule};
 

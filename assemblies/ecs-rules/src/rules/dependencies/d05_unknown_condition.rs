@@ -1,13 +1,15 @@
-use crate::finding::Severity;
+use diagnostics::Severity;
+use task_definition::UNKNOWN_CONDITION;
+
 use crate::rules::{Check, Rule};
 
 pub(super) const RULE: Rule = Rule {
-    id: "D05",
+    id: UNKNOWN_CONDITION.id,
     name: "unknown-condition",
     severity: Severity::Error,
     title: "unknown dependency condition",
     explanation: "The condition is START, COMPLETE, SUCCESS or HEALTHY, in upper case.",
-    source: "ECS API, ContainerDependency, field condition; cfn-lint E3030",
+    source: UNKNOWN_CONDITION.source,
     hint: "Use one of the four values in upper case.",
     passing: r#"{
   "family": "web",

@@ -1,8 +1,7 @@
+use diagnostics::{Edit, Severity};
 use serde_json::json;
+use task_definition::{Condition, LocatedDefinition};
 
-use crate::container::Condition;
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
 use crate::rules::shared::{container, edges};
 use crate::rules::{Check, Report, Rule};
 

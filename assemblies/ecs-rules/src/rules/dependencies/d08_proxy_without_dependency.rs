@@ -1,5 +1,6 @@
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
 use crate::rules::network::{proxy_edges, reaches};
 use crate::rules::shared::{add_dependency, shares_network};
 use crate::rules::{Check, Report, Rule};

@@ -1,6 +1,6 @@
-use crate::container::ContainerDefinition;
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{ContainerDefinition, LocatedDefinition};
+
 use crate::rules::images::is_telemetry_agent;
 use crate::rules::shared::containers;
 use crate::rules::{Check, Report, Rule};

@@ -1,8 +1,9 @@
-use crate::finding::Severity;
-use crate::request::LaunchContext;
+use diagnostics::Severity;
+use task_definition::TaskOverride;
+
+use crate::launch::LaunchContext;
 use crate::rules::shared::suggest_container;
 use crate::rules::{Check, Report, Rule};
-use crate::run_task::TaskOverride;
 
 pub(super) const RULE: Rule = Rule {
     id: "Q01",

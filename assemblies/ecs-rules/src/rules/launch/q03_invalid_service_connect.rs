@@ -1,8 +1,9 @@
-use crate::finding::Severity;
-use crate::request::LaunchContext;
+use diagnostics::Severity;
+use task_definition::ClientAlias;
+
+use crate::launch::LaunchContext;
 use crate::rules::shared::is_port_name;
 use crate::rules::{Check, Report, Rule};
-use crate::service::ClientAlias;
 
 pub(super) const RULE: Rule = Rule {
     id: "Q03",

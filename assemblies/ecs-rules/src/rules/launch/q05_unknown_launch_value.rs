@@ -1,7 +1,8 @@
-use crate::finding::Severity;
-use crate::request::{LaunchContext, Request};
+use diagnostics::Severity;
+use task_definition::Service;
+
+use crate::launch::{LaunchContext, Request};
 use crate::rules::{Check, Report, Rule};
-use crate::service::Service;
 
 pub(super) const RULE: Rule = Rule {
     id: "Q05",

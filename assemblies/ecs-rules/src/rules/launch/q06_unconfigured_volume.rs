@@ -1,7 +1,7 @@
-use crate::finding::Severity;
-use crate::request::{LaunchContext, Request};
+use diagnostics::{Severity, nearest};
+
+use crate::launch::{LaunchContext, Request};
 use crate::rules::{Check, Report, Rule};
-use crate::spelling::nearest;
 
 pub(super) const RULE: Rule = Rule {
     id: "Q06",

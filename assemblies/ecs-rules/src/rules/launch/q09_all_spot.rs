@@ -1,7 +1,8 @@
-use crate::finding::Severity;
-use crate::request::LaunchContext;
+use diagnostics::Severity;
+use task_definition::CapacityProviderItem;
+
+use crate::launch::LaunchContext;
 use crate::rules::{Check, Report, Rule};
-use crate::service::CapacityProviderItem;
 
 pub(super) const RULE: Rule = Rule {
     id: "Q09",

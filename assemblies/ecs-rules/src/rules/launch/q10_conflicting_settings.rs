@@ -1,5 +1,6 @@
-use crate::finding::Severity;
-use crate::request::LaunchContext;
+use diagnostics::Severity;
+
+use crate::launch::LaunchContext;
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {

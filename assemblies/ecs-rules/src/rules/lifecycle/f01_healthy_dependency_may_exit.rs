@@ -1,6 +1,6 @@
-use crate::container::Condition;
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{Condition, LocatedDefinition};
+
 use crate::rules::shared::{container, edges};
 use crate::rules::{Check, Report, Rule};
 

@@ -1,8 +1,7 @@
+use diagnostics::{Edit, Severity};
 use serde_json::json;
+use task_definition::{ContainerDefinition, LocatedDefinition};
 
-use crate::container::ContainerDefinition;
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
 use crate::rules::shared::containers;
 use crate::rules::{Check, Report, Rule};
 

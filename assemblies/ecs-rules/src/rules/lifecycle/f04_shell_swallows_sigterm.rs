@@ -1,6 +1,6 @@
-use crate::container::ContainerDefinition;
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{ContainerDefinition, LocatedDefinition};
+
 use crate::rules::shared::{containers, edges, waits_for_exit};
 use crate::rules::{Check, Report, Rule};
 

@@ -1,5 +1,6 @@
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::{containers, edges, waits_for_exit};
 use crate::rules::{Check, Report, Rule};
 

@@ -1,10 +1,9 @@
-use crate::container::ContainerDefinition;
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
-use crate::rules::images;
+use diagnostics::Severity;
+use task_definition::{ContainerDefinition, LocatedDefinition};
+
 use crate::rules::network::{loopback_port, reaches, serves};
 use crate::rules::shared::{add_dependency, containers, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Report, Rule, images};
 
 pub(super) const RULE: Rule = Rule {
     id: "F06",

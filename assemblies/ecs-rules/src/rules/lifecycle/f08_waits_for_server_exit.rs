@@ -1,8 +1,8 @@
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
-use crate::rules::images;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::{container, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Report, Rule, images};
 
 pub(super) const RULE: Rule = Rule {
     id: "F08",

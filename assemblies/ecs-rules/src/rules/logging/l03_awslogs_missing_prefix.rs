@@ -1,10 +1,9 @@
+use diagnostics::{Edit, Severity, nearest};
 use serde_json::json;
+use task_definition::LocatedDefinition;
 
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
 use crate::rules::shared::logs;
 use crate::rules::{Check, Report, Rule};
-use crate::spelling::nearest;
 
 pub(super) const RULE: Rule = Rule {
     id: "L03",

@@ -1,5 +1,6 @@
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::logs;
 use crate::rules::{Check, Report, Rule};
 

@@ -1,9 +1,9 @@
-use crate::finding::Severity;
-use crate::request::LaunchContext;
+use diagnostics::{Severity, nearest};
+use task_definition::TaskDefinition;
+
+use crate::launch::LaunchContext;
 use crate::rules::shared::{range, suggest_container};
 use crate::rules::{Check, Report, Rule};
-use crate::spelling::nearest;
-use crate::task::TaskDefinition;
 
 pub(super) const RULE: Rule = Rule {
     id: "P07",

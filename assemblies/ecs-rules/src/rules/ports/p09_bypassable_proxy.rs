@@ -1,7 +1,7 @@
+use diagnostics::{Edit, Severity};
 use serde_json::json;
+use task_definition::LocatedDefinition;
 
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
 use crate::rules::network::{listeners, offers, proxy_edges};
 use crate::rules::shared::shares_network;
 use crate::rules::{Check, Report, Rule};

@@ -1,6 +1,7 @@
-use crate::fargate_sizes::parse_memory;
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+use task_definition::fargate_sizes::parse_memory;
+
 use crate::rules::shared::{containers, format_sum, suggest_larger_size};
 use crate::rules::{Check, Report, Rule};
 

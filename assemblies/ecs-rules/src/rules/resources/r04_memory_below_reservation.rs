@@ -1,5 +1,6 @@
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
+use diagnostics::{Edit, Severity};
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::containers;
 use crate::rules::{Check, Report, Rule};
 

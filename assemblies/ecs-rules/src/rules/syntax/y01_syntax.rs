@@ -1,15 +1,17 @@
-use crate::finding::Severity;
+use diagnostics::Severity;
+use diagnostics::source::SYNTAX;
+
 use crate::rules::{Check, Rule};
 
 pub(super) const RULE: Rule = Rule {
-    id: "Y01",
+    id: SYNTAX.id,
     name: "syntax",
     severity: Severity::Error,
     title: "syntax error",
     explanation: "The usual causes are quotes, brackets, commas and indentation, at the caret or \
                   just before it. YAML does not allow tabs for indentation. A file contains one \
                   document.",
-    source: "YAML 1.2.2; RFC 8259",
+    source: SYNTAX.source,
     hint: "Correct the syntax at the caret.",
     passing: r#"{
   "family": "web",

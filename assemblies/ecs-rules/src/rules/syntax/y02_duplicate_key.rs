@@ -1,14 +1,16 @@
-use crate::finding::Severity;
+use diagnostics::Severity;
+use diagnostics::source::DUPLICATE_KEY;
+
 use crate::rules::{Check, Rule};
 
 pub(super) const RULE: Rule = Rule {
-    id: "Y02",
+    id: DUPLICATE_KEY.id,
     name: "duplicate-key",
     severity: Severity::Error,
     title: "duplicate key",
     explanation: "For a duplicate key most programs silently keep the last value, and some the \
                   first.",
-    source: "RFC 8259, section 4; YAML 1.2.2, section 3.2.1.3; cfn-lint E3002",
+    source: DUPLICATE_KEY.source,
     hint: "Remove one, or merge the two values.",
     passing: r#"{
   "family": "web",

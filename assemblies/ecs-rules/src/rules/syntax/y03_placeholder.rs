@@ -1,13 +1,12 @@
+use diagnostics::placeholder::{self, PLACEHOLDER};
+use diagnostics::{Severity, escape, find_placeholder};
 use serde_json::Value;
+use task_definition::LocatedDefinition;
 
-use crate::finding::Severity;
-use crate::location::escape;
-use crate::placeholder::find_placeholder;
-use crate::read::LocatedDefinition;
 use crate::rules::{Check, Report, Rule};
 
 pub(crate) const RULE: Rule = Rule {
-    id: "Y03",
+    id: PLACEHOLDER.id,
     name: "placeholder",
     severity: Severity::Warning,
     title: "unfilled placeholder",
@@ -15,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
                   XXXX that are filled in later. ECS rejects them or uses them literally. Other \
                   rules do not check the format of such a value until it is filled in. Commands, \
                   variables and other free text are not checked.",
-    source: "convention: values of this form are not meant to be registered",
+    source: PLACEHOLDER.source,
     hint: "Fill in the value.",
     passing: r#"{
   "family": "web",
@@ -41,22 +40,15 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         }
 
         let message = match placeholders[index + 1..].iter().filter(same).count() {
-            0 => message(found),
+            0 => placeholder::message(found),
             1 => format!("`{found}` is a placeholder, here and in another place: fill it in"),
             more => {
                 format!("`{found}` is a placeholder, here and in {more} other places: fill it in")
             }
         };
-        report.add(pointer, message, HINT);
+        report.add(pointer, message, placeholder::HINT);
     }
 }
-
-/// Returns the message for a placeholder.
-pub(crate) fn message(placeholder: &str) -> String {
-    format!("`{placeholder}` is a placeholder: fill it in")
-}
-
-pub(crate) const HINT: &str = "write the value, or check the file after your tool has filled it in";
 
 /// Returns the pointers and placeholders of all values that contain one.
 pub(crate) fn find_all(located: &LocatedDefinition) -> Vec<(String, String)> {

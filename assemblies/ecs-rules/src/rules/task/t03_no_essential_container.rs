@@ -1,6 +1,6 @@
-use crate::container::ContainerDefinition;
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
+use diagnostics::{Edit, Severity};
+use task_definition::{ContainerDefinition, LocatedDefinition};
+
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {

@@ -1,7 +1,7 @@
+use diagnostics::{Edit, Severity};
 use serde_json::json;
+use task_definition::LocatedDefinition;
 
-use crate::finding::{Edit, Severity};
-use crate::read::LocatedDefinition;
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {

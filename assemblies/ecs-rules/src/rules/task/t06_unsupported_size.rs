@@ -1,6 +1,9 @@
-use crate::fargate_sizes::{Size, is_supported, parse_cpu, parse_memory, row, sizes, smallest};
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+use task_definition::fargate_sizes::{
+    Size, is_supported, parse_cpu, parse_memory, row, sizes, smallest,
+};
+
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {

@@ -1,9 +1,8 @@
+use diagnostics::Severity;
 use serde::Serialize;
+use task_definition::{LocatedDefinition, TaskDefinition};
 
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
 use crate::rules::{Check, Report, Rule};
-use crate::task::TaskDefinition;
 
 pub(super) const RULE: Rule = Rule {
     id: "T13",

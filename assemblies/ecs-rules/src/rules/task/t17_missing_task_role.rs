@@ -1,9 +1,8 @@
-use crate::container::ContainerDefinition;
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
-use crate::rules::images;
+use diagnostics::Severity;
+use task_definition::{ContainerDefinition, LocatedDefinition};
+
 use crate::rules::shared::{containers, logs};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Report, Rule, images};
 
 pub(super) const RULE: Rule = Rule {
     id: "T17",

@@ -1,9 +1,8 @@
-use crate::finding::Severity;
-use crate::placeholder::find_placeholder;
-use crate::read::LocatedDefinition;
+use diagnostics::{Severity, find_placeholder, nearest};
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::containers;
 use crate::rules::{Check, Report, Rule};
-use crate::spelling::nearest;
 
 pub(super) const RULE: Rule = Rule {
     id: "V02",

@@ -1,8 +1,8 @@
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
+use diagnostics::{Severity, nearest};
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::{container, containers, has_placeholder_names};
 use crate::rules::{Check, Report, Rule};
-use crate::spelling::nearest;
 
 pub(super) const RULE: Rule = Rule {
     id: "V03",

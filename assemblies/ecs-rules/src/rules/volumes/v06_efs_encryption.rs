@@ -1,6 +1,6 @@
-use crate::finding::{Edit, Severity};
-use crate::placeholder::find_placeholder;
-use crate::read::LocatedDefinition;
+use diagnostics::{Edit, Severity, find_placeholder};
+use task_definition::LocatedDefinition;
+
 use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {

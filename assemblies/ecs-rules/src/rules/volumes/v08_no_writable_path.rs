@@ -1,8 +1,8 @@
-use crate::finding::Severity;
-use crate::read::LocatedDefinition;
-use crate::rules::images;
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Report, Rule, images};
 
 pub(super) const RULE: Rule = Rule {
     id: "V08",
