@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use ecs_rules::inputs::names::{ONLY_API, ONLY_CLOUDFORMATION, cloudformation_name};
 use task_definition::{HasSchema, Schema, Service, TaskDefinition};
 
+#[path = "../../task-definition/tests/python/mod.rs"]
 mod python;
 
 #[test]

@@ -9,6 +9,7 @@ use diagnostics::source::Source;
 use diagnostics::{Color, Severity};
 use ecs_rules::inputs::check_input;
 
+#[path = "../../task-definition/tests/python/mod.rs"]
 mod python;
 
 /// The text that a fault replaces, its replacement, cfn-lint's rules of which one must match (empty if it reports
