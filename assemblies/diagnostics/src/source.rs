@@ -148,7 +148,7 @@ impl Node {
         Self { value, span }
     }
 
-    /// Returns the value at a JSON pointer: `/containerDefinitions/0/cpu`.
+    /// Returns the value at a JSON pointer: `/services/0/port`.
     pub fn at(&self, pointer: &str) -> Option<&Self> {
         if pointer.is_empty() {
             return Some(self);

@@ -11,6 +11,7 @@
 //! - [`rules`] lists the rules, one file each in `src/rules/<group>/`; [`check`] runs those for definitions.
 //! - A [`Rule`] has its texts, two examples and a [`Check`], which adds findings to a [`Report`].
 //! - [`Request`] and [`LaunchContext`] are the input of rules about services and RunTask requests.
+//! - [`ImageFacts`] is what rules know about images: a table of third-party images, and the facts of the caller.
 //! - [`inputs`] reads CloudFormation templates, responses of ECS and Terraform's container lists.
 //!   [`inputs::check_input`] reports all findings with the names and pointers of the file.
 //!
@@ -51,9 +52,11 @@
 //! assert_eq!(findings[0].pointer.as_deref(), Some("/Resources/Task/Properties/NetworkMode"));
 //! ```
 
+mod images;
 pub mod inputs;
 mod launch;
 mod rules;
 
+pub use images::{ImageFact, ImageFacts};
 pub use launch::{LaunchContext, Request};
-pub use rules::{Check, Report, Rule, check, rule, rules};
+pub use rules::{Check, Report, Rule, check, check_with, rule, rules};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-use diagnostics::{Edit, Finding, Fix, LocationMap, Severity, nearest};
+use diagnostics::{Edit, Finding, Fix, Location, LocationMap, Severity, nearest};
 use task_definition::LocatedDefinition;
 
+use crate::images::ImageFacts;
 use crate::launch::LaunchContext;
 
 use self::containers::c04_mutable_tag;
@@ -16,7 +17,6 @@ use self::syntax::y03_placeholder;
 mod containers;
 mod dependencies;
 mod health;
-mod images;
 mod launch;
 mod lifecycle;
 mod linux;
@@ -55,6 +55,12 @@ pub struct Rule {
     pub failing: &'static str,
     /// The check.
     pub check: Check,
+    /// Whether its errors may be suppressed or lowered. Warnings always may.
+    pub suppressible: bool,
+    /// Whether it restricts who reaches the task. Each run then mentions that it is suppressed.
+    pub guard: bool,
+    /// Whether it does not apply to a fragment of a definition, which leaves out required values.
+    pub needs_whole_definition: bool,
 }
 
 /// The check of a rule, by the input it reads.
@@ -66,6 +72,41 @@ pub enum Check {
     Launch(fn(&LaunchContext<'_>, &mut Report<'_>)),
     /// Reported while the text is parsed and read, before any check runs.
     Parser,
+    /// Reported by a stage of the caller, such as a step that resolves a manifest.
+    Stage,
+}
+
+impl Rule {
+    /// The defaults of the optional fields, for `..Rule::DEFAULT`. The texts are empty and must be given.
+    pub const DEFAULT: Self = Self {
+        id: "",
+        name: "",
+        severity: Severity::Error,
+        title: "",
+        explanation: "",
+        source: "",
+        hint: "",
+        passing: "",
+        failing: "",
+        check: Check::Parser,
+        suppressible: true,
+        guard: false,
+        needs_whole_definition: false,
+    };
+
+    /// Creates a finding with the severity and the source of the rule.
+    pub fn finding(
+        &self,
+        location: Location,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            severity: self.severity,
+            source: Some(self.source),
+            ..Finding::error(self.id, location, message, hint)
+        }
+    }
 }
 
 impl fmt::Debug for Rule {
@@ -81,10 +122,16 @@ impl fmt::Debug for Rule {
 pub struct Report<'l> {
     rule: &'static Rule,
     locations: &'l LocationMap,
+    images: &'l ImageFacts,
     findings: Vec<Finding>,
 }
 
-impl Report<'_> {
+impl<'l> Report<'l> {
+    /// Returns what is known about images.
+    pub fn images(&self) -> &'l ImageFacts {
+        self.images
+    }
+
     /// Adds a finding with the severity of the rule.
     pub fn add(
         &mut self,
@@ -189,34 +236,33 @@ impl Report<'_> {
 
     fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
         let location = self.locations.get(&pointer);
-        let pointer = Some(pointer);
-
         // A container without a name (C01) would be quoted as ``.
         let message = message.replace("``", "the container");
+        let finding = self.rule.finding(location, message, hint);
         self.findings.push(Finding {
-            rule: self.rule.id,
             severity,
-            location,
-            pointer,
-            message,
-            hint,
-            source: Some(self.rule.source),
-            fix: None,
+            ..finding.with_pointer(pointer)
         });
     }
 }
 
 /// Checks a definition against every rule and returns all findings in the order of the text.
 pub fn check(located: &LocatedDefinition) -> Vec<Finding> {
-    check_selected(located, |_| true)
+    check_with(located, &ImageFacts::default())
+}
+
+/// Checks a definition against every rule, with the caller's facts about images.
+pub fn check_with(located: &LocatedDefinition, images: &ImageFacts) -> Vec<Finding> {
+    check_selected(located, images, |_| true)
 }
 
 /// Checks a definition against a selection of rules.
 pub(crate) fn check_selected(
     located: &LocatedDefinition,
+    images: &ImageFacts,
     is_selected: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
-    let mut findings = run_rules(&located.locations, is_selected, |rule, report| {
+    let mut findings = run_rules(&located.locations, images, is_selected, |rule, report| {
         if let Check::Definition(check) = rule.check {
             check(located, report);
         }
@@ -234,7 +280,9 @@ pub(crate) fn check_selected(
     }
 
     if is_fragment(located) {
-        findings.retain(|finding| !WHOLE_DEFINITION_RULES.contains(&finding.rule));
+        // T01 reports that it is a fragment.
+        findings
+            .retain(|finding| !rule(finding.rule).is_some_and(|rule| rule.needs_whole_definition));
     }
     findings
 }
@@ -243,9 +291,10 @@ pub(crate) fn check_selected(
 pub(crate) fn check_launch_selected(
     context: &LaunchContext<'_>,
     locations: &LocationMap,
+    images: &ImageFacts,
     is_selected: impl Fn(&str) -> bool,
 ) -> Vec<Finding> {
-    run_rules(locations, is_selected, |rule, report| {
+    run_rules(locations, images, is_selected, |rule, report| {
         if let Check::Launch(check) = rule.check {
             check(context, report);
         }
@@ -254,6 +303,7 @@ pub(crate) fn check_launch_selected(
 
 fn run_rules(
     locations: &LocationMap,
+    images: &ImageFacts,
     is_selected: impl Fn(&str) -> bool,
     run: impl Fn(&'static Rule, &mut Report<'_>),
 ) -> Vec<Finding> {
@@ -262,6 +312,7 @@ fn run_rules(
         let mut report = Report {
             rule,
             locations,
+            images,
             findings: Vec::new(),
         };
 
@@ -272,9 +323,6 @@ fn run_rules(
     findings.sort_by_key(|finding| finding.location.sort_key());
     findings
 }
-
-/// Rules about values that a fragment of a definition leaves out. T01 reports that it is a fragment.
-const WHOLE_DEFINITION_RULES: [&str; 5] = ["C01", "C03", "L07", "R07", "T14"];
 
 /// Returns whether a finding is about a value that contains a placeholder, which Y03 reports.
 fn is_about_placeholder(finding: &Finding, placeholders: &[(String, String)]) -> bool {

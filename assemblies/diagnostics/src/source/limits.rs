@@ -1,5 +1,5 @@
 //! Limits of the parser. A text beyond a limit is rejected with a finding that names the limit. Valid documents stay
-//! below them (ECS accepts 64 KiB, CloudFormation 1 MB), and hostile ones cannot exhaust memory or time.
+//! below them (CloudFormation accepts 1 MB), and hostile ones cannot exhaust memory or time.
 
 /// The maximum length of a text in bytes.
 pub const BYTES: u64 = 1024 * 1024;

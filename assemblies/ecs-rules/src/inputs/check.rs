@@ -7,6 +7,7 @@ use diagnostics::source::Source;
 use serde_json::Value;
 use task_definition::{LocatedDefinition, TaskDefinition};
 
+use crate::images::ImageFacts;
 use crate::launch::{LaunchContext, Request};
 use crate::rules::{check_launch_selected, check_selected};
 
@@ -16,23 +17,28 @@ use super::read::{Document, DocumentKind, ParsedInput, read_input};
 
 /// Checks every document of a text, in any input format.
 pub fn check_input(source: &Source) -> Vec<Finding> {
-    check_input_with(&read_input(source), &[])
+    check_input_with(&read_input(source), &[], &ImageFacts::default())
 }
 
 /// Checks several texts. Services of one may use task definitions of another.
 pub fn check_inputs(sources: &[Source]) -> Vec<Finding> {
+    let images = ImageFacts::default();
     let inputs: Vec<ParsedInput> = sources.iter().map(read_input).collect();
     let documents = inputs.iter().flat_map(ParsedInput::documents);
     // Only the default assignment of other files is used, to bound the number of combinations.
     let documents: Vec<Document> = documents.cloned().collect();
     inputs
         .iter()
-        .flat_map(|input| check_input_with(input, &documents))
+        .flat_map(|input| check_input_with(input, &documents, &images))
         .collect()
 }
 
-/// Checks the documents of a text, which may use documents of other texts.
-pub fn check_input_with(input: &ParsedInput, others: &[Document]) -> Vec<Finding> {
+/// Checks the documents of a text, which may use documents of other texts, with the caller's facts about images.
+pub fn check_input_with(
+    input: &ParsedInput,
+    others: &[Document],
+    images: &ImageFacts,
+) -> Vec<Finding> {
     let mut found = input.findings.clone();
     let mut checked = BTreeSet::new();
     for documents in &input.variants {
@@ -43,7 +49,7 @@ pub fn check_input_with(input: &ParsedInput, others: &[Document]) -> Vec<Finding
                 continue;
             }
 
-            for finding in check_document(document, definition) {
+            for finding in check_document(document, definition, images) {
                 if !found.contains(&finding) {
                     found.push(finding);
                 }
@@ -66,10 +72,14 @@ fn find_definition<'d>(
     })
 }
 
-fn check_document(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
+fn check_document(
+    document: &Document,
+    definition: Option<&Document>,
+    images: &ImageFacts,
+) -> Vec<Finding> {
     let found = match &document.kind {
-        DocumentKind::Definition(located) => check_definition(document, located),
-        DocumentKind::Launch(..) => check_request(document, definition),
+        DocumentKind::Definition(located) => check_definition(document, located, images),
+        DocumentKind::Launch(..) => check_request(document, definition, images),
     };
     found
         .into_iter()
@@ -77,16 +87,24 @@ fn check_document(document: &Document, definition: Option<&Document>) -> Vec<Fin
         .collect()
 }
 
-fn check_definition(document: &Document, located: &LocatedDefinition) -> Vec<Finding> {
+fn check_definition(
+    document: &Document,
+    located: &LocatedDefinition,
+    images: &ImageFacts,
+) -> Vec<Finding> {
     // The locations stay those of the text, while the values vary.
     let mut trial = located.clone();
     certain_findings(&[Part::new(document)], |values, is_selected| {
         trial.definition = serde_json::from_value(values[0].clone()).ok()?;
-        Some(check_selected(&trial, is_selected))
+        Some(check_selected(&trial, images, is_selected))
     })
 }
 
-fn check_request(document: &Document, definition: Option<&Document>) -> Vec<Finding> {
+fn check_request(
+    document: &Document,
+    definition: Option<&Document>,
+    images: &ImageFacts,
+) -> Vec<Finding> {
     let DocumentKind::Launch(request, locations) = &document.kind else {
         return Vec::new();
     };
@@ -103,7 +121,12 @@ fn check_request(document: &Document, definition: Option<&Document>) -> Vec<Find
             request: &request,
             definition: definition.as_ref(),
         };
-        Some(check_launch_selected(&context, locations, is_selected))
+        Some(check_launch_selected(
+            &context,
+            locations,
+            images,
+            is_selected,
+        ))
     })
 }
 

@@ -3,9 +3,10 @@
 use diagnostics::source::Source;
 use diagnostics::{Color, Finding, Severity};
 
+use crate::images::{ImageFact, ImageFacts};
 use crate::inputs::check_input;
 
-use super::{Rule, rules};
+use super::{Rule, check_with, rules};
 
 fn findings(name: &str, text: &str) -> Vec<Finding> {
     check_input(&Source::new(name, text))
@@ -72,6 +73,31 @@ fn ids_are_unique_and_texts_are_not_empty() {
         let texts = [rule.title, rule.explanation, rule.source, rule.hint];
         assert!(texts.iter().all(|text| !text.is_empty()), "{}", rule.id);
     }
+}
+
+#[test]
+fn errors_of_unreadable_documents_cannot_be_suppressed() {
+    let fixed: Vec<_> = rules()
+        .iter()
+        .filter(|rule| !rule.suppressible)
+        .map(|rule| rule.id)
+        .collect();
+    assert_eq!(fixed, ["C06", "D05", "Y01", "Y02"]);
+}
+
+#[test]
+fn uses_the_facts_of_the_caller_about_images() {
+    let text = r#"{ "family": "web", "containerDefinitions": [
+      { "name": "app", "image": "app:1", "memory": 8 },
+      { "name": "it", "image": "example.com/collector:1", "memory": 8 }] }"#;
+    let located = read(&Source::new("case", text)).unwrap();
+    let mut images = ImageFacts::new();
+    assert!(check_with(&located, &images).is_empty());
+
+    images.insert("collector", [ImageFact::TelemetryAgent]);
+    let found = check_with(&located, &images);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].rule, "D09");
 }
 
 fn ids(text: &str) -> Vec<&'static str> {

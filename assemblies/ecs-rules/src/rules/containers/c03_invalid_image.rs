@@ -30,6 +30,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app@sha256:94af", "memory": 128 }]
 }"#,
     check: Check::Definition(check),
+    needs_whole_definition: true,
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

@@ -25,6 +25,7 @@ pub(crate) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:latest", "memory": 128 }]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

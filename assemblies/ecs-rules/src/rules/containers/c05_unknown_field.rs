@@ -22,4 +22,5 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128, "memry": 128 }]
 }"#,
     check: Check::Parser,
+    ..Rule::DEFAULT
 };

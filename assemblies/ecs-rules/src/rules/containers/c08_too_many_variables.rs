@@ -55,6 +55,7 @@ containerDefinitions:
       name: V101, value: x }
     ]",
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

@@ -37,4 +37,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Parser,
+    // Without a value of the right type there is no definition to check or register.
+    suppressible: false,
+    ..Rule::DEFAULT
 };

@@ -1,7 +1,6 @@
 use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
-use crate::rules::images::is_telemetry_agent;
 use crate::rules::shared::containers;
 use crate::rules::{Check, Report, Rule};
 
@@ -31,13 +30,17 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
+    let images = report.images();
     let mut all = containers(located);
     // A task of telemetry agents only exists for them.
     if !all.any(|(_, container)| {
-        container.is_essential() && !is_telemetry_agent(container) && !is_log_router(container)
+        container.is_essential()
+            && !images.is_telemetry_agent(container)
+            && !is_log_router(container)
     }) {
         return;
     }
@@ -47,7 +50,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             .restart_policy
             .as_ref()
             .is_some_and(|policy| policy.enabled);
-        if container.is_essential() && is_telemetry_agent(container) && !has_restart_policy {
+        if container.is_essential() && images.is_telemetry_agent(container) && !has_restart_policy {
             let message = format!("when `{}` exits, the task stops", container.name);
             let hint = "write \"essential\": false, or give it a restart policy with \"restartAttemptPeriod\": 60";
             let pointer = format!("{pointer}/essential");

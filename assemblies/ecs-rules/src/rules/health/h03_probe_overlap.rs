@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

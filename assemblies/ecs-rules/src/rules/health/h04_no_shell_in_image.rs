@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule, images};
+use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H04",
@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
@@ -54,7 +55,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             _ => continue,
         };
 
-        if images::has_no_shell(&container.image) {
+        if report.images().has_no_shell(&container.image) {
             let message = format!(
                 "the health check of `{}` needs {tool}, which is not in its image",
                 container.name

@@ -1,9 +1,10 @@
 use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
+use crate::images::ImageFacts;
 use crate::rules::network::{loopback_port, reaches, serves};
 use crate::rules::shared::{add_dependency, containers, shares_network};
-use crate::rules::{Check, Report, Rule, images};
+use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F06",
@@ -51,6 +52,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
@@ -58,7 +60,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         return;
     }
     for (pointer, container) in containers(located) {
-        let Some((index, collector)) = find_collector(located, container) else {
+        let Some((index, collector)) = find_collector(located, container, report.images()) else {
             continue;
         };
         if reaches(located, &container.name, &collector.name) {
@@ -88,6 +90,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 fn find_collector<'l>(
     located: &'l LocatedDefinition,
     container: &ContainerDefinition,
+    images: &ImageFacts,
 ) -> Option<(usize, &'l ContainerDefinition)> {
     let variables = container.environment.iter().enumerate();
     let ports = variables.filter_map(|(index, variable)| {
@@ -100,13 +103,13 @@ fn find_collector<'l>(
         .filter_map(|(index, port)| {
             // A collector without a port mapping is recognized by its image.
             let by_port = others().find(|(_, other)| serves(other, port));
-            let (_, collector) = by_port
-                .or_else(|| others().find(|(_, other)| images::is_telemetry_agent(other)))?;
+            let (_, collector) =
+                by_port.or_else(|| others().find(|(_, other)| images.is_telemetry_agent(other)))?;
             Some((index, collector))
         });
 
     // A collector that forwards to another one is not an application.
-    found.find(|_| !images::is_telemetry_agent(container))
+    found.find(|_| !images.is_telemetry_agent(container))
 }
 
 const PORTS: [u32; 6] = [2000, 4317, 4318, 8125, 8126, 25_888];

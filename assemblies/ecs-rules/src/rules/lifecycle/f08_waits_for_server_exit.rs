@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule, images};
+use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F08",
@@ -30,6 +30,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
@@ -38,7 +39,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             continue;
         };
         // With a command of its own, the image may run something that exits, such as a migration.
-        if images::is_long_running(target) {
+        if report.images().is_long_running(target) {
             let message = format!(
                 "`{}` waits for `{}` to exit, which is a server",
                 edge.from.name, target.name

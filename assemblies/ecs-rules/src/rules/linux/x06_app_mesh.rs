@@ -31,6 +31,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "envoy", "image": "envoy:1" }]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

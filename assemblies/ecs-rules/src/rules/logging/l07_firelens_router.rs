@@ -39,6 +39,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }]
 }"#,
     check: Check::Definition(check),
+    needs_whole_definition: true,
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

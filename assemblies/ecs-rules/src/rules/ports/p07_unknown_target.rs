@@ -83,6 +83,7 @@ pub(super) const RULE: Rule = Rule {
   }
 }"#,
     check: Check::Launch(check),
+    ..Rule::DEFAULT
 };
 
 fn check(context: &LaunchContext<'_>, report: &mut Report) {

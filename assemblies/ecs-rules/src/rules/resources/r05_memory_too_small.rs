@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 4 }]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

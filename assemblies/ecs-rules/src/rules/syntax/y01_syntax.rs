@@ -23,4 +23,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     check: Check::Parser,
+    // Without a readable document no other rule can be checked.
+    suppressible: false,
+    ..Rule::DEFAULT
 };

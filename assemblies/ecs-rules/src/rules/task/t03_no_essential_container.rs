@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "essential": false, "memory": 128 }]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

@@ -39,6 +39,7 @@ containerDefinitions:
   - { name: ten, image: "app:1", memory: 128, command: *words, entryPoint: *words }
 "#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

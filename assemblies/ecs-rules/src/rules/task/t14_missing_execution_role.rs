@@ -47,6 +47,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    needs_whole_definition: true,
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {

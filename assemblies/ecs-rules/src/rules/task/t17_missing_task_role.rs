@@ -1,8 +1,9 @@
 use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
+use crate::images::{ImageFact, ImageFacts};
 use crate::rules::shared::{containers, logs};
-use crate::rules::{Check, Report, Rule, images};
+use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T17",
@@ -36,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "xray", "image": "aws-xray-daemon:3.3.12" }]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
@@ -47,7 +49,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let hint = "set \"taskRoleArn\" to a role with the permissions of the task's programs";
     if let Some((pointer, what)) = efs_mount(located)
         .or_else(|| log_output(located))
-        .or_else(|| aws_agent(located))
+        .or_else(|| aws_agent(located, report.images()))
     {
         report.add(pointer, format!("{what}, which needs a taskRoleArn"), hint);
     }
@@ -81,15 +83,15 @@ fn log_output(located: &LocatedDefinition) -> Usage {
     })
 }
 
-fn aws_agent(located: &LocatedDefinition) -> Usage {
-    let (pointer, container) = containers(located).find(|(_, container)| is_agent(container))?;
+fn aws_agent(located: &LocatedDefinition, images: &ImageFacts) -> Usage {
+    let (pointer, container) =
+        containers(located).find(|(_, container)| is_agent(container, images))?;
     let what = format!("`{}` sends telemetry to AWS", container.name);
     Some((format!("{pointer}/image"), what))
 }
 
 /// Returns whether the container is an agent that only calls AWS, without static credentials.
-fn is_agent(container: &ContainerDefinition) -> bool {
-    let name = images::name(&container.image);
+fn is_agent(container: &ContainerDefinition, images: &ImageFacts) -> bool {
     let is_key = |name: &str| name == "AWS_ACCESS_KEY_ID";
     let keys = container
         .environment
@@ -99,10 +101,8 @@ fn is_agent(container: &ContainerDefinition) -> bool {
             .secrets
             .iter()
             .any(|variable| is_key(&variable.name));
-    AGENTS.contains(&name) && !keys
+    images.has(&container.image, ImageFact::NeedsTaskRole) && !keys
 }
-
-const AGENTS: [&str; 3] = ["aws-xray-daemon", "cloudwatch-agent", "xray-daemon"];
 
 /// Outputs of Fluent Bit and Fluentd.
 const PLUGINS: [&str; 8] = [

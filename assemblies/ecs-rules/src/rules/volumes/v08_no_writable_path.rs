@@ -1,8 +1,9 @@
 use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
+use crate::images::ImageFact;
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule, images};
+use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V08",
@@ -42,9 +43,11 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "web", "image": "nginx:1.29", "readonlyRootFilesystem": true }]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
+    let images = report.images();
     for (pointer, container) in containers(located) {
         let tmpfs = container
             .linux_parameters
@@ -61,7 +64,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
         if container.readonly_root_filesystem == Some(true)
             && !can_write
-            && images::writes_at_startup(&container.image)
+            && images.has(&container.image, ImageFact::WritesAtStartup)
         {
             let message = format!(
                 "`{}` writes at startup, but its root file system is read-only",

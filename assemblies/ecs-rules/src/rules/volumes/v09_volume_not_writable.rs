@@ -1,8 +1,9 @@
 use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition, Volume};
 
+use crate::images::ImageFact;
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule, images};
+use crate::rules::{Check, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V09",
@@ -12,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     explanation: "On Fargate a bind mount volume belongs to root, and other users cannot write to \
                   it. Either the Dockerfile creates the folder, changes its owner and declares it \
                   with VOLUME, or a container that runs as root changes the owner first. The rule \
-                  detects the second; it cannot inspect images, except that images of this toolkit \
+                  detects the second; it cannot inspect images, and skips those that are known to \
                   declare the folders they write to.",
     source: "aws/containers-roadmap#938; ECS developer guide, bind mounts",
     hint: "Declare the folder with VOLUME in the image, use a tmpfs, or change its owner in a \
@@ -58,10 +59,12 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     check: Check::Definition(check),
+    ..Rule::DEFAULT
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let definition = &located.definition;
+    let images = report.images();
     if !definition.is_fargate() || definition.is_windows() {
         return;
     }
@@ -86,7 +89,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         }
 
         let mut writers = containers(located)
-            .filter(|(_, container)| !images::is_toolkit_image(&container.image));
+            .filter(|(_, container)| !images.has(&container.image, ImageFact::OwnsVolumes));
         let first =
             writers.find_map(|(pointer, container)| Some((pointer, container, mounts(container)?)));
         let Some((pointer, container, index)) = first else {
