@@ -57,7 +57,7 @@ pub struct Rule {
     pub check: Check,
     /// Whether its errors may be suppressed or lowered. Warnings always may.
     pub suppressible: bool,
-    /// Whether it restricts who reaches the task. Each run then mentions that it is suppressed.
+    /// Whether it restricts access to the task. If it is suppressed, every run mentions it.
     pub guard: bool,
     /// Whether it does not apply to a fragment of a definition, which leaves out required values.
     pub needs_whole_definition: bool,
@@ -127,7 +127,7 @@ pub struct Report<'l> {
 }
 
 impl<'l> Report<'l> {
-    /// Returns what is known about images.
+    /// Returns the facts about images.
     pub fn images(&self) -> &'l ImageFacts {
         self.images
     }

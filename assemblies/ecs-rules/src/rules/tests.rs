@@ -2,6 +2,7 @@
 
 use diagnostics::source::Source;
 use diagnostics::{Color, Finding, Severity};
+use task_definition::read;
 
 use crate::images::{ImageFact, ImageFacts};
 use crate::inputs::check_input;
