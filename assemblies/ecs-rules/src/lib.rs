@@ -55,8 +55,12 @@
 mod images;
 pub mod inputs;
 mod launch;
+mod report;
+mod rule;
 mod rules;
 
 pub use images::{ImageFact, ImageFacts};
 pub use launch::{LaunchContext, Request};
-pub use rules::{Check, Report, Rule, check, check_with, rule, rules};
+pub use report::Report;
+pub use rule::{Check, Rule};
+pub use rules::{check, check_with, rule, rules};

@@ -1,14 +1,14 @@
 //! The rules: one file each, with an explanation, a source, a passing case and a failing case.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::LazyLock;
 
-use diagnostics::{Edit, Finding, Fix, Location, LocationMap, Severity, nearest};
+use diagnostics::{Finding, LocationMap};
 use task_definition::LocatedDefinition;
 
 use crate::images::ImageFacts;
 use crate::launch::LaunchContext;
+pub(crate) use crate::report::Report;
+pub(crate) use crate::rule::{Check, Rule};
 
 use self::containers::c04_mutable_tag;
 use self::shared::is_fragment;
@@ -31,220 +31,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod volumes;
-
-/// A rule for task definitions, services or RunTask requests.
-#[derive(Clone, Copy)]
-pub struct Rule {
-    /// The id: the letter of its group and a number. Its meaning never changes.
-    pub id: &'static str,
-    /// The name in kebab-case, unique among the rules: `unsupported-size`.
-    pub name: &'static str,
-    /// The severity of its findings.
-    pub severity: Severity,
-    /// The fault, as a short lower-case phrase.
-    pub title: &'static str,
-    /// Why the rule exists and what happens if it is violated.
-    pub explanation: &'static str,
-    /// The documentation or table that states it.
-    pub source: &'static str,
-    /// How to resolve a finding, in general.
-    pub hint: &'static str,
-    /// A document that passes every rule.
-    pub passing: &'static str,
-    /// A document that violates this rule and no other.
-    pub failing: &'static str,
-    /// The check.
-    pub check: Check,
-    /// Whether its errors may be suppressed or lowered. Warnings always may.
-    pub suppressible: bool,
-    /// Whether it restricts access to the task. If it is suppressed, every run mentions it.
-    pub guard: bool,
-    /// Whether it does not apply to a fragment of a definition, which leaves out required values.
-    pub needs_whole_definition: bool,
-}
-
-/// The check of a rule, by the input it reads.
-#[derive(Debug, Clone, Copy)]
-pub enum Check {
-    /// Checks a task definition.
-    Definition(fn(&LocatedDefinition, &mut Report<'_>)),
-    /// Checks a service or RunTask request beside its task definition.
-    Launch(fn(&LaunchContext<'_>, &mut Report<'_>)),
-    /// Reported while the text is parsed and read, before any check runs.
-    Parser,
-    /// Reported by a stage of the caller, such as a step that resolves a manifest.
-    Stage,
-}
-
-impl Rule {
-    /// The defaults of the optional fields, for `..Rule::DEFAULT`. The texts are empty and must be given.
-    pub const DEFAULT: Self = Self {
-        id: "",
-        name: "",
-        severity: Severity::Error,
-        title: "",
-        explanation: "",
-        source: "",
-        hint: "",
-        passing: "",
-        failing: "",
-        check: Check::Parser,
-        suppressible: true,
-        guard: false,
-        needs_whole_definition: false,
-    };
-
-    /// Creates a finding with the severity and the source of the rule.
-    pub fn finding(
-        &self,
-        location: Location,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Finding {
-        Finding {
-            severity: self.severity,
-            source: Some(self.source),
-            ..Finding::error(self.id, location, message, hint)
-        }
-    }
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rule")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Collects the findings of one rule.
-#[derive(Debug)]
-pub struct Report<'l> {
-    rule: &'static Rule,
-    locations: &'l LocationMap,
-    images: &'l ImageFacts,
-    findings: Vec<Finding>,
-}
-
-impl<'l> Report<'l> {
-    /// Returns the facts about images.
-    pub fn images(&self) -> &'l ImageFacts {
-        self.images
-    }
-
-    /// Adds a finding with the severity of the rule.
-    pub fn add(
-        &mut self,
-        pointer: impl Into<String>,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.push(
-            self.rule.severity,
-            pointer.into(),
-            message.into(),
-            hint.into(),
-        );
-    }
-
-    /// Adds a finding with severity warning.
-    pub fn warn(
-        &mut self,
-        pointer: impl Into<String>,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.push(
-            Severity::Warning,
-            pointer.into(),
-            message.into(),
-            hint.into(),
-        );
-    }
-
-    /// Adds a finding about a missing value, at the location of the value `beside` it.
-    pub fn add_missing(
-        &mut self,
-        pointer: &str,
-        beside: &str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.push(
-            self.rule.severity,
-            pointer.to_owned(),
-            message.into(),
-            hint.into(),
-        );
-        if let Some(finding) = self.findings.last_mut() {
-            finding.location = self.locations.get(beside);
-        }
-    }
-
-    /// Attaches a fix to the last finding. A fix must not need a decision.
-    pub fn fix(&mut self, title: impl Into<String>, edits: Vec<Edit>) {
-        if let Some(finding) = self.findings.last_mut() {
-            let title = title.into();
-            finding.fix = Some(Fix { title, edits });
-        }
-    }
-
-    /// Attaches a fix to the last finding that sets the value at a pointer, if there is a suggestion.
-    pub(crate) fn fix_value(&mut self, pointer: impl Into<String>, suggestion: Option<&str>) {
-        if let Some(suggestion) = suggestion {
-            let edits = vec![Edit::Set(pointer.into(), suggestion.into())];
-            self.fix(format!("write `{suggestion}`"), edits);
-        }
-    }
-
-    /// Attaches a fix to the last finding that renames a key of a map, unless the new key exists with another
-    /// value.
-    pub(crate) fn fix_key(
-        &mut self,
-        enclosing: &str,
-        values: &BTreeMap<String, String>,
-        key: &str,
-        suggestion: Option<&str>,
-    ) {
-        let (Some(suggestion), Some(value)) = (suggestion, values.get(key)) else {
-            return;
-        };
-        if values.get(suggestion).is_none_or(|other| other == value) {
-            let fix = Fix::rename(enclosing, key, suggestion, value.as_str().into());
-            self.fix(fix.title, fix.edits);
-        }
-    }
-
-    /// Adds a finding if a value is not one of the known enum values.
-    pub fn check_enum(&mut self, pointer: &str, value: Option<&str>, known: &[&str]) {
-        let Some(value) = value.filter(|value| !known.contains(value)) else {
-            return;
-        };
-        let field = pointer
-            .rsplit('/')
-            .find(|step| step.parse::<usize>().is_err());
-        let message = format!("{} cannot be `{value}`", field.unwrap_or_default());
-        let suggestion = nearest(value, known.iter().copied());
-        let hint = match suggestion {
-            Some(suggestion) => format!("write `{suggestion}`"),
-            None => format!("choose one of {}", known.join(", ")),
-        };
-
-        self.add(pointer, message, hint);
-        self.fix_value(pointer, suggestion);
-    }
-
-    fn push(&mut self, severity: Severity, pointer: String, message: String, hint: String) {
-        let location = self.locations.get(&pointer);
-        // A container without a name (C01) would be quoted as ``.
-        let message = message.replace("``", "the container");
-        let finding = self.rule.finding(location, message, hint);
-        self.findings.push(Finding {
-            severity,
-            ..finding.with_pointer(pointer)
-        });
-    }
-}
 
 /// Checks a definition against every rule and returns all findings in the order of the text.
 pub fn check(located: &LocatedDefinition) -> Vec<Finding> {
@@ -309,15 +95,10 @@ fn run_rules(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in rules().iter().filter(|rule| is_selected(rule.id)) {
-        let mut report = Report {
-            rule,
-            locations,
-            images,
-            findings: Vec::new(),
-        };
+        let mut report = Report::new(rule, locations, images);
 
         run(rule, &mut report);
-        findings.append(&mut report.findings);
+        findings.append(&mut report.into_findings());
     }
 
     findings.sort_by_key(|finding| finding.location.sort_key());
